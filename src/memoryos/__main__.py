@@ -1,0 +1,8 @@
+"""``python -m memoryos`` is the command ``memoryos``."""
+
+from __future__ import annotations
+
+from memoryos.doors.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""``AsyncMemoryos``: the same memory for asyncio and trio; every method runs in a worker thread."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from anyio.to_thread import run_sync
+
+from memoryos.memory import Memoryos
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+
+    from memoryos.generation.responder import Answer
+    from memoryos.model import About, Knowledge, Page, Profile, Segment
+    from memoryos.retrieval.recall import Recall
+
+__all__ = ["AsyncMemoryos"]
+
+
+class AsyncMemoryos:
+    """Has the methods of ``Memoryos`` as coroutines; arguments, values and errors are the same.
+
+    Args:
+        memory: The memory to wrap, or the user's id; then the other arguments are those of ``Memoryos``.
+        **settings: Arguments of ``Memoryos``.
+    """
+
+    def __init__(self, memory: Memoryos | str, **settings: Any) -> None:
+        self.memory = memory if isinstance(memory, Memoryos) else Memoryos(memory, **settings)
+
+    async def add_memory(
+        self,
+        user_input: str,
+        agent_response: str = "",
+        timestamp: datetime | str | None = None,
+        meta_data: Mapping[str, Any] | None = None,
+    ) -> Page:
+        """As ``Memoryos.add_memory``."""
+        return await run_sync(self.memory.add_memory, user_input, agent_response, timestamp, meta_data)
+
+    async def add_messages(self, messages: Iterable[Mapping[str, Any]]) -> list[Page]:
+        """As ``Memoryos.add_messages``."""
+        return await run_sync(self.memory.add_messages, messages)
+
+    async def recall(self, query: str, *, max_pages: int | None = None, max_tokens: int | None = None) -> Recall:
+        """As ``Memoryos.recall``."""
+        return await run_sync(partial(self.memory.recall, query, max_pages=max_pages, max_tokens=max_tokens))
+
+    async def get_response(
+        self,
+        query: str,
+        relationship_with_user: str = "friend",
+        style_hint: str = "",
+        user_conversation_meta_data: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """As ``Memoryos.get_response`` without streaming."""
+        return await run_sync(
+            self.memory.get_response, query, relationship_with_user, style_hint, user_conversation_meta_data
+        )
+
+    async def stream_response(
+        self,
+        query: str,
+        relationship_with_user: str = "friend",
+        style_hint: str = "",
+        user_conversation_meta_data: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[str]:
+        """As ``Memoryos.get_response`` with ``stream=True``: yields the pieces as they come."""
+        ask = partial(self.memory.get_response, stream=True)
+        pieces = await run_sync(ask, query, relationship_with_user, style_hint, user_conversation_meta_data)
+        while (piece := await run_sync(next, pieces, None)) is not None:
+            yield piece
+
+    async def get_profile(self) -> Profile:
+        """As ``Memoryos.profile``."""
+        return await run_sync(lambda: self.memory.profile)
+
+    async def knowledge(self, about: About | None = "user", *, history: bool = False) -> list[Knowledge]:
+        """As ``Memoryos.knowledge``."""
+        return await run_sync(partial(self.memory.knowledge, about, history=history))
+
+    async def segments(self, *, archived: bool = False) -> list[Segment]:
+        """As ``Memoryos.segments``."""
+        return await run_sync(partial(self.memory.segments, archived=archived))
+
+    async def get_user_profile_summary(self) -> str:
+        """As ``Memoryos.get_user_profile_summary``."""
+        return await run_sync(self.memory.get_user_profile_summary)
+
+    async def get_assistant_knowledge_summary(self) -> list[str]:
+        """As ``Memoryos.get_assistant_knowledge_summary``."""
+        return await run_sync(self.memory.get_assistant_knowledge_summary)
+
+    async def force_mid_term_analysis(self) -> int:
+        """As ``Memoryos.force_mid_term_analysis``."""
+        return await run_sync(self.memory.force_mid_term_analysis)
+
+    async def get_memory_stats(self) -> dict[str, Any]:
+        """As ``Memoryos.get_memory_stats``."""
+        return await run_sync(self.memory.get_memory_stats)
+
+    async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (the blocking core's own)
+        """As ``Memoryos.flush``."""
+        await run_sync(self.memory.flush, timeout)
+
+    async def export(self, path: str | Path) -> int:
+        """As ``Memoryos.export``."""
+        return await run_sync(self.memory.export, path)
+
+    async def import_pages(self, path: str | Path) -> int:
+        """As ``Memoryos.import_pages``."""
+        return await run_sync(self.memory.import_pages, path)
+
+    async def close(self) -> None:
+        """As ``Memoryos.close``."""
+        await run_sync(self.memory.close)
+
+    async def __aenter__(self) -> AsyncMemoryos:  # noqa: PYI034
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,258 @@
+"""Dates in running text: "yesterday" in a page of 8 May 2023 is 7 May 2023."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from dateutil.relativedelta import relativedelta
+
+from memoryos.language.date_words import (
+    DAY_WORDS,
+    MONTHS,
+    NUMBERS,
+    PATTERNS,
+    SHIFTS,
+    UNITS,
+    WEEKDAYS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+__all__ = ["Mention", "date_terms", "mentions", "spoken"]
+
+Range = tuple[date, date]
+_WEEKEND_START = 5
+_DAYS_A_WEEK = 7
+_MONTHS_A_YEAR = 12
+_FEW_DAYS = (3, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A time that a text names: where it stands, and the days it means, both inclusive."""
+
+    start: int
+    end: int
+    text: str
+    first: date
+    last: date
+
+
+def mentions(text: str, at: datetime) -> list[Mention]:
+    """Returns the times that a text names, in order and without overlaps.
+
+    Args:
+        text: Any text, English or Chinese.
+        at: When it was said; relative times are resolved against its date. A date without a year is the nearest one.
+    """
+    found: list[Mention] = []
+    for mention in sorted(_all_mentions(text, at.date()), key=lambda each: (each.start, -each.end)):
+        if not found or mention.start >= found[-1].end:
+            found.append(mention)
+    return found
+
+
+def spoken(first: date, last: date) -> str:
+    """Returns the days as a person says them: "7 May 2023", "May 2023", "2022", "1–7 May 2023"."""
+    if first == last:
+        return f"{first.day} {first:%B} {first.year}"
+    if (first, last) == _year(first.year):
+        return str(first.year)
+    if (first, last) == _month(first.year, first.month):
+        return f"{first:%B} {first.year}"
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day}–{last.day} {first:%B} {first.year}"
+    if first.year == last.year:
+        return f"{first.day} {first:%B} – {last.day} {last:%B} {last.year}"
+    return f"{first.day} {first:%B} {first.year} – {last.day} {last:%B} {last.year}"
+
+
+def date_terms(first: date, last: date) -> list[str]:
+    """Returns index terms of the days, the same for a page and for a question: "@2023-05", "@2023-05-07", …
+
+    A range of more than eight days is named by its months only, one of more than a year by its years.
+    """
+    days = (last - first).days + 1
+    if days <= _DAYS_A_WEEK + 1:
+        all_days = [first + timedelta(days=offset) for offset in range(days)]
+        return [*(f"@{day:%Y-%m-%d}" for day in all_days), *dict.fromkeys(f"@{day:%Y-%m}" for day in all_days)]
+    if first.year == last.year and days < 360:  # noqa: PLR2004
+        return [f"@{first.year:04}-{month:02}" for month in range(first.month, last.month + 1)]
+    return [f"@{year:04}" for year in range(first.year, min(last.year, first.year + 10) + 1)]
+
+
+def _all_mentions(text: str, today: date) -> Iterator[Mention]:
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a few capitals change their length; places must stay
+        lowered = text
+    for kind, triggers, pattern in PATTERNS:
+        if not any(trigger in lowered for trigger in triggers):
+            continue
+        resolve = _RESOLVERS[kind]
+        for match in pattern.finditer(lowered):
+            try:
+                days = resolve(match, today)
+            except (ValueError, OverflowError, KeyError):
+                continue
+            if days is not None:
+                yield Mention(match.start(), match.end(), text[match.start() : match.end()], *days)
+
+
+def _day_month(match: re.Match[str], today: date) -> Range | None:
+    month = MONTHS[match["month"].rstrip(".")]
+    day = int(match["day"])
+    year = match["year"]
+    if year:
+        return _day(date(int(year), month, day))
+    return _nearest(lambda each: date(each, month, day), today)
+
+
+def _month_year(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
+    return _month(int(match["year"]), MONTHS[match["month"].rstrip(".")])
+
+
+def _month_alone(match: re.Match[str], today: date) -> Range | None:
+    month = MONTHS[match["month"].rstrip(".")]
+    shift = match["shift"]
+    if shift:
+        year = today.year + (-1 if SHIFTS[shift] < 0 and month >= today.month else 0)
+        return _month(year + (1 if SHIFTS[shift] > 0 and month <= today.month else 0), month)
+    first, _ = _nearest(lambda each: date(each, month, 1), today)
+    return _month(first.year, month)
+
+
+def _iso(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
+    return _day(date(int(match["year"]), int(match["month"]), int(match["day"])))
+
+
+def _slashes(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
+    first, second = int(match["month"]), int(match["day"])
+    month, day = (first, second) if first <= _MONTHS_A_YEAR else (second, first)
+    return _day(date(int(match["year"]), month, day))
+
+
+def _in_year(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
+    return _year(int(match["year"]))
+
+
+def _day_word(match: re.Match[str], today: date) -> Range | None:
+    return _day(today + timedelta(days=DAY_WORDS[" ".join(match["word"].split())]))
+
+
+def _ago(match: re.Match[str], today: date) -> Range | None:
+    unit = UNITS[match["unit"]]
+    sign = 1 if match.group().startswith("in ") else -1
+    if match["few"]:
+        if unit != "days":
+            low, high = _FEW_DAYS[0], _FEW_DAYS[1]
+            return _sorted(_shifted(today, unit, sign * low)[0], _shifted(today, unit, sign * high)[1])
+        return _sorted(today + timedelta(days=sign * 2), today + timedelta(days=sign * _FEW_DAYS[1]))
+    count = sign * _number(match["count"])
+    if unit == "days":
+        return _day(today + timedelta(days=count))
+    if unit == "weeks":
+        centre = today + timedelta(weeks=count)
+        return centre - timedelta(days=1), centre + timedelta(days=1)
+    return _shifted(today, unit, count)
+
+
+def _shift(match: re.Match[str], today: date) -> Range | None:
+    unit, shift = UNITS[match["unit"]], SHIFTS[match["shift"]]
+    if unit == "weekends":
+        saturday = _monday(today) + timedelta(days=_WEEKEND_START, weeks=shift)
+        if shift < 0 and today.weekday() < _WEEKEND_START and saturday >= today:
+            saturday -= timedelta(weeks=1)
+        return saturday, saturday + timedelta(days=1)
+    if unit == "days":
+        return None
+    return _shifted(today, unit, shift)
+
+
+def _weekday(match: re.Match[str], today: date) -> Range | None:
+    weekday = WEEKDAYS[match["weekday"]]
+    shift = match["shift"]
+    ahead = (weekday - today.weekday()) % _DAYS_A_WEEK
+    if shift and SHIFTS[shift] > 0:
+        return _day(today + timedelta(days=ahead or _DAYS_A_WEEK))
+    if shift and SHIFTS[shift] == 0:
+        return _day(_monday(today) + timedelta(days=weekday))
+    back = (today.weekday() - weekday) % _DAYS_A_WEEK
+    if shift:
+        return _day(today - timedelta(days=back or _DAYS_A_WEEK))
+    return _day(today - timedelta(days=back))
+
+
+def _week_weekday(match: re.Match[str], today: date) -> Range | None:
+    monday = _monday(today) + timedelta(weeks=SHIFTS[match["shift"]])
+    return _day(monday + timedelta(days=WEEKDAYS[match["weekday"]]))
+
+
+_RESOLVERS: dict[str, Callable[[re.Match[str], date], Range | None]] = {
+    "day_month": _day_month,
+    "month_year": _month_year,
+    "month_alone": _month_alone,
+    "iso": _iso,
+    "slashes": _slashes,
+    "year": _in_year,
+    "day_word": _day_word,
+    "ago": _ago,
+    "shift": _shift,
+    "weekday": _weekday,
+    "week_weekday": _week_weekday,
+}
+
+
+def _number(word: str) -> int:
+    return int(word) if word.isdigit() else NUMBERS[word]
+
+
+def _day(day: date) -> Range:
+    return day, day
+
+
+def _month(year: int, month: int) -> Range:
+    first = date(year, month, 1)
+    return first, first + relativedelta(months=1, days=-1)
+
+
+def _year(year: int) -> Range:
+    return date(year, 1, 1), date(year, 12, 31)
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())
+
+
+def _sorted(one: date, other: date) -> Range:
+    return (one, other) if one <= other else (other, one)
+
+
+def _shifted(today: date, unit: str, count: int) -> Range:
+    if unit == "weeks":
+        monday = _monday(today) + timedelta(weeks=count)
+        return monday, monday + timedelta(days=_DAYS_A_WEEK - 1)
+    if unit == "weekends":
+        saturday = _monday(today) + timedelta(days=_WEEKEND_START, weeks=count)
+        return saturday, saturday + timedelta(days=1)
+    if unit == "days":
+        return _day(today + timedelta(days=count))
+    if unit == "months":
+        moved = today + relativedelta(months=count)
+        return _month(moved.year, moved.month)
+    return _year(today.year + count)
+
+
+def _nearest(in_year: Callable[[int], date], today: date) -> Range:
+    candidates = []
+    for year in (today.year - 1, today.year, today.year + 1):
+        try:
+            candidates.append(in_year(year))
+        except ValueError:
+            continue
+    nearest = min(candidates, key=lambda day: abs((day - today).days))
+    return nearest, nearest

@@ -1,0 +1,174 @@
+"""What retrieval returns: the recalled things, the reason for each, and the text that a prompt shows of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+from memoryos.language.text import estimate_tokens, excerpt
+from memoryos.model import SIDES, About, Knowledge, Page, Profile, Side, Utterance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+
+__all__ = ["Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals", "date_heading", "show_utterance"]
+
+EXCERPT_CHARACTERS = 8_000
+"""A prompt shows a longer utterance as an excerpt, with a mark that says how much was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What each signal added to a score; their sum is the score. Unit: standard deviations in the scope."""
+
+    meaning: float = 0.0
+    words: float = 0.0
+    neighbours: float = 0.0
+    speaker: float = 0.0
+    session: float = 0.0
+    segment: float = 0.0
+    time: float = 0.0
+
+    def total(self) -> float:
+        """Returns the score that they make together."""
+        return sum(getattr(self, each.name) for each in fields(self))
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledPage:
+    """A page that retrieval found.
+
+    Attributes:
+        page: The page.
+        shown: The sides that a prompt shows, the user's first; never empty.
+        score: Score of its best utterance.
+        signals: What made that score.
+    """
+
+    page: Page
+    shown: tuple[Side, ...]
+    score: float
+    signals: Signals
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledKnowledge:
+    """A knowledge entry that retrieval found, with its score and what made it."""
+
+    knowledge: Knowledge
+    score: float
+    signals: Signals
+
+    @property
+    def text(self) -> str:
+        """The fact."""
+        return self.knowledge.text
+
+    @property
+    def about(self) -> About:
+        """Whom it describes."""
+        return self.knowledge.about
+
+    @property
+    def source_page_ids(self) -> tuple[str, ...]:
+        """The pages that it was read in."""
+        return self.knowledge.source_page_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """One of the best-matching utterances of the whole scope, the short-term window included."""
+
+    utterance: Utterance
+    score: float
+    signals: Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What is remembered for a query.
+
+    Attributes:
+        query: The question.
+        pages: Recalled pages, best first; none of them is in ``short_term``.
+        knowledge: Recalled entries, best first: those about the user, then those about the assistant.
+        profile: The current profile.
+        short_term: The pages of the window, oldest first: always part of the context.
+        quotes: The best-matching utterances wherever they are, best first.
+        tokens: Estimated tokens of ``pages`` as ``to_prompt`` shows them: what ``max_tokens`` bounds.
+    """
+
+    query: str
+    pages: tuple[RecalledPage, ...] = ()
+    knowledge: tuple[RecalledKnowledge, ...] = ()
+    profile: Profile = field(default_factory=Profile)
+    short_term: tuple[Page, ...] = ()
+    quotes: tuple[Quote, ...] = ()
+    tokens: int = 0
+
+    def to_prompt(
+        self, *, include_short_term: bool = True, include_profile: bool = True, include_knowledge: bool = True
+    ) -> str:
+        """Returns the context as text: profile, knowledge, recalled pages, short-term pages; pages in time order.
+
+        Each shown utterance stands verbatim behind its speaker, under its date. One of over 8,000 characters stands
+        as an excerpt around the words of the query, with a mark that says how much was left out.
+        """
+        parts = []
+        if include_profile:
+            parts.append(_section("Profile of the user", profile_lines(self.profile)))
+        if include_knowledge:
+            for about in ("user", "assistant"):
+                entries = [f"- {each.text}" for each in self.knowledge if each.about == about]
+                parts.append(_section(f"Known about the {about}", entries))
+        recalled = [(each.page, each.shown) for each in self.pages]
+        parts.append(_section("Recalled from earlier conversations", page_lines(recalled, self.query)))
+        if include_short_term:
+            window = [(page, SIDES) for page in self.short_term]
+            parts.append(_section("The conversation so far", page_lines(window, self.query)))
+        return "\n\n".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        return self.to_prompt()
+
+
+def page_lines(pages: Iterable[tuple[Page, Sequence[Side]]], query: str = "") -> list[str]:
+    """Returns one line an utterance in time order, with a line before the first of each date."""
+    lines: list[str] = []
+    day: date | None = None
+    for page, shown in sorted(pages, key=lambda each: (each[0].at, each[0].seq)):
+        if page.at.date() != day:
+            day = page.at.date()
+            lines.append(date_heading(day))
+        lines += [show_utterance(each, query) for each in page.utterances() if each.side in shown]
+    return lines
+
+
+def profile_lines(profile: Profile) -> list[str]:
+    """Returns one line an attribute and one a trait."""
+    attributes = [f"- {each.name.replace('_', ' ')}: {each.value}" for each in profile.attributes]
+    traits = [f"- {each.dimension} ({each.level}): {each.reason}" for each in profile.traits]
+    return attributes + traits
+
+
+def date_heading(day: date) -> str:
+    """Returns the line above the utterances of a day, as "[8 May 2023]"."""
+    return f"[{day.day} {day:%B} {day.year}]"
+
+
+def show_utterance(utterance: Utterance, query: str = "") -> str:
+    """Returns the line of one utterance: speaker and words, cut to an excerpt only beyond 8,000 characters."""
+    text = utterance.text
+    if len(text) > EXCERPT_CHARACTERS:
+        text = excerpt(text, query, EXCERPT_CHARACTERS)
+    return f"{utterance.speaker}: {text}"
+
+
+def line_tokens(line: str) -> float:
+    """Returns the estimated tokens of one line with its line break; not rounded, so that lines add up."""
+    return estimate_tokens(line) + 0.25
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"# {title}", *lines]) if lines else ""

@@ -1,0 +1,151 @@
+"""The retriever: one way from a query to what is remembered, whatever the database (§3.4)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memoryos.model import ABOUT, SIDES, Utterance
+from memoryos.retrieval.packing import PackedPage, Shelves, pack_pages, pack_tokens
+from memoryos.retrieval.question import read_question
+from memoryos.retrieval.ranking import rank, rank_entries
+from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage
+from memoryos.updating.short_term import last_slid_out
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from memoryos.config import Config
+    from memoryos.model import Page
+    from memoryos.retrieval.question import Question
+    from memoryos.retrieval.ranking import Corpus, Ranking
+    from memoryos.retrieval.working_set import WorkingSet, WorkingSets
+    from memoryos.seams import Embedder
+    from memoryos.storage.store import Store
+
+__all__ = ["Retriever"]
+
+QUOTES = 5
+
+
+class Retriever:
+    """Ranks everything of a scope for a query and packs the best of it. Writes nothing."""
+
+    def __init__(self, store: Store, embedder: Embedder, working_sets: WorkingSets, config: Config) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._working_sets = working_sets
+        self._config = config
+
+    def recall(
+        self, scope_id: str, query: str, *, now: datetime, max_pages: int | None = None, max_tokens: int | None = None
+    ) -> Recall:
+        """Returns what is remembered for a query.
+
+        Args:
+            scope_id: Whose memory.
+            query: The question, checked.
+            now: What "yesterday" in the query is relative to.
+            max_pages: Pages at most; default: ``retrieval_queue_capacity``, unless ``max_tokens`` is given.
+            max_tokens: Estimated tokens of the pages at most.
+
+        Raises:
+            EmbeddingError: If the embedder failed.
+            StoreError: If the store can't be read.
+        """
+        working_set = self._working_sets.get(scope_id)
+        question = read_question(query, speakers=working_set.speaker_names, now=now)
+        vector = self._embedder.embed([question.dense_text])[0]
+        with working_set.lock:
+            corpus = working_set.corpus()
+            ranking = rank(corpus, question, vector, self._config.ranking, gate=self._gate(working_set, vector))
+            found = self._pack(working_set, corpus, ranking, max_pages, max_tokens)
+            knowledge = self._rank_knowledge(working_set, question, vector)
+            profile = working_set.profile
+        pages = self._store.log.at(scope_id, found.seqs())
+        return Recall(
+            query=query,
+            pages=tuple(found.page(each, pages) for each in found.packed),
+            knowledge=knowledge,
+            profile=profile,
+            short_term=tuple(pages[seq] for seq in found.window),
+            quotes=tuple(found.quote(index, pages) for index in found.quoted),
+            tokens=math.ceil(found.tokens),
+        )
+
+    def _gate(self, working_set: WorkingSet, vector: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+        if self._config.segment_gate is None:
+            return None
+        return working_set.segments.nearest(vector, self._config.segment_gate)
+
+    def _pack(
+        self, working_set: WorkingSet, corpus: Corpus, ranking: Ranking, max_pages: int | None, max_tokens: int | None
+    ) -> _Found:
+        seqs = working_set.page_seqs
+        slid_out = last_slid_out(working_set.last_seq, self._config.short_term_capacity)
+        shelves = Shelves(corpus.pages, working_set.tokens, corpus.seconds, int(seqs.searchsorted(slid_out, "right")))
+        order = ranking.order.tolist()
+        if max_tokens is None:
+            packed, tokens = pack_pages(order, shelves, max_pages or self._config.retrieval_queue_capacity)
+        else:
+            packed, tokens = pack_tokens(order, shelves, max_tokens, max_pages)
+        return _Found(
+            packed=packed,
+            tokens=tokens,
+            quoted=order[:QUOTES],
+            window=[int(seq) for seq in seqs[shelves.shown_already :]],
+            corpus=corpus,
+            ranking=ranking,
+            seqs_of_pages=seqs,
+        )
+
+    def _rank_knowledge(
+        self, working_set: WorkingSet, question: Question, vector: NDArray[np.float32]
+    ) -> tuple[RecalledKnowledge, ...]:
+        entries = working_set.knowledge
+        if not entries:
+            return ()
+        ranking = rank_entries(
+            working_set.knowledge_vectors, working_set.knowledge_words, vector, question, self._config.ranking
+        )
+        recalled: list[RecalledKnowledge] = []
+        for about in ABOUT:
+            best = [index for index in ranking.order.tolist() if entries[index].about == about]
+            recalled += [
+                RecalledKnowledge(entries[index], float(ranking.scores[index]), ranking.signals(index))
+                for index in best[: self._config.knowledge_recalled]
+            ]
+        return tuple(recalled)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    packed: list[PackedPage]
+    tokens: float
+    quoted: list[int]
+    window: list[int]
+    corpus: Corpus
+    ranking: Ranking
+    seqs_of_pages: NDArray[np.int64]
+
+    def seqs(self) -> set[int]:
+        numbers = [each.page for each in self.packed] + [int(self.corpus.pages[index]) for index in self.quoted]
+        return {int(self.seqs_of_pages[number]) for number in numbers} | set(self.window)
+
+    def page(self, packed: PackedPage, pages: dict[int, Page]) -> RecalledPage:
+        return RecalledPage(
+            page=pages[int(self.seqs_of_pages[packed.page])],
+            shown=tuple(SIDES[self.corpus.sides[index]] for index in packed.shown),
+            score=float(self.ranking.scores[packed.best]),
+            signals=self.ranking.signals(packed.best),
+        )
+
+    def quote(self, index: int, pages: dict[int, Page]) -> Quote:
+        page = pages[int(self.seqs_of_pages[self.corpus.pages[index]])]
+        side = SIDES[self.corpus.sides[index]]
+        utterance = Utterance(page.page_id, page.seq, side, page.speaker(side), page.text(side), page.at)
+        return Quote(utterance, float(self.ranking.scores[index]), self.ranking.signals(index))

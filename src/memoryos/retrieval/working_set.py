@@ -1,0 +1,285 @@
+"""The working set (Denning 1970): the searchable copy of one scope in numpy arrays, extended as pages arrive."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memoryos.language.text import terms
+from memoryos.model import SIDES, Knowledge, Page, Profile
+from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.question import index_terms
+from memoryos.retrieval.ranking import Corpus
+from memoryos.retrieval.recall import line_tokens, show_utterance
+from memoryos.retrieval.segments import SegmentShelf
+from memoryos.retrieval.words import WordIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from memoryos.storage.store import Store
+    from memoryos.storage.vectors import UtteranceVectors
+
+__all__ = ["WorkingSet", "WorkingSets"]
+
+
+class WorkingSet:
+    """The searchable copy of one scope. Hold ``lock`` while you use its arrays.
+
+    ``refresh()`` reads what the store has got since: new pages, new vectors, new places of pages, new knowledge. The
+    order of the log is the order of every array.
+
+    Attributes:
+        lock: Guards everything below.
+        profile: The current profile.
+        knowledge: The current entries, oldest first.
+        knowledge_words: Their words, in that order.
+        knowledge_vectors: ``float32[entries, dimensions]``; zero rows for entries that are not embedded yet.
+        segments: The segments, active and archived.
+    """
+
+    def __init__(self, store: Store, scope_id: str, model: str, dimensions: int) -> None:
+        self.lock = threading.RLock()
+        self._store = store
+        self._scope_id = scope_id
+        self._model = model
+        self._dimensions = dimensions
+        self._clear()
+
+    def _clear(self) -> None:
+        self._revision = -1
+        self._learned_revision = -1
+        self._page_seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
+        self._page_vectors: GrowingArray[np.float32] = GrowingArray(np.float32, self._dimensions)
+        self._page_segments: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self._page_embedded: GrowingArray[np.bool_] = GrowingArray(np.bool_)
+        self._pages: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self._sides: GrowingArray[np.int8] = GrowingArray(np.int8)
+        self._speakers: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self._seconds: GrowingArray[np.float64] = GrowingArray(np.float64)
+        self._tokens: GrowingArray[np.float32] = GrowingArray(np.float32)
+        self._vectors: GrowingArray[np.float32] = GrowingArray(np.float32, self._dimensions)
+        self._owners: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self._words = WordIndex()
+        self._speaker_codes: dict[str, int] = {}
+        self.segments = SegmentShelf(self._dimensions)
+        self.profile = Profile()
+        self.knowledge: tuple[Knowledge, ...] = ()
+        self.knowledge_words = WordIndex()
+        self.knowledge_vectors: NDArray[np.float32] = np.zeros((0, self._dimensions), np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        """Estimated bytes of memory that it holds."""
+        arrays = (
+            self._page_seqs, self._page_vectors, self._page_segments, self._page_embedded, self._pages, self._sides,
+            self._speakers, self._seconds, self._tokens, self._vectors, self._owners,
+        )
+        return sum(each.nbytes for each in arrays) + self._words.nbytes + self.segments.nbytes
+
+    @property
+    def last_seq(self) -> int:
+        """Position of its newest page; 0 without pages."""
+        return int(self._page_seqs.view[-1]) if len(self._page_seqs) else 0
+
+    @property
+    def speaker_names(self) -> tuple[str, ...]:
+        """Everyone who speaks in the scope, by the numbers of ``Corpus.speakers``."""
+        return tuple(self._speaker_codes)
+
+    @property
+    def tokens(self) -> NDArray[np.float32]:
+        """``float32[n]``: estimated tokens of each utterance's line in a prompt."""
+        return self._tokens.view
+
+    @property
+    def page_seqs(self) -> NDArray[np.int64]:
+        """``int64[pages]``: position of each page in the log; ascending."""
+        return self._page_seqs.view
+
+    def corpus(self) -> Corpus:
+        """Returns the utterances as arrays, without a copy: valid while ``lock`` is held."""
+        page_segments = self._page_segments.view
+        page_allowed = np.append(self.segments.active, True)[page_segments]  # -1 picks the appended True
+        return Corpus(
+            vectors=self._vectors.view,
+            owners=self._owners.view,
+            words=self._words,
+            speakers=self._speakers.view,
+            speaker_names=self.speaker_names,
+            sides=self._sides.view,
+            pages=self._pages.view,
+            seconds=self._seconds.view,
+            segments=page_segments[self._pages.view],
+            allowed=page_allowed[self._pages.view],
+        )
+
+    def vectors_of(self, seqs: Sequence[int]) -> NDArray[np.float32]:
+        """Returns ``float32[len(seqs), dimensions]``: the vector of each page; zero where it is not embedded yet."""
+        return self._page_vectors.view[np.searchsorted(self._page_seqs.view, seqs)]
+
+    def refresh(self) -> None:
+        """Reads what the store has got since the last refresh; cheap when nothing changed."""
+        with self.lock:
+            state = self._store.scopes.state(self._scope_id)
+            if state.revision == self._revision:
+                return
+            self._read_pages()
+            try:
+                self._read_vectors()
+            except _OutOfOrderError:
+                self._clear()
+                self._read_pages()
+                self._read_vectors()
+            self._read_segments()
+            if state.learned_revision != self._learned_revision or not self._knowledge_is_embedded():
+                self._read_long_term()
+            self._revision, self._learned_revision = state.revision, state.learned_revision
+
+    def _read_pages(self) -> None:
+        number = len(self._page_seqs)
+        pages: list[tuple[int, int]] = []
+        words: list[list[str]] = []
+        utterances: list[tuple[int, int, int, float, float]] = []
+        for page in self._store.log.after(self._scope_id, self.last_seq):
+            segment = -1 if page.segment_id is None else self.segments.number(page.segment_id)
+            utterances += self._read_utterances(page, number + len(pages))
+            words += [index_terms(each.text, each.at) for each in page.utterances()]
+            pages.append((page.seq, segment))
+        if not pages:
+            return
+        self._words.add(words)
+        seqs, segments = zip(*pages, strict=True)
+        self._page_seqs.extend(seqs)
+        self._page_segments.extend(segments)
+        self._page_vectors.extend(np.zeros((len(pages), self._dimensions), np.float32))
+        self._page_embedded.extend(np.zeros(len(pages), np.bool_))
+        columns = (self._pages, self._sides, self._speakers, self._seconds, self._tokens)
+        for column, values in zip(columns, zip(*utterances, strict=True), strict=True):
+            column.extend(values)
+
+    def _read_utterances(self, page: Page, number: int) -> Iterable[tuple[int, int, int, float, float]]:
+        seconds = page.at.timestamp()
+        for each in page.utterances():
+            speaker = self._speaker_codes.setdefault(each.speaker, len(self._speaker_codes))
+            yield number, SIDES.index(each.side), speaker, seconds, line_tokens(show_utterance(each))
+
+    def _read_vectors(self) -> None:
+        missing = np.flatnonzero(~self._page_embedded.view)
+        if len(missing) == 0:
+            return
+        found = self._store.vectors.of_pages(self._scope_id, self._model, int(self.page_seqs[missing[0]]))
+        if not found:
+            return
+        numbers = np.searchsorted(self.page_seqs, [each.seq for each in found]).astype(np.int32)
+        new = ~self._page_embedded.view[numbers]
+        fresh = [each for each, is_new in zip(found, new, strict=True) if is_new]
+        numbers = numbers[new]
+        if len(fresh) == 0:
+            return
+        if len(self._owners) and numbers[0] <= self._pages.view[self._owners.view[-1]]:
+            raise _OutOfOrderError
+        self._add_vectors(fresh, numbers)
+
+    def _add_vectors(self, found: Sequence[UtteranceVectors], numbers: NDArray[np.int32]) -> None:
+        sides = np.array([SIDES.index(each.side) for each in found], np.int32)
+        windows = np.array([len(each.vectors) for each in found], np.int32)
+        keys = self._pages.view.astype(np.int64) * len(SIDES) + self._sides.view
+        owners = np.searchsorted(keys, numbers.astype(np.int64) * len(SIDES) + sides).astype(np.int32)
+        rows = np.concatenate([each.vectors for each in found])
+        self._owners.extend(np.repeat(owners, windows))
+        self._vectors.extend(rows)
+        row_pages = np.repeat(numbers, windows)
+        np.add.at(self._page_vectors.view, row_pages, rows)
+        embedded = np.unique(numbers)
+        sums = self._page_vectors.view[embedded]
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        self._page_vectors.view[embedded] = sums / np.where(lengths > 0, lengths, 1)
+        self._page_embedded.view[embedded] = True
+        self.segments.add_pages(self._page_segments.view[embedded], self._page_vectors.view[embedded])
+
+    def _read_segments(self) -> None:
+        changes = self._store.mid_term.changes(self._scope_id, self._revision)
+        for change in changes:
+            self.segments.describe(change.segment_id, change.keywords, archived=change.archived)
+        unplaced = np.flatnonzero(self._page_segments.view == -1)
+        if not changes or len(unplaced) == 0:
+            return
+        ids = [change.segment_id for change in changes]
+        places = self._store.log.segments_of(self._scope_id, ids, int(self.page_seqs[unplaced[0]]))
+        numbers = np.searchsorted(self.page_seqs, [seq for seq, _ in places])
+        segments = np.array([self.segments.number(segment_id) for _, segment_id in places], np.int32)
+        new = self._page_segments.view[numbers] == -1
+        self._page_segments.view[numbers[new]] = segments[new]
+        embedded = new & self._page_embedded.view[numbers]
+        self.segments.add_pages(segments[embedded], self._page_vectors.view[numbers[embedded]])
+
+    def _read_long_term(self) -> None:
+        self.profile = self._store.long_term.profile(self._scope_id)
+        self.knowledge = tuple(self._store.long_term.knowledge(self._scope_id))
+        vectors = self._store.vectors.of_knowledge(self._scope_id, self._model)
+        zero = np.zeros(self._dimensions, np.float32)
+        rows = [vectors.get(entry.knowledge_id, zero) for entry in self.knowledge]
+        self.knowledge_vectors = np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32)
+        self.knowledge_words = WordIndex()
+        self.knowledge_words.add(terms(entry.text) for entry in self.knowledge)
+
+    def _knowledge_is_embedded(self) -> bool:
+        return bool(self.knowledge_vectors.any(axis=1).all())
+
+
+class _OutOfOrderError(Exception):
+    """Vectors arrived for a page in front of embedded ones; the arrays must be read anew."""
+
+
+class WorkingSets:
+    """The working sets of many scopes, bounded in bytes: those used longest ago give way.
+
+    Args:
+        store: Where they are read from.
+        model: Name of the embedder whose vectors they hold.
+        dimensions: Length of its vectors.
+        max_bytes: What they may hold together; the newest one stays whatever its size.
+    """
+
+    def __init__(self, store: Store, model: str, dimensions: int, max_bytes: int) -> None:
+        self._store = store
+        self._model = model
+        self._dimensions = dimensions
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._sets: OrderedDict[str, WorkingSet] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._total = 0
+
+    def get(self, scope_id: str) -> WorkingSet:
+        """Returns the scope's working set as of now."""
+        with self._lock:
+            found = self._sets.get(scope_id)
+            if found is None:
+                found = self._sets[scope_id] = WorkingSet(self._store, scope_id, self._model, self._dimensions)
+            self._sets.move_to_end(scope_id)
+        found.refresh()
+        with self._lock:
+            self._weigh(scope_id, found.nbytes)
+        return found
+
+    @property
+    def nbytes(self) -> int:
+        """Estimated bytes of memory that they hold together."""
+        with self._lock:
+            return self._total
+
+    def _weigh(self, scope_id: str, size: int) -> None:
+        if scope_id not in self._sets:
+            return
+        self._total += size - self._sizes.get(scope_id, 0)
+        self._sizes[scope_id] = size
+        while self._total > self._max_bytes and len(self._sets) > 1:
+            oldest, _ = self._sets.popitem(last=False)
+            self._total -= self._sizes.pop(oldest, 0)

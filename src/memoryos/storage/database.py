@@ -1,0 +1,176 @@
+"""Where transactions come from: connections, the write lock, migrations at opening, and the mapping of errors."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from filelock import FileLock
+from sqlalchemy import event, exc
+
+from memoryos.errors import (
+    ConfigError,
+    SchemaMismatchError,
+    StoreConflictError,
+    StoreError,
+    StoreUnavailableError,
+    StoreUnreadableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Database"]
+
+LOCK_TIMEOUT_SECONDS = 60.0
+LOCK_POLL_SECONDS = 0.002
+_PRAGMAS = (
+    "PRAGMA busy_timeout=60000",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",
+)
+_UNREADABLE = ("malformed", "not a database", "encrypted")
+
+
+class Database:
+    """One open database: ``read()`` and ``write()`` hand out transactions.
+
+    Every SQLite up to 3.51.2 can corrupt a file when one connection checkpoints while another commits
+    (sqlite.org/wal.html#walresetbug). So one advisory file lock is held around each write transaction, each implied
+    checkpoint, and the opening and closing of connections that may checkpoint. A write starts with BEGIN IMMEDIATE:
+    a transaction that upgrades later would fail at once when another writes.
+
+    Raises:
+        ConfigError: If the URL is of a kind that is not supported.
+        StoreUnavailableError: If the file can't be opened or written.
+        StoreUnreadableError: If the file is damaged or no database. It is left as it is.
+        SchemaMismatchError: If a newer release or another program made it. It is left as it is.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine, file = _engine(url)
+        self._thread_lock = threading.RLock()
+        self._file_lock = FileLock(
+            f"{file}.lock",
+            LOCK_TIMEOUT_SECONDS,
+            poll_interval=LOCK_POLL_SECONDS,
+            thread_local=False,
+            preserve_lock_file=True,
+            fallback_to_soft=False,
+        )
+        self._writer: sa.Connection | None = None
+        try:
+            self._migrate()
+        except BaseException:
+            self.close()
+            raise
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yields a connection inside one read transaction: everything read in it is from one moment."""
+        with _mapped_errors(), self._engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yields a connection inside one write transaction; durable when the block ends, undone when it raises."""
+        with _mapped_errors(), self._exclusive():
+            connection = self._writing_connection()
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Closes every connection; the last one of all processes folds the write-ahead log into the file."""
+        with contextlib.suppress(StoreError), _mapped_errors(), self._exclusive():
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with self._thread_lock:
+            try:
+                self._file_lock.acquire()
+            except TimeoutError as error:
+                raise StoreUnavailableError("another process keeps the database locked") from error
+            try:
+                yield
+            finally:
+                self._file_lock.release()
+
+    def _writing_connection(self) -> sa.Connection:
+        if self._writer is None or self._writer.closed or self._writer.invalidated:
+            self._writer = self._engine.connect().execution_options(memoryos_begin="BEGIN IMMEDIATE")
+        return self._writer
+
+    def _migrate(self) -> None:
+        from memoryos.storage import migrations  # noqa: PLC0415  (imports Alembic only where a schema must be made)
+
+        with _mapped_errors(), self._exclusive(), self._engine.connect() as connection:
+            state = migrations.state_of(connection)
+        if state is migrations.State.CURRENT:
+            return
+        if state is migrations.State.UNKNOWN:
+            raise SchemaMismatchError(
+                "the database was made by a newer release of MemoryOS or by another program; "
+                "upgrade memoryos-engine or choose another data_storage_path (nothing was changed)"
+            )
+        with self.write() as connection:
+            migrations.upgrade(connection)
+
+
+def _engine(url: str) -> tuple[sa.Engine, Path]:
+    from pathlib import Path  # noqa: PLC0415
+
+    try:
+        parsed = sa.engine.make_url(url)
+    except exc.ArgumentError as error:
+        raise ConfigError("database_url is no SQLAlchemy URL") from error
+    if parsed.get_backend_name() != "sqlite" or parsed.database in {None, "", ":memory:"}:
+        raise ConfigError("database_url must name an SQLite file, as sqlite:////path/to/memoryos.db")
+    file = Path(str(parsed.database))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(f"can't make the folder {file.parent}: {error.strerror}") from error
+    engine = sa.create_engine(parsed, pool_size=8, max_overflow=32, pool_reset_on_return="rollback")
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine, file
+
+
+def _prepare(connection: Any, record: object) -> None:  # noqa: ARG001
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    try:
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+    finally:
+        cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("memoryos_begin", "BEGIN"))
+
+
+@contextlib.contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
+    except exc.IntegrityError as error:
+        raise StoreConflictError(str(error.orig)) from error
+    except exc.DBAPIError as error:
+        reason = str(error.orig)
+        if any(words in reason for words in _UNREADABLE):
+            raise StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)") from error
+        raise StoreUnavailableError(f"the database can't be used now: {reason}") from error
+    except OSError as error:
+        raise StoreUnavailableError(f"the database can't be used now: {error}") from error
+    except exc.TimeoutError as error:
+        raise StoreUnavailableError("no connection to the database became free") from error

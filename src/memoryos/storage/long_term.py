@@ -1,0 +1,173 @@
+"""Long-term memory: knowledge and the versions of the profile."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from memoryos.errors import StoreConflictError
+from memoryos.model import About, Attribute, Knowledge, Profile, Trait
+from memoryos.storage.origins import read_origin, write_origin
+from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
+from memoryos.storage.scopes import Lease, advance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from memoryos.storage.database import Database
+
+__all__ = ["Learning", "LongTermTable"]
+
+_CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """What reading one segment changes, applied whole or not at all.
+
+    Attributes:
+        segment_id: The segment that was read; its visits and length start again (§3.3).
+        learned_page_ids: Its pages that were read.
+        left_pages: How many of its pages are still unlearned.
+        profile: The next version of the profile; None if it did not change.
+        added: New entries; some may name a newer entry of the same lesson as ``superseded_by``.
+        superseded: Newer entry by older entry, both ids.
+        archived: Entries that the queue pushes out, by id.
+    """
+
+    segment_id: str
+    learned_page_ids: tuple[str, ...]
+    left_pages: int
+    profile: Profile | None
+    added: tuple[Knowledge, ...]
+    superseded: Mapping[str, str]
+    archived: tuple[str, ...]
+
+
+class LongTermTable:
+    """Reads and writes knowledge and profiles."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def apply(self, lease: Lease, change: Learning, now: datetime) -> None:
+        """Commits a lesson.
+
+        Raises:
+            StoreConflictError: If the lease was lost or the profile has that version already; nothing is written then.
+        """
+        with self._database.write() as connection:
+            revision = advance(connection, lease)
+            _mark_learned(connection, lease.scope_id, change)
+            if change.profile is not None:
+                connection.execute(sa.insert(profiles).values(scope_id=lease.scope_id, **_profile_row(change.profile)))
+            if change.added:
+                rows = [_knowledge_row(each) | {"scope_id": lease.scope_id} for each in change.added]
+                connection.execute(sa.insert(knowledge), rows)
+            for older, newer in change.superseded.items():
+                _supersede(connection, lease.scope_id, older, newer)
+            if change.archived:
+                where = (knowledge.c.scope_id == lease.scope_id, knowledge.c.knowledge_id.in_(change.archived))
+                connection.execute(sa.update(knowledge).where(*where).values(archived_at=now))
+            where_scope = scopes.c.scope_id == lease.scope_id
+            connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))
+
+    def knowledge(self, scope_id: str, about: About | None = None, *, history: bool = False) -> list[Knowledge]:
+        """Returns the current entries, oldest first; with ``history`` the superseded and archived ones too."""
+        where = [knowledge.c.scope_id == scope_id]
+        if about is not None:
+            where.append(knowledge.c.about == about)
+        statement = sa.select(knowledge).where(*where).order_by(knowledge.c.knowledge_id)
+        if not history:
+            statement = statement.where(_CURRENT)
+        with self._database.read() as connection:
+            return [_knowledge(row) for row in connection.execute(statement)]
+
+    def profile(self, scope_id: str) -> Profile:
+        """Returns the current profile; version 0 if nothing was learned yet."""
+        return next(iter(self._profiles(scope_id, limit=1)), Profile())
+
+    def profile_versions(self, scope_id: str) -> list[Profile]:
+        """Returns every version of the profile, oldest first."""
+        return self._profiles(scope_id)[::-1]
+
+    def _profiles(self, scope_id: str, limit: int | None = None) -> list[Profile]:
+        statement = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc())
+        with self._database.read() as connection:
+            return [_profile(row) for row in connection.execute(statement.limit(limit))]
+
+
+def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) -> None:
+    where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(change.learned_page_ids), pages.c.learned.is_(False))
+    if connection.execute(sa.update(pages).where(*where).values(learned=True)).rowcount != len(change.learned_page_ids):
+        raise StoreConflictError(f"pages of segment {change.segment_id} were learned from already")
+    connection.execute(
+        sa.update(segments)
+        .where(segments.c.scope_id == scope_id, segments.c.segment_id == change.segment_id)
+        .values(visits=0, length=change.left_pages)
+    )
+
+
+def _supersede(connection: sa.Connection, scope_id: str, older: str, newer: str) -> None:
+    where = (
+        knowledge.c.scope_id == scope_id,
+        knowledge.c.knowledge_id == older,
+        knowledge.c.superseded_by.is_(None),
+    )
+    if connection.execute(sa.update(knowledge).where(*where).values(superseded_by=newer)).rowcount != 1:
+        raise StoreConflictError(f"knowledge {older} was superseded already")
+
+
+def _knowledge_row(entry: Knowledge) -> dict[str, Any]:
+    return {
+        "knowledge_id": entry.knowledge_id,
+        "about": entry.about,
+        "text": entry.text,
+        "recorded_at": entry.recorded_at,
+        "valid_from": entry.valid_from,
+        "superseded_by": entry.superseded_by,
+        "archived_at": entry.archived_at,
+        "source_page_ids": list(entry.source_page_ids),
+        "origin": write_origin(entry.origin),
+    }
+
+
+def _knowledge(row: Any) -> Knowledge:
+    return Knowledge(
+        knowledge_id=row.knowledge_id,
+        about=row.about,
+        text=row.text,
+        recorded_at=row.recorded_at,
+        valid_from=row.valid_from,
+        superseded_by=row.superseded_by,
+        archived_at=row.archived_at,
+        source_page_ids=tuple(row.source_page_ids),
+        origin=read_origin(row.origin),
+    )
+
+
+def _profile_row(profile: Profile) -> dict[str, Any]:
+    if profile.origin is None or profile.recorded_at is None:
+        raise ValueError("a stored profile has an origin and a time")
+    body = {"attributes": _listed(profile.attributes), "traits": _listed(profile.traits)}
+    return {
+        "version": profile.version,
+        "body": body,
+        "recorded_at": profile.recorded_at,
+        "origin": write_origin(profile.origin),
+    }
+
+
+def _listed(values: Iterable[Attribute | Trait]) -> list[dict[str, Any]]:
+    return [asdict(each) for each in values]
+
+
+def _profile(row: Any) -> Profile:
+    attributes = [
+        Attribute(each["name"], each["value"], tuple(each["source_page_ids"])) for each in row.body["attributes"]
+    ]
+    traits = [Trait(**(each | {"evidence_page_ids": tuple(each["evidence_page_ids"])})) for each in row.body["traits"]]
+    return Profile(row.version, tuple(attributes), tuple(traits), row.recorded_at, read_origin(row.origin))

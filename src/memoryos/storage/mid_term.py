@@ -1,0 +1,213 @@
+"""Mid-term memory: segments and chains, and which page belongs to which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from memoryos.errors import StoreConflictError
+from memoryos.model import Chain, Origin, Segment
+from memoryos.storage.origins import read_origin, write_origin
+from memoryos.storage.schema import chains, pages, segments
+from memoryos.storage.scopes import Lease, advance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from memoryos.storage.database import Database
+
+__all__ = ["Consolidation", "MidTermTable", "SegmentChange"]
+
+_ACTIVE = segments.c.archived_at.is_(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Consolidation:
+    """What one digest changes, applied whole or not at all.
+
+    Attributes:
+        chains: Chains that are new or have a new summary.
+        segments: Segments that are new or have grown, as they shall be.
+        chain_of: The chain of each page of the batch, by page id.
+        segment_of: The segment of each page of the batch, by page id.
+        origin: Who digested the batch.
+    """
+
+    chains: tuple[Chain, ...]
+    segments: tuple[Segment, ...]
+    chain_of: Mapping[str, str]
+    segment_of: Mapping[str, str]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentChange:
+    """What a working set keeps of a segment."""
+
+    segment_id: str
+    keywords: frozenset[str]
+    archived: bool
+    revision: int
+
+
+class MidTermTable:
+    """Reads and writes segments and chains."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def apply(self, lease: Lease, change: Consolidation) -> None:
+        """Commits a consolidation: chains, segments, and the places of the pages.
+
+        Raises:
+            StoreConflictError: If the lease was lost, or a page has a segment already; nothing is written then.
+        """
+        with self._database.write() as connection:
+            revision = advance(connection, lease)
+            origin = write_origin(change.origin)
+            for chain in change.chains:
+                values = {"scope_id": lease.scope_id, "chain_id": chain.chain_id}
+                _upsert(connection, chains, values, {"summary": chain.summary, "origin": origin})
+            for segment in change.segments:
+                values = {"scope_id": lease.scope_id, "segment_id": segment.segment_id}
+                _upsert(connection, segments, values, _segment_values(segment) | _stamp(revision, origin))
+            for page_id, segment_id in change.segment_of.items():
+                _place(connection, lease.scope_id, page_id, (change.chain_of[page_id], segment_id))
+
+    def archive(self, lease: Lease, segment_ids: Iterable[str], now: datetime) -> None:
+        """Takes segments out of mid-term memory; their pages stay in the log, out of recall.
+
+        Raises:
+            StoreConflictError: If another worker took the scope over.
+        """
+        with self._database.write() as connection:
+            revision = advance(connection, lease)
+            connection.execute(
+                sa.update(segments)
+                .where(segments.c.scope_id == lease.scope_id, segments.c.segment_id.in_(list(segment_ids)))
+                .values(archived_at=now, revision=revision)
+            )
+
+    def visit(self, scope_id: str, visits: Mapping[str, int], now: datetime) -> None:
+        """Counts recalls of segments: N_visit grows, the last visit is now. Unknown segments are passed over."""
+        latest = sa.case((segments.c.last_visited_at > now, segments.c.last_visited_at), else_=now)
+        with self._database.write() as connection:
+            for segment_id, count in visits.items():
+                connection.execute(
+                    sa.update(segments)
+                    .where(segments.c.scope_id == scope_id, segments.c.segment_id == segment_id)
+                    .values(visits=segments.c.visits + count, last_visited_at=latest)
+                )
+
+    def all(self, scope_id: str, *, archived: bool = False) -> list[Segment]:
+        """Returns the active (or the archived) segments, oldest first."""
+        where = segments.c.archived_at.is_not(None) if archived else _ACTIVE
+        return self._read(where, scope_id)
+
+    def get(self, scope_id: str, segment_ids: Iterable[str]) -> dict[str, Segment]:
+        """Returns these segments by id, archived ones too; unknown ids are left out."""
+        found = self._read(segments.c.segment_id.in_(list(segment_ids)), scope_id)
+        return {segment.segment_id: segment for segment in found}
+
+    def count(self, scope_id: str) -> int:
+        """Returns the number of active segments."""
+        statement = sa.select(sa.func.count()).select_from(segments).where(segments.c.scope_id == scope_id, _ACTIVE)
+        with self._database.read() as connection:
+            return connection.execute(statement).scalar_one()
+
+    def warm(self, scope_id: str, visit_weight: float, length_weight: float, over: float) -> list[Segment]:
+        """Returns active segments with unlearned pages whose counters alone weigh more than ``over``.
+
+        A filter in front of the exact heat: only those can be hot whose recency is at most 1.
+        """
+        weight = segments.c.visits * visit_weight + segments.c.length * length_weight
+        return self._read(sa.and_(_ACTIVE, segments.c.length > 0, weight > over), scope_id)
+
+    def changes(self, scope_id: str, after_revision: int) -> list[SegmentChange]:
+        """Returns the segments that were written after a revision of the scope, archived ones too."""
+        statement = sa.select(
+            segments.c.segment_id, segments.c.keywords, segments.c.archived_at, segments.c.revision
+        ).where(segments.c.scope_id == scope_id, segments.c.revision > after_revision)
+        with self._database.read() as connection:
+            return [
+                SegmentChange(row.segment_id, frozenset(row.keywords), row.archived_at is not None, row.revision)
+                for row in connection.execute(statement)
+            ]
+
+    def chain(self, scope_id: str, chain_id: str) -> Chain | None:
+        """Returns a chain, None if it is not there."""
+        statement = sa.select(chains.c.chain_id, chains.c.summary).where(
+            chains.c.scope_id == scope_id, chains.c.chain_id == chain_id
+        )
+        with self._database.read() as connection:
+            row = connection.execute(statement).one_or_none()
+        return None if row is None else Chain(row.chain_id, row.summary)
+
+    def origin(self, scope_id: str, segment_id: str) -> Origin | None:
+        """Returns who wrote a segment last, None if it is not there."""
+        statement = sa.select(segments.c.origin).where(
+            segments.c.scope_id == scope_id, segments.c.segment_id == segment_id
+        )
+        with self._database.read() as connection:
+            body = connection.execute(statement).scalar_one_or_none()
+        return None if body is None else read_origin(body)
+
+    def _read(self, where: sa.ColumnElement[bool], scope_id: str) -> list[Segment]:
+        statement = (
+            sa.select(segments)
+            .where(segments.c.scope_id == scope_id, where)
+            .order_by(segments.c.created_at, segments.c.segment_id)
+        )
+        with self._database.read() as connection:
+            return [_segment(row) for row in connection.execute(statement)]
+
+
+def _place(connection: sa.Connection, scope_id: str, page_id: str, place: tuple[str, str]) -> None:
+    chain_id, segment_id = place
+    statement = (
+        sa.update(pages)
+        .where(pages.c.scope_id == scope_id, pages.c.page_id == page_id, pages.c.segment_id.is_(None))
+        .values(chain_id=chain_id, segment_id=segment_id)
+    )
+    if connection.execute(statement).rowcount != 1:
+        raise StoreConflictError(f"page {page_id} has a segment already")
+
+
+def _upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    where = [table.c[name] == value for name, value in key.items()]
+    if connection.execute(sa.update(table).where(*where).values(**values)).rowcount == 0:
+        connection.execute(sa.insert(table).values(**key, **values))
+
+
+def _stamp(revision: int, origin: dict[str, str]) -> dict[str, Any]:
+    return {"revision": revision, "origin": origin}
+
+
+def _segment_values(segment: Segment) -> dict[str, Any]:
+    return {
+        "summary": segment.summary,
+        "keywords": sorted(segment.keywords),
+        "visits": segment.visits,
+        "length": segment.length,
+        "page_count": segment.page_count,
+        "last_visited_at": segment.last_visited_at,
+        "created_at": segment.created_at,
+        "archived_at": segment.archived_at,
+    }
+
+
+def _segment(row: Any) -> Segment:
+    return Segment(
+        segment_id=row.segment_id,
+        summary=row.summary,
+        keywords=frozenset(row.keywords),
+        visits=row.visits,
+        length=row.length,
+        page_count=row.page_count,
+        last_visited_at=row.last_visited_at,
+        created_at=row.created_at,
+        archived_at=row.archived_at,
+    )

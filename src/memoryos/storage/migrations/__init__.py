@@ -1,0 +1,56 @@
+"""The schema's versions, applied by Alembic inside the transaction that records them."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+if TYPE_CHECKING:
+    from alembic.config import Config as AlembicConfig
+
+__all__ = ["HEAD", "KNOWN", "State", "state_of", "upgrade"]
+
+KNOWN = ("0001",)
+"""Revisions of ``versions/``, oldest first; a test holds the two together."""
+HEAD = KNOWN[-1]
+
+
+class State(enum.Enum):
+    """What a database is to this release."""
+
+    EMPTY = "no table yet"
+    CURRENT = "as this release wants it"
+    OLDER = "made by an earlier release"
+    UNKNOWN = "made by a later release, or not ours"
+
+
+def state_of(connection: sa.Connection) -> State:
+    """Returns what the database is to this release, without writing to it."""
+    tables = sa.inspect(connection).get_table_names()
+    if not tables:
+        return State.EMPTY
+    if "alembic_version" not in tables or "scopes" not in tables:
+        return State.UNKNOWN
+    version = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    if version == HEAD:
+        return State.CURRENT
+    return State.OLDER if version in KNOWN else State.UNKNOWN
+
+
+def upgrade(connection: sa.Connection) -> None:
+    """Brings the database to this release's schema, inside the caller's transaction."""
+    from alembic import command  # noqa: PLC0415  (120 ms that only a new or an older database costs)
+
+    command.upgrade(_config(connection), HEAD)
+
+
+def _config(connection: sa.Connection) -> AlembicConfig:
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

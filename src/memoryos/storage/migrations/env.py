@@ -1,0 +1,14 @@
+"""Run by Alembic: migrates the connection that it is handed, inside the transaction that is open on it."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from memoryos.storage.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
+)
+context.run_migrations()

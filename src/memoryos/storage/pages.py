@@ -1,0 +1,213 @@
+"""The page log: append-only, the truth that everything else is derived from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from memoryos.errors import NotFoundError
+from memoryos.identifiers import new_id
+from memoryos.model import Page, PageDraft
+from memoryos.storage.schema import pages, scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from memoryos.storage.database import Database
+
+__all__ = ["PageLog", "read_page"]
+
+_COLUMNS = (
+    pages.c.page_id,
+    pages.c.seq,
+    pages.c.at,
+    pages.c.user_text,
+    pages.c.assistant_text,
+    pages.c.user_name,
+    pages.c.assistant_name,
+    pages.c.metadata,
+    pages.c.chain_id,
+    pages.c.segment_id,
+    pages.c.learned,
+)
+_SELECT = sa.select(*_COLUMNS).order_by(pages.c.seq)
+_INSERT = sa.insert(pages)
+_EXTEND = (
+    sa.update(scopes)
+    .where(scopes.c.scope_id == sa.bindparam("id"))
+    .values(
+        last_seq=scopes.c.last_seq + sa.bindparam("pages"),
+        revision=scopes.c.revision + 1,
+        touched_at=sa.bindparam("now"),
+    )
+    .returning(scopes.c.last_seq)
+)
+_SLICE_PAGES = 500
+
+
+class PageLog:
+    """Appends pages and reads them back."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, scope_id: str, drafts: Sequence[PageDraft], now: datetime) -> list[Page]:
+        """Commits the exchanges as pages, all or none; they are on disk when this returns.
+
+        Args:
+            scope_id: The owner.
+            drafts: What was said, oldest first; at least one.
+            now: Time of the engine's clock, by which idleness is judged.
+
+        Returns:
+            The pages, with ids and positions, in the order given.
+
+        Raises:
+            NotFoundError: If there is no such scope.
+        """
+        with self._database.write() as connection:
+            extent = {"id": scope_id, "pages": len(drafts), "now": now}
+            last_seq = connection.execute(_EXTEND, extent).scalar_one_or_none()
+            if last_seq is None:
+                raise NotFoundError(f"no scope {scope_id}")
+            first = last_seq - len(drafts) + 1
+            added = [_page(draft, seq) for seq, draft in enumerate(drafts, first)]
+            connection.execute(_INSERT, [_row(scope_id, page) for page in added])
+        return added
+
+    def newest(self, scope_id: str, count: int) -> list[Page]:
+        """Returns the newest ``count`` pages, oldest first."""
+        if count == 0:
+            return []
+        statement = sa.select(*_COLUMNS).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc()).limit(count)
+        return self._read(statement)[::-1]
+
+    def at(self, scope_id: str, positions: Iterable[int]) -> dict[int, Page]:
+        """Returns the pages at these positions, by position; positions without a page are left out."""
+        wanted = sorted(set(positions))
+        found: dict[int, Page] = {}
+        for start in range(0, len(wanted), _SLICE_PAGES):
+            part = wanted[start : start + _SLICE_PAGES]
+            rows = self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.seq.in_(part)))
+            found |= {page.seq: page for page in rows}
+        return found
+
+    def by_id(self, scope_id: str, page_ids: Iterable[str]) -> list[Page]:
+        """Returns the pages with these ids in the order of the log; unknown ids are left out."""
+        wanted = sorted(set(page_ids))
+        found: list[Page] = []
+        for start in range(0, len(wanted), _SLICE_PAGES):
+            part = wanted[start : start + _SLICE_PAGES]
+            found += self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
+        return sorted(found, key=lambda page: page.seq)
+
+    def after(self, scope_id: str, seq: int = 0) -> Iterator[Page]:
+        """Yields every page behind a position in the order of the log, read in slices so that no log is too long."""
+        while True:
+            rows = self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.seq > seq).limit(_SLICE_PAGES))
+            yield from rows
+            if len(rows) < _SLICE_PAGES:
+                return
+            seq = rows[-1].seq
+
+    def due(self, scope_id: str, up_to_seq: int, limit: int) -> list[Page]:
+        """Returns the oldest pages up to a position that have no segment yet."""
+        return self._read(_SELECT.where(*_due(scope_id, up_to_seq)).limit(limit))
+
+    def count_due(self, scope_id: str, up_to_seq: int) -> int:
+        """Returns how many pages up to a position have no segment yet."""
+        return self._count(*_due(scope_id, up_to_seq))
+
+    def unlearned(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
+        """Returns the oldest pages of a segment that long-term memory has not read."""
+        where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.learned.is_(False))
+        return self._read(_SELECT.where(*where).limit(limit))
+
+    def of_segment(self, scope_id: str, segment_id: str) -> list[Page]:
+        """Returns the pages of a segment in the order of the log."""
+        return self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.segment_id == segment_id))
+
+    def unembedded(self, scope_id: str, model: str, limit: int) -> list[Page]:
+        """Returns the oldest pages whose utterances have no vector of this model."""
+        other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
+        return self._read(_SELECT.where(pages.c.scope_id == scope_id, other).limit(limit))
+
+    def count_unembedded(self, scope_id: str, model: str) -> int:
+        """Returns how many pages have no vector of this model."""
+        other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
+        return self._count(pages.c.scope_id == scope_id, other)
+
+    def count_learned(self, scope_id: str) -> int:
+        """Returns how many pages long-term memory has read."""
+        return self._count(pages.c.scope_id == scope_id, pages.c.learned.is_(True))
+
+    def segments_of(self, scope_id: str, segment_ids: Iterable[str], from_seq: int) -> list[tuple[int, str]]:
+        """Returns (position, segment id) of the pages of these segments from a position on."""
+        wanted = sorted(set(segment_ids))
+        found: list[tuple[int, str]] = []
+        with self._database.read() as connection:
+            for start in range(0, len(wanted), _SLICE_PAGES):
+                part = wanted[start : start + _SLICE_PAGES]
+                where = (pages.c.scope_id == scope_id, pages.c.segment_id.in_(part), pages.c.seq >= from_seq)
+                rows = connection.execute(sa.select(pages.c.seq, pages.c.segment_id).where(*where))
+                found += [(row.seq, str(row.segment_id)) for row in rows]
+        return sorted(found)
+
+    def _read(self, statement: sa.Select[Any]) -> list[Page]:
+        with self._database.read() as connection:
+            return [read_page(row) for row in connection.execute(statement)]
+
+    def _count(self, *where: sa.ColumnElement[bool]) -> int:
+        with self._database.read() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(pages).where(*where)).scalar_one()
+
+
+def read_page(row: Any) -> Page:
+    """Returns the page of a row that holds its columns by name."""
+    return Page(
+        page_id=row.page_id,
+        seq=row.seq,
+        at=row.at,
+        user_text=row.user_text,
+        assistant_text=row.assistant_text,
+        user_name=row.user_name,
+        assistant_name=row.assistant_name,
+        metadata=row.metadata,
+        chain_id=row.chain_id,
+        segment_id=row.segment_id,
+        learned=row.learned,
+    )
+
+
+def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return pages.c.scope_id == scope_id, pages.c.segment_id.is_(None), pages.c.seq <= up_to_seq
+
+
+def _page(draft: PageDraft, seq: int) -> Page:
+    return Page(
+        page_id=new_id(),
+        seq=seq,
+        at=draft.at,
+        user_text=draft.user_text,
+        assistant_text=draft.assistant_text,
+        user_name=draft.user_name,
+        assistant_name=draft.assistant_name,
+        metadata=draft.metadata,
+    )
+
+
+def _row(scope_id: str, page: Page) -> dict[str, Any]:
+    return {
+        "scope_id": scope_id,
+        "seq": page.seq,
+        "page_id": page.page_id,
+        "at": page.at,
+        "user_text": page.user_text,
+        "assistant_text": page.assistant_text,
+        "user_name": page.user_name,
+        "assistant_name": page.assistant_name,
+        "metadata": dict(page.metadata),
+        "learned": False,
+    }

@@ -1,0 +1,184 @@
+"""Scopes: who owns what, how far a scope has come, and which worker holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from memoryos.errors import NotFoundError, StoreConflictError
+from memoryos.identifiers import new_id
+from memoryos.model import Scope
+from memoryos.storage.schema import scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from typing import Any
+
+    from memoryos.storage.database import Database
+
+__all__ = ["Lease", "ScopeState", "Scopes", "advance"]
+
+_ADVANCE = (
+    sa.update(scopes)
+    .where(scopes.c.scope_id == sa.bindparam("id"), scopes.c.lease_owner == sa.bindparam("owner"))
+    .values(revision=scopes.c.revision + 1, lease_until=sa.bindparam("until"))
+    .returning(scopes.c.revision)
+)
+_STATE = sa.select(scopes).where(scopes.c.scope_id == sa.bindparam("id"))
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeState:
+    """How far a scope has come.
+
+    Attributes:
+        last_seq: Position of its newest page; 0 without pages.
+        revision: Grows with every write; what a working set compares.
+        learned_revision: The revision at which its long-term memory last changed.
+        touched_at: When its newest page was added, by the engine's clock.
+        attempts: Failures of the analyst in a row.
+        retry_at: Before this time the worker leaves it alone.
+        last_error: What the analyst said last, while it fails.
+    """
+
+    last_seq: int
+    revision: int
+    learned_revision: int
+    touched_at: datetime
+    attempts: int
+    retry_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to consolidate one scope: the owner's name, and how long it holds after each renewal."""
+
+    scope_id: str
+    owner: str
+    until: datetime
+
+
+class Scopes:
+    """Reads and writes the table of scopes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self, scope: Scope, now: datetime) -> str:
+        """Returns the scope's id, having made the scope if it is new."""
+        found = self.find(scope)
+        if found is not None:
+            return found
+        with self._database.write() as connection:
+            row = connection.execute(_owned_by(scope)).scalar_one_or_none()
+            if row is not None:
+                return row
+            scope_id = new_id()
+            values = {"scope_id": scope_id, "user_id": scope.user_id, "assistant_id": scope.assistant_id}
+            zeros = {"last_seq": 0, "revision": 0, "learned_revision": 0, "attempts": 0, "touched_at": now}
+            connection.execute(sa.insert(scopes).values(**values, **zeros))
+            return scope_id
+
+    def find(self, scope: Scope) -> str | None:
+        """Returns the scope's id, None if nothing was ever remembered for it."""
+        with self._database.read() as connection:
+            return connection.execute(_owned_by(scope)).scalar_one_or_none()
+
+    def all(self) -> dict[str, Scope]:
+        """Returns every scope by its id, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                sa.select(scopes.c.scope_id, scopes.c.user_id, scopes.c.assistant_id).order_by(scopes.c.scope_id)
+            )
+            return {row.scope_id: Scope(row.user_id, row.assistant_id) for row in rows}
+
+    def state(self, scope_id: str) -> ScopeState:
+        """Returns how far the scope has come.
+
+        Raises:
+            NotFoundError: If there is no such scope.
+        """
+        with self._database.read() as connection:
+            row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
+        if row is None:
+            raise NotFoundError(f"no scope {scope_id}")
+        return ScopeState(
+            last_seq=row.last_seq,
+            revision=row.revision,
+            learned_revision=row.learned_revision,
+            touched_at=row.touched_at,
+            attempts=row.attempts,
+            retry_at=row.retry_at,
+            last_error=row.last_error,
+        )
+
+    def holder(self, scope_id: str) -> str | None:
+        """Returns the owner of the scope's lease, expired or not; None if nobody holds it."""
+        with self._database.read() as connection:
+            return connection.execute(
+                sa.select(scopes.c.lease_owner).where(scopes.c.scope_id == scope_id)
+            ).scalar_one_or_none()
+
+    def claim(self, lease: Lease, now: datetime, *, instead_of: str | None = None) -> bool:
+        """Takes the scope unless another owner holds an unexpired lease.
+
+        Args:
+            lease: What to write.
+            now: Leases that ended before are free.
+            instead_of: An owner who is known to be dead, so that its lease is free too.
+
+        Returns:
+            Whether the scope is ours now.
+        """
+        free = sa.or_(
+            scopes.c.lease_owner.is_(None),
+            scopes.c.lease_owner.in_([lease.owner, *([instead_of] if instead_of else [])]),
+            scopes.c.lease_until < now,
+        )
+        return self._update(lease.scope_id, {"lease_owner": lease.owner, "lease_until": lease.until}, free)
+
+    def release(self, lease: Lease) -> None:
+        """Gives the scope back; does nothing if somebody else took it over."""
+        self._update(lease.scope_id, {"lease_owner": None, "lease_until": None}, scopes.c.lease_owner == lease.owner)
+
+    def record_failure(self, scope_id: str, error: str, retry_at: datetime) -> None:
+        """Notes that the analyst failed and when to try again."""
+        values = {"attempts": scopes.c.attempts + 1, "last_error": error, "retry_at": retry_at}
+        self._update(scope_id, values, sa.true())
+
+    def record_success(self, scope_id: str) -> None:
+        """Forgets the failures of the analyst."""
+        self._update(scope_id, {"attempts": 0, "last_error": None, "retry_at": None}, scopes.c.attempts > 0)
+
+    def _update(self, scope_id: str, values: Mapping[str, Any], where: sa.ColumnElement[bool]) -> bool:
+        statement = sa.update(scopes).where(scopes.c.scope_id == scope_id, where).values(**values)
+        with self._database.write() as connection:
+            return connection.execute(statement).rowcount == 1
+
+
+def advance(connection: sa.Connection, lease: Lease) -> int:
+    """Counts a worker's write and prolongs its lease, inside the transaction of that write.
+
+    It is the fence in front of everything that a worker writes: who lost the lease writes nothing.
+
+    Returns:
+        The scope's revision after the write.
+
+    Raises:
+        StoreConflictError: If another worker took the scope over.
+    """
+    values = {"id": lease.scope_id, "owner": lease.owner, "until": lease.until}
+    revision = connection.execute(_ADVANCE, values).scalar_one_or_none()
+    if revision is None:
+        raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
+    return revision
+
+
+def _owned_by(scope: Scope) -> sa.Select[tuple[str]]:
+    return sa.select(scopes.c.scope_id).where(
+        scopes.c.user_id == scope.user_id, scopes.c.assistant_id == scope.assistant_id
+    )

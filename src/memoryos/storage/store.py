@@ -1,0 +1,51 @@
+"""The store: one database, and the tables of the tiers as rooms of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memoryos.storage.database import Database
+from memoryos.storage.long_term import LongTermTable
+from memoryos.storage.mid_term import MidTermTable
+from memoryos.storage.pages import PageLog
+from memoryos.storage.scopes import Scopes
+from memoryos.storage.vectors import VectorTable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Store"]
+
+
+class Store:
+    """Everything that is kept of all scopes; every method of its rooms takes the scope's id first.
+
+    Args:
+        url: SQLAlchemy URL of the database; an SQLite file is made when it is missing.
+
+    Raises:
+        ConfigError: If the URL is of a kind that is not supported.
+        StoreUnavailableError: If the file can't be opened or written.
+        StoreUnreadableError: If the file is damaged or no database. It is left as it is.
+        SchemaMismatchError: If a newer release or another program made it. It is left as it is.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self.scopes = Scopes(self._database)
+        self.log = PageLog(self._database)
+        self.vectors = VectorTable(self._database)
+        self.mid_term = MidTermTable(self._database)
+        self.long_term = LongTermTable(self._database)
+
+    def close(self) -> None:
+        """Closes every connection. Calling it twice is fine."""
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

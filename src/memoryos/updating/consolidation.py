@@ -1,0 +1,136 @@
+"""The step that consolidates: one digest of the due pages becomes chains and segments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memoryos.identifiers import new_id
+from memoryos.model import Chain, Page, Segment
+from memoryos.seams import Batch, Digest, Topic
+from memoryos.storage.mid_term import Consolidation
+from memoryos.updating.mid_term import check_digest, found_segment, grow_segment, match_segment, unit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from memoryos.config import Config
+    from memoryos.retrieval.working_set import WorkingSet, WorkingSets
+    from memoryos.seams import Analyst
+    from memoryos.storage.scopes import Lease
+    from memoryos.storage.store import Store
+
+__all__ = ["Consolidator"]
+
+
+class Consolidator:
+    """Has the analyst digest a batch, places its topics (Eq. 2, 3), commits the whole."""
+
+    def __init__(self, store: Store, analyst: Analyst, working_sets: WorkingSets, config: Config) -> None:
+        self._store = store
+        self._analyst = analyst
+        self._working_sets = working_sets
+        self._config = config
+
+    def consolidate(self, lease: Lease, pages: Sequence[Page]) -> None:
+        """Consolidates these pages with one call of the analyst.
+
+        Raises:
+            AnalystError: If the analyst failed or broke its contract; nothing is written then.
+            StoreConflictError: If the lease was lost meanwhile; nothing is written then.
+        """
+        working_set = self._working_sets.get(lease.scope_id)
+        batch = self._batch(lease.scope_id, pages, working_set)
+        digest = self._analyst.digest(batch)
+        check_digest(batch, digest)
+        chain_of, chains = _chains(batch, digest)
+        segments, segment_of = self._place(lease.scope_id, batch, digest, working_set)
+        self._store.mid_term.apply(
+            lease, Consolidation(chains, segments, chain_of, segment_of, self._analyst.origin)
+        )
+
+    def _batch(self, scope_id: str, pages: Sequence[Page], working_set: WorkingSet) -> Batch:
+        before = pages[0].seq - 1
+        previous = self._store.log.at(scope_id, [before]).get(before)
+        chain = None
+        if previous is not None and previous.chain_id is not None:
+            chain = self._store.mid_term.chain(scope_id, previous.chain_id)
+        with working_set.lock:
+            vectors = working_set.vectors_of([page.seq for page in pages])
+            previous_vector = None if previous is None else working_set.vectors_of([previous.seq])[0]
+        return Batch(
+            pages=tuple(pages),
+            vectors=vectors,
+            previous=previous,
+            previous_vector=previous_vector,
+            previous_summary="" if chain is None else chain.summary,
+        )
+
+    def _place(
+        self, scope_id: str, batch: Batch, digest: Digest, working_set: WorkingSet
+    ) -> tuple[tuple[Segment, ...], Mapping[str, str]]:
+        shelf = _Shelf(working_set)
+        vector_of = dict(zip((page.page_id for page in batch.pages), batch.vectors, strict=True))
+        segment_of: dict[str, str] = {}
+        segments: dict[str, Segment] = {}
+        for topic in digest.topics:
+            pages = [page for page in batch.pages if page.page_id in topic.page_ids]
+            added = np.sum([vector_of[page.page_id] for page in pages], axis=0, dtype=np.float32)
+            number = match_segment(
+                (unit(added), topic.keywords), shelf.directions, shelf.keywords, self._config.mid_term_similarity_threshold
+            )
+            if number is None:
+                segment = found_segment(new_id(), topic, pages)
+            else:
+                segment_id = shelf.ids[number]
+                known = segments.get(segment_id) or self._store.mid_term.get(scope_id, [segment_id])[segment_id]
+                segment = grow_segment(known, topic, pages, shelf.turn(number, added))
+            segments[segment.segment_id] = segment
+            shelf.put(number, segment, added)
+            segment_of |= {page.page_id: segment.segment_id for page in pages}
+        return tuple(segments.values()), segment_of
+
+
+class _Shelf:
+    """The active segments as candidates, with what the topics of one batch make of them."""
+
+    def __init__(self, working_set: WorkingSet) -> None:
+        with working_set.lock:
+            active = np.flatnonzero(working_set.segments.active)
+            self.ids = [working_set.segments.ids[number] for number in active]
+            self.keywords = [working_set.segments.keywords[number] for number in active]
+            self._sums = working_set.segments.sums[active]
+
+    @property
+    def directions(self) -> NDArray[np.float32]:
+        lengths = np.linalg.norm(self._sums, axis=1, keepdims=True)
+        return self._sums / np.where(lengths > 0, lengths, 1)
+
+    def turn(self, number: int, added: NDArray[np.float32]) -> float:
+        return float(unit(self._sums[number]) @ unit(self._sums[number] + added))
+
+    def put(self, number: int | None, segment: Segment, added: NDArray[np.float32]) -> None:
+        if number is None:
+            self.ids.append(segment.segment_id)
+            self.keywords.append(segment.keywords)
+            self._sums = np.vstack([self._sums, added])
+        else:
+            self.keywords[number] = segment.keywords
+            self._sums[number] += added
+
+
+def _chains(batch: Batch, digest: Digest) -> tuple[Mapping[str, str], tuple[Chain, ...]]:
+    chains: list[Chain] = []
+    chain_of: dict[str, str] = {}
+    summaries = iter(digest.chain_summaries)
+    for index, (page, continues) in enumerate(zip(batch.pages, digest.continues, strict=True)):
+        if index == 0:
+            inherited = batch.previous.chain_id if batch.previous is not None and continues else None
+            chains.append(Chain(inherited or new_id(), next(summaries)))
+        elif not continues:
+            chains.append(Chain(new_id(), next(summaries)))
+        chain_of[page.page_id] = chains[-1].chain_id
+    return chain_of, tuple(chains)

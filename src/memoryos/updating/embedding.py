@@ -1,0 +1,72 @@
+"""The step that embeds: utterances and knowledge without a vector of the current model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memoryos.errors import DimensionMismatchError
+from memoryos.storage.vectors import UtteranceVectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from memoryos.model import Page
+    from memoryos.seams import Embedder
+    from memoryos.storage.scopes import Lease
+    from memoryos.storage.store import Store
+
+__all__ = ["EmbeddingStep"]
+
+PAGES_A_STEP = 16
+KNOWLEDGE_A_STEP = 64
+
+
+class EmbeddingStep:
+    """Embeds what has no vector yet, a few pages at a time."""
+
+    def __init__(self, store: Store, embedder: Embedder) -> None:
+        self._store = store
+        self._embedder = embedder
+
+    def is_due(self, scope_id: str) -> bool:
+        """Returns whether a page waits for its vectors."""
+        return bool(self._store.log.unembedded(scope_id, self._embedder.name, 1))
+
+    def take(self, lease: Lease) -> bool:
+        """Embeds the next pages or knowledge entries; returns whether there were any.
+
+        Raises:
+            EmbeddingError: If the embedder can't; what was due stays due.
+        """
+        pages = self._store.log.unembedded(lease.scope_id, self._embedder.name, PAGES_A_STEP)
+        if pages:
+            self._embed_pages(lease, pages)
+            return True
+        entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._embedder.name, KNOWLEDGE_A_STEP)
+        if entries:
+            matrix = self._embed([text for _, text in entries])
+            ids = [knowledge_id for knowledge_id, _ in entries]
+            self._store.vectors.save_knowledge(lease, self._embedder.name, list(zip(ids, matrix, strict=True)))
+        return bool(entries)
+
+    def _embed_pages(self, lease: Lease, pages: Sequence[Page]) -> None:
+        utterances = [utterance for page in pages for utterance in page.utterances()]
+        windows = [self._embedder.windows(utterance.text) for utterance in utterances]
+        matrix = self._embed([window for each in windows for window in each])
+        parts = np.split(matrix, np.cumsum([len(each) for each in windows])[:-1])
+        vectors = [
+            UtteranceVectors(utterance.page_id, utterance.seq, utterance.side, part)
+            for utterance, part in zip(utterances, parts, strict=True)
+        ]
+        page_ids = [page.page_id for page in pages]
+        self._store.vectors.save_pages(lease, self._embedder.name, page_ids, vectors)
+
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        matrix = self._embedder.embed(texts)
+        if matrix.shape != (len(texts), self._embedder.dimensions):
+            raise DimensionMismatchError(self._embedder.dimensions, matrix.shape[-1])
+        return matrix

@@ -1,0 +1,137 @@
+"""Long-term memory: what a lesson makes of the profile and of the knowledge (§3.3)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from memoryos.errors import InvalidReplyError
+from memoryos.model import ABOUT, Attribute, Knowledge, Profile, Trait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from memoryos.model import Origin
+    from memoryos.seams import Fact, Lesson, Material
+
+__all__ = ["NewKnowledge", "check_lesson", "merge_knowledge", "merge_profile"]
+
+_PLACE = re.compile(r"#(\d+)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class NewKnowledge:
+    """What a lesson makes of the knowledge.
+
+    Attributes:
+        added: The new entries; one that a later fact of the same lesson replaces is superseded from the start.
+        superseded: Newer entry by older stored entry, both ids.
+        archived: Stored or new current entries beyond the capacity, oldest first, by id.
+    """
+
+    added: tuple[Knowledge, ...]
+    superseded: Mapping[str, str]
+    archived: tuple[str, ...]
+
+
+def check_lesson(material: Material, lesson: Lesson) -> None:
+    """Checks that a lesson keeps the contract of ``seams.Lesson``.
+
+    Raises:
+        InvalidReplyError: If something has no source, names a page or an entry that was not shown, or is empty.
+    """
+    shown = {page.page_id for page in material.pages}
+    known = shown | _cited(material.profile)
+    current = {entry.knowledge_id for entry in material.knowledge}
+    for attribute in lesson.attributes:
+        _check_sources(f"attribute {attribute.name}", attribute.source_page_ids, known)
+    for trait in lesson.traits:
+        _check_sources(f"trait {trait.dimension}", trait.evidence_page_ids, known)
+    for index, fact in enumerate(lesson.facts):
+        _check_sources(f"fact {index}", fact.source_page_ids, shown)
+        if not fact.text.strip():
+            raise InvalidReplyError(f"fact {index} is empty")
+        for older in fact.supersedes:
+            place = _place(older)
+            if older not in current and (place is None or place >= index):
+                raise InvalidReplyError(f"fact {index} supersedes {older}, which was not shown")
+
+
+def merge_profile(profile: Profile, lesson: Lesson, now: datetime, origin: Origin) -> Profile | None:
+    """Returns the next version of the profile, None if the lesson changes nothing of it.
+
+    A new attribute or trait replaces the one of the same name, whole; the others stay as they are.
+    """
+    attributes = {each.name: each for each in profile.attributes}
+    traits = {(each.category, each.dimension): each for each in profile.traits}
+    new_attributes = attributes | {each.name: each for each in lesson.attributes}
+    new_traits = traits | {(each.category, each.dimension): each for each in lesson.traits}
+    if new_attributes == attributes and new_traits == traits:
+        return None
+    return Profile(
+        version=profile.version + 1,
+        attributes=tuple(sorted(new_attributes.values(), key=lambda each: each.name)),
+        traits=tuple(sorted(new_traits.values(), key=lambda each: (each.category, each.dimension))),
+        recorded_at=now,
+        origin=origin,
+    )
+
+
+def merge_knowledge(
+    current: Sequence[Knowledge],
+    facts: Sequence[Fact],
+    new_entry: Callable[[Fact], Knowledge],
+    capacity: int,
+) -> NewKnowledge:
+    """Returns what the facts make of the current entries: a FIFO queue of ``capacity`` about each party.
+
+    Args:
+        current: Stored current entries, oldest first.
+        facts: What was learned; "#0" in ``supersedes`` means the first fact of this lesson.
+        new_entry: Makes an entry of a fact: it gives the id and the time.
+        capacity: Current entries that are kept about the user, and about the assistant; older ones are archived.
+    """
+    added: list[Knowledge] = []
+    superseded: dict[str, str] = {}
+    for fact in facts:
+        entry = new_entry(fact)
+        for older in fact.supersedes:
+            place = _place(older)
+            if place is None:
+                superseded.setdefault(older, entry.knowledge_id)
+            elif added[place].superseded_by is None:
+                added[place] = replace(added[place], superseded_by=entry.knowledge_id)
+        added.append(entry)
+    active = [entry for entry in current if entry.knowledge_id not in superseded]
+    active += [entry for entry in added if entry.superseded_by is None]
+    return NewKnowledge(tuple(added), superseded, tuple(_beyond(active, capacity)))
+
+
+def _beyond(active: Sequence[Knowledge], capacity: int) -> Iterable[str]:
+    for about in ABOUT:
+        queue = [entry.knowledge_id for entry in active if entry.about == about]
+        yield from queue[: max(0, len(queue) - capacity)]
+
+
+def _place(reference: str) -> int | None:
+    match = _PLACE.match(reference)
+    return int(match.group(1)) if match else None
+
+
+def _cited(profile: Profile) -> set[str]:
+    owners: list[Attribute | Trait] = [*profile.attributes, *profile.traits]
+    return {
+        page_id
+        for each in owners
+        for page_id in (each.source_page_ids if isinstance(each, Attribute) else each.evidence_page_ids)
+    }
+
+
+def _check_sources(what: str, page_ids: Sequence[str], known: set[str]) -> None:
+    if not page_ids:
+        raise InvalidReplyError(f"{what} has no source page")
+    unknown = [page_id for page_id in page_ids if page_id not in known]
+    if unknown:
+        raise InvalidReplyError(f"{what} names page {unknown[0]}, which was not shown")

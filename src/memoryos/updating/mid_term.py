@@ -1,0 +1,139 @@
+"""Mid-term memory: which segment a topic joins (Eq. 2, 3), and what a segment becomes when it does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memoryos.errors import InvalidReplyError
+from memoryos.language.text import sentences
+from memoryos.model import Page, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from memoryos.seams import Batch, Digest, Topic
+
+__all__ = ["check_digest", "found_segment", "grow_segment", "jaccard", "match_segment", "unit"]
+
+MAX_TOPICS = 2
+KEYWORDS_KEPT = 20
+SUMMARY_CHARACTERS = 300
+DRIFT_COSINE = 0.97
+"""A join that turns the segment's vector further than this has changed what the segment is about."""
+
+
+def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns the vector L2-normalised; a zero vector stays zero."""
+    length = float(np.linalg.norm(vector))
+    return vector / np.float32(length) if length > 0 else vector
+
+
+def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
+    """Returns |A ∩ B| / |A ∪ B| in [0, 1]; 0 for two empty sets."""
+    union = len(one | other)
+    return len(one & other) / union if union else 0.0
+
+
+def match_segment(
+    topic: tuple[NDArray[np.float32], frozenset[str]],
+    directions: NDArray[np.float32],
+    keywords: Sequence[frozenset[str]],
+    threshold: float,
+) -> int | None:
+    """Returns the segment with the highest F_score = cos(e_s, e_p) + Jaccard(K_s, K_p), if it is ≥ θ (Eq. 2, 3).
+
+    Args:
+        topic: e_p as ``float32[d]`` (L2-normalised) and K_p.
+        directions: e_s of the candidates, ``float32[segments, d]``, rows L2-normalised.
+        keywords: K_s of the candidates, in the same order.
+        threshold: θ.
+
+    Returns:
+        Index of the candidate; of equal scores the first; None if no candidate reaches θ.
+    """
+    if len(keywords) == 0:
+        return None
+    vector, words = topic
+    overlaps = np.fromiter((jaccard(words, each) for each in keywords), np.float32, len(keywords))
+    scores = directions @ vector + overlaps
+    best = int(np.argmax(scores))
+    return best if scores[best] >= threshold else None
+
+
+def found_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segment:
+    """Returns the segment that a topic founds with these pages."""
+    times = [page.at for page in pages]
+    return Segment(
+        segment_id=segment_id,
+        summary=topic.summary,
+        keywords=frozenset(sorted(topic.keywords)[:KEYWORDS_KEPT]),
+        visits=0,
+        length=len(pages),
+        page_count=len(pages),
+        last_visited_at=max(times),
+        created_at=min(times),
+    )
+
+
+def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: float) -> Segment:
+    """Returns the segment after a topic with these pages joined it.
+
+    Args:
+        segment: What it was.
+        topic: What joins.
+        pages: The topic's pages; each counts into L_interaction.
+        cosine: Between the segment's vector before and after: below 0.97 the summary is refreshed.
+    """
+    return replace(
+        segment,
+        summary=_refreshed(segment.summary, topic.summary) if cosine < DRIFT_COSINE else segment.summary,
+        keywords=_joined(segment.keywords, topic.keywords),
+        length=segment.length + len(pages),
+        page_count=segment.page_count + len(pages),
+        last_visited_at=max(segment.last_visited_at, *(page.at for page in pages)),
+        created_at=min(segment.created_at, *(page.at for page in pages)),
+    )
+
+
+def check_digest(batch: Batch, digest: Digest) -> None:
+    """Checks that a digest keeps the contract of ``seams.Digest``.
+
+    Raises:
+        InvalidReplyError: If a page is in no topic or in two, there are more than two topics, a page id was not in
+            the batch, or the chains don't add up.
+    """
+    if len(digest.continues) != len(batch.pages):
+        raise InvalidReplyError(f"{len(digest.continues)} links for {len(batch.pages)} pages")
+    starts = sum(1 for index, linked in enumerate(digest.continues) if index == 0 or not linked)
+    if len(digest.chain_summaries) != starts:
+        raise InvalidReplyError(f"{len(digest.chain_summaries)} chain summaries for {starts} chains")
+    if not 1 <= len(digest.topics) <= MAX_TOPICS:
+        raise InvalidReplyError(f"{len(digest.topics)} topics; one or two are allowed")
+    placed = [page_id for topic in digest.topics for page_id in topic.page_ids]
+    if sorted(placed) != sorted(page.page_id for page in batch.pages):
+        raise InvalidReplyError("the topics do not hold each page of the batch exactly once")
+    if not all(topic.page_ids for topic in digest.topics):
+        raise InvalidReplyError("a topic has no page")
+
+
+def _joined(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:
+    shared = sorted(old & new)
+    recent = sorted(new - old)
+    return frozenset([*shared, *recent, *sorted(old - new)][:KEYWORDS_KEPT])
+
+
+def _refreshed(old: str, new: str) -> str:
+    kept = sentences(new)
+    kept += [each for each in sentences(old) if each not in kept]
+    summary = ""
+    for sentence in kept:
+        longer = f"{summary} {sentence}".strip()
+        if summary and len(longer) > SUMMARY_CHARACTERS:
+            break
+        summary = longer
+    return summary

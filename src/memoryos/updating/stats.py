@@ -1,0 +1,60 @@
+"""Counts of a scope's tiers, for people and dashboards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from memoryos.updating.short_term import last_slid_out
+
+if TYPE_CHECKING:
+    from memoryos.config import Config
+    from memoryos.model import Knowledge
+    from memoryos.storage.store import Store
+
+__all__ = ["NOTHING", "count_tiers"]
+
+NOTHING: dict[str, Any] = {
+    "pages": 0,
+    "short_term_pages": 0,
+    "pages_due": 0,
+    "pages_without_vector": 0,
+    "segments": 0,
+    "segments_archived": 0,
+    "pages_learned": 0,
+    "knowledge_about_user": 0,
+    "knowledge_about_assistant": 0,
+    "knowledge_no_longer_current": 0,
+    "profile_version": 0,
+    "traits": 0,
+    "analyst_failures": 0,
+    "last_error": None,
+}
+"""The counts of a scope that nothing was remembered for; the keys of every ``get_memory_stats()``."""
+
+
+def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict[str, Any]:
+    """Returns the counts of one scope, with the keys of ``NOTHING``."""
+    state = store.scopes.state(scope_id)
+    entries = store.long_term.knowledge(scope_id, history=True)
+    current = [entry for entry in entries if _is_current(entry)]
+    profile = store.long_term.profile(scope_id)
+    return {
+        "pages": state.last_seq,
+        "short_term_pages": min(state.last_seq, config.short_term_capacity),
+        "pages_due": store.log.count_due(scope_id, last_slid_out(state.last_seq, config.short_term_capacity)),
+        "pages_without_vector": store.log.count_unembedded(scope_id, model),
+        "segments": store.mid_term.count(scope_id),
+        "segments_archived": len(store.mid_term.all(scope_id, archived=True)),
+        "pages_learned": store.log.count_learned(scope_id),
+        "knowledge_about_user": sum(entry.about == "user" for entry in current),
+        "knowledge_about_assistant": sum(entry.about == "assistant" for entry in current),
+        "knowledge_no_longer_current": len(entries) - len(current),
+        "profile_version": profile.version,
+        "traits": len(profile.traits),
+        "analyst_failures": state.attempts,
+        "last_error": state.last_error,
+    }
+
+
+def _is_current(entry: Knowledge) -> bool:
+    return entry.superseded_by is None and entry.archived_at is None

@@ -1,0 +1,246 @@
+"""The updater: takes the due steps of one scope, one after the other, each committed before the next (§3.2, §3.3).
+
+There is no list of jobs: what is due is a query, so a crash between any two lines leaves the work due and nothing else.
+No transaction is open while an analyst or the embedder works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from memoryos.errors import AnalystError, EmbeddingError, MemoryOSError, StoreError, StoreUnavailableError
+from memoryos.identifiers import new_id
+from memoryos.storage.scopes import Lease
+from memoryos.updating.consolidation import Consolidator
+from memoryos.updating.embedding import EmbeddingStep
+from memoryos.updating.heat import coldest, hot
+from memoryos.updating.learning import Learner
+from memoryos.updating.short_term import last_slid_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from memoryos.config import Config
+    from memoryos.retrieval.working_set import WorkingSets
+    from memoryos.seams import Analyst, Embedder
+    from memoryos.storage.store import Store
+
+__all__ = ["Updater"]
+
+_log = logging.getLogger(__name__)
+_LEASE_POLL_SECONDS = 0.02
+
+
+class Updater:
+    """Takes the due steps of scopes, under a lease, so that of several workers and processes one does it.
+
+    Args:
+        store: Where everything is kept.
+        embedder: Makes the vectors.
+        analyst: Reads the pages.
+        working_sets: The searchable copies.
+        config: Capacities, thresholds, weights.
+        clock: Returns now (aware, UTC).
+    """
+
+    def __init__(  # noqa: PLR0913  (a composition of six seams)
+        self,
+        store: Store,
+        embedder: Embedder,
+        analyst: Analyst,
+        working_sets: WorkingSets,
+        config: Config,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._clock = clock
+        self._embedding = EmbeddingStep(store, embedder)
+        self._consolidator = Consolidator(store, analyst, working_sets, config)
+        self._learner = Learner(store, analyst, config, clock)
+        self._visits: dict[str, Counter[str]] = {}
+        self._visits_lock = threading.Lock()
+        self._process = f"{socket.gethostname()}:{os.getpid()}"
+
+    def note_visits(self, scope_id: str, segment_ids: Iterable[str]) -> None:
+        """Notes in memory that these segments were recalled; the next drain or ``record_visits`` writes it down."""
+        with self._visits_lock:
+            self._visits.setdefault(scope_id, Counter()).update(segment_ids)
+
+    def record_visits(self, scope_id: str) -> None:
+        """Writes down the visits noted so far, in one short transaction."""
+        with self._visits_lock:
+            visits = self._visits.pop(scope_id, None)
+        if visits:
+            self._store.mid_term.visit(scope_id, visits, self._clock())
+
+    def record_all_visits(self) -> None:
+        """Writes down every visit noted so far, as far as the store lets it: a lost visit is no lost memory."""
+        with self._visits_lock:
+            scope_ids = list(self._visits)
+        with contextlib.suppress(StoreError):
+            for scope_id in scope_ids:
+                self.record_visits(scope_id)
+
+    def drain(
+        self,
+        scope_id: str,
+        *,
+        everything: bool,
+        timeout_seconds: float | None = None,
+        patience_seconds: float | None = None,
+        before_step: Callable[[], None] | None = None,
+    ) -> int:
+        """Takes the scope's due steps until none is left.
+
+        Args:
+            scope_id: The scope.
+            everything: Consolidates whatever slid out of the window; else only full batches.
+            timeout_seconds: When to stop between two steps.
+            patience_seconds: How long to wait for another worker's lease; default: as long as the timeout.
+            before_step: Called before each step: the background worker makes way for the foreground here.
+
+        Returns:
+            How many steps were taken.
+
+        Raises:
+            AnalystError: If the analyst failed; recorded on the scope, what was due stays due.
+            EmbeddingError: If the embedder failed; recorded likewise.
+            StoreUnavailableError: If another worker kept the lease until the timeout.
+            TimeoutError: If steps were left when the time was over.
+        """
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        patience = deadline if patience_seconds is None else time.monotonic() + patience_seconds
+        steps = 0
+        self.record_visits(scope_id)
+        with self._leased(scope_id, patience) as lease:
+            while True:
+                if before_step is not None:
+                    before_step()
+                if not self._step(self._renewed(lease), everything=everything):
+                    break
+                steps += 1
+                if deadline is not None and time.monotonic() > deadline:
+                    raise TimeoutError(f"pages of scope {scope_id} were still due when the time was over")
+            self._store.scopes.record_success(scope_id)
+        return steps
+
+    def is_due(self, scope_id: str, *, everything: bool) -> bool:
+        """Returns whether a page waits to be embedded or consolidated."""
+        due = self._count_due(scope_id)
+        wanted = 1 if everything else self._config.consolidation_batch
+        return due >= wanted or self._embedding.is_due(scope_id)
+
+    def _step(self, lease: Lease, *, everything: bool) -> bool:
+        try:
+            return (
+                self._embedding.take(lease)
+                or self._consolidate(lease, everything=everything)
+                or self._archive(lease)
+                or self._learn(lease)
+            )
+        except (AnalystError, EmbeddingError) as error:
+            self._record_failure(lease.scope_id, error)
+            raise
+
+    def _consolidate(self, lease: Lease, *, everything: bool) -> bool:
+        up_to = last_slid_out(self._store.scopes.state(lease.scope_id).last_seq, self._config.short_term_capacity)
+        due = self._store.log.due(lease.scope_id, up_to, self._config.consolidation_batch)
+        if not due or (len(due) < self._config.consolidation_batch and not everything):
+            return False
+        self._consolidator.consolidate(lease, due)
+        return True
+
+    def _archive(self, lease: Lease) -> bool:
+        excess = self._store.mid_term.count(lease.scope_id) - self._config.mid_term_capacity
+        if excess <= 0:
+            return False
+        now = self._clock()
+        cold = coldest(self._store.mid_term.all(lease.scope_id), now, self._config.heat, excess)
+        self._store.mid_term.archive(lease, [segment.segment_id for segment in cold], now)
+        return True
+
+    def _learn(self, lease: Lease) -> bool:
+        weights, threshold = self._config.heat, self._config.mid_term_heat_threshold
+        over = threshold - weights.recency_weight
+        warm = self._store.mid_term.warm(lease.scope_id, weights.visit_weight, weights.length_weight, over)
+        hottest = hot(warm, self._clock(), weights, threshold)
+        if not hottest:
+            return False
+        self._learner.learn(lease, hottest[0])
+        return True
+
+    def learn_everything(self, scope_id: str) -> int:
+        """Learns from every active segment with unlearned pages, hot or not; returns how many segments were read.
+
+        Raises:
+            AnalystError: If the analyst failed; recorded on the scope.
+        """
+        with self._leased(scope_id, None) as lease:
+            waiting = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
+            for segment in waiting:
+                try:
+                    self._learner.learn(self._renewed(lease), segment)
+                except AnalystError as error:
+                    self._record_failure(scope_id, error)
+                    raise
+        return len(waiting)
+
+    def _count_due(self, scope_id: str) -> int:
+        up_to = last_slid_out(self._store.scopes.state(scope_id).last_seq, self._config.short_term_capacity)
+        return self._store.log.count_due(scope_id, up_to)
+
+    def _record_failure(self, scope_id: str, error: MemoryOSError) -> None:
+        attempts = self._store.scopes.state(scope_id).attempts
+        pause = min(self._config.retry_base_seconds * 2**attempts, self._config.retry_max_seconds)
+        self._store.scopes.record_failure(
+            scope_id, f"{type(error).__name__}: {error}", self._clock() + timedelta(seconds=pause)
+        )
+        _log.warning("scope %s: %s; its pages stay due, next try in %.0f s", scope_id, type(error).__name__, pause)
+
+    def _renewed(self, lease: Lease) -> Lease:
+        until = self._clock() + timedelta(seconds=self._config.lease_seconds)
+        return Lease(lease.scope_id, lease.owner, until)
+
+    @contextlib.contextmanager
+    def _leased(self, scope_id: str, deadline: float | None) -> Iterator[Lease]:
+        lease = self._renewed(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
+        while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
+            if deadline is not None and time.monotonic() > deadline:
+                raise StoreUnavailableError(f"another worker holds scope {scope_id}")
+            time.sleep(_LEASE_POLL_SECONDS)
+            lease = self._renewed(lease)
+        try:
+            yield lease
+        finally:
+            with contextlib.suppress(StoreError):
+                self._store.scopes.release(lease)
+
+    def _dead_holder(self, scope_id: str) -> str | None:
+        holder = self._store.scopes.holder(scope_id)
+        if holder is None:
+            return None
+        host, pid, _ = holder.rsplit(":", 2)
+        if host != socket.gethostname() or not pid.isdigit() or _is_alive(int(pid)):
+            return None
+        return holder
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,148 @@
+"""The background worker: one thread that drains the scopes with due work and makes way for the foreground."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from memoryos.errors import MemoryOSError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from memoryos.config import Config
+    from memoryos.storage.store import Store
+    from memoryos.updating.updater import Updater
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger(__name__)
+
+QUIET_SECONDS = 0.05
+"""The worker waits for so long a pause of the foreground before each step …"""
+PATIENCE_SECONDS = 1.0
+"""… but not longer than this, so that a foreground without a pause can't starve it."""
+LEASE_PATIENCE_SECONDS = 0.5
+"""How long it waits for a scope that another worker holds before it turns to the next."""
+
+
+class Worker:
+    """Drains woken scopes, one at a time. Every error of a scope stays with that scope.
+
+    Args:
+        updater: Takes the steps.
+        store: Says which scopes have a back-off.
+        config: Idle time and back-off.
+        clock: Returns now (aware, UTC), by which back-offs are judged.
+    """
+
+    def __init__(self, updater: Updater, store: Store, config: Config, *, clock: Callable[[], datetime]) -> None:
+        self._updater = updater
+        self._store = store
+        self._idle_seconds = config.idle_seconds
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._woken: dict[str, None] = {}
+        self._idle_at: dict[str, float] = {}
+        self._foreground_at = 0.0
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def wake(self, scope_id: str) -> None:
+        """Says that a page was added; returns at once."""
+        with self._changed:
+            self._woken[scope_id] = None
+            self._idle_at[scope_id] = time.monotonic() + self._idle_seconds
+            self._foreground_at = time.monotonic()
+            self._start()
+            self._changed.notify()
+
+    def wake_all(self, scope_ids: Iterable[str]) -> None:
+        """Says that these scopes may have work left from an earlier process."""
+        with self._changed:
+            self._woken |= dict.fromkeys(scope_ids)
+            if self._woken:
+                self._start()
+            self._changed.notify()
+
+    def make_way(self) -> None:
+        """Says that the foreground is busy now: the worker waits before its next step."""
+        self._foreground_at = time.monotonic()
+
+    def stop(self) -> None:
+        """Ends the thread after the step that it is in. What is left stays due."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._stopping:
+            self._thread = threading.Thread(target=self._run, name="memoryos-worker", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                scope_id, everything = self._next()
+                if self._stopping:
+                    return
+            self._drain(scope_id, everything=everything)
+
+    def _next(self) -> tuple[str, bool]:
+        while not self._stopping:
+            if self._woken:
+                scope_id = next(iter(self._woken))
+                del self._woken[scope_id]
+                return scope_id, False
+            now = time.monotonic()
+            idle = [scope_id for scope_id, at in self._idle_at.items() if at <= now]
+            if idle:
+                del self._idle_at[idle[0]]
+                return idle[0], True
+            self._changed.wait(min(self._idle_at.values()) - now if self._idle_at else None)
+        return "", False
+
+    def _drain(self, scope_id: str, *, everything: bool) -> None:
+        try:
+            retry_at = self._store.scopes.state(scope_id).retry_at
+            wait_seconds = 0.0 if retry_at is None else (retry_at - self._clock()).total_seconds()
+            if wait_seconds > 0:
+                self._come_back(scope_id, wait_seconds)
+                return
+            self._updater.drain(
+                scope_id,
+                everything=everything,
+                patience_seconds=LEASE_PATIENCE_SECONDS,
+                before_step=self._wait_for_quiet,
+            )
+        except _StoppedError:
+            return
+        except MemoryOSError as error:
+            _log.warning("scope %s waits: %s", scope_id, type(error).__name__)
+            self._come_back(scope_id, 0.0)
+        except Exception:
+            _log.exception("scope %s waits after an unexpected error", scope_id)
+            self._come_back(scope_id, 60.0)
+
+    def _come_back(self, scope_id: str, seconds: float) -> None:
+        with self._changed:
+            self._idle_at[scope_id] = time.monotonic() + max(seconds, LEASE_PATIENCE_SECONDS)
+
+    def _wait_for_quiet(self) -> None:
+        started = time.monotonic()
+        while not self._stopping:
+            now = time.monotonic()
+            quiet_in = self._foreground_at + QUIET_SECONDS - now
+            if quiet_in <= 0 or now - started > PATIENCE_SECONDS:
+                return
+            time.sleep(quiet_in)
+        raise _StoppedError
+
+
+class _StoppedError(Exception):
+    """The engine closes; what is left stays due."""
