@@ -68,11 +68,13 @@ class Ranking:
     Attributes:
         scores: ``float32[n]``.
         order: ``int64[k]``: the best items that are allowed, best first; of equal scores the newer first.
+        cosines: ``float32[n]``: of query and item, not standardised; 0 where there is no vector.
         parts: What each signal added, by its name in ``Signals``: ``float32[n]`` each; their sum is ``scores``.
     """
 
     scores: NDArray[np.float32]
     order: NDArray[np.int64]
+    cosines: NDArray[np.float32]
     parts: dict[str, NDArray[np.float32]]
 
     def signals(self, index: int) -> Signals:
@@ -97,7 +99,8 @@ def rank(
         weights: What each signal counts.
         gate: ``bool[segments]``: only utterances of these segments are ranked (the paper's set-up); None: all.
     """
-    meaning = weights.meaning * _z(_cosines(corpus, query_vector), known=_embedded(corpus, query_vector))
+    cosines = _cosines(corpus, query_vector)
+    meaning = weights.meaning * _z(cosines, known=_embedded(corpus, query_vector))
     words = weights.words * _z(corpus.words.score(question.terms))
     own = meaning + words
     neighbours = _neighbours(own, weights)
@@ -117,7 +120,7 @@ def rank(
     }
     scores = score + session + segment + when
     allowed = corpus.allowed if gate is None else corpus.allowed & np.append(gate, False)[corpus.segments]  # noqa: FBT003
-    return Ranking(scores, _order(scores, allowed), parts)
+    return Ranking(scores, _order(scores, allowed), cosines, parts)
 
 
 def rank_entries(
@@ -140,7 +143,8 @@ def rank_entries(
     meaning = weights.meaning * _z(cosines, known=vectors.any(axis=1))
     by_words = weights.words * _z(words.score(question.terms))
     scores = meaning + by_words
-    return Ranking(scores, _order(scores, np.ones(len(scores), np.bool_)), {"meaning": meaning, "words": by_words})
+    order = _order(scores, np.ones(len(scores), np.bool_))
+    return Ranking(scores, order, cosines, {"meaning": meaning, "words": by_words})
 
 
 def best_of_group(scores: NDArray[np.float32], groups: NDArray[np.int32]) -> NDArray[np.float32]:

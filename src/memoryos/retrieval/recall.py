@@ -78,10 +78,18 @@ class RecalledKnowledge:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """One of the best-matching utterances of the whole scope, the short-term window included."""
+    """One of the best-matching utterances of the whole scope, the short-term window included.
+
+    Attributes:
+        utterance: What was said.
+        score: Its score.
+        cosine: Of the query and the utterance, in [-1, 1]: unlike the score it says how near they are in absolute terms.
+        signals: What made the score.
+    """
 
     utterance: Utterance
     score: float
+    cosine: float
     signals: Signals
 
 

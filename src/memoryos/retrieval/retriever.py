@@ -148,4 +148,9 @@ class _Found:
         page = pages[int(self.seqs_of_pages[self.corpus.pages[index]])]
         side = SIDES[self.corpus.sides[index]]
         utterance = Utterance(page.page_id, page.seq, side, page.speaker(side), page.text(side), page.at)
-        return Quote(utterance, float(self.ranking.scores[index]), self.ranking.signals(index))
+        return Quote(
+            utterance=utterance,
+            score=float(self.ranking.scores[index]),
+            cosine=float(self.ranking.cosines[index]),
+            signals=self.ranking.signals(index),
+        )

@@ -1,0 +1,79 @@
+"""What the assistant did: recommended, suggested, promised. Concrete content only; offers of help are none."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from memoryos.analysts.chinese import is_chinese
+from memoryos.analysts.rephrasing import Note
+from memoryos.language.dates import spoken
+from memoryos.language.text import content_words
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["deed"]
+
+_LONGEST = 240
+_MIN_CONTENT = 2
+_EMPTY = re.compile(
+    r"\b(?:let me know|feel free|happy to|glad to|here (?:for you|to help)|if you (?:have|need|want)|(?:some|any|more|other|the following|different|many|a few) "
+    r"(?:suggestions?|recommendations?|books?|movies?|questions?|tips?|ideas?|things)\s*(?:to you|for you)?[.!:]?$|help you|assist)\b|as an ai\b",
+    re.IGNORECASE,
+)
+_RECOMMENDED = re.compile(
+    r"\bi(?:'d| would|'ll| will| can| could| also| highly| strongly| really| definitely)*\s(?P<verb>recommend|suggest|advise)(?:ed)?\s"
+    r"(?:that\s)?(?:you\s(?:to\s|should\s)?)?(?P<what>.+)",
+    re.IGNORECASE,
+)
+_PROPOSED = re.compile(
+    r"^(?:(?:also|then|so|well|in addition|besides|first|second|sure|of course|great|yes|if so|maybe|perhaps)[,!.\s]+)*you\s(?:can|could|should|might want to|may want to|may)\s"
+    r"(?:also\s|definitely\s|always\s|just\s)*(?P<what>(?:try|read|watch|listen|visit|go|use|start|practi[cs]e|take|learn|make|add|choose|keep|eat|drink|"
+    r"set|do|join|check|consider|look|write|find|buy|get|cook|play|download|follow|talk|share|plan)\b.+)",
+    re.IGNORECASE,
+)
+_PROMISED = re.compile(r"\b(?:i promise(?: you)?(?: to| that i'?ll| i'?ll)|i(?:'ll| will) (?=remind|send|check|prepare|keep track|look up|look into|follow up|make a|write up|book|schedule|share|bring))\s*(?P<what>.+)", re.IGNORECASE)
+_CHINESE_RECOMMENDED = re.compile(r"(?:我|可以|那我)?(?:会|也|再|强烈|特别|给你|向你|很)*(?P<verb>推荐|建议)(?:你|您|给你)?(?P<what>.+)")
+_CHINESE_PROPOSED = re.compile(r"^(?:当然[，,])?(?:你|您)(?:也|还)?可以(?:去|试试|试着|考虑)?(?P<what>.+)")
+_CHINESE_EMPTY = re.compile(r"[?？]|吗|需要(?:我|帮助)|有什么|随时|帮到你|一些(?:建议|推荐)$|告诉我")
+
+
+def deed(sentence: str, at: datetime, *, is_person: bool = False) -> Note | None:
+    """Returns what the assistant recommended, suggested or promised in a sentence, with the day; None if nothing.
+
+    Args:
+        sentence: As said.
+        at: When.
+        is_person: Whether two people talk: then "you could …" is small talk more often than advice.
+    """
+    text = sentence.strip().replace("’", "'")
+    if is_chinese(text):
+        return _chinese_deed(text.rstrip("。！!"), at)
+    if len(text) > _LONGEST or text.endswith("?") or _EMPTY.search(text):
+        return None
+    for done, pattern in (("Recommended", _RECOMMENDED), ("Suggested to", _PROPOSED), ("Promised to", _PROMISED)):
+        match = None if is_person and pattern is _PROPOSED else pattern.search(text)
+        if match is None:
+            continue
+        what = match["what"].strip(" .!,:")
+        if len(content_words(what)) < _MIN_CONTENT or re.match(r"(?:it|that|this|them|you)\b(?!\s\w+\s\w+\s\w+)", what, re.IGNORECASE):
+            return None
+        if done == "Recommended" and match["verb"].lower() != "recommend":
+            done = "Suggested" if re.match(r"(?:\w+ing|an?|the|some|that)\b", what) else "Suggested to"  # noqa: PLW2901
+        return Note(f"{done} {what} (on {spoken(at.date(), at.date())})", at)
+    return None
+
+
+def _chinese_deed(text: str, at: datetime) -> Note | None:
+    if len(text) > _LONGEST or _CHINESE_EMPTY.search(text):
+        return None
+    match = _CHINESE_RECOMMENDED.search(text)
+    verb = match["verb"] if match else "建议"
+    match = match or _CHINESE_PROPOSED.match(text)
+    if match is None:
+        return None
+    what = match["what"].strip("，,：: ")
+    if len(what) < 4:  # noqa: PLR2004
+        return None
+    return Note(f"{verb}{what}（{at.year}年{at.month}月{at.day}日）", at)

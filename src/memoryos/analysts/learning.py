@@ -1,0 +1,183 @@
+"""Learning: statements of the pages become attributes, traits and knowledge, each with its sources, nothing twice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from memoryos.analysts.assistant_facts import deed
+from memoryos.analysts.attributes import note_of, slot_of, statements
+from memoryos.analysts.chinese import is_chinese, rephrase_chinese
+from memoryos.analysts.digesting import is_small_talk
+from memoryos.analysts.rephrasing import Note, clauses, rephrase
+from memoryos.analysts.traits import TraitReader
+from memoryos.language.text import sentences, terms
+from memoryos.model import SIDES, About, Attribute
+from memoryos.seams import Fact, Lesson, Material
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memoryos.model import Page, Side
+
+__all__ = ["learn_from"]
+
+SENTENCES_A_SIDE = 120
+FACTS_A_SIDE = 8
+SAME_WORDS = 0.8
+"""Jaccard of the words from which two entries say the same."""
+
+_RECALLED = re.compile(
+    r"^# (?:profile of the user|known about the|recalled from|the conversation so far)|</?memory>|i remember this, (?:quoting|noted)|"
+    r"quoting our conversation|从.{0,14}对话中记下|我记得，(?:引用|这是)|会話から引用します",
+    re.IGNORECASE | re.MULTILINE,
+)
+_RETOLD = re.compile(
+    r"\b(?:you (?:said|told|mentioned|asked|wrote|shared)|as you (?:said|mentioned|told)|you've (?:said|told|mentioned)|you(?:'re| are) (?:an?|the)\b|"
+    r"i remember (?:that )?you|according to (?:my|our) (?:memory|records|notes))|你(?:说过|提到过?|告诉过?我)|我记得你",
+    re.IGNORECASE,
+)
+_INSTRUCTION = re.compile(
+    r"\b(?:ignore|disregard|forget) (?:all |any |the |your )*(?:previous|prior|above|earlier|instructions?|rules?)|system prompt|"
+    r"you are now\b|developer mode|jailbreak|do anything now|忽略(?:之前|以上|所有)|系统提示",
+    re.IGNORECASE,
+)
+_PREFERENCE = re.compile(
+    r"^(?P<no>doesn't |does not |no longer |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝)?\s*(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝)?\s*(?P<object>.+)$",
+    re.IGNORECASE,
+)
+_IS_PREFERENCE = re.compile(r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A current entry as the ledger compares it; ``reference`` is its id, or "#3" for the fourth fact of the lesson."""
+
+    reference: str
+    about: About
+    text: str
+    words: frozenset[str]
+    slot: str | None
+    preference: tuple[bool, frozenset[str]] | None
+
+
+def learn_from(material: Material) -> Lesson:
+    """Reads the pages once, in the order of the log; deterministic."""
+    ledger = _Ledger(material)
+    traits = TraitReader(material.profile.traits)
+    attributes: dict[str, Attribute] = {}
+    for page in material.pages:
+        for side in SIDES:
+            found = 0
+            for sentence in _statements_of(page, side):
+                if side == "user":
+                    traits.read(sentence, page)
+                    _note_attributes(sentence, page, attributes)
+                for note in _notes(sentence, page, side):
+                    found += ledger.add(note, side, page) and found < FACTS_A_SIDE
+    known = {each.name: each.value for each in material.profile.attributes}
+    changed = tuple(each for each in attributes.values() if known.get(each.name) != each.value)
+    return Lesson(attributes=changed, traits=traits.changed(), facts=tuple(ledger.facts))
+
+
+def _statements_of(page: Page, side: Side) -> Iterator[str]:
+    text = page.text(side)
+    if not text.strip() or _RECALLED.search(text):
+        return
+    for sentence in sentences(text)[:SENTENCES_A_SIDE]:
+        if sentence.rstrip("\"'”’) ").endswith(("?", "？")) or sentence.startswith(("- ", "#", ">", "[")):
+            continue
+        if not _RETOLD.search(sentence) and not _INSTRUCTION.search(sentence):
+            yield sentence
+
+
+def _note_attributes(sentence: str, page: Page, attributes: dict[str, Attribute]) -> None:
+    for statement in statements(sentence, page.at):
+        attributes[statement.name] = Attribute(statement.name, statement.value, (page.page_id,))
+
+
+def _notes(sentence: str, page: Page, side: Side) -> Iterator[Note]:
+    is_person = side == "user" or page.assistant_name is not None
+    if is_person:
+        yield from _notes_of_person(sentence, page)
+    if side == "assistant":
+        done = deed(sentence, page.at, is_person=is_person)
+        if done is not None:
+            yield done
+
+
+def _notes_of_person(sentence: str, page: Page) -> Iterator[Note]:
+    stated = [(each, note_of(each)) for each in statements(sentence, page.at)]
+    for _, text in stated:
+        if text:
+            yield Note(text, None)
+    if is_chinese(sentence):
+        note = None if stated else rephrase_chinese(sentence, page.at)
+        if note is not None:
+            yield note
+        return
+    for clause in clauses(sentence):
+        if is_small_talk(clause) or any(True for _ in statements(clause, page.at)):
+            continue
+        note = rephrase(clause, page.at)
+        if note is not None:
+            yield note
+
+
+class _Ledger:
+    """What is known already and what this lesson adds: nothing twice, and what contradicts supersedes."""
+
+    def __init__(self, material: Material) -> None:
+        self.facts: list[Fact] = []
+        self._current = [_entry(each.knowledge_id, each.about, each.text) for each in material.knowledge]
+
+    def add(self, note: Note, about: About, page: Page) -> bool:
+        """Adds a note as a fact unless it is known; returns whether it was added."""
+        new = _entry(f"#{len(self.facts)}", about, note.text)
+        for known in self._current:
+            if known.about == about and _same(known, new):
+                self._cite(known, page)
+                return False
+        replaced = [known for known in self._current if known.about == about and _contradicts(new, known)]
+        self._current = [known for known in self._current if known not in replaced]
+        self._current.append(new)
+        supersedes = tuple(known.reference for known in replaced)
+        self.facts.append(Fact(about, note.text, (page.page_id,), note.since, supersedes))
+        return True
+
+    def _cite(self, known: _Entry, page: Page) -> None:
+        if known.reference.startswith("#"):
+            place = int(known.reference[1:])
+            fact = self.facts[place]
+            if page.page_id not in fact.source_page_ids:
+                self.facts[place] = replace(fact, source_page_ids=(*fact.source_page_ids, page.page_id))
+
+
+def _entry(reference: str, about: About, text: str) -> _Entry:
+    return _Entry(reference, about, text, frozenset(terms(text)), slot_of(text), _preference(text))
+
+
+def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
+    if not _IS_PREFERENCE.match(text):
+        return None
+    match = _PREFERENCE.match(text)
+    if match is None:
+        return None
+    return match["no"] is None, frozenset(terms(match["object"]))
+
+
+def _same(known: _Entry, new: _Entry) -> bool:
+    if known.words == new.words:
+        return True
+    if known.slot is not None or new.slot is not None or (known.preference and new.preference and known.preference[0] != new.preference[0]):
+        return False
+    return len(known.words & new.words) >= SAME_WORDS * len(known.words | new.words)
+
+
+def _contradicts(new: _Entry, known: _Entry) -> bool:
+    if new.slot is not None:
+        return new.slot == known.slot
+    if new.preference and known.preference:
+        return new.preference[0] != known.preference[0] and new.preference[1] == known.preference[1]
+    return False

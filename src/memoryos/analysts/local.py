@@ -1,0 +1,41 @@
+"""The local analyst: reads and answers by rules, without a model, a key or a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memoryos.analysts.digesting import digest_batch
+from memoryos.analysts.learning import learn_from
+from memoryos.analysts.quoting import quote_answer
+from memoryos.model import Origin
+
+if TYPE_CHECKING:
+    from memoryos.seams import AnswerRequest, Batch, Digest, Lesson, Material, Reply
+
+__all__ = ["LocalAnalyst"]
+
+_ORIGIN = Origin("local", "1")
+
+
+class LocalAnalyst:
+    """An ``Analyst`` that is deterministic and never leaves the machine.
+
+    It takes only what is said in so many words: precision before completeness. It reads English and Chinese.
+    """
+
+    @property
+    def origin(self) -> Origin:
+        """Returns ("local", version of its rules)."""
+        return _ORIGIN
+
+    def digest(self, batch: Batch) -> Digest:
+        """Reads continuity from meaning, words and pauses; summaries are sentences of the pages."""
+        return digest_batch(batch)
+
+    def learn(self, material: Material) -> Lesson:
+        """Reads first-person statements and what the assistant recommended or promised."""
+        return learn_from(material)
+
+    def answer(self, request: AnswerRequest) -> Reply:
+        """Quotes the best-matching memory with its date, and says that it is quoting."""
+        return quote_answer(request.query, request.recall)

@@ -1,0 +1,149 @@
+"""Doubles for test suites, ours and yours: no model, no network, no waiting."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections import deque
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memoryos.errors import EmbeddingError
+from memoryos.language.text import terms
+from memoryos.model import Origin
+from memoryos.seams import Digest, Lesson, Reply, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from memoryos.seams import AnswerRequest, Batch, Material
+
+__all__ = ["FixedClock", "HashEmbedder", "ScriptedAnalyst"]
+
+
+class HashEmbedder:
+    """An ``Embedder`` without a model: each word has a fixed direction, so texts that share words are near.
+
+    Args:
+        dimensions: Length of the vectors.
+        window_words: Longest window in words; longer texts have several vectors.
+    """
+
+    def __init__(self, dimensions: int = 64, window_words: int = 200) -> None:
+        self._dimensions = dimensions
+        self._window_words = window_words
+
+    @property
+    def name(self) -> str:
+        """Returns "hash/<dimensions>"."""
+        return f"hash/{self._dimensions}"
+
+    @property
+    def dimensions(self) -> int:
+        """Returns the length of the vectors."""
+        return self._dimensions
+
+    def windows(self, text: str) -> list[str]:
+        """Cuts a text every ``window_words`` words; 64 windows at most."""
+        words = text.split(" ")
+        starts = range(0, len(words), self._window_words)
+        return [" ".join(words[start : start + self._window_words]) for start in starts][:64]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns ``float32[len(texts), dimensions]``, rows L2-normalised."""
+        return np.stack([self._vector(text) for text in texts])
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise EmbeddingError("the text has characters that are not encodable")
+        vector = np.full(self._dimensions, 1e-3, np.float32)
+        for term in terms(text):
+            seed = zlib.crc32(term.encode())
+            vector += np.random.default_rng(seed).standard_normal(self._dimensions).astype(np.float32)
+        return vector / np.float32(np.linalg.norm(vector))
+
+
+class FixedClock:
+    """A clock that stands still until it is told to go on.
+
+    Args:
+        start: Aware time; default: noon of 1 May 2026, UTC.
+    """
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self._now = start or datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+        self._lock = threading.Lock()
+
+    def __call__(self) -> datetime:
+        """Returns its time."""
+        with self._lock:
+            return self._now
+
+    def advance(self, **duration: float) -> None:
+        """Goes on by a ``timedelta``'s arguments, as ``advance(hours=2)``."""
+        with self._lock:
+            self._now += timedelta(**duration)
+
+
+class ScriptedAnalyst:
+    """An ``Analyst`` that answers as it is told and notes what it was asked.
+
+    A reply in the script that is an exception is raised. Without a script a batch is one topic and one chain, and
+    nothing is learned.
+
+    Args:
+        digests: Replies to ``digest``, used up in order.
+        lessons: Replies to ``learn``, used up in order.
+        answers: Replies to ``answer``, used up in order.
+    """
+
+    def __init__(
+        self,
+        digests: Sequence[Digest | Exception] = (),
+        lessons: Sequence[Lesson | Exception] = (),
+        answers: Sequence[str | Exception] = (),
+    ) -> None:
+        self._digests = deque(digests)
+        self._lessons = deque(lessons)
+        self._answers = deque(answers)
+        self.calls: list[tuple[str, Any]] = []
+
+    @property
+    def origin(self) -> Origin:
+        """Returns ("scripted", "1")."""
+        return Origin("scripted", "1")
+
+    def digest(self, batch: Batch) -> Digest:
+        """Returns the next digest of the script."""
+        self.calls.append(("digest", batch))
+        if self._digests:
+            return _said(self._digests.popleft())
+        topic = Topic("scripted summary", frozenset({"scripted"}), tuple(page.page_id for page in batch.pages))
+        linked = (batch.previous is not None, *(True for _ in batch.pages[1:]))
+        return Digest(linked, ("scripted chain",), (topic,))
+
+    def learn(self, material: Material) -> Lesson:
+        """Returns the next lesson of the script."""
+        self.calls.append(("learn", material))
+        return _said(self._lessons.popleft()) if self._lessons else Lesson()
+
+    def answer(self, request: AnswerRequest) -> Reply:
+        """Returns the next answer of the script, word by word."""
+        self.calls.append(("answer", request))
+        text = _said(self._answers.popleft()) if self._answers else "scripted answer"
+        return Reply(iter(_pieces(text)))
+
+
+def _said(reply: Any) -> Any:
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _pieces(text: str) -> list[str]:
+    first, *rest = text.split(" ")
+    return [first, *(f" {word}" for word in rest)]
