@@ -80,7 +80,7 @@ class Consolidator:
             pages = [page for page in batch.pages if page.page_id in topic.page_ids]
             added = np.sum([vector_of[page.page_id] for page in pages], axis=0, dtype=np.float32)
             number = match_segment(
-                (unit(added), topic.keywords), shelf.directions, shelf.keywords, self._config.mid_term_similarity_threshold
+                (added / np.float32(len(pages)), topic.keywords), shelf.directions, shelf.keywords, self._config.mid_term_similarity_threshold
             )
             if number is None:
                 segment = found_segment(new_id(), topic, pages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["check_digest", "found_segment", "grow_segment", "jaccard", "match_segment", "unit"]
 
 MAX_TOPICS = 2
-KEYWORDS_KEPT = 20
+KEYWORDS_KEPT = 24
 SUMMARY_CHARACTERS = 300
 DRIFT_COSINE = 0.97
 """A join that turns the segment's vector further than this has changed what the segment is about."""
@@ -48,7 +49,9 @@ def match_segment(
     """Returns the segment with the highest F_score = cos(e_s, e_p) + Jaccard(K_s, K_p), if it is ≥ θ (Eq. 2, 3).
 
     Args:
-        topic: e_p as ``float32[d]`` (L2-normalised) and K_p.
+        topic: Mean of the e_p of the topic's pages as ``float32[d]``, and K_p. The mean is not normalised, so that its
+            product with e_s is the mean of the pages' cosines: Eq. 2 scores pages, and a normalised mean of many pages
+            is near to everything.
         directions: e_s of the candidates, ``float32[segments, d]``, rows L2-normalised.
         keywords: K_s of the candidates, in the same order.
         threshold: θ.
@@ -122,9 +125,13 @@ def check_digest(batch: Batch, digest: Digest) -> None:
 
 
 def _joined(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:
-    shared = sorted(old & new)
-    recent = sorted(new - old)
-    return frozenset([*shared, *recent, *sorted(old - new)][:KEYWORDS_KEPT])
+    kept = [*sorted(old & new), *sorted(new - old, key=_drawn), *sorted(old - new, key=_drawn)]
+    return frozenset(kept[:KEYWORDS_KEPT])
+
+
+def _drawn(word: str) -> int:
+    """An order that is the same everywhere and favours no letter."""
+    return zlib.crc32(word.encode("utf-8", "replace"))
 
 
 def _refreshed(old: str, new: str) -> str:
