@@ -118,12 +118,15 @@ class Page:
         name = self.user_name if side == "user" else self.assistant_name
         return name or side
 
+    def speaking(self) -> tuple[Side, ...]:
+        """Returns the sides that said something, the user's first."""
+        return tuple(side for side in SIDES if self.text(side).strip())
+
     def utterances(self) -> tuple[Utterance, ...]:
-        """Returns its non-empty sides, the user's first."""
+        """Returns what each side said that said something, the user's first."""
         return tuple(
             Utterance(self.page_id, self.seq, side, self.speaker(side), self.text(side), self.at)
-            for side in SIDES
-            if self.text(side).strip()
+            for side in self.speaking()
         )
 
 

@@ -45,7 +45,8 @@ DAY_WORDS: dict[str, int] = {
 }  # fmt: skip
 
 _MONTH = "|".join([*_ENGLISH_MONTHS, "sept", *(name[:3] for name in _ENGLISH_MONTHS if name != "may")])
-_MONTH_STEMS = tuple(name[:3] for name in _ENGLISH_MONTHS)
+_MONTH_WORDS = (*_ENGLISH_MONTHS, "sept", *(name[:3] for name in _ENGLISH_MONTHS))
+_UNIT_WORDS = ("day", "days", "week", "weeks", "weekend", "weekends", "month", "months", "year", "years")
 _DAY = r"(?P<day>[12]\d|3[01]|0?[1-9])(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
 _OPTIONAL_YEAR = rf"(?:,?\s{{1,2}}(?:of\s)?{_YEAR}\b)?"
@@ -57,21 +58,21 @@ _CHINESE_PERIODS = ("周", "星期", "礼拜", "月")
 _RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("iso", ("-",), rf"\b{_YEAR}-(?P<month>0?[1-9]|1[0-2])-(?P<day>[12]\d|3[01]|0?[1-9])\b"),
     ("slashes", ("/",), rf"\b(?P<month>\d{{1,2}})/(?P<day>\d{{1,2}})/{_YEAR}\b"),
-    ("day_month", _MONTH_STEMS, rf"\b{_DAY}\s{{1,2}}(?:of\s)?(?P<month>{_MONTH})\b\.?{_OPTIONAL_YEAR}"),
-    ("day_month", _MONTH_STEMS,
+    ("day_month", _MONTH_WORDS, rf"\b{_DAY}\s{{1,2}}(?:of\s)?(?P<month>{_MONTH})\b\.?{_OPTIONAL_YEAR}"),
+    ("day_month", _MONTH_WORDS,
      rf"\b(?P<month>{_MONTH})\b\.?\s{{1,2}}(?:the\s)?{_DAY}\b(?!:|%|\s?(?:am|pm)\b){_OPTIONAL_YEAR}"),
-    ("month_year", _MONTH_STEMS, rf"\b(?P<month>{_MONTH})\b\.?,?\s{{1,2}}(?:of\s)?{_YEAR}\b"),
-    ("month_alone", _MONTH_STEMS, rf"\b(?P<shift>last|this|next)\s(?P<month>{'|'.join(_ENGLISH_MONTHS)})\b"),
-    ("month_alone", _MONTH_STEMS, rf"\bin\s(?P<shift>)(?P<month>{'|'.join(_ENGLISH_MONTHS)})\b(?!\s\d)"),
-    ("year", ("19", "20"), rf"\b(?:in|since|of)\s{_YEAR}\b"),
-    ("day_word", ("yesterday", "tomorrow", "today", "tonight", "this ", "last night", "other day"),
+    ("month_year", _MONTH_WORDS, rf"\b(?P<month>{_MONTH})\b\.?,?\s{{1,2}}(?:of\s)?{_YEAR}\b"),
+    ("month_alone", _MONTH_WORDS, rf"\b(?P<shift>last|this|next)\s(?P<month>{'|'.join(_ENGLISH_MONTHS)})\b"),
+    ("month_alone", _MONTH_WORDS, rf"\bin\s(?P<shift>)(?P<month>{'|'.join(_ENGLISH_MONTHS)})\b(?!\s\d)"),
+    ("year", ("in", "since", "of"), rf"\b(?:in|since|of)\s{_YEAR}\b"),
+    ("day_word", ("yesterday", "tomorrow", "today", "tonight", "morning", "afternoon", "evening", "night", "other"),
      r"\b(?P<word>the\sday\sbefore\syesterday|the\sday\safter\stomorrow|the\sother\sday|yesterday|last\snight|"
      r"today|tonight|this\s(?:morning|afternoon|evening)|tomorrow)\b"),
-    ("ago", (" ago", " back", " earlier"),
+    ("ago", ("ago", "back", "earlier"),
      rf"\b{_ENGLISH_COUNT}\s(?P<unit>days?|weeks?|weekends?|months?|years?)\s(?:ago|back|earlier)\b"),
-    ("ago", ("in ",), rf"\bin\s{_ENGLISH_COUNT}\s(?P<unit>days?|weeks?|months?|years?)\b"),
-    ("shift", ("week", "month", "year"), rf"\b{_ENGLISH_SHIFT}\s(?P<unit>week|weekend|month|year)\b"),
-    ("weekday", ("day",), rf"\b(?:{_ENGLISH_SHIFT}\s|on\s)(?P<weekday>{'|'.join(_ENGLISH_WEEKDAYS)})\b"),
+    ("ago", _UNIT_WORDS, rf"\bin\s{_ENGLISH_COUNT}\s(?P<unit>days?|weeks?|months?|years?)\b"),
+    ("shift", ("week", "weekend", "month", "year"), rf"\b{_ENGLISH_SHIFT}\s(?P<unit>week|weekend|month|year)\b"),
+    ("weekday", tuple(_ENGLISH_WEEKDAYS), rf"\b(?:{_ENGLISH_SHIFT}\s|on\s)(?P<weekday>{'|'.join(_ENGLISH_WEEKDAYS)})\b"),
     ("day_month", ("月",), rf"(?:{_YEAR}年)?(?P<month>1[0-2]|0?[1-9]|十[一二]|[一二三四五六七八九十])月{_DAY}[日号]"),
     ("month_year", ("年",), rf"{_YEAR}年(?P<month>1[0-2]|0?[1-9])月(?!\d)"),
     ("year", ("年",), rf"{_YEAR}年(?!\d)"),
@@ -86,4 +87,4 @@ _RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (kind, triggers, re.compile(rule)) for kind, triggers, rule in _RULES
 )
-"""(Kind, strings of which one must be in the lower-cased text, pattern): the strings spare most texts the pattern."""
+"""(Kind, words or signs of which one must be in the lower-cased text, pattern)."""

@@ -161,7 +161,7 @@ _STEMMER = snowballstemmer.stemmer("english")
 @lru_cache(maxsize=100_000)
 def _stem(word: str) -> str:
     word = _POSSESSIVE.sub("", word)
-    return str(_STEMMER.stemWord(word)) if word.isascii() and len(word) > 2 else word  # noqa: PLR2004
+    return str(_STEMMER.stemWord(word)) if len(word) > 2 and word.isascii() and not word.isdigit() else word  # noqa: PLR2004
 
 
 def _sentence_ends(text: str) -> Iterator[int]:

@@ -79,7 +79,8 @@ def index_terms(text: str, at: datetime) -> list[str]:
     found = terms(text)
     for each in mentions(text, at):
         found += date_terms(each.first, each.last)
-    return found + date_terms(own, own)
+    found += date_terms(own, own)
+    return found
 
 
 def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-__all__ = ["Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals", "date_heading", "show_utterance"]
+__all__ = ["Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals", "date_heading", "line_tokens", "page_lines", "profile_lines", "show_line"]
 
 EXCERPT_CHARACTERS = 8_000
 """A prompt shows a longer utterance as an excerpt, with a mark that says how much was left out."""
@@ -149,7 +149,7 @@ def page_lines(pages: Iterable[tuple[Page, Sequence[Side]]], query: str = "") ->
         if page.at.date() != day:
             day = page.at.date()
             lines.append(date_heading(day))
-        lines += [show_utterance(each, query) for each in page.utterances() if each.side in shown]
+        lines += [show_line(page.speaker(side), page.text(side), query) for side in page.speaking() if side in shown]
     return lines
 
 
@@ -165,12 +165,11 @@ def date_heading(day: date) -> str:
     return f"[{day.day} {day:%B} {day.year}]"
 
 
-def show_utterance(utterance: Utterance, query: str = "") -> str:
+def show_line(speaker: str, text: str, query: str = "") -> str:
     """Returns the line of one utterance: speaker and words, cut to an excerpt only beyond 8,000 characters."""
-    text = utterance.text
     if len(text) > EXCERPT_CHARACTERS:
         text = excerpt(text, query, EXCERPT_CHARACTERS)
-    return f"{utterance.speaker}: {text}"
+    return f"{speaker}: {text}"
 
 
 def line_tokens(line: str) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, Recalled
 from memoryos.updating.short_term import last_slid_out
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     import numpy as np
@@ -40,6 +43,7 @@ class Retriever:
         self._embedder = embedder
         self._working_sets = working_sets
         self._config = config
+        self._is_warm = False
 
     def recall(
         self, scope_id: str, query: str, *, now: datetime, max_pages: int | None = None, max_tokens: int | None = None
@@ -57,7 +61,8 @@ class Retriever:
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read.
         """
-        working_set = self._working_sets.get(scope_id)
+        with self._warming(query):
+            working_set = self._working_sets.get(scope_id)
         question = read_question(query, speakers=working_set.speaker_names, now=now)
         vector = self._embedder.embed([question.dense_text])[0]
         with working_set.lock:
@@ -76,6 +81,17 @@ class Retriever:
             quotes=tuple(found.quote(index, pages) for index in found.quoted),
             tokens=math.ceil(found.tokens),
         )
+
+    @contextlib.contextmanager
+    def _warming(self, query: str) -> Iterator[None]:
+        """Loads the model beside the working set at the first recall; what fails fails again where it is needed."""
+        if self._is_warm:
+            yield
+            return
+        self._is_warm = True
+        with ThreadPoolExecutor(1, thread_name_prefix="memoryos-model") as executor:
+            executor.submit(self._embedder.embed, [query])
+            yield
 
     def _gate(self, working_set: WorkingSet, vector: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         if self._config.segment_gate is None:

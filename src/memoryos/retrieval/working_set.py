@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,19 +14,21 @@ from memoryos.model import SIDES, Knowledge, Page, Profile
 from memoryos.retrieval.arrays import GrowingArray
 from memoryos.retrieval.question import index_terms
 from memoryos.retrieval.ranking import Corpus
-from memoryos.retrieval.recall import line_tokens, show_utterance
+from memoryos.retrieval.recall import line_tokens, show_line
 from memoryos.retrieval.segments import SegmentShelf
 from memoryos.retrieval.words import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     from memoryos.storage.store import Store
-    from memoryos.storage.vectors import UtteranceVectors
+    from memoryos.storage.vectors import VectorRows
 
 __all__ = ["WorkingSet", "WorkingSets"]
+
+_SLICE_PAGES = 500
 
 
 class WorkingSet:
@@ -142,56 +145,56 @@ class WorkingSet:
             self._revision, self._learned_revision = state.revision, state.learned_revision
 
     def _read_pages(self) -> None:
+        pages = self._store.log.after(self._scope_id, self.last_seq)
+        while part := list(islice(pages, _SLICE_PAGES)):
+            self._add_pages(part)
+
+    def _add_pages(self, pages: Sequence[Page]) -> None:
         number = len(self._page_seqs)
-        pages: list[tuple[int, int]] = []
-        words: list[list[str]] = []
-        utterances: list[tuple[int, int, int, float, float]] = []
-        for page in self._store.log.after(self._scope_id, self.last_seq):
-            segment = -1 if page.segment_id is None else self.segments.number(page.segment_id)
-            utterances += self._read_utterances(page, number + len(pages))
-            words += [index_terms(each.text, each.at) for each in page.utterances()]
-            pages.append((page.seq, segment))
-        if not pages:
-            return
-        self._words.add(words)
-        seqs, segments = zip(*pages, strict=True)
-        self._page_seqs.extend(seqs)
-        self._page_segments.extend(segments)
+        self._page_seqs.extend([page.seq for page in pages])
+        self._page_segments.extend([self._segment_number(page) for page in pages])
         self._page_vectors.extend(np.zeros((len(pages), self._dimensions), np.float32))
         self._page_embedded.extend(np.zeros(len(pages), np.bool_))
-        columns = (self._pages, self._sides, self._speakers, self._seconds, self._tokens)
-        for column, values in zip(columns, zip(*utterances, strict=True), strict=True):
-            column.extend(values)
+        said = [(number + place, page, side) for place, page in enumerate(pages) for side in page.speaking()]
+        lines = [show_line(page.speaker(side), page.text(side)) for _, page, side in said]
+        self._pages.extend([place for place, _, _ in said])
+        self._sides.extend([SIDES.index(side) for _, _, side in said])
+        self._speakers.extend([self._speaker_code(page.speaker(side)) for _, page, side in said])
+        self._seconds.extend([page.at.timestamp() for _, page, _ in said])
+        self._tokens.extend([line_tokens(line) for line in lines])
+        self._words.add(index_terms(page.text(side), page.at) for _, page, side in said)
 
-    def _read_utterances(self, page: Page, number: int) -> Iterable[tuple[int, int, int, float, float]]:
-        seconds = page.at.timestamp()
-        for each in page.utterances():
-            speaker = self._speaker_codes.setdefault(each.speaker, len(self._speaker_codes))
-            yield number, SIDES.index(each.side), speaker, seconds, line_tokens(show_utterance(each))
+    def _segment_number(self, page: Page) -> int:
+        return -1 if page.segment_id is None else self.segments.number(page.segment_id)
+
+    def _speaker_code(self, name: str) -> int:
+        return self._speaker_codes.setdefault(name, len(self._speaker_codes))
 
     def _read_vectors(self) -> None:
         missing = np.flatnonzero(~self._page_embedded.view)
         if len(missing) == 0:
             return
-        found = self._store.vectors.of_pages(self._scope_id, self._model, int(self.page_seqs[missing[0]]))
-        if not found:
-            return
-        numbers = np.searchsorted(self.page_seqs, [each.seq for each in found]).astype(np.int32)
-        new = ~self._page_embedded.view[numbers]
-        fresh = [each for each, is_new in zip(found, new, strict=True) if is_new]
-        numbers = numbers[new]
-        if len(fresh) == 0:
-            return
-        if len(self._owners) and numbers[0] <= self._pages.view[self._owners.view[-1]]:
-            raise _OutOfOrderError
-        self._add_vectors(fresh, numbers)
+        for found in self._store.vectors.of_pages(self._scope_id, self._model, int(self.page_seqs[missing[0]])):
+            self._read_slice(found)
 
-    def _add_vectors(self, found: Sequence[UtteranceVectors], numbers: NDArray[np.int32]) -> None:
-        sides = np.array([SIDES.index(each.side) for each in found], np.int32)
-        windows = np.array([len(each.vectors) for each in found], np.int32)
-        keys = self._pages.view.astype(np.int64) * len(SIDES) + self._sides.view
-        owners = np.searchsorted(keys, numbers.astype(np.int64) * len(SIDES) + sides).astype(np.int32)
-        rows = np.concatenate([each.vectors for each in found])
+    def _read_slice(self, found: VectorRows) -> None:
+        numbers = np.searchsorted(self.page_seqs, found.seqs).astype(np.int32)
+        fresh = numbers < len(self.page_seqs)
+        fresh[fresh] = ~self._page_embedded.view[numbers[fresh]]
+        if not fresh.any():
+            return
+        if len(self._owners) and numbers[fresh][0] <= self._pages.view[self._owners.view[-1]]:
+            raise _OutOfOrderError
+        sides = np.fromiter((side == SIDES[1] for side in found.sides), np.int64, len(found.sides))
+        rows = found.matrix if fresh.all() else found.matrix[np.repeat(fresh, found.windows)]
+        self._add_vectors(numbers[fresh], sides[fresh], found.windows[fresh], rows)
+
+    def _add_vectors(
+        self, numbers: NDArray[np.int32], sides: NDArray[np.int64], windows: NDArray[np.int32], rows: NDArray[np.float32]
+    ) -> None:
+        first = int(self._pages.view.searchsorted(numbers[0]))
+        keys = self._pages.view[first:].astype(np.int64) * len(SIDES) + self._sides.view[first:]
+        owners = (first + np.searchsorted(keys, numbers.astype(np.int64) * len(SIDES) + sides)).astype(np.int32)
         self._owners.extend(np.repeat(owners, windows))
         self._vectors.extend(rows)
         row_pages = np.repeat(numbers, windows)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from memoryos.errors import StoreConflictError
 from memoryos.model import Chain, Origin, Segment
 from memoryos.storage.origins import read_origin, write_origin
-from memoryos.storage.schema import chains, pages, segments
+from memoryos.storage.schema import UtcTime, chains, pages, segments
 from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ class MidTermTable:
 
     def visit(self, scope_id: str, visits: Mapping[str, int], now: datetime) -> None:
         """Counts recalls of segments: N_visit grows, the last visit is now. Unknown segments are passed over."""
-        latest = sa.case((segments.c.last_visited_at > now, segments.c.last_visited_at), else_=now)
+        visited = sa.literal(now, UtcTime())
+        latest = sa.case((segments.c.last_visited_at > visited, segments.c.last_visited_at), else_=visited)
         with self._database.write() as connection:
             for segment_id, count in visits.items():
                 connection.execute(

@@ -157,7 +157,7 @@ class PageLog:
 
     def _read(self, statement: sa.Select[Any]) -> list[Page]:
         with self._database.read() as connection:
-            return [read_page(row) for row in connection.execute(statement)]
+            return [read_page(row) for row in connection.execute(statement).all()]
 
     def _count(self, *where: sa.ColumnElement[bool]) -> int:
         with self._database.read() as connection:

@@ -13,17 +13,18 @@ from memoryos.storage.schema import knowledge, pages, vectors
 from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from memoryos.model import Side
     from memoryos.storage.database import Database
 
-__all__ = ["UtteranceVectors", "VectorTable"]
+__all__ = ["UtteranceVectors", "VectorRows", "VectorTable"]
 
 _LITTLE_ENDIAN = np.dtype("<f4")
 _KNOWLEDGE = "knowledge"
+_SLICE_PAGES = 1000
 _CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
 
 
@@ -35,6 +36,23 @@ class UtteranceVectors:
     seq: int
     side: Side
     vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRows:
+    """Stored vectors of many utterances, in the order of the log, the user's side first.
+
+    Attributes:
+        seqs: Position of each utterance's page.
+        sides: Its side.
+        windows: How many rows of the matrix are its own.
+        matrix: ``float32[sum(windows), dimensions]``.
+    """
+
+    seqs: tuple[int, ...]
+    sides: tuple[Side, ...]
+    windows: NDArray[np.int32]
+    matrix: NDArray[np.float32]
 
 
 class VectorTable:
@@ -72,30 +90,50 @@ class VectorTable:
             advance(connection, lease)
             _replace(connection, lease.scope_id, model, rows)
 
-    def of_pages(self, scope_id: str, model: str, from_seq: int = 0) -> list[UtteranceVectors]:
-        """Returns the vectors of the utterances from a position on, in the order of the log, the user's side first.
+    def of_pages(self, scope_id: str, model: str, from_seq: int = 0) -> Iterator[VectorRows]:
+        """Yields the vectors of the utterances from a position on, in the order of the log, the user's side first.
+
+        They come in slices of at most 1,000 pages, so that no scope is held twice in memory.
 
         Raises:
             DimensionMismatchError: If a stored vector has not the length that its row states.
         """
+        while True:
+            part = self._slice(scope_id, model, from_seq)
+            if part is None:
+                return
+            yield part
+            from_seq = part.seqs[-1] + 1
+
+    def _slice(self, scope_id: str, model: str, from_seq: int) -> VectorRows | None:
+        embedded = (
+            sa.select(pages.c.page_id, pages.c.seq)
+            .where(pages.c.scope_id == scope_id, pages.c.embedded_with == model, pages.c.seq >= from_seq)
+            .order_by(pages.c.seq)
+            .limit(_SLICE_PAGES)
+            .subquery()
+        )
         statement = (
-            sa.select(pages.c.page_id, pages.c.seq, vectors.c.owner_kind, vectors.c.dimensions, vectors.c.vector)
-            .select_from(pages)
-            .join(vectors, sa.and_(vectors.c.scope_id == pages.c.scope_id, vectors.c.owner_id == pages.c.page_id))
+            sa.select(embedded.c.seq, vectors.c.owner_kind, vectors.c.dimensions, vectors.c.vector)
+            .select_from(embedded)
+            .join(vectors, vectors.c.owner_id == embedded.c.page_id)
             .where(
-                pages.c.scope_id == scope_id,
-                pages.c.embedded_with == model,
-                pages.c.seq >= from_seq,
+                vectors.c.scope_id == scope_id,
                 vectors.c.owner_kind.in_(("user", "assistant")),
                 vectors.c.model == model,
             )
-            .order_by(pages.c.seq, vectors.c.owner_kind.desc())
+            .order_by(embedded.c.seq, vectors.c.owner_kind.desc())
         )
         with self._database.read() as connection:
-            return [
-                UtteranceVectors(page_id, seq, kind, _matrix(blob, dimensions))
-                for page_id, seq, kind, dimensions, blob in connection.execute(statement)
-            ]
+            rows = connection.execute(statement).all()
+        if not rows:
+            return None
+        seqs, sides, dimensions, blobs = zip(*rows, strict=True)
+        widths = {*dimensions}
+        if len(widths) != 1:
+            raise DimensionMismatchError(max(widths), min(widths))
+        windows = np.fromiter(map(len, blobs), np.int64, len(blobs)) // (_LITTLE_ENDIAN.itemsize * dimensions[0])
+        return VectorRows(seqs, sides, windows.astype(np.int32), _matrix(b"".join(blobs), dimensions[0]))
 
     def of_knowledge(self, scope_id: str, model: str) -> dict[str, NDArray[np.float32]]:
         """Returns ``float32[dimensions]`` of every current knowledge entry that has a vector of this model, by its id."""
