@@ -23,6 +23,7 @@ from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_set import WorkingSets
 from memoryos.storage.store import Store
 from memoryos.transfer import read_pages, write_pages
+from memoryos.updating.heat import heat
 from memoryos.updating.stats import NOTHING, count_tiers
 from memoryos.updating.updater import Updater
 from memoryos.updating.worker import Worker
@@ -265,6 +266,7 @@ class Memoryos:
         user_conversation_meta_data: Mapping[str, Any] | None = ...,
         *,
         stream: Literal[False] = ...,
+        remember: bool = ...,
     ) -> Answer: ...
 
     @overload
@@ -276,6 +278,7 @@ class Memoryos:
         user_conversation_meta_data: Mapping[str, Any] | None = ...,
         *,
         stream: Literal[True],
+        remember: bool = ...,
     ) -> Iterator[str]: ...
 
     def get_response(
@@ -286,6 +289,7 @@ class Memoryos:
         user_conversation_meta_data: Mapping[str, Any] | None = None,
         *,
         stream: bool = False,
+        remember: bool = True,
     ) -> Answer | Iterator[str]:
         """Answers from memory and remembers the exchange if the answer succeeded.
 
@@ -295,6 +299,7 @@ class Memoryos:
             style_hint: How to answer.
             user_conversation_meta_data: What the caller knows of this conversation.
             stream: Returns the pieces as they come instead; the exchange is remembered after the last one.
+            remember: Whether the exchange becomes a page.
 
         Returns:
             The answer, a ``str`` with ``sources`` (page ids) and ``recall``.
@@ -311,7 +316,7 @@ class Memoryos:
             relationship=relationship_with_user,
             style_hint=style_hint,
             conversation=user_conversation_meta_data,
-            remember=lambda answer: self._remember(query, answer, asked_at),
+            remember=(lambda answer: self._remember(query, answer, asked_at)) if remember else _forget_at_once,
         )
         if stream:
             return (piece for piece in pieces if not isinstance(piece, Answer))
@@ -340,6 +345,12 @@ class Memoryos:
         """Returns the active (or the archived) segments of mid-term memory, oldest first."""
         scope_id = self._find_scope_id()
         return [] if scope_id is None else self._engine.store.mid_term.all(scope_id, archived=archived)
+
+    def heat(self, *, archived: bool = False) -> list[tuple[Segment, float]]:
+        """Returns the active (or the archived) segments with their heat now (Eq. 4), hottest first."""
+        now = self._engine.clock()
+        warmth = [(each, heat(each, now, self.config.heat)) for each in self.segments(archived=archived)]
+        return sorted(warmth, key=lambda each: -each[1])
 
     def pages(self) -> Iterator[Page]:
         """Yields every page, oldest first."""
@@ -385,11 +396,12 @@ class Memoryos:
             return stats | NOTHING
         return stats | count_tiers(self._engine.store, scope_id, self._engine.embedder.name, self.config)
 
-    def flush(self, timeout: float | None = None) -> None:
+    def flush(self, timeout: float | None = None, *, progress: Callable[[], None] | None = None) -> None:
         """Consolidates all that slid out of short-term memory; afterwards no page is due.
 
         Args:
             timeout: Seconds after which it gives up; what is left stays due.
+            progress: Called before each step.
 
         Raises:
             AnalystError: If the analyst failed; what was due stays due.
@@ -398,7 +410,7 @@ class Memoryos:
         """
         scope_id = self._find_scope_id()
         if scope_id is not None:
-            self._engine.updater.drain(scope_id, everything=True, timeout_seconds=timeout)
+            self._engine.updater.drain(scope_id, everything=True, timeout_seconds=timeout, before_step=progress)
 
     def export(self, path: str | Path) -> int:
         """Writes every page as JSON lines, oldest first; returns how many.
@@ -471,6 +483,11 @@ class Memoryos:
         if self._known_scope_id is None:
             self._known_scope_id = self._engine.store.scopes.find(self.scope)
         return self._known_scope_id
+
+
+def _forget_at_once(answer: str) -> None:
+    """Takes an answer that is not to be remembered."""
+    del answer
 
 
 _PAGES_A_COMMIT = 500

@@ -104,6 +104,8 @@ class Fact:
         source_page_ids: The pages it was read in; never empty.
         valid_from: Since when it holds, where the text says so.
         supersedes: Ids of current entries that it replaces; "#0" means the first fact of the same lesson, and so on.
+        superseded_by: A current entry (or "#0" …) that replaces it: pages are not read in the order in which they were
+            said, and what was said earlier goes straight into history.
     """
 
     about: About
@@ -111,6 +113,7 @@ class Fact:
     source_page_ids: tuple[str, ...]
     valid_from: datetime | None = None
     supersedes: tuple[str, ...] = ()
+    superseded_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class _Entry:
     reference: str
     about: About
     text: str
+    last_page_id: str
     words: frozenset[str]
     slot: str | None
     preference: tuple[bool, frozenset[str]] | None
@@ -130,19 +131,25 @@ class _Ledger:
 
     def __init__(self, material: Material) -> None:
         self.facts: list[Fact] = []
-        self._current = [_entry(each.knowledge_id, each.about, each.text) for each in material.knowledge]
+        self._current = [
+            _entry(each.knowledge_id, each.about, each.text, max(each.source_page_ids)) for each in material.knowledge
+        ]
 
     def add(self, note: Note, about: About, page: Page) -> bool:
         """Adds a note as a fact unless it is known; returns whether it was added."""
-        new = _entry(f"#{len(self.facts)}", about, note.text)
+        new = _entry(f"#{len(self.facts)}", about, note.text, page.page_id)
         for known in self._current:
             if known.about == about and _same(known, new):
                 self._cite(known, page)
                 return False
-        replaced = [known for known in self._current if known.about == about and _contradicts(new, known)]
-        self._current = [known for known in self._current if known not in replaced]
+        contradicted = [known for known in self._current if known.about == about and _contradicts(new, known)]
+        newer = max(contradicted, key=lambda known: known.last_page_id, default=None)
+        if newer is not None and newer.last_page_id > page.page_id:
+            self.facts.append(Fact(about, note.text, (page.page_id,), note.since, superseded_by=newer.reference))
+            return True
+        self._current = [known for known in self._current if known not in contradicted]
         self._current.append(new)
-        supersedes = tuple(known.reference for known in replaced)
+        supersedes = tuple(known.reference for known in contradicted)
         self.facts.append(Fact(about, note.text, (page.page_id,), note.since, supersedes))
         return True
 
@@ -154,8 +161,8 @@ class _Ledger:
                 self.facts[place] = replace(fact, source_page_ids=(*fact.source_page_ids, page.page_id))
 
 
-def _entry(reference: str, about: About, text: str) -> _Entry:
-    return _Entry(reference, about, text, frozenset(terms(text)), slot_of(text), _preference(text))
+def _entry(reference: str, about: About, text: str, last_page_id: str) -> _Entry:
+    return _Entry(reference, about, text, last_page_id, frozenset(terms(text)), slot_of(text), _preference(text))
 
 
 def _preference(text: str) -> tuple[bool, frozenset[str]] | None:

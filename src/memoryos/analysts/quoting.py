@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["quote_answer"]
 
-MIN_COSINE = 0.25
+MIN_COSINE = 0.35
 """A memory that shares no content word with the question must be as near as this to it."""
 LONGEST_QUOTE = 400
 FACT_ADVANTAGE = 0.25

@@ -72,7 +72,8 @@ _RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
      rf"\b{_ENGLISH_COUNT}\s(?P<unit>days?|weeks?|weekends?|months?|years?)\s(?:ago|back|earlier)\b"),
     ("ago", _UNIT_WORDS, rf"\bin\s{_ENGLISH_COUNT}\s(?P<unit>days?|weeks?|months?|years?)\b"),
     ("shift", ("week", "weekend", "month", "year"), rf"\b{_ENGLISH_SHIFT}\s(?P<unit>week|weekend|month|year)\b"),
-    ("weekday", tuple(_ENGLISH_WEEKDAYS), rf"\b(?:{_ENGLISH_SHIFT}\s|on\s)(?P<weekday>{'|'.join(_ENGLISH_WEEKDAYS)})\b"),
+    ("weekday", tuple(_ENGLISH_WEEKDAYS), rf"\b(?:{_ENGLISH_SHIFT}\s|on\s)(?P<weekday>{'|'.join(_ENGLISH_WEEKDAYS)})\b"
+                rf"(?!\s(?:mornings|afternoons|evenings|nights))"),
     ("day_month", ("月",), rf"(?:{_YEAR}年)?(?P<month>1[0-2]|0?[1-9]|十[一二]|[一二三四五六七八九十])月{_DAY}[日号]"),
     ("month_year", ("年",), rf"{_YEAR}年(?P<month>1[0-2]|0?[1-9])月(?!\d)"),
     ("year", ("年",), rf"{_YEAR}年(?!\d)"),

@@ -53,20 +53,26 @@ def check_lesson(material: Material, lesson: Lesson) -> None:
         _check_sources(f"fact {index}", fact.source_page_ids, shown)
         if not fact.text.strip():
             raise InvalidReplyError(f"fact {index} is empty")
-        for older in fact.supersedes:
-            place = _place(older)
-            if older not in current and (place is None or place >= index):
-                raise InvalidReplyError(f"fact {index} supersedes {older}, which was not shown")
+        for other in (*fact.supersedes, *((fact.superseded_by,) if fact.superseded_by else ())):
+            place = _place(other)
+            if other not in current and (place is None or place >= index):
+                raise InvalidReplyError(f"fact {index} names entry {other}, which was not shown")
 
 
 def merge_profile(profile: Profile, lesson: Lesson, now: datetime, origin: Origin) -> Profile | None:
     """Returns the next version of the profile, None if the lesson changes nothing of it.
 
-    A new attribute or trait replaces the one of the same name, whole; the others stay as they are.
+    A new attribute or trait replaces the one of the same name, whole; the others stay as they are. Pages are not read
+    in the order in which they were said: an attribute from older pages does not replace one from newer ones (page ids
+    are UUIDv7 and sort by the log).
     """
     attributes = {each.name: each for each in profile.attributes}
     traits = {(each.category, each.dimension): each for each in profile.traits}
-    new_attributes = attributes | {each.name: each for each in lesson.attributes}
+    new_attributes = attributes | {
+        each.name: each
+        for each in lesson.attributes
+        if each.name not in attributes or max(each.source_page_ids) > max(attributes[each.name].source_page_ids)
+    }
     new_traits = traits | {(each.category, each.dimension): each for each in lesson.traits}
     if new_attributes == attributes and new_traits == traits:
         return None
@@ -97,6 +103,9 @@ def merge_knowledge(
     superseded: dict[str, str] = {}
     for fact in facts:
         entry = new_entry(fact)
+        if fact.superseded_by is not None:
+            place = _place(fact.superseded_by)
+            entry = replace(entry, superseded_by=fact.superseded_by if place is None else added[place].knowledge_id)
         for older in fact.supersedes:
             place = _place(older)
             if place is None:

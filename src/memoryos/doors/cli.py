@@ -1,0 +1,275 @@
+"""The command ``memoryos``: every call opens the store, does one thing and says what it did."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from memoryos.config import Config
+from memoryos.doors import tables
+from memoryos.doors.demo import play
+from memoryos.errors import MemoryOSError
+from memoryos.memory import DEFAULT_ASSISTANT_ID, MemoryEngine, Memoryos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["cli", "main"]
+
+EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130
+DEFAULT_USER_ID = "default_user"
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+def main() -> None:
+    """Runs the command; exits 0 when it worked, 1 with a message when it did not, 2 on wrong usage."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+class _Session:
+    """What the options in front of the command say."""
+
+    def __init__(self, user: str, assistant: str, settings: dict[str, Any], config_file: Path | None) -> None:
+        self.user = user
+        self.assistant = assistant
+        self._settings = settings
+        self._config_file = config_file
+
+    def config(self, **more: Any) -> Config:
+        return Config.load(self._config_file, **(self._settings | more))
+
+    @contextmanager
+    def memory(self) -> Iterator[Memoryos]:
+        """Opens the memory; without a background worker, since the process ends with the command."""
+        with MemoryEngine(self.config(background=False)) as engine:
+            yield engine.memory(self.user, self.assistant)
+
+
+class _Group(click.Group):
+    """Turns the project's errors into a message and exit code 1; anything else is a bug and keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MemoryOSError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("memoryos-engine"), prog_name="memoryos")
+@click.option("--user", default=DEFAULT_USER_ID, show_default=True, help="Whose memory.")
+@click.option("--assistant", default=DEFAULT_ASSISTANT_ID, show_default=True, help="With which assistant.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the store.  [default: ./memoryos_data]")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file with settings.")
+@click.option("-v", "--verbose", is_flag=True, help="Log to stderr.")
+@click.pass_context
+def cli(ctx: click.Context, user: str, assistant: str, data: Path | None, config_file: Path | None, verbose: bool) -> None:  # noqa: PLR0913, PLR0917
+    """MemoryOS: an operating system for an agent's memory."""
+    if verbose:
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO)
+    ctx.obj = _Session(user, assistant, {} if data is None else {"data_storage_path": data}, config_file)
+
+
+@cli.command()
+@click.option("--data", "data_file", type=click.Path(path_type=Path), help="Play a LoCoMo file instead.")
+@click.option("--conversation", default=1, show_default=True, help="Which conversation of that file.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep the store in this folder.")
+def demo(data_file: Path | None, conversation: int, keep: Path | None) -> None:
+    """Play a conversation of several weeks, show the tiers filling, ask questions."""
+    if not play(data_file=data_file, conversation=conversation, keep=keep):
+        raise click.ClickException("the demo did not find what it should")
+
+
+@cli.command()
+@click.argument("user_input")
+@click.argument("agent_response", default="")
+@click.option("--at", "timestamp", help="When, ISO 8601.  [default: now]")
+@_as_json
+@click.pass_obj
+def add(session: _Session, user_input: str, agent_response: str, timestamp: str | None, as_json: bool) -> None:
+    """Remember one exchange."""
+    with session.memory() as memory:
+        page = memory.add_memory(user_input, agent_response, timestamp)
+    if as_json:
+        _print_json({"page_id": page.page_id, "seq": page.seq, "at": page.at.isoformat()})
+    else:
+        click.echo(f"remembered as page {page.seq} ({page.page_id})")
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--max-pages", type=int, help="Pages at most.")
+@click.option("--max-tokens", type=int, help="Estimated tokens of the recalled pages at most.")
+@click.option("--explain", is_flag=True, help="Show why each item was recalled.")
+@_as_json
+@click.pass_obj
+def recall(session: _Session, query: str, max_pages: int | None, max_tokens: int | None, explain: bool, as_json: bool) -> None:  # noqa: PLR0913, PLR0917
+    """Show what is remembered for a query."""
+    with session.memory() as memory:
+        _catch_up(memory)
+        found = memory.recall(query, max_pages=max_pages, max_tokens=max_tokens)
+    if as_json:
+        _print_json(tables.recall_json(found))
+    elif explain:
+        tables.show(tables.recall_table(found))
+    else:
+        click.echo(found.to_prompt() or "nothing is remembered yet")
+
+
+@cli.command()
+@click.argument("query")
+@click.option("--remember/--no-remember", default=True, show_default=True, help="Whether the exchange is remembered.")
+@_as_json
+@click.pass_obj
+def ask(session: _Session, query: str, remember: bool, as_json: bool) -> None:
+    """Answer a question from memory."""
+    with session.memory() as memory:
+        _catch_up(memory)
+        answer = memory.get_response(query, remember=remember)
+    if as_json:
+        _print_json({"answer": str(answer), "sources": list(answer.sources)})
+    else:
+        click.echo(str(answer))
+
+
+@cli.command()
+@click.pass_obj
+def chat(session: _Session) -> None:
+    """Talk; an empty line ends it. Everything is remembered."""
+    with session.memory() as memory:
+        while query := click.prompt("you", default="", show_default=False, prompt_suffix="> "):
+            for piece in memory.get_response(query, stream=True):
+                click.echo(piece, nl=False)
+            click.echo()
+        _catch_up(memory)
+
+
+@cli.command()
+@_as_json
+@click.pass_obj
+def profile(session: _Session, as_json: bool) -> None:
+    """Show the user's profile: attributes and traits."""
+    with session.memory() as memory:
+        known = memory.profile
+    if as_json:
+        _print_json(tables.profile_json(known))
+    else:
+        tables.show(tables.profile_table(known))
+
+
+@cli.command()
+@click.option("--about", type=click.Choice(["user", "assistant", "both"]), default="both", show_default=True)
+@click.option("--history", is_flag=True, help="What is no longer current too.")
+@_as_json
+@click.pass_obj
+def knowledge(session: _Session, about: str, history: bool, as_json: bool) -> None:
+    """Show what is known about the user and the assistant."""
+    with session.memory() as memory:
+        entries = [
+            entry for entry in memory.knowledge(None, history=history) if about in {"both", entry.about}
+        ]
+    if as_json:
+        _print_json([tables.knowledge_json(entry) for entry in entries])
+    else:
+        tables.show(tables.knowledge_table(entries))
+
+
+@cli.command()
+@click.option("--archived", is_flag=True, help="Those that fell out of mid-term memory.")
+@_as_json
+@click.pass_obj
+def segments(session: _Session, archived: bool, as_json: bool) -> None:
+    """Show the segments of mid-term memory, with their heat now."""
+    with session.memory() as memory:
+        warmth = memory.heat(archived=archived)
+    if as_json:
+        _print_json([tables.segment_json(segment, heat) for segment, heat in warmth])
+    else:
+        tables.show(tables.segments_table(warmth))
+
+
+@cli.command()
+@_as_json
+@click.pass_obj
+def stats(session: _Session, as_json: bool) -> None:
+    """Show counts of every tier, and what is due."""
+    with session.memory() as memory:
+        counts = memory.get_memory_stats()
+    if as_json:
+        _print_json(counts)
+    else:
+        tables.show(tables.pairs_table("Memory", counts))
+
+
+@cli.command()
+@_as_json
+@click.pass_obj
+def config(session: _Session, as_json: bool) -> None:
+    """Show every setting, its value and what it means."""
+    settings = session.config()
+    if as_json:
+        _print_json(json.loads(settings.model_dump_json()))
+    else:
+        tables.show(tables.config_table(settings))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def export(session: _Session, file: Path) -> None:
+    """Write every page to a new file of JSON lines."""
+    with session.memory() as memory:
+        count = memory.export(file)
+    click.echo(f"{count} pages written to {file}")
+
+
+@cli.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def import_(session: _Session, file: Path) -> None:
+    """Remember the pages of a file of JSON lines, and consolidate them."""
+    with session.memory() as memory, tables.progress("adding pages") as shown:
+        count = memory.import_pages(file, progress=shown.update)
+        _catch_up(memory)
+    click.echo(f"{count} pages remembered")
+
+
+def _catch_up(memory: Memoryos) -> None:
+    """Takes the steps that a background worker would have taken, with a bar once they last."""
+    due = memory.get_memory_stats()
+    waiting = due["pages_due"] + due["pages_without_vector"]
+    if not waiting:
+        return
+    with tables.progress("consolidating", waiting) as shown:
+        memory.flush(progress=lambda: shown.update(waiting - _waiting(memory)))
+
+
+def _waiting(memory: Memoryos) -> int:
+    counts = memory.get_memory_stats()
+    return int(counts["pages_due"] + counts["pages_without_vector"])
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+

@@ -1,0 +1,236 @@
+"""What the command line shows: tables for people, JSON for programs, bars for what takes long."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from memoryos.config import Config
+    from memoryos.model import Knowledge, Profile, Segment
+    from memoryos.retrieval.recall import Recall, Signals
+
+__all__ = [
+    "Bar",
+    "config_table",
+    "knowledge_json",
+    "knowledge_table",
+    "pairs_table",
+    "profile_json",
+    "profile_table",
+    "progress",
+    "recall_json",
+    "recall_table",
+    "segment_json",
+    "segments_table",
+    "show",
+    "signals_text",
+]
+
+BAR_AFTER_SECONDS = 1.0
+
+
+def show(table: Table, console: Console | None = None) -> None:
+    """Prints a table."""
+    (console or Console()).print(table)
+
+
+class Bar:
+    """A bar on stderr that appears once the work has lasted a second."""
+
+    def __init__(self, title: str, total: int | None) -> None:
+        self._started = time.monotonic()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._progress.add_task(title, total=total)
+
+    def update(self, done: int) -> None:
+        """Says how much is done."""
+        if time.monotonic() - self._started > BAR_AFTER_SECONDS:
+            self._progress.start()
+        self._progress.update(self._task, completed=done)
+
+    def stop(self) -> None:
+        """Takes the bar away."""
+        self._progress.stop()
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Bar]:
+    """Yields a bar for something that may take longer than a second."""
+    bar = Bar(title, total)
+    try:
+        yield bar
+    finally:
+        bar.stop()
+
+
+def signals_text(signals: Signals) -> str:
+    """Returns the signals that count, strongest first, as "words +3.1, meaning +2.0"."""
+    values = {name: getattr(signals, name) for name in type(signals).__dataclass_fields__}
+    telling = sorted((each for each in values.items() if abs(each[1]) >= 0.05), key=lambda each: -abs(each[1]))  # noqa: PLR2004
+    return ", ".join(f"{name} {value:+.1f}" for name, value in telling)
+
+
+def recall_table(recall: Recall) -> Table:
+    """Returns what was recalled, with the reason for each item."""
+    table = _table("Recalled", "score", "when", "what", "why")
+    for each in recall.pages:
+        lines = "\n".join(f"{each.page.speaker(side)}: {each.page.text(side)}" for side in each.shown)
+        table.add_row(f"{each.score:.1f}", f"{each.page.at:%Y-%m-%d}", _plain(lines), signals_text(each.signals))
+    for entry in recall.knowledge:
+        table.add_row(f"{entry.score:.1f}", "", _plain(f"known about the {entry.about}: {entry.text}"), signals_text(entry.signals))
+    for page in recall.short_term:
+        lines = "\n".join(f"{page.speaker(side)}: {page.text(side)}" for side in page.speaking())
+        table.add_row("", f"{page.at:%Y-%m-%d}", _plain(lines), "short-term memory")
+    return table
+
+
+def recall_json(recall: Recall) -> dict[str, Any]:
+    """Returns what was recalled as JSON-compatible values."""
+    return {
+        "query": recall.query,
+        "tokens": recall.tokens,
+        "pages": [
+            {
+                "page_id": each.page.page_id,
+                "at": each.page.at.isoformat(),
+                "score": each.score,
+                "signals": _signals(each.signals),
+                "shown": {side: each.page.text(side) for side in each.shown},
+                "speakers": {side: each.page.speaker(side) for side in each.shown},
+            }
+            for each in recall.pages
+        ],
+        "knowledge": [
+            knowledge_json(each.knowledge) | {"score": each.score, "signals": _signals(each.signals)}
+            for each in recall.knowledge
+        ],
+        "profile": profile_json(recall.profile),
+        "short_term": [
+            {"page_id": page.page_id, "at": page.at.isoformat(), "user": page.user_text, "assistant": page.assistant_text}
+            for page in recall.short_term
+        ],
+    }
+
+
+def profile_table(profile: Profile) -> Table:
+    """Returns attributes and traits with what they rest on."""
+    table = _table(f"Profile, version {profile.version}", "what", "value", "why", "pages")
+    for attribute in profile.attributes:
+        table.add_row(attribute.name.replace("_", " "), _plain(attribute.value), "", str(len(attribute.source_page_ids)))
+    for trait in profile.traits:
+        table.add_row(f"{trait.category}: {trait.dimension}", trait.level, _plain(trait.reason), str(len(trait.evidence_page_ids)))
+    return table
+
+
+def profile_json(profile: Profile) -> dict[str, Any]:
+    """Returns the profile as JSON-compatible values."""
+    return {
+        "version": profile.version,
+        "attributes": [
+            {"name": each.name, "value": each.value, "source_page_ids": list(each.source_page_ids)}
+            for each in profile.attributes
+        ],
+        "traits": [
+            {
+                "category": each.category,
+                "dimension": each.dimension,
+                "level": each.level,
+                "reason": each.reason,
+                "evidence_page_ids": list(each.evidence_page_ids),
+            }
+            for each in profile.traits
+        ],
+    }
+
+
+def knowledge_table(entries: Sequence[Knowledge]) -> Table:
+    """Returns entries with what became of them."""
+    table = _table("Knowledge", "about", "fact", "since", "pages", "state")
+    for entry in entries:
+        since = "" if entry.valid_from is None else f"{entry.valid_from:%Y-%m-%d}"
+        state = "superseded" if entry.superseded_by else "archived" if entry.archived_at else "current"
+        table.add_row(entry.about, _plain(entry.text), since, str(len(entry.source_page_ids)), state)
+    return table
+
+
+def knowledge_json(entry: Knowledge) -> dict[str, Any]:
+    """Returns an entry as JSON-compatible values."""
+    return {
+        "knowledge_id": entry.knowledge_id,
+        "about": entry.about,
+        "text": entry.text,
+        "recorded_at": entry.recorded_at.isoformat(),
+        "valid_from": None if entry.valid_from is None else entry.valid_from.isoformat(),
+        "superseded_by": entry.superseded_by,
+        "archived_at": None if entry.archived_at is None else entry.archived_at.isoformat(),
+        "source_page_ids": list(entry.source_page_ids),
+        "origin": {"analyst": entry.origin.analyst, "version": entry.origin.version},
+    }
+
+
+def segments_table(warmth: Sequence[tuple[Segment, float]]) -> Table:
+    """Returns segments with their heat."""
+    table = _table("Segments", "heat", "pages", "from", "last visit", "about", "keywords")
+    for segment, heat in warmth:
+        words = ", ".join(sorted(segment.keywords)[:8])
+        times = (f"{segment.created_at:%Y-%m-%d}", f"{segment.last_visited_at:%Y-%m-%d}")
+        table.add_row(f"{heat:.2f}", str(segment.page_count), *times, _plain(segment.summary), _plain(words))
+    return table
+
+
+def segment_json(segment: Segment, heat: float) -> dict[str, Any]:
+    """Returns a segment as JSON-compatible values."""
+    return {
+        "segment_id": segment.segment_id,
+        "heat": heat,
+        "summary": segment.summary,
+        "keywords": sorted(segment.keywords),
+        "visits": segment.visits,
+        "length": segment.length,
+        "page_count": segment.page_count,
+        "created_at": segment.created_at.isoformat(),
+        "last_visited_at": segment.last_visited_at.isoformat(),
+        "archived_at": None if segment.archived_at is None else segment.archived_at.isoformat(),
+    }
+
+
+def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:
+    """Returns names and values."""
+    table = _table(title, "what", "value")
+    for name, value in pairs.items():
+        table.add_row(name.replace("_", " "), _plain("–" if value is None else str(value)))
+    return table
+
+
+def config_table(config: Config) -> Table:
+    """Returns every setting; secrets show as stars."""
+    table = _table("Settings", "name", "value", "meaning")
+    for name, field in type(config).model_fields.items():
+        table.add_row(name, _plain(str(getattr(config, name))), field.description or "")
+    return table
+
+
+def _signals(signals: Signals) -> dict[str, float]:
+    return {name: round(getattr(signals, name), 4) for name in type(signals).__dataclass_fields__}
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", show_lines=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _plain(text: str) -> Text:
+    """What people said is never markup."""
+    return Text(text)
