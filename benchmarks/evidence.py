@@ -54,7 +54,7 @@ class CachingEmbedder(MiniLM):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns what MiniLM returns."""
         if len(texts) == 1:
-            return self._once(texts[0])[None, :]
+            return np.asarray(self._once(texts[0])[None, :], np.float32)
         return super().embed(texts)
 
 
@@ -69,7 +69,7 @@ def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
 def measure(
     memories: dict[str, Memoryos], probes: Sequence[Probe], *, with_window: bool = False
 ) -> tuple[dict[str, NDArray[np.float64]], float]:
-    """Returns evidence recall by limit ("500 tokens", "5 pages"), ``float64[probes]`` each, and the mean whole-context tokens."""
+    """Returns recall by limit, as "500 tokens", ``float64[probes]`` each, and the mean tokens of a whole context."""
     found: dict[str, list[float]] = {}
     whole: list[float] = []
     for probe in probes:
@@ -134,8 +134,15 @@ def draw(file: str, title: str, rows: dict[str, dict[str, Any]]) -> None:
         points = [cells[f"{budget} tokens"] for budget in BUDGETS]
         axes.plot(BUDGETS, [point["mean"] for point in points], marker="o", label=name)
         axes.fill_between(BUDGETS, [p["low"] for p in points], [p["high"] for p in points], alpha=0.15)
-    axes.set(xscale="log", xticks=BUDGETS, xticklabels=[f"{budget:,}" for budget in BUDGETS], ylim=(0, 1),
-             xlabel="tokens of recalled pages", ylabel="evidence recall", title=title)
+    axes.set(
+        xscale="log",
+        xticks=BUDGETS,
+        xticklabels=[f"{budget:,}" for budget in BUDGETS],
+        ylim=(0, 1),
+        xlabel="tokens of recalled pages",
+        ylabel="evidence recall",
+        title=title,
+    )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.tight_layout()

@@ -1,0 +1,1 @@
+"""GVD, the second benchmark of the paper."""

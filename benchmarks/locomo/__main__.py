@@ -1,4 +1,4 @@
-"""LoCoMo without an LLM: ``python -m benchmarks.locomo`` ingests a file through the public API and reports evidence recall."""
+"""LoCoMo without an LLM: ``python -m benchmarks.locomo`` ingests a file and reports evidence recall."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from benchmarks.evidence import (
 )
 from memoryos.config import Config
 from memoryos.doors.locomo import CATEGORIES, Conversation, read_locomo
-from memoryos.memory import MemoryEngine, Memoryos
+from memoryos.engine import MemoryEngine
+from memoryos.memory import Memoryos
 
 HEADLINE = ("all", *(CATEGORIES[number] for number in (1, 4, 2, 3)))
 
@@ -40,8 +41,11 @@ def main() -> None:
         report = run(conversations, Path(folder))
     report["command"] = "python -m benchmarks.locomo " + " ".join(sys.argv[1:])
     (arguments.out / "locomo.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    draw(str(arguments.out / "locomo.png"), "LoCoMo, categories 1–4, no LLM",
-         {name: row["all"] for name, row in report["recall"].items()})
+    draw(
+        str(arguments.out / "locomo.png"),
+        "LoCoMo, categories 1–4, no LLM",
+        {name: row["all"] for name, row in report["recall"].items()},
+    )
 
 
 def run(conversations: list[Conversation], folder: Path) -> dict[str, Any]:
@@ -52,19 +56,23 @@ def run(conversations: list[Conversation], folder: Path) -> dict[str, Any]:
     sys.stdout.write(json.dumps(report["ingest"]) + "\n")
     probes = _probes(conversations)
     report["recall"] = {}
-    for name, config in ROWS.items():
-        table, _ = _row(conversations, config(**_settings(folder, window=0)), probes, embedder, end)
+    for name, make_config in ROWS.items():
+        table, _ = _row(conversations, make_config(**_settings(folder, window=0)), probes, embedder, end)
         report["recall"][name] = table
         print_table(f"{name}: evidence recall, window off", table)
     config = Config(**_settings(folder, window=7))
     table, tokens = _row(conversations, config, probes, embedder, end, with_window=True)
     report["whole_context"] = {"recall": table, "tokens_at_1000": tokens}
-    print_table(f"whole contexts (window, knowledge and profile besides; {tokens:.0f} tokens at the 1000-token budget)", table)
+    print_table(
+        f"whole contexts (window, knowledge and profile besides; {tokens:.0f} tokens at the 1000-token budget)", table
+    )
     report["peak_megabytes"] = peak_megabytes()
     return report
 
 
-def _ingest(conversations: list[Conversation], folder: Path, embedder: CachingEmbedder, end: datetime) -> dict[str, Any]:
+def _ingest(
+    conversations: list[Conversation], folder: Path, embedder: CachingEmbedder, end: datetime
+) -> dict[str, Any]:
     with MemoryEngine(Config(**_settings(folder, window=7)), embedder=embedder, clock=lambda: end) as engine:
         started = time.perf_counter()
         pages = sum(_add(engine.memory(each.name), each) for each in conversations)
@@ -132,9 +140,14 @@ def _probes(conversations: list[Conversation]) -> list[Probe]:
     ]
 
 
-def _row(  # noqa: PLR0913
-    conversations: list[Conversation], config: Config, probes: list[Probe], embedder: CachingEmbedder, end: datetime,
-    *, with_window: bool = False,
+def _row(
+    conversations: list[Conversation],
+    config: Config,
+    probes: list[Probe],
+    embedder: CachingEmbedder,
+    end: datetime,
+    *,
+    with_window: bool = False,
 ) -> tuple[dict[str, Any], float]:
     with ExitStack() as stack:
         engine = stack.enter_context(MemoryEngine(config, embedder=embedder, clock=lambda: end))
@@ -142,8 +155,11 @@ def _row(  # noqa: PLR0913
         values, tokens = measure(memories, probes, with_window=with_window)
     groups = [probe.group for probe in probes]
     answerable = np.array([group != CATEGORIES[5] for group in groups])
-    table = tabulate({limit: each[answerable] for limit, each in values.items()},
-                     [group for group in groups if group != CATEGORIES[5]], HEADLINE)
+    table = tabulate(
+        {limit: each[answerable] for limit, each in values.items()},
+        [group for group in groups if group != CATEGORIES[5]],
+        HEADLINE,
+    )
     return table | tabulate(values, groups, [CATEGORIES[5]]), tokens
 
 

@@ -1,4 +1,4 @@
-"""Speed and memory as ratios in one run: ``python -m benchmarks.micro``. Absolute times are this machine's, ratios travel."""
+"""Speed and memory: ``python -m benchmarks.micro``. Absolute times are this machine's, ratios travel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from typing import Any
 
 from benchmarks.micro.dialogue import exchanges, questions
 from memoryos.config import Config
-from memoryos.memory import MemoryEngine, Memoryos
+from memoryos.engine import MemoryEngine
+from memoryos.memory import Memoryos
 
 SIZES = (100, 1_000, 10_000)
 SAMPLES = 200
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def _adding(folder: Path) -> dict[str, Any]:
-    """Times add_memory, worker on, against a bare durable commit of the same bytes, in turns, at three sizes of the log."""
+    """Times add_memory, worker on, and a bare durable commit of the same bytes, in turns, at three sizes of the log."""
     bare = _bare_database(folder / "bare.db")
     figures: dict[str, Any] = {}
     with Memoryos("bench", data_storage_path=folder / "adding") as memory:
@@ -123,7 +124,11 @@ def _recalling(folder: Path) -> dict[str, float]:
             embeds.append(_seconds(lambda: engine.embedder.embed([question])))  # noqa: B023
             recalls.append(_seconds(lambda: memory.recall(question)))  # noqa: B023
         ratio = statistics.median(recalls) / statistics.median(embeds)
-    return {"embed_p50_ms": statistics.median(embeds) * 1e3, "recall_p50_ms": statistics.median(recalls) * 1e3, "ratio": ratio}
+    return {
+        "embed_p50_ms": statistics.median(embeds) * 1e3,
+        "recall_p50_ms": statistics.median(recalls) * 1e3,
+        "ratio": ratio,
+    }
 
 
 def _cold(folder: Path) -> dict[str, Any]:
@@ -136,7 +141,11 @@ def _show(report: dict[str, Any]) -> None:
     ratios = [each["ratio"] for each in report["add"].values()]
     rows = [
         ("add_memory p50 ÷ bare durable commit, worst of 100, 1,000, 10,000 pages", max(ratios), 3.0),
-        ("add_memory p50 at 10,000 pages ÷ at 100", report["add"]["10000"]["add_p50_ms"] / report["add"]["100"]["add_p50_ms"], 1.5),
+        (
+            "add_memory p50 at 10,000 pages ÷ at 100",
+            report["add"]["10000"]["add_p50_ms"] / report["add"]["100"]["add_p50_ms"],
+            1.5,
+        ),
         (f"recall p50 at {report['pages']:,} pages ÷ embedding the query", report["recall"]["ratio"], 2.0),
         ("opening and first recall, seconds", report["cold"]["open_and_first_recall_seconds"], 1.5),
         ("peak memory of that process, MB", report["cold"]["peak_megabytes"], 450.0),
@@ -155,7 +164,9 @@ def _seconds(call: Callable[[], Any]) -> float:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=10_000)
-    parser.add_argument("--folder", type=Path, default=None, help="where the databases are made (default: the system's)")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where the databases are made (default: the system's)"
+    )
     parser.add_argument("--json", type=Path, default=None)
     return parser.parse_args()
 

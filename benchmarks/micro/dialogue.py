@@ -35,8 +35,12 @@ def exchanges(count: int, seed: int = 7) -> Iterator[tuple[str, str, datetime]]:
     at = START
     for number in range(count):
         words = {
-            "place": chooser.choice(_PLACES), "hobby": chooser.choice(_HOBBIES), "person": chooser.choice(_PEOPLE),
-            "thing": chooser.choice(_THINGS), "verb": chooser.choice(_VERBS), "feeling": chooser.choice(_FEELINGS),
+            "place": chooser.choice(_PLACES),
+            "hobby": chooser.choice(_HOBBIES),
+            "person": chooser.choice(_PEOPLE),
+            "thing": chooser.choice(_THINGS),
+            "verb": chooser.choice(_VERBS),
+            "feeling": chooser.choice(_FEELINGS),
             "number": chooser.randint(2, 9999),
         }
         yield chooser.choice(_USER).format(**words), chooser.choice(_ASSISTANT).format(**words), at

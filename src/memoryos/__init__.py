@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from memoryos.aio import AsyncMemoryos
 from memoryos.config import Config
+from memoryos.engine import MemoryEngine
 from memoryos.errors import MemoryOSError
 from memoryos.generation.responder import Answer
-from memoryos.memory import MemoryEngine, Memoryos
+from memoryos.memory import Memoryos
 from memoryos.model import Knowledge, Page, Profile, Segment
 from memoryos.retrieval.recall import Recall
 

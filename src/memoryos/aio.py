@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from memoryos.memory import Memoryos
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
@@ -71,9 +71,12 @@ class AsyncMemoryos:
         user_conversation_meta_data: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[str]:
         """As ``Memoryos.get_response`` with ``stream=True``: yields the pieces as they come."""
-        ask = partial(self.memory.get_response, stream=True)
-        pieces = await run_sync(ask, query, relationship_with_user, style_hint, user_conversation_meta_data)
-        while (piece := await run_sync(next, pieces, None)) is not None:
+        arguments = (query, relationship_with_user, style_hint, user_conversation_meta_data)
+        pieces = await run_sync(lambda: self.memory.get_response(*arguments, stream=True))
+        while True:
+            piece: str | None = await run_sync(_next, pieces)
+            if piece is None:
+                return
             yield piece
 
     async def get_profile(self) -> Profile:
@@ -127,3 +130,7 @@ class AsyncMemoryos:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _next(pieces: Iterator[str]) -> str | None:
+    return next(pieces, None)

@@ -122,7 +122,7 @@ class Config(BaseSettings):
     segment_gate: int | None = Field(
         default=None,
         ge=1,
-        description="Only pages of so many best segments are ranked (paper: 5). Default: all pages; the gate halves recall.",
+        description="Only pages of so many best segments are ranked (paper: 5). Default: all; the gate costs recall.",
     )
     heat: HeatWeights = Field(default_factory=HeatWeights, description="The coefficients of Eq. 4.")
     ranking: RankingWeights = Field(

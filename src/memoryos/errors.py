@@ -10,14 +10,15 @@
     │   ├── StoreUnavailableError    the database can't be reached or written now (read-only, full, locked); try again
     │   ├── StoreConflictError       another worker changed the same rows first; nothing was written
     │   ├── StoreUnreadableError     the file is damaged or no database; it was left as it is
-    │   └── SchemaMismatchError      the database was written by a newer release, or is not ours; it was left as it is
+    │   └── SchemaMismatchError      a newer release or another program made the database; it was left as it is
     ├── AnalystError
     │   ├── AnalystUnavailableError  the analyst can't be reached now; the pages stay due
     │   └── InvalidReplyError        the analyst answered with something that can't be used; nothing was learned
     └── EmbeddingError               texts could not be turned into vectors
         └── DimensionMismatchError   vectors of another length than the model's
 
-Split by who must act: the caller (Config, Input, NotFound), the operator (Store), the model or its endpoint (Analyst, Embedding).
+Split by who must act: the caller (Config, Input, NotFound), the operator (Store), the model or its endpoint (Analyst,
+Embedding).
 """
 
 from __future__ import annotations

@@ -37,8 +37,12 @@ def read_scope(user_id: str, assistant_id: str) -> Scope:
 
 
 def read_draft(
-    user_input: str, agent_response: str, timestamp: datetime | str | None, meta_data: Mapping[str, Any] | None,
-    *, now: datetime,
+    user_input: str,
+    agent_response: str,
+    timestamp: datetime | str | None,
+    meta_data: Mapping[str, Any] | None,
+    *,
+    now: datetime,
 ) -> PageDraft:
     """Returns the exchange as the log takes it. One side may be empty, not both.
 
@@ -124,10 +128,7 @@ def read_time(field: str, value: datetime | str) -> datetime:
         InputError: If it can't be read as a time.
     """
     if isinstance(value, str):
-        try:
-            value = parser.isoparse(value.strip())
-        except (ValueError, OverflowError) as error:
-            raise InputError(field, f"{value[:40]!r} is no ISO 8601 time, as 2023-05-08T13:56:00+00:00") from error
+        value = _parse(field, value)
     if not isinstance(value, datetime):
         raise InputError(field, f"must be a datetime or ISO 8601 text, not {type(value).__name__}")
     if value.tzinfo is None:
@@ -136,6 +137,13 @@ def read_time(field: str, value: datetime | str) -> datetime:
         return value.astimezone(timezone.utc)
     except OverflowError as error:
         raise InputError(field, "lies outside the years 1 to 9999") from error
+
+
+def _parse(field: str, text: str) -> datetime:
+    try:
+        return parser.isoparse(text.strip())
+    except (ValueError, OverflowError) as error:
+        raise InputError(field, f"{text[:40]!r} is no ISO 8601 time, as 2023-05-08T13:56:00+00:00") from error
 
 
 def _check_text(field: str, value: object, limit: int) -> None:
@@ -157,7 +165,9 @@ def _read_metadata(meta_data: Mapping[str, Any] | None) -> Mapping[str, Any]:
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("meta_data", f"must be a JSON-compatible mapping: {error}") from error
     if len(text) > MAX_TEXT_CHARACTERS:
-        raise InputError("meta_data", f"has {len(text):,} characters as JSON; at most {MAX_TEXT_CHARACTERS:,} are allowed")
+        raise InputError(
+            "meta_data", f"has {len(text):,} characters as JSON; at most {MAX_TEXT_CHARACTERS:,} are allowed"
+        )
     copy: dict[str, Any] = json.loads(text)
     return MappingProxyType(copy)
 
@@ -172,11 +182,11 @@ def _read_name(metadata: Mapping[str, Any], key: str) -> str | None:
 
 def _read_message(field: str, message: Mapping[str, Any]) -> tuple[str, str, Any]:
     try:
-        role, content = message["role"], message.get("content")
+        role, content = str(message["role"]), message.get("content")
     except (TypeError, KeyError, AttributeError, IndexError) as error:
         raise InputError(field, "must be a mapping with role and content") from error
     if role not in {"user", "assistant"}:
-        return str(role), "", None
+        return role, "", None
     if content is None:
         return role, "", None
     if isinstance(content, (list, tuple)):

@@ -202,7 +202,7 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One static fact of the profile: name, birth_year, gender, home, job, …
+    """One static fact of the profile, such as name, birth_year, gender, home or job.
 
     Attributes:
         name: snake_case name of the attribute.

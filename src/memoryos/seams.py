@@ -42,7 +42,7 @@ class Embedder(Protocol):
         ...
 
     def windows(self, text: str) -> list[str]:
-        """Cuts a text into the pieces that the model reads whole: at least one, in order, together covering the text."""
+        """Cuts a text into pieces that the model reads whole: at least one, in order; a model may state a maximum."""
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import threading
 import zlib
 from collections import deque
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from memoryos.seams import AnswerRequest, Batch, Material
 
 __all__ = ["FixedClock", "HashEmbedder", "ScriptedAnalyst"]
+
+Reply_ = TypeVar("Reply_")
 
 
 class HashEmbedder:
@@ -64,7 +66,7 @@ class HashEmbedder:
         for term in terms(text):
             seed = zlib.crc32(term.encode())
             vector += np.random.default_rng(seed).standard_normal(self._dimensions).astype(np.float32)
-        return vector / np.float32(np.linalg.norm(vector))
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 class FixedClock:
@@ -138,7 +140,7 @@ class ScriptedAnalyst:
         return Reply(iter(_pieces(text)))
 
 
-def _said(reply: Any) -> Any:
+def _said(reply: Reply_ | Exception) -> Reply_:
     if isinstance(reply, Exception):
         raise reply
     return reply

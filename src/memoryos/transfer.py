@@ -81,10 +81,14 @@ def _body(page: Page) -> dict[str, Any]:
 def _draft(body: Any, now: datetime) -> PageDraft:
     if not isinstance(body, dict):
         raise InputError("line", "is no JSON object")
-    fields = {_NAMES.get(name, name): value for name, value in body.items()}
+    fields = {_NAMES.get(str(name), str(name)): value for name, value in body.items()}
     unknown = sorted(set(fields) - _KNOWN)
     if unknown:
         raise InputError(unknown[0], "is no field of a page")
     return read_draft(
-        fields.get("user_text", ""), fields.get("assistant_text", ""), fields.get("at"), fields.get("meta_data"), now=now
+        fields.get("user_text", ""),
+        fields.get("assistant_text", ""),
+        fields.get("at"),
+        fields.get("meta_data"),
+        now=now,
     )

@@ -1,0 +1,1 @@
+"""Analysts: who reads conversations and writes what was learned."""

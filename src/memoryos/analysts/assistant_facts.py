@@ -33,8 +33,13 @@ _PROPOSED = re.compile(
     r"set|do|join|check|consider|look|write|find|buy|get|cook|play|download|follow|talk|share|plan)\b.+)",
     re.IGNORECASE,
 )
-_PROMISED = re.compile(r"\b(?:i promise(?: you)?(?: to| that i'?ll| i'?ll)|i(?:'ll| will) (?=remind|send|check|prepare|keep track|look up|look into|follow up|make a|write up|book|schedule|share|bring))\s*(?P<what>.+)", re.IGNORECASE)
-_CHINESE_RECOMMENDED = re.compile(r"(?:我|可以|那我)?(?:会|也|再|强烈|特别|给你|向你|很)*(?P<verb>推荐|建议)(?:你|您|给你)?(?P<what>.+)")
+_PROMISED = re.compile(
+    r"\b(?:i promise(?: you)?(?: to| that i'?ll| i'?ll)|i(?:'ll| will) (?=remind|send|check|prepare|keep track|look up|look into|follow up|make a|write up|book|schedule|share|bring))\s*(?P<what>.+)",
+    re.IGNORECASE,
+)
+_CHINESE_RECOMMENDED = re.compile(
+    r"(?:我|可以|那我)?(?:会|也|再|强烈|特别|给你|向你|很)*(?P<verb>推荐|建议)(?:你|您|给你)?(?P<what>.+)"
+)
 _CHINESE_PROPOSED = re.compile(r"^(?:当然[，,])?(?:你|您)(?:也|还)?可以(?:去|试试|试着|考虑)?(?P<what>.+)")
 _CHINESE_EMPTY = re.compile(r"[?？]|吗|需要(?:我|帮助)|有什么|随时|帮到你|一些(?:建议|推荐)$|告诉我")
 
@@ -57,7 +62,9 @@ def deed(sentence: str, at: datetime, *, is_person: bool = False) -> Note | None
         if match is None:
             continue
         what = match["what"].strip(" .!,:")
-        if len(content_words(what)) < _MIN_CONTENT or re.match(r"(?:it|that|this|them|you)\b(?!\s\w+\s\w+\s\w+)", what, re.IGNORECASE):
+        if len(content_words(what)) < _MIN_CONTENT or re.match(
+            r"(?:it|that|this|them|you)\b(?!\s\w+\s\w+\s\w+)", what, re.IGNORECASE
+        ):
             return None
         if done == "Recommended" and match["verb"].lower() != "recommend":
             done = "Suggested" if re.match(r"(?:\w+ing|an?|the|some|that)\b", what) else "Suggested to"  # noqa: PLW2901

@@ -41,7 +41,7 @@ _NOT_A_JOB = re.compile(
 )
 _ENGLISH: tuple[tuple[str, str], ...] = (
     ("name", rf"\b(?:my name(?:'s| is)|call me|i am called|i'm called)\s(?P<value>{_PROPER}){_END}"),
-    ("name", rf"^(?:\W*(?:hi|hello|hey)\b[^.!?]{{0,25}}?[,!.]?\s*)?(?:i'm|i am|this is)\s(?P<value>(?-i:[A-Z][a-z]+(?:\s[A-Z][a-z]+)?))\s*(?=[,.!]|$)"),
+    ("name", r"^(?:\W*(?:hi|hello|hey)\b[^.!?]{0,25}?[,!.]?\s*)?(?:i'm|i am|this is)\s(?P<value>(?-i:[A-Z][a-z]+(?:\s[A-Z][a-z]+)?))\s*(?=[,.!]|$)"),
     ("home", rf"\bi(?:'m| am)?\s(?:now\s|currently\s|still\s)?(?:live|living|based|reside)\s(?:in|near)\s{_PLACE}{_END}"),
     ("home", rf"\bi(?:'ve| have)?\s(?:just\s|recently\s|finally\s)?(?:moved|relocated)\s(?:back\s|over\s|here\s)?to\s{_PLACE}{_END}"),
     ("hometown", rf"\bi(?:'m| am)\s(?:originally\s)?from\s{_PLACE}{_END}|\bi (?:grew up|was born|was raised) in\s(?P<value2>{_PROPER}){_END}"),
@@ -61,8 +61,14 @@ _ENGLISH: tuple[tuple[str, str], ...] = (
 _CHINESE: tuple[tuple[str, str], ...] = (
     ("name", r"(?:我叫|我的名字(?:是|叫)|我的名字为)(?P<value>[\u4e00-\u9fff]{2,4}|[A-Za-z]+)(?=[，。！,.!\s]|$)"),
     ("home", r"我(?:现在|目前)?(?:住在|搬到了?|定居在)(?P<value>[\u4e00-\u9fff]{2,8}?)(?=[，。！了,.!]|$)"),
-    ("hometown", r"我(?:是|来自)(?P<value>[\u4e00-\u9fff]{2,6}?)(?:人)(?=[，。！,.!]|$)|我来自(?P<value2>[\u4e00-\u9fff]{2,8})"),
-    ("job", r"我(?:现在|目前)?是(?:一名|一个|一位|个|名)?(?P<value>[\u4e00-\u9fff]{0,8}(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员))(?=[，。！,.!]|$)"),
+    (
+        "hometown",
+        r"我(?:是|来自)(?P<value>[\u4e00-\u9fff]{2,6}?)(?:人)(?=[，。！,.!]|$)|我来自(?P<value2>[\u4e00-\u9fff]{2,8})",
+    ),
+    (
+        "job",
+        r"我(?:现在|目前)?是(?:一名|一个|一位|个|名)?(?P<value>[\u4e00-\u9fff]{0,8}(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员))(?=[，。！,.!]|$)",
+    ),
     ("age", r"我(?:今年)?(?P<value>\d{1,3})岁"),
     ("relationship_status", r"我(?:已经|还是|是)?(?P<value>单身|已婚|结婚了|离婚了|订婚了)"),
     ("allergies", r"我对(?P<value>[\u4e00-\u9fff、和]{1,12})过敏"),
@@ -85,13 +91,17 @@ _NOTES = {
     "birthday": ("Has their birthday on {}", "生日是{}"),
 }
 _SINGLE_VALUED = ("name", "home", "job", "employer", "relationship_status", "birth_year", "birthday", "hometown")
-_SLOTS = tuple(
-    (name, re.compile("^" + re.escape(template).replace(re.escape("{}"), "(.+)") + "$"))
-    for name in _SINGLE_VALUED
-    for template in _NOTES[name]
-    if template not in {"Is {}", "是{}", "{}"}
-) + (
-    ("relationship_status", re.compile("^Is (?:single|married|engaged|divorced|widowed)$|^(?:单身|已婚|结婚了|离婚了|订婚了)$")),
+_SLOTS = (
+    *(
+        (name, re.compile("^" + re.escape(template).replace(re.escape("{}"), "(.+)") + "$"))
+        for name in _SINGLE_VALUED
+        for template in _NOTES[name]
+        if template not in {"Is {}", "是{}", "{}"}
+    ),
+    (
+        "relationship_status",
+        re.compile("^Is (?:single|married|engaged|divorced|widowed)$|^(?:单身|已婚|结婚了|离婚了|订婚了)$"),
+    ),
     ("job", re.compile("^是.+(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员)$")),
 )
 _FEMALE = frozenset({"woman", "girl", "mother", "mom", "mum", "wife", "female", "trans woman", "transgender woman"})
@@ -133,7 +143,7 @@ def _read(name: str, value: str, at: datetime, *, is_chinese: bool) -> Statement
         return Statement("birth_year", str(at.year - years), is_chinese) if 3 < years < _OLDEST else None  # noqa: PLR2004
     if name == "gender":
         return Statement("gender", "female" if value.lower() in _FEMALE else "male")
-    if name == "name" and value.split()[0].lower() in _NOT_A_NAME:
+    if name == "name" and value.split(maxsplit=1)[0].lower() in _NOT_A_NAME:
         return None
     if name == "job" and not is_chinese:
         value = re.sub(r"^(?:an?|the)\s", "", value)

@@ -37,7 +37,11 @@ def is_chinese(text: str) -> bool:
 
 def rephrase_chinese(sentence: str, at: datetime) -> Note | None:
     """Returns the note of a sentence about oneself, None where it says nothing durable."""
-    text = re.sub(r"^(?:嗨|你好啊?|您好|哈喽|是的|对的?|嗯|好的|当然|其实|不过|而且|但是|另外|还有)[，,！!。\s]*(?:AI伴侣|ai伴侣|朋友)?[，,！!。\s]*", "", sentence)
+    text = re.sub(
+        r"^(?:嗨|你好啊?|您好|哈喽|是的|对的?|嗯|好的|当然|其实|不过|而且|但是|另外|还有)[，,！!。\s]*(?:AI伴侣|ai伴侣|朋友)?[，,！!。\s]*",
+        "",
+        sentence,
+    )
     text = text.strip(" 。！!，,.")
     match = _STATEMENT.match(text)
     if match is None or not _MIN_CHARACTERS <= len(text) <= _MAX_CHARACTERS or _SKIPPED.search(text):
@@ -53,7 +57,13 @@ def _dated(text: str, at: datetime) -> Note:
     place = 0
     for mention in mentions(text, at):
         since = since or at.replace(
-            year=mention.first.year, month=mention.first.month, day=mention.first.day, hour=0, minute=0, second=0, microsecond=0
+            year=mention.first.year,
+            month=mention.first.month,
+            day=mention.first.day,
+            hour=0,
+            minute=0,
+            second=0,
+            microsecond=0,
         )
         pieces += [text[place : mention.start], _spoken(mention.first, mention.last)]
         place = mention.end

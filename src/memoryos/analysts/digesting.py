@@ -59,7 +59,9 @@ def summarize(pages: Sequence[Page], before: str = "") -> str:
     for page in pages:
         for utterance in page.utterances():
             candidates += [(utterance.speaker, sentence) for sentence in sentences(utterance.text)[:12]]
-    telling = [each for each in candidates if not is_small_talk(each[1]) and not _is_question(each[1]) and each[1][0] != "["]
+    telling = [
+        each for each in candidates if not is_small_talk(each[1]) and not _is_question(each[1]) and each[1][0] != "["
+    ]
     chosen = _central(telling or candidates)
     summary = ""
     for speaker, sentence in chosen:

@@ -47,7 +47,10 @@ _PREFERENCE = re.compile(
     r"^(?P<no>doesn't |does not |no longer |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝)?\s*(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝)?\s*(?P<object>.+)$",
     re.IGNORECASE,
 )
-_IS_PREFERENCE = re.compile(r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝)", re.IGNORECASE)
+_IS_PREFERENCE = re.compile(
+    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,11 @@ def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
 def _same(known: _Entry, new: _Entry) -> bool:
     if known.words == new.words:
         return True
-    if known.slot is not None or new.slot is not None or (known.preference and new.preference and known.preference[0] != new.preference[0]):
+    if (
+        known.slot is not None
+        or new.slot is not None
+        or (known.preference and new.preference and known.preference[0] != new.preference[0])
+    ):
         return False
     return len(known.words & new.words) >= SAME_WORDS * len(known.words | new.words)
 

@@ -27,10 +27,17 @@ FACT_ADVANTAGE = 0.25
 _ATTRIBUTE_QUESTIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("name", re.compile(r"\bmy name\b|我(?:叫什么|的名字)", re.IGNORECASE)),
     ("home", re.compile(r"\bwhere (?:do|did) i live\b|\bmy (?:home|city)\b|我住在?哪", re.IGNORECASE)),
-    ("job", re.compile(r"\bmy (?:job|occupation|profession)\b|\bdo i (?:work|do for a living)\b|我的?(?:工作|职业)", re.IGNORECASE)),
+    (
+        "job",
+        re.compile(
+            r"\bmy (?:job|occupation|profession)\b|\bdo i (?:work|do for a living)\b|我的?(?:工作|职业)", re.IGNORECASE
+        ),
+    ),
     ("birth_year", re.compile(r"\bhow old am i\b|\bmy (?:age|birth year)\b|我(?:多大|几岁)", re.IGNORECASE)),
 )
-_ASKING = frozenset("remember recall know tell mention mentioned recommend recommended said told 记得 还记 曾经".split())
+_ASKING = frozenset(
+    "remember recall know tell mention mentioned recommend recommended said told 记得 还记 曾经".split()
+)
 """What a question about memory says of itself."""
 _JAPANESE = re.compile("[\u3040-\u30ff]")
 _CHINESE = re.compile("[\u3400-\u9fff]")

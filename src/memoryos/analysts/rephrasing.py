@@ -49,7 +49,9 @@ _LEAD = re.compile(
     r"(?P<day>yesterday|today|last \w+|this \w+|(?:a few|two|three|a couple of) \w+ ago))\b[,!.\s]*)+",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(r"[;—]|\s[-–]\s|,?\s(?:and|but|so|because|since)\s(?=(?:I|I'm|I've|my|we|we've|we're)\b)|,\s(?=(?:I|I'm|I've|my)\b)")
+_CLAUSE = re.compile(
+    r"[;—]|\s[-–]\s|,?\s(?:and|but|so|because|since)\s(?=(?:I|I'm|I've|my|we|we've|we're)\b)|,\s(?=(?:I|I'm|I've|my)\b)"
+)
 _SUBJECT = re.compile(
     r"^(?:(?P<me>i|we)(?P<short>'m|'ve|'re|'ll)?\s+(?P<adverb>(?:also|just|really|always|often|usually|still|actually|recently|finally|"
     r"even|both|all|currently|now|already|mostly|sometimes|never|only|definitely|absolutely|totally|truly)\s+)*(?P<rest>.+)"
@@ -130,18 +132,26 @@ def _owned(owned: str) -> str | None:
                      r"gave|started|moved|bought|plays?|just\s\w+ed)\s(?P<rest>.+)$", owned)  # fmt: skip
     if match is None or _DANGLING.match(match["rest"]):
         return None
-    if re.match(r"^(?:favou?rite)?\s*(?:pleasure|bad|goodness|god|point|thoughts?|heart|mind|day|week|weekend|pick|gosh|life)\b", match["what"], re.IGNORECASE):
+    if re.match(
+        r"^(?:favou?rite)?\s*(?:pleasure|bad|goodness|god|point|thoughts?|heart|mind|day|week|weekend|pick|gosh|life)\b",
+        match["what"],
+        re.IGNORECASE,
+    ):
         return None
     return f"Their {match['what']} {match['verb']} {_turn(match['rest'])}"
 
 
-def _said_of_self(subject: re.Match[str]) -> str | None:  # noqa: C901, PLR0911, PLR0912  (one rule a line, in order)
+def _said_of_self(subject: re.Match[str]) -> str | None:  # noqa: C901, PLR0911  (one rule a line, in order)
     short, rest = (subject["short"] or "").lower(), subject["rest"]
     is_never = (subject["adverb"] or "").strip().lower().endswith("never")
     if not short and (match := re.match(r"(am|was|were|have|will|are)\s+(.+)", rest, re.IGNORECASE)):
         auxiliary, rest = match[1].lower(), match[2]
         short = {"am": "'m", "are": "'re", "have": "'ve", "will": "'ll"}.get(auxiliary, auxiliary)
-    rest = re.sub(r"^(?:also|just|really|always|often|usually|still|actually|currently|now|so|very|already|recently|super|both)\s+", "", rest)
+    rest = re.sub(
+        r"^(?:also|just|really|always|often|usually|still|actually|currently|now|so|very|already|recently|super|both)\s+",
+        "",
+        rest,
+    )
     if short in {"'m", "'re"}:
         return _being("Is", rest)
     if short in {"was", "were"}:
@@ -150,7 +160,9 @@ def _said_of_self(subject: re.Match[str]) -> str | None:  # noqa: C901, PLR0911,
         return _having(rest)
     if short == "'ll":
         return None
-    if match := re.match(r"(don't|do not|can't|cannot|never|didn't|haven't)\s+(?:really\s+|ever\s+)?(\w+)(.*)", rest, re.IGNORECASE):
+    if match := re.match(
+        r"(don't|do not|can't|cannot|never|didn't|haven't)\s+(?:really\s+|ever\s+)?(\w+)(.*)", rest, re.IGNORECASE
+    ):
         return _denying(match)
     if match := re.match(r"(?:plan|intend|(?:want|need|hope)(?=\sto\s(?:learn|become|start|move|buy|visit|travel|open|build|write|study|adopt)))\s(?:on|to)\s(.+)",
                          rest, re.IGNORECASE):  # fmt: skip
@@ -160,19 +172,31 @@ def _said_of_self(subject: re.Match[str]) -> str | None:  # noqa: C901, PLR0911,
     if lowered in _VAGUE or _DANGLING.match(object_):
         return None
     if lowered == "have":
-        return None if re.match(r"(?:to|no idea|fun|a (?:lot|feeling|question|good|great))\b", object_) else f"Has {_turn(object_)}"
+        return (
+            None
+            if re.match(r"(?:to|no idea|fun|a (?:lot|feeling|question|good|great))\b", object_)
+            else f"Has {_turn(object_)}"
+        )
     if lowered in _PRESENT:
         never = "Never " if is_never else ""
         return f"{never}{_third_person(lowered) if never else _third_person(lowered).capitalize()} {_turn(object_)}"
     if lowered in _IRREGULAR_PAST or (lowered.endswith("ed") and len(lowered) > 4):  # noqa: PLR2004
-        return f"{'Never ' if is_never else ''}{lowered if is_never else lowered.capitalize()} {_turn(object_)}" if object_ else None
+        return (
+            f"{'Never ' if is_never else ''}{lowered if is_never else lowered.capitalize()} {_turn(object_)}"
+            if object_
+            else None
+        )
     return None
 
 
 def _being(verb: str, rest: str) -> str | None:
     if match := re.match(r"(?:going|planning|gonna)\s(?:to\s)?(?:on\s)?(\w+)(.*)", rest, re.IGNORECASE):
         if rest.lower().startswith("planning") and verb == "Is":
-            return f"Plans to {match[1]}{_turn(match[2])}" if not match[1].endswith("ing") else f"Is planning {match[1]}{_turn(match[2])}"
+            return (
+                f"Plans to {match[1]}{_turn(match[2])}"
+                if not match[1].endswith("ing")
+                else f"Is planning {match[1]}{_turn(match[2])}"
+            )
         return None
     if match := re.match(r"not\s+(.+)", rest):
         return f"{verb} not {_turn(match[1])}" if _BEING.match(match[1]) else None
@@ -187,7 +211,9 @@ def _having(rest: str) -> str | None:
         negated, rest = f"{match[1]} ", match[2]
     if not _DONE.match(rest) or rest.split()[0].lower() in _VAGUE:
         return None
-    if re.match(r"been\s(?!\w+ing\b|to\b|in\b|a\b|an\b|into\b|married|vegetarian|vegan)", rest) or re.match(r"been (?:thinking|doing|feeling|looking|trying|wanting|meaning|so|there|a (?:while|bit|lot))", rest):
+    if re.match(r"been\s(?!\w+ing\b|to\b|in\b|a\b|an\b|into\b|married|vegetarian|vegan)", rest) or re.match(
+        r"been (?:thinking|doing|feeling|looking|trying|wanting|meaning|so|there|a (?:while|bit|lot))", rest
+    ):
         return None
     if _DANGLING.match(rest.partition(" ")[2]) or rest.startswith(("got to", "had to", "got a lot", "done")):
         return None
@@ -198,7 +224,15 @@ def _denying(match: re.Match[str]) -> str | None:
     negation, verb, rest = match[1].lower(), match[2].lower(), match[3]
     if verb in _VAGUE or verb not in {*_PRESENT, "have"} or _DANGLING.match(rest.strip()):
         return None
-    shown = {"don't": "Doesn't", "do not": "Doesn't", "can't": "Can't", "cannot": "Can't", "never": "Never", "didn't": "Didn't", "haven't": "Hasn't"}
+    shown = {
+        "don't": "Doesn't",
+        "do not": "Doesn't",
+        "can't": "Can't",
+        "cannot": "Can't",
+        "never": "Never",
+        "didn't": "Didn't",
+        "haven't": "Hasn't",
+    }
     form = _third_person(verb) if negation == "never" else verb
     return f"{shown[negation]} {form}{_turn(rest)}"
 
@@ -220,10 +254,23 @@ def _dated(text: str, at: datetime) -> Note | None:
     place = 0
     for mention in mentions(text, at):
         since = since or at.replace(
-            year=mention.first.year, month=mention.first.month, day=mention.first.day, hour=0, minute=0, second=0, microsecond=0
+            year=mention.first.year,
+            month=mention.first.month,
+            day=mention.first.day,
+            hour=0,
+            minute=0,
+            second=0,
+            microsecond=0,
         )
         before = text[place : mention.start].rstrip()
-        pieces += [re.sub(r"\s(?:on|in|since|for|about|around|in the)$", lambda found: found.group() if found.group() == " since" else "", before), _spoken(mention.first, mention.last, mention.text)]
+        pieces += [
+            re.sub(
+                r"\s(?:on|in|since|for|about|around|in the)$",
+                lambda found: found.group() if found.group() == " since" else "",
+                before,
+            ),
+            _spoken(mention.first, mention.last, mention.text),
+        ]
         place = mention.end
     note = " ".join(piece for piece in [*pieces, text[place:].strip()] if piece)
     return Note(re.sub(r"\s+([,.])", r"\1", note).strip(" ,"), since)

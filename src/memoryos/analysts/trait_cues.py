@@ -23,7 +23,10 @@ INTERESTS: dict[tuple[str, str], str] = {
     (_I, "parenting"): r"parenting|(?:my|our) (?:kids|children|son|daughter)|育儿",
     (_I, "wild imagination"): r"fantasy|sci-?fi|science fiction|daydream\w*|科幻|奇幻",
     (_I, "anime"): r"anime|manga|cartoons?|动漫|漫画|动画",
-    (_I, "sports"): r"sports?|football|soccer|basketball|tennis|badminton|baseball|swimming|surfing|skiing|climbing|volleyball|racing|运动|篮球|足球|羽毛球|游泳|网球",
+    (
+        _I,
+        "sports",
+    ): r"sports?|football|soccer|basketball|tennis|badminton|baseball|swimming|surfing|skiing|climbing|volleyball|racing|运动|篮球|足球|羽毛球|游泳|网球",
     (_I, "law"): r"law|legal|法律",
     (_I, "workplace"): r"my (?:job|career|work)|我的工作|职场",
     (_I, "pets"): r"dogs?|cats?|pupp(?:y|ies)|kittens?|pets?|turtles?|hamsters?|parrots?|小狗|狗|猫|宠物",
@@ -57,8 +60,14 @@ INTERESTS: dict[tuple[str, str], str] = {
     (_I, "social sciences"): r"sociology|anthropology|social science|社会学",
     (_I, "weddings"): r"weddings?|婚礼",
     (_I, "fashion"): r"fashion|clothes|clothing|outfits?|sneakers?|时尚|穿搭|衣服",
-    (_N, "food"): r"pizza|sushi|chocolate|coffee|tea|ice cream|spicy food|seafood|noodles|curry|vegetables|meat|dairy|coconut\w*|火锅|川菜|海鲜|甜食|咖啡|茶",
-    (_N, "living environment"): r"living (?:in|by|near|alone|downtown)|the city life|the countryside|my (?:neighbou?rhood|apartment|flat)|住在",
+    (
+        _N,
+        "food",
+    ): r"pizza|sushi|chocolate|coffee|tea|ice cream|spicy food|seafood|noodles|curry|vegetables|meat|dairy|coconut\w*|火锅|川菜|海鲜|甜食|咖啡|茶",
+    (
+        _N,
+        "living environment",
+    ): r"living (?:in|by|near|alone|downtown)|the city life|the countryside|my (?:neighbou?rhood|apartment|flat)|住在",
     (_N, "sleep"): r"sleeping(?: in)?|naps?|napping|睡觉|午睡",
     (_N, "area of knowledge"): r"math\w*|history|philosophy|literature|economics|geography|数学|历史|哲学|文学|经济学",
     (_N, "learning style"): r"learning by doing|hands-on|studying (?:alone|in groups?)|online courses|自学",
@@ -86,38 +95,140 @@ CUES: dict[tuple[str, str], tuple[str, str]] = {
         r"\bi(?:'m| am)(?: \w+){0,2} (?:organized|disciplined|determined|hard-?working|punctual)|\bi (?:work hard|plan everything|make lists|never miss)|我(?:很)?(?:自律|努力)",
         r"\bi(?:'m| am)(?: \w+){0,2} (?:lazy|disorganized|messy)|\bi (?:always )?procrastinate|我(?:很)?(?:懒|拖延)",
     ),
-    (_N, "investment"): (r"\bi (?:invest(?:ed)? in (?:stocks|crypto|startups)|like risky investments)|我(?:投资|买)了?股票", r"\bi (?:prefer|like) (?:safe|low-risk) investments"),
-    (_N, "saving"): (r"\bi(?:'m| am|'ve been)? ?(?:saving|save|saved)(?: \w+){0,3} (?:money|for|up)\b|我(?:在)?存钱|我攒", r"\bi (?:can't save|spend too much|overspent)|我(?:是)?月光"),
-    (_N, "physical safety"): (r"\bi(?:'m| am)(?: \w+){0,2} (?:afraid|scared) of (?:accidents|heights|falling|flying|injur\w+)|\bi always wear (?:a helmet|my seat ?belt)|我(?:怕|害怕)(?:受伤|意外|高)", r"\bi (?:love|enjoy) (?:extreme sports|skydiving|bungee)|我喜欢极限运动"),
-    (_N, "environmental safety"): (r"\bi(?:'m| am| care)(?: \w+){0,3} (?:about the (?:environment|climate|planet)|about climate change)|\bi (?:recycle|avoid plastic)|我(?:关心|注重)环保", r"\bi don't care about the (?:environment|climate)"),
-    (_N, "depth of interaction"): (r"\bi (?:like|love|enjoy|prefer) (?:small talk|casual chats?|light conversation)|我喜欢闲聊", r"\bi (?:like|love|enjoy|prefer) (?:deep|meaningful) (?:conversations?|talks?)|我喜欢深入"),
-    (_N, "handling conflict"): (r"\bi(?:'m| am) (?:direct|straightforward|honest) (?:when|about)|\bi (?:confront|speak my mind)", r"\bi (?:avoid|hate|dislike) (?:conflict|arguments|confrontation)s?|我(?:不喜欢|避免)争吵"),
-    (_N, "communication style"): (r"\bi (?:prefer|like|want) (?:short|brief|concise) (?:answers|replies|messages)|我喜欢简短", r"\bi (?:prefer|like|want) (?:detailed|long|thorough) (?:answers|explanations|replies)|我喜欢详细"),
-    (_N, "work environment"): (r"\bi (?:need|prefer|like) (?:a quiet (?:place|office)|working (?:from home|remotely|alone|in a team))|我喜欢(?:在家办公|安静的)", r"\bi can work anywhere"),
-    (_N, "recognition"): (r"\bi(?:'m| am| was| felt)(?: \w+){0,2} (?:proud|recognized|honou?red)|\bi won\b|我(?:很)?(?:自豪|骄傲)|我(?:获|得)了?奖", r"\bi don't (?:need|care about) (?:praise|recognition)"),
-    (_N, "personal achievement"): (r"\bmy (?:dream|goal) is\b|\bi (?:achieved|accomplished|completed|won|finished) (?:my|a|an|the)\b|我的(?:梦想|目标)|我(?:完成|实现)了", r"\bi don't (?:have|need) (?:goals|ambitions?)"),
-    (_P, "order"): (r"\bi (?:like|love|need|keep)(?: \w+){0,3} (?:tidy|organized|neat|clean|in order)|我喜欢整洁", r"\bi don't mind (?:mess|chaos)"),
-    (_P, "retention"): (r"\bi (?:keep|kept|collect)(?: \w+){0,3} (?:old|souvenirs|memorabilia|letters|coins|stamps)|我(?:收藏|收集)", r"\bi (?:throw|give) (?:everything|things) away"),
-    (_P, "inviolacy"): (r"\bmy (?:dignity|reputation|self-respect)\b|我的尊严", r"\bi don't care what (?:people|others) think"),
-    (_P, "infavoidance"): (r"\bi(?:'m| am)(?: \w+){0,2} (?:afraid|scared) (?:of|to) (?:fail\w*|being judged|embarrass\w+|making mistakes)|我(?:害怕|怕)失败", r"\bi(?:'m| am) not afraid (?:of|to) fail"),
-    (_P, "counteraction"): (r"\bi (?:won't|will not|didn't|never) give up|\bi (?:overcame|kept trying|bounced back)|我(?:不会|没有)放弃|我克服", r"\bi gave up\b|我放弃了"),
-    (_P, "seclusion"): (r"\bi (?:need|like|love|enjoy|prefer) (?:time alone|my alone time|being alone|solitude)|我喜欢(?:独处|一个人)", r"\bi (?:hate|can't stand) being alone"),
-    (_P, "dominance"): (r"\bi (?:lead|led|run|manage|coach|organized) (?:a|the|my|our)\b|\bi(?:'m| am) the (?:captain|leader|boss|manager)|我(?:领导|带领|管理)", r"\bi(?:'d rather| prefer to) follow"),
-    (_P, "deference"): (r"\bi (?:respect|follow|obey|look up to)(?: \w+){0,2} (?:rules?|my (?:boss|mentor|coach|parents|teachers?))|我(?:尊重|听)(?:父母|老师|领导)", r"\bi (?:break|hate) (?:the )?rules"),
-    (_P, "autonomy"): (r"\bi (?:like|love|need|value|want)(?: \w+){0,3} (?:independence|my freedom|to be independent|my own boss)|\bi(?:'m| am) (?:self-employed|a freelancer|independent)|我(?:想|喜欢)独立", r"\bi (?:need|like) being told what to do"),
-    (_P, "contrariance"): (r"\bi (?:like|love|want) (?:being different|to be different|standing out)|我喜欢与众不同", r"\bi (?:like|want) to fit in"),
-    (_P, "abasement"): (r"\bit(?:'s| was) (?:all )?my fault|\bi blame myself|(?:是|都是|都怪)我的?错", r"\bit(?:'s| was)n't my fault"),
-    (_P, "aggression"): (r"\bi (?:got into a fight|yelled at|shouted at|want revenge)|我(?:吵了一架|骂了)", r"\bi (?:never|don't) (?:fight|yell|argue)"),
-    (_P, "affiliation"): (r"\bi (?:love|enjoy|like|value)(?: \w+){0,3} (?:time with|hanging out with|being with)(?: my)? (?:family|friends|kids|husband|wife)|\bmy friends? (?:mean|are)\b|我(?:和|跟)(?:朋友|家人)", r"\bi don't need friends"),
-    (_P, "rejection"): (r"\bi (?:blocked|cut off|stopped talking to|keep away from)|我(?:拉黑|远离)", r"\bi get along with everyone"),
-    (_P, "nurturance"): (r"\bi (?:take|took) care of|\bi(?:'m| am) (?:raising|caring for|fostering)|\bi (?:adopted|fostered|rescued)\b|我照顾", r"\bi don't want (?:kids|children|pets)"),
-    (_P, "succorance"): (r"\bi (?:need|could use|asked for|appreciate)(?: \w+){0,2} (?:help|support|advice|a hug)|我(?:需要|想要)(?:帮助|支持|安慰)", r"\bi don't need (?:any )?help"),
-    (_P, "play"): (r"\bi (?:love|like|enjoy) (?:having fun|playing|goofing|laughing|game nights?)|\bwe had (?:so much|a lot of|tons of) fun|我喜欢(?:玩|搞笑)", r"\bi don't have time for fun"),
-    (_A, "harmlessness"): (r"\b(?:please )?(?:don't|do not) (?:say|write|give me) anything (?:harmful|dangerous|offensive)", r"\bi don't mind (?:offensive|dark) (?:jokes|content)"),
-    (_A, "instruction-following"): (r"\b(?:please )?(?:do exactly (?:what|as)|follow my instructions|just do what i)", r"\byou don't have to follow"),
-    (_A, "honesty"): (r"\b(?:please )?be honest with me|\btell me (?:the truth|honestly)|(?:请)?(?:对我)?说实话", r"\byou can lie"),
-    (_A, "truthfulness"): (r"\bi (?:want|need|care about) (?:facts|sources|accurate|the facts)|\bplease (?:cite|give) (?:your )?sources", r"\bfacts don't matter"),
-    (_A, "helpfulness"): (r"\bi (?:want|need) (?:practical|useful|actionable) (?:advice|answers|help)", r"\bi don't need (?:your )?advice"),
-    (_A, "coherence"): (r"\bplease (?:stay on topic|keep it structured|be clear)|\bi like (?:clear|structured) answers", r"\bi don't mind rambling"),
-    (_A, "complexity"): (r"\bi (?:like|want|prefer) (?:in-depth|complex|technical|detailed) (?:answers|explanations)", r"\b(?:explain|keep) it simpl[ey]\b|\bi (?:like|want|prefer) simple (?:answers|explanations)"),
+    (_N, "investment"): (
+        r"\bi (?:invest(?:ed)? in (?:stocks|crypto|startups)|like risky investments)|我(?:投资|买)了?股票",
+        r"\bi (?:prefer|like) (?:safe|low-risk) investments",
+    ),
+    (_N, "saving"): (
+        r"\bi(?:'m| am|'ve been)? ?(?:saving|save|saved)(?: \w+){0,3} (?:money|for|up)\b|我(?:在)?存钱|我攒",
+        r"\bi (?:can't save|spend too much|overspent)|我(?:是)?月光",
+    ),
+    (_N, "physical safety"): (
+        r"\bi(?:'m| am)(?: \w+){0,2} (?:afraid|scared) of (?:accidents|heights|falling|flying|injur\w+)|\bi always wear (?:a helmet|my seat ?belt)|我(?:怕|害怕)(?:受伤|意外|高)",
+        r"\bi (?:love|enjoy) (?:extreme sports|skydiving|bungee)|我喜欢极限运动",
+    ),
+    (_N, "environmental safety"): (
+        r"\bi(?:'m| am| care)(?: \w+){0,3} (?:about the (?:environment|climate|planet)|about climate change)|\bi (?:recycle|avoid plastic)|我(?:关心|注重)环保",
+        r"\bi don't care about the (?:environment|climate)",
+    ),
+    (_N, "depth of interaction"): (
+        r"\bi (?:like|love|enjoy|prefer) (?:small talk|casual chats?|light conversation)|我喜欢闲聊",
+        r"\bi (?:like|love|enjoy|prefer) (?:deep|meaningful) (?:conversations?|talks?)|我喜欢深入",
+    ),
+    (_N, "handling conflict"): (
+        r"\bi(?:'m| am) (?:direct|straightforward|honest) (?:when|about)|\bi (?:confront|speak my mind)",
+        r"\bi (?:avoid|hate|dislike) (?:conflict|arguments|confrontation)s?|我(?:不喜欢|避免)争吵",
+    ),
+    (_N, "communication style"): (
+        r"\bi (?:prefer|like|want) (?:short|brief|concise) (?:answers|replies|messages)|我喜欢简短",
+        r"\bi (?:prefer|like|want) (?:detailed|long|thorough) (?:answers|explanations|replies)|我喜欢详细",
+    ),
+    (_N, "work environment"): (
+        r"\bi (?:need|prefer|like) (?:a quiet (?:place|office)|working (?:from home|remotely|alone|in a team))|我喜欢(?:在家办公|安静的)",
+        r"\bi can work anywhere",
+    ),
+    (_N, "recognition"): (
+        r"\bi(?:'m| am| was| felt)(?: \w+){0,2} (?:proud|recognized|honou?red)|\bi won\b|我(?:很)?(?:自豪|骄傲)|我(?:获|得)了?奖",
+        r"\bi don't (?:need|care about) (?:praise|recognition)",
+    ),
+    (_N, "personal achievement"): (
+        r"\bmy (?:dream|goal) is\b|\bi (?:achieved|accomplished|completed|won|finished) (?:my|a|an|the)\b|我的(?:梦想|目标)|我(?:完成|实现)了",
+        r"\bi don't (?:have|need) (?:goals|ambitions?)",
+    ),
+    (_P, "order"): (
+        r"\bi (?:like|love|need|keep)(?: \w+){0,3} (?:tidy|organized|neat|clean|in order)|我喜欢整洁",
+        r"\bi don't mind (?:mess|chaos)",
+    ),
+    (_P, "retention"): (
+        r"\bi (?:keep|kept|collect)(?: \w+){0,3} (?:old|souvenirs|memorabilia|letters|coins|stamps)|我(?:收藏|收集)",
+        r"\bi (?:throw|give) (?:everything|things) away",
+    ),
+    (_P, "inviolacy"): (
+        r"\bmy (?:dignity|reputation|self-respect)\b|我的尊严",
+        r"\bi don't care what (?:people|others) think",
+    ),
+    (_P, "infavoidance"): (
+        r"\bi(?:'m| am)(?: \w+){0,2} (?:afraid|scared) (?:of|to) (?:fail\w*|being judged|embarrass\w+|making mistakes)|我(?:害怕|怕)失败",
+        r"\bi(?:'m| am) not afraid (?:of|to) fail",
+    ),
+    (_P, "counteraction"): (
+        r"\bi (?:won't|will not|didn't|never) give up|\bi (?:overcame|kept trying|bounced back)|我(?:不会|没有)放弃|我克服",
+        r"\bi gave up\b|我放弃了",
+    ),
+    (_P, "seclusion"): (
+        r"\bi (?:need|like|love|enjoy|prefer) (?:time alone|my alone time|being alone|solitude)|我喜欢(?:独处|一个人)",
+        r"\bi (?:hate|can't stand) being alone",
+    ),
+    (_P, "dominance"): (
+        r"\bi (?:lead|led|run|manage|coach|organized) (?:a|the|my|our)\b|\bi(?:'m| am) the (?:captain|leader|boss|manager)|我(?:领导|带领|管理)",
+        r"\bi(?:'d rather| prefer to) follow",
+    ),
+    (_P, "deference"): (
+        r"\bi (?:respect|follow|obey|look up to)(?: \w+){0,2} (?:rules?|my (?:boss|mentor|coach|parents|teachers?))|我(?:尊重|听)(?:父母|老师|领导)",
+        r"\bi (?:break|hate) (?:the )?rules",
+    ),
+    (_P, "autonomy"): (
+        r"\bi (?:like|love|need|value|want)(?: \w+){0,3} (?:independence|my freedom|to be independent|my own boss)|\bi(?:'m| am) (?:self-employed|a freelancer|independent)|我(?:想|喜欢)独立",
+        r"\bi (?:need|like) being told what to do",
+    ),
+    (_P, "contrariance"): (
+        r"\bi (?:like|love|want) (?:being different|to be different|standing out)|我喜欢与众不同",
+        r"\bi (?:like|want) to fit in",
+    ),
+    (_P, "abasement"): (
+        r"\bit(?:'s| was) (?:all )?my fault|\bi blame myself|(?:是|都是|都怪)我的?错",
+        r"\bit(?:'s| was)n't my fault",
+    ),
+    (_P, "aggression"): (
+        r"\bi (?:got into a fight|yelled at|shouted at|want revenge)|我(?:吵了一架|骂了)",
+        r"\bi (?:never|don't) (?:fight|yell|argue)",
+    ),
+    (_P, "affiliation"): (
+        r"\bi (?:love|enjoy|like|value)(?: \w+){0,3} (?:time with|hanging out with|being with)(?: my)? (?:family|friends|kids|husband|wife)|\bmy friends? (?:mean|are)\b|我(?:和|跟)(?:朋友|家人)",
+        r"\bi don't need friends",
+    ),
+    (_P, "rejection"): (
+        r"\bi (?:blocked|cut off|stopped talking to|keep away from)|我(?:拉黑|远离)",
+        r"\bi get along with everyone",
+    ),
+    (_P, "nurturance"): (
+        r"\bi (?:take|took) care of|\bi(?:'m| am) (?:raising|caring for|fostering)|\bi (?:adopted|fostered|rescued)\b|我照顾",
+        r"\bi don't want (?:kids|children|pets)",
+    ),
+    (_P, "succorance"): (
+        r"\bi (?:need|could use|asked for|appreciate)(?: \w+){0,2} (?:help|support|advice|a hug)|我(?:需要|想要)(?:帮助|支持|安慰)",
+        r"\bi don't need (?:any )?help",
+    ),
+    (_P, "play"): (
+        r"\bi (?:love|like|enjoy) (?:having fun|playing|goofing|laughing|game nights?)|\bwe had (?:so much|a lot of|tons of) fun|我喜欢(?:玩|搞笑)",
+        r"\bi don't have time for fun",
+    ),
+    (_A, "harmlessness"): (
+        r"\b(?:please )?(?:don't|do not) (?:say|write|give me) anything (?:harmful|dangerous|offensive)",
+        r"\bi don't mind (?:offensive|dark) (?:jokes|content)",
+    ),
+    (_A, "instruction-following"): (
+        r"\b(?:please )?(?:do exactly (?:what|as)|follow my instructions|just do what i)",
+        r"\byou don't have to follow",
+    ),
+    (_A, "honesty"): (
+        r"\b(?:please )?be honest with me|\btell me (?:the truth|honestly)|(?:请)?(?:对我)?说实话",
+        r"\byou can lie",
+    ),
+    (_A, "truthfulness"): (
+        r"\bi (?:want|need|care about) (?:facts|sources|accurate|the facts)|\bplease (?:cite|give) (?:your )?sources",
+        r"\bfacts don't matter",
+    ),
+    (_A, "helpfulness"): (
+        r"\bi (?:want|need) (?:practical|useful|actionable) (?:advice|answers|help)",
+        r"\bi don't need (?:your )?advice",
+    ),
+    (_A, "coherence"): (
+        r"\bplease (?:stay on topic|keep it structured|be clear)|\bi like (?:clear|structured) answers",
+        r"\bi don't mind rambling",
+    ),
+    (_A, "complexity"): (
+        r"\bi (?:like|want|prefer) (?:in-depth|complex|technical|detailed) (?:answers|explanations)",
+        r"\b(?:explain|keep) it simpl[ey]\b|\bi (?:like|want|prefer) simple (?:answers|explanations)",
+    ),
 }

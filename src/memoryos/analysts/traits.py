@@ -45,7 +45,9 @@ _DOES = re.compile(
 )
 
 
-_TO_THE_OTHER = re.compile(r"\b(?:love|like|enjoy|glad|happy)d? (?:that|how|when|your?|it when)\b|\byou(?:r|'re|'ve)?\b|你", re.IGNORECASE)
+_TO_THE_OTHER = re.compile(
+    r"\b(?:love|like|enjoy|glad|happy)d? (?:that|how|when|your?|it when)\b|\byou(?:r|'re|'ve)?\b|你", re.IGNORECASE
+)
 """Praise and questions show what the other one does."""
 
 
@@ -69,12 +71,12 @@ def dimensions() -> tuple[Dimension, ...]:
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[tuple[dict[Key, re.Pattern[str]], re.Pattern[str]], dict[Key, tuple[re.Pattern[str], re.Pattern[str]]]]:
+def _patterns() -> tuple[
+    tuple[dict[Key, re.Pattern[str]], re.Pattern[str]], dict[Key, tuple[re.Pattern[str], re.Pattern[str]]]
+]:
     things = {key: re.compile(_bounded(rule), re.IGNORECASE) for key, rule in INTERESTS.items()}
     any_thing = re.compile("|".join(_bounded(rule) for rule in INTERESTS.values()), re.IGNORECASE)
-    cues = {
-        key: (re.compile(high, re.IGNORECASE), re.compile(low, re.IGNORECASE)) for key, (high, low) in CUES.items()
-    }
+    cues = {key: (re.compile(high, re.IGNORECASE), re.compile(low, re.IGNORECASE)) for key, (high, low) in CUES.items()}
     return (things, any_thing), cues
 
 
@@ -105,7 +107,9 @@ class TraitReader:
     def changed(self) -> tuple[Trait, ...]:
         """Returns the traits that are new or have another level or more evidence, by category and dimension."""
         found = [self._trait(key, sides) for key, sides in sorted(self._shown.items())]
-        return tuple(each for each in found if each is not None and each != self._known.get((each.category, each.dimension)))
+        return tuple(
+            each for each in found if each is not None and each != self._known.get((each.category, each.dimension))
+        )
 
     def _trait(self, key: Key, sides: dict[bool, dict[str, str]]) -> Trait | None:
         known = self._known.get(key)
@@ -119,17 +123,23 @@ class TraitReader:
             elif len(shown) < len(known.evidence_page_ids):
                 return None
         evidence = tuple(dict.fromkeys([*before, *shown]))[-EVIDENCE_KEPT:]
-        is_sure = len(evidence) >= STRONG_EVIDENCE or (key, is_high) in self._spoken or (known is not None and before and known.level != "medium")
+        is_sure = (
+            len(evidence) >= STRONG_EVIDENCE
+            or (key, is_high) in self._spoken
+            or (known is not None and before and known.level != "medium")
+        )
         level: Level = ("high" if is_high else "low") if is_sure else "medium"
         if level == "medium" and not is_high:
             return None
-        meaning = next((each.high if is_high else each.low for each in dimensions() if (each.category, each.name) == key), "")
+        meaning = next(
+            (each.high if is_high else each.low for each in dimensions() if (each.category, each.name) == key), ""
+        )
         quote = next(iter(shown.values()))
         quote = quote if len(quote) <= QUOTE_CHARACTERS else f"{quote[:QUOTE_CHARACTERS].rstrip()}…"
         return Trait(key[0], key[1], level, f"{meaning}: “{quote}”", evidence)
 
 
-def _shown_by(text: str, page: Page) -> Iterator[tuple[Key, bool, bool]]:
+def _shown_by(text: str, page: Page) -> Iterator[tuple[Key, bool, bool]]:  # noqa: C901  (one kind of cue after another)
     (things, any_thing), cues = _patterns()
     if _TO_THE_OTHER.search(text):
         return

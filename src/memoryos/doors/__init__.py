@@ -1,0 +1,1 @@
+"""Doors: ways in from outside; no policy."""

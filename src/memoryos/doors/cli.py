@@ -16,11 +16,13 @@ import click
 from memoryos.config import Config
 from memoryos.doors import tables
 from memoryos.doors.demo import play
+from memoryos.engine import DEFAULT_ASSISTANT_ID, MemoryEngine
 from memoryos.errors import MemoryOSError
-from memoryos.memory import DEFAULT_ASSISTANT_ID, MemoryEngine, Memoryos
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from memoryos.memory import Memoryos
 
 __all__ = ["cli", "main"]
 
@@ -84,7 +86,9 @@ class _Group(click.Group):
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file with settings.")
 @click.option("-v", "--verbose", is_flag=True, help="Log to stderr.")
 @click.pass_context
-def cli(ctx: click.Context, user: str, assistant: str, data: Path | None, config_file: Path | None, verbose: bool) -> None:  # noqa: PLR0913, PLR0917
+def cli(
+    ctx: click.Context, user: str, assistant: str, data: Path | None, config_file: Path | None, verbose: bool
+) -> None:
     """MemoryOS: an operating system for an agent's memory."""
     if verbose:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO)
@@ -124,7 +128,9 @@ def add(session: _Session, user_input: str, agent_response: str, timestamp: str 
 @click.option("--explain", is_flag=True, help="Show why each item was recalled.")
 @_as_json
 @click.pass_obj
-def recall(session: _Session, query: str, max_pages: int | None, max_tokens: int | None, explain: bool, as_json: bool) -> None:  # noqa: PLR0913, PLR0917
+def recall(
+    session: _Session, query: str, max_pages: int | None, max_tokens: int | None, explain: bool, as_json: bool
+) -> None:
     """Show what is remembered for a query."""
     with session.memory() as memory:
         _catch_up(memory)
@@ -186,9 +192,7 @@ def profile(session: _Session, as_json: bool) -> None:
 def knowledge(session: _Session, about: str, history: bool, as_json: bool) -> None:
     """Show what is known about the user and the assistant."""
     with session.memory() as memory:
-        entries = [
-            entry for entry in memory.knowledge(None, history=history) if about in {"both", entry.about}
-        ]
+        entries = [entry for entry in memory.knowledge(None, history=history) if about in {"both", entry.about}]
     if as_json:
         _print_json([tables.knowledge_json(entry) for entry in entries])
     else:
@@ -272,4 +276,3 @@ def _waiting(memory: Memoryos) -> int:
 
 def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))
-

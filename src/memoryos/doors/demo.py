@@ -19,15 +19,16 @@ from rich.text import Text
 from memoryos.config import Config
 from memoryos.doors.locomo import read_locomo
 from memoryos.doors.tables import signals_text
+from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError
 from memoryos.inputs import read_draft
-from memoryos.memory import MemoryEngine, Memoryos
 from memoryos.transfer import read_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from memoryos.generation.responder import Answer
+    from memoryos.memory import Memoryos
     from memoryos.model import PageDraft
 
 __all__ = ["play"]
@@ -83,12 +84,15 @@ def play(
     else:
         title, drafts, questions = _locomo_conversation(data_file, conversation)
     end = drafts[-1].at + timedelta(minutes=5)
-    with _folder(keep) as folder, MemoryEngine(
-        Config(data_storage_path=folder, background=False), clock=lambda: end
-    ) as engine:
+    with (
+        _folder(keep) as folder,
+        MemoryEngine(Config(data_storage_path=folder, background=False), clock=lambda: end) as engine,
+    ):
         memory = engine.memory("demo_user", "demo_assistant")
         span = f"{drafts[0].at:%d %B %Y} to {end:%d %B %Y}"
-        console.print(Panel(f"{title}: {len(drafts)} exchanges, {span}. No key, no LLM, no network.", title="MemoryOS demo"))
+        console.print(
+            Panel(f"{title}: {len(drafts)} exchanges, {span}. No key, no LLM, no network.", title="MemoryOS demo")
+        )
         _fill(memory, drafts, console)
         _show_long_term(memory, console)
         found = sum([_ask(memory, question, console) for question in questions])
@@ -108,9 +112,7 @@ def _locomo_conversation(file: Path, number: int) -> tuple[str, list[PageDraft],
         raise InputError("conversation", f"the file has {len(conversations)} conversations")
     chosen = conversations[number - 1]
     names = {"user_name": chosen.user_name, "assistant_name": chosen.assistant_name}
-    drafts = [
-        read_draft(each.user_text, each.assistant_text, each.at, names, now=each.at) for each in chosen.exchanges
-    ]
+    drafts = [read_draft(each.user_text, each.assistant_text, each.at, names, now=each.at) for each in chosen.exchanges]
     answerable = [each for each in chosen.questions if each.category in {1, 2, 4}]
     asked = answerable[:: max(1, len(answerable) // LOCOMO_QUESTIONS)][:LOCOMO_QUESTIONS]
     questions = [_Question(each.text, f"gold answer: {each.answer}", (each.answer,)) for each in asked]
@@ -139,8 +141,15 @@ def _counts(memory: Memoryos) -> list[str]:
     stats = memory.get_memory_stats()
     warmth = memory.heat()
     facts = stats["knowledge_about_user"] + stats["knowledge_about_assistant"]
-    shown = (stats["pages"], stats["short_term_pages"], stats["segments"], f"{warmth[0][1]:.1f}" if warmth else "–",
-             stats["pages_learned"], facts, stats["traits"])
+    shown = (
+        stats["pages"],
+        stats["short_term_pages"],
+        stats["segments"],
+        f"{warmth[0][1]:.1f}" if warmth else "–",
+        stats["pages_learned"],
+        facts,
+        stats["traits"],
+    )
     return [str(each) for each in shown]
 
 

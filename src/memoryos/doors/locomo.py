@@ -45,7 +45,7 @@ class LocomoQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One dialogue of the file, in time order. When one speaks twice in a row each time is an exchange with one side."""
+    """One dialogue of the file, in time order; when one speaks twice in a row, each time is an exchange of its own."""
 
     name: str
     user_name: str

@@ -87,7 +87,12 @@ def recall_table(recall: Recall) -> Table:
         lines = "\n".join(f"{each.page.speaker(side)}: {each.page.text(side)}" for side in each.shown)
         table.add_row(f"{each.score:.1f}", f"{each.page.at:%Y-%m-%d}", _plain(lines), signals_text(each.signals))
     for entry in recall.knowledge:
-        table.add_row(f"{entry.score:.1f}", "", _plain(f"known about the {entry.about}: {entry.text}"), signals_text(entry.signals))
+        table.add_row(
+            f"{entry.score:.1f}",
+            "",
+            _plain(f"known about the {entry.about}: {entry.text}"),
+            signals_text(entry.signals),
+        )
     for page in recall.short_term:
         lines = "\n".join(f"{page.speaker(side)}: {page.text(side)}" for side in page.speaking())
         table.add_row("", f"{page.at:%Y-%m-%d}", _plain(lines), "short-term memory")
@@ -116,7 +121,12 @@ def recall_json(recall: Recall) -> dict[str, Any]:
         ],
         "profile": profile_json(recall.profile),
         "short_term": [
-            {"page_id": page.page_id, "at": page.at.isoformat(), "user": page.user_text, "assistant": page.assistant_text}
+            {
+                "page_id": page.page_id,
+                "at": page.at.isoformat(),
+                "user": page.user_text,
+                "assistant": page.assistant_text,
+            }
             for page in recall.short_term
         ],
     }
@@ -126,9 +136,13 @@ def profile_table(profile: Profile) -> Table:
     """Returns attributes and traits with what they rest on."""
     table = _table(f"Profile, version {profile.version}", "what", "value", "why", "pages")
     for attribute in profile.attributes:
-        table.add_row(attribute.name.replace("_", " "), _plain(attribute.value), "", str(len(attribute.source_page_ids)))
+        table.add_row(
+            attribute.name.replace("_", " "), _plain(attribute.value), "", str(len(attribute.source_page_ids))
+        )
     for trait in profile.traits:
-        table.add_row(f"{trait.category}: {trait.dimension}", trait.level, _plain(trait.reason), str(len(trait.evidence_page_ids)))
+        table.add_row(
+            f"{trait.category}: {trait.dimension}", trait.level, _plain(trait.reason), str(len(trait.evidence_page_ids))
+        )
     return table
 
 

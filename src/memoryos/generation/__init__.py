@@ -1,0 +1,1 @@
+"""Generation (§3.5): the prompt and the responder."""

@@ -65,9 +65,7 @@ class Responder:
         Raises:
             AnalystError: If the analyst failed; nothing is remembered then.
         """
-        system = answer_prompt(
-            recall, relationship=relationship, style_hint=style_hint, conversation=conversation
-        )
+        system = answer_prompt(recall, relationship=relationship, style_hint=style_hint, conversation=conversation)
         reply = self._analyst.answer(AnswerRequest(recall.query, system, recall))
         pieces: list[str] = []
         for piece in reply.pieces:

@@ -1,0 +1,1 @@
+"""Text and dates of human languages: pure."""

@@ -6,9 +6,7 @@ import re
 
 __all__ = ["DAY_WORDS", "MONTHS", "NUMBERS", "PATTERNS", "SHIFTS", "UNITS", "WEEKDAYS"]
 
-_ENGLISH_MONTHS = (
-    "january february march april may june july august september october november december".split()
-)
+_ENGLISH_MONTHS = "january february march april may june july august september october november december".split()
 MONTHS: dict[str, int] = (
     {name: number for number, name in enumerate(_ENGLISH_MONTHS, 1)}
     | {name[:3]: number for number, name in enumerate(_ENGLISH_MONTHS, 1)}
@@ -24,7 +22,10 @@ WEEKDAYS: dict[str, int] = (
     | {"天": 6}
 )
 NUMBERS: dict[str, int] = (
-    {word: number for number, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)}
+    {
+        word: number
+        for number, word in enumerate("one two three four five six seven eight nine ten eleven twelve".split(), 1)
+    }
     | {"a": 1, "an": 1, "couple": 2, "a couple of": 2, "a couple": 2, "两": 2}
     | {word: number for number, word in enumerate("一 二 三 四 五 六 七 八 九 十".split(), 1)}
 )

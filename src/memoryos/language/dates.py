@@ -35,9 +35,9 @@ _FEW_DAYS = (3, 6)
 _WORDS = re.compile(r"[a-z]+")
 _BY_WORD: dict[str, list[int]] = {}
 _BY_SIGN: dict[str, list[int]] = {}
-for _number, (_, _triggers, _) in enumerate(PATTERNS):
+for _place, (_kind, _triggers, _pattern) in enumerate(PATTERNS):
     for _trigger in _triggers:
-        (_BY_WORD if _WORDS.fullmatch(_trigger) else _BY_SIGN).setdefault(_trigger, []).append(_number)
+        (_BY_WORD if _WORDS.fullmatch(_trigger) else _BY_SIGN).setdefault(_trigger, []).append(_place)
 _SIGNS = frozenset("-/")
 
 
@@ -67,7 +67,7 @@ def mentions(text: str, at: datetime) -> list[Mention]:
 
 
 def spoken(first: date, last: date) -> str:
-    """Returns the days as a person says them: "7 May 2023", "May 2023", "2022", "1–7 May 2023"."""
+    """Returns the days as a person says them, as "7 May 2023", "May 2023", "2022" or "1–7 May 2023" in English."""
     if first == last:
         return f"{first.day} {first:%B} {first.year}"
     if (first, last) == _year(first.year):
@@ -83,7 +83,7 @@ def spoken(first: date, last: date) -> str:
 
 @lru_cache(maxsize=10_000)
 def date_terms(first: date, last: date) -> tuple[str, ...]:
-    """Returns index terms of the days, the same for a page and for a question: "@2023-05", "@2023-05-07", …
+    """Returns index terms of the days, the same for a page and for a question, as "@2023-05" and "@2023-05-07".
 
     A range of more than eight days is named by its months only, one of more than a year by its years.
     """

@@ -32,7 +32,9 @@ _RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W\d_{_CJK}]+)?")
 _ASCII_RUN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 _CJK_RUN = re.compile(rf"[{_CJK}]+")
 _POSSESSIVE = re.compile(r"['’]s?\Z")
-_FOLDED_LETTERS = str.maketrans({"đ": "d", "ø": "o", "ł": "l", "ð": "d", "þ": "th", "ı": "i", "æ": "ae", "œ": "oe", "ħ": "h"})
+_FOLDED_LETTERS = str.maketrans(
+    {"đ": "d", "ø": "o", "ł": "l", "ð": "d", "þ": "th", "ı": "i", "æ": "ae", "œ": "oe", "ħ": "h"}
+)
 _MARKED = re.compile("[\u0300-\u036f]")
 
 _SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|[。！？…]+[”’」』）]*|\n+")
@@ -168,7 +170,9 @@ def _sentence_ends(text: str) -> Iterator[int]:
     for match in _SENTENCE_END.finditer(text):
         if match.group() == ".":
             word = _LAST_WORD.search(text, max(0, match.start() - 12), match.end())
-            if word and (word.group(1).casefold() in _ABBREVIATIONS or (len(word.group(1)) == 1 and word.group(1) != "I")):
+            if word and (
+                word.group(1).casefold() in _ABBREVIATIONS or (len(word.group(1)) == 1 and word.group(1) != "I")
+            ):
                 continue
         yield match.end()
 

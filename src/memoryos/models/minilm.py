@@ -33,7 +33,7 @@ MAX_TOKENS = 256
 MAX_WINDOWS = 64
 """Of a longer text the first 64 windows (about 12,000 words) have vectors; words find the rest."""
 TOKENS_A_RUN = 512
-"""Padded tokens of one run of the model: bounds its memory whatever the caller hands over. Longer runs are no faster."""
+"""Padded tokens of one run of the model: bounds its memory whatever the caller hands over; longer is no faster."""
 _CHARACTERS_A_WINDOW = 4_000
 
 
@@ -183,4 +183,4 @@ def _run(session: onnxruntime.InferenceSession, encodings: Sequence[Encoding]) -
     states = session.run(None, {name: value for name, value in inputs.items() if name in names})[0]
     weights = mask[:, :, None].astype(np.float32)
     pooled = (states * weights).sum(axis=1) / weights.sum(axis=1)
-    return (pooled / np.linalg.norm(pooled, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), np.float32)

@@ -47,8 +47,9 @@ class GrowingArray(Generic[Scalar]):
         added = np.asarray(rows, self._room.dtype).reshape(-1, *self._row_shape)
         end = self._length + len(added)
         if end > len(self._room):
-            room = np.zeros((max(end, int(end * _GROWTH) if self._length else end, _FIRST_ROWS), *self._row_shape),
-                            self._room.dtype)
+            room = np.zeros(
+                (max(end, int(end * _GROWTH) if self._length else end, _FIRST_ROWS), *self._row_shape), self._room.dtype
+            )
             room[: self._length] = self.view
             self._room = room
         self._room[self._length : end] = added

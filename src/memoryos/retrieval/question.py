@@ -24,11 +24,14 @@ _BY_USER = re.compile(
     re.IGNORECASE,
 )
 _BY_ASSISTANT = re.compile(
-    r"\b(?:did|do|have|had|would)\s+you\b|\byou(?:'ve| have)?\s(?:\w+\s)?(?:recommend|suggest|said|say|told|tell|mention|advi[sc]e|"
+    r"\b(?:did|do|have|had|would)\s+you\b|\byou(?:'ve| have)?\s(?:\w+\s)?"
+    r"(?:recommend|suggest|said|say|told|tell|mention|advi[sc]e|"
     r"teach|taught|share|gave|give|promise|introduc)|(?:你|您)[^我]{0,6}(?:给我|推荐|建议|告诉|说过|教|分享|介绍)",
     re.IGNORECASE,
 )
-_REMEMBER = re.compile(r"\b(?:do|did|can|could)\s+you\s+(?:still\s+)?(?:remember|recall|know)\b|你还记得", re.IGNORECASE)
+_REMEMBER = re.compile(
+    r"\b(?:do|did|can|could)\s+you\s+(?:still\s+)?(?:remember|recall|know)\b|你还记得", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,10 @@ def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
     for speaker in speakers:
         for part in _NAME.findall(speaker):
             folded = fold(part)
-            for known in words:
-                if known == folded or (
-                    len(known) >= _MIN_PREFIX and words[known][:1].isupper() and folded.startswith(known)
-                ):
-                    named[words[known]] = speaker
+            for known, word in words.items():
+                is_short_form = len(known) >= _MIN_PREFIX and word[:1].isupper() and folded.startswith(known)
+                if known == folded or is_short_form:
+                    named[word] = speaker
     return named
 
 

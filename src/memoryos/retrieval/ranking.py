@@ -119,7 +119,7 @@ def rank(
         "time": when,
     }
     scores = score + session + segment + when
-    allowed = corpus.allowed if gate is None else corpus.allowed & np.append(gate, False)[corpus.segments]  # noqa: FBT003
+    allowed = corpus.allowed if gate is None else corpus.allowed & np.append(gate, False)[corpus.segments]
     return Ranking(scores, _order(scores, allowed), cosines, parts)
 
 
@@ -140,7 +140,7 @@ def rank_entries(
         weights: Those of meaning and words count.
     """
     cosines = np.zeros(len(words), np.float32) if query_vector is None else vectors @ query_vector
-    meaning = weights.meaning * _z(cosines, known=vectors.any(axis=1))
+    meaning = weights.meaning * _z(cosines, known=np.asarray(vectors.any(axis=1)))
     by_words = weights.words * _z(words.score(question.terms))
     scores = meaning + by_words
     order = _order(scores, np.ones(len(scores), np.bool_))
@@ -196,7 +196,8 @@ def _z(values: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> N
     if len(values) == 0:
         return values
     spread = values.std()
-    return (values - values.mean()) / spread if spread > 1e-6 else np.zeros_like(values)  # noqa: PLR2004
+    scaled = (values - values.mean()) / spread if spread > 1e-6 else np.zeros_like(values)  # noqa: PLR2004
+    return np.asarray(scaled, np.float32)
 
 
 def _neighbours(own: NDArray[np.float32], weights: RankingWeights) -> NDArray[np.float32]:
@@ -209,9 +210,9 @@ def _neighbours(own: NDArray[np.float32], weights: RankingWeights) -> NDArray[np
 def _said_by_named(corpus: Corpus, question: Question) -> NDArray[np.float32]:
     if question.speakers:
         codes = [code for code, name in enumerate(corpus.speaker_names) if name in question.speakers]
-        return np.isin(corpus.speakers, codes).astype(np.float32)
+        return np.asarray(np.isin(corpus.speakers, codes), np.float32)
     if question.side is not None:
-        return (corpus.sides == SIDES.index(question.side)).astype(np.float32)
+        return np.asarray(corpus.sides == SIDES.index(question.side), np.float32)
     return np.zeros(len(corpus.pages), np.float32)
 
 

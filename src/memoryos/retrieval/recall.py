@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-__all__ = ["Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals", "date_heading", "line_tokens", "page_lines", "profile_lines", "show_line"]
+__all__ = [
+    "Quote",
+    "Recall",
+    "RecalledKnowledge",
+    "RecalledPage",
+    "Signals",
+    "date_heading",
+    "line_tokens",
+    "page_lines",
+    "profile_lines",
+    "show_line",
+]
 
 EXCERPT_CHARACTERS = 8_000
 """A prompt shows a longer utterance as an excerpt, with a mark that says how much was left out."""
@@ -32,7 +43,7 @@ class Signals:
 
     def total(self) -> float:
         """Returns the score that they make together."""
-        return sum(getattr(self, each.name) for each in fields(self))
+        return float(sum(getattr(self, each.name) for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +94,7 @@ class Quote:
     Attributes:
         utterance: What was said.
         score: Its score.
-        cosine: Of the query and the utterance, in [-1, 1]: unlike the score it says how near they are in absolute terms.
+        cosine: Of the query and the utterance, in [-1, 1]: how near they are in absolute terms.
         signals: What made the score.
     """
 
@@ -100,7 +111,7 @@ class Recall:
     Attributes:
         query: The question.
         pages: Recalled pages, best first; none of them is in ``short_term``.
-        knowledge: Recalled entries, best first: those about the user, then those about the assistant.
+        knowledge: Recalled entries: those about the user, best first, then those about the assistant.
         profile: The current profile.
         short_term: The pages of the window, oldest first: always part of the context.
         quotes: The best-matching utterances wherever they are, best first.

@@ -17,7 +17,8 @@ __all__ = ["SegmentShelf"]
 class SegmentShelf:
     """Segments by a small number, in the order in which they were first seen.
 
-    Vectors are sums of page vectors and so never go stale: the direction of the sum is that of the running mean (Eq. 3's e_s).
+    Vectors are sums of page vectors and so never go stale: the direction of the sum is that of the running mean, e_s of
+    Eq. 3.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -44,7 +45,7 @@ class SegmentShelf:
     def directions(self) -> NDArray[np.float32]:
         """``float32[segments, dimensions]``, rows L2-normalised; zero while no page of the segment is embedded."""
         lengths = np.linalg.norm(self._sums.view, axis=1, keepdims=True)
-        return self._sums.view / np.where(lengths > 0, lengths, 1)
+        return np.asarray(self._sums.view / np.where(lengths > 0, lengths, 1), np.float32)
 
     def number(self, segment_id: str) -> int:
         """Returns the segment's number, giving it one if it is new."""

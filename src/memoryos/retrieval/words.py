@@ -58,7 +58,7 @@ class WordIndex:
         self._lengths.extend(lengths)
 
     def score(self, query: Iterable[str]) -> NDArray[np.float32]:
-        """Returns ``float32[n]``: BM25 of each document for the distinct terms of the query; 0 without a common term."""
+        """Returns ``float32[n]``: BM25 of each document for the distinct terms of a query; 0 without a common one."""
         scores = np.zeros(len(self), np.float32)
         if not self._total_length:
             return scores

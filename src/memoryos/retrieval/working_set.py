@@ -80,8 +80,17 @@ class WorkingSet:
     def nbytes(self) -> int:
         """Estimated bytes of memory that it holds."""
         arrays = (
-            self._page_seqs, self._page_vectors, self._page_segments, self._page_embedded, self._pages, self._sides,
-            self._speakers, self._seconds, self._tokens, self._vectors, self._owners,
+            self._page_seqs,
+            self._page_vectors,
+            self._page_segments,
+            self._page_embedded,
+            self._pages,
+            self._sides,
+            self._speakers,
+            self._seconds,
+            self._tokens,
+            self._vectors,
+            self._owners,
         )
         return sum(each.nbytes for each in arrays) + self._words.nbytes + self.segments.nbytes
 
@@ -190,7 +199,11 @@ class WorkingSet:
         self._add_vectors(numbers[fresh], sides[fresh], found.windows[fresh], rows)
 
     def _add_vectors(
-        self, numbers: NDArray[np.int32], sides: NDArray[np.int64], windows: NDArray[np.int32], rows: NDArray[np.float32]
+        self,
+        numbers: NDArray[np.int32],
+        sides: NDArray[np.int64],
+        windows: NDArray[np.int32],
+        rows: NDArray[np.float32],
     ) -> None:
         first = int(self._pages.view.searchsorted(numbers[0]))
         keys = self._pages.view[first:].astype(np.int64) * len(SIDES) + self._sides.view[first:]

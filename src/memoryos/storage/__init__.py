@@ -1,0 +1,1 @@
+"""Storage (§3.2): one store on SQLAlchemy Core."""

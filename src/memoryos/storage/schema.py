@@ -1,6 +1,7 @@
 """The tables. Every key starts with scope_id, so that a table can be distributed by it.
 
-Times are microseconds since 1970 in UTC; ids are UUIDv7 text; lists and objects are JSON; vectors are little-endian float32.
+Times are microseconds since 1970 in UTC; ids are UUIDv7 text; lists and objects are JSON; vectors are little-endian
+float32.
 """
 
 from __future__ import annotations

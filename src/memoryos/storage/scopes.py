@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -15,7 +15,6 @@ from memoryos.storage.schema import scopes
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from typing import Any
 
     from memoryos.storage.database import Database
 
@@ -74,7 +73,7 @@ class Scopes:
         if found is not None:
             return found
         with self._database.write() as connection:
-            row = connection.execute(_owned_by(scope)).scalar_one_or_none()
+            row: str | None = connection.execute(_owned_by(scope)).scalar_one_or_none()
             if row is not None:
                 return row
             scope_id = new_id()
@@ -86,7 +85,8 @@ class Scopes:
     def find(self, scope: Scope) -> str | None:
         """Returns the scope's id, None if nothing was ever remembered for it."""
         with self._database.read() as connection:
-            return connection.execute(_owned_by(scope)).scalar_one_or_none()
+            found: str | None = connection.execute(_owned_by(scope)).scalar_one_or_none()
+            return found
 
     def all(self) -> dict[str, Scope]:
         """Returns every scope by its id, oldest first."""
@@ -172,13 +172,13 @@ def advance(connection: sa.Connection, lease: Lease) -> int:
         StoreConflictError: If another worker took the scope over.
     """
     values = {"id": lease.scope_id, "owner": lease.owner, "until": lease.until}
-    revision = connection.execute(_ADVANCE, values).scalar_one_or_none()
+    revision: int | None = connection.execute(_ADVANCE, values).scalar_one_or_none()
     if revision is None:
         raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
     return revision
 
 
-def _owned_by(scope: Scope) -> sa.Select[tuple[str]]:
+def _owned_by(scope: Scope) -> sa.Select[Any]:
     return sa.select(scopes.c.scope_id).where(
         scopes.c.user_id == scope.user_id, scopes.c.assistant_id == scope.assistant_id
     )

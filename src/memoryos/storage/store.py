@@ -42,7 +42,7 @@ class Store:
         """Closes every connection. Calling it twice is fine."""
         self._database.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Store:  # noqa: PYI034
         return self
 
     def __exit__(

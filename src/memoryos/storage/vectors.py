@@ -136,7 +136,7 @@ class VectorTable:
         return VectorRows(seqs, sides, windows.astype(np.int32), _matrix(b"".join(blobs), dimensions[0]))
 
     def of_knowledge(self, scope_id: str, model: str) -> dict[str, NDArray[np.float32]]:
-        """Returns ``float32[dimensions]`` of every current knowledge entry that has a vector of this model, by its id."""
+        """Returns ``float32[dimensions]`` of every current knowledge entry with a vector of this model, by its id."""
         statement = (
             sa.select(vectors.c.owner_id, vectors.c.dimensions, vectors.c.vector)
             .join(

@@ -1,0 +1,1 @@
+"""Updating (§3.3): pure policies, and the updater that applies them."""

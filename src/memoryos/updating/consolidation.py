@@ -8,7 +8,7 @@ import numpy as np
 
 from memoryos.identifiers import new_id
 from memoryos.model import Chain, Page, Segment
-from memoryos.seams import Batch, Digest, Topic
+from memoryos.seams import Batch, Digest
 from memoryos.storage.mid_term import Consolidation
 from memoryos.updating.mid_term import check_digest, found_segment, grow_segment, match_segment, unit
 
@@ -48,9 +48,7 @@ class Consolidator:
         check_digest(batch, digest)
         chain_of, chains = _chains(batch, digest)
         segments, segment_of = self._place(lease.scope_id, batch, digest, working_set)
-        self._store.mid_term.apply(
-            lease, Consolidation(chains, segments, chain_of, segment_of, self._analyst.origin)
-        )
+        self._store.mid_term.apply(lease, Consolidation(chains, segments, chain_of, segment_of, self._analyst.origin))
 
     def _batch(self, scope_id: str, pages: Sequence[Page], working_set: WorkingSet) -> Batch:
         before = pages[0].seq - 1
@@ -78,9 +76,12 @@ class Consolidator:
         segments: dict[str, Segment] = {}
         for topic in digest.topics:
             pages = [page for page in batch.pages if page.page_id in topic.page_ids]
-            added = np.sum([vector_of[page.page_id] for page in pages], axis=0, dtype=np.float32)
+            added = np.asarray(np.sum([vector_of[page.page_id] for page in pages], axis=0), np.float32)
             number = match_segment(
-                (added / np.float32(len(pages)), topic.keywords), shelf.directions, shelf.keywords, self._config.mid_term_similarity_threshold
+                (added / np.float32(len(pages)), topic.keywords),
+                shelf.directions,
+                shelf.keywords,
+                self._config.mid_term_similarity_threshold,
             )
             if number is None:
                 segment = found_segment(new_id(), topic, pages)
@@ -107,7 +108,7 @@ class _Shelf:
     @property
     def directions(self) -> NDArray[np.float32]:
         lengths = np.linalg.norm(self._sums, axis=1, keepdims=True)
-        return self._sums / np.where(lengths > 0, lengths, 1)
+        return np.asarray(self._sums / np.where(lengths > 0, lengths, 1), np.float32)
 
     def turn(self, number: int, added: NDArray[np.float32]) -> float:
         return float(unit(self._sums[number]) @ unit(self._sums[number] + added))

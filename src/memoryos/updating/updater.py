@@ -52,7 +52,7 @@ class Updater:
         clock: Returns now (aware, UTC).
     """
 
-    def __init__(  # noqa: PLR0913  (a composition of six seams)
+    def __init__(
         self,
         store: Store,
         embedder: Embedder,

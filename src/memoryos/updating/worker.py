@@ -125,7 +125,7 @@ class Worker:
         except MemoryOSError as error:
             _log.warning("scope %s waits: %s", scope_id, type(error).__name__)
             self._come_back(scope_id, 0.0)
-        except Exception:
+        except Exception:  # noqa: BLE001  (the loop outlives every error of a scope)
             _log.exception("scope %s waits after an unexpected error", scope_id)
             self._come_back(scope_id, 60.0)
 

@@ -1,0 +1,59 @@
+# Everything a developer or a newcomer runs. Needs Python 3.10 or newer and make; the rest is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+	--no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types bench lock clean
+
+help: ## Show this help
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: $(RUNTIME) ## Play a conversation of six weeks and ask it questions
+	@$(BIN)/memoryos demo
+
+test: $(DEV) ## Run the tests
+	@$(BIN)/python -m pytest
+
+check: format lint types test ## Format check, lint, types, tests (layers and docs are tests)
+
+format: $(DEV)
+	@$(BIN)/ruff format --check .
+
+lint: $(DEV) ## Lint
+	@$(BIN)/ruff check .
+
+types: $(DEV) ## Check types
+	@$(BIN)/mypy
+
+bench: $(DEV) ## Run the benchmarks (evaluation data is read from ../shared/data)
+	@mkdir -p benchmarks/out
+	@$(BIN)/python -m benchmarks.micro --json benchmarks/out/micro.json
+	@$(BIN)/python -m benchmarks.locomo
+	@$(BIN)/python -m benchmarks.gvd
+
+lock: $(DEV) ## Write the lock files anew
+	@$(BIN)/pip install --quiet uv
+	@$(UV_COMPILE) --upgrade -o requirements/runtime.lock
+	@$(UV_COMPILE) --upgrade -c requirements/runtime.lock --group dev --group bench -o requirements/dev.lock
+
+clean: ## Remove everything that was made
+	@rm -rf $(VENV) benchmarks/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements/runtime.lock pyproject.toml | $(VENV)/bin/pip
+	@echo "setting up (once) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(DEV): requirements/dev.lock $(RUNTIME)
+	@echo "setting up the tools of developers (once) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@touch $@
