@@ -1,0 +1,100 @@
+"""Eq. 2 and 3, what a segment becomes, and the contract of a digest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memoryos.errors import InvalidReplyError
+from memoryos.model import Page
+from memoryos.seams import Batch, Digest, Topic
+from memoryos.updating.mid_term import check_digest, found_segment, grow_segment, jaccard, match_segment, unit
+from memoryos.updating.short_term import in_window, last_slid_out
+
+AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
+words = st.frozensets(st.sampled_from("abcdefgh"))
+
+
+def page(number: int) -> Page:
+    return Page(f"p{number}", number, AT + timedelta(minutes=number), f"text {number}", "")
+
+
+def batch(count: int = 3) -> Batch:
+    return Batch(tuple(page(number) for number in range(count)), np.zeros((count, 4), np.float32))
+
+
+GOOD = Digest((False, True, False), ("one", "two"), (Topic("t", frozenset({"k"}), ("p0", "p1", "p2")),))
+
+
+@given(words, words)
+def test_jaccard_is_symmetric_and_bounded(one: frozenset[str], other: frozenset[str]) -> None:
+    assert jaccard(one, other) == jaccard(other, one)
+    assert 0 <= jaccard(one, other) <= 1
+    assert jaccard(one, one) == (1 if one else 0)
+
+
+def test_a_topic_joins_the_best_segment_from_the_threshold_on() -> None:
+    directions = np.eye(3, dtype=np.float32)
+    topic = unit(np.array([0.6, 0.8, 0], np.float32)), frozenset({"a"})
+    keywords = [frozenset({"a"}), frozenset({"b"}), frozenset({"a"})]
+    assert match_segment(topic, directions, keywords, 0.6) == 0  # 0.6 + 1 beats 0.8 + 0 and 0 + 1
+    assert match_segment(topic, directions, keywords, 1.7) is None
+    assert match_segment(topic, directions[:0], [], 0.0) is None
+
+
+def test_a_segment_grows_by_the_pages_that_join() -> None:
+    topic = Topic("About bread.", frozenset({"bread"}), ("p0", "p1"))
+    founded = found_segment("s", topic, [page(0), page(1)])
+    assert (founded.length, founded.page_count, founded.visits) == (2, 2, 0)
+    grown = grow_segment(founded, Topic("About rye.", frozenset({"rye"}), ("p9",)), [page(9)], cosine=0.5)
+    assert (grown.length, grown.page_count) == (3, 3)
+    assert grown.last_visited_at == page(9).at
+    assert grown.created_at == page(0).at
+    assert grown.keywords == {"bread", "rye"}
+    assert grown.summary == "About rye. About bread."
+
+
+def test_a_join_that_changes_little_keeps_the_summary() -> None:
+    founded = found_segment("s", Topic("Old.", frozenset(), ("p0",)), [page(0)])
+    assert grow_segment(founded, Topic("New.", frozenset(), ("p1",)), [page(1)], cosine=0.99).summary == "Old."
+
+
+def test_an_old_page_that_joins_late_does_not_turn_back_the_last_visit() -> None:
+    founded = found_segment("s", Topic("Old.", frozenset(), ("p5",)), [page(5)])
+    assert grow_segment(founded, Topic("New.", frozenset(), ("p1",)), [page(1)], 1.0).last_visited_at == page(5).at
+
+
+def test_a_good_digest_passes() -> None:
+    assert check_digest(batch(), GOOD) is None  # type: ignore[func-returns-value]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(GOOD, continues=(True,)),
+        replace(GOOD, chain_summaries=("one",)),
+        replace(GOOD, topics=()),
+        replace(GOOD, topics=(Topic("t", frozenset(), ("p0", "p1")),)),
+        replace(GOOD, topics=(Topic("t", frozenset(), ("p0", "p1", "p2", "p2")),)),
+        replace(GOOD, topics=(Topic("t", frozenset(), ("p0", "p1", "invented")),)),
+        replace(GOOD, topics=(*GOOD.topics, Topic("t", frozenset(), ("p0", "p1", "p2")))),
+        replace(GOOD, topics=(*GOOD.topics, Topic("t", frozenset(), ()))),
+        replace(GOOD, topics=tuple(Topic("t", frozenset(), (f"p{number}",)) for number in range(3))),
+    ],
+)
+def test_a_digest_that_loses_doubles_or_invents_a_page_is_refused(bad: Digest) -> None:
+    with pytest.raises(InvalidReplyError):
+        check_digest(batch(), bad)
+
+
+@given(st.integers(0, 500), st.integers(0, 50))
+def test_the_window_neither_loses_nor_repeats_a_page(last_seq: int, capacity: int) -> None:
+    window = [seq for seq in range(1, last_seq + 1) if in_window(seq, last_seq, capacity)]
+    slid = list(range(1, last_slid_out(last_seq, capacity) + 1))
+    assert slid + window == list(range(1, last_seq + 1))
+    assert len(window) == min(capacity, last_seq)

@@ -1,0 +1,161 @@
+"""The ranking: what each signal does, and that they add up."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from memoryos.config import RankingWeights
+from memoryos.retrieval.question import Question, index_terms, read_question
+from memoryos.retrieval.ranking import Corpus, best_of_group, rank, rank_entries
+from memoryos.retrieval.words import WordIndex
+
+AT = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+NOTHING = dict.fromkeys(RankingWeights.model_fields, 0.0)
+
+
+def only(**weights: float) -> RankingWeights:
+    return RankingWeights(**(NOTHING | weights))
+
+
+def corpus(texts: list[str], **given: Any) -> Corpus:
+    """One utterance a text: by Ann and Bob in turns, a page each, five minutes apart, vectors of the first dimensions."""
+    count = len(texts)
+    words = WordIndex()
+    words.add(index_terms(text, AT) for text in texts)
+    values: dict[str, Any] = {
+        "vectors": np.eye(count, 8, dtype=np.float32),
+        "owners": np.arange(count, dtype=np.int32),
+        "words": words,
+        "speakers": np.arange(count, dtype=np.int32) % 2,
+        "speaker_names": ("Ann", "Bob"),
+        "sides": (np.arange(count) % 2).astype(np.int8),
+        "pages": np.arange(count, dtype=np.int32),
+        "seconds": AT.timestamp() + 300.0 * np.arange(count),
+        "segments": np.full(count, -1, np.int32),
+        "allowed": np.ones(count, np.bool_),
+    }
+    return Corpus(**(values | given))
+
+
+def ask(text: str, speakers: tuple[str, ...] = ("Ann", "Bob")) -> Question:
+    return read_question(text, speakers=speakers, now=AT + timedelta(days=1))
+
+
+def order(found: Corpus, question: Question, weights: RankingWeights, vector: NDArray[np.float32] | None = None) -> list[int]:
+    return rank(found, question, vector, weights).order.tolist()
+
+
+TEXTS = ["the cat sleeps", "a dog barks", "bread is baked", "we sail far", "the piano plays", "rain falls"]
+
+
+def test_words_find_what_was_said() -> None:
+    assert order(corpus(TEXTS), ask("Who baked bread?"), only(words=1))[0] == 2
+
+
+def test_meaning_finds_the_nearest_vector() -> None:
+    assert order(corpus(TEXTS), ask("x"), only(meaning=1), np.eye(8, dtype=np.float32)[3])[0] == 3
+
+
+def test_the_best_window_of_a_long_utterance_counts() -> None:
+    vectors = np.eye(8, dtype=np.float32)[[0, 1, 5, 2, 3, 4, 6]]
+    long = corpus(TEXTS, vectors=vectors, owners=np.array([0, 1, 1, 2, 3, 4, 5], np.int32))
+    assert order(long, ask("x"), only(meaning=1), np.eye(8, dtype=np.float32)[5])[0] == 1
+
+
+def test_an_utterance_without_a_vector_is_found_by_words() -> None:
+    fresh = corpus(TEXTS, vectors=np.eye(5, 8, dtype=np.float32), owners=np.arange(5, dtype=np.int32))
+    assert order(fresh, ask("When does rain fall?"), RankingWeights(), np.eye(8, dtype=np.float32)[7])[0] == 5
+
+
+def test_neighbours_share_a_score() -> None:
+    found = rank(corpus(TEXTS), ask("bread"), None, only(words=1, previous=0.4, following=0.2))
+    assert found.signals(3).neighbours > found.signals(1).neighbours > found.signals(5).neighbours
+
+
+def test_who_is_named_is_preferred() -> None:
+    assert set(order(corpus(TEXTS), ask("What did Bob say?"), only(speaker=1))[:3]) == {1, 3, 5}
+
+
+def test_i_is_the_user_and_you_the_assistant() -> None:
+    chat = corpus(TEXTS, speaker_names=("user", "assistant"))
+    assert set(order(chat, ask("What did I say?", ("user", "assistant")), only(speaker=1))[:3]) == {0, 2, 4}
+    assert set(order(chat, ask("What did you recommend to me?", ("user", "assistant")), only(speaker=1))[:3]) == {1, 3, 5}
+    assert set(order(chat, ask("你给我推荐过哪些书？", ("user", "assistant")), only(speaker=1))[:3]) == {1, 3, 5}
+
+
+def test_a_named_day_is_preferred() -> None:
+    days = corpus(TEXTS, seconds=AT.timestamp() + 86_400.0 * np.arange(6))
+    assert order(days, ask("What happened on May 4th?"), only(time=1))[0] == 3
+
+
+def test_a_session_lifts_what_stands_beside_a_hit() -> None:
+    seconds = AT.timestamp() + np.array([0, 60, 120, 90_000, 90_060, 90_120], np.float64)
+    found = rank(corpus(TEXTS, seconds=seconds), ask("bread"), None, only(words=1, session=0.5))
+    assert found.signals(0).session == found.signals(2).session > found.signals(3).session
+
+
+def test_archived_pages_are_out_and_the_gate_lets_only_its_segments_in() -> None:
+    segments = np.array([0, 0, 1, 1, -1, -1], np.int32)
+    allowed = np.array([True, False, True, True, True, True])
+    found = corpus(TEXTS, segments=segments, allowed=allowed)
+    assert sorted(rank(found, ask("x"), None, RankingWeights()).order.tolist()) == [0, 2, 3, 4, 5]
+    gated = rank(found, ask("x"), None, RankingWeights(), gate=np.array([True, False]))
+    assert gated.order.tolist() == [0]
+
+
+def test_of_equal_scores_the_newer_is_first() -> None:
+    assert order(corpus(["same"] * 4), ask("other"), only(words=1)) == [3, 2, 1, 0]
+
+
+@given(st.lists(st.text("abc ", min_size=1, max_size=12), min_size=1, max_size=12), st.text("abc ", max_size=8), st.booleans())
+def test_signals_add_up_to_the_score_and_every_allowed_item_is_ranked_once(texts: list[str], query: str, dense: bool) -> None:
+    found = corpus(texts, vectors=np.eye(len(texts), 16, dtype=np.float32))
+    vector = np.full(16, 0.25, np.float32) if dense else None
+    ranking = rank(found, ask(query or "a"), vector, RankingWeights(segment=0.2))
+    assert sorted(ranking.order.tolist()) == list(range(len(texts)))
+    for index in range(len(texts)):
+        assert ranking.signals(index).total() == pytest.approx(float(ranking.scores[index]), abs=1e-4)
+    ordered = ranking.scores[ranking.order]
+    assert (np.diff(ordered) <= 1e-6).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.floats(-5, 5, width=32)), min_size=1, max_size=30))
+def test_best_of_group_is_the_mean_of_the_three_best(items: list[tuple[int, float]]) -> None:
+    items = sorted(items, key=lambda each: each[0])
+    groups = np.array([group for group, _ in items], np.int32)
+    scores = np.array([score for _, score in items], np.float32)
+    found = best_of_group(scores, groups)
+    for index, group in enumerate(groups):
+        best = sorted(scores[groups == group], reverse=True)[:3]
+        assert found[index] == pytest.approx(np.mean(best), abs=1e-5)
+
+
+def test_nothing_to_rank_is_no_error() -> None:
+    empty = corpus([], vectors=np.zeros((0, 8), np.float32))
+    assert rank(empty, ask("x"), np.zeros(8, np.float32), RankingWeights()).order.tolist() == []
+    assert rank_entries(np.zeros((0, 8), np.float32), WordIndex(), None, ask("x"), RankingWeights()).order.tolist() == []
+
+
+def test_names_leave_the_dense_query_and_never_empty_it() -> None:
+    assert ask("What did Ann's dog eat?").dense_text == "What did dog eat?"
+    assert ask("Ann?").dense_text == "Ann?"
+    assert ask("When did Mel paint?", ("Melanie", "Caroline")).speakers == {"Melanie"}
+    assert ask("Did the annual fair open?").speakers == frozenset()
+
+
+@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=5), max_size=10), st.lists(st.sampled_from("abcd"), max_size=3))
+def test_documents_added_one_by_one_score_as_if_added_together(documents: list[list[str]], query: list[str]) -> None:
+    together, apart = WordIndex(), WordIndex()
+    together.add(documents)
+    for each in documents:
+        apart.add([each])
+    assert np.array_equal(together.score(query), apart.score(query))
+    for score, document in zip(together.score(query), documents, strict=True):
+        assert (score > 0) == bool(set(query) & set(document))

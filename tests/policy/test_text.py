@@ -1,0 +1,85 @@
+"""Words, sentences, tokens and excerpts of any text."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memoryos.language.text import estimate_tokens, excerpt, fold, keywords, sentences, terms
+
+any_text = st.text(st.characters(), max_size=300)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Caroline's dogs running", ["carolin", "dog", "run"]),
+        ("Łódź, Đà Nẵng, smørrebrød, Straße", ["lodz", "da", "nang", "smorrebrod", "strass"]),
+        ("café 2023", ["cafe", "2023"]),
+        ("我喜欢绘画", ["我喜", "喜欢", "欢绘", "绘画"]),
+        ("茶", ["茶"]),
+        ("I’m Tom", ["i'm", "tom"]),
+        ("", []),
+    ],
+)
+def test_terms(text: str, expected: list[str]) -> None:
+    assert terms(text) == expected
+
+
+@given(any_text)
+def test_nothing_makes_them_fail(text: str) -> None:
+    assert isinstance(terms(text), list)
+    assert all(part.strip() == part and part for part in sentences(text))
+    assert estimate_tokens(text) >= 0
+    assert keywords([text]) == keywords([text])
+
+
+@given(any_text)
+def test_folding_twice_is_folding_once(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+def test_sentences_keep_abbreviations_whole() -> None:
+    assert sentences("Hi! I'm Dr. Smith. I live in the U.S. with 3.5 dogs. Ok?\nYes。对") == [
+        "Hi!", "I'm Dr. Smith.", "I live in the U.S. with 3.5 dogs.", "Ok?", "Yes。", "对",
+    ]  # fmt: skip
+
+
+def test_keywords_are_words_that_a_person_would_name() -> None:
+    texts = ["I baked sourdough bread today", "My sourdough starter is ready", "The bread was great"]
+    assert {"sourdough", "bread"} <= set(keywords(texts, 3))
+
+
+@given(st.text(max_size=400), st.text(max_size=20), st.integers(100, 300))
+def test_an_excerpt_is_never_longer_than_asked(text: str, query: str, limit: int) -> None:
+    assert len(excerpt(text, query, limit)) <= max(limit, 0)
+    if len(text) <= limit:
+        assert excerpt(text, query, limit) == text
+
+
+def test_an_excerpt_stands_around_what_was_asked_and_says_what_is_missing() -> None:
+    text = "word " * 50_000 + "the zebra sleeps " + "word " * 50_000
+    shown = excerpt(text, "Where does the zebra sleep?", 2_000)
+    assert "zebra sleeps" in shown
+    assert shown.startswith("[… ")
+    assert shown.endswith("characters left out …]")
+
+
+def test_a_megabyte_is_read_in_linear_time() -> None:
+    def seconds(text: str) -> float:
+        started = time.perf_counter()
+        terms(text)
+        sentences(text)
+        excerpt(text, "needle", 500)
+        return time.perf_counter() - started
+
+    small, large = seconds("a. b? ab " * 11_000), seconds("a. b? ab " * 110_000)
+    assert large < 40 * small
+
+
+def test_chinese_costs_more_tokens_a_character() -> None:
+    assert estimate_tokens("abcd") == 1
+    assert estimate_tokens("你好") == 1.5

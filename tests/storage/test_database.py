@@ -1,0 +1,217 @@
+"""The database: what is refused, what is left alone, what is durable."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from memoryos.errors import (
+    ConfigError,
+    SchemaMismatchError,
+    StoreConflictError,
+    StoreUnavailableError,
+    StoreUnreadableError,
+)
+from memoryos.model import PageDraft, Scope
+from memoryos.storage.database import Database
+from memoryos.storage.migrations import HEAD, KNOWN
+from memoryos.storage.schema import metadata
+from memoryos.storage.store import Store
+from memoryos.testing import FixedClock
+
+NOW = FixedClock()()
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'memoryos.db'}"
+
+
+def add(store: Store, text: str) -> None:
+    scope_id = store.scopes.open(Scope("u", "a"), NOW)
+    store.log.append(scope_id, [PageDraft(NOW, text, "")], NOW)
+
+
+def texts(store: Store) -> list[str]:
+    return [page.user_text for page in store.log.after(store.scopes.open(Scope("u", "a"), NOW))]
+
+
+def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
+    with Store(url(tmp_path)) as store:
+        add(store, "one")
+    with Store(url(tmp_path)) as store:
+        assert texts(store) == ["one"]
+
+
+def test_the_migrations_make_exactly_the_schema(tmp_path: Path) -> None:
+    with Store(url(tmp_path)):
+        pass
+    engine = sa.create_engine(url(tmp_path))
+    found = sa.inspect(engine)
+    made = {name: {each["name"] for each in found.get_columns(name)} for name in found.get_table_names()}
+    indexes = {each["name"] for name in metadata.tables for each in found.get_indexes(name)}
+    engine.dispose()
+    assert made.pop("alembic_version") == {"version_num"}
+    assert made == {table.name: {column.name for column in table.columns} for table in metadata.tables.values()}
+    assert indexes >= {str(index.name) for table in metadata.tables.values() for index in table.indexes}
+
+
+def test_known_revisions_are_the_files() -> None:
+    import memoryos.storage.migrations as package  # noqa: PLC0415
+
+    files = sorted(each.name[:4] for each in (Path(package.__file__).parent / "versions").glob("0*.py"))
+    assert files == list(KNOWN)
+    assert HEAD == KNOWN[-1]
+
+
+def test_writes_are_durable_and_erased_text_is_overwritten(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    with database.read() as connection:
+        pragmas = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in
+                   ("journal_mode", "synchronous", "foreign_keys", "secure_delete")}  # fmt: skip
+    database.close()
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+
+
+def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    with Store(url(tmp_path)) as store:
+        add(store, "precious")
+    file = tmp_path / "memoryos.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(SchemaMismatchError, match="newer"):
+        Store(url(tmp_path))
+    assert file.read_bytes() == before
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "memoryos.db")
+    connection.execute("CREATE TABLE recipes (name TEXT)")
+    connection.close()
+    with pytest.raises(SchemaMismatchError):
+        Store(url(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"{\"not\": \"a database\"}" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "memoryos.db"
+    file.write_bytes(content)
+    with pytest.raises(StoreUnreadableError, match="left as it is"):
+        Store(url(tmp_path))
+    assert file.read_bytes() == content
+
+
+def test_a_torn_database_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    with Store(url(tmp_path)) as store:
+        for number in range(50):
+            add(store, f"{number} " * 400)
+    file = tmp_path / "memoryos.db"
+    torn = bytearray(file.read_bytes())
+    torn[8192:] = b"\xaa" * (len(torn) - 8192)
+    file.write_bytes(torn)
+    with pytest.raises(StoreUnreadableError), Store(url(tmp_path)) as store:
+        texts(store)
+    assert bytes(torn)[:4096] == file.read_bytes()[:4096]
+
+
+@pytest.mark.parametrize("bad", ["postgresql://localhost/x", "sqlite://", "sqlite:///:memory:", "nonsense"])
+def test_another_kind_of_database_is_refused(bad: str) -> None:
+    with pytest.raises(ConfigError):
+        Database(bad)
+
+
+def test_a_folder_that_cant_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreUnavailableError):
+        Store(url(tmp_path / "file" / "store"))
+
+
+FULL_DISK = """
+import resource, sys
+from memoryos.errors import StoreUnavailableError
+from memoryos.model import PageDraft, Scope
+from memoryos.storage.store import Store
+from memoryos.testing import FixedClock
+now = FixedClock()()
+store = Store(sys.argv[1])
+scope_id = store.scopes.open(Scope("u", "a"), now)
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+written = 0
+try:
+    for number in range(1000):
+        store.log.append(scope_id, [PageDraft(now, f"{number} " + "x" * 2000, "")], now)
+        written += 1
+except StoreUnavailableError:
+    print(written)
+"""
+
+
+def test_a_full_disk_is_a_clear_error_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", FULL_DISK, url(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    written = int(done.stdout)
+    assert 0 < written < 1000
+    with Store(url(tmp_path)) as store:
+        assert [text.split()[0] for text in texts(store)] == [str(number) for number in range(written)]
+
+
+def test_a_read_only_store_is_a_clear_error(tmp_path: Path) -> None:
+    with Store(url(tmp_path)) as store:
+        add(store, "one")
+    connection = sqlite3.connect(tmp_path / "memoryos.db")
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    target = tmp_path / "ro"
+    target.mkdir()
+    shutil.copy(tmp_path / "memoryos.db", target)
+    script = (
+        "import os, sqlite3, sys; from memoryos.storage.store import Store; from memoryos.errors import StoreUnavailableError\n"
+        "os.setuid(65534) if os.getuid() == 0 else None\n"
+        "try: Store(sys.argv[1])\nexcept StoreUnavailableError as error: print('refused:', error)"
+    )
+    for each in (target / "memoryos.db", target):
+        each.chmod(0o555 if each.is_dir() else 0o444)
+    for each in (tmp_path, *list(tmp_path.parents)[:-2]):
+        each.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", script, url(target)], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    assert "refused:" in done.stdout, done.stderr
+
+
+def test_a_write_that_fails_is_undone(tmp_path: Path) -> None:
+    database = Database(url(tmp_path))
+    with pytest.raises(StoreConflictError), database.write() as connection:
+        for _ in range(2):
+            connection.exec_driver_sql(
+                "INSERT INTO scopes VALUES ('s', 'u', 'a', 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL)"
+            )
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM scopes").scalar() == 0
+    database.close()
+
+
+def test_many_threads_write_without_losing_a_page(tmp_path: Path) -> None:
+    with Store(url(tmp_path)) as store:
+        scope_id = store.scopes.open(Scope("u", "a"), NOW)
+
+        def write(name: int) -> None:
+            for number in range(20):
+                store.log.append(scope_id, [PageDraft(NOW, f"{name}-{number}", "")], NOW)
+
+        threads = [threading.Thread(target=write, args=(name,)) for name in range(6)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        pages = list(store.log.after(scope_id))
+    assert [page.seq for page in pages] == list(range(1, 121))
+    assert len({page.user_text for page in pages}) == 120

@@ -1,0 +1,196 @@
+"""The rooms of the store: scopes and leases, vectors, segments, long-term memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memoryos.errors import NotFoundError, StoreConflictError
+from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
+from memoryos.storage.long_term import Learning
+from memoryos.storage.mid_term import Consolidation
+from memoryos.storage.scopes import Lease
+from memoryos.storage.store import Store
+from memoryos.storage.vectors import UtteranceVectors
+from memoryos.testing import FixedClock
+
+NOW = FixedClock()()
+LATER = NOW + timedelta(minutes=5)
+ORIGIN = Origin("scripted", "1")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(f"sqlite:///{tmp_path / 'memoryos.db'}") as opened:
+        yield opened
+
+
+@pytest.fixture
+def lease(store: Store) -> Lease:
+    scope_id = store.scopes.open(Scope("u", "a"), NOW)
+    taken = Lease(scope_id, "me", LATER)
+    assert store.scopes.claim(taken, NOW)
+    return taken
+
+
+def append(store: Store, lease: Lease, count: int) -> list[str]:
+    drafts = [PageDraft(NOW, f"text {number}", "reply") for number in range(count)]
+    return [page.page_id for page in store.log.append(lease.scope_id, drafts, NOW)]
+
+
+def segment(segment_id: str, **values: object) -> Segment:
+    fields: dict[str, object] = {
+        "segment_id": segment_id, "summary": "s", "keywords": frozenset({"k"}), "visits": 0, "length": 1,
+        "page_count": 1, "last_visited_at": NOW, "created_at": NOW,
+    }  # fmt: skip
+    return Segment(**(fields | values))  # type: ignore[arg-type]
+
+
+def placed(page_ids: list[str], segment_id: str = "s1") -> Consolidation:
+    of_pages = dict.fromkeys(page_ids, segment_id)
+    return Consolidation((Chain("c1", "chain"),), (segment(segment_id),), dict.fromkeys(page_ids, "c1"), of_pages, ORIGIN)
+
+
+@given(user=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30))
+def test_a_scope_is_found_by_exactly_its_ids(store: Store, user: str) -> None:
+    scope_id = store.scopes.open(Scope(user, "assistant"), NOW)
+    assert store.scopes.open(Scope(user, "assistant"), NOW) == scope_id
+    assert store.scopes.find(Scope(user, "another")) is None
+    assert store.scopes.all()[scope_id].user_id == user
+
+
+def test_an_unknown_scope_is_a_clear_error(store: Store) -> None:
+    with pytest.raises(NotFoundError):
+        store.scopes.state("nowhere")
+    with pytest.raises(NotFoundError):
+        store.log.append("nowhere", [PageDraft(NOW, "x", "")], NOW)
+
+
+def test_a_lease_keeps_others_out_until_it_ends(store: Store, lease: Lease) -> None:
+    other = Lease(lease.scope_id, "other", LATER)
+    assert not store.scopes.claim(other, NOW)
+    assert not store.scopes.claim(other, LATER)
+    assert store.scopes.claim(other, LATER + timedelta(seconds=1))
+    with pytest.raises(StoreConflictError):
+        store.mid_term.apply(lease, placed([]))
+    store.scopes.release(lease)
+    assert store.scopes.holder(lease.scope_id) == "other"
+    store.scopes.release(other)
+    assert store.scopes.holder(lease.scope_id) is None
+
+
+def test_the_lease_of_a_dead_owner_is_free(store: Store, lease: Lease) -> None:
+    assert store.scopes.claim(Lease(lease.scope_id, "other", LATER), NOW, instead_of="me")
+
+
+def test_a_page_is_placed_once(store: Store, lease: Lease) -> None:
+    ids = append(store, lease, 3)
+    store.mid_term.apply(lease, placed(ids[:2]))
+    before = store.scopes.state(lease.scope_id).revision
+    with pytest.raises(StoreConflictError):
+        store.mid_term.apply(lease, placed(ids[1:], "s2"))
+    assert [page.segment_id for page in store.log.after(lease.scope_id)] == ["s1", "s1", None]
+    assert store.mid_term.get(lease.scope_id, ["s2"]) == {}
+    assert store.scopes.state(lease.scope_id).revision == before
+
+
+def test_vectors_come_back_in_the_order_of_the_log(store: Store, lease: Lease) -> None:
+    ids = append(store, lease, 3)
+    random = np.random.default_rng(1).standard_normal((9, 4)).astype(np.float32)
+    utterances = [
+        UtteranceVectors(page_id, seq, side, random[index : index + 1])  # type: ignore[arg-type]
+        for index, (page_id, seq, side) in enumerate(
+            (page_id, seq, side) for seq, page_id in enumerate(ids, 1) for side in ("user", "assistant")
+        )
+    ]
+    long = UtteranceVectors(ids[0], 1, "user", random[6:9])
+    store.vectors.save_pages(lease, "m", ids, [long, *utterances[1:]][::-1])
+    (rows,) = store.vectors.of_pages(lease.scope_id, "m")
+    assert rows.seqs == (1, 1, 2, 2, 3, 3)
+    assert rows.sides == ("user", "assistant") * 3
+    assert rows.windows.tolist() == [3, 1, 1, 1, 1, 1]
+    assert np.array_equal(rows.matrix, np.vstack([random[6:9], random[1:6]]))
+    assert list(store.vectors.of_pages(lease.scope_id, "another model")) == []
+    assert store.log.unembedded(lease.scope_id, "m", 9) == []
+    assert len(store.log.unembedded(lease.scope_id, "another model", 9)) == 3
+
+
+def test_visits_are_counted_and_times_stay_times(store: Store, lease: Lease) -> None:
+    store.mid_term.apply(lease, placed(append(store, lease, 1)))
+    store.mid_term.visit(lease.scope_id, {"s1": 3, "unknown": 1}, LATER)
+    visited = store.mid_term.get(lease.scope_id, ["s1"])["s1"]
+    assert (visited.visits, visited.last_visited_at) == (3, LATER)
+    store.mid_term.visit(lease.scope_id, {"s1": 1}, NOW)
+    assert store.mid_term.get(lease.scope_id, ["s1"])["s1"].last_visited_at == LATER
+
+
+def test_archived_segments_are_out_of_mid_term_memory_and_not_lost(store: Store, lease: Lease) -> None:
+    store.mid_term.apply(lease, placed(append(store, lease, 1)))
+    store.mid_term.archive(lease, ["s1"], LATER)
+    assert store.mid_term.count(lease.scope_id) == 0
+    assert store.mid_term.all(lease.scope_id) == []
+    assert [each.archived_at for each in store.mid_term.all(lease.scope_id, archived=True)] == [LATER]
+    assert len(store.log.of_segment(lease.scope_id, "s1")) == 1
+
+
+def learning(page_ids: list[str], **values: object) -> Learning:
+    fields: dict[str, object] = {
+        "segment_id": "s1", "learned_page_ids": tuple(page_ids), "left_pages": 0, "profile": None, "added": (),
+        "superseded": {}, "archived": (),
+    }  # fmt: skip
+    return Learning(**(fields | values))  # type: ignore[arg-type]
+
+
+def entry(knowledge_id: str, **values: object) -> Knowledge:
+    fields: dict[str, object] = {
+        "knowledge_id": knowledge_id, "about": "user", "text": knowledge_id, "recorded_at": NOW, "valid_from": NOW,
+        "superseded_by": None, "archived_at": None, "source_page_ids": ("p",), "origin": ORIGIN,
+    }  # fmt: skip
+    return Knowledge(**(fields | values))  # type: ignore[arg-type]
+
+
+def test_a_lesson_is_applied_once_and_whole(store: Store, lease: Lease) -> None:
+    ids = append(store, lease, 2)
+    store.mid_term.apply(lease, placed(ids))
+    profile = Profile(1, (), (), NOW, ORIGIN)
+    first = learning(ids, profile=profile, added=(entry("k1"), entry("k2")))
+    store.long_term.apply(lease, first, NOW)
+    with pytest.raises(StoreConflictError):
+        store.long_term.apply(lease, first, NOW)
+    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id)] == ["k1", "k2"]
+    assert store.long_term.knowledge(lease.scope_id)[0] == entry("k1")
+    assert store.long_term.profile(lease.scope_id) == profile
+    assert all(page.learned for page in store.log.after(lease.scope_id))
+    assert store.mid_term.get(lease.scope_id, ["s1"])["s1"].length == 0
+
+
+def test_superseded_and_archived_entries_stay_in_history(store: Store, lease: Lease) -> None:
+    ids = append(store, lease, 2)
+    store.mid_term.apply(lease, placed(ids))
+    store.long_term.apply(lease, learning(ids[:1], added=(entry("k1"), entry("k2"))), NOW)
+    store.long_term.apply(lease, learning(ids[1:], added=(entry("k3"),), superseded={"k1": "k3"}, archived=("k2",)), LATER)
+    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id, "user")] == ["k3"]
+    history = {each.knowledge_id: each for each in store.long_term.knowledge(lease.scope_id, history=True)}
+    assert history["k1"].superseded_by == "k3"
+    assert history["k2"].archived_at == LATER
+
+
+def test_every_statement_on_a_hot_path_uses_an_index(store: Store, lease: Lease) -> None:
+    append(store, lease, 1)
+    queries = [
+        "SELECT * FROM pages WHERE scope_id='x' AND segment_id IS NULL AND seq <= 5 ORDER BY seq LIMIT 1",
+        "SELECT * FROM pages WHERE scope_id='x' AND (embedded_with IS NULL OR embedded_with < 'm' OR embedded_with > 'm')",
+        "SELECT * FROM pages WHERE scope_id='x' AND seq > 5 ORDER BY seq LIMIT 5",
+        "SELECT * FROM segments WHERE scope_id='x' AND revision > 3",
+        "SELECT * FROM knowledge WHERE scope_id='x' AND superseded_by IS NULL AND archived_at IS NULL",
+    ]
+    with store.log._database.read() as connection:
+        plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all() for query in queries]
+    for plan in plans:
+        assert all("SCAN" not in row[3] for row in plan), plan
