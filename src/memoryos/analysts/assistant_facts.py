@@ -19,7 +19,7 @@ _LONGEST = 240
 _MIN_CONTENT = 2
 _EMPTY = re.compile(
     r"\b(?:let me know|feel free|happy to|glad to|here (?:for you|to help)|if you (?:have|need|want)|(?:some|any|more|other|the following|different|many|a few) "
-    r"(?:suggestions?|recommendations?|books?|movies?|questions?|tips?|ideas?|things)\s*(?:to you|for you)?[.!:]?$|help you|assist)\b|as an ai\b",
+    r"(?:suggestions?|recommendations?|books?|movies?|questions?|tips?|ideas?|things)\s*(?:to you|for you)?[.!:]?$|help you|assist|i guess)\b|as an ai\b",
     re.IGNORECASE,
 )
 _RECOMMENDED = re.compile(
@@ -41,7 +41,7 @@ _CHINESE_RECOMMENDED = re.compile(
     r"(?:我|可以|那我)?(?:会|也|再|强烈|特别|给你|向你|很)*(?P<verb>推荐|建议)(?:你|您|给你)?(?P<what>.+)"
 )
 _CHINESE_PROPOSED = re.compile(r"^(?:当然[，,])?(?:你|您)(?:也|还)?可以(?:去|试试|试着|考虑)?(?P<what>.+)")
-_CHINESE_EMPTY = re.compile(r"[?？]|吗|需要(?:我|帮助)|有什么|随时|帮到你|一些(?:建议|推荐)$|告诉我")
+_CHINESE_EMPTY = re.compile(r"[?？]|吗|需要(?:我|帮助)|有什么|随时|帮到你|一些(?:建议|推荐)$|告诉我|谢谢|感谢|我会去|你的(?:推荐|建议)|您的(?:推荐|建议)")
 
 
 def deed(sentence: str, at: datetime, *, is_person: bool = False) -> Note | None:

@@ -22,7 +22,7 @@ class Statement:
     is_chinese: bool = False
 
 
-_END = r"(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bwith\b|\bsince\b|\bfor\b|\bwhere\b|\bnow\b|\bbecause\b|\bthese days\b|\brecently\b|\blast\b|\bthis\b|\bon \b))"
+_END = r"(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bwith\b|\bsince\b|\bfor\b|\bwhere\b|\bnow\b|\bbecause\b|\bthese days\b|\brecently\b|\blast\b|\bthis\b|\bon\b|\byesterday\b|\btoday\b|\btwo\b|\bthree\b|\bsome\b|\ba\b|\bin\b|\bto\b|\bas\b|\bafter\b|\bwhen\b|\bright\b))"
 _PROPER = r"(?-i:[A-Z][\w'’-]*(?:\s(?:of\s)?[A-Z][\w'’-]*){0,3})"
 _PLACE = rf"(?P<value>{_PROPER}(?:,\s{_PROPER})?)"
 _NOT_A_NAME = frozenset(
@@ -104,6 +104,7 @@ _SLOTS = (
     ),
     ("job", re.compile("^是.+(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员)$")),
 )
+_HYPOTHETICAL = re.compile(r"\b(?:if|would|wish|might|should|could|used to|want to|hope to)\b|如果|要是|希望", re.IGNORECASE)
 _FEMALE = frozenset({"woman", "girl", "mother", "mom", "mum", "wife", "female", "trans woman", "transgender woman"})
 _ARTICLE_VOWELS = "aeiou"
 _OLDEST = 120
@@ -112,6 +113,8 @@ _OLDEST = 120
 def statements(sentence: str, at: datetime) -> Iterator[Statement]:
     """Yields the attributes that a sentence states of its speaker, ages turned into the year of birth."""
     text = sentence.replace("’", "'")
+    if _HYPOTHETICAL.search(text):
+        return
     for name, pattern, is_chinese in _PATTERNS:
         match = pattern.search(text)
         if match is None:

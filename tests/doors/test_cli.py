@@ -1,0 +1,172 @@
+"""The command line: each command, its JSON, its exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from memoryos.doors.cli import cli
+from memoryos.doors.demo import play
+from memoryos.errors import InputError
+from memoryos.testing import HashEmbedder
+
+Runner = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    monkeypatch.setattr("memoryos.engine._built_in_embedder", lambda config: HashEmbedder())  # noqa: ARG005
+
+    def invoke(*arguments: str, **given: Any) -> Result:
+        return CliRunner().invoke(cli, ["--data", str(tmp_path / "store"), *arguments], **given)
+
+    return invoke
+
+
+def fill(run: Runner, tmp_path: Path, count: int = 30) -> None:
+    lines = [
+        json.dumps({"user_input": f"I love baking rye bread, loaf {number}.", "agent_response": "I recommend a hot oven for rye.",
+                    "timestamp": f"2026-03-{number % 28 + 1:02}T10:00:00"})
+        for number in range(count)
+    ]  # fmt: skip
+    file = tmp_path / "pages.jsonl"
+    file.write_text("\n".join(["", *lines]))
+    done = run("import", str(file))
+    assert done.exit_code == 0, done.output
+    assert f"{count} pages remembered" in done.output
+
+
+def test_add_and_recall(run: Runner) -> None:
+    added = run("add", "The red bicycle stands in the shed.", "Noted.", "--at", "2026-03-01", "--json")
+    assert json.loads(added.stdout)["seq"] == 1
+    assert "remembered as page 2" in run("add", "Something else.").output
+    assert "red bicycle" in run("recall", "bicycle").output
+
+
+def test_import_consolidates_and_every_table_is_readable(run: Runner, tmp_path: Path) -> None:
+    fill(run, tmp_path)
+    stats = json.loads(run("stats", "--json").stdout)
+    assert (stats["pages"], stats["pages_due"], stats["short_term_pages"]) == (30, 0, 7)
+    assert "Recalled" in run("recall", "rye bread", "--explain").output
+    found = json.loads(run("recall", "rye bread", "--json", "--max-tokens", "100").stdout)
+    assert found["tokens"] <= 100
+    assert found["pages"][0]["signals"]
+    for command in ("profile", "knowledge", "segments", "stats", "config"):
+        assert run(command).exit_code == 0
+        assert json.loads(run(command, "--json").stdout) is not None
+    assert run("segments", "--archived").exit_code == 0
+    assert json.loads(run("knowledge", "--about", "assistant", "--json").stdout)[0]["about"] == "assistant"
+    assert run("knowledge", "--history").exit_code == 0
+
+
+def test_ask_and_chat_remember(run: Runner, tmp_path: Path) -> None:
+    fill(run, tmp_path, 10)
+    answer = json.loads(run("ask", "What do I love baking?", "--json").stdout)
+    assert "rye" in answer["answer"]
+    assert answer["sources"]
+    assert run("ask", "What do I love baking?", "--no-remember").exit_code == 0
+    talked = run("chat", input="What do I love baking?\n\n")
+    assert talked.exit_code == 0
+    assert "rye" in talked.output
+    assert json.loads(run("stats", "--json").stdout)["pages"] == 12
+
+
+def test_export_gives_back_what_was_imported(run: Runner, tmp_path: Path) -> None:
+    fill(run, tmp_path, 3)
+    assert run("export", str(tmp_path / "out.jsonl")).exit_code == 0
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+    again = run("export", str(tmp_path / "out.jsonl"))
+    assert again.exit_code == 1
+    assert "exists" in again.output
+
+
+def test_the_scope_is_an_option(run: Runner) -> None:
+    assert run("--user", "../../ann", "add", "secret of ann").exit_code == 0
+    assert "secret" not in run("--user", "bob", "recall", "secret").output
+    assert "secret" in run("--user", "../../ann", "recall", "secret").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("add", ""), 1),
+        (("add", "x", "--at", "soon"), 1),
+        (("recall", " "), 1),
+        (("recall", "x", "--max-pages", "0"), 1),
+        (("--user", "", "stats"), 1),
+        (("import", "/does/not/exist"), 1),
+        (("--config", "/does/not/exist", "stats"), 1),
+        (("demo", "--data", "/does/not/exist"), 1),
+        (("nonsense",), 2),
+        (("recall",), 2),
+    ],
+)
+def test_bad_input_is_a_message_and_an_exit_code(run: Runner, arguments: tuple[str, ...], code: int) -> None:
+    done = run(*arguments)
+    assert done.exit_code == code
+    assert "Traceback" not in done.output
+    assert "Error" in done.output
+
+
+def test_secrets_are_never_shown(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    assert "very-secret" not in run("config").output + run("config", "--json").output
+
+
+def test_a_file_of_another_program_is_left_alone(run: Runner, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "memoryos.db").write_text("no database " * 50)
+    done = run("stats")
+    assert done.exit_code == 1
+    assert "left as it is" in done.output
+
+
+def test_help_and_version() -> None:
+    for arguments in (["--help"], ["--version"], ["recall", "-h"]):
+        done = CliRunner().invoke(cli, arguments)
+        assert done.exit_code == 0
+        assert done.output
+
+
+def test_the_installed_command_and_a_broken_pipe(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m memoryos --data {tmp_path} config | head -n 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603, S607
+    assert "Settings" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_finds_what_it_should(tmp_path: Path) -> None:
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "memoryos", "demo", "--keep", str(tmp_path / "kept")], capture_output=True, text=True, check=False, timeout=170
+    )
+    assert done.returncode == 0, done.stderr
+    assert "8 of 8 questions found what they should." in done.stdout
+    assert (tmp_path / "kept" / "memoryos.db").is_file()
+    with pytest.raises(InputError):
+        play(keep=tmp_path / "kept")
+
+
+def test_the_demo_plays_a_locomo_file(run: Runner, tmp_path: Path) -> None:
+    dialogue = {
+        "speaker_a": "Ann", "speaker_b": "Bob", "session_1_date_time": "1:56 pm on 8 May, 2023",
+        "session_1": [
+            {"speaker": "Ann", "dia_id": "D1:1", "text": "I adopted a dog."},
+            {"speaker": "Ann", "dia_id": "D1:2", "text": "He is called Rex.", "blip_caption": "a brown dog"},
+            {"speaker": "Bob", "dia_id": "D1:3", "text": "Lovely!"},
+        ],
+    }  # fmt: skip
+    questions = [{"question": "What is Ann's dog called?", "answer": "Rex", "category": 4, "evidence": ["D1:2"]}]
+    file = tmp_path / "locomo.json"
+    file.write_text(json.dumps([{"sample_id": "s", "conversation": dialogue, "qa": questions}]))
+    done = run("demo", "--data", str(file))
+    assert done.exit_code == 0, done.output
+    assert "2 exchanges" in done.output
+    assert "Rex" in done.output
+    assert run("demo", "--data", str(file), "--conversation", "7").exit_code == 1

