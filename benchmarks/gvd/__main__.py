@@ -1,0 +1,106 @@
+"""GVD in English and Chinese: ``python -m benchmarks.gvd`` reports evidence recall on user–assistant dialogue.
+
+A page counts as found when the side that holds the answer is shown; where both hold parts of it, the user's side.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from benchmarks.evidence import ROWS, CachingEmbedder, Probe, draw, measure, print_table, tabulate
+from memoryos.config import Config
+from memoryos.engine import MemoryEngine
+
+LANGUAGES = ("en", "zh")
+
+
+def main() -> None:
+    """Runs the benchmark for each language and writes ``gvd.json`` and a chart a language."""
+    arguments = _arguments()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    embedder = CachingEmbedder()
+    report: dict[str, Any] = {"command": "python -m benchmarks.gvd " + " ".join(sys.argv[1:])}
+    for language in LANGUAGES:
+        people = json.loads((arguments.data / f"gvd-dev-{language}.json").read_text(encoding="utf-8"))
+        labels = json.loads((Path(__file__).parent / f"labels-{language}.json").read_text(encoding="utf-8"))["labels"]
+        with tempfile.TemporaryDirectory() as folder:
+            report[language] = run(people, _probes(people, labels), Path(folder), embedder)
+        for name, row in report[language]["recall"].items():
+            print_table(f"GVD {language}, {name}", row)
+        print_table(f"GVD {language}, whole contexts", report[language]["whole_context"]["recall"])
+        rows = {name: row["all"] for name, row in report[language]["recall"].items()}
+        draw(str(arguments.out / f"gvd-{language}.png"), f"GVD, {language}, no LLM", rows)
+    (arguments.out / "gvd.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedder: CachingEmbedder) -> dict[str, Any]:
+    """Returns the report of these people's dialogues."""
+    end = max(_time(date) for person in people for date in person["history"]) + timedelta(days=1)
+    with MemoryEngine(Config(**_settings(folder, 7)), embedder=embedder, clock=lambda: end) as engine:
+        for person in people:
+            memory = engine.memory(person["user"])
+            for date, exchanges in person["history"].items():
+                for index, each in enumerate(exchanges):
+                    ids = {f"{side}_id": f"{date}/{index}/{side}" for side in ("user", "assistant")}
+                    memory.add_memory(each["query"], each["response"], _time(date), ids)
+            memory.flush()
+    groups = [probe.group for probe in probes]
+    report: dict[str, Any] = {"recall": {}}
+    for name, make_config in ROWS.items():
+        values, _ = _measure(make_config(**_settings(folder, 0)), probes, embedder, end)
+        report["recall"][name] = tabulate(values, groups, ("all", "user", "assistant", "both"))
+    values, tokens = _measure(Config(**_settings(folder, 7)), probes, embedder, end, with_window=True)
+    report["whole_context"] = {"recall": tabulate(values, groups, ("all",)), "tokens_at_1000": tokens}
+    return report
+
+
+def _measure(
+    config: Config, probes: list[Probe], embedder: CachingEmbedder, end: datetime, *, with_window: bool = False
+) -> tuple[dict[str, Any], float]:
+    with ExitStack() as stack:
+        engine = stack.enter_context(MemoryEngine(config, embedder=embedder, clock=lambda: end))
+        memories = {probe.memory: engine.memory(probe.memory) for probe in probes}
+        return measure(memories, probes, with_window=with_window)
+
+
+def _probes(people: list[dict[str, Any]], labels: list[dict[str, Any]]) -> list[Probe]:
+    questions = {person["user"]: [each["question"].strip('"') for each in person["questions"]] for person in people}
+    return [
+        Probe(
+            memory=label["user"],
+            text=questions[label["user"]][label["question_index"]],
+            evidence=frozenset(
+                f"{date}/{index}/{'assistant' if label['side'] == 'assistant' else 'user'}"
+                for date, index in label["evidence"]
+            ),
+            group=label["side"],
+        )
+        for label in labels
+        if label["evidence"]
+    ]
+
+
+def _time(date: str) -> datetime:
+    return datetime.fromisoformat(date).replace(hour=12, tzinfo=timezone.utc)
+
+
+def _settings(folder: Path, window: int) -> dict[str, Any]:
+    return {"data_storage_path": folder, "short_term_capacity": window, "background": False}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of gvd-dev-en.json, -zh.json")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
