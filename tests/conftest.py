@@ -28,6 +28,8 @@ EngineMaker = Callable[..., MemoryEngine]
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fails the run in CI when a test was skipped: a skipped test proves nothing."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
     left_out = [each for kind in ("skipped", "xfailed", "deselected") for each in reporter.stats.get(kind, [])]
     if os.environ.get("CI") and left_out and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -59,9 +61,10 @@ def make_engine(tmp_path: Path, clock: FixedClock) -> Iterator[EngineMaker]:
     engines: list[MemoryEngine] = []
 
     def make(**given: Any) -> MemoryEngine:
-        seams = {name: given.pop(name) for name in ("embedder", "analyst", "clock") if name in given}
+        seams: dict[str, Any] = {"embedder": HashEmbedder(), "clock": clock}
+        seams |= {name: given.pop(name) for name in ("embedder", "analyst", "clock") if name in given}
         values = {"data_storage_path": tmp_path / "store", "background": False} | given
-        engine = MemoryEngine(Config(**values), **({"embedder": HashEmbedder(), "clock": clock} | seams))
+        engine = MemoryEngine(Config(**values), **seams)
         engines.append(engine)
         return engine
 

@@ -33,7 +33,12 @@ def pages(*said: str | tuple[str, str], names: tuple[str, str] | None = None) ->
     return tuple(made)
 
 
-def learn(*said: str | tuple[str, str], profile: Profile | None = None, known: tuple[Knowledge, ...] = (), names: tuple[str, str] | None = None) -> Lesson:
+def learn(
+    *said: str | tuple[str, str],
+    profile: Profile | None = None,
+    known: tuple[Knowledge, ...] = (),
+    names: tuple[str, str] | None = None,
+) -> Lesson:
     material = Material(pages(*said, names=names), profile or Profile(), known)
     lesson = ANALYST.learn(material)
     check_lesson(material, lesson)
@@ -51,9 +56,15 @@ def entry(text: str, page_id: str = "p000") -> Knowledge:
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("Hi! I'm Tom, I work as a data scientist in San Francisco.", ["Is called Tom", "Works as a data scientist in San Francisco"]),
+        (
+            "Hi! I'm Tom, I work as a data scientist in San Francisco.",
+            ["Is called Tom", "Works as a data scientist in San Francisco"],
+        ),
         ("I moved to Berlin last month.", ["Lives in Berlin"]),
-        ("I went to a LGBTQ support group yesterday and it was so powerful.", ["Went to a LGBTQ support group on 7 May 2023"]),
+        (
+            "I went to a LGBTQ support group yesterday and it was so powerful.",
+            ["Went to a LGBTQ support group on 7 May 2023"],
+        ),
         ("I've been playing the violin for two years.", ["Has been playing the violin for two years"]),
         ("I don't eat meat or fish.", ["Doesn't eat meat or fish"]),
         ("My sister Nora lives in Porto.", ["Their sister Nora lives in Porto"]),
@@ -93,7 +104,9 @@ def test_recalled_text_that_comes_back_is_not_learned_again() -> None:
 
 
 def test_nothing_is_stored_twice() -> None:
-    lesson = learn("I work as a baker in Ghent.", "As I said, I work as a baker in Ghent.", known=(entry("Is allergic to nuts"),))
+    lesson = learn(
+        "I work as a baker in Ghent.", "As I said, I work as a baker in Ghent.", known=(entry("Is allergic to nuts"),)
+    )
     assert [fact.text for fact in lesson.facts] == ["Works as a baker in Ghent"]
     assert lesson.facts[0].source_page_ids == ("p001", "p002")
     assert learn("I'm allergic to nuts.", known=(entry("Is allergic to nuts"),)).facts == ()
@@ -118,7 +131,9 @@ def test_a_reversed_taste_supersedes_only_the_same_thing() -> None:
 
 
 def test_static_attributes_with_their_sources() -> None:
-    lesson = learn("My name is Ann Lee.", "I'm 30 years old and I'm married.", "I live in Ghent.", "I moved to Bruges yesterday.")
+    lesson = learn(
+        "My name is Ann Lee.", "I'm 30 years old and I'm married.", "I live in Ghent.", "I moved to Bruges yesterday."
+    )
     assert {each.name: (each.value, each.source_page_ids) for each in lesson.attributes} == {
         "name": ("Ann Lee", ("p001",)),
         "birth_year": ("1993", ("p002",)),
@@ -159,7 +174,13 @@ def test_the_90_dimensions_are_all_there_and_can_all_be_read() -> None:
 
 
 def test_traits_only_where_the_words_support_them_with_evidence() -> None:
-    lesson = learn("I love painting and pottery.", "I went hiking on Sunday.", "I'm so stressed these days.", "What a day!", "I hate camping.")
+    lesson = learn(
+        "I love painting and pottery.",
+        "I went hiking on Sunday.",
+        "I'm so stressed these days.",
+        "What a day!",
+        "I hate camping.",
+    )
     found = {each.dimension: (each.level, each.evidence_page_ids) for each in lesson.traits}
     assert found["painting"] == ("high", ("p001",))
     assert found["outdoors"] == ("medium", ("p002",))
@@ -173,12 +194,20 @@ def test_evidence_accumulates_and_a_single_contrary_word_does_not_turn_a_trait()
     traits = learn("I'm so stressed these days.").traits
     profile = Profile(1, (), tuple(replace(each, evidence_page_ids=("p-1", "p-2"), level="high") for each in traits))
     again = learn("I was anxious about the exam.", profile=profile).traits
-    assert [(each.level, len(each.evidence_page_ids)) for each in again if each.dimension == "neuroticism"] == [("high", 3)]
+    assert [(each.level, len(each.evidence_page_ids)) for each in again if each.dimension == "neuroticism"] == [
+        ("high", 3)
+    ]
     assert [each for each in learn("I'm calm.", profile=profile).traits if each.dimension == "neuroticism"] == []
 
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(st.text(st.characters(), max_size=200), st.text(st.characters(), max_size=100)), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(), max_size=200), st.text(st.characters(), max_size=100)),
+        min_size=1,
+        max_size=4,
+    )
+)
 def test_any_text_keeps_the_contracts(said: list[tuple[str, str]]) -> None:
     some = tuple(page for page in pages(*said))
     material = Material(some, Profile(), ())
@@ -206,15 +235,22 @@ def test_a_batch_of_two_subjects_has_two_topics_and_each_page_one() -> None:
     vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 4, axis=0)
     some = pages(*[f"I bake rye bread {n}." for n in range(4)], *[f"My boat sails to Oslo {n}." for n in range(4)])
     digest = ANALYST.digest(Batch(some, vectors))
-    assert [topic.page_ids for topic in digest.topics] == [("p001", "p002", "p003", "p004"), ("p005", "p006", "p007", "p008")]
+    assert [topic.page_ids for topic in digest.topics] == [
+        ("p001", "p002", "p003", "p004"),
+        ("p005", "p006", "p007", "p008"),
+    ]
     assert "bread" in digest.topics[0].keywords
     assert "boat" in digest.topics[1].keywords
     assert "bread" in digest.topics[0].summary
 
 
-def ask(query: str, *said: str, knowledge: tuple[str, ...] = (), attributes: tuple[Attribute, ...] = ()) -> tuple[str, tuple[str, ...]]:
+def ask(
+    query: str, *said: str, knowledge: tuple[str, ...] = (), attributes: tuple[Attribute, ...] = ()
+) -> tuple[str, tuple[str, ...]]:
     quotes = tuple(
-        Quote(Utterance(page.page_id, page.seq, "user", "user", page.user_text, page.at), 5.0, 0.5, Signals(meaning=5.0))
+        Quote(
+            Utterance(page.page_id, page.seq, "user", "user", page.user_text, page.at), 5.0, 0.5, Signals(meaning=5.0)
+        )
         for page in pages(*said)
     )
     recalled = tuple(RecalledKnowledge(entry(text), 1.0, Signals()) for text in knowledge)
@@ -225,12 +261,16 @@ def ask(query: str, *said: str, knowledge: tuple[str, ...] = (), attributes: tup
 
 def test_an_answer_quotes_with_its_date_and_says_so() -> None:
     answer, sources = ask("Where does Nora live?", "My sister Nora lives in Porto.")
-    assert answer == 'I remember this, quoting our conversation of 8 May 2023: you said, "My sister Nora lives in Porto."'
+    assert (
+        answer == 'I remember this, quoting our conversation of 8 May 2023: you said, "My sister Nora lives in Porto."'
+    )
     assert sources == ("p001",)
 
 
 def test_a_statement_is_preferred_to_a_question_and_to_the_query_itself() -> None:
-    answer, _ = ask("Where does Nora live?", "Where does Nora live?", "Where would Nora live best?", "Nora lives in Porto.")
+    answer, _ = ask(
+        "Where does Nora live?", "Where does Nora live?", "Where would Nora live best?", "Nora lives in Porto."
+    )
     assert "Nora lives in Porto." in answer
 
 

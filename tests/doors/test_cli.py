@@ -137,14 +137,20 @@ def test_help_and_version() -> None:
 
 def test_the_installed_command_and_a_broken_pipe(tmp_path: Path) -> None:
     command = f"{sys.executable} -m memoryos --data {tmp_path} config | head -n 1"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603, S607
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False, timeout=60
+    )
     assert "Settings" in done.stdout
     assert "Traceback" not in done.stderr
 
 
 def test_the_demo_finds_what_it_should(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "memoryos", "demo", "--keep", str(tmp_path / "kept")], capture_output=True, text=True, check=False, timeout=170
+    done = subprocess.run(
+        [sys.executable, "-m", "memoryos", "demo", "--keep", str(tmp_path / "kept")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
     )
     assert done.returncode == 0, done.stderr
     assert "8 of 8 questions found what they should." in done.stdout

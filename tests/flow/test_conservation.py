@@ -38,7 +38,12 @@ def check(memory: Memoryos, said: list[tuple[str, str]], *, flushed: bool) -> No
         assert all((page.chain_id is None) == (page.segment_id is None) for page in pages)
 
 
-topics = ["I bake bread with rye and sourdough", "My dog Rex swims in the lake", "The opera in Rome was loud", "Taxes are due"]
+topics = [
+    "I bake bread with rye and sourdough",
+    "My dog Rex swims in the lake",
+    "The opera in Rome was loud",
+    "Taxes are due",
+]
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.sampled_from(topics), st.sampled_from(["", "Nice, tell me more about it."])),
@@ -63,7 +68,9 @@ def test_no_page_is_lost_doubled_or_left(
         )  # fmt: skip
 
         def open_engine() -> MemoryEngine:
-            return MemoryEngine(config, embedder=HashEmbedder(), analyst=None if is_local else ScriptedAnalyst(), clock=clock)
+            return MemoryEngine(
+                config, embedder=HashEmbedder(), analyst=None if is_local else ScriptedAnalyst(), clock=clock
+            )
 
         engine = open_engine()
         said: list[tuple[str, str]] = []

@@ -30,7 +30,9 @@ print(response)
 
 
 def test_the_documented_snippet_works_verbatim(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", SNIPPET], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120)  # noqa: S603
+    done = subprocess.run(
+        [sys.executable, "-c", SNIPPET], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+    )
     assert "data scientist" in done.stdout
     assert (tmp_path / "simple_demo_data" / "memoryos.db").is_file()
 
@@ -56,7 +58,9 @@ def test_short_term_pages_are_always_shown_and_never_repeated(memory: Memoryos) 
 def test_a_budget_of_tokens_is_kept_and_utterances_stand_verbatim(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=0).memory("u")
     for number in range(40):
-        memory.add_memory(f"I bake bread number {number} with rye.", "How did it taste?", f"2026-01-{number % 28 + 1:02}")
+        memory.add_memory(
+            f"I bake bread number {number} with rye.", "How did it taste?", f"2026-01-{number % 28 + 1:02}"
+        )
     for budget in (20, 100, 400):
         found = memory.recall("Which bread has rye?", max_tokens=budget)
         shown = found.to_prompt(include_short_term=False, include_profile=False, include_knowledge=False)
@@ -180,13 +184,20 @@ def test_export_and_import_keep_every_page(memory: Memoryos, make_engine: Engine
     assert memory.export(tmp_path / "pages.jsonl") == 2
     other = make_engine().memory("another")
     assert other.import_pages(tmp_path / "pages.jsonl") == 2
-    kept = [(page.at, page.user_text, page.assistant_text, page.user_name, dict(page.metadata)) for page in memory.pages()]
-    assert kept == [(page.at, page.user_text, page.assistant_text, page.user_name, dict(page.metadata)) for page in other.pages()]
+    kept = [
+        (page.at, page.user_text, page.assistant_text, page.user_name, dict(page.metadata)) for page in memory.pages()
+    ]
+    assert kept == [
+        (page.at, page.user_text, page.assistant_text, page.user_name, dict(page.metadata)) for page in other.pages()
+    ]
     with pytest.raises(InputError):
         memory.export(tmp_path / "pages.jsonl")
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"user_text": 3}', '{"user_text": "a", "colour": "red"}', "{}", '{"user_text": "a", "at": "soon"}'])
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '{"user_text": 3}', '{"user_text": "a", "colour": "red"}', "{}", '{"user_text": "a", "at": "soon"}'],
+)
 def test_a_bad_line_is_named_and_nothing_is_added(memory: Memoryos, tmp_path: Path, line: str) -> None:
     file = tmp_path / "pages.jsonl"
     file.write_text('{"user_text": "good"}\n' + line + "\n")
@@ -231,7 +242,7 @@ with MemoryEngine(Config(data_storage_path=sys.argv[1], short_term_capacity=3), 
 def test_several_processes_write_one_scope(tmp_path: Path, make_engine: EngineMaker) -> None:
     store = tmp_path / "store"
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(store), name], stdout=subprocess.PIPE, text=True)  # noqa: S603
+        subprocess.Popen([sys.executable, "-c", WRITER, str(store), name], stdout=subprocess.PIPE, text=True)
         for name in ("ann", "bob", "eve")
     ]
     added = [line for each in writers for line in each.communicate(timeout=120)[0].split()]
@@ -248,7 +259,7 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path, mak
     store = tmp_path / "store"
     acknowledged: list[str] = []
     for kill_after in (3, 17, 31):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(store), "ann"], stdout=subprocess.PIPE, text=True)  # noqa: S603
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(store), "ann"], stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
         for _ in range(kill_after):
             acknowledged.append(writer.stdout.readline().strip())
@@ -312,7 +323,13 @@ def test_the_async_face_is_the_same_memory(make_engine: EngineMaker) -> None:
 
 
 def test_the_async_face_has_every_method() -> None:
-    blocking = {name for name in vars(Memoryos) if not name.startswith("_")} - {"engine", "config", "profile", "pages", "heat"}
+    blocking = {name for name in vars(Memoryos) if not name.startswith("_")} - {
+        "engine",
+        "config",
+        "profile",
+        "pages",
+        "heat",
+    }
     assert blocking <= {name for name in vars(AsyncMemoryos) if not name.startswith("_")}
 
 
@@ -329,7 +346,9 @@ class MemoryEngineStub:
     """Never used: the settings are refused before."""
 
 
-def test_what_analyst_reads_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_analyst_reads_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("memoryos.engine._said", set())
     with caplog.at_level(logging.INFO, logger="memoryos"):
         for _ in range(2):
@@ -340,7 +359,9 @@ def test_what_analyst_reads_is_said_once(tmp_path: Path, caplog: pytest.LogCaptu
 
 
 def test_no_user_text_is_logged_above_debug(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:
-    memory = make_engine(analyst=ScriptedAnalyst(digests=[AnalystUnavailableError("down")]), short_term_capacity=0).memory("u")
+    memory = make_engine(
+        analyst=ScriptedAnalyst(digests=[AnalystUnavailableError("down")]), short_term_capacity=0
+    ).memory("u")
     with caplog.at_level(logging.INFO):
         memory.add_memory("secret words", "")
         with pytest.raises(AnalystUnavailableError):

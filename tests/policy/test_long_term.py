@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memoryos.errors import InvalidReplyError
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait
 from memoryos.seams import Fact, Lesson, Material
-from memoryos.updating.long_term import check_lesson, merge_knowledge, merge_profile
+from memoryos.updating.long_term import NewKnowledge, check_lesson, merge_knowledge, merge_profile
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ORIGIN = Origin("scripted", "1")
@@ -29,7 +29,7 @@ def make_entries() -> object:
     return lambda fact: replace(entry(f"n{next(numbers):03}", fact.about), text=fact.text)
 
 
-def merge(current: list[Knowledge], facts: list[Fact], capacity: int = 100):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def merge(current: list[Knowledge], facts: list[Fact], capacity: int = 100) -> NewKnowledge:
     return merge_knowledge(current, facts, make_entries(), capacity)  # type: ignore[arg-type]
 
 

@@ -48,8 +48,10 @@ def ask(text: str, speakers: tuple[str, ...] = ("Ann", "Bob")) -> Question:
     return read_question(text, speakers=speakers, now=AT + timedelta(days=1))
 
 
-def order(found: Corpus, question: Question, weights: RankingWeights, vector: NDArray[np.float32] | None = None) -> list[int]:
-    return rank(found, question, vector, weights).order.tolist()
+def order(
+    found: Corpus, question: Question, weights: RankingWeights, vector: NDArray[np.float32] | None = None
+) -> list[int]:
+    return [int(index) for index in rank(found, question, vector, weights).order]
 
 
 TEXTS = ["the cat sleeps", "a dog barks", "bread is baked", "we sail far", "the piano plays", "rain falls"]
@@ -86,7 +88,11 @@ def test_who_is_named_is_preferred() -> None:
 def test_i_is_the_user_and_you_the_assistant() -> None:
     chat = corpus(TEXTS, speaker_names=("user", "assistant"))
     assert set(order(chat, ask("What did I say?", ("user", "assistant")), only(speaker=1))[:3]) == {0, 2, 4}
-    assert set(order(chat, ask("What did you recommend to me?", ("user", "assistant")), only(speaker=1))[:3]) == {1, 3, 5}
+    assert set(order(chat, ask("What did you recommend to me?", ("user", "assistant")), only(speaker=1))[:3]) == {
+        1,
+        3,
+        5,
+    }
     assert set(order(chat, ask("你给我推荐过哪些书？", ("user", "assistant")), only(speaker=1))[:3]) == {1, 3, 5}
 
 
@@ -114,8 +120,14 @@ def test_of_equal_scores_the_newer_is_first() -> None:
     assert order(corpus(["same"] * 4), ask("other"), only(words=1)) == [3, 2, 1, 0]
 
 
-@given(st.lists(st.text("abc ", min_size=1, max_size=12), min_size=1, max_size=12), st.text("abc ", max_size=8), st.booleans())
-def test_signals_add_up_to_the_score_and_every_allowed_item_is_ranked_once(texts: list[str], query: str, dense: bool) -> None:
+@given(
+    st.lists(st.text("abc ", min_size=1, max_size=12), min_size=1, max_size=12),
+    st.text("abc ", max_size=8),
+    st.booleans(),
+)
+def test_signals_add_up_to_the_score_and_every_allowed_item_is_ranked_once(
+    texts: list[str], query: str, dense: bool
+) -> None:
     found = corpus(texts, vectors=np.eye(len(texts), 16, dtype=np.float32))
     vector = np.full(16, 0.25, np.float32) if dense else None
     ranking = rank(found, ask(query or "a"), vector, RankingWeights(segment=0.2))
@@ -140,7 +152,9 @@ def test_best_of_group_is_the_mean_of_the_three_best(items: list[tuple[int, floa
 def test_nothing_to_rank_is_no_error() -> None:
     empty = corpus([], vectors=np.zeros((0, 8), np.float32))
     assert rank(empty, ask("x"), np.zeros(8, np.float32), RankingWeights()).order.tolist() == []
-    assert rank_entries(np.zeros((0, 8), np.float32), WordIndex(), None, ask("x"), RankingWeights()).order.tolist() == []
+    assert (
+        rank_entries(np.zeros((0, 8), np.float32), WordIndex(), None, ask("x"), RankingWeights()).order.tolist() == []
+    )
 
 
 def test_names_leave_the_dense_query_and_never_empty_it() -> None:
@@ -150,7 +164,9 @@ def test_names_leave_the_dense_query_and_never_empty_it() -> None:
     assert ask("Did the annual fair open?").speakers == frozenset()
 
 
-@given(st.lists(st.lists(st.sampled_from("abcd"), max_size=5), max_size=10), st.lists(st.sampled_from("abcd"), max_size=3))
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=5), max_size=10), st.lists(st.sampled_from("abcd"), max_size=3)
+)
 def test_documents_added_one_by_one_score_as_if_added_together(documents: list[list[str]], query: list[str]) -> None:
     together, apart = WordIndex(), WordIndex()
     together.add(documents)

@@ -67,7 +67,7 @@ def test_known_revisions_are_the_files() -> None:
 
     files = sorted(each.name[:4] for each in (Path(package.__file__).parent / "versions").glob("0*.py"))
     assert files == list(KNOWN)
-    assert HEAD == KNOWN[-1]
+    assert KNOWN[-1] == HEAD
 
 
 def test_writes_are_durable_and_erased_text_is_overwritten(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
         Store(url(tmp_path))
 
 
-@pytest.mark.parametrize("content", [b"{\"not\": \"a database\"}" * 100, b"SQLite format 3\0" + b"\xff" * 5000])
+@pytest.mark.parametrize("content", [b'{"not": "a database"}' * 100, b"SQLite format 3\0" + b"\xff" * 5000])
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "memoryos.db"
     file.write_bytes(content)
@@ -156,7 +156,7 @@ except StoreUnavailableError:
 
 
 def test_a_full_disk_is_a_clear_error_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, url(tmp_path)], capture_output=True, text=True, check=True, timeout=60
     )
     written = int(done.stdout)
@@ -183,7 +183,9 @@ def test_a_read_only_store_is_a_clear_error(tmp_path: Path) -> None:
         each.chmod(0o555 if each.is_dir() else 0o444)
     for each in (tmp_path, *list(tmp_path.parents)[:-2]):
         each.chmod(0o755)
-    done = subprocess.run([sys.executable, "-c", script, url(target)], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    done = subprocess.run(
+        [sys.executable, "-c", script, url(target)], capture_output=True, text=True, check=False, timeout=60
+    )
     assert "refused:" in done.stdout, done.stderr
 
 

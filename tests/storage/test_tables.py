@@ -54,7 +54,9 @@ def segment(segment_id: str, **values: object) -> Segment:
 
 def placed(page_ids: list[str], segment_id: str = "s1") -> Consolidation:
     of_pages = dict.fromkeys(page_ids, segment_id)
-    return Consolidation((Chain("c1", "chain"),), (segment(segment_id),), dict.fromkeys(page_ids, "c1"), of_pages, ORIGIN)
+    return Consolidation(
+        (Chain("c1", "chain"),), (segment(segment_id),), dict.fromkeys(page_ids, "c1"), of_pages, ORIGIN
+    )
 
 
 @given(user=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30))
@@ -174,7 +176,9 @@ def test_superseded_and_archived_entries_stay_in_history(store: Store, lease: Le
     ids = append(store, lease, 2)
     store.mid_term.apply(lease, placed(ids))
     store.long_term.apply(lease, learning(ids[:1], added=(entry("k1"), entry("k2"))), NOW)
-    store.long_term.apply(lease, learning(ids[1:], added=(entry("k3"),), superseded={"k1": "k3"}, archived=("k2",)), LATER)
+    store.long_term.apply(
+        lease, learning(ids[1:], added=(entry("k3"),), superseded={"k1": "k3"}, archived=("k2",)), LATER
+    )
     assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id, "user")] == ["k3"]
     history = {each.knowledge_id: each for each in store.long_term.knowledge(lease.scope_id, history=True)}
     assert history["k1"].superseded_by == "k3"

@@ -41,7 +41,9 @@ _CHINESE_RECOMMENDED = re.compile(
     r"(?:我|可以|那我)?(?:会|也|再|强烈|特别|给你|向你|很)*(?P<verb>推荐|建议)(?:你|您|给你)?(?P<what>.+)"
 )
 _CHINESE_PROPOSED = re.compile(r"^(?:当然[，,])?(?:你|您)(?:也|还)?可以(?:去|试试|试着|考虑)?(?P<what>.+)")
-_CHINESE_EMPTY = re.compile(r"[?？]|吗|需要(?:我|帮助)|有什么|随时|帮到你|一些(?:建议|推荐)$|告诉我|谢谢|感谢|我会去|你的(?:推荐|建议)|您的(?:推荐|建议)")
+_CHINESE_EMPTY = re.compile(
+    r"[?？]|吗|需要(?:我|帮助)|有什么|随时|帮到你|一些(?:建议|推荐)$|告诉我|谢谢|感谢|我会去|你的(?:推荐|建议)|您的(?:推荐|建议)"
+)
 
 
 def deed(sentence: str, at: datetime, *, is_person: bool = False) -> Note | None:

@@ -104,7 +104,9 @@ _SLOTS = (
     ),
     ("job", re.compile("^是.+(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员)$")),
 )
-_HYPOTHETICAL = re.compile(r"\b(?:if|would|wish|might|should|could|used to|want to|hope to)\b|如果|要是|希望", re.IGNORECASE)
+_HYPOTHETICAL = re.compile(
+    r"\b(?:if|would|wish|might|should|could|used to|want to|hope to)\b|如果|要是|希望", re.IGNORECASE
+)
 _FEMALE = frozenset({"woman", "girl", "mother", "mom", "mum", "wife", "female", "trans woman", "transgender woman"})
 _ARTICLE_VOWELS = "aeiou"
 _OLDEST = 120

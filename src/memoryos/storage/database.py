@@ -64,11 +64,10 @@ class Database:
             fallback_to_soft=False,
         )
         self._writer: sa.Connection | None = None
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
             self._migrate()
-        except BaseException:
-            self.close()
-            raise
+            undo.pop_all()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -1,0 +1,200 @@
+"""The house: who may import whom, how large a room may be, and which words its names are made of."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "memoryos"
+FILES = sorted(each for each in SOURCE.rglob("*.py") if "migrations" not in each.parts)
+MODULES = [".".join(each.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__") for each in FILES]
+
+MAX_FILE_LINES = 440
+MAX_FUNCTION_LINES = 60
+USUAL_FUNCTION_LINES = 35
+
+PURE = {
+    "memoryos.language.text", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.date_words",
+    "memoryos.model", "memoryos.errors", "memoryos.seams",
+    "memoryos.updating.heat", "memoryos.updating.short_term", "memoryos.updating.mid_term", "memoryos.updating.long_term",
+    "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
+    "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
+}  # fmt: skip
+VALUES = {"memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.config", "memoryos.language"}
+LAYERS: dict[str, set[str]] = {
+    "memoryos.model": set(),
+    "memoryos.errors": set(),
+    "memoryos.identifiers": set(),
+    "memoryos.seams": set(),
+    "memoryos.config": {"memoryos.errors"},
+    "memoryos.language": {"memoryos.language"},
+    "memoryos.inputs": {"memoryos.model", "memoryos.errors"},
+    "memoryos.transfer": {"memoryos.errors", "memoryos.inputs"},
+    "memoryos.storage": VALUES | {"memoryos.storage", "memoryos.identifiers"},
+    "memoryos.models": VALUES,
+    "memoryos.analysts": VALUES | {"memoryos.analysts"},
+    "memoryos.generation": VALUES | {"memoryos.generation"},
+    "memoryos.retrieval": VALUES | {"memoryos.retrieval", "memoryos.storage", "memoryos.updating.short_term"},
+    "memoryos.updating": VALUES | {"memoryos.updating", "memoryos.storage", "memoryos.identifiers"},
+    "memoryos.testing": VALUES,
+}
+NO_IO = {
+    "os",
+    "sqlite3",
+    "sqlalchemy",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+    "pathlib",
+    "io",
+    "tempfile",
+    "urllib",
+}
+BANNED = re.compile(
+    r"qa_?pair|dialog_|(?<!re)turn_id|meta_?info|importance|personality|private_data|tenant|namespace|chunk|"
+    r"(?<!context)manager|helper|(?<!sh)util|handler\b", re.IGNORECASE,
+)  # fmt: skip
+
+
+def tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def imported(file: Path) -> set[str]:
+    """Returns the modules that a file imports when it is loaded; imports for types and inside functions don't count."""
+    found: set[str] = set()
+
+    def visit(nodes: list[ast.stmt]) -> None:
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module)
+            elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.dump(node.test):
+                visit(node.body)
+
+    visit(tree(file).body)
+    return found
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def functions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for file in FILES:
+        for node in ast.walk(tree(file)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield file, node
+
+
+def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Returns the lines of a function without its signature and docstring, which explain and do nothing."""
+    body = node.body[1:] if ast.get_docstring(node) else node.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_what_is_below_it(layer: str) -> None:
+    for file in FILES:
+        module = module_of(file)
+        if module == layer or module.startswith(f"{layer}."):
+            ours = {each for each in imported(file) if each.startswith("memoryos")}
+            strangers = {
+                each for each in ours if not any(each == ok or each.startswith(f"{ok}.") for ok in LAYERS[layer])
+            }
+            assert not strangers, f"{module} imports {strangers}"
+
+
+def test_nothing_but_the_doors_imports_a_door() -> None:
+    for file in FILES:
+        if "doors" not in file.parts and file.name != "__main__.py":
+            assert not {each for each in imported(file) if each.startswith("memoryos.doors")}
+
+
+def test_pure_files_touch_neither_clock_nor_disk() -> None:
+    pure = [each for each in FILES if module_of(each) in PURE or module_of(each).startswith("memoryos.analysts.")]
+    assert len(pure) > len(PURE)
+    for file in pure:
+        assert not {each.split(".")[0] for each in imported(file)} & NO_IO, file
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"\.now\(|\.utcnow\(|\.today\(|\bopen\(", text), file
+
+
+def test_the_import_graph_has_no_cycle() -> None:
+    graph = {module_of(each): {one for one in imported(each) if one in MODULES} for each in FILES}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " → ".join((*path, module))
+        if module not in done:
+            for each in graph[module]:
+                visit(each, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_rooms_are_small() -> None:
+    assert {file.name: lines for file in FILES if (lines := len(file.read_text().splitlines())) > MAX_FILE_LINES} == {}
+
+
+def test_functions_are_short() -> None:
+    sizes = [(body_lines(node), f"{file.name}:{node.name}") for file, node in functions()]
+    assert [each for each in sizes if each[0] > MAX_FUNCTION_LINES] == []
+    assert sorted(size for size, _ in sizes)[int(len(sizes) * 0.95)] <= USUAL_FUNCTION_LINES
+
+
+def test_everything_is_annotated() -> None:
+    for file, node in functions():
+        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        missing = [each.arg for each in given if each.annotation is None and each.arg not in {"self", "cls"}]
+        assert not missing, (file, node.name, missing)
+        assert node.returns is not None, (file, node.name)
+
+
+def test_names_come_from_the_glossary() -> None:
+    for file in FILES:
+        if "analysts" in file.parts or "language" in file.parts:
+            continue
+        for node in ast.walk(tree(file)):
+            name = getattr(node, "name", None) or getattr(node, "id", None) or getattr(node, "arg", None)
+            if isinstance(name, str):
+                assert not BANNED.search(name), f"{file}: {name}"
+
+
+@pytest.mark.parametrize("name", [each for each in MODULES if not each.endswith("__main__")])
+def test_all_is_complete_sorted_and_documented(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__
+    if not hasattr(module, "__all__"):
+        assert name.count(".") == 1 and Path(str(module.__file__)).name == "__init__.py", f"{name} has no __all__"  # noqa: PT018
+        return
+    assert len(module.__all__) == len(set(module.__all__))  # the linter keeps them sorted
+    for each in module.__all__:
+        value = getattr(module, each)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert value.__doc__, f"{name}.{each}"
+
+
+def test_errors_are_drawn_on_top() -> None:
+    errors = importlib.import_module("memoryos.errors")
+    assert errors.__doc__ is not None
+    assert all(each in errors.__doc__ for each in errors.__all__)
+    assert all(issubclass(getattr(errors, each), errors.MemoryOSError) for each in errors.__all__)
+
+
+def test_nothing_prints_and_only_the_worker_catches_everything() -> None:
+    for file in FILES:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"(?<![\w.])print\(", text), file
+        if file.name != "worker.py":
+            assert not re.search(r"except (?:Exception|BaseException)?:|except Exception", text), file
