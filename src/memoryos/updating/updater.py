@@ -237,6 +237,8 @@ class Updater:
 
 
 def _is_alive(pid: int) -> bool:
+    if os.name != "posix":  # elsewhere signal 0 is no question but a signal
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
