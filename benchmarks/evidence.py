@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,8 +118,9 @@ def print_table(title: str, table: dict[str, Any]) -> None:
 
 
 def peak_megabytes() -> float:
-    """Returns the largest resident set that this process ever had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Returns the largest resident set of this process since it was started (Linux: ``getrusage`` counts the parent's)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def draw(file: str, title: str, rows: dict[str, dict[str, Any]]) -> None:
