@@ -31,10 +31,10 @@ types: $(DEV) ## Check types
 	@$(BIN)/mypy
 
 bench: $(DEV) ## Run the benchmarks (evaluation data is read from ../shared/data)
-	@mkdir -p benchmarks/out
-	@$(BIN)/python -m benchmarks.micro --json benchmarks/out/micro.json
+	@$(BIN)/python -m benchmarks.micro --json benchmarks/results/micro.json
 	@$(BIN)/python -m benchmarks.locomo
 	@$(BIN)/python -m benchmarks.gvd
+	@$(BIN)/python -m benchmarks.ablation
 
 lock: $(DEV) ## Write the lock files anew
 	@$(BIN)/pip install --quiet uv
@@ -42,7 +42,7 @@ lock: $(DEV) ## Write the lock files anew
 	@$(UV_COMPILE) --upgrade -c requirements/runtime.lock --group dev --group bench -o requirements/dev.lock
 
 clean: ## Remove everything that was made
-	@rm -rf $(VENV) benchmarks/out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -m venv $(VENV)

@@ -67,19 +67,25 @@ def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
 
 
 def measure(
-    memories: dict[str, Memoryos], probes: Sequence[Probe], *, with_window: bool = False
+    memories: dict[str, Memoryos],
+    probes: Sequence[Probe],
+    *,
+    with_window: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], float]:
     """Returns recall by limit, as "500 tokens", ``float64[probes]`` each, and the mean tokens of a whole context."""
     found: dict[str, list[float]] = {}
     whole: list[float] = []
     for probe in probes:
         for limit, arguments in limits():
+            if columns is not None and limit not in columns:
+                continue
             recall = memories[probe.memory].recall(probe.text, **arguments)
             shown = shown_ids(recall, with_window=with_window)
             found.setdefault(limit, []).append(len(probe.evidence & shown) / len(probe.evidence))
             if limit == "1000 tokens":
                 whole.append(len(recall.to_prompt()) / 4)
-    return {limit: np.array(values) for limit, values in found.items()}, float(np.mean(whole))
+    return {limit: np.array(values) for limit, values in found.items()}, float(np.mean(whole)) if whole else 0.0
 
 
 def limits() -> Iterable[tuple[str, dict[str, int]]]:

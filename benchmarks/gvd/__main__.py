@@ -28,10 +28,9 @@ def main() -> None:
     embedder = CachingEmbedder()
     report: dict[str, Any] = {"command": "python -m benchmarks.gvd " + " ".join(sys.argv[1:])}
     for language in LANGUAGES:
-        people = json.loads((arguments.data / f"gvd-dev-{language}.json").read_text(encoding="utf-8"))
-        labels = json.loads((Path(__file__).parent / f"labels-{language}.json").read_text(encoding="utf-8"))["labels"]
+        people, probes = read_gvd(arguments.data, language)
         with tempfile.TemporaryDirectory() as folder:
-            report[language] = run(people, _probes(people, labels), Path(folder), embedder)
+            report[language] = run(people, probes, Path(folder), embedder)
         for name, row in report[language]["recall"].items():
             print_table(f"GVD {language}, {name}", row)
         print_table(f"GVD {language}, whole contexts", report[language]["whole_context"]["recall"])
@@ -40,10 +39,30 @@ def main() -> None:
     (arguments.out / "gvd.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
+def read_gvd(folder: Path, language: str) -> tuple[list[dict[str, Any]], list[Probe]]:
+    """Returns the dialogues of one language and their labelled questions."""
+    people = json.loads((folder / f"gvd-dev-{language}.json").read_text(encoding="utf-8"))
+    labels = json.loads((Path(__file__).parent / f"labels-{language}.json").read_text(encoding="utf-8"))["labels"]
+    return people, read_probes(people, labels)
+
+
 def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedder: CachingEmbedder) -> dict[str, Any]:
     """Returns the report of these people's dialogues."""
+    end = ingest(people, folder, embedder)
+    groups = [probe.group for probe in probes]
+    report: dict[str, Any] = {"recall": {}}
+    for name, make_config in ROWS.items():
+        values, _ = _measure(make_config(**settings(folder, 0)), probes, embedder, end)
+        report["recall"][name] = tabulate(values, groups, ("all", "user", "assistant", "both"))
+    values, tokens = _measure(Config(**settings(folder, 7)), probes, embedder, end, with_window=True)
+    report["whole_context"] = {"recall": tabulate(values, groups, ("all",)), "tokens_at_1000": tokens}
+    return report
+
+
+def ingest(people: list[dict[str, Any]], folder: Path, embedder: CachingEmbedder) -> datetime:
+    """Remembers and consolidates every dialogue; returns the day after the last, when the questions are asked."""
     end = max(_time(date) for person in people for date in person["history"]) + timedelta(days=1)
-    with MemoryEngine(Config(**_settings(folder, 7)), embedder=embedder, clock=lambda: end) as engine:
+    with MemoryEngine(Config(**settings(folder, 7)), embedder=embedder, clock=lambda: end) as engine:
         for person in people:
             memory = engine.memory(person["user"])
             for date, exchanges in person["history"].items():
@@ -51,14 +70,7 @@ def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedde
                     ids = {f"{side}_id": f"{date}/{index}/{side}" for side in ("user", "assistant")}
                     memory.add_memory(each["query"], each["response"], _time(date), ids)
             memory.flush()
-    groups = [probe.group for probe in probes]
-    report: dict[str, Any] = {"recall": {}}
-    for name, make_config in ROWS.items():
-        values, _ = _measure(make_config(**_settings(folder, 0)), probes, embedder, end)
-        report["recall"][name] = tabulate(values, groups, ("all", "user", "assistant", "both"))
-    values, tokens = _measure(Config(**_settings(folder, 7)), probes, embedder, end, with_window=True)
-    report["whole_context"] = {"recall": tabulate(values, groups, ("all",)), "tokens_at_1000": tokens}
-    return report
+    return end
 
 
 def _measure(
@@ -70,7 +82,8 @@ def _measure(
         return measure(memories, probes, with_window=with_window)
 
 
-def _probes(people: list[dict[str, Any]], labels: list[dict[str, Any]]) -> list[Probe]:
+def read_probes(people: list[dict[str, Any]], labels: list[dict[str, Any]]) -> list[Probe]:
+    """Returns the labelled questions that have evidence."""
     questions = {person["user"]: [each["question"].strip('"') for each in person["questions"]] for person in people}
     return [
         Probe(
@@ -91,14 +104,15 @@ def _time(date: str) -> datetime:
     return datetime.fromisoformat(date).replace(hour=12, tzinfo=timezone.utc)
 
 
-def _settings(folder: Path, window: int) -> dict[str, Any]:
+def settings(folder: Path, window: int) -> dict[str, Any]:
+    """Returns what every engine of this benchmark is set to."""
     return {"data_storage_path": folder, "short_term_capacity": window, "background": False}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of gvd-dev-en.json, -zh.json")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     return parser.parse_args()
 
 

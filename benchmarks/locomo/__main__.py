@@ -52,15 +52,15 @@ def run(conversations: list[Conversation], folder: Path) -> dict[str, Any]:
     """Returns the whole report of these conversations."""
     end = max(each.exchanges[-1].at for each in conversations) + timedelta(days=1)
     embedder = CachingEmbedder()
-    report: dict[str, Any] = {"ingest": _ingest(conversations, folder, embedder, end)}
+    report: dict[str, Any] = {"ingest": ingest(conversations, folder, embedder, end)}
     sys.stdout.write(json.dumps(report["ingest"]) + "\n")
-    probes = _probes(conversations)
+    probes = read_probes(conversations)
     report["recall"] = {}
     for name, make_config in ROWS.items():
-        table, _ = _row(conversations, make_config(**_settings(folder, window=0)), probes, embedder, end)
+        table, _ = _row(conversations, make_config(**settings(folder, window=0)), probes, embedder, end)
         report["recall"][name] = table
         print_table(f"{name}: evidence recall, window off", table)
-    config = Config(**_settings(folder, window=7))
+    config = Config(**settings(folder, window=7))
     table, tokens = _row(conversations, config, probes, embedder, end, with_window=True)
     report["whole_context"] = {"recall": table, "tokens_at_1000": tokens}
     print_table(
@@ -70,10 +70,9 @@ def run(conversations: list[Conversation], folder: Path) -> dict[str, Any]:
     return report
 
 
-def _ingest(
-    conversations: list[Conversation], folder: Path, embedder: CachingEmbedder, end: datetime
-) -> dict[str, Any]:
-    with MemoryEngine(Config(**_settings(folder, window=7)), embedder=embedder, clock=lambda: end) as engine:
+def ingest(conversations: list[Conversation], folder: Path, embedder: CachingEmbedder, end: datetime) -> dict[str, Any]:
+    """Remembers and consolidates every conversation; returns what it cost and whether every page is in its place."""
+    with MemoryEngine(Config(**settings(folder, window=7)), embedder=embedder, clock=lambda: end) as engine:
         started = time.perf_counter()
         pages = sum(_add(engine.memory(each.name), each) for each in conversations)
         added = time.perf_counter()
@@ -131,7 +130,8 @@ def _is_conserved(memory: Memoryos, conversation: Conversation) -> bool:
     )
 
 
-def _probes(conversations: list[Conversation]) -> list[Probe]:
+def read_probes(conversations: list[Conversation]) -> list[Probe]:
+    """Returns the questions that have evidence."""
     return [
         Probe(conversation.name, question.text, question.evidence, CATEGORIES[question.category])
         for conversation in conversations
@@ -163,14 +163,15 @@ def _row(
     return table | tabulate(values, groups, [CATEGORIES[5]]), tokens
 
 
-def _settings(folder: Path, *, window: int) -> dict[str, Any]:
+def settings(folder: Path, *, window: int) -> dict[str, Any]:
+    """Returns what every engine of this benchmark is set to."""
     return {"data_storage_path": folder, "short_term_capacity": window, "background": False}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/locomo-dev.json"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--no-captions", action="store_true", help="leave out the captions of shared photos")
     return parser.parse_args()
 
