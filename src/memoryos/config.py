@@ -231,11 +231,9 @@ class Config(BaseSettings):
         return key is not None and key.get_secret_value().strip() not in _PLACEHOLDER_KEYS
 
     @property
-    def url(self) -> str:
-        """SQLAlchemy URL of the database."""
-        if self.database_url:
-            return self.database_url
-        return f"sqlite:///{(self.data_storage_path.expanduser() / 'memoryos.db').absolute()}"
+    def database(self) -> str | Path:
+        """SQLAlchemy URL of the database, or the file of the embedded one."""
+        return self.database_url or self.data_storage_path.expanduser().absolute() / "memoryos.db"
 
     @classmethod
     def settings_customise_sources(  # noqa: D102  (documented by pydantic-settings)

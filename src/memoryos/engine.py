@@ -57,7 +57,7 @@ class MemoryEngine:
         self.clock = clock or _system_clock
         self.embedder = embedder or _built_in_embedder(self.config)
         self.analyst = analyst or _built_in_analyst(self.config)
-        self.store = Store(self.config.url)
+        self.store = Store(self.config.database)
         self.working_sets = WorkingSets(
             self.store, self.embedder.name, self.embedder.dimensions, self.config.working_set_max_bytes
         )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from memoryos.config import Config
 from memoryos.engine import DEFAULT_ASSISTANT_ID, MemoryEngine
-from memoryos.errors import ConfigError
+from memoryos.errors import ConfigError, InputError
 from memoryos.generation.responder import Answer
 from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_scope
-from memoryos.model import Profile
+from memoryos.model import ABOUT, Profile
 from memoryos.retrieval.recall import Recall, profile_lines
 from memoryos.transfer import read_pages, write_pages
 from memoryos.updating.heat import heat
@@ -266,7 +266,12 @@ class Memoryos:
         Args:
             about: "user", "assistant", or None for both.
             history: Whether entries that are no longer current are listed.
+
+        Raises:
+            InputError: If ``about`` is something else.
         """
+        if about not in {None, *ABOUT}:
+            raise InputError("about", "must be 'user', 'assistant' or None")
         scope_id = self._find_scope_id()
         return [] if scope_id is None else self._engine.store.long_term.knowledge(scope_id, about, history=history)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections import deque
+from collections import Counter, deque
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,6 +38,7 @@ class HashEmbedder:
     def __init__(self, dimensions: int = 64, window_words: int = 200) -> None:
         self._dimensions = dimensions
         self._window_words = window_words
+        self._directions: dict[str, NDArray[np.float32]] = {}
 
     @property
     def name(self) -> str:
@@ -63,10 +64,15 @@ class HashEmbedder:
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise EmbeddingError("the text has characters that are not encodable")
         vector = np.full(self._dimensions, 1e-3, np.float32)
-        for term in terms(text):
-            seed = zlib.crc32(term.encode())
-            vector += np.random.default_rng(seed).standard_normal(self._dimensions).astype(np.float32)
+        for term, count in Counter(terms(text)).items():
+            vector += self._direction(term) * np.float32(count)
         return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+    def _direction(self, term: str) -> NDArray[np.float32]:
+        if term not in self._directions:
+            random = np.random.default_rng(zlib.crc32(term.encode()))
+            self._directions[term] = random.standard_normal(self._dimensions).astype(np.float32)
+        return self._directions[term]
 
 
 class FixedClock:

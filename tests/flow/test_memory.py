@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 
 import memoryos
 from memoryos import AsyncMemoryos, Config, MemoryEngine, Memoryos
-from memoryos.errors import AnalystUnavailableError, ConfigError, EmbeddingError, InputError
+from memoryos.errors import AnalystUnavailableError, ConfigError, EmbeddingError, InputError, StoreUnavailableError
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst
 from tests.conftest import EngineMaker
 
@@ -35,6 +37,32 @@ def test_the_documented_snippet_works_verbatim(tmp_path: Path) -> None:
     )
     assert "data scientist" in done.stdout
     assert (tmp_path / "simple_demo_data" / "memoryos.db").is_file()
+
+
+@pytest.mark.parametrize("name", ["a b", "ü#x", "q?y", "p%20q", "100%"])
+def test_the_folder_is_the_one_that_was_named(tmp_path: Path, name: str) -> None:
+    with Memoryos("u", data_storage_path=tmp_path / name, embedder=HashEmbedder()) as memory:
+        memory.add_memory("hello")
+    assert (tmp_path / name / "memoryos.db").is_file()
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_a_closed_memory_says_so(tmp_path: Path) -> None:
+    memory = Memoryos("u", data_storage_path=tmp_path, embedder=HashEmbedder())
+    memory.add_memory("hello")
+    memory.close()
+    memory.close()
+    for use in (lambda: memory.add_memory("x"), lambda: memory.recall("x"), memory.get_memory_stats, memory.flush):
+        with pytest.raises(StoreUnavailableError, match="closed"):
+            use()
+
+
+def test_an_engine_that_is_dropped_ends_its_worker(tmp_path: Path) -> None:
+    memory = Memoryos("u", data_storage_path=tmp_path, embedder=HashEmbedder())
+    memory.add_memory("hello")
+    del memory
+    gc.collect()
+    assert not [each for each in threading.enumerate() if each.name.startswith("memoryos")]
 
 
 def test_a_page_is_found_at_once(memory: Memoryos) -> None:
@@ -168,6 +196,15 @@ def test_a_megabyte_is_remembered_found_and_shown_as_an_excerpt(make_engine: Eng
     assert found.pages[0].page.user_text == text
     assert "zebra sleeps in Oslo" in found.to_prompt()
     assert len(found.to_prompt()) < 10_000
+
+
+def test_pasted_megabytes_are_read_in_reasonable_time(make_engine: EngineMaker) -> None:
+    memory = make_engine(short_term_capacity=0).memory("u")
+    for text in ("I work as " * 100_000, "1" * 1_000_000, "in a " * 200_000, "I " * 500_000, "我喜欢" * 300_000):
+        memory.add_memory(text, text)
+    memory.force_mid_term_analysis()
+    assert memory.get_memory_stats()["pages_learned"] == 5
+    assert memory.get_response("What is my job?")
 
 
 def test_messages_are_remembered_all_or_none(memory: Memoryos) -> None:

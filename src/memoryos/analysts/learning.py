@@ -25,6 +25,8 @@ __all__ = ["learn_from"]
 
 SENTENCES_A_SIDE = 120
 FACTS_A_SIDE = 8
+LONGEST_STATEMENT = 1_000
+"""Characters; what is longer is pasted, not said."""
 SAME_WORDS = 0.8
 """Jaccard of the words from which two entries say the same."""
 
@@ -90,6 +92,8 @@ def _statements_of(page: Page, side: Side) -> Iterator[str]:
     if not text.strip() or _RECALLED.search(text):
         return
     for sentence in sentences(text)[:SENTENCES_A_SIDE]:
+        if len(sentence) > LONGEST_STATEMENT:
+            continue
         if sentence.rstrip("\"'”’) ").endswith(("?", "？")) or sentence.startswith(("- ", "#", ">", "[")):
             continue
         if not _RETOLD.search(sentence) and not _INSTRUCTION.search(sentence):

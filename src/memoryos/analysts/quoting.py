@@ -22,6 +22,7 @@ __all__ = ["quote_answer"]
 MIN_COSINE = 0.35
 """A memory that shares no content word with the question must be as near as this to it."""
 LONGEST_QUOTE = 400
+LONGEST_READ = 4_000
 FACT_ADVANTAGE = 0.25
 
 _ATTRIBUTE_QUESTIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
@@ -115,7 +116,11 @@ def _states_what_is_asked(query: str, quote: Quote) -> bool:
     names = {name for name, pattern in _ATTRIBUTE_QUESTIONS if pattern.search(query)}
     if not names or utterance.side != "user":
         return False
-    said = [each.name for sentence in sentences(utterance.text)[:20] for each in statements(sentence, utterance.at)]
+    said = [
+        each.name
+        for sentence in sentences(utterance.text[:LONGEST_READ])
+        for each in statements(sentence, utterance.at)
+    ]
     return not names.isdisjoint(said)
 
 
@@ -131,7 +136,7 @@ def _best_quote(query: str, asked: frozenset[str], recall: Recall) -> Quote | No
         shared = _share(asked, text)
         if shared == 0 and quote.cosine < MIN_COSINE:
             continue
-        is_only_asking = all(each.endswith(("?", "？")) for each in sentences(text))
+        is_only_asking = all(each.endswith(("?", "？")) for each in sentences(text[:LONGEST_READ]))
         fitting.append((int(is_only_asking), rank, quote))
     return min(fitting, key=lambda each: each[:2])[2] if fitting else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -21,7 +22,6 @@ from memoryos.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["Database"]
 
@@ -52,8 +52,9 @@ class Database:
         SchemaMismatchError: If a newer release or another program made it. It is left as it is.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine, file = _engine(url)
+    def __init__(self, place: str | Path) -> None:
+        self._engine, file = _engine(place)
+        self._is_closed = False
         self._thread_lock = threading.RLock()
         self._file_lock = FileLock(
             f"{file}.lock",
@@ -72,6 +73,7 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Yields a connection inside one read transaction: everything read in it is from one moment."""
+        self._check_open()
         with _mapped_errors(), self._engine.connect() as connection:
             yield connection
 
@@ -79,6 +81,7 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """Yields a connection inside one write transaction; durable when the block ends, undone when it raises."""
         with _mapped_errors(), self._exclusive():
+            self._check_open()
             connection = self._writing_connection()
             with connection.begin():
                 yield connection
@@ -90,6 +93,11 @@ class Database:
                 self._writer.close()
                 self._writer = None
             self._engine.dispose()
+            self._is_closed = True
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreUnavailableError("the store is closed")
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -124,11 +132,9 @@ class Database:
             migrations.upgrade(connection)
 
 
-def _engine(url: str) -> tuple[sa.Engine, Path]:
-    from pathlib import Path  # noqa: PLC0415
-
+def _engine(place: str | Path) -> tuple[sa.Engine, Path]:
     try:
-        parsed = sa.engine.make_url(url)
+        parsed = sa.URL.create("sqlite", database=str(place)) if isinstance(place, Path) else sa.engine.make_url(place)
     except exc.ArgumentError as error:
         raise ConfigError("database_url is no SQLAlchemy URL") from error
     if parsed.get_backend_name() != "sqlite" or parsed.database in {None, "", ":memory:"}:

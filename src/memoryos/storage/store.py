@@ -12,6 +12,7 @@ from memoryos.storage.scopes import Scopes
 from memoryos.storage.vectors import VectorTable
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 __all__ = ["Store"]
@@ -21,7 +22,7 @@ class Store:
     """Everything that is kept of all scopes; every method of its rooms takes the scope's id first.
 
     Args:
-        url: SQLAlchemy URL of the database; an SQLite file is made when it is missing.
+        place: SQLAlchemy URL of the database, or the path of an SQLite file, which is made when it is missing.
 
     Raises:
         ConfigError: If the URL is of a kind that is not supported.
@@ -30,8 +31,8 @@ class Store:
         SchemaMismatchError: If a newer release or another program made it. It is left as it is.
     """
 
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
+    def __init__(self, place: str | Path) -> None:
+        self._database = Database(place)
         self.scopes = Scopes(self._database)
         self.log = PageLog(self._database)
         self.vectors = VectorTable(self._database)
