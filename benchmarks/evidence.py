@@ -150,6 +150,7 @@ def draw(file: str, title: str, rows: dict[str, dict[str, Any]]) -> None:
         ylabel="evidence recall",
         title=title,
     )
+    axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.tight_layout()

@@ -136,9 +136,15 @@ def _best_quote(query: str, asked: frozenset[str], recall: Recall) -> Quote | No
         shared = _share(asked, text)
         if shared == 0 and quote.cosine < MIN_COSINE:
             continue
-        is_only_asking = all(each.endswith(("?", "？")) for each in sentences(text[:LONGEST_READ]))
-        fitting.append((int(is_only_asking), rank, quote))
+        fitting.append((int(_is_asking(asked, text)), rank, quote))
     return min(fitting, key=lambda each: each[:2])[2] if fitting else None
+
+
+def _is_asking(asked: frozenset[str], text: str) -> bool:
+    """Returns whether what matches best in a text is a question itself."""
+    pieces = sentences(text[:LONGEST_READ])
+    best = max(pieces, key=lambda piece: _share(asked, piece), default="")
+    return best.endswith(("?", "？"))
 
 
 def _best_fact(asked: frozenset[str], recall: Recall) -> tuple[float, str, tuple[str, ...], date] | None:

@@ -67,7 +67,10 @@ _VERDICT = re.compile(
 """What a clause adds about how it was: it dates a fact no better and makes it longer."""
 _POINTING = re.compile(
     r"\b(?:this|these|that|those)\s(?!year|month|week|weekend|morning|afternoon|evening|summer|winter|spring|fall|past|time|are|is|was)\w+"
-    r"|\b(?:here|eachother|such a|thing|stuff|something|someone|somewhere|like (?:him|her|it|that|this))\b",
+    r"|\b(?:here|eachother|such a|thing|stuff|something|someone|somewhere|like (?:him|her|it|that|this)|him|"
+    r"another one|a few more|the ones?|all kinds of|speaking of|of them|as usual|more than ever|together)\b"
+    r"|^(?:i'm|i am|we're|i've been|we've been)\s(?:\w+ly\s)?(?:working|staying|keeping|putting|pushing|having|carrying|exploring|finding)\b"
+    r"|^(?:i|we)\s(?:\w+\s)?(?:had to|got to|faced|kept|tried|ended up|came across|got (?:a|an|the|so|lots?|some))\b",
     re.IGNORECASE,
 )
 """Words that point at what only the conversation shows."""

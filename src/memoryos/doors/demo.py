@@ -42,11 +42,12 @@ _ANY_TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A question, the tier that holds its answer, and words of which one must be in the answer or what it shows."""
+    """A question, the tier that holds its answer, and words of which one must be in the answer or the pages shown."""
 
     text: str
     tier: str
     expected: tuple[str, ...]
+    pages: int = 2
 
 
 _QUESTIONS = (
@@ -115,7 +116,17 @@ def _locomo_conversation(file: Path, number: int) -> tuple[str, list[PageDraft],
     drafts = [read_draft(each.user_text, each.assistant_text, each.at, names, now=each.at) for each in chosen.exchanges]
     answerable = [each for each in chosen.questions if each.category in {1, 2, 4}]
     asked = answerable[:: max(1, len(answerable) // LOCOMO_QUESTIONS)][:LOCOMO_QUESTIONS]
-    questions = [_Question(each.text, f"gold answer: {each.answer}", (each.answer,)) for each in asked]
+    said = {key: text for each in chosen.exchanges for key, text in (
+        (each.user_evidence_id, each.user_text), (each.assistant_evidence_id, each.assistant_text))}  # fmt: skip
+    questions = [
+        _Question(
+            text=each.text,
+            tier=f"gold answer: {each.answer}; found is its evidence among the recalled pages",
+            expected=tuple(said[key] for key in each.evidence if key in said),
+            pages=10,
+        )
+        for each in asked
+    ]
     return f"{chosen.user_name} and {chosen.assistant_name}", drafts, questions
 
 
@@ -166,7 +177,7 @@ def _show_long_term(memory: Memoryos, console: Console) -> None:
 
 def _ask(memory: Memoryos, question: _Question, console: Console) -> bool:
     answer = memory.get_response(question.text, remember=False)
-    shown = " ".join([str(answer), *_shown(answer)])
+    shown = " ".join([str(answer), *_shown(answer, question.pages)])
     is_found = any(each.lower() in shown.lower() for each in question.expected)
     console.print(Text(f"\n{question.text}", style="bold"), Text(f"  [{question.tier}]", style="dim"))
     console.print(Text(f"  {'✓' if is_found else '✗'} {answer}"))
@@ -175,8 +186,8 @@ def _ask(memory: Memoryos, question: _Question, console: Console) -> bool:
     return is_found
 
 
-def _shown(answer: Answer) -> list[str]:
-    return [each.page.text(side) for each in answer.recall.pages[:SHOWN_SOURCES] for side in each.shown]
+def _shown(answer: Answer, count: int) -> list[str]:
+    return [each.page.text(side) for each in answer.recall.pages[:count] for side in each.shown]
 
 
 def _sources(memory: Memoryos, answer: Answer) -> Iterator[str]:
