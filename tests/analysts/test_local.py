@@ -66,6 +66,7 @@ def entry(text: str, page_id: str = "p000") -> Knowledge:
             ["Went to a LGBTQ support group on 7 May 2023"],
         ),
         ("I've been playing the violin for two years.", ["Has been playing the violin for two years"]),
+        ("I've been living with my aunt since last year.", ["Has been living with their aunt since 2022"]),
         ("I don't eat meat or fish.", ["Doesn't eat meat or fish"]),
         ("My sister Nora lives in Porto.", ["Their sister Nora lives in Porto"]),
         ("I'm allergic to peanuts.", ["Is allergic to peanuts"]),

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.chinese import is_chinese
-from memoryos.analysts.rephrasing import Note
+from memoryos.analysts.notes import Note
 from memoryos.language.dates import spoken
 from memoryos.language.text import content_words
 

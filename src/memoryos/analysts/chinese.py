@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from memoryos.analysts.rephrasing import Note
+from memoryos.analysts.notes import Note, dated_note
 from memoryos.language.dates import mentions
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
+
+    from memoryos.language.dates import Mention
 
 __all__ = ["is_chinese", "rephrase_chinese"]
 
@@ -48,29 +50,12 @@ def rephrase_chinese(sentence: str, at: datetime) -> Note | None:
         return None
     when = match["when"].strip("，, ")
     body = f"{when}{match['body']}" if mentions(when, at) else match["body"]
-    return _dated(re.sub(r"^[，,\s]+", "", re.sub(r"我们?的", "自己的", body)), at)
+    note = dated_note(re.sub(r"^[，,\s]+", "", re.sub(r"我们?的", "自己的", body)), at, _said_day)
+    return Note(note.text.replace("我", "自己"), note.since)
 
 
-def _dated(text: str, at: datetime) -> Note:
-    since = None
-    pieces: list[str] = []
-    place = 0
-    for mention in mentions(text, at):
-        since = since or at.replace(
-            year=mention.first.year,
-            month=mention.first.month,
-            day=mention.first.day,
-            hour=0,
-            minute=0,
-            second=0,
-            microsecond=0,
-        )
-        pieces += [text[place : mention.start], _spoken(mention.first, mention.last)]
-        place = mention.end
-    return Note("".join([*pieces, text[place:]]).replace("我", "自己"), since)
-
-
-def _spoken(first: date, last: date) -> str:
+def _said_day(mention: Mention) -> str:
+    first, last = mention.first, mention.last
     start = f"{first.year}年{first.month}月{first.day}日"
     if first == last:
         return start

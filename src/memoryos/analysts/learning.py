@@ -10,7 +10,8 @@ from memoryos.analysts.assistant_facts import deed
 from memoryos.analysts.attributes import note_of, slot_of, statements
 from memoryos.analysts.chinese import is_chinese, rephrase_chinese
 from memoryos.analysts.digesting import is_small_talk
-from memoryos.analysts.rephrasing import Note, clauses, rephrase
+from memoryos.analysts.notes import Note
+from memoryos.analysts.rephrasing import clauses, rephrase
 from memoryos.analysts.traits import TraitReader
 from memoryos.language.text import sentences, terms
 from memoryos.model import SIDES, About, Attribute

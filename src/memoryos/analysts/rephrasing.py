@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memoryos.language.dates import mentions, spoken
+from memoryos.analysts.notes import Note, dated_note
+from memoryos.language.dates import spoken
 from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
-__all__ = ["Note", "clauses", "rephrase"]
+    from memoryos.language.dates import Mention
+
+__all__ = ["clauses", "rephrase"]
 
 _MIN_WORDS, _MAX_WORDS = 3, 32
 _MIN_CONTENT = 2
@@ -58,6 +60,7 @@ _SUBJECT = re.compile(
     r"|(?P<mine>my|our)\s+(?P<owned>.+))$",
     re.IGNORECASE,
 )
+_PREPOSITION = re.compile(r"\s+(?:(?:on|in|for|about|around|in the)\s*)?$", re.IGNORECASE)
 _VERDICT = re.compile(
     r",?\s(?:and|but)\s(?:it|they|that|this|he|she|the \w+)(?:'s|'re|\s(?:was|is|were|are|has|have|had|made|felt|feels|tasted|looks|looked|really|just|turned|went))\b.*$"
     r"|,\s(?:it|which|they)(?:'s|'re|\s(?:was|is|were|are|has|felt|feels|made|makes|really))\b.*$"
@@ -89,14 +92,6 @@ _BEING = re.compile(
     r"interested in|responsible for|diagnosed|studying|\d+\s*(?:years? old)?$|obsessed with|fluent in|part of|named|called|born)",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A fact without its subject, and since when it holds, where the clause says so."""
-
-    text: str
-    since: datetime | None
 
 
 def clauses(sentence: str) -> list[str]:
@@ -251,38 +246,16 @@ def _turn(text: str) -> str:
     return turned.rstrip(" .!,")
 
 
-def _dated(text: str, at: datetime) -> Note | None:
-    since = None
-    pieces: list[str] = []
-    place = 0
-    for mention in mentions(text, at):
-        since = since or at.replace(
-            year=mention.first.year,
-            month=mention.first.month,
-            day=mention.first.day,
-            hour=0,
-            minute=0,
-            second=0,
-            microsecond=0,
-        )
-        before = text[place : mention.start].rstrip()
-        pieces += [
-            re.sub(
-                r"\s(?:on|in|since|for|about|around|in the)$",
-                lambda found: found.group() if found.group() == " since" else "",
-                before,
-            ),
-            _spoken(mention.first, mention.last, mention.text),
-        ]
-        place = mention.end
-    note = " ".join(piece for piece in [*pieces, text[place:].strip()] if piece)
-    return Note(re.sub(r"\s+([,.])", r"\1", note).strip(" ,"), since)
+def _dated(text: str, at: datetime) -> Note:
+    note = dated_note(text, at, _said_day, dropped=_PREPOSITION)
+    tidy = re.sub(r"\bsince (?:in|on|around) ", "since ", " ".join(note.text.split()))
+    return Note(re.sub(r"\s+([,.])", r"\1", tidy).strip(" ,"), note.since)
 
 
-def _spoken(first: date, last: date, said: str) -> str:
-    shown = spoken(first, last)
-    if said.lower().startswith("since"):
+def _said_day(mention: Mention) -> str:
+    shown = spoken(mention.first, mention.last)
+    if mention.text.lower().startswith("since"):
         return f"since {shown}"
-    if first == last:
+    if mention.first == mention.last:
         return f"on {shown}"
-    return f"in {shown}" if (last - first).days > 26 else f"around {shown}"  # noqa: PLR2004
+    return f"in {shown}" if (mention.last - mention.first).days > 26 else f"around {shown}"  # noqa: PLR2004

@@ -1,0 +1,47 @@
+"""Notes: facts without their subject, with every day that they name resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import TYPE_CHECKING
+
+from memoryos.language.dates import mentions
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+    from memoryos.language.dates import Mention
+
+__all__ = ["Note", "dated_note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A fact without its subject, and since when it holds, where the words say so."""
+
+    text: str
+    since: datetime | None
+
+
+def dated_note(
+    text: str, at: datetime, say: Callable[[Mention], str], *, dropped: re.Pattern[str] | None = None
+) -> Note:
+    """Returns the text as a note, each day that it names said in full.
+
+    Args:
+        text: The fact.
+        at: When it was said; relative days are resolved against it.
+        say: How a day is said in the language of the text.
+        dropped: What is taken away in front of a day, such as the preposition that ``say`` brings itself.
+    """
+    since = None
+    pieces: list[str] = []
+    place = 0
+    for mention in mentions(text, at):
+        since = since or datetime.combine(mention.first, time(), at.tzinfo)
+        before = text[place : mention.start]
+        pieces += [dropped.sub(" ", before) if dropped else before, say(mention)]
+        place = mention.end
+    return Note("".join([*pieces, text[place:]]), since)
