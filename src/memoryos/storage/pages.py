@@ -33,6 +33,7 @@ _COLUMNS = (
     pages.c.learned,
 )
 _SELECT = sa.select(*_COLUMNS).order_by(pages.c.seq)
+_AT = _SELECT.where(pages.c.scope_id == sa.bindparam("id"), pages.c.seq.in_(sa.bindparam("seqs", expanding=True)))
 _INSERT = sa.insert(pages)
 _EXTEND = (
     sa.update(scopes)
@@ -90,8 +91,7 @@ class PageLog:
         found: dict[int, Page] = {}
         for start in range(0, len(wanted), _SLICE_PAGES):
             part = wanted[start : start + _SLICE_PAGES]
-            rows = self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.seq.in_(part)))
-            found |= {page.seq: page for page in rows}
+            found |= {page.seq: page for page in self._read(_AT, {"id": scope_id, "seqs": part})}
         return found
 
     def by_id(self, scope_id: str, page_ids: Iterable[str]) -> list[Page]:
@@ -155,9 +155,9 @@ class PageLog:
                 found += [(row.seq, str(row.segment_id)) for row in rows]
         return sorted(found)
 
-    def _read(self, statement: sa.Select[Any]) -> list[Page]:
+    def _read(self, statement: sa.Select[Any], values: dict[str, Any] | None = None) -> list[Page]:
         with self._database.read() as connection:
-            return [read_page(row) for row in connection.execute(statement).all()]
+            return [read_page(row) for row in connection.execute(statement, values or {}).all()]
 
     def _count(self, *where: sa.ColumnElement[bool]) -> int:
         with self._database.read() as connection:
