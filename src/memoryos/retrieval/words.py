@@ -29,7 +29,7 @@ class WordIndex:
 
     def __init__(self) -> None:
         self._documents: dict[str, array[int]] = {}
-        self._counts: dict[str, array[int]] = {}
+        self._counts: dict[str, array[float]] = {}
         self._lengths: GrowingArray[np.float32] = GrowingArray(np.float32)
         self._total_length = 0
         self._postings = 0
@@ -50,7 +50,7 @@ class WordIndex:
             lengths.append(len(terms))
             for term, count in Counter(terms).items():
                 if term not in self._documents:
-                    self._documents[term], self._counts[term] = array("i"), array("i")
+                    self._documents[term], self._counts[term] = array("i"), array("f")
                 self._documents[term].append(number)
                 self._counts[term].append(count)
                 self._postings += 1
@@ -62,12 +62,11 @@ class WordIndex:
         scores = np.zeros(len(self), np.float32)
         if not self._total_length:
             return scores
-        mean_length = self._total_length / len(self)
+        damping = np.float32(K1 * B * len(self) / self._total_length) * self._lengths.view + np.float32(K1 * (1 - B))
         for term in dict.fromkeys(query):
             if term in self._documents:
-                documents = np.array(self._documents[term], np.int32)
-                counts = np.array(self._counts[term], np.float32)
+                documents = np.frombuffer(self._documents[term], np.intc)
+                counts = np.frombuffer(self._counts[term], np.float32)
                 rarity = math.log(1 + (len(self) - len(documents) + 0.5) / (len(documents) + 0.5))
-                damping = K1 * (1 - B + B * self._lengths.view[documents] / np.float32(mean_length))
-                scores[documents] += np.float32(rarity * (K1 + 1)) * counts / (counts + damping)
+                scores[documents] += np.float32(rarity * (K1 + 1)) * counts / (counts + damping[documents])
         return scores
