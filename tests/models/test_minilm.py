@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,6 +45,34 @@ def test_a_long_text_is_cut_where_the_model_stops_reading() -> None:
     first, last = MODEL.embed([windows[0], windows[-1]])
     assert np.linalg.norm(first) == pytest.approx(1, abs=1e-5)
     assert np.linalg.norm(last) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["我" * 255, "각" * 200, " " * 5000 + "rye", "A" * 5000 + " rye", "a" * 3990 + " international rye", "\x00" * 300],
+    ids=["Chinese", "Hangul", "spaces", "blob", "a word over the edge", "control characters"],
+)
+def test_the_model_reads_every_window_whole(text: str) -> None:
+    _, tokenizer = MODEL._load()
+    windows = MODEL.windows(text)
+    assert "".join(windows) == text
+    assert max(len(tokenizer.encode(each).ids) for each in windows) <= minilm.MAX_TOKENS
+    assert max(map(len, windows)) <= minilm._CHARACTERS_A_WINDOW
+    if text.endswith("rye"):
+        assert windows[-1].endswith(" rye") or windows[-1] == "rye"
+
+
+def test_windows_read_no_more_of_a_text_than_they_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    cuts = minilm._cuts
+
+    def counting(tokenizer: Any, block: str, *, is_last: bool) -> list[int]:
+        read.append(len(block))
+        return cuts(tokenizer, block, is_last=is_last)
+
+    monkeypatch.setattr(minilm, "_cuts", counting)
+    assert len(MODEL.windows("我们今天去吃饭。" * 40_000)) == minilm.MAX_WINDOWS
+    assert sum(read) < 30_000
 
 
 def test_text_that_is_not_encodable_is_a_clear_error() -> None:

