@@ -58,12 +58,12 @@ def main() -> None:
 def _dialogues(data: Path, folder: Path, embedder: CachingEmbedder) -> dict[str, Dialogue]:
     conversations = read_locomo(data / "locomo-dev.json")
     end = max(each.exchanges[-1].at for each in conversations) + timedelta(days=1)
-    locomo.ingest(conversations, folder / "locomo", embedder, end)
+    locomo.ingest(conversations, folder / "locomo", embedder, end, window=0)
     probes = [probe for probe in locomo.read_probes(conversations) if probe.group != CATEGORIES[5]]
     found = {"LoCoMo": Dialogue(folder / "locomo", probes, end)}
     for language in gvd.LANGUAGES:
         people, probes = gvd.read_gvd(data, language)
-        end = gvd.ingest(people, folder / language, embedder)
+        end = gvd.ingest(people, folder / language, embedder, window=0)
         found[f"GVD {language}"] = Dialogue(folder / language, probes, end)
     return found
 

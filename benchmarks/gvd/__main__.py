@@ -48,21 +48,22 @@ def read_gvd(folder: Path, language: str) -> tuple[list[dict[str, Any]], list[Pr
 
 def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedder: CachingEmbedder) -> dict[str, Any]:
     """Returns the report of these people's dialogues."""
-    end = ingest(people, folder, embedder)
+    end = ingest(people, folder / "whole", embedder, window=0)
+    ingest(people, folder / "window", embedder, window=7)
     groups = [probe.group for probe in probes]
     report: dict[str, Any] = {"recall": {}}
     for name, make_config in ROWS.items():
-        values, _ = _measure(make_config(**settings(folder, 0)), probes, embedder, end)
+        values, _ = _measure(make_config(**settings(folder / "whole", 0)), probes, embedder, end)
         report["recall"][name] = tabulate(values, groups, ("all", "user", "assistant", "both"))
-    values, tokens = _measure(Config(**settings(folder, 7)), probes, embedder, end, with_window=True)
+    values, tokens = _measure(Config(**settings(folder / "window", 7)), probes, embedder, end, with_window=True)
     report["whole_context"] = {"recall": tabulate(values, groups, ("all",)), "tokens_at_1000": tokens}
     return report
 
 
-def ingest(people: list[dict[str, Any]], folder: Path, embedder: CachingEmbedder) -> datetime:
+def ingest(people: list[dict[str, Any]], folder: Path, embedder: CachingEmbedder, *, window: int) -> datetime:
     """Remembers and consolidates every dialogue; returns the day after the last, when the questions are asked."""
     end = max(_time(date) for person in people for date in person["history"]) + timedelta(days=1)
-    with MemoryEngine(Config(**settings(folder, 7)), embedder=embedder, clock=lambda: end) as engine:
+    with MemoryEngine(Config(**settings(folder, window)), embedder=embedder, clock=lambda: end) as engine:
         for person in people:
             memory = engine.memory(person["user"])
             for date, exchanges in person["history"].items():

@@ -52,15 +52,16 @@ def run(conversations: list[Conversation], folder: Path) -> dict[str, Any]:
     """Returns the whole report of these conversations."""
     end = max(each.exchanges[-1].at for each in conversations) + timedelta(days=1)
     embedder = CachingEmbedder()
-    report: dict[str, Any] = {"ingest": ingest(conversations, folder, embedder, end)}
+    report: dict[str, Any] = {"ingest": ingest(conversations, folder / "window", embedder, end)}
     sys.stdout.write(json.dumps(report["ingest"]) + "\n")
+    ingest(conversations, folder / "whole", embedder, end, window=0)
     probes = read_probes(conversations)
     report["recall"] = {}
     for name, make_config in ROWS.items():
-        table, _ = _row(conversations, make_config(**settings(folder, window=0)), probes, embedder, end)
+        table, _ = _row(conversations, make_config(**settings(folder / "whole", window=0)), probes, embedder, end)
         report["recall"][name] = table
         print_table(f"{name}: evidence recall, window off", table)
-    config = Config(**settings(folder, window=7))
+    config = Config(**settings(folder / "window", window=7))
     table, tokens = _row(conversations, config, probes, embedder, end, with_window=True)
     report["whole_context"] = {"recall": table, "tokens_at_1000": tokens}
     print_table(
@@ -70,9 +71,15 @@ def run(conversations: list[Conversation], folder: Path) -> dict[str, Any]:
     return report
 
 
-def ingest(conversations: list[Conversation], folder: Path, embedder: CachingEmbedder, end: datetime) -> dict[str, Any]:
-    """Remembers and consolidates every conversation; returns what it cost and whether every page is in its place."""
-    with MemoryEngine(Config(**settings(folder, window=7)), embedder=embedder, clock=lambda: end) as engine:
+def ingest(
+    conversations: list[Conversation], folder: Path, embedder: CachingEmbedder, end: datetime, *, window: int = 7
+) -> dict[str, Any]:
+    """Remembers and consolidates every conversation; returns what it cost and whether every page is in its place.
+
+    With the window at 0 every page is in a segment, as a table of rows that search without a window needs: a gate of
+    segments could never find the pages of a window.
+    """
+    with MemoryEngine(Config(**settings(folder, window=window)), embedder=embedder, clock=lambda: end) as engine:
         started = time.perf_counter()
         pages = sum(_add(engine.memory(each.name), each) for each in conversations)
         added = time.perf_counter()
@@ -118,7 +125,7 @@ def _add(memory: Memoryos, conversation: Conversation) -> int:
 
 def _is_conserved(memory: Memoryos, conversation: Conversation) -> bool:
     pages = list(memory.pages())
-    window = {page.page_id for page in pages[-memory.config.short_term_capacity :]}
+    window = {page.page_id for page in pages[max(0, len(pages) - memory.config.short_term_capacity) :]}
     segments = {segment.segment_id: segment.page_count for segment in memory.segments()}
     held = [page.segment_id for page in pages if page.segment_id is not None]
     return (

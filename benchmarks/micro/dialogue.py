@@ -1,10 +1,16 @@
-"""A made-up dialogue of any length, seeded: varied enough that words, vectors and topics differ from page to page."""
+"""A made-up dialogue of any length, seeded: each evening has a theme with words of its own, so that segments multiply.
+
+The words come from the vocabulary of the built-in tokenizer; a theme comes back now and then, as topics do.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from functools import cache
+from importlib import resources
 
 START = datetime(2025, 1, 1, 9, tzinfo=timezone.utc)
 
@@ -29,11 +35,20 @@ _ASSISTANT = (
 )
 
 
+THEMES = 600
+WORDS_A_THEME = 24
+LETTERS_A_WORD = 5
+EXCHANGES_AN_EVENING = 12
+
+
 def exchanges(count: int, seed: int = 7) -> Iterator[tuple[str, str, datetime]]:
-    """Yields (user's words, assistant's words, time): a few exchanges an evening."""
+    """Yields (user's words, assistant's words, time): a dozen exchanges an evening, on one theme."""
     chooser = random.Random(seed)
     at = START
+    theme: list[str] = []
     for number in range(count):
+        if number % EXCHANGES_AN_EVENING == 0:
+            theme = _theme(chooser.randrange(THEMES))
         words = {
             "place": chooser.choice(_PLACES),
             "hobby": chooser.choice(_HOBBIES),
@@ -43,8 +58,26 @@ def exchanges(count: int, seed: int = 7) -> Iterator[tuple[str, str, datetime]]:
             "feeling": chooser.choice(_FEELINGS),
             "number": chooser.randint(2, 9999),
         }
-        yield chooser.choice(_USER).format(**words), chooser.choice(_ASSISTANT).format(**words), at
-        at += timedelta(minutes=3) if number % 12 else timedelta(hours=15)
+        user = chooser.choice(_USER).format(**words) if number % 4 == 0 else _musing(chooser, theme)
+        assistant = chooser.choice(_ASSISTANT).format(**words) if number % 4 == 0 else _musing(chooser, theme)
+        yield user, assistant, at
+        at += timedelta(minutes=3) if (number + 1) % EXCHANGES_AN_EVENING else timedelta(hours=15)
+
+
+def _musing(chooser: random.Random, theme: list[str]) -> str:
+    one, two, three, four, five, six = chooser.sample(theme, 6)
+    return f"The {one} {two} and the {three} {four}: {five} before {six}, {chooser.randint(2, 9999)} times."
+
+
+def _theme(number: int) -> list[str]:
+    return random.Random(number).sample(_vocabulary(), WORDS_A_THEME)
+
+
+@cache
+def _vocabulary() -> list[str]:
+    file = resources.files("memoryos.models") / "assets" / "all-MiniLM-L6-v2" / "tokenizer.json"
+    vocabulary = json.loads(file.read_text(encoding="utf-8"))["model"]["vocab"]
+    return sorted(word for word in vocabulary if word.isascii() and word.isalpha() and len(word) >= LETTERS_A_WORD)
 
 
 def questions(count: int, seed: int = 11) -> list[str]:
