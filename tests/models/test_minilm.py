@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from memoryos.errors import EmbeddingError
 from memoryos.models import minilm
+from memoryos.models import windows as windows_module
 from memoryos.models.minilm import MiniLM
 
 MODEL = MiniLM()
@@ -41,7 +42,7 @@ def test_windows_cover_the_text(text: str) -> None:
 def test_a_long_text_is_cut_where_the_model_stops_reading() -> None:
     windows = MODEL.windows("bread and rye " * 2000)
     assert len(windows) > 10
-    assert len(MODEL.windows("word " * 500_000)) == minilm.MAX_WINDOWS
+    assert len(MODEL.windows("word " * 500_000)) == windows_module.MAX_WINDOWS
     first, last = MODEL.embed([windows[0], windows[-1]])
     assert np.linalg.norm(first) == pytest.approx(1, abs=1e-5)
     assert np.linalg.norm(last) == pytest.approx(1, abs=1e-5)
@@ -57,21 +58,21 @@ def test_the_model_reads_every_window_whole(text: str) -> None:
     windows = MODEL.windows(text)
     assert "".join(windows) == text
     assert max(len(tokenizer.encode(each).ids) for each in windows) <= minilm.MAX_TOKENS
-    assert max(map(len, windows)) <= minilm._CHARACTERS_A_WINDOW
+    assert max(map(len, windows)) <= windows_module.CHARACTERS_A_WINDOW
     if text.endswith("rye"):
         assert windows[-1].endswith(" rye") or windows[-1] == "rye"
 
 
 def test_windows_read_no_more_of_a_text_than_they_use(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    cuts = minilm._cuts
+    cuts = windows_module._cuts
 
-    def counting(tokenizer: Any, block: str, *, is_last: bool) -> list[int]:
+    def counting(tokenizer: Any, block: str, room: int, *, is_last: bool) -> list[int]:
         read.append(len(block))
-        return cuts(tokenizer, block, is_last=is_last)
+        return cuts(tokenizer, block, room, is_last=is_last)
 
-    monkeypatch.setattr(minilm, "_cuts", counting)
-    assert len(MODEL.windows("我们今天去吃饭。" * 40_000)) == minilm.MAX_WINDOWS
+    monkeypatch.setattr(windows_module, "_cuts", counting)
+    assert len(MODEL.windows("我们今天去吃饭。" * 40_000)) == windows_module.MAX_WINDOWS
     assert sum(read) < 30_000
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import importlib.util
-import itertools
 import threading
 from importlib import resources
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import EmbeddingError
+from memoryos.models.windows import CHARACTERS_A_WINDOW, tokenized_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,11 +33,8 @@ DIMENSIONS = 384
 MAX_TOKENS = 256
 ROOM = MAX_TOKENS - 2
 """What is left of them beside the two that mark the ends of a text."""
-MAX_WINDOWS = 64
-"""Of a longer text the first 64 windows (about 12,000 words) have vectors; words find the rest."""
 TOKENS_A_RUN = 512
 """Padded tokens of one run of the model: bounds its memory whatever the caller hands over; longer is no faster."""
-_CHARACTERS_A_WINDOW = 4_000
 _TOKENS_A_CHARACTER = 3
 """A Hangul syllable is read as up to three letters; no character as more."""
 
@@ -76,7 +72,7 @@ class MiniLM:
         if len(text) * _TOKENS_A_CHARACTER <= ROOM:
             return [text]
         _, tokenizer = self._load()
-        return list(itertools.islice(_windows(tokenizer, text), MAX_WINDOWS))
+        return tokenized_windows(tokenizer, text, ROOM)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), 384]``, rows L2-normalised, in the order given.
@@ -144,45 +140,10 @@ def _tokenizer() -> Tokenizer:
 
 def _encode(tokenizer: Tokenizer, text: str) -> Encoding:
     try:
-        encoding = tokenizer.encode(text[:_CHARACTERS_A_WINDOW])
+        encoding = tokenizer.encode(text[:CHARACTERS_A_WINDOW])
     except (UnicodeEncodeError, TypeError) as error:
         raise EmbeddingError("the text has characters that are not encodable") from error
     return encoding
-
-
-def _windows(tokenizer: Tokenizer, text: str) -> Iterator[str]:
-    """Yields the windows one block of characters at a time, so that a caller who wants few reads little."""
-    start = 0
-    while start < len(text):
-        block = text[start : start + _CHARACTERS_A_WINDOW]
-        cuts = _cuts(tokenizer, block, is_last=start + len(block) == len(text))
-        for first, last in itertools.pairwise([0, *cuts]):
-            yield block[first:last]
-        start += cuts[-1]
-
-
-def _cuts(tokenizer: Tokenizer, block: str, *, is_last: bool) -> list[int]:
-    """Returns where windows end inside a block, in characters, always between words.
-
-    What stands behind the last cut is left for the next block, where its last word may go on.
-    """
-    try:
-        encoding = tokenizer.encode(block, add_special_tokens=False)
-    except (UnicodeEncodeError, TypeError) as error:
-        raise EmbeddingError("the text has characters that are not encodable") from error
-    words, offsets = encoding.word_ids, encoding.offsets
-    starts = [number for number in range(len(words)) if number == 0 or words[number] != words[number - 1]]
-    cuts: list[int] = []
-    first = 0
-    while len(words) - first > ROOM:
-        first = starts[bisect.bisect_right(starts, first + ROOM) - 1]
-        cuts.append(offsets[first][0])
-    if is_last:
-        return [*cuts, len(block)]
-    if not cuts:
-        whole = offsets[starts[-1]][0] if starts else 0
-        cuts.append(whole or len(block))
-    return cuts
 
 
 def _runs(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
