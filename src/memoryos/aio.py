@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 
 from memoryos.memory import Memoryos
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
+    from memoryos.assembly import AnalystKind
     from memoryos.generation.responder import Answer
-    from memoryos.model import About, Knowledge, Page, Profile, Segment
+    from memoryos.model import About, Cost, Knowledge, Page, Profile, Segment
     from memoryos.retrieval.recall import Recall
+    from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = ["AsyncMemoryos"]
+
+THREADS = 256
+"""Calls at one time: most of them wait for an LLM. anyio's own limit of 40 threads would queue them."""
+_limiter: RunVar[CapacityLimiter] = RunVar("memoryos_limiter")
+
+Done = TypeVar("Done")
 
 
 class AsyncMemoryos:
@@ -41,15 +51,15 @@ class AsyncMemoryos:
         meta_data: Mapping[str, Any] | None = None,
     ) -> Page:
         """As ``Memoryos.add_memory``."""
-        return await run_sync(self.memory.add_memory, user_input, agent_response, timestamp, meta_data)
+        return await _in_thread(self.memory.add_memory, user_input, agent_response, timestamp, meta_data)
 
     async def add_messages(self, messages: Iterable[Mapping[str, Any]]) -> list[Page]:
         """As ``Memoryos.add_messages``."""
-        return await run_sync(self.memory.add_messages, messages)
+        return await _in_thread(self.memory.add_messages, messages)
 
     async def recall(self, query: str, *, max_pages: int | None = None, max_tokens: int | None = None) -> Recall:
         """As ``Memoryos.recall``."""
-        return await run_sync(partial(self.memory.recall, query, max_pages=max_pages, max_tokens=max_tokens))
+        return await _in_thread(partial(self.memory.recall, query, max_pages=max_pages, max_tokens=max_tokens))
 
     async def get_response(
         self,
@@ -59,7 +69,7 @@ class AsyncMemoryos:
         user_conversation_meta_data: Mapping[str, Any] | None = None,
     ) -> Answer:
         """As ``Memoryos.get_response`` without streaming."""
-        return await run_sync(
+        return await _in_thread(
             self.memory.get_response, query, relationship_with_user, style_hint, user_conversation_meta_data
         )
 
@@ -72,56 +82,64 @@ class AsyncMemoryos:
     ) -> AsyncIterator[str]:
         """As ``Memoryos.get_response`` with ``stream=True``: yields the pieces as they come."""
         arguments = (query, relationship_with_user, style_hint, user_conversation_meta_data)
-        pieces = await run_sync(lambda: self.memory.get_response(*arguments, stream=True))
+        pieces = await _in_thread(lambda: self.memory.get_response(*arguments, stream=True))
         while True:
-            piece: str | None = await run_sync(_next, pieces)
+            piece: str | None = await _in_thread(_next, pieces)
             if piece is None:
                 return
             yield piece
 
     async def get_profile(self) -> Profile:
         """As ``Memoryos.profile``."""
-        return await run_sync(lambda: self.memory.profile)
+        return await _in_thread(lambda: self.memory.profile)
 
     async def knowledge(self, about: About | None = "user", *, history: bool = False) -> list[Knowledge]:
         """As ``Memoryos.knowledge``."""
-        return await run_sync(partial(self.memory.knowledge, about, history=history))
+        return await _in_thread(partial(self.memory.knowledge, about, history=history))
 
     async def segments(self, *, archived: bool = False) -> list[Segment]:
         """As ``Memoryos.segments``."""
-        return await run_sync(partial(self.memory.segments, archived=archived))
+        return await _in_thread(partial(self.memory.segments, archived=archived))
 
     async def get_user_profile_summary(self) -> str:
         """As ``Memoryos.get_user_profile_summary``."""
-        return await run_sync(self.memory.get_user_profile_summary)
+        return await _in_thread(self.memory.get_user_profile_summary)
 
     async def get_assistant_knowledge_summary(self) -> list[str]:
         """As ``Memoryos.get_assistant_knowledge_summary``."""
-        return await run_sync(self.memory.get_assistant_knowledge_summary)
+        return await _in_thread(self.memory.get_assistant_knowledge_summary)
 
     async def force_mid_term_analysis(self) -> int:
         """As ``Memoryos.force_mid_term_analysis``."""
-        return await run_sync(self.memory.force_mid_term_analysis)
+        return await _in_thread(self.memory.force_mid_term_analysis)
 
     async def get_memory_stats(self) -> dict[str, Any]:
         """As ``Memoryos.get_memory_stats``."""
-        return await run_sync(self.memory.get_memory_stats)
+        return await _in_thread(self.memory.get_memory_stats)
+
+    async def costs(self) -> list[Cost]:
+        """As ``Memoryos.costs``."""
+        return await _in_thread(self.memory.costs)
+
+    async def rebuild(self, analyst: AnalystKind | None = None, *, dry_run: bool = False) -> Rebuilt:
+        """As ``Memoryos.rebuild``."""
+        return await _in_thread(partial(self.memory.rebuild, analyst, dry_run=dry_run))
 
     async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (the blocking core's own)
         """As ``Memoryos.flush``."""
-        await run_sync(self.memory.flush, timeout)
+        await _in_thread(self.memory.flush, timeout)
 
     async def export(self, path: str | Path) -> int:
         """As ``Memoryos.export``."""
-        return await run_sync(self.memory.export, path)
+        return await _in_thread(self.memory.export, path)
 
     async def import_pages(self, path: str | Path) -> int:
         """As ``Memoryos.import_pages``."""
-        return await run_sync(self.memory.import_pages, path)
+        return await _in_thread(self.memory.import_pages, path)
 
     async def close(self) -> None:
         """As ``Memoryos.close``."""
-        await run_sync(self.memory.close)
+        await _in_thread(self.memory.close)
 
     async def __aenter__(self) -> AsyncMemoryos:  # noqa: PYI034
         return self
@@ -130,6 +148,15 @@ class AsyncMemoryos:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+async def _in_thread(call: Callable[..., Done], *arguments: Any) -> Done:
+    try:
+        limiter = _limiter.get()
+    except LookupError:
+        limiter = CapacityLimiter(THREADS)
+        _limiter.set(limiter)
+    return await run_sync(call, *arguments, limiter=limiter)
 
 
 def _next(pieces: Iterator[str]) -> str | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, SettingsConfigDict
 
 from memoryos.errors import ConfigError
@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 ENV_PREFIX = "MEMORYOS_"
 CONFIG_FILE_VARIABLE = "MEMORYOS_CONFIG_FILE"
 _PLACEHOLDER_KEYS = frozenset({"", "YOUR_OPENAI_API_KEY", "YOUR_API_KEY", "your-api-key", "sk-...", "sk-xxx", "xxx"})
+
+TOKENS_A_PAGE = 100
+"""The least that a page takes in a prompt; a batch must fit into half of the LLM's context with that."""
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 
@@ -91,8 +94,55 @@ class Config(BaseSettings):
         description="Address of an OpenAI-compatible endpoint; default: OpenAI's.",
     )
     llm_model: str = Field(default="gpt-4o-mini", min_length=1, description="Name of the LLM at that endpoint.")
+    llm_context_tokens: int = Field(
+        default=16_000,
+        ge=4_000,
+        le=10_000_000,
+        description="Tokens that the LLM reads and writes in one call; else long utterances stand as excerpts.",
+    )
+    llm_temperature: float | None = Field(
+        default=None, ge=0, le=2, description="Sampling temperature; default: the endpoint's own."
+    )
+    llm_timeout_seconds: float = Field(
+        default=60.0, gt=0, le=3600, description="A call that is silent for so long has failed."
+    )
+    llm_max_retries: int = Field(
+        default=2, ge=0, le=10, description="Further tries of a call, with jitter, or when the endpoint says so."
+    )
+    llm_concurrency: int = Field(default=100, ge=1, le=10_000, description="Calls of the LLM at one time, per engine.")
+    llm_daily_tokens: int | None = Field(
+        default=None,
+        ge=0,
+        description="Tokens a day (UTC) of the whole store; when they are used up, consolidation waits for tomorrow.",
+    )
+    llm_daily_tokens_per_scope: int | None = Field(
+        default=None, ge=0, description="The same for each user with each assistant."
+    )
+    on_llm_failure: Literal["wait", "local"] = Field(
+        default="wait",
+        description="While the LLM fails, pages wait, searchable; or the local analyst reads and is redone later.",
+    )
     embedding_model_name: str = Field(
-        default="all-MiniLM-L6-v2", min_length=1, description="Name of the embedder; the default one is built in."
+        default="all-MiniLM-L6-v2",
+        min_length=1,
+        description="Name of the embedder. The default one is built in; others come from the endpoint below or, "
+        "without one, from sentence-transformers (an extra).",
+    )
+    embedding_base_url: str | None = Field(
+        default=None, description="Address of an OpenAI-compatible endpoint for embeddings."
+    )
+    embedding_api_key: SecretStr | None = Field(default=None, description="Key of that endpoint.")
+    embedding_dimensions: int | None = Field(
+        default=None, ge=1, le=65_536, description="Length of the vectors of an embedder that is not built in."
+    )
+    embedding_model_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Options of a model of sentence-transformers."
+    )
+    agent_profile: str = Field(
+        default="", max_length=20_000, description="Who the assistant is: its role, in the prompt of every answer."
+    )
+    standing_instructions: str = Field(
+        default="", max_length=20_000, description="What the assistant always keeps to, in the prompt of every answer."
     )
 
     short_term_capacity: int = Field(
@@ -158,6 +208,15 @@ class Config(BaseSettings):
     )
 
     _config_file: ClassVar[Path | None] = None
+
+    @model_validator(mode="after")
+    def _check_that_a_batch_fits(self) -> Config:
+        if self.has_llm and self.consolidation_batch * TOKENS_A_PAGE > self.llm_context_tokens // 2:
+            raise ValueError(
+                f"consolidation_batch: {self.consolidation_batch} pages are too many for llm_context_tokens of "
+                f"{self.llm_context_tokens}"
+            )
+        return self
 
     def __init__(self, **values: Any) -> None:
         _warn_of_unknown_variables(type(self))
@@ -229,6 +288,11 @@ class Config(BaseSettings):
         """Whether a key is set that is no placeholder."""
         key = self.openai_api_key
         return key is not None and key.get_secret_value().strip() not in _PLACEHOLDER_KEYS
+
+    @property
+    def has_embedding_endpoint(self) -> bool:
+        """Whether an endpoint for embeddings is set: its address or its key."""
+        return bool(self.embedding_base_url) or self.embedding_api_key is not None
 
     @property
     def database(self) -> str | Path:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from memoryos.analysts.stand_in import StandIn
+from memoryos.assembly import build_analyst, build_embedder
 from memoryos.config import Config
-from memoryos.errors import ConfigError
 from memoryos.generation.responder import Responder
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_set import WorkingSets
 from memoryos.storage.store import Store
+from memoryos.updating.ledger import Ledger
+from memoryos.updating.rebuilding import Rebuilder
 from memoryos.updating.updater import Updater
 from memoryos.updating.worker import Worker
 
@@ -20,13 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from memoryos.assembly import AnalystKind
     from memoryos.memory import Memoryos
     from memoryos.model import Scope
     from memoryos.seams import Analyst, Embedder
 
 __all__ = ["DEFAULT_ASSISTANT_ID", "MemoryEngine"]
-
-_log = logging.getLogger(__name__)
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 
@@ -37,7 +38,7 @@ class MemoryEngine:
     Args:
         config: All settings; default: the environment and the defaults.
         embedder: Makes vectors; default: the built-in MiniLM, loaded at its first use.
-        analyst: Reads conversations; default: the local analyst.
+        analyst: Reads conversations; default: the LLM of the settings, the local analyst without one.
         clock: Returns now (aware, UTC); default: the system's clock. Dialogues may be dated years ago.
 
     Raises:
@@ -55,17 +56,26 @@ class MemoryEngine:
     ) -> None:
         self.config = config or Config()
         self.clock = clock or _system_clock
-        self.embedder = embedder or _built_in_embedder(self.config)
-        self.analyst = analyst or _built_in_analyst(self.config)
+        self.embedder = embedder or build_embedder(self.config)
+        self.analyst = analyst or build_analyst(self.config)
         self.store = Store(self.config.database)
         self.working_sets = WorkingSets(
             self.store, self.embedder.name, self.embedder.dimensions, self.config.working_set_max_bytes
         )
+        self.ledger = Ledger(self.store, self.config, clock=self.clock)
         self.updater = Updater(
-            self.store, self.embedder, self.analyst, self.working_sets, self.config, clock=self.clock
+            self.store,
+            self.embedder,
+            self.analyst,
+            self.working_sets,
+            self.config,
+            self.ledger,
+            redoer=self.analyst.analyst if isinstance(self.analyst, StandIn) else None,
+            clock=self.clock,
         )
         self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
-        self.responder = Responder(self.analyst)
+        self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
+        self.responder = Responder(self.analyst, self.config)
         self.worker = Worker(self.updater, self.store, self.config, clock=self.clock)
         self._shut = weakref.finalize(self, _shut, self.worker, self.updater, self.store)
 
@@ -78,6 +88,16 @@ class MemoryEngine:
         from memoryos.memory import Memoryos  # noqa: PLC0415  (a memory knows its engine; the engine only hands it out)
 
         return Memoryos(user_id, assistant_id=assistant_id, engine=self)
+
+    def analyst_of(self, kind: AnalystKind | None) -> Analyst:
+        """Returns the analyst of a kind, without a stand-in; None means the engine's own.
+
+        Raises:
+            ConfigError: If an LLM is asked for and none is set.
+        """
+        own = self.analyst.analyst if isinstance(self.analyst, StandIn) else self.analyst
+        is_own = kind is None or (kind == "local") == (own.origin.analyst == "local")
+        return own if is_own else build_analyst(self.config, kind)
 
     def scopes(self) -> tuple[Scope, ...]:
         """Returns every scope that anything was remembered for, oldest first."""
@@ -96,40 +116,8 @@ class MemoryEngine:
         self.close()
 
 
-_said: set[str] = set()
-
-
 def _system_clock() -> datetime:
     return datetime.now(timezone.utc)
-
-
-def _built_in_embedder(config: Config) -> Embedder:
-    from memoryos.models.minilm import MODEL_NAMES, MiniLM  # noqa: PLC0415  (imports ONNX Runtime)
-
-    if config.embedding_model_name not in MODEL_NAMES:
-        raise ConfigError(
-            f"embedding_model_name: {config.embedding_model_name!r} is not built in; use 'all-MiniLM-L6-v2' "
-            "or pass embedder=..."
-        )
-    return MiniLM()
-
-
-def _built_in_analyst(config: Config) -> Analyst:
-    from memoryos.analysts.local import LocalAnalyst  # noqa: PLC0415  (compiles its patterns)
-
-    if config.has_llm:
-        _say_once(
-            logging.WARNING, "an LLM key is set, but this release has no LLM analyst yet: the local analyst reads"
-        )
-    else:
-        _say_once(logging.INFO, "no LLM key is set: the local analyst reads and answers, nothing leaves this machine")
-    return LocalAnalyst()
-
-
-def _say_once(level: int, message: str) -> None:
-    if message not in _said:
-        _said.add(message)
-        _log.log(level, message)
 
 
 def _shut(worker: Worker, updater: Updater, store: Store) -> None:

@@ -13,6 +13,7 @@
     │   └── SchemaMismatchError      a newer release or another program made the database; it was left as it is
     ├── AnalystError
     │   ├── AnalystUnavailableError  the analyst can't be reached now; the pages stay due
+    │   │   └── BudgetExceededError      the day's tokens are used up; the pages stay due until tomorrow
     │   └── InvalidReplyError        the analyst answered with something that can't be used; nothing was learned
     └── EmbeddingError               texts could not be turned into vectors
         └── DimensionMismatchError   vectors of another length than the model's
@@ -26,6 +27,7 @@ from __future__ import annotations
 __all__ = [
     "AnalystError",
     "AnalystUnavailableError",
+    "BudgetExceededError",
     "ConfigError",
     "DimensionMismatchError",
     "EmbeddingError",
@@ -90,7 +92,19 @@ class AnalystError(MemoryOSError):
 
 
 class AnalystUnavailableError(AnalystError):
-    """The analyst's model or endpoint can't be reached now."""
+    """The analyst's model or endpoint can't be reached now.
+
+    Attributes:
+        retry_after_seconds: How long the endpoint asks to be left alone; None if it did not say.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class BudgetExceededError(AnalystUnavailableError):
+    """The tokens that the settings allow for a day are used up; consolidation goes on tomorrow (UTC)."""
 
 
 class InvalidReplyError(AnalystError):

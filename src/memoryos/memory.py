@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from memoryos.config import Config
 from memoryos.engine import DEFAULT_ASSISTANT_ID, MemoryEngine
-from memoryos.errors import ConfigError, InputError
-from memoryos.generation.responder import Answer
+from memoryos.errors import ConfigError, NotFoundError
+from memoryos.generation.responder import Answer, Manner
 from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_scope
-from memoryos.model import ABOUT, Profile
-from memoryos.retrieval.recall import Recall, profile_lines
+from memoryos.retrieval.recall import Recall
 from memoryos.transfer import read_pages, write_pages
-from memoryos.updating.heat import heat
-from memoryos.updating.stats import NOTHING, count_tiers
+from memoryos.views import MemoryView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
     from types import TracebackType
 
-    from memoryos.model import About, Knowledge, Page, PageDraft, Segment
+    from memoryos.assembly import AnalystKind
+    from memoryos.model import Page, PageDraft
     from memoryos.seams import Analyst, Embedder
+    from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = ["Memoryos"]
 
 
-class Memoryos:
+class Memoryos(MemoryView):
     """The memory of one user with one assistant.
 
     Args:
@@ -49,7 +49,7 @@ class Memoryos:
         mid_term_similarity_threshold: The F_score from which a topic joins a segment.
         llm_model: Name of the LLM.
         embedding_model_name: Name of the embedder.
-        embedding_model_kwargs: Options of an embedder that is not built in.
+        embedding_model_kwargs: Options of a model of sentence-transformers.
         database_url: SQLAlchemy URL, instead of ``data_storage_path``.
         config: Every other setting; the arguments above beat it.
         engine: An engine to share with other scopes; then no setting may be given.
@@ -87,7 +87,7 @@ class Memoryos:
         analyst: Analyst | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self.scope = read_scope(user_id, assistant_id)
+        scope = read_scope(user_id, assistant_id)
         given = {
             "openai_api_key": openai_api_key,
             "data_storage_path": data_storage_path,
@@ -100,33 +100,19 @@ class Memoryos:
             "mid_term_similarity_threshold": mid_term_similarity_threshold,
             "llm_model": llm_model,
             "embedding_model_name": embedding_model_name,
+            "embedding_model_kwargs": dict(embedding_model_kwargs) if embedding_model_kwargs else None,
             "database_url": database_url,
         }
         settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         seams = {"config": config, "embedder": embedder, "analyst": analyst, "clock": clock}
         if engine is not None and (settings or any(seams.values())):
             raise ConfigError("a memory that shares an engine takes the engine's settings; give them to MemoryEngine")
-        if embedding_model_kwargs:
-            raise ConfigError("embedding_model_kwargs: the built-in embedder has no options")
         self._owns_engine = engine is None
-        self._engine = engine or MemoryEngine(
-            config.with_(**settings) if config else Config.load(**settings),
-            embedder=embedder,
-            analyst=analyst,
-            clock=clock,
-        )
-        self._known_scope_id: str | None = None
+        if engine is None:
+            settled = config.with_(**settings) if config else Config.load(**settings)
+            engine = MemoryEngine(settled, embedder=embedder, analyst=analyst, clock=clock)
+        super().__init__(scope, engine)
         self._resume()
-
-    @property
-    def engine(self) -> MemoryEngine:
-        """The engine that it lives in."""
-        return self._engine
-
-    @property
-    def config(self) -> Config:
-        """The settings that it lives under."""
-        return self._engine.config
 
     def add_memory(
         self,
@@ -231,7 +217,8 @@ class Memoryos:
             remember: Whether the exchange becomes a page.
 
         Returns:
-            The answer, a ``str`` with ``sources`` (page ids) and ``recall``.
+            The answer, a ``str`` with ``sources`` (page ids), ``recall``, ``origin`` (who answered) and ``flagged``
+            (pages in its context that read like instructions to a model).
 
         Raises:
             InputError: If the query can't be used.
@@ -242,10 +229,11 @@ class Memoryos:
         asked_at = self._engine.clock()
         pieces = self._engine.responder.answer(
             recall,
-            relationship=relationship_with_user,
-            style_hint=style_hint,
-            conversation=user_conversation_meta_data,
-            remember=(lambda answer: self._remember(query, answer, asked_at)) if remember else _forget_at_once,
+            Manner(relationship_with_user, style_hint, user_conversation_meta_data),
+            stream=stream,
+            meter=self._engine.ledger.meter(lambda: self._scope_id, ANSWER),
+            remember=(lambda answer: self._remember(query, answer, asked_at)) if remember else None,
+            report=lambda error: self._engine.updater.note_failure(self._scope_id, ANSWER, error),
         )
         if stream:
             return (piece for piece in pieces if not isinstance(piece, Answer))
@@ -253,52 +241,6 @@ class Memoryos:
         if not isinstance(answer, Answer):
             raise TypeError("the responder ended without an answer")
         return answer
-
-    @property
-    def profile(self) -> Profile:
-        """The user's profile as it is now."""
-        scope_id = self._find_scope_id()
-        return Profile() if scope_id is None else self._engine.store.long_term.profile(scope_id)
-
-    def knowledge(self, about: About | None = "user", *, history: bool = False) -> list[Knowledge]:
-        """Returns what is known, oldest first; with ``history`` what was superseded or archived too.
-
-        Args:
-            about: "user", "assistant", or None for both.
-            history: Whether entries that are no longer current are listed.
-
-        Raises:
-            InputError: If ``about`` is something else.
-        """
-        if about not in {None, *ABOUT}:
-            raise InputError("about", "must be 'user', 'assistant' or None")
-        scope_id = self._find_scope_id()
-        return [] if scope_id is None else self._engine.store.long_term.knowledge(scope_id, about, history=history)
-
-    def segments(self, *, archived: bool = False) -> list[Segment]:
-        """Returns the active (or the archived) segments of mid-term memory, oldest first."""
-        scope_id = self._find_scope_id()
-        return [] if scope_id is None else self._engine.store.mid_term.all(scope_id, archived=archived)
-
-    def heat(self, *, archived: bool = False) -> list[tuple[Segment, float]]:
-        """Returns the active (or the archived) segments with their heat now (Eq. 4), hottest first."""
-        now = self._engine.clock()
-        warmth = [(each, heat(each, now, self.config.heat)) for each in self.segments(archived=archived)]
-        return sorted(warmth, key=lambda each: -each[1])
-
-    def pages(self) -> Iterator[Page]:
-        """Yields every page, oldest first."""
-        scope_id = self._find_scope_id()
-        return iter(()) if scope_id is None else self._engine.store.log.after(scope_id)
-
-    def get_user_profile_summary(self) -> str:
-        """Returns the profile and what is known about the user as text; "" if nothing is known yet."""
-        lines = profile_lines(self.profile) + [f"- {entry.text}" for entry in self.knowledge("user")]
-        return "\n".join(lines)
-
-    def get_assistant_knowledge_summary(self) -> list[str]:
-        """Returns what is known about the assistant, oldest first."""
-        return [entry.text for entry in self.knowledge("assistant")]
 
     def force_mid_term_analysis(self) -> int:
         """Consolidates everything due and learns from every segment with unlearned pages, hot or not.
@@ -310,25 +252,32 @@ class Memoryos:
             AnalystError: If the analyst failed; what was due stays due.
         """
         scope_id = self._find_scope_id()
-        if scope_id is None:
-            return 0
-        self._engine.updater.drain(scope_id, everything=True)
-        learned = self._engine.updater.learn_everything(scope_id)
-        self._engine.updater.drain(scope_id, everything=True)
-        return learned
+        return 0 if scope_id is None else self._engine.updater.learn_everything(scope_id)
 
-    def get_memory_stats(self) -> dict[str, Any]:
-        """Returns counts of every tier, what is due, and the analyst's last error."""
-        stats: dict[str, Any] = {
-            "user_id": self.scope.user_id,
-            "assistant_id": self.scope.assistant_id,
-            "embedder": self._engine.embedder.name,
-            "analyst": self._engine.analyst.origin.analyst,
-        }
+    def rebuild(
+        self,
+        analyst: AnalystKind | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Callable[[], None] | None = None,
+    ) -> Rebuilt:
+        """Derives all tiers again from the log and returns what that changes; what was known becomes history.
+
+        Args:
+            analyst: "llm" or "local"; default: the engine's own.
+            dry_run: Whether to leave everything as it is and only say what would change.
+            progress: Called before each step.
+
+        Raises:
+            AnalystError: If the analyst keeps failing; nothing was changed.
+            ConfigError: If an LLM is asked for and none is set.
+            NotFoundError: If nothing was ever remembered here.
+        """
         scope_id = self._find_scope_id()
         if scope_id is None:
-            return stats | NOTHING
-        return stats | count_tiers(self._engine.store, scope_id, self._engine.embedder.name, self.config)
+            raise NotFoundError("nothing was remembered here yet")
+        reader = self._engine.analyst_of(analyst)
+        return self._engine.rebuilder.rebuild(scope_id, reader, dry_run=dry_run, progress=progress)
 
     def flush(self, timeout: float | None = None, *, progress: Callable[[], None] | None = None) -> None:
         """Consolidates all that slid out of short-term memory; afterwards no page is due.
@@ -413,15 +362,7 @@ class Memoryos:
     def _scope_id(self) -> str:
         return self._engine.store.scopes.open(self.scope, self._engine.clock())
 
-    def _find_scope_id(self) -> str | None:
-        if self._known_scope_id is None:
-            self._known_scope_id = self._engine.store.scopes.find(self.scope)
-        return self._known_scope_id
-
-
-def _forget_at_once(answer: str) -> None:
-    """Takes an answer that is not to be remembered."""
-    del answer
-
 
 _PAGES_A_COMMIT = 500
+ANSWER = "answer"
+"""What the ledger and the log call an answer."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
 __all__ = [
     "ABOUT",
@@ -19,6 +19,7 @@ __all__ = [
     "About",
     "Attribute",
     "Chain",
+    "Cost",
     "Knowledge",
     "Level",
     "Origin",
@@ -232,6 +233,36 @@ class Trait:
     level: Level
     reason: str
     evidence_page_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What calls of a model cost one scope on one day for one purpose.
+
+    Attributes:
+        day: The day in UTC.
+        purpose: digest, learn or answer.
+        model: Name of the model.
+        calls: All calls, failed ones too.
+        failed_calls: Those that brought no reply.
+        prompt_tokens: Tokens that the model read.
+        completion_tokens: Tokens that it wrote.
+        seconds: How long the calls took together.
+    """
+
+    day: date
+    purpose: str
+    model: str
+    calls: int
+    failed_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, read and written."""
+        return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from memoryos.analysts.traits import dimensions
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Utterance
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, Signals
 from memoryos.seams import AnswerRequest, Batch, Lesson, Material
+from memoryos.testing import Bill
 from memoryos.updating.long_term import check_lesson
 from memoryos.updating.mid_term import check_digest
 
@@ -40,7 +41,7 @@ def learn(
     names: tuple[str, str] | None = None,
 ) -> Lesson:
     material = Material(pages(*said, names=names), profile or Profile(), known)
-    lesson = ANALYST.learn(material)
+    lesson = ANALYST.learn(material, Bill())
     check_lesson(material, lesson)
     return lesson
 
@@ -212,11 +213,11 @@ def test_evidence_accumulates_and_a_single_contrary_word_does_not_turn_a_trait()
 def test_any_text_keeps_the_contracts(said: list[tuple[str, str]]) -> None:
     some = tuple(page for page in pages(*said))
     material = Material(some, Profile(), ())
-    lesson = ANALYST.learn(material)
+    lesson = ANALYST.learn(material, Bill())
     check_lesson(material, lesson)
-    assert ANALYST.learn(material) == lesson
+    assert ANALYST.learn(material, Bill()) == lesson
     batch = Batch(some, np.zeros((len(some), 4), np.float32))
-    check_digest(batch, ANALYST.digest(batch))
+    check_digest(batch, ANALYST.digest(batch, Bill()))
 
 
 def batch_of(*said: str, hours: tuple[float, ...] = ()) -> Batch:
@@ -228,14 +229,14 @@ def batch_of(*said: str, hours: tuple[float, ...] = ()) -> Batch:
 
 def test_a_long_pause_starts_another_chain() -> None:
     said = ("I bake rye bread.", "My rye bread is too dense.", "The rye bread is fine now.")
-    assert ANALYST.digest(batch_of(*said)).continues == (False, True, True)
-    assert ANALYST.digest(batch_of(*said, hours=(0, 0.1, 48))).continues == (False, True, False)
+    assert ANALYST.digest(batch_of(*said), Bill()).continues == (False, True, True)
+    assert ANALYST.digest(batch_of(*said, hours=(0, 0.1, 48)), Bill()).continues == (False, True, False)
 
 
 def test_a_batch_of_two_subjects_has_two_topics_and_each_page_one() -> None:
     vectors = np.repeat(np.eye(2, 4, dtype=np.float32), 4, axis=0)
     some = pages(*[f"I bake rye bread {n}." for n in range(4)], *[f"My boat sails to Oslo {n}." for n in range(4)])
-    digest = ANALYST.digest(Batch(some, vectors))
+    digest = ANALYST.digest(Batch(some, vectors), Bill())
     assert [topic.page_ids for topic in digest.topics] == [
         ("p001", "p002", "p003", "p004"),
         ("p005", "p006", "p007", "p008"),
@@ -256,8 +257,8 @@ def ask(
     )
     recalled = tuple(RecalledKnowledge(entry(text), 1.0, Signals()) for text in knowledge)
     recall = Recall(query, quotes=quotes, knowledge=recalled, profile=Profile(1, attributes))
-    reply = ANALYST.answer(AnswerRequest(query, "", recall))
-    return "".join(reply.pieces), reply.source_page_ids
+    reply = ANALYST.answer(AnswerRequest(query, "", recall), Bill())
+    return "".join(reply.pieces), reply.sources()
 
 
 def test_an_answer_quotes_with_its_date_and_says_so() -> None:

@@ -22,7 +22,7 @@ Runner = Callable[..., Result]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    monkeypatch.setattr("memoryos.engine._built_in_embedder", lambda config: HashEmbedder())  # noqa: ARG005
+    monkeypatch.setattr("memoryos.engine.build_embedder", lambda config: HashEmbedder())  # noqa: ARG005
 
     def invoke(*arguments: str, **given: Any) -> Result:
         return CliRunner().invoke(cli, ["--data", str(tmp_path / "store"), *arguments], **given)

@@ -109,7 +109,7 @@ def test_a_drain_that_has_nothing_to_do_changes_nothing(memory: Memoryos) -> Non
 
 def test_both_topics_of_a_batch_hold_their_own_pages_only(make_engine: EngineMaker) -> None:
     class Splitting(ScriptedAnalyst):
-        def digest(self, batch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        def digest(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
             ids = [page.page_id for page in batch.pages]
             topics = (Topic("a", frozenset({"a"}), tuple(ids[::2])), Topic("b", frozenset({"b"}), tuple(ids[1::2])))
             return Digest((False, *(True for _ in ids[1:])), ("chain",), topics)
@@ -161,7 +161,7 @@ def test_every_hot_segment_is_learned_from_and_cools(make_engine: EngineMaker) -
     digests = []
 
     class TwoTopics(ScriptedAnalyst):
-        def digest(self, batch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        def digest(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
             digests.append(batch)
             ids = tuple(page.page_id for page in batch.pages)
             half = len(ids) // 2
@@ -182,7 +182,7 @@ def test_every_hot_segment_is_learned_from_and_cools(make_engine: EngineMaker) -
 
 def test_a_visited_segment_gains_heat_and_the_coldest_is_archived(make_engine: EngineMaker, clock: FixedClock) -> None:
     class OneEach(ScriptedAnalyst):
-        def digest(self, batch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        def digest(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
             word = batch.pages[0].user_text.split()[0]
             topic = Topic(word, frozenset({word}), tuple(page.page_id for page in batch.pages))
             return Digest((False,), (word,), (topic,))

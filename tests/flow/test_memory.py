@@ -386,12 +386,12 @@ class MemoryEngineStub:
 def test_what_analyst_reads_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memoryos.engine._said", set())
+    monkeypatch.setattr("memoryos.assembly._said", set())
     with caplog.at_level(logging.INFO, logger="memoryos"):
         for _ in range(2):
             Memoryos("u", "YOUR_OPENAI_API_KEY", tmp_path / "store", embedder=HashEmbedder()).close()
     assert [each.message for each in caplog.records if "local analyst" in each.message] == [
-        "no LLM key is set: the local analyst reads and answers, nothing leaves this machine"
+        "the local analyst reads and answers, nothing leaves this machine"
     ]
 
 

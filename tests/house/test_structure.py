@@ -20,7 +20,7 @@ MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 35
 
 PURE = {
-    "memoryos.language.text", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.date_words",
+    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.identity", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.date_words",
     "memoryos.model", "memoryos.errors", "memoryos.seams",
     "memoryos.updating.heat", "memoryos.updating.short_term", "memoryos.updating.mid_term", "memoryos.updating.long_term",
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
@@ -37,12 +37,13 @@ LAYERS: dict[str, set[str]] = {
     "memoryos.inputs": {"memoryos.model", "memoryos.errors"},
     "memoryos.transfer": {"memoryos.errors", "memoryos.inputs"},
     "memoryos.storage": VALUES | {"memoryos.storage", "memoryos.identifiers"},
-    "memoryos.models": VALUES,
+    "memoryos.models": VALUES | {"memoryos.models"},
     "memoryos.analysts": VALUES | {"memoryos.analysts"},
     "memoryos.generation": VALUES | {"memoryos.generation"},
     "memoryos.retrieval": VALUES | {"memoryos.retrieval", "memoryos.storage", "memoryos.updating.short_term"},
-    "memoryos.updating": VALUES | {"memoryos.updating", "memoryos.storage", "memoryos.identifiers"},
-    "memoryos.testing": VALUES,
+    "memoryos.updating": VALUES
+    | {"memoryos.updating", "memoryos.storage", "memoryos.identifiers", "memoryos.retrieval.working_set"},
+    "memoryos.testing": VALUES | {"memoryos.testing"},
 }
 NO_IO = {
     "os",
@@ -59,7 +60,7 @@ NO_IO = {
 }
 BANNED = re.compile(
     r"qa_?pair|dialog_|(?<!re)turn_id|meta_?info|importance|personality|private_data|tenant|namespace|chunk|"
-    r"(?<!context)manager|helper|(?<!sh)util|handler\b", re.IGNORECASE,
+    r"(?<!context)manager|helper|(?<!sh)util|(?<!HTTPRequest)handler\b", re.IGNORECASE,
 )  # fmt: skip
 
 
@@ -120,7 +121,8 @@ def test_nothing_but_the_doors_imports_a_door() -> None:
 
 
 def test_pure_files_touch_neither_clock_nor_disk() -> None:
-    pure = [each for each in FILES if module_of(each) in PURE or module_of(each).startswith("memoryos.analysts.")]
+    analysts = {each for each in MODULES if each.startswith("memoryos.analysts.")} - {"memoryos.analysts.stand_in"}
+    pure = [each for each in FILES if module_of(each) in PURE | analysts]
     assert len(pure) > len(PURE)
     for file in pure:
         assert not {each.split(".")[0] for each in imported(file)} & NO_IO, file
@@ -178,7 +180,7 @@ def test_all_is_complete_sorted_and_documented(name: str) -> None:
     module = importlib.import_module(name)
     assert module.__doc__
     if not hasattr(module, "__all__"):
-        assert name.count(".") == 1 and Path(str(module.__file__)).name == "__init__.py", f"{name} has no __all__"  # noqa: PT018
+        assert Path(str(module.__file__)).name == "__init__.py", f"{name} has no __all__"
         return
     assert len(module.__all__) == len(set(module.__all__))  # the linter keeps them sorted
     for each in module.__all__:

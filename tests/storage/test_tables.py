@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
-from memoryos.storage.long_term import Learning
+from memoryos.storage.long_term import Learning, SegmentLearned
 from memoryos.storage.mid_term import Consolidation
 from memoryos.storage.scopes import Lease
 from memoryos.storage.store import Store
@@ -143,7 +143,7 @@ def test_archived_segments_are_out_of_mid_term_memory_and_not_lost(store: Store,
 
 def learning(page_ids: list[str], **values: object) -> Learning:
     fields: dict[str, object] = {
-        "segment_id": "s1", "learned_page_ids": tuple(page_ids), "left_pages": 0, "profile": None, "added": (),
+        "segment": SegmentLearned("s1", 0), "learned_page_ids": tuple(page_ids), "profile": None, "added": (),
         "superseded": {}, "archived": (),
     }  # fmt: skip
     return Learning(**(fields | values))  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from memoryos.analysts.quoting import quote_answer
 from memoryos.model import Origin
 
 if TYPE_CHECKING:
-    from memoryos.seams import AnswerRequest, Batch, Digest, Lesson, Material, Reply
+    from memoryos.seams import AnswerRequest, Batch, Digest, Lesson, Material, Meter, Reply
 
 __all__ = ["LocalAnalyst"]
 
@@ -28,14 +28,14 @@ class LocalAnalyst:
         """Returns ("local", version of its rules)."""
         return _ORIGIN
 
-    def digest(self, batch: Batch) -> Digest:
+    def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (costs nothing)
         """Reads continuity from meaning, words and pauses; summaries are sentences of the pages."""
         return digest_batch(batch)
 
-    def learn(self, material: Material) -> Lesson:
+    def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (costs nothing)
         """Reads first-person statements and what the assistant recommended or promised."""
         return learn_from(material)
 
-    def answer(self, request: AnswerRequest) -> Reply:
+    def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (costs nothing)
         """Quotes the best-matching memory with its date, and says that it is quoting."""
         return quote_answer(request.query, request.recall)

@@ -92,14 +92,14 @@ def quote_answer(query: str, recall: Recall) -> Reply:
     if attribute is not None and attribute[1]:
         text, sources = attribute
         when = _when(min((dates[each] for each in sources if each in dates), default=None), language)
-        return Reply(iter([phrases.known.format(date=when, text=text)]), sources)
+        return Reply(iter([phrases.known.format(date=when, text=text)]), lambda: sources)
     if fact is not None and (quote is None or fact[0] > _share(asked, quote.utterance.text) + FACT_ADVANTAGE):
         _, text, sources, day = fact
         when = _when(min((dates[each] for each in sources if each in dates), default=day), language)
-        return Reply(iter([phrases.known.format(date=when, text=text.rstrip(".。"))]), sources)
+        return Reply(iter([phrases.known.format(date=when, text=text.rstrip(".。"))]), lambda: sources)
     if quote is None:
         return Reply(iter([phrases.nothing]))
-    return Reply(iter([_quoted(quote, asked, phrases, language)]), (quote.utterance.page_id,))
+    return Reply(iter([_quoted(quote, asked, phrases, language)]), lambda: (quote.utterance.page_id,))
 
 
 def _attribute(query: str, recall: Recall) -> tuple[str, tuple[str, ...]] | None:

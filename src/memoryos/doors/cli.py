@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from memoryos.errors import MemoryOSError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from memoryos.assembly import AnalystKind
     from memoryos.memory import Memoryos
 
 __all__ = ["cli", "main"]
@@ -224,6 +226,36 @@ def stats(session: _Session, as_json: bool) -> None:
         _print_json(counts)
     else:
         tables.show(tables.pairs_table("Memory", counts))
+
+
+@cli.command()
+@_as_json
+@click.pass_obj
+def cost(session: _Session, as_json: bool) -> None:
+    """Show what calls of the LLM cost, by day and purpose."""
+    with session.memory() as memory:
+        accounts = memory.costs()
+    if as_json:
+        _print_json([tables.cost_json(each) for each in accounts])
+    else:
+        tables.show(tables.cost_table(accounts))
+
+
+@cli.command()
+@click.option("--analyst", type=click.Choice(["llm", "local"]), help="Who reads.  [default: as the settings say]")
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@_as_json
+@click.pass_obj
+def rebuild(session: _Session, analyst: AnalystKind | None, dry_run: bool, as_json: bool) -> None:
+    """Derive all tiers again from the log, and show what that changes."""
+    with session.memory() as memory:
+        steps = itertools.count(1)
+        with tables.progress("deriving the tiers, steps") as shown:
+            rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=lambda: shown.update(next(steps)))
+    if as_json:
+        _print_json(tables.rebuilt_json(rebuilt))
+    else:
+        tables.show(tables.rebuilt_table(rebuilt))
 
 
 @cli.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,18 +16,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from memoryos.config import Config
-    from memoryos.model import Knowledge, Profile, Segment
+    from memoryos.model import Cost, Knowledge, Profile, Segment
     from memoryos.retrieval.recall import Recall, Signals
+    from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = [
     "Bar",
     "config_table",
+    "cost_json",
+    "cost_table",
     "knowledge_json",
     "knowledge_table",
     "pairs_table",
     "profile_json",
     "profile_table",
     "progress",
+    "rebuilt_json",
+    "rebuilt_table",
     "recall_json",
     "recall_table",
     "segment_json",
@@ -216,6 +222,49 @@ def segment_json(segment: Segment, heat: float) -> dict[str, Any]:
         "last_visited_at": segment.last_visited_at.isoformat(),
         "archived_at": None if segment.archived_at is None else segment.archived_at.isoformat(),
     }
+
+
+def cost_table(accounts: Sequence[Cost]) -> Table:
+    """Returns a row a day, purpose and model, and the sum."""
+    names = ("day", "purpose", "model", "calls", "failed", "tokens read", "tokens written", "seconds")
+    table = _table("What calls of the LLM cost", *names)
+    for each in accounts:
+        table.add_row(
+            each.day.isoformat(), each.purpose, _plain(each.model), str(each.calls), str(each.failed_calls),
+            f"{each.prompt_tokens:,}", f"{each.completion_tokens:,}", f"{each.seconds:.1f}",
+        )  # fmt: skip
+    table.add_section()
+    table.add_row(
+        "all", "", "", str(sum(each.calls for each in accounts)), str(sum(each.failed_calls for each in accounts)),
+        f"{sum(each.prompt_tokens for each in accounts):,}", f"{sum(each.completion_tokens for each in accounts):,}",
+        f"{sum(each.seconds for each in accounts):.1f}",
+    )  # fmt: skip
+    return table
+
+
+def cost_json(account: Cost) -> dict[str, Any]:
+    """Returns one account of the cost ledger."""
+    return asdict(account) | {"day": account.day.isoformat(), "seconds": round(account.seconds, 3)}
+
+
+def rebuilt_table(rebuilt: Rebuilt) -> Table:
+    """Returns what a rebuild changes: a row a segment count, fact, attribute and trait that differs."""
+    done = "Rebuilt" if rebuilt.applied else "A rebuild would change"
+    table = _table(f"{done}, by {rebuilt.origin.analyst}", "what", "before", "after")
+    table.add_row("segments", str(rebuilt.segments_before), str(rebuilt.segments_after))
+    table.add_row("facts that stay", str(rebuilt.knowledge_kept), str(rebuilt.knowledge_kept))
+    for text in rebuilt.knowledge_removed:
+        table.add_row("fact", _plain(text), "")
+    for text in rebuilt.knowledge_added:
+        table.add_row("fact", "", _plain(text))
+    for change in (*rebuilt.attributes, *rebuilt.traits):
+        table.add_row(_plain(change.name), _plain(change.before or ""), _plain(change.after or ""))
+    return table
+
+
+def rebuilt_json(rebuilt: Rebuilt) -> dict[str, Any]:
+    """Returns what a rebuild changes."""
+    return asdict(rebuilt)
 
 
 def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:

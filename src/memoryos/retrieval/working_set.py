@@ -141,6 +141,8 @@ class WorkingSet:
             state = self._store.scopes.state(self._scope_id)
             if state.revision == self._revision:
                 return
+            if state.reset_revision > self._revision >= 0:
+                self._clear()
             self._read_pages()
             try:
                 self._read_vectors()

@@ -19,9 +19,17 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["Learning", "LongTermTable"]
+__all__ = ["Learning", "LongTermTable", "SegmentLearned"]
 
 _CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentLearned:
+    """A segment that was read: its visits start again (§3.3), and its length at the pages that are left unlearned."""
+
+    segment_id: str
+    left_pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +37,22 @@ class Learning:
     """What reading one segment changes, applied whole or not at all.
 
     Attributes:
-        segment_id: The segment that was read; its visits and length start again (§3.3).
-        learned_page_ids: Its pages that were read.
-        left_pages: How many of its pages are still unlearned.
+        segment: The segment that was read; None where pages were read again that a stand-in had read.
+        learned_page_ids: The pages that were read.
         profile: The next version of the profile; None if it did not change.
         added: New entries; some may name a newer entry of the same lesson as ``superseded_by``.
         superseded: Newer entry by older entry, both ids.
-        archived: Entries that the queue pushes out, by id.
+        archived: Entries that go into history without a successor, by id.
+        provisional: Whether a stand-in learned it, whose work is redone later.
     """
 
-    segment_id: str
+    segment: SegmentLearned | None
     learned_page_ids: tuple[str, ...]
-    left_pages: int
     profile: Profile | None
     added: tuple[Knowledge, ...]
     superseded: Mapping[str, str]
     archived: tuple[str, ...]
+    provisional: bool = False
 
 
 class LongTermTable:
@@ -101,14 +109,17 @@ class LongTermTable:
 
 
 def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) -> None:
-    where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(change.learned_page_ids), pages.c.learned.is_(False))
-    if connection.execute(sa.update(pages).where(*where).values(learned=True)).rowcount != len(change.learned_page_ids):
-        raise StoreConflictError(f"pages of segment {change.segment_id} were learned from already")
-    connection.execute(
-        sa.update(segments)
-        .where(segments.c.scope_id == scope_id, segments.c.segment_id == change.segment_id)
-        .values(visits=0, length=change.left_pages)
-    )
+    due = pages.c.learned.is_(False) if change.segment is not None else pages.c.learned_provisionally.is_(True)
+    where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(change.learned_page_ids), due)
+    learned = {"learned": True, "learned_provisionally": change.provisional}
+    if connection.execute(sa.update(pages).where(*where).values(**learned)).rowcount != len(change.learned_page_ids):
+        raise StoreConflictError("the pages were learned from already")
+    if change.segment is not None:
+        connection.execute(
+            sa.update(segments)
+            .where(segments.c.scope_id == scope_id, segments.c.segment_id == change.segment.segment_id)
+            .values(visits=0, length=change.segment.left_pages)
+        )
 
 
 def _supersede(connection: sa.Connection, scope_id: str, older: str, newer: str) -> None:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from memoryos.errors import StoreConflictError
 from memoryos.model import Chain, Origin, Segment
+from memoryos.storage.leaving import take_out
 from memoryos.storage.origins import read_origin, write_origin
 from memoryos.storage.schema import UtcTime, chains, pages, segments
 from memoryos.storage.scopes import Lease, advance
@@ -34,6 +35,8 @@ class Consolidation:
         chain_of: The chain of each page of the batch, by page id.
         segment_of: The segment of each page of the batch, by page id.
         origin: Who digested the batch.
+        provisional: Whether a stand-in did, whose work is redone later.
+        redone: Whether the pages have places already, given by a stand-in, that these replace.
     """
 
     chains: tuple[Chain, ...]
@@ -41,6 +44,8 @@ class Consolidation:
     chain_of: Mapping[str, str]
     segment_of: Mapping[str, str]
     origin: Origin
+    provisional: bool = False
+    redone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,12 @@ class MidTermTable:
         """Commits a consolidation: chains, segments, and the places of the pages.
 
         Raises:
-            StoreConflictError: If the lease was lost, or a page has a segment already; nothing is written then.
+            StoreConflictError: If the lease was lost, or a page has a segment already that no stand-in gave it;
+                nothing is written then.
         """
         with self._database.write() as connection:
             revision = advance(connection, lease)
+            left = take_out(connection, lease.scope_id, list(change.segment_of), revision) if change.redone else None
             origin = write_origin(change.origin)
             for chain in change.chains:
                 values = {"scope_id": lease.scope_id, "chain_id": chain.chain_id}
@@ -75,7 +82,10 @@ class MidTermTable:
                 values = {"scope_id": lease.scope_id, "segment_id": segment.segment_id}
                 _upsert(connection, segments, values, _segment_values(segment) | _stamp(revision, origin))
             for page_id, segment_id in change.segment_of.items():
-                _place(connection, lease.scope_id, page_id, (change.chain_of[page_id], segment_id))
+                place = {"chain_id": change.chain_of[page_id], "segment_id": segment_id}
+                _place(connection, lease.scope_id, page_id, place | {"placed_provisionally": change.provisional})
+            if left is not None:
+                left.settle(connection, change.segment_of)
 
     def archive(self, lease: Lease, segment_ids: Iterable[str], now: datetime) -> None:
         """Takes segments out of mid-term memory; their pages stay in the log, out of recall.
@@ -166,12 +176,11 @@ class MidTermTable:
             return [_segment(row) for row in connection.execute(statement)]
 
 
-def _place(connection: sa.Connection, scope_id: str, page_id: str, place: tuple[str, str]) -> None:
-    chain_id, segment_id = place
+def _place(connection: sa.Connection, scope_id: str, page_id: str, place: Mapping[str, Any]) -> None:
     statement = (
         sa.update(pages)
         .where(pages.c.scope_id == scope_id, pages.c.page_id == page_id, pages.c.segment_id.is_(None))
-        .values(chain_id=chain_id, segment_id=segment_id)
+        .values(**place)
     )
     if connection.execute(statement).rowcount != 1:
         raise StoreConflictError(f"page {page_id} has a segment already")

@@ -143,6 +143,23 @@ class PageLog:
         """Returns how many pages long-term memory has read."""
         return self._count(pages.c.scope_id == scope_id, pages.c.learned.is_(True))
 
+    def placed_provisionally(self, scope_id: str, limit: int) -> list[Page]:
+        """Returns the oldest run of neighbouring pages that a stand-in gave their segments."""
+        where = (pages.c.scope_id == scope_id, pages.c.placed_provisionally.is_(True))
+        found = self._read(_SELECT.where(*where).limit(limit))
+        return [page for number, page in enumerate(found) if page.seq == found[0].seq + number]
+
+    def learned_provisionally(self, scope_id: str, limit: int) -> list[Page]:
+        """Returns the oldest pages that a stand-in learned from, all of one segment."""
+        where = (pages.c.scope_id == scope_id, pages.c.learned_provisionally.is_(True))
+        first = sa.select(pages.c.segment_id).where(*where).order_by(pages.c.seq).limit(1).scalar_subquery()
+        return self._read(_SELECT.where(*where, pages.c.segment_id == first).limit(limit))
+
+    def count_provisional(self, scope_id: str) -> int:
+        """Returns how many pages a stand-in placed or learned from."""
+        mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
+        return self._count(pages.c.scope_id == scope_id, mark)
+
     def segments_of(self, scope_id: str, segment_ids: Iterable[str], from_seq: int) -> list[tuple[int, str]]:
         """Returns (position, segment id) of the pages of these segments from a position on."""
         wanted = sorted(set(segment_ids))

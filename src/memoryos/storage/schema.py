@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeDecorator
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
-__all__ = ["UtcTime", "chains", "knowledge", "metadata", "pages", "profiles", "scopes", "segments", "vectors"]
+__all__ = ["UtcTime", "chains", "costs", "knowledge", "metadata", "pages", "profiles", "scopes", "segments", "vectors"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -47,6 +47,7 @@ scopes = sa.Table(
     sa.Column("last_seq", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("learned_revision", sa.BigInteger, nullable=False),
+    sa.Column("reset_revision", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("touched_at", UtcTime, nullable=False),
     sa.Column("lease_owner", sa.Text),
     sa.Column("lease_until", UtcTime),
@@ -77,11 +78,22 @@ pages = sa.Table(
     sa.Column("segment_id", sa.Text),
     sa.Column("learned", sa.Boolean, nullable=False),
     sa.Column("embedded_with", sa.Text),
+    sa.Column("placed_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("learned_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.PrimaryKeyConstraint("scope_id", "seq"),
     sa.UniqueConstraint("scope_id", "page_id", name="pages_id"),
     sa.Index("pages_segment", "scope_id", "segment_id", "seq"),
     sa.Index("pages_embedded", "scope_id", "embedded_with", "seq"),
 )
+
+for _mark in (pages.c.placed_provisionally, pages.c.learned_provisionally):
+    sa.Index(
+        f"pages_{_mark.name}",
+        pages.c.scope_id,
+        pages.c.seq,
+        sqlite_where=_mark.is_(True),
+        postgresql_where=_mark.is_(True),
+    )
 
 vectors = sa.Table(
     "vectors",
@@ -157,4 +169,20 @@ profiles = sa.Table(
     sa.Column("recorded_at", UtcTime, nullable=False),
     sa.Column("origin", sa.JSON, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "version"),
+)
+
+costs = sa.Table(
+    "costs",
+    metadata,
+    _scope_id(),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("calls", sa.BigInteger, nullable=False),
+    sa.Column("failed_calls", sa.BigInteger, nullable=False),
+    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
+    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.PrimaryKeyConstraint("scope_id", "day", "purpose", "model"),
+    sa.Index("costs_day", "day"),
 )

@@ -37,6 +37,7 @@ class ScopeState:
         last_seq: Position of its newest page; 0 without pages.
         revision: Grows with every write; what a working set compares.
         learned_revision: The revision at which its long-term memory last changed.
+        reset_revision: The revision at which pages last changed their segments; until then places were only added.
         touched_at: When its newest page was added, by the engine's clock.
         attempts: Failures of the analyst in a row.
         retry_at: Before this time the worker leaves it alone.
@@ -46,6 +47,7 @@ class ScopeState:
     last_seq: int
     revision: int
     learned_revision: int
+    reset_revision: int
     touched_at: datetime
     attempts: int
     retry_at: datetime | None
@@ -110,6 +112,7 @@ class Scopes:
             last_seq=row.last_seq,
             revision=row.revision,
             learned_revision=row.learned_revision,
+            reset_revision=row.reset_revision,
             touched_at=row.touched_at,
             attempts=row.attempts,
             retry_at=row.retry_at,
@@ -141,6 +144,10 @@ class Scopes:
         )
         return self._update(lease.scope_id, {"lease_owner": lease.owner, "lease_until": lease.until}, free)
 
+    def prolong(self, lease: Lease) -> bool:
+        """Writes down a renewed lease; returns whether the scope is still ours."""
+        return self._update(lease.scope_id, {"lease_until": lease.until}, scopes.c.lease_owner == lease.owner)
+
     def release(self, lease: Lease) -> None:
         """Gives the scope back; does nothing if somebody else took it over."""
         self._update(lease.scope_id, {"lease_owner": None, "lease_until": None}, scopes.c.lease_owner == lease.owner)
@@ -150,9 +157,14 @@ class Scopes:
         values = {"attempts": scopes.c.attempts + 1, "last_error": error, "retry_at": retry_at}
         self._update(scope_id, values, sa.true())
 
+    def record_error(self, scope_id: str, error: str) -> None:
+        """Notes what went wrong where nothing has to be tried again."""
+        self._update(scope_id, {"last_error": error}, sa.true())
+
     def record_success(self, scope_id: str) -> None:
         """Forgets the failures of the analyst."""
-        self._update(scope_id, {"attempts": 0, "last_error": None, "retry_at": None}, scopes.c.attempts > 0)
+        has_failed = sa.or_(scopes.c.attempts > 0, scopes.c.last_error.is_not(None))
+        self._update(scope_id, {"attempts": 0, "last_error": None, "retry_at": None}, has_failed)
 
     def _update(self, scope_id: str, values: Mapping[str, Any], where: sa.ColumnElement[bool]) -> bool:
         statement = sa.update(scopes).where(scopes.c.scope_id == scope_id, where).values(**values)

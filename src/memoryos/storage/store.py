@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memoryos.storage.copying import copy_log, replace_tiers
+from memoryos.storage.costs import CostTable
 from memoryos.storage.database import Database
 from memoryos.storage.long_term import LongTermTable
 from memoryos.storage.mid_term import MidTermTable
@@ -12,8 +14,11 @@ from memoryos.storage.scopes import Scopes
 from memoryos.storage.vectors import VectorTable
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
+
+    from memoryos.storage.scopes import Lease
 
 __all__ = ["Store"]
 
@@ -38,6 +43,19 @@ class Store:
         self.vectors = VectorTable(self._database)
         self.mid_term = MidTermTable(self._database)
         self.long_term = LongTermTable(self._database)
+        self.costs = CostTable(self._database)
+
+    def copy_log(self, target: Store, scope_id: str) -> None:
+        """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""
+        copy_log(self._database, target._database, scope_id)
+
+    def replace_tiers(self, source: Store, lease: Lease, now: datetime) -> None:
+        """Puts the tiers that were derived in another store in the place of this one's, in one transaction.
+
+        Raises:
+            StoreConflictError: If the lease was lost; nothing is written then.
+        """
+        replace_tiers(self._database, source._database, lease, now)
 
     def close(self) -> None:
         """Closes every connection. Calling it twice is fine."""

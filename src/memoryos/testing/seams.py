@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memoryos.seams import AnswerRequest, Batch, Material
+    from memoryos.seams import AnswerRequest, Batch, Material, Meter
 
 __all__ = ["FixedClock", "HashEmbedder", "ScriptedAnalyst"]
 
@@ -125,7 +125,7 @@ class ScriptedAnalyst:
         """Returns ("scripted", "1")."""
         return Origin("scripted", "1")
 
-    def digest(self, batch: Batch) -> Digest:
+    def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (costs nothing)
         """Returns the next digest of the script."""
         self.calls.append(("digest", batch))
         if self._digests:
@@ -134,12 +134,12 @@ class ScriptedAnalyst:
         linked = (batch.previous is not None, *(True for _ in batch.pages[1:]))
         return Digest(linked, ("scripted chain",), (topic,))
 
-    def learn(self, material: Material) -> Lesson:
+    def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (costs nothing)
         """Returns the next lesson of the script."""
         self.calls.append(("learn", material))
         return _said(self._lessons.popleft()) if self._lessons else Lesson()
 
-    def answer(self, request: AnswerRequest) -> Reply:
+    def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (costs nothing)
         """Returns the next answer of the script, word by word."""
         self.calls.append(("answer", request))
         text = _said(self._answers.popleft()) if self._answers else "scripted answer"

@@ -22,21 +22,33 @@ if TYPE_CHECKING:
     from memoryos.seams import Analyst
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
+    from memoryos.updating.ledger import Ledger
 
-__all__ = ["Consolidator"]
+__all__ = ["DIGEST", "Consolidator"]
+
+DIGEST = "digest"
+"""What the ledger and the log call this step."""
 
 
 class Consolidator:
     """Has the analyst digest a batch, places its topics (Eq. 2, 3), commits the whole."""
 
-    def __init__(self, store: Store, analyst: Analyst, working_sets: WorkingSets, config: Config) -> None:
+    def __init__(
+        self, store: Store, analyst: Analyst, working_sets: WorkingSets, config: Config, ledger: Ledger
+    ) -> None:
         self._store = store
         self._analyst = analyst
         self._working_sets = working_sets
         self._config = config
+        self._ledger = ledger
 
-    def consolidate(self, lease: Lease, pages: Sequence[Page]) -> None:
+    def consolidate(self, lease: Lease, pages: Sequence[Page], *, redo: bool = False) -> None:
         """Consolidates these pages with one call of the analyst.
+
+        Args:
+            lease: The right to do so.
+            pages: Neighbours in the log.
+            redo: Whether they have places already, given by a stand-in, that are to be given anew.
 
         Raises:
             AnalystError: If the analyst failed or broke its contract; nothing is written then.
@@ -44,11 +56,14 @@ class Consolidator:
         """
         working_set = self._working_sets.get(lease.scope_id)
         batch = self._batch(lease.scope_id, pages, working_set)
-        digest = self._analyst.digest(batch)
+        digest = self._analyst.digest(batch, self._ledger.meter(lease.scope_id, DIGEST))
         check_digest(batch, digest)
+        origin = digest.origin or self._analyst.origin
+        provisional = origin != self._analyst.origin
         chain_of, chains = _chains(batch, digest)
         segments, segment_of = self._place(lease.scope_id, batch, digest, working_set)
-        self._store.mid_term.apply(lease, Consolidation(chains, segments, chain_of, segment_of, self._analyst.origin))
+        change = Consolidation(chains, segments, chain_of, segment_of, origin, provisional, redo)
+        self._store.mid_term.apply(lease, change)
 
     def _batch(self, scope_id: str, pages: Sequence[Page], working_set: WorkingSet) -> Batch:
         before = pages[0].seq - 1

@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING
 from memoryos.identifiers import new_id
 from memoryos.model import Knowledge, Segment
 from memoryos.seams import Fact, Lesson, Material
-from memoryos.storage.long_term import Learning
-from memoryos.updating.long_term import check_lesson, merge_knowledge, merge_profile
+from memoryos.storage.long_term import Learning, SegmentLearned
+from memoryos.updating.long_term import check_lesson, merge_knowledge, merge_profile, without_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from memoryos.config import Config
+    from memoryos.model import Origin, Page
     from memoryos.seams import Analyst
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
+    from memoryos.updating.ledger import Ledger
 
-__all__ = ["Learner"]
+__all__ = ["LEARN", "Learner"]
+
+LEARN = "learn"
+"""What the ledger and the log call this step."""
 
 PAGES_A_LESSON = 50
 """A segment with more unlearned pages is read in several lessons; it stays due until all are read."""
@@ -28,10 +33,13 @@ PAGES_A_LESSON = 50
 class Learner:
     """Has the analyst read a segment's unlearned pages and commits what it learned."""
 
-    def __init__(self, store: Store, analyst: Analyst, config: Config, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Store, analyst: Analyst, config: Config, ledger: Ledger, *, clock: Callable[[], datetime]
+    ) -> None:
         self._store = store
         self._analyst = analyst
         self._config = config
+        self._ledger = ledger
         self._clock = clock
 
     def learn(self, lease: Lease, segment: Segment) -> None:
@@ -42,36 +50,64 @@ class Learner:
             StoreConflictError: If the lease was lost meanwhile; nothing is written then.
         """
         unlearned = self._store.log.unlearned(lease.scope_id, segment.segment_id, PAGES_A_LESSON + 1)
-        pages = tuple(unlearned[:PAGES_A_LESSON])
-        current = tuple(self._store.long_term.knowledge(lease.scope_id))
+        left_pages = max(0, segment.length - PAGES_A_LESSON) if len(unlearned) > PAGES_A_LESSON else 0
+        counted = SegmentLearned(segment.segment_id, left_pages)
+        self._read(lease, tuple(unlearned[:PAGES_A_LESSON]), counted)
+
+    def learn_again(self, lease: Lease) -> bool:
+        """Learns from the oldest pages of one segment that a stand-in learned from; False if there are none.
+
+        What the stand-in learned from these pages, and from no others, is withdrawn in the same moment.
+
+        Raises:
+            AnalystError: If the analyst failed or broke its contract; nothing is written then.
+            StoreConflictError: If the lease was lost meanwhile; nothing is written then.
+        """
+        pages = tuple(self._store.log.learned_provisionally(lease.scope_id, PAGES_A_LESSON))
+        if pages:
+            self._read(lease, pages, None)
+        return bool(pages)
+
+    def _read(self, lease: Lease, pages: tuple[Page, ...], counted: SegmentLearned | None) -> None:
+        known = tuple(self._store.long_term.knowledge(lease.scope_id))
         profile = self._store.long_term.profile(lease.scope_id)
-        material = Material(pages, profile, current)
-        lesson = self._analyst.learn(material) if pages else Lesson()
+        again = frozenset(page.page_id for page in pages) if counted is None else frozenset()
+        withdrawn = {each.knowledge_id for each in known if again.issuperset(each.source_page_ids)}
+        current = tuple(each for each in known if each.knowledge_id not in withdrawn)
+        material = Material(pages, without_pages(profile, again), current)
+        meter = self._ledger.meter(lease.scope_id, LEARN)
+        lesson = self._analyst.learn(material, meter) if pages else Lesson()
         check_lesson(material, lesson)
+        origin = lesson.origin or self._analyst.origin
         now = self._clock()
         knowledge = merge_knowledge(
-            current, lesson.facts, lambda fact: self._entry(fact, now), self._config.long_term_knowledge_capacity
+            [entry for entry in current if entry.knowledge_id not in lesson.dropped],
+            lesson.facts,
+            lambda fact: _entry(fact, now, origin),
+            self._config.long_term_knowledge_capacity,
         )
+        left = withdrawn | set(lesson.dropped)
         change = Learning(
-            segment_id=segment.segment_id,
+            segment=counted,
             learned_page_ids=tuple(page.page_id for page in pages),
-            left_pages=max(0, segment.length - len(pages)) if len(unlearned) > len(pages) else 0,
-            profile=merge_profile(profile, lesson, now, self._analyst.origin),
+            profile=merge_profile(profile, lesson, now, origin, kept=material.profile),
             added=knowledge.added,
             superseded=knowledge.superseded,
-            archived=knowledge.archived,
+            archived=(*knowledge.archived, *sorted(left - set(knowledge.superseded))),
+            provisional=origin != self._analyst.origin,
         )
         self._store.long_term.apply(lease, change, now)
 
-    def _entry(self, fact: Fact, now: datetime) -> Knowledge:
-        return Knowledge(
-            knowledge_id=new_id(),
-            about=fact.about,
-            text=fact.text,
-            recorded_at=now,
-            valid_from=fact.valid_from,
-            superseded_by=None,
-            archived_at=None,
-            source_page_ids=fact.source_page_ids,
-            origin=self._analyst.origin,
-        )
+
+def _entry(fact: Fact, now: datetime, origin: Origin) -> Knowledge:
+    return Knowledge(
+        knowledge_id=new_id(),
+        about=fact.about,
+        text=fact.text,
+        recorded_at=now,
+        valid_from=fact.valid_from,
+        superseded_by=None,
+        archived_at=None,
+        source_page_ids=fact.source_page_ids,
+        origin=origin,
+    )

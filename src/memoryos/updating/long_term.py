@@ -11,12 +11,13 @@ from memoryos.model import ABOUT, Attribute, Knowledge, Profile, Trait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from memoryos.model import Origin
     from memoryos.seams import Fact, Lesson, Material
 
-__all__ = ["NewKnowledge", "check_lesson", "merge_knowledge", "merge_profile"]
+__all__ = ["NewKnowledge", "check_lesson", "merge_knowledge", "merge_profile", "without_pages"]
 
 _PLACE = re.compile(r"#(\d+)\Z")
 
@@ -57,27 +58,48 @@ def check_lesson(material: Material, lesson: Lesson) -> None:
             place = _place(other)
             if other not in current and (place is None or place >= index):
                 raise InvalidReplyError(f"fact {index} names entry {other}, which was not shown")
+    if not current.issuperset(lesson.dropped):
+        raise InvalidReplyError("the lesson drops an entry that was not shown")
 
 
-def merge_profile(profile: Profile, lesson: Lesson, now: datetime, origin: Origin) -> Profile | None:
-    """Returns the next version of the profile, None if the lesson changes nothing of it.
+def without_pages(profile: Profile, page_ids: AbstractSet[str]) -> Profile:
+    """Returns the profile without what these pages alone say."""
+    return replace(
+        profile,
+        attributes=tuple(each for each in profile.attributes if not page_ids >= set(each.source_page_ids)),
+        traits=tuple(each for each in profile.traits if not page_ids >= set(each.evidence_page_ids)),
+    )
+
+
+def merge_profile(
+    current: Profile, lesson: Lesson, now: datetime, origin: Origin, *, kept: Profile | None = None
+) -> Profile | None:
+    """Returns the next version of the profile, None if nothing of it changes.
 
     A new attribute or trait replaces the one of the same name, whole; the others stay as they are. Pages are not read
     in the order in which they were said: an attribute from older pages does not replace one from newer ones (page ids
     are UUIDv7 and sort by the log).
+
+    Args:
+        current: The profile as it is.
+        lesson: What was learned.
+        now: The time of the new version.
+        origin: Who learned it.
+        kept: The current profile without what is withdrawn; default: nothing is.
     """
-    attributes = {each.name: each for each in profile.attributes}
-    traits = {(each.category, each.dimension): each for each in profile.traits}
+    kept = kept or current
+    attributes = {each.name: each for each in kept.attributes}
+    traits = {(each.category, each.dimension): each for each in kept.traits}
     new_attributes = attributes | {
         each.name: each
         for each in lesson.attributes
         if each.name not in attributes or max(each.source_page_ids) > max(attributes[each.name].source_page_ids)
     }
     new_traits = traits | {(each.category, each.dimension): each for each in lesson.traits}
-    if new_attributes == attributes and new_traits == traits:
+    if set(new_attributes.values()) == set(current.attributes) and set(new_traits.values()) == set(current.traits):
         return None
     return Profile(
-        version=profile.version + 1,
+        version=current.version + 1,
         attributes=tuple(sorted(new_attributes.values(), key=lambda each: each.name)),
         traits=tuple(sorted(new_traits.values(), key=lambda each: (each.category, each.dimension))),
         recorded_at=now,

@@ -26,6 +26,9 @@ NOTHING: dict[str, Any] = {
     "knowledge_no_longer_current": 0,
     "profile_version": 0,
     "traits": 0,
+    "pages_provisional": 0,
+    "llm_calls": 0,
+    "llm_tokens": 0,
     "analyst_failures": 0,
     "last_error": None,
 }
@@ -38,6 +41,7 @@ def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict
     entries = store.long_term.knowledge(scope_id, history=True)
     current = [entry for entry in entries if _is_current(entry)]
     profile = store.long_term.profile(scope_id)
+    costs = store.costs.of(scope_id)
     return {
         "pages": state.last_seq,
         "short_term_pages": min(state.last_seq, config.short_term_capacity),
@@ -51,6 +55,9 @@ def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict
         "knowledge_no_longer_current": len(entries) - len(current),
         "profile_version": profile.version,
         "traits": len(profile.traits),
+        "pages_provisional": store.log.count_provisional(scope_id),
+        "llm_calls": sum(each.calls for each in costs),
+        "llm_tokens": sum(each.tokens for each in costs),
         "analyst_failures": state.attempts,
         "last_error": state.last_error,
     }

@@ -13,16 +13,26 @@ import socket
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from memoryos.errors import AnalystError, EmbeddingError, MemoryOSError, StoreError, StoreUnavailableError
+from memoryos.errors import (
+    AnalystError,
+    AnalystUnavailableError,
+    EmbeddingError,
+    MemoryOSError,
+    StoreConflictError,
+    StoreError,
+    StoreUnavailableError,
+)
 from memoryos.identifiers import new_id
 from memoryos.storage.scopes import Lease
-from memoryos.updating.consolidation import Consolidator
+from memoryos.updating.consolidation import DIGEST, Consolidator
 from memoryos.updating.embedding import EmbeddingStep
 from memoryos.updating.heat import coldest, hot
-from memoryos.updating.learning import Learner
+from memoryos.updating.learning import LEARN, Learner
+from memoryos.updating.redoing import Redoer
 from memoryos.updating.short_term import last_slid_out
 
 if TYPE_CHECKING:
@@ -33,11 +43,14 @@ if TYPE_CHECKING:
     from memoryos.retrieval.working_set import WorkingSets
     from memoryos.seams import Analyst, Embedder
     from memoryos.storage.store import Store
+    from memoryos.updating.ledger import Ledger
 
 __all__ = ["Updater"]
 
 _log = logging.getLogger(__name__)
 _LEASE_POLL_SECONDS = 0.02
+MOST_DOUBLINGS = 30
+EMBED, ARCHIVE, REDO = "embed", "archive", "redo"
 
 
 class Updater:
@@ -47,6 +60,8 @@ class Updater:
         store: Where everything is kept.
         embedder: Makes the vectors.
         analyst: Reads the pages.
+        redoer: Reads again what the analyst's stand-in wrote, if it has one.
+        ledger: Takes down what models cost.
         working_sets: The searchable copies.
         config: Capacities, thresholds, weights.
         clock: Returns now (aware, UTC).
@@ -59,15 +74,21 @@ class Updater:
         analyst: Analyst,
         working_sets: WorkingSets,
         config: Config,
+        ledger: Ledger,
         *,
+        redoer: Analyst | None = None,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._config = config
         self._clock = clock
         self._embedding = EmbeddingStep(store, embedder)
-        self._consolidator = Consolidator(store, analyst, working_sets, config)
-        self._learner = Learner(store, analyst, config, clock)
+        self._consolidator = Consolidator(store, analyst, working_sets, config, ledger)
+        self._learner = Learner(store, analyst, config, ledger, clock=clock)
+        self._redoer = None
+        if redoer is not None:
+            consolidator = Consolidator(store, redoer, working_sets, config, ledger)
+            self._redoer = Redoer(store, consolidator, Learner(store, redoer, config, ledger, clock=clock))
         self._visits: dict[str, Counter[str]] = {}
         self._visits_lock = threading.Lock()
         self._process = f"{socket.gethostname()}:{os.getpid()}"
@@ -114,7 +135,8 @@ class Updater:
             How many steps were taken.
 
         Raises:
-            AnalystError: If the analyst failed; recorded on the scope, what was due stays due.
+            AnalystError: If the analyst failed; recorded on the scope, what was due stays due. If a stand-in works
+                meanwhile, that is no error.
             EmbeddingError: If the embedder failed; recorded likewise.
             StoreUnavailableError: If another worker kept the lease until the timeout.
             TimeoutError: If steps were left when the time was over.
@@ -122,17 +144,19 @@ class Updater:
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         patience = deadline if patience_seconds is None else time.monotonic() + patience_seconds
         steps = 0
+        round_ = _Round(everything, may_redo=everything or self._pause_seconds(scope_id) == 0)
         self.record_visits(scope_id)
-        with self._leased(scope_id, patience) as lease:
+        with self.leased(scope_id, patience) as lease:
             while True:
                 if before_step is not None:
                     before_step()
-                if not self._step(self._renewed(lease), everything=everything):
+                if not self._step(self.renew(lease), round_):
                     break
                 steps += 1
                 if deadline is not None and time.monotonic() > deadline:
                     raise TimeoutError(f"pages of scope {scope_id} were still due when the time was over")
-            self._store.scopes.record_success(scope_id)
+            if self.redo_wait_seconds(scope_id) is None:
+                self._store.scopes.record_success(scope_id)
         return steps
 
     def is_due(self, scope_id: str, *, everything: bool) -> bool:
@@ -141,17 +165,53 @@ class Updater:
         wanted = 1 if everything else self._config.consolidation_batch
         return due >= wanted or self._embedding.is_due(scope_id)
 
-    def _step(self, lease: Lease, *, everything: bool) -> bool:
+    def redo_wait_seconds(self, scope_id: str) -> float | None:
+        """Returns in how many seconds a stand-in's work may be tried to redo; None if there is none to redo."""
+        if self._redoer is None or not self._redoer.is_due(scope_id):
+            return None
+        return self._pause_seconds(scope_id)
+
+    @property
+    def works_while_failing(self) -> bool:
+        """Whether a stand-in works while the analyst fails, so that a scope never has to wait."""
+        return self._redoer is not None
+
+    def note_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
+        """Takes down an error that nothing has to be tried again for."""
+        self._store.scopes.record_error(scope_id, _described(purpose, error))
+        _log.warning("scope %s: %s failed: %s: %s", scope_id, purpose, type(error).__name__, error)
+
+    def _step(self, lease: Lease, round_: _Round) -> bool:
+        steps: tuple[tuple[str, Callable[[], bool]], ...] = (
+            (EMBED, lambda: self._embedding.take(lease)),
+            (DIGEST, lambda: self._consolidate(lease, everything=round_.everything)),
+            (ARCHIVE, lambda: self._archive(lease)),
+            (LEARN, lambda: self._learn(lease, everything=round_.everything)),
+            (REDO, lambda: self._redo(lease, round_)),
+        )
+        for purpose, take in steps:
+            try:
+                if take():
+                    return True
+            except (AnalystError, EmbeddingError) as error:
+                self._record_failure(lease.scope_id, purpose, error)
+                raise
+        return False
+
+    def _redo(self, lease: Lease, round_: _Round) -> bool:
+        """Has the analyst itself read what its stand-in read; if it is still away, that is no error of the drain."""
+        if self._redoer is None or not round_.may_redo or not self._redoer.is_due(lease.scope_id):
+            return False
         try:
-            return (
-                self._embedding.take(lease)
-                or self._consolidate(lease, everything=everything)
-                or self._archive(lease)
-                or self._learn(lease)
-            )
-        except (AnalystError, EmbeddingError) as error:
-            self._record_failure(lease.scope_id, error)
-            raise
+            return self._redoer.take(lease, self._config.consolidation_batch)
+        except AnalystError as error:
+            round_.may_redo = False
+            self._record_failure(lease.scope_id, REDO, error)
+            return False
+
+    def _pause_seconds(self, scope_id: str) -> float:
+        retry_at = self._store.scopes.state(scope_id).retry_at
+        return 0.0 if retry_at is None else max(0.0, (retry_at - self._clock()).total_seconds())
 
     def _consolidate(self, lease: Lease, *, everything: bool) -> bool:
         up_to = last_slid_out(self._store.scopes.state(lease.scope_id).last_seq, self._config.short_term_capacity)
@@ -170,56 +230,97 @@ class Updater:
         self._store.mid_term.archive(lease, [segment.segment_id for segment in cold], now)
         return True
 
-    def _learn(self, lease: Lease) -> bool:
+    def _learn(self, lease: Lease, *, everything: bool) -> bool:
+        """Learns from the hottest segment.
+
+        Amid a conversation a hot segment waits for a batch of unlearned pages, so that one call of the analyst reads ten
+        pages and not five; a flush and an idle scope don't wait.
+        """
         weights, threshold = self._config.heat, self._config.mid_term_heat_threshold
         over = threshold - weights.recency_weight
         warm = self._store.mid_term.warm(lease.scope_id, weights.visit_weight, weights.length_weight, over)
         hottest = hot(warm, self._clock(), weights, threshold)
+        if not everything:
+            hottest = [segment for segment in hottest if segment.length >= self._config.consolidation_batch]
         if not hottest:
             return False
         self._learner.learn(lease, hottest[0])
         return True
 
     def learn_everything(self, scope_id: str) -> int:
-        """Learns from every active segment with unlearned pages, hot or not; returns how many segments were read.
+        """Consolidates everything due and learns from every active segment with unlearned pages, hot or not.
+
+        Returns:
+            How many segments were read.
 
         Raises:
             AnalystError: If the analyst failed; recorded on the scope.
         """
-        with self._leased(scope_id, None) as lease:
+        self.drain(scope_id, everything=True)
+        with self.leased(scope_id) as lease:
             waiting = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
             for segment in waiting:
                 try:
-                    self._learner.learn(self._renewed(lease), segment)
+                    self._learner.learn(self.renew(lease), segment)
                 except AnalystError as error:
-                    self._record_failure(scope_id, error)
+                    self._record_failure(scope_id, LEARN, error)
                     raise
+        self.drain(scope_id, everything=True)
         return len(waiting)
 
     def _count_due(self, scope_id: str) -> int:
         up_to = last_slid_out(self._store.scopes.state(scope_id).last_seq, self._config.short_term_capacity)
         return self._store.log.count_due(scope_id, up_to)
 
-    def _record_failure(self, scope_id: str, error: MemoryOSError) -> None:
-        attempts = self._store.scopes.state(scope_id).attempts
+    def _record_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
+        attempts = min(self._store.scopes.state(scope_id).attempts, MOST_DOUBLINGS)
         pause = min(self._config.retry_base_seconds * 2**attempts, self._config.retry_max_seconds)
-        self._store.scopes.record_failure(
-            scope_id, f"{type(error).__name__}: {error}", self._clock() + timedelta(seconds=pause)
+        if isinstance(error, AnalystUnavailableError) and error.retry_after_seconds is not None:
+            pause = max(pause, error.retry_after_seconds)
+        retry_at = self._clock() + timedelta(seconds=pause)
+        self._store.scopes.record_failure(scope_id, _described(purpose, error), retry_at)
+        _log.warning(
+            "scope %s: %s failed: %s: %s; what is due stays due, next try in %.0f s",
+            scope_id,
+            purpose,
+            type(error).__name__,
+            error,
+            pause,
         )
-        _log.warning("scope %s: %s; its pages stay due, next try in %.0f s", scope_id, type(error).__name__, pause)
 
-    def _renewed(self, lease: Lease) -> Lease:
+    def renew(self, lease: Lease) -> Lease:
+        """Returns the lease as the next write prolongs it."""
         until = self._clock() + timedelta(seconds=self._config.lease_seconds)
         return Lease(lease.scope_id, lease.owner, until)
 
+    def keep(self, lease: Lease) -> Lease:
+        """Prolongs a lease now, for work between whose writes more time passes than a lease lasts.
+
+        Raises:
+            StoreConflictError: If another worker took the scope over.
+        """
+        renewed = self.renew(lease)
+        if not self._store.scopes.prolong(renewed):
+            raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
+        return renewed
+
     @contextlib.contextmanager
-    def _leased(self, scope_id: str, deadline: float | None) -> Iterator[Lease]:
-        lease = self._renewed(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
+    def leased(self, scope_id: str, deadline: float | None = None) -> Iterator[Lease]:
+        """Yields the lease on a scope, which is given back at the end.
+
+        Args:
+            scope_id: The scope.
+            deadline: Monotonic time until which another worker's lease is waited for; None waits as long as it takes.
+
+        Raises:
+            StoreUnavailableError: If another worker kept it until then.
+        """
+        lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
         while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
             if deadline is not None and time.monotonic() > deadline:
                 raise StoreUnavailableError(f"another worker holds scope {scope_id}")
             time.sleep(_LEASE_POLL_SECONDS)
-            lease = self._renewed(lease)
+            lease = self.renew(lease)
         try:
             yield lease
         finally:
@@ -234,6 +335,18 @@ class Updater:
         if host != socket.gethostname() or not pid.isdigit() or _is_alive(int(pid)):
             return None
         return holder
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one drain does: everything that is due or full batches, and whether a stand-in's work is redone."""
+
+    everything: bool
+    may_redo: bool
+
+
+def _described(purpose: str, error: MemoryOSError) -> str:
+    return f"{purpose}: {type(error).__name__}: {error}"
 
 
 def _is_alive(pid: int) -> bool:

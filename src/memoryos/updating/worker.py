@@ -25,6 +25,8 @@ QUIET_SECONDS = 0.05
 """The worker waits for so long a pause of the foreground before each step …"""
 PATIENCE_SECONDS = 1.0
 """… but not longer than this, so that a foreground without a pause can't starve it."""
+STOP_PATIENCE_SECONDS = 10.0
+"""How long the engine's closing waits for the step that the worker is in."""
 LEASE_PATIENCE_SECONDS = 0.5
 """How long it waits for a scope that another worker holds before it turns to the next."""
 
@@ -73,12 +75,16 @@ class Worker:
         self._foreground_at = time.monotonic()
 
     def stop(self) -> None:
-        """Ends the thread after the step that it is in. What is left stays due."""
+        """Ends the thread after the step that it is in. What is left stays due.
+
+        A step that waits for a model for too long is left behind: no transaction is open while it waits, and when it
+        comes back it finds the store closed and ends.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_PATIENCE_SECONDS)
 
     def _start(self) -> None:
         if self._thread is None and not self._stopping:
@@ -111,7 +117,7 @@ class Worker:
         try:
             retry_at = self._store.scopes.state(scope_id).retry_at
             wait_seconds = 0.0 if retry_at is None else (retry_at - self._clock()).total_seconds()
-            if wait_seconds > 0:
+            if wait_seconds > 0 and not self._updater.works_while_failing:
                 self._come_back(scope_id, wait_seconds)
                 return
             self._updater.drain(
@@ -120,6 +126,9 @@ class Worker:
                 patience_seconds=LEASE_PATIENCE_SECONDS,
                 before_step=self._wait_for_quiet,
             )
+            redo_seconds = self._updater.redo_wait_seconds(scope_id)
+            if redo_seconds is not None:
+                self._come_back(scope_id, redo_seconds)
         except _StoppedError:
             return
         except MemoryOSError as error:

@@ -1,0 +1,122 @@
+"""The LLM analyst: one call reads a batch, one a hot segment, one answers."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from memoryos.analysts.citing import CitationReader
+from memoryos.analysts.llm_replies import read_digest, read_lesson, related_knowledge
+from memoryos.analysts.prompts import digest as digest_prompt
+from memoryos.analysts.prompts import learn as learn_prompt
+from memoryos.errors import InvalidReplyError
+from memoryos.language.text import estimate_tokens
+from memoryos.model import Origin
+from memoryos.seams import ChatRequest, Message, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from memoryos.seams import AnswerRequest, Batch, ChatModel, Digest, Lesson, Material, Meter, ReplySchema
+
+__all__ = ["LLMAnalyst"]
+
+_log = logging.getLogger(__name__)
+
+LONGEST_UTTERANCE = 8_000
+"""Characters: a longer utterance stands as an excerpt. The bound is halved until the prompt fits the model's context."""
+SHORTEST_EXCERPT = 125
+REPLY_SHARE = 0.25
+"""Of the context; kept free for the reply."""
+_ECHO_CHARACTERS = 4_000
+_REPAIR = (
+    "That reply can't be used: {reason}. Reply again with the one JSON object that was asked for, and nothing else."
+)
+
+Read = TypeVar("Read")
+
+
+class LLMAnalyst:
+    """An ``Analyst`` on any chat model.
+
+    Args:
+        model: The chat model.
+        context_tokens: What it reads and writes in one call; longer prompts show long utterances as excerpts.
+    """
+
+    def __init__(self, model: ChatModel, *, context_tokens: int = 16_000) -> None:
+        self._model = model
+        self._room = int(context_tokens * (1 - REPLY_SHARE))
+
+    @property
+    def origin(self) -> Origin:
+        """Returns ("llm/<model>", the versions of its prompts)."""
+        return Origin(f"llm/{self._model.name}", f"{digest_prompt.VERSION}.{learn_prompt.VERSION}")
+
+    def digest(self, batch: Batch, meter: Meter) -> Digest:
+        """Reads a batch with one call, and one more if the first reply can't be used.
+
+        Raises:
+            AnalystUnavailableError: If the model can't be reached, or the day's tokens are used up.
+            InvalidReplyError: If the second reply can't be used either.
+        """
+        meter.allow()
+        messages = self._fitting(lambda limit: digest_prompt.digest_messages(batch, limit), batch.pages[0].page_id)
+        return self._ask(messages, digest_prompt.SCHEMA, lambda text: read_digest(text, batch), meter)
+
+    def learn(self, material: Material, meter: Meter) -> Lesson:
+        """Reads a segment with one call, and one more if the first reply can't be used.
+
+        Raises:
+            AnalystUnavailableError: If the model can't be reached, or the day's tokens are used up.
+            InvalidReplyError: If the second reply can't be used either.
+        """
+        meter.allow()
+        related = related_knowledge(material)
+        messages = self._fitting(
+            lambda limit: learn_prompt.learn_messages(material, related, limit), material.pages[0].page_id
+        )
+        return self._ask(messages, learn_prompt.SCHEMA, lambda text: read_lesson(text, material, related), meter)
+
+    def answer(self, request: AnswerRequest, meter: Meter) -> Reply:
+        """Answers with one call; the pages that it names as its sources are taken out of the text."""
+        messages = (Message("system", request.system), Message("user", request.query))
+        citations = CitationReader(request.recall)
+        return Reply(self._spoken(request, ChatRequest(messages), citations, meter), citations.page_ids)
+
+    def _spoken(
+        self, request: AnswerRequest, chat: ChatRequest, citations: CitationReader, meter: Meter
+    ) -> Iterator[str]:
+        pieces = self._model.stream(chat, meter) if request.stream else iter([self._model.complete(chat, meter)])
+        has_spoken = False
+        for piece in citations.read(pieces):
+            has_spoken = has_spoken or bool(piece.strip())
+            yield piece
+        if not has_spoken:
+            raise InvalidReplyError("the reply was empty")
+
+    def _ask(
+        self, messages: tuple[Message, ...], schema: ReplySchema, read: Callable[[str], Read], meter: Meter
+    ) -> Read:
+        text = self._model.complete(ChatRequest(messages, schema), meter)
+        try:
+            return read(text)
+        except InvalidReplyError as error:
+            _log.info("%s: a reply is asked for again: %s", schema.name, error)
+            repair = Message("user", _REPAIR.format(reason=error))
+            again = (*messages, Message("assistant", text[:_ECHO_CHARACTERS]), repair)
+            return read(self._model.complete(ChatRequest(again, schema), meter))
+
+    def _fitting(self, write: Callable[[int], tuple[Message, ...]], page_id: str) -> tuple[Message, ...]:
+        limit = LONGEST_UTTERANCE
+        messages = write(limit)
+        while sum(estimate_tokens(each.content) for each in messages) > self._room and limit > SHORTEST_EXCERPT:
+            limit //= 2
+            messages = write(limit)
+        if any(_LEFT_OUT.search(each.content) for each in messages):
+            _log.info("pages from %s on are shown to the LLM with utterances of at most %d characters", page_id, limit)
+        return messages
+
+
+_LEFT_OUT = re.compile(r"\[… [\d,]+ characters left out …\]")

@@ -1,0 +1,31 @@
+"""Pages as an analyst's prompt shows them: numbered from 1, with their dates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memoryos.language.text import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from memoryos.model import Page
+
+__all__ = ["transcript"]
+
+
+def transcript(pages: Sequence[Page], limit: int) -> list[str]:
+    """Returns a line an utterance, the first of each page behind the page's number, under its date.
+
+    An utterance of more than ``limit`` characters stands as an excerpt with a mark of what was left out.
+    """
+    lines: list[str] = []
+    day: date | None = None
+    for number, page in enumerate(pages, 1):
+        if page.at.date() != day:
+            day = page.at.date()
+            lines.append(f"[{day.isoformat()}]")
+        said = [f"{page.speaker(side)}: {excerpt(page.text(side), '', limit)}" for side in page.speaking()]
+        lines += [f"{number}. {said[0]}", *said[1:]] if said else [f"{number}."]
+    return lines

@@ -1,0 +1,69 @@
+"""The cost ledger: what calls of models cost, by scope, day, purpose and model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from memoryos.model import Cost
+from memoryos.storage.schema import costs
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from memoryos.seams import Usage
+    from memoryos.storage.database import Database
+
+__all__ = ["CostTable"]
+
+
+class CostTable:
+    """Writes down and sums up what models cost."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, scope_id: str, day: date, purpose: str, usage: Usage) -> None:
+        """Adds one call to the day's account."""
+        key = {"scope_id": scope_id, "day": day, "purpose": purpose, "model": usage.model}
+        amounts = {
+            "calls": 1,
+            "failed_calls": int(usage.failed),
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "seconds": usage.seconds,
+        }
+        where = [costs.c[name] == value for name, value in key.items()]
+        grown = {name: costs.c[name] + amount for name, amount in amounts.items()}
+        with self._database.write() as connection:
+            if connection.execute(sa.update(costs).where(*where).values(**grown)).rowcount == 0:
+                connection.execute(sa.insert(costs).values(**key, **amounts))
+
+    def of(self, scope_id: str) -> list[Cost]:
+        """Returns the scope's accounts, oldest first."""
+        statement = sa.select(costs).where(costs.c.scope_id == scope_id)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(costs.c.day, costs.c.purpose, costs.c.model)).all()
+        return [
+            Cost(
+                day=row.day,
+                purpose=row.purpose,
+                model=row.model,
+                calls=row.calls,
+                failed_calls=row.failed_calls,
+                prompt_tokens=row.prompt_tokens,
+                completion_tokens=row.completion_tokens,
+                seconds=row.seconds,
+            )
+            for row in rows
+        ]
+
+    def tokens(self, day: date, scope_id: str | None = None) -> int:
+        """Returns the tokens of one day, of one scope or of the whole store."""
+        total = sa.func.coalesce(sa.func.sum(costs.c.prompt_tokens + costs.c.completion_tokens), 0)
+        statement = sa.select(total).where(costs.c.day == day)
+        if scope_id is not None:
+            statement = statement.where(costs.c.scope_id == scope_id)
+        with self._database.read() as connection:
+            return int(connection.execute(statement).scalar_one())

@@ -1,0 +1,84 @@
+"""Pages that leave the places which a stand-in gave them: what becomes of the segments and chains that they leave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from memoryos.errors import StoreConflictError
+from memoryos.storage.schema import chains, pages, scopes, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Left", "take_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What pages left behind.
+
+    Attributes:
+        scope_id: Whose pages.
+        pages: How many pages left each segment.
+        unlearned: How many of them had not been learned from.
+        chains: The chains that they left.
+        learned: Those that were learned from, and so don't count into the length of a segment.
+    """
+
+    scope_id: str
+    pages: Mapping[str, int]
+    unlearned: Mapping[str, int]
+    chains: frozenset[str]
+    learned: frozenset[str]
+
+    def settle(self, connection: sa.Connection, segment_of: Mapping[str, str]) -> None:
+        """Lowers the counters of the segments that were left, and of the new ones by what is learned already."""
+        too_long = Counter(self.unlearned) + Counter(segment_of[page_id] for page_id in self.learned)
+        for segment_id in {*self.pages, *too_long}:
+            length = segments.c.length - too_long[segment_id]
+            connection.execute(
+                sa.update(segments)
+                .where(segments.c.scope_id == self.scope_id, segments.c.segment_id == segment_id)
+                .values(
+                    page_count=segments.c.page_count - self.pages.get(segment_id, 0),
+                    length=sa.case((length > 0, length), else_=0),
+                )
+            )
+        empty = (
+            segments.c.scope_id == self.scope_id,
+            segments.c.segment_id.in_(self.pages),
+            segments.c.page_count <= 0,
+        )
+        connection.execute(sa.delete(segments).where(*empty))
+        still = sa.select(pages.c.chain_id).where(pages.c.scope_id == self.scope_id, pages.c.chain_id.in_(self.chains))
+        orphans = (
+            chains.c.scope_id == self.scope_id,
+            chains.c.chain_id.in_(self.chains),
+            chains.c.chain_id.not_in(still),
+        )
+        connection.execute(sa.delete(chains).where(*orphans))
+
+
+def take_out(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], revision: int) -> Left:
+    """Takes pages out of the places that a stand-in gave them.
+
+    Raises:
+        StoreConflictError: If one of them has no such place.
+    """
+    where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(page_ids))
+    rows = connection.execute(sa.select(pages).where(*where, pages.c.placed_provisionally.is_(True))).all()
+    if len(rows) != len(page_ids):
+        raise StoreConflictError("pages were placed again meanwhile")
+    connection.execute(sa.update(pages).where(*where).values(chain_id=None, segment_id=None))
+    connection.execute(sa.update(scopes).where(scopes.c.scope_id == scope_id).values(reset_revision=revision))
+    return Left(
+        scope_id=scope_id,
+        pages=Counter(row.segment_id for row in rows),
+        unlearned=Counter(row.segment_id for row in rows if not row.learned),
+        chains=frozenset(row.chain_id for row in rows),
+        learned=frozenset(row.page_id for row in rows if row.learned),
+    )

@@ -1,0 +1,195 @@
+"""A chat model without a bill: scripted, or reading by simple rules like a very plain LLM."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from memoryos.language.text import content_words, estimate_tokens, keywords, sentences
+from memoryos.seams import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from memoryos.seams import ChatRequest, Meter
+
+__all__ = ["Bill", "ScriptedChatModel", "ok_reply"]
+
+CHAIN_PAGES = 5
+SUMMARY_CHARACTERS = 160
+FACTS_A_LESSON = 4
+ONE_TOPIC = 0.1
+"""Share of common words between the halves of a batch from which they are one topic."""
+_PAGE = re.compile(r"^(\d+)\. (.*)$")
+_RECORD = re.compile(r"<conversation>\n(.*)\n</conversation>", re.DOTALL)
+_SHOWN = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
+_STATEMENT = re.compile(r"\b(?:I|I'm|I've|my|we)\b|我")
+
+
+class Bill:
+    """A ``Meter`` that allows everything and keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.usages: list[Usage] = []
+
+    def allow(self) -> None:
+        """Allows it."""
+
+    def __call__(self, usage: Usage) -> None:
+        """Keeps it."""
+        self.usages.append(usage)
+
+    @property
+    def calls(self) -> int:
+        """How many calls there were."""
+        return len(self.usages)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens were read and written."""
+        return sum(each.prompt_tokens + each.completion_tokens for each in self.usages)
+
+
+class ScriptedChatModel:
+    """A ``ChatModel`` that replies as it is told and keeps what it was asked.
+
+    A reply in the script that is an exception is raised. Without a script, or behind its end, it replies by
+    ``ok_reply``.
+
+    Args:
+        replies: Used up in order.
+        reply: Called with each request instead.
+        name: Its name.
+    """
+
+    def __init__(
+        self,
+        replies: Sequence[str | Exception] = (),
+        *,
+        reply: Callable[[ChatRequest], str | Exception] | None = None,
+        name: str = "scripted",
+    ) -> None:
+        self._replies = deque(replies)
+        self._reply = reply
+        self._name = name
+        self.requests: list[ChatRequest] = []
+
+    @property
+    def name(self) -> str:
+        """Returns its name."""
+        return self._name
+
+    def complete(self, request: ChatRequest, meter: Meter) -> str:
+        """Returns the next reply."""
+        self.requests.append(request)
+        said = self._next(request)
+        asked = round(sum(estimate_tokens(each.content) for each in request.messages))
+        if isinstance(said, Exception):
+            meter(Usage(self._name, 0, 0, 0.0, failed=True))
+            raise said
+        meter(Usage(self._name, asked, round(estimate_tokens(said)), 0.0, estimated=True))
+        return said
+
+    def stream(self, request: ChatRequest, meter: Meter) -> Iterator[str]:
+        """Yields the next reply word by word."""
+        for place, word in enumerate(self.complete(request, meter).split(" ")):
+            yield word if place == 0 else f" {word}"
+
+    def _next(self, request: ChatRequest) -> str | Exception:
+        if self._reply is not None:
+            return self._reply(request)
+        if self._replies:
+            return self._replies.popleft()
+        return ok_reply([(each.role, each.content) for each in request.messages])
+
+
+def ok_reply(messages: Sequence[tuple[str, str]]) -> str:
+    """Returns what a plain but well-behaved LLM would say to a prompt of MemoryOS; the same prompt, the same reply.
+
+    Args:
+        messages: (role, content) of the chat.
+    """
+    system = next((content for role, content in messages if role == "system"), "")
+    asked = next((content for role, content in messages if role == "user"), "")
+    if '"chains"' in system:
+        return json.dumps(_digest(_pages(asked), is_linked="before:" in asked), ensure_ascii=False)
+    if '"knowledge"' in system:
+        return json.dumps(_lesson(_pages(asked)), ensure_ascii=False)
+    return _answer(system, messages[-1][1])
+
+
+def _pages(asked: str) -> dict[int, list[str]]:
+    """Returns the lines of each page by its number."""
+    record = _RECORD.search(asked)
+    pages: dict[int, list[str]] = {}
+    number = 0
+    for line in (record.group(1) if record else asked).splitlines():
+        begun = _PAGE.match(line)
+        if begun and int(begun.group(1)) == number + 1:
+            number += 1
+            pages[number] = [begun.group(2)]
+        elif number and not line.startswith("["):
+            pages[number].append(line)
+    return pages
+
+
+def _digest(pages: dict[int, list[str]], *, is_linked: bool) -> dict[str, Any]:
+    numbers = list(pages)
+    half = len(numbers) // 2
+    parts = [numbers[:half], numbers[half:]]
+    words = [{word for number in part for line in pages[number] for word in content_words(line)} for part in parts]
+    common = len(words[0] & words[1]) / max(1, len(words[0] | words[1]))
+    topics = [numbers] if common >= ONE_TOPIC or not half else parts
+    return {
+        "continues": is_linked,
+        "chains": [
+            {"first_page": number, "summary": _summary(pages[number])}
+            for number in numbers
+            if (number - 1) % CHAIN_PAGES == 0
+        ],
+        "topics": [
+            {
+                "summary": _summary(pages[topic[0]]),
+                "keywords": keywords([_words(line) for number in topic for line in pages[number]], 6),
+                "pages": topic,
+            }
+            for topic in topics
+        ],
+    }
+
+
+def _lesson(pages: dict[int, list[str]]) -> dict[str, Any]:
+    facts: list[dict[str, Any]] = []
+    traits: list[dict[str, Any]] = []
+    said = [(number, line) for number, lines in pages.items() for line in lines if _STATEMENT.search(_words(line))]
+    for number, line in sorted(said, key=lambda each: -len(_short(each[1])))[:FACTS_A_LESSON]:
+        facts.append({"about": "user", "text": _short(line), "since": "", "pages": [number], "replaces": []})
+    for number, line in said[:1]:
+        traits.append({"trait": "openness", "level": "medium", "reason": _short(line), "pages": [number]})
+    return {"attributes": [], "traits": traits, "knowledge": facts, "drop": []}
+
+
+def _answer(system: str, query: str) -> str:
+    wanted = set(content_words(query))
+    shown = {int(number): line for number, line in _SHOWN.findall(system)}
+    if not shown:
+        return "I don't remember that. <sources></sources>"
+    best = max(shown, key=lambda number: (len(wanted & set(content_words(shown[number]))), -number))
+    return f"{_short(shown[best])} <sources>{best}</sources>"
+
+
+def _summary(lines: Sequence[str]) -> str:
+    return max((_short(line) for line in lines), key=len, default="…")
+
+
+def _short(line: str) -> str:
+    """Returns the longest sentence of a line, behind who says it."""
+    speaker, _, said = line.rpartition(": ") if line.count(": ") == 1 else ("", "", line)
+    longest = max(sentences(said) or [said], key=len)[:SUMMARY_CHARACTERS].strip()
+    return f"{speaker}: {longest}" if speaker and longest else longest or "…"
+
+
+def _words(line: str) -> str:
+    return line.partition(": ")[2] or line

@@ -1,0 +1,257 @@
+"""A local HTTP server that speaks the OpenAI protocol, and misbehaves on request."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from memoryos.language.text import estimate_tokens
+from memoryos.testing.chat import ok_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+__all__ = ["Behaviour", "StandInServer"]
+
+Behaviour = Literal[
+    "ok",
+    "slow",
+    "429",
+    "500",
+    "401",
+    "truncated",
+    "wrong schema",
+    "empty",
+    "wrong language",
+    "invented ids",
+    "dropped",
+    "thinking",
+    "no completion",
+    "withheld",
+]
+"""How a request is answered; "dropped" ends the connection in the middle of the reply."""
+BEHAVIOURS: tuple[str, ...] = get_args(Behaviour)
+
+_FOREIGN = "Это ответ на совершенно другом языке, чем разговор, и поэтому его нельзя запоминать."
+_STATUS = {"429": 429, "500": 500, "401": 401}
+
+
+class StandInServer:
+    """An endpoint at ``http://127.0.0.1:<port>/v1``; a context manager.
+
+    Args:
+        reply: Makes the reply of (role, content) messages; default: ``ok_reply``.
+        behaviour: How requests are answered: one for all, or a function that is asked for each.
+        latency_seconds: How long it thinks before each reply.
+        slow_seconds: How long it takes when it is "slow".
+        retry_after: Value of the header ``Retry-After`` with 429.
+        refuses: Parameters of a request that it answers with status 400, as "json_schema", "json_object",
+            "stream_options", "temperature".
+    """
+
+    def __init__(
+        self,
+        *,
+        reply: Callable[[Sequence[tuple[str, str]]], str] = ok_reply,
+        behaviour: Behaviour | Callable[[dict[str, Any]], Behaviour] = "ok",
+        latency_seconds: float = 0.0,
+        slow_seconds: float = 5.0,
+        retry_after: str | None = None,
+        refuses: Sequence[str] = (),
+    ) -> None:
+        self.reply = reply
+        self.behaviour = behaviour
+        self.latency_seconds = latency_seconds
+        self.slow_seconds = slow_seconds
+        self.retry_after = retry_after
+        self.refuses = frozenset(refuses)
+        self.requests: list[dict[str, Any]] = []
+        self.behaved: Counter[str] = Counter()
+        self._closing = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), _Endpoint, self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    @property
+    def base_url(self) -> str:
+        """Its address, as ``openai_base_url`` wants it."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def pause(self, seconds: float) -> None:
+        """Waits, but not longer than the server lives."""
+        self._closing.wait(seconds)
+
+    def close(self) -> None:
+        """Ends it."""
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> StandInServer:  # noqa: PYI034
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 512
+
+    def __init__(self, address: tuple[str, int], endpoint: type[BaseHTTPRequestHandler], owner: StandInServer) -> None:
+        super().__init__(address, endpoint)
+        self.owner = owner
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing: clients that hang up are part of the game."""
+
+
+class _Endpoint(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        owner = self.server.owner
+        owner.requests.append(body)
+        refused = _refused(body, owner.refuses)
+        if refused:
+            self._send(400, _error("invalid_request_error", f"{refused} is not supported"))
+            return
+        behaviour = owner.behaviour if isinstance(owner.behaviour, str) else owner.behaviour(body)
+        owner.behaved[behaviour] += 1
+        owner.pause(owner.slow_seconds if behaviour == "slow" else owner.latency_seconds)
+        if behaviour in _STATUS:
+            self._send(_STATUS[behaviour], _error("stand_in", "as told"))
+            return
+        messages = [(each["role"], each["content"]) for each in body["messages"]]
+        text = _misbehaving(behaviour, owner.reply(messages))
+        if body.get("stream"):
+            self._stream(body, text, behaviour)
+        else:
+            self._complete(body, text, behaviour)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (its name in http.server)
+        """Says nothing."""
+
+    def _complete(self, body: dict[str, Any], text: str, behaviour: str) -> None:
+        if behaviour == "no completion":
+            self._send(200, {"object": "error", "message": "as told"})
+            return
+        finish = "content_filter" if behaviour == "withheld" else "length" if behaviour == "truncated" else "stop"
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
+        completion = _envelope(body, "chat.completion") | {"choices": [choice], "usage": _usage(body, text)}
+        if behaviour == "dropped":
+            self._drop(json.dumps(completion).encode())
+        else:
+            self._send(200, completion)
+
+    def _stream(self, body: dict[str, Any], text: str, behaviour: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        words = text.split(" ")
+        for place, word in enumerate(words):
+            if behaviour == "dropped" and place >= len(words) // 2:
+                self.close_connection = True
+                return
+            self._event(body, {"content": word if place == 0 else f" {word}"}, None)
+        self._event(body, {}, "content_filter" if behaviour == "withheld" else "stop")
+        if (body.get("stream_options") or {}).get("include_usage"):
+            self._write(_envelope(body, "chat.completion.chunk") | {"choices": [], "usage": _usage(body, text)})
+        self.wfile.write(b"data: [DONE]\n\n")
+        self.close_connection = True
+
+    def _event(self, body: dict[str, Any], delta: dict[str, Any], finish: str | None) -> None:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        self._write(_envelope(body, "chat.completion.chunk") | {"choices": [choice]})
+
+    def _write(self, event: dict[str, Any]) -> None:
+        self.wfile.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+        self.wfile.flush()
+
+    def _send(self, status: int, body: dict[str, Any]) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        if status == _STATUS["429"] and self.server.owner.retry_after is not None:
+            self.send_header("Retry-After", self.server.owner.retry_after)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _drop(self, content: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+        self.wfile.flush()
+        self.close_connection = True
+
+
+def _refused(body: dict[str, Any], refuses: frozenset[str]) -> str | None:
+    given = {name for name in ("stream_options", "temperature") if body.get(name) is not None}
+    given.add((body.get("response_format") or {}).get("type", ""))
+    return next(iter(sorted(given & refuses)), None)
+
+
+def _misbehaving(behaviour: str, text: str) -> str:
+    misdeed = _MISDEEDS.get(behaviour)
+    return misdeed(text) if misdeed else text
+
+
+def _changed(text: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
+    return json.dumps(change(json.loads(text)), ensure_ascii=False) if text.startswith("{") else text
+
+
+def _spoken_foreign(reply: dict[str, Any]) -> dict[str, Any]:
+    for each in (*reply.get("chains", []), *reply.get("topics", [])):
+        each["summary"] = _FOREIGN
+    if "knowledge" in reply:
+        reply["knowledge"] = [{"about": "user", "text": _FOREIGN, "since": "", "pages": [1], "replaces": []}]
+    return reply
+
+
+def _with_invented_ids(reply: dict[str, Any]) -> dict[str, Any]:
+    if "topics" in reply:
+        reply["topics"][0]["pages"] = [*reply["topics"][0]["pages"], 999]
+    else:
+        fact = {"about": "user", "text": "An invented fact about nobody.", "since": "", "pages": [999], "replaces": []}
+        reply["knowledge"] = [*reply["knowledge"], fact]
+    return reply
+
+
+_MISDEEDS: dict[str, Callable[[str], str]] = {
+    "truncated": lambda text: text[: len(text) // 2],
+    "wrong schema": lambda _: json.dumps({"summary": "a reply of another shape", "pages": "all"}),
+    "empty": lambda _: "",
+    "thinking": lambda text: f'<think>\nThe user wants {{"chains": []}} …\n</think>\n\n{text}',
+    "wrong language": lambda text: _changed(text, _spoken_foreign),
+    "invented ids": lambda text: _changed(text, _with_invented_ids),
+}
+
+
+def _envelope(body: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {"id": "stand-in", "object": kind, "created": int(time.time()), "model": body["model"]}
+
+
+def _usage(body: dict[str, Any], text: str) -> dict[str, int]:
+    asked = round(sum(estimate_tokens(each["content"]) for each in body["messages"]))
+    said = round(estimate_tokens(text))
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": code, "code": code, "param": None}}

@@ -1,0 +1,113 @@
+"""What can be seen of a memory: its tiers, counts and costs, without changing anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from memoryos.errors import InputError
+from memoryos.model import ABOUT, Profile
+from memoryos.retrieval.recall import profile_lines
+from memoryos.updating.heat import heat
+from memoryos.updating.stats import NOTHING, count_tiers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memoryos.config import Config
+    from memoryos.engine import MemoryEngine
+    from memoryos.model import About, Cost, Knowledge, Page, Scope, Segment
+
+__all__ = ["MemoryView"]
+
+
+class MemoryView:
+    """The tiers of one scope as they are now.
+
+    Args:
+        scope: Whose memory.
+        engine: The engine that it lives in.
+    """
+
+    def __init__(self, scope: Scope, engine: MemoryEngine) -> None:
+        self.scope = scope
+        self._engine = engine
+        self._known_scope_id: str | None = None
+
+    @property
+    def engine(self) -> MemoryEngine:
+        """The engine that it lives in."""
+        return self._engine
+
+    @property
+    def config(self) -> Config:
+        """The settings that it lives under."""
+        return self._engine.config
+
+    @property
+    def profile(self) -> Profile:
+        """The user's profile as it is now."""
+        scope_id = self._find_scope_id()
+        return Profile() if scope_id is None else self._engine.store.long_term.profile(scope_id)
+
+    def knowledge(self, about: About | None = "user", *, history: bool = False) -> list[Knowledge]:
+        """Returns what is known, oldest first; with ``history`` what was superseded or archived too.
+
+        Args:
+            about: "user", "assistant", or None for both.
+            history: Whether entries that are no longer current are listed.
+
+        Raises:
+            InputError: If ``about`` is something else.
+        """
+        if about not in {None, *ABOUT}:
+            raise InputError("about", "must be 'user', 'assistant' or None")
+        scope_id = self._find_scope_id()
+        return [] if scope_id is None else self._engine.store.long_term.knowledge(scope_id, about, history=history)
+
+    def segments(self, *, archived: bool = False) -> list[Segment]:
+        """Returns the active (or the archived) segments of mid-term memory, oldest first."""
+        scope_id = self._find_scope_id()
+        return [] if scope_id is None else self._engine.store.mid_term.all(scope_id, archived=archived)
+
+    def heat(self, *, archived: bool = False) -> list[tuple[Segment, float]]:
+        """Returns the active (or the archived) segments with their heat now (Eq. 4), hottest first."""
+        now = self._engine.clock()
+        warmth = [(each, heat(each, now, self.config.heat)) for each in self.segments(archived=archived)]
+        return sorted(warmth, key=lambda each: -each[1])
+
+    def pages(self) -> Iterator[Page]:
+        """Yields every page, oldest first."""
+        scope_id = self._find_scope_id()
+        return iter(()) if scope_id is None else self._engine.store.log.after(scope_id)
+
+    def get_user_profile_summary(self) -> str:
+        """Returns the profile and what is known about the user as text; "" if nothing is known yet."""
+        lines = profile_lines(self.profile) + [f"- {entry.text}" for entry in self.knowledge("user")]
+        return "\n".join(lines)
+
+    def get_assistant_knowledge_summary(self) -> list[str]:
+        """Returns what is known about the assistant, oldest first."""
+        return [entry.text for entry in self.knowledge("assistant")]
+
+    def get_memory_stats(self) -> dict[str, Any]:
+        """Returns counts of every tier, what is due, and the analyst's last error."""
+        stats: dict[str, Any] = {
+            "user_id": self.scope.user_id,
+            "assistant_id": self.scope.assistant_id,
+            "embedder": self._engine.embedder.name,
+            "analyst": self._engine.analyst.origin.analyst,
+        }
+        scope_id = self._find_scope_id()
+        if scope_id is None:
+            return stats | NOTHING
+        return stats | count_tiers(self._engine.store, scope_id, self._engine.embedder.name, self.config)
+
+    def costs(self) -> list[Cost]:
+        """Returns what calls of the LLM cost, oldest first: an account a day, purpose and model."""
+        scope_id = self._find_scope_id()
+        return [] if scope_id is None else self._engine.store.costs.of(scope_id)
+
+    def _find_scope_id(self) -> str | None:
+        if self._known_scope_id is None:
+            self._known_scope_id = self._engine.store.scopes.find(self.scope)
+        return self._known_scope_id
