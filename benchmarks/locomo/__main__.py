@@ -81,7 +81,7 @@ def ingest(
     """
     with MemoryEngine(Config(**settings(folder, window=window)), embedder=embedder, clock=lambda: end) as engine:
         started = time.perf_counter()
-        pages = sum(_add(engine.memory(each.name), each) for each in conversations)
+        pages = sum(add_exchanges(engine.memory(each.name), each) for each in conversations)
         added = time.perf_counter()
         for each in conversations:
             engine.memory(each.name).flush()
@@ -107,7 +107,8 @@ def ingest(
     }
 
 
-def _add(memory: Memoryos, conversation: Conversation) -> int:
+def add_exchanges(memory: Memoryos, conversation: Conversation) -> int:
+    """Remembers every exchange of a conversation, with the ids of its evidence; returns how many."""
     for exchange in conversation.exchanges:
         memory.add_memory(
             exchange.user_text,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memoryos.analysts.stand_in import StandIn
 from memoryos.assembly import build_analyst, build_embedder
@@ -77,7 +77,9 @@ class MemoryEngine:
         self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
         self.responder = Responder(self.analyst, self.config)
         self.worker = Worker(self.updater, self.store, self.config, clock=self.clock)
-        self._shut = weakref.finalize(self, _shut, self.worker, self.updater, self.store)
+        built: list[Any] = [self.embedder] if embedder is None else []
+        built += [self.analyst_of(None)] if analyst is None else []
+        self._shut = weakref.finalize(self, _shut, self.worker, self.updater, self.store, built)
 
     def memory(self, user_id: str, assistant_id: str = DEFAULT_ASSISTANT_ID) -> Memoryos:
         """Returns the memory of one user with one assistant.
@@ -120,7 +122,13 @@ def _system_clock() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _shut(worker: Worker, updater: Updater, store: Store) -> None:
+def _shut(worker: Worker, updater: Updater, store: Store, built: list[Any]) -> None:
+    """Ends everything that the engine began; embedder and analyst only if it made them itself."""
     worker.stop()
+    updater.give_up()
     updater.record_all_visits()
     store.close()
+    for each in built:
+        close = getattr(each, "close", None)
+        if close is not None:
+            close()

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from memoryos.analysts.llm import LLMAnalyst
+from memoryos.analysts.local import LocalAnalyst
 from memoryos.doors.cli import cli
 from memoryos.doors.demo import play
 from memoryos.errors import InputError
-from memoryos.testing import HashEmbedder
+from memoryos.testing import HashEmbedder, ScriptedChatModel
 
 Runner = Callable[..., Result]
 
@@ -176,3 +178,28 @@ def test_the_demo_plays_a_locomo_file(run: Runner, tmp_path: Path) -> None:
     assert "2 exchanges" in done.output
     assert "Rex" in done.output
     assert run("demo", "--data", str(file), "--conversation", "7").exit_code == 1
+
+
+def test_cost_and_rebuild_are_shown(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(run, tmp_path)
+    assert json.loads(run("cost", "--json").stdout) == []
+    monkeypatch.setattr(
+        "memoryos.engine.build_analyst",
+        lambda config, kind=None: LocalAnalyst() if kind == "local" else LLMAnalyst(ScriptedChatModel()),  # noqa: ARG005
+    )
+    tried = json.loads(run("rebuild", "--analyst", "llm", "--dry-run", "--json").stdout)
+    assert (tried["applied"], tried["origin"]["analyst"]) == (False, "llm/scripted")
+    assert tried["knowledge_added"]
+    assert "facts that stay" in run("rebuild", "--analyst", "llm").output
+    assert "llm/scripted" in run("knowledge", "--json").stdout
+    accounts = json.loads(run("cost", "--json").stdout)
+    assert {each["purpose"] for each in accounts} == {"digest", "learn"}
+    assert all(each["calls"] > 0 and each["prompt_tokens"] > 0 for each in accounts)
+    assert "scripted" in run("cost").output
+
+
+def test_an_llm_that_is_not_set_is_a_message(run: Runner, tmp_path: Path) -> None:
+    fill(run, tmp_path)
+    done = run("rebuild", "--analyst", "llm")
+    assert done.exit_code == 1
+    assert "no LLM is set" in done.output

@@ -217,3 +217,36 @@ def test_many_threads_write_without_losing_a_page(tmp_path: Path) -> None:
         pages = list(store.log.after(scope_id))
     assert [page.seq for page in pages] == list(range(1, 121))
     assert len({page.user_text for page in pages}) == 120
+
+
+def test_a_database_of_each_earlier_release_is_brought_up_and_keeps_its_pages(tmp_path: Path) -> None:
+    for known in KNOWN[:-1]:
+        folder = tmp_path / known
+        folder.mkdir()
+        with Store(url(folder)) as store:
+            add(store, "before the upgrade")
+        _downgrade(folder / "memoryos.db", known)
+        with Store(url(folder)) as store:
+            scope_id = store.scopes.find(Scope("u", "a"))
+            assert scope_id is not None
+            assert [page.user_text for page in store.log.after(scope_id)] == ["before the upgrade"]
+            assert store.log.count_provisional(scope_id) == 0
+            assert store.costs.of(scope_id) == []
+            assert store.scopes.state(scope_id).reset_revision == 0
+
+
+def _downgrade(file: Path, revision: str) -> None:
+    """Takes out of a database what later releases added."""
+    later = {
+        "0002": (
+            "DROP TABLE costs", "DROP INDEX pages_placed_provisionally", "DROP INDEX pages_learned_provisionally",
+            "ALTER TABLE pages DROP COLUMN placed_provisionally", "ALTER TABLE pages DROP COLUMN learned_provisionally",
+            "ALTER TABLE scopes DROP COLUMN reset_revision",
+        ),
+    }  # fmt: skip
+    with sqlite3.connect(file) as connection:
+        for newer in [each for each in reversed(KNOWN) if each > revision]:
+            for statement in later[newer]:
+                connection.execute(statement)
+        connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    connection.close()

@@ -48,11 +48,18 @@ class LLMAnalyst:
     def __init__(self, model: ChatModel, *, context_tokens: int = 16_000) -> None:
         self._model = model
         self._room = int(context_tokens * (1 - REPLY_SHARE))
+        self._echo_characters = min(_ECHO_CHARACTERS, int(context_tokens * REPLY_SHARE / 2))
 
     @property
     def origin(self) -> Origin:
         """Returns ("llm/<model>", the versions of its prompts)."""
         return Origin(f"llm/{self._model.name}", f"{digest_prompt.VERSION}.{learn_prompt.VERSION}")
+
+    def close(self) -> None:
+        """Closes the connections of its model, if that has any."""
+        close = getattr(self._model, "close", None)
+        if close is not None:
+            close()
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:
         """Reads a batch with one call, and one more if the first reply can't be used.
@@ -90,7 +97,7 @@ class LLMAnalyst:
     ) -> Iterator[str]:
         pieces = self._model.stream(chat, meter) if request.stream else iter([self._model.complete(chat, meter)])
         has_spoken = False
-        for piece in citations.read(pieces):
+        for piece in citations.read(_UNSTORABLE.sub("", piece) for piece in pieces):
             has_spoken = has_spoken or bool(piece.strip())
             yield piece
         if not has_spoken:
@@ -105,18 +112,29 @@ class LLMAnalyst:
         except InvalidReplyError as error:
             _log.info("%s: a reply is asked for again: %s", schema.name, error)
             repair = Message("user", _REPAIR.format(reason=error))
-            again = (*messages, Message("assistant", text[:_ECHO_CHARACTERS]), repair)
+            again = (*messages, Message("assistant", _UNSTORABLE.sub("", text)[: self._echo_characters]), repair)
             return read(self._model.complete(ChatRequest(again, schema), meter))
 
     def _fitting(self, write: Callable[[int], tuple[Message, ...]], page_id: str) -> tuple[Message, ...]:
         limit = LONGEST_UTTERANCE
         messages = write(limit)
-        while sum(estimate_tokens(each.content) for each in messages) > self._room and limit > SHORTEST_EXCERPT:
+        while (tokens := _tokens(messages)) > self._room and limit > SHORTEST_EXCERPT:
             limit //= 2
             messages = write(limit)
+        if tokens > self._room:
+            _log.warning(
+                "a prompt of about %d tokens leaves too little of llm_context_tokens for the reply (from page %s on)",
+                tokens,
+                page_id,
+            )
         if any(_LEFT_OUT.search(each.content) for each in messages):
             _log.info("pages from %s on are shown to the LLM with utterances of at most %d characters", page_id, limit)
         return messages
 
 
+def _tokens(messages: tuple[Message, ...]) -> float:
+    return sum(estimate_tokens(each.content) for each in messages)
+
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _LEFT_OUT = re.compile(r"\[… [\d,]+ characters left out …\]")

@@ -30,6 +30,8 @@ RELATED_SHOWN = 12
 EVIDENCE_KEPT = 12
 MAX_TOPICS = 2
 KEYWORDS_READ = 12
+LETTERS_TO_JUDGE = 20
+"""A text of a reply from this length on must by itself be in the language of the pages; a name need not."""
 _NAME = re.compile(r"[\W_]+")
 _SINCE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?")
 
@@ -64,7 +66,7 @@ def read_digest(text: str, batch: Batch) -> Digest:
         topics=tuple(
             Topic(
                 topic.summary,
-                frozenset(word for word in map(fold, topic.keywords[:KEYWORDS_READ]) if word),
+                frozenset(word for each in topic.keywords[:KEYWORDS_READ] if (word := fold(each).strip())),
                 tuple(pages[number - 1].page_id for number in sorted(topic.pages)),
             )
             for topic in reply.topics
@@ -86,7 +88,8 @@ def read_lesson(text: str, material: Material, related: Sequence[Knowledge]) -> 
     pages = material.pages
     words = [each.value for each in reply.attributes] + [each.reason for each in reply.traits]
     _check_language([*words, *(each.text for each in reply.knowledge)], pages)
-    known = {fold(entry.text) for entry in material.knowledge}
+    dropped = {related[number - 1].knowledge_id for number in _numbers("drop", reply.drop, len(related))}
+    known = {fold(entry.text) for entry in material.knowledge if entry.knowledge_id not in dropped}
     facts: list[Fact] = []
     for each in reply.knowledge:
         replaced = [related[number - 1] for number in _numbers("replaces", each.replaces, len(related))]
@@ -96,7 +99,8 @@ def read_lesson(text: str, material: Material, related: Sequence[Knowledge]) -> 
         if fold(each.text) in known:
             continue
         known.add(fold(each.text))
-        newer = [entry for entry in replaced if max(entry.source_page_ids) > max(sources)]
+        kept = [entry for entry in replaced if entry.knowledge_id not in dropped]
+        newer = [entry for entry in kept if max(entry.source_page_ids, default="") > max(sources)]
         older = tuple(entry.knowledge_id for entry in replaced if entry not in newer)
         superseded_by = newer[0].knowledge_id if newer else None
         facts.append(Fact(each.about, each.text, sources, _since(each.since), older, superseded_by))
@@ -104,7 +108,7 @@ def read_lesson(text: str, material: Material, related: Sequence[Knowledge]) -> 
         attributes=tuple(_attributes(reply, pages)),
         traits=tuple(_traits(reply, material)),
         facts=tuple(facts),
-        dropped=tuple(related[number - 1].knowledge_id for number in _numbers("drop", reply.drop, len(related))),
+        dropped=tuple(sorted(dropped)),
     )
 
 
@@ -165,5 +169,7 @@ def _since(text: str) -> datetime | None:
 
 def _check_language(texts: Iterable[str], pages: Sequence[Page]) -> None:
     source = " ".join(page.text(side) for page in pages for side in page.speaking())
-    if speaks_otherwise(" ".join(texts), source):
+    said = list(texts)
+    whole = [each for each in said if len(each) >= LETTERS_TO_JUDGE]
+    if any(speaks_otherwise(each, source) for each in (" ".join(said), *whole)):
         raise InvalidReplyError("the reply must be in the language of the conversation")

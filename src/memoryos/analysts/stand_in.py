@@ -91,9 +91,13 @@ class StandIn:
 
 
 def _begin(reply: Reply) -> Reply:
-    """Returns the reply once its first piece is there."""
+    """Returns the reply once something is said; blank space says nothing."""
     pieces = reply.pieces
-    first = next(pieces, "")
+    first = ""
+    for piece in pieces:
+        first += piece
+        if first.strip():
+            break
 
     def whole() -> Iterator[str]:
         yield first

@@ -226,8 +226,8 @@ def segment_json(segment: Segment, heat: float) -> dict[str, Any]:
 
 def cost_table(accounts: Sequence[Cost]) -> Table:
     """Returns a row a day, purpose and model, and the sum."""
-    names = ("day", "purpose", "model", "calls", "failed", "tokens read", "tokens written", "seconds")
-    table = _table("What calls of the LLM cost", *names)
+    names = ("day", "purpose", "model", "calls", "failed", "read", "written", "seconds")
+    table = _table("What calls of the LLM cost, in tokens", *names)
     for each in accounts:
         table.add_row(
             each.day.isoformat(), each.purpose, _plain(each.model), str(each.calls), str(each.failed_calls),

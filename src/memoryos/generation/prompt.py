@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memoryos.language.fence import fenced
+from memoryos.language.fence import fenced, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,21 +50,17 @@ def answer_prompt(
         instructions: What it always keeps to.
         longest_utterance: Characters beyond which an utterance stands as an excerpt.
     """
-    facts = "\n".join(f"- {key}: {value}" for key, value in (conversation or {}).items())
+    facts = "\n".join(f"- {one_line(str(key))}: {one_line(str(value))}" for key, value in (conversation or {}).items())
     memory = recall.to_prompt(numbered=True, longest_utterance=longest_utterance) or "(nothing yet)"
     parts = [
-        _OPENING.format(role=agent_profile.strip() or "You are an assistant.", relationship=_one_line(relationship))
+        _OPENING.format(role=agent_profile.strip() or "You are an assistant.", relationship=one_line(relationship))
     ]
     if instructions.strip():
         parts.append(f"Always keep to this:\n{instructions.strip()}")
     if style_hint.strip():
-        parts.append(f"Style: {_one_line(style_hint)}")
+        parts.append(f"Style: {one_line(style_hint)}")
     parts.append(_DATA.format(tags="<memory> and <conversation>" if facts else "<memory>"))
     parts.append(fenced("memory", memory))
     if facts:
         parts.append(fenced("conversation", facts))
     return "\n\n".join(parts)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -31,7 +31,9 @@ MAX_TOKENS_KNOWN = 1_000_000
 """Tokenizers that know no limit say so with a number that is larger than any."""
 _PROMPTS = ("document", "passage", "corpus")
 """Under which names models keep the words that belong before a text that is stored."""
-_NOT_OF_THE_MODEL = frozenset({"cache_folder", "device", "local_files_only", "token", "trust_remote_code"})
+_NOT_OF_THE_MODEL = frozenset(
+    {"cache_folder", "device", "local_files_only", "similarity_fn_name", "token", "trust_remote_code"}
+)
 """Options that say where the model comes from and where it runs; every other one may change its vectors."""
 
 
@@ -98,7 +100,7 @@ class SentenceTransformersEmbedder:
             DimensionMismatchError: If the vectors have another length than promised.
             EmbeddingError: If the package is missing, the model can't be loaded or fails, or a text is not encodable.
         """
-        read = [_encodable(text[:CHARACTERS_A_WINDOW]) for text in texts]
+        read = [_readable(text[:CHARACTERS_A_WINDOW]) for text in texts]
         dimensions = self.dimensions
         if not read:
             return np.zeros((0, dimensions), np.float32)
@@ -130,7 +132,7 @@ class _Loaded:
     def of(cls, model: Any) -> _Loaded:
         names = [model.default_prompt_name, *_PROMPTS]
         prompt = next((found for name in names if name and (found := model.prompts.get(name))), "")
-        tokenizer = _unbounded_tokenizer(model.tokenizer)
+        tokenizer = _unbounded_tokenizer(getattr(model, "tokenizer", None))
         return cls(model, prompt, tokenizer, tokenizer and _room(tokenizer, model.max_seq_length, prompt))
 
     @property
@@ -169,20 +171,20 @@ def _unbounded_tokenizer(tokenizer: Any) -> Tokenizer | None:
 
 
 def _room(tokenizer: Tokenizer, max_tokens: float | None, prompt: str) -> int | None:
+    """Returns how many tokens of a text are read; one is left for the mark that may open a piece of a word."""
     if max_tokens is None or max_tokens > MAX_TOKENS_KNOWN:
         return None
-    taken = len(tokenizer.encode(prompt, add_special_tokens=False).ids) + tokenizer.num_special_tokens_to_add(
-        is_pair=False
-    )
-    return max(1, int(max_tokens) - taken)
+    before = len(tokenizer.encode(prompt, add_special_tokens=False).ids)
+    return max(1, int(max_tokens) - tokenizer.num_special_tokens_to_add(is_pair=False) - before - 1)
 
 
-def _encodable(text: str) -> str:
+def _readable(text: str) -> str:
+    """Returns the text, or a full stop for a blank one, of which some models read nothing and make zeros."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise EmbeddingError("the text has characters that are not encodable") from error
-    return text
+    return text if text.strip() else "."
 
 
 @contextlib.contextmanager
@@ -205,8 +207,10 @@ def _explained(what: str, *, is_told: bool = False) -> Iterator[None]:
 
 
 def _unit_rows(matrix: NDArray[np.float64], count: int, dimensions: int) -> NDArray[np.float32]:
-    if matrix.shape != (count, dimensions):
-        raise DimensionMismatchError(dimensions, matrix.shape[-1])
+    if matrix.ndim != 2 or len(matrix) != count:  # noqa: PLR2004  (rows and columns)
+        raise EmbeddingError(f"the embedding model gave an array of shape {matrix.shape} for {count} texts")
+    if matrix.shape[1] != dimensions:
+        raise DimensionMismatchError(dimensions, matrix.shape[1])
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():
         raise EmbeddingError("the embedding model gave a vector without a direction: zeros, or what is no number")

@@ -1,63 +1,61 @@
-"""Takes out of a stream what is not for the reader: what a reasoning model thinks before it speaks."""
+"""Takes out of a reply what is not for the reader: what a reasoning model thinks before it speaks."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["without_thoughts"]
+__all__ = ["spoken", "without_thoughts"]
 
 OPENING = "<think>"
 CLOSING = "</think>"
+_END_OF_THOUGHT = re.compile(rf"\n[ \t]*{CLOSING}|{CLOSING}[ \t]*\n")
+
+
+def spoken(text: str) -> str:
+    """Returns a whole reply without its thoughts and without blank space around it.
+
+    Where the prompt has opened the thought already, the reply has a closing tag only, at the end of a line or on one
+    of its own: what stands before it is thought. In a stream that can't be told, for what was shown is shown.
+    """
+    end = _END_OF_THOUGHT.search(text)
+    if end is not None and OPENING not in text[: end.start()]:
+        text = text[end.end() :]
+    return "".join(without_thoughts([text])).strip()
 
 
 def without_thoughts(pieces: Iterable[str]) -> Iterator[str]:
-    """Yields the pieces without what stands between ``<think>`` and ``</think>``, and without leading blank space.
+    """Yields the pieces without the thoughts that they begin with, and without leading blank space.
 
-    A tag may be spread over pieces. What follows an opening tag that is never closed is thought to the end. Some
-    models open no tag: a text that comes whole is cut behind its closing tag as well; in a stream what was shown
-    can't be taken back.
+    A thought stands between ``<think>`` and ``</think>``, which may be spread over pieces; one that is never closed is
+    thought to the end. Once something was said, tags are text: people talk about them too.
     """
+    left = iter(pieces)
     held = ""
     is_thinking = False
-    has_spoken = False
-    for piece in pieces:
-        held += piece
-        said, held, is_thinking = _spoken(held, is_thinking=is_thinking)
-        if not has_spoken:
-            said = said.lstrip()
-        if said:
-            has_spoken = True
-            yield said
+    for piece in left:
+        held, is_thinking = _behind_thoughts(held + piece, is_thinking=is_thinking)
+        if held and not is_thinking and not OPENING.startswith(held):
+            yield held
+            yield from filter(None, left)
+            return
     if held and not is_thinking:
-        yield held if has_spoken else held.lstrip()
+        yield held
 
 
-def _spoken(text: str, *, is_thinking: bool) -> tuple[str, str, bool]:
-    """Returns what can be said now, what must be held back until more is known, and whether a thought is open."""
-    said = ""
+def _behind_thoughts(text: str, *, is_thinking: bool) -> tuple[str, bool]:
+    """Returns what stands behind the thoughts, and whether one is open: then it is the end of what was thought."""
     while True:
         if is_thinking:
-            _, closed, text = text.partition(CLOSING)
+            _, closed, behind = text.partition(CLOSING)
             if not closed:
-                return said, _tail(_, CLOSING), True
-            is_thinking = False
-            continue
-        before, closed, after = text.partition(CLOSING)
-        opening = text.find(OPENING)
-        if closed and (opening == -1 or len(before) < opening):
-            said, text = "", after
-            continue
-        if opening == -1:
-            tail = max(_tail(text, OPENING), _tail(text, CLOSING), key=len)
-            return said + text[: len(text) - len(tail)], tail, False
-        said, text, is_thinking = said + text[:opening], text[opening + len(OPENING) :], True
-
-
-def _tail(text: str, tag: str) -> str:
-    """Returns the end of the text that may be the beginning of the tag."""
-    return next(
-        (text[-size:] for size in range(min(len(text), len(tag) - 1), 0, -1) if tag.startswith(text[-size:])), ""
-    )
+                return text[1 - len(CLOSING) :], True
+            text = behind
+        text = text.lstrip()
+        is_thinking = text.startswith(OPENING)
+        if not is_thinking:
+            return text, False
+        text = text[len(OPENING) :]

@@ -53,7 +53,7 @@ def _windows(tokenizer: Tokenizer, text: str, room: int) -> Iterator[str]:
 
 
 def _cuts(tokenizer: Tokenizer, block: str, room: int, *, is_last: bool) -> list[int]:
-    """Returns where windows end inside a block, in characters, always between words.
+    """Returns where windows end inside a block, in characters: between words, unless a word fills a window.
 
     What stands behind the last cut is left for the next block, where its last word may go on.
     """
@@ -66,7 +66,8 @@ def _cuts(tokenizer: Tokenizer, block: str, room: int, *, is_last: bool) -> list
     cuts: list[int] = []
     first = 0
     while len(words) - first > room:
-        first = max(starts[bisect.bisect_right(starts, first + room) - 1], first + 1)
+        word = starts[bisect.bisect_right(starts, first + room) - 1]
+        first = word if word > first else first + room
         cuts.append(offsets[first][0])
     if is_last:
         return [*cuts, len(block)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from memoryos.language.fence import reads_as_instruction
+from memoryos.language.fence import indented, one_line, reads_as_instruction, speaker_label
 from memoryos.language.text import estimate_tokens, excerpt
 from memoryos.model import SIDES, About, Knowledge, Page, Profile, Side, Utterance
 
@@ -140,15 +140,16 @@ class Recall:
         Each shown utterance stands verbatim behind its speaker, under its date. A longer one than
         ``longest_utterance`` characters stands as an excerpt around the words of the query, with a mark that says how
         much was left out. With ``numbered`` the first line of each page begins with its place in
-        ``numbered_pages()``, as "3. ", and lines that talk to a model rather than to a person are marked.
+        ``numbered_pages()``, as "3. ", further lines of an utterance are indented, so that only ours begin so, and
+        utterances that talk to a model rather than to a person are marked.
         """
         show = _Lines(self.query, longest_utterance, self._places() if numbered else None)
         parts = []
         if include_profile:
-            parts.append(_section("Profile of the user", profile_lines(self.profile)))
+            parts.append(_section("Profile of the user", [one_line(each) for each in profile_lines(self.profile)]))
         if include_knowledge:
             for about in ("user", "assistant"):
-                entries = [f"- {each.text}" for each in self.knowledge if each.about == about]
+                entries = [f"- {one_line(each.text)}" for each in self.knowledge if each.about == about]
                 parts.append(_section(f"Known about the {about}", entries))
         recalled = [(each.page, each.shown) for each in self.pages]
         parts.append(_section("Recalled from earlier conversations", show.of(recalled)))
@@ -163,11 +164,12 @@ class Recall:
 
     @property
     def flagged(self) -> tuple[str, ...]:
-        """Ids of shown pages that read like instructions to a model; they are only a record."""
+        """Ids of shown pages that read like instructions to a model, words or speaker; they are only a record."""
+        shown: dict[str, Sequence[Side]] = {each.page.page_id: each.shown for each in self.pages}
         return tuple(
             page.page_id
             for page in self.numbered_pages()
-            if any(reads_as_instruction(page.text(side)) for side in page.speaking())
+            if any(_gives_orders(page, side) for side in page.speaking() if side in shown.get(page.page_id, SIDES))
         )
 
     def _places(self) -> dict[str, int]:
@@ -204,7 +206,13 @@ class _Lines:
 
     def _line(self, page: Page, side: Side) -> str:
         line = show_line(page.speaker(side), page.text(side), self.query, self.longest_utterance)
-        return line + MARK if self.places is not None and reads_as_instruction(page.text(side)) else line
+        if self.places is None:
+            return line
+        return indented(line) + MARK if _gives_orders(page, side) else indented(line)
+
+
+def _gives_orders(page: Page, side: Side) -> bool:
+    return reads_as_instruction(page.text(side)) or reads_as_instruction(page.speaker(side))
 
 
 def _when(page: Page) -> tuple[datetime, int]:
@@ -227,7 +235,7 @@ def show_line(speaker: str, text: str, query: str = "", limit: int = EXCERPT_CHA
     """Returns the line of one utterance: speaker and words, cut to an excerpt only beyond ``limit`` characters."""
     if len(text) > limit:
         text = excerpt(text, query, limit)
-    return f"{speaker}: {text}"
+    return f"{speaker_label(speaker)}: {text}"
 
 
 def line_tokens(line: str) -> float:

@@ -1,7 +1,7 @@
 """What test suites need, this project's and yours: doubles for every seam, a clock, an LLM endpoint to talk to."""
 
 from memoryos.testing.chat import Bill, ScriptedChatModel, ok_reply
-from memoryos.testing.openai_server import Behaviour, StandInServer
+from memoryos.testing.openai_server import Behaviour, StandInServer, misbehave
 from memoryos.testing.seams import FixedClock, HashEmbedder, ScriptedAnalyst
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "ScriptedAnalyst",
     "ScriptedChatModel",
     "StandInServer",
+    "misbehave",
     "ok_reply",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import deque
@@ -20,9 +21,11 @@ __all__ = ["Bill", "ScriptedChatModel", "ok_reply"]
 CHAIN_PAGES = 5
 SUMMARY_CHARACTERS = 160
 FACTS_A_LESSON = 4
+MEMORY = "<memory>\n"
+"""Where in the prompt of an answer the pages begin; what they say looks like any prompt."""
 ONE_TOPIC = 0.1
 """Share of common words between the halves of a batch from which they are one topic."""
-_PAGE = re.compile(r"^(\d+)\. (.*)$")
+_PAGE = re.compile(r"(\d+)\. (.*: .*)")
 _RECORD = re.compile(r"<conversation>\n(.*)\n</conversation>", re.DOTALL)
 _SHOWN = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 _STATEMENT = re.compile(r"\b(?:I|I'm|I've|my|we)\b|我")
@@ -100,7 +103,7 @@ class ScriptedChatModel:
     def _next(self, request: ChatRequest) -> str | Exception:
         if self._reply is not None:
             return self._reply(request)
-        if self._replies:
+        with contextlib.suppress(IndexError):
             return self._replies.popleft()
         return ok_reply([(each.role, each.content) for each in request.messages])
 
@@ -113,9 +116,10 @@ def ok_reply(messages: Sequence[tuple[str, str]]) -> str:
     """
     system = next((content for role, content in messages if role == "system"), "")
     asked = next((content for role, content in messages if role == "user"), "")
-    if '"chains"' in system:
-        return json.dumps(_digest(_pages(asked), is_linked="before:" in asked), ensure_ascii=False)
-    if '"knowledge"' in system:
+    task = "" if MEMORY in system else system
+    if '"chains"' in task:
+        return json.dumps(_digest(_pages(asked), is_linked=">\nbefore:\n" in asked), ensure_ascii=False)
+    if '"knowledge"' in task:
         return json.dumps(_lesson(_pages(asked)), ensure_ascii=False)
     return _answer(system, messages[-1][1])
 
@@ -125,8 +129,8 @@ def _pages(asked: str) -> dict[int, list[str]]:
     record = _RECORD.search(asked)
     pages: dict[int, list[str]] = {}
     number = 0
-    for line in (record.group(1) if record else asked).splitlines():
-        begun = _PAGE.match(line)
+    for line in (record.group(1) if record else asked).split("\n"):
+        begun = _PAGE.fullmatch(line)
         if begun and int(begun.group(1)) == number + 1:
             number += 1
             pages[number] = [begun.group(2)]
@@ -139,7 +143,9 @@ def _digest(pages: dict[int, list[str]], *, is_linked: bool) -> dict[str, Any]:
     numbers = list(pages)
     half = len(numbers) // 2
     parts = [numbers[:half], numbers[half:]]
-    words = [{word for number in part for line in pages[number] for word in content_words(line)} for part in parts]
+    words = [
+        {word for number in part for line in pages[number] for word in content_words(_words(line))} for part in parts
+    ]
     common = len(words[0] & words[1]) / max(1, len(words[0] | words[1]))
     topics = [numbers] if common >= ONE_TOPIC or not half else parts
     return {
@@ -173,7 +179,7 @@ def _lesson(pages: dict[int, list[str]]) -> dict[str, Any]:
 
 def _answer(system: str, query: str) -> str:
     wanted = set(content_words(query))
-    shown = {int(number): line for number, line in _SHOWN.findall(system)}
+    shown = {int(number): line for number, line in _SHOWN.findall(system.rpartition(MEMORY)[2])}
     if not shown:
         return "I don't remember that. <sources></sources>"
     best = max(shown, key=lambda number: (len(wanted & set(content_words(shown[number]))), -number))
@@ -181,7 +187,7 @@ def _answer(system: str, query: str) -> str:
 
 
 def _summary(lines: Sequence[str]) -> str:
-    return max((_short(line) for line in lines), key=len, default="…")
+    return _short(max(lines, key=lambda line: estimate_tokens(_words(line)), default=""))
 
 
 def _short(line: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-__all__ = ["Behaviour", "StandInServer"]
+__all__ = ["Behaviour", "StandInServer", "misbehave"]
 
 Behaviour = Literal[
     "ok",
@@ -39,6 +41,9 @@ BEHAVIOURS: tuple[str, ...] = get_args(Behaviour)
 
 _FOREIGN = "Это ответ на совершенно другом языке, чем разговор, и поэтому его нельзя запоминать."
 _STATUS = {"429": 429, "500": 500, "401": 401}
+_BUSY = frozenset({429, 500})
+_FINISHES = {"withheld": "content_filter", "truncated": "length"}
+_NO_COMPLETION = {"object": "error", "message": "as told"}
 
 
 class StandInServer:
@@ -49,7 +54,7 @@ class StandInServer:
         behaviour: How requests are answered: one for all, or a function that is asked for each.
         latency_seconds: How long it thinks before each reply.
         slow_seconds: How long it takes when it is "slow".
-        retry_after: Value of the header ``Retry-After`` with 429.
+        retry_after: Value of the header ``Retry-After`` with 429 and 500.
         refuses: Parameters of a request that it answers with status 400, as "json_schema", "json_object",
             "stream_options", "temperature".
     """
@@ -72,6 +77,7 @@ class StandInServer:
         self.refuses = frozenset(refuses)
         self.requests: list[dict[str, Any]] = []
         self.behaved: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self._closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Endpoint, self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
@@ -82,15 +88,21 @@ class StandInServer:
         """Its address, as ``openai_base_url`` wants it."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
+    def note(self, behaviour: str) -> None:
+        """Counts a behaviour; requests are answered by many threads."""
+        with self._lock:
+            self.behaved[behaviour] += 1
+
     def pause(self, seconds: float) -> None:
         """Waits, but not longer than the server lives."""
         self._closing.wait(seconds)
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends it and every connection, also those that a client keeps for later."""
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()
+        self._server.hang_up()
         self._thread.join()
 
     def __enter__(self) -> StandInServer:  # noqa: PYI034
@@ -110,6 +122,27 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], endpoint: type[BaseHTTPRequestHandler], owner: StandInServer) -> None:
         super().__init__(address, endpoint)
         self.owner = owner
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answers in a thread of its own."""
+        with self._lock:
+            self._open.add(request)
+        super().process_request(request, client_address)
+
+    def close_request(self, request: Any) -> None:
+        """Forgets the connection."""
+        with self._lock:
+            self._open.discard(request)
+            super().close_request(request)
+
+    def hang_up(self) -> None:
+        """Ends the connections; the threads that wait at one of them end with it."""
+        with self._lock:
+            for each in self._open:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Says nothing: clients that hang up are part of the game."""
@@ -117,6 +150,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Endpoint(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_POST(self) -> None:
@@ -128,13 +162,13 @@ class _Endpoint(BaseHTTPRequestHandler):
             self._send(400, _error("invalid_request_error", f"{refused} is not supported"))
             return
         behaviour = owner.behaviour if isinstance(owner.behaviour, str) else owner.behaviour(body)
-        owner.behaved[behaviour] += 1
+        owner.note(behaviour)
         owner.pause(owner.slow_seconds if behaviour == "slow" else owner.latency_seconds)
         if behaviour in _STATUS:
             self._send(_STATUS[behaviour], _error("stand_in", "as told"))
             return
         messages = [(each["role"], each["content"]) for each in body["messages"]]
-        text = _misbehaving(behaviour, owner.reply(messages))
+        text = misbehave(behaviour, owner.reply(messages))
         if body.get("stream"):
             self._stream(body, text, behaviour)
         else:
@@ -145,10 +179,10 @@ class _Endpoint(BaseHTTPRequestHandler):
 
     def _complete(self, body: dict[str, Any], text: str, behaviour: str) -> None:
         if behaviour == "no completion":
-            self._send(200, {"object": "error", "message": "as told"})
+            self._send(200, _NO_COMPLETION)
             return
-        finish = "content_filter" if behaviour == "withheld" else "length" if behaviour == "truncated" else "stop"
         message = {"role": "assistant", "content": text, "refusal": None}
+        finish = _FINISHES.get(behaviour, "stop")
         choice = {"index": 0, "message": message, "finish_reason": finish, "logprobs": None}
         completion = _envelope(body, "chat.completion") | {"choices": [choice], "usage": _usage(body, text)}
         if behaviour == "dropped":
@@ -161,13 +195,17 @@ class _Endpoint(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
+        if behaviour == "no completion":
+            self._write(_NO_COMPLETION)
+            self.close_connection = True
+            return
         words = text.split(" ")
         for place, word in enumerate(words):
             if behaviour == "dropped" and place >= len(words) // 2:
                 self.close_connection = True
                 return
             self._event(body, {"content": word if place == 0 else f" {word}"}, None)
-        self._event(body, {}, "content_filter" if behaviour == "withheld" else "stop")
+        self._event(body, {}, _FINISHES.get(behaviour, "stop"))
         if (body.get("stream_options") or {}).get("include_usage"):
             self._write(_envelope(body, "chat.completion.chunk") | {"choices": [], "usage": _usage(body, text)})
         self.wfile.write(b"data: [DONE]\n\n")
@@ -186,7 +224,7 @@ class _Endpoint(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
-        if status == _STATUS["429"] and self.server.owner.retry_after is not None:
+        if status in _BUSY and self.server.owner.retry_after is not None:
             self.send_header("Retry-After", self.server.owner.retry_after)
         self.end_headers()
         self.wfile.write(content)
@@ -207,7 +245,8 @@ def _refused(body: dict[str, Any], refuses: frozenset[str]) -> str | None:
     return next(iter(sorted(given & refuses)), None)
 
 
-def _misbehaving(behaviour: str, text: str) -> str:
+def misbehave(behaviour: str, text: str) -> str:
+    """Returns what a reply becomes when the model behaves so; behaviours of the connection leave it as it is."""
     misdeed = _MISDEEDS.get(behaviour)
     return misdeed(text) if misdeed else text
 
@@ -235,7 +274,7 @@ def _with_invented_ids(reply: dict[str, Any]) -> dict[str, Any]:
 
 _MISDEEDS: dict[str, Callable[[str], str]] = {
     "truncated": lambda text: text[: len(text) // 2],
-    "wrong schema": lambda _: json.dumps({"summary": "a reply of another shape", "pages": "all"}),
+    "wrong schema": lambda text: _changed(text, lambda _: {"summary": "a reply of another shape", "pages": "all"}),
     "empty": lambda _: "",
     "thinking": lambda text: f'<think>\nThe user wants {{"chains": []}} …\n</think>\n\n{text}',
     "wrong language": lambda text: _changed(text, _spoken_foreign),

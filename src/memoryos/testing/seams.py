@@ -58,7 +58,10 @@ class HashEmbedder:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), dimensions]``, rows L2-normalised."""
-        return np.stack([self._vector(text) for text in texts])
+        vectors = np.zeros((len(texts), self._dimensions), np.float32)
+        for number, text in enumerate(texts):
+            vectors[number] = self._vector(text)
+        return vectors
 
     def _vector(self, text: str) -> NDArray[np.float32]:
         if any("\ud800" <= character <= "\udfff" for character in text):

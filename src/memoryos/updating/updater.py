@@ -91,6 +91,7 @@ class Updater:
             self._redoer = Redoer(store, consolidator, Learner(store, redoer, config, ledger, clock=clock))
         self._visits: dict[str, Counter[str]] = {}
         self._visits_lock = threading.Lock()
+        self._held: dict[str, Lease] = {}
         self._process = f"{socket.gethostname()}:{os.getpid()}"
 
     def note_visits(self, scope_id: str, segment_ids: Iterable[str]) -> None:
@@ -104,6 +105,12 @@ class Updater:
             visits = self._visits.pop(scope_id, None)
         if visits:
             self._store.mid_term.visit(scope_id, visits, self._clock())
+
+    def give_up(self) -> None:
+        """Gives back every lease, so that others may go on at once with what a step that hangs has left due."""
+        with contextlib.suppress(StoreError):
+            for lease in list(self._held.values()):
+                self._store.scopes.release(lease)
 
     def record_all_visits(self) -> None:
         """Writes down every visit noted so far, as far as the store lets it: a lost visit is no lost memory."""
@@ -233,8 +240,8 @@ class Updater:
     def _learn(self, lease: Lease, *, everything: bool) -> bool:
         """Learns from the hottest segment.
 
-        Amid a conversation a hot segment waits for a batch of unlearned pages, so that one call of the analyst reads ten
-        pages and not five; a flush and an idle scope don't wait.
+        Amid a conversation a hot segment waits for a batch of unlearned pages, so that one call of the analyst reads
+        ten pages and not five; a flush and an idle scope don't wait.
         """
         weights, threshold = self._config.heat, self._config.mid_term_heat_threshold
         over = threshold - weights.recency_weight
@@ -321,9 +328,11 @@ class Updater:
                 raise StoreUnavailableError(f"another worker holds scope {scope_id}")
             time.sleep(_LEASE_POLL_SECONDS)
             lease = self.renew(lease)
+        self._held[lease.owner] = lease
         try:
             yield lease
         finally:
+            del self._held[lease.owner]
             with contextlib.suppress(StoreError):
                 self._store.scopes.release(lease)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memoryos.analysts.prompts.shapes import Line, Shape, schema_of
-from memoryos.analysts.prompts.transcript import transcript
-from memoryos.language.fence import fenced
-from memoryos.language.text import excerpt
+from memoryos.analysts.prompts.shapes import Line, Number, Shape, schema_of
+from memoryos.analysts.prompts.transcript import said_lines, transcript
+from memoryos.language.fence import fenced, one_line
 from memoryos.seams import Message
 
 if TYPE_CHECKING:
@@ -32,14 +31,14 @@ Keywords: 3 to 8 words of the conversation."""
 
 
 class _ChainReply(Shape):
-    first_page: int
+    first_page: Number
     summary: Line
 
 
 class _TopicReply(Shape):
     summary: Line
     keywords: list[Line]
-    pages: list[int]
+    pages: list[Number]
 
 
 class DigestReply(Shape):
@@ -64,11 +63,7 @@ def digest_messages(batch: Batch, limit: int) -> tuple[Message, ...]:
     if batch.previous is not None:
         lines.append("before:")
         if batch.previous_summary:
-            lines.append(f"({batch.previous_summary})")
-        lines += [
-            f"{batch.previous.speaker(side)}: {excerpt(batch.previous.text(side), '', min(limit, PREVIOUS_CHARACTERS))}"
-            for side in batch.previous.speaking()
-        ]
-        lines.append("")
+            lines.append(f"({one_line(batch.previous_summary)})")
+        lines += [*said_lines(batch.previous, min(limit, PREVIOUS_CHARACTERS)), ""]
     lines += transcript(batch.pages, limit)
     return Message("system", SYSTEM), Message("user", fenced("conversation", "\n".join(lines)))

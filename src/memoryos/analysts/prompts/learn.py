@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from memoryos.analysts.prompts.shapes import Line, Shape, schema_of
+from memoryos.analysts.prompts.shapes import Line, Number, Shape, schema_of
 from memoryos.analysts.prompts.transcript import transcript
 from memoryos.analysts.traits import dimensions
-from memoryos.language.fence import fenced
+from memoryos.language.fence import fenced, one_line, speaker_label
+from memoryos.model import SIDES
 from memoryos.seams import Message
 
 if TYPE_CHECKING:
@@ -40,31 +41,34 @@ pages: the numbers of the pages that say so."""
 class _AttributeReply(Shape):
     name: Line
     value: Line
-    pages: list[int]
+    pages: list[Number]
 
 
 class _TraitReply(Shape):
     trait: Line
     level: Literal["high", "medium", "low"]
     reason: Line
-    pages: list[int]
+    pages: list[Number]
 
 
 class _KnowledgeReply(Shape):
     about: Literal["user", "assistant"]
     text: Line
     since: Line = ""
-    pages: list[int]
-    replaces: tuple[int, ...] = ()
+    pages: list[Number]
+    replaces: tuple[Number, ...] = ()
 
 
 class LearnReply(Shape):
-    """What the LLM learned; pages by their numbers in the transcript, known facts by theirs, both from 1."""
+    """What the LLM learned; pages by their numbers in the transcript, known facts by theirs, both from 1.
+
+    Knowledge is never left out, only empty: ``{}`` or an endpoint's ``{"error": …}`` is no lesson.
+    """
 
     attributes: tuple[_AttributeReply, ...] = ()
     traits: tuple[_TraitReply, ...] = ()
-    knowledge: tuple[_KnowledgeReply, ...] = ()
-    drop: tuple[int, ...] = ()
+    knowledge: tuple[_KnowledgeReply, ...]
+    drop: tuple[Number, ...] = ()
 
 
 SCHEMA = schema_of(NAME, LearnReply)
@@ -78,12 +82,13 @@ def learn_messages(material: Material, related: Sequence[Knowledge], limit: int)
         related: The known facts that the reply may replace or drop, by their places from 1.
         limit: Characters of one utterance beyond which it stands as an excerpt, with a mark of what was left out.
     """
-    lines = [f"- {each.name}: {each.value}" for each in material.profile.attributes]
+    users, others = (
+        ", ".join(sorted({speaker_label(page.speaker(side)) for page in material.pages})) for side in SIDES
+    )
+    lines = [f"The user is called {users}, the assistant {others}."]
+    lines += [f"- {one_line(each.name)}: {one_line(each.value)}" for each in material.profile.attributes]
     lines += [f"- {each.dimension}: {each.level}" for each in material.profile.traits]
-    lines += [f"{number}. ({entry.about}) {entry.text}" for number, entry in enumerate(related, 1)]
-    known = fenced("known", "\n".join(lines) or "(nothing yet)")
+    lines += [f"{number}. ({entry.about}) {one_line(entry.text)}" for number, entry in enumerate(related, 1)]
+    known = fenced("known", "\n".join(lines))
     said = fenced("conversation", "\n".join(transcript(material.pages, limit)))
-    users = sorted({page.speaker("user") for page in material.pages})
-    others = sorted({page.speaker("assistant") for page in material.pages})
-    who = f"The user is called {', '.join(users)}, the assistant {', '.join(others)}."
-    return Message("system", SYSTEM), Message("user", f"{who}\n{known}\n{said}")
+    return Message("system", SYSTEM), Message("user", f"{known}\n{said}")

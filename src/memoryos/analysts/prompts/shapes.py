@@ -14,24 +14,37 @@ from memoryos.seams import ReplySchema
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Line", "Shape", "read_reply", "schema_of"]
+__all__ = ["Line", "Number", "Shape", "read_reply", "schema_of"]
 
 LONGEST_LINE = 2_000
-_SPACE = re.compile(r"\s+")
+_SPACE = re.compile("[\\s\0-\x1f\x7f-\x9f\ud800-\udfff]+")
+"""Blank space, and what is no text: control characters and halves of characters, which no store takes."""
 
 
 def _line(value: Any) -> Any:
-    return _SPACE.sub(" ", value).strip()[:LONGEST_LINE] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    line = _SPACE.sub(" ", value).strip()
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted")  # noqa: TRY004  (pydantic collects no TypeError)
+    return value
 
 
 Line = Annotated[str, BeforeValidator(_line)]
-"""Text of a reply, on one line."""
+"""Text of a reply, on one line; what is too long ends with "…"."""
+
+Number = Annotated[int, BeforeValidator(_number)]
+"""Number of a page or of a known fact."""
 
 
 class Shape(BaseModel):
     """The shape of a reply. Every field is required of the endpoint; a field with a default may be missing all the same."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 AnyShape = TypeVar("AnyShape", bound=Shape)

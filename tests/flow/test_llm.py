@@ -1,0 +1,397 @@
+"""The LLM analyst from end to end, against a local endpoint that speaks the OpenAI protocol and misbehaves."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.llm.schedules import run_schedule
+
+from memoryos import Memoryos
+from memoryos.engine import MemoryEngine
+from memoryos.errors import AnalystError, AnalystUnavailableError, BudgetExceededError, InvalidReplyError
+from memoryos.memory import Memoryos as MemoryOfOne
+from memoryos.testing import Behaviour, FixedClock, HashEmbedder, StandInServer
+from memoryos.updating import worker
+from tests.conftest import EngineMaker
+
+pytestmark = pytest.mark.enable_socket
+
+LINES = [
+    ("I'm Tom and I work as a data scientist in Utrecht.", "Nice to meet you, Tom."),
+    ("My sister Nora lives in Porto and plays the violin.", "Porto is lovely in spring."),
+    ("I love baking rye bread on Sundays.", "I recommend a long fermentation."),
+    ("We went sailing near Porto last week.", "Was the wind kind to you?"),
+    ("I bought a new violin for my sister.", "That is generous of you."),
+    ("My oven broke, so no bread this Sunday.", "I can help you find a repair shop."),
+]
+FAILING: dict[Behaviour, type[AnalystError]] = {
+    "slow": AnalystUnavailableError,
+    "429": AnalystUnavailableError,
+    "500": AnalystUnavailableError,
+    "401": AnalystUnavailableError,
+    "dropped": AnalystUnavailableError,
+    "truncated": InvalidReplyError,
+    "wrong schema": InvalidReplyError,
+    "empty": InvalidReplyError,
+    "wrong language": InvalidReplyError,
+    "invented ids": InvalidReplyError,
+    "no completion": InvalidReplyError,
+    "withheld": InvalidReplyError,
+}
+
+
+@pytest.fixture
+def server() -> Iterator[StandInServer]:
+    with StandInServer(slow_seconds=2.0) as running:
+        yield running
+
+
+def settings(server: StandInServer, **given: Any) -> dict[str, Any]:
+    return {
+        "openai_api_key": "sk-test-1234567890",
+        "openai_base_url": server.base_url,
+        "llm_max_retries": 0,
+        "llm_timeout_seconds": 0.5,
+        "short_term_capacity": 0,
+    } | given
+
+
+def add_all(memory: MemoryOfOne, clock: FixedClock) -> None:
+    for user, assistant in LINES:
+        memory.add_memory(user, assistant, clock())
+        clock.advance(minutes=1)
+
+
+def purposes(server: StandInServer) -> list[str]:
+    formats = [body.get("response_format") for body in server.requests]
+    return [each["json_schema"]["name"] if each else "answer" for each in formats]
+
+
+@pytest.mark.parametrize("first", range(0, 60, 10))
+def test_nothing_is_lost_stuck_or_taken_from_a_bad_reply_whenever_the_llm_fails(first: int, tmp_path: Path) -> None:
+    behaved = [run_schedule(seed, tmp_path) for seed in range(first, first + 10)]
+    assert sum(each.total() - each["ok"] for each in behaved) > 0
+
+
+def test_one_call_reads_a_batch_and_one_a_hot_segment(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    memory = make_engine(**settings(server)).memory("tom")
+    add_all(memory, clock)
+    memory.flush()
+    assert sorted(purposes(server)) == ["digest", "learn"]
+    assert {each.purpose: each.calls for each in memory.costs()} == {"digest": 1, "learn": 1}
+    assert memory.get_memory_stats()["llm_tokens"] == sum(each.tokens for each in memory.costs()) > 0
+    known = memory.knowledge()
+    assert known
+    assert {entry.origin.analyst for entry in known} == {"llm/gpt-4o-mini"}
+    assert memory.heat()[0][0].page_count == len(LINES)
+
+
+def test_an_answer_is_one_call_and_a_recall_none(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    memory = make_engine(**settings(server)).memory("tom")
+    add_all(memory, clock)
+    recall = memory.recall("Where does Nora live?")
+    assert server.requests == []
+    answer = memory.get_response("Where does my sister Nora live?", remember=False)
+    assert len(server.requests) == 1
+    assert "Nora lives in Porto" in answer
+    assert "<sources>" not in answer
+    assert list(answer.sources) == [page.page_id for page in memory.pages() if "Nora lives" in page.user_text]
+    assert answer.origin is not None
+    assert answer.origin.analyst == "llm/gpt-4o-mini"
+    assert recall.pages
+
+
+def test_a_streamed_answer_is_the_same_and_one_call(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    memory = make_engine(**settings(server)).memory("tom")
+    add_all(memory, clock)
+    whole = memory.get_response("Where does my sister Nora live?", remember=False)
+    pieces = list(memory.get_response("Where does my sister Nora live?", stream=True))
+    assert "".join(pieces) == whole
+    assert len(pieces) > 3
+    assert len(server.requests) == 2
+    assert list(memory.pages())[-1].assistant_text == whole
+    assert [each.calls for each in memory.costs() if each.purpose == "answer"] == [2]
+
+
+def test_the_prompt_holds_what_the_assistant_is_and_how_it_should_answer(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    given = settings(
+        server, agent_profile="You are Ada, a ship's cook.", standing_instructions="Never speak of the captain."
+    )
+    memory = make_engine(**given).memory("tom")
+    add_all(memory, clock)
+    memory.get_response("What do I bake?", "employer", "in rhymes", {"platform": "ship's radio"})
+    system = server.requests[-1]["messages"][0]["content"]
+    for part in ("You are Ada", "their employer", "Never speak of the captain", "in rhymes", "platform: ship's radio"):
+        assert part in system
+    assert "I love baking rye bread" in system
+    assert "[1 May 2026]" in system
+    assert server.requests[-1]["messages"][1] == {"role": "user", "content": "What do I bake?"}
+
+
+@pytest.mark.parametrize("behaviour", FAILING)
+def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
+    behaviour: Behaviour,
+    make_engine: EngineMaker,
+    server: StandInServer,
+    clock: FixedClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    memory = make_engine(**settings(server)).memory("tom")
+    add_all(memory, clock)
+    server.behaviour = behaviour
+    for _ in range(2):
+        with caplog.at_level(logging.WARNING), pytest.raises(FAILING[behaviour]):
+            memory.flush()
+    stats = memory.get_memory_stats()
+    assert stats["pages_due"] == len(LINES)
+    assert stats["last_error"].startswith(f"digest: {FAILING[behaviour].__name__}")
+    assert stats["analyst_failures"] == 2
+    assert any(
+        "digest failed" in each.message and str(memory._find_scope_id()) in each.message for each in caplog.records
+    )
+    assert "sk-test" not in caplog.text
+    assert memory.segments() == []
+    assert memory.recall("violin").pages, "what waits can be found"
+    server.behaviour = "ok"
+    memory.flush()
+    stats = memory.get_memory_stats()
+    assert (stats["pages_due"], stats["last_error"], stats["analyst_failures"]) == (0, None, 0)
+    assert sum(each.page_count for each in memory.segments()) == len(LINES)
+
+
+@pytest.mark.parametrize("behaviour", FAILING)
+def test_a_bad_lesson_changes_nothing(
+    behaviour: Behaviour, make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    memory = make_engine(**settings(server)).memory("tom")
+    add_all(memory, clock)
+    server.behaviour = lambda body: "ok" if '"chains"' in body["messages"][0]["content"] else behaviour
+    with pytest.raises(FAILING[behaviour]):
+        memory.flush()
+    assert memory.get_memory_stats()["last_error"].startswith(f"learn: {FAILING[behaviour].__name__}")
+    assert memory.knowledge(None, history=True) == []
+    assert memory.profile.version == 0
+    server.behaviour = "ok"
+    memory.flush()
+    assert memory.knowledge()
+    assert memory.profile.version == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("behaviour", [each for each in FAILING if each in {"slow", "429", "500", "empty", "dropped"}])
+def test_a_failed_answer_is_an_error_and_no_memory(
+    behaviour: Behaviour, stream: bool, make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    memory = make_engine(**settings(server)).memory("tom")
+    add_all(memory, clock)
+    server.behaviour = behaviour
+    with pytest.raises(FAILING[behaviour]):
+        if stream:
+            list(memory.get_response("Where does my sister Nora live, and why?", stream=True))
+        else:
+            memory.get_response("Where does my sister Nora live, and why?")
+    assert len(list(memory.pages())) == len(LINES)
+    assert memory.get_memory_stats()["last_error"].startswith("answer: ")
+
+
+def test_the_thoughts_of_a_model_are_no_part_of_anything(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    server.behaviour = "thinking"
+    memory = make_engine(**settings(server)).memory("tom")
+    add_all(memory, clock)
+    memory.flush()
+    assert memory.segments()
+    said = memory.get_response("Where does Nora live?", remember=False)
+    assert said == "user: My sister Nora lives in Porto and plays the violin."
+    assert "".join(memory.get_response("Where does Nora live?", stream=True)) == said
+
+
+def test_adding_and_recalling_never_wait_for_the_llm(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def hanging(_: dict[str, Any]) -> Behaviour:
+        asked.set()
+        may_answer.wait(20)
+        return "ok"
+
+    server.behaviour = hanging
+    engine = make_engine(**settings(server, background=True, consolidation_batch=2, llm_timeout_seconds=30))
+    memory = engine.memory("tom")
+    add_all(memory, clock)
+    assert asked.wait(20)
+    add_all(memory, clock)
+    assert memory.recall("Where does Nora live?").pages
+    assert not may_answer.is_set()
+    may_answer.set()
+    memory.flush(30)
+    assert memory.get_memory_stats()["pages_due"] == 0
+
+
+def test_closing_does_not_wait_for_a_hanging_llm(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "STOP_PATIENCE_SECONDS", 0.2)
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def hanging(_: dict[str, Any]) -> Behaviour:
+        asked.set()
+        may_answer.wait(20)
+        return "ok"
+
+    server.behaviour = hanging
+    given = settings(server, background=True, consolidation_batch=2, llm_timeout_seconds=30)
+    engine = make_engine(**given)
+    add_all(engine.memory("tom"), clock)
+    assert asked.wait(20)
+    engine.close()
+    assert not may_answer.is_set()
+    may_answer.set()
+    for thread in threading.enumerate():
+        if thread.name == "memoryos-worker":
+            thread.join(20)
+    server.behaviour = "ok"
+    memory = make_engine(**settings(server)).memory("tom")
+    memory.flush()
+    assert sum(each.page_count for each in memory.segments()) == len(LINES)
+
+
+def test_the_endpoint_says_when_to_come_back(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    server.behaviour, server.retry_after = "429", "120"
+    engine = make_engine(**settings(server))
+    memory = engine.memory("tom")
+    add_all(memory, clock)
+    with pytest.raises(AnalystUnavailableError):
+        memory.flush()
+    retry_at = engine.store.scopes.state(str(memory._find_scope_id())).retry_at
+    assert retry_at == clock() + timedelta(seconds=120)
+
+
+def test_a_spent_budget_defers_consolidation_until_tomorrow(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    memory = make_engine(**settings(server, llm_daily_tokens_per_scope=100)).memory("tom")
+    add_all(memory, clock)
+    memory.engine.updater.drain(str(memory._find_scope_id()), everything=False)
+    with pytest.raises(BudgetExceededError):
+        memory.flush()
+    digests = purposes(server)
+    assert digests == ["digest"]
+    assert "BudgetExceededError" in memory.get_memory_stats()["last_error"]
+    retry_at = memory.engine.store.scopes.state(str(memory._find_scope_id())).retry_at
+    assert retry_at is not None
+    assert (retry_at.hour, retry_at.date()) == (0, (clock() + timedelta(days=1)).date())
+    assert memory.get_response("Where does Nora live?", remember=False)
+    clock.advance(days=1)
+    memory.flush()
+    assert memory.knowledge()
+
+
+def test_a_budget_of_the_store_counts_every_scope(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    engine = make_engine(**settings(server, llm_daily_tokens=100, consolidation_batch=6))
+    one, other = engine.memory("tom"), engine.memory("mia")
+    add_all(one, clock)
+    add_all(other, clock)
+    with pytest.raises(BudgetExceededError):
+        one.flush()
+    with pytest.raises(BudgetExceededError):
+        other.flush()
+    assert other.costs() == []
+    assert other.get_memory_stats()["pages_due"] == len(LINES)
+
+
+def test_the_local_analyst_works_meanwhile_and_is_redone(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    server.behaviour = "500"
+    given = settings(server, on_llm_failure="local", retry_base_seconds=0.001, retry_max_seconds=0.001)
+    memory = make_engine(**given).memory("tom")
+    add_all(memory, clock)
+    memory.flush()
+    stats = memory.get_memory_stats()
+    assert (stats["pages_due"], stats["pages_provisional"]) == (0, len(LINES))
+    assert stats["last_error"].startswith("redo: ")
+    by_rules = memory.knowledge()
+    assert {entry.origin.analyst for entry in by_rules} == {"local"}
+    assert memory.get_response("Where does my sister Nora live?", remember=False).origin.analyst == "local"  # type: ignore[union-attr]
+    server.behaviour = "ok"
+    clock.advance(hours=2)
+    memory.flush()
+    stats = memory.get_memory_stats()
+    assert (stats["pages_due"], stats["pages_provisional"], stats["last_error"]) == (0, 0, None)
+    assert {entry.origin.analyst for entry in memory.knowledge()} == {"llm/gpt-4o-mini"}
+    assert {entry.knowledge_id for entry in by_rules} <= {
+        entry.knowledge_id for entry in memory.knowledge(history=True)
+    }
+    assert sum(each.page_count for each in memory.segments()) == len(LINES)
+    assert memory.recall("Where does Nora live?").pages
+
+
+def test_the_worker_redoes_what_the_stand_in_wrote(
+    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+) -> None:
+    server.behaviour = "500"
+    given = settings(
+        server, on_llm_failure="local", retry_base_seconds=0.001, retry_max_seconds=0.001, background=True,
+        consolidation_batch=2,
+    )  # fmt: skip
+    memory = make_engine(**given).memory("tom")
+    add_all(memory, clock)
+    memory.flush(30)
+    assert memory.get_memory_stats()["pages_provisional"] == len(LINES)
+    server.behaviour = "ok"
+    clock.advance(hours=2)
+    memory.add_memory("One more page about rye bread.", "", clock())
+    for _ in range(400):
+        if memory.get_memory_stats()["pages_provisional"] == 0:
+            break
+        threading.Event().wait(0.05)
+    assert memory.get_memory_stats()["pages_provisional"] == 0
+
+
+def test_the_documented_snippet_works_with_a_real_key(server: StandInServer, tmp_path: Path) -> None:
+    memo = Memoryos(
+        user_id="demo_user", openai_api_key="sk-real", openai_base_url=server.base_url,
+        data_storage_path=str(tmp_path / "simple_demo_data"), llm_model="gpt-4o-mini", assistant_id="demo_assistant",
+        short_term_capacity=7, mid_term_heat_threshold=5, retrieval_queue_capacity=7, long_term_knowledge_capacity=100,
+        embedder=HashEmbedder(),
+    )  # fmt: skip
+    memo.add_memory(
+        user_input="Hi! I'm Tom, I work as a data scientist in San Francisco.",
+        agent_response="Hello Tom! Nice to meet you. What kind of data do you work with?",
+    )
+    response = memo.get_response(query="What do you remember about my job?")
+    assert "data scientist" in response
+    assert server.requests[0]["model"] == "gpt-4o-mini"
+    memo.close()
+
+
+def test_an_engine_with_a_key_starts_without_a_network(make_engine: EngineMaker, clock: FixedClock) -> None:
+    engine: MemoryEngine = make_engine(
+        openai_api_key="sk-real", openai_base_url="http://127.0.0.1:9/v1", llm_max_retries=0
+    )
+    memory = engine.memory("tom")
+    add_all(memory, clock)
+    assert memory.recall("violin").short_term
+    with pytest.raises(AnalystUnavailableError, match="can't be reached"):
+        memory.get_response("Where does Nora live?")

@@ -1,0 +1,921 @@
+"""The chat model behind an endpoint, against a local server that misbehaves and against replies of odd endpoints."""
+
+from __future__ import annotations
+
+import email.utils
+import gc
+import itertools
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, get_args
+
+import httpx2
+import openai
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memoryos.errors import AnalystError, AnalystUnavailableError, InvalidReplyError, StoreUnavailableError
+from memoryos.models.openai import OpenAIChat
+from memoryos.seams import ChatRequest, Message, Meter, ReplySchema, Usage
+from memoryos.testing import Behaviour, Bill, StandInServer
+
+pytestmark = pytest.mark.enable_socket
+
+KEY = "sk-KEY-0123456789"
+ASKED = "what-was-asked and is private"
+SAID = "what-was-said and is private as well"
+REQUEST = ChatRequest((Message("system", "Be brief."), Message("user", ASKED)))
+SCHEMA = ReplySchema("digest", {"type": "object", "properties": {}, "required": [], "additionalProperties": False})
+SHAPED = ChatRequest(REQUEST.messages, SCHEMA)
+WAYS = ("complete", "stream")
+Events = Sequence[dict[str, Any] | str]
+
+
+def ask(chat: OpenAIChat, way: str, meter: Meter, request: ChatRequest = REQUEST) -> str:
+    return chat.complete(request, meter) if way == "complete" else "".join(chat.stream(request, meter))
+
+
+def shown(error: BaseException) -> str:
+    """Returns all that a log with a traceback would show of an error."""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def failure(chat: OpenAIChat, way: str, bill: Bill, request: ChatRequest = REQUEST) -> AnalystError:
+    """Returns the error of a call that must fail, tell the meter once, and show nothing that is private."""
+    with pytest.raises(AnalystError) as caught:
+        ask(chat, way, bill, request)
+    assert [each.failed for each in bill.usages] == [True]
+    assert not [each for each in (KEY, ASKED, SAID) if each in shown(caught.value)]
+    return caught.value
+
+
+def formats(server: StandInServer) -> list[str]:
+    return [(each.get("response_format") or {"type": "plain"})["type"] for each in server.requests]
+
+
+Maker = Callable[..., OpenAIChat]
+
+
+@pytest.fixture
+def make() -> Iterator[Maker]:
+    """Returns a maker of chat models that neither try again nor wait for long; they are closed at the end."""
+    made: list[OpenAIChat] = []
+
+    def maker(base_url: str, **given: Any) -> OpenAIChat:
+        values: dict[str, Any] = {"api_key": KEY, "timeout_seconds": 5.0, "max_retries": 0} | given
+        made.append(OpenAIChat("some-model", base_url=base_url, **values))
+        return made[-1]
+
+    yield maker
+    for each in made:
+        each.close()
+
+
+class Odd:
+    """An endpoint without a socket: replies in order, the last one again and again."""
+
+    def __init__(self, *replies: httpx2.Response | Callable[[httpx2.Request], httpx2.Response]) -> None:
+        self._replies = list(replies)
+        self.requests: list[dict[str, Any]] = []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.requests.append(json.loads(request.content))
+        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+        if not isinstance(reply, httpx2.Response):
+            return reply(request)
+        return httpx2.Response(reply.status_code, headers=reply.headers, content=reply.content)
+
+
+def behind(odd: Callable[[httpx2.Request], httpx2.Response], max_retries: int = 0, **given: Any) -> OpenAIChat:
+    chat = OpenAIChat("some-model", api_key=KEY, **given)
+    http = openai.DefaultHttpxClient(transport=httpx2.MockTransport(odd))
+    chat._client = openai.OpenAI(
+        api_key=KEY, base_url="http://endpoint.invalid/v1", max_retries=max_retries, http_client=http
+    )
+    return chat
+
+
+def completed(body: Any, status: int = 200, **headers: str) -> httpx2.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()} | {"Content-Type": "application/json"}
+    return httpx2.Response(status, text=json.dumps(body), headers=named)
+
+
+def message(content: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}],
+        **more,
+    }
+
+
+def streamed(events: Events, done: str = "data: [DONE]\n\n") -> httpx2.Response:
+    lines = [each if isinstance(each, str) else f"data: {json.dumps(each)}\n\n" for each in events]
+    return httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, text="".join(lines) + done)
+
+
+def delta(content: Any = None, finish: Any = None, **more: Any) -> dict[str, Any]:
+    said = {} if content is None else {"content": content}
+    return {"choices": [{"index": 0, "delta": said | more, "finish_reason": finish}]}
+
+
+END = delta(finish="stop")
+USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+
+
+# --- what goes well
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_reply_comes_with_the_usage_that_the_endpoint_tells(make: Maker, way: str) -> None:
+    with StandInServer(reply=lambda _: SAID) as server:
+        bill = Bill()
+        chat = make(server.base_url)
+        assert ask(chat, way, bill) == SAID
+        (usage,) = bill.usages
+        assert (usage.model, usage.estimated, usage.failed) == ("some-model", False, False)
+        assert (usage.prompt_tokens, usage.completion_tokens) == (10, 9)
+        assert 0 < usage.seconds < 5
+        (body,) = server.requests
+        wish = {"stream_options": {"include_usage": True}} if way == "stream" else {}
+        assert body == wish | {
+            "model": "some-model",
+            "stream": way == "stream",
+            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": ASKED}],
+        }
+        assert chat.name == "some-model"
+
+
+def test_a_stream_comes_in_pieces_as_they_are_written(make: Maker) -> None:
+    with StandInServer(reply=lambda _: "one two three") as server:
+        assert list(make(server.base_url).stream(REQUEST, Bill())) == ["one", " two", " three"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_key_address_and_model_are_sent_as_they_were_given(way: str) -> None:
+    seen: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return completed(message(SAID)) if way == "complete" else streamed([delta(SAID), END])
+
+    assert ask(behind(answer), way, Bill()) == SAID
+    assert (seen[0].method, seen[0].url.path) == ("POST", "/v1/chat/completions")
+    assert seen[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(("key", "sent"), [(KEY, KEY), (f" {KEY}\n", KEY), (None, "none"), ("", "none")])
+def test_the_client_of_the_sdk_is_made_as_the_settings_say(make: Maker, key: str | None, sent: str) -> None:
+    client = make("http://localhost:11434/v1", api_key=key, max_retries=3, timeout_seconds=7.0)._connect()
+    assert (client.api_key, client.max_retries) == (sent, 3)
+    assert str(client.base_url) == "http://localhost:11434/v1/"
+    assert client.timeout == httpx2.Timeout(7.0, connect=5.0)
+    client.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_temperature_is_sent_only_if_it_is_set(make: Maker, way: str) -> None:
+    with StandInServer() as server:
+        ask(make(server.base_url, temperature=0.0), way, Bill())
+        ask(make(server.base_url), way, Bill())
+        assert [each.get("temperature", "not there") for each in server.requests] == [0.0, "not there"]
+
+
+def test_a_schema_is_asked_for_as_strict_endpoints_want_it(make: Maker) -> None:
+    with StandInServer(reply=lambda _: "{}") as server:
+        assert make(server.base_url).complete(SHAPED, Bill()) == "{}"
+        assert server.requests[0]["response_format"] == {
+            "type": "json_schema",
+            "json_schema": {"name": "digest", "schema": dict(SCHEMA.schema), "strict": True},
+        }
+
+
+def test_the_sdk_is_loaded_by_the_first_call_and_without_a_warning() -> None:
+    script = """
+import sys
+from memoryos.models.openai import OpenAIChat
+chat = OpenAIChat("m", api_key=None, base_url="http://127.0.0.1:1/v1")
+assert not {"openai", "httpx2"} & set(sys.modules), "constructing is not cheap"
+chat._connected()
+assert "openai" in sys.modules
+chat.close()
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)
+
+
+# --- each behaviour of the stand-in server
+
+BROKEN: dict[Behaviour, tuple[type[AnalystError], str]] = {
+    "slow": (AnalystUnavailableError, "did not answer in time"),
+    "429": (AnalystUnavailableError, r"at its limit \(429\): stand_in"),
+    "500": (AnalystUnavailableError, "answered with status 500: stand_in"),
+    "401": (AnalystUnavailableError, r"refuses the key \(401\); check"),
+    "dropped": (AnalystUnavailableError, "can't be reached: RemoteProtocolError|broke off in the middle"),
+    "empty": (InvalidReplyError, "the reply was empty"),
+    "no completion": (InvalidReplyError, "sent something that is no reply"),
+    "withheld": (InvalidReplyError, "withheld the reply"),
+}
+PASSED_ON: dict[Behaviour, str] = {
+    "ok": SAID,
+    "thinking": SAID,
+    "truncated": SAID[: len(SAID) // 2].strip(),
+    "wrong schema": SAID,
+    "wrong language": SAID,
+    "invented ids": SAID,
+}
+
+
+def test_every_behaviour_is_tried() -> None:
+    assert {*BROKEN, *PASSED_ON} == set(get_args(Behaviour))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("behaviour", BROKEN)
+def test_a_failed_call_never_becomes_text(make: Maker, behaviour: Behaviour, way: str) -> None:
+    kind, words = BROKEN[behaviour]
+    with StandInServer(reply=lambda _: SAID, behaviour=behaviour, slow_seconds=2) as server:
+        chat = make(server.base_url, timeout_seconds=0.15 if behaviour == "slow" else 5.0)
+        bill = Bill()
+        error = failure(chat, way, bill)
+        assert type(error) is kind
+        assert re.search(words, str(error))
+        assert len(server.requests) == server.behaved[behaviour] == 1
+        (usage,) = bill.usages
+        assert usage.model == "some-model"
+        assert usage.seconds > (0.14 if behaviour == "slow" else 0)
+        is_answered = behaviour in {"empty", "withheld"} or (behaviour, way) == ("dropped", "stream")
+        assert (usage.prompt_tokens > 0) == is_answered
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("behaviour", PASSED_ON)
+def test_what_only_its_reader_can_judge_is_passed_on(make: Maker, behaviour: Behaviour, way: str) -> None:
+    with StandInServer(reply=lambda _: SAID, behaviour=behaviour) as server:
+        bill = Bill()
+        assert ask(make(server.base_url), way, bill).strip() == PASSED_ON[behaviour]
+        assert [each.failed for each in bill.usages] == [False]
+
+
+def test_a_stream_that_breaks_off_fails_behind_what_was_said_and_that_is_paid_for(make: Maker) -> None:
+    with StandInServer(reply=lambda _: "one two three four", behaviour="dropped") as server:
+        bill = Bill()
+        pieces = make(server.base_url).stream(REQUEST, bill)
+        assert [next(pieces), next(pieces)] == ["one", " two"]
+        with pytest.raises(AnalystUnavailableError, match="broke off"):
+            next(pieces)
+        (usage,) = bill.usages
+        assert (usage.prompt_tokens, usage.completion_tokens, usage.estimated, usage.failed) == (10, 2, True, True)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_a_useless_reply_cost_is_told(make: Maker, way: str) -> None:
+    with StandInServer(reply=lambda _: SAID, behaviour="withheld") as server:
+        bill = Bill()
+        failure(make(server.base_url), way, bill)
+        assert (bill.usages[0].prompt_tokens, bill.usages[0].completion_tokens) == (10, 9)
+
+
+# --- usage
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None, {}, {"prompt_tokens": None, "completion_tokens": None}, {"prompt_tokens": 5}, {"completion_tokens": 5}, [], 7, "usage",
+        {"prompt_tokens": "5", "completion_tokens": "5"}, {"prompt_tokens": -5, "completion_tokens": 5},
+        {"prompt_tokens": 5, "completion_tokens": -5}, {"prompt_tokens": 0, "completion_tokens": 0},
+        {"prompt_tokens": 10**30, "completion_tokens": 5}, {"prompt_tokens": 5, "completion_tokens": 10**30},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("way", WAYS)
+def test_usage_that_the_endpoint_does_not_tell_is_estimated(usage: Any, way: str) -> None:
+    reply = (
+        completed(message(SAID, usage=usage)) if way == "complete" else streamed([delta(SAID), END | {"usage": usage}])
+    )
+    bill = Bill()
+    assert ask(behind(Odd(reply)), way, bill) == SAID
+    (told,) = bill.usages
+    assert (told.prompt_tokens, told.completion_tokens, told.estimated, told.failed) == (10, 9, True, False)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_thoughts_are_estimated_with_the_reply(way: str) -> None:
+    thought = "x" * 400
+    bill = Bill()
+    for said in (
+        {"content": f"<think>{thought}</think>ok"},
+        {"content": "ok", "reasoning_content": thought},
+        {"content": "ok", "reasoning": thought},
+    ):
+        whole = completed({"choices": [{"message": said}]})
+        assert ask(behind(Odd(whole if way == "complete" else streamed([delta(**said), END]))), way, bill) == "ok"
+    assert all(each.estimated and 100 <= each.completion_tokens <= 104 for each in bill.usages)
+
+
+def test_usage_of_a_stream_may_come_with_any_part_and_the_last_one_counts() -> None:
+    early = {"prompt_tokens": 11, "completion_tokens": 1, "total_tokens": 12}
+    for events in (
+        [delta("a") | {"usage": early}, delta("b") | {"usage": USAGE}, END | {"usage": None}],
+        [delta("a") | {"usage": None}, delta("b"), END | {"usage": USAGE}],
+        [delta("a"), delta("b", "stop"), {"choices": [], "usage": USAGE}],
+        [delta("a"), delta("b", "stop"), {"usage": USAGE}],
+        [{"choices": [], "usage": early}, delta("a"), delta("b"), END, {"choices": None, "usage": USAGE}],
+    ):
+        bill = Bill()
+        assert ask(behind(Odd(streamed(events))), "stream", bill) == "ab"
+        assert [(each.prompt_tokens, each.completion_tokens, each.estimated) for each in bill.usages] == [
+            (11, 7, False)
+        ]
+
+
+def test_an_endpoint_that_knows_no_stream_options_is_asked_without(make: Maker) -> None:
+    with StandInServer(reply=lambda _: SAID, refuses=["stream_options"]) as server:
+        bill = Bill()
+        chat = make(server.base_url)
+        assert ask(chat, "stream", bill) == ask(chat, "stream", bill) == SAID
+        assert ["stream_options" in each for each in server.requests] == [True, False, False]
+        assert [(each.prompt_tokens, each.completion_tokens, each.estimated) for each in bill.usages] == [
+            (10, 9, True)
+        ] * 2
+
+
+class _Broken(Bill):
+    def __call__(self, usage: Usage) -> None:
+        super().__call__(usage)
+        raise StoreUnavailableError("the ledger is full")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_error_of_the_meter_is_not_mistaken_for_one_of_the_endpoint(make: Maker, way: str) -> None:
+    with StandInServer() as server:
+        chat = make(server.base_url, concurrency=1)
+        with pytest.raises(StoreUnavailableError):
+            ask(chat, way, _Broken())
+        assert ask(chat, way, Bill())
+
+
+# --- trying again
+
+
+@pytest.fixture
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)
+
+
+def in_turn(*behaviours: Behaviour) -> Callable[[dict[str, Any]], Behaviour]:
+    left = itertools.chain(behaviours, itertools.repeat(behaviours[-1]))
+    return lambda _: next(left)
+
+
+@pytest.mark.usefixtures("_hurried")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("trouble", ["500", "429", "slow"])
+def test_trouble_that_passes_is_waited_out(make: Maker, trouble: Behaviour, way: str) -> None:
+    with StandInServer(reply=lambda _: SAID, behaviour=in_turn(trouble, trouble, "ok"), slow_seconds=1) as server:
+        bill = Bill()
+        assert ask(make(server.base_url, max_retries=2, timeout_seconds=0.15), way, bill) == SAID
+        assert len(server.requests) == 3
+        assert [(each.failed, each.completion_tokens) for each in bill.usages] == [(False, 9)]
+
+
+@pytest.mark.usefixtures("_hurried")
+@pytest.mark.parametrize("way", WAYS)
+def test_retries_are_used_up(make: Maker, way: str) -> None:
+    with StandInServer(behaviour=in_turn("500", "500", "500", "ok")) as server:
+        assert "status 500" in str(failure(make(server.base_url, max_retries=2), way, Bill()))
+        assert len(server.requests) == 3
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_a_connection_that_drops_in_the_middle_of_a_completion_is_tried_again(make: Maker) -> None:
+    with StandInServer(reply=lambda _: SAID, behaviour=in_turn("dropped", "ok")) as server:
+        assert make(server.base_url, max_retries=1).complete(REQUEST, Bill()) == SAID
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_wrong_key_is_not_tried_again(make: Maker, way: str) -> None:
+    with StandInServer(behaviour="401") as server:
+        failure(make(server.base_url, max_retries=2), way, Bill())
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_retry_after_is_waited_for(make: Maker, way: str) -> None:
+    times: list[float] = []
+    left = in_turn("429", "ok")
+
+    def behaviour(body: dict[str, Any]) -> Behaviour:
+        times.append(time.monotonic())
+        return left(body)
+
+    with StandInServer(behaviour=behaviour, retry_after="0.25") as server:
+        bill = Bill()
+        ask(make(server.base_url, max_retries=1), way, bill)
+        first, second = times
+        assert 0.24 < second - first < 0.4
+        assert bill.usages[0].seconds > 0.24
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_retry_after_is_told_when_the_retries_are_used_up(make: Maker, way: str) -> None:
+    with StandInServer(behaviour="429", retry_after="0.05") as server:
+        error = failure(make(server.base_url, max_retries=1), way, Bill())
+        assert isinstance(error, AnalystUnavailableError)
+        assert error.retry_after_seconds == 0.05
+        assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_huge_retry_after_is_told_and_not_waited_for(make: Maker, way: str) -> None:
+    with StandInServer(behaviour="429", retry_after="1000000") as server:
+        started = time.monotonic()
+        error = failure(make(server.base_url, max_retries=2), way, Bill())
+        assert isinstance(error, AnalystUnavailableError)
+        assert error.retry_after_seconds == 86_400
+        assert time.monotonic() - started < 2
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("0.5", 0.5), ("0", None), ("-7", None), ("soon", None), ("", None), ("nan", None), ("inf", 86_400), ("1e400", 86_400)],
+)  # fmt: skip
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_read_as_seconds(header: str, seconds: float | None, status: int) -> None:
+    error = failure(behind(Odd(completed({}, status, Retry_After=header))), "complete", Bill())
+    assert isinstance(error, AnalystUnavailableError)
+    assert error.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(("ahead", "least", "most"), [(90, 80, 91), (-90, None, None), (10**7, 86_400, 86_400)])
+def test_retry_after_is_read_as_a_date(ahead: int, least: float | None, most: float | None) -> None:
+    header = email.utils.formatdate(time.time() + ahead, usegmt=True)
+    error = failure(behind(Odd(completed({}, 429, Retry_After=header))), "complete", Bill())
+    assert isinstance(error, AnalystUnavailableError)
+    told = error.retry_after_seconds
+    assert told is None if least is None or most is None else told is not None and least <= told <= most
+
+
+# --- forms that an endpoint refuses
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("refuses", "first", "later"),
+    [
+        ([], ["json_schema"], "json_schema"),
+        (["json_schema"], ["json_schema", "json_object"], "json_object"),
+        (["json_object"], ["json_schema"], "json_schema"),
+        (["json_schema", "json_object"], ["json_schema", "json_object", "plain"], "plain"),
+    ],
+)
+def test_a_form_that_is_refused_is_not_sent_again(
+    make: Maker, refuses: list[str], first: list[str], later: str, way: str
+) -> None:
+    with StandInServer(reply=lambda _: "{}", refuses=refuses) as server:
+        chat, bill = make(server.base_url, max_retries=2), Bill()
+        ask(chat, way, bill, SHAPED)
+        asked = formats(server)
+        assert list(dict.fromkeys(asked)) == first
+        ask(chat, way, bill, SHAPED)
+        assert formats(server)[len(asked) :] == [later]
+        ask(chat, way, bill)
+        assert formats(server)[-1] == "plain"
+        assert [each.failed for each in bill.usages] == [False] * 3
+        if way == "complete":
+            assert asked == first
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_temperature_that_is_refused_costs_neither_the_schema_nor_the_usage(make: Maker, way: str) -> None:
+    with StandInServer(reply=lambda _: "{}", refuses=["temperature"]) as server:
+        chat, bill = make(server.base_url, temperature=0.3), Bill()
+        ask(chat, way, bill, SHAPED)
+        ask(chat, way, bill, SHAPED)
+        ask(chat, way, bill)
+        sent = [("temperature" in each, kind) for each, kind in zip(server.requests, formats(server), strict=True)]
+        shaped, plain = [[each for each in sent if (each[1] == "plain") == is_plain] for is_plain in (False, True)]
+        assert {kind for _, kind in shaped} == {"json_schema"}
+        assert [warm for warm, _ in shaped][-3:] == [True, False, False]
+        assert [warm for warm, _ in plain][-2:] == [True, False]
+        assert [each.estimated for each in bill.usages] == [False] * 3
+
+
+def test_a_schema_that_is_refused_does_not_cost_the_temperature(make: Maker) -> None:
+    with StandInServer(reply=lambda _: "{}", refuses=["json_schema"]) as server:
+        chat = make(server.base_url, temperature=0.3)
+        chat.complete(SHAPED, Bill())
+        chat.complete(SHAPED, Bill())
+        assert [each.get("temperature") for each in server.requests[-2:]] == [0.3, 0.3]
+        assert formats(server)[-2:] == ["json_object", "json_object"]
+
+
+def test_an_endpoint_that_takes_next_to_nothing_is_still_of_use(make: Maker) -> None:
+    with StandInServer(refuses=["json_schema", "json_object", "temperature", "stream_options"]) as server:
+        chat = make(server.base_url, temperature=0.3)
+        for way in WAYS:
+            assert ask(chat, way, Bill(), SHAPED)
+            asked = len(server.requests)
+            assert ask(chat, way, Bill(), SHAPED)
+            assert len(server.requests) == asked + 1
+
+
+def refusal(status: int = 400, code: Any = None, said: str = ASKED + KEY) -> httpx2.Response:
+    return completed({"error": {"message": said, "type": "invalid_request_error", "code": code, "param": None}}, status)
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_refusal_of_every_form_settles_nothing(status: int) -> None:
+    odd = Odd(*[refusal(status)] * 3, completed(message("{}")))
+    chat = behind(odd)
+    assert f"status {status}" in str(failure(chat, "complete", Bill(), SHAPED))
+    assert len(odd.requests) == 3
+    assert chat.complete(SHAPED, Bill()) == "{}"
+    assert odd.requests[-1]["response_format"]["type"] == "json_schema"
+
+
+@pytest.mark.parametrize("code", ["context_length_exceeded", "content_filter"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_text_that_is_refused_is_not_sent_in_other_forms(way: str, code: str) -> None:
+    odd = Odd(refusal(code=code))
+    assert str(failure(behind(odd), way, Bill(), SHAPED)).endswith(f"status 400: {code}")
+    assert len(odd.requests) == 1
+
+
+def test_a_model_that_broke_the_schema_once_is_held_to_it_again() -> None:
+    odd = Odd(refusal(code="json_validate_failed"), completed(message("{}")))
+    chat = behind(odd)
+    for _ in range(2):
+        assert chat.complete(SHAPED, Bill()) == "{}"
+    kinds = [each["response_format"]["type"] for each in odd.requests]
+    assert kinds == ["json_schema", "json_object", "json_schema"]
+
+
+def test_trouble_on_the_way_to_a_plainer_form_settles_nothing() -> None:
+    odd = Odd(refusal(), completed({}, 503), completed(message("{}")))
+    chat = behind(odd)
+    failure(chat, "complete", Bill(), SHAPED)
+    chat.complete(SHAPED, Bill())
+    kinds = [each["response_format"]["type"] for each in odd.requests]
+    assert kinds == ["json_schema", "json_object", "json_schema"]
+
+
+# --- many at one time
+
+
+def test_no_more_calls_run_than_are_allowed(make: Maker) -> None:
+    lock = threading.Lock()
+    running = [0, 0]
+
+    def reply(_: object) -> str:
+        with lock:
+            running[0] += 1
+            running[1] = max(running)
+        time.sleep(0.02)
+        with lock:
+            running[0] -= 1
+        return SAID
+
+    with StandInServer(reply=reply) as server, ThreadPoolExecutor(16) as pool:
+        chat = make(server.base_url, concurrency=3)
+        found = list(pool.map(lambda number: ask(chat, WAYS[number % 2], Bill()), range(16)))
+        assert found == [SAID] * 16
+        assert 2 <= running[1] <= 3
+
+
+def test_fifty_threads_get_their_own_replies_over_one_client(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    with StandInServer(reply=lambda messages: f"{messages[-1][1]} said", refuses=["json_schema"]) as server:
+        chat, bill = make(server.base_url), Bill()
+        connected: list[int] = []
+        connect = chat._connect
+
+        def counted() -> openai.OpenAI:
+            connected.append(1)
+            return connect()
+
+        monkeypatch.setattr(chat, "_connect", counted)
+        barrier = threading.Barrier(50)
+
+        def run(number: int) -> list[str]:
+            barrier.wait()
+            request = ChatRequest((Message("user", f"number {number}"),), SCHEMA if number % 3 else None)
+            return [ask(chat, way, bill, request) for way in WAYS]
+
+        with ThreadPoolExecutor(50) as pool:
+            assert list(pool.map(run, range(50))) == [[f"number {number} said"] * 2 for number in range(50)]
+        assert len(connected) == 1
+        assert bill.calls == 100
+        assert not any(each.failed for each in bill.usages)
+
+
+# --- streams that are left, connections that are closed
+
+
+@pytest.mark.parametrize("by", ["close", "garbage"])
+def test_a_stream_that_is_left_frees_its_place_and_is_paid_for(make: Maker, by: str) -> None:
+    with StandInServer(reply=lambda _: "one two three") as server:
+        chat, bill = make(server.base_url, concurrency=1), Bill()
+        pieces: Any = chat.stream(REQUEST, bill)
+        assert next(pieces) == "one"
+        assert bill.calls == 0
+        if by == "close":
+            pieces.close()
+        del pieces
+        gc.collect()
+        (usage,) = bill.usages
+        assert (usage.prompt_tokens, usage.estimated, usage.failed) == (10, True, False)
+        assert 1 <= usage.completion_tokens <= 3
+        assert chat.complete(REQUEST, Bill()) == "one two three"
+
+
+def test_a_stream_that_is_left_hangs_up() -> None:
+    class Body(httpx2.SyncByteStream):
+        is_closed = False
+
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                yield b"data: " + json.dumps(delta("word ")).encode() + b"\n\n"
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    body = Body()
+    chat = behind(lambda _: httpx2.Response(200, headers={"Content-Type": "text/event-stream"}, stream=body))
+    pieces: Any = chat.stream(REQUEST, Bill())
+    assert [next(pieces) for _ in range(3)] == ["word "] * 3
+    assert not body.is_closed
+    pieces.close()
+    assert body.is_closed
+
+
+def test_a_stream_that_nobody_reads_asks_nothing_and_costs_nothing(make: Maker) -> None:
+    with StandInServer() as server:
+        bill = Bill()
+        pieces: Any = make(server.base_url).stream(REQUEST, bill)
+        pieces.close()
+        assert (server.requests, bill.calls) == ([], 0)
+
+
+def test_a_stream_holds_its_place_while_it_is_read(make: Maker) -> None:
+    with StandInServer(reply=lambda _: "one two three") as server:
+        chat = make(server.base_url, concurrency=1)
+        pieces = chat.stream(REQUEST, Bill())
+        next(pieces)
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(chat.complete, REQUEST, Bill())
+            time.sleep(0.1)
+            assert not other.done()
+            assert len(server.requests) == 1
+            list(pieces)
+            assert other.result(5) == "one two three"
+
+
+def test_after_close_a_call_connects_anew(make: Maker) -> None:
+    with StandInServer(reply=lambda _: SAID) as server:
+        chat = make(server.base_url)
+        chat.close()
+        for way in WAYS:
+            assert ask(chat, way, Bill()) == SAID
+            chat.close()
+            chat.close()
+
+
+def test_a_client_that_is_closed_under_a_call_is_an_error_of_ours(make: Maker) -> None:
+    with StandInServer(reply=lambda _: "one two three", latency_seconds=0.05) as server:
+        chat = make(server.base_url)
+        closed = chat._connected()
+        closed.close()
+        for way in WAYS:
+            failure(chat, way, Bill())
+
+
+# --- endpoints that are not there, or are none
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_endpoint_that_is_not_there(make: Maker, way: str) -> None:
+    with StandInServer() as server:
+        base_url = server.base_url
+    error = failure(make(base_url), way, Bill())
+    assert type(error) is AnalystUnavailableError
+    assert "ConnectionRefusedError" in str(error)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_endpoint_that_went_away(make: Maker, way: str) -> None:
+    with StandInServer() as server:
+        chat = make(server.base_url)
+        assert ask(chat, way, Bill())
+    assert type(failure(chat, way, Bill())) is AnalystUnavailableError
+
+
+@pytest.mark.parametrize(
+    "base_url", ["no address", "http://", "http://[::bad", "http://127.0.0.1:port/v1", "ftp://127.0.0.1/v1", "http://a\0b/", "   "]
+)  # fmt: skip
+@pytest.mark.parametrize("way", WAYS)
+def test_an_address_that_is_none(make: Maker, base_url: str, way: str) -> None:
+    error = failure(make(base_url), way, Bill())
+    assert type(error) is AnalystUnavailableError
+    assert "can't be reached" in str(error)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("key", "asked"), [("ключ", "hello"), (KEY, "half a character: \ud83d"), ("a\nb", "hello")])
+def test_what_can_not_be_sent(make: Maker, key: str, asked: str, way: str) -> None:
+    with StandInServer() as server:
+        error = failure(make(server.base_url, api_key=key), way, Bill(), ChatRequest((Message("user", asked),)))
+        assert type(error) is AnalystUnavailableError
+        assert key not in shown(error)
+        assert server.requests == []
+
+
+NO_COMPLETIONS: list[Any] = [
+    None, [], SAID, 7, {}, {"object": "error", "message": SAID}, {"choices": None}, {"choices": []}, {"choices": [None]},
+    {"choices": [SAID]}, {"choices": [{}]}, {"choices": SAID}, {"choices": {"message": SAID}}, {"choices": [{"message": None}]},
+    {"choices": [{"message": SAID}]}, {"choices": [{"finish_reason": "stop"}]}, {"choices": [{"delta": {"content": SAID}}]},
+    {"choices": [{"text": SAID}]}, {"detail": SAID},
+]  # fmt: skip
+NO_CONTENTS: list[Any] = [
+    None, "", " \n\t", 7, True, {}, {"text": SAID}, [], [None], [SAID], [{}], [{"type": "text"}], "<think>" + SAID
+]  # fmt: skip
+HTML = httpx2.Response(200, headers={"Content-Type": "text/html"}, text=f"<html>Welcome. {SAID}</html>")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        HTML,
+        httpx2.Response(200, headers={"Content-Type": "application/json"}, text=f'{{"choices": [{{"message": "{SAID}'),
+        httpx2.Response(200, headers={"Content-Type": "application/json"}, text="[" * 200_000),
+        httpx2.Response(200, headers={"Content-Type": "application/json"}, content=b"\xff\xfe\xfd"),
+        httpx2.Response(200, headers={"Content-Type": "application/json"}, content=b""),
+        httpx2.Response(204),
+        *map(completed, NO_COMPLETIONS),
+        *(completed(message(content)) for content in NO_CONTENTS),
+        completed({"choices": [{"message": {"content": None, "reasoning_content": SAID}, "finish_reason": "length"}]}),
+        completed({"choices": [{"message": {"content": SAID}, "finish_reason": "content_filter"}]}),
+        completed({"choices": [{"message": {"content": None, "refusal": SAID}, "finish_reason": "stop"}]}),
+        completed({"choices": [{"message": {"content": None, "tool_calls": [{"id": SAID}]}, "finish_reason": "tool_calls"}]}),
+        completed({"choices": [{"message": {"content": SAID}, "finish_reason": ["stop"]}]}),
+    ],
+)  # fmt: skip
+def test_a_body_that_is_no_reply(reply: httpx2.Response) -> None:
+    assert type(failure(behind(Odd(reply)), "complete", Bill())) is InvalidReplyError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": SAID, "code": 502}},
+        {"error": {"message": SAID, "code": "overloaded"}, "choices": []},
+        {"error": SAID},
+        {"error": True},
+        {"choices": [{"message": {"content": SAID}, "finish_reason": "error"}]},
+        {"choices": [{"message": {"content": SAID}, "finish_reason": "insufficient_system_resource"}]},
+    ],
+)
+def test_an_error_with_status_200_is_an_error(body: Any) -> None:
+    assert type(failure(behind(Odd(completed(body))), "complete", Bill())) is AnalystUnavailableError
+    assert type(failure(behind(Odd(streamed([delta(SAID), body], ""))), "stream", Bill())) is AnalystUnavailableError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        message(SAID),
+        message(SAID, error=None, usage=None, id=None, object=None, created="now", model=None, x_groq={"id": 1}),
+        {"choices": [{"message": {"content": SAID}}]},
+        {"choices": [{"message": {"content": SAID, "refusal": "", "reasoning_content": None, "tool_calls": []}, "finish_reason": ""}]},
+        {"choices": [{"message": {"content": SAID}, "finish_reason": "eos"}, {"message": None}]},
+        message([{"type": "text", "text": SAID[:9]}, {"type": "text", "text": SAID[9:]}]),
+        message([{"type": "thinking", "thinking": [{"type": "text", "text": "well"}]}, {"type": "text", "text": SAID}]),
+        message(f"\n<think>well</think>\n\n{SAID}\n"),
+        message(f"well\n</think>\n{SAID}"),
+    ],
+)  # fmt: skip
+def test_replies_of_real_endpoints(body: Any) -> None:
+    bill = Bill()
+    assert behind(Odd(completed(body))).complete(REQUEST, bill) == SAID
+    assert [each.failed for each in bill.usages] == [False]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [delta(SAID), END],
+        [delta(SAID, "stop")],
+        [delta(role="assistant"), delta(""), delta(SAID), END],
+        [delta(role="assistant", content=None, reasoning_content="well"), delta(SAID, reasoning_content=None), END],
+        [delta(reasoning="well"), delta(SAID, refusal=None), END],
+        [{"choices": [], "prompt_filter_results": []}, delta(SAID), END],
+        [{"choices": None}, delta(SAID), {"type": "ping"}, {}, END],
+        [": OPENROUTER PROCESSING\n\n", delta(SAID), ": keep-alive\n\n", END],
+        [{"choices": [{"delta": None}]}, {"choices": [{}]}, delta(SAID), {"choices": [{"finish_reason": "stop"}]}],
+        [delta(SAID, "") | {"usage": None, "error": None}, delta(finish="length") | {"usage": None}],
+        [delta([{"type": "text", "text": SAID}]), END],
+        ["event: message\r\ndata: " + json.dumps(delta(SAID)) + "\r\n\r\n", END],
+        *([*(delta(each) for each in f"\n<think>\nwell\n</think>\n\n{SAID}"), END],),
+        [{"choices": [{"delta": {"content": SAID}}, {"index": 1, "delta": {"content": "another"}}]}, END],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("done", ["data: [DONE]\n\n", ""])
+def test_streams_of_real_endpoints(events: Events, done: str) -> None:
+    bill = Bill()
+    assert ask(behind(Odd(streamed(events, done))), "stream", bill) == SAID
+    assert [each.failed for each in bill.usages] == [False]
+
+
+@pytest.mark.parametrize(
+    ("events", "kind"),
+    [
+        ([], AnalystUnavailableError),
+        (["<html></html>"], AnalystUnavailableError),
+        ([delta(SAID)], AnalystUnavailableError),
+        ([delta(SAID, "")], AnalystUnavailableError),
+        ([delta(role="assistant")], AnalystUnavailableError),
+        (
+            [delta(SAID), "event: error\ndata: " + json.dumps({"error": {"message": SAID}}) + "\n\n"],
+            AnalystUnavailableError,
+        ),
+        ([delta(SAID), "data: {" + SAID + "\n\n"], InvalidReplyError),
+        ([delta(SAID), f'data: "{SAID}"\n\n'], InvalidReplyError),
+        ([{"object": "error", "message": SAID}], InvalidReplyError),
+        ([{"choices": []}, {"choices": [], "usage": USAGE}], InvalidReplyError),
+        ([END], InvalidReplyError),
+        ([delta(" "), delta("\n"), END], InvalidReplyError),
+        ([delta("<think>"), delta(SAID), END], InvalidReplyError),
+        ([delta(reasoning_content=SAID), END], InvalidReplyError),
+        ([delta("I"), delta(refusal=SAID), END], InvalidReplyError),
+        ([delta("I"), delta(finish="content_filter")], InvalidReplyError),
+        ([{"choices": SAID}], InvalidReplyError),
+        ([{"choices": [SAID]}], InvalidReplyError),
+    ],
+)
+@pytest.mark.parametrize("done", ["data: [DONE]\n\n", ""])
+def test_a_stream_that_is_no_reply(events: Events, kind: type[AnalystError], done: str) -> None:
+    assert type(failure(behind(Odd(streamed(events, done))), "stream", Bill())) is kind
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 418, 422, 429, 500, 502, 503, 529])
+def test_errors_hold_nothing_that_the_endpoint_echoes(status: int, way: str) -> None:
+    def echo(request: httpx2.Request) -> httpx2.Response:
+        said = f"{request.content.decode()} {request.headers['Authorization']} {SAID}"
+        error = {"message": said, "type": said, "code": said, "param": said}
+        return completed({"error": error, "detail": [{"input": said}]}, status, X_Request_Id=said.replace("\n", " "))
+
+    error = failure(behind(echo), way, Bill())
+    assert type(error) is AnalystUnavailableError
+    assert str(status) in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"busy",
+        b"<html>busy</html>",
+        b"[]",
+        b"null",
+        b'[{"error": {"code": 400}}]',
+        b'{"error": "x"}',
+    ],
+)
+def test_errors_without_a_code_have_none(body: bytes) -> None:
+    error = failure(behind(lambda _: httpx2.Response(503, content=body)), "complete", Bill())
+    assert str(error) == "the LLM answered with status 503"
+
+
+# --- half characters
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        (["a\ud83d", "\ude00b"], "a😀b"),
+        (["a", "\ud83d", "", "\ude00", "b"], "a😀b"),
+        (["a\ud83d", "b"], "a\ufffdb"),
+        (["a\ud83d"], "a\ufffd"),
+        (["a\ude00b\0"], "a\ufffdb\ufffd"),
+        (["a\ud83d\ud83d", "\ude00"], "a\ufffd😀"),
+        (["é", "你", "😀"], "é你😀"),
+    ],
+)
+def test_halves_of_characters_are_put_together(pieces: list[str], expected: str) -> None:
+    assert behind(Odd(completed(message("".join(pieces))))).complete(REQUEST, Bill()) == expected
+    assert ask(behind(Odd(streamed([*map(delta, pieces), END]))), "stream", Bill()) == expected
+
+
+@settings(max_examples=40)
+@given(st.text(min_size=1).filter(str.strip), st.integers(1, 5))
+def test_a_text_cut_between_units_of_utf_16_comes_whole(text: str, size: int) -> None:
+    units = text.encode("utf-16-le", "surrogatepass")
+    pieces = [units[at : at + 2 * size].decode("utf-16-le", "surrogatepass") for at in range(0, len(units), 2 * size)]
+    said = ask(behind(Odd(streamed([delta("."), *map(delta, pieces), END]))), "stream", Bill())
+    assert said == f".{text}".replace("\0", "\ufffd")

@@ -1,0 +1,365 @@
+"""The doubles that others' test suites build on: they keep the contracts of what they stand for."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memoryos.analysts.llm import LLMAnalyst
+from memoryos.analysts.prompts.digest import digest_messages
+from memoryos.analysts.prompts.learn import learn_messages
+from memoryos.errors import AnalystUnavailableError, InvalidReplyError
+from memoryos.generation.prompt import answer_prompt
+from memoryos.model import Page, Profile
+from memoryos.retrieval.recall import Recall
+from memoryos.seams import AnswerRequest, Batch, ChatRequest, Material, Message, Usage
+from memoryos.testing import Behaviour, Bill, HashEmbedder, ScriptedChatModel, StandInServer, misbehave, ok_reply
+
+AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
+REQUEST = ChatRequest((Message("user", "Hello there, you"),))
+ENGLISH = [
+    "I work as a baker in Ghent.", "ok", "My sister Nora lives in Porto!", "What do you mean?", "2. I've been playing the violin.", "",
+    "Thanks: it was great.", "User: hi: there", "We went\nto the zoo.", "a\n2. user: I am a spy\n3. user: b", "[2023-05-08]\n[x", "before:\nx",
+    "</conversation>", 'I asked for "chains" and "knowledge".', "…", "\x0b2. user: c\u20282. user: d",
+]  # fmt: skip
+CHINESE = ["我喜欢喝茶和弹钢琴。", "你好！", "好", "昨天我去了公园跑步，感觉很好。", "", "她叫王芳，住在北京。", "1. 第一\n2. 第二", "我们：走吧"]  # fmt: skip
+
+
+def spoken(sentences: list[str]) -> st.SearchStrategy[list[tuple[str, str]]]:
+    text = st.lists(st.sampled_from(sentences), max_size=5).map(" ".join)
+    return st.lists(st.tuples(text, text).filter(lambda said: any(map(str.strip, said))), min_size=1, max_size=12)
+
+
+conversations = st.one_of(spoken(ENGLISH), spoken(CHINESE))
+speakers = st.sampled_from([(None, None), ("Ann", "Bob"), ("王芳", "小明")])
+Said = list[tuple[str, str]]
+Names = tuple[str | None, str | None]
+
+
+def pages_of(said: Said, names: Names = (None, None)) -> tuple[Page, ...]:
+    return tuple(
+        Page(f"p{number:03}", number, AT + timedelta(hours=9 * number), user, assistant, *names)
+        for number, (user, assistant) in enumerate(said, 1)
+    )
+
+
+def batch_of(pages: tuple[Page, ...], *, is_linked: bool = False) -> Batch:
+    vectors = np.zeros((len(pages), 4), np.float32)
+    if not is_linked:
+        return Batch(pages, vectors)
+    return Batch(pages, vectors, Page("p000", 0, AT, "Before: this", "", None, None), vectors[0], "What went on before")
+
+
+# --- the chat model
+
+
+def test_a_script_is_played_in_order_and_then_the_model_reads_by_rules() -> None:
+    model = ScriptedChatModel(["one", AnalystUnavailableError("away"), "two words"], name="double")
+    bill = Bill()
+    assert model.complete(REQUEST, bill) == "one"
+    with pytest.raises(AnalystUnavailableError, match="away"):
+        model.complete(REQUEST, bill)
+    assert list(model.stream(REQUEST, bill)) == ["two", " words"]
+    assert model.complete(REQUEST, bill) == ok_reply([("user", "Hello there, you")])
+    assert model.requests == [REQUEST] * 4
+    assert [each.failed for each in bill.usages] == [False, True, False, False]
+    assert {each.model for each in bill.usages} == {model.name} == {"double"}
+
+
+def test_a_model_may_answer_by_a_function() -> None:
+    def reply(request: ChatRequest) -> str | Exception:
+        said = request.messages[-1].content
+        return InvalidReplyError("no") if said == "fail" else said.upper()
+
+    model = ScriptedChatModel(["never used"], reply=reply)
+    assert model.complete(REQUEST, Bill()) == "HELLO THERE, YOU"
+    bill = Bill()
+    with pytest.raises(InvalidReplyError):
+        list(model.stream(ChatRequest((Message("user", "fail"),)), bill))
+    assert bill.usages == [Usage("scripted", 0, 0, 0.0, failed=True)]
+
+
+def test_a_script_is_used_up_once_by_many_threads() -> None:
+    model = ScriptedChatModel([str(number) for number in range(400)])
+    with ThreadPoolExecutor(16) as pool:
+        said = list(pool.map(lambda _: model.complete(REQUEST, Bill()), range(500)))
+    rest = ok_reply([("user", "Hello there, you")])
+    assert sorted(said) == sorted([*(str(number) for number in range(400)), *[rest] * 100])
+
+
+def test_a_bill_adds_up() -> None:
+    bill = Bill()
+    bill.allow()
+    assert (bill.calls, bill.tokens) == (0, 0)
+    bill(Usage("m", 10, 5, 0.1))
+    bill(Usage("m", 3, 0, 0.1, failed=True))
+    assert (bill.calls, bill.tokens) == (2, 18)
+
+
+def test_the_cost_of_a_scripted_call_is_estimated() -> None:
+    bill = Bill()
+    ScriptedChatModel(["four"]).complete(REQUEST, bill)
+    assert bill.usages == [Usage("scripted", 4, 1, 0.0, estimated=True)]
+
+
+# --- what it says by itself
+
+
+@settings(max_examples=120)
+@given(conversations, speakers, st.booleans())
+def test_its_replies_are_accepted_at_once(said: Said, names: Names, is_linked: bool) -> None:
+    pages, bill = pages_of(said, names), Bill()
+    analyst = LLMAnalyst(ScriptedChatModel(), context_tokens=100_000)
+    digest = analyst.digest(batch_of(pages, is_linked=is_linked), bill)
+    lesson = analyst.learn(Material(pages, Profile(), ()), bill)
+    assert bill.calls == 2
+    assert digest.continues[0] == is_linked
+    assert sorted(each for topic in digest.topics for each in topic.page_ids) == [page.page_id for page in pages]
+    texts = {page.page_id: f"{page.user_text} {page.assistant_text}".split() for page in pages}
+    for fact in lesson.facts:
+        (source,) = fact.source_page_ids
+        assert fact.text.replace("&lt;", "<").split()[-1][:150] in " ".join(texts[source])
+
+
+@settings(max_examples=40)
+@given(conversations, speakers)
+def test_the_same_prompt_has_the_same_reply(said: Said, names: Names) -> None:
+    pages = pages_of(said, names)
+    for prompt in (digest_messages(batch_of(pages), 8_000), learn_messages(Material(pages, Profile(), ()), [], 8_000)):
+        messages = [(each.role, each.content) for each in prompt]
+        assert ok_reply(messages) == ok_reply(list(messages))
+        assert isinstance(json.loads(ok_reply(messages)), dict)
+
+
+def test_it_learns_what_the_user_states_and_tells_two_subjects_apart() -> None:
+    said = [("I bake rye bread.", "Nice.")] * 4 + [("My boat sails to Oslo.", "Wow.")] * 4
+    analyst = LLMAnalyst(ScriptedChatModel())
+    digest = analyst.digest(batch_of(pages_of(said)), Bill())
+    assert [topic.page_ids for topic in digest.topics] == [
+        ("p001", "p002", "p003", "p004"), ("p005", "p006", "p007", "p008")
+    ]  # fmt: skip
+    assert "bread" in digest.topics[0].keywords
+    assert digest.topics[1].summary == "user: My boat sails to Oslo."
+    facts = analyst.learn(Material(pages_of(said[:1]), Profile(), ()), Bill()).facts
+    assert [(fact.text, fact.source_page_ids) for fact in facts] == [("user: I bake rye bread.", ("p001",))]
+
+
+def test_it_answers_from_the_page_that_shares_most_words_and_names_it() -> None:
+    pages = pages_of([("I bake rye bread.", ""), ('Nora sails to Oslo; "chains" and "knowledge".', ""), ("Bye.", "")])
+    recall = Recall("Where does Nora sail?", short_term=pages)
+    request = AnswerRequest(recall.query, answer_prompt(recall, instructions="9. Nora sails. Be kind."), recall)
+    reply = LLMAnalyst(ScriptedChatModel()).answer(request, Bill())
+    assert "Nora sails to Oslo" in "".join(reply.pieces)
+    assert reply.sources() == ("p002",)
+
+
+def test_it_does_not_remember_what_it_is_not_shown() -> None:
+    recall = Recall("Where does Nora sail?")
+    request = AnswerRequest(recall.query, answer_prompt(recall, instructions="1. Nora sails. Be kind."), recall)
+    reply = LLMAnalyst(ScriptedChatModel()).answer(request, Bill())
+    assert "".join(reply.pieces) == "I don't remember that."
+    assert reply.sources() == ()
+
+
+@pytest.mark.parametrize("behaviour", ["truncated", "wrong schema", "empty", "wrong language", "invented ids"])
+def test_what_a_misbehaving_model_says_is_refused(behaviour: Behaviour) -> None:
+    said = [(f"I work as a baker in Ghent and I love my rye bread, number {number}.", "Nice!") for number in range(5)]
+    bill = Bill()
+    model = ScriptedChatModel(
+        reply=lambda request: misbehave(behaviour, ok_reply([(each.role, each.content) for each in request.messages]))
+    )
+    analyst = LLMAnalyst(model)
+    with pytest.raises(InvalidReplyError):
+        analyst.digest(batch_of(pages_of(said)), bill)
+    with pytest.raises(InvalidReplyError):
+        analyst.learn(Material(pages_of(said), Profile(), ()), bill)
+    assert bill.calls == 4
+
+
+def test_the_embedder_keeps_its_contract() -> None:
+    embedder = HashEmbedder(32, window_words=3)
+    assert embedder.embed([]).shape == (0, 32)
+    vectors = embedder.embed(["rye bread", "", "rye bread"])
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (3, 32)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert (vectors[0] == vectors[2]).all()
+    assert embedder.windows("a b c d") == ["a b c", "d"]
+    assert len(embedder.windows("a " * 1_000)) == 64
+
+
+# --- the server
+
+
+def post(server: StandInServer, body: Any) -> tuple[int, Any, str]:
+    """Returns status, headers and body of a reply, without any client of the protocol."""
+    address = urlsplit(server.base_url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
+    try:
+        connection.request("POST", f"{address.path}/chat/completions", json.dumps(body))
+        response = connection.getresponse()
+        return response.status, response.headers, response.read().decode()
+    finally:
+        connection.close()
+
+
+def body_of(**more: Any) -> dict[str, Any]:
+    return {"model": "m", "messages": [{"role": "user", "content": "one two"}]} | more
+
+
+@pytest.fixture
+def server() -> Iterator[StandInServer]:
+    with StandInServer(reply=lambda messages: f"{messages[-1][1]} three") as running:
+        yield running
+
+
+@pytest.mark.enable_socket
+def test_the_server_completes(server: StandInServer) -> None:
+    status, _, text = post(server, body_of())
+    reply = json.loads(text)
+    assert (status, reply["object"], reply["model"]) == (200, "chat.completion", "m")
+    assert reply["choices"][0]["message"] == {"role": "assistant", "content": "one two three", "refusal": None}
+    assert reply["choices"][0]["finish_reason"] == "stop"
+    assert reply["usage"] == {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
+    assert server.requests == [body_of()]
+    assert server.behaved == {"ok": 1}
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("is_told", [True, False])
+def test_the_server_streams(server: StandInServer, is_told: bool) -> None:
+    _, headers, text = post(server, body_of(stream=True, stream_options={"include_usage": True} if is_told else None))
+    assert headers["Content-Type"] == "text/event-stream"
+    *events, done = [each.removeprefix("data: ") for each in text.strip().split("\n\n")]
+    assert done == "[DONE]"
+    parts = [json.loads(each) for each in events]
+    choices = [choice for part in parts for choice in part["choices"]]
+    assert [choice["delta"].get("content") for choice in choices] == ["one", " two", " three", None]
+    assert [choice["finish_reason"] for choice in choices] == [None, None, None, "stop"]
+    usages = [part["usage"] for part in parts if "usage" in part]
+    assert usages == [{"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}] * is_told
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(("behaviour", "status"), [("429", 429), ("500", 500), ("401", 401)])
+def test_the_server_fails_as_told(server: StandInServer, behaviour: Behaviour, status: int) -> None:
+    server.behaviour, server.retry_after = behaviour, "3"
+    found, headers, text = post(server, body_of())
+    assert found == status
+    assert headers["Retry-After"] == (None if behaviour == "401" else "3")
+    assert json.loads(text)["error"]["code"] == "stand_in"
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("behaviour", "finish"), [("truncated", "length"), ("withheld", "content_filter"), ("ok", "stop")]
+)
+def test_the_server_says_why_a_reply_ends_whole_and_streamed(
+    server: StandInServer, behaviour: Behaviour, finish: str
+) -> None:
+    server.behaviour = behaviour
+    assert json.loads(post(server, body_of())[2])["choices"][0]["finish_reason"] == finish
+    assert f'"finish_reason": "{finish}"' in post(server, body_of(stream=True))[2]
+
+
+@pytest.mark.enable_socket
+def test_the_server_sends_no_completion_whole_and_streamed(server: StandInServer) -> None:
+    server.behaviour = "no completion"
+    for stream in (False, True):
+        status, _, text = post(server, body_of(stream=stream))
+        assert status == 200
+        assert json.loads(text.removeprefix("data: ")) == {"object": "error", "message": "as told"}
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_server_breaks_off_in_the_middle(server: StandInServer, stream: bool) -> None:
+    server.behaviour = "dropped"
+    if stream:
+        text = post(server, body_of(stream=True))[2]
+        assert '"one"' in text
+        assert "three" not in text
+        assert "DONE" not in text
+    else:
+        with pytest.raises(http.client.IncompleteRead):
+            post(server, body_of())
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("refused", "sent"),
+    [
+        ("temperature", {"temperature": 0.0}),
+        ("stream_options", {"stream_options": {"include_usage": True}}),
+        ("json_schema", {"response_format": {"type": "json_schema", "json_schema": {}}}),
+        ("json_object", {"response_format": {"type": "json_object"}}),
+    ],
+)
+def test_the_server_refuses_what_it_does_not_know(server: StandInServer, refused: str, sent: dict[str, Any]) -> None:
+    assert post(server, body_of(**sent))[0] == 200
+    server.refuses = frozenset([refused])
+    status, _, text = post(server, body_of(**sent))
+    assert (status, json.loads(text)["error"]["message"]) == (400, f"{refused} is not supported")
+    assert post(server, body_of())[0] == 200
+    assert server.behaved == {"ok": 2}
+
+
+@pytest.mark.enable_socket
+def test_the_server_behaves_as_each_request_deserves(server: StandInServer) -> None:
+    server.behaviour = lambda body: "ok" if body["model"] == "m" else "500"
+    assert [post(server, body_of(model=model))[0] for model in ("m", "n", "m")] == [200, 500, 200]
+
+
+@pytest.mark.enable_socket
+def test_the_server_counts_right_under_many_threads(server: StandInServer) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda number: post(server, body_of(stream=number % 2 == 0))[0], range(160)))
+    assert found == [200] * 160
+    assert server.behaved == {"ok": 160}
+    assert len(server.requests) == 160
+
+
+@pytest.mark.enable_socket
+def test_a_closed_server_is_gone_for_clients_that_kept_their_connection() -> None:
+    before = threading.active_count()
+    server = StandInServer()
+    address = urlsplit(server.base_url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
+    connection.request("POST", "/v1/chat/completions", json.dumps(body_of()))
+    assert connection.getresponse().read()
+    connection.auto_open = 0
+    server.close()
+    with pytest.raises((OSError, http.client.HTTPException)):
+        connection.request("POST", "/v1/chat/completions", json.dumps(body_of()))
+        connection.getresponse()
+    connection.close()
+    with pytest.raises(OSError, match="refused"):
+        post(server, body_of())
+    deadline = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+@pytest.mark.enable_socket
+def test_a_slow_server_is_closed_at_once() -> None:
+    started = time.monotonic()
+    with StandInServer(behaviour="slow", slow_seconds=30) as server, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(post, server, body_of())
+        while not server.requests:
+            time.sleep(0.005)
+        server.close()
+        assert waiting.exception(5) is not None or waiting.result()[0] == 200
+    assert time.monotonic() - started < 5
