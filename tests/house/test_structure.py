@@ -22,7 +22,7 @@ USUAL_FUNCTION_LINES = 35
 PURE = {
     "memoryos.language.text", "memoryos.language.fence", "memoryos.language.identity", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.date_words",
     "memoryos.model", "memoryos.errors", "memoryos.seams",
-    "memoryos.updating.heat", "memoryos.updating.short_term", "memoryos.updating.mid_term", "memoryos.updating.long_term",
+    "memoryos.updating.heat", "memoryos.updating.mid_term", "memoryos.updating.long_term",
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
     "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
 }  # fmt: skip
@@ -40,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
     "memoryos.models": VALUES | {"memoryos.models"},
     "memoryos.analysts": VALUES | {"memoryos.analysts"},
     "memoryos.generation": VALUES | {"memoryos.generation"},
-    "memoryos.retrieval": VALUES | {"memoryos.retrieval", "memoryos.storage", "memoryos.updating.short_term"},
+    "memoryos.retrieval": VALUES | {"memoryos.retrieval", "memoryos.storage"},
     "memoryos.updating": VALUES
     | {"memoryos.updating", "memoryos.storage", "memoryos.identifiers", "memoryos.retrieval.working_set"},
     "memoryos.testing": VALUES | {"memoryos.testing"},

@@ -14,7 +14,6 @@ from memoryos.errors import InvalidReplyError
 from memoryos.model import Page
 from memoryos.seams import Batch, Digest, Topic
 from memoryos.updating.mid_term import check_digest, found_segment, grow_segment, jaccard, match_segment, unit
-from memoryos.updating.short_term import in_window, last_slid_out
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 words = st.frozensets(st.sampled_from("abcdefgh"))
@@ -90,11 +89,3 @@ def test_a_good_digest_passes() -> None:
 def test_a_digest_that_loses_doubles_or_invents_a_page_is_refused(bad: Digest) -> None:
     with pytest.raises(InvalidReplyError):
         check_digest(batch(), bad)
-
-
-@given(st.integers(0, 500), st.integers(0, 50))
-def test_the_window_neither_loses_nor_repeats_a_page(last_seq: int, capacity: int) -> None:
-    window = [seq for seq in range(1, last_seq + 1) if in_window(seq, last_seq, capacity)]
-    slid = list(range(1, last_slid_out(last_seq, capacity) + 1))
-    assert slid + window == list(range(1, last_seq + 1))
-    assert len(window) == min(capacity, last_seq)

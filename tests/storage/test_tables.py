@@ -198,3 +198,14 @@ def test_every_statement_on_a_hot_path_uses_an_index(store: Store, lease: Lease)
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all() for query in queries]
     for plan in plans:
         assert all("SCAN" not in row[3] for row in plan), plan
+
+
+def test_the_window_is_the_newest_pages(store: Store, lease: Lease) -> None:
+    assert store.log.slid_out(lease.scope_id, 2) == 0
+    append(store, lease, 5)
+    assert [store.log.slid_out(lease.scope_id, window) for window in (0, 1, 4, 5, 9)] == [5, 4, 1, 0, 0]
+    for window in range(7):
+        inside = {page.seq for page in store.log.newest(lease.scope_id, window)}
+        slid = {seq for seq in range(1, 6) if seq <= store.log.slid_out(lease.scope_id, window)}
+        assert inside | slid == set(range(1, 6))
+        assert not inside & slid

@@ -13,7 +13,6 @@ from memoryos.retrieval.packing import PackedPage, Shelves, pack_pages, pack_tok
 from memoryos.retrieval.question import read_question
 from memoryos.retrieval.ranking import rank, rank_entries
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage
-from memoryos.updating.short_term import last_slid_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,8 +101,8 @@ class Retriever:
         self, working_set: WorkingSet, corpus: Corpus, ranking: Ranking, max_pages: int | None, max_tokens: int | None
     ) -> _Found:
         seqs = working_set.page_seqs
-        slid_out = last_slid_out(working_set.last_seq, self._config.short_term_capacity)
-        shelves = Shelves(corpus.pages, working_set.tokens, corpus.seconds, int(seqs.searchsorted(slid_out, "right")))
+        slid_out = max(0, len(seqs) - self._config.short_term_capacity)
+        shelves = Shelves(corpus.pages, working_set.tokens, corpus.seconds, slid_out)
         order = ranking.order.tolist()
         if max_tokens is None:
             packed, tokens = pack_pages(order, shelves, max_pages or self._config.retrieval_queue_capacity)

@@ -26,20 +26,17 @@ class Left:
         pages: How many pages left each segment.
         unlearned: How many of them had not been learned from.
         chains: The chains that they left.
-        learned: Those that were learned from, and so don't count into the length of a segment.
     """
 
     scope_id: str
     pages: Mapping[str, int]
     unlearned: Mapping[str, int]
     chains: frozenset[str]
-    learned: frozenset[str]
 
-    def settle(self, connection: sa.Connection, segment_of: Mapping[str, str]) -> None:
-        """Lowers the counters of the segments that were left, and of the new ones by what is learned already."""
-        too_long = Counter(self.unlearned) + Counter(segment_of[page_id] for page_id in self.learned)
-        for segment_id in {*self.pages, *too_long}:
-            length = segments.c.length - too_long[segment_id]
+    def settle(self, connection: sa.Connection) -> None:
+        """Lowers the counters of the segments that were left, and deletes what is empty."""
+        for segment_id in self.pages:
+            length = segments.c.length - self.unlearned.get(segment_id, 0)
             connection.execute(
                 sa.update(segments)
                 .where(segments.c.scope_id == self.scope_id, segments.c.segment_id == segment_id)
@@ -80,5 +77,4 @@ def take_out(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], 
         pages=Counter(row.segment_id for row in rows),
         unlearned=Counter(row.segment_id for row in rows if not row.learned),
         chains=frozenset(row.chain_id for row in rows),
-        learned=frozenset(row.page_id for row in rows if row.learned),
     )

@@ -85,7 +85,7 @@ class MidTermTable:
                 place = {"chain_id": change.chain_of[page_id], "segment_id": segment_id}
                 _place(connection, lease.scope_id, page_id, place | {"placed_provisionally": change.provisional})
             if left is not None:
-                left.settle(connection, change.segment_of)
+                left.settle(connection)
 
     def archive(self, lease: Lease, segment_ids: Iterable[str], now: datetime) -> None:
         """Takes segments out of mid-term memory; their pages stay in the log, out of recall.

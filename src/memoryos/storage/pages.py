@@ -112,6 +112,16 @@ class PageLog:
                 return
             seq = rows[-1].seq
 
+    def slid_out(self, scope_id: str, window: int) -> int:
+        """Returns the position of the newest page outside the window of the newest ``window`` pages; 0 if none is."""
+        statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc())
+        with self._database.read() as connection:
+            return connection.execute(statement.offset(window).limit(1)).scalar_one_or_none() or 0
+
+    def count(self, scope_id: str) -> int:
+        """Returns how many pages there are."""
+        return self._count(pages.c.scope_id == scope_id)
+
     def due(self, scope_id: str, up_to_seq: int, limit: int) -> list[Page]:
         """Returns the oldest pages up to a position that have no segment yet."""
         return self._read(_SELECT.where(*_due(scope_id, up_to_seq)).limit(limit))

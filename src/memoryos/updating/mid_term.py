@@ -76,7 +76,7 @@ def found_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segme
         summary=topic.summary,
         keywords=frozenset(sorted(topic.keywords)[:KEYWORDS_KEPT]),
         visits=0,
-        length=len(pages),
+        length=_unlearned(pages),
         page_count=len(pages),
         last_visited_at=max(times),
         created_at=min(times),
@@ -89,14 +89,14 @@ def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: 
     Args:
         segment: What it was.
         topic: What joins.
-        pages: The topic's pages; each counts into L_interaction.
+        pages: The topic's pages; each that was not learned from yet counts into L_interaction.
         cosine: Between the segment's vector before and after: below 0.97 the summary is refreshed.
     """
     return replace(
         segment,
         summary=_refreshed(segment.summary, topic.summary) if cosine < DRIFT_COSINE else segment.summary,
         keywords=_joined(segment.keywords, topic.keywords),
-        length=segment.length + len(pages),
+        length=segment.length + _unlearned(pages),
         page_count=segment.page_count + len(pages),
         last_visited_at=max(segment.last_visited_at, *(page.at for page in pages)),
         created_at=min(segment.created_at, *(page.at for page in pages)),
@@ -122,6 +122,10 @@ def check_digest(batch: Batch, digest: Digest) -> None:
         raise InvalidReplyError("the topics do not hold each page of the batch exactly once")
     if not all(topic.page_ids for topic in digest.topics):
         raise InvalidReplyError("a topic has no page")
+
+
+def _unlearned(pages: Sequence[Page]) -> int:
+    return sum(not page.learned for page in pages)
 
 
 def _joined(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from memoryos.updating.short_term import last_slid_out
-
 if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.model import Knowledge
@@ -41,11 +39,12 @@ def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict
     entries = store.long_term.knowledge(scope_id, history=True)
     current = [entry for entry in entries if _is_current(entry)]
     profile = store.long_term.profile(scope_id)
+    pages = store.log.count(scope_id)
     costs = store.costs.of(scope_id)
     return {
-        "pages": state.last_seq,
-        "short_term_pages": min(state.last_seq, config.short_term_capacity),
-        "pages_due": store.log.count_due(scope_id, last_slid_out(state.last_seq, config.short_term_capacity)),
+        "pages": pages,
+        "short_term_pages": min(pages, config.short_term_capacity),
+        "pages_due": store.log.count_due(scope_id, store.log.slid_out(scope_id, config.short_term_capacity)),
         "pages_without_vector": store.log.count_unembedded(scope_id, model),
         "segments": store.mid_term.count(scope_id),
         "segments_archived": len(store.mid_term.all(scope_id, archived=True)),

@@ -33,7 +33,6 @@ from memoryos.updating.embedding import EmbeddingStep
 from memoryos.updating.heat import coldest, hot
 from memoryos.updating.learning import LEARN, Learner
 from memoryos.updating.redoing import Redoer
-from memoryos.updating.short_term import last_slid_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -221,7 +220,7 @@ class Updater:
         return 0.0 if retry_at is None else max(0.0, (retry_at - self._clock()).total_seconds())
 
     def _consolidate(self, lease: Lease, *, everything: bool) -> bool:
-        up_to = last_slid_out(self._store.scopes.state(lease.scope_id).last_seq, self._config.short_term_capacity)
+        up_to = self._store.log.slid_out(lease.scope_id, self._config.short_term_capacity)
         due = self._store.log.due(lease.scope_id, up_to, self._config.consolidation_batch)
         if not due or (len(due) < self._config.consolidation_batch and not everything):
             return False
@@ -276,7 +275,7 @@ class Updater:
         return len(waiting)
 
     def _count_due(self, scope_id: str) -> int:
-        up_to = last_slid_out(self._store.scopes.state(scope_id).last_seq, self._config.short_term_capacity)
+        up_to = self._store.log.slid_out(scope_id, self._config.short_term_capacity)
         return self._store.log.count_due(scope_id, up_to)
 
     def _record_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
