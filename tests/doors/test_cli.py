@@ -16,7 +16,7 @@ from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.local import LocalAnalyst
 from memoryos.doors.cli import cli
 from memoryos.doors.demo import play
-from memoryos.errors import InputError
+from memoryos.errors import AnalystUnavailableError, InputError
 from memoryos.testing import HashEmbedder, ScriptedChatModel
 
 Runner = Callable[..., Result]
@@ -203,3 +203,16 @@ def test_an_llm_that_is_not_set_is_a_message(run: Runner, tmp_path: Path) -> Non
     done = run("rebuild", "--analyst", "llm")
     assert done.exit_code == 1
     assert "no LLM is set" in done.output
+
+
+def test_pages_that_wait_for_an_llm_can_be_found(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ScriptedChatModel(reply=lambda _: AnalystUnavailableError("the LLM is away"))
+    monkeypatch.setattr("memoryos.engine.build_analyst", lambda config, kind=None: LLMAnalyst(model))  # noqa: ARG005
+    fill(run, tmp_path)
+    found = run("recall", "rye bread")
+    assert found.exit_code == 0
+    assert "loaf" in found.stdout
+    assert "note: 23 pages wait: the LLM is away" in found.stderr
+    asked = run("ask", "Which bread?")
+    assert asked.exit_code == 1
+    assert "the LLM is away" in asked.stderr

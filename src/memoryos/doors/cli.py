@@ -18,7 +18,7 @@ from memoryos.config import Config
 from memoryos.doors import tables
 from memoryos.doors.demo import play
 from memoryos.engine import DEFAULT_ASSISTANT_ID, MemoryEngine
-from memoryos.errors import MemoryOSError
+from memoryos.errors import AnalystError, MemoryOSError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -292,13 +292,19 @@ def import_(session: _Session, file: Path) -> None:
 
 
 def _catch_up(memory: Memoryos) -> None:
-    """Takes the steps that a background worker would have taken, with a bar once they last."""
+    """Takes the steps that a background worker would have taken, with a bar once they last.
+
+    While an analyst is away, pages wait and can be found: that is a note, and no reason not to go on.
+    """
     due = memory.get_memory_stats()
     waiting = due["pages_due"] + due["pages_without_vector"]
     if not waiting:
         return
     with tables.progress("consolidating", waiting) as shown:
-        memory.flush(progress=lambda: shown.update(waiting - _waiting(memory)))
+        try:
+            memory.flush(progress=lambda: shown.update(waiting - _waiting(memory)))
+        except AnalystError as error:
+            click.echo(f"note: {_waiting(memory)} pages wait: {error}", err=True)
 
 
 def _waiting(memory: Memoryos) -> int:

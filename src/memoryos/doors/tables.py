@@ -226,20 +226,22 @@ def segment_json(segment: Segment, heat: float) -> dict[str, Any]:
 
 def cost_table(accounts: Sequence[Cost]) -> Table:
     """Returns a row a day, purpose and model, and the sum."""
-    names = ("day", "purpose", "model", "calls", "failed", "read", "written", "seconds")
-    table = _table("What calls of the LLM cost, in tokens", *names)
+    table = _table(
+        "What calls of the LLM cost, in tokens", "day", "purpose", "model", "calls", "read", "written", "seconds"
+    )
     for each in accounts:
-        table.add_row(
-            each.day.isoformat(), each.purpose, _plain(each.model), str(each.calls), str(each.failed_calls),
-            f"{each.prompt_tokens:,}", f"{each.completion_tokens:,}", f"{each.seconds:.1f}",
-        )  # fmt: skip
+        table.add_row(each.day.isoformat(), each.purpose, _plain(each.model), *_amounts([each]))
     table.add_section()
-    table.add_row(
-        "all", "", "", str(sum(each.calls for each in accounts)), str(sum(each.failed_calls for each in accounts)),
-        f"{sum(each.prompt_tokens for each in accounts):,}", f"{sum(each.completion_tokens for each in accounts):,}",
-        f"{sum(each.seconds for each in accounts):.1f}",
-    )  # fmt: skip
+    table.add_row("all", "", "", *_amounts(accounts))
     return table
+
+
+def _amounts(accounts: Sequence[Cost]) -> Iterator[str]:
+    calls, failed = (sum(each.calls for each in accounts), sum(each.failed_calls for each in accounts))
+    yield f"{calls} ({failed} failed)" if failed else str(calls)
+    yield f"{sum(each.prompt_tokens for each in accounts):,}"
+    yield f"{sum(each.completion_tokens for each in accounts):,}"
+    yield f"{sum(each.seconds for each in accounts):.1f}"
 
 
 def cost_json(account: Cost) -> dict[str, Any]:
