@@ -35,6 +35,8 @@ bench: $(DEV) ## Run the benchmarks (evaluation data is read from ../shared/data
 	@$(BIN)/python -m benchmarks.locomo
 	@$(BIN)/python -m benchmarks.gvd
 	@$(BIN)/python -m benchmarks.ablation
+	@$(BIN)/python -m benchmarks.llm
+	@$(BIN)/python -m benchmarks.llm.schedules
 
 lock: $(DEV) ## Write the lock files anew
 	@$(BIN)/pip install --quiet uv

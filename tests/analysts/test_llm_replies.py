@@ -107,16 +107,14 @@ def paths(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def fits(value: Any, schema: Mapping[str, Any]) -> bool:
     """The part of JSON schema that the prompts use."""
-    kinds: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
-    kind = kinds[schema["type"]]
-    if not isinstance(value, kind) or (schema["type"] == "integer" and isinstance(value, bool)):
-        return False
-    if schema["type"] == "object":
+    kind = schema["type"]
+    if kind == "object":
         fields = schema["properties"]
         return set(value) == set(fields) and all(fits(value[name], fields[name]) for name in fields)
-    if schema["type"] == "array":
-        return all(fits(each, schema["items"]) for each in value)
-    return value in schema.get("enum", [value])
+    if kind == "array":
+        return isinstance(value, list) and all(fits(each, schema["items"]) for each in value)
+    is_right = type(value) is {"string": str, "integer": int, "boolean": bool}[kind]
+    return is_right and value in schema.get("enum", [value])
 
 
 def test_a_digest_is_read() -> None:
@@ -218,7 +216,7 @@ def test_what_is_related_shares_words_and_keeps_its_order() -> None:
 )
 def test_a_digest_that_breaks_the_contract_is_refused(path: list[Any], value: Any) -> None:
     with pytest.raises(InvalidReplyError):
-        read_d(changed(DIGEST, path, value))
+        read_digest(json.dumps(changed(DIGEST, path, value)), batch(pages(SAID)))
 
 
 @pytest.mark.parametrize(
@@ -253,7 +251,7 @@ def test_a_digest_that_breaks_the_contract_is_refused(path: list[Any], value: An
 )
 def test_a_lesson_that_breaks_the_contract_is_refused(path: list[Any], value: Any) -> None:
     with pytest.raises(InvalidReplyError):
-        read_l(changed(LESSON, path, value))
+        read_lesson(json.dumps(changed(LESSON, path, value)), MATERIAL, RELATED)
 
 
 @pytest.mark.parametrize(
@@ -471,7 +469,7 @@ def attempt(read: Callable[[Any], Read], reply: Any) -> Read | str:
         return "".join(traceback.format_exception(error))
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(st.sampled_from(list(paths(DIGEST))), junk, st.booleans())
 def test_a_digest_with_junk_anywhere_is_refused_or_keeps_the_contract(path: Any, value: Any, escapes: bool) -> None:
     read = attempt(read_d, json.dumps(changed(DIGEST, path, value), ensure_ascii=escapes))
@@ -481,7 +479,7 @@ def test_a_digest_with_junk_anywhere_is_refused_or_keeps_the_contract(path: Any,
         assert sorted(each for topic in read.topics for each in topic.page_ids) == [f"p{n:03}" for n in range(1, 6)]
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(st.sampled_from(list(paths(LESSON))), junk, st.booleans())
 def test_a_lesson_with_junk_anywhere_is_refused_or_keeps_the_contract(path: Any, value: Any, escapes: bool) -> None:
     read = attempt(read_l, json.dumps(changed(LESSON, path, value), ensure_ascii=escapes))

@@ -47,11 +47,16 @@ def test_every_setting_is_documented_with_its_meaning() -> None:
         for name, field in model.model_fields.items():
             assert field.description, name
             assert f"`{name}`" in reference, name
+
+
+@pytest.mark.parametrize("name", ["config", "prompts"])
+def test_the_references_are_those_of_the_code(name: str) -> None:
+    code = f"import generate; print(generate.REFERENCES['{name}'](), end='')"
     done = subprocess.run(
-        [sys.executable, "-c", "import generate; print(generate.config_reference(), end='')"],
-        cwd=ROOT / "docs", capture_output=True, text=True, check=True, timeout=60,
-    )  # fmt: skip
-    assert done.stdout == reference, "run: python docs/generate.py"
+        [sys.executable, "-c", code], cwd=ROOT / "docs", capture_output=True, text=True, check=True, timeout=60
+    )
+    written = (ROOT / "docs" / "reference" / f"{name}.md").read_text(encoding="utf-8")
+    assert done.stdout == written, "run: python docs/generate.py"
 
 
 def test_every_word_of_the_glossary_is_there() -> None:

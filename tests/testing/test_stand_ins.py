@@ -156,6 +156,12 @@ def test_it_learns_what_the_user_states_and_tells_two_subjects_apart() -> None:
     assert [(fact.text, fact.source_page_ids) for fact in facts] == [("user: I bake rye bread.", ("p001",))]
 
 
+def test_it_says_in_the_language_of_the_conversation_what_a_page_is_about() -> None:
+    said = [("我叫王芳，我喜欢喝茶", "okay then, bye bye")]
+    digest = LLMAnalyst(ScriptedChatModel()).digest(batch_of(pages_of(said)), Bill())
+    assert digest.chain_summaries == ("user: 我叫王芳，我喜欢喝茶",)
+
+
 def test_it_answers_from_the_page_that_shares_most_words_and_names_it() -> None:
     pages = pages_of([("I bake rye bread.", ""), ('Nora sails to Oslo; "chains" and "knowledge".', ""), ("Bye.", "")])
     recall = Recall("Where does Nora sail?", short_term=pages)

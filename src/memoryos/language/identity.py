@@ -29,7 +29,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _ADDRESS = re.compile(r"https?://\S+")
 _LONGEST_READ = 20_000
 
-DOMINANT = 0.6
+DOMINANT = 0.75
 """A script with this share of a text's letters is the text's script …"""
 FOREIGN = 0.15
 """… and a reply with less of it than this is written in another …"""
