@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from memoryos.generation.responder import Answer
     from memoryos.model import About, Cost, Knowledge, Page, Profile, Segment
     from memoryos.retrieval.recall import Recall
+    from memoryos.updating.forgetter import Forgotten
     from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = ["AsyncMemoryos"]
@@ -124,6 +125,22 @@ class AsyncMemoryos:
     async def rebuild(self, analyst: AnalystKind | None = None, *, dry_run: bool = False) -> Rebuilt:
         """As ``Memoryos.rebuild``."""
         return await _in_thread(partial(self.memory.rebuild, analyst, dry_run=dry_run))
+
+    async def forget(self, **what: Any) -> Forgotten:
+        """As ``Memoryos.forget``."""
+        return await _in_thread(partial(self.memory.forget, **what))
+
+    async def correct(self, knowledge_id: str, text: str) -> Knowledge:
+        """As ``Memoryos.correct``."""
+        return await _in_thread(self.memory.correct, knowledge_id, text)
+
+    async def history(self, knowledge_id: str) -> list[Knowledge]:
+        """As ``Memoryos.history``."""
+        return await _in_thread(self.memory.history, knowledge_id)
+
+    async def profile_history(self) -> list[Profile]:
+        """As ``Memoryos.profile_history``."""
+        return await _in_thread(self.memory.profile_history)
 
     async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (the blocking core's own)
         """As ``Memoryos.flush``."""

@@ -13,6 +13,7 @@ from memoryos.generation.responder import Responder
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_set import WorkingSets
 from memoryos.storage.store import Store
+from memoryos.updating.forgetter import Forgetter
 from memoryos.updating.ledger import Ledger
 from memoryos.updating.rebuilding import Rebuilder
 from memoryos.updating.updater import Updater
@@ -75,6 +76,7 @@ class MemoryEngine:
         )
         self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
         self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
+        self.forgetter = Forgetter(self.store, self.working_sets, clock=self.clock)
         self.responder = Responder(self.analyst, self.config)
         self.worker = Worker(self.updater, self.store, self.config, clock=self.clock)
         built: list[Any] = [self.embedder] if embedder is None else []

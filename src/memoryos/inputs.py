@@ -96,15 +96,15 @@ def read_messages(messages: Iterable[Mapping[str, Any]], *, now: datetime) -> li
     return drafts
 
 
-def read_query(query: str) -> str:
-    """Returns the query, checked.
+def read_query(query: str, *, field: str = "query") -> str:
+    """Returns the query, or another text that has to say something, checked.
 
     Raises:
         InputError: If it is no string, empty, too long, or has a NUL or a lone surrogate.
     """
-    _check_text("query", query, MAX_TEXT_CHARACTERS)
+    _check_text(field, query, MAX_TEXT_CHARACTERS)
     if not query.strip():
-        raise InputError("query", "is empty")
+        raise InputError(field, "is empty")
     return query
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from memoryos.config import Config
 from memoryos.engine import DEFAULT_ASSISTANT_ID, MemoryEngine
-from memoryos.errors import ConfigError, NotFoundError
+from memoryos.errors import ConfigError, InputError, NotFoundError
 from memoryos.generation.responder import Answer, Manner
-from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_scope
+from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_scope, read_time
+from memoryos.model import ANSWERED_FROM
 from memoryos.retrieval.recall import Recall
 from memoryos.transfer import read_pages, write_pages
 from memoryos.views import MemoryView
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from memoryos.assembly import AnalystKind
-    from memoryos.model import Page, PageDraft
+    from memoryos.model import Knowledge, Page, PageDraft
     from memoryos.seams import Analyst, Embedder
+    from memoryos.updating.forgetter import Forgotten
     from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = ["Memoryos"]
@@ -273,9 +275,7 @@ class Memoryos(MemoryView):
             ConfigError: If an LLM is asked for and none is set.
             NotFoundError: If nothing was ever remembered here.
         """
-        scope_id = self._find_scope_id()
-        if scope_id is None:
-            raise NotFoundError("nothing was remembered here yet")
+        scope_id = self._existing_scope_id()
         reader = self._engine.analyst_of(analyst)
         return self._engine.rebuilder.rebuild(scope_id, reader, dry_run=dry_run, progress=progress)
 
@@ -322,6 +322,67 @@ class Memoryos(MemoryView):
                 progress(min(start + _PAGES_A_COMMIT, len(drafts)))
         return len(drafts)
 
+    def forget(
+        self,
+        *,
+        page_ids: Iterable[str] = (),
+        knowledge_ids: Iterable[str] = (),
+        before: datetime | str | None = None,
+        query_preview: str | None = None,
+        everything: bool = False,
+        dry_run: bool = False,
+    ) -> Forgotten:
+        """Forgets by id, for good: pages, their vectors, and everything that was derived from them.
+
+        What was derived from other pages too is derived again from those. What was forgotten is not learned again and
+        not imported again, and when this returns with ``erased`` no byte of it is left in the files.
+
+        Args:
+            page_ids: Pages.
+            knowledge_ids: Facts; the pages that they were read in stay.
+            before: Every page from before this time.
+            query_preview: Says what would go with the pages that a recall of this query finds. Nothing is deleted by
+                likeness: call again with their ids.
+            everything: Whatever was remembered here.
+            dry_run: Whether only to say what would go.
+
+        Raises:
+            InputError: If nothing or two different things are asked for.
+            NotFoundError: If an id is not in this memory; nothing was forgotten.
+            StoreError: If the store can't be written.
+        """
+        pages, entries = list(page_ids), list(knowledge_ids)
+        moment = None if before is None else read_time("before", before)
+        asked = [bool(pages or entries), moment is not None, query_preview is not None, everything]
+        if sum(asked) != 1:
+            raise InputError("forget", "takes ids, or before, or query_preview, or everything")
+        scope_id = self._existing_scope_id()
+        forgetter = self._engine.forgetter
+        if query_preview is not None:
+            dry_run, pages = True, [each.page.page_id for each in self.recall(query_preview).pages]
+        if moment is not None:
+            receipt = forgetter.forget_before(scope_id, moment, dry_run=dry_run)
+        elif everything:
+            receipt = forgetter.forget_everything(scope_id, dry_run=dry_run)
+        else:
+            receipt = forgetter.forget(scope_id, pages, entries, dry_run=dry_run)
+        if not dry_run:
+            self._wake(scope_id)
+        return receipt
+
+    def correct(self, knowledge_id: str, text: str) -> Knowledge:
+        """Puts a fact right; the old one goes into history and its wording is not learned again.
+
+        Raises:
+            InputError: If the text can't be used.
+            NotFoundError: If there is no such current fact.
+        """
+        text = read_query(text, field="text")
+        scope_id = self._existing_scope_id()
+        right = self._engine.forgetter.correct(scope_id, knowledge_id, text)
+        self._wake(scope_id)
+        return right
+
     def close(self) -> None:
         """Closes the engine, unless it is shared. What is due stays due."""
         if self._owns_engine:
@@ -338,6 +399,12 @@ class Memoryos(MemoryView):
     def __repr__(self) -> str:
         return f"Memoryos(user_id={self.scope.user_id!r}, assistant_id={self.scope.assistant_id!r})"
 
+    def _existing_scope_id(self) -> str:
+        scope_id = self._find_scope_id()
+        if scope_id is None:
+            raise NotFoundError("nothing was remembered here yet")
+        return scope_id
+
     def _append(self, drafts: list[PageDraft]) -> list[Page]:
         if not drafts:
             return []
@@ -346,8 +413,13 @@ class Memoryos(MemoryView):
         self._wake(self._scope_id)
         return pages
 
-    def _remember(self, query: str, answer: str, asked_at: datetime) -> None:
-        self._append([read_draft(query, answer, asked_at, None, now=asked_at)])
+    def _remember(self, query: str, answer: Answer, asked_at: datetime) -> None:
+        sources = dict.fromkeys(answer.sources)
+        for each in answer.recall.knowledge:
+            if each.text in answer:
+                sources |= dict.fromkeys(each.source_page_ids)
+        metadata = {ANSWERED_FROM: list(sources)} if sources else None
+        self._append([read_draft(query, str(answer), asked_at, metadata, now=asked_at)])
 
     def _wake(self, scope_id: str) -> None:
         if self.config.background:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABOUT",
+    "ANSWERED_FROM",
     "SIDES",
     "About",
     "Attribute",
@@ -42,6 +43,8 @@ Level = Literal["high", "medium", "low"]
 
 SIDES: tuple[Side, Side] = ("user", "assistant")
 ABOUT: tuple[About, About] = ("user", "assistant")
+ANSWERED_FROM = "answered_from"
+"""Key of a page's metadata: ids of the pages that an answer, remembered as this page, was based on."""
 
 
 def _no_metadata() -> Mapping[str, Any]:

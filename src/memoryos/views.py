@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from memoryos.errors import InputError
+from memoryos.errors import InputError, NotFoundError
 from memoryos.model import ABOUT, Profile
 from memoryos.retrieval.recall import profile_lines
 from memoryos.updating.heat import heat
@@ -63,6 +63,28 @@ class MemoryView:
             raise InputError("about", "must be 'user', 'assistant' or None")
         scope_id = self._find_scope_id()
         return [] if scope_id is None else self._engine.store.long_term.knowledge(scope_id, about, history=history)
+
+    def history(self, knowledge_id: str) -> list[Knowledge]:
+        """Returns a fact with all that it replaced and all that replaced it, oldest first.
+
+        Raises:
+            NotFoundError: If there is no such fact.
+        """
+        entries = {entry.knowledge_id: entry for entry in self.knowledge(None, history=True)}
+        if knowledge_id not in entries:
+            raise NotFoundError(f"no knowledge {knowledge_id}")
+        newest = entries[knowledge_id]
+        while newest.superseded_by in entries:
+            newest = entries[newest.superseded_by]
+        found = [newest]
+        for each in found:
+            found += [entry for entry in entries.values() if entry.superseded_by == each.knowledge_id]
+        return sorted(found, key=lambda entry: entry.knowledge_id)
+
+    def profile_history(self) -> list[Profile]:
+        """Returns every version of the profile, oldest first."""
+        scope_id = self._find_scope_id()
+        return [] if scope_id is None else self._engine.store.long_term.profile_versions(scope_id)
 
     def segments(self, *, archived: bool = False) -> list[Segment]:
         """Returns the active (or the archived) segments of mid-term memory, oldest first."""

@@ -51,6 +51,10 @@ class Answer(str):
         answer.origin = origin
         return answer
 
+    def __reduce__(self) -> tuple[type[Answer], tuple[str, Recall, tuple[str, ...], Origin | None]]:
+        """Lets answers be copied."""
+        return Answer, (str(self), self.recall, self.sources, self.origin)
+
     @property
     def flagged(self) -> tuple[str, ...]:
         """Ids of pages in its context that read like instructions to a model."""
@@ -91,7 +95,7 @@ class Responder:
         *,
         stream: bool,
         meter: Meter,
-        remember: Callable[[str], None] | None,
+        remember: Callable[[Answer], None] | None,
         report: Callable[[AnalystError], None],
     ) -> Iterator[str | Answer]:
         """Yields the answer piece by piece, then the whole as an ``Answer``.
@@ -117,10 +121,10 @@ class Responder:
         except AnalystError as error:
             report(error)
             raise
-        text = "".join(pieces)
+        answer = Answer("".join(pieces), recall, reply.sources(), reply.origin or self._analyst.origin)
         if remember is not None:
-            remember(text)
-        yield Answer(text, recall, reply.sources(), reply.origin or self._analyst.origin)
+            remember(answer)
+        yield answer
 
     def _prompt(self, recall: Recall, manner: Manner) -> str:
         """Writes the prompt; as long as it does not fit, its longest utterances are halved."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memoryos.model import ABOUT, SIDES, Utterance
@@ -71,6 +71,7 @@ class Retriever:
             knowledge = self._rank_knowledge(working_set, question, vector)
             profile = working_set.profile
         pages = self._store.log.at(scope_id, found.seqs())
+        found = found.without({*found.seqs()} - pages.keys())
         return Recall(
             query=query,
             pages=tuple(found.page(each, pages) for each in found.packed),
@@ -146,6 +147,17 @@ class _Found:
     corpus: Corpus
     ranking: Ranking
     seqs_of_pages: NDArray[np.int64]
+
+    def without(self, forgotten: set[int]) -> _Found:
+        """Returns the same without pages that were forgotten while they were looked up."""
+        if not forgotten:
+            return self
+        return replace(
+            self,
+            packed=[each for each in self.packed if int(self.seqs_of_pages[each.page]) not in forgotten],
+            quoted=[each for each in self.quoted if int(self.seqs_of_pages[self.corpus.pages[each]]) not in forgotten],
+            window=[seq for seq in self.window if seq not in forgotten],
+        )
 
     def seqs(self) -> set[int]:
         numbers = [each.page for each in self.packed] + [int(self.corpus.pages[index]) for index in self.quoted]

@@ -287,6 +287,12 @@ class WorkingSets:
             self._weigh(scope_id, found.nbytes)
         return found
 
+    def drop(self, scope_id: str) -> None:
+        """Lets go of a scope's working set; the next use reads it anew."""
+        with self._lock:
+            if self._sets.pop(scope_id, None) is not None:
+                self._total -= self._sizes.pop(scope_id, 0)
+
     @property
     def nbytes(self) -> int:
         """Estimated bytes of memory that they hold together."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from memoryos.storage.schema import chains, knowledge, pages, profiles, scopes, segments, vectors
+from memoryos.storage.schema import chains, knowledge, pages, profiles, scopes, segments, tombstones, vectors
 from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _OF_KNOWLEDGE = vectors.c.owner_kind == "knowledge"
 
 
 def copy_log(source: Database, target: Database, scope_id: str) -> None:
-    """Copies a scope with its pages and their vectors, as if nothing had been derived from them yet."""
+    """Copies a scope with its pages and their vectors, as if nothing had been derived yet."""
     with source.read() as reading, target.write() as writing:
         scope = dict(reading.execute(sa.select(scopes).where(scopes.c.scope_id == scope_id)).mappings().one())
         scope |= {"lease_owner": None, "lease_until": None, "attempts": 0, "retry_at": None, "last_error": None}
@@ -33,6 +33,8 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
             writing.execute(sa.insert(pages), [row | fresh for row in rows])
         for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, ~_OF_KNOWLEDGE)):
             writing.execute(sa.insert(vectors), rows)
+        for rows in _slices(reading, sa.select(tombstones).where(tombstones.c.scope_id == scope_id)):
+            writing.execute(sa.insert(tombstones), rows)
 
 
 def replace_tiers(target: Database, source: Database, lease: Lease, now: datetime) -> None:

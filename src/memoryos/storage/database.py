@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,23 @@ class Database:
             connection = self._writing_connection()
             with connection.begin():
                 yield connection
+
+    def empty_log(self, patience_seconds: float = 5.0) -> bool:
+        """Folds the write-ahead log into the file and cuts it to nothing.
+
+        Returns:
+            Whether it could: another process that reads an old state holds it up.
+        """
+        deadline = time.monotonic() + patience_seconds
+        while True:
+            with _mapped_errors(), self._exclusive():
+                self._check_open()
+                connection = self._writing_connection()
+                connection.rollback()
+                busy, *_ = connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy or time.monotonic() > deadline:
+                return not busy
+            time.sleep(LOCK_POLL_SECONDS * 10)
 
     def close(self) -> None:
         """Closes every connection; the last one of all processes folds the write-ahead log into the file."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from memoryos.errors import StoreConflictError
+from memoryos.language.text import fold
 from memoryos.model import About, Attribute, Knowledge, Profile, Trait
+from memoryos.storage.forgetting import interrupt, refuse, reopen
 from memoryos.storage.origins import read_origin, write_origin
 from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
 from memoryos.storage.scopes import Lease, advance
@@ -82,6 +84,31 @@ class LongTermTable:
                 connection.execute(sa.update(knowledge).where(*where).values(archived_at=now))
             where_scope = scopes.c.scope_id == lease.scope_id
             connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))
+
+    def correct(self, scope_id: str, wrong: Knowledge, right: Knowledge, now: datetime) -> None:
+        """Commits a correction: the right entry supersedes the wrong one, whose wording is not to be learned again.
+
+        Attributes of the profile that say the same, from the same pages, go with it; these pages are unlearned again.
+
+        Raises:
+            StoreConflictError: If the wrong entry is no longer current; nothing is written then.
+        """
+        with self._database.write() as connection:
+            revision = interrupt(connection, scope_id)
+            connection.execute(sa.insert(knowledge).values(scope_id=scope_id, **_knowledge_row(right)))
+            _supersede(connection, scope_id, wrong.knowledge_id, right.knowledge_id)
+            profile = next(iter(self._profiles(scope_id, limit=1)), Profile())
+            from_there = [each for each in profile.attributes if {*each.source_page_ids} & {*wrong.source_page_ids}]
+            same = [each for each in from_there if fold(each.value) in fold(wrong.text)]
+            spoken = [wrong.text, *(f"{each.name}: {each.value}" for each in same)]
+            refuse(connection, scope_id, spoken, now)
+            if same:
+                kept = tuple(each for each in profile.attributes if each not in same)
+                newer = replace(
+                    profile, version=profile.version + 1, attributes=kept, recorded_at=now, origin=right.origin
+                )
+                connection.execute(sa.insert(profiles).values(scope_id=scope_id, **_profile_row(newer)))
+            reopen(connection, scope_id, {page_id for each in same for page_id in each.source_page_ids}, revision)
 
     def knowledge(self, scope_id: str, about: About | None = None, *, history: bool = False) -> list[Knowledge]:
         """Returns the current entries, oldest first; with ``history`` the superseded and archived ones too."""

@@ -103,6 +103,12 @@ class PageLog:
             found += self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
         return sorted(found, key=lambda page: page.seq)
 
+    def ids_before(self, scope_id: str, moment: datetime) -> list[str]:
+        """Returns the ids of the pages from before a moment, in the order of the log."""
+        statement = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id, pages.c.at < moment)
+        with self._database.read() as connection:
+            return list(connection.execute(statement.order_by(pages.c.seq)).scalars())
+
     def after(self, scope_id: str, seq: int = 0) -> Iterator[Page]:
         """Yields every page behind a position in the order of the log, read in slices so that no log is too long."""
         while True:

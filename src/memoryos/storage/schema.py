@@ -15,7 +15,19 @@ from sqlalchemy.types import TypeDecorator
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
-__all__ = ["UtcTime", "chains", "costs", "knowledge", "metadata", "pages", "profiles", "scopes", "segments", "vectors"]
+__all__ = [
+    "UtcTime",
+    "chains",
+    "costs",
+    "knowledge",
+    "metadata",
+    "pages",
+    "profiles",
+    "scopes",
+    "segments",
+    "tombstones",
+    "vectors",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -185,4 +197,14 @@ costs = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "day", "purpose", "model"),
     sa.Index("costs_day", "day"),
+)
+
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    _scope_id(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("mark", sa.Text, nullable=False),
+    sa.Column("forgotten_at", UtcTime, nullable=False),
+    sa.PrimaryKeyConstraint("scope_id", "kind", "mark"),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from memoryos.storage.copying import copy_log, replace_tiers
 from memoryos.storage.costs import CostTable
 from memoryos.storage.database import Database
+from memoryos.storage.forgetting import ForgettingTable
 from memoryos.storage.long_term import LongTermTable
 from memoryos.storage.mid_term import MidTermTable
 from memoryos.storage.pages import PageLog
@@ -44,6 +45,7 @@ class Store:
         self.mid_term = MidTermTable(self._database)
         self.long_term = LongTermTable(self._database)
         self.costs = CostTable(self._database)
+        self.forgetting = ForgettingTable(self._database)
 
     def copy_log(self, target: Store, scope_id: str) -> None:
         """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""

@@ -8,7 +8,7 @@ from memoryos.identifiers import new_id
 from memoryos.model import Knowledge, Segment
 from memoryos.seams import Fact, Lesson, Material
 from memoryos.storage.long_term import Learning, SegmentLearned
-from memoryos.updating.long_term import check_lesson, merge_knowledge, merge_profile, without_pages
+from memoryos.updating.long_term import check_lesson, merge_knowledge, merge_profile, without_pages, without_refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,6 +78,7 @@ class Learner:
         meter = self._ledger.meter(lease.scope_id, LEARN)
         lesson = self._analyst.learn(material, meter) if pages else Lesson()
         check_lesson(material, lesson)
+        lesson = without_refused(lesson, self._store.forgetting.refusals(lease.scope_id))
         origin = lesson.origin or self._analyst.origin
         now = self._clock()
         knowledge = merge_knowledge(

@@ -10,14 +10,14 @@ from memoryos.errors import InvalidReplyError
 from memoryos.model import ABOUT, Attribute, Knowledge, Profile, Trait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from memoryos.model import Origin
     from memoryos.seams import Fact, Lesson, Material
 
-__all__ = ["NewKnowledge", "check_lesson", "merge_knowledge", "merge_profile", "without_pages"]
+__all__ = ["NewKnowledge", "check_lesson", "merge_knowledge", "merge_profile", "without_pages", "without_refused"]
 
 _PLACE = re.compile(r"#(\d+)\Z")
 
@@ -69,6 +69,31 @@ def without_pages(profile: Profile, page_ids: AbstractSet[str]) -> Profile:
         attributes=tuple(each for each in profile.attributes if not page_ids >= set(each.source_page_ids)),
         traits=tuple(each for each in profile.traits if not page_ids >= set(each.evidence_page_ids)),
     )
+
+
+def without_refused(lesson: Lesson, refused: Container[str]) -> Lesson:
+    """Returns the lesson without what was forgotten or corrected; references to facts of the lesson follow."""
+    kept = [index for index, fact in enumerate(lesson.facts) if fact.text not in refused]
+    place = {f"#{index}": f"#{new}" for new, index in enumerate(kept)}
+    facts = [lesson.facts[index] for index in kept]
+    return replace(
+        lesson,
+        attributes=tuple(each for each in lesson.attributes if f"{each.name}: {each.value}" not in refused),
+        facts=tuple(
+            replace(
+                fact,
+                supersedes=tuple(place.get(each, each) for each in fact.supersedes if not _is_lost(each, place)),
+                superseded_by=None
+                if _is_lost(fact.superseded_by or "", place)
+                else place.get(fact.superseded_by or "", fact.superseded_by),
+            )
+            for fact in facts
+        ),
+    )
+
+
+def _is_lost(reference: str, place: Mapping[str, str]) -> bool:
+    return _place(reference) is not None and reference not in place
 
 
 def merge_profile(
