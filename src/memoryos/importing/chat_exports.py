@@ -1,0 +1,201 @@
+"""Data exports of ChatGPT and of Claude.ai: ``conversations.json``, or the zip file or folder that it came in.
+
+ChatGPT writes ``{"title", "mapping": {id: {"parent", "message": {"author": {"role"}, "content": {"parts"}, …}}},
+"current_node"}`` a conversation, since 2026 in several files ``conversations-000.json`` and so on. Claude.ai writes
+``{"name", "chat_messages": [{"sender", "text", "content": [block, …], "created_at", "parent_message_uuid"}, …]}``.
+Only what the two sides said to each other is read: no system texts, tool calls, tool results or thoughts.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from memoryos.errors import InputError
+from memoryos.importing.archives import read_texts
+from memoryos.importing.branches import current_branch
+from memoryos.importing.salvage import Torn, read_document
+from memoryos.importing.sources import Message, Reading, Source, label, time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from memoryos.model import Side
+
+__all__ = ["NAME", "is_chat_export", "read_chat_export"]
+
+NAME = re.compile(r"(?:^|/)conversations(?:-\d+)?\.json$")
+"""How the files of an export are called, inside its zip file too."""
+_SIDES: dict[str, Side] = {"user": "user", "human": "user", "assistant": "assistant"}
+_IMAGE = "[image]"
+_SAID = (None, "text", "multimodal_text")
+_TO_ALL = (None, "all")
+_THOUGHT = ("analysis", "commentary")
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
+_UNSHOWN = re.compile(r"\s*```\s*This block is not supported on your current device yet\.\s*```\s*")
+_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|webp|heic|bmp|svg|tiff?)$", re.IGNORECASE)
+
+
+class _Node(NamedTuple):
+    """A message in its tree; without a side it only holds the tree together, without text it can't be read."""
+
+    parent: str | None
+    side: Side | None
+    text: str | None
+    at: datetime | None
+
+
+def is_chat_export(value: Any) -> bool:
+    """Returns whether a JSON value holds at least one conversation of either export."""
+    return any(_kind(each) is not None for each in _conversations(value))
+
+
+def read_chat_export(path: Path, now: datetime) -> list[Source]:
+    """Reads an export: its zip file, the unpacked folder or one of its files. All conversations make one source.
+
+    Raises:
+        InputError: If it can't be read, or holds no conversation of either kind.
+    """
+    reading = Reading(now)
+    found = False
+    for name, text in read_texts(path, NAME):
+        document = read_document(text)
+        if document.damage:
+            reading.note(name, f"{document.damage}; what stands before was read")
+        found = found or is_chat_export(document.value)
+        for number, conversation in enumerate(_conversations(document.value), 1):
+            _read_conversation(reading, conversation, f"{name}, conversation {number}")
+    if not found:
+        raise InputError("path", f"{path} holds no conversations of ChatGPT or Claude.ai (conversations.json)")
+    return [reading.source()]
+
+
+def _conversations(value: Any) -> list[Any]:
+    if isinstance(value, dict) and isinstance(value.get("conversations"), list):
+        value = value["conversations"]
+    return value if isinstance(value, list) else [value]
+
+
+def _kind(conversation: Any) -> str | None:
+    if isinstance(conversation, dict):
+        if isinstance(conversation.get("mapping"), dict):
+            return "mapping"
+        if isinstance(conversation.get("chat_messages"), list):
+            return "chat_messages"
+    return None
+
+
+def _read_conversation(reading: Reading, body: Any, place: str) -> None:
+    if _kind(body) is None:
+        reading.note(place, "is cut off by the damage" if isinstance(body, Torn) else "is no conversation")
+        return
+    if isinstance(body, Torn):
+        reading.note(place, "is damaged; its whole messages were read")
+    tree = _chatgpt_tree(body["mapping"]) if _kind(body) == "mapping" else _claude_tree(body["chat_messages"])
+    leaf = body.get("current_node", body.get("current_leaf_message_uuid"))
+    title = label(*(body.get(name) for name in ("title", "name", "conversation_id", "id", "uuid")))
+    started_at = time_of(body.get("create_time", body.get("created_at")))
+    reading.add_messages([*_branch(reading, tree, leaf, place)], title, started_at)
+
+
+def _branch(reading: Reading, tree: dict[str, _Node], leaf: Any, place: str) -> Iterator[Message]:
+    """Yields what was said in the current branch."""
+    numbers = {each: number for number, each in enumerate(tree, 1)}
+    oldest_first = sorted(tree, key=lambda each: (tree[each].at or _NEVER, numbers[each]))
+    for each in current_branch({name: node.parent for name, node in tree.items()}, oldest_first, leaf):
+        node = tree[each]
+        if node.side is None:
+            continue
+        if node.text is None:
+            reading.note(f"{place}, message {numbers[each]}", "its text can't be read")
+            continue
+        yield Message(node.side, node.text, node.at, f"{place}, message {numbers[each]}")
+
+
+def _chatgpt_tree(mapping: dict[str, Any]) -> dict[str, _Node]:
+    tree = {}
+    for name, node in mapping.items():
+        if isinstance(node, dict) and not isinstance(node, Torn):
+            message = _mapping(node.get("message"))
+            role = _mapping(message.get("author")).get("role", message.get("role"))
+            side = _side(role) if _is_shown(message) else None
+            tree[name] = _Node(
+                _id(node.get("parent")), side, _chatgpt_text(message), time_of(message.get("create_time"))
+            )
+    return tree
+
+
+def _is_shown(message: dict[str, Any]) -> bool:
+    """Returns whether a message was said to the other side: it is no tool call, no thought and not hidden."""
+    hidden = _mapping(message.get("metadata")).get("is_visually_hidden_from_conversation") is True
+    said = _mapping(message.get("content")).get("content_type") in _SAID
+    return said and not hidden and message.get("recipient") in _TO_ALL and message.get("channel") not in _THOUGHT
+
+
+def _chatgpt_text(message: dict[str, Any]) -> str | None:
+    content = message.get("content")
+    parts = content.get("parts", content.get("text")) if isinstance(content, dict) else content
+    if not isinstance(parts, list):
+        return parts if isinstance(parts, str) else None
+    texts = [_chatgpt_part(each) for each in parts]
+    attached = _mapping(message.get("metadata")).get("attachments")
+    texts += [each for each in _attached(attached, "name") if each != _IMAGE]
+    return "\n".join(each for each in texts if each.strip())
+
+
+def _chatgpt_part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    kind, text = _mapping(part).get("content_type"), _mapping(part).get("text")
+    if kind == "image_asset_pointer":
+        return _IMAGE
+    return text if kind == "audio_transcription" and isinstance(text, str) else ""
+
+
+def _claude_tree(messages: list[Any]) -> dict[str, _Node]:
+    tree: dict[str, _Node] = {}
+    for number, message in enumerate(messages):
+        if isinstance(message, dict) and not isinstance(message, Torn):
+            name = _id(message.get("uuid")) or ""
+            parent, at = _id(message.get("parent_message_uuid")), time_of(message.get("created_at"))
+            side = _side(message.get("sender"))
+            tree[f"{name}#{number}" if name in tree or not name else name] = _Node(
+                parent, side, _claude_text(message), at
+            )
+    return tree
+
+
+def _claude_text(message: dict[str, Any]) -> str | None:
+    """Returns the text blocks; ``text`` repeats them with thoughts and stopgaps, and stands alone in old exports."""
+    content, text = message.get("content"), message.get("text")
+    if isinstance(content, list) and content:
+        blocks = [each for each in content if isinstance(each, dict) and each.get("type", "text") == "text"]
+        texts = [each["text"] for each in blocks if isinstance(each.get("text"), str)]
+    elif isinstance(content, str):
+        texts = [content]
+    elif isinstance(text, str):
+        texts = [_UNSHOWN.sub("\n\n", text).strip()]
+    else:
+        return None
+    texts += _attached(message.get("attachments"), "file_name") + _attached(message.get("files"), "file_name")
+    return "\n\n".join(each for each in texts if each.strip())
+
+
+def _attached(files: Any, key: str) -> list[str]:
+    """Returns a note for each file that came with a message; what is in it was not said."""
+    names = [label(each.get(key)) for each in files if isinstance(each, dict)] if isinstance(files, list) else []
+    return [_IMAGE if each and _PICTURE.search(each) else f"[file: {each}]" if each else "[file]" for each in names]
+
+
+def _side(role: Any) -> Side | None:
+    return _SIDES.get(role) if isinstance(role, str) else None
+
+
+def _id(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,95 @@
+"""Finds out which program wrote a file, zip archive or folder, and reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from memoryos.errors import InputError
+from memoryos.importing.archives import is_archive, read_text
+from memoryos.importing.chat_exports import NAME, is_chat_export, read_chat_export
+from memoryos.importing.message_lists import is_message_list, read_message_list
+from memoryos.importing.published import (
+    is_published_folder,
+    is_published_memory,
+    read_published,
+    read_published_file,
+)
+from memoryos.importing.salvage import read_documents
+from memoryos.importing.sources import Source
+from memoryos.transfer import read_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+__all__ = ["read_source"]
+
+_SIDES = ("user_text", "assistant_text", "user_input", "agent_response")
+_KNOWN = (
+    "an export of MemoryOS, or pages as JSON lines; a data folder of the published MemoryOS (users/, assistants/); "
+    "a data export of ChatGPT or Claude.ai (the zip file, its folder or conversations.json); "
+    'messages as JSON or JSON lines, as {"role": "user", "content": "…"}'
+)
+
+
+def read_source(path: Path, now: datetime) -> list[Source]:
+    """Reads a file, zip archive or folder of any known format.
+
+    Args:
+        path: What to read.
+        now: Time of pages whose file gives none.
+
+    Raises:
+        InputError: If it can't be read or is of no known format; the message lists them.
+    """
+    if path.is_dir():
+        return _read_folder(path, now)
+    if not path.is_file():
+        raise InputError("path", f"{path} does not exist, or is neither a file nor a folder")
+    return read_chat_export(path, now) if is_archive(path) else _read_file(path, now)
+
+
+def _read_folder(folder: Path, now: datetime) -> list[Source]:
+    if is_published_folder(folder):
+        return read_published(folder, now)
+    try:
+        exported = any(NAME.search(each.name) for each in folder.iterdir())
+    except OSError as error:
+        raise InputError("path", f"{folder} can't be read: {error.strerror}") from error
+    if exported:
+        return read_chat_export(folder, now)
+    raise _unknown(folder)
+
+
+def _read_file(file: Path, now: datetime) -> list[Source]:
+    read = _reader_of([each.value for each in read_documents(read_text(file))])
+    if read is None:
+        raise _unknown(file)
+    return read(file, now)
+
+
+def _reader_of(values: list[Any]) -> Callable[[Path, datetime], list[Source]] | None:
+    if _is_own_page(values[0]):
+        return _read_own_pages
+    if is_published_memory(values[0]):
+        return read_published_file
+    if is_chat_export(values[0]):
+        return read_chat_export
+    return read_message_list if any(is_message_list(each) for each in values) else None
+
+
+def _read_own_pages(file: Path, now: datetime) -> list[Source]:
+    try:
+        drafts = read_pages(file, now=now)
+    except (RecursionError, ValueError) as error:
+        raise InputError("path", f"{file} has a line that can't be read: {type(error).__name__}") from error
+    return [Source(None, None, tuple(sorted(drafts, key=lambda draft: draft.at)), ())]
+
+
+def _is_own_page(value: Any) -> bool:
+    return isinstance(value, dict) and any(name in value for name in _SIDES)
+
+
+def _unknown(path: Path) -> InputError:
+    return InputError("path", f"{path} is of no known format; known are: {_KNOWN}")

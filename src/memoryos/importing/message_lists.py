@@ -1,0 +1,112 @@
+"""Plain message lists, as chat APIs take them.
+
+A JSON array of ``{"role", "content"[, "timestamp" or "created_at"]}``, an object with ``messages``, an array of either,
+or JSON lines of any of these; message lines in a row are one conversation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from memoryos.errors import InputError
+from memoryos.importing.archives import read_text
+from memoryos.importing.salvage import Torn, read_documents
+from memoryos.importing.sources import Message, Reading, Source, label, time_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from memoryos.model import Side
+
+__all__ = ["is_message_list", "read_message_list"]
+
+_SIDES: dict[str, Side] = {"user": "user", "assistant": "assistant"}
+
+Placed = tuple[str, Any]
+
+
+def is_message_list(value: Any) -> bool:
+    """Returns whether a JSON value is a message or holds a list of messages."""
+    return _is_message(value) or any(_is_message(body) for _, members in _lists("", value) for _, body in members)
+
+
+def read_message_list(file: Path, now: datetime) -> list[Source]:
+    """Reads a file of message lists; all of them make one source.
+
+    Raises:
+        InputError: If it can't be read, or holds no message.
+    """
+    reading = Reading(now)
+    documents = read_documents(read_text(file))
+    if not any(is_message_list(each.value) for each in documents):
+        raise InputError("path", f'{file} holds no messages, as {{"role": "user", "content": "…"}}')
+    lines: list[Placed] = []
+    for document in documents:
+        place = ", ".join(filter(None, (file.name, document.place)))
+        if document.damage:
+            reading.note(place, f"{document.damage}; what stands before was read")
+        if _is_message(document.value):
+            lines.append((place, document.value))
+        elif document.value is not None:
+            _add(reading, lines, None)
+            lines = []
+            for name, members in _lists(place, document.value):
+                _add(reading, members, name)
+    _add(reading, lines, None)
+    return [reading.source()]
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and "role" in value
+
+
+def _lists(place: str, value: Any) -> Iterator[tuple[str | None, list[Placed]]]:
+    """Yields each conversation of a value that is no message itself: its title, and its members with their places."""
+    if isinstance(value, list) and not any(_is_message(each) for each in value):
+        conversations = [(f"{place}, list {number}", each) for number, each in enumerate(value, 1)]
+    else:
+        conversations = [(place, value)]
+    for where, body in conversations:
+        members, title = body, None
+        if isinstance(body, dict):
+            members, title = body.get("messages"), label(body.get("title"), body.get("id"))
+        if isinstance(members, list):
+            yield title, [(f"{where}, message {number}", each) for number, each in enumerate(members, 1)]
+        else:
+            yield None, [(where, body)]
+
+
+def _add(reading: Reading, members: list[Placed], title: str | None) -> None:
+    messages = [_message(reading, place, body) for place, body in members]
+    reading.add_messages([each for each in messages if each is not None], title)
+
+
+def _message(reading: Reading, place: str, body: Any) -> Message | None:
+    if isinstance(body, Torn) or not _is_message(body):
+        reading.note(place, "is cut off by the damage" if isinstance(body, Torn) else "is no message")
+        return None
+    role = body["role"]
+    if not isinstance(role, str):
+        reading.note(place, "its role is no text")
+        return None
+    text = _text(body.get("content"))
+    if text is None:
+        reading.note(place, "its content is neither text nor a list of parts")
+    if text is None or role not in _SIDES:
+        return None
+    written = body.get("timestamp") or body.get("created_at")
+    at = time_of(written)
+    if written and at is None:
+        reading.note(place, "its time can't be read; it takes the time of a message beside it")
+    return Message(_SIDES[role], text, at, place)
+
+
+def _text(content: Any) -> str | None:
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        return None
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    return "\n".join(part for part in parts if isinstance(part, str))

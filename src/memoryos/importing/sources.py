@@ -1,0 +1,142 @@
+"""What a reader hands back: pages, whose they are as far as the file says it, and what could not be read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from memoryos.errors import InputError
+from memoryos.inputs import read_draft, read_messages, read_query, read_time
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from memoryos.model import PageDraft, Side
+
+__all__ = ["Message", "Reading", "Source", "fill_gaps", "label", "time_of"]
+
+_MAX_LABEL_CHARACTERS = 200
+_PLACES_NAMED = 10
+_FIRST_MILLISECONDS = 1e11
+"""A number from here on counts milliseconds: as seconds it would lie in the year 5138."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The pages of one owner in one file or folder.
+
+    Attributes:
+        user_id: The user, None where the file doesn't say.
+        assistant_id: The assistant, None where the file doesn't say.
+        drafts: The pages, oldest first.
+        problems: What could not be read, with file and place, never with content.
+    """
+
+    user_id: str | None
+    assistant_id: str | None
+    drafts: tuple[PageDraft, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation: who said what, when (None where the file doesn't say), and where it stands."""
+
+    side: Side
+    text: str
+    at: datetime | None
+    place: str
+
+
+@dataclass(slots=True)
+class Reading:
+    """A source while it is being read.
+
+    Attributes:
+        now: Time of a page for which nothing better is known.
+        drafts: The pages so far.
+        problems: The problems so far.
+    """
+
+    now: datetime
+    drafts: list[PageDraft] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _known: set[Hashable] = field(default_factory=set)
+
+    def note(self, place: str, problem: str) -> None:
+        """Notes a problem; of one that comes again and again the first places are named and the others counted."""
+        self._counts[problem] += 1
+        if self._counts[problem] <= _PLACES_NAMED:
+            self.problems.append(f"{place}: {problem}")
+
+    def draft(
+        self, place: str, user_text: Any, assistant_text: Any, at: datetime | None, metadata: Mapping[str, Any]
+    ) -> PageDraft | None:
+        """Returns the page if the log can store it; notes why not and returns None otherwise."""
+        try:
+            return read_draft(user_text, assistant_text, at, metadata, now=self.now)
+        except InputError as error:
+            self.note(place, str(error))
+            return None
+
+    def add_once(self, draft: PageDraft | None, key: Hashable) -> None:
+        """Adds a page unless there is none, or one with the same key was added."""
+        if draft is not None and key not in self._known:
+            self._known.add(key)
+            self.drafts.append(draft)
+
+    def add_messages(
+        self, messages: Sequence[Message], conversation: str | None = None, started_at: datetime | None = None
+    ) -> None:
+        """Adds the pages of a conversation, paired as ``inputs.read_messages`` does; what can't be stored is noted."""
+        times = fill_gaps([started_at, *(each.at for each in messages)])[1:]
+        storable = [
+            {"role": each.side, "content": each.text, "timestamp": at}
+            for each, at in zip(messages, times, strict=True)
+            if each.text.strip() and self.draft(each.place, each.text, "", at, {}) is not None
+        ]
+        metadata = MappingProxyType({"conversation": conversation} if conversation else {})
+        self.drafts += [replace(each, metadata=metadata) for each in read_messages(storable, now=self.now)]
+
+    def source(self, user_id: str | None = None, assistant_id: str | None = None) -> Source:
+        """Returns what was read, oldest page first."""
+        drafts = sorted(self.drafts, key=lambda draft: draft.at)
+        more = {problem: count - _PLACES_NAMED for problem, count in self._counts.items() if count > _PLACES_NAMED}
+        unnamed = (f"{count:,} more places: {problem}" for problem, count in more.items())
+        return Source(user_id, assistant_id, tuple(drafts), (*self.problems, *unnamed))
+
+
+def time_of(value: Any) -> datetime | None:
+    """Returns the time that a file gives as ISO 8601 text, seconds or milliseconds since 1970; None if it can't."""
+    try:
+        if isinstance(value, str):
+            return read_time("timestamp", value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000 if value >= _FIRST_MILLISECONDS else value, tz=timezone.utc)
+    except (InputError, ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def fill_gaps(times: Sequence[datetime | None]) -> list[datetime | None]:
+    """Returns the times with each gap filled by the time before it, and leading gaps by the first time there is."""
+    last = next((each for each in times if each is not None), None)
+    filled = []
+    for each in times:
+        last = each or last
+        filled.append(last)
+    return filled
+
+
+def label(*candidates: Any) -> str | None:
+    """Returns the first candidate that is text and can be stored, shortened; None if there is none."""
+    for each in candidates:
+        try:
+            return read_query(each)[:_MAX_LABEL_CHARACTERS]
+        except InputError:
+            continue
+    return None
