@@ -1,6 +1,8 @@
-"""Pages as JSON lines, one exchange a line: what ``export`` writes and ``import_pages`` reads.
+"""Memories as JSON lines: what ``export`` writes and ``load`` reads, and plain pages as anybody may write them.
 
-::
+An export begins with ``{"kind": "memoryos", "format": 1}``; each ``{"kind": "scope", …}`` names the owner of the
+records behind it: pages, chains, segments, knowledge, profiles, tombstones (``docs/reference/export.md``). Plain pages
+are::
 
     {"at": "2023-05-08T13:56:00+00:00", "user_text": "…", "assistant_text": "…", "meta_data": {"user_name": "…"}}
 
@@ -10,41 +12,135 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError
-from memoryos.inputs import read_draft
+from memoryos.inputs import read_draft, read_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
+    from types import TracebackType
 
-    from memoryos.model import Page, PageDraft
+    from memoryos.model import PageDraft, Scope
 
-__all__ = ["read_pages", "write_pages"]
+__all__ = ["ExportReader", "is_export", "read_pages", "write_export"]
+
+HEADER, FORMAT = "memoryos", 1
+_LONGEST_HEAD = 1_000
 
 _NAMES = {"user_input": "user_text", "agent_response": "assistant_text", "timestamp": "at"}
 _KNOWN = frozenset({"at", "user_text", "assistant_text", "meta_data", "page_id", "seq"})
 
 
-def write_pages(file: Path, pages: Iterable[Page]) -> int:
-    """Writes pages to a new file, one line each; returns how many.
+def write_export(file: Path, scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]]) -> int:
+    """Writes records to a new file, one a line; returns how many pages.
+
+    The file is written beside and renamed when it is whole.
 
     Raises:
         InputError: If the file exists, or can't be written.
     """
-    count = 0
+    if file.exists():
+        raise InputError("path", f"{file} exists; it was left as it is")
+    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    pages = 0
     try:
-        with file.open("x", encoding="utf-8") as lines:
-            for page in pages:
-                lines.write(json.dumps(_body(page), ensure_ascii=False) + "\n")
-                count += 1
-    except FileExistsError as error:
-        raise InputError("path", f"{file} exists; it was left as it is") from error
+        with beside.open("w", encoding="utf-8") as lines:
+            lines.write(_line({"kind": HEADER, "format": FORMAT}))
+            for scope, records in scopes:
+                lines.write(_line({"kind": "scope", "user_id": scope.user_id, "assistant_id": scope.assistant_id}))
+                for record in records:
+                    lines.write(_line(record))
+                    pages += record["kind"] == "page"
+            lines.flush()
+            os.fsync(lines.fileno())
+        beside.rename(file)
     except OSError as error:
         raise InputError("path", f"{file} can't be written: {error.strerror}") from error
-    return count
+    finally:
+        beside.unlink(missing_ok=True)
+    return pages
+
+
+def is_export(file: Path) -> bool:
+    """Returns whether a file begins like an export of ours."""
+    try:
+        with file.open("rb") as lines:
+            head = json.loads(lines.readline(_LONGEST_HEAD))
+    except (OSError, ValueError):
+        return False
+    return isinstance(head, dict) and head.get("kind") == HEADER
+
+
+class ExportReader:
+    """Reads an export line by line; a context manager.
+
+    Args:
+        file: What ``write_export`` wrote.
+
+    Raises:
+        InputError: If the file can't be read, or is none of a format that this release knows.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        try:
+            self._lines = file.open(encoding="utf-8")
+        except OSError as error:
+            raise InputError("path", f"{file} can't be read: {error.strerror}") from error
+        self._number = 0
+        self._next_scope: dict[str, Any] | None = None
+        head = next(self._records(), {})
+        if head.get("kind") != HEADER or head.get("format") != FORMAT:
+            self._lines.close()
+            raise InputError("path", f"{file} is no export of format {FORMAT}")
+
+    def scopes(self) -> Iterator[tuple[Scope, Iterator[dict[str, Any]]]]:
+        """Yields each scope with its records; use them up before you ask for the next one."""
+        for stray in self._of_scope():
+            raise self.at_fault(InputError("kind", f"{stray.get('kind')} stands before any scope"))
+        while self._next_scope is not None:
+            owner, self._next_scope = self._next_scope, None
+            try:
+                scope = read_scope(owner.get("user_id", ""), owner.get("assistant_id", ""))
+            except InputError as error:
+                raise self.at_fault(error) from error
+            yield scope, self._of_scope()
+
+    def at_fault(self, error: InputError) -> InputError:
+        """Returns an error about a record with the line that it stands on."""
+        return InputError("path", f"{self._file}, line {self._number}: {error}")
+
+    def __enter__(self) -> ExportReader:  # noqa: PYI034
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lines.close()
+
+    def _of_scope(self) -> Iterator[dict[str, Any]]:
+        for record in self._records():
+            if record.get("kind") == "scope":
+                self._next_scope = record
+                return
+            yield record
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        try:
+            for line in self._lines:
+                self._number += 1
+                if not line.strip():
+                    continue
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise self.at_fault(InputError("line", "is no JSON object"))
+                yield record
+        except (ValueError, RecursionError, OSError) as error:
+            raise self.at_fault(InputError("line", f"can't be read: {type(error).__name__}")) from error
 
 
 def read_pages(file: Path, *, now: datetime) -> list[PageDraft]:
@@ -67,15 +163,8 @@ def read_pages(file: Path, *, now: datetime) -> list[PageDraft]:
     return drafts
 
 
-def _body(page: Page) -> dict[str, Any]:
-    return {
-        "page_id": page.page_id,
-        "seq": page.seq,
-        "at": page.at.isoformat(),
-        "user_text": page.user_text,
-        "assistant_text": page.assistant_text,
-        "meta_data": dict(page.metadata),
-    }
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, sort_keys=False) + "\n"
 
 
 def _draft(body: Any, now: datetime) -> PageDraft:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError, NotFoundError
 from memoryos.model import ABOUT, Profile
 from memoryos.retrieval.recall import profile_lines
+from memoryos.transfer import write_export
 from memoryos.updating.heat import heat
 from memoryos.updating.stats import NOTHING, count_tiers
 
@@ -101,6 +103,23 @@ class MemoryView:
         """Yields every page, oldest first."""
         scope_id = self._find_scope_id()
         return iter(()) if scope_id is None else self._engine.store.log.after(scope_id)
+
+    def newest_pages(self, count: int, *, before_seq: int | None = None) -> list[Page]:
+        """Returns the newest pages, newest first; with ``before_seq`` those in front of that position."""
+        scope_id = self._find_scope_id()
+        return [] if scope_id is None else self._engine.store.log.newest_before(scope_id, before_seq, count)
+
+    def export(self, path: str | Path) -> int:
+        """Writes everything that is remembered here to a new file of JSON lines; returns how many pages.
+
+        Vectors are not in it: they are made anew. The format is in ``docs/reference/export.md``.
+
+        Raises:
+            InputError: If the file exists or can't be written.
+        """
+        scope_id = self._find_scope_id()
+        records = () if scope_id is None else self._engine.store.portable.dump(scope_id)
+        return write_export(Path(path), [(self.scope, records)])
 
     def get_user_profile_summary(self) -> str:
         """Returns the profile and what is known about the user as text; "" if nothing is known yet."""

@@ -1,0 +1,270 @@
+"""A scope as records that any program can read, and back; vectors stay at home and are made anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
+
+from memoryos.errors import InputError
+from memoryos.model import ABOUT, SHARED, Attribute, Origin, Trait
+from memoryos.storage.forgetting import interrupt
+from memoryos.storage.schema import UtcTime, chains, knowledge, pages, profiles, scopes, segments, tombstones
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from memoryos.storage.database import Database
+
+__all__ = ["KINDS", "PortableTable", "Restored"]
+
+_SLICE_ROWS = 500
+_TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
+    "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with"})),
+    "chain": (chains, ("chain_id",), frozenset({"scope_id"})),
+    "segment": (segments, ("segment_id",), frozenset({"scope_id", "revision"})),
+    "knowledge": (knowledge, ("knowledge_id",), frozenset({"scope_id"})),
+    "profile": (profiles, ("version",), frozenset({"scope_id"})),
+    "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
+}
+"""By kind of record: its table, what its records are ordered by, and the columns that stay at home."""
+_SHAPES: dict[str, TypeAdapter[Any]] = {
+    "origin": TypeAdapter(Origin),
+    "keywords": TypeAdapter(list[str]),
+    "source_page_ids": TypeAdapter(list[str]),
+    "metadata": TypeAdapter(dict[str, Any]),
+    "body": TypeAdapter(dict[Literal["attributes", "traits"], list[Attribute | Trait]]),
+}
+"""By JSON column: what its values look like."""
+_RENAMED = {"kind": "what"}
+"""A column whose name means something else in a record."""
+KINDS = tuple(_TABLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What became of records.
+
+    Attributes:
+        pages: Pages that were added.
+        known: Pages that were there already.
+        forgotten: Pages that were forgotten here, and so stay forgotten.
+        tiers: Whether the tiers were restored too; only into a scope without pages.
+    """
+
+    pages: int
+    known: int
+    forgotten: int
+    tiers: bool
+
+
+class PortableTable:
+    """Writes a scope as records and reads it back."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def dump(self, scope_id: str) -> Iterator[dict[str, Any]]:
+        """Yields every record of a scope, all from one moment, in an order that is always the same."""
+        with self._database.read() as connection:
+            for kind, (table, order, at_home) in _TABLES.items():
+                columns = [column for column in table.columns if column.name not in at_home]
+                statement = sa.select(*columns).where(table.c.scope_id == scope_id)
+                rows = connection.execute(statement.order_by(*(table.c[name] for name in order))).mappings()
+                for row in rows:
+                    yield {"kind": kind} | {
+                        _RENAMED.get(column.name, column.name): _told(column, row[column.name]) for column in columns
+                    }
+
+    def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]]) -> Restored:
+        """Reads records into a scope, in one transaction.
+
+        A scope without pages gets everything as it was. Into another one only pages are read, behind the newest, and
+        due; what is there already, or was forgotten here, is passed over.
+
+        Raises:
+            InputError: If a record can't be read; nothing was restored then.
+        """
+        with self._database.write() as connection:
+            revision = interrupt(connection, scope_id)
+            last_seq = connection.execute(
+                sa.select(sa.func.coalesce(sa.func.max(pages.c.seq), 0)).where(pages.c.scope_id == scope_id)
+            ).scalar_one()
+            there = set(_column(connection, pages.c.page_id, scope_id))
+            gone = set(_column(connection, tombstones.c.mark, scope_id, tombstones.c.kind == "page"))
+            restoring = _Restoring(connection, scope_id, last_seq, there, gone, revision)
+            for record in records:
+                restoring.take(record)
+            return restoring.finish()
+
+
+class _Restoring:
+    """One restoration under way."""
+
+    def __init__(
+        self, connection: sa.Connection, scope_id: str, last_seq: int, there: set[str], gone: set[str], revision: int
+    ) -> None:
+        self._connection = connection
+        self._scope_id = scope_id
+        self._is_whole = not there and last_seq == 0
+        self._last_seq = last_seq
+        self._there = there
+        self._gone = gone
+        self._revision = revision
+        self._rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _TABLES}
+        self._counts = {"pages": 0, "known": 0, "forgotten": 0}
+        self._marks = set(gone)
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        kind = record.get("kind")
+        if kind not in _TABLES:
+            raise InputError("kind", "is no kind of record")
+        row = _row(kind, record) | {"scope_id": self._scope_id}
+        if kind == "page":
+            self._take_page(row)
+        elif kind == "tombstone":
+            if row["mark"] not in self._marks:
+                self._marks.add(row["mark"])
+                self._put(kind, row)
+        elif self._is_whole:
+            self._put(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
+
+    def _take_page(self, row: dict[str, Any]) -> None:
+        if row["page_id"] in self._gone:
+            self._counts["forgotten"] += 1
+            return
+        if row["page_id"] in self._there:
+            self._counts["known"] += 1
+            return
+        if not row["user_text"].strip() and not row["assistant_text"].strip():
+            raise InputError("user_text", "is empty, and so is assistant_text")
+        self._there.add(row["page_id"])
+        if not self._is_whole:
+            due = {"chain_id": None, "segment_id": None, "learned": False}
+            marks = {"placed_provisionally": False, "learned_provisionally": False}
+            row |= due | marks | {"seq": self._last_seq + 1}
+        elif row["seq"] <= self._last_seq:
+            raise InputError("seq", "must go up from page to page")
+        self._last_seq = row["seq"]
+        self._counts["pages"] += 1
+        self._put("page", row)
+
+    def _put(self, kind: str, row: dict[str, Any]) -> None:
+        rows = self._rows[kind]
+        rows.append(row)
+        if len(rows) >= _SLICE_ROWS:
+            self._flush(kind)
+
+    def _flush(self, kind: str) -> None:
+        if self._rows[kind]:
+            self._connection.execute(sa.insert(_TABLES[kind][0]), self._rows[kind])
+            self._rows[kind] = []
+
+    def finish(self) -> Restored:
+        for kind in _TABLES:
+            self._flush(kind)
+        mine = scopes.c.scope_id == self._scope_id
+        self._connection.execute(sa.update(scopes).where(mine).values(last_seq=self._last_seq))
+        if self._is_whole:
+            self._mend()
+        return Restored(**self._counts, tiers=self._is_whole)
+
+    def _mend(self) -> None:
+        """Makes due what names a segment or a chain that was not in the records, and counts segments anew."""
+        mine = pages.c.scope_id == self._scope_id
+        missing = []
+        for column, table in ((pages.c.segment_id, segments), (pages.c.chain_id, chains)):
+            there = sa.select(table.c[column.name]).where(table.c.scope_id == self._scope_id)
+            missing.append(sa.and_(column.is_not(None), column.not_in(there)))
+        half = sa.or_(*missing, pages.c.segment_id.is_(None) != pages.c.chain_id.is_(None))
+        self._connection.execute(sa.update(pages).where(mine, half).values(segment_id=None, chain_id=None))
+        held = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
+        count = sa.select(sa.func.count()).select_from(pages).where(*held)
+        own = segments.c.scope_id == self._scope_id
+        unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
+        values = {
+            "page_count": count.scalar_subquery(),
+            "length": sa.case((segments.c.length > unlearned, unlearned), else_=segments.c.length),
+        }
+        self._connection.execute(sa.update(segments).where(own).values(**values))
+        self._connection.execute(sa.delete(segments).where(own, segments.c.page_count == 0))
+        ids = sa.select(pages.c.chain_id).where(mine, pages.c.chain_id.is_not(None))
+        self._connection.execute(
+            sa.delete(chains).where(chains.c.scope_id == self._scope_id, chains.c.chain_id.not_in(ids))
+        )
+
+
+def _column(connection: sa.Connection, column: sa.Column[Any], scope_id: str, *where: sa.ColumnElement[bool]) -> Any:
+    return connection.execute(sa.select(column).where(column.table.c.scope_id == scope_id, *where)).scalars()
+
+
+def _told(column: sa.Column[Any], value: Any) -> Any:
+    return value.isoformat() if isinstance(column.type, UtcTime) and value is not None else value
+
+
+def _row(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    table, _, at_home = _TABLES[kind]
+    columns = {_RENAMED.get(each.name, each.name): each for each in table.columns if each.name not in at_home}
+    unknown = sorted(set(record) - columns.keys() - {"kind"})
+    if unknown:
+        raise InputError(unknown[0], f"is no field of a {kind}")
+    row = {column.name: _read(name, column, record.get(name)) for name, column in columns.items()}
+    if kind == "knowledge" and not row["source_page_ids"] and row["origin"]["analyst"] != SHARED.analyst:
+        raise InputError("source_page_ids", "is empty")
+    return row
+
+
+def _read(name: str, column: sa.Column[Any], value: Any) -> Any:
+    if value is None:
+        if not column.nullable:
+            raise InputError(name, "is missing")
+        return None
+    if isinstance(column.type, UtcTime):
+        return _time(name, value)
+    if isinstance(column.type, sa.JSON):
+        return _json(name, column, value)
+    kind = column.type.python_type
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise InputError(name, f"must be {kind.__name__}")
+    if isinstance(value, str):
+        _check_text(name, value)
+    if (kind is int and not -(2**63) <= value < 2**63) or (column.name == "about" and value not in ABOUT):
+        raise InputError(name, "is none of the values that it can have")
+    return value
+
+
+def _time(name: str, value: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(name, "is no time in ISO 8601") from error
+
+
+def _json(name: str, column: sa.Column[Any], value: Any) -> Any:
+    _check_json(name, value)
+    try:
+        _SHAPES[column.name].validate_python(value)
+    except ValidationError as error:
+        raise InputError(name, "has another shape than an export writes") from error
+    return value
+
+
+def _check_json(name: str, value: Any) -> None:
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            _check_text(name, each)
+        elif isinstance(each, dict):
+            waiting += [*each.keys(), *each.values()]
+        elif isinstance(each, list):
+            waiting += each
+
+
+def _check_text(name: str, text: str) -> None:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(name, "holds a NUL or a lone surrogate")
