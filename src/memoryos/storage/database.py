@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
 import time
+import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from filelock import FileLock
 from sqlalchemy import event, exc
 
 from memoryos.errors import (
@@ -20,9 +22,15 @@ from memoryos.errors import (
     StoreUnavailableError,
     StoreUnreadableError,
 )
+from memoryos.storage.grouping import Grouping
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Database"]
 
@@ -35,6 +43,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA secure_delete=ON",
 )
+Result = TypeVar("Result")
 _UNREADABLE = ("malformed", "not a database", "encrypted")
 
 
@@ -57,15 +66,10 @@ class Database:
         self._engine, file = _engine(place)
         self._is_closed = False
         self._thread_lock = threading.RLock()
-        self._file_lock = FileLock(
-            f"{file}.lock",
-            LOCK_TIMEOUT_SECONDS,
-            poll_interval=LOCK_POLL_SECONDS,
-            thread_local=False,
-            preserve_lock_file=True,
-            fallback_to_soft=False,
-        )
+        with _mapped_errors():
+            self._file_lock = _FileLock(Path(f"{file}.lock"))
         self._writer: sa.Connection | None = None
+        self._grouping = Grouping(self.write)
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self._migrate()
@@ -81,11 +85,27 @@ class Database:
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Yields a connection inside one write transaction; durable when the block ends, undone when it raises."""
-        with _mapped_errors(), self._exclusive():
+        with _mapped_errors(), self._exclusive(), contextlib.ExitStack() as undo:
             self._check_open()
+            undo.callback(self._drop_writer)
             connection = self._writing_connection()
             with connection.begin():
                 yield connection
+            undo.pop_all()
+
+    def write_grouped(self, work: Callable[[sa.Connection], Result]) -> Result:
+        """Does short work inside a write transaction that other threads may share; durable when this returns.
+
+        Raises:
+            StoreError: If the transaction failed; nothing was written.
+            Exception: Whatever the work raised; nothing of it was written.
+        """
+
+        def mapped(connection: sa.Connection) -> Result:
+            with _mapped_errors():
+                return work(connection)
+
+        return self._grouping.run(mapped)
 
     def empty_log(self, patience_seconds: float = 5.0) -> bool:
         """Folds the write-ahead log into the file and cuts it to nothing.
@@ -107,11 +127,10 @@ class Database:
     def close(self) -> None:
         """Closes every connection; the last one of all processes folds the write-ahead log into the file."""
         with contextlib.suppress(StoreError), _mapped_errors(), self._exclusive():
-            if self._writer is not None:
-                self._writer.close()
-                self._writer = None
+            self._drop_writer()
             self._engine.dispose()
             self._is_closed = True
+            self._file_lock.close()
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -120,11 +139,10 @@ class Database:
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
         with self._thread_lock:
+            self._check_open()
+            self._file_lock.check()
             try:
                 self._file_lock.acquire()
-            except TimeoutError as error:
-                raise StoreUnavailableError("another process keeps the database locked") from error
-            try:
                 yield
             finally:
                 self._file_lock.release()
@@ -133,6 +151,14 @@ class Database:
         if self._writer is None or self._writer.closed or self._writer.invalidated:
             self._writer = self._engine.connect().execution_options(memoryos_begin="BEGIN IMMEDIATE")
         return self._writer
+
+    def _drop_writer(self) -> None:
+        """Closes the writing connection; whatever a failure or an interrupt left open on it is undone."""
+        if self._writer is not None:
+            if not self._writer.closed:
+                self._writer.invalidate()
+            self._writer.close()
+            self._writer = None
 
     def _migrate(self) -> None:
         from memoryos.storage import migrations  # noqa: PLC0415  (imports Alembic only where a schema must be made)
@@ -150,6 +176,77 @@ class Database:
             migrations.upgrade(connection)
 
 
+class _FileLock:
+    """An advisory lock between processes; the threads of one have to take turns.
+
+    Only the system knows who holds it, so that no interrupt leaves it half taken, and it ends with its process.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._process = os.getpid()
+        self._open()
+
+    def check(self) -> None:
+        """Raises an error in a forked process: it would share the lock of the other, and its connections."""
+        if os.getpid() != self._process:
+            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
+
+    def acquire(self) -> None:
+        """Waits for the lock."""
+        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+        while not self._try():
+            if time.monotonic() > deadline:
+                raise StoreUnavailableError("another process keeps the database locked")
+            time.sleep(LOCK_POLL_SECONDS)
+
+    def release(self) -> None:
+        """Gives the lock back, if it is held."""
+        if self.close.alive:
+            _unlock(self._descriptor)
+
+    def _try(self) -> bool:
+        if not _lock(self._descriptor):
+            return False
+        if os.fstat(self._descriptor).st_nlink:
+            return True
+        self.close()  # somebody deleted the file, and others lock a new one
+        self._open()
+        return False
+
+    def _open(self) -> None:
+        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+
+
+if sys.platform == "win32":
+
+    def _lock(descriptor: int) -> bool:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with contextlib.suppress(OSError):
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
 def _engine(place: str | Path) -> tuple[sa.Engine, Path]:
     try:
         parsed = sa.URL.create("sqlite", database=str(place)) if isinstance(place, Path) else sa.engine.make_url(place)
@@ -165,6 +262,7 @@ def _engine(place: str | Path) -> tuple[sa.Engine, Path]:
     engine = sa.create_engine(parsed, pool_size=8, max_overflow=32, pool_reset_on_return="rollback")
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "invalidate", _undo)
     return engine, file
 
 
@@ -180,6 +278,11 @@ def _prepare(connection: Any, record: object) -> None:  # noqa: ARG001
 
 def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("memoryos_begin", "BEGIN"))
+
+
+def _undo(connection: Any, record: object, error: object) -> None:  # noqa: ARG001
+    """Ends the transaction of a connection that is closed now; else it goes on until its last cursor is gone."""
+    connection.rollback()
 
 
 @contextlib.contextmanager

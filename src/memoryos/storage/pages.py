@@ -57,6 +57,8 @@ class PageLog:
     def append(self, scope_id: str, drafts: Sequence[PageDraft], now: datetime) -> list[Page]:
         """Commits the exchanges as pages, all or none; they are on disk when this returns.
 
+        Threads that append at the same time share a commit.
+
         Args:
             scope_id: The owner.
             drafts: What was said, oldest first; at least one.
@@ -68,15 +70,7 @@ class PageLog:
         Raises:
             NotFoundError: If there is no such scope.
         """
-        with self._database.write() as connection:
-            extent = {"id": scope_id, "pages": len(drafts), "now": now}
-            last_seq = connection.execute(_EXTEND, extent).scalar_one_or_none()
-            if last_seq is None:
-                raise NotFoundError(f"no scope {scope_id}")
-            first = last_seq - len(drafts) + 1
-            added = [_page(draft, seq) for seq, draft in enumerate(drafts, first)]
-            connection.execute(_INSERT, [_row(scope_id, page) for page in added])
-        return added
+        return self._database.write_grouped(lambda connection: _append(connection, scope_id, drafts, now))
 
     def newest(self, scope_id: str, count: int) -> list[Page]:
         """Returns the newest ``count`` pages, oldest first."""
@@ -84,6 +78,11 @@ class PageLog:
             return []
         statement = sa.select(*_COLUMNS).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc()).limit(count)
         return self._read(statement)[::-1]
+
+    def newest_before(self, scope_id: str, seq: int | None, count: int) -> list[Page]:
+        """Returns the newest ``count`` pages in front of a position (of all, without one), newest first."""
+        where = [pages.c.scope_id == scope_id] + ([] if seq is None else [pages.c.seq < seq])
+        return self._read(sa.select(*_COLUMNS).where(*where).order_by(pages.c.seq.desc()).limit(count))
 
     def at(self, scope_id: str, positions: Iterable[int]) -> dict[int, Page]:
         """Returns the pages at these positions, by position; positions without a page are left out."""
@@ -155,6 +154,13 @@ class PageLog:
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
         return self._count(pages.c.scope_id == scope_id, other)
 
+    def is_switching(self, scope_id: str, model: str) -> bool:
+        """Returns whether a page still has vectors of another model only."""
+        other = sa.or_(pages.c.embedded_with < model, pages.c.embedded_with > model)
+        statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id, other).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(statement).scalar_one_or_none() is not None
+
     def count_learned(self, scope_id: str) -> int:
         """Returns how many pages long-term memory has read."""
         return self._count(pages.c.scope_id == scope_id, pages.c.learned.is_(True))
@@ -216,6 +222,17 @@ def read_page(row: Any) -> Page:
 
 def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
     return pages.c.scope_id == scope_id, pages.c.segment_id.is_(None), pages.c.seq <= up_to_seq
+
+
+def _append(connection: sa.Connection, scope_id: str, drafts: Sequence[PageDraft], now: datetime) -> list[Page]:
+    extent = {"id": scope_id, "pages": len(drafts), "now": now}
+    last_seq = connection.execute(_EXTEND, extent).scalar_one_or_none()
+    if last_seq is None:
+        raise NotFoundError(f"no scope {scope_id}")
+    first = last_seq - len(drafts) + 1
+    added = [_page(draft, seq) for seq, draft in enumerate(drafts, first)]
+    connection.execute(_INSERT, [_row(scope_id, page) for page in added])
+    return added
 
 
 def _page(draft: PageDraft, seq: int) -> Page:

@@ -1,0 +1,412 @@
+"""Group commit: threads that append at the same moment share a commit, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+import memoryos.storage.database as database_room
+import memoryos.storage.grouping as grouping_room
+import memoryos.storage.pages as pages_room
+from memoryos.errors import NotFoundError, StoreConflictError, StoreError, StoreUnavailableError
+from memoryos.model import Page, PageDraft, Scope
+from memoryos.storage.database import Database
+from memoryos.storage.grouping import MOST_WRITES
+from memoryos.storage.schema import scopes
+from memoryos.storage.store import Store
+from memoryos.testing import FixedClock
+
+NOW = FixedClock()()
+THREADS = 32
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "memoryos.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def scope_id(store: Store) -> str:
+    return store.scopes.open(Scope("u", "a"), NOW)
+
+
+def append(store: Store, scope_id: str, *texts: str) -> list[Page]:
+    return store.log.append(scope_id, [PageDraft(NOW, text, "") for text in texts], NOW)
+
+
+def texts(store: Store, scope_id: str) -> list[str]:
+    return [page.user_text for page in store.log.after(scope_id)]
+
+
+def in_threads(*calls: Callable[[], Any]) -> list[Any]:
+    """Calls all at once; returns what each returned or raised."""
+    results: list[Any] = [None] * len(calls)
+
+    def run(number: int) -> None:
+        try:
+            results[number] = calls[number]()
+        except Exception as error:  # noqa: BLE001
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(calls))]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(60)
+        assert not each.is_alive()
+    return results
+
+
+def in_one_group(database: Database, *calls: Callable[[], Any]) -> list[Any]:
+    """Calls all while another holds the write lock, so that they queue up; returns what each returned or raised."""
+    results: list[Any] = []
+    with contextlib.ExitStack() as stack, database._exclusive():
+        waiter = threading.Thread(target=lambda: results.extend(in_threads(*calls)))
+        waiter.start()
+        stack.callback(waiter.join)
+        wait_until(lambda: len(database._grouping._waiting) == len(calls) - 1)
+    return results
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+class Commits:
+    """Counts the write transactions that a database commits."""
+
+    def __init__(self, database: Database) -> None:
+        self.count = 0
+        event.listen(database._engine, "commit", self._note)
+
+    def _note(self, connection: sa.Connection) -> None:
+        self.count += connection.get_execution_options().get("memoryos_begin") == "BEGIN IMMEDIATE"
+
+
+def test_threads_lose_nothing_keep_their_order_and_share_commits(store: Store, scope_id: str) -> None:
+    commits = Commits(store.log._database)
+
+    def write(name: int) -> list[int]:
+        added = [append(store, scope_id, f"{name}-{number}a", f"{name}-{number}b") for number in range(15)]
+        assert all(first.seq + 1 == second.seq for first, second in added)
+        return [page.seq for pages in added for page in pages]
+
+    positions = in_threads(*(lambda name=name: write(name) for name in range(THREADS)))  # type: ignore[misc]
+    pages = list(store.log.after(scope_id))
+    assert [page.seq for page in pages] == list(range(1, THREADS * 30 + 1))
+    by_seq = {page.seq: page.user_text for page in pages}
+    for name, seqs in enumerate(positions):
+        assert seqs == sorted(seqs)
+        assert [by_seq[seq] for seq in seqs] == [f"{name}-{number}{half}" for number in range(15) for half in "ab"]
+    assert commits.count < THREADS * 15 / 2
+    state = store.scopes.state(scope_id)
+    assert (state.last_seq, state.revision) == (THREADS * 30, THREADS * 15)
+
+
+def test_what_queues_up_is_one_commit(store: Store, scope_id: str) -> None:
+    commits = Commits(store.log._database)
+    added = in_one_group(
+        store.log._database, *(lambda name=name: append(store, scope_id, f"{name}") for name in range(THREADS))
+    )  # type: ignore[misc]
+    assert commits.count == 1
+    assert sorted(page.seq for (page,) in added) == list(range(1, THREADS + 1))
+
+
+def test_a_group_is_bounded(store: Store, scope_id: str) -> None:
+    commits = Commits(store.log._database)
+    calls = MOST_WRITES + 6
+    in_one_group(store.log._database, *(lambda name=name: append(store, scope_id, f"{name}") for name in range(calls)))  # type: ignore[misc]
+    assert commits.count == 2
+    assert store.log.count(scope_id) == calls
+
+
+def test_a_thread_alone_commits_each_append_without_a_savepoint(store: Store, scope_id: str) -> None:
+    commits = Commits(store.log._database)
+    said: list[str] = []
+    event.listen(store.log._database._engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    (pages,) = in_threads(lambda: [append(store, scope_id, "one"), append(store, scope_id, "two")])
+    assert [page.seq for (page,) in pages] == [1, 2]
+    assert commits.count == 2
+    assert not [each for each in said if "SAVEPOINT" in each]
+
+
+class Unfit:
+    """No JSON."""
+
+
+@pytest.mark.parametrize("place", [0, 5, THREADS - 1])
+def test_an_append_that_fails_fails_alone(store: Store, scope_id: str, place: int) -> None:
+    database = store.log._database
+
+    def conflict(connection: sa.Connection) -> None:
+        append_one = sa.update(scopes).where(scopes.c.scope_id == scope_id).values(last_seq=999)
+        connection.execute(append_one)
+        connection.execute(sa.insert(scopes).from_select(list(scopes.c), sa.select(scopes)))
+
+    bad: list[Callable[[], Any]] = [
+        lambda: append(store, "nowhere", "lost"),
+        lambda: store.log.append(scope_id, [PageDraft(NOW, "a", "", metadata={"x": Unfit()})], NOW),
+        lambda: store.log.append(scope_id, [PageDraft(NOW, "a", ""), PageDraft(NOW, "\ud800", "")], NOW),
+        lambda: database.write_grouped(conflict),
+    ]
+    calls: list[Callable[[], Any]] = [
+        lambda name=name: append(store, scope_id, f"{name}")  # type: ignore[misc]
+        for name in range(THREADS)
+    ]
+    commits = Commits(database)
+    calls[place:place] = bad
+    found = in_one_group(database, *calls)
+    failed = found[place : place + len(bad)]
+    assert [type(each) for each in failed] == [
+        NotFoundError,
+        exc.StatementError,
+        UnicodeEncodeError,
+        StoreConflictError,
+    ]
+    good = found[:place] + found[place + len(bad) :]
+    assert sorted(page.seq for (page,) in good) == list(range(1, THREADS + 1))
+    assert sorted(texts(store, scope_id), key=int) == [str(name) for name in range(THREADS)]
+    assert commits.count == 1
+
+
+def test_what_failed_alone_fails_the_same_way_without_company(store: Store, scope_id: str) -> None:
+    (found,) = in_threads(lambda: append(store, "nowhere", "lost"))
+    assert isinstance(found, NotFoundError)
+    assert texts(store, scope_id) == []
+
+
+@pytest.mark.parametrize("company", [0, 7])
+def test_a_commit_that_fails_acknowledges_nothing(
+    store: Store, scope_id: str, company: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = store.log._database
+
+    def fail(_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    calls = [lambda name=name: append(store, scope_id, f"{name}") for name in range(company + 1)]  # type: ignore[misc]
+    with monkeypatch.context() as patch:
+        patch.setattr(database._engine.dialect, "do_commit", fail)
+        failed = in_one_group(database, *calls)
+    assert [type(each) for each in failed] == [StoreUnavailableError] * (company + 1)
+    assert all("disk I/O error" in str(each) for each in failed)
+    assert len({id(each) for each in failed}) == company + 1
+    assert texts(store, scope_id) == []
+    assert [page.seq for (page,) in in_threads(*calls[:1])] == [1]
+
+
+def test_a_transaction_that_the_database_gives_up_fails_all_with_the_reason(store: Store, scope_id: str) -> None:
+    database = store.log._database
+
+    def give_up(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("ROLLBACK")  # as SQLite does by itself when a disk is full
+        raise StoreUnavailableError("the disk is full")
+
+    calls = [lambda: append(store, scope_id, "a"), lambda: database.write_grouped(give_up), lambda: append(store, scope_id, "b")]  # fmt: skip
+    found = in_one_group(database, *calls)
+    assert [type(each) for each in found] == [StoreUnavailableError] * 3
+    assert {str(each) for each in found} == {"the disk is full"}
+    assert texts(store, scope_id) == []
+    assert append(store, scope_id, "after")[0].seq == 1
+
+
+def test_a_closed_store_tells_all(store: Store, scope_id: str) -> None:
+    store.close()
+    found = in_threads(*[lambda: append(store, scope_id, "late")] * 5)
+    assert [type(each) for each in found] == [StoreUnavailableError] * 5
+
+
+def test_a_store_that_closes_meanwhile_writes_all_or_says_so(store: Store, scope_id: str, tmp_path: Path) -> None:
+    acknowledged: list[str] = []
+
+    def write(name: int) -> None:
+        for number in range(1000):
+            append(store, scope_id, f"{name}-{number}")
+            acknowledged.append(f"{name}-{number}")
+
+    def close() -> None:
+        wait_until(lambda: len(acknowledged) > 50)
+        store.close()
+
+    found = in_threads(*(lambda name=name: write(name) for name in range(8)), close)  # type: ignore[misc]
+    assert [type(each) for each in found] == [StoreUnavailableError] * 8 + [type(None)]
+    with Store(tmp_path / "memoryos.db") as again:
+        assert {*acknowledged} == {*texts(again, scope_id)}
+
+
+def run(script: str, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-u", "-c", PRELUDE + script, str(folder / "memoryos.db")]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+PRELUDE = f"""
+import os, resource, signal, sys, threading, time
+from pathlib import Path
+from memoryos.errors import StoreUnavailableError
+from memoryos.model import PageDraft, Scope
+from memoryos.storage.store import Store
+from memoryos.testing import FixedClock
+now = FixedClock()()
+store = Store(Path(sys.argv[1]))
+scope_id = store.scopes.open(Scope("u", "a"), now)
+def say(text):
+    os.write(1, f"{{text}}\\n".encode())
+def add(text, filling=""):
+    store.log.append(scope_id, [PageDraft(now, text, filling)], now)
+    say(text)
+def start(write, count={THREADS}):
+    threads = [threading.Thread(target=write, args=(name,), daemon=True) for name in range(count)]
+    for each in threads: each.start()
+    return threads
+"""
+ENDLESS = """
+def write(name):
+    for number in range(10**6):
+        add(f"{name}-{number}")
+for each in start(write): each.join()
+"""
+FULL_DISK = """
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+refused = []
+def write(name):
+    try:
+        for number in range(1000): add(f"{name}-{number}", "x" * 2000)
+    except StoreUnavailableError as error:
+        refused.append(str(error))
+for each in start(write, 8): each.join()
+assert len(refused) == 8 and all("can't be used now" in each for each in refused), refused
+say("end")
+"""
+
+
+def check(folder: Path, said: list[str]) -> list[str]:
+    """Checks that everything acknowledged is there, once, in the order of each thread; returns all that is there."""
+    with Store(folder / "memoryos.db") as store:
+        scope_id = store.scopes.open(Scope("u", "a"), NOW)
+        pages = list(store.log.after(scope_id))
+        assert store.scopes.state(scope_id).last_seq == len(pages)
+    assert [page.seq for page in pages] == list(range(1, len(pages) + 1))
+    stored = [page.user_text for page in pages]
+    threads = {text.split("-")[0] for text in stored} - {"main", "after"}
+    for name in threads:
+        numbers = [int(text.split("-")[1]) for text in stored if text.split("-")[0] == name]
+        assert numbers == list(range(len(numbers)))
+    assert {*said} <= {*stored}
+    return stored
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    writer = run(ENDLESS, tmp_path)
+    assert writer.stdout is not None
+    said = [writer.stdout.readline().strip() for _ in range(500)]
+    writer.send_signal(signal.SIGKILL)
+    *rest, last = writer.stdout.read().split("\n")
+    assert last == ""
+    writer.wait(30)
+    writer.stdout.close()
+    stored = check(tmp_path, said + rest)
+    assert len(stored) - len(said + rest) <= THREADS
+
+
+def test_a_full_disk_is_an_error_of_every_thread_and_loses_nothing(tmp_path: Path) -> None:
+    writer = run(FULL_DISK, tmp_path)
+    *said, end = writer.communicate(timeout=60)[0].split()
+    assert end == "end"
+    assert {*check(tmp_path, said)} == {*said}
+
+
+def interrupt(work: Callable[[], Any], at: int) -> bool:
+    """Raises KeyboardInterrupt in the main thread at a line of our files; returns whether there was that line."""
+    lines = 0
+
+    def note(frame: FrameType, kind: str, _: object) -> Callable[..., Any] | None:
+        nonlocal lines
+        if frame.f_code.co_filename not in OURS:
+            return None
+        lines += kind == "line"
+        if kind == "line" and lines == at:
+            raise KeyboardInterrupt
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+OURS = {str(Path(each.__file__)) for each in (database_room, grouping_room, pages_room)}
+
+
+def test_an_interrupt_of_the_main_thread_leaves_the_others_and_itself_able_to_write(
+    store: Store, scope_id: str, tmp_path: Path
+) -> None:
+    with Store(tmp_path / "memoryos.db") as other:
+        numbers = iter(range(1, 10_000))
+        while interrupt(lambda: append(store, scope_id, "interrupted"), at := next(numbers)):
+            for each in (store, other):
+                (found,) = in_threads(lambda each=each: append(each, scope_id, f"after {at}"))  # type: ignore[misc]
+                assert isinstance(found, list)
+            append(store, scope_id, f"main after {at}")
+    stored = texts(store, scope_id)
+    assert at > 30
+    assert [text for text in stored if text.startswith("main")] == [f"main after {each}" for each in range(1, at)]
+    assert [page.seq for page in store.log.after(scope_id)] == list(range(1, len(stored) + 1))
+
+
+def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
+    """Threads other than the main one are interrupted by no signal, but by debuggers and the like."""
+    database = store.log._database
+    raised: list[BaseException] = []
+
+    def give_up() -> None:
+        try:
+            append(store, scope_id, "given up")
+        except KeyboardInterrupt as error:
+            raised.append(error)
+
+    waiting = [threading.Thread(target=give_up) for _ in range(4)]
+    with database._exclusive():
+        for each in waiting:
+            each.start()
+        wait_until(lambda: len(database._grouping._waiting) == 3)
+        for each in waiting:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(each.ident or 0), ctypes.py_object(KeyboardInterrupt)
+            )
+    for each in waiting:
+        each.join(30)
+    assert raised
+    assert [len(found) for found in in_threads(*[lambda: append(store, scope_id, "later")] * 4)] == [1] * 4
+    assert database._grouping._leader is None
+    assert not database._grouping._waiting
+
+
+def test_an_error_has_its_own_traceback_in_each_thread(store: Store, scope_id: str) -> None:
+    found = in_one_group(store.log._database, *[lambda: append(store, "nowhere", "x")] * 4)
+    assert all(isinstance(each, StoreError | NotFoundError) for each in found)
+    assert len({id(each.__traceback__) for each in found}) == 4
+    assert texts(store, scope_id) == []
