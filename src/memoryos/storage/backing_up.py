@@ -1,0 +1,81 @@
+"""Backups: a copy of the database from one moment, made while others go on reading and writing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memoryos.errors import InputError
+
+if TYPE_CHECKING:
+    from memoryos.storage.database import Database
+
+__all__ = ["back_up"]
+
+_COMPANIONS = ("-wal", "-shm", "-journal")
+"""Files that SQLite would read together with a database of that name."""
+_OUTSIDE_A_TRANSACTION = "SELECT 1"
+
+
+def back_up(database: Database, target: Path) -> None:
+    """Copies the database to a new file that only its owner may read; deleted content is not in it.
+
+    The copy is written beside and gets its name when it is whole and on disk.
+
+    Raises:
+        InputError: If the file exists, or can't be written.
+        StoreError: If the database can't be read, or the disk is full.
+    """
+    _refuse_existing(target)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    except OSError as error:
+        raise InputError("path", f"{target} can't be written: {error.strerror}") from error
+    os.close(handle)
+    beside = Path(name)
+    try:
+        _copy(database, beside)
+        _publish(beside, target)
+    except FileExistsError as error:
+        raise InputError("path", f"{target} exists; it was left as it is") from error
+    except OSError as error:
+        raise InputError("path", f"{target} can't be written: {error.strerror}") from error
+    finally:
+        for suffix in ("", *_COMPANIONS):
+            Path(f"{beside}{suffix}").unlink(missing_ok=True)
+
+
+def _refuse_existing(target: Path) -> None:
+    for each in (target, *(Path(f"{target}{suffix}") for suffix in _COMPANIONS)):
+        if each.exists() or each.is_symlink():
+            raise InputError("path", f"{each} exists; it was left as it is")
+
+
+def _copy(database: Database, beside: Path) -> None:
+    """Writes all that one moment's readers see into an empty file; VACUUM makes a transaction of its own."""
+    with database.read() as connection:
+        connection.execution_options(memoryos_begin=_OUTSIDE_A_TRANSACTION)
+        connection.exec_driver_sql("VACUUM INTO ?", (str(beside),))
+
+
+def _publish(beside: Path, target: Path) -> None:
+    _sync(beside)
+    try:
+        os.link(beside, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a filesystem without links
+        _refuse_existing(target)
+        beside.rename(target)
+    if os.name == "posix":
+        _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

