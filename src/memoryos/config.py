@@ -18,7 +18,7 @@ from memoryos.errors import ConfigError
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
-__all__ = ["Config", "HeatWeights", "RankingWeights"]
+__all__ = ["DEFAULT_ASSISTANT_ID", "Config", "HeatWeights", "RankingWeights"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ ENV_PREFIX = "MEMORYOS_"
 CONFIG_FILE_VARIABLE = "MEMORYOS_CONFIG_FILE"
 _PLACEHOLDER_KEYS = frozenset({"", "YOUR_OPENAI_API_KEY", "YOUR_API_KEY", "your-api-key", "sk-...", "sk-xxx", "xxx"})
 
+DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 TOKENS_A_PAGE = 100
 """The least that a page takes in a prompt; a batch must fit into half of the LLM's context with that."""
 
@@ -77,6 +78,10 @@ class Config(BaseSettings):
         validate_by_alias=True,
     )
 
+    user_id: str = Field(
+        default="default_user", description="Whose memory the command line and the servers use, unless told."
+    )
+    assistant_id: str = Field(default=DEFAULT_ASSISTANT_ID, description="With which assistant, likewise.")
     data_storage_path: Path = Field(
         default=Path("./memoryos_data"), description="Folder of the embedded database; made when it is missing."
     )
@@ -173,6 +178,12 @@ class Config(BaseSettings):
         default=None,
         ge=1,
         description="Only pages of so many best segments are ranked (paper: 5). Default: all; the gate costs recall.",
+    )
+    keep_archived_days: int | None = Field(
+        default=None,
+        ge=0,
+        le=36_500,
+        description="Segments are forgotten, with their pages, so many days after they were archived. Default: never.",
     )
     heat: HeatWeights = Field(default_factory=HeatWeights, description="The coefficients of Eq. 4.")
     ranking: RankingWeights = Field(

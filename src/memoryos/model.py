@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ABOUT",
     "ANSWERED_FROM",
+    "SHARED",
     "SIDES",
     "About",
     "Attribute",
@@ -140,6 +141,10 @@ class Origin:
 
     analyst: str
     version: str
+
+
+SHARED = Origin("shared", "1")
+"""Origin of a fact about the assistant that was learned in another scope; it has no source pages here."""
 
 
 @dataclass(frozen=True, slots=True)

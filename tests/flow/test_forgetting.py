@@ -232,3 +232,26 @@ def test_forgetting_survives_a_failing_analyst(make_engine: EngineMaker, clock: 
     assert len(list(waiting.pages())) == len(LINES) - 1
     memory.flush()
     assert memory.get_memory_stats()["pages_due"] == 0
+
+
+def test_what_remains_of_an_archived_segment_stays_archived(make_engine: EngineMaker, clock: FixedClock) -> None:
+    given = {
+        "short_term_capacity": 0,
+        "consolidation_batch": 2,
+        "mid_term_capacity": 1,
+        "mid_term_similarity_threshold": 2,
+    }
+    memory = make_engine(analyst=ScriptedAnalyst(), **given).memory("tom")
+    for line in LINES[:6]:
+        memory.add_memory(line, "", clock())
+        clock.advance(minutes=1)
+    memory.flush()
+    archived = {each.segment_id: each.page_count for each in memory.segments(archived=True)}
+    assert sorted(archived.values()) == [2, 2]
+    memory.forget(page_ids=[page_with(memory, "diabetes in")])
+    memory.flush()
+    left = memory.segments(archived=True)
+    assert sorted(each.page_count for each in left) == [1, 2]
+    assert {each.summary for each in left if each.page_count == 1} == {""}
+    assert "rye bread" not in memory.recall("rye bread").to_prompt(include_short_term=False)
+    assert sum(each.page_count for each in (*left, *memory.segments())) == 5

@@ -220,7 +220,7 @@ def test_export_and_import_keep_every_page(memory: Memoryos, make_engine: Engine
     memory.add_memory("", "two\nlines “quoted” 你好", "2023-05-09")
     assert memory.export(tmp_path / "pages.jsonl") == 2
     other = make_engine().memory("another")
-    assert other.import_pages(tmp_path / "pages.jsonl") == 2
+    assert other.load(tmp_path / "pages.jsonl").pages == 2
     kept = [
         (page.at, page.user_text, page.assistant_text, page.user_name, dict(page.metadata)) for page in memory.pages()
     ]
@@ -239,7 +239,7 @@ def test_a_bad_line_is_named_and_nothing_is_added(memory: Memoryos, tmp_path: Pa
     file = tmp_path / "pages.jsonl"
     file.write_text('{"user_text": "good"}\n' + line + "\n")
     with pytest.raises(InputError, match="line 2"):
-        memory.import_pages(file)
+        memory.load(file)
     assert list(memory.pages()) == []
 
 

@@ -163,6 +163,12 @@ class Recall:
         return (*sorted((each.page for each in self.pages), key=_when), *sorted(self.short_term, key=_when))
 
     @property
+    def found_page_ids(self) -> tuple[str, ...]:
+        """Ids of the pages that the query found, wherever they are, best first; the whole window is not among them."""
+        found = [each.page.page_id for each in self.pages] + [each.utterance.page_id for each in self.quotes]
+        return tuple(dict.fromkeys(found))
+
+    @property
     def flagged(self) -> tuple[str, ...]:
         """Ids of shown pages that read like instructions to a model, words or speaker; they are only a record."""
         shown: dict[str, Sequence[Side]] = {each.page.page_id: each.shown for each in self.pages}

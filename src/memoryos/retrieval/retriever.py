@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from memoryos.errors import DimensionMismatchError
 from memoryos.model import ABOUT, SIDES, Utterance
 from memoryos.retrieval.packing import PackedPage, Shelves, pack_pages, pack_tokens
 from memoryos.retrieval.question import read_question
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from memoryos.config import Config
+    from memoryos.config import Config, RankingWeights
     from memoryos.model import Page
     from memoryos.retrieval.question import Question
     from memoryos.retrieval.ranking import Corpus, Ranking
@@ -64,9 +65,11 @@ class Retriever:
             working_set = self._working_sets.get(scope_id)
         question = read_question(query, speakers=working_set.speaker_names, now=now)
         vector = self._embedder.embed([question.dense_text])[0]
+        if vector.shape != (self._embedder.dimensions,):
+            raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
         with working_set.lock:
             corpus = working_set.corpus()
-            ranking = rank(corpus, question, vector, self._config.ranking, gate=self._gate(working_set, vector))
+            ranking = rank(corpus, question, vector, self._weights(working_set), gate=self._gate(working_set, vector))
             found = self._pack(working_set, corpus, ranking, max_pages, max_tokens)
             knowledge = self._rank_knowledge(working_set, question, vector)
             profile = working_set.profile
@@ -92,6 +95,10 @@ class Retriever:
         with ThreadPoolExecutor(1, thread_name_prefix="memoryos-model") as executor:
             executor.submit(self._embedder.embed, [query])
             yield
+
+    def _weights(self, working_set: WorkingSet) -> RankingWeights:
+        weights = self._config.ranking
+        return weights.model_copy(update={"meaning": 0.0}) if working_set.is_switching else weights
 
     def _gate(self, working_set: WorkingSet, vector: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         if self._config.segment_gate is None:

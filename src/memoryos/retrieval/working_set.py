@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memoryos.errors import DimensionMismatchError
 from memoryos.language.text import terms
 from memoryos.model import SIDES, Knowledge, Page, Profile
 from memoryos.retrieval.arrays import GrowingArray
@@ -44,6 +45,7 @@ class WorkingSet:
         knowledge_words: Their words, in that order.
         knowledge_vectors: ``float32[entries, dimensions]``; zero rows for entries that are not embedded yet.
         segments: The segments, active and archived.
+        is_switching: Whether pages still have vectors of an earlier embedder only; until none has, words rank alone.
     """
 
     def __init__(self, store: Store, scope_id: str, model: str, dimensions: int) -> None:
@@ -57,6 +59,7 @@ class WorkingSet:
     def _clear(self) -> None:
         self._revision = -1
         self._learned_revision = -1
+        self.is_switching = False
         self._page_seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
         self._page_vectors: GrowingArray[np.float32] = GrowingArray(np.float32, self._dimensions)
         self._page_segments: GrowingArray[np.int32] = GrowingArray(np.int32)
@@ -183,12 +186,15 @@ class WorkingSet:
 
     def _read_vectors(self) -> None:
         missing = np.flatnonzero(~self._page_embedded.view)
+        self.is_switching = len(missing) > 0 and self._store.log.is_switching(self._scope_id, self._model)
         if len(missing) == 0:
             return
         for found in self._store.vectors.of_pages(self._scope_id, self._model, int(self.page_seqs[missing[0]])):
             self._read_slice(found)
 
     def _read_slice(self, found: VectorRows) -> None:
+        if found.matrix.shape[1] != self._dimensions:
+            raise DimensionMismatchError(self._dimensions, found.matrix.shape[1])
         numbers = np.searchsorted(self.page_seqs, found.seqs).astype(np.int32)
         fresh = numbers < len(self.page_seqs)
         fresh[fresh] = ~self._page_embedded.view[numbers[fresh]]

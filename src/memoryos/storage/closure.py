@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from memoryos.language.text import sentences
 from memoryos.model import ANSWERED_FROM
-from memoryos.storage.schema import knowledge, pages, profiles
+from memoryos.storage.schema import knowledge, pages, profiles, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -30,6 +30,8 @@ class Closure:
         answer_page_ids: Pages whose answer was based on deleted ones: the answer is deleted, the question stays.
         echo_page_ids: Pages that repeat a sentence of deleted ones word for word, for whatever reason: they stay.
         segment_ids: Segments that are deleted; what remains of their pages is consolidated again.
+        blank_segment_ids: Archived segments that lose their summary and keywords; what remains of their pages stays
+            archived.
         chain_ids: Chains that are deleted likewise; so are those that have no page left then.
         due_page_ids: Pages that are to be consolidated again.
         knowledge_ids: Entries that are deleted, those of history too.
@@ -42,6 +44,7 @@ class Closure:
     answer_page_ids: tuple[str, ...]
     echo_page_ids: tuple[str, ...]
     segment_ids: frozenset[str]
+    blank_segment_ids: frozenset[str]
     chain_ids: frozenset[str]
     due_page_ids: frozenset[str]
     knowledge_ids: frozenset[str]
@@ -74,14 +77,16 @@ def find_closure(
     chain_ids = {row.chain_id for row in touched if row.chain_id}
     in_chains = _rows(connection, scope_id, pages.c.chain_id, chain_ids)
     segment_ids = {row.segment_id for row in (*touched, *in_chains) if row.segment_id}
-    in_segments = _rows(connection, scope_id, pages.c.segment_id, segment_ids)
-    due = {row.page_id for row in (*in_chains, *in_segments)} - gone.keys()
+    archived = _archived(connection, scope_id, segment_ids)
+    in_segments = _rows(connection, scope_id, pages.c.segment_id, segment_ids - archived)
+    due = {row.page_id for row in (*in_chains, *in_segments) if row.segment_id not in archived} - gone.keys()
     derived = _derived(connection, scope_id, {*gone, *answers}, set(knowledge_ids))
     return Closure(
         page_ids=tuple(sorted(gone)),
         answer_page_ids=tuple(sorted(answers)),
         echo_page_ids=tuple(sorted(echoes)),
-        segment_ids=frozenset(segment_ids),
+        segment_ids=frozenset(segment_ids - archived),
+        blank_segment_ids=frozenset(archived),
         chain_ids=frozenset(chain_ids),
         due_page_ids=frozenset(due),
         knowledge_ids=frozenset(derived.knowledge_ids),
@@ -150,6 +155,11 @@ def _echoes(connection: sa.Connection, scope_id: str, gone: Mapping[str, Any]) -
         if row.page_id not in gone
         and any(sentence in row.user_text or sentence in row.assistant_text for sentence in said)
     }
+
+
+def _archived(connection: sa.Connection, scope_id: str, segment_ids: set[str]) -> set[str]:
+    where = (segments.c.scope_id == scope_id, segments.c.archived_at.is_not(None))
+    return segment_ids & set(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
 
 
 def _following(connection: sa.Connection, scope_id: str, gone: Mapping[str, Any]) -> list[Any]:

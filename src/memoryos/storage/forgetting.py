@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from memoryos.language.text import fold
 from memoryos.storage.closure import Closure, find_closure
 from memoryos.storage.schema import chains, knowledge, pages, profiles, scopes, segments, tombstones, vectors
+from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,11 +30,10 @@ _SLICE = 500
 class Refusals:
     """What was forgotten or corrected in a scope, as hashes: it is not to be learned again."""
 
-    scope_id: str
     marks: frozenset[str]
 
     def __contains__(self, text: object) -> bool:
-        return isinstance(text, str) and _mark(self.scope_id, text) in self.marks
+        return isinstance(text, str) and _mark(text) in self.marks
 
 
 class ForgettingTable:
@@ -47,14 +47,28 @@ class ForgettingTable:
         with self._database.read() as connection:
             return find_closure(connection, scope_id, page_ids, knowledge_ids)
 
-    def forget(self, scope_id: str, page_ids: Iterable[str], knowledge_ids: Iterable[str], now: datetime) -> Closure:
+    def forget(
+        self,
+        scope_id: str,
+        page_ids: Iterable[str],
+        knowledge_ids: Iterable[str],
+        now: datetime,
+        *,
+        lease: Lease | None = None,
+    ) -> Closure:
         """Deletes these pages and entries with everything that was derived from them, in one transaction.
 
-        A worker that reads them at this moment loses its lease, and what it would have written with it.
+        A worker that reads them at this moment loses its lease, and what it would have written with it; the worker who
+        forgets says so by its lease.
+
+        Raises:
+            StoreConflictError: If that lease was lost; nothing was forgotten then.
         """
         with self._database.write() as connection:
             closure = find_closure(connection, scope_id, page_ids, knowledge_ids)
-            revision = interrupt(connection, scope_id)
+            if lease is not None:
+                advance(connection, lease)
+            revision = interrupt(connection, scope_id, lease)
             _bury(connection, scope_id, closure, now)
             _delete_pages(connection, scope_id, closure)
             reopen(connection, scope_id, closure.reopened_page_ids, revision)
@@ -85,7 +99,7 @@ class ForgettingTable:
         """Returns what is not to be learned again."""
         statement = sa.select(tombstones.c.mark).where(tombstones.c.scope_id == scope_id, tombstones.c.kind == _TEXT)
         with self._database.read() as connection:
-            return Refusals(scope_id, frozenset(connection.execute(statement).scalars()))
+            return Refusals(frozenset(connection.execute(statement).scalars()))
 
     def forgotten_pages(self, scope_id: str) -> frozenset[str]:
         """Returns the ids of the pages that were forgotten."""
@@ -96,11 +110,11 @@ class ForgettingTable:
 
 def refuse(connection: sa.Connection, scope_id: str, texts: Iterable[str], now: datetime) -> None:
     """Notes hashes of texts that are not to be learned again, inside the caller's transaction."""
-    _note(connection, scope_id, _TEXT, {_mark(scope_id, text) for text in texts}, now)
+    _note(connection, scope_id, _TEXT, {_mark(text) for text in texts}, now)
 
 
-def interrupt(connection: sa.Connection, scope_id: str) -> int:
-    """Takes the scope from whoever works on it and makes working sets read anew; returns the new revision."""
+def interrupt(connection: sa.Connection, scope_id: str, lease: Lease | None = None) -> int:
+    """Takes the scope from whoever else works on it and makes working sets read anew; returns the new revision."""
     statement = (
         sa.update(scopes)
         .where(scopes.c.scope_id == scope_id)
@@ -108,8 +122,8 @@ def interrupt(connection: sa.Connection, scope_id: str) -> int:
             revision=scopes.c.revision + 1,
             reset_revision=scopes.c.revision + 1,
             learned_revision=scopes.c.revision + 1,
-            lease_owner=None,
-            lease_until=None,
+            lease_owner=None if lease is None else lease.owner,
+            lease_until=None if lease is None else lease.until,
         )
         .returning(scopes.c.revision)
     )
@@ -148,8 +162,22 @@ def _delete_pages(connection: sa.Connection, scope_id: str, closure: Closure) ->
         connection.execute(sa.update(pages).where(*where).values(**place))
     gone = (segments.c.scope_id == scope_id, segments.c.segment_id.in_(closure.segment_ids))
     connection.execute(sa.delete(segments).where(*gone))
+    _blank(connection, scope_id, closure)
     held = sa.select(pages.c.chain_id).where(pages.c.scope_id == scope_id, pages.c.chain_id.is_not(None))
     connection.execute(sa.delete(chains).where(chains.c.scope_id == scope_id, chains.c.chain_id.not_in(held)))
+
+
+def _blank(connection: sa.Connection, scope_id: str, closure: Closure) -> None:
+    """Takes the words out of what stays of archived segments, and of chains that still have pages there."""
+    mine = (segments.c.scope_id == scope_id, segments.c.segment_id.in_(closure.blank_segment_ids))
+    held = (pages.c.scope_id == scope_id, pages.c.segment_id == segments.c.segment_id)
+    count = sa.select(sa.func.count()).select_from(pages).where(*held)
+    unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
+    values = {"summary": "", "keywords": [], "page_count": count.scalar_subquery(), "length": unlearned}
+    connection.execute(sa.update(segments).where(*mine).values(**values))
+    connection.execute(sa.delete(segments).where(*mine, segments.c.page_count == 0))
+    touched = (chains.c.scope_id == scope_id, chains.c.chain_id.in_(closure.chain_ids))
+    connection.execute(sa.update(chains).where(*touched).values(summary=""))
 
 
 def reopen(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], revision: int) -> None:
@@ -191,8 +219,8 @@ def _without(body: Mapping[str, Any], page_ids: set[str]) -> dict[str, Any]:
     }
 
 
-def _mark(scope_id: str, text: str) -> str:
-    return hashlib.sha256(f"{scope_id}\n{fold(text).strip(' .。!！')}".encode("utf-8", "replace")).hexdigest()
+def _mark(text: str) -> str:
+    return hashlib.sha256(fold(text).strip(" .。!！").encode("utf-8", "replace")).hexdigest()
 
 
 def _parts(ids: Iterable[str]) -> Iterable[list[str]]:

@@ -16,7 +16,7 @@ from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
 from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from memoryos.storage.database import Database
@@ -84,6 +84,16 @@ class LongTermTable:
                 connection.execute(sa.update(knowledge).where(*where).values(archived_at=now))
             where_scope = scopes.c.scope_id == lease.scope_id
             connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))
+
+    def add(self, scope_id: str, entries: Sequence[Knowledge]) -> None:
+        """Commits entries that no lesson brought."""
+        if not entries:
+            return
+        with self._database.write() as connection:
+            interrupt(connection, scope_id)
+            connection.execute(
+                sa.insert(knowledge), [_knowledge_row(each) | {"scope_id": scope_id} for each in entries]
+            )
 
     def correct(self, scope_id: str, wrong: Knowledge, right: Knowledge, now: datetime) -> None:
         """Commits a correction: the right entry supersedes the wrong one, whose wording is not to be learned again.

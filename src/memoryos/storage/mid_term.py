@@ -101,6 +101,12 @@ class MidTermTable:
                 .values(archived_at=now, revision=revision)
             )
 
+    def archived_before(self, scope_id: str, moment: datetime) -> list[str]:
+        """Returns the ids of the segments that were archived before a moment."""
+        where = (segments.c.scope_id == scope_id, segments.c.archived_at < moment)
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
+
     def visit(self, scope_id: str, visits: Mapping[str, int], now: datetime) -> None:
         """Counts recalls of segments: N_visit grows, the last visit is now. Unknown segments are passed over."""
         visited = sa.literal(now, UtcTime())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from memoryos.storage.backing_up import back_up
 from memoryos.storage.copying import copy_log, replace_tiers
 from memoryos.storage.costs import CostTable
 from memoryos.storage.database import Database
@@ -11,8 +12,10 @@ from memoryos.storage.forgetting import ForgettingTable
 from memoryos.storage.long_term import LongTermTable
 from memoryos.storage.mid_term import MidTermTable
 from memoryos.storage.pages import PageLog
+from memoryos.storage.portable import PortableTable
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.vectors import VectorTable
+from memoryos.storage.verifying import find_faults
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +49,7 @@ class Store:
         self.long_term = LongTermTable(self._database)
         self.costs = CostTable(self._database)
         self.forgetting = ForgettingTable(self._database)
+        self.portable = PortableTable(self._database)
 
     def copy_log(self, target: Store, scope_id: str) -> None:
         """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""
@@ -58,6 +62,18 @@ class Store:
             StoreConflictError: If the lease was lost; nothing is written then.
         """
         replace_tiers(self._database, source._database, lease, now)
+
+    def verify(self) -> list[str]:
+        """Returns what is wrong with the file and the data of all scopes, one line a finding, without content."""
+        return find_faults(self._database)
+
+    def back_up(self, target: Path) -> None:
+        """Copies everything, as it is at one moment, to a new file that opens as a store.
+
+        Raises:
+            InputError: If the file exists, or can't be written.
+        """
+        back_up(self._database, target)
 
     def close(self) -> None:
         """Closes every connection. Calling it twice is fine."""

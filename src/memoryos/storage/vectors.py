@@ -90,6 +90,16 @@ class VectorTable:
             advance(connection, lease)
             _replace(connection, lease.scope_id, model, rows)
 
+    def drop_others(self, lease: Lease, model: str) -> None:
+        """Deletes the vectors of every other model.
+
+        Raises:
+            StoreConflictError: If another worker took the scope over.
+        """
+        with self._database.write() as connection:
+            advance(connection, lease)
+            connection.execute(sa.delete(vectors).where(vectors.c.scope_id == lease.scope_id, vectors.c.model != model))
+
     def of_pages(self, scope_id: str, model: str, from_seq: int = 0) -> Iterator[VectorRows]:
         """Yields the vectors of the utterances from a position on, in the order of the log, the user's side first.
 

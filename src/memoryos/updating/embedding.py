@@ -26,11 +26,16 @@ KNOWLEDGE_A_STEP = 64
 
 
 class EmbeddingStep:
-    """Embeds what has no vector yet, a few pages at a time."""
+    """Embeds what has no vector of this embedder yet, a few pages at a time.
+
+    After another embedder was set, both generations of vectors stand side by side until the new one is whole; then the
+    old one goes.
+    """
 
     def __init__(self, store: Store, embedder: Embedder) -> None:
         self._store = store
         self._embedder = embedder
+        self._switching: set[str] = set()
 
     def is_due(self, scope_id: str) -> bool:
         """Returns whether a page waits for its vectors."""
@@ -44,6 +49,8 @@ class EmbeddingStep:
         """
         pages = self._store.log.unembedded(lease.scope_id, self._embedder.name, PAGES_A_STEP)
         if pages:
+            if self._store.log.is_switching(lease.scope_id, self._embedder.name):
+                self._switching.add(lease.scope_id)
             self._embed_pages(lease, pages)
             return True
         entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._embedder.name, KNOWLEDGE_A_STEP)
@@ -51,6 +58,10 @@ class EmbeddingStep:
             matrix = self._embed([text for _, text in entries])
             ids = [knowledge_id for knowledge_id, _ in entries]
             self._store.vectors.save_knowledge(lease, self._embedder.name, list(zip(ids, matrix, strict=True)))
+        if not entries and lease.scope_id in self._switching:
+            self._store.vectors.drop_others(lease, self._embedder.name)
+            self._switching.discard(lease.scope_id)
+            return True
         return bool(entries)
 
     def _embed_pages(self, lease: Lease, pages: Sequence[Page]) -> None:

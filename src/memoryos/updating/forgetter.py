@@ -145,7 +145,7 @@ class Forgetter:
             knowledge_ids=tuple(sorted(closure.knowledge_ids)),
             attributes=tuple(sorted(closure.attributes)),
             traits=tuple(sorted(dimension for _, dimension in closure.traits)),
-            segments=len(closure.segment_ids),
+            segments=len(closure.segment_ids | closure.blank_segment_ids),
             pages_due=len(closure.due_page_ids),
             pages_reopened=len(closure.reopened_page_ids),
             erased=erased,

@@ -49,7 +49,7 @@ __all__ = ["Updater"]
 _log = logging.getLogger(__name__)
 _LEASE_POLL_SECONDS = 0.02
 MOST_DOUBLINGS = 30
-EMBED, ARCHIVE, REDO = "embed", "archive", "redo"
+EMBED, ARCHIVE, EXPIRE, REDO = "embed", "archive", "expire", "redo"
 
 
 class Updater:
@@ -192,6 +192,7 @@ class Updater:
             (EMBED, lambda: self._embedding.take(lease)),
             (DIGEST, lambda: self._consolidate(lease, everything=round_.everything)),
             (ARCHIVE, lambda: self._archive(lease)),
+            (EXPIRE, lambda: self._expire(lease)),
             (LEARN, lambda: self._learn(lease, everything=round_.everything)),
             (REDO, lambda: self._redo(lease, round_)),
         )
@@ -234,6 +235,20 @@ class Updater:
         now = self._clock()
         cold = coldest(self._store.mid_term.all(lease.scope_id), now, self._config.heat, excess)
         self._store.mid_term.archive(lease, [segment.segment_id for segment in cold], now)
+        return True
+
+    def _expire(self, lease: Lease) -> bool:
+        """Forgets segments that were archived long enough ago, with their pages."""
+        if self._config.keep_archived_days is None:
+            return False
+        moment = self._clock() - timedelta(days=self._config.keep_archived_days)
+        expired = self._store.mid_term.archived_before(lease.scope_id, moment)
+        if not expired:
+            return False
+        pages = self._store.log.of_segment(lease.scope_id, expired[0])
+        ids = [page.page_id for page in pages]
+        self._store.forgetting.forget(lease.scope_id, ids, (), self._clock(), lease=lease)
+        self._store.forgetting.erase()
         return True
 
     def _learn(self, lease: Lease, *, everything: bool) -> bool:

@@ -1,0 +1,130 @@
+"""Another embedder on existing data: words meanwhile, both generations side by side, one switch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from memoryos.errors import DimensionMismatchError, EmbeddingError
+from memoryos.memory import Memoryos
+from memoryos.testing import FixedClock, HashEmbedder
+from tests.conftest import EngineMaker
+
+
+class Named(HashEmbedder):
+    """Another model: other vectors under another name."""
+
+    def __init__(self, name: str, dimensions: int = 32) -> None:
+        super().__init__(dimensions)
+        self._given_name = name
+        self.fails_after: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self._given_name
+
+    def embed(self, texts: list[str]) -> NDArray[np.float32]:  # type: ignore[override]
+        if self.fails_after is not None:
+            self.fails_after -= 1
+            if self.fails_after < 0:
+                raise EmbeddingError("the power is off")
+        return super().embed(texts)
+
+
+def fill(memory: Memoryos, clock: FixedClock, count: int = 40) -> None:
+    for number in range(count):
+        memory.add_memory(f"I baked loaf {number} of rye bread with my sister Nora.", "Lovely.", clock())
+        clock.advance(minutes=1)
+    memory.flush()
+
+
+def models(memory: Memoryos) -> dict[str, int]:
+    database = memory.engine.store._database
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT model, COUNT(DISTINCT owner_id) FROM vectors GROUP BY model")
+        return {row[0]: row[1] for row in rows}
+
+
+def test_words_find_meanwhile_and_the_switch_is_one(make_engine: EngineMaker, clock: FixedClock) -> None:
+    given = {"short_term_capacity": 0, "consolidation_batch": 5}
+    memory = make_engine(embedder=Named("old"), **given).memory("tom")
+    fill(memory, clock)
+    assert "new" not in models(memory)
+    later = Named("new", 48)
+    again = make_engine(embedder=later, **given).memory("tom")
+    assert again.get_memory_stats()["pages_without_vector"] == 40
+    found = again.recall("loaf 7")
+    assert found.pages[0].page.user_text.startswith("I baked loaf 7 ")
+    assert {each.signals.meaning for each in found.pages} == {0.0}
+    later.fails_after = 2
+    with pytest.raises(EmbeddingError):
+        again.flush()
+    assert 0 < again.get_memory_stats()["pages_without_vector"] < 40
+    assert set(models(again)) == {"old", "new"}, "side by side"
+    later.fails_after = None
+    assert {each.signals.meaning for each in again.recall("loaf 7").pages} == {0.0}, "not by half"
+    again.flush()
+    assert again.get_memory_stats()["pages_without_vector"] == 0
+    assert set(models(again)) == {"new"}, "the old generation goes when the new one is whole"
+    assert any(each.signals.meaning for each in again.recall("loaf 7").pages)
+    assert sum(each.page_count for each in again.segments()) == 40
+
+
+def test_one_can_go_back_before_the_switch(make_engine: EngineMaker, clock: FixedClock) -> None:
+    memory = make_engine(embedder=Named("old"), short_term_capacity=0).memory("tom")
+    fill(memory, clock)
+    failing = Named("new")
+    failing.fails_after = 1
+    with pytest.raises(EmbeddingError):
+        make_engine(embedder=failing, short_term_capacity=0).memory("tom").flush()
+    back = make_engine(embedder=Named("old"), short_term_capacity=0).memory("tom")
+    back.flush()
+    assert set(models(back)) == {"old"}
+    assert back.recall("loaf 7").pages
+
+
+def test_vectors_of_another_length_are_refused_at_the_first_call(make_engine: EngineMaker, clock: FixedClock) -> None:
+    class Lying(HashEmbedder):
+        @property
+        def dimensions(self) -> int:
+            return 65
+
+    memory = make_engine(embedder=Lying(64)).memory("tom")
+    memory.add_memory("one", "", clock())
+    with pytest.raises(DimensionMismatchError) as caught:
+        memory.recall("one")
+    assert (caught.value.expected, caught.value.actual) == (65, 64)
+    with pytest.raises(DimensionMismatchError):
+        memory.flush()
+    assert len(list(memory.pages())) == 1
+
+
+def test_the_same_name_with_another_length_is_refused(make_engine: EngineMaker, clock: FixedClock) -> None:
+    memory = make_engine(embedder=Named("model", 32), short_term_capacity=0).memory("tom")
+    fill(memory, clock, 3)
+    other = make_engine(embedder=Named("model", 48), short_term_capacity=0).memory("tom")
+    with pytest.raises(DimensionMismatchError):
+        other.recall("loaf")
+    assert memory.recall("loaf").pages
+
+
+def test_archived_segments_are_forgotten_after_their_time(make_engine: EngineMaker, clock: FixedClock) -> None:
+    given = {
+        "short_term_capacity": 0, "consolidation_batch": 1, "mid_term_capacity": 1, "mid_term_similarity_threshold": 2,
+        "keep_archived_days": 30,
+    }  # fmt: skip
+    memory = make_engine(**given).memory("tom")
+    for text in ("I sailed to Porto.", "My oven broke down.", "A violin was stolen."):
+        memory.add_memory(text, "", clock())
+        memory.flush()
+        clock.advance(days=1)
+    assert len(memory.segments(archived=True)) == 2
+    assert memory.get_memory_stats()["pages"] == 3
+    clock.advance(days=29)
+    memory.flush()
+    assert memory.get_memory_stats()["pages"] == 2
+    clock.advance(days=5)
+    memory.flush()
+    assert [page.user_text for page in memory.pages()] == ["A violin was stolen."]
+    assert memory.segments(archived=True) == []
