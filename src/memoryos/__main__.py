@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memoryos.doors.cli import main
+from memoryos.doors.entry import main
 
 if __name__ == "__main__":
     main()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from memoryos.assembly import AnalystKind
     from memoryos.generation.responder import Answer
+    from memoryos.loading import Loaded
     from memoryos.model import About, Cost, Knowledge, Page, Profile, Segment
     from memoryos.retrieval.recall import Recall
     from memoryos.updating.forgetter import Forgotten
@@ -102,6 +103,10 @@ class AsyncMemoryos:
         """As ``Memoryos.segments``."""
         return await _in_thread(partial(self.memory.segments, archived=archived))
 
+    async def newest_pages(self, count: int, *, before_seq: int | None = None) -> list[Page]:
+        """As ``Memoryos.newest_pages``."""
+        return await _in_thread(partial(self.memory.newest_pages, count, before_seq=before_seq))
+
     async def get_user_profile_summary(self) -> str:
         """As ``Memoryos.get_user_profile_summary``."""
         return await _in_thread(self.memory.get_user_profile_summary)
@@ -150,9 +155,9 @@ class AsyncMemoryos:
         """As ``Memoryos.export``."""
         return await _in_thread(self.memory.export, path)
 
-    async def import_pages(self, path: str | Path) -> int:
-        """As ``Memoryos.import_pages``."""
-        return await _in_thread(self.memory.import_pages, path)
+    async def load(self, path: str | Path) -> Loaded:
+        """As ``Memoryos.load``."""
+        return await _in_thread(self.memory.load, path)
 
     async def close(self) -> None:
         """As ``Memoryos.close``."""

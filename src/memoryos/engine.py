@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import weakref
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memoryos.analysts.stand_in import StandIn
 from memoryos.assembly import build_analyst, build_embedder
-from memoryos.config import Config
+from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.generation.responder import Responder
+from memoryos.loading import Loader
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_set import WorkingSets
 from memoryos.storage.store import Store
 from memoryos.updating.forgetter import Forgetter
 from memoryos.updating.ledger import Ledger
 from memoryos.updating.rebuilding import Rebuilder
+from memoryos.updating.sharing import share_assistant_knowledge
 from memoryos.updating.updater import Updater
 from memoryos.updating.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from memoryos.assembly import AnalystKind
+    from memoryos.loading import Loaded
     from memoryos.memory import Memoryos
-    from memoryos.model import Scope
+    from memoryos.model import Knowledge, Scope
     from memoryos.seams import Analyst, Embedder
 
-__all__ = ["DEFAULT_ASSISTANT_ID", "MemoryEngine"]
-
-DEFAULT_ASSISTANT_ID = "default_assistant_profile"
+__all__ = ["MemoryEngine"]
 
 
 class MemoryEngine:
@@ -77,6 +79,7 @@ class MemoryEngine:
         self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
         self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
         self.forgetter = Forgetter(self.store, self.working_sets, clock=self.clock)
+        self.loader = Loader(self.store, clock=self.clock)
         self.responder = Responder(self.analyst, self.config)
         self.worker = Worker(self.updater, self.store, self.config, clock=self.clock)
         built: list[Any] = [self.embedder] if embedder is None else []
@@ -106,6 +109,43 @@ class MemoryEngine:
     def scopes(self) -> tuple[Scope, ...]:
         """Returns every scope that anything was remembered for, oldest first."""
         return tuple(self.store.scopes.all().values())
+
+    def share_assistant_knowledge(
+        self, source: Memoryos, target: Memoryos, knowledge_ids: Sequence[str]
+    ) -> list[Knowledge]:
+        """Lets another user's assistant know what this one's was taught: only these facts about the assistant.
+
+        Args:
+            source: Where they are known.
+            target: Where they shall be known too.
+            knowledge_ids: Ids of current facts about the assistant, reviewed by whoever calls this.
+
+        Raises:
+            InputError: If a fact is about the user.
+            NotFoundError: If a fact is not current in the source; nothing was shared.
+        """
+        now = self.clock()
+        source_id, target_id = (self.store.scopes.open(each.scope, now) for each in (source, target))
+        return share_assistant_knowledge(self.store, source_id, target_id, knowledge_ids, now)
+
+    def export(self, path: str | Path) -> int:
+        """Writes every scope of the store to a new file of JSON lines; returns how many pages.
+
+        Raises:
+            InputError: If the file exists or can't be written.
+        """
+        return self.loader.export_store(Path(path))
+
+    def load(self, path: str | Path) -> dict[Scope, Loaded]:
+        """Reads an export of a store, or the folder of the published program, each user into a scope of its own.
+
+        Raises:
+            InputError: If nothing can be read, or a user is not named.
+        """
+        loaded = self.loader.load_store(Path(path), DEFAULT_ASSISTANT_ID)
+        if self.config.background:
+            self.worker.wake_all(filter(None, map(self.store.scopes.find, loaded)))
+        return loaded
 
     def close(self) -> None:
         """Ends the worker after the step that it is in and closes the store. What is left stays due."""

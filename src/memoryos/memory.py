@@ -10,14 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from memoryos.config import Config
-from memoryos.engine import DEFAULT_ASSISTANT_ID, MemoryEngine
+from memoryos.config import DEFAULT_ASSISTANT_ID, Config
+from memoryos.engine import MemoryEngine
 from memoryos.errors import ConfigError, InputError, NotFoundError
 from memoryos.generation.responder import Answer, Manner
 from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_scope, read_time
 from memoryos.model import ANSWERED_FROM
 from memoryos.retrieval.recall import Recall
-from memoryos.transfer import read_pages, write_pages
 from memoryos.views import MemoryView
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from memoryos.assembly import AnalystKind
+    from memoryos.loading import Loaded
     from memoryos.model import Knowledge, Page, PageDraft
     from memoryos.seams import Analyst, Embedder
     from memoryos.updating.forgetter import Forgotten
@@ -295,32 +295,24 @@ class Memoryos(MemoryView):
         if scope_id is not None:
             self._engine.updater.drain(scope_id, everything=True, timeout_seconds=timeout, before_step=progress)
 
-    def export(self, path: str | Path) -> int:
-        """Writes every page as JSON lines, oldest first; returns how many.
+    def load(self, path: str | Path, *, progress: Callable[[int], None] | None = None) -> Loaded:
+        """Reads a file into this memory: an export of ours, pages, another program's files or a message list.
 
-        Raises:
-            InputError: If the file exists or can't be written.
-        """
-        return write_pages(Path(path), self.pages())
-
-    def import_pages(self, path: str | Path, *, progress: Callable[[int], None] | None = None) -> int:
-        """Remembers the pages of a JSON lines file, in its order; returns how many.
-
-        The whole file is read and checked first; then pages are added a few hundred at a time.
+        Into an empty memory an export is read whole, tiers included; otherwise pages are added behind the newest ones,
+        but for those that are there already or were forgotten here. See ``importing.detect`` for what is understood.
 
         Args:
-            path: Lines as ``export`` writes them; ``user_input`` and ``agent_response`` are understood too.
+            path: The file, or the folder of the published program.
             progress: Called with the number of pages added so far.
 
         Raises:
-            InputError: If the file or a line can't be read (it says which); nothing was added then.
+            InputError: If nothing can be read, or it holds the memories of several users; nothing was added then.
         """
-        drafts = read_pages(Path(path), now=self._engine.clock())
-        for start in range(0, len(drafts), _PAGES_A_COMMIT):
-            self._append(drafts[start : start + _PAGES_A_COMMIT])
-            if progress is not None:
-                progress(min(start + _PAGES_A_COMMIT, len(drafts)))
-        return len(drafts)
+        loaded = self._engine.loader.load(Path(path), self.scope, progress=progress)
+        scope_id = self._find_scope_id()
+        if scope_id is not None:
+            self._wake(scope_id)
+        return loaded
 
     def forget(
         self,
@@ -341,8 +333,8 @@ class Memoryos(MemoryView):
             page_ids: Pages.
             knowledge_ids: Facts; the pages that they were read in stay.
             before: Every page from before this time.
-            query_preview: Says what would go with the pages that a recall of this query finds. Nothing is deleted by
-                likeness: call again with their ids.
+            query_preview: Says what would go with the pages that this query finds, those of the window too. Nothing is
+                deleted by likeness: call again with their ids.
             everything: Whatever was remembered here.
             dry_run: Whether only to say what would go.
 
@@ -359,7 +351,7 @@ class Memoryos(MemoryView):
         scope_id = self._existing_scope_id()
         forgetter = self._engine.forgetter
         if query_preview is not None:
-            dry_run, pages = True, [each.page.page_id for each in self.recall(query_preview).pages]
+            dry_run, pages = True, list(self.recall(query_preview).found_page_ids)
         if moment is not None:
             receipt = forgetter.forget_before(scope_id, moment, dry_run=dry_run)
         elif everything:
@@ -435,6 +427,5 @@ class Memoryos(MemoryView):
         return self._engine.store.scopes.open(self.scope, self._engine.clock())
 
 
-_PAGES_A_COMMIT = 500
 ANSWER = "answer"
 """What the ledger and the log call an answer."""

@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memoryos.analysts.llm_replies import EVIDENCE_KEPT, RELATED_SHOWN, read_digest, read_lesson, related_knowledge
+from memoryos.analysts.llm_replies import (
+    EVIDENCE_KEPT,
+    LONGEST_WORD,
+    RELATED_SHOWN,
+    read_digest,
+    read_lesson,
+    related_knowledge,
+)
 from memoryos.analysts.prompts import digest, learn
 from memoryos.analysts.prompts.shapes import LONGEST_LINE
 from memoryos.analysts.traits import dimensions
@@ -62,7 +69,7 @@ def read_d(reply: Any, said: Batch | None = None) -> Digest:
     for topic in read.topics:
         for word in topic.keywords:
             assert word.strip()
-            check_storable(word)
+            check_storable(word, LONGEST_WORD)
     return read
 
 
@@ -73,7 +80,8 @@ def read_l(reply: Any, material: Material = MATERIAL) -> Lesson:
     for attribute in read.attributes:
         assert attribute.name.strip()
         assert attribute.value.strip()
-        check_storable(attribute.name + attribute.value)
+        check_storable(attribute.name, LONGEST_WORD)
+        check_storable(attribute.value)
     for trait in read.traits:
         check_storable(trait.reason)
     for fact in read.facts:
@@ -81,10 +89,10 @@ def read_l(reply: Any, material: Material = MATERIAL) -> Lesson:
     return read
 
 
-def check_storable(text: str) -> None:
+def check_storable(text: str, longest: int = LONGEST_LINE) -> None:
     text.encode()
     assert "\0" not in text
-    assert len(text) <= LONGEST_LINE
+    assert len(text) <= longest
     assert len(text.splitlines()) <= 1
 
 
@@ -228,6 +236,7 @@ def test_a_digest_that_breaks_the_contract_is_refused(path: list[Any], value: An
         (["attributes", 0, "pages"], [-1]),
         (["attributes", 0, "pages"], [True]),
         (["attributes", 0, "name"], "?! _"),
+        (["attributes", 0, "name"], "x" * 81),
         (["attributes", 0, "value"], "\ud800"),
         (["traits", 0, "trait"], "kindness to dragons"),
         (["traits", 0, "level"], "very high"),
@@ -327,6 +336,11 @@ def test_what_is_no_text_is_cleaned_away() -> None:
     assert read.chain_summaries[0] == "Café Nora [2J 7. Tom: hi 😀"
     assert read.topics[0].keywords == {"cafe nora [2j 7. tom: hi 😀"}
     assert read_l(changed(LESSON, ["attributes", 0, "value"], dirty)).attributes[0].value == read.chain_summaries[0]
+
+
+def test_a_sentence_is_no_keyword() -> None:
+    words = ["Porto", "a dog " * 20, "ﷺ" * 10, "…" * 40]
+    assert read_d(changed(DIGEST, ["topics", 0, "keywords"], words)).topics[0].keywords == {"porto"}
 
 
 def test_a_text_that_is_too_long_says_that_it_was_cut() -> None:

@@ -83,7 +83,8 @@ def test_ask_and_chat_remember(run: Runner, tmp_path: Path) -> None:
 def test_export_gives_back_what_was_imported(run: Runner, tmp_path: Path) -> None:
     fill(run, tmp_path, 3)
     assert run("export", str(tmp_path / "out.jsonl")).exit_code == 0
-    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
+    assert "3 pages remembered" in run("--user", "other", "import", str(tmp_path / "out.jsonl")).output
+    assert "0 pages remembered, 3 passed over" in run("import", str(tmp_path / "out.jsonl")).output
     again = run("export", str(tmp_path / "out.jsonl"))
     assert again.exit_code == 1
     assert "exists" in again.output
@@ -216,3 +217,43 @@ def test_pages_that_wait_for_an_llm_can_be_found(run: Runner, tmp_path: Path, mo
     asked = run("ask", "Which bread?")
     assert asked.exit_code == 1
     assert "the LLM is away" in asked.stderr
+
+
+def test_forgetting_asks_first_and_shows_a_receipt(run: Runner, tmp_path: Path) -> None:
+    fill(run, tmp_path, 9)
+    pages = [json.loads(line) for line in _exported(run, tmp_path) if '"kind": "page"' in line]
+    page_id = pages[0]["page_id"]
+    assert page_id in run("forget", "--preview", "rye bread loaf 0").output
+    assert run("forget", "--page", page_id, input="n\n").exit_code == 1
+    tried = json.loads(run("forget", "--page", page_id, "--dry-run", "--json").stdout)
+    assert (tried["dry_run"], tried["page_ids"]) == (True, [page_id])
+    done = json.loads(run("forget", "--page", page_id, "--yes", "--json").stdout)
+    assert (done["dry_run"], done["erased"], done["page_ids"]) == (False, True, [page_id])
+    assert json.loads(run("stats", "--json").stdout)["pages"] == 8
+    assert "nothing" in run("forget", "--everything", input="y\n").output
+    assert json.loads(run("stats", "--json").stdout)["pages"] == 0
+    assert run("forget").exit_code == 1
+
+
+def test_a_fact_is_corrected(run: Runner, tmp_path: Path) -> None:
+    fill(run, tmp_path)
+    wrong = json.loads(run("knowledge", "--json").stdout)[0]
+    assert "corrected" in run("correct", wrong["knowledge_id"], "Hates rye bread.").output
+    texts = [each["text"] for each in json.loads(run("knowledge", "--json").stdout)]
+    assert "Hates rye bread." in texts
+    assert wrong["text"] not in texts
+
+
+def test_a_store_of_several_users_moves_house(run: Runner, tmp_path: Path) -> None:
+    run("--user", "ann", "add", "I live in Porto.")
+    run("--user", "bob", "add", "I live in Ghent.")
+    assert "2 pages written" in run("export", "--all", str(tmp_path / "all.jsonl")).output
+    run("--user", "ann", "forget", "--everything", "--yes")
+    assert "holds the memories of several" in run("import", str(tmp_path / "all.jsonl")).output
+    done = run("import", "--all", str(tmp_path / "all.jsonl"))
+    assert "0 pages remembered, 2 passed over" in done.output, "what was forgotten stays forgotten"
+
+
+def _exported(run: Runner, tmp_path: Path) -> list[str]:
+    run("export", str(tmp_path / "now.jsonl"))
+    return (tmp_path / "now.jsonl").read_text().splitlines()

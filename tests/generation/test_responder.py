@@ -112,6 +112,15 @@ def test_a_page_of_a_megabyte_fits_too(respond: Respond) -> None:
     assert sum(estimate_tokens(each.content) for each in model.requests[0].messages) <= 16_000 * (1 - REPLY_SHARE)
 
 
+def test_a_long_question_takes_its_room_from_what_is_recalled(respond: Respond) -> None:
+    said = pages([("the garden by the river " * 100, "")] * 5)
+    query = "Whose violin? " * 400
+    model = ScriptedChatModel(["Yes."])
+    respond(LLMAnalyst(model), Recall(query, short_term=said), context_tokens=4_000)
+    assert model.requests[0].messages[1].content == query
+    assert sum(estimate_tokens(each.content) for each in model.requests[0].messages) <= 4_000 * (1 - REPLY_SHARE)
+
+
 def test_an_excerpt_is_around_what_is_asked(respond: Respond) -> None:
     said = pages([("the garden " * 20_000 + "The violin is Nora's. " + "the river " * 20_000, "")])
     model = ScriptedChatModel(["Nora's."])

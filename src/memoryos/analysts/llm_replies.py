@@ -30,6 +30,8 @@ RELATED_SHOWN = 12
 EVIDENCE_KEPT = 12
 MAX_TOPICS = 2
 KEYWORDS_READ = 12
+LONGEST_WORD = 80
+"""Characters of a keyword or of an attribute's name; what is longer is none."""
 LETTERS_TO_JUDGE = 20
 """A text of a reply from this length on must by itself be in the language of the pages; a name need not."""
 _NAME = re.compile(r"[\W_]+")
@@ -66,7 +68,7 @@ def read_digest(text: str, batch: Batch) -> Digest:
         topics=tuple(
             Topic(
                 topic.summary,
-                frozenset(word for each in topic.keywords[:KEYWORDS_READ] if (word := fold(each).strip())),
+                _keywords(topic.keywords),
                 tuple(pages[number - 1].page_id for number in sorted(topic.pages)),
             )
             for topic in reply.topics
@@ -123,11 +125,18 @@ def related_knowledge(material: Material) -> list[Knowledge]:
     return [entry for entry in material.knowledge if entry.knowledge_id in kept]
 
 
+def _keywords(said: Sequence[str]) -> frozenset[str]:
+    folded = (fold(each).strip() for each in said[:KEYWORDS_READ])
+    return frozenset(word for word in folded if 0 < len(word) <= LONGEST_WORD)
+
+
 def _attributes(reply: LearnReply, pages: Sequence[Page]) -> Iterable[Attribute]:
     for each in reply.attributes:
         name = _NAME.sub("_", each.name.lower()).strip("_")
         if not name or not each.value:
             raise InvalidReplyError("an attribute is empty")
+        if len(name) > LONGEST_WORD:
+            raise InvalidReplyError("the name of an attribute is too long")
         yield Attribute(name, each.value, _page_ids("attributes", each.pages, pages))
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import Console
 
 from memoryos.config import Config
-from memoryos.doors import tables
+from memoryos.doors import care, tables
 from memoryos.doors.demo import play
-from memoryos.engine import DEFAULT_ASSISTANT_ID, MemoryEngine
+from memoryos.doors.mcp_command import mcp as serve
+from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystError, MemoryOSError
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ __all__ = ["cli", "main"]
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
-DEFAULT_USER_ID = "default_user"
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -54,9 +55,7 @@ def main() -> None:
 class _Session:
     """What the options in front of the command say."""
 
-    def __init__(self, user: str, assistant: str, settings: dict[str, Any], config_file: Path | None) -> None:
-        self.user = user
-        self.assistant = assistant
+    def __init__(self, settings: dict[str, Any], config_file: Path | None) -> None:
         self._settings = settings
         self._config_file = config_file
 
@@ -66,8 +65,9 @@ class _Session:
     @contextmanager
     def memory(self) -> Iterator[Memoryos]:
         """Opens the memory; without a background worker, since the process ends with the command."""
-        with MemoryEngine(self.config(background=False)) as engine:
-            yield engine.memory(self.user, self.assistant)
+        config = self.config(background=False)
+        with MemoryEngine(config) as engine:
+            yield engine.memory(config.user_id, config.assistant_id)
 
 
 class _Group(click.Group):
@@ -82,19 +82,25 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("memoryos-engine"), prog_name="memoryos")
-@click.option("--user", default=DEFAULT_USER_ID, show_default=True, help="Whose memory.")
-@click.option("--assistant", default=DEFAULT_ASSISTANT_ID, show_default=True, help="With which assistant.")
+@click.option("--user", help="Whose memory.  [default: default_user]")
+@click.option("--assistant", help="With which assistant.  [default: default_assistant_profile]")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the store.  [default: ./memoryos_data]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file with settings.")
 @click.option("-v", "--verbose", is_flag=True, help="Log to stderr.")
 @click.pass_context
 def cli(
-    ctx: click.Context, user: str, assistant: str, data: Path | None, config_file: Path | None, verbose: bool
+    ctx: click.Context,
+    user: str | None,
+    assistant: str | None,
+    data: Path | None,
+    config_file: Path | None,
+    verbose: bool,
 ) -> None:
     """MemoryOS: an operating system for an agent's memory."""
     if verbose:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO)
-    ctx.obj = _Session(user, assistant, {} if data is None else {"data_storage_path": data}, config_file)
+    given = {"user_id": user, "assistant_id": assistant, "data_storage_path": data}
+    ctx.obj = _Session({name: value for name, value in given.items() if value is not None}, config_file)
 
 
 @cli.command()
@@ -272,23 +278,82 @@ def config(session: _Session, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--all", "whole_store", is_flag=True, help="Every user's memory.")
 @click.pass_obj
-def export(session: _Session, file: Path) -> None:
-    """Write every page to a new file of JSON lines."""
+def export(session: _Session, file: Path, whole_store: bool) -> None:
+    """Write all that is remembered to a new file of JSON lines."""
     with session.memory() as memory:
-        count = memory.export(file)
+        count = memory.engine.export(file) if whole_store else memory.export(file)
     click.echo(f"{count} pages written to {file}")
 
 
 @cli.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--all", "whole_store", is_flag=True, help="Each user in it into a memory of their own.")
 @click.pass_obj
-def import_(session: _Session, file: Path) -> None:
-    """Remember the pages of a file of JSON lines, and consolidate them."""
+def import_(session: _Session, path: Path, whole_store: bool) -> None:
+    """Read a file of MemoryOS, of the published MemoryOS, ChatGPT, Claude, or a message list."""
     with session.memory() as memory, tables.progress("adding pages") as shown:
-        count = memory.import_pages(file, progress=shown.update)
-        _catch_up(memory)
-    click.echo(f"{count} pages remembered")
+        if whole_store:
+            loaded = memory.engine.load(path)
+            memories = [memory.engine.memory(scope.user_id, scope.assistant_id) for scope in loaded]
+            results = list(loaded.values())
+        else:
+            memories, results = [memory], [memory.load(path, progress=shown.update)]
+        for each in memories:
+            _catch_up(each)
+    for problem in (problem for result in results for problem in result.problems):
+        click.echo(f"note: {problem}", err=True)
+    passed_over = sum(result.known + result.forgotten for result in results)
+    suffix = f", {passed_over} passed over" if passed_over else ""
+    click.echo(f"{sum(result.pages for result in results)} pages remembered{suffix}")
+
+
+@cli.command()
+@click.option("--page", "page_ids", multiple=True, help="Id of a page; may be given again.")
+@click.option("--knowledge", "knowledge_ids", multiple=True, help="Id of a fact; may be given again.")
+@click.option("--before", help="Every page from before this time, ISO 8601.")
+@click.option("--preview", "query_preview", help="Only show what the pages found for this query would take along.")
+@click.option("--everything", is_flag=True, help="Whatever is remembered.")
+@click.option("--dry-run", is_flag=True, help="Only show what would go.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@_as_json
+@click.pass_obj
+def forget(session: _Session, /, dry_run: bool, yes: bool, as_json: bool, **what: Any) -> None:
+    """Forget for good, by ids, with everything that was derived."""
+    with session.memory() as memory:
+        receipt = memory.forget(**what, dry_run=True)
+        if not dry_run and what["query_preview"] is None:
+            if not yes:
+                tables.show(tables.forgotten_table(receipt), Console(stderr=True))
+                click.confirm("Forget this for good?", abort=True, err=True)
+            receipt = memory.forget(**what)
+            _catch_up(memory)
+    if as_json:
+        _print_json(tables.forgotten_json(receipt))
+    else:
+        tables.show(tables.forgotten_table(receipt))
+
+
+@cli.command()
+@click.argument("knowledge_id")
+@click.argument("text")
+@click.pass_obj
+def correct(session: _Session, knowledge_id: str, text: str) -> None:
+    """Put a fact right; "knowledge --json" shows their ids."""
+    with session.memory() as memory:
+        right = memory.correct(knowledge_id, text)
+    click.echo(f"corrected ({right.knowledge_id})")
+
+
+care.register(cli)
+
+
+@cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def mcp(arguments: tuple[str, ...]) -> None:
+    """Serve the memory to an MCP client, over stdio or HTTP."""
+    serve(list(arguments), prog_name="memoryos mcp")
 
 
 def _catch_up(memory: Memoryos) -> None:

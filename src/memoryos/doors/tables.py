@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.model import Cost, Knowledge, Profile, Segment
     from memoryos.retrieval.recall import Recall, Signals
+    from memoryos.updating.forgetter import Forgotten
     from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "config_table",
     "cost_json",
     "cost_table",
+    "forgotten_json",
+    "forgotten_table",
     "knowledge_json",
     "knowledge_table",
     "pairs_table",
@@ -247,6 +250,31 @@ def _amounts(accounts: Sequence[Cost]) -> Iterator[str]:
 def cost_json(account: Cost) -> dict[str, Any]:
     """Returns one account of the cost ledger."""
     return asdict(account) | {"day": account.day.isoformat(), "seconds": round(account.seconds, 3)}
+
+
+def forgotten_table(receipt: Forgotten) -> Table:
+    """Returns a receipt: what goes, by ids and counts."""
+    table = _table("What would go" if receipt.dry_run else "Forgotten", "what", "count", "which")
+    for name, ids in (
+        ("pages", receipt.page_ids),
+        ("answers based on them", receipt.answer_page_ids),
+        ("facts", receipt.knowledge_ids),
+        ("attributes", receipt.attributes),
+        ("traits", receipt.traits),
+    ):
+        table.add_row(name, str(len(ids)), _plain("\n".join(ids)))
+    table.add_row("summaries", str(receipt.segments), "")
+    table.add_row("pages read again", str(receipt.pages_due + receipt.pages_reopened), "")
+    echoes = receipt.echo_page_ids
+    table.add_row("repeating them; stay", str(len(echoes)), _plain("\n".join(echoes)))
+    if not receipt.dry_run:
+        table.add_row("left in the files", "nothing" if receipt.erased else "not yet erased: another process reads", "")
+    return table
+
+
+def forgotten_json(receipt: Forgotten) -> dict[str, Any]:
+    """Returns a receipt."""
+    return asdict(receipt) | {"at": receipt.at.isoformat()}
 
 
 def rebuilt_table(rebuilt: Rebuilt) -> Table:
