@@ -37,6 +37,7 @@ bench: $(DEV) ## Run the benchmarks (evaluation data is read from ../shared/data
 	@$(BIN)/python -m benchmarks.ablation
 	@$(BIN)/python -m benchmarks.llm
 	@$(BIN)/python -m benchmarks.llm.schedules
+	@$(BIN)/python -m benchmarks.forgetting
 
 lock: $(DEV) ## Write the lock files anew
 	@$(BIN)/pip install --quiet uv

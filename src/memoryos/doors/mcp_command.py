@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from mcp.server import MCPServer
+    from mcp.types import JSONRPCError
+
     from memoryos.config import Config
     from memoryos.engine import MemoryEngine
 
@@ -55,12 +59,64 @@ def mcp(
     def open_engine() -> MemoryEngine:
         from memoryos.engine import MemoryEngine  # noqa: PLC0415
 
-        engine = MemoryEngine(settings())
-        engine.embedder.embed(["the first call loads the model"])
-        return engine
+        return MemoryEngine(settings())
 
     server = build_server(Connection(open_engine))
     if http:
         server.run("streamable-http", host=host, port=port)
     else:
-        server.run("stdio")
+        import anyio  # noqa: PLC0415  (with the MCP SDK)
+
+        anyio.run(_serve_stdio, server)
+
+
+async def _serve_stdio(server: MCPServer[None]) -> None:
+    """As ``server.run("stdio")``, which drops a line that it can't read while its sender waits for an answer."""
+    from anyio import create_memory_object_stream, create_task_group  # noqa: PLC0415  (with the MCP SDK)
+    from mcp.server.stdio import stdio_server  # noqa: PLC0415
+
+    inner = server._lowlevel_server  # noqa: SLF001  (the SDK has no other way to serve on streams of one's own)
+    passing, readable = create_memory_object_stream[Any](0)
+    async with stdio_server() as (received, sent), create_task_group() as tasks:
+        tasks.start_soon(_pass_on, received, passing, sent)
+        await inner.run(readable, sent, inner.create_initialization_options())
+        tasks.cancel_scope.cancel()
+
+
+async def _pass_on(received: Any, passing: Any, sent: Any) -> None:
+    from mcp.shared.message import SessionMessage  # noqa: PLC0415
+
+    async with passing:
+        async for message in received:
+            if not isinstance(message, Exception):
+                await passing.send(message)
+            elif (refusal := _refusal(message)) is not None:
+                await sent.send(SessionMessage(refusal))
+
+
+def _refusal(error: Exception) -> JSONRPCError | None:
+    """Returns the answer to a line that is no message; a blank line needs none."""
+    from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError  # noqa: PLC0415
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    faults = error.errors(include_url=False) if isinstance(error, ValidationError) else []
+    line = next((each["input"] for each in faults if each["type"] == "json_invalid"), None)
+    if line is not None and not line.strip():
+        return None
+    if line is None:
+        sent: Any = next((each["input"] for each in faults if isinstance(each["input"], dict)), None)
+        code, message = INVALID_REQUEST, "this is no JSON-RPC request"
+    else:
+        sent = _loosely_read(line)
+        code, message = PARSE_ERROR, f"{faults[0]['msg']}; half an emoji (a lone surrogate) is no JSON either"
+    number = sent.get("id") if isinstance(sent, dict) else None
+    known = isinstance(number, (int, str)) and not isinstance(number, bool)
+    return JSONRPCError(jsonrpc="2.0", id=number if known else None, error=ErrorData(code=code, message=message))
+
+
+def _loosely_read(line: str) -> Any:
+    """Reads what Python takes for JSON, lone surrogates too: whoever sent it waits for an answer with its id."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

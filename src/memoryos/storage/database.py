@@ -107,13 +107,21 @@ class Database:
 
         return self._grouping.run(mapped)
 
-    def empty_log(self, patience_seconds: float = 5.0) -> bool:
-        """Folds the write-ahead log into the file and cuts it to nothing.
+    def rewrite(self, patience_seconds: float = 5.0) -> bool:
+        """Writes the file anew without a byte that is no longer in use, and cuts the write-ahead log to nothing.
+
+        ``secure_delete`` alone is not enough: where SQLite moves rows between pages it leaves copies behind, which we
+        found by searching the bytes. The file is locked for writers as long as it takes to copy it.
 
         Returns:
-            Whether it could: another process that reads an old state holds it up.
+            Whether nothing old is left: another process that reads an old state holds that up.
         """
         deadline = time.monotonic() + patience_seconds
+        with _mapped_errors(), self._exclusive():
+            self._check_open()
+            connection = self._writing_connection()
+            connection.rollback()
+            connection.connection.cursor().execute("VACUUM")
         while True:
             with _mapped_errors(), self._exclusive():
                 self._check_open()

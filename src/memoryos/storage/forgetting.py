@@ -88,12 +88,12 @@ class ForgettingTable:
         return closure
 
     def erase(self) -> bool:
-        """Folds the write-ahead log into the file and empties it, so that no deleted byte is left in either.
+        """Writes the file anew and empties the write-ahead log, so that no deleted byte is left in either.
 
         Returns:
             Whether that was possible now; a reader in another process may hold an old state of the database.
         """
-        return self._database.empty_log()
+        return self._database.rewrite()
 
     def refusals(self, scope_id: str) -> Refusals:
         """Returns what is not to be learned again."""

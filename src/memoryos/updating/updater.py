@@ -245,8 +245,7 @@ class Updater:
         expired = self._store.mid_term.archived_before(lease.scope_id, moment)
         if not expired:
             return False
-        pages = self._store.log.of_segment(lease.scope_id, expired[0])
-        ids = [page.page_id for page in pages]
+        ids = [page.page_id for each in expired for page in self._store.log.of_segment(lease.scope_id, each)]
         self._store.forgetting.forget(lease.scope_id, ids, (), self._clock(), lease=lease)
         self._store.forgetting.erase()
         return True
