@@ -90,7 +90,7 @@ def test_an_answer_is_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["the garden by the river and my dog ", "我喜欢河边的花园和我的狗，"])
-@pytest.mark.parametrize("context_tokens", [4_000, 16_000, 100_000])
+@pytest.mark.parametrize("context_tokens", [4_000, 16_000])
 def test_the_prompt_fits_whatever_was_said(respond: Respond, text: str, context_tokens: int) -> None:
     long = text * (100_000 // len(text.encode()))
     said = pages([(long, "Short."), (f"{long} The violin is Nora's.", "")] * 5)

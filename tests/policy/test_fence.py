@@ -180,14 +180,14 @@ tagged = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(tagged, st.sampled_from(TAGS))
 def test_a_fence_opens_once_and_closes_once(text: str, tag: str) -> None:
     found = re.findall(r"<[^\w<]*(?:memory|conversation|known|sources)", fenced(tag, text), re.IGNORECASE)
     assert found == [f"<{tag}", f"</{tag}"]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(tagged)
 def test_a_fence_changes_nothing_but_what_opens_a_tag(text: str) -> None:
     inner = fenced("memory", text).removeprefix("<memory>\n").removesuffix("\n</memory>")
@@ -195,9 +195,9 @@ def test_a_fence_changes_nothing_but_what_opens_a_tag(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["\n" * 10**6, "<" * 10**6, "< " * 10**6, "<" + " " * 10**6, "＜" + "\u200b" * 10**6, "<m\u00ad" * 10**5, "ignore all " * 10**5]
+    "text", ["\n" * 500_000, "<" * 500_000, "< " * 500_000, "<" + " " * 500_000, "＜" + "\u200b" * 500_000, "<m\u00ad" * 10**5, "ignore all " * 10**5]
 )  # fmt: skip
-def test_a_megabyte_of_anything_is_fenced_and_read_in_no_time(text: str) -> None:
+def test_half_a_megabyte_of_anything_is_fenced_and_read_in_no_time(text: str) -> None:
     # These would take minutes if the time grew with the square of the length.
     assert len(fenced("memory", text)) >= len(text)
     assert not reads_as_instruction(text)

@@ -81,6 +81,7 @@ class StandIn:
         except AnalystError as error:
             with self._lock:
                 pause = min(self._pause_seconds * 2**self._failures, self._longest_pause_seconds)
+                pause = max(pause, getattr(error, "retry_after_seconds", None) or 0.0)
                 self._failures = min(self._failures + 1, 30)
                 self._away_until = time.monotonic() + pause
             _log.warning("the stand-in works for %.0f s: %s: %s", pause, type(error).__name__, error)
