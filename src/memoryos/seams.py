@@ -207,7 +207,7 @@ class Meter(Protocol):
     """Watches what calls of a model cost."""
 
     def allow(self) -> None:
-        """Raises ``BudgetExceededError`` when no more may be spent now; asked before work that can wait, so before no answer."""
+        """Raises ``BudgetExceededError`` when no more may be spent now; asked before work that can wait."""
         ...
 
     def __call__(self, usage: Usage) -> None:

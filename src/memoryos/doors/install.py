@@ -19,7 +19,7 @@ from memoryos.doors.clients import CLIENTS, NAME, UneditableError, block, entry,
 from memoryos.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from memoryos.doors.clients import Client
 
@@ -90,55 +90,34 @@ def _entry(client: Client, user: str | None, data: Path | None, config_file: Pat
 
 
 def _write(client: Client, files: list[Path], given: Mapping[str, Any]) -> None:
-    changes = []
-    for file in files:
-        old = _read(file)
-        try:
-            changes.append((file, old, _encoded(file, with_entry(_decoded(old or b""), client, given))))
-        except UneditableError as error:
-            raise click.ClickException(
-                f"{file} is left as it is: {error}. To add the server by hand:\n\n{block(client, given)}"
-            ) from error
-    for file, old, new in changes:
-        if old == new:
-            click.echo(f"{client.title} has the server already: {file}")
-        else:
-            _replace(file, old, new)
-            click.echo(f"{client.title} has the server now: {file}")
+    by_hand = f"To add the server by hand:\n\n{block(client, given)}"
+    for file, changed in _change(files, lambda text: with_entry(text, client, given), by_hand):
+        click.echo(f"{client.title} has the server {'now' if changed else 'already'}: {file}")
     click.echo(f"Restart {client.title} if it is running.")
 
 
 def _remove(client: Client, files: list[Path]) -> None:
+    by_hand = f'To remove the server by hand, delete "{NAME}" from "{client.servers}".'
+    for file, changed in _change(files, lambda text: without_entry(text, client), by_hand):
+        click.echo(f"{client.title} {'has the server no more' if changed else 'does not have the server'}: {file}")
+
+
+def _change(files: list[Path], edit: Callable[[str], str], by_hand: str) -> list[tuple[Path, bool]]:
+    """Changes all files, or none when one of them can't be edited; tells which did change."""
     changes = []
     for file in files:
         old = _read(file)
         try:
-            changes.append((file, old, _encoded(file, without_entry(_decoded(old or b""), client))))
+            new = edit((old or b"").decode()).encode()
+        except UnicodeError as error:
+            raise click.ClickException(f"{file} is left as it is: no UTF-8 text. {by_hand}") from error
         except UneditableError as error:
-            raise click.ClickException(
-                f'{file} is left as it is: {error}. To remove the server by hand, delete "{NAME}" from '
-                f'"{client.servers}"'
-            ) from error
+            raise click.ClickException(f"{file} is left as it is: {error}. {by_hand}") from error
+        changes.append((file, old, new))
     for file, old, new in changes:
-        if old is None or old == new:
-            click.echo(f"{client.title} doesn't have the server: {file}")
-        else:
+        if new != (old or b""):
             _replace(file, old, new)
-            click.echo(f"{client.title} has the server no more: {file}")
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise UneditableError("it is no UTF-8 text") from error
-
-
-def _encoded(file: Path, text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise click.ClickException(f"{file} is left as it is: a path of the entry is no valid text") from error
+    return [(file, new != (old or b"")) for file, old, new in changes]
 
 
 def _read(file: Path) -> bytes | None:
@@ -155,24 +134,33 @@ def _replace(file: Path, old: bytes | None, new: bytes) -> None:
     try:
         target = file.resolve()  # a link stays a link
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.")
+        beside = _written_beside(target, new)
         try:
-            with os.fdopen(descriptor, "wb") as beside:
-                beside.write(new)
-                beside.flush()
-                os.fsync(beside.fileno())
             if old is not None:
-                shutil.copymode(target, name)
+                shutil.copymode(target, beside)
                 click.echo(f"backup: {_back_up(file, old)}")
-            if _read(file) != old:
-                raise click.ClickException(f"{file} was changed by another program just now; try again")
-            Path(name).replace(target)
+            _require_unchanged(file, old)
+            beside.replace(target)
         except BaseException:
             with suppress(OSError):
-                Path(name).unlink()
+                beside.unlink()
             raise
     except OSError as error:
         raise click.ClickException(f"{file} can't be written: {error.strerror}; it is left as it is") from error
+
+
+def _written_beside(target: Path, content: bytes) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.")
+    with os.fdopen(descriptor, "wb") as beside:
+        beside.write(content)
+        beside.flush()
+        os.fsync(beside.fileno())
+    return Path(name)
+
+
+def _require_unchanged(file: Path, old: bytes | None) -> None:
+    if _read(file) != old:
+        raise click.ClickException(f"{file} was changed by another program just now; try again")
 
 
 def _back_up(file: Path, content: bytes) -> Path:

@@ -28,6 +28,8 @@ LEARN = "learn"
 
 PAGES_A_LESSON = 50
 """A segment with more unlearned pages is read in several lessons; it stays due until all are read."""
+TOKENS_A_PAGE = 160
+"""Of the model's context, for one page of a lesson as an excerpt; a small context reads fewer pages at once."""
 
 
 class Learner:
@@ -40,6 +42,7 @@ class Learner:
         self._analyst = analyst
         self._config = config
         self._ledger = ledger
+        self._pages_a_lesson = max(1, min(PAGES_A_LESSON, config.llm_context_tokens // TOKENS_A_PAGE))
         self._clock = clock
 
     def learn(self, lease: Lease, segment: Segment) -> None:
@@ -49,10 +52,10 @@ class Learner:
             AnalystError: If the analyst failed or broke its contract; nothing is written then.
             StoreConflictError: If the lease was lost meanwhile; nothing is written then.
         """
-        unlearned = self._store.log.unlearned(lease.scope_id, segment.segment_id, PAGES_A_LESSON + 1)
-        left_pages = max(0, segment.length - PAGES_A_LESSON) if len(unlearned) > PAGES_A_LESSON else 0
+        unlearned = self._store.log.unlearned(lease.scope_id, segment.segment_id, self._pages_a_lesson + 1)
+        left_pages = max(0, segment.length - self._pages_a_lesson) if len(unlearned) > self._pages_a_lesson else 0
         counted = SegmentLearned(segment.segment_id, left_pages)
-        self._read(lease, tuple(unlearned[:PAGES_A_LESSON]), counted)
+        self._read(lease, tuple(unlearned[:self._pages_a_lesson]), counted)
 
     def learn_again(self, lease: Lease) -> bool:
         """Learns from the oldest pages of one segment that a stand-in learned from; False if there are none.
@@ -63,7 +66,7 @@ class Learner:
             AnalystError: If the analyst failed or broke its contract; nothing is written then.
             StoreConflictError: If the lease was lost meanwhile; nothing is written then.
         """
-        pages = tuple(self._store.log.learned_provisionally(lease.scope_id, PAGES_A_LESSON))
+        pages = tuple(self._store.log.learned_provisionally(lease.scope_id, self._pages_a_lesson))
         if pages:
             self._read(lease, pages, None)
         return bool(pages)
