@@ -190,3 +190,17 @@ def test_files_that_are_no_exports_are_clear_errors(make_engine: EngineMaker, tm
     assert (tmp_path / "there.jsonl").read_text() == "mine"
     with pytest.raises(InputError):
         memory.export(tmp_path / "no folder" / "x.jsonl")
+
+
+def test_an_export_brings_nothing_back_that_was_forgotten(
+    make_engine: EngineMaker, clock: FixedClock, tmp_path: Path
+) -> None:
+    memory = make_engine(**SETTINGS).memory("tom")
+    fill(memory, clock)
+    memory.export(tmp_path / "all.jsonl")
+    memory.forget(everything=True)
+    loaded = memory.load(tmp_path / "all.jsonl")
+    assert (loaded.pages, loaded.forgotten, loaded.tiers) == (0, len(LINES), False)
+    assert memory.knowledge(None, history=True) == []
+    assert memory.profile.attributes == ()
+    assert memory.segments() == []

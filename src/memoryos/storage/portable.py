@@ -82,7 +82,7 @@ class PortableTable:
     def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]]) -> Restored:
         """Reads records into a scope, in one transaction.
 
-        A scope without pages gets everything as it was. Into another one only pages are read, behind the newest, and
+        A scope in which nothing was ever remembered gets everything as it was. Into another one only pages are read, behind the newest, and
         due; what is there already, or was forgotten here, is passed over.
 
         Raises:
@@ -94,8 +94,8 @@ class PortableTable:
                 sa.select(sa.func.coalesce(sa.func.max(pages.c.seq), 0)).where(pages.c.scope_id == scope_id)
             ).scalar_one()
             there = set(_column(connection, pages.c.page_id, scope_id))
-            gone = set(_column(connection, tombstones.c.mark, scope_id, tombstones.c.kind == "page"))
-            restoring = _Restoring(connection, scope_id, last_seq, there, gone, revision)
+            marks = set(_column(connection, tombstones.c.mark, scope_id))
+            restoring = _Restoring(connection, scope_id, last_seq, there, marks, revision)
             for record in records:
                 restoring.take(record)
             return restoring.finish()
@@ -105,18 +105,18 @@ class _Restoring:
     """One restoration under way."""
 
     def __init__(
-        self, connection: sa.Connection, scope_id: str, last_seq: int, there: set[str], gone: set[str], revision: int
+        self, connection: sa.Connection, scope_id: str, last_seq: int, there: set[str], marks: set[str], revision: int
     ) -> None:
         self._connection = connection
         self._scope_id = scope_id
-        self._is_whole = not there and last_seq == 0
+        self._is_whole = not there and last_seq == 0 and not marks
         self._last_seq = last_seq
         self._there = there
-        self._gone = gone
         self._revision = revision
         self._rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _TABLES}
         self._counts = {"pages": 0, "known": 0, "forgotten": 0}
-        self._marks = set(gone)
+        self._marks = marks
+        self._gone = frozenset(marks)
 
     def take(self, record: Mapping[str, Any]) -> None:
         kind = record.get("kind")
