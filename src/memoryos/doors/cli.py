@@ -18,6 +18,7 @@ from rich.console import Console
 from memoryos.config import Config
 from memoryos.doors import care, tables
 from memoryos.doors.demo import play
+from memoryos.doors.install import install
 from memoryos.doors.mcp_command import mcp as serve
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystError, MemoryOSError
@@ -347,6 +348,7 @@ def correct(session: _Session, knowledge_id: str, text: str) -> None:
 
 
 care.register(cli)
+cli.add_command(install)
 
 
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

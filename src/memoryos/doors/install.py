@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -134,28 +133,26 @@ def _replace(file: Path, old: bytes | None, new: bytes) -> None:
     try:
         target = file.resolve()  # a link stays a link
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside = _written_beside(target, new)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.")
+        beside = Path(name)
         try:
+            _fill(descriptor, new)
             if old is not None:
                 shutil.copymode(target, beside)
                 click.echo(f"backup: {_back_up(file, old)}")
             _require_unchanged(file, old)
             beside.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                beside.unlink()
-            raise
+        finally:
+            beside.unlink(missing_ok=True)  # it is still there only when something failed
     except OSError as error:
         raise click.ClickException(f"{file} can't be written: {error.strerror}; it is left as it is") from error
 
 
-def _written_beside(target: Path, content: bytes) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.")
-    with os.fdopen(descriptor, "wb") as beside:
-        beside.write(content)
-        beside.flush()
-        os.fsync(beside.fileno())
-    return Path(name)
+def _fill(descriptor: int, content: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _require_unchanged(file: Path, old: bytes | None) -> None:
@@ -172,8 +169,7 @@ def _back_up(file: Path, content: bytes) -> Path:
             descriptor = os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         except FileExistsError:
             continue
-        with os.fdopen(descriptor, "wb") as copy:
-            copy.write(content)
+        _fill(descriptor, content)
         shutil.copymode(file, backup)
         return backup
     raise AssertionError  # pragma: no cover  (there is always another number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ def mcp(
     else:
         import anyio  # noqa: PLC0415  (with the MCP SDK)
 
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a thread that reads stdin would hold up any other end
         anyio.run(_serve_stdio, server)
 
 
