@@ -82,8 +82,8 @@ class PortableTable:
     def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]]) -> Restored:
         """Reads records into a scope, in one transaction.
 
-        A scope in which nothing was ever remembered gets everything as it was. Into another one only pages are read, behind the newest, and
-        due; what is there already, or was forgotten here, is passed over.
+        A scope in which nothing was ever remembered gets everything as it was. Into another one only pages are read,
+        behind the newest, and due; what is there already, or was forgotten here, is passed over.
 
         Raises:
             InputError: If a record can't be read; nothing was restored then.
