@@ -1,0 +1,532 @@
+"""Crash safety: ``python -m benchmarks.crash --kills 500`` kills writers and looks at what they leave behind."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from benchmarks.crash.checking import Findings, Promised, check
+from benchmarks.crash.writer import DATABASE, NOBODY, Plan, read_marks
+
+ROOT = Path(__file__).parents[2]
+KILLS_A_STORE = 10
+POINTS_AT_ONCE = 4
+LONGEST_LIFE_SECONDS = 0.3
+PATIENCE_SECONDS = 60.0
+LEASE_SECONDS = 0.3
+"""A lease that can't be given back, because the disk is full, holds its own process up for so long."""
+KILLED = -9
+WRITERS = ("ann", "bob", "eve")
+SMALL: dict[str, Any] = {
+    "background": False,
+    "short_term_capacity": 1,
+    "consolidation_batch": 2,
+    "mid_term_capacity": 2,
+    "mid_term_heat_threshold": 0.5,
+    "long_term_knowledge_capacity": 2,
+}
+"""Settings under which a handful of pages passes through every tier and falls out at the other end."""
+BEGINNING = ("add", "messages", "flush", "add")
+WORK = ("add", "messages", "recall", "flush", "answer", "add", "add", "flush", "rebuild", "reopen", "add", "flush")
+"""What a store has been through when fail points begin, and what is done to it then."""
+
+
+@dataclass
+class Report:
+    """What was done and what was found."""
+
+    kills: int = 0
+    fail_points: int = 0
+    writes_refused: Counter[str] = field(default_factory=Counter)
+    logs_torn: int = 0
+    torn_pages_lost: int = 0
+    places: Counter[str] = field(default_factory=Counter)
+    acknowledged: int = 0
+    found: int = 0
+    unacknowledged: int = 0
+    lost: int = 0
+    doubled: int = 0
+    corrupt_stores: int = 0
+    leases_left: int = 0
+    copies_left: int = 0
+    slowest_check_seconds: float = 0.0
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+    def take(self, name: str, findings: Findings) -> None:
+        """Takes down what a check found."""
+        self.problems += [f"{name}: {each}" for each in findings.problems]
+        self.unacknowledged += findings.unacknowledged
+        self.lost += findings.lost
+        self.doubled += findings.doubled
+        self.corrupt_stores += findings.is_corrupt
+        self.leases_left += findings.leases_left
+        self.slowest_check_seconds = max(self.slowest_check_seconds, findings.seconds)
+
+    def close_store(self, promised: Promised, findings: Findings) -> None:
+        """Counts the pages of a store that nothing more happens to."""
+        self.acknowledged += promised.acknowledged
+        self.found += findings.found
+
+
+class Running:
+    """A writer that was started."""
+
+    def __init__(self, plan: Plan, pid: int, trace: Path) -> None:
+        self.plan = plan
+        self._pid = pid
+        self._trace = trace
+
+    def said(self) -> list[str]:
+        """Returns its lines so far; one that is not whole was not said."""
+        return self._trace.with_suffix(".said").read_text(encoding="utf-8").split("\n")[:-1]
+
+    def kill(self) -> tuple[str, str]:
+        """Kills it and returns what its two threads were doing; it is dead and buried then."""
+        if not self._ended.exists():
+            os.kill(self._pid, 9)
+        self.wait()
+        return self.doing()
+
+    def doing(self) -> tuple[str, str]:
+        """Returns what its foreground and its worker did last."""
+        return read_marks(self._trace.with_suffix(".marks"))
+
+    def wait(self) -> int:
+        """Waits for its end and returns how it ended, as ``subprocess`` has it."""
+        self._wait_for(self._ended.exists)
+        return int(self._ended.read_text())
+
+    def wait_for_more(self, word: str, count: int) -> bool:
+        """Waits until it has begun so many lines with a word; returns whether it has."""
+        self._wait_for(lambda: self._count(word) >= count or self._ended.exists())
+        return self._count(word) >= count
+
+    def errors(self) -> str:
+        """Returns the end of what it wrote to its error output."""
+        return self._trace.with_suffix(".errors").read_text(encoding="utf-8")[-2000:]
+
+    @property
+    def _ended(self) -> Path:
+        return self._trace.with_suffix(".ended")
+
+    def _count(self, word: str) -> int:
+        file = self._trace.with_suffix(".said")
+        return sum(line.startswith(f"{word} ") or line == word for line in self.said()) if file.exists() else 0
+
+    def _wait_for(self, is_done: Any) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not is_done():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"writer {self._pid} hangs: {self.doing()} {self.errors()}")
+            time.sleep(0.001)
+
+
+class Starter:
+    """Starts writers, fast: a process that has everything loaded forks them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "traces"
+        self.scratch = folder / "scratch"
+        self._started = 0
+        for each in (self._folder, self.scratch):
+            each.mkdir()
+            each.chmod(0o777)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.crash.writer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+        )
+
+    def start(self, plan: Plan) -> Running:
+        """Starts a writer."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the starter has no pipes")
+        self._started += 1
+        trace = self._folder / str(self._started)
+        order = {"plan": asdict(plan), "trace": str(trace), "scratch": str(self.scratch)}
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        return Running(plan, int(self._process.stdout.readline()), trace)
+
+    def __enter__(self) -> Starter:  # noqa: PYI034
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()
+
+
+def kill_at_random(starter: Starter, folder: Path, kills: int, seed: int, report: Report) -> None:
+    """Kills writers at random moments, up to ten times a store."""
+    done = 0
+    while done < kills:
+        chooser = random.Random(f"{seed}/{done}")
+        wanted = min(KILLS_A_STORE, kills - done)
+        _kill_on_one_store(starter, folder / f"random-{done}", wanted, chooser, report)
+        done += wanted
+
+
+def _kill_on_one_store(starter: Starter, folder: Path, kills: int, chooser: random.Random, report: Report) -> None:
+    plan = Plan(
+        str(folder),
+        analyst=chooser.choice(("local", "scripted", "wavering")),
+        settings=SMALL
+        | {
+            "background": chooser.random() < 0.6,  # noqa: PLR2004  (a little more than half)
+            "short_term_capacity": chooser.randint(1, 3),
+            "consolidation_batch": chooser.randint(1, 4),
+            "mid_term_capacity": chooser.choice((1, 3, 50)),
+            "long_term_knowledge_capacity": chooser.choice((1, 3, 50)),
+        },
+    )
+    promised, findings = Promised(), Findings()
+    is_shared = chooser.random() < 0.3  # noqa: PLR2004  (a third)
+    left = kills
+    while left:
+        names = WRITERS[: min(left, chooser.randint(2, 3) if is_shared else 1)]
+        plans = [
+            replace(
+                plan,
+                writer=name,
+                first=promised.next_number(name),
+                seed=chooser.getrandbits(32),
+                quiet_seconds=chooser.choice((0.0, 0.01, 0.05)),
+            )
+            for name in names
+        ]
+        for running in _kill_in_turn([starter.start(each) for each in plans], chooser, report):
+            report.problems += [f"{folder.name}: {each}" for each in promised.hear(running.plan.writer, running.said())]
+        left -= len(names)
+        findings = check(plan, promised, drain=not left or chooser.random() < 0.5)  # noqa: PLR2004  (every other time)
+        report.take(folder.name, findings)
+    report.close_store(promised, findings)
+    _tidy(folder, findings)
+
+
+def _kill_in_turn(writers: list[Running], chooser: random.Random, report: Report) -> list[Running]:
+    """Kills the writers of one store one after the other; those that live on must not be held up."""
+    if chooser.random() < 0.9:  # noqa: PLR2004  (else while they open the store)
+        for each in writers:
+            each.wait_for_more("open", 1)
+    alive = list(writers)
+    while alive:
+        time.sleep(chooser.uniform(0, LONGEST_LIFE_SECONDS))
+        victim = alive.pop()
+        doing = victim.kill()
+        ended = victim.wait()
+        if ended != KILLED:
+            report.problems.append(f"a writer ended by itself ({ended}): {victim.said()[-1:]} {victim.errors()}")
+        report.kills += 1
+        report.places[_place(doing)] += 1
+        said = [each.said().copy() for each in alive]
+        for survivor, lines in zip(alive, said, strict=True):
+            count = sum(line.startswith("added ") for line in lines)
+            if not survivor.wait_for_more("added", count + 2):
+                report.problems.append(f"a writer ended by itself: {survivor.said()[-1:]} {survivor.errors()}")
+    return writers
+
+
+def _place(doing: tuple[str, str]) -> str:
+    """Returns where a kill hit, for the report: the worker's step if it was in one, else the foreground's call."""
+    foreground, worker = doing
+    for name, marks in (("worker", worker), ("", foreground)):
+        steps = [each for each in marks.split("/") if each not in {"", "pause"}]
+        if steps:
+            inner = [each for each in steps if each != "commit"][-1:]
+            outer = "rebuild: " if "rebuild" in steps and inner != ["rebuild"] else ""
+            commit = ", committing" if "commit" in steps else ""
+            return f"{name + ' ' if name else ''}{outer}{''.join(inner)}{commit}"
+    return "idle"
+
+
+def kill_at_fail_points(
+    starter: Starter,
+    folder: Path,
+    report: Report,
+    *,
+    analyst: str = "scripted",
+    work: tuple[str, ...] = WORK,
+    every: dict[str, int],
+) -> None:
+    """Has a small run end at its n-th statement, and right before and after its n-th commit, for every n.
+
+    Args:
+        starter: Starts the writers.
+        folder: Where the stores are made.
+        report: Takes down what is found.
+        analyst: Who reads the pages.
+        work: What is done to a store that holds a few pages already.
+        every: Which n are tried, by kind: 1 for all, 2 for every other.
+    """
+    begun = folder / f"begun-{analyst}"
+    for name, deeds, template in (("opening", ("add", "flush"), None), ("working", work, begun)):
+        plan = Plan(str(folder / f"{name}-{analyst}"), analyst=analyst, settings=SMALL, deeds=deeds)
+        before = Promised()
+        if template is not None:
+            _run(starter, replace(plan, folder=str(template), deeds=BEGINNING), before, report)
+        points = [
+            replace(plan, folder=f"{plan.folder}-{kind.replace(' ', '-')}-{number}", kill=kind, kill_at=number)
+            for kind, count in _counts(starter, plan, template, before, report).items()
+            for number in range(1, count + 1, every[kind])
+        ]
+        for start in range(0, len(points), POINTS_AT_ONCE):
+            _kill_at(starter, points[start : start + POINTS_AT_ONCE], template, before, report)
+
+
+def _counts(starter: Starter, plan: Plan, template: Path | None, before: Promised, report: Report) -> dict[str, int]:
+    """Returns how many fail points of each kind a run has."""
+    plan, promised = _copy(plan, template, before)
+    said = _run(starter, replace(plan, kill="statement"), promised, report)
+    shutil.rmtree(plan.folder)
+    _, statements, commits = said[-1].split()
+    return {"statement": int(statements), "before commit": int(commits), "after commit": int(commits)}
+
+
+def _kill_at(starter: Starter, plans: list[Plan], template: Path | None, before: Promised, report: Report) -> None:
+    """Starts writers that end at their fail points, beside each other, and checks what they leave."""
+    copies = [_copy(plan, template, before) for plan in plans]
+    for running, promised in [(starter.start(plan), promised) for plan, promised in copies]:
+        ended = running.wait()
+        name = Path(running.plan.folder).name
+        if ended not in {0, KILLED}:
+            report.problems.append(f"{name}: the writer failed: {running.errors()}")
+        report.problems += [f"{name}: {each}" for each in promised.hear(running.plan.writer, running.said())]
+        if ended == KILLED:
+            report.fail_points += 1
+            report.places[_place(running.doing())] += 1
+        findings = check(running.plan, promised, drain=True)
+        report.take(name, findings)
+        report.close_store(promised, findings)
+        _tidy(Path(running.plan.folder), findings)
+
+
+def _copy(plan: Plan, template: Path | None, before: Promised) -> tuple[Plan, Promised]:
+    """Returns the plan on a copy of a store, with what that store was told."""
+    if template is not None:
+        shutil.copytree(template, plan.folder)
+    promised = copy.deepcopy(before)
+    return replace(plan, first=promised.next_number(plan.writer)), promised
+
+
+def _run(starter: Starter, plan: Plan, promised: Promised, report: Report) -> list[str]:
+    """Runs a writer to its end."""
+    running = starter.start(plan)
+    try:
+        ended = running.wait()
+    except TimeoutError as error:
+        report.problems.append(f"{plan.folder}: {error}")
+        running.kill()
+        ended = 0
+    said = running.said()
+    report.problems += [f"{plan.folder}: {each}" for each in promised.hear(plan.writer, said)]
+    if ended != 0:
+        report.problems.append(f"{plan.folder}: the writer ended with {ended}: {running.errors()}")
+    return said
+
+
+FULL_DISKS: dict[str, tuple[str, ...]] = {
+    "adding": (*["add"] * 4, "limit", *["add", "messages", "answer"] * 6, "recall", "unlimit", "add", "flush"),
+    "draining": (*["add"] * 10, "limit", "flush", "flush", "recall", "rebuild", "unlimit", "flush", "rebuild", "add"),
+    "reopening": (*["add"] * 10, "limit", "flush", "reopen", "add", "unlimit", "reopen", "add", "flush"),
+    "worker": (*["add"] * 6, "limit", *["add", "pause"] * 6, "unlimit", "add", "settle", "flush"),
+}
+"""What is done while no file may grow: between "limit" and "unlimit"."""
+PROTECTED = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}.lock", ".")
+
+
+def fill_disks(starter: Starter, folder: Path, report: Report, rooms: range) -> None:
+    """Lets the disk of writers fill up while they add, consolidate and open, with so many bytes left."""
+    for name, deeds in FULL_DISKS.items():
+        for room in rooms:
+            settings = SMALL | {"lease_seconds": LEASE_SECONDS}
+            if name == "worker":
+                settings |= {"background": True, "idle_seconds": 0.3}
+            plan = Plan(
+                str(folder / f"full-{name}-{room}"), analyst="scripted", settings=settings, deeds=deeds, room_bytes=room
+            )
+            _run_refused(starter, plan, f"full disk, {name}", report)
+    for room in rooms:
+        plan = Plan(str(folder / f"full-opening-{room}"), settings=SMALL, deeds=("add", "flush"), limit_bytes=room + 1)
+        _run_refused(starter, plan, "full disk, opening", report)
+
+
+def protect_files(starter: Starter, folder: Path, report: Report) -> None:
+    """Makes the files of a store read-only, one after the other, while a writer is at work."""
+    for file in PROTECTED:
+        protected = f"protect:{file}", "add", "recall", "flush", "reopen", "add", "recall"
+        deeds = ("add", "add", "flush", *protected, f"release:{file}", "reopen", "add", "flush")
+        plan = Plan(str(folder / f"protected{file}"), settings=SMALL, deeds=deeds, unprivileged=True)
+        Path(plan.folder).mkdir()
+        if os.getuid() == 0:
+            os.chown(plan.folder, NOBODY, NOBODY)
+        _run_refused(starter, plan, f"read-only {'folder' if file == '.' else file}", report)
+
+
+def _run_refused(starter: Starter, plan: Plan, name: str, report: Report) -> None:
+    promised = Promised()
+    for line in _run(starter, plan, promised, report):
+        if line.startswith("refused "):
+            _, deed, error, *reason = line.split(" ")
+            report.writes_refused[f"{name}: {deed.partition(':')[0]}: {error}: {' '.join(reason)[:90]}"] += 1
+    findings = check(replace(plan, unprivileged=False), promised, drain=True)
+    report.take(Path(plan.folder).name, findings)
+    report.close_store(promised, findings)
+    _tidy(Path(plan.folder), findings)
+
+
+def tear_logs(starter: Starter, folder: Path, count: int, seed: int, report: Report) -> None:
+    """Kills a writer and damages its write-ahead log: what was acknowledged before the damage must be there, only that.
+
+    It must not be there if it lies behind the damage: SQLite drops everything from the first torn frame on.
+    """
+    chooser = random.Random(seed)
+    plan = Plan(str(folder / "torn"), analyst="scripted", settings=SMALL, deeds=("add", "flush"))
+    before = Promised()
+    _run(starter, plan, before, report)
+    deeds = (*["add", "add", "messages", "flush", "answer"] * 6, *["pause"] * 1000)
+    running = starter.start(replace(plan, deeds=deeds, first=before.next_number(plan.writer)))
+    running.wait_for_more("added", deeds.count("add") + deeds.count("messages") + deeds.count("answer"))
+    running.kill()
+    report.kills += 1
+    promised = Promised(dict(before.pages), answers=set(before.answers))
+    report.problems += promised.hear(plan.writer, running.said())
+    log = (Path(plan.folder) / f"{DATABASE}-wal").read_bytes()
+    for number in range(count):
+        torn = _torn(log, chooser, number)
+        damaged = replace(plan, folder=str(folder / f"torn-{number}"))
+        shutil.copytree(plan.folder, damaged.folder)
+        (Path(damaged.folder) / f"{DATABASE}-wal").write_bytes(torn)
+        if number % 2:
+            (Path(damaged.folder) / f"{DATABASE}-shm").unlink()
+        _check_torn(damaged, promised, _first_difference(log, torn), report)
+
+
+def _torn(log: bytes, chooser: random.Random, number: int) -> bytes:
+    """Returns the log cut short, with garbage to its end, with a hole of garbage, or with zeros to its end."""
+    place = chooser.choice((0, 17, 32, len(log) - 1, chooser.randrange(len(log)), chooser.randrange(len(log))))
+    rest = len(log) - place
+    hole = chooser.randbytes(min(rest, 100)) + log[place + 100 :]
+    ends = (b"", chooser.randbytes(rest), hole, bytes(rest))
+    return log[:place] + ends[number % len(ends)]
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(other))
+
+
+def _check_torn(plan: Plan, promised: Promised, damaged_from: int, report: Report) -> None:
+    kept = {key: sum_ for key, sum_ in promised.pages.items() if promised.log_bytes.get(key, 0) <= damaged_from}
+    rest = Promised(kept, [], set(promised.pages) - set(kept), promised.answers & set(kept))
+    findings = check(plan, rest, drain=True)
+    report.take(f"{Path(plan.folder).name}, damaged from byte {damaged_from}", findings)
+    report.logs_torn += 1
+    report.torn_pages_lost += len(promised.pages) - len(kept)
+    _tidy(Path(plan.folder), findings)
+
+
+def delete_indexes(starter: Starter, folder: Path, report: Report) -> None:
+    """Deletes the index of the log after a kill, and under a single process that goes on and is killed then."""
+    for name, deeds in (("killed", ()), ("running", (f"unlink:{DATABASE}-shm",))):
+        plan = Plan(
+            str(folder / f"index-{name}"),
+            settings=SMALL,
+            deeds=(*["add"] * 5, "flush", *deeds, *["add"] * 5, "flush", "answer", *["pause"] * 1000),
+        )
+        running = starter.start(plan)
+        running.wait_for_more("added", 11)
+        running.kill()
+        report.kills += 1
+        promised = Promised()
+        report.problems += promised.hear(plan.writer, running.said())
+        (Path(plan.folder) / f"{DATABASE}-shm").unlink(missing_ok=True)
+        findings = check(plan, promised, drain=True)
+        report.take(Path(plan.folder).name, findings)
+        report.close_store(promised, findings)
+
+
+def _tidy(folder: Path, findings: Findings) -> None:
+    """Leaves only the stores that something is wrong with."""
+    if not findings.problems:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def workshop(place: Path | None = None) -> Iterator[tuple[Starter, Path]]:
+    """Yields a starter and a folder that everybody may look into; both are gone afterwards."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memoryos-crash-", dir=place)))
+        folder.chmod(0o755)
+        yield stack.enter_context(Starter(folder)), folder
+
+
+def main() -> int:
+    """Runs the campaign; returns 1 if anything is wrong."""
+    arguments = _arguments()
+    report = Report()
+    started = time.monotonic()
+    with workshop(arguments.folder) as (starter, folder):
+        kill_at_random(starter, folder, arguments.kills, arguments.seed, report)
+        every = {"statement": arguments.every, "before commit": 1, "after commit": 1}
+        for analyst in ("scripted", "local"):
+            kill_at_fail_points(starter, folder, report, analyst=analyst, every=every)
+        fill_disks(starter, folder, report, range(0, 60_000, 3_000))
+        protect_files(starter, folder, report)
+        tear_logs(starter, folder, arguments.tears, arguments.seed, report)
+        delete_indexes(starter, folder, report)
+        report.copies_left = len(list(starter.scratch.iterdir()))
+    report.seconds = time.monotonic() - started
+    if report.found != report.acknowledged + report.unacknowledged:
+        report.problems.append("found is not what was acknowledged and what was in flight")
+    _show(report)
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        body = {"command": "python -m benchmarks.crash " + " ".join(sys.argv[1:])} | vars(report)
+        arguments.out.write_text(json.dumps(body, indent=1), encoding="utf-8")
+    return 1 if report.problems else 0
+
+
+def _show(report: Report) -> None:
+    rows = {name: value for name, value in vars(report).items() if isinstance(value, (int, float))}
+    for name, value in rows.items():
+        sys.stdout.write(f"{name.replace('_', ' '):<30}{round(value, 1):>9}\n")
+    for title, counts in (("where the kills hit", report.places), ("writes refused", report.writes_refused)):
+        sys.stdout.write(f"{title}\n")
+        for name, count in counts.most_common():
+            sys.stdout.write(f"{count:>7}  {name}\n")
+    for each in report.problems:
+        sys.stdout.write(f"WRONG  {each}\n")
+    sys.stdout.write(f"{'nothing is wrong' if not report.problems else f'{len(report.problems)} things are wrong'}\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=500, help="kills at random moments; fail points come on top")
+    parser.add_argument("--every", type=int, default=1, help="kill at every n-th statement of the small run")
+    parser.add_argument("--tears", type=int, default=100, help="damaged write-ahead logs")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=None, help="where the stores are made (default: the system's)")
+    parser.add_argument("--out", type=Path, default=None, help="a JSON file for the report")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

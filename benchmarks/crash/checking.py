@@ -1,0 +1,319 @@
+"""What must hold of a store after its writers were killed, and what may be missing."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.crash.writer import DATABASE, Plan, at, open_engine, said
+from memoryos.errors import MemoryOSError
+from memoryos.memory import Memoryos
+from memoryos.storage.migrations import HEAD
+
+FLUSH_SECONDS = 20.0
+"""A flush that takes longer waits for the lease of a dead writer, which lasts 300 seconds."""
+
+NOTHING_FOUND_BY = {
+    "a vector of no page": "SELECT v.owner_id FROM vectors v LEFT JOIN pages p ON p.scope_id = v.scope_id "
+    "AND p.page_id = v.owner_id WHERE v.owner_kind IN ('user', 'assistant') AND p.page_id IS NULL",
+    "a vector of no knowledge": "SELECT v.owner_id FROM vectors v LEFT JOIN knowledge k ON k.scope_id = v.scope_id "
+    "AND k.knowledge_id = v.owner_id WHERE v.owner_kind = 'knowledge' AND k.knowledge_id IS NULL",
+    "a vector of neither": "SELECT owner_id FROM vectors WHERE owner_kind NOT IN ('user', 'assistant', 'knowledge')",
+    "an embedded page without its vectors": "SELECT p.seq FROM pages p WHERE embedded_with IS NOT NULL AND "
+    "(trim(p.user_text) <> '') + (trim(p.assistant_text) <> '') <> (SELECT count(*) FROM vectors v WHERE "
+    "v.scope_id = p.scope_id AND v.owner_id = p.page_id AND v.model = p.embedded_with "
+    "AND v.owner_kind IN ('user', 'assistant'))",
+    "a page that is not marked as embedded with vectors": "SELECT p.seq FROM pages p JOIN vectors v ON "
+    "v.scope_id = p.scope_id AND v.owner_id = p.page_id WHERE v.owner_kind IN ('user', 'assistant') "
+    "AND p.embedded_with IS NULL",
+    "a page in no segment that is there": "SELECT p.seq FROM pages p LEFT JOIN segments s ON s.scope_id = p.scope_id "
+    "AND s.segment_id = p.segment_id WHERE p.segment_id IS NOT NULL AND s.segment_id IS NULL",
+    "a page in no chain that is there": "SELECT p.seq FROM pages p LEFT JOIN chains c ON c.scope_id = p.scope_id "
+    "AND c.chain_id = p.chain_id WHERE p.chain_id IS NOT NULL AND c.chain_id IS NULL",
+    "a page with half a place": "SELECT seq FROM pages WHERE (chain_id IS NULL) <> (segment_id IS NULL)",
+    "a learned page without a place": "SELECT seq FROM pages WHERE segment_id IS NULL AND "
+    "(learned OR learned_provisionally OR placed_provisionally)",
+    "a chain without a page": "SELECT c.chain_id FROM chains c LEFT JOIN pages p ON p.scope_id = c.scope_id AND "
+    "p.chain_id = c.chain_id WHERE p.seq IS NULL",
+    "a segment whose count is not what it holds": "SELECT s.segment_id FROM segments s WHERE page_count <> (SELECT "
+    "count(*) FROM pages p WHERE p.scope_id = s.scope_id AND p.segment_id = s.segment_id) OR page_count = 0",
+    "a segment whose length is not what is unlearned": "SELECT s.segment_id FROM segments s WHERE length <> (SELECT "
+    "count(*) FROM pages p WHERE p.scope_id = s.scope_id AND p.segment_id = s.segment_id AND NOT p.learned)",
+    "knowledge from a page that is not there": "SELECT k.knowledge_id FROM knowledge k, json_each(k.source_page_ids) j "
+    "LEFT JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE p.page_id IS NULL",
+    "knowledge from nowhere": "SELECT knowledge_id FROM knowledge WHERE json_array_length(source_page_ids) = 0",
+    "current knowledge from an unlearned page": "SELECT k.knowledge_id FROM knowledge k, json_each(k.source_page_ids) j "
+    "JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE NOT p.learned "
+    "AND k.superseded_by IS NULL AND k.archived_at IS NULL",
+    "knowledge superseded by nothing": "SELECT k.knowledge_id FROM knowledge k LEFT JOIN knowledge n ON "
+    "n.scope_id = k.scope_id AND n.knowledge_id = k.superseded_by WHERE k.superseded_by IS NOT NULL "
+    "AND n.knowledge_id IS NULL",
+    "a profile from a page that is not there": "SELECT r.version FROM profiles r, json_tree(r.body) j LEFT JOIN pages p "
+    "ON p.scope_id = r.scope_id AND p.page_id = j.value WHERE j.type = 'text' AND p.page_id IS NULL AND "
+    "(j.path LIKE '%source_page_ids' OR j.path LIKE '%evidence_page_ids')",
+    "a gap in the versions of the profile": "SELECT scope_id FROM profiles GROUP BY scope_id "
+    "HAVING max(version) <> count(*) OR min(version) <> 1",
+    "a gap in the log": "SELECT c.scope_id FROM scopes c LEFT JOIN pages p ON p.scope_id = c.scope_id "
+    "GROUP BY c.scope_id HAVING count(p.seq) <> c.last_seq OR max(p.seq) <> c.last_seq OR min(p.seq) <> 1",
+    "a revision ahead of the scope's": "SELECT c.scope_id FROM scopes c LEFT JOIN segments s ON s.scope_id = c.scope_id "
+    "WHERE s.revision > c.revision OR c.learned_revision > c.revision OR c.reset_revision > c.revision",
+}
+"""Queries that have no answer in a sound store, by what an answer would be."""
+LEARNED_NOTHING = {
+    "a page that nothing was learned from": "SELECT p.seq FROM pages p WHERE p.learned AND NOT EXISTS (SELECT 1 "
+    "FROM knowledge k, json_each(k.source_page_ids) j WHERE k.scope_id = p.scope_id AND j.value = p.page_id)"
+}
+"""The same where the scripted analyst alone has read: it notes a fact of every page."""
+
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass
+class Announced:
+    """Pages that a writer was about to remember when it fell silent: all of them may be there, or none."""
+
+    writer: str
+    first: int
+    count: int
+    deed: str
+
+
+@dataclass
+class Promised:
+    """What a store was told: what it must hold, what it may hold, what it must not hold.
+
+    Attributes:
+        pages: Checksum of the assistant's side by writer and number, of every page that must be there.
+        open: What was announced and neither acknowledged nor refused.
+        barred: What was refused, or was not there when it was first looked for.
+        answers: Pages whose assistant's side is an answer, which nobody knows beforehand.
+        log_bytes: How long the write-ahead log was when a page was acknowledged.
+        acknowledged: How many pages were acknowledged.
+        is_rebuilt: Whether the local analyst may have read it all again.
+    """
+
+    pages: dict[tuple[str, int], int | None] = field(default_factory=dict)
+    open: list[Announced] = field(default_factory=list)
+    barred: set[tuple[str, int]] = field(default_factory=set)
+    answers: set[tuple[str, int]] = field(default_factory=set)
+    log_bytes: dict[tuple[str, int], int] = field(default_factory=dict)
+    acknowledged: int = 0
+    is_rebuilt: bool = False
+
+    def hear(self, writer: str, lines: Iterable[str]) -> list[str]:
+        """Takes down what a writer said; returns what it should not have said."""
+        problems: list[str] = []
+        announced: Announced | None = None
+        for line in lines:
+            word, *rest = line.split(" ")
+            if word == "adding":
+                announced = Announced(writer, int(rest[0]), int(rest[1]), rest[2])
+            elif word == "added" and announced is not None:
+                self._acknowledge(announced, int(rest[2]), int(rest[3]))
+                announced = None
+            elif word == "refused" and announced is not None and rest[0] == announced.deed:
+                self.barred |= set(_keys(announced))
+                announced = None
+            elif word == "rebuilding":
+                self.is_rebuilt = True
+            elif word == "failed":
+                problems.append(f"writer {writer}: {line}")
+        if announced is not None:
+            self.open.append(announced)
+        return problems
+
+    def next_number(self, writer: str) -> int:
+        """Returns a number that the writer has not used for a page."""
+        used = [number for name, number in (*self.pages, *self.barred) if name == writer]
+        used += [each.first + each.count - 1 for each in self.open if each.writer == writer]
+        return max(used, default=0) + 1
+
+    def _acknowledge(self, announced: Announced, checksum: int, log_bytes: int) -> None:
+        *others, last = _keys(announced)
+        self.log_bytes |= dict.fromkeys((*others, last), log_bytes)
+        self.pages |= dict.fromkeys(others)
+        self.pages[last] = checksum
+        self.acknowledged += announced.count
+        if announced.deed == "answer":
+            self.answers.add(last)
+
+
+@dataclass
+class Findings:
+    """What a check found."""
+
+    problems: list[str] = field(default_factory=list)
+    found: int = 0
+    lost: int = 0
+    doubled: int = 0
+    unacknowledged: int = 0
+    is_corrupt: bool = False
+    leases_left: int = 0
+    seconds: float = 0.0
+
+
+def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
+    """Opens a store after a crash and compares it with what was promised; from then on it must hold what it holds.
+
+    Args:
+        plan: Of one of its writers: where the store is, and its settings.
+        promised: What was acknowledged; pages in flight that are there are added to it.
+        drain: Whether to consolidate what is due, twice.
+    """
+    started = time.perf_counter()
+    findings = Findings()
+    if not (Path(plan.folder) / DATABASE).exists():
+        if promised.pages:
+            findings.problems.append("the database is gone")
+        return findings
+    try:
+        with open_engine(plan, steady=True) as engine:
+            file = Path(plan.folder) / DATABASE
+            damage = _damage(file)
+            findings.is_corrupt = bool(damage)
+            findings.problems += damage
+            if not findings.is_corrupt:
+                _compare(file, promised, findings)
+                queries = NOTHING_FOUND_BY
+                if plan.analyst == "scripted" and not promised.is_rebuilt:
+                    queries = NOTHING_FOUND_BY | LEARNED_NOTHING
+                findings.problems += _unsound(file, queries)
+                if drain:
+                    _drain(engine.memory("tom", "helper"), file, findings)
+                    findings.problems += [f"after a flush: {each}" for each in _damage(file) + _unsound(file, queries)]
+    except (MemoryOSError, sqlite3.Error, TimeoutError) as error:
+        findings.is_corrupt = findings.is_corrupt or isinstance(error, sqlite3.DatabaseError)
+        findings.problems.append(f"reopening: {type(error).__name__}: {error}")
+    findings.seconds = time.perf_counter() - started
+    return findings
+
+
+@contextlib.contextmanager
+def connected(file: Path) -> Iterator[sqlite3.Connection]:
+    """Yields a connection that is closed at the end."""
+    with contextlib.closing(sqlite3.connect(file, timeout=60)) as connection:
+        yield connection
+
+
+def read_tables(file: Path) -> Tables:
+    """Returns every row of every table."""
+    with connected(file) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}  # noqa: S608
+
+
+def _damage(file: Path) -> list[str]:
+    with connected(file) as connection:
+        found = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
+        found += [f"a foreign key of {row[0]} leads nowhere" for row in connection.execute("PRAGMA foreign_key_check")]
+        version = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    return found + ([] if version == [(HEAD,)] else [f"the schema's version is {version}"])
+
+
+def _unsound(file: Path, queries: Mapping[str, str]) -> list[str]:
+    with connected(file) as connection:
+        answers = {name: connection.execute(query).fetchmany(3) for name, query in queries.items()}
+    return [f"{name}: {rows}" for name, rows in answers.items() if rows]
+
+
+def _compare(file: Path, promised: Promised, findings: Findings) -> None:
+    """Compares the log with what was promised: every page once, verbatim, in order; those in flight whole."""
+    with connected(file) as connection:
+        rows = connection.execute("SELECT user_text, assistant_text, at FROM pages ORDER BY scope_id, seq").fetchall()
+        leases = connection.execute("SELECT count(*) FROM scopes WHERE lease_owner IS NOT NULL").fetchone()
+    findings.leases_left = leases[0]
+    keys = [_key(row[0]) for row in rows]
+    held = Counter(keys)
+    _settle(promised, held, findings)
+    findings.found = len(rows)
+    findings.lost = sum(key not in held for key in promised.pages)
+    findings.doubled = sum(count - 1 for count in held.values())
+    lost = [key for key in promised.pages if key not in held]
+    findings.problems += [f"page {key} was acknowledged and is lost" for key in lost[:3]]
+    findings.problems += [f"page {key} is there {count} times" for key, count in held.items() if count > 1]
+    findings.problems += [f"page {key} was never promised" for key in held if key not in promised.pages]
+    for writer in {name for name, _ in held}:
+        numbers = [number for name, number in keys if name == writer]
+        if numbers != sorted(numbers):
+            findings.problems.append(f"the pages of {writer} are out of order")
+    for key, (user_text, assistant_text, micros) in zip(keys, rows, strict=True):
+        if not _is_verbatim(promised, key, (user_text, assistant_text), micros):
+            findings.problems.append(f"page {key} is not as it was said")
+
+
+def _settle(promised: Promised, held: Counter[tuple[str, int]], findings: Findings) -> None:
+    """Decides what was in flight: it is there whole and stays, or it is not there and must not come."""
+    for announced in promised.open:
+        keys = _keys(announced)
+        present = [key for key in keys if key in held]
+        if len(present) not in {0, len(keys)}:
+            findings.problems.append(f"{present} of {keys} are there, which were added as one")
+        findings.unacknowledged += len(present)
+        promised.pages |= dict.fromkeys(present)
+        promised.barred |= set(keys) - set(present)
+        if announced.deed == "answer":
+            promised.answers |= set(present)
+    promised.open.clear()
+
+
+def _is_verbatim(promised: Promised, key: tuple[str, int], texts: tuple[str, str], micros: int) -> bool:
+    checksum = promised.pages.get(key)
+    is_reply_right = checksum is None or checksum == zlib.crc32(texts[1].encode())
+    user_text, assistant_text = said(*key)
+    if key in promised.answers:
+        return texts[0] == user_text and bool(texts[1]) and is_reply_right
+    is_time_right = micros == round(at(key[1]).timestamp()) * 1_000_000 + key[1]
+    return texts == (user_text, assistant_text) and is_reply_right and is_time_right
+
+
+def _drain(memory: Memoryos, file: Path, findings: Findings) -> None:
+    """Consolidates what is due, and then again, which must change nothing."""
+    memory.flush(timeout=FLUSH_SECONDS)
+    stats = memory.get_memory_stats()
+    wanted = {"pages_due": 0, "pages_without_vector": 0, "pages_provisional": 0, "last_error": None}
+    left = {name: stats[name] for name, value in wanted.items() if stats[name] != value}
+    if left:
+        findings.problems.append(f"a flush left {left}")
+    placed = sum(page.segment_id is not None for page in memory.pages())
+    if placed != max(0, stats["pages"] - memory.config.short_term_capacity):
+        findings.problems.append(f"{placed} of {stats['pages']} pages have a place")
+    before = read_tables(file)
+    memory.flush(timeout=FLUSH_SECONDS)
+    after = read_tables(file)
+    changed = [name for name, rows in after.items() if rows != before[name]]
+    if changed:
+        findings.problems.append(f"a second flush changed {changed}")
+    if any(row[0] for row in _leases(file)):
+        findings.problems.append("a flush left its lease")
+    findings.problems += _unrecalled(memory)
+
+
+def _unrecalled(memory: Memoryos) -> list[str]:
+    """Returns whether a recall finds other pages than those that no archived segment holds."""
+    archived = {each.segment_id for each in memory.segments(archived=True)}
+    wanted = {page.page_id for page in memory.pages() if page.segment_id not in archived}
+    recall = memory.recall("my sister", max_pages=10_000)
+    found = {each.page.page_id for each in recall.pages} | {page.page_id for page in recall.short_term}
+    return [f"of {len(wanted)} pages to recall {len(found)} are"] if found != wanted else []
+
+
+def _leases(file: Path) -> list[tuple[Any, ...]]:
+    with connected(file) as connection:
+        return connection.execute("SELECT lease_owner FROM scopes").fetchall()
+
+
+def _key(text: str) -> tuple[str, int]:
+    writer, _, rest = text[1:].partition("/")
+    number = rest.partition("]")[0]
+    return (writer, int(number)) if number.isdigit() else (text[:40], -1)
+
+
+def _keys(announced: Announced) -> list[tuple[str, int]]:
+    return [(announced.writer, number) for number in range(announced.first, announced.first + announced.count)]

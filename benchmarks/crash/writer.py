@@ -1,0 +1,516 @@
+"""The process that is killed: it remembers numbered pages and says on its output which ones it has remembered.
+
+``python -m benchmarks.crash.writer`` loads everything once and forks a writer for each order on its input, so that five
+hundred of them don't take an hour. What a writer says, a line each, flushed:
+
+    open                            the store is open
+    adding FIRST COUNT DEED         these pages are about to be remembered
+    added FIRST COUNT SUM BYTES     they are: the call returned; checksum of the last reply, length of the log
+    rebuilding                      from now on the local analyst may have read everything
+    did DEED                        anything else returned
+    refused DEED ERROR MESSAGE      a StoreError; pages that were announced must not be there then
+    failed DEED ERROR MESSAGE       any other error: never right
+    counted STATEMENTS COMMITS      the end of a writer that nobody killed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import mmap
+import os
+import random
+import resource
+import select
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, NoReturn
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine.default import DefaultDialect
+
+from memoryos.analysts.local import LocalAnalyst
+from memoryos.analysts.stand_in import StandIn
+from memoryos.config import Config
+from memoryos.engine import MemoryEngine
+from memoryos.errors import AnalystUnavailableError, MemoryOSError, StoreError
+from memoryos.model import Attribute, Page, Trait
+from memoryos.seams import Analyst, AnswerRequest, Batch, Digest, Fact, Lesson, Material, Meter, Reply, Topic, Usage
+from memoryos.storage.database import Database
+from memoryos.storage.mid_term import MidTermTable
+from memoryos.storage.scopes import Scopes
+from memoryos.storage.store import Store
+from memoryos.testing import HashEmbedder, ScriptedAnalyst
+from memoryos.updating import worker as background
+from memoryos.updating.consolidation import Consolidator
+from memoryos.updating.embedding import EmbeddingStep
+from memoryos.updating.learning import Learner
+from memoryos.updating.rebuilding import Rebuilder
+from memoryos.updating.redoing import Redoer
+
+DATABASE = "memoryos.db"
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
+NOBODY = 65_534
+MOST_PAGES_AT_ONCE = 3
+FOREGROUND, WORKER = 0, 1
+_MARK_BYTES = 64
+_SETTLE_SECONDS = 20.0
+_LIFE = {"add": 60, "messages": 8, "pause": 12, "recall": 8, "answer": 5, "flush": 6, "rebuild": 1, "reopen": 2}
+_PLACES = (
+    (Database, "_migrate", "opening"),
+    (Scopes, "claim", "lease"),
+    (Scopes, "release", "lease"),
+    (MidTermTable, "visit", "visits"),
+    (MidTermTable, "archive", "archive"),
+    (EmbeddingStep, "take", "embed"),
+    (Consolidator, "consolidate", "digest"),
+    (Learner, "learn", "learn"),
+    (Redoer, "take", "redo"),
+    (Rebuilder, "rebuild", "rebuild"),
+    (Store, "replace_tiers", "replace"),
+)
+_SUBJECTS = ("sailing", "baking", "violin", "gardening", "chess")
+_SAID = (
+    "I live in Porto and I work as a carpenter, number {n}.",
+    "My sister is called Nora. She loves {s} {n}.",
+    "I like {s} and I don't like tea any more, says {n}.",
+    "I moved to Utrecht last week because of {s} ({n}).",
+    "我喜欢{s}，我叫小明{n}。🚲\n“Really?” – I'm 34 years old.",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one writer shall do.
+
+    Attributes:
+        folder: The store.
+        writer: Its name, which stands in its pages.
+        first: The number of its first page.
+        seed: Of everything that it chooses.
+        analyst: local, scripted or wavering (a scripted one that fails half of the time, with a stand-in).
+        settings: Of ``Config``.
+        deeds: What to do, in order; empty means anything, for ever.
+        kill: Where to kill itself: statement, before commit, after commit; "" leaves that to others.
+        kill_at: At which of them, from 1.
+        limit_bytes: Size of files from the start; 0 for none.
+        room_bytes: What the deed "limit" leaves between the present size of the files and their limit.
+        unprivileged: Whether to drop the rights of root, who may write to everything.
+        quiet_seconds: The pause of the foreground for which the worker waits.
+    """
+
+    folder: str
+    writer: str = "ann"
+    first: int = 1
+    seed: int = 0
+    analyst: str = "local"
+    settings: dict[str, Any] = field(default_factory=dict)
+    deeds: tuple[str, ...] = ()
+    kill: str = ""
+    kill_at: int = 0
+    limit_bytes: int = 0
+    room_bytes: int = 0
+    unprivileged: bool = False
+    quiet_seconds: float = 0.05
+
+
+def said(writer: str, number: int) -> tuple[str, str]:
+    """Returns what the user and the assistant say in a page; some are long, some have one side."""
+    chooser = random.Random(f"{writer}/{number}")
+    text = chooser.choice(_SAID).format(n=number, s=chooser.choice(_SUBJECTS))
+    if number % 9 == 0:
+        text += "".join(f" {chooser.getrandbits(64)}" for _ in range(chooser.randint(300, 3000)))
+    reply = "" if number % 5 == 0 else f"I will remind you of {chooser.choice(_SUBJECTS)} {number}."
+    return f"[{writer}/{number}] {text}", reply
+
+
+def at(number: int) -> datetime:
+    """Returns when a page was said."""
+    return FIRST_DAY + timedelta(hours=7 * number, microseconds=number)
+
+
+def open_engine(plan: Plan, *, steady: bool = False) -> MemoryEngine:
+    """Opens the engine of a plan; a steady one has an analyst that never fails and no worker."""
+    config = Config(data_storage_path=Path(plan.folder), retry_base_seconds=0.001, retry_max_seconds=0.01).with_(
+        **plan.settings | ({"background": False} if steady else {})
+    )
+    analyst: Analyst = LocalAnalyst() if plan.analyst == "local" else Noting(0.0)
+    if plan.analyst == "wavering":
+        failing = Noting(0.0 if steady else 0.5)
+        analyst = StandIn(failing, LocalAnalyst(), pause_seconds=0, longest_pause_seconds=0)
+    return MemoryEngine(config, embedder=HashEmbedder(), analyst=analyst)
+
+
+class Noting(ScriptedAnalyst):
+    """Notes something of every page, so that knowledge is superseded, dropped and pushed out all the time."""
+
+    def __init__(self, failing: float) -> None:
+        super().__init__()
+        self._failing = failing
+
+    def digest(self, batch: Batch, meter: Meter) -> Digest:
+        """Cuts the pages into two topics."""
+        self._work(meter)
+        numbers = [_number(page) for page in batch.pages]
+        continues = [number % 3 != 0 for number in numbers]
+        continues[0] = continues[0] and batch.previous is not None
+        chains = tuple(f"chain at {numbers[0]}, {place}" for place in range(1 + continues[1:].count(False)))
+        names = [_SUBJECTS[number % len(_SUBJECTS)] for number in numbers]
+        groups: dict[str, list[str]] = {names[0]: []}
+        other = next((name for name in names if name != names[0]), "")
+        for page, name in zip(batch.pages, names, strict=True):
+            groups.setdefault(names[0] if name == names[0] else other, []).append(page.page_id)
+        topics = tuple(Topic(f"about {name}", frozenset({name}), tuple(ids)) for name, ids in groups.items())
+        return Digest(tuple(continues), chains, topics)
+
+    def learn(self, material: Material, meter: Meter) -> Lesson:
+        """Notes a fact of every page."""
+        self._work(meter)
+        known = [each.knowledge_id for each in material.knowledge]
+        facts = []
+        for page in material.pages:
+            older = (known.pop(),) if known and _number(page) % 2 else ()
+            facts.append(Fact("user", f"The user said {page.user_text[:30]!r}.", (page.page_id,), supersedes=older))
+        newest = material.pages[-1]
+        return Lesson(
+            attributes=(Attribute("number", str(_number(newest)), (newest.page_id,)),),
+            traits=(Trait("made up", "steadiness", "high", "The user goes on.", (newest.page_id,)),),
+            facts=tuple(facts),
+            dropped=tuple(known[:1]) if _number(newest) % 4 == 0 else (),
+        )
+
+    def answer(self, request: AnswerRequest, meter: Meter) -> Reply:
+        """Answers at once."""
+        self._work(meter)
+        return super().answer(request, meter)
+
+    def _work(self, meter: Meter) -> None:
+        has_failed = random.random() < self._failing
+        meter(Usage("noting", 10, 5, 0.001, failed=has_failed))
+        if has_failed:
+            raise AnalystUnavailableError("as told")
+
+
+def _number(page: Page) -> int:
+    return int(page.user_text.partition("/")[2].partition("]")[0])
+
+
+class Marks:
+    """Notes in a file that outlives the process what its two threads are doing."""
+
+    def __init__(self, file: Path) -> None:
+        file.write_bytes(b" " * (2 * _MARK_BYTES))
+        with file.open("r+b") as opened:
+            self._map = mmap.mmap(opened.fileno(), 2 * _MARK_BYTES)
+        self._places: tuple[list[str], list[str]] = ([], [])
+
+    @contextlib.contextmanager
+    def doing(self, place: str) -> Iterator[None]:
+        """Notes that this thread does something, until the block ends."""
+        row = FOREGROUND if threading.current_thread() is threading.main_thread() else WORKER
+        self._places[row].append(place)
+        self._write(row)
+        try:
+            yield
+        finally:
+            self._places[row].pop()
+            self._write(row)
+
+    def watch(self) -> None:
+        """Notes what goes on in the engine."""
+        for owner, name, place in (*_PLACES, (DefaultDialect, "do_commit", "commit")):
+            setattr(owner, name, self._marked(getattr(owner, name), place))
+
+    def _marked(self, call: Callable[..., Any], place: str) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def marked(*arguments: Any, **named: Any) -> Any:
+            with self.doing(place):
+                return call(*arguments, **named)
+
+        return marked
+
+    def _write(self, row: int) -> None:
+        text = "/".join(self._places[row]).encode()[:_MARK_BYTES].ljust(_MARK_BYTES)
+        self._map[row * _MARK_BYTES : (row + 1) * _MARK_BYTES] = text
+
+
+def read_marks(file: Path) -> tuple[str, str]:
+    """Returns what the two threads of a dead writer were doing, "" for nothing."""
+    content = file.read_bytes() if file.exists() else b""
+    return content[:_MARK_BYTES].decode().strip(), content[_MARK_BYTES:].decode().strip()
+
+
+class FailPoint:
+    """Counts statements and commits, and kills the process at the one that the plan names."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.counts: Counter[str] = Counter()
+
+    def arm(self) -> None:
+        """Begins to count. Statements are those of SQLite itself, so that PRAGMA, BEGIN and COMMIT count too."""
+        event.listen(sa.Pool, "connect", self._trace)
+        commit = DefaultDialect.do_commit
+
+        def counted(dialect: DefaultDialect, connection: Any) -> None:
+            self._reach("before commit")
+            commit(dialect, connection)  # type: ignore[no-untyped-call]
+            self._reach("after commit")
+
+        setattr(DefaultDialect, commit.__name__, counted)
+
+    def _trace(self, connection: Any, record: object) -> None:  # noqa: ARG002
+        connection.set_trace_callback(lambda _: self._reach("statement"))
+
+    def _reach(self, kind: str) -> None:
+        self.counts[kind] += 1
+        if kind == self._plan.kill and self.counts[kind] == self._plan.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Writer:
+    """Does what its plan says, until it is killed."""
+
+    def __init__(self, plan: Plan, marks: Marks) -> None:
+        self._plan = plan
+        self._marks = marks
+        self._chooser = random.Random(plan.seed)
+        self._next = plan.first
+        self._scope = ("tom", "helper")
+        self._engine: MemoryEngine | None = None
+
+    def run(self) -> None:
+        """Opens the store, does the deeds, closes it."""
+        with self._marks.doing("open"):
+            self._attempt("open", self._open)
+        if self._plan.limit_bytes:
+            self._attempt("unlimit", self._do_unlimit)
+            self._attempt("open", self._open)
+        for deed in self._plan.deeds or self._endless():
+            self.do(deed)
+        with self._marks.doing("close"):
+            self._attempt("close", lambda: self._opened().close())
+
+    def do(self, deed: str) -> None:
+        """Does one thing, as "add", "limit" or "protect:memoryos.db-wal"."""
+        name, _, file = deed.partition(":")
+        work = getattr(self, f"_do_{name}")
+        with self._marks.doing(name):
+            self._attempt(deed, (lambda: work(file)) if file else work)
+
+    def _attempt(self, deed: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except StoreError as error:
+            _say("refused", deed, type(error).__name__, error)
+        except (MemoryOSError, OSError, TimeoutError) as error:
+            _say("failed", deed, type(error).__name__, error)
+
+    def _endless(self) -> Iterator[str]:
+        while True:
+            yield from self._chooser.choices([*_LIFE], [*_LIFE.values()], k=20)
+
+    def _open(self) -> None:
+        self._engine = open_engine(self._plan)
+        self._memory = self._engine.memory(*self._scope)
+        _say("open")
+
+    def _opened(self) -> MemoryEngine:
+        if self._engine is None:
+            raise StoreError("there is no engine")
+        return self._engine
+
+    def _add(self, deed: str, count: int, add: Callable[[int], str]) -> None:
+        first = self._next
+        self._next += count
+        _say("adding", first, count, deed)
+        reply = add(first)
+        log = Path(self._plan.folder) / f"{DATABASE}-wal"
+        _say("added", first, count, zlib.crc32(reply.encode()), log.stat().st_size if log.exists() else 0)
+
+    def _do_add(self) -> None:
+        def add(number: int) -> str:
+            about = {"writer": self._plan.writer, "number": number}
+            page = self._memory.add_memory(*said(self._plan.writer, number), at(number), about)
+            return page.assistant_text
+
+        self._add("add", 1, add)
+
+    def _do_messages(self) -> None:
+        count = self._chooser.randint(2, MOST_PAGES_AT_ONCE)
+
+        def add(first: int) -> str:
+            messages = []
+            for number in range(first, first + count):
+                texts = said(self._plan.writer, number)
+                for role, text in zip(("user", "assistant"), texts, strict=True):
+                    messages.append({"role": role, "content": text, "timestamp": at(number)})
+            return self._memory.add_messages(messages)[-1].assistant_text
+
+        self._add("messages", count, add)
+
+    def _do_answer(self) -> None:
+        self._add("answer", 1, lambda number: str(self._memory.get_response(said(self._plan.writer, number)[0])))
+
+    def _do_recall(self) -> None:
+        self._memory.recall(self._chooser.choice(_SUBJECTS) + " and my sister")
+        _say("did recall")
+
+    def _do_flush(self) -> None:
+        self._memory.flush()
+        _say("did flush")
+
+    def _do_rebuild(self) -> None:
+        _say("rebuilding")
+        self._memory.rebuild("local")
+        _say("did rebuild")
+
+    def _do_pause(self) -> None:
+        time.sleep(self._chooser.uniform(0, 0.15))
+
+    def _do_reopen(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        self._open()
+
+    def _do_settle(self) -> None:
+        """Waits until the worker has done everything that is due."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            stats = self._memory.get_memory_stats()
+            if not (stats["pages_due"] or stats["pages_without_vector"]):
+                _say("did settle")
+                return
+            time.sleep(0.02)
+        raise TimeoutError(f"the worker left work: {stats}")
+
+    def _do_limit(self) -> None:
+        """Fills up the disk, as far as this process can tell."""
+        sizes = [each.stat().st_size for each in Path(self._plan.folder).iterdir() if each.is_file()]
+        _limit_files(max(sizes) + self._plan.room_bytes)
+
+    def _do_unlimit(self) -> None:
+        _limit_files(resource.RLIM_INFINITY)
+
+    def _do_protect(self, file: str) -> None:
+        target = Path(self._plan.folder) / file
+        if target.exists():
+            target.chmod(0o555 if target.is_dir() else 0o444)
+
+    def _do_release(self, file: str) -> None:
+        target = Path(self._plan.folder) / file
+        if target.exists():
+            target.chmod(0o755 if target.is_dir() else 0o644)
+
+    def _do_unlink(self, file: str) -> None:
+        (Path(self._plan.folder) / file).unlink()
+
+
+def _limit_files(size: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def _say(*words: object) -> None:
+    text = " ".join(str(each) for each in words).replace("\n", " ")
+    os.write(1, f"{text}\n".encode())
+
+
+def write(plan: Plan, marks_file: Path) -> None:
+    """Is the writer of a plan."""
+    logging.disable(logging.CRITICAL)
+    vars(background)["QUIET_SECONDS"] = plan.quiet_seconds
+    marks = Marks(marks_file)
+    marks.watch()
+    fail_point = FailPoint(plan)
+    if plan.kill:
+        fail_point.arm()
+    if plan.limit_bytes:
+        _limit_files(plan.limit_bytes)
+    if plan.unprivileged and os.getuid() == 0:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    Writer(plan, marks).run()
+    _say("counted", fail_point.counts["statement"], fail_point.counts["before commit"])
+
+
+def serve() -> None:
+    """Forks a writer for each order on the input and notes how it ended; ends them all with its input."""
+    ends, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    writers: dict[int, str] = {}
+    while True:
+        ready, _, _ = select.select([0, ends], [], [])
+        if ends in ready:
+            os.read(ends, 4096)
+            _reap(writers)
+        if 0 in ready:
+            order = os.read(0, 1 << 16)
+            if not order:
+                break
+            body = json.loads(order)
+            pid = os.fork()
+            if pid == 0:
+                _child(body)
+            writers[pid] = body["trace"]
+            os.write(1, f"{pid}\n".encode())
+    for pid in writers:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _reap(writers: dict[int, str]) -> None:
+    for pid in list(writers):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            file = Path(f"{writers.pop(pid)}.ended")
+            file.with_suffix(".new").write_text(str(os.waitstatus_to_exitcode(status)))
+            file.with_suffix(".new").rename(file)
+
+
+def _child(body: dict[str, Any]) -> NoReturn:
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        trace = body["trace"]
+        for number, name in ((0, os.devnull), (1, f"{trace}.said"), (2, f"{trace}.errors")):
+            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o644), number)
+        tempfile.tempdir = body["scratch"]
+        write(Plan(**body["plan"]), Path(f"{trace}.marks"))
+        code = 0
+    except BaseException:  # noqa: BLE001  (whatever it is, the parent shall see it and no stack of the parent unwind)
+        traceback.print_exc(file=sys.__stderr__)
+    finally:
+        os._exit(code)
+
+
+def _warm_up() -> None:
+    """Loads and compiles here, once, what every writer needs, and what one without rights could not read."""
+    with tempfile.TemporaryDirectory() as folder:
+        plan = Plan(folder, settings={"short_term_capacity": 1, "mid_term_heat_threshold": 1.0})
+        with open_engine(plan, steady=True) as engine:
+            memory = engine.memory("tom")
+            for number in range(1, 60):
+                memory.add_memory(*said("ann", number), at(number))
+            memory.get_response("What does my sister love?")
+            memory.rebuild("local")
+
+
+if __name__ == "__main__":
+    _warm_up()
+    serve()

@@ -1,0 +1,1 @@
+"""Many processes, and many threads, that write one scope of one store."""

@@ -1,0 +1,145 @@
+"""Crashes: whenever a writer is killed, what it acknowledged is there, once, and the rest goes on.
+
+The campaign behind this is ``python -m benchmarks.crash``; here is a little of each part of it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from benchmarks.crash.__main__ import (
+    SMALL,
+    Report,
+    Starter,
+    delete_indexes,
+    fill_disks,
+    kill_at_fail_points,
+    kill_at_random,
+    protect_files,
+    tear_logs,
+    workshop,
+)
+from benchmarks.crash.checking import Promised, check
+from benchmarks.crash.writer import DATABASE, Plan
+
+MEMORY = Path("/dev/shm")  # noqa: S108  (a killed process leaves the same files there, sooner)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[tuple[Starter, Path]]:
+    with workshop(MEMORY if MEMORY.is_dir() else None) as (starter, folder):
+        yield starter, folder
+
+
+@pytest.fixture(scope="module")
+def whole(shop: tuple[Starter, Path]) -> tuple[Plan, Promised]:
+    """Returns a store that nothing is wrong with, and what it was told."""
+    starter, folder = shop
+    plan = Plan(str(folder / "whole"), analyst="scripted", settings=SMALL, deeds=(*["add"] * 9, "flush"))
+    running, promised = starter.start(plan), Promised()
+    assert running.wait() == 0
+    assert promised.hear(plan.writer, running.said()) == []
+    return plan, promised
+
+
+def test_writers_killed_at_random(shop: tuple[Starter, Path]) -> None:
+    report = Report()
+    kill_at_random(*shop, kills=25, seed=7, report=report)
+    assert report.problems == []
+    assert report.kills == 25
+    assert report.acknowledged > 25
+    assert report.found == report.acknowledged + report.unacknowledged
+
+
+def test_writers_killed_between_any_two_commits(shop: tuple[Starter, Path]) -> None:
+    report = Report()
+    every = {"statement": 50, "before commit": 5, "after commit": 1}
+    kill_at_fail_points(*shop, report, work=("messages", "recall", "flush", "answer"), every=every)
+    assert report.problems == []
+    assert report.fail_points > 30
+    hit = {each.removesuffix(", committing") for each in report.places}
+    assert hit >= {"opening", "messages", "lease", "embed", "digest", "learn", "archive", "visits", "answer"}
+
+
+def test_writers_killed_amid_a_rebuild(shop: tuple[Starter, Path]) -> None:
+    starter, folder = shop
+    report = Report()
+    (folder / "rebuilding").mkdir()
+    every = {"statement": 1000, "before commit": 2, "after commit": 4}
+    kill_at_fail_points(starter, folder / "rebuilding", report, analyst="local", work=("rebuild",), every=every)
+    assert report.problems == []
+    assert any(each.startswith("rebuild") for each in report.places)
+
+
+def test_a_disk_that_fills_up(shop: tuple[Starter, Path]) -> None:
+    report = Report()
+    fill_disks(*shop, report, range(0, 10_000, 5_000))
+    assert report.problems == []
+    assert {each.split(": ")[0] for each in report.writes_refused} == {
+        f"full disk, {each}" for each in ("adding", "draining", "reopening", "worker", "opening")
+    }
+    assert all(": StoreUnavailableError: " in each for each in report.writes_refused)
+
+
+def test_files_that_become_read_only(shop: tuple[Starter, Path]) -> None:
+    report = Report()
+    protect_files(*shop, report)
+    assert report.problems == []
+    assert any("readonly database" in each for each in report.writes_refused)
+    assert all(": StoreUnavailableError: " in each for each in report.writes_refused)
+
+
+def test_a_torn_log_loses_what_lies_behind_the_tear_and_nothing_else(shop: tuple[Starter, Path]) -> None:
+    report = Report()
+    tear_logs(*shop, count=16, seed=7, report=report)
+    assert report.problems == []
+    assert report.logs_torn == 16
+    assert report.torn_pages_lost > 0
+
+
+def test_a_deleted_index_of_the_log_is_made_anew(shop: tuple[Starter, Path]) -> None:
+    report = Report()
+    delete_indexes(*shop, report)
+    assert report.problems == []
+    assert report.kills == 2
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        ("DELETE FROM pages WHERE seq = 9", "was acknowledged and is lost"),
+        ("UPDATE pages SET user_text = (SELECT user_text FROM pages WHERE seq = 1) WHERE seq = 9", "is there 2 times"),
+        ("UPDATE pages SET assistant_text = 'no' WHERE seq = 2", "is not as it was said"),
+        ("UPDATE pages SET at = at + 1 WHERE seq = 2", "is not as it was said"),
+        ("UPDATE pages SET seq = seq + 1 WHERE seq = 9", "a gap in the log"),
+        ("UPDATE pages SET seq = 100 WHERE seq = 1", "out of order"),
+        ("UPDATE pages SET segment_id = NULL WHERE seq = 2", "half a place"),
+        ("UPDATE pages SET learned = 0", "length is not what is unlearned"),
+        ("UPDATE segments SET page_count = page_count + 1", "count is not what it holds"),
+        ("DELETE FROM vectors WHERE owner_kind = 'user'", "an embedded page without its vectors"),
+        ("UPDATE pages SET embedded_with = NULL", "not marked as embedded"),
+        ("DELETE FROM chains", "a page in no chain"),
+        ("DELETE FROM segments", "a page in no segment"),
+        ("DELETE FROM knowledge WHERE superseded_by IS NULL", "superseded by nothing"),
+        ("DELETE FROM knowledge WHERE superseded_by IS NULL", "a vector of no knowledge"),
+        ("DELETE FROM knowledge", "a page that nothing was learned from"),
+        (
+            "UPDATE profiles SET version = version + 1 WHERE version = (SELECT max(version) FROM profiles)",
+            "a gap in the",
+        ),
+    ],
+)
+def test_a_check_finds_what_is_wrong(tmp_path: Path, whole: tuple[Plan, Promised], damage: str, complaint: str) -> None:
+    plan, promised = whole
+    copy = tmp_path / DATABASE
+    copy.write_bytes((Path(plan.folder) / DATABASE).read_bytes())
+    assert check(replace(plan, folder=str(tmp_path)), promised, drain=True).problems == []
+    with closing(sqlite3.connect(copy)) as connection, connection:
+        connection.execute(damage)
+    problems = check(replace(plan, folder=str(tmp_path)), promised, drain=False).problems
+    assert any(complaint in each for each in problems), problems
