@@ -248,13 +248,12 @@ def _kill_in_turn(writers: list[Running], chooser: random.Random, report: Report
 def _place(doing: tuple[str, str]) -> str:
     """Returns where a kill hit, for the report: the worker's step if it was in one, else the foreground's call."""
     foreground, worker = doing
-    for name, marks in (("worker", worker), ("", foreground)):
+    for name, marks in (("worker: ", worker), ("", foreground)):
         steps = [each for each in marks.split("/") if each not in {"", "pause"}]
         if steps:
-            inner = [each for each in steps if each != "commit"][-1:]
-            outer = "rebuild: " if "rebuild" in steps and inner != ["rebuild"] else ""
-            commit = ", committing" if "commit" in steps else ""
-            return f"{name + ' ' if name else ''}{outer}{''.join(inner)}{commit}"
+            *outer, inner = [each for each in steps if each != "commit"] or ["bookkeeping"]
+            of_rebuild = "rebuild: " if "rebuild" in outer else ""
+            return f"{name}{of_rebuild}{inner}{', committing' if 'commit' in steps else ''}"
     return "idle"
 
 
@@ -385,8 +384,8 @@ def _run_refused(starter: Starter, plan: Plan, name: str, report: Report) -> Non
     promised = Promised()
     for line in _run(starter, plan, promised, report):
         if line.startswith("refused "):
-            _, deed, error, *reason = line.split(" ")
-            report.writes_refused[f"{name}: {deed.partition(':')[0]}: {error}: {' '.join(reason)[:90]}"] += 1
+            _, deed, error, reason = line.replace(f"{plan.folder}/", "").split(" ", 3)
+            report.writes_refused[f"{name}: {deed.partition(':')[0]}: {error}: {reason}"] += 1
     findings = check(replace(plan, unprivileged=False), promised, drain=True)
     report.take(Path(plan.folder).name, findings)
     report.close_store(promised, findings)

@@ -46,7 +46,7 @@ from memoryos.analysts.local import LocalAnalyst
 from memoryos.analysts.stand_in import StandIn
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
-from memoryos.errors import AnalystUnavailableError, MemoryOSError, StoreError
+from memoryos.errors import AnalystUnavailableError, MemoryOSError, NotFoundError, StoreError
 from memoryos.model import Attribute, Page, Trait
 from memoryos.seams import Analyst, AnswerRequest, Batch, Digest, Fact, Lesson, Material, Meter, Reply, Topic, Usage
 from memoryos.storage.database import Database
@@ -375,7 +375,8 @@ class Writer:
 
     def _do_rebuild(self) -> None:
         _say("rebuilding")
-        self._memory.rebuild("local")
+        with contextlib.suppress(NotFoundError):  # nothing was remembered yet
+            self._memory.rebuild("local")
         _say("did rebuild")
 
     def _do_pause(self) -> None:

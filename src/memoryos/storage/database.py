@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Database"]
 
 LOCK_TIMEOUT_SECONDS = 60.0
-LOCK_POLL_SECONDS = 0.002
+LOCK_POLL_SECONDS = 0.0005
 _PRAGMAS = (
     "PRAGMA busy_timeout=60000",
     "PRAGMA journal_mode=WAL",
@@ -130,7 +130,7 @@ class Database:
                 busy, *_ = connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if not busy or time.monotonic() > deadline:
                 return not busy
-            time.sleep(LOCK_POLL_SECONDS * 10)
+            time.sleep(LOCK_POLL_SECONDS * 40)
 
     def close(self) -> None:
         """Closes every connection; the last one of all processes folds the write-ahead log into the file."""

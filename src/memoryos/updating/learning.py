@@ -55,7 +55,7 @@ class Learner:
         unlearned = self._store.log.unlearned(lease.scope_id, segment.segment_id, self._pages_a_lesson + 1)
         left_pages = max(0, segment.length - self._pages_a_lesson) if len(unlearned) > self._pages_a_lesson else 0
         counted = SegmentLearned(segment.segment_id, left_pages)
-        self._read(lease, tuple(unlearned[:self._pages_a_lesson]), counted)
+        self._read(lease, tuple(unlearned[: self._pages_a_lesson]), counted)
 
     def learn_again(self, lease: Lease) -> bool:
         """Learns from the oldest pages of one segment that a stand-in learned from; False if there are none.

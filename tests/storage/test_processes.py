@@ -1,0 +1,463 @@
+"""Several processes on one store: what each sees of the others, who may work on a scope, and what a death leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.processes.__main__ import check, run_processes
+
+from memoryos.errors import StoreConflictError, StoreUnavailableError
+from memoryos.memory import Memoryos
+from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
+from memoryos.storage.long_term import Learning, SegmentLearned
+from memoryos.storage.mid_term import Consolidation
+from memoryos.storage.scopes import Lease
+from memoryos.storage.store import Store
+from memoryos.storage.vectors import UtteranceVectors
+from memoryos.testing import FixedClock
+from tests.conftest import EngineMaker
+
+NOW = FixedClock()()
+LATER = NOW + timedelta(minutes=5)
+SETTINGS: dict[str, Any] = {"short_term_capacity": 1, "consolidation_batch": 2, "mid_term_heat_threshold": 1.0}
+LINES = ["My sister Nora lives in Porto.", "I bake rye bread.", "I work as a data scientist.", "The boat is blue."]
+
+CHILD = """
+import json, os, sys, threading
+from memoryos.analysts.local import LocalAnalyst
+from memoryos.config import Config
+from memoryos.engine import MemoryEngine
+from memoryos.errors import MemoryOSError
+from memoryos.testing import FixedClock, HashEmbedder
+
+inside, go_on, outcome = threading.Event(), threading.Event(), []
+
+def wait():
+    inside.set()
+    assert go_on.wait(60)
+
+class SlowAnalyst(LocalAnalyst):
+    slow = ""
+    def digest(self, batch, meter):
+        wait() if self.slow == "digest" else None
+        return super().digest(batch, meter)
+    def learn(self, material, meter):
+        wait() if self.slow == "learn" else None
+        return super().learn(material, meter)
+    def answer(self, request, meter):
+        wait() if self.slow == "answer" else None
+        return super().answer(request, meter)
+
+class SlowEmbedder(HashEmbedder):
+    slow = ""
+    def embed(self, texts):
+        wait() if self.slow == "embed" else None
+        return super().embed(texts)
+
+engine = None
+
+def open_engine(folder, **settings):
+    global analyst, clock, embedder, engine, memory
+    if engine is not None:
+        engine.close()
+    clock = FixedClock()
+    analyst, embedder = SlowAnalyst(), SlowEmbedder()
+    config = Config(data_storage_path=folder, background=False, **settings)
+    engine = MemoryEngine(config, embedder=embedder, analyst=analyst, clock=clock)
+    memory = engine.memory("tom", "helper")
+
+def begin(work, slow):
+    def run():
+        try:
+            outcome.append(repr(work()))
+        except MemoryOSError as error:
+            outcome.append(type(error).__name__)
+    inside.clear(), go_on.clear(), outcome.clear()
+    analyst.slow = embedder.slow = slow
+    global thread
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    assert not slow or inside.wait(60)
+
+def end():
+    analyst.slow = embedder.slow = ""
+    go_on.set()
+    thread.join(60)
+    return outcome[0]
+
+for line in sys.stdin:
+    given = {"result": None}
+    exec(json.loads(line), globals(), given)
+    os.write(1, (json.dumps(given["result"]) + "\\n").encode())
+"""
+
+
+class Elsewhere:
+    """Another process; it does what it is told and says what came of it."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", CHILD]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def open(self, folder: Path, **settings: Any) -> Elsewhere:
+        """Opens the memory of ``here`` there."""
+        self.do(f"open_engine({str(folder / 'store')!r}, **{SETTINGS | settings!r})")
+        return self
+
+    def do(self, code: str) -> Any:
+        """Executes code there; returns what it names "result"."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(textwrap.dedent(code)) + "\n")
+        self.process.stdin.flush()
+        said = self.process.stdout.readline()
+        assert said, "the other process failed"
+        return json.loads(said)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def another() -> Iterator[Elsewhere]:
+    started = Elsewhere()
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def there(another: Elsewhere, tmp_path: Path) -> Elsewhere:
+    return another.open(tmp_path)
+
+
+@pytest.fixture
+def doomed(tmp_path: Path) -> Iterator[Elsewhere]:
+    started = Elsewhere()
+    yield started.open(tmp_path)
+    started.kill()
+
+
+@pytest.fixture
+def here(make_engine: EngineMaker) -> Memoryos:
+    return make_engine(**SETTINGS).memory("tom", "helper")
+
+
+def fill(memory: Memoryos, lines: list[str] = LINES) -> None:
+    for line in lines:
+        memory.add_memory(line)
+
+
+def test_writers_of_one_scope_in_several_processes(tmp_path: Path) -> None:
+    written = run_processes(tmp_path, 4, 60)
+    found = check(tmp_path, written)
+    assert found["problems"] == []
+    assert found["pages"] == 240
+    assert sum(found["analyst_calls"]) > 0, "the workers consolidated meanwhile"
+
+
+# What others do is seen at the next recall.
+
+
+def test_a_recall_sees_what_another_process_added_learned_forgot_and_rebuilt(here: Memoryos, there: Elsewhere) -> None:
+    fill(here)
+    here.flush()
+    assert here.recall("bread").pages
+    there.do("memory.add_memory('The red bicycle stands in the shed.', 'Noted.')")
+    assert here.recall("bicycle").short_term[0].user_text.startswith("The red bicycle")
+    there.do("for n in range(4): memory.add_memory(f'I play the violin on day {n}.')")
+    assert any("bicycle" in each.page.user_text for each in here.recall("Where is the bicycle?").pages)
+    before = here.recall("What do I play?")
+    assert {each.page.segment_id for each in before.pages} > {None}
+    known, version = {each.knowledge.text for each in before.knowledge}, before.profile.version
+
+    there.do("memory.flush(); memory.force_mid_term_analysis()")
+    after = here.recall("What do I play?")
+    assert None not in {each.page.segment_id for each in after.pages}
+    assert {each.knowledge.text for each in after.knowledge} > known
+    assert any("violin" in each.knowledge.text for each in after.knowledge)
+    assert after.profile.version == here.profile.version >= version
+    assert all(each.signals.meaning for each in after.pages), "their vectors are read too"
+
+    there.do("memory.forget(page_ids=[page.page_id for page in memory.pages() if 'bicycle' in page.user_text])")
+    gone = here.recall("Where is the bicycle?", max_pages=50)
+    assert "bicycle" not in gone.to_prompt()
+    assert len(gone.pages) == 7
+
+    rebuilt = there.do("result = memory.rebuild('local').segments_after")
+    anew = here.recall("What do I play?", max_pages=50)
+    segments = {segment.segment_id for segment in here.segments()}
+    assert len(segments) == rebuilt
+    assert {each.page.segment_id for each in anew.pages} <= segments
+    assert {each.knowledge.knowledge_id for each in anew.knowledge}.isdisjoint(
+        each.knowledge.knowledge_id for each in after.knowledge
+    )
+
+    there.do("memory.correct(memory.knowledge()[0].knowledge_id, 'Nora moved to Lisbon.')")
+    assert "Nora moved to Lisbon." in {each.knowledge.text for each in here.recall("Nora").knowledge}
+
+
+def test_a_recall_does_not_see_what_another_process_archived(here: Memoryos, there: Elsewhere, tmp_path: Path) -> None:
+    there.open(tmp_path, mid_term_capacity=1, mid_term_similarity_threshold=2.0)
+    fill(here, [*LINES, "The end.", "Really."])
+    assert len(here.recall("bread", max_pages=50).pages) == 5
+    there.do("memory.flush()")
+    assert here.segments(archived=True)
+    (active,) = here.segments()
+    found = {each.page.segment_id for each in here.recall("bread", max_pages=50).pages}
+    assert found <= {active.segment_id, None}
+
+
+def test_what_is_read_at_one_moment_is_of_one_moment(here: Memoryos, there: Elsewhere) -> None:
+    fill(here)
+    there.do("begin(lambda: [memory.add_memory('one', 'two') for _ in range(100)], '')")
+    seen = 0
+    while seen < 104:
+        found = here.recall("one", max_pages=200)
+        now = len(found.pages) + len(found.short_term)
+        assert now >= seen
+        assert sorted(each.page.seq for each in found.pages) == list(range(1, now))
+        seen = now
+    assert there.do("result = end()") != "StoreUnavailableError"
+
+
+# Who may work on a scope.
+
+
+@pytest.mark.parametrize("step", ["embed", "digest", "learn"])
+def test_the_scope_of_a_process_that_died_at_work_is_taken_over_at_once(
+    here: Memoryos, doomed: Elsewhere, step: str
+) -> None:
+    fill(here)
+    doomed.do(f"begin(memory.flush, {step!r})")
+    holder = here.engine.store.scopes.holder(str(here._find_scope_id()))
+    assert holder is not None
+    assert holder.startswith(f"{socket.gethostname()}:{doomed.process.pid}:")
+    with pytest.raises(StoreUnavailableError, match="another worker holds"):
+        here.flush(timeout=0.1)
+    doomed.kill()
+    here.flush(timeout=30)
+    stats = here.get_memory_stats()
+    assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
+    assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
+    assert here.engine.store.scopes.holder(str(here._find_scope_id())) is None
+
+
+@pytest.mark.parametrize("step", ["embed", "digest", "learn"])
+def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
+    here: Memoryos, there: Elsewhere, clock: FixedClock, step: str
+) -> None:
+    fill(here)
+    there.do(f"begin(memory.flush, {step!r})")
+    there.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(StoreUnavailableError, match="another worker holds"):
+        here.flush(timeout=0.1)
+    clock.advance(seconds=301)
+    here.flush(timeout=30)
+    before = (list(here.pages()), here.segments(), here.knowledge(None, history=True), here.profile)
+    assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
+    there.process.send_signal(signal.SIGCONT)
+    assert there.do("result = end()") == "StoreConflictError"
+    assert (list(here.pages()), here.segments(), here.knowledge(None, history=True), here.profile) == before
+    assert there.do("memory.flush(); result = len(memory.segments())") == len(before[1])
+
+
+@pytest.mark.parametrize("holder", ["another-host:1:x", f"{socket.gethostname()}:{os.getpid()}:x", "no process at all"])
+def test_a_lease_that_nobody_knows_to_be_dead_is_respected_until_it_ends(
+    here: Memoryos, clock: FixedClock, holder: str
+) -> None:
+    fill(here)
+    scope_id = str(here._find_scope_id())
+    holder = f"{socket.gethostname()}:nobody:x" if " " in holder else holder
+    assert here.engine.store.scopes.claim(Lease(scope_id, holder, clock() + timedelta(seconds=60)), clock())
+    with pytest.raises(StoreUnavailableError, match="another worker holds"):
+        here.flush(timeout=0.05)
+    assert here.get_memory_stats()["pages_due"] == len(LINES) - 1
+    clock.advance(seconds=61)
+    here.flush(timeout=30)
+    assert here.get_memory_stats()["pages_due"] == 0
+
+
+def test_of_many_that_want_a_free_scope_one_has_it(tmp_path: Path) -> None:
+    stores = [Store(tmp_path / "memoryos.db") for _ in range(6)]
+    scope_id = stores[0].scopes.open(Scope("u", "a"), NOW)
+    for turn in range(5):
+        now = NOW + timedelta(hours=turn)
+        leases = [Lease(scope_id, f"{turn}-{number}", now + timedelta(minutes=1)) for number in range(len(stores))]
+        together = threading.Barrier(len(stores))
+        won: list[str] = []
+
+        def claim(store: Store, lease: Lease, now: Any = now, together: Any = together, won: Any = won) -> None:
+            together.wait(30)
+            if store.scopes.claim(lease, now):
+                won.append(lease.owner)
+
+        threads = [threading.Thread(target=claim, args=each) for each in zip(stores, leases, strict=True)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join(30)
+        assert len(won) == 1
+        assert stores[0].scopes.holder(scope_id) == won[0]
+    for store in stores:
+        store.close()
+
+
+ORIGIN = Origin("scripted", "1")
+FACT = Knowledge("k2", "user", "late", NOW, NOW, None, None, ("p",), ORIGIN)
+SEGMENT = Segment("s2", "late", frozenset({"late"}), 0, 1, 1, NOW, NOW)
+
+
+def consolidation(page_id: str) -> Consolidation:
+    return Consolidation((Chain("c2", "late"),), (SEGMENT,), {page_id: "c2"}, {page_id: "s2"}, ORIGIN)
+
+
+def learning(page_id: str) -> Learning:
+    return Learning(SegmentLearned("s1", 0), (page_id,), Profile(1, (), (), NOW, ORIGIN), (FACT,), {}, ())
+
+
+VECTOR = np.ones((1, 4), np.float32)
+LATE_WRITES: dict[str, Callable[[Store, Lease, str, Store], object]] = {
+    "digest": lambda store, lease, page_id, _: store.mid_term.apply(lease, consolidation(page_id)),
+    "archive": lambda store, lease, *_: store.mid_term.archive(lease, ["s1"], NOW),
+    "learn": lambda store, lease, page_id, _: store.long_term.apply(lease, learning(page_id), NOW),
+    "embed": lambda store, lease, page_id, _: store.vectors.save_pages(
+        lease, "m", [page_id], [UtteranceVectors(page_id, 1, "user", VECTOR)]
+    ),
+    "embed knowledge": lambda store, lease, *_: store.vectors.save_knowledge(lease, "m", [("k1", VECTOR[0])]),
+    "rebuild": lambda store, lease, _, scratch: store.replace_tiers(scratch, lease, NOW),
+}
+
+
+@pytest.mark.parametrize("taken_over", ["by another", "by a forget", "and given back"])
+@pytest.mark.parametrize("write", LATE_WRITES)
+def test_a_write_whose_lease_was_lost_changes_nothing(tmp_path: Path, write: str, taken_over: str) -> None:
+    with Store(tmp_path / "memoryos.db") as store, Store(tmp_path / "scratch.db") as scratch:
+        scope_id = store.scopes.open(Scope("u", "a"), NOW)
+        mine = Lease(scope_id, "me", LATER)
+        assert store.scopes.claim(mine, NOW)
+        drafts = [PageDraft(NOW, "a", ""), PageDraft(NOW, "b", ""), PageDraft(NOW, "c", "")]
+        first, second, third = (page.page_id for page in store.log.append(scope_id, drafts, NOW))
+        placed = Consolidation((Chain("c1", "c"),), (SEGMENT_ONE,), {first: "c1"}, {first: "s1"}, ORIGIN)
+        store.mid_term.apply(mine, placed)
+        store.copy_log(scratch, scope_id)
+        if taken_over == "by a forget":
+            store.forgetting.forget(scope_id, [third], (), NOW)
+        else:
+            other = Lease(scope_id, "other", LATER + timedelta(hours=2))
+            assert store.scopes.claim(other, LATER + timedelta(hours=1))
+            if taken_over == "and given back":
+                store.scopes.release(other)
+        before = rows(store)
+        with pytest.raises(StoreConflictError, match="lease"):
+            LATE_WRITES[write](store, mine, first if write == "learn" else second, scratch)
+        assert not store.scopes.prolong(mine)
+        store.scopes.release(mine)
+        assert rows(store) == before
+
+
+SEGMENT_ONE = Segment("s1", "s", frozenset({"k"}), 0, 1, 1, NOW, NOW)
+
+
+def rows(store: Store) -> dict[str, list[Any]]:
+    with store.log._database.read() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
+        return {name: list(connection.exec_driver_sql(f"SELECT * FROM {name}")) for name in names}  # noqa: S608
+
+
+# No transaction is open while a model works.
+
+
+@pytest.mark.parametrize(
+    ("work", "step"),
+    [
+        ("memory.flush", "embed"), ("memory.flush", "digest"), ("memory.flush", "learn"),
+        ("memory.force_mid_term_analysis", "learn"), ("lambda: memory.get_response('Who lives in Porto?')", "answer"),
+        ("lambda: memory.rebuild('local')", "digest"), ("lambda: memory.recall('bread')", "embed"),
+    ],
+)  # fmt: skip
+def test_others_write_and_read_while_a_model_works(here: Memoryos, there: Elsewhere, work: str, step: str) -> None:
+    fill(here)
+    if "rebuild" in work:
+        here.flush()
+    there.do(f"begin({work}, {step!r})")
+    fill(here)
+    assert here.recall("bread").pages
+    here.engine.memory("eve").add_memory("Another scope.")
+    here.engine.memory("eve").flush()
+    assert there.do("result = inside.is_set() and not outcome"), "it is still at it"
+    there.do("result = end()")
+    here.flush(timeout=30)
+    assert here.get_memory_stats()["pages_due"] == 0
+
+
+# What a death leaves of the locks, and what else may happen to them.
+
+
+def test_a_process_that_dies_amid_a_transaction_leaves_no_lock(here: Memoryos, doomed: Elsewhere) -> None:
+    fill(here, LINES[:1])
+    doomed.do("""
+        def write():
+            with engine.store.log._database.write() as connection:
+                connection.exec_driver_sql("UPDATE pages SET user_text = 'half'")
+                wait()
+        begin(write, "")
+        assert inside.wait(60)
+    """)
+    doomed.kill()
+    fill(here, LINES[1:])
+    assert [page.user_text for page in here.pages()] == LINES
+
+
+def test_a_lock_file_that_was_deleted_locks_again(here: Memoryos, there: Elsewhere) -> None:
+    fill(here)
+    lock = here.config.data_storage_path / "memoryos.db.lock"
+    for _ in range(2):
+        lock.unlink()
+        there.do("begin(lambda: [memory.add_memory('one') for _ in range(50)], '')")
+        for _ in range(50):
+            here.add_memory("other")
+        assert there.do("result = end()") != "StoreUnavailableError"
+        assert lock.exists()
+    pages = list(here.pages())
+    assert [page.seq for page in pages] == list(range(1, len(LINES) + 201))
+    there.do("global held; held = engine.store.log._database._exclusive(); held.__enter__()")
+    try:
+        assert not here.engine.store.log._database._file_lock._try(), "both lock the same file again"
+    finally:
+        there.do("held.__exit__(None, None, None)")
+
+
+def test_a_forked_process_is_told_to_open_the_store_again(here: Memoryos, there: Elsewhere) -> None:
+    told = there.do("""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                memory.add_memory("from the child")
+            except MemoryOSError as error:
+                os.write(writer, f"{type(error).__name__}: {error}".encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        os.close(writer)
+        with os.fdopen(reader) as said:
+            result = said.read()
+        memory.add_memory("from its parent")
+    """)
+    assert told.startswith("StoreUnavailableError: the store was opened before this process was forked")
+    fill(here)
+    assert [page.user_text for page in here.pages()] == ["from its parent", *LINES]
