@@ -368,6 +368,36 @@ def test_an_interrupt_of_the_main_thread_leaves_everybody_able_to_write(
     assert texts(store, scope_id) == [*written, "after", "after", "main after"]
 
 
+def test_an_interrupt_of_the_main_thread_is_no_error_of_the_others(
+    store: Store, scope_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = store.log._database
+    dialect = database._engine.dialect
+    begin, commit = dialect.do_execute, dialect.do_commit
+    found: list[Any] = []
+    others = threading.Thread(target=lambda: found.extend(in_threads(*[lambda: append(store, scope_id, "other")] * 8)))
+
+    def begun(cursor: Any, statement: str, *given: Any) -> None:
+        begin(cursor, statement, *given)
+        if threading.current_thread() is threading.main_thread() and statement.startswith("BEGIN"):
+            others.start()
+            wait_until(lambda: len(database._grouping._waiting) >= 7)
+
+    def interrupted(connection: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        commit(connection)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dialect, "do_execute", begun)
+        patch.setattr(dialect, "do_commit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            append(store, scope_id, "interrupted")
+        others.join(60)
+    assert sorted(page.seq for (page,) in found) == list(range(1, 9))
+    assert texts(store, scope_id) == ["other"] * 8
+
+
 def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
     """Threads other than the main one are interrupted by no signal, but by debuggers and the like."""
     database = store.log._database

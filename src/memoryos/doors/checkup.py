@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import sqlite3
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
@@ -119,13 +120,20 @@ def _packages() -> Checked:
     found, missing = [PACKAGE + " " + metadata.version(PACKAGE)], []
     for requirement in metadata.requires(PACKAGE) or ():
         name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        if "extra ==" in requirement or _is_for_older_python(requirement):
+            continue
         try:
-            found += [] if "extra ==" in requirement else [f"{name} {metadata.version(name)}"]
+            found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             missing.append(name)
     if missing:
         return Checked("packages", "problem", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
     return Checked("packages", "ok", ", ".join(found))
+
+
+def _is_for_older_python(requirement: str) -> bool:
+    marked = re.search(r"python_version\s*<\s*['\"]3\.(\d+)['\"]", requirement)
+    return marked is not None and sys.version_info >= (3, int(marked.group(1)))
 
 
 def _settings() -> Checked:

@@ -1,0 +1,252 @@
+"""Scopes apart, from below: every statement names its scope, and ids that nearly are another's are not."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import urllib.parse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event
+
+from memoryos.analysts.llm import LLMAnalyst
+from memoryos.config import Config
+from memoryos.engine import MemoryEngine
+from memoryos.errors import InputError, NotFoundError
+from memoryos.memory import Memoryos
+from memoryos.seams import Usage
+from memoryos.storage.schema import metadata
+from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel
+
+TIERS = sorted(set(metadata.tables) - {"scopes"})
+READS_ALL_SCOPES = {
+    "SELECT coalesce(sum(costs.prompt_tokens + costs.completion_tokens), ?) AS coalesce_1 FROM costs WHERE costs.day = ?":
+    "llm_daily_tokens is a budget of the whole store; it returns one number",
+}  # fmt: skip
+"""Statements on tables of tiers that name no scope, and why they may."""
+MARKERS = ("Zuvalka", "Brontiq", "Kelmora")
+SETTINGS: dict[str, Any] = {
+    "background": False, "short_term_capacity": 1, "consolidation_batch": 2, "mid_term_capacity": 1,
+    "mid_term_heat_threshold": 1.0, "mid_term_similarity_threshold": 1.4, "llm_daily_tokens": 10**9,
+    "llm_daily_tokens_per_scope": 10**9,
+}  # fmt: skip
+
+
+class Statements:
+    """Every statement on a table of a tier, and the ids of scopes that it was given."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, str] = {}
+        self.strangers: list[str] = []
+        self.scope_ids: set[str] = set()
+        self.current: str | None = None
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        event.listen(sa.Engine, "before_cursor_execute", self._note)
+        try:
+            yield
+        finally:
+            event.remove(sa.Engine, "before_cursor_execute", self._note)
+
+    def _note(self, _: object, __: object, statement: str, parameters: Any, ___: object, many: bool) -> None:
+        text = " ".join(statement.split())
+        if not re.match(r"SELECT|UPDATE|DELETE|INSERT|WITH|REPLACE", text):
+            return
+        if any(re.search(rf"\b{table}\b", text) for table in TIERS):
+            self.seen.setdefault(text, unscoped(text))
+        given = {value for row in (parameters if many else [parameters]) for value in row if isinstance(value, str)}
+        if (given & self.scope_ids) - {self.current}:
+            self.strangers.append(text)
+
+
+def unscoped(statement: str) -> str:
+    """Returns the tables that a statement touches without a condition on their scope."""
+    if statement.startswith("INSERT") and " SELECT " not in statement:
+        return "" if "(scope_id" in statement else "an INSERT without a scope"
+    loose = []
+    for table in TIERS:
+        named = rf"{table}\.scope_id = |= {table}\.scope_id\b"
+        mentions = len(re.findall(rf"(?:FROM|JOIN|UPDATE|INTO|,) {table}\b(?!\.)", statement))
+        if mentions > len(re.findall(named, statement)):
+            loose.append(table)
+    is_bound = re.search(r"\.scope_id = \?", statement)
+    return ", ".join(loose) if is_bound else f"{loose} and no scope is given"
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_fine"),
+    [
+        ("SELECT pages.seq FROM pages WHERE pages.scope_id = ? AND pages.seq > ?", True),
+        ("SELECT pages.seq FROM pages WHERE pages.page_id = ?", False),
+        ("SELECT pages.seq FROM pages WHERE pages.scope_id = ? AND pages.segment_id IN (SELECT pages.segment_id FROM pages)", False),
+        ("UPDATE segments SET visits=? WHERE segments.segment_id = ?", False),
+        ("UPDATE segments SET scope_id=? WHERE segments.segment_id = ?", False),
+        ("DELETE FROM vectors WHERE vectors.scope_id = ? AND vectors.owner_id IN (?)", True),
+        ("DELETE FROM vectors", False),
+        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.scope_id = vectors.scope_id WHERE knowledge.scope_id = ?", True),
+        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.knowledge_id = vectors.owner_id WHERE knowledge.scope_id = ?", False),
+        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.scope_id = vectors.scope_id", False),
+        ("INSERT INTO pages (scope_id, seq) VALUES (?, ?)", True),
+        ("INSERT INTO pages (seq) SELECT pages.seq FROM pages", False),
+    ],
+)  # fmt: skip
+def test_the_check_itself(statement: str, is_fine: bool) -> None:
+    assert (unscoped(statement) == "") is is_fine
+
+
+def live(memory: Memoryos, marker: str, clock: FixedClock) -> None:
+    """Does with a memory whatever can be done."""
+    for number in range(3):
+        memory.add_memory(f"My sister {marker} lives in Porto.", f"I promise to call {marker}.", clock())
+        memory.add_messages([{"role": "user", "content": f"I bake bread number {number} for {marker}."}])
+        clock.advance(minutes=5)
+    memory.flush()
+    memory.recall("bread")
+    memory.get_response("Where does my sister live?")
+    memory.force_mid_term_analysis()
+    memory.rebuild("local")
+    memory.forget(page_ids=[next(memory.pages()).page_id])
+    memory.forget(query_preview="bread")
+    known = memory.knowledge(None)
+    memory.correct(known[0].knowledge_id, f"{marker} moved to Lisbon.")
+    memory.forget(knowledge_ids=[known[-1].knowledge_id], dry_run=True)
+    memory.flush()
+    memory.rebuild()
+    memory.add_memory(f"My sister {marker} lives in Porto.", f"I promise to call {marker}.", clock())
+    memory.flush()
+
+
+def shown(memory: Memoryos, folder: Path) -> str:
+    """Returns all that a memory shows, apart from its own ids."""
+    file = folder / f"{len(list(folder.glob('*.jsonl')))}.jsonl"
+    memory.export(file)
+    recall = memory.recall("Where does my sister live, and what do I bake?", max_pages=100, max_tokens=10_000)
+    parts: list[object] = [recall, recall.to_prompt(), file.read_text("utf-8"), list(memory.pages()), memory.profile]
+    parts += [memory.profile_history(), memory.knowledge(None, history=True), memory.heat(), memory.costs()]
+    parts += [memory.history(each.knowledge_id) for each in memory.knowledge(None, history=True)]
+    parts += [memory.segments(), memory.segments(archived=True), memory.heat(archived=True), memory.get_memory_stats()]
+    parts += [memory.get_user_profile_summary(), memory.get_assistant_knowledge_summary()]
+    parts += [memory.get_response("Where does my sister live?", remember=False)]
+    parts += [memory.forget(everything=True, dry_run=True), memory.forget(query_preview="my sister")]
+    return "\n".join(str(each) if isinstance(each, str) else repr(each) for each in parts)
+
+
+def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(tmp_path: Path, clock: FixedClock) -> None:
+    statements = Statements()
+    model = ScriptedChatModel()
+    config = Config(data_storage_path=tmp_path / "store", keep_archived_days=1, **SETTINGS)
+    with (
+        statements.noted(),
+        MemoryEngine(config, embedder=HashEmbedder(), analyst=LLMAnalyst(model), clock=clock) as engine,
+    ):
+        memories = [engine.memory("tom", assistant_id) for assistant_id in ("one", "two")]
+        for memory in memories:
+            memory._scope_id  # noqa: B018  (made before anything is noted)
+        statements.scope_ids = {*engine.store.scopes.all()}
+        for turn in range(2):
+            for memory, marker in zip(memories, MARKERS, strict=False):
+                statements.current = memory._scope_id
+                live(memory, marker, clock)
+                shown(memory, tmp_path)
+                clock.advance(days=turn)
+        statements.current = memories[0]._scope_id
+        memories[0].forget(before=clock())
+        memories[0].forget(everything=True)
+        assert memories[1].recall("sister").pages
+    loose = {text: tables for text, tables in statements.seen.items() if tables and text not in READS_ALL_SCOPES}
+    assert loose == {}
+    assert statements.strangers == []
+    assert {*READS_ALL_SCOPES} <= {*statements.seen}, "an exception that is no longer needed"
+    touched = {
+        (text.split()[0], table) for text in statements.seen for table in TIERS if re.search(rf"\b{table}\b", text)
+    }
+    assert {table for kind, table in touched if kind == "SELECT"} == {*TIERS}
+    assert {table for kind, table in touched if kind == "DELETE"} >= {*TIERS} - {"costs", "tombstones"}
+    assert {table for kind, table in touched if kind == "UPDATE"} >= {"pages", "segments", "knowledge", "profiles"}
+    assert len(statements.seen) > 60
+
+
+NEARLY: dict[str, Callable[[str, str], tuple[str, str]]] = {
+    "a separator moved": lambda user, assistant: (f"{user}:{assistant}"[: len(user) + 2], f"{user}:{assistant}"[len(user) + 2 :]),
+    "joined": lambda user, assistant: (f"{user}:{assistant}", assistant),
+    "turned round": lambda user, assistant: (assistant, user),
+    "another case": lambda user, assistant: (user.swapcase(), assistant),
+    "folded": lambda user, assistant: (user.casefold(), assistant),
+    "composed": lambda user, assistant: (unicodedata.normalize("NFKC", user), assistant),
+    "decomposed": lambda user, assistant: (unicodedata.normalize("NFKD", user), assistant),
+    "a space more": lambda user, assistant: (f"{user} ", assistant),
+    "no width more": lambda user, assistant: (f"{user}\u200b", assistant),
+    "a line more": lambda user, assistant: (user, f"{assistant}\n"),
+    "stripped": lambda user, assistant: (user.strip(), assistant),
+    "escaped": lambda user, assistant: (urllib.parse.quote(user, safe=""), assistant),
+    "unescaped": lambda user, assistant: (urllib.parse.unquote(user), assistant),
+    "any characters": lambda user, assistant: ("_" * len(user), assistant),
+    "anything": lambda user, assistant: ("%", assistant),
+    "a path": lambda user, assistant: (f"../{user}/../{user}", assistant),
+    "quoted": lambda user, assistant: (f"{user}' OR '1'='1", assistant),
+    "a comment": lambda user, assistant: (f"{user}'; DROP TABLE pages; --", assistant),
+    "longer": lambda user, assistant: (user + "x" * (1000 - len(user)), assistant),
+}  # fmt: skip
+IDS = st.one_of(
+    st.sampled_from(["../../x", "/etc/passwd", "a'; DROP TABLE pages; --", '"', "%", "a%20b", "Ä", "e\u0301", "ﬁ", "İ", "ß", " a", "a:b", "b:c", "0", "null"]),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30),
+).filter(str.strip)  # fmt: skip
+
+
+@settings(max_examples=20)
+@given(user=IDS, assistant=IDS, nearly=st.sampled_from(sorted(NEARLY)), order=st.permutations(range(4)))
+def test_an_id_that_nearly_is_another_shows_nothing_of_it(
+    user: str, assistant: str, nearly: str, order: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("isolation")
+    clock = FixedClock()
+    model = ScriptedChatModel()
+    config = Config(data_storage_path=folder / "store", **SETTINGS)
+    with MemoryEngine(config, embedder=HashEmbedder(), analyst=LLMAnalyst(model), clock=clock) as engine:
+        one = engine.memory(user, assistant)
+        try:
+            other = engine.memory(*NEARLY[nearly](user, assistant))
+        except InputError:
+            assume(False)
+        assume(one.scope != other.scope)
+        acts = [lambda each=each, marker=marker: live(each, marker, clock) for each, marker in zip((one, other), MARKERS, strict=False)] * 2  # type: ignore[misc]  # fmt: skip
+        for number in order:
+            acts[number]()
+        for memory, stranger, marker, foreign in ((one, other, *MARKERS[:2]), (other, one, *MARKERS[1::-1])):
+            engine.store.scopes.record_error(memory._scope_id, f"{marker} failed")
+            engine.ledger.record(memory._scope_id, f"{marker} bought", Usage("m", 1, 1, 0.1))
+            before = len(model.requests)
+            seen = shown(memory, folder)
+            assert marker in seen
+            assert foreign not in seen
+            assert all(foreign not in repr(request) for request in model.requests[before:])
+            _check_foreign_ids(memory, stranger)
+        for request in model.requests:
+            assert not (MARKERS[0] in repr(request) and MARKERS[1] in repr(request)), "no analyst reads two scopes"
+        assert {*engine.scopes()} == {one.scope, other.scope}
+    assert {each.name for each in folder.iterdir() if each.suffix != ".jsonl"} == {"store"}
+
+
+def _check_foreign_ids(memory: Memoryos, stranger: Memoryos) -> None:
+    """Offers the ids of one scope to another, which must not know them."""
+    pages, entries = list(stranger.pages()), stranger.knowledge(None, history=True)
+    before = (pages, entries, stranger.segments(), stranger.profile)
+    offers: list[Callable[[], object]] = [
+        lambda: memory.forget(page_ids=[pages[0].page_id]),
+        lambda: memory.forget(page_ids=[next(memory.pages()).page_id, pages[0].page_id]),
+        lambda: memory.forget(knowledge_ids=[entries[0].knowledge_id]),
+        lambda: memory.correct(stranger.knowledge(None)[0].knowledge_id, "It was otherwise."),
+        lambda: memory.history(entries[0].knowledge_id),
+    ]
+    for offer in offers:
+        with pytest.raises(NotFoundError):
+            offer()
+    assert (list(stranger.pages()), stranger.knowledge(None, history=True), stranger.segments(), stranger.profile) == before  # fmt: skip
