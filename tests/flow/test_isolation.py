@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -31,7 +31,7 @@ READS_ALL_SCOPES = {
     "llm_daily_tokens is a budget of the whole store; it returns one number",
 }  # fmt: skip
 """Statements on tables of tiers that name no scope, and why they may."""
-MARKERS = ("Zuvalka", "Brontiq", "Kelmora")
+MARKERS = ("Zuvalka", "Brontiq")
 SETTINGS: dict[str, Any] = {
     "background": False, "short_term_capacity": 1, "consolidation_batch": 2, "mid_term_capacity": 1,
     "mid_term_heat_threshold": 1.0, "mid_term_similarity_threshold": 1.4, "llm_daily_tokens": 10**9,
@@ -152,7 +152,7 @@ def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(tmp_path:
             memory._scope_id  # noqa: B018  (made before anything is noted)
         statements.scope_ids = {*engine.store.scopes.all()}
         for turn in range(2):
-            for memory, marker in zip(memories, MARKERS, strict=False):
+            for memory, marker in zip(memories, MARKERS, strict=True):
                 statements.current = memory._scope_id
                 live(memory, marker, clock)
                 shown(memory, tmp_path)
@@ -160,6 +160,7 @@ def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(tmp_path:
         statements.current = memories[0]._scope_id
         memories[0].forget(before=clock())
         memories[0].forget(everything=True)
+        statements.scope_ids = set()
         assert memories[1].recall("sister").pages
     loose = {text: tables for text, tables in statements.seen.items() if tables and text not in READS_ALL_SCOPES}
     assert loose == {}
@@ -189,7 +190,7 @@ NEARLY: dict[str, Callable[[str, str], tuple[str, str]]] = {
     "escaped": lambda user, assistant: (urllib.parse.quote(user, safe=""), assistant),
     "unescaped": lambda user, assistant: (urllib.parse.unquote(user), assistant),
     "any characters": lambda user, assistant: ("_" * len(user), assistant),
-    "anything": lambda user, assistant: ("%", assistant),
+    "anything": lambda _, assistant: ("%", assistant),
     "a path": lambda user, assistant: (f"../{user}/../{user}", assistant),
     "quoted": lambda user, assistant: (f"{user}' OR '1'='1", assistant),
     "a comment": lambda user, assistant: (f"{user}'; DROP TABLE pages; --", assistant),
@@ -201,10 +202,10 @@ IDS = st.one_of(
 ).filter(str.strip)  # fmt: skip
 
 
-@settings(max_examples=20)
-@given(user=IDS, assistant=IDS, nearly=st.sampled_from(sorted(NEARLY)), order=st.permutations(range(4)))
+@settings(max_examples=10)
+@given(user=IDS, assistant=IDS, nearly=st.sampled_from(sorted(NEARLY)), is_first=st.booleans())
 def test_an_id_that_nearly_is_another_shows_nothing_of_it(
-    user: str, assistant: str, nearly: str, order: list[int], tmp_path_factory: pytest.TempPathFactory
+    user: str, assistant: str, nearly: str, is_first: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("isolation")
     clock = FixedClock()
@@ -215,12 +216,12 @@ def test_an_id_that_nearly_is_another_shows_nothing_of_it(
         try:
             other = engine.memory(*NEARLY[nearly](user, assistant))
         except InputError:
-            assume(False)
+            reject()
         assume(one.scope != other.scope)
-        acts = [lambda each=each, marker=marker: live(each, marker, clock) for each, marker in zip((one, other), MARKERS, strict=False)] * 2  # type: ignore[misc]  # fmt: skip
-        for number in order:
-            acts[number]()
-        for memory, stranger, marker, foreign in ((one, other, *MARKERS[:2]), (other, one, *MARKERS[1::-1])):
+        for memory, marker in ((one, MARKERS[0]), (other, MARKERS[1]))[:: 1 if is_first else -1]:
+            live(memory, marker, clock)
+        one.add_memory(f"{MARKERS[0]} came late.", "", clock())
+        for memory, stranger, marker, foreign in ((one, other, *MARKERS), (other, one, *MARKERS[::-1])):
             engine.store.scopes.record_error(memory._scope_id, f"{marker} failed")
             engine.ledger.record(memory._scope_id, f"{marker} bought", Usage("m", 1, 1, 0.1))
             before = len(model.requests)
