@@ -236,6 +236,7 @@ class WorkingSet:
             return
         ids = [change.segment_id for change in changes]
         places = self._store.log.segments_of(self._scope_id, ids, int(self.page_seqs[unplaced[0]]))
+        places = [each for each in places if each[0] <= self.last_seq]  # others came while this was read
         numbers = np.searchsorted(self.page_seqs, [seq for seq, _ in places])
         segments = np.array([self.segments.number(segment_id) for _, segment_id in places], np.int32)
         new = self._page_segments.view[numbers] == -1
