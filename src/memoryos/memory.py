@@ -289,6 +289,7 @@ class Memoryos(MemoryView):
         Raises:
             AnalystError: If the analyst failed; what was due stays due.
             EmbeddingError: If the embedder failed; likewise.
+            StoreConflictError: If pages were forgotten meanwhile; call it again.
             TimeoutError: If the time was over first.
         """
         scope_id = self._find_scope_id()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memoryos.errors import StoreConflictError
 from memoryos.identifiers import new_id
 from memoryos.model import Chain, Page, Segment
 from memoryos.seams import Batch, Digest
@@ -102,7 +103,9 @@ class Consolidator:
                 segment = found_segment(new_id(), topic, pages)
             else:
                 segment_id = shelf.ids[number]
-                known = segments.get(segment_id) or self._store.mid_term.get(scope_id, [segment_id])[segment_id]
+                known = segments.get(segment_id) or self._store.mid_term.get(scope_id, [segment_id]).get(segment_id)
+                if known is None:
+                    raise StoreConflictError(f"segment {segment_id} was forgotten meanwhile")
                 segment = grow_segment(known, topic, pages, shelf.turn(number, added))
             segments[segment.segment_id] = segment
             shelf.put(number, segment, added)
