@@ -46,6 +46,7 @@ _LAST_WORD = re.compile(r"([\w.]+)\.\Z")
 CJK_TOKENS = 0.75
 """Tokens of one Chinese, Japanese or Korean character: what current tokenizers need, within a fifth."""
 EXCERPT_STEP = 400
+SHORTEST_STEMMED = 3
 
 
 def fold(text: str) -> str:
@@ -157,13 +158,13 @@ def _weight(stem: str) -> float:
     return min(len(stem), 8) / 8
 
 
-_STEMMER = snowballstemmer.stemmer("english")
-
-
 @lru_cache(maxsize=100_000)
 def _stem(word: str) -> str:
+    """Returns the stem; by a stemmer of its own, because one holds the word it works on and threads would share it."""
     word = _POSSESSIVE.sub("", word)
-    return str(_STEMMER.stemWord(word)) if len(word) > 2 and word.isascii() and not word.isdigit() else word  # noqa: PLR2004
+    if len(word) < SHORTEST_STEMMED or not word.isascii() or word.isdigit():
+        return word
+    return str(snowballstemmer.stemmer("english").stemWord(word))
 
 
 def _sentence_ends(text: str) -> Iterator[int]:
