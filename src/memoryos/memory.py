@@ -7,34 +7,29 @@ from what was found.
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.engine import MemoryEngine
-from memoryos.errors import ConfigError, InputError, NotFoundError
+from memoryos.errors import ConfigError
 from memoryos.generation.responder import Answer, Manner
-from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_scope, read_time
+from memoryos.inputs import read_draft, read_messages, read_scope
 from memoryos.model import ANSWERED_FROM
-from memoryos.retrieval.recall import Recall
-from memoryos.views import MemoryView
+from memoryos.upkeep import MemoryUpkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
     from types import TracebackType
 
-    from memoryos.assembly import AnalystKind
-    from memoryos.loading import Loaded
-    from memoryos.model import Knowledge, Page, PageDraft
+    from memoryos.model import Page, PageDraft
     from memoryos.seams import Analyst, Embedder
-    from memoryos.updating.forgetter import Forgotten
-    from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = ["Memoryos"]
 
 
-class Memoryos(MemoryView):
+class Memoryos(MemoryUpkeep):
     """The memory of one user with one assistant.
 
     Args:
@@ -146,34 +141,6 @@ class Memoryos(MemoryView):
         """
         return self._append(read_messages(messages, now=self._engine.clock()))
 
-    def recall(self, query: str, *, max_pages: int | None = None, max_tokens: int | None = None) -> Recall:
-        """Returns what is remembered for a query, with the reason for each item. Calls no LLM.
-
-        Args:
-            query: The question.
-            max_pages: Pages at most; default: ``retrieval_queue_capacity``, unless ``max_tokens`` is given.
-            max_tokens: Estimated tokens of the recalled pages at most; then single sides of pages may be shown.
-
-        Raises:
-            InputError: If the query is empty or no text, or a number is less than 1.
-            EmbeddingError: If the embedder failed.
-            StoreError: If the store can't be read.
-        """
-        query = read_query(query)
-        max_pages, max_tokens = read_count("max_pages", max_pages), read_count("max_tokens", max_tokens)
-        scope_id = self._find_scope_id()
-        if scope_id is None:
-            return Recall(query)
-        self._engine.worker.make_way()
-        found = self._engine.retriever.recall(
-            scope_id, query, now=self._engine.clock(), max_pages=max_pages, max_tokens=max_tokens
-        )
-        visited = {each.page.segment_id for each in found.pages if each.page.segment_id is not None}
-        if visited:
-            self._engine.updater.note_visits(scope_id, visited)
-            self._wake(scope_id)
-        return found
-
     @overload
     def get_response(
         self,
@@ -244,138 +211,6 @@ class Memoryos(MemoryView):
             raise TypeError("the responder ended without an answer")
         return answer
 
-    def force_mid_term_analysis(self) -> int:
-        """Consolidates everything due and learns from every segment with unlearned pages, hot or not.
-
-        Returns:
-            How many segments were learned from.
-
-        Raises:
-            AnalystError: If the analyst failed; what was due stays due.
-        """
-        scope_id = self._find_scope_id()
-        return 0 if scope_id is None else self._engine.updater.learn_everything(scope_id)
-
-    def rebuild(
-        self,
-        analyst: AnalystKind | None = None,
-        *,
-        dry_run: bool = False,
-        progress: Callable[[], None] | None = None,
-    ) -> Rebuilt:
-        """Derives all tiers again from the log and returns what that changes; what was known becomes history.
-
-        Args:
-            analyst: "llm" or "local"; default: the engine's own.
-            dry_run: Whether to leave everything as it is and only say what would change.
-            progress: Called before each step.
-
-        Raises:
-            AnalystError: If the analyst keeps failing; nothing was changed.
-            ConfigError: If an LLM is asked for and none is set.
-            NotFoundError: If nothing was ever remembered here.
-        """
-        scope_id = self._existing_scope_id()
-        reader = self._engine.analyst_of(analyst)
-        return self._engine.rebuilder.rebuild(scope_id, reader, dry_run=dry_run, progress=progress)
-
-    def flush(self, timeout: float | None = None, *, progress: Callable[[], None] | None = None) -> None:
-        """Consolidates all that slid out of short-term memory; afterwards no page is due.
-
-        Args:
-            timeout: Seconds after which it gives up; what is left stays due.
-            progress: Called before each step.
-
-        Raises:
-            AnalystError: If the analyst failed; what was due stays due.
-            EmbeddingError: If the embedder failed; likewise.
-            StoreConflictError: If pages were forgotten meanwhile; call it again.
-            TimeoutError: If the time was over first.
-        """
-        scope_id = self._find_scope_id()
-        if scope_id is not None:
-            self._engine.updater.drain(scope_id, everything=True, timeout_seconds=timeout, before_step=progress)
-
-    def load(self, path: str | Path, *, progress: Callable[[int], None] | None = None) -> Loaded:
-        """Reads a file into this memory: an export of ours, pages, another program's files or a message list.
-
-        Into an empty memory an export is read whole, tiers included; otherwise pages are added behind the newest ones,
-        but for those that are there already or were forgotten here. See ``importing.detect`` for what is understood.
-
-        Args:
-            path: The file, or the folder of the published program.
-            progress: Called with the number of pages added so far.
-
-        Raises:
-            InputError: If nothing can be read, or it holds the memories of several users; nothing was added then.
-        """
-        loaded = self._engine.loader.load(Path(path), self.scope, progress=progress)
-        scope_id = self._find_scope_id()
-        if scope_id is not None:
-            self._wake(scope_id)
-        return loaded
-
-    def forget(
-        self,
-        *,
-        page_ids: Iterable[str] = (),
-        knowledge_ids: Iterable[str] = (),
-        before: datetime | str | None = None,
-        query_preview: str | None = None,
-        everything: bool = False,
-        dry_run: bool = False,
-    ) -> Forgotten:
-        """Forgets by id, for good: pages, their vectors, and everything that was derived from them.
-
-        What was derived from other pages too is derived again from those. What was forgotten is not learned again and
-        not imported again, and when this returns with ``erased`` no byte of it is left in the files.
-
-        Args:
-            page_ids: Pages.
-            knowledge_ids: Facts; the pages that they were read in stay.
-            before: Every page from before this time.
-            query_preview: Says what would go with the pages that this query finds, those of the window too. Nothing is
-                deleted by likeness: call again with their ids.
-            everything: Whatever was remembered here.
-            dry_run: Whether only to say what would go.
-
-        Raises:
-            InputError: If nothing or two different things are asked for.
-            NotFoundError: If an id is not in this memory; nothing was forgotten.
-            StoreError: If the store can't be written.
-        """
-        pages, entries = list(page_ids), list(knowledge_ids)
-        moment = None if before is None else read_time("before", before)
-        asked = [bool(pages or entries), moment is not None, query_preview is not None, everything]
-        if sum(asked) != 1:
-            raise InputError("forget", "takes ids, or before, or query_preview, or everything")
-        scope_id = self._existing_scope_id()
-        forgetter = self._engine.forgetter
-        if query_preview is not None:
-            dry_run, pages = True, list(self.recall(query_preview).found_page_ids)
-        if moment is not None:
-            receipt = forgetter.forget_before(scope_id, moment, dry_run=dry_run)
-        elif everything:
-            receipt = forgetter.forget_everything(scope_id, dry_run=dry_run)
-        else:
-            receipt = forgetter.forget(scope_id, pages, entries, dry_run=dry_run)
-        if not dry_run:
-            self._wake(scope_id)
-        return receipt
-
-    def correct(self, knowledge_id: str, text: str) -> Knowledge:
-        """Puts a fact right; the old one goes into history and its wording is not learned again.
-
-        Raises:
-            InputError: If the text can't be used.
-            NotFoundError: If there is no such current fact.
-        """
-        text = read_query(text, field="text")
-        scope_id = self._existing_scope_id()
-        right = self._engine.forgetter.correct(scope_id, knowledge_id, text)
-        self._wake(scope_id)
-        return right
-
     def close(self) -> None:
         """Closes the engine, unless it is shared. What is due stays due."""
         if self._owns_engine:
@@ -392,12 +227,6 @@ class Memoryos(MemoryView):
     def __repr__(self) -> str:
         return f"Memoryos(user_id={self.scope.user_id!r}, assistant_id={self.scope.assistant_id!r})"
 
-    def _existing_scope_id(self) -> str:
-        scope_id = self._find_scope_id()
-        if scope_id is None:
-            raise NotFoundError("nothing was remembered here yet")
-        return scope_id
-
     def _append(self, drafts: list[PageDraft]) -> list[Page]:
         if not drafts:
             return []
@@ -413,10 +242,6 @@ class Memoryos(MemoryView):
                 sources |= dict.fromkeys(each.source_page_ids)
         metadata = {ANSWERED_FROM: list(sources)} if sources else None
         self._append([read_draft(query, str(answer), asked_at, metadata, now=asked_at)])
-
-    def _wake(self, scope_id: str) -> None:
-        if self.config.background:
-            self._engine.worker.wake(scope_id)
 
     def _resume(self) -> None:
         scope_id = self._find_scope_id()

@@ -1,4 +1,4 @@
-"""What can be seen of a memory: its tiers, counts and costs, without changing anything."""
+"""What can be seen of a memory: what is recalled, its tiers, counts and costs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError, NotFoundError
+from memoryos.inputs import read_count, read_query
 from memoryos.model import ABOUT, Profile
-from memoryos.retrieval.recall import profile_lines
+from memoryos.retrieval.recall import Recall, profile_lines
 from memoryos.transfer import write_export
 from memoryos.updating.heat import heat
 from memoryos.updating.stats import NOTHING, count_tiers
@@ -44,6 +45,34 @@ class MemoryView:
     def config(self) -> Config:
         """The settings that it lives under."""
         return self._engine.config
+
+    def recall(self, query: str, *, max_pages: int | None = None, max_tokens: int | None = None) -> Recall:
+        """Returns what is remembered for a query, with the reason for each item. Calls no LLM.
+
+        Args:
+            query: The question.
+            max_pages: Pages at most; default: ``retrieval_queue_capacity``, unless ``max_tokens`` is given.
+            max_tokens: Estimated tokens of the recalled pages at most; then single sides of pages may be shown.
+
+        Raises:
+            InputError: If the query is empty or no text, or a number is less than 1.
+            EmbeddingError: If the embedder failed.
+            StoreError: If the store can't be read.
+        """
+        query = read_query(query)
+        max_pages, max_tokens = read_count("max_pages", max_pages), read_count("max_tokens", max_tokens)
+        scope_id = self._find_scope_id()
+        if scope_id is None:
+            return Recall(query)
+        self._engine.worker.make_way()
+        found = self._engine.retriever.recall(
+            scope_id, query, now=self._engine.clock(), max_pages=max_pages, max_tokens=max_tokens
+        )
+        visited = {each.page.segment_id for each in found.pages if each.page.segment_id is not None}
+        if visited:
+            self._engine.updater.note_visits(scope_id, visited)
+            self._wake(scope_id)
+        return found
 
     @property
     def profile(self) -> Profile:
@@ -152,3 +181,7 @@ class MemoryView:
         if self._known_scope_id is None:
             self._known_scope_id = self._engine.store.scopes.find(self.scope)
         return self._known_scope_id
+
+    def _wake(self, scope_id: str) -> None:
+        if self.config.background:
+            self._engine.worker.wake(scope_id)
