@@ -18,11 +18,13 @@ from memoryos.errors import ConfigError
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
-__all__ = ["DEFAULT_ASSISTANT_ID", "Config", "HeatWeights", "RankingWeights"]
+__all__ = ["DEFAULT_ASSISTANT_ID", "SERVER_ENV_PREFIX", "Config", "HeatWeights", "RankingWeights"]
 
 _log = logging.getLogger(__name__)
 
 ENV_PREFIX = "MEMORYOS_"
+SERVER_ENV_PREFIX = "MEMORYOS_SERVER_"
+"""Variables of the HTTP server, which reads them itself."""
 CONFIG_FILE_VARIABLE = "MEMORYOS_CONFIG_FILE"
 _PLACEHOLDER_KEYS = frozenset({"", "YOUR_OPENAI_API_KEY", "YOUR_API_KEY", "your-api-key", "sk-...", "sk-xxx", "xxx"})
 
@@ -328,7 +330,7 @@ def _warn_of_unknown_variables(settings: type[Config]) -> None:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in settings.model_fields} | {CONFIG_FILE_VARIABLE}
     for variable in os.environ:
         name = variable.upper().split("__")[0]
-        if name.startswith(ENV_PREFIX) and name not in known:
+        if name.startswith(ENV_PREFIX) and not name.startswith(SERVER_ENV_PREFIX) and name not in known:
             _log.warning("environment variable %s is no setting of MemoryOS; it is ignored", variable)
 
 

@@ -1,0 +1,77 @@
+"""What the requests of one server share: it stands in ``app.state.memoryos``."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from memoryos.doors.http.settings import ServerSettings
+    from memoryos.engine import MemoryEngine
+
+__all__ = ["EngineSource", "Serving", "TheServing", "serving_of"]
+
+
+class EngineSource:
+    """The engine, opened once by whoever needs it first.
+
+    Args:
+        engine: The engine, which stays its owner's; or what opens it, and then ``close`` closes it.
+    """
+
+    def __init__(self, engine: MemoryEngine | Callable[[], MemoryEngine]) -> None:
+        self._open: Callable[[], MemoryEngine] | None = engine if callable(engine) else None
+        self._engine: MemoryEngine | None = None if callable(engine) else engine
+        self._lock = threading.Lock()
+
+    def __call__(self) -> MemoryEngine:
+        """Returns the engine.
+
+        Raises:
+            MemoryOSError: If it can't be opened; the next call tries again.
+        """
+        engine = self._engine
+        if engine is not None:
+            return engine
+        with self._lock:
+            if self._engine is None:
+                if self._open is None:
+                    raise RuntimeError("the server has closed its engine")
+                self._engine = self._open()
+            return self._engine
+
+    def close(self) -> None:
+        """Closes the engine if it was opened here."""
+        with self._lock:
+            if self._open is not None and self._engine is not None:
+                self._engine.close()
+                self._open, self._engine = None, None
+
+
+@dataclass(slots=True)
+class Serving:
+    """What the requests of one server share.
+
+    Attributes:
+        engine: Returns the engine.
+        settings: Those of the server.
+        ending: Is set when the server is told to end: streams that would go on for ever end then.
+    """
+
+    engine: EngineSource
+    settings: ServerSettings
+    ending: threading.Event = field(default_factory=threading.Event)
+
+
+def serving_of(request: Request) -> Serving:
+    """Returns what the server of this request holds."""
+    serving: Serving = request.app.state.memoryos
+    return serving
+
+
+TheServing = Annotated[Serving, Depends(serving_of)]

@@ -1,0 +1,102 @@
+"""The settings of the HTTP server; those of the memory stand in ``memoryos.config``."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memoryos.config import SERVER_ENV_PREFIX
+from memoryos.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic_settings import PydanticBaseSettingsSource
+
+__all__ = ["ServerSettings"]
+
+_log = logging.getLogger(__name__)
+
+
+class ServerSettings(BaseSettings):
+    """All settings of one server; immutable. Environment: ``MEMORYOS_SERVER_`` and the name in capitals.
+
+    Raises:
+        ConfigError: If a value is out of its range or a name is unknown.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=SERVER_ENV_PREFIX, hide_input_in_errors=True
+    )
+
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address to listen on; this machine only by default."
+    )
+    port: int = Field(default=8078, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    keys: bool | None = Field(
+        default=None, description="Whether every request needs a key. Default: yes, unless only this machine can ask."
+    )
+    max_body_bytes: int = Field(
+        default=8 << 20, ge=1 << 10, le=1 << 30, description="Largest body of a request, but for imports."
+    )
+    max_import_bytes: int = Field(default=256 << 20, ge=1 << 10, le=1 << 40, description="Largest file to import.")
+    threads: int = Field(
+        default=64, ge=1, le=1_000, description="Requests that are worked on at one time; others wait for their turn."
+    )
+    drain_seconds: float = Field(
+        default=30.0, gt=0, le=3_600, description="So long a server that is told to end waits for requests under way."
+    )
+    event_seconds: float = Field(
+        default=1.0, ge=0.01, le=3_600, description="So often the stream of events looks what has changed."
+    )
+    cors_origins: list[str] = Field(
+        default_factory=list, description="Origins whose pages may call from a browser. Default: none."
+    )
+    proxy_memory_tokens: int = Field(
+        default=1_000, ge=1, le=1_000_000, description="Estimated tokens of memory that the proxy puts into a chat."
+    )
+
+    def __init__(self, **values: Any) -> None:
+        _warn_of_unknown_variables(type(self))
+        try:
+            super().__init__(**{name: value for name, value in values.items() if value is not None})
+        except ValidationError as error:
+            faults = error.errors(include_input=False)
+            text = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)
+            raise ConfigError(f"server: {text}") from error
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host.lower() == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether every request needs a key."""
+        return not self.is_local if self.keys is None else self.keys
+
+    @classmethod
+    def settings_customise_sources(  # noqa: D102  (documented by pydantic-settings)
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings
+
+
+def _warn_of_unknown_variables(settings: type[ServerSettings]) -> None:
+    known = {f"{SERVER_ENV_PREFIX}{name.upper()}" for name in settings.model_fields}
+    for variable in os.environ:
+        if variable.upper().startswith(SERVER_ENV_PREFIX) and variable.upper() not in known:
+            _log.warning("environment variable %s is no setting of the server; it is ignored", variable)
