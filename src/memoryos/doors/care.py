@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from memoryos.doors.checkup import Checked, check_up, size_text
+from memoryos.doors.session import as_json_option, print_json
 from memoryos.errors import NotFoundError
 from memoryos.storage.store import Store
 from memoryos.storage.verifying import file_of
@@ -18,11 +18,9 @@ from memoryos.storage.verifying import file_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memoryos.doors.cli import _Session
+    from memoryos.doors.session import Session
 
 __all__ = ["register"]
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
 
 
 def register(cli: click.Group) -> None:
@@ -32,16 +30,16 @@ def register(cli: click.Group) -> None:
 
 
 @click.command()
-@_as_json
+@as_json_option
 @click.pass_obj
-def verify(session: _Session, as_json: bool) -> None:
+def verify(session: Session, as_json: bool) -> None:
     """Check the whole store: the file, and that everything names what is there."""
     with _store(session) as store:
         faults = store.verify()
         scope_ids = list(store.scopes.all())
         pages = sum(map(store.log.count, scope_ids))
     if as_json:
-        _print_json({"pages": pages, "scopes": len(scope_ids), "findings": faults})
+        print_json({"pages": pages, "scopes": len(scope_ids), "findings": faults})
     else:
         for line in faults or [f"{pages} pages in {len(scope_ids)} scopes, nothing wrong"]:
             click.echo(line)
@@ -54,7 +52,7 @@ def verify(session: _Session, as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
-def backup(session: _Session, file: Path) -> None:
+def backup(session: Session, file: Path) -> None:
     """Copy the whole store to a new file while it is in use."""
     with _store(session) as store:
         store.back_up(file)
@@ -63,9 +61,9 @@ def backup(session: _Session, file: Path) -> None:
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Ask no endpoint.")
-@_as_json
+@as_json_option
 @click.pass_obj
-def doctor(session: _Session, offline: bool, as_json: bool) -> None:
+def doctor(session: Session, offline: bool, as_json: bool) -> None:
     """Check what an installation needs, and say what to do."""
     done = []
     for checked in check_up(session.config, offline=offline):
@@ -73,14 +71,14 @@ def doctor(session: _Session, offline: bool, as_json: bool) -> None:
         if not as_json:
             _show(checked)
     if as_json:
-        _print_json([asdict(checked) for checked in done])
+        print_json([asdict(checked) for checked in done])
     problems = sum(checked.state == "problem" for checked in done)
     if problems:
         raise click.ClickException(f"{problems} of {len(done)} checks found a problem")
 
 
 @contextmanager
-def _store(session: _Session) -> Iterator[Store]:
+def _store(session: Session) -> Iterator[Store]:
     """Opens a store that is there: a mistyped folder is no empty store that is well."""
     place = session.config().database
     file = file_of(place)
@@ -94,7 +92,3 @@ def _show(checked: Checked) -> None:
     click.echo(f"{checked.state:8} {checked.what}: {checked.says}")
     if checked.advice:
         click.echo(f"{'':8} → {checked.advice}")
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import sys
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from memoryos.config import Config
 from memoryos.doors import care, tables
 from memoryos.doors.demo import play
 from memoryos.doors.install import install
 from memoryos.doors.mcp_command import mcp as serve
-from memoryos.engine import MemoryEngine
+from memoryos.doors.session import Session, as_json_option, print_json
 from memoryos.errors import AnalystError, MemoryOSError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from memoryos.assembly import AnalystKind
     from memoryos.memory import Memoryos
 
@@ -33,8 +29,6 @@ __all__ = ["cli", "main"]
 
 EXIT_ERROR = 1
 EXIT_INTERRUPTED = 130
-
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
 def main() -> None:
@@ -51,24 +45,6 @@ def main() -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-
-
-class _Session:
-    """What the options in front of the command say."""
-
-    def __init__(self, settings: dict[str, Any], config_file: Path | None) -> None:
-        self._settings = settings
-        self._config_file = config_file
-
-    def config(self, **more: Any) -> Config:
-        return Config.load(self._config_file, **(self._settings | more))
-
-    @contextmanager
-    def memory(self) -> Iterator[Memoryos]:
-        """Opens the memory; without a background worker, since the process ends with the command."""
-        config = self.config(background=False)
-        with MemoryEngine(config) as engine:
-            yield engine.memory(config.user_id, config.assistant_id)
 
 
 class _Group(click.Group):
@@ -101,7 +77,7 @@ def cli(
     if verbose:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     given = {"user_id": user, "assistant_id": assistant, "data_storage_path": data}
-    ctx.obj = _Session({name: value for name, value in given.items() if value is not None}, config_file)
+    ctx.obj = Session({name: value for name, value in given.items() if value is not None}, config_file)
 
 
 @cli.command()
@@ -118,14 +94,14 @@ def demo(data_file: Path | None, conversation: int, keep: Path | None) -> None:
 @click.argument("user_input")
 @click.argument("agent_response", default="")
 @click.option("--at", "timestamp", help="When, ISO 8601.  [default: now]")
-@_as_json
+@as_json_option
 @click.pass_obj
-def add(session: _Session, user_input: str, agent_response: str, timestamp: str | None, as_json: bool) -> None:
+def add(session: Session, user_input: str, agent_response: str, timestamp: str | None, as_json: bool) -> None:
     """Remember one exchange."""
     with session.memory() as memory:
         page = memory.add_memory(user_input, agent_response, timestamp)
     if as_json:
-        _print_json({"page_id": page.page_id, "seq": page.seq, "at": page.at.isoformat()})
+        print_json({"page_id": page.page_id, "seq": page.seq, "at": page.at.isoformat()})
     else:
         click.echo(f"remembered as page {page.seq} ({page.page_id})")
 
@@ -135,17 +111,17 @@ def add(session: _Session, user_input: str, agent_response: str, timestamp: str 
 @click.option("--max-pages", type=int, help="Pages at most.")
 @click.option("--max-tokens", type=int, help="Estimated tokens of the recalled pages at most.")
 @click.option("--explain", is_flag=True, help="Show why each item was recalled.")
-@_as_json
+@as_json_option
 @click.pass_obj
 def recall(
-    session: _Session, query: str, max_pages: int | None, max_tokens: int | None, explain: bool, as_json: bool
+    session: Session, query: str, max_pages: int | None, max_tokens: int | None, explain: bool, as_json: bool
 ) -> None:
     """Show what is remembered for a query."""
     with session.memory() as memory:
         _catch_up(memory)
         found = memory.recall(query, max_pages=max_pages, max_tokens=max_tokens)
     if as_json:
-        _print_json(tables.recall_json(found))
+        print_json(tables.recall_json(found))
     elif explain:
         tables.show(tables.recall_table(found))
     else:
@@ -155,22 +131,22 @@ def recall(
 @cli.command()
 @click.argument("query")
 @click.option("--remember/--no-remember", default=True, show_default=True, help="Whether the exchange is remembered.")
-@_as_json
+@as_json_option
 @click.pass_obj
-def ask(session: _Session, query: str, remember: bool, as_json: bool) -> None:
+def ask(session: Session, query: str, remember: bool, as_json: bool) -> None:
     """Answer a question from memory."""
     with session.memory() as memory:
         _catch_up(memory)
         answer = memory.get_response(query, remember=remember)
     if as_json:
-        _print_json({"answer": str(answer), "sources": list(answer.sources)})
+        print_json({"answer": str(answer), "sources": list(answer.sources)})
     else:
         click.echo(str(answer))
 
 
 @cli.command()
 @click.pass_obj
-def chat(session: _Session) -> None:
+def chat(session: Session) -> None:
     """Talk; an empty line ends it. Everything is remembered."""
     with session.memory() as memory:
         while query := click.prompt("you", default="", show_default=False, prompt_suffix="> "):
@@ -181,14 +157,14 @@ def chat(session: _Session) -> None:
 
 
 @cli.command()
-@_as_json
+@as_json_option
 @click.pass_obj
-def profile(session: _Session, as_json: bool) -> None:
+def profile(session: Session, as_json: bool) -> None:
     """Show the user's profile: attributes and traits."""
     with session.memory() as memory:
         known = memory.profile
     if as_json:
-        _print_json(tables.profile_json(known))
+        print_json(tables.profile_json(known))
     else:
         tables.show(tables.profile_table(known))
 
@@ -196,54 +172,54 @@ def profile(session: _Session, as_json: bool) -> None:
 @cli.command()
 @click.option("--about", type=click.Choice(["user", "assistant", "both"]), default="both", show_default=True)
 @click.option("--history", is_flag=True, help="What is no longer current too.")
-@_as_json
+@as_json_option
 @click.pass_obj
-def knowledge(session: _Session, about: str, history: bool, as_json: bool) -> None:
+def knowledge(session: Session, about: str, history: bool, as_json: bool) -> None:
     """Show what is known about the user and the assistant."""
     with session.memory() as memory:
         entries = [entry for entry in memory.knowledge(None, history=history) if about in {"both", entry.about}]
     if as_json:
-        _print_json([tables.knowledge_json(entry) for entry in entries])
+        print_json([tables.knowledge_json(entry) for entry in entries])
     else:
         tables.show(tables.knowledge_table(entries))
 
 
 @cli.command()
 @click.option("--archived", is_flag=True, help="Those that fell out of mid-term memory.")
-@_as_json
+@as_json_option
 @click.pass_obj
-def segments(session: _Session, archived: bool, as_json: bool) -> None:
+def segments(session: Session, archived: bool, as_json: bool) -> None:
     """Show the segments of mid-term memory, with their heat now."""
     with session.memory() as memory:
         warmth = memory.heat(archived=archived)
     if as_json:
-        _print_json([tables.segment_json(segment, heat) for segment, heat in warmth])
+        print_json([tables.segment_json(segment, heat) for segment, heat in warmth])
     else:
         tables.show(tables.segments_table(warmth))
 
 
 @cli.command()
-@_as_json
+@as_json_option
 @click.pass_obj
-def stats(session: _Session, as_json: bool) -> None:
+def stats(session: Session, as_json: bool) -> None:
     """Show counts of every tier, and what is due."""
     with session.memory() as memory:
         counts = memory.get_memory_stats()
     if as_json:
-        _print_json(counts)
+        print_json(counts)
     else:
         tables.show(tables.pairs_table("Memory", counts))
 
 
 @cli.command()
-@_as_json
+@as_json_option
 @click.pass_obj
-def cost(session: _Session, as_json: bool) -> None:
+def cost(session: Session, as_json: bool) -> None:
     """Show what calls of the LLM cost, by day and purpose."""
     with session.memory() as memory:
         accounts = memory.costs()
     if as_json:
-        _print_json([tables.cost_json(each) for each in accounts])
+        print_json([tables.cost_json(each) for each in accounts])
     else:
         tables.show(tables.cost_table(accounts))
 
@@ -251,28 +227,28 @@ def cost(session: _Session, as_json: bool) -> None:
 @cli.command()
 @click.option("--analyst", type=click.Choice(["llm", "local"]), help="Who reads.  [default: as the settings say]")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
-@_as_json
+@as_json_option
 @click.pass_obj
-def rebuild(session: _Session, analyst: AnalystKind | None, dry_run: bool, as_json: bool) -> None:
+def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_json: bool) -> None:
     """Derive all tiers again from the log, and show what that changes."""
     with session.memory() as memory:
         steps = itertools.count(1)
         with tables.progress("deriving the tiers, steps") as shown:
             rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=lambda: shown.update(next(steps)))
     if as_json:
-        _print_json(tables.rebuilt_json(rebuilt))
+        print_json(tables.rebuilt_json(rebuilt))
     else:
         tables.show(tables.rebuilt_table(rebuilt))
 
 
 @cli.command()
-@_as_json
+@as_json_option
 @click.pass_obj
-def config(session: _Session, as_json: bool) -> None:
+def config(session: Session, as_json: bool) -> None:
     """Show every setting, its value and what it means."""
     settings = session.config()
     if as_json:
-        _print_json(json.loads(settings.model_dump_json()))
+        print_json(json.loads(settings.model_dump_json()))
     else:
         tables.show(tables.config_table(settings))
 
@@ -281,7 +257,7 @@ def config(session: _Session, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--all", "whole_store", is_flag=True, help="Every user's memory.")
 @click.pass_obj
-def export(session: _Session, file: Path, whole_store: bool) -> None:
+def export(session: Session, file: Path, whole_store: bool) -> None:
     """Write all that is remembered to a new file of JSON lines."""
     with session.memory() as memory:
         count = memory.engine.export(file) if whole_store else memory.export(file)
@@ -292,7 +268,7 @@ def export(session: _Session, file: Path, whole_store: bool) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--all", "whole_store", is_flag=True, help="Each user in it into a memory of their own.")
 @click.pass_obj
-def import_(session: _Session, path: Path, whole_store: bool) -> None:
+def import_(session: Session, path: Path, whole_store: bool) -> None:
     """Read a file of MemoryOS, of the published MemoryOS, ChatGPT, Claude, or a message list."""
     with session.memory() as memory, tables.progress("adding pages") as shown:
         if whole_store:
@@ -318,9 +294,9 @@ def import_(session: _Session, path: Path, whole_store: bool) -> None:
 @click.option("--everything", is_flag=True, help="Whatever is remembered.")
 @click.option("--dry-run", is_flag=True, help="Only show what would go.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@_as_json
+@as_json_option
 @click.pass_obj
-def forget(session: _Session, /, dry_run: bool, yes: bool, as_json: bool, **what: Any) -> None:
+def forget(session: Session, /, dry_run: bool, yes: bool, as_json: bool, **what: Any) -> None:
     """Forget for good, by ids, with everything that was derived."""
     with session.memory() as memory:
         receipt = memory.forget(**what, dry_run=True)
@@ -331,7 +307,7 @@ def forget(session: _Session, /, dry_run: bool, yes: bool, as_json: bool, **what
             receipt = memory.forget(**what)
             _catch_up(memory)
     if as_json:
-        _print_json(tables.forgotten_json(receipt))
+        print_json(tables.forgotten_json(receipt))
     else:
         tables.show(tables.forgotten_table(receipt))
 
@@ -340,7 +316,7 @@ def forget(session: _Session, /, dry_run: bool, yes: bool, as_json: bool, **what
 @click.argument("knowledge_id")
 @click.argument("text")
 @click.pass_obj
-def correct(session: _Session, knowledge_id: str, text: str) -> None:
+def correct(session: Session, knowledge_id: str, text: str) -> None:
     """Put a fact right; "knowledge --json" shows their ids."""
     with session.memory() as memory:
         right = memory.correct(knowledge_id, text)
@@ -377,7 +353,3 @@ def _catch_up(memory: Memoryos) -> None:
 def _waiting(memory: Memoryos) -> int:
     counts = memory.get_memory_stats()
     return int(counts["pages_due"] + counts["pages_without_vector"])
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,0 +1,55 @@
+"""What the commands share: the settings in front of them, the memory that they open, and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from memoryos.config import Config
+from memoryos.engine import MemoryEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from memoryos.memory import Memoryos
+
+__all__ = ["Session", "as_json_option", "print_json"]
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+class Session:
+    """What the options in front of the command say.
+
+    Args:
+        settings: Fields of ``Config`` that were given.
+        config_file: JSON file with others.
+    """
+
+    def __init__(self, settings: dict[str, Any], config_file: Path | None) -> None:
+        self._settings = settings
+        self._config_file = config_file
+
+    def config(self, **more: Any) -> Config:
+        """Returns the settings.
+
+        Raises:
+            ConfigError: If one is unknown or out of its range.
+        """
+        return Config.load(self._config_file, **(self._settings | more))
+
+    @contextmanager
+    def memory(self) -> Iterator[Memoryos]:
+        """Opens the memory; without a background worker, since the process ends with the command."""
+        config = self.config(background=False)
+        with MemoryEngine(config) as engine:
+            yield engine.memory(config.user_id, config.assistant_id)
+
+
+def print_json(value: Any) -> None:
+    """Prints a value for programs."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
