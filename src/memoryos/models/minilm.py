@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import EmbeddingError
+from memoryos.models.vectors import tokenize
 from memoryos.models.windows import CHARACTERS_A_WINDOW, tokenized_windows
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class MiniLM:
             EmbeddingError: If the model file is missing or altered, or a text is not encodable.
         """
         session, tokenizer = self._load()
-        encodings = [_encode(tokenizer, text) for text in texts]
+        encodings = [tokenize(tokenizer, text[:CHARACTERS_A_WINDOW], with_marks=True) for text in texts]
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
         for numbers in _runs(encodings):
             vectors[numbers] = _run(session, [encodings[number] for number in numbers])
@@ -136,14 +137,6 @@ def _tokenizer() -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
-
-
-def _encode(tokenizer: Tokenizer, text: str) -> Encoding:
-    try:
-        encoding = tokenizer.encode(text[:CHARACTERS_A_WINDOW])
-    except (UnicodeEncodeError, TypeError) as error:
-        raise EmbeddingError("the text has characters that are not encodable") from error
-    return encoding
 
 
 def _runs(encodings: Sequence[Encoding]) -> Iterator[list[int]]:

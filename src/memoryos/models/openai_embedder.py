@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memoryos.errors import AnalystError, ConfigError, DimensionMismatchError, EmbeddingError
+from memoryos.errors import AnalystError, ConfigError, EmbeddingError
 from memoryos.models.openai import connect, explain
+from memoryos.models.vectors import count_bytes, unit_rows
 from memoryos.models.windows import CHARACTERS_A_WINDOW, MAX_WINDOWS, worded_windows
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ class OpenAIEmbedder:
         import openai  # noqa: PLC0415  (0.4 s that only the first call costs)
 
         try:
-            return _unit_rows(self._send(texts), len(texts), self._dimensions)
+            rows = _ordered_rows(self._send(texts), len(texts))
+            return unit_rows(rows, self._dimensions, "the embedding endpoint sent")
         except openai.APIStatusError as error:
             if error.status_code not in _TOO_MUCH or len(texts) == 1:
                 raise
@@ -167,11 +169,7 @@ def _length(model: str, dimensions: int | None) -> tuple[int, bool]:
 
 def _pieces(window: str) -> list[str]:
     """Returns the window, or its halves, cut between words where there are any, until none has too many bytes."""
-    try:
-        size = len(window.encode())
-    except UnicodeEncodeError as error:
-        raise EmbeddingError("the text has characters that are not encodable") from error
-    if size <= BYTES_A_TEXT:
+    if count_bytes(window) <= BYTES_A_TEXT:
         return [window]
     middle = len(window) // 2
     space = window.rfind(" ", middle // 2, middle)
@@ -188,20 +186,11 @@ def _explained() -> Iterator[None]:
         raise EmbeddingError(str(error)) from error
 
 
-def _unit_rows(reply: Any, count: int, dimensions: int) -> NDArray[np.float32]:
-    """Returns the vectors of a reply in the order of its ``index``, L2-normalised."""
+def _ordered_rows(reply: Any, count: int) -> list[NDArray[np.float64]]:
+    """Returns the vectors of a reply in the order of its ``index``."""
     rows = {each["index"]: each["embedding"] for each in reply["data"]}
     if len(reply["data"]) != count:
         raise EmbeddingError(f"the embedding endpoint sent {len(reply['data'])} vectors for {count} texts")
     if rows.keys() != set(range(count)):
         raise EmbeddingError("the embedding endpoint did not say which vector belongs to which text")
-    vectors = [np.asarray(rows[number], np.float64) for number in range(count)]
-    for each in vectors:
-        if each.shape != (dimensions,):
-            raise DimensionMismatchError(dimensions, each.size)
-    matrix = np.stack(vectors)
-    with np.errstate(over="ignore"):
-        norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    if not (np.isfinite(norms) & (norms > 0)).all():
-        raise EmbeddingError("the embedding endpoint sent a vector without a direction: zeros, or what is no number")
-    return np.asarray(matrix / norms, np.float32)
+    return [np.asarray(rows[number], np.float64) for number in range(count)]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from memoryos.errors import DimensionMismatchError, EmbeddingError
+from memoryos.errors import EmbeddingError
+from memoryos.models.vectors import count_bytes, unit_rows
 from memoryos.models.windows import CHARACTERS_A_WINDOW, tokenized_windows, worded_windows
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class SentenceTransformersEmbedder:
             loaded = self._load()
             with _explained(f"the embedding model {self._model!r} can't read the texts"):
                 matrix = loaded.encode(read)
-        return _unit_rows(matrix, len(read), dimensions)
+        if matrix.ndim != 2 or len(matrix) != len(read):  # noqa: PLR2004  (rows and columns)
+            raise EmbeddingError(f"the embedding model gave an array of shape {matrix.shape} for {len(read)} texts")
+        return unit_rows(matrix, dimensions, "the embedding model gave")
 
     def _load(self) -> _Loaded:
         """Returns the model; the caller holds the lock, which also keeps threads off the library's tokenizer."""
@@ -180,10 +183,7 @@ def _room(tokenizer: Tokenizer, max_tokens: float | None, prompt: str) -> int | 
 
 def _readable(text: str) -> str:
     """Returns the text, or a full stop for a blank one, of which some models read nothing and make zeros."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise EmbeddingError("the text has characters that are not encodable") from error
+    count_bytes(text)
     return text if text.strip() else "."
 
 
@@ -204,14 +204,3 @@ def _explained(what: str, *, is_told: bool = False) -> Iterator[None]:
     ) as error:
         reason = f"{type(error).__name__}: {error}" if is_told else type(error).__name__
         raise EmbeddingError(f"{what}: {reason}") from error
-
-
-def _unit_rows(matrix: NDArray[np.float64], count: int, dimensions: int) -> NDArray[np.float32]:
-    if matrix.ndim != 2 or len(matrix) != count:  # noqa: PLR2004  (rows and columns)
-        raise EmbeddingError(f"the embedding model gave an array of shape {matrix.shape} for {count} texts")
-    if matrix.shape[1] != dimensions:
-        raise DimensionMismatchError(dimensions, matrix.shape[1])
-    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-    if not (np.isfinite(norms) & (norms > 0)).all():
-        raise EmbeddingError("the embedding model gave a vector without a direction: zeros, or what is no number")
-    return np.asarray(matrix / norms, np.float32)

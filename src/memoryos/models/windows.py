@@ -6,7 +6,7 @@ import bisect
 import itertools
 from typing import TYPE_CHECKING
 
-from memoryos.errors import EmbeddingError
+from memoryos.models.vectors import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,10 +57,7 @@ def _cuts(tokenizer: Tokenizer, block: str, room: int, *, is_last: bool) -> list
 
     What stands behind the last cut is left for the next block, where its last word may go on.
     """
-    try:
-        encoding = tokenizer.encode(block, add_special_tokens=False)
-    except (UnicodeEncodeError, TypeError) as error:
-        raise EmbeddingError("the text has characters that are not encodable") from error
+    encoding = tokenize(tokenizer, block, with_marks=False)
     words, offsets = encoding.word_ids, encoding.offsets
     starts = [number for number in range(len(words)) if number == 0 or words[number] != words[number - 1]]
     cuts: list[int] = []
