@@ -693,8 +693,9 @@ def test_a_client_that_is_closed_under_a_call_is_an_error_of_ours(make: Maker) -
         chat = make(server.base_url)
         closed = chat._connected()
         closed.close()
-        for way in WAYS:
-            failure(chat, way, Bill())
+        errors = [failure(chat, way, Bill()) for way in WAYS]
+    said = "the LLM can't be reached: its connections were closed meanwhile"
+    assert [(type(each), str(each)) for each in errors] == [(AnalystUnavailableError, said)] * len(WAYS)
 
 
 # --- endpoints that are not there, or are none

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 import time
@@ -305,13 +304,3 @@ def test_threads_share_one_model(library: Library) -> None:
     assert len(found) == 30
     assert all(np.array_equal(found[0], each) for each in found)
     assert len(library.made) == 1
-
-
-def test_construction_imports_nothing() -> None:
-    script = (
-        "import sys; from memoryos.models.sentence_transformers import SentenceTransformersEmbedder, is_installed; "
-        "e = SentenceTransformersEmbedder('model', dimensions=3); e.name, e.dimensions, is_installed(); "
-        "assert 'sentence_transformers' not in sys.modules and 'torch' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
