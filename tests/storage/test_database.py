@@ -238,6 +238,7 @@ def test_a_database_of_each_earlier_release_is_brought_up_and_keeps_its_pages(tm
 def _downgrade(file: Path, revision: str) -> None:
     """Takes out of a database what later releases added."""
     later = {
+        "0004": ("DROP TABLE idempotency", "DROP TABLE api_keys"),
         "0003": ("DROP TABLE tombstones",),
         "0002": (
             "DROP TABLE costs", "DROP INDEX pages_placed_provisionally", "DROP INDEX pages_learned_provisionally",

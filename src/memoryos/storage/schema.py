@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "UtcTime",
+    "api_keys",
     "chains",
     "costs",
+    "idempotency",
     "knowledge",
     "metadata",
     "pages",
@@ -207,4 +209,28 @@ tombstones = sa.Table(
     sa.Column("mark", sa.Text, nullable=False),
     sa.Column("forgotten_at", UtcTime, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "kind", "mark"),
+)
+
+idempotency = sa.Table(
+    "idempotency",
+    metadata,
+    _scope_id(),
+    sa.Column("key_hash", sa.Text, nullable=False),
+    sa.Column("request_hash", sa.Text, nullable=False),
+    sa.Column("page_ids", sa.JSON, nullable=False),
+    sa.Column("noted_at", UtcTime, nullable=False),
+    sa.PrimaryKeyConstraint("scope_id", "key_hash"),
+    sa.Index("idempotency_noted_at", "scope_id", "noted_at"),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime),
+    sa.Column("revoked_at", UtcTime),
+    sa.Column("secret_hash", sa.Text, nullable=False),
 )

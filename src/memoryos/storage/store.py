@@ -9,6 +9,7 @@ from memoryos.storage.copying import copy_log, replace_tiers
 from memoryos.storage.costs import CostTable
 from memoryos.storage.database import Database
 from memoryos.storage.forgetting import ForgettingTable
+from memoryos.storage.keys import KeyTable
 from memoryos.storage.long_term import LongTermTable
 from memoryos.storage.mid_term import MidTermTable
 from memoryos.storage.pages import PageLog
@@ -30,6 +31,8 @@ __all__ = ["Store"]
 class Store:
     """Everything that is kept of all scopes; every method of its rooms takes the scope's id first.
 
+    Only keys belong to no scope: they say who may come in.
+
     Args:
         place: SQLAlchemy URL of the database, or the path of an SQLite file, which is made when it is missing.
 
@@ -50,6 +53,7 @@ class Store:
         self.costs = CostTable(self._database)
         self.forgetting = ForgettingTable(self._database)
         self.portable = PortableTable(self._database)
+        self.keys = KeyTable(self._database)
 
     def copy_log(self, target: Store, scope_id: str) -> None:
         """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""

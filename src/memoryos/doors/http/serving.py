@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from memoryos.doors.http.keyring import Keyring
+from memoryos.doors.http.rates import Rates
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -61,11 +64,19 @@ class Serving:
         engine: Returns the engine.
         settings: Those of the server.
         ending: Is set when the server is told to end: streams that would go on for ever end then.
+        keyring: Finds the keys of callers; None while keys are off.
+        rates: Counts requests and refuses those that are too many.
     """
 
     engine: EngineSource
     settings: ServerSettings
     ending: threading.Event = field(default_factory=threading.Event)
+    keyring: Keyring | None = field(init=False)
+    rates: Rates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keyring = Keyring(self.engine) if self.settings.needs_keys else None
+        self.rates = Rates(self.settings)
 
 
 def serving_of(request: Request) -> Serving:
