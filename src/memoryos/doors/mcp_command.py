@@ -50,7 +50,8 @@ def mcp(
             f"--host {host}: other machines would need no key; only {', '.join(sorted(LOOPBACK))}"
         )
     gc.disable()  # a tenth of a second among a thousand modules that load, for nothing
-    from memoryos.doors.mcp_server import Connection, build_server  # noqa: PLC0415  (imports the MCP SDK)
+    from memoryos.doors.mcp_connection import Connection  # noqa: PLC0415  (with the MCP SDK)
+    from memoryos.doors.mcp_server import build_server  # noqa: PLC0415
 
     given: dict[str, Any] = {"user_id": user, "assistant_id": assistant, "data_storage_path": data}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,14 +12,14 @@ from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from memoryos.memory import Memoryos
 
 __all__ = ["Session", "as_json_option", "print_json"]
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 class Session:
@@ -48,6 +48,11 @@ class Session:
         config = self.config(background=False)
         with MemoryEngine(config) as engine:
             yield engine.memory(config.user_id, config.assistant_id)
+
+
+def as_json_option(command: Command) -> Command:
+    """Adds ``--json`` to a command: a program reads what it prints."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
 
 
 def print_json(value: Any) -> None:
