@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from memoryos.assembly import AnalystKind
+    from memoryos.config import RankingWeights
     from memoryos.generation.responder import Answer
     from memoryos.loading import Loaded
     from memoryos.model import About, Cost, Knowledge, Page, Profile, Segment
@@ -59,9 +60,18 @@ class AsyncMemoryos:
         """As ``Memoryos.add_messages``."""
         return await _in_thread(self.memory.add_messages, messages)
 
-    async def recall(self, query: str, *, max_pages: int | None = None, max_tokens: int | None = None) -> Recall:
+    async def recall(
+        self,
+        query: str,
+        *,
+        max_pages: int | None = None,
+        max_tokens: int | None = None,
+        ranking: RankingWeights | None = None,
+        near_misses: int = 0,
+    ) -> Recall:
         """As ``Memoryos.recall``."""
-        return await _in_thread(partial(self.memory.recall, query, max_pages=max_pages, max_tokens=max_tokens))
+        recall = partial(self.memory.recall, query, max_pages=max_pages, max_tokens=max_tokens)
+        return await _in_thread(partial(recall, ranking=ranking, near_misses=near_misses))
 
     async def get_response(
         self,

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
     from memoryos.model import PageDraft, Scope
 
-__all__ = ["ExportReader", "is_export", "read_pages", "write_export"]
+__all__ = ["ExportReader", "export_lines", "is_export", "read_pages", "write_export"]
 
 HEADER, FORMAT = "memoryos", 1
 _LONGEST_HEAD = 1_000
+_PAGE = '{"kind": "page"'
 
 _NAMES = {"user_input": "user_text", "agent_response": "assistant_text", "timestamp": "at"}
 _KNOWN = frozenset({"at", "user_text", "assistant_text", "meta_data", "page_id", "seq"})
@@ -49,12 +50,9 @@ def write_export(file: Path, scopes: Iterable[tuple[Scope, Iterable[Mapping[str,
     pages = 0
     try:
         with beside.open("w", encoding="utf-8") as lines:
-            lines.write(_line({"kind": HEADER, "format": FORMAT}))
-            for scope, records in scopes:
-                lines.write(_line({"kind": "scope", "user_id": scope.user_id, "assistant_id": scope.assistant_id}))
-                for record in records:
-                    lines.write(_line(record))
-                    pages += record["kind"] == "page"
+            for line in export_lines(scopes):
+                lines.write(line)
+                pages += line.startswith(_PAGE)
             lines.flush()
             os.fsync(lines.fileno())
         beside.rename(file)
@@ -63,6 +61,15 @@ def write_export(file: Path, scopes: Iterable[tuple[Scope, Iterable[Mapping[str,
     finally:
         beside.unlink(missing_ok=True)
     return pages
+
+
+def export_lines(scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]]) -> Iterator[str]:
+    """Yields the lines of an export, each with its line break."""
+    yield _line({"kind": HEADER, "format": FORMAT})
+    for scope, records in scopes:
+        yield _line({"kind": "scope", "user_id": scope.user_id, "assistant_id": scope.assistant_id})
+        for record in records:
+            yield _line(record)
 
 
 def is_export(file: Path) -> bool:

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError, NotFoundError
 from memoryos.inputs import read_count, read_query
-from memoryos.model import ABOUT, Profile
+from memoryos.model import ABOUT, SIDES, Profile
 from memoryos.retrieval.recall import Recall, profile_lines
-from memoryos.transfer import write_export
+from memoryos.transfer import export_lines, write_export
 from memoryos.updating.heat import heat
 from memoryos.updating.stats import NOTHING, count_tiers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from memoryos.config import Config
+    from memoryos.config import Config, RankingWeights
     from memoryos.engine import MemoryEngine
-    from memoryos.model import About, Cost, Knowledge, Page, Scope, Segment
+    from memoryos.model import About, Chain, Cost, Knowledge, Page, Scope, Segment
 
-__all__ = ["MemoryView"]
+__all__ = ["MemoryView", "SegmentContent"]
+
+SEARCHED_PAGES = 5_000
+SEARCHED_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentContent:
+    """A segment with all that is in it.
+
+    Attributes:
+        segment: The segment.
+        heat: Its heat now (Eq. 4).
+        chains: The chains that its pages belong to; a chain may reach into other segments.
+        pages: Its pages, oldest first.
+    """
+
+    segment: Segment
+    heat: float
+    chains: tuple[Chain, ...]
+    pages: tuple[Page, ...]
 
 
 class MemoryView:
@@ -46,30 +67,47 @@ class MemoryView:
         """The settings that it lives under."""
         return self._engine.config
 
-    def recall(self, query: str, *, max_pages: int | None = None, max_tokens: int | None = None) -> Recall:
+    def recall(
+        self,
+        query: str,
+        *,
+        max_pages: int | None = None,
+        max_tokens: int | None = None,
+        ranking: RankingWeights | None = None,
+        near_misses: int = 0,
+    ) -> Recall:
         """Returns what is remembered for a query, with the reason for each item. Calls no LLM.
 
         Args:
             query: The question.
             max_pages: Pages at most; default: ``retrieval_queue_capacity``, unless ``max_tokens`` is given.
             max_tokens: Estimated tokens of the recalled pages at most; then single sides of pages may be shown.
+            ranking: What each signal counts, for this recall only; it is taken for a trial, which heats no segment.
+            near_misses: So many of the next best pages are in ``Recall.near_misses``.
 
         Raises:
-            InputError: If the query is empty or no text, or a number is less than 1.
+            InputError: If the query is empty or no text, or a number is less than 1 (``near_misses``: than 0).
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read.
         """
         query = read_query(query)
         max_pages, max_tokens = read_count("max_pages", max_pages), read_count("max_tokens", max_tokens)
+        missed = read_count("near_misses", near_misses or None) or 0
         scope_id = self._find_scope_id()
         if scope_id is None:
             return Recall(query)
         self._engine.worker.make_way()
         found = self._engine.retriever.recall(
-            scope_id, query, now=self._engine.clock(), max_pages=max_pages, max_tokens=max_tokens
+            scope_id,
+            query,
+            now=self._engine.clock(),
+            max_pages=max_pages,
+            max_tokens=max_tokens,
+            ranking=ranking,
+            near_misses=missed,
         )
         visited = {each.page.segment_id for each in found.pages if each.page.segment_id is not None}
-        if visited:
+        if visited and ranking is None:
             self._engine.updater.note_visits(scope_id, visited)
             self._wake(scope_id)
         return found
@@ -128,6 +166,61 @@ class MemoryView:
         warmth = [(each, heat(each, now, self.config.heat)) for each in self.segments(archived=archived)]
         return sorted(warmth, key=lambda each: -each[1])
 
+    def segment(self, segment_id: str) -> SegmentContent:
+        """Returns one segment, archived or not, with its heat now, its chains and its pages.
+
+        Raises:
+            NotFoundError: If there is no such segment.
+        """
+        scope_id = self._find_scope_id()
+        mid_term = self._engine.store.mid_term
+        found = {} if scope_id is None else mid_term.get(scope_id, [segment_id])
+        if scope_id is None or segment_id not in found:
+            raise NotFoundError(f"no segment {segment_id}")
+        pages = self._engine.store.log.of_segment(scope_id, segment_id)
+        chains = mid_term.chains(scope_id, {page.chain_id for page in pages if page.chain_id is not None})
+        warmth = heat(found[segment_id], self._engine.clock(), self.config.heat)
+        return SegmentContent(found[segment_id], warmth, tuple(chains), tuple(pages))
+
+    def page(self, page_id: str) -> Page:
+        """Returns one page.
+
+        Raises:
+            NotFoundError: If there is no such page.
+        """
+        scope_id = self._find_scope_id()
+        found = [] if scope_id is None else self._engine.store.log.by_id(scope_id, [page_id])
+        if not found:
+            raise NotFoundError(f"no page {page_id}")
+        return found[0]
+
+    def search_pages(self, text: str, count: int, *, before_seq: int | None = None) -> tuple[list[Page], int | None]:
+        """Looks for pages that hold a text word for word, in whatever case; newest first.
+
+        Args:
+            text: What one side of the page says, or a part of it.
+            count: Pages at most.
+            before_seq: Only pages in front of this position.
+
+        Returns:
+            The pages, and the position in front of which to go on; None when the log is at its end. No more than
+            5,000 pages are looked through at once, so that there may be pages further back though none was found.
+        """
+        found: list[Page] = []
+        wanted, looked_at = text.casefold(), 0
+        while looked_at < SEARCHED_PAGES:
+            pages = self.newest_pages(SEARCHED_SLICE, before_seq=before_seq)
+            for page in pages:
+                before_seq = page.seq
+                if any(wanted in page.text(side).casefold() for side in SIDES):
+                    found.append(page)
+                    if len(found) == count:
+                        return found, before_seq
+            looked_at += len(pages)
+            if len(pages) < SEARCHED_SLICE:
+                return found, None
+        return found, before_seq
+
     def pages(self) -> Iterator[Page]:
         """Yields every page, oldest first."""
         scope_id = self._find_scope_id()
@@ -138,6 +231,10 @@ class MemoryView:
         scope_id = self._find_scope_id()
         return [] if scope_id is None else self._engine.store.log.newest_before(scope_id, before_seq, count)
 
+    def export_lines(self) -> Iterator[str]:
+        """Yields what ``export`` writes, line by line, all from one moment."""
+        return export_lines([(self.scope, self._records())])
+
     def export(self, path: str | Path) -> int:
         """Writes everything that is remembered here to a new file of JSON lines; returns how many pages.
 
@@ -146,9 +243,7 @@ class MemoryView:
         Raises:
             InputError: If the file exists or can't be written.
         """
-        scope_id = self._find_scope_id()
-        records = () if scope_id is None else self._engine.store.portable.dump(scope_id)
-        return write_export(Path(path), [(self.scope, records)])
+        return write_export(Path(path), [(self.scope, self._records())])
 
     def get_user_profile_summary(self) -> str:
         """Returns the profile and what is known about the user as text; "" if nothing is known yet."""
@@ -172,10 +267,19 @@ class MemoryView:
             return stats | NOTHING
         return stats | count_tiers(self._engine.store, scope_id, self._engine.embedder.name, self.config)
 
+    def revision(self) -> int:
+        """Returns a number that grows with every write to this memory but visits; 0 before the first."""
+        scope_id = self._find_scope_id()
+        return 0 if scope_id is None else self._engine.store.scopes.state(scope_id).revision
+
     def costs(self) -> list[Cost]:
         """Returns what calls of the LLM cost, oldest first: an account a day, purpose and model."""
         scope_id = self._find_scope_id()
         return [] if scope_id is None else self._engine.store.costs.of(scope_id)
+
+    def _records(self) -> Iterable[Mapping[str, Any]]:
+        scope_id = self._find_scope_id()
+        return () if scope_id is None else self._engine.store.portable.dump(scope_id)
 
     def _find_scope_id(self) -> str | None:
         if self._known_scope_id is None:

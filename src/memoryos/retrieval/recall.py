@@ -115,6 +115,7 @@ class Recall:
         profile: The current profile.
         short_term: The pages of the window, oldest first: always part of the context.
         quotes: The best-matching utterances wherever they are, best first.
+        near_misses: The next best pages, which found no room in ``pages``; as many as were asked for, best first.
         tokens: Estimated tokens of ``pages`` as ``to_prompt`` shows them: what ``max_tokens`` bounds.
     """
 
@@ -124,6 +125,7 @@ class Recall:
     profile: Profile = field(default_factory=Profile)
     short_term: tuple[Page, ...] = ()
     quotes: tuple[Quote, ...] = ()
+    near_misses: tuple[RecalledPage, ...] = ()
     tokens: int = 0
 
     def to_prompt(

@@ -46,7 +46,15 @@ class Retriever:
         self._is_warm = False
 
     def recall(
-        self, scope_id: str, query: str, *, now: datetime, max_pages: int | None = None, max_tokens: int | None = None
+        self,
+        scope_id: str,
+        query: str,
+        *,
+        now: datetime,
+        max_pages: int | None = None,
+        max_tokens: int | None = None,
+        ranking: RankingWeights | None = None,
+        near_misses: int = 0,
     ) -> Recall:
         """Returns what is remembered for a query.
 
@@ -56,6 +64,8 @@ class Retriever:
             now: What "yesterday" in the query is relative to.
             max_pages: Pages at most; default: ``retrieval_queue_capacity``, unless ``max_tokens`` is given.
             max_tokens: Estimated tokens of the pages at most.
+            ranking: What each signal counts; default: as the settings say.
+            near_misses: So many of the next best pages are told too.
 
         Raises:
             EmbeddingError: If the embedder failed.
@@ -67,11 +77,13 @@ class Retriever:
         vector = self._embedder.embed([question.dense_text])[0]
         if vector.shape != (self._embedder.dimensions,):
             raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
+        weights = ranking or self._config.ranking
         with working_set.lock:
             corpus = working_set.corpus()
-            ranking = rank(corpus, question, vector, self._weights(working_set), gate=self._gate(working_set, vector))
-            found = self._pack(working_set, corpus, ranking, max_pages, max_tokens)
-            knowledge = self._rank_knowledge(working_set, question, vector)
+            weighed = weights.model_copy(update={"meaning": 0.0}) if working_set.is_switching else weights
+            ranked = rank(corpus, question, vector, weighed, gate=self._gate(working_set, vector))
+            found = self._pack(working_set, corpus, ranked, max_pages, max_tokens, near_misses)
+            knowledge = self._rank_knowledge(working_set, question, vector, weights)
             profile = working_set.profile
         pages = self._store.log.at(scope_id, found.seqs())
         found = found.without({*found.seqs()} - pages.keys())
@@ -82,6 +94,7 @@ class Retriever:
             profile=profile,
             short_term=tuple(pages[seq] for seq in found.window),
             quotes=tuple(found.quote(index, pages) for index in found.quoted),
+            near_misses=tuple(found.page(each, pages) for each in found.missed),
             tokens=math.ceil(found.tokens),
         )
 
@@ -96,17 +109,19 @@ class Retriever:
             executor.submit(self._embedder.embed, [query])
             yield
 
-    def _weights(self, working_set: WorkingSet) -> RankingWeights:
-        weights = self._config.ranking
-        return weights.model_copy(update={"meaning": 0.0}) if working_set.is_switching else weights
-
     def _gate(self, working_set: WorkingSet, vector: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         if self._config.segment_gate is None:
             return None
         return working_set.segments.nearest(vector, self._config.segment_gate)
 
     def _pack(
-        self, working_set: WorkingSet, corpus: Corpus, ranking: Ranking, max_pages: int | None, max_tokens: int | None
+        self,
+        working_set: WorkingSet,
+        corpus: Corpus,
+        ranking: Ranking,
+        max_pages: int | None,
+        max_tokens: int | None,
+        near_misses: int,
     ) -> _Found:
         seqs = working_set.page_seqs
         slid_out = max(0, len(seqs) - self._config.short_term_capacity)
@@ -116,8 +131,12 @@ class Retriever:
             packed, tokens = pack_pages(order, shelves, max_pages or self._config.retrieval_queue_capacity)
         else:
             packed, tokens = pack_tokens(order, shelves, max_tokens, max_pages)
+        taken = {each.page for each in packed}
+        others = (index for index in order if int(corpus.pages[index]) not in taken)
+        missed = pack_pages(others, shelves, near_misses)[0] if near_misses else []
         return _Found(
             packed=packed,
+            missed=missed,
             tokens=tokens,
             quoted=order[:QUOTES],
             window=[int(seq) for seq in seqs[shelves.shown_already :]],
@@ -127,14 +146,12 @@ class Retriever:
         )
 
     def _rank_knowledge(
-        self, working_set: WorkingSet, question: Question, vector: NDArray[np.float32]
+        self, working_set: WorkingSet, question: Question, vector: NDArray[np.float32], weights: RankingWeights
     ) -> tuple[RecalledKnowledge, ...]:
         entries = working_set.knowledge
         if not entries:
             return ()
-        ranking = rank_entries(
-            working_set.knowledge_vectors, working_set.knowledge_words, vector, question, self._config.ranking
-        )
+        ranking = rank_entries(working_set.knowledge_vectors, working_set.knowledge_words, vector, question, weights)
         recalled: list[RecalledKnowledge] = []
         for about in ABOUT:
             best = [index for index in ranking.order.tolist() if entries[index].about == about]
@@ -148,6 +165,7 @@ class Retriever:
 @dataclass(frozen=True, slots=True)
 class _Found:
     packed: list[PackedPage]
+    missed: list[PackedPage]
     tokens: float
     quoted: list[int]
     window: list[int]
@@ -162,12 +180,15 @@ class _Found:
         return replace(
             self,
             packed=[each for each in self.packed if int(self.seqs_of_pages[each.page]) not in forgotten],
+            missed=[each for each in self.missed if int(self.seqs_of_pages[each.page]) not in forgotten],
             quoted=[each for each in self.quoted if int(self.seqs_of_pages[self.corpus.pages[each]]) not in forgotten],
             window=[seq for seq in self.window if seq not in forgotten],
         )
 
     def seqs(self) -> set[int]:
-        numbers = [each.page for each in self.packed] + [int(self.corpus.pages[index]) for index in self.quoted]
+        numbers = [each.page for each in (*self.packed, *self.missed)] + [
+            int(self.corpus.pages[index]) for index in self.quoted
+        ]
         return {int(self.seqs_of_pages[number]) for number in numbers} | set(self.window)
 
     def page(self, packed: PackedPage, pages: dict[int, Page]) -> RecalledPage:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Consolidation", "MidTermTable", "SegmentChange"]
 
 _ACTIVE = segments.c.archived_at.is_(None)
+_SLICE_CHAINS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,20 @@ class MidTermTable:
         with self._database.read() as connection:
             row = connection.execute(statement).one_or_none()
         return None if row is None else Chain(row.chain_id, row.summary)
+
+    def chains(self, scope_id: str, chain_ids: Iterable[str]) -> list[Chain]:
+        """Returns these chains, oldest first; unknown ids are left out."""
+        wanted = sorted(set(chain_ids))
+        found: list[Chain] = []
+        with self._database.read() as connection:
+            for start in range(0, len(wanted), _SLICE_CHAINS):
+                part = wanted[start : start + _SLICE_CHAINS]
+                statement = sa.select(chains.c.chain_id, chains.c.summary).where(
+                    chains.c.scope_id == scope_id, chains.c.chain_id.in_(part)
+                )
+                rows = connection.execute(statement.order_by(chains.c.chain_id))
+                found += [Chain(row.chain_id, row.summary) for row in rows]
+        return found
 
     def origin(self, scope_id: str, segment_id: str) -> Origin | None:
         """Returns who wrote a segment last, None if it is not there."""
