@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-import memoryos.storage.database as database_room
+import memoryos.storage.file_lock as lock_room
 from memoryos.errors import NotFoundError, StoreConflictError, StoreError, StoreUnavailableError
 from memoryos.model import Page, PageDraft, Scope
 from memoryos.storage.database import Database
@@ -339,7 +339,7 @@ def test_an_interrupt_of_the_main_thread_leaves_everybody_able_to_write(
     """An interrupt is raised when a call into C returns, which is where nearly all the time of an append is spent."""
     dialect = store.log._database._engine.dialect
     owner, name, words = {
-        "lock": (database_room, "_lock", None),
+        "lock": (lock_room, "_lock", None),
         "begin": (dialect, "do_execute", "BEGIN"),
         "extend": (dialect, "do_execute", "UPDATE"),
         "insert": (dialect, "do_execute", "INSERT"),

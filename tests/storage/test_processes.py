@@ -436,7 +436,7 @@ def test_a_lock_file_that_was_deleted_locks_again(here: Memoryos, there: Elsewhe
     assert [page.seq for page in pages] == list(range(1, len(LINES) + 201))
     there.do("global held; held = engine.store.log._database._exclusive(); held.__enter__()")
     try:
-        assert not here.engine.store.log._database._file_lock._try(), "both lock the same file again"
+        assert not here.engine.store.log._database._file_lock.try_acquire(), "both lock the same file again"
     finally:
         there.do("held.__exit__(None, None, None)")
 

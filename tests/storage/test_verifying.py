@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memoryos.errors import ConfigError, StoreError, StoreUnavailableError, StoreUnreadableError
+from memoryos.errors import StoreError, StoreUnavailableError, StoreUnreadableError
 from memoryos.model import SHARED, Attribute, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment, Trait
 from memoryos.storage import verifying
 from memoryos.storage.long_term import Learning, SegmentLearned
@@ -18,7 +18,7 @@ from memoryos.storage.migrations import KNOWN, State
 from memoryos.storage.scopes import Lease
 from memoryos.storage.store import Store
 from memoryos.storage.vectors import UtteranceVectors
-from memoryos.storage.verifying import LINES_A_KIND, file_of, state_of_file, try_writing
+from memoryos.storage.verifying import LINES_A_KIND, state_of_file, try_writing
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
 
@@ -212,18 +212,6 @@ def test_a_verification_sees_one_moment_while_others_write(file: Path) -> None:
             other.log.append(scope_id, [PageDraft(NOW, "new", "")], NOW)
             assert connection.exec_driver_sql("SELECT count(*) FROM pages").scalar() == 8
         assert store.verify() == []
-
-
-@pytest.mark.parametrize("place", ["nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://user:secret@host/db"])
-def test_a_place_without_a_file_is_refused(place: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        file_of(place)
-    assert "secret" not in str(caught.value)
-
-
-def test_a_place_has_a_file(tmp_path: Path) -> None:
-    assert file_of(tmp_path / "a b?.db") == tmp_path / "a b?.db"
-    assert file_of(f"sqlite:///{tmp_path}/x.db") == tmp_path / "x.db"
 
 
 def test_the_state_of_a_file_is_told_without_touching_it(tmp_path: Path) -> None:

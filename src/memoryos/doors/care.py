@@ -12,8 +12,8 @@ import click
 from memoryos.doors.checkup import Checked, check_up, size_text
 from memoryos.doors.session import as_json_option, print_json
 from memoryos.errors import NotFoundError
+from memoryos.storage.places import file_of
 from memoryos.storage.store import Store
-from memoryos.storage.verifying import file_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,8 +26,9 @@ from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
 from memoryos.seams import ChatRequest, Message
 from memoryos.storage.migrations import HEAD, State
+from memoryos.storage.places import file_of
 from memoryos.storage.store import Store
-from memoryos.storage.verifying import file_of, state_of_file, try_writing
+from memoryos.storage.verifying import state_of_file, try_writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

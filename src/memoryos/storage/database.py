@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import threading
 import time
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,27 +12,22 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from memoryos.errors import (
-    ConfigError,
     SchemaMismatchError,
     StoreConflictError,
     StoreError,
     StoreUnavailableError,
     StoreUnreadableError,
 )
+from memoryos.storage.file_lock import FileLock
 from memoryos.storage.grouping import Grouping
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from memoryos.storage.places import file_of, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Database"]
+__all__ = ["Database", "mapped_errors"]
 
-LOCK_TIMEOUT_SECONDS = 60.0
-LOCK_POLL_SECONDS = 0.0005
+REWRITE_POLL_SECONDS = 0.02
 _PRAGMAS = (
     "PRAGMA busy_timeout=60000",
     "PRAGMA journal_mode=WAL",
@@ -66,8 +58,8 @@ class Database:
         self._engine, file = _engine(place)
         self._is_closed = False
         self._thread_lock = threading.RLock()
-        with _mapped_errors():
-            self._file_lock = _FileLock(Path(f"{file}.lock"))
+        with mapped_errors():
+            self._file_lock = FileLock(Path(f"{file}.lock"))
         self._writer: sa.Connection | None = None
         self._grouping = Grouping(self.write)
         with contextlib.ExitStack() as undo:
@@ -79,13 +71,13 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """Yields a connection inside one read transaction: everything read in it is from one moment."""
         self._check_open()
-        with _mapped_errors(), self._engine.connect() as connection:
+        with mapped_errors(), self._engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """Yields a connection inside one write transaction; durable when the block ends, undone when it raises."""
-        with _mapped_errors(), self._exclusive(), contextlib.ExitStack() as undo:
+        with mapped_errors(), self._exclusive(), contextlib.ExitStack() as undo:
             self._check_open()
             undo.callback(self._drop_writer)
             connection = self._writing_connection()
@@ -102,7 +94,7 @@ class Database:
         """
 
         def mapped(connection: sa.Connection) -> Result:
-            with _mapped_errors():
+            with mapped_errors():
                 return work(connection)
 
         return self._grouping.run(mapped)
@@ -117,24 +109,24 @@ class Database:
             Whether nothing old is left: another process that reads an old state holds that up.
         """
         deadline = time.monotonic() + patience_seconds
-        with _mapped_errors(), self._exclusive():
+        with mapped_errors(), self._exclusive():
             self._check_open()
             connection = self._writing_connection()
             connection.rollback()
             connection.connection.cursor().execute("VACUUM")
         while True:
-            with _mapped_errors(), self._exclusive():
+            with mapped_errors(), self._exclusive():
                 self._check_open()
                 connection = self._writing_connection()
                 connection.rollback()
                 busy, *_ = connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if not busy or time.monotonic() > deadline:
                 return not busy
-            time.sleep(LOCK_POLL_SECONDS * 40)
+            time.sleep(REWRITE_POLL_SECONDS)
 
     def close(self) -> None:
         """Closes every connection; the last one of all processes folds the write-ahead log into the file."""
-        with contextlib.suppress(StoreError), _mapped_errors(), self._exclusive():
+        with contextlib.suppress(StoreError), mapped_errors(), self._exclusive():
             self._drop_writer()
             self._engine.dispose()
             self._is_closed = True
@@ -171,7 +163,7 @@ class Database:
     def _migrate(self) -> None:
         from memoryos.storage import migrations  # noqa: PLC0415  (imports Alembic only where a schema must be made)
 
-        with _mapped_errors(), self._exclusive(), self._engine.connect() as connection:
+        with mapped_errors(), self._exclusive(), self._engine.connect() as connection:
             state = migrations.state_of(connection)
         if state is migrations.State.CURRENT:
             return
@@ -184,90 +176,13 @@ class Database:
             migrations.upgrade(connection)
 
 
-class _FileLock:
-    """An advisory lock between processes; the threads of one have to take turns.
-
-    Only the system knows who holds it, so that no interrupt leaves it half taken, and it ends with its process.
-    """
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._process = os.getpid()
-        self._open()
-
-    def check(self) -> None:
-        """Raises an error in a forked process: it would share the lock of the other, and its connections."""
-        if os.getpid() != self._process:
-            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
-
-    def acquire(self) -> None:
-        """Waits for the lock."""
-        deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
-        while not self._try():
-            if time.monotonic() > deadline:
-                raise StoreUnavailableError("another process keeps the database locked")
-            time.sleep(LOCK_POLL_SECONDS)
-
-    def release(self) -> None:
-        """Gives the lock back, if it is held."""
-        if self.close.alive:
-            _unlock(self._descriptor)
-
-    def _try(self) -> bool:
-        if not _lock(self._descriptor):
-            return False
-        if os.fstat(self._descriptor).st_nlink:
-            return True
-        self.close()  # somebody deleted the file, and others lock a new one
-        self._open()
-        return False
-
-    def _open(self) -> None:
-        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
-        self.close = weakref.finalize(self, os.close, self._descriptor)
-
-
-if sys.platform == "win32":
-
-    def _lock(descriptor: int) -> bool:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        with contextlib.suppress(OSError):
-            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-
-else:
-
-    def _lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
 def _engine(place: str | Path) -> tuple[sa.Engine, Path]:
-    try:
-        parsed = sa.URL.create("sqlite", database=str(place)) if isinstance(place, Path) else sa.engine.make_url(place)
-    except exc.ArgumentError as error:
-        raise ConfigError("database_url is no SQLAlchemy URL") from error
-    if parsed.get_backend_name() != "sqlite" or parsed.database in {None, "", ":memory:"}:
-        raise ConfigError("database_url must name an SQLite file, as sqlite:////path/to/memoryos.db")
-    file = Path(str(parsed.database))
+    file = file_of(place)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailableError(f"can't make the folder {file.parent}: {error.strerror}") from error
-    engine = sa.create_engine(parsed, pool_size=8, max_overflow=32, pool_reset_on_return="rollback")
+    engine = sa.create_engine(url_of(place), pool_size=8, max_overflow=32, pool_reset_on_return="rollback")
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "invalidate", _undo)
@@ -294,7 +209,14 @@ def _undo(connection: Any, record: object, error: object) -> None:  # noqa: ARG0
 
 
 @contextlib.contextmanager
-def _mapped_errors() -> Iterator[None]:
+def mapped_errors() -> Iterator[None]:
+    """Turns what the database and the disk raise inside the block into errors of the store.
+
+    Raises:
+        StoreConflictError: If a row contradicts another.
+        StoreUnreadableError: If the file is damaged or no database.
+        StoreUnavailableError: If it can't be read or written now.
+    """
     try:
         yield
     except exc.IntegrityError as error:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
-from memoryos.errors import ConfigError, StoreUnreadableError
+from memoryos.errors import StoreUnreadableError
 from memoryos.model import SHARED
 from memoryos.storage import migrations
-from memoryos.storage.database import Database, _mapped_errors
+from memoryos.storage.database import Database, mapped_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
-__all__ = ["LINES_A_KIND", "file_of", "find_faults", "state_of_file", "try_writing"]
+__all__ = ["LINES_A_KIND", "find_faults", "state_of_file", "try_writing"]
 
 LINES_A_KIND = 20
 """Findings of one kind that are named; the rest is counted."""
@@ -170,23 +169,6 @@ def find_faults(database: Database) -> list[str]:
     return faults
 
 
-def file_of(place: str | Path) -> Path:
-    """Returns the file of an SQLite database, given as for ``Store``.
-
-    Raises:
-        ConfigError: If it is no SQLAlchemy URL, or none of an SQLite file.
-    """
-    if isinstance(place, Path):
-        return place
-    try:
-        parsed = sa.engine.make_url(place)
-    except exc.ArgumentError as error:
-        raise ConfigError("database_url is no SQLAlchemy URL") from error
-    if parsed.get_backend_name() != "sqlite" or parsed.database in {None, "", ":memory:"}:
-        raise ConfigError("database_url must name an SQLite file, as sqlite:////path/to/memoryos.db")
-    return Path(str(parsed.database))
-
-
 def state_of_file(file: Path) -> migrations.State:
     """Returns what a database file is to this release, without making, migrating or writing it.
 
@@ -196,7 +178,7 @@ def state_of_file(file: Path) -> migrations.State:
     """
     place = f"{file.absolute().as_uri()}?mode=ro"
     engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(place, uri=True), poolclass=sa.NullPool)
-    with _mapped_errors(), engine.connect() as connection:
+    with mapped_errors(), engine.connect() as connection:
         return migrations.state_of(connection)
 
 

@@ -1,0 +1,107 @@
+"""The file lock: one process at a time, on every system, and none that died."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from memoryos.errors import StoreUnavailableError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FileLock"]
+
+TIMEOUT_SECONDS = 60.0
+POLL_SECONDS = 0.0005
+
+
+class FileLock:
+    """An advisory lock between processes; the threads of one have to take turns.
+
+    Only the system knows who holds it, so that no interrupt leaves it half taken, and it ends with its process.
+
+    Args:
+        file: Made when it is missing, and never written to.
+
+    Raises:
+        OSError: If the file can't be made or opened.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._process = os.getpid()
+        self._open()
+
+    def check(self) -> None:
+        """Raises an error in a forked process: it would share the lock of the other, and its connections."""
+        if os.getpid() != self._process:
+            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
+
+    def acquire(self) -> None:
+        """Waits for the lock, a minute at most.
+
+        Raises:
+            StoreUnavailableError: If somebody else kept it.
+        """
+        deadline = time.monotonic() + TIMEOUT_SECONDS
+        while not self.try_acquire():
+            if time.monotonic() > deadline:
+                raise StoreUnavailableError("another process keeps the database locked")
+            time.sleep(POLL_SECONDS)
+
+    def try_acquire(self) -> bool:
+        """Takes the lock if it is free; returns whether it is held now."""
+        if not _lock(self._descriptor):
+            return False
+        if os.fstat(self._descriptor).st_nlink:
+            return True
+        self.close()  # somebody deleted the file, and others lock a new one
+        self._open()
+        return False
+
+    def release(self) -> None:
+        """Gives the lock back, if it is held."""
+        if self.close.alive:
+            _unlock(self._descriptor)
+
+    def _open(self) -> None:
+        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
+        self.close = weakref.finalize(self, os.close, self._descriptor)
+
+
+if sys.platform == "win32":
+
+    def _lock(descriptor: int) -> bool:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with contextlib.suppress(OSError):
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -1,0 +1,29 @@
+"""Which file a place names, and that every room of the store says the same of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from memoryos.errors import ConfigError
+from memoryos.storage.database import Database
+from memoryos.storage.places import file_of, url_of
+
+NO_FILES: list[str | Path] = [
+    "nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://user:secret@host/db", Path(":memory:"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", [file_of, url_of, Database])
+@pytest.mark.parametrize("place", NO_FILES)
+def test_a_place_without_a_file_is_refused(asked: Callable[[str | Path], object], place: str | Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        asked(place)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_place_has_a_file(tmp_path: Path) -> None:
+    assert file_of(tmp_path / "a b?.db") == tmp_path / "a b?.db"
+    assert file_of(f"sqlite:///{tmp_path}/x.db") == tmp_path / "x.db"
