@@ -8,18 +8,16 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence import CachingEmbedder, Probe, interval, measure
+from benchmarks.evidence import CachingEmbedder, Probe, interval, measure_store
 from benchmarks.gvd import __main__ as gvd
 from benchmarks.locomo import __main__ as locomo
 from memoryos.config import Config, RankingWeights
 from memoryos.doors.locomo import CATEGORIES, read_locomo
-from memoryos.engine import MemoryEngine
 
 COLUMNS = ("500 tokens", "1000 tokens")
 VARIANTS: dict[str, dict[str, float]] = {
@@ -72,16 +70,8 @@ def _ablate(name: str, dialogue: Dialogue, embedder: CachingEmbedder) -> dict[st
     table: dict[str, Any] = {}
     whole: dict[str, Any] = {}
     for variant, weights in VARIANTS.items():
-        config = Config(
-            data_storage_path=dialogue.folder,
-            short_term_capacity=0,
-            background=False,
-            ranking=RankingWeights(**weights),
-        )
-        with ExitStack() as stack:
-            engine = stack.enter_context(MemoryEngine(config, embedder=embedder, clock=lambda: dialogue.end))
-            memories = {probe.memory: engine.memory(probe.memory) for probe in dialogue.probes}
-            values, _ = measure(memories, dialogue.probes, columns=COLUMNS)
+        config = Config(**gvd.settings(dialogue.folder, 0), ranking=RankingWeights(**weights))
+        values, _ = measure_store(config, dialogue.probes, embedder, dialogue.end, columns=COLUMNS)
         whole = whole or values
         table[variant] = {
             column: interval(values[column] - whole[column] if weights else values[column]) for column in COLUMNS

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memoryos.config import Config, RankingWeights
+from memoryos.engine import MemoryEngine
 from memoryos.models.minilm import MiniLM
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from numpy.typing import NDArray
 
     from memoryos.memory import Memoryos
@@ -86,6 +89,21 @@ def measure(
             if limit == "1000 tokens":
                 whole.append(len(recall.to_prompt()) / 4)
     return {limit: np.array(values) for limit, values in found.items()}, float(np.mean(whole)) if whole else 0.0
+
+
+def measure_store(
+    config: Config,
+    probes: Sequence[Probe],
+    embedder: CachingEmbedder,
+    end: datetime,
+    *,
+    with_window: bool = False,
+    columns: Sequence[str] | None = None,
+) -> tuple[dict[str, NDArray[np.float64]], float]:
+    """Returns what ``measure`` does, asked at ``end`` in the memories of a store that was filled before."""
+    with MemoryEngine(config, embedder=embedder, clock=lambda: end) as engine:
+        memories = {probe.memory: engine.memory(probe.memory) for probe in probes}
+        return measure(memories, probes, with_window=with_window, columns=columns)
 
 
 def limits() -> Iterable[tuple[str, dict[str, int]]]:

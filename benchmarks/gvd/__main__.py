@@ -9,12 +9,11 @@ import argparse
 import json
 import sys
 import tempfile
-from contextlib import ExitStack
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence import ROWS, CachingEmbedder, Probe, draw, measure, print_table, tabulate
+from benchmarks.evidence import ROWS, CachingEmbedder, Probe, draw, measure_store, print_table, tabulate
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 
@@ -53,9 +52,10 @@ def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedde
     groups = [probe.group for probe in probes]
     report: dict[str, Any] = {"recall": {}}
     for name, make_config in ROWS.items():
-        values, _ = _measure(make_config(**settings(folder / "whole", 0)), probes, embedder, end)
+        values, _ = measure_store(make_config(**settings(folder / "whole", 0)), probes, embedder, end)
         report["recall"][name] = tabulate(values, groups, ("all", "user", "assistant", "both"))
-    values, tokens = _measure(Config(**settings(folder / "window", 7)), probes, embedder, end, with_window=True)
+    config = Config(**settings(folder / "window", 7))
+    values, tokens = measure_store(config, probes, embedder, end, with_window=True)
     report["whole_context"] = {"recall": tabulate(values, groups, ("all",)), "tokens_at_1000": tokens}
     return report
 
@@ -72,15 +72,6 @@ def ingest(people: list[dict[str, Any]], folder: Path, embedder: CachingEmbedder
                     memory.add_memory(each["query"], each["response"], _time(date), ids)
             memory.flush()
     return end
-
-
-def _measure(
-    config: Config, probes: list[Probe], embedder: CachingEmbedder, end: datetime, *, with_window: bool = False
-) -> tuple[dict[str, Any], float]:
-    with ExitStack() as stack:
-        engine = stack.enter_context(MemoryEngine(config, embedder=embedder, clock=lambda: end))
-        memories = {probe.memory: engine.memory(probe.memory) for probe in probes}
-        return measure(memories, probes, with_window=with_window)
 
 
 def read_probes(people: list[dict[str, Any]], labels: list[dict[str, Any]]) -> list[Probe]:

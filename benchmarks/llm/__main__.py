@@ -7,6 +7,7 @@ replies; tokens are its estimate of a quarter a character.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -14,14 +15,18 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.evidence import CachingEmbedder
+from benchmarks.locomo.__main__ import add_exchange, add_exchanges
 from memoryos.config import Config
 from memoryos.doors.locomo import Conversation, read_locomo
 from memoryos.engine import MemoryEngine
 from memoryos.memory import Memoryos
 from memoryos.testing import StandInServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BOUNDS = {
     "LLM calls per page, as the pages come": 0.25,
@@ -69,10 +74,18 @@ def _settings(server: StandInServer, folder: Path, **given: Any) -> Config:
     return Config(data_storage_path=folder, **({"background": False} | endpoint | given))
 
 
-def _add(memory: Memoryos, conversation: Conversation, number: int) -> None:
-    exchange = conversation.exchanges[number]
-    names = {"user_name": conversation.user_name, "assistant_name": conversation.assistant_name}
-    memory.add_memory(exchange.user_text, exchange.assistant_text, exchange.at, names)
+@contextlib.contextmanager
+def _served(conversation: Conversation, embedder: CachingEmbedder) -> Iterator[tuple[StandInServer, Memoryos]]:
+    """Yields the stand-in endpoint and a memory behind it that has read the conversation."""
+    with (
+        StandInServer() as server,
+        tempfile.TemporaryDirectory() as folder,
+        MemoryEngine(_settings(server, Path(folder)), embedder=embedder) as engine,
+    ):
+        memory = engine.memory(conversation.name)
+        add_exchanges(memory, conversation)
+        memory.flush()
+        yield server, memory
 
 
 def _writing(conversations: list[Conversation], embedder: CachingEmbedder, *, is_live: bool) -> dict[str, float]:
@@ -85,8 +98,8 @@ def _writing(conversations: list[Conversation], embedder: CachingEmbedder, *, is
     ):
         for conversation in conversations:
             memory = engine.memory(conversation.name)
-            for number in range(len(conversation.exchanges)):
-                _add(memory, conversation, number)
+            for exchange in conversation.exchanges:
+                add_exchange(memory, conversation, exchange)
                 if is_live:
                     scope_id = engine.store.scopes.find(memory.scope) or ""
                     engine.updater.drain(scope_id, everything=False)
@@ -96,15 +109,7 @@ def _writing(conversations: list[Conversation], embedder: CachingEmbedder, *, is
 
 
 def _calls_of_asking(conversation: Conversation, embedder: CachingEmbedder) -> dict[str, float]:
-    with (
-        StandInServer() as server,
-        tempfile.TemporaryDirectory() as folder,
-        MemoryEngine(_settings(server, Path(folder)), embedder=embedder) as engine,
-    ):
-        memory = engine.memory(conversation.name)
-        for number in range(len(conversation.exchanges)):
-            _add(memory, conversation, number)
-        memory.flush()
+    with _served(conversation, embedder) as (server, memory):
         questions = [question.text for question in conversation.questions[:50]]
         before = len(server.requests)
         for question in questions:
@@ -131,7 +136,7 @@ def _adding(conversations: list[Conversation], embedder: CachingEmbedder) -> dic
             for number in range(min(SAMPLES, len(conversation.exchanges))):
                 for place in (0, 1) if number % 2 else (1, 0):
                     started = time.perf_counter()
-                    _add(memories[place], conversation, number)
+                    add_exchange(memories[place], conversation, conversation.exchanges[number])
                     seconds[place].append(time.perf_counter() - started)
                 time.sleep(PAUSE_SECONDS)
             asked = len(server.requests)
@@ -144,15 +149,7 @@ def _adding(conversations: list[Conversation], embedder: CachingEmbedder) -> dic
 
 
 def _asking_at_once(conversation: Conversation, embedder: CachingEmbedder) -> dict[str, float]:
-    with (
-        StandInServer() as server,
-        tempfile.TemporaryDirectory() as folder,
-        MemoryEngine(_settings(server, Path(folder)), embedder=embedder) as engine,
-    ):
-        memory = engine.memory(conversation.name)
-        for number in range(len(conversation.exchanges)):
-            _add(memory, conversation, number)
-        memory.flush()
+    with _served(conversation, embedder) as (server, memory):
         memory.get_response("Are you there?", remember=False)
         server.latency_seconds = 1.0
         texts = [f"{conversation.questions[number % 150].text} ({number})" for number in range(ASKERS)]

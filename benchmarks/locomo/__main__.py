@@ -7,7 +7,6 @@ import json
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,13 @@ from benchmarks.evidence import (
     CachingEmbedder,
     Probe,
     draw,
-    measure,
+    measure_store,
     peak_megabytes,
     print_table,
     tabulate,
 )
 from memoryos.config import Config
-from memoryos.doors.locomo import CATEGORIES, Conversation, read_locomo
+from memoryos.doors.locomo import CATEGORIES, Conversation, Exchange, read_locomo
 from memoryos.engine import MemoryEngine
 from memoryos.memory import Memoryos
 
@@ -58,11 +57,11 @@ def run(conversations: list[Conversation], folder: Path) -> dict[str, Any]:
     probes = read_probes(conversations)
     report["recall"] = {}
     for name, make_config in ROWS.items():
-        table, _ = _row(conversations, make_config(**settings(folder / "whole", window=0)), probes, embedder, end)
+        table, _ = _row(make_config(**settings(folder / "whole", window=0)), probes, embedder, end)
         report["recall"][name] = table
         print_table(f"{name}: evidence recall, window off", table)
     config = Config(**settings(folder / "window", window=7))
-    table, tokens = _row(conversations, config, probes, embedder, end, with_window=True)
+    table, tokens = _row(config, probes, embedder, end, with_window=True)
     report["whole_context"] = {"recall": table, "tokens_at_1000": tokens}
     print_table(
         f"whole contexts (window, knowledge and profile besides; {tokens:.0f} tokens at the 1000-token budget)", table
@@ -110,18 +109,23 @@ def ingest(
 def add_exchanges(memory: Memoryos, conversation: Conversation) -> int:
     """Remembers every exchange of a conversation, with the ids of its evidence; returns how many."""
     for exchange in conversation.exchanges:
-        memory.add_memory(
-            exchange.user_text,
-            exchange.assistant_text,
-            exchange.at,
-            {
-                "user_name": conversation.user_name,
-                "assistant_name": conversation.assistant_name,
-                "user_id": exchange.user_evidence_id,
-                "assistant_id": exchange.assistant_evidence_id,
-            },
-        )
+        add_exchange(memory, conversation, exchange)
     return len(conversation.exchanges)
+
+
+def add_exchange(memory: Memoryos, conversation: Conversation, exchange: Exchange) -> None:
+    """Remembers one exchange of a conversation, with the ids of its evidence."""
+    memory.add_memory(
+        exchange.user_text,
+        exchange.assistant_text,
+        exchange.at,
+        {
+            "user_name": conversation.user_name,
+            "assistant_name": conversation.assistant_name,
+            "user_id": exchange.user_evidence_id,
+            "assistant_id": exchange.assistant_evidence_id,
+        },
+    )
 
 
 def _is_conserved(memory: Memoryos, conversation: Conversation) -> bool:
@@ -149,7 +153,6 @@ def read_probes(conversations: list[Conversation]) -> list[Probe]:
 
 
 def _row(
-    conversations: list[Conversation],
     config: Config,
     probes: list[Probe],
     embedder: CachingEmbedder,
@@ -157,10 +160,7 @@ def _row(
     *,
     with_window: bool = False,
 ) -> tuple[dict[str, Any], float]:
-    with ExitStack() as stack:
-        engine = stack.enter_context(MemoryEngine(config, embedder=embedder, clock=lambda: end))
-        memories = {each.name: engine.memory(each.name) for each in conversations}
-        values, tokens = measure(memories, probes, with_window=with_window)
+    values, tokens = measure_store(config, probes, embedder, end, with_window=with_window)
     groups = [probe.group for probe in probes]
     answerable = np.array([group != CATEGORIES[5] for group in groups])
     table = tabulate(
