@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from itertools import islice
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memoryos.errors import DimensionMismatchError
+from memoryos.errors import DimensionMismatchError, StoreConflictError
 from memoryos.language.text import terms
 from memoryos.model import SIDES, Knowledge, Page, Profile
 from memoryos.retrieval.arrays import GrowingArray
@@ -20,7 +21,8 @@ from memoryos.retrieval.segments import SegmentShelf
 from memoryos.retrieval.words import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -36,10 +38,10 @@ class WorkingSet:
     """The searchable copy of one scope. Hold ``lock`` while you use its arrays.
 
     ``refresh()`` reads what the store has got since: new pages, new vectors, new places of pages, new knowledge. The
-    order of the log is the order of every array.
+    order of the log is the order of every array. Whatever interrupts a refresh, nobody sees a set that is half read: it
+    is read anew before anybody holds the lock again.
 
     Attributes:
-        lock: Guards everything below.
         profile: The current profile.
         knowledge: The current entries, oldest first.
         knowledge_words: Their words, in that order.
@@ -49,7 +51,8 @@ class WorkingSet:
     """
 
     def __init__(self, store: Store, scope_id: str, model: str, dimensions: int) -> None:
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
+        self._is_whole = False
         self._store = store
         self._scope_id = scope_id
         self._model = model
@@ -80,6 +83,22 @@ class WorkingSet:
         self.knowledge_vectors: NDArray[np.float32] = np.zeros((0, self._dimensions), np.float32)
 
     @property
+    def lock(self) -> AbstractContextManager[None]:
+        """Guards everything here; whoever holds it finds the set whole.
+
+        Raises:
+            StoreError: At the entry, if the set has to be read anew and can't be.
+        """
+        return self._held_whole()
+
+    @contextlib.contextmanager
+    def _held_whole(self) -> Iterator[None]:
+        with self._lock:
+            if not self._is_whole:
+                self.refresh()
+            yield
+
+    @property
     def nbytes(self) -> int:
         """Estimated bytes of memory that it holds."""
         arrays = (
@@ -105,7 +124,8 @@ class WorkingSet:
     @property
     def speaker_names(self) -> tuple[str, ...]:
         """Everyone who speaks in the scope, by the numbers of ``Corpus.speakers``."""
-        return tuple(self._speaker_codes)
+        with self.lock:
+            return tuple(self._speaker_codes)
 
     @property
     def tokens(self) -> NDArray[np.float32]:
@@ -135,16 +155,31 @@ class WorkingSet:
         )
 
     def vectors_of(self, seqs: Sequence[int]) -> NDArray[np.float32]:
-        """Returns ``float32[len(seqs), dimensions]``: the vector of each page; zero where it is not embedded yet."""
-        return self._page_vectors.view[np.searchsorted(self._page_seqs.view, seqs)]
+        """Returns ``float32[len(seqs), dimensions]``: the vector of each page; zero where it is not embedded yet.
+
+        Raises:
+            StoreConflictError: If a page was forgotten meanwhile.
+        """
+        numbers = np.searchsorted(self.page_seqs, seqs)
+        there = numbers < len(self.page_seqs)
+        there[there] = self.page_seqs[numbers[there]] == np.asarray(seqs)[there]
+        if not there.all():
+            raise StoreConflictError("a page was forgotten meanwhile")
+        return self._page_vectors.view[numbers]
 
     def refresh(self) -> None:
-        """Reads what the store has got since the last refresh; cheap when nothing changed."""
-        with self.lock:
+        """Reads what the store has got since the last refresh; cheap when nothing changed.
+
+        Raises:
+            StoreError: If the store can't be read; the next call reads everything anew.
+        """
+        with self._lock:
             state = self._store.scopes.state(self._scope_id)
-            if state.revision == self._revision:
+            if self._is_whole and state.revision == self._revision:
                 return
-            if state.reset_revision > self._revision >= 0:
+            is_usable = self._is_whole and state.reset_revision <= self._revision
+            self._is_whole = False
+            if not is_usable:
                 self._clear()
             self._read_pages()
             try:
@@ -157,6 +192,7 @@ class WorkingSet:
             if state.learned_revision != self._learned_revision or not self._knowledge_is_embedded():
                 self._read_long_term()
             self._revision, self._learned_revision = state.revision, state.learned_revision
+            self._is_whole = True
 
     def _read_pages(self) -> None:
         pages = self._store.log.after(self._scope_id, self.last_seq)

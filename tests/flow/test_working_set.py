@@ -1,0 +1,175 @@
+"""The working set: whatever strikes while it reads, nobody sees half of it, and the next one reads it whole."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from memoryos.engine import MemoryEngine
+from memoryos.errors import StoreConflictError, StoreUnavailableError
+from memoryos.memory import Memoryos
+from memoryos.model import Page
+from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.retriever import Retriever
+from memoryos.retrieval.segments import SegmentShelf
+from memoryos.retrieval.words import WordIndex
+from memoryos.retrieval.working_set import WorkingSets
+from tests.conftest import EngineMaker
+
+SETTINGS: dict[str, Any] = {"short_term_capacity": 1, "consolidation_batch": 2, "mid_term_heat_threshold": 0.5}
+STEPS: tuple[tuple[type, str], ...] = (
+    (GrowingArray, "extend"), (WordIndex, "add"), (SegmentShelf, "describe"), (SegmentShelf, "add_pages"),
+)  # fmt: skip
+LATER = ["My brother Piet bakes bread in Utrecht.", "The red bicycle stands in the shed.", "I sail on Sundays."]
+
+
+class StruckError(Exception):
+    """Whatever may strike at any moment: no memory, an interrupt."""
+
+
+def begin(make_engine: EngineMaker) -> Memoryos:
+    memory = make_engine(**SETTINGS).memory("tom")
+    for text in ("My sister Nora lives in Porto.", "I bake rye bread.", "I work as a data scientist.", "I sail."):
+        memory.add_memory(text, f"You say: {text}")
+    memory.flush()
+    memory.recall("bread")
+    return memory
+
+
+def go_on(memory: Memoryos) -> None:
+    for text in LATER:
+        memory.add_memory(text, "Noted.")
+    memory.flush()
+    memory.add_memory("The blue boat lies in the harbour.")
+
+
+def another(engine: MemoryEngine) -> tuple[WorkingSets, Retriever]:
+    sets = WorkingSets(engine.store, engine.embedder.name, engine.embedder.dimensions, 1 << 30)
+    return sets, Retriever(engine.store, engine.embedder, sets, engine.config)
+
+
+def shown(memory: Memoryos, retriever: Retriever) -> str:
+    scope_id, now = str(memory._find_scope_id()), memory.engine.clock()
+    return repr(retriever.recall(scope_id, "Where is Nora's bread?", now=now, max_pages=50))
+
+
+def strike(patch: pytest.MonkeyPatch, number: int, error: type[BaseException]) -> list[int]:
+    """Makes one call of the steps of a refresh fail; returns the count of calls so far."""
+    calls = [0]
+
+    def wrap(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*given: Any, **named: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == number:
+                raise error
+            return plain(*given, **named)
+
+        return wrapped
+
+    for owner, name in STEPS:
+        patch.setattr(owner, name, wrap(getattr(owner, name)))
+    return calls
+
+
+@pytest.mark.parametrize("error", [StruckError, KeyboardInterrupt, MemoryError])
+def test_whatever_strikes_amid_a_refresh_the_next_one_is_right(
+    make_engine: EngineMaker, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = begin(make_engine)
+    readers = [another(memory.engine) for _ in range(100)]
+    before = {shown(memory, retriever) for _, retriever in readers}
+    assert len(before) == 1
+    go_on(memory)
+    wanted = shown(memory, another(memory.engine)[1])
+    assert wanted not in before
+    struck = 0
+    for number, (_, retriever) in enumerate(readers, 1):
+        with monkeypatch.context() as patch:
+            calls = strike(patch, number, error)
+            with contextlib.suppress(error):
+                shown(memory, retriever)
+        struck += calls[0] == number
+        assert shown(memory, retriever) == wanted, f"after call {number} failed"
+    assert 20 < struck < len(readers), "every call was struck once"
+
+
+def test_who_has_a_set_in_hand_when_it_breaks_holds_it_whole_or_not_at_all(
+    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = begin(make_engine)
+    sets, _ = another(memory.engine)
+    scope_id = str(memory._find_scope_id())
+    in_hand = sets.get(scope_id)
+    go_on(memory)
+    for stays_broken in (False, True):
+        sets.get(scope_id)
+        memory.add_memory("One more.", "")
+        with monkeypatch.context() as patch:
+            strike(patch, 4, StruckError)
+            with pytest.raises(StruckError):
+                sets.get(scope_id)
+        with monkeypatch.context() as patch:
+            if stays_broken:
+                patch.setattr(memory.engine.store.log, "after", unavailable)
+                with pytest.raises(StoreUnavailableError), in_hand.lock:
+                    pytest.fail("it was handed out broken")
+                with pytest.raises(StoreUnavailableError):
+                    in_hand.speaker_names  # noqa: B018  (it is not to be had)
+                continue
+            with in_hand.lock:
+                assert in_hand.page_seqs.tolist() == [page.seq for page in memory.pages()]
+                assert len(in_hand.corpus().sides) == len(in_hand.tokens) == 2 * len(LATER) + 4 * 2 + 2
+
+
+def unavailable(*_: object) -> None:
+    raise StoreUnavailableError("not now")
+
+
+def test_the_vector_of_a_page_that_is_gone_is_not_that_of_its_neighbour(make_engine: EngineMaker) -> None:
+    memory = begin(make_engine)
+    scope_id = str(memory._find_scope_id())
+    pages = list(memory.pages())
+    for gone in (pages[1], pages[-1]):
+        memory.forget(page_ids=[gone.page_id])
+        memory.flush()
+        working_set = memory.engine.working_sets.get(scope_id)
+        with working_set.lock:
+            assert working_set.vectors_of([pages[0].seq]).any()
+            for seqs in ([gone.seq], [pages[0].seq, gone.seq], [pages[-1].seq + 100]):
+                with pytest.raises(StoreConflictError, match="forgotten meanwhile"):
+                    working_set.vectors_of(seqs)
+
+
+@pytest.mark.parametrize("gone", ["the batch", "the page before it", "its newest page", "everything"])
+def test_pages_that_are_forgotten_when_they_are_about_to_be_read(
+    make_engine: EngineMaker, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = begin(make_engine)
+    for text in LATER:
+        memory.add_memory(text, "Noted.")
+    store, scope_id = memory.engine.store, str(memory._find_scope_id())
+    due = store.log.due
+    forgotten: list[str] = []
+
+    def forgetting(*given: Any) -> list[Page]:
+        pages = due(*given)
+        if pages and not forgotten:
+            before = max((page for page in memory.pages() if page.seq < pages[0].seq), key=lambda page: page.seq)
+            chosen = {
+                "the batch": pages, "the page before it": [before], "its newest page": pages[-1:],
+                "everything": list(memory.pages()),
+            }[gone]  # fmt: skip
+            forgotten.extend(page.page_id for page in chosen)
+            memory.forget(page_ids=forgotten)
+        return pages
+
+    monkeypatch.setattr(store.log, "due", forgetting)
+    with pytest.raises(StoreConflictError):
+        memory.engine.updater.drain(scope_id, everything=True)
+    memory.flush()
+    assert forgotten
+    assert memory.get_memory_stats()["pages_due"] == 0
+    assert store.verify() == []
