@@ -52,13 +52,18 @@ class AsyncMemoryos:
         agent_response: str = "",
         timestamp: datetime | str | None = None,
         meta_data: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Page:
         """As ``Memoryos.add_memory``."""
-        return await _in_thread(self.memory.add_memory, user_input, agent_response, timestamp, meta_data)
+        add = partial(self.memory.add_memory, idempotency_key=idempotency_key)
+        return await _in_thread(add, user_input, agent_response, timestamp, meta_data)
 
-    async def add_messages(self, messages: Iterable[Mapping[str, Any]]) -> list[Page]:
+    async def add_messages(
+        self, messages: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> list[Page]:
         """As ``Memoryos.add_messages``."""
-        return await _in_thread(self.memory.add_messages, messages)
+        return await _in_thread(partial(self.memory.add_messages, messages, idempotency_key=idempotency_key))
 
     async def recall(
         self,
@@ -79,11 +84,12 @@ class AsyncMemoryos:
         relationship_with_user: str = "friend",
         style_hint: str = "",
         user_conversation_meta_data: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Answer:
         """As ``Memoryos.get_response`` without streaming."""
-        return await _in_thread(
-            self.memory.get_response, query, relationship_with_user, style_hint, user_conversation_meta_data
-        )
+        arguments = (query, relationship_with_user, style_hint, user_conversation_meta_data)
+        return await _in_thread(lambda: self.memory.get_response(*arguments, idempotency_key=idempotency_key))
 
     async def stream_response(
         self,
@@ -91,10 +97,13 @@ class AsyncMemoryos:
         relationship_with_user: str = "friend",
         style_hint: str = "",
         user_conversation_meta_data: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> AsyncIterator[str]:
         """As ``Memoryos.get_response`` with ``stream=True``: yields the pieces as they come."""
         arguments = (query, relationship_with_user, style_hint, user_conversation_meta_data)
-        pieces = await _in_thread(lambda: self.memory.get_response(*arguments, stream=True))
+        ask = partial(self.memory.get_response, stream=True, idempotency_key=idempotency_key)
+        pieces = await _in_thread(lambda: ask(*arguments))
         while True:
             piece: str | None = await _in_thread(_next, pieces)
             if piece is None:

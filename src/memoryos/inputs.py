@@ -16,7 +16,15 @@ from memoryos.model import PageDraft, Scope
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["read_count", "read_draft", "read_messages", "read_query", "read_scope", "read_time"]
+__all__ = [
+    "read_count",
+    "read_draft",
+    "read_idempotency_key",
+    "read_messages",
+    "read_query",
+    "read_scope",
+    "read_time",
+]
 
 MAX_TEXT_CHARACTERS = 4_000_000
 MAX_ID_CHARACTERS = 1_000
@@ -119,6 +127,18 @@ def read_count(field: str, value: int | None) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(field, "must be a whole number of at least 1")
     return value
+
+
+def read_idempotency_key(key: str) -> str:
+    """Returns the key by which a caller knows a request again, checked: any text of 1 to 1,000 characters.
+
+    Raises:
+        InputError: If it is no string, empty, too long, or has a NUL or a lone surrogate.
+    """
+    _check_text("idempotency_key", key, MAX_ID_CHARACTERS)
+    if not key.strip():
+        raise InputError("idempotency_key", "is empty")
+    return key
 
 
 def read_time(field: str, value: datetime | str) -> datetime:

@@ -13,8 +13,9 @@ from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import ConfigError
 from memoryos.generation.responder import Answer, Manner
-from memoryos.inputs import read_draft, read_messages, read_scope
+from memoryos.inputs import read_draft, read_messages, read_query, read_scope
 from memoryos.model import ANSWERED_FROM
+from memoryos.repeating import NO_TIME, once_answered, once_appended, repeated
 from memoryos.upkeep import MemoryUpkeep
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from memoryos.model import Page, PageDraft
     from memoryos.seams import Analyst, Embedder
+    from memoryos.storage.idempotency import Once
 
 __all__ = ["Memoryos"]
 
@@ -117,6 +119,8 @@ class Memoryos(MemoryUpkeep):
         agent_response: str = "",
         timestamp: datetime | str | None = None,
         meta_data: Mapping[str, Any] | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Page:
         """Remembers one exchange; it is on disk, and findable, when this returns. No model is called.
 
@@ -125,21 +129,34 @@ class Memoryos(MemoryUpkeep):
             agent_response: What the assistant said; may be empty likewise.
             timestamp: When; a datetime or ISO 8601 text, read as UTC without a zone. Default: now.
             meta_data: JSON-compatible; ``user_name`` and ``assistant_name`` name the speakers.
+            idempotency_key: A name that the caller gives this request: when it is sent again, because its answer was
+                lost, it returns the page of the first time. It is known for a week at least.
 
         Raises:
-            InputError: If something can't be remembered as it is; nothing was stored.
+            InputError: If something can't be remembered as it is, or the key was used for another request; nothing was
+                stored.
+            NotFoundError: If this request was done, and what it stored was forgotten since; nothing was stored.
             StoreError: If it could not be written.
         """
-        return self._append([read_draft(user_input, agent_response, timestamp, meta_data, now=self._engine.clock())])[0]
+        return self._append(
+            lambda now: [read_draft(user_input, agent_response, timestamp, meta_data, now=now)], idempotency_key
+        )[0]
 
-    def add_messages(self, messages: Iterable[Mapping[str, Any]]) -> list[Page]:
+    def add_messages(self, messages: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> list[Page]:
         """Remembers an OpenAI message list, all of it or nothing; see ``inputs.read_messages`` for what makes a page.
 
+        Args:
+            messages: The list.
+            idempotency_key: As for ``add_memory``.
+
         Raises:
-            InputError: If an entry is no message or can't be remembered; nothing was stored.
+            InputError: If an entry is no message or can't be remembered, or the key was used for another request;
+                nothing was stored.
+            NotFoundError: If this request was done, and what it stored was forgotten since; nothing was stored.
             StoreError: If it could not be written.
         """
-        return self._append(read_messages(messages, now=self._engine.clock()))
+        given = messages if idempotency_key is None else list(messages)
+        return self._append(lambda now: read_messages(given, now=now), idempotency_key)
 
     @overload
     def get_response(
@@ -151,6 +168,7 @@ class Memoryos(MemoryUpkeep):
         *,
         stream: Literal[False] = ...,
         remember: bool = ...,
+        idempotency_key: str | None = ...,
     ) -> Answer: ...
 
     @overload
@@ -163,6 +181,7 @@ class Memoryos(MemoryUpkeep):
         *,
         stream: Literal[True],
         remember: bool = ...,
+        idempotency_key: str | None = ...,
     ) -> Iterator[str]: ...
 
     def get_response(
@@ -174,6 +193,7 @@ class Memoryos(MemoryUpkeep):
         *,
         stream: bool = False,
         remember: bool = True,
+        idempotency_key: str | None = None,
     ) -> Answer | Iterator[str]:
         """Answers from memory and remembers the exchange if the answer succeeded.
 
@@ -184,24 +204,34 @@ class Memoryos(MemoryUpkeep):
             user_conversation_meta_data: What the caller knows of this conversation.
             stream: Returns the pieces as they come instead; the exchange is remembered after the last one.
             remember: Whether the exchange becomes a page.
+            idempotency_key: As for ``add_memory``: when this request is sent again it returns the remembered answer,
+                with its sources and without a recall, and calls no model.
 
         Returns:
             The answer, a ``str`` with ``sources`` (page ids), ``recall``, ``origin`` (who answered) and ``flagged``
             (pages in its context that read like instructions to a model).
 
         Raises:
-            InputError: If the query can't be used.
+            InputError: If the query can't be used, or the key was used for another request.
+            NotFoundError: If this request was answered, and the answer was forgotten since.
             AnalystError: If the analyst failed; nothing was remembered.
             StoreError: If the store can't be read or written.
         """
+        query = read_query(query)
+        manner = Manner(relationship_with_user, style_hint, user_conversation_meta_data)
+        once = None if idempotency_key is None else once_answered(idempotency_key, query, manner, remember=remember)
+        known = None if once is None else self._answered(query, once)
+        if known is not None:
+            return iter([str(known)]) if stream else known
         recall = self.recall(query)
         asked_at = self._engine.clock()
+        kept: list[Page] = []
         pieces = self._engine.responder.answer(
             recall,
-            Manner(relationship_with_user, style_hint, user_conversation_meta_data),
+            manner,
             stream=stream,
             meter=self._engine.ledger.meter(lambda: self._scope_id, ANSWER),
-            remember=(lambda answer: self._remember(query, answer, asked_at)) if remember else None,
+            remember=(lambda answer: kept.extend(self._remember(query, answer, asked_at, once))) if remember else None,
             report=lambda error: self._engine.updater.note_failure(self._scope_id, ANSWER, error),
         )
         if stream:
@@ -209,7 +239,7 @@ class Memoryos(MemoryUpkeep):
         *_, answer = pieces
         if not isinstance(answer, Answer):
             raise TypeError("the responder ended without an answer")
-        return answer
+        return answer if once is None or kept[0].assistant_text == answer else repeated(query, kept[0])
 
     def close(self) -> None:
         """Closes the engine, unless it is shared. What is due stays due."""
@@ -227,21 +257,36 @@ class Memoryos(MemoryUpkeep):
     def __repr__(self) -> str:
         return f"Memoryos(user_id={self.scope.user_id!r}, assistant_id={self.scope.assistant_id!r})"
 
-    def _append(self, drafts: list[PageDraft]) -> list[Page]:
+    def _append(
+        self,
+        read: Callable[[datetime], list[PageDraft]],
+        idempotency_key: str | None = None,
+        *,
+        once: Once | None = None,
+    ) -> list[Page]:
+        now = self._engine.clock()
+        drafts = read(now)
+        if idempotency_key is not None:
+            once = once_appended(idempotency_key, read(NO_TIME))
         if not drafts:
             return []
         self._engine.worker.make_way()
-        pages = self._engine.store.log.append(self._scope_id, drafts, self._engine.clock())
+        pages = self._engine.store.log.append(self._scope_id, drafts, now, once=once)
         self._wake(self._scope_id)
         return pages
 
-    def _remember(self, query: str, answer: Answer, asked_at: datetime) -> None:
+    def _answered(self, query: str, once: Once) -> Answer | None:
+        scope_id = self._find_scope_id()
+        pages = None if scope_id is None else self._engine.store.log.done(scope_id, once)
+        return repeated(query, pages[0]) if pages else None
+
+    def _remember(self, query: str, answer: Answer, asked_at: datetime, once: Once | None) -> list[Page]:
         sources = dict.fromkeys(answer.sources)
         for each in answer.recall.knowledge:
             if each.text in answer:
                 sources |= dict.fromkeys(each.source_page_ids)
         metadata = {ANSWERED_FROM: list(sources)} if sources else None
-        self._append([read_draft(query, str(answer), asked_at, metadata, now=asked_at)])
+        return self._append(lambda now: [read_draft(query, str(answer), asked_at, metadata, now=now)], once=once)
 
     def _resume(self) -> None:
         scope_id = self._find_scope_id()

@@ -130,6 +130,8 @@ DAMAGES = [
     ("UPDATE profiles SET version = version - 1 WHERE scope_id = TOM", "profile version without the one before it: 0", 1),
     ("UPDATE profiles SET body = json_set(body, '$.traits[0].evidence_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 1", "profile version whose evidence is no page: 1 gone", 1),
     ("UPDATE profiles SET body = json_set(body, '$.attributes[0].source_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 2", "profile version whose evidence is no page: 2 gone", 1),
+    ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[\"gone\"]', 0)", "request whose page is not there and was not forgotten: h1 gone", 1),
+    ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[', 0)", "JSON that can't be read: idempotency.page_ids h1", 1),
     ("DELETE FROM pages WHERE scope_id = TOM AND seq = 4", "vector without its owner: user", 1),
     ("UPDATE vectors SET owner_id = 'k9' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector without its owner: knowledge k9 openai/m@3", 1),
     ("UPDATE vectors SET owner_kind = 'chain' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector without its owner: chain k2", 1),

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from memoryos.errors import NotFoundError
 from memoryos.identifiers import new_id
 from memoryos.model import Page, PageDraft
+from memoryos.storage.idempotency import Once, check_complete, find_note, note
 from memoryos.storage.schema import pages, scopes
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class PageLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, scope_id: str, drafts: Sequence[PageDraft], now: datetime) -> list[Page]:
+    def append(
+        self, scope_id: str, drafts: Sequence[PageDraft], now: datetime, *, once: Once | None = None
+    ) -> list[Page]:
         """Commits the exchanges as pages, all or none; they are on disk when this returns.
 
         Threads that append at the same time share a commit.
@@ -63,14 +66,26 @@ class PageLog:
             scope_id: The owner.
             drafts: What was said, oldest first; at least one.
             now: Time of the engine's clock, by which idleness is judged.
+            once: The mark of the request; if it was done already nothing is added.
 
         Returns:
-            The pages, with ids and positions, in the order given.
+            The pages, with ids and positions, in the order given; those of the first time if it was done already.
 
         Raises:
-            NotFoundError: If there is no such scope.
+            InputError: If another request was done under the same key.
+            NotFoundError: If there is no such scope, or the request was done and its pages were forgotten since.
         """
-        return self._database.write_grouped(lambda connection: _append(connection, scope_id, drafts, now))
+        return self._database.write_grouped(lambda connection: _append(connection, scope_id, drafts, now, once))
+
+    def done(self, scope_id: str, once: Once) -> list[Page] | None:
+        """Returns the pages that a request became, None if it was not done yet.
+
+        Raises:
+            InputError: If another request was done under the same key.
+            NotFoundError: If it was done and its pages were forgotten since.
+        """
+        with self._database.read() as connection:
+            return _done(connection, scope_id, once)
 
     def newest(self, scope_id: str, count: int) -> list[Page]:
         """Returns the newest ``count`` pages, oldest first."""
@@ -224,7 +239,12 @@ def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
     return pages.c.scope_id == scope_id, pages.c.segment_id.is_(None), pages.c.seq <= up_to_seq
 
 
-def _append(connection: sa.Connection, scope_id: str, drafts: Sequence[PageDraft], now: datetime) -> list[Page]:
+def _append(
+    connection: sa.Connection, scope_id: str, drafts: Sequence[PageDraft], now: datetime, once: Once | None
+) -> list[Page]:
+    done = None if once is None else _done(connection, scope_id, once)
+    if done is not None:
+        return done
     extent = {"id": scope_id, "pages": len(drafts), "now": now}
     last_seq = connection.execute(_EXTEND, extent).scalar_one_or_none()
     if last_seq is None:
@@ -232,7 +252,22 @@ def _append(connection: sa.Connection, scope_id: str, drafts: Sequence[PageDraft
     first = last_seq - len(drafts) + 1
     added = [_page(draft, seq) for seq, draft in enumerate(drafts, first)]
     connection.execute(_INSERT, [_row(scope_id, page) for page in added])
+    if once is not None:
+        note(connection, scope_id, once, [page.page_id for page in added], now)
     return added
+
+
+def _done(connection: sa.Connection, scope_id: str, once: Once) -> list[Page] | None:
+    page_ids = find_note(connection, scope_id, once)
+    if page_ids is None:
+        return None
+    found: list[Page] = []
+    for start in range(0, len(page_ids), _SLICE_PAGES):
+        part = page_ids[start : start + _SLICE_PAGES]
+        rows = connection.execute(_SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
+        found += map(read_page, rows)
+    check_complete(found, page_ids)
+    return found
 
 
 def _page(draft: PageDraft, seq: int) -> Page:

@@ -66,6 +66,7 @@ _JSON = (
     ("knowledge", "origin", "knowledge_id"),
     ("profiles", "body", "version"),
     ("profiles", "origin", "version"),
+    ("idempotency", "page_ids", "key_hash"),
 )
 
 _RULES = {
@@ -126,6 +127,12 @@ _RULES = {
     "profile version whose evidence is no page": """
         SELECT e.scope_id, e.version, e.page_id FROM evidence e WHERE NOT EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = e.scope_id AND p.page_id = e.page_id)
+    """,
+    "request whose page is not there and was not forgotten": """
+        SELECT i.scope_id, i.key_hash, e.value FROM idempotency i,
+        json_each(CASE WHEN json_valid(i.page_ids) THEN i.page_ids ELSE '[]' END) e WHERE NOT EXISTS
+        (SELECT 1 FROM pages p WHERE p.scope_id = i.scope_id AND p.page_id = e.value) AND NOT EXISTS
+        (SELECT 1 FROM tombstones t WHERE t.scope_id = i.scope_id AND t.kind = 'page' AND t.mark = e.value)
     """,
     "vector without its owner": """
         SELECT v.scope_id, v.owner_kind, v.owner_id, v.model FROM vectors v WHERE NOT CASE

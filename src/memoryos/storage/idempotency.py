@@ -1,0 +1,91 @@
+"""Requests that may be sent twice and are done once: the note of one stands in the transaction of its pages.
+
+A note holds hashes and ids, no text. The request is hashed with the caller's key, which is not kept, so that nobody can
+try out what a forgotten page may have said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from memoryos.errors import InputError, NotFoundError
+from memoryos.storage.schema import idempotency
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+__all__ = ["KEPT_DAYS", "Once", "check_complete", "find_note", "note", "once_of"]
+
+KEPT_DAYS = 7
+"""For so long at least a repeated request is known."""
+_DROPPED_A_WRITE = 10
+"""Old notes that one new note takes away at most: the table shrinks, and no write pays for many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A request that is to be done once.
+
+    Attributes:
+        key_hash: SHA-256 of the key that the caller gave it.
+        request_hash: HMAC-SHA-256 of what it asks for, under that key.
+    """
+
+    key_hash: str
+    request_hash: str
+
+
+def once_of(key: str, request: object) -> Once:
+    """Returns the mark of a request.
+
+    Args:
+        key: The caller's key.
+        request: What it asks for; whatever of it is not JSON is taken by its text.
+    """
+    secret = key.encode()
+    body = json.dumps(request, ensure_ascii=True, sort_keys=True, default=str).encode()
+    return Once(hashlib.sha256(secret).hexdigest(), hmac.new(secret, body, hashlib.sha256).hexdigest())
+
+
+def find_note(connection: sa.Connection, scope_id: str, once: Once) -> list[str] | None:
+    """Returns the ids of the pages that the request became, None if it was not done yet.
+
+    Raises:
+        InputError: If another request was done under its key.
+    """
+    where = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash == once.key_hash)
+    row = connection.execute(sa.select(idempotency).where(*where)).one_or_none()
+    if row is None:
+        return None
+    if not hmac.compare_digest(row.request_hash, once.request_hash):
+        raise InputError("idempotency_key", "was used for another request; each request needs a key of its own")
+    return list(row.page_ids)
+
+
+def note(connection: sa.Connection, scope_id: str, once: Once, page_ids: Sequence[str], now: datetime) -> None:
+    """Notes what a request became, inside the transaction that makes it, and drops a few notes that are too old."""
+    values: dict[str, Any] = {"key_hash": once.key_hash, "request_hash": once.request_hash, "page_ids": list(page_ids)}
+    connection.execute(sa.insert(idempotency).values(scope_id=scope_id, noted_at=now, **values))
+    mine = idempotency.c.scope_id == scope_id
+    old = sa.select(idempotency.c.key_hash).where(mine, idempotency.c.noted_at < now - timedelta(days=KEPT_DAYS))
+    oldest = connection.execute(old.order_by(idempotency.c.noted_at).limit(_DROPPED_A_WRITE)).scalars().all()
+    if oldest:
+        connection.execute(sa.delete(idempotency).where(mine, idempotency.c.key_hash.in_(oldest)))
+
+
+def check_complete(found: Sequence[object], page_ids: Sequence[str]) -> None:
+    """Refuses to repeat what was forgotten since; it is not stored again either.
+
+    Raises:
+        NotFoundError: If a page of the request is no longer there.
+    """
+    if len(found) < len(page_ids):
+        raise NotFoundError("this request was done, and what it stored was forgotten since")
