@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import ConfigError
-from memoryos.generation.responder import Answer, Manner
+from memoryos.generation.responder import Answer, AnswerStream, Manner
 from memoryos.inputs import read_draft, read_messages, read_query, read_scope
 from memoryos.model import ANSWERED_FROM
 from memoryos.repeating import NO_TIME, once_answered, once_appended, repeated
 from memoryos.upkeep import MemoryUpkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
@@ -182,7 +182,7 @@ class Memoryos(MemoryUpkeep):
         stream: Literal[True],
         remember: bool = ...,
         idempotency_key: str | None = ...,
-    ) -> Iterator[str]: ...
+    ) -> AnswerStream: ...
 
     def get_response(
         self,
@@ -194,7 +194,7 @@ class Memoryos(MemoryUpkeep):
         stream: bool = False,
         remember: bool = True,
         idempotency_key: str | None = None,
-    ) -> Answer | Iterator[str]:
+    ) -> Answer | AnswerStream:
         """Answers from memory and remembers the exchange if the answer succeeded.
 
         Args:
@@ -209,7 +209,8 @@ class Memoryos(MemoryUpkeep):
 
         Returns:
             The answer, a ``str`` with ``sources`` (page ids), ``recall``, ``origin`` (who answered) and ``flagged``
-            (pages in its context that read like instructions to a model).
+            (pages in its context that read like instructions to a model); with ``stream`` an iterator of its pieces
+            with ``recall`` and, in the end, ``answer``.
 
         Raises:
             InputError: If the query can't be used, or the key was used for another request.
@@ -222,7 +223,7 @@ class Memoryos(MemoryUpkeep):
         once = None if idempotency_key is None else once_answered(idempotency_key, query, manner, remember=remember)
         known = None if once is None else self._answered(query, once)
         if known is not None:
-            return iter([str(known)]) if stream else known
+            return AnswerStream(known.recall, iter([str(known), known])) if stream else known
         recall = self.recall(query)
         asked_at = self._engine.clock()
         kept: list[Page] = []
@@ -235,7 +236,7 @@ class Memoryos(MemoryUpkeep):
             report=lambda error: self._engine.updater.note_failure(self._scope_id, ANSWER, error),
         )
         if stream:
-            return (piece for piece in pieces if not isinstance(piece, Answer))
+            return AnswerStream(recall, pieces)
         *_, answer = pieces
         if not isinstance(answer, Answer):
             raise TypeError("the responder ended without an answer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from memoryos.language.text import estimate_tokens
 from memoryos.seams import AnswerRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from memoryos.config import Config
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from memoryos.retrieval.recall import Recall
     from memoryos.seams import Analyst, Meter
 
-__all__ = ["Answer", "Manner", "Responder"]
+__all__ = ["Answer", "AnswerStream", "Manner", "Responder"]
 
 REPLY_SHARE = 0.25
 """Of the model's context; kept free for the reply."""
@@ -59,6 +60,28 @@ class Answer(str):
     def flagged(self) -> tuple[str, ...]:
         """Ids of pages in its context that read like instructions to a model."""
         return self.recall.flagged
+
+
+class AnswerStream(Iterator[str]):
+    """The pieces of an answer as they come.
+
+    Attributes:
+        recall: Everything that was remembered for the query.
+        answer: The whole answer, once its last piece has come; None before.
+    """
+
+    def __init__(self, recall: Recall, pieces: Iterator[str | Answer]) -> None:
+        self.recall = recall
+        self.answer: Answer | None = None
+        self._pieces = pieces
+
+    def __next__(self) -> str:
+        """Returns the next piece."""
+        for piece in self._pieces:
+            if not isinstance(piece, Answer):
+                return piece
+            self.answer = piece
+        raise StopIteration
 
 
 @dataclass(frozen=True, slots=True)
