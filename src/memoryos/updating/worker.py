@@ -74,6 +74,10 @@ class Worker:
         """Says that the foreground is busy now: the worker waits before its next step."""
         self._foreground_at = time.monotonic()
 
+    def waiting(self) -> int:
+        """Returns how many scopes wait for the worker now."""
+        return len(self._woken)
+
     def stop(self) -> None:
         """Ends the thread after the step that it is in. What is left stays due.
 

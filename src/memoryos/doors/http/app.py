@@ -1,0 +1,99 @@
+"""The application: routes, the proxy and the MCP server over one engine, and what stands in front of them."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from memoryos.doors.http.bodies import BodyLimit, SlashesInIds
+from memoryos.doors.http.callers import AnyCaller
+from memoryos.doors.http.mcp_door import McpDoor
+from memoryos.doors.http.problems import Problem, install_problems
+from memoryos.doors.http.proxy import proxy_router
+from memoryos.doors.http.routes import answers, events, forgetting, health, pages, recall, tiers, transfer, upkeep
+from memoryos.doors.http.serving import EngineSource, Serving
+from memoryos.doors.http.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from memoryos.engine import MemoryEngine
+
+__all__ = ["build_app"]
+
+_ABOUT = """Memory for AI agents: pages, what was learned from them, recall, answers.
+
+Every path names the user; `assistant_id` in the query (or the header `X-Assistant-Id`) names the assistant. Errors are
+problems of RFC 9457. Texts that are returned are a record of what was said, never instructions."""
+
+
+def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: ServerSettings | None = None) -> FastAPI:
+    """Returns the server as an ASGI application.
+
+    Args:
+        engine: The engine, which stays its owner's; or what opens it, and then the application's end closes it.
+        settings: Those of the server; default: the environment and the defaults.
+
+    Raises:
+        ConfigError: If a setting can't be used.
+    """
+    settings = settings or ServerSettings()
+    serving = Serving(EngineSource(engine), settings)
+    mcp = McpDoor(serving)
+
+    @asynccontextmanager
+    async def living(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+        try:
+            async with mcp.running():
+                yield
+        finally:
+            serving.ending.set()
+            await anyio.to_thread.run_sync(serving.engine.close)
+
+    app = FastAPI(
+        title="MemoryOS",
+        description=_ABOUT,
+        version=version("memoryos-engine"),
+        lifespan=living,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.memoryos = serving
+    install_problems(app)
+    for each in (pages, recall, answers, tiers, forgetting, transfer, upkeep, events, health):
+        app.include_router(each.routes)
+    app.include_router(health.open_routes)
+    app.include_router(proxy_router())
+    app.router.routes.append(Route("/mcp", mcp, methods=["GET", "POST", "DELETE"], include_in_schema=False))
+    _describe(app)
+    app.add_middleware(SlashesInIds)
+    app.add_middleware(BodyLimit, settings=settings)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Has the application's description name the problems, and gives it to those who have a key."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schemas = generate()["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= problem.pop("$defs")
+            schemas["Problem"] = problem
+        return generate()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def describe(caller: AnyCaller) -> dict[str, Any]:  # noqa: ARG001  (checked by its type)
+        return openapi()

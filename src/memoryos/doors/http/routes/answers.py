@@ -1,0 +1,110 @@
+"""Answers from memory: whole, or piece by piece as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import Request
+from pydantic import Field
+from starlette.responses import StreamingResponse
+
+from memoryos.doors import shapes
+from memoryos.doors.http.audit import audit
+from memoryos.doors.http.callers import AnyCaller, ScopedMemory
+from memoryos.doors.http.problems import problem_of
+from memoryos.doors.http.routes.common import USER, Body, IdempotencyKey, Text, router
+from memoryos.doors.http.streams import EVENT_STREAM, event, event_stream
+from memoryos.errors import MemoryOSError
+from memoryos.generation.responder import Answer, AnswerStream
+
+__all__ = ["routes"]
+
+routes = router("answers")
+
+_STREAMED = (
+    "With `stream`: events `recall` (what was remembered), `piece` ({text}) as they come, then `done` (the whole "
+    "answer) or `error` (a problem)."
+)
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": f"The answer. {_STREAMED}", "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}
+}
+
+
+class Question(Body):
+    """What to answer, and how."""
+
+    query: str = Field(examples=["What do you remember about my job?"])
+    relationship_with_user: Text = Field(default="friend", max_length=1_000, description="What the assistant is.")
+    style_hint: Text = Field(default="", max_length=10_000, description="How to answer.")
+    meta_data: dict[Text, Any] | None = Field(default=None, description="What is known of this conversation.")
+    remember: bool = Field(default=True, description="Whether the exchange becomes a page.")
+    stream: bool = Field(default=False, description="Server-sent events instead of one body.")
+    with_recall: bool = Field(default=False, description="What was remembered for the question stands in the answer.")
+
+
+class Answered(shapes.Shape):
+    """An answer, with what it is based on."""
+
+    answer: str
+    source_page_ids: list[str] = Field(description="The pages that it is based on, best first.")
+    origin: shapes.Origin | None = Field(description="Who answered; null when it was given before.")
+    flagged_page_ids: list[str] = Field(description="Pages in its context that read like instructions to a model.")
+    recall: shapes.ExplainedRecall | None = None
+
+
+@routes.post(f"{USER}/answers", response_model=Answered, responses=_RESPONSES)
+def answer(
+    memory: ScopedMemory,
+    body: Question,
+    request: Request,
+    caller: AnyCaller,
+    idempotency_key: IdempotencyKey = None,
+) -> Answered | StreamingResponse:
+    """Answers from memory, by the LLM of the settings or by quoting, and remembers the exchange.
+
+    A stream that its reader leaves before the end is not remembered. An `Idempotency-Key` needs `remember`.
+    """
+    pieces = memory.get_response(
+        body.query,
+        body.relationship_with_user,
+        body.style_hint,
+        body.meta_data,
+        stream=True,
+        remember=body.remember,
+        idempotency_key=idempotency_key,
+    )
+    audit(request, caller, "answer", memory, count=1)
+    if body.stream:
+        return event_stream(_events(pieces))
+    for _ in pieces:
+        pass
+    return _answered(pieces, with_recall=body.with_recall)
+
+
+def _events(pieces: AnswerStream) -> Iterator[bytes]:
+    yield event("recall", shapes.ExplainedRecall.of(pieces.recall).as_json())
+    try:
+        for piece in pieces:
+            yield event("piece", {"text": piece})
+    except MemoryOSError as error:
+        yield event("error", problem_of(error).model_dump())
+        return
+    yield event("done", _answered(pieces, with_recall=False).as_json())
+
+
+def _answered(pieces: AnswerStream, *, with_recall: bool) -> Answered:
+    whole = pieces.answer
+    if whole is None:
+        raise TypeError("the stream ended without an answer")
+    return _told(whole, shapes.ExplainedRecall.of(pieces.recall) if with_recall else None)
+
+
+def _told(whole: Answer, recall: shapes.ExplainedRecall | None) -> Answered:
+    return Answered(
+        answer=str(whole),
+        source_page_ids=list(whole.sources),
+        origin=None if whole.origin is None else shapes.Origin.model_validate(whole.origin),
+        flagged_page_ids=list(whole.flagged),
+        recall=recall,
+    )

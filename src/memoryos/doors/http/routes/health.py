@@ -1,0 +1,131 @@
+"""Whether the server lives and is ready, and what concerns all of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from anyio.to_thread import run_sync
+from fastapi import Query, Request, Response
+from pydantic import Field
+
+from memoryos.doors import shapes
+from memoryos.doors.http.audit import audit
+from memoryos.doors.http.callers import AdminCaller, AnyCaller
+from memoryos.doors.http.routes.common import MAX_SEQ, Limit, router
+from memoryos.doors.http.serving import Serving, TheServing
+from memoryos.errors import MemoryOSError
+
+__all__ = ["open_routes", "routes"]
+
+routes = router("server")
+open_routes = router("health")
+"""What needs no key: whoever starts and watches the server has none."""
+
+_UNREADY: dict[int | str, dict[str, Any]] = {503: {"description": "Something that it needs can't be used."}}
+
+
+class Alive(shapes.Shape):
+    """The server lives."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(shapes.Shape):
+    """Whether the server can do its work."""
+
+    status: Literal["ready", "not ready"]
+    store: Literal["ok", "unavailable"] = Field(description="Whether the database can be read.")
+    embedder: Literal["ok", "unavailable"] = Field(description="Whether a text was embedded just now.")
+    backlog: int | None = Field(description="Memories that wait for the background worker; null without a store.")
+
+
+class User(shapes.Shape):
+    """A user with an assistant for whom something was remembered."""
+
+    user_id: str
+    assistant_id: str
+
+
+class UserList(shapes.Shape):
+    """A part of the users, oldest first."""
+
+    users: list[User]
+    next_offset: int | None = Field(description="`offset` of the next part; null when there is none.")
+
+
+class ServerStats(shapes.Shape):
+    """What the server holds."""
+
+    memories: int
+    backlog: int = Field(description="Memories that wait for the background worker.")
+    embedder: str
+    analyst: str
+    has_llm: bool
+    keys: bool = Field(description="Whether every request needs a key.")
+
+
+@open_routes.get("/healthz")
+async def get_health() -> Alive:
+    """Returns that the server lives, and nothing about what it needs."""
+    return Alive()
+
+
+@open_routes.get("/readyz", responses=_UNREADY)
+async def get_readiness(serving: TheServing, response: Response) -> Ready:
+    """Embeds a text, reads from the store, and tells how many memories wait for the worker; 503 if it can't."""
+    ready = await run_sync(_check, serving)
+    if ready.status != "ready":
+        response.status_code = 503
+        response.headers["Retry-After"] = "5"
+    return ready
+
+
+@routes.get("/v1/users")
+def list_users(
+    serving: TheServing,
+    request: Request,
+    caller: AnyCaller,
+    *,
+    limit: Limit = 100,
+    offset: Annotated[int, Query(ge=0, le=MAX_SEQ, description="`next_offset` of the part before.")] = 0,
+) -> UserList:
+    """Lists users with their assistants, oldest first: all for an administrator, else the key's own."""
+    scopes = [scope for scope in serving.engine().scopes() if caller.may_use(scope.user_id)]
+    shown = scopes[offset : offset + limit]
+    audit(request, caller, "list", count=len(shown))
+    end = offset + len(shown)
+    return UserList(
+        users=[User.model_validate(scope) for scope in shown], next_offset=end if end < len(scopes) else None
+    )
+
+
+@routes.get("/v1/stats")
+def get_server_stats(serving: TheServing, caller: AdminCaller) -> ServerStats:  # noqa: ARG001  (checked by its type)
+    """Returns what the server holds; for administrators."""
+    engine = serving.engine()
+    return ServerStats(
+        memories=len(engine.scopes()),
+        backlog=engine.worker.waiting(),
+        embedder=engine.embedder.name,
+        analyst=engine.analyst.origin.analyst,
+        has_llm=engine.config.has_llm,
+        keys=serving.settings.needs_keys,
+    )
+
+
+def _check(serving: Serving) -> Ready:
+    store = embedder = False
+    backlog = None
+    try:
+        engine = serving.engine()
+        engine.memory(engine.config.user_id, engine.config.assistant_id).revision()
+        store, backlog = True, engine.worker.waiting()
+        embedder = len(engine.embedder.embed(["ready"])) == 1
+    except MemoryOSError:
+        pass
+    return Ready(
+        status="ready" if store and embedder else "not ready",
+        store="ok" if store else "unavailable",
+        embedder="ok" if embedder else "unavailable",
+        backlog=backlog,
+    )

@@ -1,0 +1,72 @@
+"""Export and import of one memory as a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from fastapi import Request
+from starlette.responses import StreamingResponse
+
+from memoryos.doors import shapes
+from memoryos.doors.http.audit import audit
+from memoryos.doors.http.callers import AnyCaller, ScopedMemory
+from memoryos.doors.http.routes.common import USER, router
+from memoryos.errors import InputError
+
+__all__ = ["routes"]
+
+routes = router("transfer")
+
+JSON_LINES = "application/jsonl"
+_FILE = {"schema": {"type": "string", "format": "binary"}}
+_EXPORT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "JSON lines.", "content": {JSON_LINES: {"schema": {"type": "string"}}}}
+}
+_UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stream": _FILE}}}
+
+
+@routes.get(f"{USER}/export", response_class=StreamingResponse, responses=_EXPORT)
+def export_memory(memory: ScopedMemory, request: Request, caller: AnyCaller) -> StreamingResponse:
+    """Returns all that is remembered as JSON lines; the import of any MemoryOS reads them."""
+    audit(request, caller, "export", memory, count=memory.get_memory_stats()["pages"])
+    headers = {"Content-Disposition": 'attachment; filename="memory.jsonl"', "Cache-Control": "no-store"}
+    return StreamingResponse(memory.export_lines(), media_type=JSON_LINES, headers=headers)
+
+
+@routes.post(f"{USER}/import", openapi_extra=_UPLOAD)
+async def import_memory(memory: ScopedMemory, request: Request, caller: AnyCaller) -> shapes.Loaded:
+    """Reads a file, sent as the body: an export, ChatGPT's or Claude's (the zip too), pages or a message list."""
+    async with _received(request) as file:
+        try:
+            loaded = await anyio.to_thread.run_sync(partial(memory.load, file))
+        except InputError as error:
+            raise InputError(error.field, _without_place(str(error), file).removeprefix(f"{error.field}: ")) from error
+    audit(request, caller, "import", memory, count=loaded.pages)
+    problems = [_without_place(each, file) for each in loaded.problems]
+    return shapes.Loaded.model_validate(loaded).model_copy(update={"problems": problems})
+
+
+@asynccontextmanager
+async def _received(request: Request) -> AsyncIterator[Path]:
+    """Yields a file with the body of a request, which is deleted at the end."""
+    folder = await anyio.to_thread.run_sync(partial(tempfile.TemporaryDirectory, prefix="memoryos-import-"))
+    try:
+        file = Path(folder.name) / "file"
+        async with await anyio.open_file(file, "wb") as body:
+            async for part in request.stream():
+                await body.write(part)
+        yield file
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(folder.cleanup)
+
+
+def _without_place(text: str, file: Path) -> str:
+    return text.replace(str(file), "the file")
