@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from memoryos.doors import care, tables
+from memoryos.doors import care, keys_command, tables
 from memoryos.doors.demo import play
+from memoryos.doors.http.serve_command import serve as serve_http
 from memoryos.doors.install import install
 from memoryos.doors.mcp_command import mcp as serve
 from memoryos.doors.session import Session, as_json_option, print_json
@@ -324,7 +325,9 @@ def correct(session: Session, knowledge_id: str, text: str) -> None:
 
 
 care.register(cli)
+keys_command.register(cli)
 cli.add_command(install)
+cli.add_command(serve_http)
 
 
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

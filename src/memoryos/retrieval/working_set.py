@@ -337,6 +337,12 @@ class WorkingSets:
                 self._total -= self._sizes.pop(scope_id, 0)
 
     @property
+    def count(self) -> int:
+        """How many scopes have one in memory."""
+        with self._lock:
+            return len(self._sets)
+
+    @property
     def nbytes(self) -> int:
         """Estimated bytes of memory that they hold together."""
         with self._lock:

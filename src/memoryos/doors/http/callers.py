@@ -134,21 +134,20 @@ ScopedMemory = Annotated[Memoryos, Depends(scope_of)]
 
 
 async def _identify(connection: HTTPConnection, serving: Serving) -> Caller:
-    address = connection.client.host if connection.client else ""
+    serving.rates.count_address(connection)
     if serving.keyring is None:
-        serving.rates.count(connection, LOCAL, address)
         return LOCAL
     text = _key_text(connection)
     if text is None:
         raise HTTPException(401, "a key is needed", headers=_CHALLENGE)
     if not serving.keyring.is_known(text):
-        serving.rates.check_failures(address)
+        serving.rates.check_failures(connection)
     key = await serving.keyring.find(text)
     if key is None:
-        serving.rates.note_failure(address)
+        serving.rates.note_failure(connection)
         raise HTTPException(401, "the key is not valid", headers=_CHALLENGE)
     found = Caller(key_id=key.key_id, is_admin=key.is_admin, user_id=key.user_id)
-    serving.rates.count(connection, found, address)
+    serving.rates.count(connection, found)
     return found
 
 

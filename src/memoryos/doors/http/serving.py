@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from memoryos.doors.http.keyring import Keyring
+from memoryos.doors.http.metrics import Metrics
 from memoryos.doors.http.rates import Rates
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Serving:
         ending: Is set when the server is told to end: streams that would go on for ever end then.
         keyring: Finds the keys of callers; None while keys are off.
         rates: Counts requests and refuses those that are too many.
+        metrics: Takes down requests, and tells Prometheus.
     """
 
     engine: EngineSource
@@ -73,10 +75,12 @@ class Serving:
     ending: threading.Event = field(default_factory=threading.Event)
     keyring: Keyring | None = field(init=False)
     rates: Rates = field(init=False)
+    metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
         self.keyring = Keyring(self.engine) if self.settings.needs_keys else None
         self.rates = Rates(self.settings)
+        self.metrics = Metrics(self.engine)
 
 
 def serving_of(request: Request) -> Serving:

@@ -55,8 +55,30 @@ class ServerSettings(BaseSettings):
     cors_origins: list[str] = Field(
         default_factory=list, description="Origins whose pages may call from a browser. Default: none."
     )
+    allowed_hosts: list[str] = Field(
+        default_factory=list,
+        description="Further names by which the server may be called while keys are off. Default: this machine's own.",
+    )
+    key_requests_per_minute: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="Requests a minute of one key. Default: any number."
+    )
+    user_requests_per_minute: int | None = Field(
+        default=1_200, ge=1, le=10_000_000, description="Requests a minute of all keys of one user."
+    )
+    address_requests_per_minute: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="Requests a minute of one address. Default: any number."
+    )
+    failed_keys_per_minute: int = Field(
+        default=20, ge=1, le=1_000_000, description="Keys that are not valid, a minute, of one address."
+    )
     proxy_memory_tokens: int = Field(
         default=1_000, ge=1, le=1_000_000, description="Estimated tokens of memory that the proxy puts into a chat."
+    )
+    proxy_timeout_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="An endpoint behind the proxy that is silent for so long has failed.",
     )
 
     def __init__(self, **values: Any) -> None:
