@@ -96,7 +96,7 @@ class _Witness(logging.Handler):
     def __init__(self, written: Written, engine: MemoryEngine) -> None:
         super().__init__(logging.WARNING)
         self._written = written
-        leased, analyst = engine.updater.leased, engine.analyst
+        leased, analyst = engine.updater.leases.leased, engine.analyst
 
         @contextlib.contextmanager
         def witnessed(*given: Any) -> Iterator[Any]:
@@ -111,7 +111,7 @@ class _Witness(logging.Handler):
             with self._noting(written.read):
                 return type(analyst).learn(analyst, material, meter)
 
-        vars(engine.updater)["leased"] = witnessed
+        vars(engine.updater.leases)["leased"] = witnessed
         vars(analyst).update(digest=digest, learn=learn)
 
     def emit(self, record: logging.LogRecord) -> None:

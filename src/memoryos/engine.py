@@ -167,7 +167,7 @@ def _system_clock() -> datetime:
 def _shut(worker: Worker, updater: Updater, store: Store, built: list[Any]) -> None:
     """Ends everything that the engine began; embedder and analyst only if it made them itself."""
     worker.stop()
-    updater.give_up()
+    updater.leases.give_up()
     updater.record_all_visits()
     store.close()
     for each in built:

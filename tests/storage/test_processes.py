@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from benchmarks.processes.__main__ import check, run_processes
 
 from memoryos.errors import StoreConflictError, StoreUnavailableError
+from memoryos.identifiers import new_id
 from memoryos.memory import Memoryos
 from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
 from memoryos.storage.long_term import Learning, SegmentLearned
@@ -28,6 +30,7 @@ from memoryos.storage.scopes import Lease
 from memoryos.storage.store import Store
 from memoryos.storage.vectors import UtteranceVectors
 from memoryos.testing import FixedClock
+from memoryos.updating import leasing
 from tests.conftest import EngineMaker
 
 NOW = FixedClock()()
@@ -261,7 +264,7 @@ def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
     here: Memoryos, there: Elsewhere, clock: FixedClock, step: str
 ) -> None:
     fill(here)
-    there.do(f"begin(memory.flush, {step!r})")
+    there.do(f"begin(lambda: engine.updater.drain(memory._find_scope_id(), everything=True), {step!r})")
     there.process.send_signal(signal.SIGSTOP)
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.1)
@@ -275,20 +278,141 @@ def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
     assert there.do("memory.flush(); result = len(memory.segments())") == len(before[1])
 
 
-@pytest.mark.parametrize("holder", ["another-host:1:x", f"{socket.gethostname()}:{os.getpid()}:x", "no process at all"])
-def test_a_lease_that_nobody_knows_to_be_dead_is_respected_until_it_ends(
+def test_the_scope_of_a_process_that_is_dead_and_not_buried_is_free(here: Memoryos, doomed: Elsewhere) -> None:
+    fill(here)
+    doomed.do("begin(memory.flush, 'digest')")
+    doomed.process.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, doomed.process.pid, os.WEXITED | os.WNOWAIT)
+    os.kill(doomed.process.pid, 0)
+    here.flush(timeout=0.5)
+    assert here.get_memory_stats()["pages_due"] == 0
+
+
+@pytest.mark.parametrize("host", [socket.gethostname(), "the-same-but-restarted"])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+def test_a_lease_whose_process_id_lives_again_is_free(here: Memoryos, host: str, pid: int) -> None:
+    """As after the restart of a container: host and process id are those of the dead one."""
+    fill(here)
+    scope_id = str(here._find_scope_id())
+    claim(here, f"{host}:{pid}:{new_id()}")
+    here.flush(timeout=0.5)
+    assert here.get_memory_stats()["pages_due"] == 0
+    assert here.engine.store.scopes.holder(scope_id) is None
+
+
+@pytest.mark.parametrize(
+    "holder", ["another-host:1:x", f"{socket.gethostname()}:{os.getpid()}:x", f"../..:1:{'.' * 36}"]
+)
+def test_a_lease_of_which_nothing_is_known_is_respected_until_it_ends(
     here: Memoryos, clock: FixedClock, holder: str
 ) -> None:
     fill(here)
-    scope_id = str(here._find_scope_id())
-    holder = f"{socket.gethostname()}:nobody:x" if " " in holder else holder
-    assert here.engine.store.scopes.claim(Lease(scope_id, holder, clock() + timedelta(seconds=60)), clock())
+    claim(here, holder)
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.05)
     assert here.get_memory_stats()["pages_due"] == len(LINES) - 1
     clock.advance(seconds=61)
     here.flush(timeout=30)
     assert here.get_memory_stats()["pages_due"] == 0
+
+
+def claim(memory: Memoryos, holder: str) -> None:
+    now = memory.engine.clock()
+    lease = Lease(str(memory._find_scope_id()), holder, now + timedelta(seconds=60))
+    assert memory.engine.store.scopes.claim(lease, now)
+
+
+def test_a_lease_that_could_not_be_given_back_is_free_for_everybody(
+    here: Memoryos, there: Elsewhere, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: the process lives on and works again when there is room."""
+    neighbour = make_engine(**SETTINGS).memory("tom", "helper")
+    for who in (here, neighbour, there):
+        fill(here)
+        with monkeypatch.context() as patch:
+            patch.setattr(here.engine.store.scopes, "release", no_room)
+            here.flush()
+        assert here.engine.store.scopes.holder(str(here._find_scope_id())) is not None
+        fill(here)
+        if isinstance(who, Elsewhere):
+            assert who.do("memory.flush(timeout=0.5); result = memory.get_memory_stats()['pages_due']") == 0
+        else:
+            who.flush(timeout=0.5)
+            assert who.get_memory_stats()["pages_due"] == 0
+
+
+def no_room(_: Lease) -> None:
+    raise StoreUnavailableError("the disk is full")
+
+
+# By turns.
+
+
+def work_for_ever(memory: Memoryos, until: threading.Event) -> threading.Thread:
+    """Drains a scope into which pages come faster than they are consolidated."""
+
+    def before_step() -> None:
+        if not until.is_set():
+            memory.add_memory("One more.")
+
+    scope_id = str(memory._find_scope_id())
+    thread = threading.Thread(target=memory.engine.updater.drain, args=(scope_id,), kwargs={"everything": True, "before_step": before_step})  # fmt: skip
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leasing, "HOLD_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("short_turns")
+def test_a_worker_under_steady_load_gives_way_and_goes_on(make_engine: EngineMaker) -> None:
+    here, other = (make_engine(short_term_capacity=1, consolidation_batch=50).memory("tom") for _ in range(2))
+    here.add_memory("The first.")
+    ends = threading.Event()
+    holder = work_for_ever(here, ends)
+    wait_until(lambda: here.engine.store.scopes.holder(str(here._find_scope_id())) is not None)
+    try:
+        for _ in range(3):
+            other.engine.updater.drain(str(other._find_scope_id()), everything=False, timeout_seconds=20)
+            assert holder.is_alive()
+    finally:
+        ends.set()
+        holder.join(60)
+    assert not holder.is_alive()
+    assert here.get_memory_stats()["pages_due"] == 0
+    assert here.engine.store.verify() == []
+
+
+@pytest.mark.usefixtures("short_turns")
+def test_nobody_gives_way_to_nobody(here: Memoryos, doomed: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(here)
+    scope_id = str(here._find_scope_id())
+    with here.engine.updater.leases.leased(scope_id) as lease:
+        doomed.do("begin(memory.flush, '')")
+        wait_until(lambda: here.engine.store.workplace.is_wanted(lease))
+        doomed.kill()
+        assert not here.engine.store.workplace.is_wanted(lease), "who waited is dead"
+    claims: list[bool] = []
+    plain = here.engine.store.scopes.claim
+
+    def claimed(*given: Any, **named: Any) -> bool:
+        claims.append(plain(*given, **named))
+        return claims[-1]
+
+    monkeypatch.setattr(here.engine.store.scopes, "claim", claimed)
+    for _ in range(20):
+        fill(here)
+    here.engine.updater.drain(scope_id, everything=True, before_step=lambda: time.sleep(0.01))
+    assert claims == [True]
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def test_of_many_that_want_a_free_scope_one_has_it(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ else:
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FileLock"]
+__all__ = ["FileLock", "is_locked"]
 
 TIMEOUT_SECONDS = 60.0
 POLL_SECONDS = 0.0005
@@ -74,9 +74,38 @@ class FileLock:
         if self.close.alive:
             _unlock(self._descriptor)
 
+    def remove(self) -> None:
+        """Gives back a lock that is held, for good, and deletes its file, so that nobody else can have locked it."""
+        with contextlib.suppress(OSError):
+            self._file.unlink()
+        self.release()
+        self.close()
+        if sys.platform == "win32":  # where a file that is open, by us or by the next one, can't be deleted
+            with contextlib.suppress(OSError):
+                self._file.unlink()
+
     def _open(self) -> None:
         self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
         self.close = weakref.finalize(self, os.close, self._descriptor)
+
+
+def is_locked(file: Path) -> bool:
+    """Returns whether a living process holds the lock on a file, or nobody can tell; False if the file is missing."""
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        is_free = _lock(descriptor)
+        if is_free:
+            _unlock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return not is_free
 
 
 if sys.platform == "win32":

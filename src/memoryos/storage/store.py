@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from memoryos.storage.backing_up import back_up
+from memoryos.storage.backlog import StoreTotals
 from memoryos.storage.copying import copy_log, replace_tiers
 from memoryos.storage.costs import CostTable
 from memoryos.storage.database import Database
@@ -13,12 +15,15 @@ from memoryos.storage.keys import KeyTable
 from memoryos.storage.long_term import LongTermTable
 from memoryos.storage.mid_term import MidTermTable
 from memoryos.storage.pages import PageLog
+from memoryos.storage.places import file_of
 from memoryos.storage.portable import PortableTable
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.vectors import VectorTable
 from memoryos.storage.verifying import find_faults
+from memoryos.storage.workplace import Workplace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
@@ -31,7 +36,7 @@ __all__ = ["Store"]
 class Store:
     """Everything that is kept of all scopes; every method of its rooms takes the scope's id first.
 
-    Only keys belong to no scope: they say who may come in.
+    Only keys belong to no scope, as they say who may come in, and totals to all.
 
     Args:
         place: SQLAlchemy URL of the database, or the path of an SQLite file, which is made when it is missing.
@@ -45,6 +50,8 @@ class Store:
 
     def __init__(self, place: str | Path) -> None:
         self._database = Database(place)
+        self.workplace = Workplace(file_of(place))
+        self.workplace.sweep()
         self.scopes = Scopes(self._database)
         self.log = PageLog(self._database)
         self.vectors = VectorTable(self._database)
@@ -54,6 +61,27 @@ class Store:
         self.forgetting = ForgettingTable(self._database)
         self.portable = PortableTable(self._database)
         self.keys = KeyTable(self._database)
+        self.totals = StoreTotals(self._database)
+
+    @contextlib.contextmanager
+    def scratch(self, lease: Lease) -> Iterator[Store]:
+        """Yields an empty store beside this one, for a copy of the lease's scope; it is gone at the end.
+
+        Raises:
+            StoreUnavailableError: If it can't be made.
+        """
+        with self.workplace.folder(lease) as folder, Store(folder / "scratch.db") as store:
+            yield store
+
+    def erase(self, scope_id: str) -> bool:
+        """Writes the file anew and removes what was left of copies, so that no deleted byte of a scope is left.
+
+        Returns:
+            Whether that was possible now: a reader in another process may hold an old state, or a rebuild a copy.
+        """
+        is_erased = self.forgetting.erase()
+        self.workplace.sweep()
+        return is_erased and not self.workplace.has_copy(scope_id)
 
     def copy_log(self, target: Store, scope_id: str) -> None:
         """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""

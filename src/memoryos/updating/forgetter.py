@@ -40,8 +40,8 @@ class Forgotten:
         segments: Segments whose summaries went; what remains of their pages is consolidated again.
         pages_due: Pages that are consolidated again.
         pages_reopened: Pages that are learned from again, because they supported something that went.
-        erased: Whether no byte of it is left in the files. False while another process reads an old state: call
-            ``forget`` or ``erase`` again.
+        erased: Whether no byte of it is left in the files. False while another process reads an old state or a rebuild
+            has a copy: call ``forget`` again.
     """
 
     at: datetime
@@ -133,7 +133,7 @@ class Forgetter:
 
     def _erased(self, scope_id: str, closure: Closure) -> Forgotten:
         self._working_sets.drop(scope_id)
-        return self._receipt(closure, dry_run=False, erased=self._store.forgetting.erase())
+        return self._receipt(closure, dry_run=False, erased=self._store.erase(scope_id))
 
     def _receipt(self, closure: Closure, *, dry_run: bool, erased: bool) -> Forgotten:
         return Forgotten(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memoryos.errors import AnalystUnavailableError, BudgetExceededError
 from memoryos.retrieval.working_set import WorkingSets
-from memoryos.storage.store import Store
 from memoryos.updating.updater import Updater
 
 if TYPE_CHECKING:
@@ -19,6 +16,7 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.model import Origin, Profile
     from memoryos.seams import Analyst, Embedder
+    from memoryos.storage.store import Store
     from memoryos.updating.ledger import Ledger
 
 __all__ = ["Change", "Rebuilder", "Rebuilt"]
@@ -89,7 +87,7 @@ class Rebuilder:
     ) -> None:
         self._store = store
         self._embedder = embedder
-        self._updater = updater
+        self._leases = updater.leases
         self._config = config
         self._ledger = ledger
         self._clock = clock
@@ -110,22 +108,18 @@ class Rebuilder:
             EmbeddingError: If the embedder failed; likewise.
             StoreError: If another worker took the scope over meanwhile; likewise.
         """
-        with (
-            self._updater.leased(scope_id) as lease,
-            tempfile.TemporaryDirectory() as folder,
-            Store(Path(folder) / "scratch.db") as scratch,
-        ):
+        with self._leases.leased(scope_id) as lease, self._store.scratch(lease) as scratch:
             self._store.copy_log(scratch, scope_id)
 
             def before_step() -> None:
-                self._updater.keep(lease)
+                self._leases.keep(lease)
                 if progress is not None:
                     progress()
 
             _drain(self._scratch_updater(scratch, analyst), scope_id, before_step)
             rebuilt = self._compare(scratch, scope_id, analyst.origin, applied=not dry_run)
             if not dry_run:
-                self._store.replace_tiers(scratch, self._updater.keep(lease), self._clock())
+                self._store.replace_tiers(scratch, self._leases.keep(lease), self._clock())
             return rebuilt
 
     def _scratch_updater(self, scratch: Store, analyst: Analyst) -> Updater:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import socket
 import threading
 import time
 from collections import Counter
@@ -22,32 +20,29 @@ from memoryos.errors import (
     AnalystUnavailableError,
     EmbeddingError,
     MemoryOSError,
-    StoreConflictError,
     StoreError,
-    StoreUnavailableError,
 )
-from memoryos.identifiers import new_id
-from memoryos.storage.scopes import Lease
 from memoryos.updating.consolidation import DIGEST, Consolidator
 from memoryos.updating.embedding import EmbeddingStep
 from memoryos.updating.heat import coldest, hot
 from memoryos.updating.learning import LEARN, Learner
+from memoryos.updating.leasing import Leases
 from memoryos.updating.redoing import Redoer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from memoryos.config import Config
     from memoryos.retrieval.working_set import WorkingSets
     from memoryos.seams import Analyst, Embedder
+    from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.ledger import Ledger
 
 __all__ = ["Updater"]
 
 _log = logging.getLogger(__name__)
-_LEASE_POLL_SECONDS = 0.02
 MOST_DOUBLINGS = 30
 EMBED, ARCHIVE, EXPIRE, REDO = "embed", "archive", "expire", "redo"
 
@@ -90,8 +85,7 @@ class Updater:
             self._redoer = Redoer(store, consolidator, Learner(store, redoer, config, ledger, clock=clock))
         self._visits: dict[str, Counter[str]] = {}
         self._visits_lock = threading.Lock()
-        self._held: dict[str, Lease] = {}
-        self._process = f"{socket.gethostname()}:{os.getpid()}"
+        self.leases = Leases(store, config, clock=clock)
 
     def note_visits(self, scope_id: str, segment_ids: Iterable[str]) -> None:
         """Notes in memory that these segments were recalled; the next drain or ``record_visits`` writes it down."""
@@ -104,12 +98,6 @@ class Updater:
             visits = self._visits.pop(scope_id, None)
         if visits:
             self._store.mid_term.visit(scope_id, visits, self._clock())
-
-    def give_up(self) -> None:
-        """Gives back every lease, so that others may go on at once with what a step that hangs has left due."""
-        with contextlib.suppress(StoreError):
-            for lease in list(self._held.values()):
-                self._store.scopes.release(lease)
 
     def record_all_visits(self) -> None:
         """Writes down every visit noted so far, as far as the store lets it: a lost visit is no lost memory."""
@@ -152,11 +140,11 @@ class Updater:
         steps = 0
         round_ = _Round(everything, may_redo=everything or self._pause_seconds(scope_id) == 0)
         self.record_visits(scope_id)
-        with self.leased(scope_id, patience) as lease:
+        with self.leases.leased(scope_id, patience) as lease:
             while True:
                 if before_step is not None:
                     before_step()
-                if not self._step(self.renew(lease), round_):
+                if not self._step(self.leases.renew(lease), round_):
                     break
                 steps += 1
                 if deadline is not None and time.monotonic() > deadline:
@@ -247,7 +235,7 @@ class Updater:
             return False
         ids = [page.page_id for each in expired for page in self._store.log.of_segment(lease.scope_id, each)]
         self._store.forgetting.forget(lease.scope_id, ids, (), self._clock(), lease=lease)
-        self._store.forgetting.erase()
+        self._store.erase(lease.scope_id)
         return True
 
     def _learn(self, lease: Lease, *, everything: bool) -> bool:
@@ -277,11 +265,11 @@ class Updater:
             AnalystError: If the analyst failed; recorded on the scope.
         """
         self.drain(scope_id, everything=True)
-        with self.leased(scope_id) as lease:
+        with self.leases.leased(scope_id) as lease:
             waiting = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
             for segment in waiting:
                 try:
-                    self._learner.learn(self.renew(lease), segment)
+                    self._learner.learn(self.leases.renew(lease), segment)
                 except AnalystError as error:
                     self._record_failure(scope_id, LEARN, error)
                     raise
@@ -308,56 +296,6 @@ class Updater:
             pause,
         )
 
-    def renew(self, lease: Lease) -> Lease:
-        """Returns the lease as the next write prolongs it."""
-        until = self._clock() + timedelta(seconds=self._config.lease_seconds)
-        return Lease(lease.scope_id, lease.owner, until)
-
-    def keep(self, lease: Lease) -> Lease:
-        """Prolongs a lease now, for work between whose writes more time passes than a lease lasts.
-
-        Raises:
-            StoreConflictError: If another worker took the scope over.
-        """
-        renewed = self.renew(lease)
-        if not self._store.scopes.prolong(renewed):
-            raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
-        return renewed
-
-    @contextlib.contextmanager
-    def leased(self, scope_id: str, deadline: float | None = None) -> Iterator[Lease]:
-        """Yields the lease on a scope, which is given back at the end.
-
-        Args:
-            scope_id: The scope.
-            deadline: Monotonic time until which another worker's lease is waited for; None waits as long as it takes.
-
-        Raises:
-            StoreUnavailableError: If another worker kept it until then.
-        """
-        lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
-        while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
-            if deadline is not None and time.monotonic() > deadline:
-                raise StoreUnavailableError(f"another worker holds scope {scope_id}")
-            time.sleep(_LEASE_POLL_SECONDS)
-            lease = self.renew(lease)
-        self._held[lease.owner] = lease
-        try:
-            yield lease
-        finally:
-            del self._held[lease.owner]
-            with contextlib.suppress(StoreError):
-                self._store.scopes.release(lease)
-
-    def _dead_holder(self, scope_id: str) -> str | None:
-        holder = self._store.scopes.holder(scope_id)
-        if holder is None:
-            return None
-        host, pid, _ = holder.rsplit(":", 2)
-        if host != socket.gethostname() or not pid.isdigit() or _is_alive(int(pid)):
-            return None
-        return holder
-
 
 @dataclass(slots=True)
 class _Round:
@@ -369,15 +307,3 @@ class _Round:
 
 def _described(purpose: str, error: MemoryOSError) -> str:
     return f"{purpose}: {type(error).__name__}: {error}"
-
-
-def _is_alive(pid: int) -> bool:
-    if os.name != "posix":  # elsewhere signal 0 is no question but a signal
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -1,0 +1,124 @@
+"""The workplace: a folder beside the database for what lasts as long as somebody works, locks of leases and copies."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memoryos.storage.database import mapped_errors
+from memoryos.storage.file_lock import FileLock, is_locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memoryos.storage.scopes import Lease
+
+__all__ = ["Workplace"]
+
+_log = logging.getLogger(__name__)
+_OWNER = re.compile(r".+:\d+:([0-9a-f-]{36})")
+
+
+class Workplace:
+    """Tells the living from the dead: whoever wants a lease locks a file in its name first.
+
+    The system lets go of a lock with its process, however that dies, and whatever has become of the disk. So a lease
+    whose lock is free is nobody's, and neither host nor process id has to be asked: both come back after a restart of a
+    container, and a process that is dead and not buried still has its id.
+
+    A lock is ``SCOPE.LEASE.lock``; a copy that is made under the lease stands in ``SCOPE.LEASE``.
+
+    Args:
+        file: The database, beside which the folder is made at the first use.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._folder = Path(f"{file}.work")
+
+    @contextlib.contextmanager
+    def present(self, lease: Lease) -> Iterator[None]:
+        """Holds the lock of a lease until the block ends, from before the lease is claimed.
+
+        Raises:
+            StoreUnavailableError: If the folder can't be written.
+        """
+        name = _name(lease.scope_id, lease.owner)
+        if name is None:
+            raise ValueError(f"{lease.owner} does not name a lease")
+        with mapped_errors():
+            self._folder.mkdir(exist_ok=True)
+            lock = FileLock(self._lock(name))
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.remove()
+
+    def is_present(self, scope_id: str, owner: str) -> bool:
+        """Returns whether the owner of a lease is alive and at it; True as well for one of whom nothing is known."""
+        name = _name(scope_id, owner)
+        return name is None or is_locked(self._lock(name))
+
+    def is_wanted(self, lease: Lease) -> bool:
+        """Returns whether somebody else waits for the scope of a lease."""
+        mine = _name(lease.scope_id, lease.owner)
+        others = (each for each in self._names() if each.startswith(f"{lease.scope_id}.") and each != mine)
+        return any(is_locked(self._lock(each)) for each in others)
+
+    @contextlib.contextmanager
+    def folder(self, lease: Lease) -> Iterator[Path]:
+        """Yields an empty folder for a copy under a lease that is held; it is gone at the end.
+
+        If the process dies first, whoever opens the store next, copies or forgets removes it.
+        """
+        self.sweep()
+        folder = self._folder / str(_name(lease.scope_id, lease.owner))
+        with mapped_errors():
+            folder.mkdir()
+        try:
+            yield folder
+        finally:
+            _remove(folder)
+
+    def sweep(self) -> None:
+        """Removes what processes left that died."""
+        for name in self._names():
+            with contextlib.suppress(OSError):
+                self._sweep(name)
+
+    def has_copy(self, scope_id: str) -> bool:
+        """Returns whether a copy of the scope is there, of the living or because it can't be removed."""
+        return any(each.is_dir() for each in self._folder.glob(f"{scope_id}.*"))
+
+    def _sweep(self, name: str) -> None:
+        lock = FileLock(self._lock(name))
+        try:
+            if lock.try_acquire():
+                _remove(self._folder / name)
+                lock.remove()
+        finally:
+            lock.close()
+
+    def _names(self) -> set[str]:
+        try:
+            return {each.name.removesuffix(".lock") for each in self._folder.iterdir()}
+        except OSError:
+            return set()
+
+    def _lock(self, name: str) -> Path:
+        return self._folder / f"{name}.lock"
+
+
+def _name(scope_id: str, owner: str) -> str | None:
+    found = _OWNER.fullmatch(owner)
+    return None if found is None else f"{scope_id}.{found[1]}"
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        _log.warning("the copy of a scope in %s can't be removed", folder)
