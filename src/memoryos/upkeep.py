@@ -70,12 +70,12 @@ class MemoryUpkeep(MemoryView):
         Raises:
             AnalystError: If the analyst failed; what was due stays due.
             EmbeddingError: If the embedder failed; likewise.
-            StoreConflictError: If pages were forgotten meanwhile; call it again.
+            StoreConflictError: If pages were forgotten meanwhile again and again; what is left stays due.
             TimeoutError: If the time was over first.
         """
         scope_id = self._find_scope_id()
         if scope_id is not None:
-            self._engine.updater.drain(scope_id, everything=True, timeout_seconds=timeout, before_step=progress)
+            self._engine.updater.flush(scope_id, timeout_seconds=timeout, before_step=progress)
 
     def load(self, path: str | Path, *, progress: Callable[[int], None] | None = None) -> Loaded:
         """Reads a file into this memory: an export of ours, pages, another program's files or a message list.

@@ -10,7 +10,8 @@ import pytest
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.errors import AnalystError, InputError, NotFoundError, StoreConflictError
 from memoryos.memory import Memoryos
-from memoryos.seams import Batch, Digest, Meter
+from memoryos.model import Page
+from memoryos.seams import Batch, Digest, Lesson, Material, Meter
 from memoryos.testing import FixedClock, ScriptedAnalyst, ScriptedChatModel
 from tests.conftest import EngineMaker
 
@@ -192,10 +193,68 @@ def test_a_worker_that_reads_what_is_forgotten_writes_nothing(make_engine: Engin
     memory.add_memory(SECRET, "", clock())
     memory.add_memory("I love rye bread.", "", clock())
     with pytest.raises(StoreConflictError):
-        memory.flush()
+        memory.engine.updater.drain(str(memory._find_scope_id()), everything=True)
+    assert memory.segments() == []
     memory.flush()
     assert [page.user_text for page in memory.pages()] == ["I love rye bread."]
     assert sum(each.page_count for each in memory.segments()) == 1
+
+
+class Forgetful(ScriptedAnalyst):
+    """Whose pages are forgotten elsewhere while it reads them, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+        self.elsewhere: list[Memoryos] = []
+
+    def digest(self, batch: Batch, meter: Meter) -> Digest:
+        self._forget(batch.pages[0])
+        return super().digest(batch, meter)
+
+    def learn(self, material: Material, meter: Meter) -> Lesson:
+        self._forget(material.pages[0])
+        return super().learn(material, meter)
+
+    def _forget(self, page: Page) -> None:
+        if self.left:
+            self.left -= 1
+            self.elsewhere[0].forget(page_ids=[page.page_id])
+
+
+@pytest.mark.parametrize("work", ["flush", "force_mid_term_analysis"])
+@pytest.mark.parametrize("times", [1, 5, 1000])
+def test_a_flush_beside_forgetting_comes_to_its_end(
+    make_engine: EngineMaker, clock: FixedClock, times: int, work: str
+) -> None:
+    analyst = Forgetful(times)
+    settings = {"short_term_capacity": 0, "consolidation_batch": 2, "mid_term_heat_threshold": 0.0}
+    memory = make_engine(analyst=analyst, **settings).memory("tom")
+    analyst.elsewhere.append(make_engine(**settings).memory("tom"))
+    for number in range(40):
+        memory.add_memory(f"I bake bread number {number}.", "", clock())
+    if times == 1000:
+        with pytest.raises(StoreConflictError):
+            getattr(memory, work)()
+        assert 990 - 20 < analyst.left < 1000
+        analyst.left = 0
+    getattr(memory, work)()
+    stats = memory.get_memory_stats()
+    assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
+    assert analyst.left == 0
+    assert memory.engine.store.verify() == []
+    if times < 1000:
+        assert stats["pages"] == 40 - times
+
+
+def test_a_flush_beside_forgetting_keeps_to_its_time(make_engine: EngineMaker, clock: FixedClock) -> None:
+    analyst = Forgetful(1000)
+    memory = make_engine(analyst=analyst, short_term_capacity=0, consolidation_batch=2).memory("tom")
+    analyst.elsewhere.append(make_engine(short_term_capacity=0).memory("tom"))
+    for number in range(20):
+        memory.add_memory(f"I bake bread number {number}.", "", clock())
+    with pytest.raises(TimeoutError):
+        memory.flush(timeout=0)
 
 
 def test_bad_wishes_are_clear_errors(make_engine: EngineMaker, clock: FixedClock) -> None:

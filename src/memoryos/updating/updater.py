@@ -13,13 +13,14 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from memoryos.errors import (
     AnalystError,
     AnalystUnavailableError,
     EmbeddingError,
     MemoryOSError,
+    StoreConflictError,
     StoreError,
 )
 from memoryos.updating.consolidation import DIGEST, Consolidator
@@ -44,7 +45,10 @@ __all__ = ["Updater"]
 
 _log = logging.getLogger(__name__)
 MOST_DOUBLINGS = 30
+MOST_CONFLICTS = 10
+"""How often a flush begins again because pages were forgotten meanwhile."""
 EMBED, ARCHIVE, EXPIRE, REDO = "embed", "archive", "expire", "redo"
+Result = TypeVar("Result")
 
 
 class Updater:
@@ -136,22 +140,36 @@ class Updater:
             TimeoutError: If steps were left when the time was over.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        patience = deadline if patience_seconds is None else time.monotonic() + patience_seconds
-        steps = 0
-        round_ = _Round(everything, may_redo=everything or self._pause_seconds(scope_id) == 0)
+        round_ = _Round(everything, deadline, may_redo=everything or self._pause_seconds(scope_id) == 0)
         self.record_visits(scope_id)
-        with self.leases.leased(scope_id, patience) as lease:
-            while True:
-                if before_step is not None:
-                    before_step()
-                if not self._step(self.leases.renew(lease), round_):
-                    break
-                steps += 1
-                if deadline is not None and time.monotonic() > deadline:
-                    raise TimeoutError(f"pages of scope {scope_id} were still due when the time was over")
-            if self.redo_wait_seconds(scope_id) is None:
-                self._store.scopes.record_success(scope_id)
-        return steps
+        while True:
+            patience = deadline if patience_seconds is None else time.monotonic() + patience_seconds
+            with self.leases.leased(scope_id, patience) as lease:
+                if self._take_turn(lease, round_, before_step):
+                    return round_.steps
+            self.leases.give_way(scope_id)
+
+    def flush(
+        self,
+        scope_id: str,
+        *,
+        timeout_seconds: float | None = None,
+        before_step: Callable[[], None] | None = None,
+    ) -> None:
+        """Takes every due step, and begins again when pages are forgotten meanwhile.
+
+        Raises:
+            StoreConflictError: If that happened too often.
+            MemoryOSError: As ``drain``.
+            TimeoutError: If steps were left when the time was over.
+        """
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+
+        def work() -> int:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            return self.drain(scope_id, everything=True, timeout_seconds=left, before_step=before_step)
+
+        _despite_conflicts(work)
 
     def is_due(self, scope_id: str, *, everything: bool) -> bool:
         """Returns whether a page waits to be embedded or consolidated."""
@@ -174,6 +192,23 @@ class Updater:
         """Takes down an error that nothing has to be tried again for."""
         self._store.scopes.record_error(scope_id, _described(purpose, error))
         _log.warning("scope %s: %s failed: %s: %s", scope_id, purpose, type(error).__name__, error)
+
+    def _take_turn(self, lease: Lease, round_: _Round, before_step: Callable[[], None] | None) -> bool:
+        """Takes steps while the scope is ours; False if others had waited long enough before all were done."""
+        since = time.monotonic()
+        while True:
+            if before_step is not None:
+                before_step()
+            if not self._step(self.leases.renew(lease), round_):
+                break
+            round_.steps += 1
+            if round_.deadline is not None and time.monotonic() > round_.deadline:
+                raise TimeoutError(f"pages of scope {lease.scope_id} were still due when the time was over")
+            if self.leases.is_wanted(lease, since):
+                return False
+        if self.redo_wait_seconds(lease.scope_id) is None:
+            self._store.scopes.record_success(lease.scope_id)
+        return True
 
     def _step(self, lease: Lease, round_: _Round) -> bool:
         steps: tuple[tuple[str, Callable[[], bool]], ...] = (
@@ -264,7 +299,12 @@ class Updater:
         Raises:
             AnalystError: If the analyst failed; recorded on the scope.
         """
-        self.drain(scope_id, everything=True)
+        self.flush(scope_id)
+        count = _despite_conflicts(lambda: self._learn_waiting(scope_id))
+        self.flush(scope_id)
+        return count
+
+    def _learn_waiting(self, scope_id: str) -> int:
         with self.leases.leased(scope_id) as lease:
             waiting = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
             for segment in waiting:
@@ -273,7 +313,6 @@ class Updater:
                 except AnalystError as error:
                     self._record_failure(scope_id, LEARN, error)
                     raise
-        self.drain(scope_id, everything=True)
         return len(waiting)
 
     def _count_due(self, scope_id: str) -> int:
@@ -299,10 +338,19 @@ class Updater:
 
 @dataclass(slots=True)
 class _Round:
-    """What one drain does: everything that is due or full batches, and whether a stand-in's work is redone."""
+    """What one drain does, everything that is due or full batches, until when (monotonic), and how far it has come."""
 
     everything: bool
+    deadline: float | None
     may_redo: bool
+    steps: int = 0
+
+
+def _despite_conflicts(work: Callable[[], Result]) -> Result:
+    for _ in range(MOST_CONFLICTS):
+        with contextlib.suppress(StoreConflictError):
+            return work()
+    return work()
 
 
 def _described(purpose: str, error: MemoryOSError) -> str:
