@@ -28,6 +28,7 @@ __all__ = [
 
 MAX_TEXT_CHARACTERS = 4_000_000
 MAX_ID_CHARACTERS = 1_000
+MAX_DEPTH = 100
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -182,14 +183,27 @@ def _read_metadata(meta_data: Mapping[str, Any] | None) -> Mapping[str, Any]:
         return MappingProxyType({})
     try:
         text = json.dumps(dict(meta_data), allow_nan=False)
+        copy: dict[str, Any] = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("meta_data", f"must be a JSON-compatible mapping: {error}") from error
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InputError(
             "meta_data", f"has {len(text):,} characters as JSON; at most {MAX_TEXT_CHARACTERS:,} are allowed"
         )
-    copy: dict[str, Any] = json.loads(text)
+    _check_values("meta_data", copy)
     return MappingProxyType(copy)
+
+
+def _check_values(field: str, value: Any) -> None:
+    inside: list[tuple[Any, int]] = [(value, 1)]
+    for each, depth in inside:
+        if isinstance(each, str):
+            _check_text(field, each, MAX_TEXT_CHARACTERS)
+        elif isinstance(each, (dict, list)):
+            if depth > MAX_DEPTH:
+                raise InputError(field, f"has lists or objects in one another, more than {MAX_DEPTH} deep")
+            parts = [*each, *each.values()] if isinstance(each, dict) else each
+            inside += [(part, depth + 1) for part in parts]
 
 
 def _read_name(metadata: Mapping[str, Any], key: str) -> str | None:

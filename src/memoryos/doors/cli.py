@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from memoryos.doors import care, keys_command, tables
+from memoryos.doors import care, keys_command, shapes, tables
 from memoryos.doors.demo import play
 from memoryos.doors.http.serve_command import serve as serve_http
 from memoryos.doors.install import install
@@ -122,7 +122,7 @@ def recall(
         _catch_up(memory)
         found = memory.recall(query, max_pages=max_pages, max_tokens=max_tokens)
     if as_json:
-        print_json(tables.recall_json(found))
+        print_json(shapes.Recall.of(found).as_json())
     elif explain:
         tables.show(tables.recall_table(found))
     else:
@@ -165,7 +165,7 @@ def profile(session: Session, as_json: bool) -> None:
     with session.memory() as memory:
         known = memory.profile
     if as_json:
-        print_json(tables.profile_json(known))
+        print_json(shapes.Profile.model_validate(known).as_json())
     else:
         tables.show(tables.profile_table(known))
 
@@ -180,7 +180,7 @@ def knowledge(session: Session, about: str, history: bool, as_json: bool) -> Non
     with session.memory() as memory:
         entries = [entry for entry in memory.knowledge(None, history=history) if about in {"both", entry.about}]
     if as_json:
-        print_json([tables.knowledge_json(entry) for entry in entries])
+        print_json([shapes.Knowledge.model_validate(entry).as_json() for entry in entries])
     else:
         tables.show(tables.knowledge_table(entries))
 
@@ -194,7 +194,7 @@ def segments(session: Session, archived: bool, as_json: bool) -> None:
     with session.memory() as memory:
         warmth = memory.heat(archived=archived)
     if as_json:
-        print_json([tables.segment_json(segment, heat) for segment, heat in warmth])
+        print_json([shapes.Segment.of(segment, heat).as_json() for segment, heat in warmth])
     else:
         tables.show(tables.segments_table(warmth))
 
@@ -220,7 +220,7 @@ def cost(session: Session, as_json: bool) -> None:
     with session.memory() as memory:
         accounts = memory.costs()
     if as_json:
-        print_json([tables.cost_json(each) for each in accounts])
+        print_json([shapes.Cost.model_validate(each).as_json() for each in accounts])
     else:
         tables.show(tables.cost_table(accounts))
 
@@ -237,7 +237,7 @@ def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_jso
         with tables.progress("deriving the tiers, steps") as shown:
             rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=lambda: shown.update(next(steps)))
     if as_json:
-        print_json(tables.rebuilt_json(rebuilt))
+        print_json(shapes.Rebuilt.model_validate(rebuilt).as_json())
     else:
         tables.show(tables.rebuilt_table(rebuilt))
 
@@ -308,7 +308,7 @@ def forget(session: Session, /, dry_run: bool, yes: bool, as_json: bool, **what:
             receipt = memory.forget(**what)
             _catch_up(memory)
     if as_json:
-        print_json(tables.forgotten_json(receipt))
+        print_json(shapes.Forgotten.model_validate(receipt).as_json())
     else:
         tables.show(tables.forgotten_table(receipt))
 

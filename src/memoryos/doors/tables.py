@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -24,21 +23,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Bar",
     "config_table",
-    "cost_json",
     "cost_table",
-    "forgotten_json",
     "forgotten_table",
-    "knowledge_json",
     "knowledge_table",
     "pairs_table",
-    "profile_json",
     "profile_table",
     "progress",
-    "rebuilt_json",
     "rebuilt_table",
-    "recall_json",
     "recall_table",
-    "segment_json",
     "segments_table",
     "show",
     "signals_text",
@@ -108,39 +100,6 @@ def recall_table(recall: Recall) -> Table:
     return table
 
 
-def recall_json(recall: Recall) -> dict[str, Any]:
-    """Returns what was recalled as JSON-compatible values."""
-    return {
-        "query": recall.query,
-        "tokens": recall.tokens,
-        "pages": [
-            {
-                "page_id": each.page.page_id,
-                "at": each.page.at.isoformat(),
-                "score": each.score,
-                "signals": _signals(each.signals),
-                "shown": {side: each.page.text(side) for side in each.shown},
-                "speakers": {side: each.page.speaker(side) for side in each.shown},
-            }
-            for each in recall.pages
-        ],
-        "knowledge": [
-            knowledge_json(each.knowledge) | {"score": each.score, "signals": _signals(each.signals)}
-            for each in recall.knowledge
-        ],
-        "profile": profile_json(recall.profile),
-        "short_term": [
-            {
-                "page_id": page.page_id,
-                "at": page.at.isoformat(),
-                "user": page.user_text,
-                "assistant": page.assistant_text,
-            }
-            for page in recall.short_term
-        ],
-    }
-
-
 def profile_table(profile: Profile) -> Table:
     """Returns attributes and traits with what they rest on."""
     table = _table(f"Profile, version {profile.version}", "what", "value", "why", "pages")
@@ -155,27 +114,6 @@ def profile_table(profile: Profile) -> Table:
     return table
 
 
-def profile_json(profile: Profile) -> dict[str, Any]:
-    """Returns the profile as JSON-compatible values."""
-    return {
-        "version": profile.version,
-        "attributes": [
-            {"name": each.name, "value": each.value, "source_page_ids": list(each.source_page_ids)}
-            for each in profile.attributes
-        ],
-        "traits": [
-            {
-                "category": each.category,
-                "dimension": each.dimension,
-                "level": each.level,
-                "reason": each.reason,
-                "evidence_page_ids": list(each.evidence_page_ids),
-            }
-            for each in profile.traits
-        ],
-    }
-
-
 def knowledge_table(entries: Sequence[Knowledge]) -> Table:
     """Returns entries with what became of them."""
     table = _table("Knowledge", "about", "fact", "since", "pages", "state")
@@ -186,21 +124,6 @@ def knowledge_table(entries: Sequence[Knowledge]) -> Table:
     return table
 
 
-def knowledge_json(entry: Knowledge) -> dict[str, Any]:
-    """Returns an entry as JSON-compatible values."""
-    return {
-        "knowledge_id": entry.knowledge_id,
-        "about": entry.about,
-        "text": entry.text,
-        "recorded_at": entry.recorded_at.isoformat(),
-        "valid_from": None if entry.valid_from is None else entry.valid_from.isoformat(),
-        "superseded_by": entry.superseded_by,
-        "archived_at": None if entry.archived_at is None else entry.archived_at.isoformat(),
-        "source_page_ids": list(entry.source_page_ids),
-        "origin": {"analyst": entry.origin.analyst, "version": entry.origin.version},
-    }
-
-
 def segments_table(warmth: Sequence[tuple[Segment, float]]) -> Table:
     """Returns segments with their heat."""
     table = _table("Segments", "heat", "pages", "from", "last visit", "about", "keywords")
@@ -209,22 +132,6 @@ def segments_table(warmth: Sequence[tuple[Segment, float]]) -> Table:
         times = (f"{segment.created_at:%Y-%m-%d}", f"{segment.last_visited_at:%Y-%m-%d}")
         table.add_row(f"{heat:.2f}", str(segment.page_count), *times, _plain(segment.summary), _plain(words))
     return table
-
-
-def segment_json(segment: Segment, heat: float) -> dict[str, Any]:
-    """Returns a segment as JSON-compatible values."""
-    return {
-        "segment_id": segment.segment_id,
-        "heat": heat,
-        "summary": segment.summary,
-        "keywords": sorted(segment.keywords),
-        "visits": segment.visits,
-        "length": segment.length,
-        "page_count": segment.page_count,
-        "created_at": segment.created_at.isoformat(),
-        "last_visited_at": segment.last_visited_at.isoformat(),
-        "archived_at": None if segment.archived_at is None else segment.archived_at.isoformat(),
-    }
 
 
 def cost_table(accounts: Sequence[Cost]) -> Table:
@@ -247,11 +154,6 @@ def _amounts(accounts: Sequence[Cost]) -> Iterator[str]:
     yield f"{sum(each.seconds for each in accounts):.1f}"
 
 
-def cost_json(account: Cost) -> dict[str, Any]:
-    """Returns one account of the cost ledger."""
-    return asdict(account) | {"day": account.day.isoformat(), "seconds": round(account.seconds, 3)}
-
-
 def forgotten_table(receipt: Forgotten) -> Table:
     """Returns a receipt: what goes, by ids and counts."""
     table = _table("What would go" if receipt.dry_run else "Forgotten", "what", "count", "which")
@@ -272,11 +174,6 @@ def forgotten_table(receipt: Forgotten) -> Table:
     return table
 
 
-def forgotten_json(receipt: Forgotten) -> dict[str, Any]:
-    """Returns a receipt."""
-    return asdict(receipt) | {"at": receipt.at.isoformat()}
-
-
 def rebuilt_table(rebuilt: Rebuilt) -> Table:
     """Returns what a rebuild changes: a row a segment count, fact, attribute and trait that differs."""
     done = "Rebuilt" if rebuilt.applied else "A rebuild would change"
@@ -290,11 +187,6 @@ def rebuilt_table(rebuilt: Rebuilt) -> Table:
     for change in (*rebuilt.attributes, *rebuilt.traits):
         table.add_row(_plain(change.name), _plain(change.before or ""), _plain(change.after or ""))
     return table
-
-
-def rebuilt_json(rebuilt: Rebuilt) -> dict[str, Any]:
-    """Returns what a rebuild changes."""
-    return asdict(rebuilt)
 
 
 def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:
@@ -311,10 +203,6 @@ def config_table(config: Config) -> Table:
     for name, field in type(config).model_fields.items():
         table.add_row(name, _plain(str(getattr(config, name))), field.description or "")
     return table
-
-
-def _signals(signals: Signals) -> dict[str, float]:
-    return {name: round(getattr(signals, name), 4) for name in type(signals).__dataclass_fields__}
 
 
 def _table(title: str, *columns: str) -> Table:
