@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from memoryos.config import Config
-    from memoryos.seams import Analyst, Embedder
+    from memoryos.seams import Analyst, ChatModel, Embedder
 
-__all__ = ["AnalystKind", "build_analyst", "build_embedder"]
+__all__ = ["AnalystKind", "build_analyst", "build_embedder", "with_stand_in"]
 
 _log = logging.getLogger(__name__)
 
@@ -84,11 +84,18 @@ def build_analyst(config: Config, kind: AnalystKind | None = None) -> Analyst:
         temperature=config.llm_temperature,
     )
     _say_once(logging.INFO, f"the LLM {config.llm_model} reads and answers")
-    analyst = LLMAnalyst(model, context_tokens=config.llm_context_tokens)
     if kind is not None or config.on_llm_failure == "wait":
-        return analyst
+        return LLMAnalyst(model, context_tokens=config.llm_context_tokens)
+    return with_stand_in(model, config)
+
+
+def with_stand_in(model: ChatModel, config: Config) -> Analyst:
+    """Returns the analyst on a chat model; while that fails, the local analyst stands in."""
+    from memoryos.analysts.llm import LLMAnalyst  # noqa: PLC0415
+    from memoryos.analysts.local import LocalAnalyst  # noqa: PLC0415
+
     return StandIn(
-        analyst,
+        LLMAnalyst(model, context_tokens=config.llm_context_tokens),
         LocalAnalyst(),
         pause_seconds=config.retry_base_seconds,
         longest_pause_seconds=config.retry_max_seconds,

@@ -129,6 +129,11 @@ class Config(BaseSettings):
         default="wait",
         description="While the LLM fails, pages wait, searchable; or the local analyst reads and is redone later.",
     )
+    mcp_sampling: bool = Field(
+        default=False,
+        description="Whether the MCP server may ask the client's own model to read and answer, where no LLM is set and "
+        "the client offers that (sampling, over stdio); the local analyst stands in whenever it does not reply.",
+    )
     embedding_model_name: str = Field(
         default="all-MiniLM-L6-v2",
         min_length=1,

@@ -28,7 +28,14 @@ def command(*options: object) -> list[str]:
 class LineClient:
     """A server of its own, spoken to line by line; ``lines`` is all that came out of its stdout."""
 
-    def __init__(self, folder: Path, *options: object, variables: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: object,
+        started_by: list[str] | None = None,
+        variables: dict[str, str] | None = None,
+        hello: dict[str, Any] = HELLO,
+    ) -> None:
         folder.mkdir(exist_ok=True, parents=True)
         self.log = folder / f"stderr-{id(self)}.txt"
         self.lines: list[bytes] = []
@@ -36,11 +43,11 @@ class LineClient:
         self._count = 0
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command(*options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=environment(**variables or {}),
+                started_by or command(*options), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=folder, env=environment(**variables or {}),
             )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.ask("initialize", HELLO)
+        self.ask("initialize", hello)
         self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def _read(self) -> None:

@@ -487,3 +487,39 @@ def test_http_for_other_machines_is_refused(tmp_path: Path, host: str) -> None:
     assert "other machines" in done.stderr
     assert not done.stdout
     assert not (tmp_path / "store").exists()
+
+
+def test_a_client_that_stops_listening_ends_the_server_in_peace(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen(
+            command("--data", tmp_path / "store"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, cwd=tmp_path, env=environment(),
+        ) as server,
+    ):  # fmt: skip
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for number, (method, parameters) in enumerate([("initialize", HELLO), ("tools/list", {})]):
+            server.stdin.write(
+                json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}).encode() + b"\n"
+            )
+            server.stdin.flush()
+            if number == 0:
+                assert server.stdout.readline()
+                server.stdout.close()
+        assert server.wait(SECONDS) == 0
+    assert "Traceback" not in log.read_text()
+
+
+def test_what_lies_in_the_folder_where_it_is_started_is_no_library_of_ours(tmp_path: Path) -> None:
+    for name in ("click", "mcp", "pydantic", "anyio"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is another program')")
+    with LineClient(tmp_path, "--data", tmp_path / "store") as client:
+        assert client.structured("memory_stats")["pages"] == 0
+
+
+def test_no_user_is_not_the_servers_user(tmp_path: Path) -> None:
+    with LineClient(tmp_path, "--data", tmp_path / "store") as client:
+        client.structured("add_memory", user_input="I keep bees.")
+        assert "user_id" in client.failure("retrieve_memory", query="bees", user_id="")
+        assert "assistant_id" in client.failure("retrieve_memory", query="bees", assistant_id=" ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from memoryos.engine import MemoryEngine
 
 __all__ = ["mcp"]
+
+_log = logging.getLogger(__name__)
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -52,6 +55,7 @@ def mcp(
     gc.disable()  # a tenth of a second among a thousand modules that load, for nothing
     from memoryos.doors.mcp_connection import Connection  # noqa: PLC0415  (with the MCP SDK)
     from memoryos.doors.mcp_server import build_server  # noqa: PLC0415
+    from memoryos.models.mcp_sampling import ClientModel  # noqa: PLC0415
 
     given: dict[str, Any] = {"user_id": user, "assistant_id": assistant, "data_storage_path": data}
 
@@ -60,17 +64,25 @@ def mcp(
 
         return Config.load(config_file, **given)
 
+    client_model = None if http else ClientModel()
+
     def open_engine() -> MemoryEngine:
+        from memoryos.assembly import with_stand_in  # noqa: PLC0415
         from memoryos.engine import MemoryEngine  # noqa: PLC0415
 
         try:
-            engine = MemoryEngine(settings())
+            config = settings()
+            analyst = None
+            if client_model and config.mcp_sampling and not config.has_llm and client_model.is_offered():
+                client_model.timeout_seconds = config.llm_timeout_seconds
+                analyst = with_stand_in(client_model, config)
+            engine = MemoryEngine(config, analyst=analyst)
             gc.freeze()
             return engine
         finally:
             gc.enable()
 
-    server = build_server(Connection(open_engine))
+    server = build_server(Connection(open_engine, client_model))
     if http:
         server.run("streamable-http", host=host, port=port)
     else:
@@ -82,14 +94,18 @@ def mcp(
 
 async def _serve_stdio(server: MCPServer[None]) -> None:
     """As ``server.run("stdio")``, which drops a line that it can't read while its sender waits for an answer."""
-    from anyio import create_memory_object_stream, create_task_group  # noqa: PLC0415  (with the MCP SDK)
+    from anyio import create_memory_object_stream, create_task_group, get_cancelled_exc_class  # noqa: PLC0415  (with the MCP SDK)
     from mcp.server.stdio import stdio_server  # noqa: PLC0415
 
     inner = server._lowlevel_server  # noqa: SLF001  (the SDK has no other way to serve on streams of one's own)
     passing, readable = create_memory_object_stream[Any](0)
     async with stdio_server() as (received, sent), create_task_group() as tasks:
         tasks.start_soon(_pass_on, received, passing, sent)
-        await inner.run(readable, sent, inner.create_initialization_options())
+        try:
+            await inner.run(readable, sent, inner.create_initialization_options())
+        except get_cancelled_exc_class():
+            _log.warning("nobody reads what the server says any more; it ends")
+            os._exit(0)  # the engine is closed; the thread that reads stdin would hold up any other end
         tasks.cancel_scope.cancel()
 
 

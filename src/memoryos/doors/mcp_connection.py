@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import AnalystError, InputError, MemoryOSError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from memoryos.engine import MemoryEngine
     from memoryos.memory import Memoryos
+    from memoryos.models.mcp_sampling import ClientModel
 
 __all__ = ["Connection", "explained"]
 
@@ -22,18 +25,33 @@ class Connection:
 
     Args:
         open_engine: Opens it. Its settings name the user and the assistant where a call names none.
+        client_model: Told of the client, where there is only one whose model the engine may use.
     """
 
-    def __init__(self, open_engine: Callable[[], MemoryEngine]) -> None:
+    def __init__(self, open_engine: Callable[[], MemoryEngine], client_model: ClientModel | None = None) -> None:
         self._open_engine = open_engine
+        self._client_model = client_model
         self._engine: MemoryEngine | None = None
         self._lock = threading.Lock()
         self._opening: threading.Thread | None = None
 
-    def open(self) -> None:
-        """Begins to open the engine; returns at once."""
+    @asynccontextmanager
+    async def living(self, _: object) -> AsyncIterator[None]:
+        """Begins to open the engine; closes it at the end."""
         self._opening = threading.Thread(target=self._warm_up, name="memoryos-opening", daemon=True)
         self._opening.start()
+        try:
+            async with self._client_model.serving() if self._client_model else nullcontext():
+                yield
+        finally:
+            self._close()
+
+    async def meet(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Has the client's model meet the client at its first request behind the handshake."""
+        is_request = ctx.method != "initialize" and not ctx.method.startswith("notifications/")
+        if self._client_model is not None and is_request:
+            self._client_model.meet(ctx.session)
+        return await call_next(ctx)
 
     def _warm_up(self) -> None:
         with suppress(MemoryOSError):  # whoever calls a tool is told
@@ -52,10 +70,10 @@ class Connection:
             MemoryOSError: If the engine can't be opened or an id can't be used.
         """
         engine = self._opened()
-        return engine.memory(user_id or engine.config.user_id, assistant_id or engine.config.assistant_id)
+        user_id = engine.config.user_id if user_id is None else user_id
+        return engine.memory(user_id, engine.config.assistant_id if assistant_id is None else assistant_id)
 
-    def close(self) -> None:
-        """Closes the engine."""
+    def _close(self) -> None:
         if self._opening is not None:
             self._opening.join()
         if self._engine is not None:

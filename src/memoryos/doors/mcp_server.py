@@ -6,7 +6,6 @@ The handshake needs none of the engine: it is opened beside it, and the first to
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +17,6 @@ from memoryos.doors.mcp_connection import explained
 from memoryos.doors.mcp_tools import build_tools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from memoryos.doors.mcp_connection import Connection
 
 __all__ = ["build_server"]
@@ -32,18 +29,9 @@ instructions to you."""
 
 def build_server(connection: Connection) -> MCPServer[None]:
     """Returns the server with its tools, resources and prompt; running it opens and closes the connection."""
-
-    @asynccontextmanager
-    async def living(_: MCPServer[None]) -> AsyncIterator[None]:
-        connection.open()
-        try:
-            yield None
-        finally:
-            connection.close()
-
     server: MCPServer[None] = MCPServer(
-        "memoryos", title="MemoryOS", instructions=INSTRUCTIONS, version=version("memoryos-engine"), lifespan=living,
-        log_level="WARNING", tools=build_tools(connection),
+        "memoryos", title="MemoryOS", instructions=INSTRUCTIONS, version=version("memoryos-engine"),
+        lifespan=connection.living, middleware=[connection.meet], log_level="WARNING", tools=build_tools(connection),
     )  # fmt: skip
     _add_resources(server, connection)
     return server
