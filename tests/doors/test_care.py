@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import stat
@@ -21,6 +22,7 @@ from click.testing import CliRunner, Result
 from memoryos.doors import checkup
 from memoryos.doors.checkup import filesystem_of, size_text
 from memoryos.doors.cli import cli
+from memoryos.doors.mcp_trial import Trial, TrialError, try_server
 from memoryos.errors import EmbeddingError
 from memoryos.models.minilm import MiniLM
 from memoryos.storage.migrations import KNOWN
@@ -29,7 +31,19 @@ from memoryos.testing import HashEmbedder, StandInServer
 
 Runner = Callable[..., Result]
 KEY = "sk-very-secret-0123"
-CHECKS = ["Python", "packages", "settings", "embedder", "folder", "disk", "database", "data", "pages", "LLM"]
+CHECKS = [
+    "Python",
+    "packages",
+    "settings",
+    "embedder",
+    "folder",
+    "disk",
+    "database",
+    "data",
+    "pages",
+    "LLM",
+    "MCP server",
+]
 
 
 @pytest.fixture
@@ -41,6 +55,7 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     for module in ("memoryos.engine", "memoryos.doors.checkup"):
         monkeypatch.setattr(f"{module}.build_embedder", lambda config: HashEmbedder())  # noqa: ARG005
+    monkeypatch.setattr(checkup, "try_server", lambda command: Trial(0.5, ("add_memory",), "local"))  # noqa: ARG005
 
     def invoke(*arguments: str) -> Result:
         done = CliRunner().invoke(cli, ["--data", str(folder), *arguments])
@@ -435,3 +450,48 @@ def test_a_store_in_use_is_checked_too(run: Runner, store: Path) -> None:
         connection.exec_driver_sql("SELECT 1 FROM scopes").all()
         assert doctor(run).exit_code == 0
         assert run("verify").exit_code == 0
+
+
+@pytest.mark.enable_socket
+def test_the_doctor_starts_the_server_as_a_client_would(
+    run: Runner, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkup, "try_server", try_server)
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"short_term_capacity": 3}))
+    done = run("--config", str(settings), "doctor", "--json")
+    assert done.exit_code == 0, done.output
+    found = {each["what"]: each for each in json.loads(done.stdout)}["MCP server"]
+    assert found["state"] == "ok"
+    assert re.fullmatch(r"starts and lists 7 tools in [0-9.]+ s; local reads and answers", found["says"])
+    assert not folder.exists()
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["/no/such/python"], "No such file"),
+        ([sys.executable, "-c", "raise SystemExit('a library is missing')"], "a library is missing"),
+        ([sys.executable, "-c", "print('hello')"], "did not answer"),
+        (
+            [sys.executable, "-m", "memoryos", "mcp", "--config", "/no/such/file"],
+            "config file /no/such/file does not exist",
+        ),
+    ],
+)
+def test_a_server_that_does_not_start_is_a_problem(
+    run: Runner, command: list[str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TrialError, match=says):
+        try_server(command)
+    monkeypatch.setattr(checkup, "try_server", lambda _: try_server(command))
+    found = doctor(run)
+    assert found.problems() == ["MCP server"]
+    assert says in found.checks["MCP server"]["says"]
+
+
+def test_offline_no_server_is_started_that_would_ask_for_vectors(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORYOS_EMBEDDING_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.delattr(checkup, "try_server")
+    assert doctor(run, "--offline").checks["MCP server"]["state"] == "note"

@@ -29,6 +29,7 @@ from memoryos.doors.clients import (
     with_entry,
     without_entry,
 )
+from tests.doors.mcp_client import LineClient
 
 HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "mcp-clients.md").read_text(encoding="utf-8")
 PLATFORMS = ("darwin", "linux", "win32")
@@ -478,3 +479,47 @@ def test_the_how_to_says_what_the_code_does(client: Client) -> None:
     for place in client.places("win32", Path(), variables):
         shown = str(place.file) if str(place.file).startswith("%") else f"%USERPROFILE%/{place.file}"
         assert f"`{shown.replace('/', chr(92))}`" in section
+
+
+DOCUMENTED = [
+    (language, text)
+    for file in [*sorted((Path(__file__).parents[2] / "docs").rglob("*.md")), Path(__file__).parents[2] / "README.md"]
+    for language, text in re.findall(r"^```(json|toml)\n(.*?)^```$", file.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    if re.search(rf'"{NAME}": {{|\.{NAME}\]', text)
+]  # fmt: skip
+
+
+def documented_entry(language: str, text: str) -> dict[str, Any]:
+    """Returns what a client reads in a block of the documentation."""
+    read = _toml.loads(text) if language == "toml" else json.loads(text)
+    ((servers, table),) = read.items()
+    assert servers in {client.servers for client in CLIENTS.values()}
+    found: dict[str, Any] = table[NAME]
+    return found
+
+
+def test_every_client_is_documented_with_a_block() -> None:
+    shapes = [documented_entry(*each) for each in DOCUMENTED]
+    assert all(EXAMPLE[name] in shapes for name in CLIENTS)
+    assert len(DOCUMENTED) >= len(CLIENTS)
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize(("language", "text"), DOCUMENTED, ids=[str(number) for number in range(len(DOCUMENTED))])
+def test_the_server_starts_from_each_block_of_the_documentation(language: str, text: str, tmp_path: Path) -> None:
+    documented = documented_entry(language, text)
+    places = {"/path/to/python": sys.executable, "/home/you": str(tmp_path)}
+
+    def here(value: str) -> str:
+        for place, ours in places.items():
+            value = value.replace(place, ours)
+        return value
+
+    command = [here(documented["command"]), *map(here, documented["args"])]
+    assert documented.get("type", "stdio") == "stdio"
+    variables = {name: here(value) for name, value in documented.get("env", {}).items()}
+    with LineClient(tmp_path, started_by=command, variables=variables) as client:
+        assert len(client.ask("tools/list")["result"]["tools"]) == 7
+        client.structured("add_memory", user_input="I keep bees.")
+        assert client.structured("memory_stats")["user_id"] == "you"
+    assert (tmp_path / "memoryos_data" / "memoryos.db").is_file()

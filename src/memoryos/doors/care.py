@@ -66,7 +66,7 @@ def backup(session: Session, file: Path) -> None:
 def doctor(session: Session, offline: bool, as_json: bool) -> None:
     """Check what an installation needs, and say what to do."""
     done = []
-    for checked in check_up(session.config, offline=offline):
+    for checked in check_up(session.config, offline=offline, options=session.options):
         done.append(checked)
         if not as_json:
             _show(checked)

@@ -21,6 +21,7 @@ import numpy as np
 
 from memoryos.assembly import build_embedder
 from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, Config
+from memoryos.doors.mcp_trial import TrialError, try_server
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
 from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
@@ -31,7 +32,7 @@ from memoryos.storage.store import Store
 from memoryos.storage.verifying import state_of_file, try_writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from memoryos.seams import Embedder, Usage
     from memoryos.storage.scopes import ScopeState
@@ -69,12 +70,13 @@ class Checked:
     advice: str = ""
 
 
-def check_up(load: Callable[[], Config], *, offline: bool) -> Iterator[Checked]:
+def check_up(load: Callable[[], Config], *, offline: bool, options: Sequence[str] = ()) -> Iterator[Checked]:
     """Yields one check after the other; no text holds a secret.
 
     Args:
         load: Reads the settings.
         offline: Whether no endpoint is asked and no model is downloaded.
+        options: What a client would write behind ``memoryos mcp``.
     """
     yield _python()
     yield _packages()
@@ -83,7 +85,8 @@ def check_up(load: Callable[[], Config], *, offline: bool) -> Iterator[Checked]:
     except ConfigError as error:
         yield Checked("settings", "problem", str(error), "put it right; docs/reference/config.md has every setting")
         return
-    for checked in itertools.chain([_settings()], _parts(config, offline=offline)):
+    server = (_server(config, options, offline=offline) for _ in [None])
+    for checked in itertools.chain([_settings()], _parts(config, offline=offline), server):
         yield _discreet(checked, config)
 
 
@@ -150,13 +153,18 @@ def _settings() -> Checked:
 def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, Checked]:
     try:
         embedder = build_embedder(config)
-        if offline and (config.has_embedding_endpoint or config.embedding_model_name not in MODEL_NAMES):
+        if offline and _asks_for_vectors(config):
             return embedder, Checked("embedder", "note", f"{embedder.name} was not asked (--offline)")
         return embedder, _embedded(embedder)
     except (MemoryOSError, ImportError) as error:
         where = _address(config.embedding_base_url) if config.has_embedding_endpoint else "this machine"
         advice = f"until then nothing new is found by its meaning ({config.embedding_model_name} at {where})"
         return None, Checked("embedder", "problem", str(error), advice)
+
+
+def _asks_for_vectors(config: Config) -> bool:
+    """Whether the embedder asks an endpoint, or may download its model."""
+    return config.has_embedding_endpoint or config.embedding_model_name not in MODEL_NAMES
 
 
 def _embedded(embedder: Embedder) -> Checked:
@@ -264,6 +272,19 @@ def _scopes(store: Store, config: Config, model: str | None) -> Iterator[Checked
         yield Checked("last error", "note", says, "what waits is tried again by itself; see embedder and LLM")
     if len(failing) > SCOPES_SHOWN:
         yield Checked("last error", "note", f"{len(failing) - SCOPES_SHOWN} more scopes have one")
+
+
+def _server(config: Config, options: Sequence[str], *, offline: bool) -> Checked:
+    """Starts the MCP server as a client would, on a store that is thrown away."""
+    if offline and _asks_for_vectors(config):
+        return Checked("MCP server", "note", "was not started (--offline): it would ask the embedder")
+    try:
+        trial = try_server([sys.executable, "-m", "memoryos", "mcp", *options])
+    except TrialError as error:
+        return Checked("MCP server", "problem", str(error), "put right what it says, or what is a problem above")
+    reader = "the client's model, if it offers one," if config.mcp_sampling and not config.has_llm else trial.analyst
+    says = f"starts and lists {len(trial.tools)} tools in {trial.seconds:.1f} s; {reader} reads and answers"
+    return Checked("MCP server", "ok", says)
 
 
 class _Bill:

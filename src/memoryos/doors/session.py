@@ -42,6 +42,15 @@ class Session:
         """
         return Config.load(self._config_file, **(self._settings | more))
 
+    @property
+    def options(self) -> list[str]:
+        """The same options, as another command takes them."""
+        named = {"user_id": "--user", "assistant_id": "--assistant", "data_storage_path": "--data"}
+        given = {named[name]: str(value) for name, value in self._settings.items()}
+        if self._config_file is not None:
+            given["--config"] = str(self._config_file)
+        return [text for pair in given.items() for text in pair]
+
     @contextmanager
     def memory(self) -> Iterator[Memoryos]:
         """Opens the memory; without a background worker, since the process ends with the command."""
