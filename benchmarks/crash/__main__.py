@@ -28,8 +28,6 @@ KILLS_A_STORE = 10
 POINTS_AT_ONCE = 4
 LONGEST_LIFE_SECONDS = 0.3
 PATIENCE_SECONDS = 60.0
-LEASE_SECONDS = 0.3
-"""A lease that can't be given back, because the disk is full, holds its own process up for so long."""
 KILLED = -9
 WRITERS = ("ann", "bob", "eve")
 SMALL: dict[str, Any] = {
@@ -76,6 +74,7 @@ class Report:
         self.doubled += findings.doubled
         self.corrupt_stores += findings.is_corrupt
         self.leases_left += findings.leases_left
+        self.copies_left += findings.copies_left
         self.slowest_check_seconds = max(self.slowest_check_seconds, findings.seconds)
 
     def close_store(self, promised: Promised, findings: Findings) -> None:
@@ -142,11 +141,9 @@ class Starter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "traces"
-        self.scratch = folder / "scratch"
         self._started = 0
-        for each in (self._folder, self.scratch):
-            each.mkdir()
-            each.chmod(0o777)
+        self._folder.mkdir()
+        self._folder.chmod(0o777)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.crash.writer"],
             stdin=subprocess.PIPE,
@@ -161,7 +158,7 @@ class Starter:
             raise RuntimeError("the starter has no pipes")
         self._started += 1
         trace = self._folder / str(self._started)
-        order = {"plan": asdict(plan), "trace": str(trace), "scratch": str(self.scratch)}
+        order = {"plan": asdict(plan), "trace": str(trace)}
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
         return Running(plan, int(self._process.stdout.readline()), trace)
@@ -356,9 +353,7 @@ def fill_disks(starter: Starter, folder: Path, report: Report, rooms: range) -> 
     """Lets the disk of writers fill up while they add, consolidate and open, with so many bytes left."""
     for name, deeds in FULL_DISKS.items():
         for room in rooms:
-            settings = SMALL | {"lease_seconds": LEASE_SECONDS}
-            if name == "worker":
-                settings |= {"background": True, "idle_seconds": 0.3}
+            settings = SMALL | ({"background": True, "idle_seconds": 0.3} if name == "worker" else {})
             plan = Plan(
                 str(folder / f"full-{name}-{room}"), analyst="scripted", settings=settings, deeds=deeds, room_bytes=room
             )
@@ -491,7 +486,6 @@ def main() -> int:
         protect_files(starter, folder, report)
         tear_logs(starter, folder, arguments.tears, arguments.seed, report)
         delete_indexes(starter, folder, report)
-        report.copies_left = len(list(starter.scratch.iterdir()))
     report.seconds = time.monotonic() - started
     if report.found != report.acknowledged + report.unacknowledged:
         report.problems.append("found is not what was acknowledged and what was in flight")

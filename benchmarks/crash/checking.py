@@ -156,6 +156,7 @@ class Findings:
     unacknowledged: int = 0
     is_corrupt: bool = False
     leases_left: int = 0
+    copies_left: int = 0
     seconds: float = 0.0
 
 
@@ -169,6 +170,8 @@ def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
     """
     started = time.perf_counter()
     findings = Findings()
+    workplace = Path(plan.folder) / f"{DATABASE}.work"
+    findings.copies_left = sum(each.is_dir() for each in workplace.glob("*"))
     if not (Path(plan.folder) / DATABASE).exists():
         if promised.pages:
             findings.problems.append("the database is gone")
@@ -185,6 +188,7 @@ def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
                 if plan.analyst == "scripted" and not promised.is_rebuilt:
                     queries = NOTHING_FOUND_BY | LEARNED_NOTHING
                 findings.problems += _unsound(file, queries)
+                findings.problems += [f"{each.name} was left behind" for each in workplace.glob("*")]
                 if drain:
                     _drain(engine.memory("tom", "helper"), file, findings)
                     findings.problems += [f"after a flush: {each}" for each in _damage(file) + _unsound(file, queries)]

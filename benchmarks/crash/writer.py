@@ -491,7 +491,6 @@ def _child(body: dict[str, Any]) -> NoReturn:
         trace = body["trace"]
         for number, name in ((0, os.devnull), (1, f"{trace}.said"), (2, f"{trace}.errors")):
             os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o644), number)
-        tempfile.tempdir = body["scratch"]
         write(Plan(**body["plan"]), Path(f"{trace}.marks"))
         code = 0
     except BaseException:  # noqa: BLE001  (whatever it is, the parent shall see it and no stack of the parent unwind)
@@ -506,7 +505,7 @@ def _warm_up() -> None:
         plan = Plan(folder, settings={"short_term_capacity": 1, "mid_term_heat_threshold": 1.0})
         with open_engine(plan, steady=True) as engine:
             memory = engine.memory("tom")
-            for number in range(1, 60):
+            for number in range(1, 10):
                 memory.add_memory(*said("ann", number), at(number))
             memory.get_response("What does my sister love?")
             memory.rebuild("local")

@@ -74,6 +74,7 @@ def test_writers_killed_amid_a_rebuild(shop: tuple[Starter, Path]) -> None:
     kill_at_fail_points(starter, folder / "rebuilding", report, analyst="local", work=("rebuild",), every=every)
     assert report.problems == []
     assert any(each.startswith("rebuild") for each in report.places)
+    assert report.copies_left > 0, "each was gone when the store had been opened"
 
 
 def test_a_disk_that_fills_up(shop: tuple[Starter, Path]) -> None:
