@@ -226,13 +226,12 @@ class Memoryos(MemoryUpkeep):
             return AnswerStream(known.recall, iter([str(known), known])) if stream else known
         recall = self.recall(query)
         asked_at = self._engine.clock()
-        kept: list[Page] = []
         pieces = self._engine.responder.answer(
             recall,
             manner,
             stream=stream,
             meter=self._engine.ledger.meter(lambda: self._scope_id, ANSWER),
-            remember=(lambda answer: kept.extend(self._remember(query, answer, asked_at, once))) if remember else None,
+            remember=(lambda answer: self._remember(query, answer, asked_at, once)) if remember else None,
             report=lambda error: self._engine.updater.note_failure(self._scope_id, ANSWER, error),
         )
         if stream:
@@ -240,7 +239,7 @@ class Memoryos(MemoryUpkeep):
         *_, answer = pieces
         if not isinstance(answer, Answer):
             raise TypeError("the responder ended without an answer")
-        return answer if once is None or kept[0].assistant_text == answer else repeated(query, kept[0])
+        return answer
 
     def close(self) -> None:
         """Closes the engine, unless it is shared. What is due stays due."""
@@ -281,13 +280,14 @@ class Memoryos(MemoryUpkeep):
         pages = None if scope_id is None else self._engine.store.log.done(scope_id, once)
         return repeated(query, pages[0]) if pages else None
 
-    def _remember(self, query: str, answer: Answer, asked_at: datetime, once: Once | None) -> list[Page]:
+    def _remember(self, query: str, answer: Answer, asked_at: datetime, once: Once | None) -> Answer:
         sources = dict.fromkeys(answer.sources)
         for each in answer.recall.knowledge:
             if each.text in answer:
                 sources |= dict.fromkeys(each.source_page_ids)
         metadata = {ANSWERED_FROM: list(sources)} if sources else None
-        return self._append(lambda now: [read_draft(query, str(answer), asked_at, metadata, now=now)], once=once)
+        (page,) = self._append(lambda now: [read_draft(query, str(answer), asked_at, metadata, now=now)], once=once)
+        return answer if page.assistant_text == answer else repeated(query, page)
 
     def _resume(self) -> None:
         scope_id = self._find_scope_id()

@@ -25,6 +25,15 @@ RECALL = Recall("Where is Nora?", tuple(RecalledPage(each, ("user",), 1.0, Signa
 Respond = Callable[..., list[str | Answer]]
 
 
+class Remembered:
+    def __init__(self) -> None:
+        self.answers: list[str] = []
+
+    def keep(self, answer: Answer) -> Answer:
+        self.answers.append(str(answer))
+        return answer
+
+
 @pytest.fixture
 def respond(tmp_path: Path) -> Respond:
     def run(analyst: Analyst, recall: Recall = RECALL, *, stream: bool = False, **given: Any) -> list[str | Answer]:
@@ -37,40 +46,47 @@ def respond(tmp_path: Path) -> Respond:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_answer_is_its_pieces_with_its_sources(respond: Respond, stream: bool) -> None:
-    remembered: list[str] = []
+    remembered = Remembered()
     model = ScriptedChatModel(["She lives in Ghent. <sources>3, 1</sources>"])
-    *pieces, answer = respond(LLMAnalyst(model), stream=stream, remember=remembered.append)
+    *pieces, answer = respond(LLMAnalyst(model), stream=stream, remember=remembered.keep)
     assert isinstance(answer, Answer)
     assert answer == "".join(pieces) == "She lives in Ghent."
     assert answer.sources == ("p003", "p001")
     assert answer.origin == Origin("llm/scripted", "1.1")
     assert answer.recall is RECALL
     assert answer.flagged == ()
-    assert remembered == ["She lives in Ghent."]
+    assert remembered.answers == ["She lives in Ghent."]
     system, query = model.requests[0].messages
     assert query.content == "Where is Nora?"
     for part in ("their friend", "Style: short", "- place: Porto", "3. user: My sister Nora plays the violin."):
         assert part in system.content
 
 
+def test_what_is_remembered_instead_is_the_answer(respond: Respond) -> None:
+    first = Answer("The answer that a twin was given.", RECALL)
+    *pieces, answer = respond(ScriptedAnalyst(answers=["Another one."]), remember=lambda _: first)
+    assert "".join(map(str, pieces)) == "Another one."
+    assert answer is first
+
+
 @pytest.mark.parametrize("error", [AnalystUnavailableError("away"), InvalidReplyError("junk")])
 def test_an_answer_that_fails_is_reported_and_not_remembered(respond: Respond, error: AnalystError) -> None:
-    remembered: list[str] = []
+    remembered = Remembered()
     reported: list[AnalystError] = []
     with pytest.raises(type(error)):
-        respond(ScriptedAnalyst(answers=[error]), remember=remembered.append, report=reported.append)
+        respond(ScriptedAnalyst(answers=[error]), remember=remembered.keep, report=reported.append)
     assert reported == [error]
-    assert remembered == []
+    assert remembered.answers == []
 
 
 def test_an_answer_that_nobody_hears_out_is_not_remembered(tmp_path: Path) -> None:
-    remembered: list[str] = []
+    remembered = Remembered()
     pieces = Responder(ScriptedAnalyst(answers=["one two three"]), Config(data_storage_path=tmp_path)).answer(
-        RECALL, MANNER, stream=True, meter=Bill(), remember=remembered.append, report=lambda _: None
+        RECALL, MANNER, stream=True, meter=Bill(), remember=remembered.keep, report=lambda _: None
     )
     assert next(pieces) == "one"
     pieces.close()  # type: ignore[attr-defined]
-    assert remembered == []
+    assert remembered.answers == []
 
 
 def test_an_answer_says_that_its_context_gives_orders(respond: Respond) -> None:

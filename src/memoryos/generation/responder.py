@@ -118,7 +118,7 @@ class Responder:
         *,
         stream: bool,
         meter: Meter,
-        remember: Callable[[Answer], None] | None,
+        remember: Callable[[Answer], Answer] | None,
         report: Callable[[AnalystError], None],
     ) -> Iterator[str | Answer]:
         """Yields the answer piece by piece, then the whole as an ``Answer``.
@@ -128,7 +128,8 @@ class Responder:
             manner: How to answer.
             stream: Whether pieces are wanted as they come.
             meter: Is told what the call cost.
-            remember: Called once with the whole answer, only if the analyst finished it; None remembers nothing.
+            remember: Called once with the whole answer, only if the analyst finished it; returns what is remembered,
+                which may be the answer that a twin of this request was given first. None remembers nothing.
             report: Called with the error if it failed.
 
         Raises:
@@ -145,9 +146,7 @@ class Responder:
             report(error)
             raise
         answer = Answer("".join(pieces), recall, reply.sources(), reply.origin or self._analyst.origin)
-        if remember is not None:
-            remember(answer)
-        yield answer
+        yield answer if remember is None else remember(answer)
 
     def _prompt(self, recall: Recall, manner: Manner) -> str:
         """Writes the prompt; as long as it does not fit, its longest utterances are halved."""
