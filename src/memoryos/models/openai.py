@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from memoryos.seams import ChatRequest, Meter
 
-__all__ = ["NO_KEY", "OpenAIChat", "connect", "explain"]
+__all__ = ["NO_KEY", "OpenAIChat", "connect", "explain", "mended"]
 
 CONNECT_SECONDS = 5.0
 NO_KEY = "none"
@@ -337,11 +337,11 @@ def _whole_characters(pieces: Iterable[str]) -> Iterator[str]:
     for piece in pieces:
         text = held + piece
         held = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        yield _mended(text[: len(text) - len(held)])
-    yield _mended(held)
+        yield mended(text[: len(text) - len(held)])
+    yield mended(held)
 
 
-def _mended(text: str) -> str:
+def mended(text: str) -> str:
     """Returns the text without what can't be stored: lone surrogates and NUL."""
     if not _UNSTORABLE.search(text):
         return text

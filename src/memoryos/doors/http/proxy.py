@@ -1,0 +1,135 @@
+"""The memory proxy: a program that speaks the OpenAI protocol gets a memory by a change of its base URL."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from memoryos.doors.http.callers import AnyCaller
+from memoryos.doors.http.proxy_body import read_chat
+from memoryos.doors.http.proxy_exchange import Exchange, Repeats
+from memoryos.doors.http.proxy_relay import Relay
+from memoryos.doors.http.proxy_upstream import Upstream
+from memoryos.doors.http.proxy_wishes import ASSISTANT, IDEMPOTENCY_KEY, RECALL, REMEMBER, USER, read_wishes
+from memoryos.doors.http.serving import Serving, TheServing
+from memoryos.inputs import read_scope
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["proxy_router"]
+
+_JSON = "application/json"
+_WISHES = {
+    USER: "Whose memory; beats the field `user`. A key of one user can name nobody else.",
+    ASSISTANT: "With which assistant; default: the server's own.",
+    RECALL: "`no`: put no memory in.",
+    REMEMBER: "`no`: the exchange becomes no page.",
+    IDEMPOTENCY_KEY: "Two requests with the same key are remembered once.",
+}
+_CHAT = {
+    "type": "object",
+    "description": "As the endpoint takes it; everything is passed on.",
+    "required": ["messages"],
+    "properties": {
+        "model": {"type": "string"},
+        "messages": {"type": "array", "items": {"type": "object"}},
+        "user": {"type": "string", "description": "Whose memory, unless a header says so."},
+        "stream": {"type": "boolean"},
+    },
+    "example": {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Where do I work?"}], "user": "tom"},
+}
+_REPLY = {
+    200: {
+        "description": "The endpoint's reply, byte for byte; so are its errors.",
+        "content": {_JSON: {"schema": {"type": "object"}}, "text/event-stream": {"schema": {"type": "string"}}},
+        "headers": {
+            RECALL: {"description": "Pages put in, `failed` or `off`.", "schema": {"type": "string"}},
+        },
+    },
+    415: {"description": "The body is no JSON."},
+    504: {"description": "The endpoint did not answer in time."},
+    508: {"description": "The endpoint is this server."},
+}
+_DOCUMENTED: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in _WISHES.items()
+    ],
+    "requestBody": {"required": True, "content": {_JSON: {"schema": _CHAT}}},
+}
+
+
+def proxy_router() -> APIRouter:
+    """Returns the routes of the OpenAI protocol; the application that includes them closes their connections."""
+    connections = _Connections()
+
+    @asynccontextmanager
+    async def living(_: object) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await connections.close()
+
+    router = APIRouter(prefix="/v1", tags=["proxy"], lifespan=living)
+    repeats = Repeats()
+
+    @router.post(
+        "/chat/completions",
+        operation_id="create_chat_completion",
+        summary="Answer in a chat, with memory",
+        response_class=Response,
+        responses=_REPLY,  # type: ignore[arg-type]
+        openapi_extra=_DOCUMENTED,
+    )
+    async def complete(request: Request, caller: AnyCaller, serving: TheServing) -> Response:
+        """Passes a chat on to the endpoint of the settings, with what is remembered for its last user message.
+
+        The exchange is remembered when the answer came to its end.
+        """
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
+            raise HTTPException(415, f"the body must be {_JSON}")
+        chat = await run_sync(read_chat, await request.body())
+        upstream = await connections.to(serving)
+        wishes = read_wishes(request, caller, chat, upstream.config)
+        read_scope(wishes.user_id, wishes.assistant_id)
+        headers = upstream.headers(request, caller)
+        exchange = Exchange(request, caller, serving, chat, wishes, repeats.key(wishes, chat))
+        outgoing = upstream.request(request, "/chat/completions", headers, await exchange.body())
+        return Relay(upstream.client, outgoing, {RECALL: exchange.recalled}, exchange.remember)
+
+    @router.get(
+        "/models",
+        operation_id="list_models",
+        summary="The endpoint's models",
+        response_class=Response,
+        responses=_REPLY,  # type: ignore[arg-type]
+    )
+    async def models(request: Request, caller: AnyCaller, serving: TheServing) -> Response:
+        """Passes the endpoint's list of models on."""
+        upstream = await connections.to(serving)
+        return Relay(upstream.client, upstream.request(request, "/models", upstream.headers(request, caller)))
+
+    return router
+
+
+class _Connections:
+    """The endpoint's connections, opened at the first chat."""
+
+    def __init__(self) -> None:
+        self._upstream: Upstream | None = None
+
+    async def to(self, serving: Serving) -> Upstream:
+        if self._upstream is None:
+            engine = await run_sync(serving.engine)
+            self._upstream = self._upstream or Upstream(engine.config, serving.settings.proxy_timeout_seconds)
+        return self._upstream
+
+    async def close(self) -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            await upstream.client.aclose()

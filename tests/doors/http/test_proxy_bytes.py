@@ -1,0 +1,413 @@
+"""What passes the proxy passes as it is, in both directions and as it comes; and what happens when one side leaves."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import socket
+import threading
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from tests.conftest import EngineMaker
+from tests.doors.http.proxy_cases import KEY, Proxied, proxied
+from tests.doors.http.proxy_stand_ins import (
+    Piece,
+    Received,
+    Scripted,
+    ScriptedEndpoint,
+    completion,
+    delta,
+    document,
+    serving,
+    sse,
+    wait_for,
+)
+
+pytestmark = pytest.mark.enable_socket
+
+ODD = (
+    b'{ "model" : "m","temperature":1.0, "seed": 123456789012345678901234567890, "top_p":1e-1,"x":1e999,\n'
+    b'\t"messages":[ {"content":"Where do I live?\\u00e9\xc3\xa9","role":"user","name":"tom"}\n ] ,"logprobs":true,'
+    b'"response_format":{"type":"json_object"},"own":{"deep":[null,{"a":"\\ud83d"}]},"own":2 }  '
+)
+
+
+def test_an_odd_body_reaches_the_endpoint_byte_for_byte(make_engine: EngineMaker) -> None:
+    with ScriptedEndpoint(lambda _: document(completion("Yes."))) as endpoint:  # noqa: SIM117
+        with proxied(make_engine, endpoint.base_url) as proxy:
+            assert proxy.post(ODD, {"X-MemoryOS-Remember": "no"}).status_code == 200
+            assert endpoint.received[0].body == ODD
+            proxy.engine.memory("default_user").add_memory("I live in Lisbon.", "Nice.")
+            proxy.post(ODD)
+            sent = endpoint.received[1].body
+            start = ODD.index(b'{"content"')
+            end = sent.index(ODD[start:])
+            inserted = sent[start:end]
+            assert sent[:start] + sent[end:] == ODD
+            assert inserted.endswith(b", ")
+            message = json.loads(inserted[:-2])
+            assert message["role"] == "system"
+            assert "Lisbon" in message["content"]
+
+
+def test_a_stream_passes_byte_for_byte_as_it_comes(make_engine: EngineMaker) -> None:
+    goes_on = threading.Event()
+    tail = [b"\ndata", b": [DO", b"NE]\n\n", b": bye\n\n"]
+    head: list[Piece] = [b": hello\r\n\r\n", *sse(delta("Hello")), b'id: 7\nretry: 5\ndata: {"odd":   1}\n']
+    pieces = [*head, goes_on, *tail]
+    with (
+        ScriptedEndpoint(lambda _: Scripted(list(pieces))) as endpoint,
+        proxied(make_engine, endpoint.base_url) as proxy,
+    ):
+        body = b'{"messages": [{"role": "user", "content": "Hi"}], "stream": true}'
+        with httpx2.Client(timeout=30) as client, client.stream(
+            "POST", f"{proxy.address}/v1/chat/completions", content=body, headers={"Content-Type": "application/json"}
+        ) as response:  # fmt: skip
+            assert response.headers["content-type"] == "text/event-stream"
+            got = b""
+            coming = response.iter_raw()
+            before = b"".join(each for each in head if isinstance(each, bytes))
+            while len(got) < len(before):
+                got += next(coming)
+            assert got == before
+            assert proxy.pages() == []
+            goes_on.set()
+            got += b"".join(coming)
+        assert got == before + b"".join(tail)
+        assert proxy.pages() == [("Hi", "Hello")]
+
+
+def test_the_last_bytes_come_when_the_exchange_is_on_disk(
+    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from memoryos.doors.http.proxy_exchange import Exchange  # noqa: PLC0415
+
+    begun, goes_on = threading.Event(), threading.Event()
+    remember = Exchange._remember
+
+    def slowly(self: Exchange, answer: str) -> None:
+        begun.set()
+        assert goes_on.wait(20)
+        remember(self, answer)
+
+    monkeypatch.setattr(Exchange, "_remember", slowly)
+    with ScriptedEndpoint(lambda _: document(completion("Hello."))) as endpoint:  # noqa: SIM117
+        with proxied(make_engine, endpoint.base_url) as proxy:
+            got: list[httpx2.Response] = []
+            client = threading.Thread(target=lambda: got.append(proxy.post(asking("Hi"))))
+            client.start()
+            assert begun.wait(20)
+            assert got == []
+            goes_on.set()
+            client.join(20)
+            assert got[0].json() == completion("Hello.")
+
+
+def asking(text: str, **more: Any) -> bytes:
+    return json.dumps({"messages": [{"role": "user", "content": text}]} | more).encode()
+
+
+def test_headers_pass_but_those_that_are_ours_or_the_endpoints(make_engine: EngineMaker) -> None:
+    def reply(_: Received) -> Scripted:
+        return document(
+            completion("Yes."), x_request_id="r1", openai_processing_ms="5", set_cookie="a=b",
+            access_control_allow_origin="*", strict_transport_security="max-age=1", x_ratelimit_remaining_tokens="9",
+        )  # fmt: skip
+
+    with ScriptedEndpoint(reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        given = {
+            "OpenAI-Beta": "assistants=v2", "X-Own": "1", "User-Agent": "program/1", "Cookie": "secret=1",
+            "Authorization": "Bearer sk-of-the-client", "X-API-Key": "abc", "OpenAI-Organization": "org",
+            "X-MemoryOS-User": "ann", "X-Forwarded-For": "10.0.0.1", "Referer": "http://here",
+        }  # fmt: skip
+        got = proxy.post(asking("Hi"), given)
+        sent = endpoint.received[0].headers
+        assert {name: sent.get(name) for name in ("openai-beta", "x-own", "user-agent", "authorization")} == {
+            "openai-beta": "assistants=v2", "x-own": "1", "user-agent": "program/1", "authorization": f"Bearer {KEY}",
+        }  # fmt: skip
+        gone = "cookie x-api-key openai-organization x-memoryos-user x-forwarded-for referer".split()
+        assert not set(gone) & set(sent)
+        assert sent["host"] in endpoint.base_url
+        assert (got.headers["x-request-id"], got.headers["openai-processing-ms"]) == ("r1", "5")
+        assert got.headers["x-ratelimit-remaining-tokens"] == "9"
+        assert not {"set-cookie", "access-control-allow-origin", "strict-transport-security"} & set(got.headers)
+        assert len(got.headers.get_list("date")) == 1
+
+
+def test_a_query_passes_and_an_address_does_not(make_engine: EngineMaker) -> None:
+    with ScriptedEndpoint(lambda _: document(completion("Yes."))) as endpoint:  # noqa: SIM117
+        with proxied(make_engine, endpoint.base_url) as proxy, httpx2.Client() as client:
+            for query in ("api-version=1&x=%20y", "@evil.invalid/?a=b", "https://evil.invalid/"):
+                got = client.post(f"{proxy.address}/v1/chat/completions?{query}", json=json.loads(asking("Hi")))
+                assert got.status_code == 200
+                assert endpoint.received[-1].path == f"/v1/chat/completions?{query}"
+
+
+def test_a_reply_that_was_compressed_passes_as_it_is_and_is_read(make_engine: EngineMaker) -> None:
+    packed = gzip.compress(json.dumps(completion("Packed.")).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    with ScriptedEndpoint(lambda _: Scripted([packed[:9], packed[9:]], headers=headers)) as endpoint:  # noqa: SIM117
+        with proxied(make_engine, endpoint.base_url) as proxy:
+            got = proxy.post(asking("Hi"))
+            assert endpoint.received[0].headers["accept-encoding"] == "identity"
+            assert got.headers["content-encoding"] == "gzip"
+            assert got.json() == completion("Packed.")
+            assert proxy.pages() == [("Hi", "Packed.")]
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_reply_that_breaks_off_breaks_off_for_the_client_and_is_not_remembered(
+    make_engine: EngineMaker, *, says_length: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = json.dumps(completion("A long answer.")).encode()
+    pieces: list[Piece] = [body[:-20], body[-20:]] if says_length else [*sse(delta("A long")), b"answer"]
+    kind = "application/json" if says_length else "text/event-stream"
+    reply = Scripted(pieces, headers={"Content-Type": kind}, breaks_off=True, says_length=says_length)
+    with ScriptedEndpoint(lambda _: reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        with pytest.raises(httpx2.RemoteProtocolError):
+            proxy.post(asking("Hi", stream=not says_length))
+        assert proxy.pages() == []
+        assert proxy.engine.scopes() == ()
+    assert "broke off" in caplog.text
+
+
+def test_an_error_inside_a_stream_passes_and_is_not_remembered(make_engine: EngineMaker) -> None:
+    events = sse(delta("Half"), {"error": {"message": "overloaded", "code": 503}}, b"[DONE]")
+    with ScriptedEndpoint(lambda _: Scripted(events)) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        with pytest.raises(openai.APIError):
+            list(
+                proxy.sdk().chat.completions.create(
+                    model="m", messages=[{"role": "user", "content": "Hi"}], stream=True
+                )
+            )
+        assert proxy.pages() == []
+
+
+def leave_in_the_middle(proxy: Proxied, body: bytes, *, after: bytes) -> None:
+    """Sends a request, reads until these bytes came, and hangs up."""
+    host, _, port = proxy.address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        got = b""
+        while after not in got:
+            got += connection.recv(65536)
+
+
+@pytest.mark.parametrize("has_finished", [False, True])
+def test_a_client_that_leaves_ends_the_call_and_only_a_whole_answer_is_remembered(
+    make_engine: EngineMaker, *, has_finished: bool
+) -> None:
+    never = threading.Event()
+    end = [delta("bon.", "stop")] if has_finished else [delta("bon.")]
+    with ScriptedEndpoint(lambda _: Scripted([*sse(delta("Lis"), *end), never])) as endpoint:  # noqa: SIM117
+        with proxied(make_engine, endpoint.base_url, llm_concurrency=1) as proxy:
+            for _ in range(3):
+                endpoint.left.clear()
+                leave_in_the_middle(proxy, asking("Hi", stream=True), after=b"bon.")
+                assert endpoint.left.wait(20)
+            if has_finished:
+                wait_for(lambda: proxy.pages() == [("Hi", "Lisbon.")])
+            else:
+                assert proxy.pages() == []
+
+
+def test_a_client_that_leaves_before_a_reply_ends_the_call(make_engine: EngineMaker) -> None:
+    asked, never = threading.Event(), threading.Event()
+
+    def reply(_: Received) -> Scripted:
+        asked.set()
+        return Scripted([never], headers={"Content-Type": "application/json"})
+
+    with ScriptedEndpoint(reply) as endpoint, proxied(make_engine, endpoint.base_url, llm_concurrency=1) as proxy:
+        host, _, port = proxy.address.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            body = asking("Hi")
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            assert asked.wait(20)
+        assert endpoint.left.wait(20)
+        assert proxy.pages() == []
+        endpoint.reply = lambda _: document(completion("Here again."))
+        assert proxy.post(asking("Hi")).json() == completion("Here again.")
+
+
+def test_a_slow_client_slows_the_endpoint_down(make_engine: EngineMaker) -> None:
+    piece = sse(delta("x" * 60_000))[0]
+    assert isinstance(piece, bytes)
+    count = 2_000
+    sent = 0
+
+    class Counting(list[Piece]):
+        def __iter__(self) -> Any:
+            nonlocal sent
+            for _ in range(count):
+                sent += 1
+                yield piece
+
+        def __len__(self) -> int:
+            return count
+
+    with ScriptedEndpoint(lambda _: Scripted(Counting())) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:  # noqa: SIM117
+        with httpx2.Client(timeout=30) as client, client.stream(
+            "POST", f"{proxy.address}/v1/chat/completions", content=asking("Hi", stream=True),
+            headers={"Content-Type": "application/json"},
+        ) as response:  # fmt: skip
+            next(response.iter_raw())
+            held = -1
+            while held != sent:
+                held = sent
+                threading.Event().wait(0.3)
+            assert sent < count // 2
+
+
+def test_an_endpoint_that_can_not_be_reached_is_a_bad_gateway(make_engine: EngineMaker) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with proxied(make_engine, f"http://127.0.0.1:{taken.getsockname()[1]}/v1") as proxy:
+            got = proxy.post(asking("Hi"))
+            assert got.status_code == 502
+            assert got.headers["content-type"] == "application/problem+json"
+            assert proxy.engine.scopes() == ()
+
+
+def test_an_endpoint_that_is_silent_for_too_long_is_given_up(make_engine: EngineMaker) -> None:
+    never = threading.Event()
+
+    def reply(_: Received) -> Scripted:
+        never.wait(20)
+        return document(completion("Late."))
+
+    with ScriptedEndpoint(reply) as endpoint:
+        try:
+            with proxied(make_engine, endpoint.base_url, settings={"proxy_timeout_seconds": 0.2}) as proxy:
+                assert proxy.post(asking("Hi")).status_code == 504
+                assert proxy.pages() == []
+        finally:
+            never.set()
+
+
+def test_too_many_chats_are_told_to_come_again(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memoryos.doors.http.proxy_upstream.POOL_SECONDS", 0.1)
+    goes_on = threading.Event()
+    pieces: list[Piece] = [*sse(delta("Lis")), goes_on, *sse(delta("bon.", "stop"))]
+    with ScriptedEndpoint(lambda _: Scripted(pieces)) as endpoint:  # noqa: SIM117
+        with proxied(make_engine, endpoint.base_url, llm_concurrency=1) as proxy, httpx2.Client(timeout=30) as client:
+            with client.stream(
+                "POST", f"{proxy.address}/v1/chat/completions", content=asking("Hi", stream=True),
+                headers={"Content-Type": "application/json"},
+            ) as response:  # fmt: skip
+                coming = response.iter_raw()
+                next(coming)
+                refused = proxy.post(asking("And I?"))
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+                goes_on.set()
+                list(coming)
+            assert proxy.pages() == [("Hi", "Lisbon.")]
+
+
+def test_a_proxy_that_is_its_own_endpoint_notices(make_engine: EngineMaker) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    from tests.doors.http.proxy_cases import build  # noqa: PLC0415
+
+    engine = make_engine(openai_base_url=f"http://127.0.0.1:{port}/v1")
+    with serving(build(engine), port=port) as address:
+        got = Proxied(address, engine).post(asking("Hi"))
+        assert got.status_code == 508
+        assert engine.scopes() == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"", "application/json", 422),
+        (b"[]", "application/json", 422),
+        (b'"text"', "application/json", 422),
+        (b'{"messages": ', "application/json", 422),
+        (b"\xff\xfe{}", "application/json", 422),
+        (b"[" * 200_000, "application/json", 422),
+        (b'{"messages": [], "user": 7}', "application/json", 422),
+        (b'{"messages": [], "user": "' + b"u" * 2_000 + b'"}', "application/json", 422),
+        (b'{"messages": []}', "text/plain", 415),
+        (b'{"messages": []}', "application/x-www-form-urlencoded", 415),
+    ],
+)
+def test_a_body_that_is_no_chat_is_refused_before_the_endpoint_is_asked(
+    make_engine: EngineMaker, body: bytes, kind: str, status: int
+) -> None:
+    with ScriptedEndpoint(lambda _: document({})) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        assert proxy.post(body, {"Content-Type": kind}).status_code == status
+        assert endpoint.received == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"messages": null}',
+        b'{"messages": "Hi"}',
+        b'{"messages": []}',
+        b'{"messages": [7, null, "x"]}',
+        b'{"messages": [{}]}',
+        b'{"messages": [{"role": "user"}]}',
+        b'{"messages": [{"role": "user", "content": 7}]}',
+        b'{"messages": [{"role": "user", "content": [7, {"type": "text"}, {"type": "text", "text": 8}]}]}',
+        b'{"messages": [{"role": ["user"], "content": "Hi"}]}',
+        b'{"messages": [{"role": "system", "content": "Hi"}]}',
+    ],
+)
+def test_what_only_the_endpoint_can_judge_is_left_to_it(make_engine: EngineMaker, body: bytes) -> None:
+    refusal = {"error": {"message": "no", "type": "invalid_request_error"}}
+    with (
+        ScriptedEndpoint(lambda _: document(refusal, 400)) as endpoint,
+        proxied(make_engine, endpoint.base_url) as proxy,
+    ):
+        proxy.engine.memory("default_user").add_memory("I live in Lisbon.", "Nice.")
+        got = proxy.post(body)
+        assert (got.status_code, got.json()) == (400, refusal)
+        assert endpoint.received[0].body == body
+        assert len(proxy.pages()) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        document([]),
+        document({"choices": "none"}),
+        document({"choices": [7, {"index": 0, "message": "text", "finish_reason": 3}]}),
+        document({"choices": [{"message": {"content": ["a"]}, "finish_reason": "stop"}]}),
+        Scripted([b"no json"], headers={"Content-Type": "application/json"}),
+        Scripted([b""], headers={}, says_length=True),
+        Scripted([b"data: no json\n\ndata: 7\n\ndata: [DONE]\n\n"]),
+        Scripted([b"\x1f\x8bno gzip"], headers={"Content-Encoding": "gzip"}),
+        Scripted([b"br?"], headers={"Content-Encoding": "br"}),
+        document(completion("Not for the log."), 201),
+    ],
+)
+def test_replies_of_odd_endpoints_pass_and_are_not_remembered(make_engine: EngineMaker, reply: Scripted) -> None:
+    with ScriptedEndpoint(lambda _: reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        with httpx2.Client() as client, client.stream(
+            "POST", f"{proxy.address}/v1/chat/completions", content=asking("Hi"), headers={"Content-Type": "application/json"}
+        ) as got:  # fmt: skip
+            assert b"".join(got.iter_raw()) == b"".join(each for each in reply.pieces if isinstance(each, bytes))
+        assert got.status_code == reply.status
+        assert proxy.pages() == []
+
+
+def test_nothing_that_was_said_is_logged(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "memoryos")
+    with ScriptedEndpoint(lambda _: document(completion("A private answer."))) as endpoint:  # noqa: SIM117
+        with proxied(make_engine, endpoint.base_url) as proxy:
+            for _ in range(2):
+                proxy.post(asking("A private question."), {"Authorization": "Bearer sk-private"})
+            assert proxy.pages() == [("A private question.", "A private answer.")]
+    ours = [each for each in caplog.records if each.name.startswith("memoryos")]
+    assert ours
+    assert not [each for each in ours if "rivate" in str(each.__dict__) or KEY in str(each.__dict__)]
