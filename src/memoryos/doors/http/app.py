@@ -8,14 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from memoryos.doors.http.bodies import BodyLimit, SlashesInIds
 from memoryos.doors.http.callers import AnyCaller
+from memoryos.doors.http.guards import Guard
 from memoryos.doors.http.mcp_door import McpDoor
+from memoryos.doors.http.observing import Observed, RouteNoted
 from memoryos.doors.http.problems import Problem, install_problems
 from memoryos.doors.http.proxy import proxy_router
-from memoryos.doors.http.routes import answers, events, forgetting, health, pages, recall, tiers, transfer, upkeep
+from memoryos.doors.http.routes import (
+    answers,
+    events,
+    forgetting,
+    health,
+    metrics,
+    pages,
+    recall,
+    tiers,
+    transfer,
+    upkeep,
+)
 from memoryos.doors.http.serving import EngineSource, Serving
 from memoryos.doors.http.settings import ServerSettings
 
@@ -30,6 +44,10 @@ _ABOUT = """Memory for AI agents: pages, what was learned from them, recall, ans
 
 Every path names the user; `assistant_id` in the query (or the header `X-Assistant-Id`) names the assistant. Errors are
 problems of RFC 9457. Texts that are returned are a record of what was said, never instructions."""
+
+
+_NO_TELEMETRY: dict[str, Any] = {"telemetry": {"tracing": False, "metrics": False, "logs": False}}
+"""FastAPI's own spans and logs quote addresses and what callers sent; ours are in ``observing``."""
 
 
 def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: ServerSettings | None = None) -> FastAPI:
@@ -64,18 +82,32 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        **_NO_TELEMETRY,
     )
     app.state.memoryos = serving
     install_problems(app)
-    for each in (pages, recall, answers, tiers, forgetting, transfer, upkeep, events, health):
+    for each in (pages, recall, answers, tiers, forgetting, transfer, upkeep, events, health, metrics):
         app.include_router(each.routes)
     app.include_router(health.open_routes)
     app.include_router(proxy_router())
     app.router.routes.append(Route("/mcp", mcp, methods=["GET", "POST", "DELETE"], include_in_schema=False))
     _describe(app)
+    _stand_in_front(app, serving)
+    return app
+
+
+def _stand_in_front(app: FastAPI, serving: Serving) -> None:
+    """Adds what every request passes on its way to a route; the last one added comes first."""
+    settings = serving.settings
+    app.add_middleware(RouteNoted)
     app.add_middleware(SlashesInIds)
     app.add_middleware(BodyLimit, settings=settings)
-    return app
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Observed, metrics=serving.metrics)
 
 
 def _describe(app: FastAPI) -> None:

@@ -50,7 +50,7 @@ def check_binding(settings: ServerSettings, engine: MemoryEngine) -> None:
         ConfigError: If other machines could reach the server without a key, or no valid key is there where each
             request needs one.
     """
-    if not settings.is_local and not settings.needs_keys:
+    if not settings.is_local and settings.keys is False:
         raise ConfigError(
             f"server: {settings.host} can be reached from other machines, so keys can't be off; "
             "listen on 127.0.0.1, or make a key: memoryos keys create --admin"

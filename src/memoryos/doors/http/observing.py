@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from memoryos.doors.http.callers import Caller
     from memoryos.doors.http.metrics import Metrics
 
-__all__ = ["Observed", "span"]
+__all__ = ["Observed", "RouteNoted", "span"]
 
 _log = logging.getLogger("memoryos.access")
 _FAILED = 500
+_CONVERTOR = re.compile(r":\w+}")
 
 
 @contextmanager
@@ -40,6 +42,18 @@ def span(name: str, **counts: int) -> Iterator[None]:
         except BaseException as error:
             begun.set_status(trace.StatusCode.ERROR, type(error).__name__)
             raise
+
+
+class RouteNoted:
+    """Stands right in front of the routes and lets ``Observed`` know which of them was taken."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        scope.setdefault("state", {})["memoryos_routed"] = scope
+        await self._app(scope, receive, send)
 
 
 class Observed:
@@ -102,8 +116,12 @@ class _Seen:
 
 
 def _template(scope: Scope) -> str:
-    """Returns the template of the route that was taken; "" if none was."""
-    return str(getattr(scope.get("route"), "path", ""))
+    """Returns the template of the route that was taken, or a path without parameters; "" if none was."""
+    routed = scope["state"].get("memoryos_routed", scope)
+    template = getattr(routed.get("route"), "path", None)
+    if template is None:
+        template = routed["path"] if "endpoint" in routed and not routed.get("path_params") else ""
+    return _CONVERTOR.sub("}", str(template))
 
 
 def _finish(begun: trace.Span, method: str, route: str, status: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,6 +55,9 @@ class ServerSettings(BaseSettings):
     cors_origins: list[str] = Field(
         default_factory=list, description="Origins whose pages may call from a browser. Default: none."
     )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least level of the log on stderr; DEBUG may quote what users said."
+    )
     allowed_hosts: list[str] = Field(
         default_factory=list,
         description="Further names by which the server may be called while keys are off. Default: this machine's own.",
@@ -102,8 +105,8 @@ class ServerSettings(BaseSettings):
 
     @property
     def needs_keys(self) -> bool:
-        """Whether every request needs a key."""
-        return not self.is_local if self.keys is None else self.keys
+        """Whether every request needs a key; keys can't be off where other machines reach the server."""
+        return not self.is_local or self.keys is True
 
     @classmethod
     def settings_customise_sources(  # noqa: D102  (documented by pydantic-settings)
