@@ -1,4 +1,4 @@
-"""Scopes apart, from below: every statement names its scope, and ids that nearly are another's are not."""
+"""Scopes apart: every statement names its scope, and whatever one holds no other shows, whatever their ids."""
 
 from __future__ import annotations
 
@@ -133,6 +133,7 @@ def shown(memory: Memoryos, folder: Path) -> str:
     memory.export(file)
     recall = memory.recall("Where does my sister live, and what do I bake?", max_pages=100, max_tokens=10_000)
     parts: list[object] = [recall, recall.to_prompt(), file.read_text("utf-8"), list(memory.pages()), memory.profile]
+    parts += [memory.newest_pages(100), memory.recall("What did I say about the secret word?", max_pages=100)]
     parts += [memory.profile_history(), memory.knowledge(None, history=True), memory.heat(), memory.costs()]
     parts += [memory.history(each.knowledge_id) for each in memory.knowledge(None, history=True)]
     parts += [memory.segments(), memory.segments(archived=True), memory.heat(archived=True), memory.get_memory_stats()]
@@ -178,6 +179,10 @@ def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(tmp_path:
     assert len(statements.seen) > 60
 
 
+HOSTILE = [
+    ("a", "b:c"), ("a:b", "c"), ("../../x", "x"), ("x", "../../x"), ("' OR 1=1 --", "%"), ("%", "_"), ("a", "A"), ("A", "a"),
+    ("é", "e\u0301"), ("e\u0301", "é"), ("用户", "助手"), ("a b", "a  b"), ("null", "None"), ('"', "\\"), ("x" * 200, "y" * 200),
+]  # fmt: skip
 NEARLY: dict[str, Callable[[str, str], tuple[str, str]]] = {
     "a separator moved": lambda user, assistant: (f"{user}:{assistant}"[: len(user) + 2], f"{user}:{assistant}"[len(user) + 2 :]),
     "joined": lambda user, assistant: (f"{user}:{assistant}", assistant),
@@ -205,52 +210,113 @@ IDS = st.one_of(
 ).filter(str.strip)  # fmt: skip
 
 
+class House:
+    """Several memories of one engine, each with a word that no other may know."""
+
+    def __init__(self, folder: Path, clock: FixedClock) -> None:
+        self.clock = clock
+        self._folder = folder
+        self._model = ScriptedChatModel()
+        config = Config(data_storage_path=folder / "store", **SETTINGS)
+        self.engine = MemoryEngine(config, embedder=HashEmbedder(), analyst=LLMAnalyst(self._model), clock=clock)
+        self.memories: list[tuple[Memoryos, str]] = []
+
+    def check(self) -> None:
+        """Reads everything in every way, offers every id to every stranger, and looks at what was asked of the LLM."""
+        for memory, word in self.memories:
+            self.engine.store.scopes.record_error(memory._scope_id, f"{word} failed")
+            self.engine.ledger.record(memory._scope_id, f"{word} bought", Usage("m", 1, 1, 0.1))
+            others = [(stranger, other) for stranger, other in self.memories if stranger is not memory]
+            before = len(self._model.requests)
+            seen = shown(memory, self._folder)
+            asked = [repr(request) for request in self._model.requests[before:]]
+            assert word in seen
+            for stranger, other in others:
+                assert other not in seen
+                assert all(other not in request for request in asked)
+                check_foreign_ids(stranger, memory)
+        words = [word for _, word in self.memories]
+        for request in self._model.requests:
+            assert sum(word in repr(request) for word in words) <= 1, "no analyst reads two scopes"
+        assert sorted(self.engine.scopes()) == sorted(memory.scope for memory, _ in self.memories)
+        assert {each.name for each in self._folder.iterdir() if each.suffix != ".jsonl"} == {"store"}
+
+
+def check_foreign_ids(memory: Memoryos, stranger: Memoryos) -> None:
+    """Offers the ids of one scope to another, which must not know them."""
+    pages, entries, current = list(stranger.pages()), stranger.knowledge(None, history=True), stranger.knowledge(None)
+    before = (pages, entries, stranger.segments(), stranger.profile)
+    for page in pages:
+        with pytest.raises(NotFoundError, match="not in this memory"):
+            memory.forget(page_ids=[page.page_id])
+        with pytest.raises(NotFoundError, match="not in this memory"):
+            memory.forget(page_ids=[next(memory.pages()).page_id, page.page_id])
+    for entry in entries:
+        with pytest.raises(NotFoundError, match="not in this memory"):
+            memory.forget(knowledge_ids=[entry.knowledge_id])
+        with pytest.raises(NotFoundError):
+            memory.history(entry.knowledge_id)
+    for entry in current:
+        with pytest.raises(NotFoundError):
+            memory.correct(entry.knowledge_id, "It was otherwise.")
+    assert (list(stranger.pages()), stranger.knowledge(None, history=True), stranger.segments(), stranger.profile) == before  # fmt: skip
+
+
+def do(memory: Memoryos, word: str, deed: str, clock: FixedClock) -> None:
+    if deed == "add":
+        memory.add_memory(f"I said {word} to my sister.", f"I heard {word}.", clock())
+    elif deed == "flush":
+        memory.flush()
+    elif deed == "learn":
+        memory.force_mid_term_analysis()
+    elif deed == "rebuild":
+        memory.rebuild()
+    else:
+        memory.forget(page_ids=[next(memory.pages()).page_id])
+        memory.add_memory(f"I said {word} again.", "", clock())
+
+
+@settings(max_examples=15)
+@given(
+    owners=st.lists(st.sampled_from(HOSTILE), min_size=2, max_size=4, unique=True),
+    deeds=st.lists(
+        st.tuples(st.integers(0, 3), st.sampled_from(["add", "add", "flush", "learn", "forget", "rebuild"])),
+        max_size=16,
+    ),
+)
+def test_whatever_is_done_by_turns_no_scope_shows_another(
+    owners: list[tuple[str, str]], deeds: list[tuple[int, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    house = House(tmp_path_factory.mktemp("apart"), FixedClock())
+    with house.engine as engine:
+        house.memories = [(engine.memory(*owner), f"sesame{place}marker") for place, owner in enumerate(owners)]
+        for memory, word in house.memories:
+            said = f"My secret word is {word} and I live with my sister.", f"I promise to keep {word}."
+            memory.add_memory(*said, house.clock())
+        for place, deed in deeds:
+            house.clock.advance(minutes=1)
+            do(*house.memories[place % len(owners)], deed, house.clock)
+        for memory, _ in house.memories:
+            memory.flush()
+        house.check()
+
+
 @settings(max_examples=10)
 @given(user=IDS, assistant=IDS, nearly=st.sampled_from(sorted(NEARLY)), is_first=st.booleans())
 def test_an_id_that_nearly_is_another_shows_nothing_of_it(
     user: str, assistant: str, nearly: str, is_first: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder = tmp_path_factory.mktemp("isolation")
-    clock = FixedClock()
-    model = ScriptedChatModel()
-    config = Config(data_storage_path=folder / "store", **SETTINGS)
-    with MemoryEngine(config, embedder=HashEmbedder(), analyst=LLMAnalyst(model), clock=clock) as engine:
+    house = House(tmp_path_factory.mktemp("isolation"), FixedClock())
+    with house.engine as engine:
         one = engine.memory(user, assistant)
         try:
             other = engine.memory(*NEARLY[nearly](user, assistant))
         except InputError:
             reject()
         assume(one.scope != other.scope)
-        for memory, marker in ((one, MARKERS[0]), (other, MARKERS[1]))[:: 1 if is_first else -1]:
-            live(memory, marker, clock)
-        one.add_memory(f"{MARKERS[0]} came late.", "", clock())
-        for memory, stranger, marker, foreign in ((one, other, *MARKERS), (other, one, *MARKERS[::-1])):
-            engine.store.scopes.record_error(memory._scope_id, f"{marker} failed")
-            engine.ledger.record(memory._scope_id, f"{marker} bought", Usage("m", 1, 1, 0.1))
-            before = len(model.requests)
-            seen = shown(memory, folder)
-            assert marker in seen
-            assert foreign not in seen
-            assert all(foreign not in repr(request) for request in model.requests[before:])
-            _check_foreign_ids(memory, stranger)
-        for request in model.requests:
-            assert not (MARKERS[0] in repr(request) and MARKERS[1] in repr(request)), "no analyst reads two scopes"
-        assert {*engine.scopes()} == {one.scope, other.scope}
-    assert {each.name for each in folder.iterdir() if each.suffix != ".jsonl"} == {"store"}
-
-
-def _check_foreign_ids(memory: Memoryos, stranger: Memoryos) -> None:
-    """Offers the ids of one scope to another, which must not know them."""
-    pages, entries = list(stranger.pages()), stranger.knowledge(None, history=True)
-    before = (pages, entries, stranger.segments(), stranger.profile)
-    offers: list[Callable[[], object]] = [
-        lambda: memory.forget(page_ids=[pages[0].page_id]),
-        lambda: memory.forget(page_ids=[next(memory.pages()).page_id, pages[0].page_id]),
-        lambda: memory.forget(knowledge_ids=[entries[0].knowledge_id]),
-        lambda: memory.correct(stranger.knowledge(None)[0].knowledge_id, "It was otherwise."),
-        lambda: memory.history(entries[0].knowledge_id),
-    ]
-    for offer in offers:
-        with pytest.raises(NotFoundError):
-            offer()
-    assert (list(stranger.pages()), stranger.knowledge(None, history=True), stranger.segments(), stranger.profile) == before  # fmt: skip
+        house.memories = [(one, MARKERS[0]), (other, MARKERS[1])]
+        for memory, marker in house.memories[:: 1 if is_first else -1]:
+            live(memory, marker, house.clock)
+        one.add_memory(f"{MARKERS[0]} came late.", "", house.clock())
+        assert all(each.knowledge(None) for each in (one, other))
+        house.check()
