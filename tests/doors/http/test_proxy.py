@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
 
-from memoryos.doors.http.proxy_exchange import Exchange
+from memoryos.doors.http.proxy_body import read_chat
+from memoryos.doors.http.proxy_exchange import Exchange, Repeats
+from memoryos.doors.http.proxy_wishes import Wishes
 from memoryos.errors import EmbeddingError
 from memoryos.memory import Memoryos
 from memoryos.testing import StandInServer
@@ -182,6 +186,38 @@ def test_a_request_that_is_sent_again_is_remembered_once(make_engine: EngineMake
         assert len(proxy.pages()) == 3
 
 
+def test_twins_that_come_at_once_are_remembered_once(make_engine: EngineMaker) -> None:
+    with StandInServer(reply=echo, latency_seconds=0.1) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        body = json.dumps({"model": "any", "messages": user(TOLD)}).encode()
+        with ThreadPoolExecutor(8) as clients:
+            assert {each.status_code for each in clients.map(proxy.post, [body] * 8)} == {200}
+        assert proxy.pages() == [(TOLD, f"You said: {TOLD}")]
+
+
+def test_a_question_is_a_repetition_for_some_minutes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("memoryos.doors.http.proxy_exchange.time.monotonic", lambda: now)
+    wishes = Wishes("tom", "assistant", recalls=True, remembers=True, idempotency_key=None)
+    chats = [read_chat(json.dumps({"messages": user(text)}).encode()) for text in ("One?", "Two?", "Three?")]
+    repeats = Repeats()
+    first = repeats.key(wishes, chats[0])
+    assert repeats.key(wishes, chats[1]) != first
+    assert repeats.key(replace(wishes, user_id="ann"), chats[0]) != first
+    assert repeats.key(replace(wishes, idempotency_key="own"), chats[0]) == "own"
+    now += Repeats.SECONDS - 1
+    assert repeats.key(wishes, chats[0]) == first
+    now += 2
+    assert repeats.key(wishes, chats[0]) != first
+    monkeypatch.setattr(Repeats, "MOST", 2)
+    second = repeats.key(wishes, chats[0])
+    assert [repeats.key(wishes, each) == second for each in (chats[0], chats[1], chats[2], chats[0])] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
 def test_the_same_question_at_another_place_of_a_conversation_is_another_one(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
@@ -215,6 +251,15 @@ def test_an_answer_that_was_based_on_a_page_is_forgotten_with_it(make_engine: En
         assert len(proxy.pages()) == 3
         memory.forget(page_ids=[told.page_id], dry_run=False)
         assert proxy.pages() == [(other.user_text, other.assistant_text), ("Where am I at home?", "")]
+
+
+def test_without_room_nothing_is_put_in(make_engine: EngineMaker) -> None:
+    settings = {"proxy_memory_tokens": 1}
+    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url, settings=settings) as proxy:
+        proxy.engine.memory("default_user").add_memory(TOLD, "Nice.")
+        raw = proxy.sdk().chat.completions.with_raw_response.create(model="any", messages=user(ASKED))
+        assert raw.headers["x-memoryos-recall"] == "0"
+        assert endpoint.requests[-1]["messages"] == user(ASKED)
 
 
 def test_images_pass_and_texts_are_remembered(make_engine: EngineMaker) -> None:

@@ -13,6 +13,7 @@ import httpx2
 import openai
 import pytest
 
+from memoryos.doors.http.proxy_exchange import Exchange
 from tests.conftest import EngineMaker
 from tests.doors.http.proxy_cases import KEY, Proxied, proxied
 from tests.doors.http.proxy_stand_ins import (
@@ -82,11 +83,10 @@ def test_a_stream_passes_byte_for_byte_as_it_comes(make_engine: EngineMaker) -> 
         assert proxy.pages() == [("Hi", "Hello")]
 
 
+@pytest.mark.parametrize("stream", [False, True])
 def test_the_last_bytes_come_when_the_exchange_is_on_disk(
-    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, *, stream: bool
 ) -> None:
-    from memoryos.doors.http.proxy_exchange import Exchange  # noqa: PLC0415
-
     begun, goes_on = threading.Event(), threading.Event()
     remember = Exchange._remember
 
@@ -96,16 +96,33 @@ def test_the_last_bytes_come_when_the_exchange_is_on_disk(
         remember(self, answer)
 
     monkeypatch.setattr(Exchange, "_remember", slowly)
-    with ScriptedEndpoint(lambda _: document(completion("Hello."))) as endpoint:  # noqa: SIM117
-        with proxied(make_engine, endpoint.base_url) as proxy:
-            got: list[httpx2.Response] = []
-            client = threading.Thread(target=lambda: got.append(proxy.post(asking("Hi"))))
-            client.start()
+    never_read = [threading.Event()] if stream else []
+    streamed = Scripted([*sse(delta("Hello."), delta(finish="stop"), b"[DONE]"), *never_read])
+    last = b"[DONE]" if stream else b'"stop"}]}'
+    with ScriptedEndpoint(lambda _: streamed if stream else document(completion("Hello."))) as endpoint:  # noqa: SIM117
+        with proxied(make_engine, endpoint.base_url) as proxy, httpx2.Client(timeout=30) as client:
+            got = bytearray()
+            seen = threading.Event()
+
+            def read() -> None:
+                with client.stream(
+                    "POST", f"{proxy.address}/v1/chat/completions", content=asking("Hi"),
+                    headers={"Content-Type": "application/json"},
+                ) as response:  # fmt: skip
+                    for piece in response.iter_raw():
+                        got.extend(piece)
+                        if last in got:
+                            seen.set()
+                            return
+
+            reading = threading.Thread(target=read)
+            reading.start()
             assert begun.wait(20)
-            assert got == []
+            assert not seen.wait(0.1)
             goes_on.set()
-            client.join(20)
-            assert got[0].json() == completion("Hello.")
+            reading.join(20)
+            assert seen.is_set()
+            assert proxy.pages() == [("Hi", "Hello.")]
 
 
 def asking(text: str, **more: Any) -> bytes:
@@ -324,80 +341,79 @@ def test_a_proxy_that_is_its_own_endpoint_notices(make_engine: EngineMaker) -> N
         assert engine.scopes() == ()
 
 
-@pytest.mark.parametrize(
-    ("body", "kind", "status"),
-    [
-        (b"", "application/json", 422),
-        (b"[]", "application/json", 422),
-        (b'"text"', "application/json", 422),
-        (b'{"messages": ', "application/json", 422),
-        (b"\xff\xfe{}", "application/json", 422),
-        (b"[" * 200_000, "application/json", 422),
-        (b'{"messages": [], "user": 7}', "application/json", 422),
-        (b'{"messages": [], "user": "' + b"u" * 2_000 + b'"}', "application/json", 422),
-        (b'{"messages": []}', "text/plain", 415),
-        (b'{"messages": []}', "application/x-www-form-urlencoded", 415),
-    ],
-)
-def test_a_body_that_is_no_chat_is_refused_before_the_endpoint_is_asked(
-    make_engine: EngineMaker, body: bytes, kind: str, status: int
-) -> None:
+NO_CHATS: list[tuple[bytes, str, int]] = [
+    (b"", "application/json", 422),
+    (b"[]", "application/json", 422),
+    (b'"text"', "application/json", 422),
+    (b'{"messages": ', "application/json", 422),
+    (b"\xff\xfe{}", "application/json", 422),
+    (b"[" * 200_000, "application/json", 422),
+    (b'{"messages": [], "user": 7}', "application/json", 422),
+    (b'{"messages": [], "user": "' + b"u" * 2_000 + b'"}', "application/json", 422),
+    (b'{"messages": []}', "text/plain", 415),
+    (b'{"messages": []}', "application/x-www-form-urlencoded", 415),
+]
+
+
+def test_a_body_that_is_no_chat_is_refused_before_the_endpoint_is_asked(make_engine: EngineMaker) -> None:
     with ScriptedEndpoint(lambda _: document({})) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
-        assert proxy.post(body, {"Content-Type": kind}).status_code == status
+        for body, kind, status in NO_CHATS:
+            assert proxy.post(body, {"Content-Type": kind}).status_code == status, body[:40]
         assert endpoint.received == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"{}",
-        b'{"messages": null}',
-        b'{"messages": "Hi"}',
-        b'{"messages": []}',
-        b'{"messages": [7, null, "x"]}',
-        b'{"messages": [{}]}',
-        b'{"messages": [{"role": "user"}]}',
-        b'{"messages": [{"role": "user", "content": 7}]}',
-        b'{"messages": [{"role": "user", "content": [7, {"type": "text"}, {"type": "text", "text": 8}]}]}',
-        b'{"messages": [{"role": ["user"], "content": "Hi"}]}',
-        b'{"messages": [{"role": "system", "content": "Hi"}]}',
-    ],
-)
-def test_what_only_the_endpoint_can_judge_is_left_to_it(make_engine: EngineMaker, body: bytes) -> None:
+ODD_CHATS = [
+    b"{}",
+    b'{"messages": null}',
+    b'{"messages": "Hi"}',
+    b'{"messages": []}',
+    b'{"messages": [7, null, "x"]}',
+    b'{"messages": [{}]}',
+    b'{"messages": [{"role": "user"}]}',
+    b'{"messages": [{"role": "user", "content": 7}]}',
+    b'{"messages": [{"role": "user", "content": [7, {"type": "text"}, {"type": "text", "text": 8}]}]}',
+    b'{"messages": [{"role": ["user"], "content": "Hi"}]}',
+    b'{"messages": [{"role": "system", "content": "Hi"}]}',
+]
+
+
+def test_what_only_the_endpoint_can_judge_is_left_to_it(make_engine: EngineMaker) -> None:
     refusal = {"error": {"message": "no", "type": "invalid_request_error"}}
     with (
         ScriptedEndpoint(lambda _: document(refusal, 400)) as endpoint,
         proxied(make_engine, endpoint.base_url) as proxy,
     ):
         proxy.engine.memory("default_user").add_memory("I live in Lisbon.", "Nice.")
-        got = proxy.post(body)
-        assert (got.status_code, got.json()) == (400, refusal)
-        assert endpoint.received[0].body == body
+        for body in ODD_CHATS:
+            got = proxy.post(body)
+            assert (got.status_code, got.json()) == (400, refusal)
+            assert endpoint.received[-1].body == body
         assert len(proxy.pages()) == 1
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        document([]),
-        document({"choices": "none"}),
-        document({"choices": [7, {"index": 0, "message": "text", "finish_reason": 3}]}),
-        document({"choices": [{"message": {"content": ["a"]}, "finish_reason": "stop"}]}),
-        Scripted([b"no json"], headers={"Content-Type": "application/json"}),
-        Scripted([b""], headers={}, says_length=True),
-        Scripted([b"data: no json\n\ndata: 7\n\ndata: [DONE]\n\n"]),
-        Scripted([b"\x1f\x8bno gzip"], headers={"Content-Encoding": "gzip"}),
-        Scripted([b"br?"], headers={"Content-Encoding": "br"}),
-        document(completion("Not for the log."), 201),
-    ],
-)
-def test_replies_of_odd_endpoints_pass_and_are_not_remembered(make_engine: EngineMaker, reply: Scripted) -> None:
-    with ScriptedEndpoint(lambda _: reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
-        with httpx2.Client() as client, client.stream(
-            "POST", f"{proxy.address}/v1/chat/completions", content=asking("Hi"), headers={"Content-Type": "application/json"}
-        ) as got:  # fmt: skip
-            assert b"".join(got.iter_raw()) == b"".join(each for each in reply.pieces if isinstance(each, bytes))
-        assert got.status_code == reply.status
+ODD_REPLIES = [
+    document([]),
+    document({"choices": "none"}),
+    document({"choices": [7, {"index": 0, "message": "text", "finish_reason": 3}]}),
+    document({"choices": [{"message": {"content": ["a"]}, "finish_reason": "stop"}]}),
+    Scripted([b"no json"], headers={"Content-Type": "application/json"}),
+    Scripted([b""], headers={}, says_length=True),
+    Scripted([b"data: no json\n\ndata: 7\n\ndata: [DONE]\n\n"]),
+    Scripted([b"\x1f\x8bno gzip"], headers={"Content-Encoding": "gzip"}),
+    Scripted([b"br?"], headers={"Content-Encoding": "br"}),
+    document(completion("Not for the log."), 201),
+]
+
+
+def test_replies_of_odd_endpoints_pass_and_are_not_remembered(make_engine: EngineMaker) -> None:
+    replies = iter(ODD_REPLIES)
+    headers = {"Content-Type": "application/json"}
+    with ScriptedEndpoint(lambda _: next(replies)) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        for reply in ODD_REPLIES:
+            url = f"{proxy.address}/v1/chat/completions"
+            with httpx2.Client() as client, client.stream("POST", url, content=asking("Hi"), headers=headers) as got:
+                assert b"".join(got.iter_raw()) == b"".join(each for each in reply.pieces if isinstance(each, bytes))
+            assert got.status_code == reply.status
         assert proxy.pages() == []
 
 

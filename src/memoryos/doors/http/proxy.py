@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from memoryos.doors.http.callers import AnyCaller
+from memoryos.doors.http.problems import RESPONSES
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_exchange import Exchange, Repeats
 from memoryos.doors.http.proxy_relay import Relay
@@ -75,7 +76,7 @@ def proxy_router() -> APIRouter:
         finally:
             await connections.close()
 
-    router = APIRouter(prefix="/v1", tags=["proxy"], lifespan=living)
+    router = APIRouter(prefix="/v1", tags=["proxy"], responses=RESPONSES, lifespan=living)
     repeats = Repeats()
 
     @router.post(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from anyio.to_thread import run_sync
 
 from memoryos.doors.http.audit import audit
+from memoryos.doors.http.observing import span
 from memoryos.doors.http.proxy_memory import fit, memory_prompt, question, sources_of
 from memoryos.errors import InputError, NotFoundError
 from memoryos.identifiers import new_id
@@ -111,7 +112,8 @@ class Exchange:
         query = question(mended(self.chat.asked or ""))
         if query.strip():
             max_tokens = self.serving.settings.proxy_memory_tokens
-            found = memory.recall(query, max_tokens=max_tokens)
+            with span("memoryos.recall"):
+                found = memory.recall(query, max_tokens=max_tokens)
             shown = fit(found, self.chat.said(), max_tokens)
             audit(self.request, self.caller, "read", memory, count=len(shown.pages) if shown else 0)
             if shown is not None:
