@@ -1,0 +1,92 @@
+"""What is handed out to run the server: it names files, commands and settings that are there."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from memoryos.config import Config
+from memoryos.doors.cli import cli
+from memoryos.doors.http.settings import ServerSettings
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+
+
+def lines(word: str) -> list[str]:
+    return re.findall(rf"^{word} (.+)$", DOCKERFILE.replace("\\\n", " "), re.MULTILINE)
+
+
+def known_variable(name: str) -> bool:
+    settings = {f"MEMORYOS_{each.upper()}" for each in Config.model_fields}
+    settings |= {f"MEMORYOS_SERVER_{each.upper()}" for each in ServerSettings.model_fields}
+    return name in settings | {"OPENAI_API_KEY", "OPENAI_BASE_URL", "PATH", "PYTHONUNBUFFERED"}
+
+
+def parses(arguments: list[str]) -> bool:
+    """Returns whether the command line takes these arguments; the command is not run."""
+    context = cli.make_context("memoryos", list(arguments), resilient_parsing=False)
+    name, command, rest = cli.resolve_command(context, [*context._protected_args, *context.args])
+    assert name is not None
+    assert command is not None
+    return isinstance(command.make_context(name, rest, parent=context), click.Context)
+
+
+def test_the_image_copies_what_is_there_and_what_the_build_is_shown() -> None:
+    shown = [
+        line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
+    ]
+    copied = [name for line in lines("COPY") if not line.startswith("--from") for name in line.split()[:-1]]
+    assert copied
+    for name in copied:
+        assert (ROOT / name).exists(), name
+        assert any(name == each or name.startswith(f"{each}/") for each in shown), name
+
+
+def test_the_image_starts_a_command_that_there_is_as_a_user_without_rights() -> None:
+    assert json.loads(lines("ENTRYPOINT")[0]) == ["memoryos"]
+    assert parses(json.loads(lines("CMD")[-1]))
+    assert lines("USER") == ["memoryos"]
+    assert lines("EXPOSE") == [str(ServerSettings().port)]
+    for pair in lines("ENV")[0].split():
+        assert known_variable(pair.split("=")[0]), pair
+
+
+def test_the_composition_names_settings_that_there_are_and_keeps_the_data() -> None:
+    for name, service in COMPOSE["services"].items():
+        for variable in service.get("environment", {}):
+            assert name != "memoryos" or known_variable(variable), variable
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:")
+    assert {volume.split(":")[0] for each in COMPOSE["services"].values() for volume in each["volumes"]} == set(
+        COMPOSE["volumes"]
+    )
+
+
+def test_the_unit_starts_a_command_that_there_is() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(ROOT / "deploy" / "memoryos.service", encoding="utf-8")
+    program, *arguments = unit["Service"]["ExecStart"].split()
+    assert program.endswith("/memoryos")
+    assert parses(arguments)
+    assert known_variable(unit["Service"]["Environment"].split("=")[0])
+    assert int(unit["Service"]["TimeoutStopSec"]) > ServerSettings().drain_seconds
+
+
+@pytest.mark.parametrize(
+    "command",
+    re.findall(
+        r"memoryos (keys create --admin|backup /\S+)", (ROOT / "docs/howto/deploy.md").read_text(encoding="utf-8")
+    ),
+)
+def test_the_how_to_names_commands_that_there_are(command: str) -> None:
+    assert parses(command.split())
