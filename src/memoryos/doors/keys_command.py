@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from memoryos.doors.session import as_json_option, print_json
 from memoryos.errors import NotFoundError
@@ -74,7 +75,7 @@ def list_(session: Session, as_json: bool) -> None:
     for each in told:
         opens = "everything" if each["user_id"] is None else f"user {each['user_id']}"
         days = [(each[name] or "")[:10] for name in ("created_at", "expires_at")]
-        table.add_row(each["key_id"], opens, each["name"], *days, each["state"])
+        table.add_row(*map(Text, (each["key_id"], opens, each["name"], *days, each["state"])))
     Console(width=None if Console().is_terminal else 200).print(table)
 
 

@@ -13,13 +13,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Action", "audit"]
 
-Action = Literal["read", "write", "answer", "forget", "export", "import", "correct", "rebuild", "list"]
-"""What was done with a memory."""
+Action = Literal["read", "write", "answer", "forget", "export", "import", "correct", "rebuild", "list", "refuse"]
+"""What was done with a memory, or refused to who may not."""
 
 _log = logging.getLogger("memoryos.audit")
 
 
-def audit(request: Request, caller: Caller, action: Action, memory: Memoryos | None = None, *, count: int = 0) -> None:
+def audit(
+    request: Request,
+    caller: Caller,
+    action: Action,
+    memory: Memoryos | None = None,
+    *,
+    count: int = 0,
+    user_id: str | None = None,
+) -> None:
     """Writes one line about what a caller did.
 
     Args:
@@ -28,6 +36,7 @@ def audit(request: Request, caller: Caller, action: Action, memory: Memoryos | N
         action: What was done.
         memory: With whose memory; None for what concerns the whole server.
         count: How many things were read, written or deleted.
+        user_id: Whose memory it was about where none was opened.
     """
     route = request.scope.get("route")
     fields = {
@@ -36,7 +45,7 @@ def audit(request: Request, caller: Caller, action: Action, memory: Memoryos | N
         "key_id": caller.key_id,
         "method": request.method,
         "route": getattr(route, "path", ""),
-        "user_id": None if memory is None else memory.scope.user_id,
+        "user_id": user_id if memory is None else memory.scope.user_id,
         "assistant_id": None if memory is None else memory.scope.assistant_id,
     }
     _log.info("%s", action, extra={"fields": fields})

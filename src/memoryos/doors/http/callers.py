@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Header, HTTPException, Query, Request
 
+from memoryos.doors.http.audit import audit
 from memoryos.memory import Memoryos
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def scope_of(
         HTTPException: 403 for another user's path.
         InputError: If an id can't be used.
     """
+    if not caller.may_use(user_id):
+        audit(request, caller, "refuse", user_id=user_id)
     check_may_use(caller, user_id)
     serving: Serving = request.app.state.memoryos
     engine = serving.engine()

@@ -110,9 +110,6 @@ class Guard:
     def _is_ours(self, host: str) -> bool:
         try:
             name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        try:
-            return name in self._hosts or ipaddress.ip_address(name).is_loopback
+            return "@" not in host and (name in self._hosts or ipaddress.ip_address(name).is_loopback)
         except ValueError:
             return False

@@ -29,10 +29,12 @@ class Keyring:
 
     Args:
         engine: Returns the engine, whose store has the keys and by whose clock they expire.
+        clock: Returns seconds that never go back.
     """
 
-    def __init__(self, engine: Callable[[], MemoryEngine]) -> None:
+    def __init__(self, engine: Callable[[], MemoryEngine], clock: Callable[[], float] = time.monotonic) -> None:
         self._engine = engine
+        self._clock = clock
         self._known: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
 
     def is_known(self, text: str) -> bool:
@@ -50,20 +52,22 @@ class Keyring:
         if key_id is None:
             return None
         seen_at, key = self._known.get(key_id, (0.0, None))
-        if key is None or time.monotonic() - seen_at > SECONDS_CACHED:
-            asked_at = time.monotonic()
-            key = await anyio.to_thread.run_sync(partial(self._read, key_id))
-            self._keep(key_id, key, asked_at)
-        if key is None or not is_secret_of(key, text) or not key.is_valid(self._engine().clock()):
-            return None
-        return key
+        asked_at = self._clock()
+        if key is None or asked_at - seen_at > SECONDS_CACHED:
+            seen_at, key = asked_at, await anyio.to_thread.run_sync(partial(self._read, key_id))
+        is_valid = key is not None and is_secret_of(key, text) and key.is_valid(self._engine().clock())
+        self._keep(key_id, seen_at, key, is_valid=is_valid)
+        return key if is_valid else None
 
     def _read(self, key_id: str) -> ApiKey | None:
         return self._engine().store.keys.find(key_id)
 
-    def _keep(self, key_id: str, key: ApiKey | None, asked_at: float) -> None:
-        self._known.pop(key_id, None)
-        if key is not None and key.revoked_at is None:
-            self._known[key_id] = (asked_at, key)
+    def _keep(self, key_id: str, seen_at: float, key: ApiKey | None, *, is_valid: bool) -> None:
+        """Keeps what opened something; a guess neither comes in nor pushes anything out."""
+        if key is not None and is_valid:
+            self._known[key_id] = (seen_at, key)
+            self._known.move_to_end(key_id)
             if len(self._known) > _KEYS_CACHED:
                 self._known.popitem(last=False)
+        elif key is None or key.revoked_at is not None:
+            self._known.pop(key_id, None)

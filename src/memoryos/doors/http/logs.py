@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["JsonFormatter", "configure_logs"]
 
-_QUIET = ("uvicorn.access", "httpx", "httpcore", "openai", "mcp", "sse_starlette", "asyncio")
+_QUIET = ("uvicorn.access", "httpx", "httpx2", "httpcore", "httpcore2", "openai", "mcp", "sse_starlette", "asyncio")
 """Loggers whose lines below a warning name addresses, which hold ids and searched words, or are no news."""
 _CAUSES = 10
 _PLACES = 30

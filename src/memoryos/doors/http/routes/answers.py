@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
+from memoryos.doors.http.observing import span
 from memoryos.doors.http.problems import problem_of
 from memoryos.doors.http.routes.common import USER, Body, IdempotencyKey, Text, router
 from memoryos.doors.http.streams import EVENT_STREAM, event, event_stream
@@ -65,20 +66,22 @@ def answer(
 
     A stream that its reader leaves before the end is not remembered. An `Idempotency-Key` needs `remember`.
     """
-    pieces = memory.get_response(
-        body.query,
-        body.relationship_with_user,
-        body.style_hint,
-        body.meta_data,
-        stream=True,
-        remember=body.remember,
-        idempotency_key=idempotency_key,
-    )
+    with span("memoryos.answer.recall"):
+        pieces = memory.get_response(
+            body.query,
+            body.relationship_with_user,
+            body.style_hint,
+            body.meta_data,
+            stream=True,
+            remember=body.remember,
+            idempotency_key=idempotency_key,
+        )
     audit(request, caller, "answer", memory, count=1)
     if body.stream:
         return event_stream(_events(pieces))
-    for _ in pieces:
-        pass
+    with span("memoryos.answer"):
+        for _ in pieces:
+            pass
     return _answered(pieces, with_recall=body.with_recall)
 
 

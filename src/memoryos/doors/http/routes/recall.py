@@ -9,6 +9,7 @@ from memoryos.config import RankingWeights
 from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
+from memoryos.doors.http.observing import span
 from memoryos.doors.http.routes.common import USER, Body, router
 
 __all__ = ["routes"]
@@ -37,12 +38,13 @@ def recall(memory: ScopedMemory, body: Query, request: Request, caller: AnyCalle
     ranking = None
     if body.ranking is not None:
         ranking = memory.config.ranking.model_copy(update=body.ranking.model_dump(exclude_unset=True))
-    found = memory.recall(
-        body.query,
-        max_pages=body.max_pages,
-        max_tokens=body.max_tokens,
-        ranking=ranking,
-        near_misses=body.near_misses,
-    )
+    with span("memoryos.recall"):
+        found = memory.recall(
+            body.query,
+            max_pages=body.max_pages,
+            max_tokens=body.max_tokens,
+            ranking=ranking,
+            near_misses=body.near_misses,
+        )
     audit(request, caller, "read", memory, count=len(found.pages) + len(found.short_term) + len(found.knowledge))
     return shapes.ExplainedRecall.of(found)
