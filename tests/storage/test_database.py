@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,19 @@ def test_writes_are_durable_and_erased_text_is_overwritten(tmp_path: Path) -> No
                    ("journal_mode", "synchronous", "foreign_keys", "secure_delete")}  # fmt: skip
     database.close()
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
+
+
+def test_no_error_of_the_database_quotes_what_was_to_be_stored(tmp_path: Path) -> None:
+    with Store(url(tmp_path)) as store:
+        add(store, "precious")
+        with pytest.raises(StoreConflictError) as caught, store._database.write() as connection:
+            text = (
+                "INSERT INTO pages (scope_id, seq, page_id, at, user_text, assistant_text, metadata, learned) VALUES "
+            )
+            connection.execute(sa.text(f"{text} ('x', 1, 'p', 0, :words, '', '{{}}', 0)"), {"words": "Zuvalka"})
+    chain = traceback.format_exception(caught.value)
+    assert "FOREIGN KEY" in "".join(chain)
+    assert "Zuvalka" not in "".join(chain).replace('{"words": "Zuvalka"}', "")
 
 
 def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:

@@ -182,7 +182,9 @@ def _engine(place: str | Path) -> tuple[sa.Engine, Path]:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreUnavailableError(f"can't make the folder {file.parent}: {error.strerror}") from error
-    engine = sa.create_engine(url_of(place), pool_size=8, max_overflow=32, pool_reset_on_return="rollback")
+    engine = sa.create_engine(
+        url_of(place), pool_size=8, max_overflow=32, pool_reset_on_return="rollback", hide_parameters=True
+    )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "invalidate", _undo)
