@@ -170,6 +170,10 @@ class AsyncMemoryos:
         """As ``Memoryos.flush``."""
         await _in_thread(self.memory.flush, timeout)
 
+    async def embed(self, timeout: float = 0.2) -> bool:  # noqa: ASYNC109  (as above)
+        """As ``Memoryos.embed``."""
+        return await _in_thread(self.memory.embed, timeout)
+
     async def export(self, path: str | Path) -> int:
         """As ``Memoryos.export``."""
         return await _in_thread(self.memory.export, path)

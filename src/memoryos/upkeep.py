@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memoryos.errors import InputError, NotFoundError
+from memoryos.errors import InputError, NotFoundError, StoreConflictError, StoreUnavailableError
 from memoryos.inputs import read_query, read_time
 from memoryos.views import MemoryView
 
@@ -76,6 +76,26 @@ class MemoryUpkeep(MemoryView):
         scope_id = self._find_scope_id()
         if scope_id is not None:
             self._engine.updater.flush(scope_id, timeout_seconds=timeout, before_step=progress)
+
+    def embed(self, timeout: float = 0.2) -> bool:
+        """Makes the vectors of what was added, so that meaning finds it at once; consolidates nothing, asks no LLM.
+
+        Args:
+            timeout: Seconds to wait for a worker that is busy with this memory.
+
+        Returns:
+            Whether no page is without a vector now; False if that worker took longer.
+
+        Raises:
+            EmbeddingError: If the embedder failed.
+        """
+        scope_id = self._find_scope_id()
+        try:
+            if scope_id is not None:
+                self._engine.updater.embed(scope_id, patience_seconds=timeout)
+        except (StoreConflictError, StoreUnavailableError):
+            return False
+        return True
 
     def load(self, path: str | Path, *, progress: Callable[[int], None] | None = None) -> Loaded:
         """Reads a file into this memory: an export of ours, pages, another program's files or a message list.

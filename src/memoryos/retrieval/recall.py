@@ -55,12 +55,15 @@ class RecalledPage:
         shown: The sides that a prompt shows, the user's first; never empty.
         score: Score of its best utterance.
         signals: What made that score.
+        cosine: Of the query and its best utterance, in [-1, 1]: how near they are in absolute terms; 0 while it has
+            no vector. Scores of two memories can't be compared, cosines can.
     """
 
     page: Page
     shown: tuple[Side, ...]
     score: float
     signals: Signals
+    cosine: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

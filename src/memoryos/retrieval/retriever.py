@@ -197,6 +197,7 @@ class _Found:
             shown=tuple(SIDES[self.corpus.sides[index]] for index in packed.shown),
             score=float(self.ranking.scores[packed.best]),
             signals=self.ranking.signals(packed.best),
+            cosine=float(self.ranking.cosines[packed.best]),
         )
 
     def quote(self, index: int, pages: dict[int, Page]) -> Quote:

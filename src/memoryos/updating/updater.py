@@ -171,6 +171,18 @@ class Updater:
 
         _despite_conflicts(work)
 
+    def embed(self, scope_id: str, *, patience_seconds: float) -> None:
+        """Makes the vectors that are missing and takes no other step: no analyst is asked.
+
+        Raises:
+            EmbeddingError: If the embedder failed.
+            StoreUnavailableError: If another worker kept the lease for longer than the patience.
+        """
+        if self._embedding.is_due(scope_id):
+            with self.leases.leased(scope_id, time.monotonic() + patience_seconds) as lease:
+                while self._embedding.take(self.leases.renew(lease)):
+                    pass
+
     def is_due(self, scope_id: str, *, everything: bool) -> bool:
         """Returns whether a page waits to be embedded or consolidated."""
         due = self._count_due(scope_id)
