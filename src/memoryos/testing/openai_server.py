@@ -167,7 +167,7 @@ class _Endpoint(BaseHTTPRequestHandler):
         if behaviour in _STATUS:
             self._send(_STATUS[behaviour], _error("stand_in", "as told"))
             return
-        messages = [(each["role"], each["content"]) for each in body["messages"]]
+        messages = [(each["role"], _words(each)) for each in body["messages"]]
         text = misbehave(behaviour, owner.reply(messages))
         if body.get("stream"):
             self._stream(body, text, behaviour)
@@ -287,10 +287,16 @@ def _envelope(body: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _usage(body: dict[str, Any], text: str) -> dict[str, int]:
-    asked = round(sum(estimate_tokens(each["content"]) for each in body["messages"]))
+    asked = round(sum(estimate_tokens(_words(each)) for each in body["messages"]))
     said = round(estimate_tokens(text))
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": code, "code": code, "param": None}}
+
+
+def _words(message: dict[str, Any]) -> str:
+    """Returns the text of a message; "" where it only calls tools."""
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
