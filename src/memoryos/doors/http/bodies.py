@@ -1,4 +1,4 @@
-"""What the server refuses before it reads it: bodies that are too large; and ids with a slash in a path."""
+"""What happens to a request before anything of it is read: its key, the length of its body, ids in its path."""
 
 from __future__ import annotations
 
@@ -9,22 +9,55 @@ from urllib.parse import unquote
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.routing import Match
 
-from memoryos.doors.http.problems import Problem, problem_response
+from memoryos.doors.http.callers import authenticate
+from memoryos.doors.http.problems import Problem, error_response, problem_response
+from memoryos.errors import MemoryOSError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from memoryos.doors.http.settings import ServerSettings
 
-__all__ = ["BodyLimit", "IdConvertor", "SlashesInIds"]
+__all__ = ["BodyLimit", "IdConvertor", "KeyFirst", "SlashesInIds"]
 
-_IMPORT = re.compile(r"/v1/users/[^/]+/import")
+_IMPORT = re.compile(r"/v1/users/.+/import")
 _SLASH = "\ufdd0"
 """Stands for a slash inside an id while routes are looked for; Unicode keeps it free for such uses."""
 _TOO_LARGE = Problem(
     type="urn:memoryos:content-too-large", title="Content Too Large", status=413, detail="The body is too large."
 )
+
+
+class KeyFirst:
+    """Asks for the key before a body is read and a route is looked for: without one nothing at all is told.
+
+    Args:
+        app: What is asked for.
+        open_routes: What needs no key.
+    """
+
+    def __init__(self, app: ASGIApp, open_routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._open_routes = open_routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] == "http" and not self._is_open(scope):
+            try:
+                await authenticate(HTTPConnection(scope))
+            except (HTTPException, MemoryOSError) as error:
+                await error_response(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _is_open(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is not Match.NONE for route in self._open_routes)
 
 
 class BodyLimit:

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.requests import Request
 
-__all__ = ["MEDIA_TYPE", "RESPONSES", "Fault", "Problem", "install_problems", "problem_of", "problem_response"]
+__all__ = [
+    "MEDIA_TYPE",
+    "RESPONSES",
+    "Fault",
+    "Problem",
+    "error_response",
+    "install_problems",
+    "problem_of",
+    "problem_response",
+]
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -94,34 +103,34 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None = None)
 
 def install_problems(app: FastAPI) -> None:
     """Lets the server answer with a problem whatever is raised."""
-    app.add_exception_handler(errors.MemoryOSError, _on_ours)
+    app.add_exception_handler(errors.MemoryOSError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(TimeoutError, _on_timeout)
     app.add_exception_handler(Exception, _on_bug)
 
 
-async def _on_ours(_: Request, error: Exception) -> Response:
-    if not isinstance(error, errors.MemoryOSError):
-        raise error
+def error_response(error: errors.MemoryOSError | HTTPException) -> Response:
+    """Returns the response of an error: a problem, with the headers that say when to come again or what is missing."""
+    if isinstance(error, HTTPException):
+        name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        return problem_response(_problem(error.status_code, name, str(error.detail)), error.headers)
     problem = problem_of(error)
     seconds = getattr(error, "retry_after_seconds", None) or RETRY_SECONDS
     retry = {"Retry-After": str(max(1, round(seconds)))} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return problem_response(problem, retry)
 
 
+async def _on_error(_: Request, error: Exception) -> Response:
+    if not isinstance(error, (errors.MemoryOSError, HTTPException)):
+        raise error
+    return error_response(error)
+
+
 async def _on_invalid(_: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     faults = [Fault(field=".".join(map(str, each["loc"]))[:LONGEST_DETAIL], message=each["msg"]) for each in found]
     return problem_response(_problem(422, "input", "The request can't be read; `errors` says what is wrong.", faults))
-
-
-async def _on_http(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-    detail = str(error.detail)
-    return problem_response(_problem(error.status_code, name, detail), error.headers)
 
 
 async def _on_timeout(_: Request, __: Exception) -> Response:
