@@ -8,7 +8,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --
 	--no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types bench lock clean
+.PHONY: help demo test browser check format lint types bench lock clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -16,8 +16,16 @@ help: ## Show this help
 demo: $(RUNTIME) ## Play a conversation of six weeks and ask it questions
 	@$(BIN)/memoryos demo
 
-test: $(DEV) ## Run the tests
+test: $(DEV) browser ## Run the tests
 	@$(BIN)/python -m pytest
+
+browser: ## Have a Chromium for the inspector's tests: Debian's, installed if it is missing and we are root
+	@if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing chromium (once) …"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium fonts-dejavu-core >/dev/null; \
+	else echo "no chromium on PATH: the inspector's tests need one (Debian: apt install chromium)"; fi
 
 check: format lint types test ## Format check, lint, types, tests (layers and docs are tests)
 

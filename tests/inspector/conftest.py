@@ -1,0 +1,284 @@
+"""Fixtures of the inspector's tests: servers in processes of their own, and a real browser without a window."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import (
+    APIRequestContext,
+    APIResponse,
+    Browser,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Playwright,
+    Request,
+    expect,
+    sync_playwright,
+)
+
+from tests.inspector.server import Kind
+from tests.inspector.story import Story, the_story
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+NO_BROWSER = "There is no Chromium on PATH, and the inspector's tests drive one: run `make browser`."
+PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 800}
+START_SECONDS = 180
+WAIT_MS = 15_000
+
+Theme = Literal["light", "dark"]
+
+expect.set_options(timeout=WAIT_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that runs.
+
+    Attributes:
+        address: Where, without a slash at its end.
+        keys: Texts of keys, by "admin", "user" and "other"; empty while keys are off.
+    """
+
+    address: str
+    keys: dict[str, str]
+
+
+@dataclass(slots=True)
+class Visit:
+    """One browser tab on the inspector, and all that must not happen in it.
+
+    Attributes:
+        page: The tab.
+        address: The server's.
+        faults: Errors of scripts and of the console, dialogs, violations of the policy, requests to anywhere else.
+        refusals: Answers of the server that tell of an error; whoever expects some empties it.
+    """
+
+    page: Page
+    address: str
+    faults: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+    def go(self, view: str, **query: str) -> Page:
+        """Opens a view by its address and waits until it is there."""
+        wanted = f"#/{view}{'?' + urlencode(query, quote_via=quote) if query else ''}"
+        self.page.goto(f"{self.address}/{wanted}")
+        expect(self.page.locator(f'main[data-view="{view}"][aria-busy="false"]')).to_be_visible()
+        return self.page
+
+    def shoot(self, name: str, *, whole: bool = False) -> None:
+        """Keeps a picture in build/screenshots; ``whole`` shows what is below the edge too."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole, animations="disabled")
+
+    def watch(self) -> None:
+        """Begins to take down what must not happen."""
+        self.page.on("pageerror", lambda error: self.faults.append(f"error of a script: {error}"))
+        self.page.on("console", self._hear)
+        self.page.on("dialog", self._dismiss)
+        self.page.on("request", self._follow)
+        self.page.on("response", lambda response: self._read(response.status, response.url))
+        self.page.add_init_script(
+            "addEventListener('securitypolicyviolation', e => console.error("
+            "'policy: ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample))"
+        )
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
+            self.faults.append(f"console: {message.text}")
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _follow(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and f"{parts.scheme}://{parts.netloc}" != self.address:
+            self.faults.append(f"request to {request.url}")
+
+    def _read(self, status: int, url: str) -> None:
+        if status >= 400:
+            self.refusals.append(f"{status} {url}")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The server's REST API, asked beside the page."""
+
+    context: APIRequestContext
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """Returns the JSON at a path."""
+        return _json_of(self.context.get(path, params=dict(query)))
+
+    def post(self, path: str, body: Any, **query: str | int) -> Any:
+        """Sends JSON and returns JSON."""
+        return _json_of(self.context.post(path, data=body, params=dict(query)))
+
+    def load(self, user_id: str, pages: list[dict[str, Any]]) -> Any:
+        """Gives a user pages, as a file of JSON lines."""
+        lines = "\n".join(json.dumps(each) for each in pages)
+        headers = {"Content-Type": "application/octet-stream"}
+        return _json_of(self.context.post(f"{user_path(user_id)}/import", data=lines.encode(), headers=headers))
+
+
+def user_path(user_id: str) -> str:
+    """Returns the path of a user's memory."""
+    return f"/v1/users/{quote(user_id, safe='')}"
+
+
+def _json_of(response: APIResponse) -> Any:
+    assert response.ok, f"{response.status} {response.text()}"
+    return response.json()
+
+
+@pytest.fixture(scope="session")
+def story() -> Story:
+    return the_story()
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Server]]:
+    """Returns what starts the server of a kind, or returns the one that runs."""
+    running: dict[Kind, Server] = {}
+    with ExitStack() as stack:
+
+        def start(kind: Kind) -> Server:
+            if kind not in running:
+                folder = tmp_path_factory.mktemp(f"inspector-{kind}")
+                running[kind] = stack.enter_context(_Process(kind, folder)).server
+            return running[kind]
+
+        yield start
+
+
+class _Process:
+    """A server's process, from its start to its end."""
+
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        self._log = folder / "log"
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MEMORYOS_", "OPENAI_"))
+        }
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.inspector.server", kind, str(folder / "store")],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        stdout = self._process.stdout
+        assert stdout is not None
+        line = stdout.readline()
+        if not line:
+            self._end()
+            pytest.fail(f"the server did not start:\n{self._log.read_text('utf-8')[-4_000:]}")
+        self.server = Server(**json.loads(line))
+
+    def __enter__(self) -> _Process:  # noqa: PYI034
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(START_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+        finally:
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server(serve: Callable[[Kind], Server]) -> Server:
+    """A server without keys and without an LLM that knows the story."""
+    return serve("plain")
+
+
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    """Playwright; it ends before tests outside of this folder run, whose event loops it would be in the way of."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """A real Chromium without a window, that of the machine."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
+    arguments = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    launched = playwright.chromium.launch(executable_path=program, args=arguments)
+    yield launched
+    launched.close()
+
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visitor]:
+    """Returns what opens a tab; at the end nothing of what must not happen has happened in any."""
+    visits: list[Visit] = []
+    with ExitStack() as stack:
+
+        def open_tab(at: Server | None = None, *, theme: Theme = "light", **options: Any) -> Visit:
+            viewport = options.pop("viewport", DESK)
+            context = browser.new_context(
+                viewport=viewport,
+                color_scheme=theme,
+                reduced_motion="reduce",
+                locale="en-GB",
+                timezone_id="UTC",
+                **options,
+            )
+            stack.callback(context.close)
+            context.set_default_timeout(WAIT_MS)
+            opened = Visit(context.new_page(), (at or server).address)
+            opened.watch()
+            visits.append(opened)
+            return opened
+
+        yield open_tab
+        for each in visits:
+            assert each.faults == []
+            assert each.refusals == []
+
+
+@pytest.fixture
+def api(playwright: Playwright, server: Server) -> Iterator[Api]:
+    """The API of the server without keys."""
+    context = playwright.request.new_context(base_url=server.address)
+    yield Api(context)
+    context.dispose()
+
+
+@pytest.fixture
+def somebody(request: pytest.FixtureRequest) -> str:
+    """A user of whom nothing is known yet: the test's own, to change as it likes."""
+    name = re.sub(r"\W+", "-", request.node.name)[:40]
+    return f"{name}-{uuid.uuid4().hex[:8]}"

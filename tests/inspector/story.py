@@ -1,0 +1,75 @@
+"""The conversations that the inspector shows in its tests: real ones where they are there, else the package's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from memoryos.doors.locomo import Conversation, read_locomo
+from memoryos.inputs import read_draft
+from memoryos.memory import Memoryos
+from memoryos.model import PageDraft
+from memoryos.transfer import read_pages
+
+LOCOMO = Path(__file__).parents[3] / "shared" / "data" / "locomo-dev.json"
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One conversation and what can be asked about it.
+
+    Attributes:
+        user_id: The user in whose memory it is.
+        assistant_id: The assistant.
+        drafts: What was said, oldest first.
+        question: A question that a page answers.
+        told: Words of that page.
+        word: A word that some pages hold, and others don't.
+    """
+
+    user_id: str
+    assistant_id: str
+    drafts: tuple[PageDraft, ...]
+    question: str
+    told: str
+    word: str
+
+    @property
+    def end(self) -> datetime:
+        """The time at which the story is looked at: an hour after its last exchange."""
+        return self.drafts[-1].at + timedelta(hours=1)
+
+    def tell(self, memory: Memoryos) -> None:
+        """Puts the conversation into a memory and consolidates it."""
+        for each in self.drafts:
+            memory.add_memory(each.user_text, each.assistant_text, each.at, each.metadata)
+        memory.flush()
+
+
+@cache
+def the_story() -> Story:
+    """Returns the conversation that most tests look at."""
+    if LOCOMO.exists():
+        return _of_locomo(read_locomo(LOCOMO)[0])
+    with resources.as_file(resources.files("memoryos.doors") / "demo_conversation.jsonl") as file:
+        drafts = read_pages(file, now=_ANY_TIME)
+    return Story("mia", "assistant", tuple(drafts), "Who did I run with along the canal?", "Tomas", "bread")
+
+
+def _of_locomo(conversation: Conversation) -> Story:
+    names = {"user_name": conversation.user_name, "assistant_name": conversation.assistant_name}
+    drafts = tuple(
+        read_draft(each.user_text, each.assistant_text, each.at, names, now=each.at) for each in conversation.exchanges
+    )
+    return Story(
+        conversation.user_name.lower(),
+        conversation.assistant_name.lower(),
+        drafts,
+        "When did Caroline go to the LGBTQ support group?",
+        "LGBTQ support group",
+        "adoption",
+    )
