@@ -76,12 +76,22 @@ class Visit:
     faults: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
 
-    def go(self, view: str, **query: str) -> Page:
-        """Opens a view by its address and waits until it is there."""
-        wanted = f"#/{view}{'?' + urlencode(query, quote_via=quote) if query else ''}"
-        self.page.goto(f"{self.address}/{wanted}")
-        expect(self.page.locator(f'main[data-view="{view}"][aria-busy="false"]')).to_be_visible()
+    def go(self, view: str, *rest: str, user_id: str | None = None, assistant_id: str | None = None) -> Page:
+        """Opens a view by its address, of the story's memory unless told otherwise, and waits until it has loaded."""
+        story = the_story()
+        query = urlencode(
+            {"user": user_id or story.user_id, "assistant": assistant_id or story.assistant_id}, quote_via=quote
+        )
+        path = "/".join(quote(part, safe="") for part in (view, *rest))
+        self.page.goto(f"{self.address}/#/{path}?{query}")
+        self.settle(view)
         return self.page
+
+    def settle(self, view: str) -> None:
+        """Waits until a view is shown and nothing in it is under way."""
+        expect(self.page.locator(f'nav.views a[aria-current="page"][href^="#/{view}"]')).to_have_count(1)
+        expect(self.page.locator("main h1")).to_be_visible()
+        expect(self.page.locator('main [aria-busy="true"]')).to_have_count(0)
 
     def shoot(self, name: str, *, whole: bool = False) -> None:
         """Keeps a picture in build/screenshots; ``whole`` shows what is below the edge too."""
