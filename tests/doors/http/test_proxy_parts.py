@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memoryos.doors.http.proxy_body import read_chat
@@ -42,6 +42,10 @@ FORMS: dict[str, dict[str, Any]] = {
 @given(
     before=st.dictionaries(TEXTS, JSON, max_size=3), messages=MESSAGES, after=st.dictionaries(TEXTS, JSON, max_size=3),
     form=st.sampled_from(sorted(FORMS)), memory=TEXTS, space=st.sampled_from(["", " ", "\r\n\t"]),
+)  # fmt: skip
+@example(
+    before={}, messages=[{"role": "system", "content": "a"}, {"role": "developer", "content": "b"}], after={},
+    form="wide", memory="m", space="",
 )  # fmt: skip
 def test_one_message_is_put_in_and_every_other_byte_stays(
     before: dict[str, Any], messages: list[Any], after: dict[str, Any], form: str, memory: str, space: str
