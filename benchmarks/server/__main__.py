@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import os
 import random
 import socket
 import statistics
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.micro.dialogue import exchanges
-from benchmarks.server.load import Answered, Ask, load
+from benchmarks.server.load import Ask, load
 from memoryos import Config, MemoryEngine
 
 USERS = 1_000
@@ -69,7 +70,7 @@ def _fill(folder: Path) -> None:
 def _measure(folder: str, connections: int, seconds: float) -> list[dict[str, Any]]:
     rows = []
     with _started([sys.executable, "-m", "benchmarks.server.echo"], []) as (port, process):
-        rows.append(_row("echo", *load(port, _echoes(), connections=connections, seconds=seconds), process))
+        rows.append(_loaded("echo", _echoes(), port, process, connections, seconds))
     serve = [sys.executable, "-m", "memoryos", "--data", folder, "serve"]
     with _started(serve, ["--no-keys"]) as (port, process):
         load(port, _mixed(), connections=connections, seconds=WARM_UP_SECONDS)
@@ -79,9 +80,7 @@ def _measure(folder: str, connections: int, seconds: float) -> list[dict[str, An
             ("both", _mixed()),
             ("recalls again", _recalls()),
         ):
-            before = _resident_bytes(process)
-            answers, took = load(port, asks, connections=connections, seconds=seconds)
-            rows.append(_row(name, answers, took, process) | {"resident_before": before})
+            rows.append(_loaded(name, asks, port, process, connections, seconds))
         time.sleep(1)
         rows[-1]["resident_after_a_pause"] = _resident_bytes(process)
     return rows
@@ -135,8 +134,15 @@ def _started(command: list[str], options: list[str]) -> Iterator[tuple[int, subp
         process.wait()
 
 
-def _row(name: str, answers: list[Answered], took: float, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    row: dict[str, Any] = {"load": name, "seconds": round(took, 2), "resident": _resident_bytes(process)}
+def _loaded(
+    name: str, asks: Iterator[Ask], port: int, process: subprocess.Popen[bytes], connections: int, seconds: float
+) -> dict[str, Any]:
+    """Returns the figures of one load: bytes of the server before and after, its processor time a request."""
+    row: dict[str, Any] = {"load": name, "resident_before": _resident_bytes(process)}
+    busy = _processor_seconds(process)
+    answers, took = load(port, asks, connections=connections, seconds=seconds)
+    row["processor_ms"] = round((_processor_seconds(process) - busy) / len(answers) * 1000, 2)
+    row |= {"seconds": round(took, 2), "resident": _resident_bytes(process)}
     for kind in sorted({each.kind for each in answers}):
         times = sorted(each.seconds for each in answers if each.kind == kind)
         row[kind] = {
@@ -149,13 +155,21 @@ def _row(name: str, answers: list[Answered], took: float, process: subprocess.Po
     return row
 
 
+def _processor_seconds(process: subprocess.Popen[bytes]) -> float:
+    """Returns the processor time of all its threads, those of the background worker too."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _resident_bytes(process: subprocess.Popen[bytes]) -> int:
     status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    print(f"{'load':<16}{'kind':<9}{'a second':>10}{'p50':>10}{'p99':>10}{'p99/p50':>9}{'errors':>8}{'resident':>10}")
+    print(
+        f"{'load':<16}{'kind':<9}{'a second':>10}{'p50':>10}{'p99':>10}{'p99/p50':>9}{'errors':>8}{'resident':>10}{'processor':>14}"
+    )
     for row in rows:
         for kind in ("echo", "recall", "add"):
             if (figures := row.get(kind)) is not None:
@@ -163,6 +177,7 @@ def _show(rows: list[dict[str, Any]]) -> None:
                 print(
                     f"{row['load']:<16}{kind:<9}{figures['a_second']:>10.0f}{figures['p50_ms']:>7.1f} ms"
                     f"{figures['p99_ms']:>7.1f} ms{ratio:>9.1f}{figures['errors']:>8}{row['resident'] / 1e6:>7.0f} MB"
+                    f"{row['processor_ms']:>7.1f} ms each"
                 )
     print(
         f"bounds: {LEAST_RECALLS_A_SECOND} recalls and {LEAST_ADDS_A_SECOND} adds a second, p99 ≤ {MOST_P99_TO_P50:g} × p50, no error"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import EmbeddingError
+from memoryos.models.gathering import Gathering
 from memoryos.models.vectors import tokenize
 from memoryos.models.windows import CHARACTERS_A_WINDOW, tokenized_windows
 
@@ -52,6 +53,7 @@ class MiniLM:
         self._model_file = model_file
         self._threads = threads
         self._lock = threading.Lock()
+        self._single = Gathering(self._embed)
         self._loaded: tuple[onnxruntime.InferenceSession, Tokenizer] | None = None
 
     @property
@@ -78,9 +80,16 @@ class MiniLM:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), 384]``, rows L2-normalised, in the order given.
 
+        Single texts of several threads, as the queries of a server, share a run.
+
         Raises:
             EmbeddingError: If the model file is missing or altered, or a text is not encodable.
         """
+        if len(texts) == 1:
+            return self._single.embed(texts[0])[None]
+        return self._embed(texts)
+
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         session, tokenizer = self._load()
         encodings = [tokenize(tokenizer, text[:CHARACTERS_A_WINDOW], with_marks=True) for text in texts]
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
