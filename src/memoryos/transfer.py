@@ -77,7 +77,7 @@ def is_export(file: Path) -> bool:
     try:
         with file.open("rb") as lines:
             head = json.loads(lines.readline(_LONGEST_HEAD))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(head, dict) and head.get("kind") == HEADER
 

@@ -65,6 +65,9 @@ _KINDS: tuple[tuple[type[errors.MemoryOSError], int, str, str], ...] = (
     (errors.EmbeddingError, 502, "embedding", "The embedder failed; what is stored stays stored."),
     (errors.MemoryOSError, 500, "error", "See the log of the server."),
 )
+_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
+_TITLES = {each.value: each.phrase for each in HTTPStatus} | _RENAMED
+"""By status, in whatever release of Python: some knows two of them by an older name."""
 _DOCUMENTED = {
     400: "The request, or a setting that it needs, can't be used.",
     401: "A key is needed, or it is not valid.",
@@ -113,7 +116,7 @@ def install_problems(app: FastAPI) -> None:
 def error_response(error: errors.MemoryOSError | HTTPException) -> Response:
     """Returns the response of an error: a problem, with the headers that say when to come again or what is missing."""
     if isinstance(error, HTTPException):
-        name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        name = _TITLES.get(error.status_code, f"Status {error.status_code}").lower().replace(" ", "-")
         return problem_response(_problem(error.status_code, name, str(error.detail)), error.headers)
     problem = problem_of(error)
     seconds = getattr(error, "retry_after_seconds", None) or RETRY_SECONDS
@@ -143,5 +146,5 @@ async def _on_bug(_: Request, __: Exception) -> Response:
 
 
 def _problem(status: int, name: str, detail: str, faults: list[Fault] | None = None) -> Problem:
-    title = HTTPStatus(status).phrase
+    title = _TITLES.get(status, f"Status {status}")
     return Problem(type=f"urn:memoryos:{name}", title=title, status=status, detail=detail, errors=faults or [])

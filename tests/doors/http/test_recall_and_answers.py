@@ -1,0 +1,157 @@
+"""Recall and answers over REST: signals, near misses, weights; answers whole and as a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from memoryos.engine import MemoryEngine
+from memoryos.errors import AnalystUnavailableError
+from memoryos.seams import Reply
+from memoryos.testing import StandInServer
+from tests.conftest import EngineMaker
+from tests.doors.http.conftest import USER, ClientMaker
+
+
+@pytest.fixture
+def filled(engine: MemoryEngine) -> MemoryEngine:
+    memory = engine.memory("tom")
+    for number in range(20):
+        memory.add_memory(f"I like tea number {number}, and a long walk.", f"Tea {number} is fine.", "2023-05-08")
+    memory.add_memory("My sister Ann plays the violin.", "How nice.", "2023-05-09")
+    for number in range(7):
+        memory.add_memory(f"Small talk {number}.", "Yes.", "2023-05-10")
+    memory.flush()
+    return engine
+
+
+def recall(client: TestClient, **body: Any) -> Any:
+    response = client.post(f"{USER}/recall", json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def events(text: str) -> list[tuple[str, Any]]:
+    found = []
+    for block in filter(None, text.split("\n\n")):
+        name, data = block.split("\n")
+        found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return found
+
+
+def test_what_is_recalled_says_why(client: TestClient, filled: MemoryEngine) -> None:
+    found = recall(client, query="Who plays the violin?", max_pages=2)
+    best = found["pages"][0]
+    assert best["shown"] == {"user": "My sister Ann plays the violin.", "assistant": "How nice."}
+    assert sum(best["signals"].values()) == pytest.approx(best["score"], abs=0.001)
+    assert "My sister Ann plays the violin." in found["prompt"]
+    assert [page["user"] for page in found["short_term"]] == [f"Small talk {number}." for number in range(7)]
+    assert found["tokens"] > 0
+    assert found["near_misses"] == []
+
+
+def test_near_misses_are_the_next_best(client: TestClient, filled: MemoryEngine) -> None:
+    found = recall(client, query="tea", max_pages=3, near_misses=4)
+    more = recall(client, query="tea", max_pages=7)
+    assert [each["page_id"] for each in found["pages"] + found["near_misses"]] == [e["page_id"] for e in more["pages"]]
+    scores = [each["score"] for each in found["pages"] + found["near_misses"]]
+    assert scores == sorted(scores, reverse=True)
+    bounded = recall(client, query="tea", max_tokens=40, near_misses=5)
+    assert len(bounded["near_misses"]) == 5
+    shown = {each["page_id"] for each in bounded["pages"]} | {each["page_id"] for each in bounded["short_term"]}
+    assert not shown & {each["page_id"] for each in bounded["near_misses"]}
+    assert len(recall(client, query="tea", max_pages=3, near_misses=100)["near_misses"]) == 21 - 3
+
+
+def test_weights_are_tried_for_one_recall(client: TestClient, filled: MemoryEngine) -> None:
+    usual = recall(client, query="violin")
+    names = ("meaning", "words", "previous", "following", "speaker", "session", "segment", "time")
+    nothing = recall(client, query="violin", ranking=dict.fromkeys(names, 0))
+    assert {score for page in nothing["pages"] for score in page["signals"].values()} == {0.0}
+    doubled = recall(client, query="violin", ranking={"words": 2 * filled.config.ranking.words, "session": 0})
+    first, second = usual["pages"][0], doubled["pages"][0]
+    assert second["signals"]["words"] == pytest.approx(2 * first["signals"]["words"], abs=0.001)
+    assert second["signals"]["meaning"] == first["signals"]["meaning"]
+    assert recall(client, query="violin") == usual
+    for wrong in ({"words": -1}, {"words": 1e9}, {"no such": 1}, {"words": None}):
+        assert client.post(f"{USER}/recall", json={"query": "x", "ranking": wrong}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"query": ""}, {"query": " "}, {"query": "x", "max_pages": 0}, {"query": "x", "near_misses": -1},
+     {"query": "x", "max_tokens": 0}, {"query": 7}, {"query": "x", "user_id": "ann"}, [], "x"],
+)  # fmt: skip
+def test_what_can_not_be_looked_up_is_told(client: TestClient, body: Any) -> None:
+    response = client.post(f"{USER}/recall", json=body)
+    assert response.status_code == 422
+    assert response.json()["errors"][0]["field"]
+
+
+def test_an_answer_is_remembered_if_wished(client: TestClient, filled: MemoryEngine) -> None:
+    before = filled.memory("tom").get_memory_stats()["pages"]
+    body = {"query": "Who plays the violin?", "remember": False, "with_recall": True}
+    answered = client.post(f"{USER}/answers", json=body).json()
+    assert "violin" in answered["answer"]
+    assert answered["origin"]["analyst"] == "local"
+    assert set(answered["source_page_ids"]) <= {page["page_id"] for page in answered["recall"]["pages"]}
+    assert filled.memory("tom").get_memory_stats()["pages"] == before
+    client.post(f"{USER}/answers", json={"query": "Who plays the violin?"})
+    assert filled.memory("tom").newest_pages(1)[0].user_text == "Who plays the violin?"
+
+
+def test_a_stream_tells_recall_pieces_and_the_whole(client: TestClient, filled: MemoryEngine) -> None:
+    body = {"query": "Who plays the violin?", "stream": True}
+    response = client.post(f"{USER}/answers", json=body, headers={"Idempotency-Key": "s"})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    told = events(response.text)
+    assert [name for name, _ in told][0] == "recall"
+    pieces = "".join(data["text"] for name, data in told if name == "piece")
+    assert told[-1][0] == "done"
+    assert told[-1][1]["answer"] == pieces == filled.memory("tom").newest_pages(1)[0].assistant_text
+    again = events(client.post(f"{USER}/answers", json=body, headers={"Idempotency-Key": "s"}).text)
+    assert again[-1][1]["answer"] == pieces
+    assert filled.memory("tom").get_memory_stats()["pages"] == 29
+
+
+def test_what_is_wrong_with_a_question_is_no_stream(client: TestClient) -> None:
+    response = client.post(f"{USER}/answers", json={"query": " ", "stream": True})
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.enable_socket
+def test_an_llm_that_fails_is_a_problem_and_nothing_is_remembered(
+    make_engine: EngineMaker, make_client: ClientMaker
+) -> None:
+    with StandInServer(behaviour="500", retry_after="7") as upstream:
+        engine = make_engine(openai_api_key="k", openai_base_url=upstream.base_url, llm_max_retries=0)
+        client = make_client(engine)
+        engine.memory("tom").add_memory("I like tea.")
+        whole = client.post(f"{USER}/answers", json={"query": "What do I like?"})
+        assert whole.status_code == 503
+        assert int(whole.headers["retry-after"]) >= 1
+        assert upstream.base_url not in whole.text
+        told = events(client.post(f"{USER}/answers", json={"query": "What do I like?", "stream": True}).text)
+        assert [name for name, _ in told] == ["recall", "error"]
+        assert told[-1][1]["status"] == 503
+        assert engine.memory("tom").get_memory_stats()["pages"] == 1
+
+
+def test_an_answer_that_breaks_off_is_an_error_and_not_remembered(
+    client: TestClient, filled: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Iterator[str]:
+        yield "Half an "
+        raise AnalystUnavailableError("the secret address can't be reached")
+
+    monkeypatch.setattr(filled.analyst, "answer", lambda *_: Reply(broken(), lambda: ()))
+    before = filled.memory("tom").get_memory_stats()["pages"]
+    told = events(client.post(f"{USER}/answers", json={"query": "Who?", "stream": True}).text)
+    assert [name for name, _ in told] == ["recall", "piece", "error"]
+    assert "secret" not in json.dumps(told[-1])
+    assert filled.memory("tom").get_memory_stats()["pages"] == before
