@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
-	--no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" pyproject.toml
+	--no-emit-find-links --no-emit-index-url --custom-compile-command "make lock" \
+	-c requirements/constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test browser check format lint types bench lock clean
