@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
+    from memoryos.config import Config
     from memoryos.engine import MemoryEngine
     from memoryos.memory import Memoryos
     from memoryos.models.mcp_sampling import ClientModel
@@ -72,6 +73,14 @@ class Connection:
         engine = self._opened()
         user_id = engine.config.user_id if user_id is None else user_id
         return engine.memory(user_id, engine.config.assistant_id if assistant_id is None else assistant_id)
+
+    def settings(self) -> Config:
+        """Returns the settings, for whoever may read them.
+
+        Raises:
+            MemoryOSError: If the engine can't be opened, or the caller may not.
+        """
+        return self._opened().config
 
     def _close(self) -> None:
         if self._opening is not None:

@@ -48,7 +48,7 @@ def _add_resources(server: MCPServer[None], connection: Connection) -> None:
     def config() -> str:
         """Every setting; secrets show as stars."""
         with explained(ResourceError):
-            return connection.memory(None, None).config.model_dump_json(indent=2)
+            return connection.settings().model_dump_json(indent=2)
 
     @server.resource("memoryos://profile", title="Profile", mime_type="text/plain")
     def profile() -> str:

@@ -76,7 +76,8 @@ def test_a_user_goes_with_all_assistants_and_nobody_else(client: TestClient, eng
     assert {(scope.user_id, count) for scope, count in left.items() if count} == {("ann", 1)}
 
 
-def test_a_fact_is_put_right(client: TestClient, memory: Memoryos) -> None:
+@pytest.mark.usefixtures("memory")
+def test_a_fact_is_put_right(client: TestClient) -> None:
     wrong = client.get(f"{USER}/knowledge").json()["knowledge"][0]
     right = client.put(f"{USER}/knowledge/{wrong['knowledge_id']}", json={"text": "Likes coffee."}).json()
     assert right["text"] == "Likes coffee."
@@ -114,9 +115,8 @@ def test_what_is_no_file_of_ours_is_told_without_our_places(
     assert all(engine.memory("tom").get_memory_stats()["pages"] == 0 for _ in engine.scopes())
 
 
-def test_imports_leave_no_file_behind(
-    client: TestClient, memory: Memoryos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("memory")
+def test_imports_leave_no_file_behind(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))

@@ -43,7 +43,8 @@ def events(text: str) -> list[tuple[str, Any]]:
     return found
 
 
-def test_what_is_recalled_says_why(client: TestClient, filled: MemoryEngine) -> None:
+@pytest.mark.usefixtures("filled")
+def test_what_is_recalled_says_why(client: TestClient) -> None:
     found = recall(client, query="Who plays the violin?", max_pages=2)
     best = found["pages"][0]
     assert best["shown"] == {"user": "My sister Ann plays the violin.", "assistant": "How nice."}
@@ -54,7 +55,8 @@ def test_what_is_recalled_says_why(client: TestClient, filled: MemoryEngine) -> 
     assert found["near_misses"] == []
 
 
-def test_near_misses_are_the_next_best(client: TestClient, filled: MemoryEngine) -> None:
+@pytest.mark.usefixtures("filled")
+def test_near_misses_are_the_next_best(client: TestClient) -> None:
     found = recall(client, query="tea", max_pages=3, near_misses=4)
     more = recall(client, query="tea", max_pages=7)
     assert [each["page_id"] for each in found["pages"] + found["near_misses"]] == [e["page_id"] for e in more["pages"]]
@@ -109,7 +111,7 @@ def test_a_stream_tells_recall_pieces_and_the_whole(client: TestClient, filled: 
     response = client.post(f"{USER}/answers", json=body, headers={"Idempotency-Key": "s"})
     assert response.headers["content-type"].startswith("text/event-stream")
     told = events(response.text)
-    assert [name for name, _ in told][0] == "recall"
+    assert told[0][0] == "recall"
     pieces = "".join(data["text"] for name, data in told if name == "piece")
     assert told[-1][0] == "done"
     assert told[-1][1]["answer"] == pieces == filled.memory("tom").newest_pages(1)[0].assistant_text

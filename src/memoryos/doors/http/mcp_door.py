@@ -12,7 +12,7 @@ from starlette.requests import Request
 from memoryos.doors.http.callers import Caller, authenticate
 from memoryos.doors.mcp_connection import Connection
 from memoryos.doors.mcp_server import build_server
-from memoryos.errors import InputError
+from memoryos.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
     from starlette.types import Receive, Scope, Send
 
+    from memoryos.config import Config
     from memoryos.doors.http.serving import Serving
     from memoryos.memory import Memoryos
 
@@ -78,3 +79,8 @@ class _CallersConnection(Connection):
         if asked is not None and not caller.may_use(asked):
             raise InputError("user_id", "this key opens the memory of another user")
         return super().memory(asked, assistant_id)
+
+    def settings(self) -> Config:
+        if not _caller.get().is_admin:
+            raise NotFoundError("the settings are shown to administrators only")
+        return super().settings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 from typing import TYPE_CHECKING
@@ -59,7 +60,8 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
     # uvicorn raises the signal once more when it has ended; as the system's own that would end us without clean-up.
     before = {each: signal.signal(each, server.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        server.run()
+        with contextlib.suppress(SystemExit):  # uvicorn's word for an address that is taken
+            server.run()
     finally:
         end_tracing()
         for each, ours in before.items():

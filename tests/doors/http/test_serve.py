@@ -1,0 +1,149 @@
+"""``memoryos serve`` as a process of its own: it says where it listens, drains when it is told to end, and refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from memoryos.config import Config
+from memoryos.engine import MemoryEngine
+from memoryos.testing import HashEmbedder, StandInServer
+from tests.doors.http.conftest import USER
+from tests.doors.http.proxy_stand_ins import wait_for
+
+pytestmark = pytest.mark.enable_socket
+
+PATIENCE_SECONDS = 60.0
+QUESTION = {"query": "What do I like?"}
+
+
+@contextmanager
+def served(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = start(folder, *arguments, **environment)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("MemoryOS listens on http://127.0.0.1:"), (line, process.poll())
+        yield process, line.removeprefix("MemoryOS listens on ").strip()
+    finally:
+        process.kill()
+        process.communicate(timeout=PATIENCE_SECONDS)
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "memoryos", "--data", str(folder), "serve", "--port", "0", *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+    )
+
+
+def ends(process: subprocess.Popen[str]) -> int:
+    return process.wait(PATIENCE_SECONDS)
+
+
+def in_background(call: Any) -> tuple[threading.Thread, list[Any]]:
+    got: list[Any] = []
+    thread = threading.Thread(target=lambda: got.append(call()))
+    thread.start()
+    return thread, got
+
+
+def pages(folder: Path) -> list[str]:
+    with MemoryEngine(Config(data_storage_path=folder, background=False), embedder=HashEmbedder()) as engine:
+        return [page.user_text for page in engine.memory("tom").pages()]
+
+
+def test_requests_under_way_are_answered_before_it_ends(tmp_path: Path) -> None:
+    with StandInServer(latency_seconds=2.0) as upstream:
+        llm = {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": upstream.base_url}
+        with served(tmp_path, **llm) as (process, address):
+            httpx2.post(f"{address}{USER}/pages", json={"user_input": "I like tea."})
+            whole, answers = in_background(
+                lambda: httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=PATIENCE_SECONDS)
+            )
+            stream, streamed = in_background(
+                lambda: httpx2.post(
+                    f"{address}{USER}/answers", json=QUESTION | {"stream": True}, timeout=PATIENCE_SECONDS
+                )
+            )
+            events, _ = in_background(lambda: httpx2.get(f"{address}{USER}/events", timeout=PATIENCE_SECONDS))
+            wait_for(lambda: len(upstream.requests) >= 2)
+            process.send_signal(signal.SIGTERM)
+            for thread in (whole, stream, events):
+                thread.join(PATIENCE_SECONDS)
+                assert not thread.is_alive()
+            assert answers[0].status_code == 200
+            assert "event: done" in streamed[0].text
+            assert ends(process) == 0
+            with pytest.raises(httpx2.TransportError):
+                httpx2.get(f"{address}/healthz")
+    assert pages(tmp_path) == ["I like tea.", QUESTION["query"], QUESTION["query"]]
+
+
+def test_what_takes_too_long_is_given_up_and_not_remembered(tmp_path: Path) -> None:
+    with StandInServer(latency_seconds=8.0) as upstream:
+        llm = {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": upstream.base_url}
+        with served(tmp_path, MEMORYOS_SERVER_DRAIN_SECONDS="1", **llm) as (process, address):
+            httpx2.post(f"{address}{USER}/pages", json={"user_input": "I like tea."})
+
+            def ask() -> str:
+                try:
+                    httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=PATIENCE_SECONDS).raise_for_status()
+                except httpx2.HTTPError as error:
+                    return type(error).__name__
+                return "answered"
+
+            asked, got = in_background(ask)
+            wait_for(lambda: len(upstream.requests) == 1)
+            process.send_signal(signal.SIGTERM)
+            asked.join(PATIENCE_SECONDS)
+            assert got != ["answered"]
+            ends(process)
+    assert pages(tmp_path) == ["I like tea."]
+
+
+def test_it_ends_at_ctrl_c_and_starts_again_on_the_same_store(tmp_path: Path) -> None:
+    for number in range(2):
+        with served(tmp_path) as (process, address):
+            assert httpx2.get(f"{address}/readyz").json()["status"] == "ready"
+            page = httpx2.post(f"{address}{USER}/pages", json={"user_input": f"Start {number}."}).json()
+            assert page["seq"] == number + 1
+            process.send_signal(signal.SIGINT)
+            assert ends(process) == 0
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = start(tmp_path, "--port", str(taken.getsockname()[1]))
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 1
+        assert "Traceback" not in said
+
+
+def test_other_machines_need_keys(tmp_path: Path) -> None:
+    for arguments in (["--host", "0.0.0.0"], ["--host", "0.0.0.0", "--no-keys"], ["--keys"]):  # noqa: S104
+        process = start(tmp_path, *arguments)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 1
+        assert "memoryos keys create" in said
+        assert "Traceback" not in said
+
+
+def test_settings_come_from_the_environment_and_wrong_ones_are_told(tmp_path: Path) -> None:
+    process = start(tmp_path, MEMORYOS_SERVER_THREADS="0")
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert "threads" in said
