@@ -16,6 +16,7 @@ from memoryos.updating.stats import NOTHING, count_tiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import date
 
     from memoryos.config import Config, RankingWeights
     from memoryos.engine import MemoryEngine
@@ -230,6 +231,16 @@ class MemoryView:
         """Returns the newest pages, newest first; with ``before_seq`` those in front of that position."""
         scope_id = self._find_scope_id()
         return [] if scope_id is None else self._engine.store.log.newest_before(scope_id, before_seq, count)
+
+    def days(self) -> list[tuple[date, int]]:
+        """Returns the days (UTC) on which something was said, oldest first, with how many pages each has."""
+        scope_id = self._find_scope_id()
+        return [] if scope_id is None else self._engine.store.log.days(scope_id)
+
+    def pages_of_day(self, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
+        """Returns ``count`` pages of a day (UTC) at most that stand behind a position, in the order of the log."""
+        scope_id = self._find_scope_id()
+        return [] if scope_id is None else self._engine.store.log.of_day(scope_id, day, count, after_seq=after_seq)
 
     def export_lines(self) -> Iterator[str]:
         """Yields what ``export`` writes, line by line, all from one moment."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -47,6 +48,9 @@ _EXTEND = (
     .returning(scopes.c.last_seq)
 )
 _SLICE_PAGES = 500
+_FIRST_DAY = date(1970, 1, 1)
+_DAY = 86_400_000_000
+"""Microseconds."""
 
 
 class PageLog:
@@ -122,6 +126,19 @@ class PageLog:
         statement = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id, pages.c.at < moment)
         with self._database.read() as connection:
             return list(connection.execute(statement.order_by(pages.c.seq)).scalars())
+
+    def days(self, scope_id: str) -> list[tuple[date, int]]:
+        """Returns the days (UTC) on which something was said, oldest first, with how many pages each has."""
+        number = _day_number().label("number")
+        statement = sa.select(number, sa.func.count()).where(pages.c.scope_id == scope_id)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.group_by(number).order_by(number)).all()
+        return [(_FIRST_DAY + timedelta(days=row[0]), row[1]) for row in rows]
+
+    def of_day(self, scope_id: str, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
+        """Returns ``count`` pages of a day (UTC) at most that stand behind a position, in the order of the log."""
+        where = pages.c.scope_id == scope_id, pages.c.seq > after_seq, _day_number() == (day - _FIRST_DAY).days
+        return self._read(_SELECT.where(*where).limit(count))
 
     def after(self, scope_id: str, seq: int = 0) -> Iterator[Page]:
         """Yields every page behind a position in the order of the log, read in slices so that no log is too long."""
@@ -233,6 +250,13 @@ def read_page(row: Any) -> Page:
         segment_id=row.segment_id,
         learned=row.learned,
     )
+
+
+def _day_number() -> sa.ColumnElement[int]:
+    """Returns the days from 1970 to a page's day; databases divide towards nought, and a day begins before it."""
+    moment = sa.type_coerce(pages.c.at, sa.BigInteger)
+    rest = (moment % _DAY + _DAY) % _DAY
+    return (moment - rest) // _DAY
 
 
 def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:

@@ -1,0 +1,50 @@
+"""The days of a log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, datetime, timedelta, timezone
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import EngineMaker
+
+HOUR = timedelta(hours=1)
+TIMES = st.integers(-700_000, 1_500_000).map(lambda hours: datetime(1970, 1, 1, tzinfo=timezone.utc) + hours * HOUR)
+
+
+@given(times=st.lists(TIMES, max_size=12))
+@settings(max_examples=30)
+def test_each_page_is_on_its_day(make_engine: EngineMaker, times: list[datetime]) -> None:
+    engine = make_engine()
+    memory, other = (engine.memory(f"{user}-{len(engine.scopes())}") for user in ("tom", "eve"))
+    other.add_memory("not mine", "", datetime(2000, 1, 1, tzinfo=timezone.utc))
+    for at in times:
+        memory.add_memory("said", "", at)
+    assert memory.days() == sorted(Counter(at.date() for at in times).items())
+    for day, count in memory.days():
+        pages = memory.pages_of_day(day, 100)
+        assert len(pages) == count
+        assert {page.at.date() for page in pages} == {day}
+        assert memory.pages_of_day(day, 100, after_seq=pages[0].seq) == pages[1:]
+        assert memory.pages_of_day(day, 1) == pages[:1]
+
+
+def test_a_day_begins_at_midnight_on_both_sides_of_1970(make_engine: EngineMaker) -> None:
+    memory = make_engine().memory("tom")
+    for at in (
+        "1969-12-31T23:59:59.999999",
+        "1969-12-31T00:00:00",
+        "1970-01-01T00:00:00",
+        "1969-12-30T23:59:59.999999",
+    ):
+        memory.add_memory("said", "", at)
+    assert memory.days() == [(date(1969, 12, 30), 1), (date(1969, 12, 31), 2), (date(1970, 1, 1), 1)]
+
+
+def test_who_never_said_anything_has_no_days_and_gets_no_scope(make_engine: EngineMaker) -> None:
+    engine = make_engine()
+    assert engine.memory("nobody").days() == []
+    assert engine.memory("nobody").pages_of_day(date(2026, 1, 1), 10) == []
+    assert engine.scopes() == ()
