@@ -106,7 +106,7 @@ def measure_store(
         return measure(memories, probes, with_window=with_window, columns=columns)
 
 
-def limits() -> Iterable[tuple[str, dict[str, int]]]:
+def limits() -> Iterable[tuple[str, dict[str, Any]]]:
     """Yields the columns of a table and the arguments of ``recall`` behind each."""
     for budget in BUDGETS:
         yield f"{budget} tokens", {"max_tokens": budget}

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import anyio
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
-from mcp.shared.exceptions import MCPError
+from typing import IO, TYPE_CHECKING, Any
 
 from memoryos.errors import MemoryOSError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Trial", "TrialError", "try_server"]
 
 TIMEOUT_SECONDS = 60.0
 _LINES_SHOWN = 3
+_HELLO = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {},
+    "clientInfo": {"name": "memoryos doctor", "version": "1"},
+}
 
 
 class TrialError(MemoryOSError):
@@ -56,53 +59,52 @@ def try_server(command: Sequence[str]) -> Trial:
     with tempfile.TemporaryDirectory(prefix="memoryos-trial-", ignore_cleanup_errors=True) as folder:
         log = Path(folder) / "log"
         own = {"MEMORYOS_DATABASE_URL": f"sqlite:///{(Path(folder) / 'memoryos.db').as_posix()}"}
-        server = StdioServerParameters(command=command[0], args=list(command[1:]), env=dict(os.environ) | own)
         try:
-            return anyio.run(_try, server, log)
-        except Exception as error:
-            causes = list(_within(error))
-            if all(isinstance(each, _EXPECTED) for each in causes):
-                raise TrialError(_explained(causes[0], log)) from error
-            raise
+            with log.open("wb") as stderr:
+                return _try(command, dict(os.environ) | own, stderr)
+        except (OSError, ValueError, KeyError) as error:
+            says = str(error) if isinstance(error, OSError) else f"it did not answer as a server of MCP ({error})"
+            raise TrialError(f"{says}{_end_of(log)}") from error
 
 
-class _RefusedError(Exception):
-    """A tool answered with an error."""
-
-
-_EXPECTED = (OSError, MCPError, _RefusedError)
-
-
-async def _try(server: StdioServerParameters, log: Path) -> Trial:
+def _try(command: Sequence[str], environment: dict[str, str], stderr: IO[bytes]) -> Trial:
     started = time.monotonic()
-    with log.open("w", encoding="utf-8") as stderr, anyio.fail_after(TIMEOUT_SECONDS):
-        wire = stdio_client(server, errlog=stderr)
-        async with Client(wire, mode="legacy", read_timeout_seconds=TIMEOUT_SECONDS) as client:
-            tools = tuple(tool.name for tool in (await client.list_tools()).tools)
+    with subprocess.Popen(  # noqa: S603  (the program that a client would start)
+        list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
+    ) as server:
+        watchdog = threading.Timer(TIMEOUT_SECONDS, server.kill)
+        watchdog.start()
+        try:
+            _ask(server, "initialize", _HELLO)
+            _send(server, {"method": "notifications/initialized"})
+            tools = tuple(str(tool["name"]) for tool in _ask(server, "tools/list", {})["tools"])
             seconds = time.monotonic() - started
-            stats = await client.call_tool("memory_stats", {})
-            if stats.is_error:
-                raise _RefusedError(" ".join(getattr(each, "text", "") for each in stats.content))
-            return Trial(seconds, tools, str((stats.structured_content or {}).get("analyst", "")))
+            stats = _ask(server, "tools/call", {"name": "memory_stats", "arguments": {}})
+            if stats["isError"]:
+                raise ValueError(stats["content"][0]["text"])
+            return Trial(seconds, tools, str(stats["structuredContent"]["analyst"]))
+        finally:
+            watchdog.cancel()
+            server.kill()
 
 
-def _explained(error: BaseException, log: Path) -> str:
-    if isinstance(error, TimeoutError):
-        says = f"it did not answer within {TIMEOUT_SECONDS:g} s"
-    elif isinstance(error, MCPError):
-        says = f"it did not answer: {error.message}"
-    else:
-        says = str(error)
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
+def _ask(server: subprocess.Popen[bytes], method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    _send(server, {"id": method, "method": method, "params": parameters})
+    while line := server.stdout.readline() if server.stdout else b"":
+        message = json.loads(line)
+        if message.get("id") == method:
+            result: dict[str, Any] = message["result"]
+            return result
+    raise ValueError("it said no more")
+
+
+def _send(server: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
+    if server.stdin is not None:
+        server.stdin.write(json.dumps({"jsonrpc": "2.0"} | message).encode() + b"\n")
+        server.stdin.flush()
+
+
+def _end_of(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     told = [line.strip() for line in lines if line.strip()][-_LINES_SHOWN:]
-    return f"{says} ({' / '.join(told)})" if told else says
-
-
-def _within(error: BaseException) -> Iterator[BaseException]:
-    """Yields the errors of a group and of the groups in it; an error that is none, itself."""
-    within = getattr(error, "exceptions", None)  # of ExceptionGroup, which Python 3.10 does not have
-    if within is None:
-        yield error
-        return
-    for each in within:
-        yield from _within(each)
+    return f" ({' / '.join(told)})" if told else ""
