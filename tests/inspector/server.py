@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -20,7 +18,7 @@ from memoryos.doors.http.running import run
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.testing import Behaviour, HashEmbedder, StandInServer
-from tests.inspector.story import the_story
+from tests.inspector.story import StoryClock, the_story, with_names
 
 Kind = Literal["plain", "llm", "keys", "large"]
 """``plain`` knows the story and has no LLM; ``llm`` has one; ``keys`` asks for keys; ``large`` holds 5,000 pages."""
@@ -36,6 +34,7 @@ def main() -> None:
     if kind not in get_args(Kind):
         raise SystemExit(f"no kind {kind}")
     story = the_story()
+    clock = StoryClock(story.end)
     with ExitStack() as stack:
         config: dict[str, Any] = {"data_storage_path": folder}
         if kind == "llm":
@@ -43,23 +42,15 @@ def main() -> None:
             config |= {"openai_api_key": "sk-stand-in", "openai_base_url": endpoint.base_url, "llm_model": "stand-in"}
             config |= {"llm_max_retries": 0, "retry_base_seconds": 300.0}
         engine = stack.enter_context(
-            MemoryEngine(
-                Config(**config), embedder=None if kind == "plain" else HashEmbedder(), clock=moving_clock(story.end)
-            )
+            MemoryEngine(Config(**config), embedder=None if kind == "plain" else HashEmbedder(), clock=clock)
         )
         told: dict[str, Any] = {"keys": _keys(engine) if kind == "keys" else {}}
         if kind == "large":
             _fill(engine)
         else:
-            story.tell(engine.memory(story.user_id, story.assistant_id))
+            story.tell(engine.memory(story.user_id, story.assistant_id), clock)
         settings = ServerSettings(port=0, keys=kind == "keys", event_seconds=0.2, user_requests_per_minute=1_000_000)
         run(engine, settings, lambda address: _announce(told | {"address": address}))
-
-
-def moving_clock(start: datetime) -> Callable[[], datetime]:
-    """Returns a clock that shows ``start`` now and goes on from there."""
-    begun = time.monotonic()
-    return lambda: start + timedelta(seconds=time.monotonic() - begun)
 
 
 def _fill(engine: MemoryEngine) -> None:
@@ -69,7 +60,7 @@ def _fill(engine: MemoryEngine) -> None:
     for number in range(LARGE):
         each = story.drafts[number % count]
         before = timedelta(days=400) * (LARGE // count - number // count)
-        memory.add_memory(each.user_text, each.assistant_text, each.at - before, each.metadata)
+        memory.add_memory(each.user_text, each.assistant_text, each.at - before, with_names(each))
     memory.flush()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from memoryos.doors.locomo import Conversation, read_locomo
 from memoryos.inputs import read_draft
@@ -40,14 +43,38 @@ class Story:
 
     @property
     def end(self) -> datetime:
-        """The time at which the story is looked at: an hour after its last exchange."""
-        return self.drafts[-1].at + timedelta(hours=1)
+        """The time at which the story is looked at: a day after its last exchange."""
+        return self.drafts[-1].at + timedelta(days=1)
 
-    def tell(self, memory: Memoryos) -> None:
-        """Puts the conversation into a memory and consolidates it."""
-        for each in self.drafts:
-            memory.add_memory(each.user_text, each.assistant_text, each.at, each.metadata)
-        memory.flush()
+    def tell(self, memory: Memoryos, clock: StoryClock) -> None:
+        """Lives through the conversation: after each of its days what was said is consolidated."""
+        for _, drafts in groupby(self.drafts, key=lambda each: each.at.date()):
+            for each in drafts:
+                clock.show(each.at)
+                memory.add_memory(each.user_text, each.assistant_text, each.at, with_names(each))
+            clock.show(clock() + timedelta(hours=1))
+            memory.flush()
+        clock.show(self.end)
+
+
+class StoryClock:
+    """A clock that shows what it is told, and goes on from there as any clock does."""
+
+    def __init__(self, at: datetime) -> None:
+        self.show(at)
+
+    def show(self, at: datetime) -> None:
+        """Sets it."""
+        self._at, self._set_at = at, time.monotonic()
+
+    def __call__(self) -> datetime:
+        """Returns its time."""
+        return self._at + timedelta(seconds=time.monotonic() - self._set_at)
+
+
+def with_names(draft: PageDraft) -> dict[str, Any]:
+    names = {"user_name": draft.user_name, "assistant_name": draft.assistant_name}
+    return dict(draft.metadata) | {name: value for name, value in names.items() if value}
 
 
 @cache
