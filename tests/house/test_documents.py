@@ -49,7 +49,7 @@ def test_every_setting_is_documented_with_its_meaning() -> None:
             assert f"`{name}`" in reference, name
 
 
-@pytest.mark.parametrize("name", ["config", "prompts"])
+@pytest.mark.parametrize("name", ["config", "http", "prompts"])
 def test_the_references_are_those_of_the_code(name: str) -> None:
     code = f"import generate; print(generate.REFERENCES['{name}'](), end='')"
     done = subprocess.run(

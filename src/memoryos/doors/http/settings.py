@@ -53,13 +53,13 @@ class ServerSettings(BaseSettings):
         default=1.0, ge=0.01, le=3_600, description="So often the stream of events looks what has changed."
     )
     cors_origins: list[str] = Field(
-        default_factory=list, description="Origins whose pages may call from a browser. Default: none."
+        default=[], description="Origins whose pages may call from a browser. Default: none."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least level of the log on stderr; DEBUG may quote what users said."
     )
     allowed_hosts: list[str] = Field(
-        default_factory=list,
+        default=[],
         description="Further names by which the server may be called while keys are off. Default: this machine's own.",
     )
     key_requests_per_minute: int | None = Field(
