@@ -1,0 +1,1 @@
+"""Many scopes and huge scopes."""

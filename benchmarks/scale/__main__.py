@@ -1,0 +1,164 @@
+"""What many scopes and huge scopes cost: ``python -m benchmarks.scale``.
+
+Two stores in one run, 100 scopes and 10,000, of 100 pages each, measured in turns; scopes of 600 pages met for the
+first time; one scope of 100,000 pages. Vectors come from a synthetic embedder, so the embedding is not in the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.scale.synthetic import SyntheticEmbedder, endless, fill
+from memoryos import Config, MemoryEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from memoryos import Memoryos
+
+PAGES_A_SCOPE = 100
+COLD_PAGES = 600
+COLD_SCOPES = 20
+TRIED_SCOPES = 100
+ROUNDS = 5
+MOST_GROWTH = 1.5
+MOST_COLD_MS = 50.0
+MOST_DISK = 3.0
+MOST_HUGE_MS = 60.0
+WARM_UPS = 3
+
+
+def main() -> None:
+    """Fills the stores, measures, prints, writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--few", type=int, default=100, help="Scopes of the small store.")
+    parser.add_argument("--many", type=int, default=10_000, help="Scopes of the large store.")
+    parser.add_argument("--huge", type=int, default=100_000, help="Pages of the huge scope; 0 leaves it out.")
+    parser.add_argument("--folder", type=Path, help="Where the stores are made; default: a temporary folder.")
+    parser.add_argument("--database-url", help="An empty database to use for the stores; default: SQLite files.")
+    parser.add_argument("--json", type=Path, help="Where the figures are written.")
+    arguments = parser.parse_args()
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        figures |= _many(Path(folder), arguments.few, arguments.many)
+        if arguments.huge:
+            figures |= _huge(Path(folder), arguments.huge)
+    print(json.dumps(figures, indent=2))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _opened(folder: Path) -> MemoryEngine:
+    config = Config(data_storage_path=folder, background=False, working_set_max_bytes=4 << 30)
+    return MemoryEngine(config, embedder=SyntheticEmbedder())
+
+
+def _many(folder: Path, few: int, many: int) -> dict[str, Any]:
+    said = endless(seed=5)
+    figures: dict[str, Any] = {}
+    with _opened(folder / "few") as small, _opened(folder / "many") as large:
+        for name, engine, scopes in (("few", small, few), ("many", large, many)):
+            started = time.perf_counter()
+            held = sum(fill(engine, f"user-{number}", PAGES_A_SCOPE, said) for number in range(scopes))
+            held += sum(fill(engine, f"cold-{number}", COLD_PAGES, said) for number in range(COLD_SCOPES))
+            pages = scopes * PAGES_A_SCOPE + COLD_SCOPES * COLD_PAGES
+            figures[name] = {
+                "pages": pages,
+                "fill_seconds": round(time.perf_counter() - started, 1),
+                "held_bytes": held,
+            }
+        timings = _in_turns({"few": (small, few), "many": (large, many)}, said)
+        for name, engine in (("few", small), ("many", large)):
+            figures[name] |= timings[name] | _cold(engine, said)
+    for name in ("few", "many"):
+        figures[name]["disk_bytes"] = sum(
+            each.stat().st_size for each in (folder / name).glob("memoryos.db*") if each.is_file()
+        )
+        figures[name]["disk_ratio"] = round(figures[name]["disk_bytes"] / figures[name]["held_bytes"], 2)
+    figures["growth"] = {
+        what: round(figures["many"][what] / figures["few"][what], 2)
+        for what in ("add_p50_ms", "recall_p50_ms", "first_recall_p50_ms")
+    }
+    figures["within_bounds"] = (
+        max(figures["growth"]["add_p50_ms"], figures["growth"]["recall_p50_ms"]) <= MOST_GROWTH
+        and figures["many"]["cold_600_pages_p50_ms"] <= MOST_COLD_MS
+        and figures["many"]["disk_ratio"] <= MOST_DISK
+    )
+    return figures
+
+
+def _in_turns(
+    stores: dict[str, tuple[MemoryEngine, int]], said: Iterator[tuple[str, str]]
+) -> dict[str, dict[str, float]]:
+    """Returns medians of adds, first recalls and further recalls; the stores take turns, so that noise hits both."""
+    chooser = random.Random(3)
+    tried = {name: chooser.sample(range(scopes), min(TRIED_SCOPES, scopes)) for name, (_, scopes) in stores.items()}
+    times: dict[str, dict[str, list[float]]] = {name: {"add": [], "recall": [], "first_recall": []} for name in stores}
+    for round_number in range(ROUNDS):
+        for place in range(TRIED_SCOPES):
+            for name, (engine, scopes) in stores.items():
+                memory = engine.memory(f"user-{tried[name][place % scopes]}")
+                user, assistant = next(said)
+                kind = "recall" if round_number else "first_recall"
+                times[name][kind].append(_recall(memory, user))
+                times[name]["add"].append(_timed(partial(memory.add_memory, user, assistant)))
+    return {
+        name: {f"{kind}_p50_ms": round(statistics.median(values) * 1000, 3) for kind, values in kinds.items()}
+        for name, kinds in times.items()
+    }
+
+
+def _cold(engine: MemoryEngine, said: Iterator[tuple[str, str]]) -> dict[str, float]:
+    times = []
+    for number in range(COLD_SCOPES):
+        query = next(said)[0]
+        memory = engine.memory(f"cold-{number}")
+        times.append(_recall(memory, query))
+    return {
+        "cold_600_pages_p50_ms": round(statistics.median(times) * 1000, 2),
+        "cold_600_pages_worst_ms": round(max(times) * 1000, 2),
+    }
+
+
+def _huge(folder: Path, pages: int) -> dict[str, Any]:
+    said = endless(seed=9)
+    with _opened(folder / "huge") as engine:
+        fill(engine, "huge", pages, said)
+        memory = engine.memory("huge")
+        first = _recall(memory, next(said)[0])
+        for _ in range(WARM_UPS):
+            memory.recall(next(said)[0], max_tokens=1000)
+        times = [_recall(memory, next(said)[0]) for _ in range(50)]
+        held = engine.working_sets.nbytes
+    return {
+        "huge": {
+            "pages": pages,
+            "first_recall_seconds": round(first, 2),
+            "recall_p50_ms": round(statistics.median(times) * 1000, 1),
+            "recall_worst_ms": round(max(times) * 1000, 1),
+            "working_set_bytes": held,
+            "within_bounds": statistics.median(times) * 1000 <= MOST_HUGE_MS,
+        }
+    }
+
+
+def _recall(memory: Memoryos, query: str) -> float:
+    return _timed(partial(memory.recall, query, max_tokens=1000))
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()
