@@ -60,7 +60,7 @@ class Server:
     keys: dict[str, str]
 
 
-@dataclass(slots=True)
+@dataclass
 class Visit:
     """One browser tab on the inspector, and all that must not happen in it.
 
