@@ -1,0 +1,84 @@
+/** One day of the timeline, opening to what was said and learned on it. */
+
+import { html } from "../vendor/preact.js";
+import { askScope } from "../api.js";
+import { day as dayName, decimal } from "../format.js";
+import { Asked, Bar, PageCard, Said, Sources } from "../parts.js";
+import { useAsked, useInspector } from "../state.js";
+import { TEXTS } from "../texts.js";
+
+const T = TEXTS.timeline;
+const PART = 50;
+
+/** @param {{found: any, share: number, open: boolean, toggle: () => void}} given `share`: its pages, of those of the fullest day */
+export function DayRow({ found, share, open, toggle }) {
+  const { day, pages, segments, facts, profile } = found;
+  const id = `day-${day}`;
+  return html`
+    <li class=${`day ${open ? "open" : ""}`} data-day=${day}>
+      <button type="button" class="row" aria-expanded=${String(open)} aria-controls=${id} onClick=${toggle}>
+        <time dateTime=${day}>${dayName(day)}</time>
+        <${Bar} share=${share} />
+        <span class="what">
+          ${pages ? html`<span>${T.pages(pages)}</span>` : null}
+          ${segments.length ? html`<span class="sign of-segments">${T.founded(segments.length)}</span>` : null}
+          ${facts.length ? html`<span class="sign of-facts">${T.learned(facts.length)}</span>` : null}
+          ${profile.length ? html`<span class="sign of-profile">${T.version(profile.at(-1).version)}</span>` : null}
+        </span>
+      </button>
+      ${open ? html`<div id=${id} class="within"><${Within} found=${found} /></div>` : null}
+    </li>
+  `;
+}
+
+function Within({ found }) {
+  return html`
+    ${found.segments.map((segment) => html`<${Founded} key=${segment.segment_id} segment=${segment} />`)}
+    ${found.facts.map((fact) => html`<${Learned} key=${fact.knowledge_id} fact=${fact} />`)}
+    ${found.pages ? html`<${Pages} day=${found.day} />` : null}
+  `;
+}
+
+function Founded({ segment }) {
+  const { go } = useInspector();
+  return html`
+    <article class="happened of-segments">
+      <button type="button" class="quiet" onClick=${() => go("tiers", "segments", segment.segment_id)}>${T.segment}</button>
+      <${Said} class="clamp" text=${segment.summary} />
+      <span class="faint">${T.pages(segment.page_count)} · ${T.heat(decimal(segment.heat))}</span>
+    </article>
+  `;
+}
+
+function Learned({ fact }) {
+  return html`
+    <article class="happened of-facts">
+      <span class="faint">${T.fact} ${T.about[fact.about]}</span>
+      <${Said} text=${fact.text} />
+      ${fact.superseded_by ? html`<span class="badge">${T.superseded}</span>` : null}
+      <${Sources} ids=${fact.source_page_ids} />
+    </article>
+  `;
+}
+
+function Pages({ day }) {
+  const { scope, say } = useInspector();
+  const part = (after, signal) => askScope(scope, `/days/${day}/pages`, { query: { limit: PART, after_seq: after }, signal });
+  const asked = useAsked((signal) => part(0, signal), [scope, day]);
+  const further = async () => {
+    try {
+      const later = await part(asked.value.next_after_seq);
+      asked.set((before) => ({ ...later, pages: [...before.pages, ...later.pages] }));
+    } catch (problem) {
+      say(TEXTS.shell.failed(problem.message), "bad");
+    }
+  };
+  return html`
+    <${Asked} asked=${asked}>
+      ${({ pages, next_after_seq: next }) => html`
+        ${pages.map((page) => html`<${PageCard} key=${page.page_id} page=${page} />`)}
+        ${next ? html`<button type="button" class="second" onClick=${further}>${T.morePages}</button>` : null}
+      `}
+    <//>
+  `;
+}

@@ -1,0 +1,90 @@
+/** Search over pages, word for word; what is picked can be forgotten. */
+
+import { html, useEffect, useState } from "../vendor/preact.js";
+import { askScope } from "../api.js";
+import { Asked, Empty, PageCard } from "../parts.js";
+import { useAsked, useInspector, useLive, useSettled } from "../state.js";
+import { TEXTS } from "../texts.js";
+
+const T = TEXTS.search;
+const PART = 50;
+const SETTLE_MILLISECONDS = 250;
+const LONGEST = 1000;
+
+/** The view "search". */
+export function Search() {
+  const { scope, go } = useInspector();
+  const [text, setText] = useState("");
+  const words = useSettled(text.trim(), SETTLE_MILLISECONDS);
+  const [picked, setPicked] = useState([]);
+  const [fresh, setFresh] = useState(0);
+  const asked = useAsked((signal) => part(scope, words, null, signal), [scope, words]);
+  const stats = useAsked((signal) => askScope(scope, "/stats", { signal }), [scope]);
+  useLive((name, data) => {
+    if (name === "page_added") setFresh((before) => before + 1);
+    if (name === "stats") stats.set(data);
+  });
+  useEffect(() => setFresh(0), [asked.value]);
+  const pick = (pageId) =>
+    setPicked((before) => (before.includes(pageId) ? before.filter((each) => each !== pageId) : [...before, pageId]));
+  return html`
+    <div class="searching">
+      <input type="search" aria-label=${T.label} placeholder=${T.placeholder} maxlength=${LONGEST} value=${text}
+        onInput=${(event) => setText(event.target.value)} />
+      ${fresh ? html`<button type="button" class="second" onClick=${asked.again}>${T.fresh(fresh)}</button>` : null}
+    </div>
+    <${Asked} asked=${asked}>
+      ${(found) => html`<${Found} key=${words} asked=${asked} words=${words} stats=${stats.value} picked=${picked} pick=${pick} />`}
+    <//>
+    ${picked.length
+      ? html`
+          <div class="picked" role="region" aria-label=${T.picked(picked.length)}>
+            <strong>${T.picked(picked.length)}</strong>
+            <button type="button" class="danger" onClick=${() => go("forget", "pages", ...picked)}>${T.forget}</button>
+            <button type="button" class="second" onClick=${() => setPicked([])}>${T.clear}</button>
+          </div>
+        `
+      : null}
+  `;
+}
+
+function part(scope, words, before, signal) {
+  return askScope(scope, "/pages", { query: { q: words, limit: PART, before_seq: before }, signal });
+}
+
+function Found({ asked, words, stats, picked, pick }) {
+  const { scope, say } = useInspector();
+  const [under, setUnder] = useState(false);
+  const { pages, next_before_seq: next } = asked.value;
+  const further = async () => {
+    setUnder(true);
+    try {
+      const later = await part(scope, words, next);
+      asked.set({ ...later, pages: [...pages, ...later.pages] });
+    } catch (problem) {
+      say(TEXTS.shell.failed(problem.message), "bad");
+    } finally {
+      setUnder(false);
+    }
+  };
+  if (!pages.length && !next) return html`<${Empty} text=${words ? T.none : T.nothing} />`;
+  return html`
+    <p class="faint" role="status">
+      ${words ? (pages.length ? T.found(pages.length, next) : T.further) : T.all(stats?.pages ?? pages.length)}
+    </p>
+    <div class="hits">
+      ${pages.map(
+        (page) => html`
+          <${PageCard} key=${page.page_id} page=${page} mark=${words}>
+            <label class="pick">
+              <input type="checkbox" aria-label=${T.pick(page.seq)} checked=${picked.includes(page.page_id)} onChange=${() => pick(page.page_id)} />
+            </label>
+          <//>
+        `,
+      )}
+    </div>
+    ${next
+      ? html`<button type="button" class="second" disabled=${under} onClick=${further}>${pages.length ? T.more : T.further}</button>`
+      : null}
+  `;
+}

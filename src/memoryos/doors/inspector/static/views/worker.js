@@ -1,0 +1,125 @@
+/** How the background work on this memory stands, what it met, and what happens. */
+
+import { html, useEffect, useState } from "../vendor/preact.js";
+import { ask, askScope } from "../api.js";
+import { ago, count, moment } from "../format.js";
+import { Asked, Figure, Said, Time } from "../parts.js";
+import { useAsked, useInspector, useLive } from "../state.js";
+import { TEXTS } from "../texts.js";
+
+const T = TEXTS.worker;
+const LOOK_MILLISECONDS = 3000;
+const FEED_LENGTH = 100;
+
+/** The view "worker". */
+export function Worker() {
+  const { scope } = useInspector();
+  const asked = useAsked((signal) => look(scope, signal), [scope]);
+  const [feed, setFeed] = useState([]);
+  useLive((name, data) => {
+    if (name in T.events) setFeed((before) => [{ id: crypto.randomUUID?.() ?? Math.random(), at: new Date().toISOString(), name, data }, ...before].slice(0, FEED_LENGTH));
+    if (name === "stats") asked.again();
+  });
+  useEffect(() => {
+    const looking = setInterval(asked.again, LOOK_MILLISECONDS);
+    return () => clearInterval(looking);
+  }, []);
+  return html`
+    <${Asked} asked=${asked}>${(seen) => html`<${Standing} ...${seen} again=${asked.again} />`}<//>
+    <section class="card">
+      <h2>${T.feed}</h2>
+      <${Feed} feed=${feed} />
+    </section>
+    <${Server} />
+  `;
+}
+
+async function look(scope, signal) {
+  const [work, stats] = await Promise.all([askScope(scope, "/work", { signal }), askScope(scope, "/stats", { signal })]);
+  return { work, stats };
+}
+
+function stateOf(work, stats) {
+  if (work.failures) return "failing";
+  if (work.working) return "working";
+  if (!stats.pages_due && !stats.pages_without_vector) return "idle";
+  return work.background ? "collecting" : "manual";
+}
+
+function Standing({ work, stats, again }) {
+  const { scope, say } = useInspector();
+  const [under, setUnder] = useState(false);
+  const state = stateOf(work, stats);
+  const flush = async () => {
+    setUnder(true);
+    try {
+      const { pages_due: left } = await askScope(scope, "/flush", { method: "POST" });
+      say(left ? T.left(left) : T.worked);
+    } catch (problem) {
+      say(TEXTS.shell.failed(problem.message), "bad");
+    } finally {
+      setUnder(false);
+      again();
+    }
+  };
+  return html`
+    <section class=${`card standing ${state}`}>
+      <header class="between">
+        <h2 role="status"><span class="lamp" aria-hidden="true"></span>${T.states[state]}</h2>
+        <button type="button" disabled=${under} aria-busy=${String(under)} onClick=${flush}>${under ? T.working : T.now}</button>
+      </header>
+      ${state === "failing" ? html`<${Failing} work=${work} />` : null}
+      <div class="figures">
+        <${Figure} value=${count(stats.pages_due)} name=${T.due} class=${stats.pages_due ? "due" : ""} />
+        <${Figure} value=${count(stats.pages_without_vector)} name=${T.withoutVector} />
+        <${Figure} value=${count(stats.pages_provisional)} name=${T.provisional} />
+        <${Figure} value=${count(stats.pages - stats.pages_learned)} name=${T.unlearned} />
+        <${Figure} value=${count(stats.pages)} name=${T.pages} />
+        <${Figure} value=${count(stats.segments)} name=${T.segments} />
+        <${Figure} value=${count(stats.knowledge_about_user + stats.knowledge_about_assistant)} name=${T.facts} />
+      </div>
+      <p class="facts faint">
+        <span>${T.analyst}: ${stats.analyst}</span>
+        <span>${T.embedder}: ${stats.embedder}</span>
+        ${work.last_page_at ? html`<span>${T.newest}: <${Time} at=${work.last_page_at} /></span>` : null}
+      </p>
+    </section>
+  `;
+}
+
+function Failing({ work }) {
+  return html`
+    <div class="trouble">
+      <p>
+        <strong>${T.failures(work.failures)}</strong>${work.retry_at
+          ? html`, <span title=${moment(work.retry_at)}>${T.retry(ago(work.retry_at, Date.parse(work.now)))}</span>`
+          : null}
+      </p>
+      <p>${T.error}: <${Said} text=${work.last_error} /></p>
+    </div>
+  `;
+}
+
+function Feed({ feed }) {
+  if (!feed.length) return html`<p class="faint">${T.quiet}</p>`;
+  return html`
+    <ol class="feed" role="log">
+      ${feed.map(({ id, at, name, data }) => html`<li key=${id} class="fresh"><${Time} at=${at} /> <span>${T.events[name](data)}</span></li>`)}
+    </ol>
+  `;
+}
+
+function Server() {
+  const { setup } = useInspector();
+  const asked = useAsked((signal) => (setup.is_admin ? ask("v1/stats", { signal }) : Promise.resolve(null)), [setup]);
+  if (!asked.value) return null;
+  return html`
+    <section class="card">
+      <h2>${T.server}</h2>
+      <div class="figures">
+        <${Figure} value=${count(asked.value.memories)} name=${T.memories} />
+        <${Figure} value=${count(asked.value.backlog)} name=${T.waiting} />
+      </div>
+    </section>
+  `;
+}

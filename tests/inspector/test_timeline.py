@@ -1,0 +1,70 @@
+"""The view of a memory's time."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.inspector.conftest import Api, Visitor, user_path
+from tests.inspector.story import Story
+
+
+def test_every_day_is_listed_newest_first_with_what_was_said_and_learned(visit: Visitor, api: Api, story: Story) -> None:
+    tab = visit()
+    page = tab.go("timeline")
+    days = sorted({each.at.date().isoformat() for each in story.drafts}, reverse=True)
+    shown = page.locator(".days > .day").evaluate_all("rows => rows.map(row => row.dataset.day)")
+    assert [day for day in shown if day in days] == days
+    newest = sum(each.at.date().isoformat() == days[0] for each in story.drafts)
+    expect(page.locator(f'[data-day="{days[0]}"]')).to_contain_text(f"{newest} page")
+    facts = api.get(f"{user_path(story.user_id)}/knowledge", assistant_id=story.assistant_id, history="true", limit=500)
+    told = page.locator(".sign.of-facts").all_inner_texts()
+    assert sum(int(re.findall(r"\d+", text)[0]) for text in told) == len(facts["knowledge"])
+    tab.shoot("timeline")
+
+
+def test_a_day_opens_to_its_pages_and_a_page_to_a_dialog(visit: Visitor, story: Story) -> None:
+    page = visit().go("timeline")
+    oldest = story.drafts[0]
+    row = page.locator(f'[data-day="{oldest.at.date().isoformat()}"]')
+    row.get_by_role("button").first.click()
+    cards = row.locator(".page")
+    expect(cards).to_have_count(sum(each.at.date() == oldest.at.date() for each in story.drafts))
+    expect(cards.first).to_contain_text(oldest.user_text or oldest.assistant_text)
+    cards.first.get_by_role("button", name="Open the page").click()
+    expect(page.get_by_role("dialog")).to_contain_text(oldest.user_text or oldest.assistant_text)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    row.get_by_role("button").first.click()
+    expect(cards).to_have_count(0)
+
+
+def test_a_fact_stands_on_the_day_it_was_learned_and_leads_to_its_pages(visit: Visitor, api: Api, story: Story) -> None:
+    listed = api.get(f"{user_path(story.user_id)}/knowledge", assistant_id=story.assistant_id, limit=500)
+    fact = listed["knowledge"][0]
+    page = visit().go("timeline")
+    page.get_by_role("group", name="Show days with").get_by_role("button", name="Facts").click()
+    row = page.locator(f'[data-day="{fact["recorded_at"][:10]}"]')
+    row.get_by_role("button").first.click()
+    line = row.locator(".happened", has_text=fact["text"]).first
+    line.get_by_role("button", name="Source 1").click()
+    expect(page.get_by_role("dialog").locator(f'[data-page="{fact["source_page_ids"][0]}"]')).to_be_visible()
+
+
+def test_a_click_into_the_picture_opens_that_day(visit: Visitor, story: Story) -> None:
+    page = visit().go("timeline")
+    field = page.locator(".lane-field").first
+    field.click(position={"x": 2, "y": 20})
+    oldest = page.locator(f'[data-day="{story.drafts[0].at.date().isoformat()}"]')
+    expect(oldest.get_by_role("button").first).to_have_attribute("aria-expanded", "true")
+    expect(oldest.get_by_role("button").first).to_be_focused()
+
+
+def test_a_new_page_appears_without_a_reload(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+    page = visit().go("timeline", user_id=somebody)
+    expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
+    api.post(f"{user_path(somebody)}/pages", {"user_input": "Hello", "timestamp": "2021-05-06T07:08:09Z"}, assistant_id=story.assistant_id)
+    expect(page.locator('[data-day="2021-05-06"]')).to_contain_text("1 page")
+
+
