@@ -32,6 +32,7 @@ from memoryos.doors.http.routes import (
 )
 from memoryos.doors.http.serving import EngineSource, Serving
 from memoryos.doors.http.settings import ServerSettings
+from memoryos.doors.inspector.pages import inspector_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -90,6 +91,7 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
         app.include_router(each.routes)
     app.include_router(health.open_routes)
     app.include_router(proxy_router())
+    app.router.routes.extend(inspector_routes())
     app.router.routes.append(Route("/mcp", mcp, methods=["GET", "POST", "DELETE"], include_in_schema=False))
     _describe(app)
     _stand_in_front(app, serving)

@@ -1,0 +1,61 @@
+/** Numbers and dates as people read them. Times are in UTC, as the memory keeps them. */
+
+const LANGUAGE = "en-GB";
+const numbers = new Intl.NumberFormat(LANGUAGE);
+const fractions = new Intl.NumberFormat(LANGUAGE, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const days = new Intl.DateTimeFormat(LANGUAGE, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+const minutes = new Intl.DateTimeFormat(LANGUAGE, {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZone: "UTC",
+});
+const relative = new Intl.RelativeTimeFormat(LANGUAGE, { numeric: "auto" });
+const UNITS = [
+  ["year", 31557600],
+  ["month", 2629800],
+  ["day", 86400],
+  ["hour", 3600],
+  ["minute", 60],
+];
+
+/** @returns {string} a whole number with its thousands apart */
+export function count(number) {
+  return numbers.format(number);
+}
+
+/** @returns {string} a number with two digits behind the point */
+export function decimal(number) {
+  return fractions.format(number === 0 ? 0 : number);
+}
+
+/** @returns {string} as 8 May 2023 */
+export function day(at) {
+  return days.format(new Date(at));
+}
+
+/** @returns {string} as 8 May 2023, 13:56 */
+export function moment(at) {
+  return minutes.format(new Date(at));
+}
+
+let ahead = 0;
+
+/** Takes the server's time for now: its clock and the browser's may differ. @param {string} at */
+export function setClock(at) {
+  ahead = new Date(at).getTime() - Date.now();
+}
+
+/** @returns {number} the server's time in milliseconds */
+export function serverNow() {
+  return Date.now() + ahead;
+}
+
+/** @returns {string} as "3 days ago" */
+export function ago(at, now = serverNow()) {
+  const seconds = (new Date(at).getTime() - now) / 1000;
+  const [unit, size] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
+  return relative.format(Math.round(seconds / size), unit);
+}

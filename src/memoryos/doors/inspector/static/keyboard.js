@@ -1,0 +1,43 @@
+/** The keys: g and a letter, /, u, ?; none of them while something is written or a dialog is open. */
+
+import { useEffect } from "./vendor/preact.js";
+
+const WAIT_MILLISECONDS = 1500;
+
+/** @param {{name: string, letter: string}[]} views @param {{go: Function, showHelp: Function, chooseScope: Function}} doors */
+export function useShortcuts(views, { go, showHelp, chooseScope }) {
+  useEffect(() => {
+    let going = 0;
+    const pressed = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || isBusy(event.target)) return;
+      const key = event.key.toLowerCase();
+      if (going && Date.now() - going < WAIT_MILLISECONDS) {
+        going = 0;
+        const view = views.find((each) => each.letter === key);
+        if (view) done(event, () => go(view.name));
+        return;
+      }
+      going = key === "g" ? Date.now() : 0;
+      if (key === "/") done(event, () => search(go));
+      if (key === "?") done(event, showHelp);
+      if (key === "u") done(event, chooseScope);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [go]);
+}
+
+function done(event, act) {
+  event.preventDefault();
+  act();
+}
+
+function search(go) {
+  go("search");
+  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector("input[type=search]")?.focus()));
+}
+
+function isBusy(target) {
+  if (document.querySelector("dialog[open]")) return true;
+  return target instanceof HTMLElement && (target.isContentEditable || /^(input|textarea|select)$/i.test(target.tagName));
+}

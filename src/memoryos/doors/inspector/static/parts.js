@@ -1,0 +1,274 @@
+/** The parts that views are made of. Texts of the memory only ever become text nodes: no part takes markup. */
+
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
+import { askPage } from "./api.js";
+import { ago, decimal, moment } from "./format.js";
+import { useAsked, useInspector } from "./state.js";
+import { TEXTS } from "./texts.js";
+
+/** The signals of a score, in the order in which they are shown. */
+export const SIGNALS = ["meaning", "words", "neighbours", "session", "segment", "speaker", "time"];
+const LEAST_SHOWN = 0.005;
+
+/** A time in UTC; `relative` adds how long ago. @param {{at: string, relative?: boolean}} given */
+export function Time({ at, relative }) {
+  return html`<time dateTime=${at} title=${at}>${relative ? ago(at) : moment(at)}</time>`;
+}
+
+/** A text of the memory, kept apart from what surrounds it, in its own direction; where it holds `mark` that is marked. */
+export function Said({ text, mark, class: look = "" }) {
+  return html`<span class=${`said ${look}`} dir="auto">${mark ? marked(text, mark) : text}</span>`;
+}
+
+function marked(text, words) {
+  const parts = text.split(new RegExp(`(${words.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")})`, "iu"));
+  return parts.map((part, index) => (index % 2 ? html`<mark>${part}</mark>` : part));
+}
+
+/** @returns {{side: string, speaker: string, text: string}[]} what is said in a page of whatever shape */
+export function sidesOf(page) {
+  const sides = page.shown
+    ? Object.entries(page.shown).map(([side, text]) => ({ side, speaker: page.speakers[side], text }))
+    : [
+        { side: "user", speaker: page.user_name || "user", text: page.user_text ?? page.user },
+        { side: "assistant", speaker: page.assistant_name || "assistant", text: page.assistant_text ?? page.assistant },
+      ];
+  return sides.filter(({ text }) => text);
+}
+
+/**
+ * A page: its date, who says what, and what the view adds.
+ * @param {{page: any, children?: any, foot?: any, flagged?: boolean, still?: boolean, class?: string}} given
+ *   `still`: it opens nothing; `mark`: words that are marked in it
+ */
+export function PageCard({ page, children, foot, flagged, still, mark, class: look = "" }) {
+  const { openPage } = useInspector();
+  return html`
+    <article class=${`card page ${look}`} data-page=${page.page_id}>
+      <header>
+        <${Time} at=${page.at} />
+        ${page.seq ? html`<span class="faint">${TEXTS.page.position(page.seq)}</span>` : null}
+        ${flagged ? html`<span class="badge warn">${TEXTS.page.flagged}</span>` : null}
+        ${children}
+        ${still
+          ? null
+          : html`<button type="button" class="quiet open" onClick=${() => openPage(page.page_id)}>${TEXTS.page.open}</button>`}
+      </header>
+      ${sidesOf(page).map(
+        ({ side, speaker, text }) => html`
+          <p class=${`line ${side}`} key=${side}>
+            <${Said} class="speaker" text=${speaker} /> <${Said} text=${text} mark=${mark} />
+          </p>
+        `,
+      )}
+      ${foot}
+    </article>
+  `;
+}
+
+/** What each signal added to a score, as bars left and right of nought. @param {{signals: any, score: number, scale?: number}} given */
+export function SignalBars({ signals, score, scale }) {
+  const shown = SIGNALS.filter((name) => Math.abs(signals[name]) >= LEAST_SHOWN);
+  const widest = scale ?? Math.max(1, ...shown.map((name) => Math.abs(signals[name])));
+  return html`
+    <dl class="signals" aria-label=${TEXTS.signals.label(decimal(score))}>
+      ${shown.map(
+        (name) => html`
+          <div key=${name} class=${`signal ${name}`}>
+            <dt title=${TEXTS.signals.about[name]}>${TEXTS.signals.names[name]}</dt>
+            <dd>
+              <${Bar} share=${signals[name] / widest} />
+              <span class="number">${decimal(signals[name])}</span>
+            </dd>
+          </div>
+        `,
+      )}
+    </dl>
+  `;
+}
+
+/** A bar from nought to a share in [-1, 1]. */
+export function Bar({ share, class: look = "" }) {
+  const length = `${Math.min(1, Math.abs(share)) * 100}%`;
+  return html`<span class=${`bar ${share < 0 ? "below" : ""} ${look}`} aria-hidden="true"><i style=${{ width: length }}></i></span>`;
+}
+
+/** Buttons that open the pages something was read in. @param {{ids: string[]}} given */
+export function Sources({ ids }) {
+  const { openPage } = useInspector();
+  if (!ids.length) return html`<span class="faint">${TEXTS.page.noSource}</span>`;
+  return html`
+    <span class="sources">
+      <span class="faint">${TEXTS.page.sources(ids.length)}</span>
+      ${ids.map(
+        (id, index) => html`
+          <button type="button" key=${id} class="chip" aria-label=${TEXTS.page.source(index + 1)} onClick=${() => openPage(id)}>
+            ${index + 1}
+          </button>
+        `,
+      )}
+    </span>
+  `;
+}
+
+/** A dialog over the page; Esc and a click beside it close it. @param {{title: string, onClose: () => void, children: any, wide?: boolean}} given */
+export function Dialog({ title, onClose, children, wide }) {
+  const place = useRef(null);
+  useLayoutEffect(() => {
+    const dialog = place.current;
+    const before = document.activeElement;
+    dialog.showModal();
+    return () => {
+      dialog.close();
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+  return html`
+    <dialog
+      ref=${place}
+      class=${wide ? "wide" : ""}
+      aria-label=${title}
+      onCancel=${(event) => {
+        event.preventDefault();
+        onClose();
+      }}
+      onClick=${(event) => event.target === place.current && onClose()}
+    >
+      <div class="sheet">
+        <header>
+          <h2>${title}</h2>
+          <button type="button" class="quiet" aria-label=${TEXTS.shell.close} onClick=${onClose}>×</button>
+        </header>
+        ${children}
+      </div>
+    </dialog>
+  `;
+}
+
+/** The dialog of one page, with its metadata and its place in the tiers. */
+export function PageDialog({ pageId, onClose }) {
+  const { scope, go } = useInspector();
+  const { value: page, problem } = useAsked(() => askPage(scope, pageId), [scope, pageId]);
+  const toSegment = () => {
+    onClose();
+    go("tiers", "segments", page.segment_id);
+  };
+  return html`
+    <${Dialog} title=${TEXTS.page.title} onClose=${onClose} wide>
+      ${problem ? html`<${Trouble} problem=${problem.status === 404 ? new Error(TEXTS.page.gone) : problem} />` : null}
+      ${page
+        ? html`
+            <${PageCard} page=${page} still foot=${html`<${PageFoot} page=${page} toSegment=${toSegment} />`} />
+          `
+        : null}
+    <//>
+  `;
+}
+
+function PageFoot({ page, toSegment }) {
+  const told = Object.keys(page.meta_data).length > 0;
+  return html`
+    <footer>
+      <p class="facts">
+        <span class="badge">${page.learned ? TEXTS.page.learned : TEXTS.page.unlearned}</span>
+        ${page.segment_id
+          ? html`<button type="button" class="quiet" onClick=${toSegment}>${TEXTS.page.segment}</button>`
+          : html`<span class="faint">${TEXTS.page.noSegment}</span>`}
+        <code class="faint">${page.page_id}</code>
+      </p>
+      ${told
+        ? html`<details><summary>${TEXTS.page.metadata}</summary><pre class="said" dir="auto">${JSON.stringify(page.meta_data, null, 2)}</pre></details>`
+        : null}
+    </footer>
+  `;
+}
+
+/** Says that something went wrong, and offers to try again. @param {{problem: Error, again?: () => void}} given */
+export function Trouble({ problem, again }) {
+  const reason = problem.status === 0 ? TEXTS.shell.offline : problem.message;
+  return html`
+    <p class="trouble" role="alert">
+      ${reason} ${again ? html`<button type="button" class="quiet" onClick=${again}>${TEXTS.shell.again}</button>` : null}
+    </p>
+  `;
+}
+
+/** What was asked for: a note while it is under way, what went wrong, or what `children` makes of it. */
+export function Asked({ asked, children }) {
+  if (asked.problem) return html`<${Trouble} problem=${asked.problem} again=${asked.again} />`;
+  if (asked.value === null) return html`<${Loading} />`;
+  return children(asked.value);
+}
+
+/** A note that something is under way. */
+export function Loading() {
+  return html`<p class="faint loading" aria-busy="true">${TEXTS.shell.loading}</p>`;
+}
+
+/** A note that there is nothing to show. */
+export function Empty({ text, children }) {
+  return html`<div class="empty"><p>${text}</p>${children}</div>`;
+}
+
+/** A number with its name. */
+export function Figure({ value, name, class: look = "" }) {
+  return html`<div class=${`figure ${look}`}><strong>${value}</strong><span>${name}</span></div>`;
+}
+
+/** Buttons of which one is chosen. @param {{label: string, choices: [string, string][], chosen: string, onChoose: (name: string) => void}} given */
+export function Choice({ label, choices, chosen, onChoose }) {
+  return html`
+    <div class="choice" role="group" aria-label=${label}>
+      ${choices.map(
+        ([name, text]) => html`
+          <button type="button" key=${name} aria-pressed=${String(name === chosen)} onClick=${() => onChoose(name)}>${text}</button>
+        `,
+      )}
+    </div>
+  `;
+}
+
+/**
+ * A list of rows of one height, of which only those in sight are in the document: 5,000 pages cost what 20 do.
+ * @param {{items: any[], rowHeight: number, row: (item: any, index: number) => any, keyOf: (item: any) => string, label: string, onEnd?: () => void}} given
+ *   `onEnd` is called when the last row comes near
+ */
+export function VirtualList({ items, rowHeight, row, keyOf, label, onEnd }) {
+  const place = useRef(null);
+  const [seen, see] = useState({ top: 0, height: 800 });
+  useEffect(() => {
+    const list = place.current;
+    const look = () => see({ top: list.scrollTop, height: list.clientHeight });
+    const sized = new ResizeObserver(look);
+    sized.observe(list);
+    list.addEventListener("scroll", look, { passive: true });
+    return () => {
+      sized.disconnect();
+      list.removeEventListener("scroll", look);
+    };
+  }, []);
+  const first = Math.max(0, Math.floor(seen.top / rowHeight) - 5);
+  const last = Math.min(items.length, Math.ceil((seen.top + seen.height) / rowHeight) + 5);
+  const near = last >= items.length;
+  useEffect(() => {
+    if (near) onEnd?.();
+  }, [near, items.length]);
+  return html`
+    <div ref=${place} class="virtual" tabindex="0" role="region" aria-label=${label}>
+      <ol style=${{ height: `${items.length * rowHeight}px` }}>
+        ${items.slice(first, last).map(
+          (item, index) => html`
+            <li
+              key=${keyOf(item)}
+              style=${{ height: `${rowHeight}px`, transform: `translateY(${(first + index) * rowHeight}px)` }}
+              aria-setsize=${items.length}
+              aria-posinset=${first + index + 1}
+            >
+              ${row(item, first + index)}
+            </li>
+          `,
+        )}
+      </ol>
+    </div>
+  `;
+}
