@@ -83,6 +83,12 @@ class AnswerStream(Iterator[str]):
             self.answer = piece
         raise StopIteration
 
+    def close(self) -> None:
+        """Ends the answer where it is; what is not whole is not remembered."""
+        close = getattr(self._pieces, "close", None)
+        if close is not None:
+            close()
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:

@@ -58,6 +58,7 @@ class Guarded:
             "page_id": self.ann.newest_pages(1)[0].page_id,
             "knowledge_id": self.ann.knowledge(None)[0].knowledge_id,
             "segment_id": self.ann.segments()[0].segment_id,
+            "day": self.ann.newest_pages(1)[0].at.date().isoformat(),
         }
 
     def key(self, user_id: str | None) -> dict[str, str]:

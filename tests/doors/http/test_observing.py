@@ -42,7 +42,7 @@ def test_requests_have_spans_by_route(make_engine: EngineMaker, exporter: InMemo
     spans = {each.name: each for each in exporter.get_finished_spans()}
     assert {*spans} == {
         "POST /v1/users/{user_id}/pages", "POST /v1/users/{user_id}/recall", "memoryos.recall", "GET",
-        "POST /v1/users/{user_id}/answers", "memoryos.answer.recall", "memoryos.answer",
+        "POST /v1/users/{user_id}/answers", "memoryos.answer",
     }  # fmt: skip
     first = exporter.get_finished_spans()[0]
     assert first.context is not None

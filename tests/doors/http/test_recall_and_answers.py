@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
+from memoryos.doors.http.app import build_app
+from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystUnavailableError
 from memoryos.seams import Reply
 from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
+from tests.doors.http.proxy_stand_ins import serving
 
 
 @pytest.fixture
@@ -156,4 +161,30 @@ def test_an_answer_that_breaks_off_is_an_error_and_not_remembered(
     told = events(client.post(f"{USER}/answers", json={"query": "Who?", "stream": True}).text)
     assert [name for name, _ in told] == ["recall", "piece", "error"]
     assert "secret" not in json.dumps(told[-1])
+    assert filled.memory("tom").get_memory_stats()["pages"] == before
+
+
+@pytest.mark.enable_socket
+def test_a_stream_that_its_reader_leaves_is_not_remembered(
+    filled: MemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, ended = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[str]:
+        try:
+            yield "The first piece; "
+            go_on.wait(20)
+            yield "the second; "
+            yield "the last."
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(filled.analyst, "answer", lambda *_: Reply(slowly(), lambda: ()))
+    before = filled.memory("tom").get_memory_stats()["pages"]
+    with serving(build_app(filled, ServerSettings())) as address:
+        body = {"query": "Who?", "stream": True}
+        with httpx2.stream("POST", f"{address}{USER}/answers", json=body, timeout=20) as response:
+            assert any("first piece" in part for part in response.iter_text())
+        go_on.set()
+        assert ended.wait(20)
     assert filled.memory("tom").get_memory_stats()["pages"] == before

@@ -134,3 +134,9 @@ def test_bodies_have_examples() -> None:
     bodies = ("NewPage", "NewMessages", "Query", "Question", "Correction")
     for name in bodies:
         assert "examples" in str(DOCUMENT["components"]["schemas"][name]), name
+
+
+def test_keys_are_described_and_health_needs_none() -> None:
+    assert set(DOCUMENT["components"]["securitySchemes"]) == {"bearer", "header"}
+    without = {path for path, method in OPERATIONS if DOCUMENT["paths"][path][method].get("security") == []}
+    assert without == {"/healthz", "/readyz"}

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from memoryos.doors.http.keyring import Keyring
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from memoryos.engine import MemoryEngine
 
 __all__ = ["EngineSource", "Serving", "TheServing", "serving_of"]
+
+LONG_WORK = 4
+"""Imports, rebuilds and flushes at one time."""
 
 
 class EngineSource:
@@ -65,6 +69,7 @@ class Serving:
         engine: Returns the engine.
         settings: Those of the server.
         ending: Is set when the server is told to end: streams that would go on for ever end then.
+        long_work: Lets a few at a time do what may take minutes, so that the others find a thread.
         keyring: Finds the keys of callers; None while keys are off.
         rates: Counts requests and refuses those that are too many.
         metrics: Takes down requests, and tells Prometheus.
@@ -73,6 +78,7 @@ class Serving:
     engine: EngineSource
     settings: ServerSettings
     ending: threading.Event = field(default_factory=threading.Event)
+    long_work: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LONG_WORK))
     keyring: Keyring | None = field(init=False)
     rates: Rates = field(init=False)
     metrics: Metrics = field(init=False)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any
 
+from anyio import CancelScope
+from anyio.to_thread import run_sync
 from starlette.responses import StreamingResponse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
+    from starlette.types import Receive, Scope, Send
 
 __all__ = ["EVENT_STREAM", "KEEP_ALIVE", "event", "event_stream"]
 
 EVENT_STREAM = "text/event-stream"
+Events = AsyncGenerator[bytes, None] | Generator[bytes, None, None]
 KEEP_ALIVE = b": \n\n"
 """A comment that keeps a quiet connection open."""
 
@@ -22,7 +26,23 @@ def event(name: str, data: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
-def event_stream(events: AsyncIterable[bytes] | Iterable[bytes]) -> StreamingResponse:
-    """Returns a response that no cache keeps and no proxy holds back."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, media_type=EVENT_STREAM, headers=headers)
+def event_stream(events: Events) -> StreamingResponse:
+    """Returns a response that no cache keeps and no proxy holds back; when its reader leaves, the events are closed."""
+    return _Closing(events)
+
+
+class _Closing(StreamingResponse):
+    def __init__(self, events: Events) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(events, media_type=EVENT_STREAM, headers=headers)
+        self._events = events
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                if isinstance(self._events, Generator):
+                    await run_sync(self._events.close)
+                else:
+                    await self._events.aclose()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator
+from contextlib import closing
+from typing import Any, TypedDict
 
 from fastapi import Request
 from pydantic import Field
@@ -66,48 +67,42 @@ def answer(
 
     A stream that its reader leaves before the end is not remembered. An `Idempotency-Key` needs `remember`.
     """
-    with span("memoryos.answer.recall"):
-        pieces = memory.get_response(
-            body.query,
-            body.relationship_with_user,
-            body.style_hint,
-            body.meta_data,
-            stream=True,
-            remember=body.remember,
-            idempotency_key=idempotency_key,
-        )
+    asked = (body.query, body.relationship_with_user, body.style_hint, body.meta_data)
+    wishes: _Wishes = {"remember": body.remember, "idempotency_key": idempotency_key}
     audit(request, caller, "answer", memory, count=1)
     if body.stream:
+        with span("memoryos.answer.recall"):
+            pieces = memory.get_response(*asked, stream=True, **wishes)
         return event_stream(_events(pieces))
     with span("memoryos.answer"):
-        for _ in pieces:
-            pass
-    return _answered(pieces, with_recall=body.with_recall)
+        whole = memory.get_response(*asked, **wishes)
+    return _told(whole, with_recall=body.with_recall)
 
 
-def _events(pieces: AnswerStream) -> Iterator[bytes]:
-    yield event("recall", shapes.ExplainedRecall.of(pieces.recall).as_json())
-    try:
-        for piece in pieces:
-            yield event("piece", {"text": piece})
-    except MemoryOSError as error:
-        yield event("error", problem_of(error).model_dump())
-        return
-    yield event("done", _answered(pieces, with_recall=False).as_json())
+class _Wishes(TypedDict):
+    remember: bool
+    idempotency_key: str | None
 
 
-def _answered(pieces: AnswerStream, *, with_recall: bool) -> Answered:
-    whole = pieces.answer
-    if whole is None:
+def _events(pieces: AnswerStream) -> Generator[bytes, None, None]:
+    with closing(pieces):
+        yield event("recall", shapes.ExplainedRecall.of(pieces.recall).as_json())
+        try:
+            for piece in pieces:
+                yield event("piece", {"text": piece})
+        except MemoryOSError as error:
+            yield event("error", problem_of(error).model_dump())
+            return
+    if pieces.answer is None:
         raise TypeError("the stream ended without an answer")
-    return _told(whole, shapes.ExplainedRecall.of(pieces.recall) if with_recall else None)
+    yield event("done", _told(pieces.answer, with_recall=False).as_json())
 
 
-def _told(whole: Answer, recall: shapes.ExplainedRecall | None) -> Answered:
+def _told(whole: Answer, *, with_recall: bool) -> Answered:
     return Answered(
         answer=str(whole),
         source_page_ids=list(whole.sources),
         origin=None if whole.origin is None else shapes.Origin.model_validate(whole.origin),
         flagged_page_ids=list(whole.flagged),
-        recall=recall,
+        recall=shapes.ExplainedRecall.of(whole.recall) if with_recall else None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
@@ -44,7 +44,7 @@ def watch(memory: ScopedMemory, serving: TheServing, request: Request, caller: A
     return event_stream(_told(lookout, serving))
 
 
-async def _told(lookout: Lookout, serving: Serving) -> AsyncIterator[bytes]:
+async def _told(lookout: Lookout, serving: Serving) -> AsyncGenerator[bytes, None]:
     yield event("stats", lookout.stats)
     spoke_at = time.monotonic()
     while await _go_on(serving):

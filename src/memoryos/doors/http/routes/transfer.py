@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+import zlib
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
 from memoryos.doors.http.routes.common import USER, router
+from memoryos.doors.http.serving import TheServing
 from memoryos.errors import InputError
 
 __all__ = ["routes"]
@@ -34,23 +37,46 @@ _UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stre
 
 @routes.get(f"{USER}/export", response_class=StreamingResponse, responses=_EXPORT)
 def export_memory(memory: ScopedMemory, request: Request, caller: AnyCaller) -> StreamingResponse:
-    """Returns all that is remembered as JSON lines; the import of any MemoryOS reads them."""
-    audit(request, caller, "export", memory, count=memory.get_memory_stats()["pages"])
+    """Returns all that is remembered as JSON lines, all from one moment; the import of any MemoryOS reads them."""
+    lines = _Packed(memory.export_lines())
+    audit(request, caller, "export", memory, count=lines.count)
     headers = {"Content-Disposition": 'attachment; filename="memory.jsonl"', "Cache-Control": "no-store"}
-    return StreamingResponse(memory.export_lines(), media_type=JSON_LINES, headers=headers)
+    return StreamingResponse(iter(lines), media_type=JSON_LINES, headers=headers)
 
 
 @routes.post(f"{USER}/import", openapi_extra=_UPLOAD)
-async def import_memory(memory: ScopedMemory, request: Request, caller: AnyCaller) -> shapes.Loaded:
+async def import_memory(
+    memory: ScopedMemory, serving: TheServing, request: Request, caller: AnyCaller
+) -> shapes.Loaded:
     """Reads a file, sent as the body: an export, ChatGPT's or Claude's (the zip too), pages or a message list."""
     async with _received(request) as file:
         try:
-            loaded = await anyio.to_thread.run_sync(partial(memory.load, file))
+            loaded = await anyio.to_thread.run_sync(partial(memory.load, file), limiter=serving.long_work)
         except InputError as error:
             raise InputError(error.field, _without_place(str(error), file).removeprefix(f"{error.field}: ")) from error
     audit(request, caller, "import", memory, count=loaded.pages)
     problems = [_without_place(each, file) for each in loaded.problems]
     return shapes.Loaded.model_validate(loaded).model_copy(update={"problems": problems})
+
+
+class _Packed:
+    """Lines, read at once and kept compressed: a reader who takes their time holds no transaction open."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        packer = zlib.compressobj(1)
+        self._parts: deque[bytes] = deque()
+        self.count = 0
+        for line in lines:
+            self._parts.append(packer.compress(line.encode()))
+            self.count += 1
+        self._parts.append(packer.flush())
+
+    def __iter__(self) -> Iterator[bytes]:
+        unpacker = zlib.decompressobj()
+        while self._parts:
+            part = unpacker.decompress(self._parts.popleft())
+            if part:
+                yield part
 
 
 @asynccontextmanager

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Literal
 
+from anyio.to_thread import run_sync
 from fastapi import Query, Request
 
 from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
 from memoryos.doors.http.routes.common import USER, router
+from memoryos.doors.http.serving import TheServing
 
 __all__ = ["routes"]
 
@@ -35,18 +38,24 @@ def get_costs(memory: ScopedMemory) -> Costs:
 
 
 @routes.post(f"{USER}/flush")
-def flush(
+async def flush(
     memory: ScopedMemory,
+    serving: TheServing,
     timeout_seconds: Annotated[float, Query(gt=0, le=3_600, description="Gives up then; what is left stays due.")] = 60,
 ) -> shapes.Stats:
     """Consolidates all that slid out of short-term memory, and returns the counts of afterwards."""
-    memory.flush(timeout_seconds)
-    return shapes.Stats.model_validate(memory.get_memory_stats())
+
+    def flushed() -> shapes.Stats:
+        memory.flush(timeout_seconds)
+        return shapes.Stats.model_validate(memory.get_memory_stats())
+
+    return await run_sync(flushed, limiter=serving.long_work)
 
 
 @routes.post(f"{USER}/rebuild")
-def rebuild(
+async def rebuild(
     memory: ScopedMemory,
+    serving: TheServing,
     request: Request,
     caller: AnyCaller,
     *,
@@ -54,6 +63,6 @@ def rebuild(
     dry_run: Annotated[bool, Query(description="Only says what would change.")] = False,
 ) -> shapes.Rebuilt:
     """Derives all tiers again from the log; what was known becomes history."""
-    rebuilt = memory.rebuild(analyst, dry_run=dry_run)
+    rebuilt = await run_sync(partial(memory.rebuild, analyst, dry_run=dry_run), limiter=serving.long_work)
     audit(request, caller, "read" if dry_run else "rebuild", memory, count=1)
     return shapes.Rebuilt.model_validate(rebuilt)
