@@ -11,18 +11,19 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from memoryos.doors.http.bodies import BodyLimit, SlashesInIds
-from memoryos.doors.http.callers import AnyCaller
+from memoryos.doors.http.bodies import BodyLimit, KeyFirst, SlashesInIds
+from memoryos.doors.http.description import describe
 from memoryos.doors.http.guards import Guard
 from memoryos.doors.http.mcp_door import McpDoor
 from memoryos.doors.http.observing import Observed, RouteNoted
-from memoryos.doors.http.problems import Problem, install_problems
+from memoryos.doors.http.problems import install_problems
 from memoryos.doors.http.proxy import proxy_router
 from memoryos.doors.http.routes import (
     answers,
     events,
     forgetting,
     health,
+    inspecting,
     metrics,
     pages,
     recall,
@@ -87,13 +88,13 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
     )
     app.state.memoryos = serving
     install_problems(app)
-    for each in (pages, recall, answers, tiers, forgetting, transfer, upkeep, events, health, metrics):
+    for each in (pages, recall, answers, tiers, forgetting, transfer, upkeep, events, inspecting, health, metrics):
         app.include_router(each.routes)
     app.include_router(health.open_routes)
     app.include_router(proxy_router())
     app.router.routes.extend(inspector_routes())
-    app.router.routes.append(Route("/mcp", mcp, methods=["GET", "POST", "DELETE"], include_in_schema=False))
-    _describe(app)
+    app.router.routes.append(Route("/mcp", mcp, methods=["POST"], include_in_schema=False))
+    describe(app, [getattr(each, "path", "") for each in health.open_routes.routes])
     _stand_in_front(app, serving)
     return app
 
@@ -104,30 +105,10 @@ def _stand_in_front(app: FastAPI, serving: Serving) -> None:
     app.add_middleware(RouteNoted)
     app.add_middleware(SlashesInIds)
     app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(KeyFirst, open_routes=[*health.open_routes.routes, *inspector_routes()])
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
         )
     app.add_middleware(Guard, settings=settings)
     app.add_middleware(Observed, metrics=serving.metrics)
-
-
-def _describe(app: FastAPI) -> None:
-    """Has the application's description name the problems, and gives it to those who have a key."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schemas = generate()["components"]["schemas"]
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= problem.pop("$defs")
-            schemas["Problem"] = problem
-        return generate()
-
-    app.openapi = openapi  # type: ignore[method-assign]
-
-    @app.get("/openapi.json", include_in_schema=False)
-    async def describe(caller: AnyCaller) -> dict[str, Any]:  # noqa: ARG001  (checked by its type)
-        return openapi()
