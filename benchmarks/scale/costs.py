@@ -1,0 +1,109 @@
+"""What a page and a recall cost, one by one: processor time, durable commits, bytes; with the built-in embedder."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.micro.dialogue import exchanges
+from memoryos import Config, MemoryEngine
+from memoryos.storage.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import sqlalchemy as sa
+
+SCOPES = 20
+PAGES_A_SCOPE = 50
+RECALLS = 200
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs on this machine.
+
+    Attributes:
+        add_ms: Processor time of ``add_memory``.
+        embed_ms: Of the vectors of a page, in the background.
+        consolidate_ms: Of reading a page, by the local analyst.
+        recall_ms: Of a recall from a working set that is in memory.
+        load_ms: Of loading the working set of 50 pages.
+        commits: Durable commits a page, all in all.
+        disk_bytes: Of a page on disk, all in all.
+        working_bytes: Of a page in a working set.
+        text_bytes: Of its texts.
+    """
+
+    add_ms: float
+    embed_ms: float
+    consolidate_ms: float
+    recall_ms: float
+    load_ms: float
+    commits: float
+    disk_bytes: float
+    working_bytes: float
+    text_bytes: float
+
+    @property
+    def page_ms(self) -> float:
+        """Processor time of a page from ``add_memory`` to what was learned from it."""
+        return self.add_ms + self.embed_ms + self.consolidate_ms
+
+
+def measure_costs(folder: Path) -> Costs:
+    """Plays a made-up dialogue into twenty scopes and asks two hundred questions."""
+    pages = SCOPES * PAGES_A_SCOPE
+    said = list(exchanges(pages))
+    with _counted() as commits, MemoryEngine(Config(data_storage_path=folder, background=False)) as engine:
+        engine.embedder.embed(["the first call loads the model"])
+        memories = [engine.memory(f"user-{number}") for number in range(SCOPES)]
+
+        def add() -> None:
+            for number, (user, assistant, at) in enumerate(said):
+                memories[number % SCOPES].add_memory(user, assistant, at)
+
+        def flush() -> None:
+            for each in memories:
+                each.flush()
+
+        added = _processor_ms(add) / pages
+        embedded = _processor_ms(lambda: [each.embed() for each in memories]) / pages
+        consolidated = _processor_ms(flush) / pages
+        loaded = _processor_ms(lambda: [each.recall("what was it about?") for each in memories]) / SCOPES
+        queries = [user for user, _, _ in said[:RECALLS]]
+        recalled = (
+            _processor_ms(lambda: [memories[n % SCOPES].recall(query) for n, query in enumerate(queries)]) / RECALLS
+        )
+        held = engine.working_sets.nbytes / pages
+        written = sum(len(user.encode()) + len(assistant.encode()) for user, assistant, _ in said) / pages
+    disk = sum(each.stat().st_size for each in folder.glob("memoryos.db*") if each.is_file()) / pages
+    return Costs(added, embedded, consolidated, recalled, loaded, commits[0] / pages, disk, held, written)
+
+
+def _processor_ms(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return (time.process_time() - started) * 1000
+
+
+@contextlib.contextmanager
+def _counted() -> Iterator[list[int]]:
+    """Counts the write transactions of all databases."""
+    count = [0]
+    write = Database.write
+
+    @contextlib.contextmanager
+    def counted(self: Database) -> Iterator[sa.Connection]:
+        count[0] += 1
+        with write(self) as connection:
+            yield connection
+
+    Database.write = counted  # type: ignore[method-assign]
+    try:
+        yield count
+    finally:
+        Database.write = write  # type: ignore[method-assign]
