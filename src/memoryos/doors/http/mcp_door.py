@@ -17,7 +17,7 @@ from memoryos.errors import InputError, NotFoundError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager as Sessions
     from starlette.types import Receive, Scope, Send
 
     from memoryos.config import Config
@@ -34,7 +34,7 @@ class McpDoor:
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
-        self._sessions: StreamableHTTPSessionManager | None = None
+        self._sessions: Sessions | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
