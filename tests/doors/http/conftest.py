@@ -30,7 +30,7 @@ def make_client(engine: MemoryEngine) -> Iterator[ClientMaker]:
     """Returns a maker of clients; settings are those of ServerSettings."""
     with ExitStack() as open_clients:
 
-        def make(over: MemoryEngine | None = None, **settings: Any) -> TestClient:
+        def make(over: MemoryEngine | Callable[[], MemoryEngine] | None = None, **settings: Any) -> TestClient:
             app = build_app(over or engine, ServerSettings(**settings))
             client = TestClient(app, base_url=LOCAL, raise_server_exceptions=False)
             open_clients.enter_context(client)

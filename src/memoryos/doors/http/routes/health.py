@@ -57,7 +57,10 @@ class ServerStats(shapes.Shape):
     """What the server holds."""
 
     memories: int
+    memories_failing: int = Field(description="Memories whose analyst failed last.")
     backlog: int = Field(description="Memories that wait for the background worker.")
+    pages_due: int = Field(description="Pages of all that slid out of short-term memory and have no segment.")
+    pages_without_vector: int
     embedder: str
     analyst: str
     has_llm: bool
@@ -103,9 +106,13 @@ def list_users(
 def get_server_stats(serving: TheServing, caller: AdminCaller) -> ServerStats:  # noqa: ARG001  (checked by its type)
     """Returns what the server holds; for administrators."""
     engine = serving.engine()
+    due = engine.store.totals.backlog(engine.config.short_term_capacity, engine.embedder.name)
     return ServerStats(
-        memories=len(engine.scopes()),
+        memories=due.scopes,
+        memories_failing=due.failing_scopes,
         backlog=engine.worker.waiting(),
+        pages_due=due.due_pages,
+        pages_without_vector=due.pages_without_vector,
         embedder=engine.embedder.name,
         analyst=engine.analyst.origin.analyst,
         has_llm=engine.config.has_llm,

@@ -1,0 +1,79 @@
+"""Whether the server lives and is ready: what it truly tries, and what it says when something is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from memoryos.engine import MemoryEngine
+from memoryos.errors import EmbeddingError, StoreUnavailableError
+from memoryos.testing import HashEmbedder
+from tests.conftest import EngineMaker
+from tests.doors.http.conftest import ClientMaker
+
+
+class Counting(HashEmbedder):
+    """Counts the texts that it embeds, and fails when told to."""
+
+    embedded = 0
+    is_away = False
+
+    def embed(self, texts: Any) -> Any:
+        if self.is_away:
+            raise EmbeddingError("the secret endpoint is away")
+        self.embedded += len(texts)
+        return super().embed(texts)
+
+
+def test_readiness_embeds_a_text_each_time(make_engine: EngineMaker, make_client: ClientMaker) -> None:
+    embedder = Counting()
+    client = make_client(make_engine(embedder=embedder))
+    for number in range(1, 4):
+        assert client.get("/readyz").json() == {"status": "ready", "store": "ok", "embedder": "ok", "backlog": 0}
+        assert embedder.embedded == number
+    embedder.is_away = True
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json() == {"status": "not ready", "store": "ok", "embedder": "unavailable", "backlog": 0}
+    assert "retry-after" in response.headers
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_readiness_reads_the_store(client: TestClient, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise StoreUnavailableError("/the/secret/place is locked")
+
+    monkeypatch.setattr(engine.store.scopes, "find", fail)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["store"] == "unavailable"
+    assert "secret" not in response.text
+    assert client.get("/healthz").status_code == 200
+
+
+def test_an_engine_that_can_not_be_opened_is_tried_again(make_engine: EngineMaker, make_client: ClientMaker) -> None:
+    tries: list[int] = []
+
+    def open_engine() -> MemoryEngine:
+        tries.append(1)
+        if len(tries) == 1:
+            raise StoreUnavailableError("not yet")
+        return make_engine()
+
+    client = make_client(open_engine)
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/readyz").status_code == 200
+    assert client.get("/readyz").status_code == 200
+    assert len(tries) == 2
+
+
+def test_the_numbers_of_the_whole_server(client: TestClient, engine: MemoryEngine) -> None:
+    for user in ("tom", "ann"):
+        for _ in range(9):
+            engine.memory(user).add_memory("Hello.")
+    told = client.get("/v1/stats").json()
+    assert (told["memories"], told["pages_due"], told["pages_without_vector"]) == (2, 4, 18)
+    assert told["embedder"] == engine.embedder.name
+    assert not told["has_llm"]
