@@ -142,11 +142,12 @@ class Api:
         """Sends JSON and returns JSON."""
         return _json_of(self.context.post(path, data=body, params=dict(query)))
 
-    def load(self, user_id: str, pages: list[dict[str, Any]]) -> Any:
-        """Gives a user pages, as a file of JSON lines."""
-        lines = "\n".join(json.dumps(each) for each in pages)
+    def copy(self, user_id: str, target: str) -> None:
+        """Gives a user all that is remembered of another with the story's assistant."""
+        query: dict[str, str | float | bool] = {"assistant_id": the_story().assistant_id}
+        file = self.context.get(f"{user_path(user_id)}/export", params=query).body()
         headers = {"Content-Type": "application/octet-stream"}
-        return _json_of(self.context.post(f"{user_path(user_id)}/import", data=lines.encode(), headers=headers))
+        _json_of(self.context.post(f"{user_path(target)}/import", data=file, headers=headers, params=query))
 
 
 def user_path(user_id: str) -> str:

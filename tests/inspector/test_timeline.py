@@ -10,7 +10,9 @@ from tests.inspector.conftest import Api, Visitor, user_path
 from tests.inspector.story import Story
 
 
-def test_every_day_is_listed_newest_first_with_what_was_said_and_learned(visit: Visitor, api: Api, story: Story) -> None:
+def test_every_day_is_listed_newest_first_with_what_was_said_and_learned(
+    visit: Visitor, api: Api, story: Story
+) -> None:
     tab = visit()
     page = tab.go("timeline")
     days = sorted({each.at.date().isoformat() for each in story.drafts}, reverse=True)
@@ -64,7 +66,9 @@ def test_a_click_into_the_picture_opens_that_day(visit: Visitor, story: Story) -
 def test_a_new_page_appears_without_a_reload(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     page = visit().go("timeline", user_id=somebody)
     expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "Hello", "timestamp": "2021-05-06T07:08:09Z"}, assistant_id=story.assistant_id)
+    api.post(
+        f"{user_path(somebody)}/pages",
+        {"user_input": "Hello", "timestamp": "2021-05-06T07:08:09Z"},
+        assistant_id=story.assistant_id,
+    )
     expect(page.locator('[data-day="2021-05-06"]')).to_contain_text("1 page")
-
-

@@ -65,7 +65,7 @@ function Standing({ work, stats, again }) {
   return html`
     <section class=${`card standing ${state}`}>
       <header class="between">
-        <h2 role="status"><span class="lamp" aria-hidden="true"></span>${T.states[state]}</h2>
+        <h2 aria-live="polite"><span class="lamp" aria-hidden="true"></span>${T.states[state]}</h2>
         <button type="button" disabled=${under} aria-busy=${String(under)} onClick=${flush}>${under ? T.working : T.now}</button>
       </header>
       ${state === "failing" ? html`<${Failing} work=${work} />` : null}

@@ -1,0 +1,156 @@
+"""The view that forgets: what would go is shown before it goes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.inspector.conftest import Api, Visitor, user_path
+from tests.inspector.story import Story
+
+
+@pytest.fixture
+def taught(api: Api, story: Story, somebody: str) -> str:
+    """A user of the test's own who lived through the same story."""
+    api.copy(story.user_id, somebody)
+    return somebody
+
+
+def pages_of(api: Api, story: Story, user_id: str) -> list[str]:
+    listed = api.get(f"{user_path(user_id)}/pages", assistant_id=story.assistant_id, limit=500)
+    return [f"{each['user_text']} {each['assistant_text']}" for each in listed["pages"]]
+
+
+def fact_of(api: Api, story: Story, user_id: str) -> dict[str, Any]:
+    listed = api.get(f"{user_path(user_id)}/knowledge", assistant_id=story.assistant_id, about="user")["knowledge"]
+    fact: dict[str, Any] = max(listed, key=lambda each: len(each["text"]))
+    return fact
+
+
+def choose(page: Page, way: str) -> None:
+    page.get_by_role("group", name="What to forget").get_by_role("button", name=way).click()
+
+
+def closure(page: Page) -> Any:
+    return page.locator(".closure")
+
+
+def test_what_a_query_finds_is_picked_by_hand_shown_and_forgotten(
+    visit: Visitor, api: Api, story: Story, taught: str
+) -> None:
+    tab = visit()
+    page = tab.go("forget", user_id=taught)
+    choose(page, "What is about …")
+    page.get_by_label("What it is about").fill(story.question)
+    page.get_by_role("button", name="Find pages").click()
+    hit = page.locator(".found .page", has_text=story.told).first
+    expect(hit).to_be_visible()
+    hit_id = hit.get_attribute("data-page")
+    expect(page.get_by_role("button", name="Show what would go")).to_be_disabled()
+    hit.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Show what would go").click()
+    expect(closure(page).get_by_role("heading", name="What would go")).to_be_focused()
+    expect(closure(page).locator(".found").first.locator(".page")).to_have_attribute("data-page", str(hit_id))
+    tab.shoot("forget")
+    before = pages_of(api, story, taught)
+    closure(page).get_by_role("button", name="Forget for good").click()
+    sure = page.get_by_role("dialog", name="Forget this for good?")
+    sure.get_by_role("button", name="Cancel").click()
+    assert pages_of(api, story, taught) == before
+    closure(page).get_by_role("button", name="Forget for good").click()
+    sure.get_by_role("button", name="Forget for good").click()
+    expect(page.get_by_role("heading", name="1 page was forgotten.")).to_be_visible()
+    expect(page.locator("main")).to_contain_text(
+        re.compile("No byte of it is left in the files|Another program is still reading")
+    )
+    gone = set(before) - set(pages_of(api, story, taught))
+    assert len(gone) == 1
+    assert story.told in gone.pop()
+    page.get_by_role("button", name="Forget something else").click()
+    expect(page.get_by_role("group", name="What to forget")).to_be_visible()
+
+
+def test_the_closure_names_the_facts_that_go_with_a_page(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+    fact = fact_of(api, story, taught)
+    page = visit().go("forget", "pages", *fact["source_page_ids"], user_id=taught)
+    page.get_by_role("button", name="Show what would go").click()
+    expect(closure(page).locator(".texts")).to_contain_text(fact["text"])
+
+
+def test_a_fact_is_forgotten_and_its_pages_stay(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+    fact = fact_of(api, story, taught)
+    before = pages_of(api, story, taught)
+    page = visit().go("forget", user_id=taught)
+    choose(page, "Facts")
+    page.get_by_label("Filter the facts").fill(fact["text"].upper())
+    facts = page.locator(".picks li")
+    expect(facts).to_have_count(1)
+    facts.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Show what would go").click()
+    expect(closure(page).locator(".texts")).to_have_text(fact["text"])
+    closure(page).get_by_role("button", name="Forget for good").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget for good").click()
+    expect(page.get_by_role("heading", name="0 pages were forgotten.")).to_be_visible()
+    path = f"{user_path(taught)}/knowledge"
+    known = api.get(path, assistant_id=story.assistant_id, history="true", limit=500)["knowledge"]
+    assert known
+    assert fact["text"] not in [each["text"] for each in known]
+    assert pages_of(api, story, taught) == before
+
+
+def test_all_before_a_day_goes(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+    day = sorted({each.at.date() for each in story.drafts})[2]
+    gone = sum(each.at.date() < day for each in story.drafts)
+    page = visit().go("forget", user_id=taught)
+    choose(page, "All before …")
+    page.get_by_label("Everything that was said before this day (UTC)").fill(day.isoformat())
+    page.get_by_role("button", name="Show what would go").click()
+    expect(closure(page).locator(".figure").first).to_have_text(f"{gone}pages")
+    closure(page).get_by_role("button", name="Forget for good").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget for good").click()
+    expect(page.get_by_role("heading", name=f"{gone} pages were forgotten.")).to_be_visible()
+    assert len(pages_of(api, story, taught)) == len(story.drafts) - gone
+
+
+def test_everything_goes_only_when_the_name_is_typed(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+    everything = len(story.drafts)
+    page = visit().go("forget", user_id=taught)
+    choose(page, "Everything")
+    page.get_by_role("button", name="Show what would go").click()
+    expect(closure(page).locator(".figure").first).to_have_text(f"{everything}pages")
+    closure(page).get_by_role("button", name="Forget for good").click()
+    sure = page.get_by_role("dialog")
+    forget = sure.get_by_role("button", name="Forget for good")
+    expect(forget).to_be_disabled()
+    sure.get_by_role("textbox").fill(taught[:-1])
+    expect(forget).to_be_disabled()
+    page.keyboard.press("Enter")
+    assert len(pages_of(api, story, taught)) == everything
+    sure.get_by_role("textbox").fill(taught)
+    forget.click()
+    expect(page.get_by_role("heading", name=f"{everything} pages were forgotten.")).to_be_visible()
+    assert pages_of(api, story, taught) == []
+
+
+def test_what_is_gone_meanwhile_can_not_go_again(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+    listed = api.get(f"{user_path(taught)}/pages", assistant_id=story.assistant_id, limit=1)["pages"]
+    page = visit().go("forget", "pages", listed[0]["page_id"], user_id=taught)
+    api.post(
+        f"{user_path(taught)}/forget",
+        {"page_ids": [listed[0]["page_id"]], "dry_run": False},
+        assistant_id=story.assistant_id,
+    )
+    page.get_by_role("button", name="Show what would go").click()
+    expect(closure(page)).to_contain_text("Nothing would go.")
+    expect(closure(page).get_by_role("button", name="Forget for good")).to_be_disabled()
+
+
+def test_nobody_has_nothing_to_forget(visit: Visitor, somebody: str) -> None:
+    tab = visit()
+    page = tab.go("forget", user_id=somebody)
+    expect(page.get_by_text("No page is picked.")).to_be_visible()
+    page.get_by_role("button", name="To the search").click()
+    tab.settle("search")
