@@ -308,8 +308,8 @@ def time_threads(folder: Path) -> dict[str, Any]:
     return figures
 
 
-def _write_alone(database: Database, work: Callable[[sa.Connection], Any]) -> Any:
-    with database.write() as connection:
+def _write_alone(database: Database, scope_id: str, work: Callable[[sa.Connection], Any]) -> Any:
+    with database.write(scope_id) as connection:
         return work(connection)
 
 

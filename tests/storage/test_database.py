@@ -21,8 +21,8 @@ from memoryos.errors import (
     StoreUnreadableError,
 )
 from memoryos.model import PageDraft, Scope
-from memoryos.storage.database import Database
 from memoryos.storage.migrations import HEAD, KNOWN
+from memoryos.storage.places import open_database
 from memoryos.storage.schema import metadata
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
@@ -72,7 +72,7 @@ def test_known_revisions_are_the_files() -> None:
 
 
 def test_writes_are_durable_and_erased_text_is_overwritten(tmp_path: Path) -> None:
-    database = Database(url(tmp_path))
+    database = open_database(url(tmp_path))
     with database.read() as connection:
         pragmas = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in
                    ("journal_mode", "synchronous", "foreign_keys", "secure_delete")}  # fmt: skip
@@ -139,7 +139,7 @@ def test_a_torn_database_is_refused_when_it_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["postgresql://localhost/x", "sqlite://", "sqlite:///:memory:", "nonsense"])
 def test_another_kind_of_database_is_refused(bad: str) -> None:
     with pytest.raises(ConfigError):
-        Database(bad)
+        open_database(bad)
 
 
 def test_a_folder_that_cant_be_made(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_read_only_store_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_is_undone(tmp_path: Path) -> None:
-    database = Database(url(tmp_path))
+    database = open_database(url(tmp_path))
     with pytest.raises(StoreConflictError), database.write() as connection:
         for _ in range(2):
             connection.exec_driver_sql(

@@ -21,9 +21,9 @@ from sqlalchemy import event, exc
 import memoryos.storage.file_lock as lock_room
 from memoryos.errors import NotFoundError, StoreConflictError, StoreError, StoreUnavailableError
 from memoryos.model import Page, PageDraft, Scope
-from memoryos.storage.database import Database
 from memoryos.storage.grouping import MOST_WRITES
 from memoryos.storage.schema import scopes
+from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 
@@ -69,7 +69,12 @@ def in_threads(*calls: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def in_one_group(database: Database, *calls: Callable[[], Any]) -> list[Any]:
+def opened(store: Store) -> SQLiteDatabase:
+    assert isinstance(store._database, SQLiteDatabase)
+    return store._database
+
+
+def in_one_group(database: SQLiteDatabase, *calls: Callable[[], Any]) -> list[Any]:
     """Calls all while another holds the write lock, so that they queue up; returns what each returned or raised."""
     results: list[Any] = []
     with contextlib.ExitStack() as stack, database._exclusive():
@@ -90,7 +95,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 class Commits:
     """Counts the write transactions that a database commits."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SQLiteDatabase) -> None:
         self.count = 0
         event.listen(database._engine, "commit", self._note)
 
@@ -99,7 +104,7 @@ class Commits:
 
 
 def test_threads_lose_nothing_keep_their_order_and_share_commits(store: Store, scope_id: str) -> None:
-    commits = Commits(store.log._database)
+    commits = Commits(opened(store))
 
     def write(name: int) -> list[int]:
         added = [append(store, scope_id, f"{name}-{number}a", f"{name}-{number}b") for number in range(15)]
@@ -119,26 +124,26 @@ def test_threads_lose_nothing_keep_their_order_and_share_commits(store: Store, s
 
 
 def test_what_queues_up_is_one_commit(store: Store, scope_id: str) -> None:
-    commits = Commits(store.log._database)
+    commits = Commits(opened(store))
     added = in_one_group(
-        store.log._database, *(lambda name=name: append(store, scope_id, f"{name}") for name in range(THREADS))
+        opened(store), *(lambda name=name: append(store, scope_id, f"{name}") for name in range(THREADS))
     )
     assert commits.count == 1
     assert sorted(page.seq for (page,) in added) == list(range(1, THREADS + 1))
 
 
 def test_a_group_is_bounded(store: Store, scope_id: str) -> None:
-    commits = Commits(store.log._database)
+    commits = Commits(opened(store))
     calls = MOST_WRITES + 6
-    in_one_group(store.log._database, *(lambda name=name: append(store, scope_id, f"{name}") for name in range(calls)))
+    in_one_group(opened(store), *(lambda name=name: append(store, scope_id, f"{name}") for name in range(calls)))
     assert commits.count == 2
     assert store.log.count(scope_id) == calls
 
 
 def test_a_thread_alone_commits_each_append_without_a_savepoint(store: Store, scope_id: str) -> None:
-    commits = Commits(store.log._database)
+    commits = Commits(opened(store))
     said: list[str] = []
-    event.listen(store.log._database._engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    event.listen(opened(store)._engine, "before_cursor_execute", lambda *given: said.append(given[2]))
     (pages,) = in_threads(lambda: [append(store, scope_id, "one"), append(store, scope_id, "two")])
     assert [page.seq for (page,) in pages] == [1, 2]
     assert commits.count == 2
@@ -151,7 +156,7 @@ class Unfit:
 
 @pytest.mark.parametrize("place", [0, 5, THREADS - 1])
 def test_an_append_that_fails_fails_alone(store: Store, scope_id: str, place: int) -> None:
-    database = store.log._database
+    database = opened(store)
 
     def conflict(connection: sa.Connection) -> None:
         append_one = sa.update(scopes).where(scopes.c.scope_id == scope_id).values(last_seq=999)
@@ -162,7 +167,7 @@ def test_an_append_that_fails_fails_alone(store: Store, scope_id: str, place: in
         lambda: append(store, "nowhere", "lost"),
         lambda: store.log.append(scope_id, [PageDraft(NOW, "a", "", metadata={"x": Unfit()})], NOW),
         lambda: store.log.append(scope_id, [PageDraft(NOW, "a", ""), PageDraft(NOW, "\ud800", "")], NOW),
-        lambda: database.write_grouped(conflict),
+        lambda: database.write_grouped(scope_id, conflict),
     ]
     calls: list[Callable[[], Any]] = [
         lambda name=name: append(store, scope_id, f"{name}")  # type: ignore[misc]
@@ -194,7 +199,7 @@ def test_what_failed_alone_fails_the_same_way_without_company(store: Store, scop
 def test_a_commit_that_fails_acknowledges_nothing(
     store: Store, scope_id: str, company: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = store.log._database
+    database = opened(store)
 
     def fail(_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
@@ -211,13 +216,13 @@ def test_a_commit_that_fails_acknowledges_nothing(
 
 
 def test_a_transaction_that_the_database_gives_up_fails_all_with_the_reason(store: Store, scope_id: str) -> None:
-    database = store.log._database
+    database = opened(store)
 
     def give_up(connection: sa.Connection) -> None:
         connection.exec_driver_sql("ROLLBACK")  # as SQLite does by itself when a disk is full
         raise StoreUnavailableError("the disk is full")
 
-    calls = [lambda: append(store, scope_id, "a"), lambda: database.write_grouped(give_up), lambda: append(store, scope_id, "b")]  # fmt: skip
+    calls = [lambda: append(store, scope_id, "a"), lambda: database.write_grouped(scope_id, give_up), lambda: append(store, scope_id, "b")]  # fmt: skip
     found = in_one_group(database, *calls)
     assert [type(each) for each in found] == [StoreUnavailableError] * 3
     assert {str(each) for each in found} == {"the disk is full"}
@@ -337,7 +342,7 @@ def test_an_interrupt_of_the_main_thread_leaves_everybody_able_to_write(
     store: Store, scope_id: str, tmp_path: Path, place: str, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An interrupt is raised when a call into C returns, which is where nearly all the time of an append is spent."""
-    dialect = store.log._database._engine.dialect
+    dialect = opened(store)._engine.dialect
     owner, name, words = {
         "lock": (lock_room, "_lock", None),
         "begin": (dialect, "do_execute", "BEGIN"),
@@ -371,7 +376,7 @@ def test_an_interrupt_of_the_main_thread_leaves_everybody_able_to_write(
 def test_an_interrupt_of_the_main_thread_is_no_error_of_the_others(
     store: Store, scope_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = store.log._database
+    database = opened(store)
     dialect = database._engine.dialect
     begin, commit = dialect.do_execute, dialect.do_commit
     found: list[Any] = []
@@ -400,7 +405,7 @@ def test_an_interrupt_of_the_main_thread_is_no_error_of_the_others(
 
 def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
     """Threads other than the main one are interrupted by no signal, but by debuggers and the like."""
-    database = store.log._database
+    database = opened(store)
     raised: list[BaseException] = []
 
     def give_up() -> None:
@@ -427,7 +432,7 @@ def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
 
 
 def test_an_error_has_its_own_traceback_in_each_thread(store: Store, scope_id: str) -> None:
-    found = in_one_group(store.log._database, *[lambda: append(store, "nowhere", "x")] * 4)
+    found = in_one_group(opened(store), *[lambda: append(store, "nowhere", "x")] * 4)
     assert all(isinstance(each, StoreError | NotFoundError) for each in found)
     assert len({id(each.__traceback__) for each in found}) == 4
     assert texts(store, scope_id) == []

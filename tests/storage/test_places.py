@@ -8,15 +8,14 @@ from pathlib import Path
 import pytest
 
 from memoryos.errors import ConfigError
-from memoryos.storage.database import Database
-from memoryos.storage.places import file_of, url_of
+from memoryos.storage.places import file_of, open_database, url_of
 
 NO_FILES: list[str | Path] = [
     "nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://user:secret@host/db", Path(":memory:"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("asked", [file_of, url_of, Database])
+@pytest.mark.parametrize("asked", [file_of, url_of, open_database])
 @pytest.mark.parametrize("place", NO_FILES)
 def test_a_place_without_a_file_is_refused(asked: Callable[[str | Path], object], place: str | Path) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -27,6 +27,7 @@ from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, 
 from memoryos.storage.long_term import Learning, SegmentLearned
 from memoryos.storage.mid_term import Consolidation
 from memoryos.storage.scopes import Lease
+from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
 from memoryos.storage.vectors import UtteranceVectors
 from memoryos.testing import FixedClock
@@ -560,7 +561,9 @@ def test_a_lock_file_that_was_deleted_locks_again(here: Memoryos, there: Elsewhe
     assert [page.seq for page in pages] == list(range(1, len(LINES) + 201))
     there.do("global held; held = engine.store.log._database._exclusive(); held.__enter__()")
     try:
-        assert not here.engine.store.log._database._file_lock.try_acquire(), "both lock the same file again"
+        database = here.engine.store._database
+        assert isinstance(database, SQLiteDatabase)
+        assert not database._file_lock.try_acquire(), "both lock the same file again"
     finally:
         there.do("held.__exit__(None, None, None)")
 

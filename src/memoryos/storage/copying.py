@@ -24,7 +24,7 @@ _OF_KNOWLEDGE = vectors.c.owner_kind == "knowledge"
 
 def copy_log(source: Database, target: Database, scope_id: str) -> None:
     """Copies a scope with its pages and their vectors, as if nothing had been derived yet."""
-    with source.read() as reading, target.write() as writing:
+    with source.read(scope_id) as reading, target.write(scope_id) as writing:
         scope = dict(reading.execute(sa.select(scopes).where(scopes.c.scope_id == scope_id)).mappings().one())
         scope |= {"lease_owner": None, "lease_until": None, "attempts": 0, "retry_at": None, "last_error": None}
         writing.execute(sa.insert(scopes).values(**scope))
@@ -45,7 +45,7 @@ def replace_tiers(target: Database, source: Database, lease: Lease, now: datetim
     Raises:
         StoreConflictError: If the lease was lost; nothing is written then.
     """
-    with source.read() as reading, target.write() as writing:
+    with source.read(lease.scope_id) as reading, target.write(lease.scope_id) as writing:
         revision = advance(writing, lease)
         for table in (chains, segments):
             writing.execute(sa.delete(table).where(table.c.scope_id == lease.scope_id))

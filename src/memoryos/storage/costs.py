@@ -36,14 +36,14 @@ class CostTable:
         }
         where = [costs.c[name] == value for name, value in key.items()]
         grown = {name: costs.c[name] + amount for name, amount in amounts.items()}
-        with self._database.write() as connection:
+        with self._database.write(scope_id) as connection:
             if connection.execute(sa.update(costs).where(*where).values(**grown)).rowcount == 0:
                 connection.execute(sa.insert(costs).values(**key, **amounts))
 
     def of(self, scope_id: str) -> list[Cost]:
         """Returns the scope's accounts, oldest first."""
         statement = sa.select(costs).where(costs.c.scope_id == scope_id)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             rows = connection.execute(statement.order_by(costs.c.day, costs.c.purpose, costs.c.model)).all()
         return [
             Cost(
@@ -65,5 +65,5 @@ class CostTable:
         statement = sa.select(total).where(costs.c.day == day)
         if scope_id is not None:
             statement = statement.where(costs.c.scope_id == scope_id)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return int(connection.execute(statement).scalar_one())

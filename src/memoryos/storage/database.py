@@ -1,15 +1,13 @@
-"""Where transactions come from: connections, the write lock, migrations at opening, and the mapping of errors."""
+"""Where transactions come from, whatever the database: what is said here is what each of them promises."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
-from pathlib import Path
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event, exc
+from sqlalchemy import exc
 
 from memoryos.errors import (
     SchemaMismatchError,
@@ -18,74 +16,71 @@ from memoryos.errors import (
     StoreUnavailableError,
     StoreUnreadableError,
 )
-from memoryos.storage.file_lock import FileLock
-from memoryos.storage.grouping import Grouping
-from memoryos.storage.places import file_of, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-__all__ = ["Database", "mapped_errors"]
+    from memoryos.storage.presence import Presence
 
-REWRITE_POLL_SECONDS = 0.02
-_PRAGMAS = (
-    "PRAGMA busy_timeout=60000",
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA secure_delete=ON",
-)
+__all__ = ["ContendedError", "Database", "mapped_errors"]
+
 Result = TypeVar("Result")
 _UNREADABLE = ("malformed", "not a database", "encrypted")
+_DAMAGED = ("XX001", "XX002")
+_GIVEN_UP = ("40001", "40P01")
 
 
-class Database:
+class ContendedError(StoreConflictError):
+    """The database gave up one of two transactions that stood in each other's way; it may be tried again."""
+
+
+class Database(ABC):
     """One open database: ``read()`` and ``write()`` hand out transactions.
 
-    Every SQLite up to 3.51.2 can corrupt a file when one connection checkpoints while another commits
-    (sqlite.org/wal.html#walresetbug). So one advisory file lock is held around each write transaction, each implied
-    checkpoint, and the opening and closing of connections that may checkpoint. A write starts with BEGIN IMMEDIATE:
-    a transaction that upgrades later would fail at once when another writes.
+    Of the write transactions of one scope one is open at a time, in all threads and processes; so each may first look
+    and then write. Between scopes nothing is promised.
 
-    Raises:
-        ConfigError: If the URL is of a kind that is not supported.
-        StoreUnavailableError: If the file can't be opened or written.
-        StoreUnreadableError: If the file is damaged or no database. It is left as it is.
-        SchemaMismatchError: If a newer release or another program made it. It is left as it is.
+    Attributes:
+        presence: Who tells living workers from dead ones; None if that is the workplace.
+        workplace_file: Whose neighbour the folder for copies is.
     """
 
-    def __init__(self, place: str | Path) -> None:
-        self._engine, file = _engine(place)
+    presence: Presence | None = None
+    workplace_file: Path
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
         self._is_closed = False
-        self._thread_lock = threading.RLock()
-        with mapped_errors():
-            self._file_lock = FileLock(Path(f"{file}.lock"))
-        self._writer: sa.Connection | None = None
-        self._grouping = Grouping(self.write)
-        with contextlib.ExitStack() as undo:
-            undo.callback(self.close)
-            self._migrate()
-            undo.pop_all()
+
+    @property
+    def dialect(self) -> str:
+        """Name of the kind of database, as SQLAlchemy calls it."""
+        return self._engine.dialect.name
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """Yields a connection inside one read transaction: everything read in it is from one moment."""
+    def read(self, scope_id: str | None = None) -> Iterator[sa.Connection]:
+        """Yields a connection inside one read transaction: everything read in it is from one moment.
+
+        Args:
+            scope_id: Whose rows are read; None for what belongs to no scope, or to all.
+        """
         self._check_open()
-        with mapped_errors(), self._engine.connect() as connection:
+        with mapped_errors(), self._reading(scope_id) as connection:
             yield connection
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """Yields a connection inside one write transaction; durable when the block ends, undone when it raises."""
-        with mapped_errors(), self._exclusive(), contextlib.ExitStack() as undo:
-            self._check_open()
-            undo.callback(self._drop_writer)
-            connection = self._writing_connection()
-            with connection.begin():
-                yield connection
-            undo.pop_all()
+    def write(self, scope_id: str | None = None) -> Iterator[sa.Connection]:
+        """Yields a connection inside one write transaction; durable when the block ends, undone when it raises.
 
-    def write_grouped(self, work: Callable[[sa.Connection], Result]) -> Result:
+        Args:
+            scope_id: Whose rows are written; None for what belongs to no scope.
+        """
+        with mapped_errors(), self._writing(scope_id) as connection:
+            yield connection
+
+    def write_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
         """Does short work inside a write transaction that other threads may share; durable when this returns.
 
         Raises:
@@ -97,73 +92,44 @@ class Database:
             with mapped_errors():
                 return work(connection)
 
-        return self._grouping.run(mapped)
+        return self._do_grouped(scope_id, mapped)
 
+    @abstractmethod
     def rewrite(self, patience_seconds: float = 5.0) -> bool:
-        """Writes the file anew without a byte that is no longer in use, and cuts the write-ahead log to nothing.
+        """Takes what was deleted out of the files; returns whether not a byte of it is left in them."""
 
-        ``secure_delete`` alone is not enough: where SQLite moves rows between pages it leaves copies behind, which we
-        found by searching the bytes. The file is locked for writers as long as it takes to copy it.
+    @abstractmethod
+    def faults(self, connection: sa.Connection, most: int) -> Iterator[str]:
+        """Yields what is wrong with the files themselves, about ``most`` lines of a kind."""
 
-        Returns:
-            Whether nothing old is left: another process that reads an old state holds that up.
-        """
-        deadline = time.monotonic() + patience_seconds
-        with mapped_errors(), self._exclusive():
-            self._check_open()
-            connection = self._writing_connection()
-            connection.rollback()
-            connection.connection.cursor().execute("VACUUM")
-        while True:
-            with mapped_errors(), self._exclusive():
-                self._check_open()
-                connection = self._writing_connection()
-                connection.rollback()
-                busy, *_ = connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy or time.monotonic() > deadline:
-                return not busy
-            time.sleep(REWRITE_POLL_SECONDS)
-
+    @abstractmethod
     def close(self) -> None:
-        """Closes every connection; the last one of all processes folds the write-ahead log into the file."""
-        with contextlib.suppress(StoreError), mapped_errors(), self._exclusive():
-            self._drop_writer()
-            self._engine.dispose()
-            self._is_closed = True
-            self._file_lock.close()
+        """Closes every connection. Calling it twice is fine."""
+
+    @abstractmethod
+    def _reading(self, scope_id: str | None) -> AbstractContextManager[sa.Connection]:
+        """Opens a read transaction."""
+
+    @abstractmethod
+    def _writing(self, scope_id: str | None) -> AbstractContextManager[sa.Connection]:
+        """Opens a write transaction."""
+
+    @abstractmethod
+    def _migrating(self) -> AbstractContextManager[sa.Connection]:
+        """Opens the write transaction of a migration: of several processes one migrates at a time."""
+
+    @abstractmethod
+    def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
+        """Does the work inside a write transaction."""
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise StoreUnavailableError("the store is closed")
 
-    @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        with self._thread_lock:
-            self._check_open()
-            self._file_lock.check()
-            try:
-                self._file_lock.acquire()
-                yield
-            finally:
-                self._file_lock.release()
-
-    def _writing_connection(self) -> sa.Connection:
-        if self._writer is None or self._writer.closed or self._writer.invalidated:
-            self._writer = self._engine.connect().execution_options(memoryos_begin="BEGIN IMMEDIATE")
-        return self._writer
-
-    def _drop_writer(self) -> None:
-        """Closes the writing connection; whatever a failure or an interrupt left open on it is undone."""
-        if self._writer is not None:
-            if not self._writer.closed:
-                self._writer.invalidate()
-            self._writer.close()
-            self._writer = None
-
     def _migrate(self) -> None:
         from memoryos.storage import migrations  # noqa: PLC0415  (imports Alembic only where a schema must be made)
 
-        with mapped_errors(), self._exclusive(), self._engine.connect() as connection:
+        with self.read() as connection:
             state = migrations.state_of(connection)
         if state is migrations.State.CURRENT:
             return
@@ -172,42 +138,8 @@ class Database:
                 "the database was made by a newer release of MemoryOS or by another program; "
                 "upgrade memoryos-engine or choose another data_storage_path (nothing was changed)"
             )
-        with self.write() as connection:
+        with mapped_errors(), self._migrating() as connection:
             migrations.upgrade(connection)
-
-
-def _engine(place: str | Path) -> tuple[sa.Engine, Path]:
-    file = file_of(place)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailableError(f"can't make the folder {file.parent}: {error.strerror}") from error
-    engine = sa.create_engine(
-        url_of(place), pool_size=8, max_overflow=32, pool_reset_on_return="rollback", hide_parameters=True
-    )
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    event.listen(engine, "invalidate", _undo)
-    return engine, file
-
-
-def _prepare(connection: Any, record: object) -> None:  # noqa: ARG001
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    try:
-        for pragma in _PRAGMAS:
-            cursor.execute(pragma)
-    finally:
-        cursor.close()
-
-
-def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("memoryos_begin", "BEGIN"))
-
-
-def _undo(connection: Any, record: object, error: object) -> None:  # noqa: ARG001
-    """Ends the transaction of a connection that is closed now; else it goes on until its last cursor is gone."""
-    connection.rollback()
 
 
 @contextlib.contextmanager
@@ -216,19 +148,37 @@ def mapped_errors() -> Iterator[None]:
 
     Raises:
         StoreConflictError: If a row contradicts another.
+        ContendedError: If the database gave the transaction up in favour of another.
         StoreUnreadableError: If the file is damaged or no database.
         StoreUnavailableError: If it can't be read or written now.
     """
     try:
         yield
-    except exc.IntegrityError as error:
-        raise StoreConflictError(str(error.orig)) from error
     except exc.DBAPIError as error:
-        reason = str(error.orig)
-        if any(words in reason for words in _UNREADABLE):
-            raise StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)") from error
-        raise StoreUnavailableError(f"the database can't be used now: {reason}") from error
+        if getattr(error.orig, "sqlstate", None) is not None:
+            raise _of_server(error.orig) from None  # what it says besides quotes rows
+        raise _of_file(error) from error
     except OSError as error:
         raise StoreUnavailableError(f"the database can't be used now: {error}") from error
     except exc.TimeoutError as error:
         raise StoreUnavailableError("no connection to the database became free") from error
+
+
+def _of_file(error: exc.DBAPIError) -> StoreError:
+    reason = str(error.orig)
+    if isinstance(error, exc.IntegrityError):
+        return StoreConflictError(reason)
+    if any(words in reason for words in _UNREADABLE):
+        return StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)")
+    return StoreUnavailableError(f"the database can't be used now: {reason}")
+
+
+def _of_server(error: Any) -> StoreError:
+    reason = f"{error.diag.message_primary} ({error.sqlstate})"
+    if error.sqlstate.startswith("23"):
+        return StoreConflictError(reason)
+    if error.sqlstate in _GIVEN_UP:
+        return ContendedError(reason)
+    if error.sqlstate in _DAMAGED:
+        return StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)")
+    return StoreUnavailableError(f"the database can't be used now: {reason}")

@@ -44,7 +44,7 @@ class ForgettingTable:
 
     def closure(self, scope_id: str, page_ids: Iterable[str], knowledge_ids: Iterable[str] = ()) -> Closure:
         """Returns what would go with these pages and entries; nothing is changed."""
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return find_closure(connection, scope_id, page_ids, knowledge_ids)
 
     def forget(
@@ -64,7 +64,7 @@ class ForgettingTable:
         Raises:
             StoreConflictError: If that lease was lost; nothing was forgotten then.
         """
-        with self._database.write() as connection:
+        with self._database.write(scope_id) as connection:
             closure = find_closure(connection, scope_id, page_ids, knowledge_ids)
             if lease is not None:
                 advance(connection, lease)
@@ -77,13 +77,13 @@ class ForgettingTable:
 
     def forget_everything(self, scope_id: str, now: datetime) -> Closure:
         """Deletes whatever was remembered for a scope; the ids of user and assistant, and costs, stay."""
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             where = pages.c.scope_id == scope_id
             page_ids = list(connection.execute(sa.select(pages.c.page_id).where(where)).scalars())
             where = knowledge.c.scope_id == scope_id
             knowledge_ids = list(connection.execute(sa.select(knowledge.c.knowledge_id).where(where)).scalars())
         closure = self.forget(scope_id, page_ids, knowledge_ids, now)
-        with self._database.write() as connection:
+        with self._database.write(scope_id) as connection:
             connection.execute(sa.delete(profiles).where(profiles.c.scope_id == scope_id))
         return closure
 
@@ -98,13 +98,13 @@ class ForgettingTable:
     def refusals(self, scope_id: str) -> Refusals:
         """Returns what is not to be learned again."""
         statement = sa.select(tombstones.c.mark).where(tombstones.c.scope_id == scope_id, tombstones.c.kind == _TEXT)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return Refusals(frozenset(connection.execute(statement).scalars()))
 
     def forgotten_pages(self, scope_id: str) -> frozenset[str]:
         """Returns the ids of the pages that were forgotten."""
         statement = sa.select(tombstones.c.mark).where(tombstones.c.scope_id == scope_id, tombstones.c.kind == _PAGE)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return frozenset(connection.execute(statement).scalars())
 
 

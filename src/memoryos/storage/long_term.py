@@ -69,7 +69,7 @@ class LongTermTable:
         Raises:
             StoreConflictError: If the lease was lost or the profile has that version already; nothing is written then.
         """
-        with self._database.write() as connection:
+        with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
             _mark_learned(connection, lease.scope_id, change)
             if change.profile is not None:
@@ -89,7 +89,7 @@ class LongTermTable:
         """Commits entries that no lesson brought."""
         if not entries:
             return
-        with self._database.write() as connection:
+        with self._database.write(scope_id) as connection:
             interrupt(connection, scope_id)
             connection.execute(
                 sa.insert(knowledge), [_knowledge_row(each) | {"scope_id": scope_id} for each in entries]
@@ -103,11 +103,11 @@ class LongTermTable:
         Raises:
             StoreConflictError: If the wrong entry is no longer current; nothing is written then.
         """
-        with self._database.write() as connection:
+        with self._database.write(scope_id) as connection:
             revision = interrupt(connection, scope_id)
             connection.execute(sa.insert(knowledge).values(scope_id=scope_id, **_knowledge_row(right)))
             _supersede(connection, scope_id, wrong.knowledge_id, right.knowledge_id)
-            profile = next(iter(self._profiles(scope_id, limit=1)), Profile())
+            profile = next(iter(_read_profiles(connection, scope_id, limit=1)), Profile())
             from_there = [each for each in profile.attributes if {*each.source_page_ids} & {*wrong.source_page_ids}]
             same = [each for each in from_there if fold(each.value) in fold(wrong.text)]
             spoken = [wrong.text, *(f"{each.name}: {each.value}" for each in same)]
@@ -128,7 +128,7 @@ class LongTermTable:
         statement = sa.select(knowledge).where(*where).order_by(knowledge.c.knowledge_id)
         if not history:
             statement = statement.where(_CURRENT)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return [_knowledge(row) for row in connection.execute(statement)]
 
     def profile(self, scope_id: str) -> Profile:
@@ -140,9 +140,13 @@ class LongTermTable:
         return self._profiles(scope_id)[::-1]
 
     def _profiles(self, scope_id: str, limit: int | None = None) -> list[Profile]:
-        statement = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc())
-        with self._database.read() as connection:
-            return [_profile(row) for row in connection.execute(statement.limit(limit))]
+        with self._database.read(scope_id) as connection:
+            return _read_profiles(connection, scope_id, limit)
+
+
+def _read_profiles(connection: sa.Connection, scope_id: str, limit: int | None) -> list[Profile]:
+    statement = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc())
+    return [_profile(row) for row in connection.execute(statement.limit(limit))]
 
 
 def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) -> None:

@@ -72,7 +72,7 @@ class MidTermTable:
             StoreConflictError: If the lease was lost, or a page has a segment already that no stand-in gave it;
                 nothing is written then.
         """
-        with self._database.write() as connection:
+        with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
             left = take_out(connection, lease.scope_id, list(change.segment_of), revision) if change.redone else None
             origin = write_origin(change.origin)
@@ -94,7 +94,7 @@ class MidTermTable:
         Raises:
             StoreConflictError: If another worker took the scope over.
         """
-        with self._database.write() as connection:
+        with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
             connection.execute(
                 sa.update(segments)
@@ -105,14 +105,14 @@ class MidTermTable:
     def archived_before(self, scope_id: str, moment: datetime) -> list[str]:
         """Returns the ids of the segments that were archived before a moment."""
         where = (segments.c.scope_id == scope_id, segments.c.archived_at < moment)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return list(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
 
     def visit(self, scope_id: str, visits: Mapping[str, int], now: datetime) -> None:
         """Counts recalls of segments: N_visit grows, the last visit is now. Unknown segments are passed over."""
         visited = sa.literal(now, UtcTime())
         latest = sa.case((segments.c.last_visited_at > visited, segments.c.last_visited_at), else_=visited)
-        with self._database.write() as connection:
+        with self._database.write(scope_id) as connection:
             for segment_id, count in visits.items():
                 connection.execute(
                     sa.update(segments)
@@ -133,7 +133,7 @@ class MidTermTable:
     def count(self, scope_id: str) -> int:
         """Returns the number of active segments."""
         statement = sa.select(sa.func.count()).select_from(segments).where(segments.c.scope_id == scope_id, _ACTIVE)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return connection.execute(statement).scalar_one()
 
     def warm(self, scope_id: str, visit_weight: float, length_weight: float, over: float) -> list[Segment]:
@@ -149,7 +149,7 @@ class MidTermTable:
         statement = sa.select(
             segments.c.segment_id, segments.c.keywords, segments.c.archived_at, segments.c.revision
         ).where(segments.c.scope_id == scope_id, segments.c.revision > after_revision)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return [
                 SegmentChange(row.segment_id, frozenset(row.keywords), row.archived_at is not None, row.revision)
                 for row in connection.execute(statement)
@@ -160,7 +160,7 @@ class MidTermTable:
         statement = sa.select(chains.c.chain_id, chains.c.summary).where(
             chains.c.scope_id == scope_id, chains.c.chain_id == chain_id
         )
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             row = connection.execute(statement).one_or_none()
         return None if row is None else Chain(row.chain_id, row.summary)
 
@@ -168,7 +168,7 @@ class MidTermTable:
         """Returns these chains, oldest first; unknown ids are left out."""
         wanted = sorted(set(chain_ids))
         found: list[Chain] = []
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             for start in range(0, len(wanted), _SLICE_CHAINS):
                 part = wanted[start : start + _SLICE_CHAINS]
                 statement = sa.select(chains.c.chain_id, chains.c.summary).where(
@@ -183,7 +183,7 @@ class MidTermTable:
         statement = sa.select(segments.c.origin).where(
             segments.c.scope_id == scope_id, segments.c.segment_id == segment_id
         )
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             body = connection.execute(statement).scalar_one_or_none()
         return None if body is None else read_origin(body)
 
@@ -193,7 +193,7 @@ class MidTermTable:
             .where(segments.c.scope_id == scope_id, where)
             .order_by(segments.c.created_at, segments.c.segment_id)
         )
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return [_segment(row) for row in connection.execute(statement)]
 
 

@@ -79,7 +79,9 @@ class PageLog:
             InputError: If another request was done under the same key.
             NotFoundError: If there is no such scope, or the request was done and its pages were forgotten since.
         """
-        return self._database.write_grouped(lambda connection: _append(connection, scope_id, drafts, now, once))
+        return self._database.write_grouped(
+            scope_id, lambda connection: _append(connection, scope_id, drafts, now, once)
+        )
 
     def done(self, scope_id: str, once: Once) -> list[Page] | None:
         """Returns the pages that a request became, None if it was not done yet.
@@ -88,7 +90,7 @@ class PageLog:
             InputError: If another request was done under the same key.
             NotFoundError: If it was done and its pages were forgotten since.
         """
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return _done(connection, scope_id, once)
 
     def newest(self, scope_id: str, count: int) -> list[Page]:
@@ -96,12 +98,12 @@ class PageLog:
         if count == 0:
             return []
         statement = sa.select(*_COLUMNS).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc()).limit(count)
-        return self._read(statement)[::-1]
+        return self._read(scope_id, statement)[::-1]
 
     def newest_before(self, scope_id: str, seq: int | None, count: int) -> list[Page]:
         """Returns the newest ``count`` pages in front of a position (of all, without one), newest first."""
         where = [pages.c.scope_id == scope_id] + ([] if seq is None else [pages.c.seq < seq])
-        return self._read(sa.select(*_COLUMNS).where(*where).order_by(pages.c.seq.desc()).limit(count))
+        return self._read(scope_id, sa.select(*_COLUMNS).where(*where).order_by(pages.c.seq.desc()).limit(count))
 
     def at(self, scope_id: str, positions: Iterable[int]) -> dict[int, Page]:
         """Returns the pages at these positions, by position; positions without a page are left out."""
@@ -109,7 +111,7 @@ class PageLog:
         found: dict[int, Page] = {}
         for start in range(0, len(wanted), _SLICE_PAGES):
             part = wanted[start : start + _SLICE_PAGES]
-            found |= {page.seq: page for page in self._read(_AT, {"id": scope_id, "seqs": part})}
+            found |= {page.seq: page for page in self._read(scope_id, _AT, {"id": scope_id, "seqs": part})}
         return found
 
     def by_id(self, scope_id: str, page_ids: Iterable[str]) -> list[Page]:
@@ -118,32 +120,34 @@ class PageLog:
         found: list[Page] = []
         for start in range(0, len(wanted), _SLICE_PAGES):
             part = wanted[start : start + _SLICE_PAGES]
-            found += self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
+            found += self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
         return sorted(found, key=lambda page: page.seq)
 
     def ids_before(self, scope_id: str, moment: datetime) -> list[str]:
         """Returns the ids of the pages from before a moment, in the order of the log."""
         statement = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id, pages.c.at < moment)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return list(connection.execute(statement.order_by(pages.c.seq)).scalars())
 
     def days(self, scope_id: str) -> list[tuple[date, int]]:
         """Returns the days (UTC) on which something was said, oldest first, with how many pages each has."""
         number = _day_number().label("number")
         statement = sa.select(number, sa.func.count()).where(pages.c.scope_id == scope_id)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             rows = connection.execute(statement.group_by(number).order_by(number)).all()
         return [(_FIRST_DAY + timedelta(days=row[0]), row[1]) for row in rows]
 
     def of_day(self, scope_id: str, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
         """Returns ``count`` pages of a day (UTC) at most that stand behind a position, in the order of the log."""
         where = pages.c.scope_id == scope_id, pages.c.seq > after_seq, _day_number() == (day - _FIRST_DAY).days
-        return self._read(_SELECT.where(*where).limit(count))
+        return self._read(scope_id, _SELECT.where(*where).limit(count))
 
     def after(self, scope_id: str, seq: int = 0) -> Iterator[Page]:
         """Yields every page behind a position in the order of the log, read in slices so that no log is too long."""
         while True:
-            rows = self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.seq > seq).limit(_SLICE_PAGES))
+            rows = self._read(
+                scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.seq > seq).limit(_SLICE_PAGES)
+            )
             yield from rows
             if len(rows) < _SLICE_PAGES:
                 return
@@ -152,73 +156,73 @@ class PageLog:
     def slid_out(self, scope_id: str, window: int) -> int:
         """Returns the position of the newest page outside the window of the newest ``window`` pages; 0 if none is."""
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc())
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return connection.execute(statement.offset(window).limit(1)).scalar_one_or_none() or 0
 
     def count(self, scope_id: str) -> int:
         """Returns how many pages there are."""
-        return self._count(pages.c.scope_id == scope_id)
+        return self._count(scope_id, pages.c.scope_id == scope_id)
 
     def due(self, scope_id: str, up_to_seq: int, limit: int) -> list[Page]:
         """Returns the oldest pages up to a position that have no segment yet."""
-        return self._read(_SELECT.where(*_due(scope_id, up_to_seq)).limit(limit))
+        return self._read(scope_id, _SELECT.where(*_due(scope_id, up_to_seq)).limit(limit))
 
     def count_due(self, scope_id: str, up_to_seq: int) -> int:
         """Returns how many pages up to a position have no segment yet."""
-        return self._count(*_due(scope_id, up_to_seq))
+        return self._count(scope_id, *_due(scope_id, up_to_seq))
 
     def unlearned(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
         """Returns the oldest pages of a segment that long-term memory has not read."""
         where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.learned.is_(False))
-        return self._read(_SELECT.where(*where).limit(limit))
+        return self._read(scope_id, _SELECT.where(*where).limit(limit))
 
     def of_segment(self, scope_id: str, segment_id: str) -> list[Page]:
         """Returns the pages of a segment in the order of the log."""
-        return self._read(_SELECT.where(pages.c.scope_id == scope_id, pages.c.segment_id == segment_id))
+        return self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.segment_id == segment_id))
 
     def unembedded(self, scope_id: str, model: str, limit: int) -> list[Page]:
         """Returns the oldest pages whose utterances have no vector of this model."""
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
-        return self._read(_SELECT.where(pages.c.scope_id == scope_id, other).limit(limit))
+        return self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, other).limit(limit))
 
     def count_unembedded(self, scope_id: str, model: str) -> int:
         """Returns how many pages have no vector of this model."""
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
-        return self._count(pages.c.scope_id == scope_id, other)
+        return self._count(scope_id, pages.c.scope_id == scope_id, other)
 
     def is_switching(self, scope_id: str, model: str) -> bool:
         """Returns whether a page still has vectors of another model only."""
         other = sa.or_(pages.c.embedded_with < model, pages.c.embedded_with > model)
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id, other).limit(1)
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return connection.execute(statement).scalar_one_or_none() is not None
 
     def count_learned(self, scope_id: str) -> int:
         """Returns how many pages long-term memory has read."""
-        return self._count(pages.c.scope_id == scope_id, pages.c.learned.is_(True))
+        return self._count(scope_id, pages.c.scope_id == scope_id, pages.c.learned.is_(True))
 
     def placed_provisionally(self, scope_id: str, limit: int) -> list[Page]:
         """Returns the oldest run of neighbouring pages that a stand-in gave their segments."""
         where = (pages.c.scope_id == scope_id, pages.c.placed_provisionally.is_(True))
-        found = self._read(_SELECT.where(*where).limit(limit))
+        found = self._read(scope_id, _SELECT.where(*where).limit(limit))
         return [page for number, page in enumerate(found) if page.seq == found[0].seq + number]
 
     def learned_provisionally(self, scope_id: str, limit: int) -> list[Page]:
         """Returns the oldest pages that a stand-in learned from, all of one segment."""
         where = (pages.c.scope_id == scope_id, pages.c.learned_provisionally.is_(True))
         first = sa.select(pages.c.segment_id).where(*where).order_by(pages.c.seq).limit(1).scalar_subquery()
-        return self._read(_SELECT.where(*where, pages.c.segment_id == first).limit(limit))
+        return self._read(scope_id, _SELECT.where(*where, pages.c.segment_id == first).limit(limit))
 
     def count_provisional(self, scope_id: str) -> int:
         """Returns how many pages a stand-in placed or learned from."""
         mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
-        return self._count(pages.c.scope_id == scope_id, mark)
+        return self._count(scope_id, pages.c.scope_id == scope_id, mark)
 
     def segments_of(self, scope_id: str, segment_ids: Iterable[str], from_seq: int) -> list[tuple[int, str]]:
         """Returns (position, segment id) of the pages of these segments from a position on."""
         wanted = sorted(set(segment_ids))
         found: list[tuple[int, str]] = []
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             for start in range(0, len(wanted), _SLICE_PAGES):
                 part = wanted[start : start + _SLICE_PAGES]
                 where = (pages.c.scope_id == scope_id, pages.c.segment_id.in_(part), pages.c.seq >= from_seq)
@@ -226,12 +230,12 @@ class PageLog:
                 found += [(row.seq, str(row.segment_id)) for row in rows]
         return sorted(found)
 
-    def _read(self, statement: sa.Select[Any], values: dict[str, Any] | None = None) -> list[Page]:
-        with self._database.read() as connection:
+    def _read(self, scope_id: str, statement: sa.Select[Any], values: dict[str, Any] | None = None) -> list[Page]:
+        with self._database.read(scope_id) as connection:
             return [read_page(row) for row in connection.execute(statement, values or {}).all()]
 
-    def _count(self, *where: sa.ColumnElement[bool]) -> int:
-        with self._database.read() as connection:
+    def _count(self, scope_id: str, *where: sa.ColumnElement[bool]) -> int:
+        with self._database.read(scope_id) as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(pages).where(*where)).scalar_one()
 
 

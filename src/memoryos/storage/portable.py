@@ -69,7 +69,7 @@ class PortableTable:
 
     def dump(self, scope_id: str) -> Iterator[dict[str, Any]]:
         """Yields every record of a scope, all from one moment, in an order that is always the same."""
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             for kind, (table, order, at_home) in _TABLES.items():
                 columns = [column for column in table.columns if column.name not in at_home]
                 statement = sa.select(*columns).where(table.c.scope_id == scope_id)
@@ -88,7 +88,7 @@ class PortableTable:
         Raises:
             InputError: If a record can't be read; nothing was restored then.
         """
-        with self._database.write() as connection:
+        with self._database.write(scope_id) as connection:
             revision = interrupt(connection, scope_id)
             last_seq = connection.execute(
                 sa.select(sa.func.coalesce(sa.func.max(pages.c.seq), 0)).where(pages.c.scope_id == scope_id)

@@ -104,7 +104,7 @@ class Scopes:
         Raises:
             NotFoundError: If there is no such scope.
         """
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
         if row is None:
             raise NotFoundError(f"no scope {scope_id}")
@@ -121,7 +121,7 @@ class Scopes:
 
     def holder(self, scope_id: str) -> str | None:
         """Returns the owner of the scope's lease, expired or not; None if nobody holds it."""
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return connection.execute(
                 sa.select(scopes.c.lease_owner).where(scopes.c.scope_id == scope_id)
             ).scalar_one_or_none()
@@ -168,7 +168,7 @@ class Scopes:
 
     def _update(self, scope_id: str, values: Mapping[str, Any], where: sa.ColumnElement[bool]) -> bool:
         statement = sa.update(scopes).where(scopes.c.scope_id == scope_id, where).values(**values)
-        with self._database.write() as connection:
+        with self._database.write(scope_id) as connection:
             return connection.execute(statement).rowcount == 1
 
 

@@ -9,13 +9,12 @@ from memoryos.storage.backing_up import back_up
 from memoryos.storage.backlog import StoreTotals
 from memoryos.storage.copying import copy_log, replace_tiers
 from memoryos.storage.costs import CostTable
-from memoryos.storage.database import Database
 from memoryos.storage.forgetting import ForgettingTable
 from memoryos.storage.keys import KeyTable
 from memoryos.storage.long_term import LongTermTable
 from memoryos.storage.mid_term import MidTermTable
 from memoryos.storage.pages import PageLog
-from memoryos.storage.places import file_of
+from memoryos.storage.places import open_database
 from memoryos.storage.portable import PortableTable
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.vectors import VectorTable
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from memoryos.storage.presence import Presence
     from memoryos.storage.scopes import Lease
 
 __all__ = ["Store"]
@@ -49,8 +49,9 @@ class Store:
     """
 
     def __init__(self, place: str | Path) -> None:
-        self._database = Database(place)
-        self.workplace = Workplace(file_of(place))
+        self._database = open_database(place)
+        self.workplace = Workplace(self._database.workplace_file)
+        self.presence: Presence = self._database.presence or self.workplace
         self.workplace.sweep()
         self.scopes = Scopes(self._database)
         self.log = PageLog(self._database)

@@ -70,7 +70,7 @@ class VectorTable:
             StoreConflictError: If another worker took the scope over.
         """
         rows = [_row(lease.scope_id, each.side, each.page_id, model, each.vectors) for each in utterances]
-        with self._database.write() as connection:
+        with self._database.write(lease.scope_id) as connection:
             advance(connection, lease)
             _replace(connection, lease.scope_id, model, rows)
             connection.execute(
@@ -86,7 +86,7 @@ class VectorTable:
             StoreConflictError: If another worker took the scope over.
         """
         rows = [_row(lease.scope_id, _KNOWLEDGE, owner, model, vector[None, :]) for owner, vector in entries]
-        with self._database.write() as connection:
+        with self._database.write(lease.scope_id) as connection:
             advance(connection, lease)
             _replace(connection, lease.scope_id, model, rows)
 
@@ -96,7 +96,7 @@ class VectorTable:
         Raises:
             StoreConflictError: If another worker took the scope over.
         """
-        with self._database.write() as connection:
+        with self._database.write(lease.scope_id) as connection:
             advance(connection, lease)
             connection.execute(sa.delete(vectors).where(vectors.c.scope_id == lease.scope_id, vectors.c.model != model))
 
@@ -134,7 +134,7 @@ class VectorTable:
             )
             .order_by(embedded.c.seq, vectors.c.owner_kind.desc())
         )
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             rows = connection.execute(statement).all()
         if not rows:
             return None
@@ -157,7 +157,7 @@ class VectorTable:
                 knowledge.c.scope_id == scope_id, _CURRENT, vectors.c.owner_kind == _KNOWLEDGE, vectors.c.model == model
             )
         )
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return {owner: _matrix(blob, size)[0] for owner, size, blob in connection.execute(statement)}
 
     def unembedded_knowledge(self, scope_id: str, model: str, limit: int) -> list[tuple[str, str]]:
@@ -178,7 +178,7 @@ class VectorTable:
             .order_by(knowledge.c.knowledge_id)
             .limit(limit)
         )
-        with self._database.read() as connection:
+        with self._database.read(scope_id) as connection:
             return [(row.knowledge_id, row.text) for row in connection.execute(statement)]
 
 

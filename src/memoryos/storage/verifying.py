@@ -12,11 +12,14 @@ import sqlalchemy as sa
 from memoryos.errors import StoreUnreadableError
 from memoryos.model import SHARED
 from memoryos.storage import migrations
-from memoryos.storage.database import Database, mapped_errors
+from memoryos.storage.database import mapped_errors
+from memoryos.storage.places import open_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from memoryos.storage.database import Database
 
 __all__ = ["LINES_A_KIND", "find_faults", "state_of_file", "try_writing"]
 
@@ -165,7 +168,7 @@ def find_faults(database: Database) -> list[str]:
     faults: list[str] = []
     try:
         with database.read() as connection:
-            faults += _file_faults(connection)
+            faults += database.faults(connection, LINES_A_KIND)
             owners = _owners(connection)
             for kind, query in _RULES.items():
                 rows = connection.execute(sa.text(_VIEWS + query), {"space": _SPACE, "shared": SHARED.analyst})
@@ -197,23 +200,17 @@ def try_writing(place: str | Path) -> None:
     """
     values = "'a write that is taken back', 'a', 'b', 0, 0, 0, 0, 0"
     columns = "scope_id, user_id, assistant_id, last_seq, revision, learned_revision, touched_at, attempts"
-    with contextlib.closing(Database(place)) as database, contextlib.suppress(_TakenBackError), database.write() as own:
+    with (
+        contextlib.closing(open_database(place)) as database,
+        contextlib.suppress(_TakenBackError),
+        database.write() as own,
+    ):
         own.exec_driver_sql(f"INSERT INTO scopes ({columns}) VALUES ({values})")  # noqa: S608
         raise _TakenBackError
 
 
 class _TakenBackError(Exception):
     """Ends a transaction of which nothing is to stay."""
-
-
-def _file_faults(connection: sa.Connection) -> Iterator[str]:
-    found = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({LINES_A_KIND})")]
-    yield from (f"file: {line}" for line in found if line != "ok")
-    strangers = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-    for row in strangers[:LINES_A_KIND]:
-        yield f"file: row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
-    if len(strangers) > LINES_A_KIND:
-        yield f"file: {len(strangers) - LINES_A_KIND} more rows refer to rows that are not there"
 
 
 def _circles(connection: sa.Connection) -> Iterator[tuple[str, str]]:

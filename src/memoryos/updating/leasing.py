@@ -59,7 +59,7 @@ class Leases:
             StoreUnavailableError: If another worker kept it until then.
         """
         lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
-        with self._store.workplace.present(lease):
+        with self._store.presence.present(lease):
             while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
                 if deadline is not None and time.monotonic() > deadline:
                     raise StoreUnavailableError(f"another worker holds scope {scope_id}")
@@ -90,7 +90,7 @@ class Leases:
 
     def is_wanted(self, lease: Lease, held_from: float) -> bool:
         """Returns whether somebody else waits for a scope that was held since then (monotonic) and has had its turn."""
-        return time.monotonic() - held_from > HOLD_SECONDS and self._store.workplace.is_wanted(lease)
+        return time.monotonic() - held_from > HOLD_SECONDS and self._store.presence.is_wanted(lease)
 
     def give_way(self, scope_id: str) -> None:
         """Waits a moment until whoever wants the scope, which was just given back, has it."""
@@ -106,4 +106,4 @@ class Leases:
 
     def _dead_holder(self, scope_id: str) -> str | None:
         holder = self._store.scopes.holder(scope_id)
-        return None if holder is None or self._store.workplace.is_present(scope_id, holder) else holder
+        return None if holder is None or self._store.presence.is_present(scope_id, holder) else holder

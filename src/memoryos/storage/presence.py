@@ -1,0 +1,32 @@
+"""Presence: who tells living workers from dead ones, so that nobody waits for a lease whose holder is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from memoryos.storage.scopes import Lease
+
+__all__ = ["Presence"]
+
+
+class Presence(Protocol):
+    """Says who is at work. It only ever shortens the time until a lease ends by itself: the lease is the fence."""
+
+    def present(self, lease: Lease) -> AbstractContextManager[None]:
+        """Shows that the owner of a lease is there until the block ends, from before the lease is claimed.
+
+        Raises:
+            StoreUnavailableError: If that can't be shown.
+        """
+        ...
+
+    def is_present(self, scope_id: str, owner: str) -> bool:
+        """Returns whether the owner of a lease is alive and at it; True as well for one of whom nothing is known."""
+        ...
+
+    def is_wanted(self, lease: Lease) -> bool:
+        """Returns whether somebody else waits for the scope of a lease."""
+        ...

@@ -1,0 +1,181 @@
+"""The embedded database: one SQLite file, whose writers take turns by a file lock."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from memoryos.errors import StoreError, StoreUnavailableError
+from memoryos.storage.database import Database, mapped_errors
+from memoryos.storage.file_lock import FileLock
+from memoryos.storage.grouping import Grouping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["SQLiteDatabase"]
+
+REWRITE_POLL_SECONDS = 0.02
+_PRAGMAS = (
+    "PRAGMA busy_timeout=60000",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",
+)
+Result = TypeVar("Result")
+
+
+class SQLiteDatabase(Database):
+    """An SQLite file.
+
+    Every SQLite up to 3.51.2 can corrupt a file when one connection checkpoints while another commits
+    (sqlite.org/wal.html#walresetbug). So one advisory file lock is held around each write transaction, each implied
+    checkpoint, and the opening and closing of connections that may checkpoint. A write starts with BEGIN IMMEDIATE:
+    a transaction that upgrades later would fail at once when another writes.
+
+    Args:
+        url: ``sqlite:///`` and the file, which is made when it is missing.
+
+    Raises:
+        StoreUnavailableError: If the file can't be opened or written.
+        StoreUnreadableError: If the file is damaged or no database. It is left as it is.
+        SchemaMismatchError: If a newer release or another program made it. It is left as it is.
+    """
+
+    def __init__(self, url: sa.URL) -> None:
+        self.workplace_file = Path(str(url.database))
+        super().__init__(_engine(url, self.workplace_file))
+        self._thread_lock = threading.RLock()
+        with mapped_errors():
+            self._file_lock = FileLock(Path(f"{self.workplace_file}.lock"))
+        self._writer: sa.Connection | None = None
+        self._grouping = Grouping(self.write)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self._migrate()
+            undo.pop_all()
+
+    @contextlib.contextmanager
+    def _reading(self, scope_id: str | None) -> Iterator[sa.Connection]:  # noqa: ARG002
+        with self._engine.connect() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _writing(self, scope_id: str | None = None) -> Iterator[sa.Connection]:  # noqa: ARG002
+        with self._exclusive(), contextlib.ExitStack() as undo:
+            self._check_open()
+            undo.callback(self._drop_writer)
+            connection = self._writing_connection()
+            with connection.begin():
+                yield connection
+            undo.pop_all()
+
+    _migrating = _writing
+
+    def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:  # noqa: ARG002
+        return self._grouping.run(work)
+
+    def rewrite(self, patience_seconds: float = 5.0) -> bool:
+        """Writes the file anew without a byte that is no longer in use, and cuts the write-ahead log to nothing.
+
+        ``secure_delete`` alone is not enough: where SQLite moves rows between pages it leaves copies behind, which we
+        found by searching the bytes. The file is locked for writers as long as it takes to copy it.
+
+        Returns:
+            Whether nothing old is left: another process that reads an old state holds that up.
+        """
+        deadline = time.monotonic() + patience_seconds
+        with mapped_errors(), self._exclusive():
+            self._check_open()
+            connection = self._writing_connection()
+            connection.rollback()
+            connection.connection.cursor().execute("VACUUM")
+        while True:
+            with mapped_errors(), self._exclusive():
+                self._check_open()
+                connection = self._writing_connection()
+                connection.rollback()
+                busy, *_ = connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy or time.monotonic() > deadline:
+                return not busy
+            time.sleep(REWRITE_POLL_SECONDS)
+
+    def faults(self, connection: sa.Connection, most: int) -> Iterator[str]:
+        """Yields what SQLite's own checks find."""
+        found = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({most})")]
+        yield from (f"file: {line}" for line in found if line != "ok")
+        strangers = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        for row in strangers[:most]:
+            yield f"file: row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
+        if len(strangers) > most:
+            yield f"file: {len(strangers) - most} more rows refer to rows that are not there"
+
+    def close(self) -> None:
+        """Closes every connection; the last one of all processes folds the write-ahead log into the file."""
+        with contextlib.suppress(StoreError), mapped_errors(), self._exclusive():
+            self._drop_writer()
+            self._engine.dispose()
+            self._is_closed = True
+            self._file_lock.close()
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        with self._thread_lock:
+            self._check_open()
+            self._file_lock.check()
+            try:
+                self._file_lock.acquire()
+                yield
+            finally:
+                self._file_lock.release()
+
+    def _writing_connection(self) -> sa.Connection:
+        if self._writer is None or self._writer.closed or self._writer.invalidated:
+            self._writer = self._engine.connect().execution_options(memoryos_begin="BEGIN IMMEDIATE")
+        return self._writer
+
+    def _drop_writer(self) -> None:
+        """Closes the writing connection; whatever a failure or an interrupt left open on it is undone."""
+        if self._writer is not None:
+            if not self._writer.closed:
+                self._writer.invalidate()
+            self._writer.close()
+            self._writer = None
+
+
+def _engine(url: sa.URL, file: Path) -> sa.Engine:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(f"can't make the folder {file.parent}: {error.strerror}") from error
+    engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_reset_on_return="rollback", hide_parameters=True)
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "invalidate", _undo)
+    return engine
+
+
+def _prepare(connection: Any, record: object) -> None:  # noqa: ARG001
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    try:
+        for pragma in _PRAGMAS:
+            cursor.execute(pragma)
+    finally:
+        cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("memoryos_begin", "BEGIN"))
+
+
+def _undo(connection: Any, record: object, error: object) -> None:  # noqa: ARG001
+    """Ends the transaction of a connection that is closed now; else it goes on until its last cursor is gone."""
+    connection.rollback()
