@@ -53,7 +53,7 @@ def test_a_rested_worker_says_that_nothing_is_due(visit: Visitor, story: Story) 
     page = tab.go("worker")
     expect(page.get_by_role("heading", name="Nothing is due")).to_be_visible()
     expect(page.locator(".figure", has_text="pages due").locator("strong")).to_have_text("0")
-    expect(page.locator(".standing")).to_contain_text("Analyst: local")
+    expect(page.locator(".workload")).to_contain_text("Analyst: local")
     expect(page.locator(".figure").filter(has_text=re.compile(r"^\d+pages$"))).to_have_text(f"{len(story.drafts)}pages")
 
 
@@ -89,7 +89,7 @@ def test_an_analyst_that_fails_is_told_with_its_next_try(
     tab = visit(with_llm)
     page = tab.go("worker", user_id=somebody)
     expect(page.get_by_role("heading", name="The analyst fails")).to_be_visible()
-    trouble = page.locator(".standing .trouble")
+    trouble = page.locator(".workload .trouble")
     expect(trouble).to_contain_text(re.compile(r"\d failures? in a row, tries again in \d+ (minutes|hours?|seconds)"))
     expect(trouble).to_contain_text(re.compile("It said: .+"))
     tab.shoot("worker-failing")

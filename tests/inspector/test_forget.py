@@ -46,14 +46,14 @@ def test_what_a_query_finds_is_picked_by_hand_shown_and_forgotten(
     choose(page, "What is about …")
     page.get_by_label("What it is about").fill(story.question)
     page.get_by_role("button", name="Find pages").click()
-    hit = page.locator(".found .page", has_text=story.told).first
+    hit = page.locator(".found-pages .page", has_text=story.told).first
     expect(hit).to_be_visible()
     hit_id = hit.get_attribute("data-page")
     expect(page.get_by_role("button", name="Show what would go")).to_be_disabled()
     hit.get_by_role("checkbox").check()
     page.get_by_role("button", name="Show what would go").click()
     expect(closure(page).get_by_role("heading", name="What would go")).to_be_focused()
-    expect(closure(page).locator(".found").first.locator(".page")).to_have_attribute("data-page", str(hit_id))
+    expect(closure(page).locator(".found-pages").first.locator(".page")).to_have_attribute("data-page", str(hit_id))
     tab.shoot("forget")
     before = pages_of(api, story, taught)
     closure(page).get_by_role("button", name="Forget for good").click()

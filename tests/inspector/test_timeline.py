@@ -49,7 +49,7 @@ def test_a_fact_stands_on_the_day_it_was_learned_and_leads_to_its_pages(visit: V
     page.get_by_role("group", name="Show days with").get_by_role("button", name="Facts").click()
     row = page.locator(f'[data-day="{fact["recorded_at"][:10]}"]')
     row.get_by_role("button").first.click()
-    line = row.locator(".happened", has_text=fact["text"]).first
+    line = row.locator(".event", has_text=fact["text"]).first
     line.get_by_role("button", name="Source 1").click()
     expect(page.get_by_role("dialog").locator(f'[data-page="{fact["source_page_ids"][0]}"]')).to_be_visible()
 

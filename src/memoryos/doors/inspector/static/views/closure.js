@@ -55,7 +55,7 @@ function Parts({ receipt }) {
 export function FoundPages({ ids, picked, onPick }) {
   const [shown, setShown] = useState(FIRST);
   return html`
-    <div class="found">
+    <div class="found-pages">
       ${ids.slice(0, shown).map((id) => html`<${FoundPage} key=${id} id=${id} picked=${picked?.includes(id)} onPick=${onPick} />`)}
       ${ids.length > shown
         ? html`<button type="button" class="quiet" onClick=${() => setShown(shown + FIRST * 5)}>${T.more(Math.min(ids.length - shown, FIRST * 5))}</button>`

@@ -42,7 +42,7 @@ function Within({ found }) {
 function Founded({ segment }) {
   const { go } = useInspector();
   return html`
-    <article class="happened of-segments">
+    <article class="event of-segments">
       <button type="button" class="quiet" onClick=${() => go("tiers", "segments", segment.segment_id)}>${T.segment}</button>
       <${Said} class="clamp" text=${segment.summary} />
       <span class="faint">${T.pages(segment.page_count)} · ${T.heat(decimal(segment.heat))}</span>
@@ -52,7 +52,7 @@ function Founded({ segment }) {
 
 function Learned({ fact }) {
   return html`
-    <article class="happened of-facts">
+    <article class="event of-facts">
       <span class="faint">${T.fact} ${T.about[fact.about]}</span>
       <${Said} text=${fact.text} />
       ${fact.superseded_by ? html`<span class="badge">${T.superseded}</span>` : null}

@@ -87,7 +87,7 @@ function Segments({ segments, span }) {
   const rows = useMemo(() => stacked(segments, span), [segments, span]);
   const height = 9;
   return html`
-    <div class="stack" style=${{ height: `${Math.max(1, rows.length) * height}px` }}>
+    <div class="spans" style=${{ height: `${Math.max(1, rows.length) * height}px` }}>
       ${rows.flatMap((row, index) =>
         row.map(
           ({ segment, left, width }) => html`
@@ -140,7 +140,7 @@ function Marks({ kind, items, span }) {
 function Axis({ span }) {
   const shares = [0, 0.25, 0.5, 0.75, 1];
   return html`
-    <div class="lane axis">
+    <div class="lane scale">
       <span class="lane-name"></span>
       <div class="lane-field">
         ${shares.map((share) => html`<span key=${share} class=${`tick at-${share * 100}`} style=${{ left: percent(share) }}>${dayName(new Date(span.first + share * (span.length - 1)))}</span>`)}

@@ -63,7 +63,7 @@ function Standing({ work, stats, again }) {
     }
   };
   return html`
-    <section class=${`card standing ${state}`}>
+    <section class=${`card workload ${state}`}>
       <header class="between">
         <h2 aria-live="polite"><span class="lamp" aria-hidden="true"></span>${T.states[state]}</h2>
         <button type="button" disabled=${under} aria-busy=${String(under)} onClick=${flush}>${under ? T.working : T.now}</button>
@@ -103,7 +103,7 @@ function Failing({ work }) {
 function Feed({ feed }) {
   if (!feed.length) return html`<p class="faint">${T.quiet}</p>`;
   return html`
-    <ol class="feed" role="log">
+    <ol class="chronicle" role="log">
       ${feed.map(({ id, at, name, data }) => html`<li key=${id} class="fresh"><${Time} at=${at} /> <span>${T.events[name](data)}</span></li>`)}
     </ol>
   `;
