@@ -292,7 +292,7 @@ class Memoryos(MemoryUpkeep):
     def _resume(self) -> None:
         scope_id = self._find_scope_id()
         if scope_id is not None and self.config.background:
-            self._engine.worker.wake_all([scope_id])
+            self._engine.worker.resume(scope_id)
 
     @cached_property
     def _scope_id(self) -> str:

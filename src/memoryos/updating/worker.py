@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ QUIET_SECONDS = 0.05
 """The worker waits for so long a pause of the foreground before each step …"""
 PATIENCE_SECONDS = 1.0
 """… but not longer than this, so that a foreground without a pause can't starve it."""
+RESUME_SECONDS = 30.0
+"""A server opens a scope for each request: what another process left there is looked for once in so long."""
+RESUMED_KEPT = 100_000
 STOP_PATIENCE_SECONDS = 10.0
 """How long the engine's closing waits for the step that the worker is in."""
 LEASE_PATIENCE_SECONDS = 0.5
@@ -49,6 +53,7 @@ class Worker:
         self._changed = threading.Condition()
         self._woken: dict[str, None] = {}
         self._idle_at: dict[str, float] = {}
+        self._resumed_at: dict[str, float] = {}
         self._foreground_at = 0.0
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -69,6 +74,15 @@ class Worker:
             if self._woken:
                 self._start()
             self._changed.notify()
+
+    def resume(self, scope_id: str) -> None:
+        """Says that a scope was opened: it may have work left from another process. Asked often, it looks once."""
+        now = time.monotonic()
+        if now - self._resumed_at.get(scope_id, -math.inf) >= RESUME_SECONDS:
+            if len(self._resumed_at) >= RESUMED_KEPT:
+                self._resumed_at.clear()
+            self._resumed_at[scope_id] = now
+            self.wake_all([scope_id])
 
     def make_way(self) -> None:
         """Says that the foreground is busy now: the worker waits before its next step."""

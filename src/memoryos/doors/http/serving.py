@@ -89,7 +89,7 @@ class Serving:
         self.metrics = Metrics(self.engine)
 
 
-def serving_of(request: Request) -> Serving:
+async def serving_of(request: Request) -> Serving:
     """Returns what the server of this request holds."""
     serving: Serving = request.app.state.memoryos
     return serving
