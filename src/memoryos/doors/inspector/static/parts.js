@@ -74,7 +74,7 @@ export function SignalBars({ signals, score, scale }) {
     <dl class="signals" aria-label=${TEXTS.signals.label(decimal(score))}>
       ${shown.map(
         (name) => html`
-          <div key=${name} class=${`signal ${name}`}>
+          <div key=${name} class=${`signal hue-${name}`}>
             <dt title=${TEXTS.signals.about[name]}>${TEXTS.signals.names[name]}</dt>
             <dd>
               <${Bar} share=${signals[name] / widest} />
@@ -254,7 +254,7 @@ export function VirtualList({ items, rowHeight, row, keyOf, label, onEnd }) {
     if (near) onEnd?.();
   }, [near, items.length]);
   return html`
-    <div ref=${place} class="virtual" tabindex="0" role="region" aria-label=${label}>
+    <div ref=${place} class="virtual" style=${{ height: `${items.length * rowHeight + 2}px` }} tabindex="0" role="region" aria-label=${label}>
       <ol style=${{ height: `${items.length * rowHeight}px` }}>
         ${items.slice(first, last).map(
           (item, index) => html`

@@ -1,6 +1,6 @@
 /** The frame around a view: navigation, whose memory it is, the theme, messages. */
 
-import { html, useEffect, useMemo, useState } from "./vendor/preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { addressOf } from "./address.js";
 import { ask, knownKey } from "./api.js";
 import { Asked, Dialog, Said } from "./parts.js";
@@ -148,13 +148,15 @@ async function allScopes(signal) {
 function ScopeList({ found, chosen, choose }) {
   const [filter, setFilter] = useState("");
   const wanted = filter.toLowerCase();
+  const field = useRef(null);
+  useEffect(() => field.current?.focus(), []);
   const shown = useMemo(
     () => found.users.filter((each) => `${each.user_id} ${each.assistant_id}`.toLowerCase().includes(wanted)).slice(0, 200),
     [found, wanted],
   );
   if (!found.users.length) return html`<p class="faint">${TEXTS.scope.empty}</p>`;
   return html`
-    <input type="search" aria-label=${TEXTS.scope.filter} placeholder=${TEXTS.scope.filter} value=${filter}
+    <input ref=${field} type="search" aria-label=${TEXTS.scope.filter} placeholder=${TEXTS.scope.filter} value=${filter}
       onInput=${(event) => setFilter(event.target.value)} />
     <ul class="scopes">
       ${shown.map(
