@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING
 
 from dateutil.relativedelta import relativedelta
 
-from memoryos.language.date_words import (
-    DAY_WORDS,
-    MONTHS,
-    NUMBERS,
-    PATTERNS,
-    SHIFTS,
-    UNITS,
-    WEEKDAYS,
-)
+from memoryos.language.date_words import DAY_WORDS, MONTHS, NUMBERS, PATTERNS, SHIFTS, UNITS, WEEKDAYS
+from memoryos.language.languages import language_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +32,13 @@ for _place, (_kind, _triggers, _pattern) in enumerate(PATTERNS):
     for _trigger in _triggers:
         (_BY_WORD if _WORDS.fullmatch(_trigger) else _BY_SIGN).setdefault(_trigger, []).append(_place)
 _SIGNS = frozenset("-/")
+_WIDE_DIGITS = {0xFF10 + digit: str(digit) for digit in range(10)}
+_DAY_FIRST = frozenset({"nl", "pt", "vi"})
+"""Languages that write 5/3/2023 for the fifth of March; English is read as American where it can be."""
+_PORTUGUESE_PAST = re.compile(
+    r"\b(?:\w+(?:ei|ou|eu|iu|amos|emos|imos|aram|eram|iram)|fui|foi|fiz|fez|tive|teve|vim|veio|vi|saí|caí|nasci|conheci)\b"
+)
+_AROUND = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def mentions(text: str, at: datetime) -> list[Mention]:
     """Returns the times that a text names, in order and without overlaps.
 
     Args:
-        text: Any text, English or Chinese.
+        text: Any text in English, Dutch, Japanese, Portuguese, Vietnamese or Chinese.
         at: When it was said; relative times are resolved against its date. A date without a year is the nearest one.
     """
     found: list[Mention] = []
@@ -100,6 +100,7 @@ def _all_mentions(text: str, today: date) -> Iterator[Mention]:
     lowered = text.lower()
     if len(lowered) != len(text):  # a few capitals change their length; places must stay
         lowered = text
+    lowered = lowered if lowered.isascii() else lowered.translate(_WIDE_DIGITS)
     for kind, pattern in _wanted(lowered):
         resolve = _RESOLVERS[kind]
         for match in pattern.finditer(lowered):
@@ -124,7 +125,7 @@ def _wanted(lowered: str) -> Iterator[tuple[str, re.Pattern[str]]]:
 
 def _day_month(match: re.Match[str], today: date) -> Range | None:
     month = MONTHS[match["month"].rstrip(".")]
-    day = int(match["day"])
+    day = _number(match["day"])
     year = match["year"]
     if year:
         return _day(date(int(year), month, day))
@@ -151,7 +152,8 @@ def _iso(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
 
 def _slashes(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
     first, second = int(match["month"]), int(match["day"])
-    month, day = (first, second) if first <= _MONTHS_A_YEAR else (second, first)
+    is_month_first = first <= _MONTHS_A_YEAR and language_of(match.string) not in _DAY_FIRST
+    month, day = (first, second) if is_month_first or second > _MONTHS_A_YEAR else (second, first)
     return _day(date(int(match["year"]), month, day))
 
 
@@ -165,7 +167,7 @@ def _day_word(match: re.Match[str], today: date) -> Range | None:
 
 def _ago(match: re.Match[str], today: date) -> Range | None:
     unit = UNITS[match["unit"]]
-    sign = 1 if match.group().startswith("in ") else -1
+    sign = 1 if match.groupdict().get("ahead") else -1
     if match["few"]:
         if unit != "days":
             low, high = _FEW_DAYS[0], _FEW_DAYS[1]
@@ -180,8 +182,14 @@ def _ago(match: re.Match[str], today: date) -> Range | None:
     return _shifted(today, unit, count)
 
 
+def _ago_if_past(match: re.Match[str], today: date) -> Range | None:
+    """Reads "há três dias" as a time only where something happened: with "moro aqui" it is how long."""
+    around = match.string[max(0, match.start() - _AROUND) : match.end() + _AROUND]
+    return _ago(match, today) if _PORTUGUESE_PAST.search(around) else None
+
+
 def _shift(match: re.Match[str], today: date) -> Range | None:
-    unit, shift = UNITS[match["unit"]], SHIFTS[match["shift"]]
+    unit, shift = UNITS.get(match["unit"], "years"), SHIFTS[match["shift"]]
     if unit == "weekends":
         saturday = _monday(today) + timedelta(days=_WEEKEND_START, weeks=shift)
         if shift < 0 and today.weekday() < _WEEKEND_START and saturday >= today:
@@ -220,6 +228,7 @@ _RESOLVERS: dict[str, Callable[[re.Match[str], date], Range | None]] = {
     "year": _in_year,
     "day_word": _day_word,
     "ago": _ago,
+    "ago_if_past": _ago_if_past,
     "shift": _shift,
     "weekday": _weekday,
     "week_weekday": _week_weekday,

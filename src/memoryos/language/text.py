@@ -1,17 +1,13 @@
-"""Text as words, sentences and estimated tokens; one way for what is indexed and for what is asked."""
+"""Text as keywords, sentences, estimated tokens and excerpts."""
 
 from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import snowballstemmer
-
-from memoryos.language.stop_words import STOP_WORDS
+from memoryos.language.tokens import CJK, content_words, fold, stem, terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,22 +17,12 @@ __all__ = [
     "estimate_tokens",
     "excerpt",
     "fold",
-    "is_stop_word",
     "keywords",
     "sentences",
     "terms",
 ]
 
-_CJK = "぀-ヿㇰ-ㇿ㐀-䶿一-鿿豈-﫿가-힯𠀀-𲎯"
-_RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+(?:['’][^\W\d_{_CJK}]+)?")
-_ASCII_RUN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
-_CJK_RUN = re.compile(rf"[{_CJK}]+")
-_POSSESSIVE = re.compile(r"['’]s?\Z")
-_FOLDED_LETTERS = str.maketrans(
-    {"đ": "d", "ø": "o", "ł": "l", "ð": "d", "þ": "th", "ı": "i", "æ": "ae", "œ": "oe", "ħ": "h"}
-)
-_MARKED = re.compile("[\u0300-\u036f]")
-
+_CJK_RUN = re.compile(rf"[{CJK}]+")
 _SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|[。！？…]+[”’」』）]*|\n+")
 _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st sr jr vs etc e.g i.e u.s u.k p.m a.m no vol fig approx inc ltd co dept est".split()
@@ -46,37 +32,6 @@ _LAST_WORD = re.compile(r"([\w.]+)\.\Z")
 CJK_TOKENS = 0.75
 """Tokens of one Chinese, Japanese or Korean character: what current tokenizers need, within a fifth."""
 EXCERPT_STEP = 400
-SHORTEST_STEMMED = 3
-
-
-def fold(text: str) -> str:
-    """Returns the text as words are compared: NFKC, case folded, Latin marks taken off (đ→d, ø→o, ß→ss)."""
-    if text.isascii():
-        return text.lower()
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDED_LETTERS)
-    return unicodedata.normalize("NFC", _MARKED.sub("", unicodedata.normalize("NFD", folded)))
-
-
-def terms(text: str) -> list[str]:
-    """Returns the words of a text for indexing and for queries alike, in order, with repeats.
-
-    Latin words are folded and stemmed; runs of Chinese, Japanese and Korean become overlapping bigrams, a lone
-    character stays (words of two characters are found so, which trigrams and word breaking miss).
-    """
-    folded = fold(text)
-    if folded.isascii():
-        return [_stem(word) for word in _ASCII_RUN.findall(folded)]
-    return [term for run in _RUN.findall(folded) for term in _terms_of_run(run)]
-
-
-def content_words(text: str) -> list[str]:
-    """Returns the folded words of a text that are no stop words, as a person would read them, in order."""
-    return [word for word in _surface_words(text) if word not in STOP_WORDS]
-
-
-def is_stop_word(word: str) -> bool:
-    """Returns whether a folded word carries no topic of its own."""
-    return word in STOP_WORDS
 
 
 def keywords(texts: Sequence[str], limit: int = 10) -> list[str]:
@@ -91,14 +46,14 @@ def keywords(texts: Sequence[str], limit: int = 10) -> list[str]:
     first: dict[str, int] = {}
     for text in texts:
         words = [word for word in content_words(text) if len(word) > 1 and not word.isdigit()]
-        stems = [_stem(word) for word in words]
+        stems = list(map(stem, words))
         spread.update(set(stems))
         total.update(stems)
-        for word, stem in zip(words, stems, strict=True):
-            forms.setdefault(stem, Counter())[word] += 1
-            first.setdefault(stem, len(first))
-    ranked = sorted(total, key=lambda stem: (-spread[stem] - math.log1p(total[stem]) - _weight(stem), first[stem]))
-    return [min(forms[stem], key=lambda word: (-forms[stem][word], word)) for stem in ranked[:limit]]
+        for word, root in zip(words, stems, strict=True):
+            forms.setdefault(root, Counter())[word] += 1
+            first.setdefault(root, len(first))
+    ranked = sorted(total, key=lambda root: (-spread[root] - math.log1p(total[root]) - _weight(root), first[root]))
+    return [min(forms[root], key=lambda word: (-forms[root][word], word)) for root in ranked[:limit]]
 
 
 def sentences(text: str) -> list[str]:
@@ -138,33 +93,8 @@ def excerpt(text: str, query: str, limit: int) -> str:
     return f"{before}{text[start:end]}{behind}"[:limit]
 
 
-def _terms_of_run(run: str) -> list[str]:
-    if not _CJK_RUN.match(run):
-        return [_stem(_POSSESSIVE.sub("", run).replace("’", "'"))]
-    if len(run) == 1:
-        return [run]
-    return [run[index : index + 2] for index in range(len(run) - 1)]
-
-
-def _surface_words(text: str) -> Iterator[str]:
-    for run in _RUN.findall(fold(text)):
-        if _CJK_RUN.match(run):
-            yield from (run[index : index + 2] for index in range(max(1, len(run) - 1)))
-        else:
-            yield _POSSESSIVE.sub("", run)
-
-
-def _weight(stem: str) -> float:
-    return min(len(stem), 8) / 8
-
-
-@lru_cache(maxsize=100_000)
-def _stem(word: str) -> str:
-    """Returns the stem; by a stemmer of its own, because one holds the word it works on and threads would share it."""
-    word = _POSSESSIVE.sub("", word)
-    if len(word) < SHORTEST_STEMMED or not word.isascii() or word.isdigit():
-        return word
-    return str(snowballstemmer.stemmer("english").stemWord(word))
+def _weight(root: str) -> float:
+    return min(len(root), 8) / 8
 
 
 def _sentence_ends(text: str) -> Iterator[int]:
@@ -183,7 +113,7 @@ def _densest(text: str, query: str, room: int) -> int:
     if not wanted:
         return 0
     pieces = range(0, len(text), EXCERPT_STEP)
-    hits = [len(wanted.intersection(_surface_words(text[at : at + EXCERPT_STEP]))) for at in pieces]
+    hits = [len(wanted.intersection(content_words(text[at : at + EXCERPT_STEP]))) for at in pieces]
     width = max(1, room // EXCERPT_STEP)
     window = sum(hits[:width])
     best, best_at = window, 0

@@ -1,0 +1,165 @@
+"""Words of a text: one way for what is indexed and for what is asked."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import snowballstemmer
+
+from memoryos.language.languages import language_of
+from memoryos.language.stop_words import JAPANESE_TAILS, STOP_WORDS, STOP_WORDS_OF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from memoryos.language.languages import Language
+
+__all__ = ["CJK", "content_words", "fold", "stem", "terms"]
+
+CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U000323af"
+"""Chinese, Japanese and Korean characters, as they stand between the brackets of a pattern."""
+_RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
+_ASCII_RUN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+_CJK_RUN = re.compile(rf"[{CJK}]+")
+_SCRIPTS = re.compile(
+    r"(?P<hiragana>[\u3040-\u309f]+)|(?P<katakana>[\u30a0-\u30ff\u31f0-\u31ff]+)|[^\u3040-\u30ff\u31f0-\u31ff]+"
+)
+_KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
+_POSSESSIVE = re.compile(r"['’]s?\Z")
+_FOLDED_LETTERS = str.maketrans(
+    {"đ": "d", "ø": "o", "ł": "l", "ð": "d", "þ": "th", "ı": "i", "æ": "ae", "œ": "oe", "ħ": "h"}
+)
+_MARKED = re.compile("[\u0300-\u036f]")
+_SHORTEST_STEMMED = 3
+_PLURAL = re.compile(r"(?<=\w\w\w)(?:ões|ães|oes)\Z")
+"""Portuguese plurals whose stem is not that of the singular."""
+_STEMMERS: dict[str, str] = {"nl": "dutch", "pt": "portuguese"}
+
+
+def fold(text: str) -> str:
+    """Returns the text as words are compared: NFKC, case folded, Latin marks taken off (đ→d, ø→o, ß→ss)."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDED_LETTERS)
+    return unicodedata.normalize("NFC", _MARKED.sub("", unicodedata.normalize("NFD", folded)))
+
+
+def terms(text: str) -> list[str]:
+    """Returns the words of a text for indexing and for queries alike, in order, with repeats.
+
+    Latin words are folded and stemmed as English ones, as their language is not always known. Where it is, a word
+    brings more terms: in Dutch and Portuguese its stem there, in Vietnamese its pair with the syllable after it, as
+    most words have two. Runs of Chinese and Korean become overlapping pairs, a lone character stays: words of two
+    characters are found so, which triples and word breaking miss. Of Japanese, pairs stay inside one script (and go
+    from the last kanji to its ending), a word in katakana stays whole besides, and pairs that only endings make go.
+    """
+    folded = fold(text)
+    language = language_of(text)
+    if language in {"nl", "pt"}:
+        return _stemmed_terms(text, language)
+    if folded.isascii():
+        found = [stem(word) for word in _ASCII_RUN.findall(folded)]
+    else:
+        found = [term for run in _RUN.findall(folded) for term in _terms_of_run(run)]
+    return found + _syllable_pairs(folded) if language == "vi" else found
+
+
+def content_words(text: str) -> list[str]:
+    """Returns the folded words of a text that are no stop words of its language, as a person reads them, in order."""
+    language = language_of(text)
+    stops = STOP_WORDS if language in {None, "en", "zh"} else STOP_WORDS | STOP_WORDS_OF[str(language)]
+    return [word for word in _surface_words(text) if word not in stops]
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str, algorithm: str = "english") -> str:
+    """Returns the stem; by a stemmer of its own, because one holds the word it works on and threads would share it."""
+    word = _POSSESSIVE.sub("", word)
+    if len(word) < _SHORTEST_STEMMED or word.isdigit() or not (word.isascii() or algorithm != "english"):
+        return word
+    return str(snowballstemmer.stemmer(algorithm).stemWord(word))
+
+
+def _stemmed_terms(text: str, language: Language) -> list[str]:
+    """Returns what marked and unmarked spelling have in common, and the English stem for texts of unknown language."""
+    found: list[str] = []
+    for run in _RUN.findall(unicodedata.normalize("NFKC", text).casefold()):
+        if _CJK_RUN.match(run):
+            found += _terms_of_run(run)
+        else:
+            found += _forms(_POSSESSIVE.sub("", run).replace("’", "'"), _STEMMERS[language])
+    return found
+
+
+@lru_cache(maxsize=100_000)
+def _forms(word: str, algorithm: str) -> tuple[str, ...]:
+    folded = fold(word)
+    one = _PLURAL.sub("ão", word) if algorithm == _STEMMERS["pt"] else word
+    return tuple(dict.fromkeys((stem(folded), stem(fold(one), algorithm), fold(stem(one, algorithm)))))
+
+
+def _syllable_pairs(folded: str) -> list[str]:
+    stops = STOP_WORDS_OF["vi"]
+    return [
+        f"{one} {other}"
+        for part in re.split(r"[^\w\s]+", folded)
+        for one, other in pairwise(part.split())
+        if not (one in stops and other in stops)
+    ]
+
+
+def _terms_of_run(run: str) -> Iterator[str]:
+    if not _CJK_RUN.match(run):
+        yield stem(_POSSESSIVE.sub("", run).replace("’", "'"))
+    elif not _KANA.search(run):
+        yield from _pairs(run)
+    else:
+        yield from _japanese_terms(run)
+
+
+def _pairs(run: str) -> Iterator[str]:
+    if len(run) == 1:
+        yield run
+    for index in range(len(run) - 1):
+        yield run[index : index + 2]
+
+
+def _japanese_terms(run: str) -> Iterator[str]:
+    before = ""
+    for match in _SCRIPTS.finditer(run):
+        part = match.group()
+        if match["hiragana"]:
+            if before:
+                yield before[-1] + part[0]
+            yield from (pair for pair in map("".join, pairwise(part)) if pair not in JAPANESE_TAILS)
+            before = ""
+        elif match["katakana"]:
+            word = part.rstrip("ー") or part
+            if len(word) > 2:  # noqa: PLR2004  (a pair is whole already)
+                yield word
+            yield from _pairs(word)
+            before = ""
+        else:
+            yield from _pairs(part)
+            before = part
+
+
+def _surface_words(text: str) -> Iterator[str]:
+    for run in _RUN.findall(fold(text)):
+        if not _CJK_RUN.match(run):
+            yield _POSSESSIVE.sub("", run)
+        elif _KANA.search(run):
+            yield from _japanese_words(run)
+        else:
+            yield from (run[index : index + 2] for index in range(max(1, len(run) - 1)))
+
+
+def _japanese_words(run: str) -> Iterator[str]:
+    """Yields words in kanji and katakana whole; of what is in hiragana alone it can't be told where a word ends."""
+    for match in _SCRIPTS.finditer(run):
+        if not match["hiragana"]:
+            yield match.group()
