@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -27,6 +28,9 @@ SERVER_ENV_PREFIX = "MEMORYOS_SERVER_"
 """Variables of the HTTP server, which reads them itself."""
 CONFIG_FILE_VARIABLE = "MEMORYOS_CONFIG_FILE"
 _PLACEHOLDER_KEYS = frozenset({"", "YOUR_OPENAI_API_KEY", "YOUR_API_KEY", "your-api-key", "sk-...", "sk-xxx", "xxx"})
+
+_PASSWORD = re.compile(r"(?<=:)[^:/@][^@]*(?=@)|(?<=[?&]password=)[^&]*")
+"""Of a URL of a database, as ``scheme://name:password@host`` or ``?password=``."""
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 TOKENS_A_PAGE = 100
@@ -300,6 +304,13 @@ class Config(BaseSettings):
             ConfigError: If a value is out of its range or a name is unknown.
         """
         return type(self)(**({name: getattr(self, name) for name in type(self).model_fields} | overrides))
+
+    def shown(self) -> dict[str, Any]:
+        """Returns every setting as JSON-compatible values, with stars for what is secret."""
+        values: dict[str, Any] = self.model_dump(mode="json")
+        if self.database_url is not None:
+            values["database_url"] = _PASSWORD.sub("•••", self.database_url)
+        return values
 
     @property
     def has_llm(self) -> bool:

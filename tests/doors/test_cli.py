@@ -120,7 +120,11 @@ def test_bad_input_is_a_message_and_an_exit_code(run: Runner, arguments: tuple[s
 
 def test_secrets_are_never_shown(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
-    assert "very-secret" not in run("config").output + run("config", "--json").output
+    monkeypatch.setenv("MEMORYOS_DATABASE_URL", "postgresql://me:pass-word@db/x?password=pass-word&a=b")
+    shown = run("config").output + run("config", "--json").output
+    assert "very-secret" not in shown
+    assert "pass-word" not in shown
+    assert '"postgresql://me:•••@db/x?password=•••&a=b"' in shown
 
 
 def test_a_file_of_another_program_is_left_alone(run: Runner, tmp_path: Path) -> None:

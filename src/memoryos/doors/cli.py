@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import os
 import sys
@@ -15,8 +14,10 @@ import click
 from rich.console import Console
 
 from memoryos.doors import care, keys_command, shapes, tables
+from memoryos.doors.bench_command import bench
 from memoryos.doors.demo import play
 from memoryos.doors.http.serve_command import serve as serve_http
+from memoryos.doors.inspector.ui_command import ui
 from memoryos.doors.install import install
 from memoryos.doors.mcp_command import mcp as serve
 from memoryos.doors.session import Session, as_json_option, print_json
@@ -249,7 +250,7 @@ def config(session: Session, as_json: bool) -> None:
     """Show every setting, its value and what it means."""
     settings = session.config()
     if as_json:
-        print_json(json.loads(settings.model_dump_json()))
+        print_json(settings.shown())
     else:
         tables.show(tables.config_table(settings))
 
@@ -327,7 +328,9 @@ def correct(session: Session, knowledge_id: str, text: str) -> None:
 care.register(cli)
 keys_command.register(cli)
 cli.add_command(install)
+cli.add_command(bench)
 cli.add_command(serve_http)
+cli.add_command(ui)
 
 
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})

@@ -48,7 +48,7 @@ def _add_resources(server: MCPServer[None], connection: Connection) -> None:
     def config() -> str:
         """Every setting; secrets show as stars."""
         with explained(ResourceError):
-            return connection.settings().model_dump_json(indent=2)
+            return _json(connection.settings().shown())
 
     @server.resource("memoryos://profile", title="Profile", mime_type="text/plain")
     def profile() -> str:

@@ -200,8 +200,9 @@ def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:
 def config_table(config: Config) -> Table:
     """Returns every setting; secrets show as stars."""
     table = _table("Settings", "name", "value", "meaning")
+    shown = config.shown()
     for name, field in type(config).model_fields.items():
-        table.add_row(name, _plain(str(getattr(config, name))), field.description or "")
+        table.add_row(name, _plain(str(shown[name])), field.description or "")
     return table
 
 
