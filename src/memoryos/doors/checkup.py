@@ -23,6 +23,7 @@ from memoryos.assembly import build_embedder
 from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, Config
 from memoryos.doors.mcp_trial import TrialError, try_server
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
+from memoryos.models import multilingual_e5
 from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
 from memoryos.seams import ChatRequest, Message
@@ -164,7 +165,9 @@ def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, Checke
 
 def _asks_for_vectors(config: Config) -> bool:
     """Whether the embedder asks an endpoint, or may download its model."""
-    return config.has_embedding_endpoint or config.embedding_model_name not in MODEL_NAMES
+    return config.has_embedding_endpoint or config.embedding_model_name not in (
+        MODEL_NAMES | (multilingual_e5.MODEL_NAMES if multilingual_e5.is_installed() else frozenset())
+    )
 
 
 def _embedded(embedder: Embedder) -> Checked:

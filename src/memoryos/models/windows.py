@@ -29,13 +29,13 @@ def tokenized_windows(tokenizer: Tokenizer, text: str, room: int) -> list[str]:
     return list(itertools.islice(_windows(tokenizer, text, room), MAX_WINDOWS)) or [text]
 
 
-def worded_windows(text: str) -> list[str]:
-    """Returns pieces of at most 4,000 characters, cut between words where there are any; at most 64 of them."""
+def worded_windows(text: str, characters: int = CHARACTERS_A_WINDOW) -> list[str]:
+    """Returns pieces of at most so many characters, cut between words where there are any; at most 64 of them."""
     windows: list[str] = []
     start = 0
-    while len(text) - start > CHARACTERS_A_WINDOW and len(windows) < MAX_WINDOWS:
-        space = text.rfind(" ", start, start + CHARACTERS_A_WINDOW)
-        end = space + 1 if space > start else start + CHARACTERS_A_WINDOW
+    while len(text) - start > characters and len(windows) < MAX_WINDOWS:
+        space = text.rfind(" ", start, start + characters)
+        end = space + 1 if space > start else start + characters
         windows.append(text[start:end])
         start = end
     return [*windows, text[start:]][:MAX_WINDOWS]

