@@ -141,12 +141,20 @@ class Api:
         """Sends JSON and returns JSON."""
         return _json_of(self.context.post(path, data=body, params=dict(query)))
 
-    def copy(self, user_id: str, target: str) -> None:
-        """Gives a user all that is remembered of another with the story's assistant."""
-        query: dict[str, str | float | bool] = {"assistant_id": the_story().assistant_id}
-        file = self.context.get(f"{user_path(user_id)}/export", params=query).body()
+    def export(self, user_id: str) -> list[str]:
+        """Returns all that is remembered of a user with the story's assistant, as lines of JSON."""
+        found = self.context.get(f"{user_path(user_id)}/export", params={"assistant_id": the_story().assistant_id})
+        return found.body().decode().splitlines()
+
+    def upload(self, user_id: str, text: str, assistant_id: str) -> None:
+        """Gives a user what a file holds."""
         headers = {"Content-Type": "application/octet-stream"}
-        _json_of(self.context.post(f"{user_path(target)}/import", data=file, headers=headers, params=query))
+        path = f"{user_path(user_id)}/import"
+        _json_of(self.context.post(path, data=text.encode(), headers=headers, params={"assistant_id": assistant_id}))
+
+    def copy(self, user_id: str, target: str) -> None:
+        """Gives a user all that is remembered of another, both with the story's assistant."""
+        self.upload(target, "\n".join(self.export(user_id)), the_story().assistant_id)
 
 
 def user_path(user_id: str) -> str:
@@ -279,7 +287,7 @@ def visit(browser: Browser, server: Server) -> Iterator[Visitor]:
             assert each.refusals == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def api(playwright: Playwright, server: Server) -> Iterator[Api]:
     """The API of the server without keys."""
     context = playwright.request.new_context(base_url=server.address)

@@ -60,13 +60,15 @@ export function Plot({ label, make, depends, table, height = 240 }) {
   return html`
     <figure class="plot">
       <div style=${{ height: `${height}px` }}><canvas ref=${place} role="img" aria-label=${label}></canvas></div>
-      <table class="unseen">
-        <caption>${label}</caption>
-        <thead><tr>${table.head.map((each) => html`<th scope="col" key=${each}>${each}</th>`)}</tr></thead>
-        <tbody>
-          ${table.rows.map((row) => html`<tr key=${String(row[0])}>${row.map((each) => html`<td>${each}</td>`)}</tr>`)}
-        </tbody>
-      </table>
+      <div class="unseen">
+        <table>
+          <caption>${label}</caption>
+          <thead><tr>${table.head.map((each) => html`<th scope="col" key=${each}>${each}</th>`)}</tr></thead>
+          <tbody>
+            ${table.rows.map((row) => html`<tr key=${String(row[0])}>${row.map((each) => html`<td>${each}</td>`)}</tr>`)}
+          </tbody>
+        </table>
+      </div>
     </figure>
   `;
 }

@@ -1,0 +1,189 @@
+"""The view that chats, and shows beside each answer what was recalled for it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.inspector.conftest import PHONE, Api, Visitor, user_path
+from tests.inspector.story import Story
+
+
+def ask(page: Page, text: str) -> None:
+    page.get_by_label("What you say").fill(text)
+    page.get_by_role("button", name="Send").click()
+
+
+@pytest.fixture
+def forgetful(visit: Visitor, story: Story) -> Page:
+    """A tab on the chat in which nothing is remembered."""
+    page = visit().go("chat")
+    expect(page.locator(".earlier")).to_have_count(10)
+    page.get_by_role("switch", name="Remember it").uncheck()
+    return page
+
+
+def test_an_answer_comes_with_what_was_recalled_and_why(forgetful: Page, api: Api, story: Story) -> None:
+    ask(forgetful, story.question)
+    answer = forgetful.locator('.exchange[data-state="done"]')
+    expect(answer.locator(".bubble.assistant")).to_contain_text(story.told)
+    expect(answer.get_by_text("quoted by the local analyst")).to_be_visible()
+    why = forgetful.get_by_role("complementary", name="What was recalled, and why")
+    asked = {"query": story.question, "ranking": {}}
+    found = api.post(f"{user_path(story.user_id)}/recall", asked, assistant_id=story.assistant_id)
+    expect(why.locator(".ranking > li")).to_have_count(len(found["pages"]))
+    expect(why.locator(".meter")).to_contain_text(f"{found['tokens']} of 16,000 tokens")
+    best, first = found["pages"][0], why.locator(".ranking > li").first
+    for text in best["shown"].values():
+        expect(first).to_contain_text(text)
+    expect(first.locator("time")).to_have_attribute("datetime", best["at"])
+    for name, value in best["signals"].items():
+        row = first.locator(f".hue-{name}")
+        expect(row).to_have_count(1 if abs(value) >= 0.005 else 0)
+        if row.count():
+            number = float(row.locator(".number").inner_text())
+            assert number == pytest.approx(value, abs=0.05)  # neighbours in the log move as a visit is noted
+
+
+def test_bars_are_as_long_as_their_numbers_say(forgetful: Page, story: Story) -> None:
+    ask(forgetful, story.question)
+    expect(forgetful.locator('.exchange[data-state="done"]')).to_be_visible()
+    rows = forgetful.locator(".why .ranking .signal")
+    measured = [
+        (float(row.locator(".number").inner_text()), row.locator(".bar i").bounding_box()) for row in rows.all()
+    ]
+    longest = max(abs(number) for number, _ in measured)
+    whole = rows.first.locator(".bar").bounding_box()
+    assert whole is not None
+    for number, box in measured:
+        assert box is not None
+        assert box["width"] / whole["width"] == pytest.approx(abs(number) / longest, abs=0.02)
+
+
+def test_the_source_of_an_answer_is_marked_and_opens(forgetful: Page, story: Story) -> None:
+    ask(forgetful, story.question)
+    forgetful.locator('.exchange[data-state="done"]').get_by_role("button", name="Source 1").click()
+    dialog = forgetful.get_by_role("dialog", name="Page")
+    expect(dialog).to_contain_text(story.told)
+    forgetful.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(forgetful.get_by_role("button", name="Source 1").first).to_be_focused()
+
+
+def test_each_answer_keeps_its_own_reasons(forgetful: Page, story: Story) -> None:
+    ask(forgetful, story.question)
+    done = forgetful.locator('.exchange[data-state="done"]')
+    expect(done).to_have_count(1)
+    ask(forgetful, f"What about {story.word}?")
+    expect(done).to_have_count(2)
+    asked = forgetful.locator(".why .asked")
+    expect(asked).to_have_text(f"What about {story.word}?")
+    done.first.get_by_role("button", name="What was recalled").click()
+    expect(asked).to_have_text(story.question)
+
+
+def test_what_is_remembered_becomes_a_page_and_what_is_not_does_not(
+    visit: Visitor, api: Api, story: Story, somebody: str
+) -> None:
+    page = visit().go("chat", user_id=somebody)
+    expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
+    done = page.locator('.exchange[data-state="done"]')
+    ask(page, "I keep bees on the roof.")
+    expect(done).to_have_count(1)
+    page.get_by_role("switch", name="Remember it").uncheck()
+    ask(page, "This is between us.")
+    expect(done).to_have_count(2)
+    expect(done.last).to_contain_text("not remembered")
+    kept = api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"]
+    assert [each["user_text"] for each in kept] == ["I keep bees on the roof."]
+
+
+def test_an_answer_is_shown_piece_by_piece(visit: Visitor, story: Story) -> None:
+    """The stream is served from here, so that each moment of it can be looked at."""
+    tab = visit()
+    page = tab.go("chat")
+    page.evaluate(
+        """() => {
+            const real = window.fetch;
+            window.fetch = (url, options) => {
+                if (!String(url).includes("/answers")) return real(url, options);
+                const bytes = new TextEncoder();
+                const stream = new ReadableStream({ start(to) { window.tell = (text) => to.enqueue(bytes.encode(text)); } });
+                return Promise.resolve(new Response(stream, { status: 200 }));
+            };
+        }"""
+    )
+    ask(page, "Anything?")
+    bubble = page.locator('.exchange[data-state="asking"] .bubble.assistant')
+    expect(bubble).to_have_attribute("aria-busy", "true")
+    page.evaluate("""tell('event: piece\\ndata: {"text": "The fi')""")
+    page.evaluate("""tell('rst"}\\n\\nevent: piece\\n')""")
+    expect(bubble).to_have_text("The first")
+    page.evaluate("""tell('data: {"text": " and <b>more</b>"}\\n\\n')""")
+    expect(bubble).to_have_text("The first and <b>more</b>")
+    page.evaluate(
+        """tell('event: error\\ndata: {"type": "urn:x", "title": "Bad Gateway", "status": 502, "detail": "The model fell over."}\\n\\n')"""
+    )
+    expect(page.get_by_role("alert")).to_have_text(re.compile("The model fell over."))
+    expect(page.get_by_role("button", name="Send")).to_be_visible()
+
+
+def test_an_answer_that_is_stopped_is_not_remembered(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+    page = visit().go("chat", user_id=somebody)
+    page.route("**/answers*", lambda route: None)
+    ask(page, "Take your time.")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator('.exchange[data-state="stopped"]')).to_contain_text("stopped; not remembered")
+    assert api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"] == []
+
+
+def test_a_refusal_is_told_and_the_next_question_can_be_asked(forgetful: Page, story: Story, visit: Visitor) -> None:
+    def refuse(route: Route) -> None:
+        route.abort()
+
+    forgetful.route("**/answers*", refuse)
+    ask(forgetful, story.question)
+    expect(forgetful.get_by_role("alert")).to_contain_text("The server can't be reached.")
+    forgetful.unroute("**/answers*")
+    ask(forgetful, story.question)
+    expect(forgetful.locator('.exchange[data-state="done"]')).to_have_count(1)
+
+
+def test_enter_sends_and_shift_enter_begins_a_line(forgetful: Page) -> None:
+    field = forgetful.get_by_label("What you say")
+    field.fill("One line")
+    field.press("Shift+Enter")
+    field.type("and another")
+    expect(field).to_have_value("One line\nand another")
+    field.press("Enter")
+    expect(field).to_have_value("")
+    expect(field).to_be_focused()
+    expect(forgetful.locator(".exchange:not(.earlier) .bubble.user")).to_have_text("One line\nand another")
+
+
+def test_how_to_answer_goes_with_the_question(forgetful: Page) -> None:
+    forgetful.get_by_label("How to answer").fill("in one word")
+    with forgetful.expect_request("**/answers*") as sent:
+        ask(forgetful, "Who am I?")
+    assert sent.value.post_data_json == {
+        "query": "Who am I?",
+        "style_hint": "in one word",
+        "remember": False,
+        "stream": True,
+    }
+    expect(forgetful.locator('.exchange[data-state="done"]')).to_have_count(1)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures(visit: Visitor, story: Story, theme: str) -> None:
+    for name, options in (("", {}), ("-phone", {"viewport": PHONE})):
+        tab = visit(theme=theme, **options)
+        page = tab.go("chat")
+        page.get_by_role("switch", name="Remember it").uncheck()
+        ask(page, story.question)
+        expect(page.locator('.exchange[data-state="done"]')).to_have_count(1)
+        expect(page.locator(".why .ranking > li").first).to_be_visible()
+        tab.shoot(f"chat-{theme}{name}")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
