@@ -17,7 +17,7 @@ def ask(page: Page, text: str) -> None:
 
 
 @pytest.fixture
-def forgetful(visit: Visitor, story: Story) -> Page:
+def forgetful(visit: Visitor) -> Page:
     """A tab on the chat in which nothing is remembered."""
     page = visit().go("chat")
     expect(page.locator(".earlier")).to_have_count(10)
@@ -100,7 +100,7 @@ def test_what_is_remembered_becomes_a_page_and_what_is_not_does_not(
     assert [each["user_text"] for each in kept] == ["I keep bees on the roof."]
 
 
-def test_an_answer_is_shown_piece_by_piece(visit: Visitor, story: Story) -> None:
+def test_an_answer_is_shown_piece_by_piece(visit: Visitor) -> None:
     """The stream is served from here, so that each moment of it can be looked at."""
     tab = visit()
     page = tab.go("chat")
@@ -132,14 +132,14 @@ def test_an_answer_is_shown_piece_by_piece(visit: Visitor, story: Story) -> None
 
 def test_an_answer_that_is_stopped_is_not_remembered(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     page = visit().go("chat", user_id=somebody)
-    page.route("**/answers*", lambda route: None)
+    page.route("**/answers*", lambda _: None)
     ask(page, "Take your time.")
     page.get_by_role("button", name="Stop").click()
     expect(page.locator('.exchange[data-state="stopped"]')).to_contain_text("stopped; not remembered")
     assert api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"] == []
 
 
-def test_a_refusal_is_told_and_the_next_question_can_be_asked(forgetful: Page, story: Story, visit: Visitor) -> None:
+def test_a_refusal_is_told_and_the_next_question_can_be_asked(forgetful: Page, story: Story) -> None:
     def refuse(route: Route) -> None:
         route.abort()
 

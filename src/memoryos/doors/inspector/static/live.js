@@ -15,7 +15,8 @@ export class Live {
   }
 
   /**
-   * Calls `listener(name, data)` for each event; "state" tells "live", "off" or "refused".
+   * Calls `listener(name, data)` for each event; "state" tells "live", "off" or "refused", "missed" that the
+   * connection is back and that what happened meanwhile was not told.
    * @returns {() => void} what ends it
    */
   listen(listener) {
@@ -37,10 +38,13 @@ export class Live {
 
   async go() {
     const leaving = (this.leaving = new AbortController());
+    let cameBefore = false;
     for (let failures = 0; !leaving.signal.aborted; failures++) {
       try {
         const response = await requestScope(this.scope, "/events", { signal: leaving.signal });
         this.tell("state", "live");
+        if (cameBefore) this.tell("missed", null);
+        cameBefore = true;
         for await (const { name, data } of eventsOf(response)) {
           failures = 0;
           this.tell(name, data);

@@ -21,8 +21,8 @@ export function Knowledge() {
     [scope, about, history],
   );
   useLive((name, data) => {
-    if (name !== "learned" && name !== "gone") return;
-    if (data.knowledge) setFresh((before) => new Set([...before, ...data.knowledge.map((each) => each.knowledge_id)]));
+    if (!["learned", "gone", "missed"].includes(name)) return;
+    if (data?.knowledge) setFresh((before) => new Set([...before, ...data.knowledge.map((each) => each.knowledge_id)]));
     asked.again();
   });
   return html`

@@ -16,7 +16,7 @@ export function Profile() {
   const { scope } = useInspector();
   const [chosen, choose] = useState(null);
   const asked = useAsked((signal) => askScope(scope, "/profile/history", { signal }), [scope]);
-  useLive((name) => (name === "learned" || name === "gone") && asked.again());
+  useLive((name) => ["learned", "gone", "missed"].includes(name) && asked.again());
   return html`
     <${Asked} asked=${asked}>
       ${({ versions }) => {

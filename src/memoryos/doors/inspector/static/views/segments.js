@@ -27,6 +27,7 @@ export function Segments() {
   const asked = useAsked((signal) => askAll(scope, "/segments", { field: "segments", query: { archived }, signal }), [scope, which]);
   const [fresh, setFresh] = useState(() => new Map());
   useLive((name, data) => {
+    if (name === "missed") asked.again();
     if (archived) return;
     if (name === "segment_changed") {
       setFresh((before) => new Map(before).set(data.segment_id, (before.get(data.segment_id) ?? 0) + 1));

@@ -1,8 +1,8 @@
 /** The tiers: the short-term window, segments with their heat, knowledge, the profile; what happens is shown live. */
 
-import { html, useState } from "../vendor/preact.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { addressOf } from "../address.js";
-import { askScope } from "../api.js";
+import { askAll, askScope } from "../api.js";
 import { decimal } from "../format.js";
 import { useAsked, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
@@ -30,9 +30,10 @@ export function Tiers({ rest: [tier = "window", id] }) {
   const { scope } = useInspector();
   const stats = useAsked((signal) => askScope(scope, "/stats", { signal }), [scope]);
   const [feed, setFeed] = useState([]);
-  const warmth = useState(() => new Map())[0];
+  const warmth = useWarmth(scope);
   useLive((name, data) => {
     if (name === "stats") stats.set(data);
+    if (name === "missed") stats.again();
     const kind = name === "segment_changed" ? changeOf(data, warmth) : name;
     if (kind in T.events) setFeed((before) => [{ id: (before[0]?.id ?? 0) + 1, kind, text: T.events[kind](told(data)) }, ...before].slice(0, FEED_LENGTH));
   });
@@ -46,11 +47,25 @@ export function Tiers({ rest: [tier = "window", id] }) {
   `;
 }
 
+/** The heat of each segment as it was last told, by which one sees what a change was. */
+function useWarmth(scope) {
+  const warmth = useRef(new Map());
+  useEffect(() => {
+    const overtaken = new AbortController();
+    askAll(scope, "/segments", { field: "segments", signal: overtaken.signal }).then(
+      (segments) => segments.forEach((each) => warmth.current.set(each.segment_id, each.heat)),
+      () => {},
+    );
+    return () => overtaken.abort();
+  }, [scope]);
+  return warmth.current;
+}
+
 function changeOf(segment, warmth) {
   const before = warmth.get(segment.segment_id);
   warmth.set(segment.segment_id, segment.heat);
-  if (before === undefined && segment.page_count === segment.length) return "segment_founded";
-  return before !== undefined && segment.heat < before - 0.5 ? "segment_cooled" : "segment_heated";
+  if (before === undefined) return "segment_founded";
+  return segment.heat < before ? "segment_cooled" : "segment_heated";
 }
 
 function told(data) {

@@ -22,7 +22,7 @@ export function Window() {
       setFresh((before) => new Set([...before, data.page_id]));
       asked.set((known) => known && pushed(known, data, capacity, (out) => setGone((before) => [...out, ...before].slice(0, KEPT))));
     }
-    if (name === "gone") asked.again();
+    if (name === "gone" || name === "missed") asked.again();
   });
   return html`
     <p class="faint">${T.about(count(capacity))}</p>
