@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.evidence import ROWS, CachingEmbedder, Probe, draw, measure_store, print_table, tabulate
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
+from memoryos.seams import Embedder
 
 LANGUAGES = ("en", "zh")
 
@@ -60,7 +61,7 @@ def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedde
     return report
 
 
-def ingest(people: list[dict[str, Any]], folder: Path, embedder: CachingEmbedder, *, window: int) -> datetime:
+def ingest(people: list[dict[str, Any]], folder: Path, embedder: Embedder, *, window: int) -> datetime:
     """Remembers and consolidates every dialogue; returns the day after the last, when the questions are asked."""
     end = max(_time(date) for person in people for date in person["history"]) + timedelta(days=1)
     with MemoryEngine(Config(**settings(folder, window)), embedder=embedder, clock=lambda: end) as engine:

@@ -1,0 +1,69 @@
+"""The labelled dialogues: one file a language, each the life of another made-up person told to an assistant."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["DATA", "KINDS", "LANGUAGES", "Dialogue", "LabelledPage", "Question", "read_dialogue"]
+
+DATA = Path(__file__).parent / "data"
+LANGUAGES = ("en", "nl", "ja", "pt", "vi", "zh")
+KINDS = ("paraphrase", "relative_date", "update", "distractor", "multi", "name", "number", "short")
+"""What makes a question hard; the README of the folder says what each kind means."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPage:
+    """One exchange; ``at`` carries the offset of the person's own clock."""
+
+    page_id: str
+    at: datetime
+    user: str
+    assistant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, when it is asked, and the pages that together hold its answer, all on the same side."""
+
+    text: str
+    asked_at: datetime
+    evidence: tuple[str, ...]
+    side: Literal["user", "assistant"]
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """All that one person said in one language, in time order, and what is asked about it."""
+
+    language: str
+    pages: tuple[LabelledPage, ...]
+    questions: tuple[Question, ...]
+
+
+def read_dialogue(language: str, folder: Path = DATA) -> Dialogue:
+    """Returns the dialogue of one language.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        KeyError: If a field is missing.
+    """
+    found = json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
+    return Dialogue(
+        found["language"],
+        tuple(
+            LabelledPage(each["id"], datetime.fromisoformat(each["at"]), each["user"], each["assistant"])
+            for each in found["pages"]
+        ),
+        tuple(map(_question, found["questions"])),
+    )
+
+
+def _question(each: dict[str, Any]) -> Question:
+    asked_at = datetime.fromisoformat(each["asked_at"])
+    return Question(each["text"], asked_at, tuple(each["evidence"]), each["side"], each["kind"])

@@ -1,0 +1,177 @@
+"""The labelled dialogues of six languages are sound: evidence exists, times fit, and word match alone is no way."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from datetime import timedelta, timezone
+from pathlib import Path
+
+import pytest
+from benchmarks.languages.__main__ import run
+from benchmarks.languages.dialogues import DATA, KINDS, LANGUAGES, Dialogue, LabelledPage, Question, read_dialogue
+
+from memoryos.language.languages import language_of
+from memoryos.language.text import estimate_tokens
+from memoryos.testing import HashEmbedder
+
+RELATIVE = {
+    "en": r"yesterday|\blast\b|\bago\b|tomorrow",
+    "nl": r"gisteren|vorige|afgelopen|morgen",
+    "ja": "昨日|一昨日|先週|先月|今日|明日",
+    "pt": r"ontem|passad[ao]|amanhã",
+    "vi": r"hôm qua|hôm kia|hôm trước|tuần rồi|hôm",
+    "zh": "昨天|前天|上周|这个星期",
+}
+ALPHABET = re.compile(r"[^\W\d_]+")
+KANJI_OR_KATAKANA = re.compile("[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff々ー]{2,}")
+RARE = 2
+"""Pages that a rare word stands in at most."""
+
+
+@pytest.fixture(scope="module", params=LANGUAGES)
+def dialogue(request: pytest.FixtureRequest) -> Dialogue:
+    return read_dialogue(request.param)
+
+
+def evidence(dialogue: Dialogue, question: Question) -> list[str]:
+    """Returns what the evidence says, as the side that says it."""
+    sides = {page.page_id: {"user": page.user, "assistant": page.assistant} for page in dialogue.pages}
+    return [sides[page][question.side] for page in question.evidence]
+
+
+def content_words(text: str, language: str) -> set[str]:
+    """Returns the words, roughly stemmed, apart from the product's own way, which is what the data measures."""
+    lowered = text.lower()
+    if language in {"ja", "zh"}:
+        runs = KANJI_OR_KATAKANA.findall(lowered)
+        return {run[at : at + 2] for run in runs for at in range(len(run) - 1)} | set(re.findall("[a-z]+", lowered))
+    if language == "vi":
+        return {word for word in ALPHABET.findall(lowered) if len(word) > 1}
+    return {word[:5] for word in ALPHABET.findall(lowered) if len(word) > 3}
+
+
+def rare_words(dialogue: Dialogue) -> set[str]:
+    """Returns the words that stand in few pages."""
+    found = Counter(
+        word for page in dialogue.pages for word in content_words(f"{page.user} {page.assistant}", dialogue.language)
+    )
+    return {word for word, pages in found.items() if pages <= RARE}
+
+
+def test_every_file_is_a_language_of_the_documentation() -> None:
+    assert {file.stem for file in DATA.glob("*.json")} == set(LANGUAGES) == {"en", "nl", "ja", "pt", "vi", "zh"}
+    assert [read_dialogue(each).language for each in LANGUAGES] == list(LANGUAGES)
+
+
+def test_there_is_enough_of_each(dialogue: Dialogue) -> None:
+    assert len(dialogue.pages) >= 45
+    assert len(dialogue.questions) >= 24
+    assert sum(estimate_tokens(page.user) + estimate_tokens(page.assistant) for page in dialogue.pages) >= 5 * 1000
+
+
+def test_pages_have_ids_two_sides_and_times_in_order(dialogue: Dialogue) -> None:
+    ids = [page.page_id for page in dialogue.pages]
+    assert ids == [f"{dialogue.language}-{number:02}" for number in range(1, len(ids) + 1)]
+    assert all(page.user.strip() and page.assistant.strip() for page in dialogue.pages)
+    texts = [text for page in dialogue.pages for text in (page.user, page.assistant)]
+    assert len(set(texts)) == len(texts)
+    times = [page.at for page in dialogue.pages]
+    assert times == sorted(set(times))
+
+
+def test_the_date_is_the_same_in_utc_so_that_yesterday_is_one_day(dialogue: Dialogue) -> None:
+    for at in [*(page.at for page in dialogue.pages), *(each.asked_at for each in dialogue.questions)]:
+        assert at.utcoffset() is not None
+        assert at.date() == at.astimezone(timezone.utc).date()
+
+
+def test_it_goes_on_for_months_in_many_sessions(dialogue: Dialogue) -> None:
+    days = {page.at.date() for page in dialogue.pages}
+    assert len(days) >= 8
+    assert max(days) - min(days) >= timedelta(days=90)
+
+
+def test_evidence_exists_and_is_asked_for_afterwards(dialogue: Dialogue) -> None:
+    ids = {page.page_id for page in dialogue.pages}
+    for question in dialogue.questions:
+        assert question.evidence
+        assert set(question.evidence) <= ids
+        assert len(set(question.evidence)) == len(question.evidence)
+        assert question.side in {"user", "assistant"}
+        assert question.asked_at > dialogue.pages[-1].at
+
+
+def test_every_kind_is_asked_and_only_multi_needs_more_than_one_page(dialogue: Dialogue) -> None:
+    assert {question.kind for question in dialogue.questions} == set(KINDS)
+    for question in dialogue.questions:
+        assert (len(question.evidence) > 1) == (question.kind == "multi"), question.text
+    assert {question.side for question in dialogue.questions} == {"user", "assistant"}
+
+
+def test_no_question_is_asked_twice(dialogue: Dialogue) -> None:
+    asked = [re.sub(r"\W+", " ", question.text.lower()).strip() for question in dialogue.questions]
+    assert len(set(asked)) == len(asked)
+
+
+def test_a_relative_date_is_in_the_page_or_in_the_question(dialogue: Dialogue) -> None:
+    relative = re.compile(RELATIVE[dialogue.language], re.IGNORECASE)
+    for question in dialogue.questions:
+        if question.kind == "relative_date":
+            assert any(relative.search(text) for text in (question.text, *evidence(dialogue, question))), question.text
+
+
+def test_at_least_half_of_the_questions_share_no_rare_word_with_their_evidence(dialogue: Dialogue) -> None:
+    rare = rare_words(dialogue)
+    apart = [
+        question
+        for question in dialogue.questions
+        if not rare
+        & content_words(question.text, dialogue.language)
+        & content_words(" ".join(evidence(dialogue, question)), dialogue.language)
+    ]
+    assert len(apart) * 2 >= len(dialogue.questions)
+
+
+def test_pages_are_in_their_language(dialogue: Dialogue) -> None:
+    strange = [
+        text
+        for page in dialogue.pages
+        for text in (page.user, page.assistant)
+        if language_of(text) != dialogue.language
+    ]
+    assert not strange
+
+
+def test_a_file_that_lacks_a_field_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "en.json").write_text(json.dumps({"language": "en", "pages": [{"id": "en-01"}], "questions": []}))
+    with pytest.raises(KeyError, match="at"):
+        read_dialogue("en", tmp_path)
+
+
+def test_the_benchmark_finds_what_is_there_and_only_that() -> None:
+    whole = read_dialogue("en")
+    pages = whole.pages[:3]
+    said = Question(pages[1].user, whole.questions[0].asked_at, (pages[1].page_id,), "user", "short")
+    missing = Question("Anything?", whole.questions[0].asked_at, ("en-99",), "user", "name")
+    report = run(Dialogue("en", pages, (said, missing)), HashEmbedder())
+    assert report["pages"] == 3
+    for row in report["recall"].values():
+        assert row["short"]["1000 tokens"]["mean"] == 1.0
+        assert row["name"]["1000 tokens"]["mean"] == 0.0
+        assert row["all"]["1000 tokens"]["questions"] == 2
+
+
+def test_only_the_side_that_answers_counts() -> None:
+    whole = read_dialogue("en")
+    page = LabelledPage("en-01", whole.pages[0].at, "The kettle is red.", "Noted. " + "And so on and so on. " * 250)
+    asked = [
+        Question("What colour is the kettle?", whole.questions[0].asked_at, ("en-01",), side, "short")
+        for side in ("user", "assistant")
+    ]
+    found = [
+        run(Dialogue("en", (page,), (each,)), HashEmbedder())["recall"]["memoryos"]["all"]["1000 tokens"]["mean"]
+        for each in asked
+    ]
+    assert found == [1.0, 0.0]
