@@ -1,0 +1,1 @@
+"""What ``memoryos bench`` measures, and its report; ``benchmarks`` measures by the same code."""

@@ -1,0 +1,165 @@
+"""Evidence recall: which share of what answers a question is in the context, with 95% bootstrap intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memoryos.config import Config, RankingWeights
+from memoryos.engine import MemoryEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from numpy.typing import NDArray
+
+    from memoryos.memory import Memoryos
+    from memoryos.retrieval.recall import Recall
+    from memoryos.seams import Embedder
+
+__all__ = [
+    "BUDGETS",
+    "ROWS",
+    "OnceAQuery",
+    "Probe",
+    "interval",
+    "limits",
+    "measure",
+    "measure_store",
+    "shown_ids",
+    "tabulate",
+]
+
+BUDGETS = (250, 500, 1000, 2000, 4000)
+PAGE_COUNTS = (5, 10)
+RESAMPLES = 1000
+
+NO_SIGNALS: dict[str, float] = dict.fromkeys(RankingWeights.model_fields, 0.0)
+ROWS: dict[str, Callable[..., Config]] = {
+    "memoryos": Config,
+    "words only (BM25)": lambda **settings: Config(ranking=RankingWeights(**(NO_SIGNALS | {"words": 1.0})), **settings),
+    "plain embedding": lambda **settings: Config(ranking=RankingWeights(**(NO_SIGNALS | {"meaning": 1.0})), **settings),
+    "paper's gate": Config.paper,
+}
+"""The rows of a table: each is the shipped code under other settings, over the same store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A question with the ids that answer it; ``group`` is the line of the table that it counts into."""
+
+    memory: str
+    text: str
+    evidence: frozenset[str]
+    group: str
+
+
+class OnceAQuery:
+    """An embedder that embeds each query once: a table asks each question under many settings.
+
+    Args:
+        embedder: Who embeds.
+    """
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._once = lru_cache(maxsize=10_000)(lambda text: embedder.embed([text])[0])
+
+    @property
+    def name(self) -> str:
+        """Identifies the model."""
+        return self._embedder.name
+
+    @property
+    def dimensions(self) -> int:
+        """Length of every vector."""
+        return self._embedder.dimensions
+
+    def windows(self, text: str) -> list[str]:
+        """Returns what the embedder makes of the text."""
+        return self._embedder.windows(text)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns what the embedder returns."""
+        if len(texts) == 1:
+            return np.asarray(self._once(texts[0])[None, :], np.float32)
+        return self._embedder.embed(texts)
+
+
+def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
+    """Returns the evidence ids of everything that the context shows."""
+    shown = {each.page.metadata[f"{side}_id"] for each in recall.pages for side in each.shown}
+    if with_window:
+        shown |= {page.metadata[f"{side}_id"] for page in recall.short_term for side in ("user", "assistant")}
+    return shown
+
+
+def measure(
+    memories: dict[str, Memoryos],
+    probes: Sequence[Probe],
+    *,
+    with_window: bool = False,
+    columns: Sequence[str] | None = None,
+    progress: Callable[[], None] | None = None,
+) -> tuple[dict[str, NDArray[np.float64]], float]:
+    """Returns recall by limit, as "500 tokens", ``float64[probes]`` each, and the mean tokens of a whole context."""
+    found: dict[str, list[float]] = {}
+    whole: list[float] = []
+    for probe in probes:
+        for limit, arguments in limits():
+            if columns is not None and limit not in columns:
+                continue
+            recall = memories[probe.memory].recall(probe.text, **arguments)
+            shown = shown_ids(recall, with_window=with_window)
+            found.setdefault(limit, []).append(len(probe.evidence & shown) / len(probe.evidence))
+            if limit == "1000 tokens":
+                whole.append(len(recall.to_prompt()) / 4)
+        if progress is not None:
+            progress()
+    return {limit: np.array(values) for limit, values in found.items()}, float(np.mean(whole)) if whole else 0.0
+
+
+def measure_store(
+    config: Config,
+    probes: Sequence[Probe],
+    embedder: Embedder,
+    end: datetime,
+    *,
+    with_window: bool = False,
+    columns: Sequence[str] | None = None,
+    progress: Callable[[], None] | None = None,
+) -> tuple[dict[str, NDArray[np.float64]], float]:
+    """Returns what ``measure`` does, asked at ``end`` in the memories of a store that was filled before."""
+    with MemoryEngine(config, embedder=embedder, clock=lambda: end) as engine:
+        memories = {probe.memory: engine.memory(probe.memory) for probe in probes}
+        return measure(memories, probes, with_window=with_window, columns=columns, progress=progress)
+
+
+def limits() -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yields the columns of a table and the arguments of ``recall`` behind each."""
+    for budget in BUDGETS:
+        yield f"{budget} tokens", {"max_tokens": budget}
+    for count in PAGE_COUNTS:
+        yield f"{count} pages", {"max_pages": count}
+
+
+def interval(values: NDArray[np.float64]) -> dict[str, float]:
+    """Returns the mean and its 95% bootstrap interval over the questions."""
+    random = np.random.default_rng(0)
+    means = values[random.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return {"mean": float(values.mean()), "low": float(low), "high": float(high), "questions": len(values)}
+
+
+def tabulate(values: dict[str, NDArray[np.float64]], groups: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
+    """Returns by group and by limit the mean with its interval; the group "all" is everything."""
+    table: dict[str, Any] = {}
+    for group in wanted:
+        chosen = np.array([group in {"all", each} for each in groups])
+        if chosen.any():
+            table[group] = {limit: interval(each[chosen]) for limit, each in values.items()}
+    return table

@@ -1,0 +1,210 @@
+"""LoCoMo without an LLM: a file goes into stores of its own, and each question's evidence is looked for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from memoryos.config import Config
+from memoryos.doors.bench.evidence import ROWS, Probe, measure_store, tabulate
+from memoryos.doors.locomo import CATEGORIES
+from memoryos.engine import MemoryEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from memoryos.doors.locomo import Conversation, Exchange
+    from memoryos.memory import Memoryos
+    from memoryos.seams import Embedder
+
+__all__ = [
+    "HEADLINE",
+    "Asked",
+    "add_exchange",
+    "add_exchanges",
+    "ingest",
+    "read_probes",
+    "run",
+    "settings",
+    "steps",
+]
+
+ADVERSARIAL = CATEGORIES[5]
+HEADLINE = ("all", *(CATEGORIES[number] for number in (1, 4, 2, 3)))
+"""The groups of a table; "all" is all of these, as the file's authors count."""
+WINDOW = 7
+TIMED_RECALLS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every row of a table is asked.
+
+    Attributes:
+        probes: The questions.
+        embedder: Who embeds them.
+        end: The moment at which they are asked.
+        progress: Told after each question.
+    """
+
+    probes: Sequence[Probe]
+    embedder: Embedder
+    end: datetime
+    progress: Callable[[], None] | None = None
+
+    def table(self, config: Config, *, with_window: bool = False) -> tuple[dict[str, Any], float]:
+        """Returns recall by group and limit, and the mean tokens of a whole context at 1,000 tokens."""
+        values, tokens = measure_store(
+            config, self.probes, self.embedder, self.end, with_window=with_window, progress=self.progress
+        )
+        groups = [probe.group for probe in self.probes]
+        answerable = np.array([group != ADVERSARIAL for group in groups])
+        table = tabulate(
+            {limit: each[answerable] for limit, each in values.items()},
+            [group for group in groups if group != ADVERSARIAL],
+            HEADLINE,
+        )
+        return table | tabulate(values, groups, [ADVERSARIAL]), tokens
+
+
+def run(
+    conversations: Sequence[Conversation],
+    folder: Path,
+    embedder: Embedder,
+    *,
+    progress: Callable[[], None] | None = None,
+) -> dict[str, Any]:
+    """Measures evidence recall of these conversations.
+
+    Args:
+        conversations: At least one, with pages.
+        folder: Where the stores of the benchmark are made.
+        embedder: Who embeds.
+        progress: Told ``steps(conversations)`` times.
+
+    Returns:
+        ``ingest`` (what it cost), ``recall`` (by row, group and limit: mean, low, high, questions) and
+        ``whole_context`` (the same of contexts with window, knowledge and profile, and their tokens).
+    """
+    end = max(each.exchanges[-1].at for each in conversations) + timedelta(days=1)
+    report: dict[str, Any] = {"ingest": ingest(conversations, folder / "window", embedder, end, progress=progress)}
+    ingest(conversations, folder / "whole", embedder, end, window=0, progress=progress)
+    asked = Asked(read_probes(conversations), embedder, end, progress)
+    report["recall"] = {
+        name: asked.table(make_config(**_alone(folder / "whole", window=0)))[0] for name, make_config in ROWS.items()
+    }
+    table, tokens = asked.table(Config(**_alone(folder / "window", window=WINDOW)), with_window=True)
+    report["whole_context"] = {"recall": table, "tokens_at_1000": tokens}
+    return report
+
+
+def steps(conversations: Sequence[Conversation]) -> int:
+    """Returns how often ``run`` tells of its progress."""
+    return 2 * len(conversations) + (len(ROWS) + 1) * len(read_probes(conversations))
+
+
+def ingest(
+    conversations: Sequence[Conversation],
+    folder: Path,
+    embedder: Embedder,
+    end: datetime,
+    *,
+    window: int = WINDOW,
+    progress: Callable[[], None] | None = None,
+) -> dict[str, Any]:
+    """Remembers and consolidates every conversation; returns what it cost and whether every page is in its place.
+
+    With the window at 0 every page is in a segment, as a table of rows that search without a window needs: a gate of
+    segments could never find the pages of a window.
+    """
+    with MemoryEngine(Config(**_alone(folder, window=window)), embedder=embedder, clock=lambda: end) as engine:
+        started = time.perf_counter()
+        pages = sum(add_exchanges(engine.memory(each.name), each) for each in conversations)
+        added = time.perf_counter()
+        for each in conversations:
+            engine.memory(each.name).flush()
+            if progress is not None:
+                progress()
+        seconds = time.perf_counter() - added
+        stats = [engine.memory(each.name).get_memory_stats() for each in conversations]
+        return {
+            "pages": pages,
+            "add_seconds": added - started,
+            "consolidate_seconds": seconds,
+            "recall_p50_ms": _recall_p50_ms(engine.memory(conversations[0].name), conversations[0]),
+            "conserved": all(_is_conserved(engine.memory(each.name), each) for each in conversations),
+            "segments": sum(each["segments"] for each in stats),
+            "knowledge": sum(each["knowledge_about_user"] + each["knowledge_about_assistant"] for each in stats),
+            "traits": sum(each["traits"] for each in stats),
+        }
+
+
+def add_exchanges(memory: Memoryos, conversation: Conversation) -> int:
+    """Remembers every exchange of a conversation, with the ids of its evidence; returns how many."""
+    for exchange in conversation.exchanges:
+        add_exchange(memory, conversation, exchange)
+    return len(conversation.exchanges)
+
+
+def add_exchange(memory: Memoryos, conversation: Conversation, exchange: Exchange) -> None:
+    """Remembers one exchange of a conversation, with the ids of its evidence."""
+    memory.add_memory(
+        exchange.user_text,
+        exchange.assistant_text,
+        exchange.at,
+        {
+            "user_name": conversation.user_name,
+            "assistant_name": conversation.assistant_name,
+            "user_id": exchange.user_evidence_id,
+            "assistant_id": exchange.assistant_evidence_id,
+        },
+    )
+
+
+def read_probes(conversations: Sequence[Conversation]) -> list[Probe]:
+    """Returns the questions that have evidence."""
+    return [
+        Probe(conversation.name, question.text, question.evidence, CATEGORIES[question.category])
+        for conversation in conversations
+        for question in conversation.questions
+        if question.evidence
+    ]
+
+
+def settings(folder: Path, *, window: int) -> dict[str, Any]:
+    """Returns what every engine of this benchmark is set to."""
+    return {"data_storage_path": folder, "short_term_capacity": window, "background": False}
+
+
+def _alone(folder: Path, *, window: int) -> dict[str, Any]:
+    """Returns the same with a store of its own and no LLM, whatever the environment says."""
+    return settings(folder, window=window) | {"database_url": None, "openai_api_key": None}
+
+
+def _recall_p50_ms(memory: Memoryos, conversation: Conversation) -> float:
+    latencies = []
+    for question in conversation.questions[:TIMED_RECALLS]:
+        asked = time.perf_counter()
+        memory.recall(f"{question.text} ", max_tokens=1000)
+        latencies.append(time.perf_counter() - asked)
+    return float(np.median(latencies)) * 1e3 if latencies else 0.0
+
+
+def _is_conserved(memory: Memoryos, conversation: Conversation) -> bool:
+    pages = list(memory.pages())
+    window = {page.page_id for page in pages[max(0, len(pages) - memory.config.short_term_capacity) :]}
+    segments = {segment.segment_id: segment.page_count for segment in memory.segments()}
+    held = [page.segment_id for page in pages if page.segment_id is not None]
+    return (
+        len(pages) == len(conversation.exchanges)
+        and [page.user_text for page in pages] == [each.user_text for each in conversation.exchanges]
+        and all((page.segment_id is None) == (page.page_id in window) for page in pages)
+        and {each: held.count(each) for each in segments} == segments
+        and memory.get_memory_stats()["pages_due"] == 0
+    )
