@@ -9,7 +9,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --
 	-c requirements/constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser check format lint types bench lock clean
+.PHONY: help demo test browser check format lint types docs bench lock clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -38,6 +38,10 @@ lint: $(DEV) ## Lint
 
 types: $(DEV) ## Check types
 	@$(BIN)/mypy
+
+docs: $(DEV) ## Build the documentation into docs/build; a warning is an error
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs docs/build
+	@echo "docs/build/index.html"
 
 bench: $(DEV) ## Run the benchmarks (evaluation data is read from ../shared/data)
 	@$(BIN)/python -m benchmarks.micro --json benchmarks/results/micro.json
