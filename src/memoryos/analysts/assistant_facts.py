@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from memoryos.analysts.chinese import is_chinese
 from memoryos.analysts.notes import Note
 from memoryos.language.dates import spoken
+from memoryos.language.saying import named_day
 from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from memoryos.language.languages import Language
 
 __all__ = ["deed"]
 
@@ -45,18 +47,32 @@ _CHINESE_EMPTY = re.compile(
     r"[?？]|吗|需要(?:我|帮助)|有什么|随时|帮到你|一些(?:建议|推荐)$|告诉我|谢谢|感谢|我会去|你的(?:推荐|建议)|您的(?:推荐|建议)"
 )
 
+_OTHERS: dict[Language, tuple[re.Pattern[str], str]] = {
+    "nl": (re.compile(r"\bik (?:zou (?:je |u )?|kan (?:je |u )?)?(?:raad(?: je| u)?|beveel(?: je| u)?)?\s?(?P<what>.+?)\s(?:aan|aanraden|aanbevelen)$", re.IGNORECASE), "Raadde {} aan"),
+    "pt": (re.compile(r"\b(?:recomendo|sugiro|indico|aconselho|recomendaria)\s(?:que você |muito |a você |também )?(?P<what>.+)$", re.IGNORECASE), "Recomendou {}"),
+    "vi": (re.compile(r"\b(?:mình|tôi|em|tớ)\s(?:xin\s|cũng\s|rất\s)*(?:gợi ý|đề xuất|giới thiệu|khuyên|recommend)\s(?:bạn\s|anh\s|chị\s|em\s|là\s|nên\s)*(?P<what>.+)$", re.IGNORECASE), "Đã gợi ý {}"),
+    "ja": (re.compile(r"^(?:.{0,12}[、は]\s?)?(?P<what>.{2,60}?)(?:を(?:特に)?(?:おすすめ|お勧め|オススメ|お薦め|推薦)(?:し(?:ます|たい)|いたし)|が(?:おすすめ|お勧め|オススメ)(?:です|かな))"), "{}をすすめた"),
+}  # fmt: skip
+_OTHERS_EMPTY = re.compile(
+    r"[?？]|\b(?:iets|wat dingen|algo|alguma coisa|gì đó|vài thứ)\b|^(?:dat|dit|isso|isto|điều này|それ|これ)\b",
+    re.IGNORECASE,
+)
 
-def deed(sentence: str, at: datetime, *, is_person: bool = False) -> Note | None:
+
+def deed(sentence: str, at: datetime, language: Language = "en", *, is_person: bool = False) -> Note | None:
     """Returns what the assistant recommended, suggested or promised in a sentence, with the day; None if nothing.
 
     Args:
         sentence: As said.
         at: When.
+        language: Of the sentence.
         is_person: Whether two people talk: then "you could …" is small talk more often than advice.
     """
     text = sentence.strip().replace("’", "'")
-    if is_chinese(text):
+    if language == "zh":
         return _chinese_deed(text.rstrip("。！!"), at)
+    if language != "en":
+        return _other_deed(text.rstrip("。.！!"), at, language)
     if len(text) > _LONGEST or text.endswith("?") or _EMPTY.search(text):
         return None
     for done, pattern in (("Recommended", _RECOMMENDED), ("Suggested to", _PROPOSED), ("Promised to", _PROMISED)):
@@ -72,6 +88,15 @@ def deed(sentence: str, at: datetime, *, is_person: bool = False) -> Note | None
             done = "Suggested" if re.match(r"(?:\w+ing|an?|the|some|that)\b", what) else "Suggested to"  # noqa: PLW2901
         return Note(f"{done} {what} (on {spoken(at.date(), at.date())})", at)
     return None
+
+
+def _other_deed(text: str, at: datetime, language: Language) -> Note | None:
+    pattern, template = _OTHERS[language]
+    match = pattern.search(text) if len(text) <= _LONGEST else None
+    if match is None or _OTHERS_EMPTY.search(match["what"]) or len(content_words(match["what"])) < 1:
+        return None
+    brackets = "（{}）" if language == "ja" else " ({})"
+    return Note(template.format(match["what"].strip(" ,:、")) + brackets.format(named_day(at.date(), language)), at)
 
 
 def _chinese_deed(text: str, at: datetime) -> Note | None:

@@ -6,20 +6,33 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memoryos.analysts.dutch import DUTCH
+from memoryos.analysts.japanese import JAPANESE
+from memoryos.analysts.portuguese import PORTUGUESE
+from memoryos.analysts.speech import unmarked
+from memoryos.analysts.vietnamese import VIETNAMESE
+from memoryos.language.languages import language_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-__all__ = ["Statement", "note_of", "slot_of", "statements"]
+    from memoryos.analysts.speech import Speech
+    from memoryos.language.languages import Language
+
+__all__ = ["SPEECHES", "Statement", "note_of", "slot_of", "statements"]
+
+SPEECHES: dict[Language, Speech] = {"nl": DUTCH, "ja": JAPANESE, "pt": PORTUGUESE, "vi": VIETNAMESE}
+"""The languages that are told by a table; English and Chinese have rules of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One attribute as stated: its name, its value, whether the text is Chinese."""
+    """One attribute as stated: its name, its value, the language of the text."""
 
     name: str
     value: str
-    is_chinese: bool = False
+    language: Language = "en"
 
 
 _END = r"(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bwith\b|\bsince\b|\bfor\b|\bwhere\b|\bnow\b|\bbecause\b|\bthese days\b|\brecently\b|\blast\b|\bthis\b|\bon\b|\byesterday\b|\btoday\b|\btwo\b|\bthree\b|\bsome\b|\ba\b|\bin\b|\bto\b|\bas\b|\bafter\b|\bwhen\b|\bright\b))"
@@ -74,10 +87,12 @@ _CHINESE: tuple[tuple[str, str], ...] = (
     ("allergies", r"我对(?P<value>[\u4e00-\u9fff、和]{1,12})过敏"),
     ("birthday", r"我的生日是(?P<value>\d{1,2}月\d{1,2}[日号])"),
 )
-_PATTERNS = tuple((name, re.compile(rule, re.IGNORECASE), False) for name, rule in _ENGLISH) + tuple(
-    (name, re.compile(rule), True) for name, rule in _CHINESE
-)
-_NOTES = {
+_PATTERNS: dict[Language, tuple[tuple[str, re.Pattern[str]], ...]] = {
+    "en": tuple((name, re.compile(rule, re.IGNORECASE)) for name, rule in _ENGLISH),
+    "zh": tuple((name, re.compile(rule)) for name, rule in _CHINESE),
+    **{language: speech.attributes for language, speech in SPEECHES.items()},
+}
+_NOTES: dict[str, tuple[str, str]] = {
     "name": ("Is called {}", "叫{}"),
     "home": ("Lives in {}", "住在{}"),
     "hometown": ("Comes from {}", "来自{}"),
@@ -91,47 +106,68 @@ _NOTES = {
     "birthday": ("Has their birthday on {}", "生日是{}"),
 }
 _SINGLE_VALUED = ("name", "home", "job", "employer", "relationship_status", "birth_year", "birthday", "hometown")
+_TEMPLATES = [(name, template) for name in _SINGLE_VALUED for template in _NOTES[name]] + [
+    (name, speech.notes[name]) for speech in SPEECHES.values() for name in _SINGLE_VALUED
+]
+_STATUSES = (
+    *("single", "married", "engaged", "divorced", "widowed", "单身", "已婚", "结婚了", "离婚了", "订婚了"),
+    *(status for speech in SPEECHES.values() for status in speech.statuses),
+)
 _SLOTS = (
     *(
         (name, re.compile("^" + re.escape(template).replace(re.escape("{}"), "(.+)") + "$"))
-        for name in _SINGLE_VALUED
-        for template in _NOTES[name]
-        if template not in {"Is {}", "是{}", "{}"}
+        for name, template in _TEMPLATES
+        if template not in {"Is {}", "Está {}", "是{}", "{}"}
     ),
-    (
-        "relationship_status",
-        re.compile("^Is (?:single|married|engaged|divorced|widowed)$|^(?:单身|已婚|结婚了|离婚了|订婚了)$"),
-    ),
+    ("relationship_status", re.compile(f"^(?:Is |Está )?(?:{'|'.join(_STATUSES)})$")),
     ("job", re.compile("^是.+(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员)$")),
 )
 _HYPOTHETICAL = re.compile(
     r"\b(?:if|would|wish|might|should|could|used to|want to|hope to)\b|如果|要是|希望", re.IGNORECASE
 )
+_DENIED = re.compile(
+    r"\bik (?:\w+ ){1,3}?(?:niet|geen)\b|\bnao (?:me |sou|moro|trabalho|tenho|falo|vivo)|\b(?:khong|chua) (?:phai|song|o|lam|noi|biet|con)\b"
+    r"|(?:て|で)(?:い)?(?:ない|ません)|では?ない|じゃない|(?:では|じゃ)ありません|せません|せない",
+    re.IGNORECASE,
+)
+"""What a sentence denies it does not state."""
 _FEMALE = frozenset({"woman", "girl", "mother", "mom", "mum", "wife", "female", "trans woman", "transgender woman"})
 _ARTICLE_VOWELS = "aeiou"
 _OLDEST = 120
 
 
-def statements(sentence: str, at: datetime) -> Iterator[Statement]:
-    """Yields the attributes that a sentence states of its speaker, ages turned into the year of birth."""
+def statements(sentence: str, at: datetime, language: Language | None = None) -> Iterator[Statement]:
+    """Yields the attributes that a sentence states of its speaker, ages turned into the year of birth.
+
+    Args:
+        sentence: As said.
+        at: When.
+        language: The language of the sentence, where that is known better than its words tell.
+    """
     text = sentence.replace("’", "'")
-    if _HYPOTHETICAL.search(text):
+    language = language or language_of(text, "en") or "en"
+    plain = unmarked(text) if language in {"pt", "vi"} else text
+    unsure = SPEECHES[language].unsure if language in SPEECHES else _HYPOTHETICAL
+    if unsure.search(plain) or (language in SPEECHES and _DENIED.search(plain)):
         return
-    for name, pattern, is_chinese in _PATTERNS:
-        match = pattern.search(text)
+    for name, pattern in _PATTERNS[language]:
+        match = pattern.search(plain)
         if match is None:
             continue
-        value = next(each for key, each in match.groupdict().items() if key.startswith("value") and each).strip(" -,'")
-        statement = _read(name, value, at, is_chinese=is_chinese)
+        group = next(key for key, each in match.groupdict().items() if key.startswith("value") and each)
+        statement = _read(name, text[match.start(group) : match.end(group)].strip(" -,'"), at, language)
         if statement is not None:
             yield statement
 
 
 def note_of(statement: Statement) -> str:
     """Returns the knowledge entry of an attribute; "" for one that the profile alone keeps."""
-    template = _NOTES[statement.name][statement.is_chinese]
+    if statement.language in SPEECHES:
+        template = SPEECHES[statement.language].notes.get(statement.name, "")
+    else:
+        template = _NOTES[statement.name][statement.language == "zh"]
     value = statement.value
-    if statement.name == "job" and not statement.is_chinese and not value.startswith(("a ", "an ", "the ")):
+    if statement.name == "job" and statement.language == "en" and not value.startswith(("a ", "an ", "the ")):
         value = f"{'an' if value[:1].lower() in _ARTICLE_VOWELS else 'a'} {value}"
     return template.format(value) if template else ""
 
@@ -142,16 +178,16 @@ def slot_of(text: str) -> str | None:
     return next((name for name, pattern in _SLOTS if pattern.match(base)), None)
 
 
-def _read(name: str, value: str, at: datetime, *, is_chinese: bool) -> Statement | None:
+def _read(name: str, value: str, at: datetime, language: Language) -> Statement | None:
     if name == "age":
         years = int(value)
-        return Statement("birth_year", str(at.year - years), is_chinese) if 3 < years < _OLDEST else None  # noqa: PLR2004
+        return Statement("birth_year", str(at.year - years), language) if 3 < years < _OLDEST else None  # noqa: PLR2004
     if name == "gender":
         return Statement("gender", "female" if value.lower() in _FEMALE else "male")
     if name == "name" and value.split(maxsplit=1)[0].lower() in _NOT_A_NAME:
         return None
-    if name == "job" and not is_chinese:
+    if name == "job" and language == "en":
         value = re.sub(r"^(?:an?|the)\s", "", value)
         if _NOT_A_JOB.search(value) or len(value.split()) > 8:  # noqa: PLR2004
             return None
-    return Statement(name, value, is_chinese)
+    return Statement(name, value, language)

@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.language.dates import mentions
+from memoryos.language.saying import said_day
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from memoryos.language.dates import Mention
-
-__all__ = ["is_chinese", "rephrase_chinese"]
+__all__ = ["rephrase_chinese"]
 
 _MIN_CHARACTERS, _MAX_CHARACTERS = 4, 60
-_HAN = re.compile("[\u4e00-\u9fff]")
-_KANA = re.compile("[\u3040-\u30ff]")
 _SKIPPED = re.compile(
     r"[?？]|你|您|谢谢|感谢|吗|呢|什么|怎么|如果|可能|也许|大概|应该|希望能?|想知道|觉得|认为|明白|知道了|同意|相信|记得|看来|好的|"
     r"这[个些样]?(?!周|个月|星期|天|几天|学期)|那[个些样]|它|一定会|会去看|会试|试试|试一试|考虑"
@@ -30,11 +27,6 @@ _CUES = (
 )  # fmt: skip
 _FILLERS = "(?:也|还|都|又|就|很|非常|特别|真的|比较|一直|最近|刚刚?|已经|今天|昨天|前天|上周|现在|目前|平时|有时候?|周末|今晚|昨晚|今早|，|,|\\s)*"
 _STATEMENT = re.compile(rf"^(?P<when>[^我，,]{{0,12}}?[，,]?)我(?:们)?(?P<body>{_FILLERS}(?:{'|'.join(_CUES)}).+)$")
-
-
-def is_chinese(text: str) -> bool:
-    """Returns whether a text is mainly Chinese: Han characters and no kana."""
-    return len(_HAN.findall(text)) * 3 > len(text) and not _KANA.search(text)
 
 
 def rephrase_chinese(sentence: str, at: datetime) -> Note | None:
@@ -50,17 +42,7 @@ def rephrase_chinese(sentence: str, at: datetime) -> Note | None:
         return None
     when = match["when"].strip("，, ")
     body = f"{when}{match['body']}" if mentions(when, at) else match["body"]
-    note = dated_note(re.sub(r"^[，,\s]+", "", re.sub(r"我们?的", "自己的", body)), at, _said_day)
+    note = dated_note(
+        re.sub(r"^[，,\s]+", "", re.sub(r"我们?的", "自己的", body)), at, lambda mention: said_day(mention, "zh")
+    )
     return Note(note.text.replace("我", "自己"), note.since)
-
-
-def _said_day(mention: Mention) -> str:
-    first, last = mention.first, mention.last
-    start = f"{first.year}年{first.month}月{first.day}日"
-    if first == last:
-        return start
-    if first.day == 1 and (last.month, last.year) == (first.month, first.year) and (last - first).days > 26:  # noqa: PLR2004
-        return f"{first.year}年{first.month}月"
-    if (first.month, first.day, last.month, last.day) == (1, 1, 12, 31):
-        return f"{first.year}年"
-    return f"{start}至{last.month}月{last.day}日"

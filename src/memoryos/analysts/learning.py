@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.assistant_facts import deed
-from memoryos.analysts.attributes import note_of, slot_of, statements
-from memoryos.analysts.chinese import is_chinese, rephrase_chinese
+from memoryos.analysts.attributes import SPEECHES, note_of, slot_of, statements
+from memoryos.analysts.chinese import rephrase_chinese
 from memoryos.analysts.digesting import is_small_talk
 from memoryos.analysts.notes import Note
 from memoryos.analysts.rephrasing import clauses, rephrase
 from memoryos.analysts.traits import TraitReader
+from memoryos.language.fence import reads_as_instruction
+from memoryos.language.languages import language_of
 from memoryos.language.text import sentences, terms
 from memoryos.model import SIDES, About, Attribute
 from memoryos.seams import Fact, Lesson, Material
@@ -20,6 +22,7 @@ from memoryos.seams import Fact, Lesson, Material
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from memoryos.language.languages import Language
     from memoryos.model import Page, Side
 
 __all__ = ["learn_from"]
@@ -33,12 +36,13 @@ SAME_WORDS = 0.8
 
 _RECALLED = re.compile(
     r"^# (?:profile of the user|known about the|recalled from|the conversation so far)|</?memory>|i remember this, (?:quoting|noted)|"
-    r"quoting our conversation|从.{0,14}对话中记下|我记得，(?:引用|这是)|会話から引用します",
+    r"quoting our conversation|从.{0,14}对话中记下|我记得，(?:引用|这是)|会話から引用します|会話から覚えていること|dit herinner ik me|lembro-me disto|tôi nhớ điều này",
     re.IGNORECASE | re.MULTILINE,
 )
 _RETOLD = re.compile(
     r"\b(?:you (?:said|told|mentioned|asked|wrote|shared)|as you (?:said|mentioned|told)|you've (?:said|told|mentioned)|you(?:'re| are) (?:an?|the)\b|"
-    r"i remember (?:that )?you|according to (?:my|our) (?:memory|records|notes))|你(?:说过|提到过?|告诉过?我)|我记得你",
+    r"i remember (?:that )?you|according to (?:my|our) (?:memory|records|notes))|你(?:说过|提到过?|告诉过?我)|我记得你|\b(?:je|u) (?:zei|vertelde|noemde|schreef)\b|\b(?:zei|vertelde) je\b|"
+    r"\bvoc[êe] (?:disse|falou|contou|mencionou|comentou)\b|\b(?:bạn|anh|chị|em) (?:đã )?(?:nói|kể|bảo|nhắc)\b|(?:あなた|君)(?:は|が).{0,20}(?:言|話)(?:い|っ|し)|と(?:おっしゃ|仰)",
     re.IGNORECASE,
 )
 _INSTRUCTION = re.compile(
@@ -47,12 +51,17 @@ _INSTRUCTION = re.compile(
     re.IGNORECASE,
 )
 _PREFERENCE = re.compile(
-    r"^(?P<no>doesn't |does not |no longer |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝)?\s*(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝)?\s*(?P<object>.+)$",
+    r"^(?P<no>doesn't |does not |no longer |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
+    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+)$",
     re.IGNORECASE,
 )
 _IS_PREFERENCE = re.compile(
-    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝)",
+    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
+    r"haat|houdt (?:niet (?:meer )?)?van|(?:não )?(?:gosta|curte)|detesta|odeia|adora|(?:không |rất )?thích|ghét)",
     re.IGNORECASE,
+)
+_JAPANESE_PREFERENCE = re.compile(
+    r"^(?P<object>.+?)(?:が|は)(?:大)?(?:(?P<yes>好き(?:です|だ|$))|(?P<no>嫌い|苦手|好きでは?な|好きじゃな|好きではありま|好きじゃありま))"
 )
 
 
@@ -77,11 +86,13 @@ def learn_from(material: Material) -> Lesson:
     for page in material.pages:
         for side in SIDES:
             found = 0
+            whole = language_of(page.text(side), "en") or "en"
             for sentence in _statements_of(page, side):
+                language = language_of(sentence, whole) or whole
                 if side == "user":
                     traits.read(sentence, page)
-                    _note_attributes(sentence, page, attributes)
-                for note in _notes(sentence, page, side):
+                    _note_attributes(sentence, page, language, attributes)
+                for note in _notes(sentence, page, side, language):
                     found += ledger.add(note, side, page) and found < FACTS_A_SIDE
     known = {each.name: each.value for each in material.profile.attributes}
     changed = tuple(each for each in attributes.values() if known.get(each.name) != each.value)
@@ -97,41 +108,52 @@ def _statements_of(page: Page, side: Side) -> Iterator[str]:
             continue
         if sentence.rstrip("\"'”’) ").endswith(("?", "？")) or sentence.startswith(("- ", "#", ">", "[")):
             continue
-        if not _RETOLD.search(sentence) and not _INSTRUCTION.search(sentence):
+        if not (_RETOLD.search(sentence) or _INSTRUCTION.search(sentence) or reads_as_instruction(sentence)):
             yield sentence
 
 
-def _note_attributes(sentence: str, page: Page, attributes: dict[str, Attribute]) -> None:
-    for statement in statements(sentence, page.at):
+def _note_attributes(sentence: str, page: Page, language: Language, attributes: dict[str, Attribute]) -> None:
+    for statement in statements(sentence, page.at, language):
         attributes[statement.name] = Attribute(statement.name, statement.value, (page.page_id,))
 
 
-def _notes(sentence: str, page: Page, side: Side) -> Iterator[Note]:
+def _notes(sentence: str, page: Page, side: Side, language: Language) -> Iterator[Note]:
     is_person = side == "user" or page.assistant_name is not None
     if is_person:
-        yield from _notes_of_person(sentence, page)
+        yield from _notes_of_person(sentence, page, language)
     if side == "assistant":
-        done = deed(sentence, page.at, is_person=is_person)
+        done = deed(sentence, page.at, language, is_person=is_person)
         if done is not None:
             yield done
 
 
-def _notes_of_person(sentence: str, page: Page) -> Iterator[Note]:
-    stated = [(each, note_of(each)) for each in statements(sentence, page.at)]
+def _notes_of_person(sentence: str, page: Page, language: Language) -> Iterator[Note]:
+    stated = [(each, note_of(each)) for each in statements(sentence, page.at, language)]
     for _, text in stated:
         if text:
             yield Note(text, None)
-    if is_chinese(sentence):
-        note = None if stated else rephrase_chinese(sentence, page.at)
-        if note is not None:
-            yield note
+    if language == "zh" and stated:
         return
-    for clause in clauses(sentence):
-        if is_small_talk(clause) or any(True for _ in statements(clause, page.at)):
+    for clause in _clauses(sentence, language):
+        if any(True for _ in statements(clause, page.at, language)):
             continue
-        note = rephrase(clause, page.at)
+        note = _rephrased(clause, page, language)
         if note is not None:
             yield note
+
+
+def _clauses(sentence: str, language: Language) -> list[str]:
+    if language in SPEECHES:
+        return SPEECHES[language].joint.split(sentence)
+    return [sentence] if language == "zh" else clauses(sentence)
+
+
+def _rephrased(clause: str, page: Page, language: Language) -> Note | None:
+    if language in SPEECHES:
+        return SPEECHES[language].rephrase(clause, page.at)
+    if language == "zh":
+        return rephrase_chinese(clause, page.at)
+    return None if is_small_talk(clause) else rephrase(clause, page.at)
 
 
 class _Ledger:
@@ -174,6 +196,8 @@ def _entry(reference: str, about: About, text: str, last_page_id: str) -> _Entry
 
 
 def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
+    if match := _JAPANESE_PREFERENCE.match(text):
+        return match["no"] is None, frozenset(terms(match["object"]))
     if not _IS_PREFERENCE.match(text):
         return None
     match = _PREFERENCE.match(text)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["DAY_WORDS", "MONTHS", "NUMBERS", "RULES", "SHIFTS", "UNITS", "WEEKDAYS"]
+__all__ = [
+    "DAY_WORDS",
+    "DUTCH_MONTHS",
+    "MONTHS",
+    "NUMBERS",
+    "PORTUGUESE_MONTHS",
+    "RULES",
+    "SHIFTS",
+    "UNITS",
+    "WEEKDAYS",
+]
 
-_NL_MONTHS = "januari februari maart april mei juni juli augustus september oktober november december".split()
-_PT_MONTHS = "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split()
+DUTCH_MONTHS = "januari februari maart april mei juni juli augustus september oktober november december".split()
+PORTUGUESE_MONTHS = "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro".split()
 _VI_NUMBERS = "một hai ba bốn năm sáu bảy tám chín mười".split()
 _VI_PLAIN_NUMBERS = "mot hai ba bon nam sau bay tam chin muoi".split()
 _NL_DAYS = "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag".split()
@@ -19,7 +29,7 @@ def _numbered(words: list[str] | tuple[str, ...], first: int = 1) -> dict[str, i
 
 
 MONTHS: dict[str, int] = (
-    _numbered(_NL_MONTHS) | _numbered(_PT_MONTHS) | {"marco": 3}
+    _numbered(DUTCH_MONTHS) | _numbered(PORTUGUESE_MONTHS) | {"marco": 3}
     | _numbered(_VI_NUMBERS) | _numbered(_VI_PLAIN_NUMBERS) | {"giêng": 1, "gieng": 1, "tư": 4, "tu": 4}
     | {"mười một": 11, "mười hai": 12, "muoi mot": 11, "muoi hai": 12, "chạp": 12}
 )  # fmt: skip
@@ -66,7 +76,7 @@ _NL_DAY_PARTS = tuple(
 )
 _NL_WEEKDAY = rf"(?P<weekday>{'|'.join(_NL_DAYS)})(?:avond|middag|ochtend|morgen|nacht)?\b"
 _PT_COUNT = r"(?:(?P<count>\d{1,3}|uma?|dois|duas|tr[êe]s|quatro|cinco|seis|sete|oito|nove|dez|onze|doze)|(?P<few>alguns|algumas|uns|umas|poucos|poucas))"
-_PT_MONTH = rf"(?P<month>{'|'.join(_PT_MONTHS)}|marco)"
+_PT_MONTH = rf"(?P<month>{'|'.join(PORTUGUESE_MONTHS)}|marco)"
 _PT_WEEKDAY = r"(?P<weekday>segunda|ter[çc]a|quarta|quinta|sexta|s[áa]bado|domingo)"
 _PT_LAST = r"(?P<shift>passad[oa]|retrasad[oa]|que vem)"
 _PT_SHIFT = r"(?P<shift>[úu]ltim[oa]|pr[óo]xim[oa]|n?est[ea])"
@@ -81,10 +91,10 @@ _VI_YEAR = rf"(?:(?:\s(?:năm|nam)\s|/|-){_YEAR}\b)?"
 _DAY = r"(?P<day>[12]\d|3[01]|0?[1-9])"
 
 RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("day_month", tuple(_NL_MONTHS), rf"\b{_DAY}(?:e|ste|de)?\s(?P<month>{'|'.join(_NL_MONTHS)})\b(?:\s{_YEAR}\b)?"),
-    ("month_year", tuple(_NL_MONTHS), rf"\b(?P<month>{'|'.join(_NL_MONTHS)})\s{_YEAR}\b"),
-    ("month_alone", tuple(_NL_MONTHS), rf"\b(?:in|sinds|vanaf|eind|begin|half|medio)\s(?P<shift>)(?P<month>{'|'.join(_NL_MONTHS)})\b(?!\s\d)"),
-    ("month_alone", tuple(_NL_MONTHS), rf"\b{_NL_SHIFT}\s(?P<month>{'|'.join(_NL_MONTHS)})\b"),
+    ("day_month", tuple(DUTCH_MONTHS), rf"\b{_DAY}(?:e|ste|de)?\s(?P<month>{'|'.join(DUTCH_MONTHS)})\b(?:\s{_YEAR}\b)?"),
+    ("month_year", tuple(DUTCH_MONTHS), rf"\b(?P<month>{'|'.join(DUTCH_MONTHS)})\s{_YEAR}\b"),
+    ("month_alone", tuple(DUTCH_MONTHS), rf"\b(?:in|sinds|vanaf|eind|begin|half|medio)\s(?P<shift>)(?P<month>{'|'.join(DUTCH_MONTHS)})\b(?!\s\d)"),
+    ("month_alone", tuple(DUTCH_MONTHS), rf"\b{_NL_SHIFT}\s(?P<month>{'|'.join(DUTCH_MONTHS)})\b"),
     ("year", ("sinds", "vanaf", "jaar"), rf"\b(?:sinds|vanaf|het jaar)\s{_YEAR}\b"),
     ("day_word", ("gisteren", "gisteravond", "gisterochtend", "gistermiddag", "gisternacht", "eergisteren", "vandaag", "vanavond", "vanmiddag", "vanochtend", "vanmorgen", "vannacht",
                   "morgen", "morgenavond", "morgenochtend", "morgenmiddag", "overmorgen"),
@@ -95,11 +105,11 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("week_weekday", ("week",), rf"\b{_NL_WEEKDAY}\s{_NL_SHIFT}\sweek\b"),
     ("shift", ("week", "weekend", "weekeinde", "maand", "jaar"), rf"\b{_NL_SHIFT}\s(?P<unit>weekend|weekeinde|week|maand|jaar)\b"),
     ("weekday", _NL_DAY_PARTS, rf"\b(?:{_NL_SHIFT}|op)\s{_NL_WEEKDAY}"),
-    ("day_month", (*_PT_MONTHS, "marco"), rf"\b(?P<day>[12]\d|3[01]|0?[1-9])(?:º|o)?\sde\s{_PT_MONTH}\b(?:\s(?:de|do ano de)\s{_YEAR}\b)?"),
+    ("day_month", (*PORTUGUESE_MONTHS, "marco"), rf"\b(?P<day>[12]\d|3[01]|0?[1-9])(?:º|o)?\sde\s{_PT_MONTH}\b(?:\s(?:de|do ano de)\s{_YEAR}\b)?"),
     ("day_month", ("dia",), rf"\bdia\s{_DAY}/(?P<month>1[0-2]|0?[1-9])(?:/{_YEAR})?\b"),
-    ("month_year", (*_PT_MONTHS, "marco"), rf"\b{_PT_MONTH}\s(?:de|do ano de)?\s?{_YEAR}\b"),
-    ("month_alone", (*_PT_MONTHS, "marco"), rf"\b(?:em|desde|no início de|no final de|até)\s(?P<shift>){_PT_MONTH}\b(?!\sde\s\d)"),
-    ("month_alone", (*_PT_MONTHS, "marco"), rf"\b{_PT_MONTH}\s{_PT_LAST}\b"),
+    ("month_year", (*PORTUGUESE_MONTHS, "marco"), rf"\b{_PT_MONTH}\s(?:de|do ano de)?\s?{_YEAR}\b"),
+    ("month_alone", (*PORTUGUESE_MONTHS, "marco"), rf"\b(?:em|desde|no início de|no final de|até)\s(?P<shift>){_PT_MONTH}\b(?!\sde\s\d)"),
+    ("month_alone", (*PORTUGUESE_MONTHS, "marco"), rf"\b{_PT_MONTH}\s{_PT_LAST}\b"),
     ("year", ("em", "desde", "de"), rf"\b(?:em|desde|ano de)\s{_YEAR}\b"),
     ("day_word", ("ontem", "anteontem", "hoje", "amanha", "esta", "amanhã", "manhã"), r"\b(?P<word>antes de ontem|anteontem|ontem|hoje|depois de amanh[ãa]|amanh[ãa]|esta manhã|esta noite)\b"),
     ("ago", ("atrás", "atras"), rf"\b(?:h[áa]\s|faz\s)?{_PT_COUNT}\s(?P<unit>dias?|semanas?|m[êe]s|meses|anos?)\satr[áa]s\b"),
