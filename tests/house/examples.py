@@ -99,7 +99,16 @@ class Reader:
         text = block.text.replace(ADDRESS, f"127.0.0.1:{self._port}")
         if block.mark == "in the background":
             return self._serve(text)
-        return self._in_python(text, block) if block.language == "python" else self._in_shell(text, block)
+        return self._in_python(text, block) if block.language == "python" else self.shell(text, block.line)
+
+    def shell(self, text: str, line: int = 0) -> str:
+        """Runs lines of a shell, as far as the first that fails; returns what they printed."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text], cwd=self.folder, env=self._environment, capture_output=True,
+            text=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
+        assert done.returncode == 0, f"line {line}: {done.stdout}{done.stderr}"
+        return done.stdout
 
     def close(self) -> None:
         """Ends what still runs."""
@@ -115,14 +124,6 @@ class Reader:
     def _faults(self) -> str:
         self._log.seek(0)
         return self._log.read()
-
-    def _in_shell(self, text: str, block: Block) -> str:
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", text], cwd=self.folder, env=self._environment, capture_output=True,
-            text=True, check=False, timeout=SECONDS,
-        )  # fmt: skip
-        assert done.returncode == 0, f"line {block.line}: {done.stdout}{done.stderr}"
-        return done.stdout
 
     def _in_python(self, text: str, block: Block) -> str:
         if self._python is None:
