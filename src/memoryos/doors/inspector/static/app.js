@@ -2,7 +2,7 @@
 
 import { html, render, useCallback, useEffect, useErrorBoundary, useMemo, useRef, useState } from "./vendor/preact.js";
 import { keepKey, knownKey } from "./api.js";
-import { useShortcuts } from "./keyboard.js";
+import { focusArrival, useShortcuts } from "./keyboard.js";
 import { Live } from "./live.js";
 import { Loading, PageDialog, Trouble } from "./parts.js";
 import { addressOf, readAddress } from "./address.js";
@@ -95,7 +95,7 @@ function useFocusOnArrival(main, name) {
   const first = useRef(true);
   useEffect(() => {
     document.title = TEXTS.shell.title(TEXTS.views[name]);
-    if (!first.current) main.current?.querySelector("h1")?.focus();
+    if (!first.current) focusArrival(main.current);
     first.current = false;
   }, [name]);
 }

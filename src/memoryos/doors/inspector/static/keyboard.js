@@ -32,9 +32,20 @@ function done(event, act) {
   act();
 }
 
+const SEARCH = "main input[type=search]";
+let wanted = null;
+
 function search(go) {
+  if (document.querySelector('nav.views a[aria-current][href^="#/search"]')) document.querySelector(SEARCH)?.focus();
+  else wanted = SEARCH;
   go("search");
-  requestAnimationFrame(() => requestAnimationFrame(() => document.querySelector("input[type=search]")?.focus()));
+}
+
+/** Focuses what a key asked for in a view that has just been opened, else its heading. @param {HTMLElement} main */
+export function focusArrival(main) {
+  const place = wanted && document.querySelector(wanted);
+  wanted = null;
+  (place ?? main?.querySelector("h1"))?.focus();
 }
 
 function isBusy(target) {

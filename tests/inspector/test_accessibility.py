@@ -1,0 +1,156 @@
+"""For everybody: axe finds nothing serious in any view, in light and dark, on a desk and on a phone.
+
+The page's policy is off here, because axe writes styles into what it looks at; elsewhere it is on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.inspector.conftest import DESK, PHONE, Api, Visit, Visitor, user_path
+from tests.inspector.story import Story
+
+VIEWS = (
+    "chat",
+    "tiers/window",
+    "tiers/segments",
+    "tiers/knowledge",
+    "tiers/profile",
+    "explorer",
+    "timeline",
+    "search",
+    "forget",
+    "transfer",
+    "costs",
+    "worker",
+)
+RULES: dict[str, Any] = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+    "preload": False,
+}
+GRAVE = {"serious", "critical"}
+
+
+def findings(page: Page) -> list[str]:
+    """Returns what axe finds, the grave with their places."""
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [
+        f"{each['impact']} {each['id']}: {node['target']} {node.get('failureSummary', '')}"
+        for each in found
+        if each["impact"] in GRAVE
+        for node in each["nodes"][:3]
+    ]
+
+
+def check_everywhere(tab: Visit, name: str) -> None:
+    """Looks at what is shown in both themes and both sizes."""
+    for size, viewport in (("desk", DESK), ("phone", PHONE)):
+        tab.page.set_viewport_size(viewport)  # type: ignore[arg-type]
+        for theme in ("light", "dark"):
+            tab.page.emulate_media(color_scheme=theme)
+            tab.page.wait_for_timeout(150)
+            assert findings(tab.page) == [], f"{name}, {theme}, {size}"
+        assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, f"{name}, {size}"
+        if size == "phone":
+            tab.shoot(f"phone-{name.replace('/', '-')}")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_has_a_grave_fault(visit: Visitor, story: Story, view: str) -> None:
+    tab = visit(bypass_csp=True)
+    page = tab.go(*view.split("/"))
+    if view == "chat":
+        page.get_by_role("switch", name="Remember it").uncheck()
+        page.get_by_role("textbox", name="What you say").fill(story.question)
+        page.keyboard.press("Enter")
+        expect(page.locator(".why .page").first).to_be_visible()
+    if view == "explorer":
+        page.get_by_role("searchbox").fill(story.question)
+        expect(page.locator("main .page").first).to_be_visible()
+    if view == "timeline":
+        page.locator(".days .row").nth(1).click()
+        expect(page.locator(".within .page").first).to_be_visible()
+    if view == "search":
+        page.get_by_role("searchbox").fill(story.word)
+        page.get_by_role("checkbox").nth(1).check()
+    check_everywhere(tab, view)
+
+
+def test_no_dialog_has_a_grave_fault(visit: Visitor) -> None:
+    tab = visit(bypass_csp=True)
+    page = tab.go("search")
+    page.locator("main .page").first.get_by_role("button", name="Open the page").click()
+    expect(page.get_by_role("dialog").locator(".page")).to_be_visible()
+    check_everywhere(tab, "dialog-page")
+    page.keyboard.press("Escape")
+    page.locator("main h1").focus()
+    for key, name in (("?", "dialog-help"), ("u", "dialog-scope")):
+        page.keyboard.press(key)
+        expect(page.get_by_role("dialog")).to_be_visible()
+        expect(page.locator('[aria-busy="true"]')).to_have_count(0)
+        check_everywhere(tab, name)
+        page.keyboard.press("Escape")
+
+
+def test_forgetting_has_no_grave_fault(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+    api.post(f"{user_path(somebody)}/pages", {"user_input": "Forget me."}, assistant_id=story.assistant_id)
+    tab = visit(bypass_csp=True)
+    page = tab.go("forget", user_id=somebody)
+    for way in ("Facts", "What is about …", "All before …", "Everything"):
+        page.get_by_role("button", name=way).click()
+        expect(page.locator('main [aria-busy="true"]')).to_have_count(0)
+        assert findings(page) == []
+    page.get_by_role("button", name="Show what would go").click()
+    check_everywhere(tab, "forget-closure")
+    page.get_by_role("button", name="Forget for good").click()
+    check_everywhere(tab, "dialog-forget")
+
+
+def test_an_empty_memory_and_the_question_for_a_key_have_no_grave_fault(
+    visit: Visitor, serve: Any, somebody: str
+) -> None:
+    tab = visit(bypass_csp=True)
+    for view in ("chat", "timeline", "search", "forget", "tiers"):
+        tab.go(view, user_id=somebody)
+        assert findings(tab.page) == [], view
+    locked = visit(serve("keys"), bypass_csp=True)
+    locked.page.goto(locked.address)
+    expect(locked.page.get_by_label("Key", exact=True)).to_be_visible()
+    check_everywhere(locked, "key")
+    locked.refusals.clear()
+
+
+def test_the_chosen_theme_stays(visit: Visitor) -> None:
+    tab = visit(theme="light", bypass_csp=True)
+    page = tab.go("search")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: light").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    dark = page.evaluate(paper)
+    assert dark != light
+    page.reload()
+    tab.settle("search")
+    assert page.evaluate(paper) == dark
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "view", ["chat", "tiers", "explorer", "timeline", "search", "forget", "transfer", "costs", "worker"]
+)
+def test_each_view_is_got_to_on_a_phone(visit: Visitor, view: str) -> None:
+    tab = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = tab.go("worker" if view == "chat" else "chat")
+    page.locator(f'nav.views a[href^="#/{view}?"]').tap()
+    tab.settle(view)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    small = page.locator("main button:visible").evaluate_all(
+        "all => all.filter(each => Math.min(each.offsetWidth, each.offsetHeight) < 24).map(each => each.outerHTML.slice(0, 90))"
+    )
+    assert small == []
