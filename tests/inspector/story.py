@@ -47,7 +47,10 @@ class Story:
         return self.drafts[-1].at + timedelta(days=1)
 
     def tell(self, memory: Memoryos, clock: StoryClock) -> None:
-        """Lives through the conversation: after each of its days what was said is consolidated."""
+        """Lives through the conversation: after each of its days what was said is consolidated.
+
+        A short one leaves no segment hot enough to be learned from; it is recalled then, as an assistant does.
+        """
         for _, drafts in groupby(self.drafts, key=lambda each: each.at.date()):
             for each in drafts:
                 clock.show(each.at)
@@ -55,6 +58,10 @@ class Story:
             clock.show(clock() + timedelta(hours=1))
             memory.flush()
         clock.show(self.end)
+        if memory.profile.version == 0:
+            for each in self.drafts[::4]:
+                memory.recall(each.user_text or each.assistant_text)
+            memory.flush()
 
 
 class StoryClock:

@@ -94,7 +94,9 @@ def test_weights_are_tried_by_the_keyboard(explorer: Page) -> None:
     slider.focus()
     with explorer.expect_request("**/recall*") as sent:
         slider.press("ArrowRight")
-    assert sent.value.post_data_json["ranking"]["words"] == pytest.approx(0.85)
+    body = sent.value.post_data_json
+    assert body
+    assert body["ranking"]["words"] == pytest.approx(0.85)
     expect(explorer.locator(".weight.hue-words output")).to_have_text("0.85")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -111,7 +112,7 @@ def test_segments_stand_in_the_order_that_is_chosen(visit: Visitor, api: Api, st
     page = visit().go("tiers", "segments")
     segments = of(api, story, "/segments", limit=500)["segments"]
     rows = page.locator(".segment-row")
-    orders = {
+    orders: dict[str, Callable[[Any], Any]] = {
         "Hottest": lambda each: each["heat"],
         "Newest": lambda each: each["created_at"],
         "Largest": lambda each: each["page_count"],
@@ -125,6 +126,31 @@ def test_segments_stand_in_the_order_that_is_chosen(visit: Visitor, api: Api, st
         values = [key(by_id[re.split(r"[/?]", href)[3]]) for href in shown]
         assert len(values) > 1
         assert values == sorted(values, reverse=True), name
+
+
+def test_rows_keep_their_places_under_the_pointer(visit: Visitor, api: Api, story: Story) -> None:
+    page = visit().go("tiers", "segments")
+    rows = page.locator(".segment-row")
+    expect(page.locator(".live.live")).to_have_count(1)
+    before = [each.get_attribute("href") for each in rows.all()]
+    row = rows.nth(4)
+    row.hover()
+    segment_id = re.split(r"[/?]", str(before[4]))[3]
+    pages = of(api, story, f"/segments/{segment_id}")["pages"]
+    cool = row.locator(".heat").inner_text()
+    query = {"query": pages[0]["user_text"] or pages[0]["assistant_text"]}
+    for _ in range(9):
+        api.post(f"{user_path(story.user_id)}/recall", query, assistant_id=story.assistant_id)
+    expect(row.locator(".heat")).not_to_have_text(cool)
+    assert [each.get_attribute("href") for each in rows.all()] == before
+    page.mouse.move(0, 0)
+    page.wait_for_function(
+        """() => {
+            const heats = [...document.querySelectorAll(".segment-row .heat")].map((each) => Number(each.textContent));
+            return heats[0] === Math.max(...heats);
+        }"""
+    )
+    assert [each.get_attribute("href") for each in rows.all()] != before
 
 
 def test_a_row_says_heat_size_keywords_and_when(visit: Visitor, api: Api, story: Story) -> None:

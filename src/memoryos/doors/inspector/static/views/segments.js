@@ -1,6 +1,6 @@
 /** Segments as a heat map over time: when each began and was last visited, how large and how hot it is. */
 
-import { html, useMemo, useState } from "../vendor/preact.js";
+import { html, useMemo, useRef, useState } from "../vendor/preact.js";
 import { addressOf } from "../address.js";
 import { askAll } from "../api.js";
 import { ago, day, decimal, serverNow } from "../format.js";
@@ -70,20 +70,38 @@ function Legend({ threshold }) {
 
 function HeatMap({ segments, order, fresh }) {
   const { scope, setup } = useInspector();
-  const sorted = useMemo(() => [...segments].sort(ORDERS[order]), [segments, order]);
+  const [held, hold] = useState(false);
+  const sorted = useSorted(segments, order, held);
   const span = useMemo(() => spanOf(segments), [segments]);
   const largest = Math.max(...segments.map((each) => each.page_count));
   const row = (segment) => html`
-    <${Row} key=${`${segment.segment_id} ${fresh.get(segment.segment_id) ?? 0}`} segment=${segment} span=${span} largest=${largest}
-      threshold=${setup.heat_threshold} fresh=${fresh.has(segment.segment_id)}
+    <${Row} segment=${segment} span=${span} largest=${largest} threshold=${setup.heat_threshold} changes=${fresh.get(segment.segment_id) ?? 0}
       href=${addressOf({ view: "tiers", rest: ["segments", segment.segment_id], ...scope })} />
   `;
   return html`
-    <div class="heat-map">
+    <div class="heat-map" onPointerEnter=${() => hold(true)} onPointerLeave=${() => hold(false)}
+      onFocusIn=${() => hold(true)} onFocusOut=${() => hold(false)}>
       <${Axis} span=${span} />
       <${VirtualList} items=${sorted} rowHeight=${ROW_PIXELS} row=${row} keyOf=${(segment) => segment.segment_id} label=${T.list} />
     </div>
   `;
+}
+
+/** Returns the segments in order; while one points at them they keep their places, whatever happens. */
+function useSorted(segments, order, held) {
+  const places = useRef({});
+  return useMemo(() => {
+    const sorted = [...segments].sort(ORDERS[order]);
+    const { order: before, known } = places.current;
+    if (held && before === order) sorted.sort((one, other) => (known.get(one.segment_id) ?? Infinity) - (known.get(other.segment_id) ?? Infinity));
+    places.current = { order, known: new Map(sorted.map((each, index) => [each.segment_id, index])) };
+    return sorted;
+  }, [segments, order, held]);
+}
+
+/** Returns the class that lets a row light up; a further change has another name, or it would not light up again. */
+function freshness(changes) {
+  return changes ? ["fresh", "fresh-again"][changes % 2] : "";
 }
 
 function spanOf(segments) {
@@ -102,14 +120,14 @@ function Axis({ span }) {
   `;
 }
 
-function Row({ segment, span, largest, threshold, fresh, href }) {
+function Row({ segment, span, largest, threshold, changes, href }) {
   const step = heatStep(segment.heat, threshold);
   const from = (Date.parse(segment.created_at) - span.first) / span.length;
   const to = (Date.parse(segment.last_visited_at) - span.first) / span.length;
   const size = Math.sqrt(segment.page_count / largest);
   const told = { heat: decimal(segment.heat), pages: T.pages(segment.page_count), visited: ago(segment.last_visited_at, serverNow()), summary: segment.summary };
   return html`
-    <a class=${`segment-row ${fresh ? "fresh" : ""}`} href=${href} aria-label=${T.row(told)}>
+    <a class=${`segment-row ${freshness(changes)}`} href=${href} aria-label=${T.row(told)}>
       <span class=${`heat heat-${step}`}>${told.heat}</span>
       <span class="what">
         <${Said} class="one-line" text=${segment.summary} />
