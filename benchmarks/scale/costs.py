@@ -97,9 +97,9 @@ def _counted() -> Iterator[list[int]]:
     write = Database.write
 
     @contextlib.contextmanager
-    def counted(self: Database, scope_id: str | None = None) -> Iterator[sa.Connection]:
+    def counted(self: Database, scope_id: str | None = None, *, waits: bool = True) -> Iterator[sa.Connection]:
         count[0] += 1
-        with write(self, scope_id) as connection:
+        with write(self, scope_id, waits=waits) as connection:
             yield connection
 
     Database.write = counted  # type: ignore[method-assign]

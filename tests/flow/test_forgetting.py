@@ -54,6 +54,7 @@ def bytes_of(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file())
 
 
+@pytest.mark.kinds("sqlite")
 @pytest.mark.parametrize("analyst", ["local", "llm"])
 def test_nothing_of_it_is_left_anywhere(
     analyst: str, make_engine: EngineMaker, clock: FixedClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -131,6 +132,7 @@ def test_a_query_only_previews(make_engine: EngineMaker, clock: FixedClock) -> N
     assert len(list(memory.pages())) == len(LINES)
 
 
+@pytest.mark.kinds("sqlite")
 def test_pages_from_before_a_time_and_everything(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)

@@ -98,6 +98,7 @@ def test_the_keys_of_one_scope_are_not_those_of_another(make_engine: EngineMaker
     assert one.add_memory("I have a cat.", idempotency_key="one") == first
 
 
+@pytest.mark.kinds("sqlite")
 def test_what_was_forgotten_is_not_stored_again_by_a_late_repetition(memory: Memoryos, tmp_path: Path) -> None:
     page = memory.add_memory("My secret is Zuvalka.", idempotency_key="one")
     pages = memory.add_messages(MESSAGES, idempotency_key="many")
@@ -117,6 +118,7 @@ def test_what_was_forgotten_is_not_stored_again_by_a_late_repetition(memory: Mem
     assert b"Zuvalka" not in (tmp_path / "store" / "memoryos.db").read_bytes()
 
 
+@pytest.mark.kinds("sqlite")
 def test_notes_hold_no_text_and_no_hash_of_it_that_can_be_tried_out(memory: Memoryos, tmp_path: Path) -> None:
     page = memory.add_memory("yes", "no", idempotency_key="a key with words")
     ((_, key_hash, request_hash, page_ids, _),) = rows(tmp_path)
@@ -125,6 +127,7 @@ def test_notes_hold_no_text_and_no_hash_of_it_that_can_be_tried_out(memory: Memo
     assert len({row[2] for row in rows(tmp_path)}) == 2, "the same words under another key have another hash"
 
 
+@pytest.mark.kinds("sqlite")
 def test_old_notes_go_a_few_at_a_time(memory: Memoryos, clock: FixedClock, tmp_path: Path) -> None:
     for number in range(25):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
@@ -179,6 +182,7 @@ def test_whatever_statement_fails_a_repetition_stores_it_once(make_engine: Engin
     assert engine.store.verify() == []
 
 
+@pytest.mark.kinds("sqlite")
 def test_notes_stay_through_forgetting_rebuilding_and_a_backup(make_engine: EngineMaker, tmp_path: Path) -> None:
     engine = make_engine(short_term_capacity=1)
     memory = engine.memory("tom")

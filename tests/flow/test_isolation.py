@@ -45,7 +45,9 @@ class Statements:
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
         self.strangers: list[str] = []
+        self.beside_the_wall: list[str] = []
         self.scope_ids: set[str] = set()
+        self.opened = "no wall"
         self.current: str | None = None
 
     @contextmanager
@@ -57,12 +59,17 @@ class Statements:
             event.remove(sa.Engine, "before_cursor_execute", self._note)
 
     def _note(self, _: object, __: object, statement: str, parameters: Any, ___: object, many: bool) -> None:
-        text = " ".join(statement.split())
+        text = re.sub(r"%\(\w+\)s(::\w+)?", "?", " ".join(statement.split()))
+        if text.startswith("BEGIN"):
+            self.opened = "".join(re.findall(r"memoryos.scope_id = '([^']*)'", text)) or "no wall"
         if not re.match(r"SELECT|UPDATE|DELETE|INSERT|WITH|REPLACE", text):
             return
         if any(re.search(rf"\b{table}\b", text) for table in TIERS):
             self.seen.setdefault(text, unscoped(text))
-        given = {value for row in (parameters if many else [parameters]) for value in row if isinstance(value, str)}
+            if self.opened not in {"no wall", self.current} and text not in READS_ALL_SCOPES:
+                self.beside_the_wall.append(text)
+        rows = [row.values() if isinstance(row, dict) else row for row in (parameters if many else [parameters])]
+        given = {value for row in rows for value in row if isinstance(value, str)}
         if (given & self.scope_ids) - {self.current}:
             self.strangers.append(text)
 
@@ -143,10 +150,12 @@ def shown(memory: Memoryos, folder: Path) -> str:
     return "\n".join(str(each) if isinstance(each, str) else repr(each) for each in parts)
 
 
-def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(tmp_path: Path, clock: FixedClock) -> None:
+def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(
+    tmp_path: Path, clock: FixedClock, place: str
+) -> None:
     statements = Statements()
     model = ScriptedChatModel()
-    config = Config(data_storage_path=tmp_path / "store", keep_archived_days=1, **SETTINGS)
+    config = Config(database_url=place, keep_archived_days=1, **SETTINGS)
     with (
         statements.noted(),
         MemoryEngine(config, embedder=HashEmbedder(), analyst=LLMAnalyst(model), clock=clock) as engine,
@@ -169,6 +178,7 @@ def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(tmp_path:
     loose = {text: tables for text, tables in statements.seen.items() if tables and text not in READS_ALL_SCOPES}
     assert loose == {}
     assert statements.strangers == []
+    assert statements.beside_the_wall == [], "a transaction that the server was not told the scope of"
     assert {*READS_ALL_SCOPES} <= {*statements.seen}, "an exception that is no longer needed"
     touched = {
         (text.split()[0], table) for text in statements.seen for table in TIERS if re.search(rf"\b{table}\b", text)

@@ -168,6 +168,7 @@ def test_one_users_knowledge_is_invisible_to_another(make_engine: EngineMaker) -
     assert "4711" in ann.recall("What is the PIN?").to_prompt()
 
 
+@pytest.mark.kinds("sqlite")
 @pytest.mark.parametrize("user_id", ["../../x", "/etc/x", "..", "'; DROP TABLE pages; --", "x" * 1000, "名前"])
 def test_a_hostile_id_stays_data(make_engine: EngineMaker, tmp_path: Path, user_id: str) -> None:
     memory = make_engine().memory(user_id)
@@ -198,6 +199,7 @@ def test_a_megabyte_is_remembered_found_and_shown_as_an_excerpt(make_engine: Eng
     assert len(found.to_prompt()) < 10_000
 
 
+@pytest.mark.kinds("sqlite")
 def test_pasted_megabytes_are_read_in_reasonable_time(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=0).memory("u")
     for text in ("I work as " * 100_000, "1" * 1_000_000, "in a " * 200_000, "I " * 500_000, "我喜欢" * 300_000):
@@ -268,7 +270,7 @@ WRITER = """
 import sys
 from memoryos import MemoryEngine, Config
 from memoryos.testing import HashEmbedder
-with MemoryEngine(Config(data_storage_path=sys.argv[1], short_term_capacity=3), embedder=HashEmbedder()) as engine:
+with MemoryEngine(Config(database_url=sys.argv[1], short_term_capacity=3), embedder=HashEmbedder()) as engine:
     memory = engine.memory("u")
     for number in range(40):
         print(memory.add_memory(f"{sys.argv[2]} says {number}", "ok").page_id, flush=True)
@@ -276,10 +278,9 @@ with MemoryEngine(Config(data_storage_path=sys.argv[1], short_term_capacity=3), 
 """
 
 
-def test_several_processes_write_one_scope(tmp_path: Path, make_engine: EngineMaker) -> None:
-    store = tmp_path / "store"
+def test_several_processes_write_one_scope(place: str, make_engine: EngineMaker) -> None:
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(store), name], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", WRITER, place, name], stdout=subprocess.PIPE, text=True)
         for name in ("ann", "bob", "eve")
     ]
     added = [line for each in writers for line in each.communicate(timeout=120)[0].split()]
@@ -292,11 +293,10 @@ def test_several_processes_write_one_scope(tmp_path: Path, make_engine: EngineMa
     assert sum(each.page_count for each in memory.segments()) == 117
 
 
-def test_a_killed_writer_loses_nothing_that_was_acknowledged(tmp_path: Path, make_engine: EngineMaker) -> None:
-    store = tmp_path / "store"
+def test_a_killed_writer_loses_nothing_that_was_acknowledged(place: str, make_engine: EngineMaker) -> None:
     acknowledged: list[str] = []
     for kill_after in (3, 17, 31):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(store), "ann"], stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, place, "ann"], stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
         for _ in range(kill_after):
             acknowledged.append(writer.stdout.readline().strip())

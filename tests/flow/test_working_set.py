@@ -74,6 +74,7 @@ def strike(patch: pytest.MonkeyPatch, number: int, error: type[BaseException]) -
     return calls
 
 
+@pytest.mark.kinds("sqlite")
 @pytest.mark.parametrize("error", [StruckError, KeyboardInterrupt, MemoryError])
 def test_whatever_strikes_amid_a_refresh_the_next_one_is_right(
     make_engine: EngineMaker, error: type[BaseException], monkeypatch: pytest.MonkeyPatch

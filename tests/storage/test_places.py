@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from memoryos.errors import ConfigError
-from memoryos.storage.places import file_of, open_database, url_of
+from memoryos.storage.places import file_of, is_server, open_database, url_of
 
 NO_FILES: list[str | Path] = [
-    "nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://user:secret@host/db", Path(":memory:"),
+    "nonsense", "sqlite://", "sqlite:///:memory:", "mysql://user:secret@host/db", Path(":memory:"),
 ]  # fmt: skip
 
 
@@ -26,3 +26,13 @@ def test_a_place_without_a_file_is_refused(asked: Callable[[str | Path], object]
 def test_a_place_has_a_file(tmp_path: Path) -> None:
     assert file_of(tmp_path / "a b?.db") == tmp_path / "a b?.db"
     assert file_of(f"sqlite:///{tmp_path}/x.db") == tmp_path / "x.db"
+
+
+def test_a_server_has_no_file() -> None:
+    place = "postgresql://user:secret@host/db"
+    assert is_server(place)
+    assert not is_server("sqlite:////x.db")
+    assert url_of(place).drivername == "postgresql+psycopg"
+    with pytest.raises(ConfigError) as caught:
+        file_of(place)
+    assert "secret" not in str(caught.value)

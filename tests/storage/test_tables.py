@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,8 +25,8 @@ ORIGIN = Origin("scripted", "1")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store(f"sqlite:///{tmp_path / 'memoryos.db'}") as opened:
+def store(place: str) -> Iterator[Store]:
+    with Store(place) as opened:
         yield opened
 
 
@@ -185,6 +184,7 @@ def test_superseded_and_archived_entries_stay_in_history(store: Store, lease: Le
     assert history["k2"].archived_at == LATER
 
 
+@pytest.mark.kinds("sqlite")
 def test_every_statement_on_a_hot_path_uses_an_index(store: Store, lease: Lease) -> None:
     append(store, lease, 1)
     queries = [

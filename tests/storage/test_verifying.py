@@ -21,6 +21,7 @@ from memoryos.storage.vectors import UtteranceVectors
 from memoryos.storage.verifying import LINES_A_KIND, state_of_file, try_writing
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
+from tests.postgres import Server
 
 NOW = FixedClock()()
 ORIGIN = Origin("scripted", "1")
@@ -149,6 +150,32 @@ def test_damage_is_found_and_named(file: Path, script: str, finding: str, count:
     lines = [line for line in found(file) if finding in line]
     assert len(lines) == count, found(file)
     assert all(line.startswith(f"{OWNER}: ") for line in lines)
+
+
+WORDS_OF_SQLITE = ("x'", "json_", "loose", "version - 1")
+PLAIN = [each for each in DAMAGES if "JSON" not in each[1] and not any(word in each[0] for word in WORDS_OF_SQLITE)] + [
+    ("UPDATE profiles SET body = replace(body::text, '\"evidence_page_ids\": [\"', '\"evidence_page_ids\": [\"gone')::json WHERE scope_id = TOM AND version = 1", "profile version whose evidence is no page: 1 gone", 1),
+    ("UPDATE profiles SET body = '[1]' WHERE scope_id = TOM AND version = 2", "profile version whose evidence", 0),
+    ("UPDATE knowledge SET source_page_ids = '{}' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge without sources: k2", 1),
+]  # fmt: skip
+
+
+@pytest.mark.kinds("postgresql")
+@pytest.mark.parametrize(("script", "finding", "count"), PLAIN)
+def test_damage_on_a_server_is_found_and_named(
+    place: str, postgres: Server, script: str, finding: str, count: int
+) -> None:
+    with Store(place) as store:
+        fill(store, Scope("ann", "helper"))
+        fill(store, Scope("tom", "helper"))
+        assert store.verify() == []
+        script = script.replace("TOM", f"'{store.scopes.find(Scope('tom', 'helper'))}'")
+        postgres.execute(script, place.split("@/")[1].split("?", maxsplit=1)[0])
+        faults = store.verify()
+    lines = [line for line in faults if finding in line]
+    assert len(lines) == count, faults
+    assert all(line.startswith(f"{OWNER}: ") for line in lines)
+    assert "bicycle" not in str(faults)
 
 
 def test_every_rule_is_tested() -> None:

@@ -23,10 +23,13 @@ NOW = FixedClock()()
 SECRET = "The safe opens with 4711-0815."
 
 
+pytestmark = pytest.mark.kinds("sqlite")
+
+
 @pytest.fixture
-def doomed(tmp_path: Path) -> Iterator[Elsewhere]:
+def doomed(place: str, tmp_path: Path) -> Iterator[Elsewhere]:
     (tmp_path / "temporary").mkdir()
-    started = Elsewhere().open(tmp_path)
+    started = Elsewhere().open(place)
     started.do(f"import tempfile; tempfile.tempdir = {str(tmp_path / 'temporary')!r}")
     yield started
     started.kill()

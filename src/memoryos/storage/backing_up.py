@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memoryos.errors import InputError
+from memoryos.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from memoryos.storage.database import Database
@@ -25,9 +25,12 @@ def back_up(database: Database, target: Path) -> None:
     The copy is written beside and gets its name when it is whole and on disk.
 
     Raises:
+        ConfigError: If the database is no file: its server has tools for that.
         InputError: If the file exists, or can't be written.
         StoreError: If the database can't be read, or the disk is full.
     """
+    if database.dialect != "sqlite":
+        raise ConfigError("a database behind a server is copied by its own tools, as pg_dump; see howto/postgresql.md")
     _refuse_existing(target)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)

@@ -76,7 +76,8 @@ class StoreTotals:
 
     def spent(self, day: date) -> list[Spent]:
         """Returns what models cost on a day (UTC), by purpose and model."""
-        sums = [sa.func.sum(costs.c[name]) for name in ("calls", "failed_calls", "prompt_tokens", "completion_tokens")]
+        amounts = (costs.c.calls, costs.c.failed_calls, costs.c.prompt_tokens, costs.c.completion_tokens)
+        sums = [sa.cast(sa.func.sum(amount), sa.BigInteger) for amount in amounts]
         statement = sa.select(costs.c.purpose, costs.c.model, *sums).where(costs.c.day == day)
         grouped = statement.group_by(costs.c.purpose, costs.c.model).order_by(costs.c.purpose, costs.c.model)
         with self._database.read() as connection:

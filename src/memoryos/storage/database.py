@@ -71,13 +71,14 @@ class Database(ABC):
             yield connection
 
     @contextlib.contextmanager
-    def write(self, scope_id: str | None = None) -> Iterator[sa.Connection]:
+    def write(self, scope_id: str | None = None, *, waits: bool = True) -> Iterator[sa.Connection]:
         """Yields a connection inside one write transaction; durable when the block ends, undone when it raises.
 
         Args:
             scope_id: Whose rows are written; None for what belongs to no scope.
+            waits: Whether to wait until nobody else writes to the scope, so that nobody does. Who doesn't takes care.
         """
-        with mapped_errors(), self._writing(scope_id) as connection:
+        with mapped_errors(), self._writing(scope_id, waits=waits) as connection:
             yield connection
 
     def write_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
@@ -111,7 +112,7 @@ class Database(ABC):
         """Opens a read transaction."""
 
     @abstractmethod
-    def _writing(self, scope_id: str | None) -> AbstractContextManager[sa.Connection]:
+    def _writing(self, scope_id: str | None, *, waits: bool) -> AbstractContextManager[sa.Connection]:
         """Opens a write transaction."""
 
     @abstractmethod

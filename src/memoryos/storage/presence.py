@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -9,7 +10,9 @@ if TYPE_CHECKING:
 
     from memoryos.storage.scopes import Lease
 
-__all__ = ["Presence"]
+__all__ = ["Presence", "lease_of"]
+
+_OWNER = re.compile(r".+:\d+:([0-9a-f-]{36})")
 
 
 class Presence(Protocol):
@@ -30,3 +33,9 @@ class Presence(Protocol):
     def is_wanted(self, lease: Lease) -> bool:
         """Returns whether somebody else waits for the scope of a lease."""
         ...
+
+
+def lease_of(scope_id: str, owner: str) -> str | None:
+    """Returns the name of a lease, of its scope and what its owner calls it; None for an owner of another kind."""
+    found = _OWNER.fullmatch(owner)
+    return None if found is None else f"{scope_id}.{found[1]}"

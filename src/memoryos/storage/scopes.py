@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,15 +75,16 @@ class Scopes:
         found = self.find(scope)
         if found is not None:
             return found
-        with self._database.write() as connection:
-            row: str | None = connection.execute(_owned_by(scope)).scalar_one_or_none()
-            if row is not None:
-                return row
-            scope_id = new_id()
-            values = {"scope_id": scope_id, "user_id": scope.user_id, "assistant_id": scope.assistant_id}
-            zeros = {"last_seq": 0, "revision": 0, "learned_revision": 0, "attempts": 0, "touched_at": now}
+        scope_id = new_id()
+        values = {"scope_id": scope_id, "user_id": scope.user_id, "assistant_id": scope.assistant_id}
+        zeros = {"last_seq": 0, "revision": 0, "learned_revision": 0, "attempts": 0, "touched_at": now}
+        with contextlib.suppress(StoreConflictError), self._database.write() as connection:
             connection.execute(sa.insert(scopes).values(**values, **zeros))
             return scope_id
+        made_meanwhile = self.find(scope)
+        if made_meanwhile is None:
+            raise StoreConflictError("the scope was neither there nor could it be made")
+        return made_meanwhile
 
     def find(self, scope: Scope) -> str | None:
         """Returns the scope's id, None if nothing was ever remembered for it."""
@@ -127,7 +129,7 @@ class Scopes:
             ).scalar_one_or_none()
 
     def claim(self, lease: Lease, now: datetime, *, instead_of: str | None = None) -> bool:
-        """Takes the scope unless another owner holds an unexpired lease.
+        """Takes the scope unless another owner holds an unexpired lease, or somebody writes to it just now.
 
         Args:
             lease: What to write.
@@ -142,7 +144,15 @@ class Scopes:
             scopes.c.lease_owner.in_([lease.owner, *([instead_of] if instead_of else [])]),
             scopes.c.lease_until < now,
         )
-        return self._update(lease.scope_id, {"lease_owner": lease.owner, "lease_until": lease.until}, free)
+        mine = sa.select(scopes.c.scope_id).where(scopes.c.scope_id == lease.scope_id, free)
+        statement = (
+            sa.update(scopes)
+            .where(scopes.c.scope_id == lease.scope_id)
+            .where(scopes.c.scope_id.in_(mine.with_for_update(skip_locked=True)))
+            .values(lease_owner=lease.owner, lease_until=lease.until)
+        )
+        with self._database.write(lease.scope_id, waits=False) as connection:
+            return connection.execute(statement).rowcount == 1
 
     def prolong(self, lease: Lease) -> bool:
         """Writes down a renewed lease; returns whether the scope is still ours."""

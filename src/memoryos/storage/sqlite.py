@@ -68,7 +68,7 @@ class SQLiteDatabase(Database):
             yield connection
 
     @contextlib.contextmanager
-    def _writing(self, scope_id: str | None = None) -> Iterator[sa.Connection]:  # noqa: ARG002
+    def _writing(self, scope_id: str | None = None, *, waits: bool = True) -> Iterator[sa.Connection]:  # noqa: ARG002
         with self._exclusive(), contextlib.ExitStack() as undo:
             self._check_open()
             undo.callback(self._drop_writer)

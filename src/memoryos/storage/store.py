@@ -71,8 +71,11 @@ class Store:
         Raises:
             StoreUnavailableError: If it can't be made.
         """
-        with self.workplace.folder(lease) as folder, Store(folder / "scratch.db") as store:
-            yield store
+        with contextlib.ExitStack() as stack:
+            if self.presence is not self.workplace:
+                stack.enter_context(self.workplace.present(lease))
+            folder = stack.enter_context(self.workplace.folder(lease))
+            yield stack.enter_context(Store(folder / "scratch.db"))
 
     def erase(self, scope_id: str) -> bool:
         """Writes the file anew and removes what was left of copies, so that no deleted byte of a scope is left.

