@@ -1,6 +1,6 @@
 """Recall of evidence by language: ``python -m benchmarks.languages``, with GVD in English and Chinese beside it.
 
-A page counts as found when the side that holds the answer is shown. Each question is asked at its own time, and the
+A page counts as found when a side that holds the answer is shown. Each question is asked at its own time, and the
 short-term window is off: all that was said has to be searched.
 """
 
@@ -31,6 +31,7 @@ from memoryos.seams import Embedder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SIDES = ("user", "assistant")
 COLUMNS = ("500 tokens", "1000 tokens")
 MEASURED = ("words only (BM25)", "plain embedding", "memoryos")
 """The rows of each table: words alone, meaning alone, and both with all the other signals."""
@@ -56,15 +57,10 @@ def main() -> None:
 
 def run(dialogue: Dialogue, embedder: Embedder) -> dict[str, Any]:
     """Returns the figures of one language: what it holds, and recall by row, kind of question and budget."""
-    probes = [
-        Probe(dialogue.language, each.text, frozenset(f"{page}/{each.side}" for page in each.evidence), each.kind)
-        for each in dialogue.questions
-    ]
-    times = [each.asked_at for each in dialogue.questions]
     with tempfile.TemporaryDirectory() as folder:
         remember(dialogue, Path(folder), embedder)
-        recall = _recall(Path(folder), probes, times, embedder)
-    groups = [probe.group for probe in probes]
+        recall = _recall_by_side(Path(folder), dialogue, embedder)
+    groups = [each.kind for each in dialogue.questions]
     return {
         "pages": len(dialogue.pages),
         "tokens": round(sum(estimate_tokens(each.user) + estimate_tokens(each.assistant) for each in dialogue.pages)),
@@ -93,7 +89,7 @@ def remember(dialogue: Dialogue, folder: Path, embedder: Embedder) -> None:
     with MemoryEngine(Config(**settings(folder, 0)), embedder=embedder, clock=lambda: end) as engine:
         memory = engine.memory(dialogue.language)
         for page in dialogue.pages:
-            ids = {f"{side}_id": f"{page.page_id}/{side}" for side in ("user", "assistant")}
+            ids = {f"{side}_id": f"{page.page_id}/{side}" for side in SIDES}
             memory.add_memory(page.user, page.assistant, page.at, ids)
         memory.flush()
 
@@ -110,6 +106,28 @@ def show(report: dict[str, Any]) -> None:
 
 def _named(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [*report["languages"].items(), *((f"GVD {name}", figures) for name, figures in report["gvd"].items())]
+
+
+def _recall_by_side(folder: Path, dialogue: Dialogue, embedder: Embedder) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Returns recall by row and by budget, ``float64[questions]`` each: of the side that is better where either will do."""
+    asked = [
+        (place, side)
+        for place, each in enumerate(dialogue.questions)
+        for side in SIDES
+        if each.side in {side, "either"}
+    ]
+    questions = [dialogue.questions[place] for place, _ in asked]
+    probes = [
+        Probe(dialogue.language, each.text, frozenset(f"{page}/{side}" for page in each.evidence), each.kind)
+        for each, (_, side) in zip(questions, asked, strict=True)
+    ]
+    measured = _recall(folder, probes, [each.asked_at for each in questions], embedder)
+    found: dict[str, dict[str, NDArray[np.float64]]] = {}
+    for row, columns in measured.items():
+        found[row] = {column: np.zeros(len(dialogue.questions)) for column in columns}
+        for column, values in columns.items():
+            np.maximum.at(found[row][column], [place for place, _ in asked], values)
+    return found
 
 
 def _recall(

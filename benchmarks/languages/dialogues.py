@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["DATA", "KINDS", "LANGUAGES", "Dialogue", "LabelledPage", "Question", "read_dialogue"]
+__all__ = ["DATA", "KINDS", "LANGUAGES", "Dialogue", "LabelledPage", "Question", "Side", "read_dialogue"]
+
+Side = Literal["user", "assistant", "either"]
 
 DATA = Path(__file__).parent / "data"
 LANGUAGES = ("en", "nl", "ja", "pt", "vi", "zh")
@@ -28,12 +30,15 @@ class LabelledPage:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, when it is asked, and the pages that together hold its answer, all on the same side."""
+    """A question, when it is asked, and the pages that together hold its answer.
+
+    ``side`` is who says it: a page counts as found when that side is shown. "either": each side says all of it.
+    """
 
     text: str
     asked_at: datetime
     evidence: tuple[str, ...]
-    side: Literal["user", "assistant"]
+    side: Side
     kind: str
 
 
