@@ -43,7 +43,8 @@ __all__ = [
 class Embedder(Protocol):
     """Turns texts into vectors.
 
-    An implementation
+    An implementation whose model knows few languages may say which by a property ``languages``, a ``frozenset`` of
+    codes as "en": its vectors count less for a question in another one. Every implementation
     * is cheap to construct and loads its model at the first ``embed``;
     * may be called from several threads;
     * gives the same vector for a text whatever else is in the call;

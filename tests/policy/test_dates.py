@@ -97,6 +97,7 @@ OTHER_LANGUAGES = {
         ("sexta passada", "5 May 2023"),
         ("na sexta-feira passada", "5 May 2023"),
         ("na sexta fui ao cinema", "5 May 2023"),
+        ("na quinta-feira passada", "4 May 2023"),
         ("no sábado teve festa", "6 May 2023"),
         ("quinta que vem", "11 May 2023"),
         ("próxima terça", "9 May 2023"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import PROPER, Speech, compiled
 from memoryos.language.saying import said_day
+from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -127,6 +128,11 @@ _VAGUE = re.compile(
     r"nodig|geen idee|geen zin|veel zin|even|hem|haar|ze|dan|nu|gaan|doen|kijken|maar|je|jou)\b(?!\s+\w+\s+\w+\s+\w+)|^(?:het|dat|dit|er|zo)\b",
     re.IGNORECASE,
 )
+_POINTING = re.compile(
+    r"\b(?:er(?:op|van|over|mee|in|aan|uit|bij)|daar(?:van|mee|op|over)|deze|hem|ze|hij|ene)\b|\b(?:gezegd|gedacht|gevraagd|verteld|gehoopt|laten maken)\b",
+    re.IGNORECASE,
+)
+"""Words that point at what only the conversation shows, and verbs of saying."""
 _TURNED = {
     "mijn": "zijn/haar",
     "m'n": "zijn/haar",
@@ -174,6 +180,8 @@ def _said_of_self(text: str) -> str | None:
         return None
     verb, rest = match["verb"].lower(), match["rest"]
     if verb in {"ben", "was", "zijn"} and not _is_telling(rest):
+        return None
+    if _POINTING.search(rest) or not content_words(rest):
         return None
     if _VAGUE.match(rest) or (_NEGATION.search(rest) and not _DURABLE_NEGATIONS.match(f"{verb} {rest}")):
         return None

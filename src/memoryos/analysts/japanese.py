@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import Speech, compiled
+from memoryos.language.dates import mentions
 from memoryos.language.saying import said_day
 
 if TYPE_CHECKING:
@@ -75,10 +76,17 @@ _CUES = (
     "好き", "嫌い", "苦手", "得意", "趣味", "はまって", "ハマって", "夢中", "住んで", "暮らして", "引っ越", "働いて", "勤め", "転職", "退職", "就職", "通って", "通い", "飼って", "飼い", "習って", "習い", "勉強して", "勉強し",
     "練習して", "練習し", "始めた", "始めまし", "始めて", "買った", "買いまし", "買って", "行った", "行きまし", "行って", "行きます", "行く", "見た", "見まし", "観た", "観まし", "読んだ", "読みまし", "読んで", "読む", "食べた", "食べまし", "食べられな", "食べられませ", "食べな", "食べませ",
     "飲まな", "飲めな", "飲みませ", "飲めませ", "作った", "作りまし", "作って", "会った", "会いまし", "生まれ", "結婚", "離婚", "婚約", "アレルギー", "予定", "つもり", "計画", "持って", "話せ", "入院", "手術", "診断", "卒業", "合格", "参加", "旅行", "出身",
-    "出産", "妊娠", "弾いて", "弾き", "弾く", "走って", "走り", "走る", "泳", "登っ", "登り", "描い", "撮っ", "撮り", "育てて", "辞めた", "辞めまし", "やめた", "やめまし", "もらった", "もらいまし", "亡くな", "います", "いる", "飲んで", "飲みます", "飲む", "派です", "派だ", "愛して", "大事", "痛め", "痛い", "病気", "糖尿",
-    "高血圧", "風邪", "骨折", "怪我", "ケガ", "教えています", "教えて(?:い)?る", "経営", "応援", "集めて", "書いて", "書き", "している", "しています", "してます", "してる", "しました", "したよ", "した。", "した$",
+    "出産", "妊娠", "弾いて", "弾き", "弾く", "走って", "走り", "走る", "泳", "登っ", "登り", "描い", "撮っ", "撮り", "育てて", "辞めた", "辞めまし", "やめた", "やめまし", "もらった", "もらいまし", "亡くな", "飲んで", "飲みます", "飲む", "派です", "派だ", "愛して", "大事", "痛め", "痛い", "病気", "糖尿",
+    "高血圧", "風邪", "骨折", "怪我", "ケガ", "教えています", "教えて(?:い)?る", "経営", "応援", "集めて", "書いて", "書き",
 )  # fmt: skip
 _CUE = re.compile("|".join(_CUES))
+_DONE = re.compile("(?:した|んだ|った|いた|えた|けた|きた|ました|ています|ている|てます)$")
+_OTHER_TOPIC = re.compile("[^、]{1,12}?(?<![でにへ今月年日])(?<!最近)(?<!週末)(?<!普段)(?<!趣味)(?<!来週)は(?!じめ)")
+_TASTE = re.compile("好き|嫌い|苦手|得意|アレルギー|食べ|飲")
+_SUBJECT = re.compile(
+    "(?<![私僕俺])が(?!(?:大?好き|嫌い|苦手|得意|欲し|ほし|話せ|弾け|泳げ|でき|痛|あり|あって|ある|い(?:る|ます)|食べられ|飲め|趣味|必要|夢|、|けど))"
+)
+"""Someone else who does something."""
 _SELF = re.compile(rf"^(?P<when>[^私僕俺]{{0,14}}?[、に]?)(?:{_ME}(?:たち|達)?(?:は|も|が|って)[、]?)(?P<body>.+)$")
 _FAMILY = (
     "(?:私|わたし|僕|ぼく|俺|うち)の(?P<what>[一-鿿々ぁ-んァ-ヶー]{1,8}?)(?P<rest>(?:は|が|も)(?!何|誰|どこ).+)"
@@ -108,7 +116,7 @@ def _rephrase(sentence: str, at: datetime) -> Note | None:
         return None
     if _NEGATION.search(text) and not _DURABLE_NEGATIONS.search(text):
         return None
-    body = _owned(text) or _said_of_self(text)
+    body = _owned(text) or _said_of_self(text, at)
     if body is None:
         return None
     return dated_note(_without_tail(body), at, lambda mention: said_day(mention, "ja"))
@@ -121,20 +129,14 @@ def _owned(text: str) -> str | None:
     return f"{match['when']}{match['what'] or match['what2']}{match['rest'] or match['rest2']}"
 
 
-def _said_of_self(text: str) -> str | None:
+def _said_of_self(text: str, at: datetime) -> str | None:
     """Returns the sentence without 私は; one without any subject is about who says it."""
-    if not _CUE.search(text):
-        return None
     match = _SELF.match(text)
     body = f"{match['when']}{match['body']}" if match else text
-    if (
-        match is None
-        and re.match(
-            r"[^、]{1,12}?(?<!で)(?<!に)(?<!へ)(?<!今)(?<!最近)(?<!昨日)(?<!週末)(?<!普段)(?<!趣味)(?<!毎日)(?<!来週)(?<!月)(?<!年)(?<!日)は(?!じめ)",
-            text,
-        )
-        and not re.search(r"(?:好き|嫌い|苦手|得意|アレルギー|食べ|飲)", text)
-    ):
+    if match is None and (_OTHER_TOPIC.match(text) or _SUBJECT.search(text)) and not _TASTE.search(text):
+        return None
+    is_dated = bool(mentions(text, at)) and _DONE.search(text) is not None
+    if not (_CUE.search(text) or is_dated or (match is not None and _DONE.search(text))):
         return None
     return re.sub(f"{_ME}の", "自分の", body).lstrip("、")
 

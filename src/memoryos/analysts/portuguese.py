@@ -9,6 +9,7 @@ from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import PROPER, Speech, compiled, unmarked
 from memoryos.language.dates import mentions
 from memoryos.language.saying import said_day
+from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -124,6 +125,8 @@ _VAGUE = re.compile(
 )
 _STATES = re.compile(r"^(?:uma?\s|o\s|a\s|fa\s|de\s|do\s|da\s|vegetarian|vegan|alergic|casad|solteir|noiv|divorciad|viciad|apaixonad|formad|gravida|aposentad|intolerante|voluntari|membro|dono|dona|mae|pai|"
                      r"fazendo|estudando|aprendendo|trabalhando|morando|lendo|escrevendo|planejando|treinando|namorando|tomando|procurando|cuidando|reformando|construindo|jogando|tocando)", re.IGNORECASE)  # fmt: skip
+_POINTING = re.compile(r"\b(?:el[ae]s?|isso|disso|nisso|del[ae]s?|aquilo|ness[ae]|ai)\b|: ", re.IGNORECASE)
+"""Words that point at what only the conversation shows."""
 _TURNED = {
     "meu": "seu",
     "minha": "sua",
@@ -175,6 +178,8 @@ def _said_of_self(text: str, plain: str, at: datetime) -> str | None:
         if start and not match["who"] and not mentions(text[:start], at):
             return None
         verb, rest = match["verb"].lower(), match["rest"]
+        if _POINTING.search(rest) or not content_words(rest):
+            return None
         is_mood = verb in {"sou", "estou", "to"} and not _STATES.match(rest)
         if is_mood or _VAGUE.match(rest) or (match["no"] and verb not in _DURABLE_NEGATIONS):
             return None

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["VIETNAMESE"]
 
-_ME = r"(?:toi|minh|em|tui|to|chung toi|chung minh|tui minh|bon minh|con|chau)"
-_MARKED_ME = frozenset("tôi toi mình minh em tui tớ to con cháu chau chúng tụi bọn gia".split())
+_ME = r"(?:toi|minh|em|tui|to|anh|chi|chung toi|chung minh|tui minh|bon minh|con|chau)"
+_MARKED_ME = frozenset("tôi toi mình minh em anh chị chi tui tớ to con cháu chau chúng tụi bọn gia".split())
 _I = (
     "".join(
         f"(?<!{word} )"
@@ -36,7 +36,7 @@ _ATTRIBUTES = compiled(
     (
         (
             "name",
-            rf"{_I}\s(?:ten|ten la|la)\s{_NAME}(?=\s*(?:[.,;!]|$|\b(?:nam nay|va|day|nhe|a)\b))|\bten\s(?:cua\s)?{_ME}\sla\s(?P<value2>(?-i:[A-Z]\w*(?:\s[A-Z]\w*){{0,3}}))",
+            rf"(?:^|[,.!;]\s){_ME}\s(?:ten|ten la|la)\s{_NAME}(?=\s*(?:[.,;!]|$|\b(?:nam nay|va|day|nhe|a)\b))|\bten\s(?:cua\s)?{_ME}\sla\s(?P<value2>(?-i:[A-Z]\w*(?:\s[A-Z]\w*){{0,3}}))",
         ),
         (
             "home",
@@ -107,6 +107,11 @@ _OWNED = re.compile(
     rf"^(?P<who>{_FAMILY}(?:\s(?:lon|nho|ut|ca|cu))?)\s(?:cua\s)?(?P<me>toi|minh|em|tui|to)\s(?P<name>(?:ten\s)?(?-i:(?:[A-Z]\w*\s)*))(?P<rest>(?:vua\s|moi\s|dang\s|da\s|van\s|cung\s|rat\s|hien\s|sap\s)*(?:ten|la|song|o|lam|hoc|thich|co|bi|di|chuyen|mat|qua doi|ket hon|cuoi|sinh|mua|ve|nuoi|day|choi|tot nghiep|nghi huu|dau|me)\b.+)$",
     re.IGNORECASE,
 )
+_ADDRESSED = re.compile(
+    r"\b(?:anh|chi)\s(?:oi|a|giup|goi y|nho|co (?:biet|the|nho)|bay|hai|ba|tu|nam|sau|ay|ta)\b|\b(?:anh|chi)\s(?-i:[A-Z])|\b(?:em|toi|minh|tui)\b.*\b(?:anh|chi)\b|\b(?:cua|voi|cho|nho|hoi|gap|thang|con) (?:anh|chi)$",
+    re.IGNORECASE,
+)
+"""Where "anh" and "chị" are somebody else: an elder brother or sister, or whoever is spoken to."""
 _LEAD = re.compile(
     r"^(?:(?:a|o|oi|chao|xin chao|chao ban|vang|da|uhm?|u|ma|thi|nhung|va|thuc ra|that ra|tiec la|may qua|hoi|nhan tien|cung)\b[,!.\s]+)+(?=\w)",
     re.IGNORECASE,
@@ -146,6 +151,8 @@ def _owned(text: str, plain: str) -> str | None:
 
 
 def _said_of_self(text: str, plain: str) -> str | None:
+    if _ADDRESSED.search(plain):
+        return None
     for start in [0, *(match.start() for match in re.finditer(rf"(?<=\s){_ME}\s", plain))]:
         match = _STATEMENT.match(plain, start)
         if match is None or text[match.start("me") : match.end("me")].lower().split()[0] not in _MARKED_ME:

@@ -66,6 +66,11 @@ class MiniLM:
         """Returns 384."""
         return DIMENSIONS
 
+    @property
+    def languages(self) -> frozenset[str]:
+        """Returns {"en"}: of other languages its vocabulary holds letters more than words."""
+        return frozenset({"en"})
+
     def windows(self, text: str) -> list[str]:
         """Cuts a text into pieces of at most 256 tokens and 4,000 characters, between words; at most 64 of them.
 

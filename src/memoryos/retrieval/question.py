@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memoryos.language.asking_words import ASSISTANT_SAYS, REMEMBER, USER_SAYS
 from memoryos.language.dates import date_terms, mentions
+from memoryos.language.languages import language_of
+from memoryos.language.stop_words import STOP_WORDS_OF
 from memoryos.language.text import fold, terms
 from memoryos.model import SIDES, Side
 
@@ -14,24 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
+    from memoryos.language.languages import Language
+
 __all__ = ["Question", "index_terms", "read_question"]
 
 _MIN_PREFIX = 3
 _NAME = re.compile(r"\w+")
-_BY_USER = re.compile(
-    r"\b(?:did|do|have|had|was|were|am|what(?:'s| is| are)|where|when)\s+(?:i|my)\b|\bi\s(?:\w+\s)?(?:said|told|"
-    r"mention|share|recommend|ask|like|love|want|went|read|watch|have|had|was)|\bmy\b|我(?!给我|们)",
-    re.IGNORECASE,
-)
-_BY_ASSISTANT = re.compile(
-    r"\b(?:did|do|have|had|would)\s+you\b|\byou(?:'ve| have)?\s(?:\w+\s)?"
-    r"(?:recommend|suggest|said|say|told|tell|mention|advi[sc]e|"
-    r"teach|taught|share|gave|give|promise|introduc)|(?:你|您)[^我]{0,6}(?:给我|推荐|建议|告诉|说过|教|分享|介绍)",
-    re.IGNORECASE,
-)
-_REMEMBER = re.compile(
-    r"\b(?:do|did|can|could)\s+you\s+(?:still\s+)?(?:remember|recall|know)\b|你还记得", re.IGNORECASE
-)
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_HONORIFIC = "(?:さん|くん|君|ちゃん|様|先生)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +38,7 @@ class Question:
         speakers: Names (as the scope spells them) of the speakers that it names.
         side: The side that "I" or "you" means, where it names nobody else.
         times: Days that it names, both inclusive.
+        language: The language that it is asked in, where that is known.
     """
 
     text: str
@@ -53,6 +47,7 @@ class Question:
     speakers: frozenset[str] = frozenset()
     side: Side | None = None
     times: tuple[tuple[date, date], ...] = ()
+    language: Language | None = None
 
 
 def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Question:
@@ -63,6 +58,7 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
         speakers: Everyone who speaks in the scope.
         now: What "yesterday" is relative to.
     """
+    language = language_of(query)
     named = _named(query, [name for name in speakers if name not in SIDES])
     times = tuple((each.first, each.last) for each in mentions(query, now))
     words = terms(query) + [term for first, last in times for term in date_terms(first, last)]
@@ -71,7 +67,8 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
         dense_text=_without_names(query, named),
         terms=tuple(words),
         speakers=frozenset(named.values()),
-        side=None if named else _side(query),
+        side=None if named else _side(query, language),
+        language=language,
         times=times,
     )
 
@@ -92,9 +89,14 @@ def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
     for speaker in speakers:
         for part in _NAME.findall(speaker):
             folded = fold(part)
+            if _CJK.search(part):
+                if len(part) > 1 and part in query:
+                    named[part] = speaker
+                continue
             for known, word in words.items():
                 is_short_form = len(known) >= _MIN_PREFIX and word[:1].isupper() and folded.startswith(known)
-                if known == folded or is_short_form:
+                is_pronoun = folded in STOP_WORDS_OF["vi"] and word.islower()
+                if (known == folded and not is_pronoun) or is_short_form:
                     named[word] = speaker
     return named
 
@@ -102,13 +104,17 @@ def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
 def _without_names(query: str, named: dict[str, str]) -> str:
     text = query
     for word in named:
-        text = re.sub(rf"\b{re.escape(word)}\b(?:['’]s\b)?", " ", text)
+        if _CJK.search(word):
+            text = re.sub(f"{re.escape(word)}{_HONORIFIC}", "", text)
+        else:
+            text = re.sub(rf"\b{re.escape(word)}\b(?:['’]s\b)?", " ", text)
     text = " ".join(text.split())
     return text if any(character.isalnum() for character in text) else query
 
 
-def _side(query: str) -> Side | None:
-    asked = _REMEMBER.sub(" ", query)
-    if _BY_ASSISTANT.search(asked):
+def _side(query: str, language: Language | None) -> Side | None:
+    asked = REMEMBER.sub(" ", query)
+    language = language if language in USER_SAYS else "en"
+    if ASSISTANT_SAYS[language].search(asked):
         return "assistant"
-    return "user" if _BY_USER.search(asked) else None
+    return "user" if USER_SAYS[language].search(asked) else None

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Retriever"]
 
 QUOTES = 5
+UNREAD_SHARE = 0.25
+"""What is left of the weight of meaning for a question in a language that the model does not know (ADR 11)."""
 
 
 class Retriever:
@@ -77,7 +79,7 @@ class Retriever:
         vector = self._embedder.embed([question.dense_text])[0]
         if vector.shape != (self._embedder.dimensions,):
             raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
-        weights = ranking or self._config.ranking
+        weights = self._weights(ranking or self._config.ranking, question)
         with working_set.lock:
             corpus = working_set.corpus()
             weighed = weights.model_copy(update={"meaning": 0.0}) if working_set.is_switching else weights
@@ -97,6 +99,12 @@ class Retriever:
             near_misses=tuple(found.page(each, pages) for each in found.missed),
             tokens=math.ceil(found.tokens),
         )
+
+    def _weights(self, weights: RankingWeights, question: Question) -> RankingWeights:
+        known = getattr(self._embedder, "languages", None)
+        if known is None or question.language is None or question.language in known:
+            return weights
+        return weights.model_copy(update={"meaning": weights.meaning * UNREAD_SHARE})
 
     @contextlib.contextmanager
     def _warming(self, query: str) -> Iterator[None]:

@@ -79,6 +79,11 @@ class OnceAQuery:
         """Length of every vector."""
         return self._embedder.dimensions
 
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """The languages that the model knows; None where it does not say."""
+        return getattr(self._embedder, "languages", None)
+
     def windows(self, text: str) -> list[str]:
         """Returns what the embedder makes of the text."""
         return self._embedder.windows(text)

@@ -1,0 +1,41 @@
+"""What a model does not read counts less, and only then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memoryos.config import Config
+from memoryos.engine import MemoryEngine
+from memoryos.retrieval.retriever import UNREAD_SHARE
+from memoryos.testing import HashEmbedder
+
+
+class EnglishOnly(HashEmbedder):
+    """Knows one language."""
+
+    languages = frozenset({"en"})
+
+
+def meaning(folder: Path, embedder: HashEmbedder, query: str) -> float:
+    with MemoryEngine(
+        Config(data_storage_path=folder, background=False, short_term_capacity=0), embedder=embedder
+    ) as engine:
+        memory = engine.memory("ann")
+        memory.add_memory("Mijn zus woont in Porto.", "Wat leuk, where does she live there?")
+        memory.add_memory("The bread is ready.", "Het brood is klaar.")
+        memory.flush()
+        recall = memory.recall(query, max_pages=1)
+    return recall.pages[0].signals.meaning
+
+
+@pytest.mark.parametrize(
+    ("query", "share"), [("Waar woont mijn zus?", UNREAD_SHARE), ("Where is the bread?", 1), ("Porto", 1)]
+)
+def test_meaning_counts_less_in_a_language_that_the_model_does_not_know(
+    tmp_path: Path, query: str, share: float
+) -> None:
+    known = meaning(tmp_path / "any", HashEmbedder(), query)
+    assert known != 0
+    assert meaning(tmp_path / "english", EnglishOnly(), query) == pytest.approx(share * known)

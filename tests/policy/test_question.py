@@ -1,0 +1,81 @@
+"""The question: who and what it means, in each language."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from memoryos.model import Side
+from memoryos.retrieval.question import read_question
+
+AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
+
+ABOUT: list[tuple[str, Side | None]] = [
+    ("Where do I live?", "user"),
+    ("Which book did you recommend to me?", "assistant"),
+    ("Do you remember my birthday?", "user"),
+    ("Where does Nora live?", None),
+    ("我住在哪里？", "user"),
+    ("你给我推荐了哪本书？", "assistant"),
+    ("Waar woon ik?", "user"),
+    ("Welk boek raadde je me aan?", "assistant"),
+    ("Wat heb je me aangeraden?", "assistant"),
+    ("Weet je nog wanneer mijn verjaardag is?", "user"),
+    ("Waar ligt Porto?", None),
+    ("Onde eu moro?", "user"),
+    ("Qual é o nome do meu cachorro?", "user"),
+    ("Que livro você me recomendou?", "assistant"),
+    ("Você lembra quando é meu aniversário?", "user"),
+    ("Quando é a festa?", None),
+    ("Tôi sống ở đâu?", "user"),
+    ("Bạn đã gợi ý cho mình cuốn sách nào?", "assistant"),
+    ("Bạn có nhớ sinh nhật của mình không?", "user"),
+    ("Lễ hội ở đâu?", None),
+    ("私の犬の名前は？", "user"),
+    ("どの本をおすすめしてくれましたか？", "assistant"),
+    ("僕の誕生日を覚えていますか？", "user"),
+    ("お祭りはどこですか？", None),
+]
+
+
+@pytest.mark.parametrize(("text", "side"), ABOUT)
+def test_i_and_you_mean_a_side(text: str, side: Side | None) -> None:
+    assert read_question(text, speakers=["user", "assistant"], now=AT).side == side
+
+
+@pytest.mark.parametrize(
+    ("text", "speaker", "dense"),
+    [
+        ("Where does Caroline's sister live?", "Caroline", "Where does sister live?"),
+        ("Waar woont de zus van João?", "João Silva", "Waar woont de zus van ?"),
+        ("Onde mora a irmã do Joao?", "João Silva", "Onde mora a irmã do ?"),
+        ("王峰的妹妹住在哪里？", "王峰", "的妹妹住在哪里？"),
+        ("田中さんの妹はどこに住んでいますか？", "田中", "の妹はどこに住んでいますか？"),
+        ("Em gái của Lan sống ở đâu?", "Lan", "Em gái của sống ở đâu?"),
+    ],
+)
+def test_a_name_goes_out_of_what_is_embedded(text: str, speaker: str, dense: str) -> None:
+    question = read_question(text, speakers=[speaker, "assistant"], now=AT)
+    assert question.speakers == {speaker}
+    assert question.dense_text == dense
+
+
+def test_a_pronoun_is_no_name() -> None:
+    assert read_question("anh sống ở đâu?", speakers=["Lan Anh"], now=AT).speakers == frozenset()
+    assert read_question("Lan Anh sống ở đâu?", speakers=["Lan Anh"], now=AT).speakers == {"Lan Anh"}
+    assert read_question("王峰", speakers=["王峰"], now=AT).dense_text == "王峰"
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("Wat deed ik op 5 maart?", "2023-03-05"),
+        ("O que eu fiz ontem?", "2023-05-07"),
+        ("Hôm kia tôi làm gì?", "2023-05-06"),
+        ("先週の金曜日は何をした？", "2023-05-05"),
+        ("上周五我做了什么？", "2023-05-05"),
+    ],
+)
+def test_a_day_is_among_its_terms(text: str, day: str) -> None:
+    assert f"@{day}" in read_question(text, speakers=[], now=AT).terms
