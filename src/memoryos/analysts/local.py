@@ -20,7 +20,8 @@ _ORIGIN = Origin("local", "1")
 class LocalAnalyst:
     """An ``Analyst`` that is deterministic and never leaves the machine.
 
-    It takes only what is said in so many words: precision before completeness. It reads English and Chinese.
+    It takes only what is said in so many words: precision before completeness. It reads English, Dutch, Japanese,
+    Portuguese, Vietnamese and Chinese.
     """
 
     @property

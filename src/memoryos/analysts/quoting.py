@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memoryos.analysts.answer_words import ATTRIBUTE_QUESTIONS, PHRASES
 from memoryos.analysts.attributes import statements
 from memoryos.analysts.digesting import is_small_talk
-from memoryos.language.dates import spoken
+from memoryos.language.languages import language_of
+from memoryos.language.saying import named_day
 from memoryos.language.text import content_words, fold, sentences, terms
 from memoryos.seams import Reply
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from memoryos.analysts.answer_words import Phrases
+    from memoryos.language.languages import Language
     from memoryos.retrieval.recall import Quote, Recall
 
 __all__ = ["quote_answer"]
@@ -25,68 +27,24 @@ LONGEST_QUOTE = 400
 LONGEST_READ = 4_000
 FACT_ADVANTAGE = 0.25
 
-_ATTRIBUTE_QUESTIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("name", re.compile(r"\bmy name\b|我(?:叫什么|的名字)", re.IGNORECASE)),
-    ("home", re.compile(r"\bwhere (?:do|did) i live\b|\bmy (?:home|city)\b|我住在?哪", re.IGNORECASE)),
-    (
-        "job",
-        re.compile(
-            r"\bmy (?:job|occupation|profession)\b|\bdo i (?:work|do for a living)\b|我的?(?:工作|职业)", re.IGNORECASE
-        ),
-    ),
-    ("birth_year", re.compile(r"\bhow old am i\b|\bmy (?:age|birth year)\b|我(?:多大|几岁)", re.IGNORECASE)),
-)
 _ASKING = frozenset(
-    "remember recall know tell mention mentioned recommend recommended said told 记得 还记 曾经".split()
+    (
+        "remember recall know tell mention mentioned recommend recommended said told 记得 还记 曾经 "
+        "weet herinner herinneren vertelde aangeraden lembra lembrar recorda sabe disse nho biet"
+    ).split()
 )
 """What a question about memory says of itself."""
-_JAPANESE = re.compile("[\u3040-\u30ff]")
-_CHINESE = re.compile("[\u3400-\u9fff]")
-
-
-@dataclass(frozen=True, slots=True)
-class _Phrases:
-    said: str
-    known: str
-    nothing: str
-    user: str
-    assistant: str
-
-
-_PHRASES = {
-    "en": _Phrases(
-        'I remember this, quoting our conversation of {date}: {speaker} said, "{text}"',
-        "I remember this, noted from our conversation of {date}: {text}.",
-        "I don't remember anything about that.",
-        "you",
-        "I",
-    ),
-    "zh": _Phrases(
-        "我记得，引用我们{date}的对话：{speaker}说过：“{text}”",
-        "我记得，这是我从{date}的对话中记下的：{text}。",
-        "关于这件事，我没有任何记忆。",
-        "你",
-        "我",
-    ),
-    "ja": _Phrases(
-        "{date}の会話から引用します。{speaker}はこう言いました：「{text}」",
-        "{date}の会話から覚えていること：{text}。",
-        "それについては何も覚えていません。",
-        "あなた",
-        "私",
-    ),
-}
 
 
 def quote_answer(query: str, recall: Recall) -> Reply:
     """Returns the answer: a profile attribute or a knowledge entry where one fits, else the best utterance, quoted."""
-    language = "ja" if _JAPANESE.search(query) else "zh" if _CHINESE.search(query) else "en"
-    phrases = _PHRASES[language]
+    language = language_of(query) or _language_of_memory(recall)
+    phrases = PHRASES[language]
     asked = (frozenset(content_words(query)) or frozenset(terms(query))) - _ASKING
     dates = {page.page_id: page.at.date() for page in recall.short_term}
     dates |= {each.page.page_id: each.page.at.date() for each in recall.pages}
     dates |= {each.utterance.page_id: each.utterance.at.date() for each in recall.quotes}
-    attribute = _attribute(query, recall)
+    attribute = _attribute(query, recall, phrases)
     quote = _best_quote(query, asked, recall)
     fact = _best_fact(asked, recall)
     if attribute is not None and attribute[1]:
@@ -102,18 +60,18 @@ def quote_answer(query: str, recall: Recall) -> Reply:
     return Reply(iter([_quoted(quote, asked, phrases, language)]), lambda: (quote.utterance.page_id,))
 
 
-def _attribute(query: str, recall: Recall) -> tuple[str, tuple[str, ...]] | None:
-    for name, pattern in _ATTRIBUTE_QUESTIONS:
+def _attribute(query: str, recall: Recall, phrases: Phrases) -> tuple[str, tuple[str, ...]] | None:
+    for name, pattern in ATTRIBUTE_QUESTIONS:
         if pattern.search(query):
             for each in recall.profile.attributes:
                 if each.name == name:
-                    return f"{name.replace('_', ' ')}: {each.value}", each.source_page_ids
+                    return f"{phrases.attributes[name]}: {each.value}", each.source_page_ids
     return None
 
 
 def _states_what_is_asked(query: str, quote: Quote) -> bool:
     utterance = quote.utterance
-    names = {name for name, pattern in _ATTRIBUTE_QUESTIONS if pattern.search(query)}
+    names = {name for name, pattern in ATTRIBUTE_QUESTIONS if pattern.search(query)}
     if not names or utterance.side != "user":
         return False
     said = [
@@ -164,7 +122,7 @@ def _share(asked: frozenset[str], text: str) -> float:
     return len(stems.intersection(terms(text[:20_000]))) / max(1, len(stems))
 
 
-def _quoted(quote: Quote, asked: frozenset[str], phrases: _Phrases, language: str) -> str:
+def _quoted(quote: Quote, asked: frozenset[str], phrases: Phrases, language: Language) -> str:
     utterance = quote.utterance
     speaker = {"user": phrases.user, "assistant": phrases.assistant}.get(utterance.speaker, utterance.speaker)
     return phrases.said.format(
@@ -181,7 +139,11 @@ def _passage(text: str, asked: frozenset[str]) -> str:
     return passage if len(passage) <= LONGEST_QUOTE else f"{passage[:LONGEST_QUOTE]}…"
 
 
-def _when(day: date | None, language: str) -> str:
-    if day is None:
-        return {"en": "earlier", "zh": "之前", "ja": "以前"}[language]
-    return spoken(day, day) if language == "en" else f"{day.year}年{day.month}月{day.day}日"
+def _when(day: date | None, language: Language) -> str:
+    return PHRASES[language].earlier if day is None else named_day(day, language)
+
+
+def _language_of_memory(recall: Recall) -> Language:
+    """Returns the language of what is remembered, for a query that does not tell, as a name alone."""
+    said = (language_of(quote.utterance.text) for quote in recall.quotes)
+    return next((each for each in said if each is not None), "en")
