@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from memoryos.analysts.notes import Note
 from memoryos.language.dates import spoken
 from memoryos.language.saying import named_day
-from memoryos.language.text import content_words, terms
+from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,7 +93,7 @@ def deed(sentence: str, at: datetime, language: Language = "en", *, is_person: b
 def _other_deed(text: str, at: datetime, language: Language) -> Note | None:
     pattern, template = _OTHERS[language]
     match = pattern.search(text) if len(text) <= _LONGEST else None
-    if match is None or _OTHERS_EMPTY.search(match["what"]) or not terms(match["what"]):
+    if match is None or _OTHERS_EMPTY.search(match["what"]):
         return None
     brackets = "（{}）" if language == "ja" else " ({})"
     return Note(template.format(match["what"].strip(" ,:、")) + brackets.format(named_day(at.date(), language)), at)
