@@ -9,7 +9,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --
 	-c requirements/constraints.txt pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser check format lint types docs bench lock clean
+.PHONY: help demo test browser check format lint types docs bench lock vendor clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -56,6 +56,9 @@ lock: $(DEV) ## Write the lock files anew
 	@$(BIN)/pip install --quiet uv
 	@$(UV_COMPILE) --upgrade -o requirements/runtime.lock
 	@$(UV_COMPILE) --upgrade -c requirements/runtime.lock --group dev --group bench -o requirements/dev.lock
+
+vendor: $(DEV) ## Fetch the pinned files of others that the inspector ships (needs npm)
+	@$(BIN)/python requirements/vendor.py
 
 clean: ## Remove everything that was made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

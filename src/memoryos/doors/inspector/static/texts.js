@@ -136,7 +136,7 @@ export const TEXTS = {
     remembered: "remembered",
     notRemembered: "not remembered",
     by: (analyst) => (analyst === "local" ? "quoted by the local analyst" : `answered by ${analyst}`),
-    used: "the answer is based on it",
+    used: "in the answer",
     why: "What was recalled",
     recalled: "What was recalled, and why",
     recalling: "Recalling …",

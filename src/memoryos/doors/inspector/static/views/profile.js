@@ -10,6 +10,7 @@ import { TEXTS } from "../texts.js";
 import { named } from "./recalled.js";
 
 const T = TEXTS.profile;
+const LINE_LETTERS = 14;
 
 /** The tier "profile". */
 export function Profile() {
@@ -95,7 +96,7 @@ function Radar({ categories, known, all }) {
   const make = () => ({
     type: "radar",
     data: {
-      labels: categories.map((each) => [each.name, T.share(each.known, each.all)]),
+      labels: categories.map((each) => [...linesOf(each.name), T.share(each.known, each.all)]),
       datasets: [
         { label: T.known, data: share("known"), borderColor: colour("--accent"), backgroundColor: `color-mix(in srgb, ${colour("--accent")} 16%, transparent)`, borderWidth: 2, pointRadius: 3 },
         { label: T.high, data: share("high"), borderColor: colour("--heat-3"), backgroundColor: `color-mix(in srgb, ${colour("--heat-3")} 20%, transparent)`, borderWidth: 2, pointRadius: 3 },
@@ -107,6 +108,17 @@ function Radar({ categories, known, all }) {
     },
   });
   return html`<h2>${T.traits}</h2><${Plot} label=${T.radar(known, all)} make=${make} depends=${[JSON.stringify(categories)]} table=${table} height=${300} />`;
+}
+
+/** Returns a name in short lines: beside a radar there is little room. */
+function linesOf(name) {
+  const lines = [];
+  for (const word of name.split(" ")) {
+    const joined = `${lines.at(-1) ?? ""} ${word}`.trim();
+    if (lines.length && joined.length <= LINE_LETTERS) lines[lines.length - 1] = joined;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function Category({ category, traits }) {
