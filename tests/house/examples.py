@@ -22,8 +22,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryFile
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -83,8 +83,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._port = _free_port()
-        self._log = TemporaryFile("w+")  # noqa: SIM115  (closed with the reader)
+        self._log = folder / ".errors"
         self._python: subprocess.Popen[str] | None = None
         self._servers: list[subprocess.Popen[bytes]] = []
         kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TMPDIR") if name in os.environ}
@@ -96,7 +95,7 @@ class Reader:
 
     def run(self, block: Block) -> str:
         """Runs a block; returns what it printed."""
-        text = block.text.replace(ADDRESS, f"127.0.0.1:{self._port}")
+        text = block.text.replace(ADDRESS, f"127.0.0.1:{self._port}") if ADDRESS in block.text else block.text
         if block.mark == "in the background":
             return self._serve(text)
         return self._in_python(text, block) if block.language == "python" else self.shell(text, block.line)
@@ -114,23 +113,30 @@ class Reader:
         """Ends what still runs."""
         if self._python is not None:
             assert self._python.stdin is not None
+            assert self._python.stdout is not None
             self._python.stdin.close()
             self._python.wait(SECONDS)
+            self._python.stdout.close()
         for each in self._servers:
             os.killpg(each.pid, signal.SIGTERM)
             each.wait(SECONDS)
-        self._log.close()
+
+    @cached_property
+    def _port(self) -> int:
+        with socket.socket() as listening:
+            listening.bind(("127.0.0.1", 0))
+            return int(listening.getsockname()[1])
 
     def _faults(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
+        return self._log.read_text(encoding="utf-8")
 
     def _in_python(self, text: str, block: Block) -> str:
         if self._python is None:
-            self._python = subprocess.Popen(
-                [sys.executable, "-c", _DRIVER], cwd=self.folder, env=self._environment,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
-            )  # fmt: skip
+            with self._log.open("w", encoding="utf-8") as log:
+                self._python = subprocess.Popen(
+                    [sys.executable, "-c", _DRIVER], cwd=self.folder, env=self._environment,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                )  # fmt: skip
         assert self._python.stdin is not None
         assert self._python.stdout is not None
         self._python.stdin.write(json.dumps(text) + "\n")
@@ -180,9 +186,3 @@ def follow(file: Path, folder: Path) -> int:
             elif block.mark == "prints":
                 assert printed.strip() == block.text.strip(), f"{file.name}, line {block.line}: it prints {printed}"
     return count
-
-
-def _free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])

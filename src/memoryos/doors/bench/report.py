@@ -26,7 +26,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; margin: .5rem 0 1.5rem; }
 caption { text-align: left; font-weight: 600; padding: .4rem 0; }
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); }
-th:first-child { text-align: left; } td small { color: var(--faint); display: block; }
+th:first-child { text-align: left; } td small { color: var(--faint); display: block; white-space: nowrap; }
 svg { width: 100%; height: auto; } svg text { fill: var(--ink); font: 13px system-ui, sans-serif; }
 svg .rule { stroke: var(--rule); } .faint { color: var(--faint); } .wide { overflow-x: auto; }
 """
