@@ -47,7 +47,7 @@ class Statements:
         self.strangers: list[str] = []
         self.beside_the_wall: list[str] = []
         self.scope_ids: set[str] = set()
-        self.opened = "no wall"
+        self.opened: dict[int, list[str]] = {}
         self.current: str | None = None
 
     @contextmanager
@@ -58,16 +58,19 @@ class Statements:
         finally:
             event.remove(sa.Engine, "before_cursor_execute", self._note)
 
-    def _note(self, _: object, __: object, statement: str, parameters: Any, ___: object, many: bool) -> None:
+    def _note(
+        self, connection: sa.Connection, __: object, statement: str, parameters: Any, ___: object, many: bool
+    ) -> None:
         text = re.sub(r"%\(\w+\)s(::\w+)?", "?", " ".join(statement.split()))
         if text.startswith("BEGIN"):
-            self.opened = "".join(re.findall(r"memoryos.scope_id = '([^']*)'", text)) or "no wall"
+            self.opened[id(connection.connection.dbapi_connection)] = re.findall(r"memoryos.scope_id = '([^']*)'", text)
         if not re.match(r"SELECT|UPDATE|DELETE|INSERT|WITH|REPLACE", text):
             return
         if any(re.search(rf"\b{table}\b", text) for table in TIERS):
             self.seen.setdefault(text, unscoped(text))
-            if self.opened not in {"no wall", self.current} and text not in READS_ALL_SCOPES:
-                self.beside_the_wall.append(text)
+            told = self.opened[id(connection.connection.dbapi_connection)]
+            if told not in ([], [self.current]) and text not in READS_ALL_SCOPES:
+                self.beside_the_wall.append(f"{told} for {self.current}: {text}")
         rows = [row.values() if isinstance(row, dict) else row for row in (parameters if many else [parameters])]
         given = {value for row in rows for value in row if isinstance(value, str)}
         if (given & self.scope_ids) - {self.current}:
@@ -125,6 +128,7 @@ def live(memory: Memoryos, marker: str, clock: FixedClock) -> None:
     memory.rebuild("local")
     memory.forget(page_ids=[next(memory.pages()).page_id])
     memory.forget(query_preview="bread")
+    memory.flush()
     known = memory.knowledge(None)
     memory.correct(known[0].knowledge_id, f"{marker} moved to Lisbon.")
     memory.forget(knowledge_ids=[known[-1].knowledge_id], dry_run=True)
@@ -174,6 +178,7 @@ def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(
         memories[0].forget(before=clock())
         memories[0].forget(everything=True)
         statements.scope_ids = set()
+        statements.current = memories[1]._scope_id
         assert memories[1].recall("sister").pages
     loose = {text: tables for text, tables in statements.seen.items() if tables and text not in READS_ALL_SCOPES}
     assert loose == {}

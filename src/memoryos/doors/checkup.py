@@ -28,7 +28,7 @@ from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
 from memoryos.seams import ChatRequest, Message
 from memoryos.storage.migrations import HEAD, State
-from memoryos.storage.places import file_of
+from memoryos.storage.places import file_of, is_server, url_of
 from memoryos.storage.store import Store
 from memoryos.storage.verifying import state_of_file, try_writing
 
@@ -94,13 +94,17 @@ def check_up(load: Callable[[], Config], *, offline: bool, options: Sequence[str
 def _parts(config: Config, *, offline: bool) -> Iterator[Checked]:
     embedder, checked = _embedder(config, offline=offline)
     yield checked
+    model = None if embedder is None else embedder.name
     try:
-        file = file_of(config.database).absolute()
+        file = None if is_server(config.database) else file_of(config.database).absolute()
     except ConfigError as error:
         yield Checked("database", "problem", str(error), "set database_url, or leave it out and set data_storage_path")
     else:
-        yield from _folder(file.parent)
-        yield from _database(file, config, None if embedder is None else embedder.name)
+        if file is None:
+            yield from _database_server(config, model)
+        else:
+            yield from _folder(file.parent)
+            yield from _database(file, config, model)
     yield _llm(config, offline=offline)
 
 
@@ -238,6 +242,18 @@ def _database(file: Path, config: Config, model: str | None) -> Iterator[Checked
     except (StoreError, OSError) as error:
         advice = "see who may write there, or what else uses it; of a damaged file restore the last backup"
         yield Checked("database", "problem", str(error), advice)
+
+
+def _database_server(config: Config, model: str | None) -> Iterator[Checked]:
+    name = url_of(config.database).render_as_string(hide_password=True)
+    try:
+        try_writing(config.database)
+        with Store(config.database) as store:
+            yield Checked("database", "ok", f"{name}, schema {HEAD}, can be written")
+            yield _verified(store)
+            yield from _scopes(store, config, model)
+    except (StoreError, ConfigError) as error:
+        yield Checked("database", "problem", str(error), "see docs/howto/postgresql.md, and whether the server is up")
 
 
 def _other_schema(file: Path, state: State) -> Checked:

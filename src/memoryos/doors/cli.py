@@ -20,7 +20,9 @@ from memoryos.doors.http.serve_command import serve as serve_http
 from memoryos.doors.inspector.ui_command import ui
 from memoryos.doors.install import install
 from memoryos.doors.mcp_command import mcp as serve
+from memoryos.doors.migrate_command import migrate
 from memoryos.doors.session import Session, as_json_option, print_json
+from memoryos.doors.worker_command import worker
 from memoryos.errors import AnalystError, MemoryOSError
 
 if TYPE_CHECKING:
@@ -172,7 +174,13 @@ def profile(session: Session, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--about", type=click.Choice(["user", "assistant", "both"]), default="both", show_default=True)
+@click.option(
+    "--about",
+    type=click.Choice(["user", "assistant", "both"]),
+    default="both",
+    show_default=True,
+    help="Whom the facts describe.",
+)
 @click.option("--history", is_flag=True, help="What is no longer current too.")
 @as_json_option
 @click.pass_obj
@@ -330,6 +338,8 @@ keys_command.register(cli)
 cli.add_command(install)
 cli.add_command(bench)
 cli.add_command(serve_http)
+cli.add_command(worker)
+cli.add_command(migrate)
 cli.add_command(ui)
 
 

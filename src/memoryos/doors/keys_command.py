@@ -14,7 +14,7 @@ from rich.text import Text
 from memoryos.doors.session import as_json_option, print_json
 from memoryos.errors import NotFoundError
 from memoryos.inputs import read_scope
-from memoryos.storage.places import file_of
+from memoryos.storage.places import file_of, is_server
 from memoryos.storage.store import Store
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def revoke(session: Session, key_id: str) -> None:
 @contextmanager
 def _store_that_is_there(session: Session) -> Iterator[Store]:
     place = session.config().database
-    if not file_of(place).exists():
+    if not is_server(place) and not file_of(place).exists():
         raise NotFoundError(f"there is no store at {file_of(place)}")
     with Store(place) as store:
         yield store

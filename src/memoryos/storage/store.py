@@ -9,10 +9,12 @@ from memoryos.storage.backing_up import back_up
 from memoryos.storage.backlog import StoreTotals
 from memoryos.storage.copying import copy_log, replace_tiers
 from memoryos.storage.costs import CostTable
+from memoryos.storage.due import DueTable
 from memoryos.storage.forgetting import ForgettingTable
 from memoryos.storage.keys import KeyTable
 from memoryos.storage.long_term import LongTermTable
 from memoryos.storage.mid_term import MidTermTable
+from memoryos.storage.moving import Moved, copy_keys, copy_scope
 from memoryos.storage.pages import PageLog
 from memoryos.storage.places import open_database
 from memoryos.storage.portable import PortableTable
@@ -63,6 +65,7 @@ class Store:
         self.portable = PortableTable(self._database)
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
+        self.due = DueTable(self._database)
 
     @contextlib.contextmanager
     def scratch(self, lease: Lease) -> Iterator[Store]:
@@ -90,6 +93,22 @@ class Store:
     def copy_log(self, target: Store, scope_id: str) -> None:
         """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""
         copy_log(self._database, target._database, scope_id)
+
+    def take_over(self, source: Store, scope_id: str) -> Moved:
+        """Copies a scope of another store with all that was derived, in one transaction, and compares both.
+
+        Raises:
+            StoreConflictError: If something else is here under its id or its owner; it is left as it is.
+        """
+        return copy_scope(source._database, self._database, scope_id)
+
+    def take_over_keys(self, source: Store) -> int:
+        """Copies the API keys of another store that are not here; returns how many.
+
+        Raises:
+            StoreConflictError: If a key of the same id is another one here.
+        """
+        return copy_keys(source._database, self._database)
 
     def replace_tiers(self, source: Store, lease: Lease, now: datetime) -> None:
         """Puts the tiers that were derived in another store in the place of this one's, in one transaction.

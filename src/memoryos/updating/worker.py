@@ -67,11 +67,14 @@ class Worker:
             self._start()
             self._changed.notify()
 
-    def wake_all(self, scope_ids: Iterable[str]) -> None:
-        """Says that these scopes may have work left from an earlier process."""
+    def wake_all(self, scope_ids: Iterable[str], *, idle: bool = False) -> None:
+        """Says that these scopes may have work left from an earlier process; all of it is due in ``idle`` ones."""
         with self._changed:
-            self._woken |= dict.fromkeys(scope_ids)
-            if self._woken:
+            if idle:
+                self._idle_at |= dict.fromkeys(scope_ids, time.monotonic())
+            else:
+                self._woken |= dict.fromkeys(scope_ids)
+            if self._woken or self._idle_at:
                 self._start()
             self._changed.notify()
 

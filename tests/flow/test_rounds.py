@@ -1,0 +1,105 @@
+"""A process that only consolidates: whatever is due in any scope is done, and what is not due costs no step."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from memoryos.engine import MemoryEngine
+from memoryos.storage.scopes import Lease
+from memoryos.testing import FixedClock
+from memoryos.updating.rounds import Rounds
+from tests.conftest import EngineMaker
+
+SETTINGS = {"short_term_capacity": 1, "consolidation_batch": 3, "mid_term_heat_threshold": 1.0, "idle_seconds": 60}
+
+
+def rounds_of(engine: MemoryEngine) -> Rounds:
+    return Rounds(
+        engine.store, engine.worker, engine.config, model=engine.embedder.name, redoes=False, clock=engine.clock
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def add(engine: MemoryEngine, user: str, count: int) -> None:
+    for number in range(count):
+        engine.memory(user).add_memory(f"I bake rye bread {number}.", "Nice.")
+
+
+def due(engine: MemoryEngine) -> tuple[int, int]:
+    found = engine.store.totals.backlog(1, engine.embedder.name)
+    return found.due_pages, found.pages_without_vector
+
+
+def test_full_batches_at_once_and_the_rest_when_a_scope_fell_idle(make_engine: EngineMaker, clock: FixedClock) -> None:
+    writer, worker = make_engine(**SETTINGS), make_engine(**SETTINGS)
+    rounds = rounds_of(worker)
+    assert rounds.look() == 0
+    for user, count in (("ann", 6), ("tom", 2)):
+        add(writer, user, count)
+    assert rounds.look() == 2
+    wait_until(lambda: due(worker) == (3, 0))
+    assert rounds.look() <= 2, "what was written since is looked at once more"
+    wait_until(lambda: worker.worker.waiting() == 0)
+    wait_until(lambda: rounds.look() == 0)
+    assert due(worker) == (3, 0)
+    clock.advance(seconds=61)
+    wait_until(lambda: rounds.look() >= 0 and due(worker) == (0, 0))
+    wait_until(lambda: rounds.look() == 0)
+    assert writer.memory("ann").knowledge()
+
+
+def test_a_scope_that_is_held_or_left_alone_is_passed_over(make_engine: EngineMaker, clock: FixedClock) -> None:
+    engine = make_engine(**SETTINGS)
+    add(engine, "tom", 5)
+    scope_id = str(engine.store.scopes.find(engine.memory("tom").scope))
+    engine.store.scopes.record_failure(scope_id, "away", clock() + timedelta(seconds=30))
+    assert rounds_of(engine).look() == 0
+    clock.advance(seconds=31)
+    lease = Lease(scope_id, "somebody of another kind", clock() + timedelta(minutes=5))
+    assert engine.store.scopes.claim(lease, clock())
+    assert rounds_of(engine).look() == 0
+    clock.advance(minutes=6)
+    assert rounds_of(engine).look() == 1
+    wait_until(lambda: due(engine) == (0, 0))
+
+
+def test_it_goes_on_until_it_is_told_to_end(make_engine: EngineMaker) -> None:
+    engine = make_engine(**SETTINGS)
+    told = threading.Event()
+    thread = threading.Thread(target=rounds_of(engine).go, args=(told, 0.02))
+    thread.start()
+    add(engine, "tom", 5)
+    wait_until(lambda: due(engine)[1] == 0)
+    told.set()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+def test_the_command_does_what_others_left_and_ends_when_told(make_engine: EngineMaker, place: str) -> None:
+    writer = make_engine(**SETTINGS)
+    for user in ("ann", "tom"):
+        add(writer, user, 4)
+    environment = {
+        **os.environ, "MEMORYOS_DATABASE_URL": place, "MEMORYOS_SHORT_TERM_CAPACITY": "1", "MEMORYOS_CONSOLIDATION_BATCH": "3",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "memoryos", "worker", "--poll-seconds", "0.1"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "looks for due scopes" in process.stdout.readline()
+        wait_until(lambda: writer.store.totals.backlog(1, "minilm").due_pages == 0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert writer.store.verify() == []
