@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoryos.language.text import estimate_tokens, excerpt, fold, keywords, sentences, terms
+from memoryos.language.text import content_words, estimate_tokens, excerpt, fold, keywords, sentences, terms
 
 any_text = st.text(st.characters(), max_size=300)
 
@@ -70,6 +70,7 @@ def test_keywords_leave_out_the_little_words_of_their_language() -> None:
     found = keywords(["Ik heb gisteren met mijn zus een taart gebakken voor haar verjaardag"], 4)
     assert set(found) == {"verjaardag", "gebakken", "taart", "zus"}
     assert "東京" in keywords(["東京に住んでいます。東京は楽しい"], 2)
+    assert content_words("りんごが好きです。これはおいしい") == ["りんご", "好"]
 
 
 @given(any_text)
@@ -89,6 +90,21 @@ def test_sentences_keep_abbreviations_whole() -> None:
     assert sentences("Hi! I'm Dr. Smith. I live in the U.S. with 3.5 dogs. Ok?\nYes。对") == [
         "Hi!", "I'm Dr. Smith.", "I live in the U.S. with 3.5 dogs.", "Ok?", "Yes。", "对",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ik werk o.a. met dhr. Jansen. Leuk!", ["Ik werk o.a. met dhr. Jansen.", "Leuk!"]),
+        ("O Sr. Silva e a Dra. Ana vieram. Foi bom.", ["O Sr. Silva e a Dra. Ana vieram.", "Foi bom."]),
+        ("Tôi ở TP. Huế. Còn bạn?", ["Tôi ở TP. Huế.", "Còn bạn?"]),
+        ("東京です。「はい。」と言った！次は？", ["東京です。", "「はい。」", "と言った！", "次は？"]),
+        ("ｿｳﾃﾞｽ｡ﾊｲ｡", ["ｿｳﾃﾞｽ｡", "ﾊｲ｡"]),
+        ("我住在上海。你呢？", ["我住在上海。", "你呢？"]),
+    ],
+)
+def test_sentences_of_each_language(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
 
 
 def test_keywords_are_words_that_a_person_would_name() -> None:

@@ -33,7 +33,8 @@ _SMALL_TALK = re.compile(
     r"^\W*(?:(?:hi|hey|hello|thanks?|thank you|thx|good (?:morning|evening|night|afternoon|to (?:see|hear))|nice to|great to|bye|"
     r"see you|take care|you'?re welcome|no problem|welcome|sure|ok(?:ay)?|yes|yeah|wow|haha|lol|glad|talk (?:to you )?(?:soon|later)|"
     r"congrat\w*|awesome|cool|how are you|what'?s up|sounds good|of course|certainly|have a)\b|你好|您好|嗨|谢谢|不客气|再见|晚安|早上好|好的|"
-    r"不用谢|没问题|当然)",
+    r"不用谢|没问题|当然|(?:hoi|hallo|dank je|dankjewel|bedankt|graag gedaan|goede(?:morgen|middag|navond)|tot ziens|doei|oké|prima|leuk|oi|olá|obrigad[oa]|bom dia|boa (?:tarde|noite)|"
+    r"tudo bem|tchau|de nada|claro|legal|beleza|xin chào|chào|cảm ơn|cám ơn|tạm biệt|vâng|dạ|không có gì|ok bạn)\b|こんにちは|こんばんは|おはよう|ありがとう|どういたしまして|はい[、。]|うん|さようなら|お休み|おやすみ|了解|なるほど)",
     re.IGNORECASE,
 )
 _MIN_CONTENT_WORDS = 3

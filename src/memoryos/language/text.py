@@ -23,9 +23,13 @@ __all__ = [
 ]
 
 _CJK_RUN = re.compile(rf"[{CJK}]+")
-_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|[。！？…]+[”’」』）]*|\n+")
+_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|[。！？…｡]+[”’」』）]*|\n+")
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st sr jr vs etc e.g i.e u.s u.k p.m a.m no vol fig approx inc ltd co dept est".split()
+    (
+        "mr mrs ms dr prof st sr jr vs etc e.g i.e u.s u.k p.m a.m no vol fig approx inc ltd co dept est "
+        "bijv bv dhr mevr mw drs ir ing o.a d.w.z m.b.t i.v.m t.o.v z.s.m n.a.v nr blz ca enz "
+        "sra srta dra profa pág pag tel av séc p.ex ex tp ths ts gs pgs q p"
+    ).split()
 )
 _LAST_WORD = re.compile(r"([\w.]+)\.\Z")
 

@@ -29,6 +29,8 @@ _SCRIPTS = re.compile(
     r"(?P<hiragana>[\u3040-\u309f]+)|(?P<katakana>[\u30a0-\u30ff\u31f0-\u31ff]+)|[^\u3040-\u30ff\u31f0-\u31ff]+"
 )
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
+_PARTICLES = re.compile("(?:[がをは].*|には|では|とは|から|まで|[にへとでもの])$")
+_ENDS_A_CLAUSE = re.compile("(?:です|ます|した|して|ない|ました|でした|ません|だよ|よね|かな)")
 _POSSESSIVE = re.compile(r"['’]s?\Z")
 _FOLDED_LETTERS = str.maketrans(
     {"đ": "d", "ø": "o", "ł": "l", "ð": "d", "þ": "th", "ı": "i", "æ": "ae", "œ": "oe", "ħ": "h"}
@@ -71,7 +73,7 @@ def terms(text: str) -> list[str]:
 def content_words(text: str) -> list[str]:
     """Returns the folded words of a text that are no stop words of its language, as a person reads them, in order."""
     language = language_of(text)
-    stops = STOP_WORDS if language in {None, "en", "zh"} else STOP_WORDS | STOP_WORDS_OF[str(language)]
+    stops = STOP_WORDS if language in {None, "en", "zh"} else STOP_WORDS_OF["en"] | STOP_WORDS_OF[str(language)]
     return [word for word in _surface_words(text) if word not in stops]
 
 
@@ -159,7 +161,11 @@ def _surface_words(text: str) -> Iterator[str]:
 
 
 def _japanese_words(run: str) -> Iterator[str]:
-    """Yields words in kanji and katakana whole; of what is in hiragana alone it can't be told where a word ends."""
+    """Yields words in kanji and katakana whole, and those in hiragana that begin a run, without their particle."""
     for match in _SCRIPTS.finditer(run):
         if not match["hiragana"]:
             yield match.group()
+        elif match.start() == 0:
+            word = _PARTICLES.sub("", match.group())
+            if len(word) > 1 and not _ENDS_A_CLAUSE.search(word):
+                yield word
