@@ -78,7 +78,7 @@ function Talk({ exchanges, shown, choose }) {
   useLayoutEffect(() => {
     const list = end.current;
     list.scrollTop = list.scrollHeight;
-  }, [last?.id, last?.answer, earlier.value]);
+  }, [last?.id, last?.answer, last?.state, earlier.value]);
   return html`
     <div class="talked" ref=${end} tabindex="0" role="log" aria-label=${T.talk}>
       <${Asked} asked=${earlier}>${({ pages }) => html`<${Earlier} pages=${[...pages].reverse()} alone=${!exchanges.length} />`}<//>
