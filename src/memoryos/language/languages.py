@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal, get_args
 
 from memoryos.language.stop_words import STOP_WORDS_OF
@@ -14,11 +15,12 @@ Language = Literal["en", "nl", "ja", "pt", "vi", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 """English, Dutch, Japanese, Portuguese, Vietnamese, Chinese."""
 
-_LONGEST_READ = 4_000
+_LONGEST_READ = 1_000
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _HANGUL = re.compile("[\uac00-\ud7af]")
 _LATIN = re.compile("[a-zà-ɏạ-ỹ]")
+_ASCII_WORD = re.compile("[a-z]+(?:'[a-z]+)?")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _LEAST_KANA = 0.06
 """Share of kana from which a text in Han characters is Japanese: の in a shop's name makes no Chinese text Japanese."""
@@ -44,6 +46,8 @@ Indonesian: yang dan di ke dari untuk dengan ini itu saya aku kamu tidak ada aka
 _WORDS: dict[str, frozenset[str]] = {name: STOP_WORDS_OF[name] for name in ("en", "nl", "pt", "vi")} | {
     line.partition(":")[0]: frozenset(line.partition(":")[2].split()) for line in _RIVALS.strip().splitlines()
 }
+_NEVER_ENGLISH = frozenset[str]().union(*_WORDS.values()) - _WORDS["en"]
+"""Without one of these a text in plain letters is English or tells nothing: most need no more than this look."""
 _TELLING = 3
 _UNMARKED_SHARE = 0.45
 """Share of little words that Vietnamese without marks must have: its syllables look like words of many languages."""
@@ -54,8 +58,13 @@ def language_of(text: str, default: Language | None = None) -> Language | None:
 
     Han characters without kana are Chinese, unless the default is Japanese: it does not tell then.
     """
-    lowered = unicodedata.normalize("NFC", text[:_LONGEST_READ].lower())
-    if not lowered.isascii():
+    lowered = text[:_LONGEST_READ].lower()
+    if lowered.isascii():
+        distinct = set(_ASCII_WORD.findall(lowered))
+        if distinct.isdisjoint(_NEVER_ENGLISH):
+            return default if distinct.isdisjoint(_WORDS["en"]) else "en"
+    else:
+        lowered = unicodedata.normalize("NFC", lowered)
         kana, han = len(_KANA.findall(lowered)), len(_HAN.findall(lowered))
         if (kana + han) * _LETTERS_A_HAN > len(_LATIN.findall(lowered)):
             return _asian(kana, han, len(_HANGUL.findall(lowered)), default)
@@ -97,6 +106,7 @@ def _latin(lowered: str) -> Language | None:
     return next((each for each in LANGUAGES if each == best), None)
 
 
+@lru_cache(maxsize=100_000)
 def _unmarked(word: str) -> str:
     decomposed = unicodedata.normalize("NFD", word.replace("đ", "d"))
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
