@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,7 @@ import psycopg
 
 from memoryos.storage.schema import metadata
 
-__all__ = ["Server", "running_server"]
+__all__ = ["DURABLE", "SETTINGS", "Server", "running_server"]
 
 NOBODY = 65534
 SETTINGS = {
@@ -28,6 +28,8 @@ SETTINGS = {
     "autovacuum": "off", "max_wal_senders": "0", "wal_level": "minimal", "log_min_messages": "fatal",
 }  # fmt: skip
 """The machine doesn't fail while tests run: what a commit costs on a disk is for benchmarks."""
+DURABLE = SETTINGS | {"fsync": "on", "full_page_writes": "on", "autovacuum": "on", "shared_buffers": "512MB"}
+"""As an operator runs it, for benchmarks."""
 PATIENCE_SECONDS = 60.0
 _DIE_WITH_PARENT = 1
 
@@ -83,7 +85,7 @@ def _name(url: str) -> str:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[Server]:
+def running_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Server]:
     """Starts a server of its own in a new folder; both are gone at the end, and if this process dies."""
     binaries = _binaries()
     folder = Path(tempfile.mkdtemp(prefix="memoryos-postgres-"))
@@ -94,9 +96,9 @@ def running_server() -> Iterator[Server]:
     before = _as_nobody if as_root else _dying_with_parent
     try:
         subprocess.run([binaries / "initdb", *flags], check=True, capture_output=True, cwd="/", preexec_fn=before)
-        settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+        options = [f"-c{name}={value}" for name, value in settings.items()]
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", folder / "data", "-k", folder, *settings],
+            [binaries / "postgres", "-D", folder / "data", "-k", folder, *options],
             cwd="/", preexec_fn=before, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,  # noqa: PLW1509
         )  # fmt: skip
         try:

@@ -19,6 +19,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.postgres import DURABLE, running_server
+
 from benchmarks.cluster.processes import Server
 from memoryos import Config, MemoryEngine
 
@@ -74,15 +76,19 @@ class Writer(threading.Thread):
 def main() -> None:
     """Runs the processes, kills them in turn, checks what is there."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database-url", help="An empty PostgreSQL database; default: an SQLite file.")
+    parser.add_argument("--database-url", help="An empty PostgreSQL database; default: one of the package's own.")
+    parser.add_argument("--sqlite", action="store_true", help="An SQLite file that all of them share instead.")
     parser.add_argument("--servers", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--kill-every", type=float, default=10.0)
     parser.add_argument("--json", type=Path, help="Where the figures are written.")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         url = arguments.database_url or f"sqlite:///{folder}/memoryos.db"
+        if not (arguments.database_url or arguments.sqlite):
+            url = stack.enter_context(running_server(DURABLE)).empty_database()
         figures = _run(Path(folder), url, arguments)
     print(json.dumps(figures, indent=2))
     if arguments.json:
