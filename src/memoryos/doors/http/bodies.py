@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import Convertor
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -118,6 +118,3 @@ class IdConvertor(Convertor[str]):
     def to_string(self, value: str) -> str:
         """Returns the id as a part of a path."""
         return value.replace("/", _SLASH)
-
-
-register_url_convertor("id", IdConvertor())

@@ -7,11 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.convertors import register_url_convertor
 
+from memoryos.doors.http.bodies import IdConvertor
 from memoryos.doors.http.problems import RESPONSES
 
 __all__ = ["MAX_SEQ", "USER", "Body", "Id", "IdempotencyKey", "Limit", "Text", "router"]
 
+register_url_convertor("id", IdConvertor())
 USER = "/v1/users/{user_id:id}"
 """Path of one user; the scope's assistant stands in the query."""
 MAX_SEQ = 2**63 - 1
