@@ -250,3 +250,21 @@ def test_what_the_assistant_recommended_is_known_in_its_language() -> None:
 def test_what_is_said_later_supersedes(before: str, after: str) -> None:
     first, second = learn(before, after).facts
     assert (first.supersedes, second.supersedes) == ((), ("#0",))
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "level"),
+    [
+        ("Ik hou van wandelen in de natuur.", "outdoors", "high"),
+        ("Ik hou niet van kamperen.", "camping", "low"),
+        ("Eu adoro música.", "music", "high"),
+        ("Não gosto de acampar.", "camping", "low"),
+        ("Mình rất thích du lịch.", "travel", "high"),
+        ("Tôi không thích chơi game.", "gaming", "low"),
+        ("私は写真が好きです。", "photography", "high"),
+        ("キャンプは苦手です。", "camping", "low"),
+    ],
+)
+def test_an_interest_shows_in_each_language(said: str, name: str, level: str) -> None:
+    found = {each.dimension: each.level for each in learn(said).traits}
+    assert found[name] == level

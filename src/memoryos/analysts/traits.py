@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.attributes import statements
 from memoryos.analysts.trait_cues import CUES, INTERESTS
+from memoryos.analysts.trait_words import DISLIKES, DOES, INTEREST_WORDS, LIKES, TO_THE_OTHER
 from memoryos.model import Level, Trait
 
 if TYPE_CHECKING:
@@ -30,23 +31,25 @@ _YOUNG_UNTIL = 35
 
 _LIKES = re.compile(
     r"\b(?:i|we)(?:'m| am|'ve)?\s(?:\w+\s){0,2}?(?:love|like|enjoy|adore|prefer|loved|enjoyed|into|a (?:big |huge )?fan of|passionate about|interested in|"
-    r"obsessed with)\b|\bmy (?:favou?rite|hobb(?:y|ies)|passion)|我.{0,8}(?:喜欢|热爱|爱|感兴趣)",
+    r"obsessed with)\b|\bmy (?:favou?rite|hobb(?:y|ies)|passion)|我.{0,8}(?:喜欢|热爱|爱|感兴趣)|" + LIKES,
     re.IGNORECASE,
 )
 _DISLIKES = re.compile(
     r"\bi\s(?:really\s)?(?:don't (?:really )?(?:like|enjoy|care for)|hate|dislike|can't stand|detest)|\bi(?:'m| am) not (?:a fan of|into|interested in)|"
-    r"我.{0,6}(?:不喜欢|讨厌|不感兴趣|不爱)",
+    r"我.{0,6}(?:不喜欢|讨厌|不感兴趣|不爱)|" + DISLIKES,
     re.IGNORECASE,
 )
 _DOES = re.compile(
     r"\b(?:i|we)(?:'ve| have)?\s(?:\w+\s){0,2}?(?:went|go|play|played|practi[cs]e\w*|watch(?:ed)?|read|visited|visit|bought|made|joined|tr(?:y|ied)|started|"
-    r"been|did|do|took|won|cook(?:ed)?|paint(?:ed)?|write|wrote)\b|我.{0,6}(?:去|看|读|买|做|参加|学|练|玩|拍|听)了?",
+    r"been|did|do|took|won|cook(?:ed)?|paint(?:ed)?|write|wrote)\b|我.{0,6}(?:去|看|读|买|做|参加|学|练|玩|拍|听)了?|"
+    + DOES,
     re.IGNORECASE,
 )
 
-
+_JAPANESE = re.compile("[\u3040-\u30ff]")
 _TO_THE_OTHER = re.compile(
-    r"\b(?:love|like|enjoy|glad|happy)d? (?:that|how|when|your?|it when)\b|\byou(?:r|'re|'ve)?\b|你", re.IGNORECASE
+    r"\b(?:love|like|enjoy|glad|happy)d? (?:that|how|when|your?|it when)\b|\byou(?:r|'re|'ve)?\b|你|" + TO_THE_OTHER,
+    re.IGNORECASE,
 )
 """Praise and questions show what the other one does."""
 
@@ -74,16 +77,20 @@ def dimensions() -> tuple[Dimension, ...]:
 def _patterns() -> tuple[
     tuple[dict[Key, re.Pattern[str]], re.Pattern[str]], dict[Key, tuple[re.Pattern[str], re.Pattern[str]]]
 ]:
-    things = {key: re.compile(_bounded(rule), re.IGNORECASE) for key, rule in INTERESTS.items()}
-    any_thing = re.compile("|".join(_bounded(rule) for rule in INTERESTS.values()), re.IGNORECASE)
+    rules = {
+        (category, name): f"{rule}|{INTEREST_WORDS[name]}" if name in INTEREST_WORDS else rule
+        for (category, name), rule in INTERESTS.items()
+    }
+    things = {key: re.compile(_bounded(rule), re.IGNORECASE) for key, rule in rules.items()}
+    any_thing = re.compile("|".join(map(_bounded, rules.values())), re.IGNORECASE)
     cues = {key: (re.compile(high, re.IGNORECASE), re.compile(low, re.IGNORECASE)) for key, (high, low) in CUES.items()}
     return (things, any_thing), cues
 
 
 def _bounded(rule: str) -> str:
     words = rule.split("|")
-    latin = [word for word in words if word[-1:].isascii()]
-    wide = [word for word in words if not word[-1:].isascii()]
+    latin = [word for word in words if word[0] < "\u2000"]
+    wide = [word for word in words if word[0] >= "\u2000"]
     parts = ([rf"\b(?:{'|'.join(latin)})\b"] if latin else []) + wide
     return f"(?:{'|'.join(parts)})"
 
@@ -146,6 +153,7 @@ def _shown_by(text: str, page: Page) -> Iterator[tuple[Key, bool, bool]]:  # noq
     dislikes, likes, does = _DISLIKES.search(text), _LIKES.search(text), _DOES.search(text)
     if (dislikes or likes or does) and any_thing.search(text):
         start = (dislikes or likes or does).end()  # type: ignore[union-attr]  # one of them matched
+        start = 0 if _JAPANESE.search(text) else start  # its verb comes last
         for key, pattern in things.items():
             if pattern.search(text, start):
                 yield key, not dislikes, bool(dislikes or likes)
