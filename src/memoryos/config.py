@@ -92,7 +92,7 @@ class Config(BaseSettings):
         default=Path("./memoryos_data"), description="Folder of the embedded database; made when it is missing."
     )
     database_url: str | None = Field(
-        default=None, description="SQLAlchemy URL of the database; default: SQLite in data_storage_path."
+        default=None, repr=False, description="SQLAlchemy URL of the database; default: SQLite in data_storage_path."
     )
     openai_api_key: SecretStr | None = Field(
         default=None,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from memoryos.config import Config
 from memoryos.errors import ConfigError
 from memoryos.storage.places import file_of, is_server, open_database, url_of
 
@@ -36,3 +37,9 @@ def test_a_server_has_no_file() -> None:
     with pytest.raises(ConfigError) as caught:
         file_of(place)
     assert "secret" not in str(caught.value)
+
+
+def test_the_password_of_a_database_is_in_no_repr() -> None:
+    config = Config(database_url="postgresql://user:secret@host/db")
+    assert "secret" not in repr(config)
+    assert "secret" not in str(config)

@@ -168,6 +168,16 @@ def test_connections_that_the_server_ended_are_replaced(
         store.log.append(scope_ids[0], [PageDraft(NOW, "after", "")], NOW)
 
 
+def test_a_store_that_was_closed_opens_no_session_again(place: str, scope_ids: list[str]) -> None:
+    store = Store(place)
+    store.close()
+    store.close()
+    with pytest.raises(StoreUnavailableError), store.presence.present(Lease(scope_ids[0], f"host:1:{new_id()}", NOW)):
+        pass
+    with pytest.raises(StoreUnavailableError):
+        store.log.count(scope_ids[0])
+
+
 def test_many_open_an_empty_database_at_once(postgres: Server) -> None:
     url = postgres.empty_database()
     script = "import sys; from memoryos.storage.store import Store; Store(sys.argv[1]).close()"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from memoryos.errors import StoreError
+from memoryos.errors import StoreError, StoreUnavailableError
 from memoryos.storage.database import mapped_errors
 from memoryos.storage.presence import lease_of
 
@@ -53,6 +53,7 @@ class AdvisoryPresence:
         self._lock = threading.Lock()
         self._session: sa.Connection | None = None
         self._tells: bool | None = None
+        self._is_closed = False
 
     @contextlib.contextmanager
     def present(self, lease: Lease) -> Iterator[None]:
@@ -84,6 +85,7 @@ class AdvisoryPresence:
     def close(self) -> None:
         """Ends the session, and every lock with it."""
         with self._lock:
+            self._is_closed = True
             self._drop()
 
     def _take(self, names: dict[str, int]) -> sa.Connection:
@@ -95,6 +97,8 @@ class AdvisoryPresence:
                 return self._taken(names)
 
     def _taken(self, names: dict[str, int]) -> sa.Connection:
+        if self._is_closed:
+            raise StoreUnavailableError("the store is closed")
         if self._session is None:
             self._session = self._engine.connect()
             self._session.detach()

@@ -87,7 +87,7 @@ class PostgreSQLDatabase(Database):
         names = ", ".join(name for name in metadata.tables if name not in {"api_keys", "costs", "scopes"})
         self._check_open()
         with mapped_errors(), self._raw() as connection:
-            connection.execute(f"VACUUM (INDEX_CLEANUP OFF, TRUNCATE OFF) {names}")
+            connection.execute(f"VACUUM (INDEX_CLEANUP OFF, TRUNCATE OFF, SKIP_LOCKED) {names}")
         return False
 
     def faults(self, connection: sa.Connection, most: int) -> Iterator[str]:  # noqa: ARG002
