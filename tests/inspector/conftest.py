@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import uuid
@@ -38,7 +37,7 @@ SCREENSHOTS = ROOT / "build" / "screenshots"
 NO_BROWSER = "There is no Chromium on PATH, and the inspector's tests drive one: run `make browser`."
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
-START_SECONDS = 180
+END_SECONDS = 60
 WAIT_MS = 15_000
 
 Theme = Literal["light", "dark"]
@@ -200,6 +199,7 @@ class _Process:
                 [sys.executable, "-m", "tests.inspector.server", kind, str(folder / "store")],
                 cwd=ROOT,
                 env=environment,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
@@ -219,15 +219,12 @@ class _Process:
         self._end()
 
     def _end(self) -> None:
-        self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(START_SECONDS)
+            self._process.communicate(timeout=END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
+            self._process.communicate()
             raise
-        finally:
-            assert self._process.stdout is not None
-            self._process.stdout.close()
 
 
 @pytest.fixture(scope="session")

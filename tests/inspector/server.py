@@ -7,9 +7,14 @@ the end of the story.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import tempfile
+import threading
+from collections import defaultdict
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -17,8 +22,9 @@ from memoryos.config import Config
 from memoryos.doors.http.running import run
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
+from memoryos.identifiers import new_id
 from memoryos.testing import Behaviour, HashEmbedder, StandInServer
-from tests.inspector.story import StoryClock, the_story, with_names
+from tests.inspector.story import StoryClock, the_story
 
 Kind = Literal["plain", "llm", "keys", "large"]
 """``plain`` knows the story and has no LLM; ``llm`` has one; ``keys`` asks for keys; ``large`` holds 5,000 pages."""
@@ -35,33 +41,82 @@ def main() -> None:
         raise SystemExit(f"no kind {kind}")
     story = the_story()
     clock = StoryClock(story.end)
+    embedder = None if kind == "plain" else HashEmbedder()
     with ExitStack() as stack:
-        config: dict[str, Any] = {"data_storage_path": folder}
+        config = _quiet(folder)
         if kind == "llm":
             endpoint = stack.enter_context(StandInServer(behaviour=_behave))
-            config |= {"openai_api_key": "sk-stand-in", "openai_base_url": endpoint.base_url, "llm_model": "stand-in"}
-            config |= {"llm_max_retries": 0, "retry_base_seconds": 300.0}
-        engine = stack.enter_context(
-            MemoryEngine(Config(**config), embedder=None if kind == "plain" else HashEmbedder(), clock=clock)
-        )
-        told: dict[str, Any] = {"keys": _keys(engine) if kind == "keys" else {}}
-        if kind == "large":
-            _fill(engine)
-        else:
-            story.tell(engine.memory(story.user_id, story.assistant_id), clock)
+            config = config.with_(openai_api_key="sk-stand-in", openai_base_url=endpoint.base_url, llm_model="stand-in")
+            config = config.with_(llm_max_retries=0, retry_base_seconds=300.0)
+        with MemoryEngine(config, embedder=embedder, clock=clock) as engine:
+            keys = _keys(engine) if kind == "keys" else {}
+            if kind == "large":
+                _fill(engine, clock)
+            else:
+                story.tell(engine.memory(story.user_id, story.assistant_id), clock)
+        engine = stack.enter_context(MemoryEngine(config.with_(background=True), embedder=embedder, clock=clock))
+        engine.embedder.embed(["the first call loads the model"])
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         settings = ServerSettings(port=0, keys=kind == "keys", event_seconds=0.2, user_requests_per_minute=1_000_000)
-        run(engine, settings, lambda address: _announce(told | {"address": address}))
+        run(engine, settings, lambda address: _announce({"keys": keys, "address": address}))
 
 
-def _fill(engine: MemoryEngine) -> None:
+def _end_with_parent() -> None:
+    """Ends the server when whoever started it is gone: then its input is closed."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _fill(engine: MemoryEngine, clock: StoryClock) -> None:
+    """Lives through the story once, and has it happen again and again in the years before."""
     story = the_story()
-    memory = engine.memory(story.user_id, story.assistant_id)
-    count = len(story.drafts)
-    for number in range(LARGE):
-        each = story.drafts[number % count]
-        before = timedelta(days=400) * (LARGE // count - number // count)
-        memory.add_memory(each.user_text, each.assistant_text, each.at - before, with_names(each))
-    memory.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        with MemoryEngine(_quiet(folder), embedder=engine.embedder, clock=clock) as once:
+            memory = once.memory(story.user_id, story.assistant_id)
+            story.tell(memory, clock)
+            told = [json.loads(line) for line in memory.export_lines()]
+        file = Path(folder) / "story.jsonl"
+        file.write_text("\n".join(json.dumps(each) for each in _multiplied(told)), "utf-8")
+        memory = engine.memory(story.user_id, story.assistant_id)
+        memory.load(file)
+        memory.flush()
+
+
+def _multiplied(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the records of a memory of ``LARGE`` pages, made of those of a small one."""
+    count = sum(each["kind"] == "page" for each in told)
+    copies = -(-LARGE // count)
+    records = [each for each in told if each["kind"] in {"memoryos", "scope"}]
+    for copy in range(copies, 0, -1):
+        records += _earlier(told, timedelta(days=400) * (copy - 1), is_last=copy == 1)
+    pages = [each for each in records if each["kind"] == "page"]
+    for seq, page in enumerate(pages[-LARGE:], start=1):
+        page["seq"] = seq
+    left_out = {id(each) for each in pages[:-LARGE]}
+    return [each for each in records if id(each) not in left_out]
+
+
+def _earlier(told: list[dict[str, Any]], span: timedelta, *, is_last: bool) -> list[dict[str, Any]]:
+    """Returns the records of one memory as of another, that was so much earlier."""
+    ids: defaultdict[str, str] = defaultdict(new_id)
+
+    def moved(name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {inner: moved(inner, each) for inner, each in value.items()}
+        if isinstance(value, list):
+            return [moved(name, each) for each in value]
+        if isinstance(value, str) and name.endswith(("_id", "_ids", "superseded_by")):
+            return ids[value]
+        if isinstance(value, str) and (name == "at" or name.endswith("_at")):
+            return (datetime.fromisoformat(value) - span).isoformat()
+        return value
+
+    kinds = {"page", "chain", "segment", "knowledge", *(["profile"] if is_last else [])}
+    return [moved("", each) for each in told if each["kind"] in kinds]
+
+
+def _quiet(folder: str | Path) -> Config:
+    return Config(data_storage_path=folder, background=False)
 
 
 def _keys(engine: MemoryEngine) -> dict[str, str]:

@@ -54,6 +54,18 @@ def test_a_fact_stands_on_the_day_it_was_learned_and_leads_to_its_pages(visit: V
     expect(page.get_by_role("dialog").locator(f'[data-page="{fact["source_page_ids"][0]}"]')).to_be_visible()
 
 
+def test_a_version_of_the_profile_stands_on_its_day(visit: Visitor, api: Api, story: Story) -> None:
+    path = f"{user_path(story.user_id)}/profile/history"
+    version = api.get(path, assistant_id=story.assistant_id)["versions"][-1]
+    page = visit().go("timeline")
+    row = page.locator(f'[data-day="{version["recorded_at"][:10]}"]')
+    row.get_by_role("button").first.click()
+    line = row.locator(".event", has_text=f"profile version {version['version']}")
+    expect(line).to_contain_text(f"{len(version['traits'])} trait")
+    line.get_by_role("button").click()
+    expect(page.get_by_role("heading", name="Tiers")).to_be_visible()
+
+
 def test_a_click_into_the_picture_opens_that_day(visit: Visitor, story: Story) -> None:
     page = visit().go("timeline")
     field = page.locator(".lane-field").first

@@ -43,8 +43,13 @@ export function Shell({ view, toasts, main, onHelp, onScope, children }) {
 
 function Navigation({ chosen }) {
   const { scope } = useInspector();
+  const place = useRef(null);
+  useEffect(() => {
+    const current = place.current.querySelector("[aria-current]");
+    place.current.scrollLeft = current.offsetLeft - (place.current.clientWidth - current.clientWidth) / 2;
+  }, [chosen]);
   return html`
-    <nav class="views" aria-label=${TEXTS.shell.navigation}>
+    <nav ref=${place} class="views" aria-label=${TEXTS.shell.navigation}>
       ${VIEWS.map(
         ({ name, letter }) => html`
           <a key=${name} href=${addressOf({ view: name, ...scope })} aria-current=${name === chosen ? "page" : null}>

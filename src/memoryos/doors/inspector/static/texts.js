@@ -309,6 +309,7 @@ export const TEXTS = {
     founded: (number) => several(number, "segment founded", "segments founded"),
     learned: (number) => several(number, "fact learned", "facts learned"),
     version: (number) => `profile version ${number}`,
+    holds: (attributes, traits) => `${several(attributes, "attribute", "attributes")}, ${several(traits, "trait", "traits")}`,
     kinds: { all: "All", segments: "Segments", facts: "Facts", profile: "Profile" },
     kind: "Show days with",
     noneOfKind: "There is no such day.",

@@ -35,6 +35,7 @@ function Within({ found }) {
   return html`
     ${found.segments.map((segment) => html`<${Founded} key=${segment.segment_id} segment=${segment} />`)}
     ${found.facts.map((fact) => html`<${Learned} key=${fact.knowledge_id} fact=${fact} />`)}
+    ${found.profile.map((version) => html`<${Version} key=${version.version} version=${version} />`)}
     ${found.pages ? html`<${Pages} day=${found.day} />` : null}
   `;
 }
@@ -57,6 +58,16 @@ function Learned({ fact }) {
       <${Said} text=${fact.text} />
       ${fact.superseded_by ? html`<span class="badge">${T.superseded}</span>` : null}
       <${Sources} ids=${fact.source_page_ids} />
+    </article>
+  `;
+}
+
+function Version({ version }) {
+  const { go } = useInspector();
+  return html`
+    <article class="event of-profile">
+      <button type="button" class="quiet" onClick=${() => go("tiers", "profile")}>${T.version(version.version)}</button>
+      <span class="faint">${T.holds(version.attributes.length, version.traits.length)}</span>
     </article>
   `;
 }

@@ -1,6 +1,6 @@
 /** Search over pages, word for word; what is picked can be forgotten. */
 
-import { html, useEffect, useState } from "../vendor/preact.js";
+import { html, useEffect, useMemo, useState } from "../vendor/preact.js";
 import { askScope } from "../api.js";
 import { Asked, Empty, PageCard } from "../parts.js";
 import { useAsked, useInspector, useLive, useSettled } from "../state.js";
@@ -34,7 +34,7 @@ export function Search() {
       ${fresh ? html`<button type="button" class="second" onClick=${asked.again}>${T.fresh(fresh)}</button>` : null}
     </div>
     <${Asked} asked=${asked}>
-      ${(found) => html`<${Found} key=${words} asked=${asked} words=${words} stats=${stats.value} picked=${picked} pick=${pick} />`}
+      ${() => html`<${Found} asked=${asked} stats=${stats.value} picked=${picked} pick=${pick} />`}
     <//>
     ${picked.length
       ? html`
@@ -48,14 +48,16 @@ export function Search() {
   `;
 }
 
-function part(scope, words, before, signal) {
-  return askScope(scope, "/pages", { query: { q: words, limit: PART, before_seq: before }, signal });
+async function part(scope, words, before, signal) {
+  const found = await askScope(scope, "/pages", { query: { q: words, limit: PART, before_seq: before }, signal });
+  return { ...found, words };
 }
 
-function Found({ asked, words, stats, picked, pick }) {
+function Found({ asked, stats, picked, pick }) {
   const { scope, say } = useInspector();
   const [under, setUnder] = useState(false);
-  const { pages, next_before_seq: next } = asked.value;
+  const { pages, words, next_before_seq: next } = asked.value;
+  const cards = useMemo(() => pages.map((page) => cardOf(page, words, picked, pick)), [pages, picked]);
   const further = async () => {
     setUnder(true);
     try {
@@ -73,18 +75,20 @@ function Found({ asked, words, stats, picked, pick }) {
       ${words ? (pages.length ? T.found(pages.length, next) : T.further) : T.all(stats?.pages ?? pages.length)}
     </p>
     <div class="hits">
-      ${pages.map(
-        (page) => html`
-          <${PageCard} key=${page.page_id} page=${page} mark=${words}>
-            <label class="pick">
-              <input type="checkbox" aria-label=${T.pick(page.seq)} checked=${picked.includes(page.page_id)} onChange=${() => pick(page.page_id)} />
-            </label>
-          <//>
-        `,
-      )}
+      ${cards}
     </div>
     ${next
       ? html`<button type="button" class="second" disabled=${under} onClick=${further}>${pages.length ? T.more : T.further}</button>`
       : null}
+  `;
+}
+
+function cardOf(page, words, picked, pick) {
+  return html`
+    <${PageCard} key=${page.page_id} page=${page} mark=${words}>
+      <label class="pick">
+        <input type="checkbox" aria-label=${T.pick(page.seq)} checked=${picked.includes(page.page_id)} onChange=${() => pick(page.page_id)} />
+      </label>
+    <//>
   `;
 }

@@ -83,7 +83,7 @@ function Story({ found }) {
       )}
     </ol>
     ${days.length > shown
-      ? html`<button type="button" class="second" onClick=${() => setShown(shown + PART)}>${T.more(days.length - shown)}</button>`
+      ? html`<button type="button" class="second" onClick=${() => setShown(shown + PART)}>${T.more(Math.min(PART, days.length - shown))}</button>`
       : null}
     <p class="unseen">${T.picture(all.length, dayName(all.at(-1).day), dayName(all[0].day))}</p>
   `;
