@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from memoryos.assembly import build_embedder
-from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, Config
+from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
+from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
 from memoryos.models import multilingual_e5
@@ -147,6 +148,7 @@ def _is_for_older_python(requirement: str) -> bool:
 
 def _settings() -> Checked:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in Config.model_fields} | {CONFIG_FILE_VARIABLE}
+    known |= {f"{SERVER_ENV_PREFIX}{name.upper()}" for name in ServerSettings.model_fields}
     given = [each for each in os.environ if each.upper().startswith(ENV_PREFIX)]
     unknown = sorted(each for each in given if each.upper().split("__")[0] not in known)
     if unknown:
