@@ -18,7 +18,7 @@ demo: $(RUNTIME) ## Play a conversation of six weeks and ask it questions
 	@$(BIN)/memoryos demo
 
 test: $(DEV) browser ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 browser: ## Have a Chromium for the inspector's tests: Debian's, installed if it is missing and we are root
 	@if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then :; \

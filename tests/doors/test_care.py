@@ -308,8 +308,9 @@ def test_unknown_variables_are_named_without_their_values(run: Runner, monkeypat
     assert KEY not in found.text
 
 
-def test_a_database_that_is_no_file(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MEMORYOS_DATABASE_URL", f"postgresql://tom:{KEY}@host/db")
+@pytest.mark.enable_socket
+def test_a_server_that_is_not_there(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMORYOS_DATABASE_URL", f"postgresql://tom:{KEY}@127.0.0.1:9/db")
     found = doctor(run)
     assert found.problems() == ["database"]
     assert KEY not in found.text
