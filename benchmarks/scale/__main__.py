@@ -7,6 +7,7 @@ first time; one scope of 100,000 pages. Vectors come from a synthetic embedder, 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import statistics
@@ -16,11 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.postgres import DURABLE, running_server
+
 from benchmarks.scale.synthetic import SyntheticEmbedder, endless, fill
 from memoryos import Config, MemoryEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.postgres import Server
 
     from memoryos import Memoryos
 
@@ -43,28 +48,54 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=10_000, help="Scopes of the large store.")
     parser.add_argument("--huge", type=int, default=100_000, help="Pages of the huge scope; 0 leaves it out.")
     parser.add_argument("--folder", type=Path, help="Where the stores are made; default: a temporary folder.")
-    parser.add_argument("--database-url", help="An empty database to use for the stores; default: SQLite files.")
+    parser.add_argument("--postgresql", action="store_true", help="On a PostgreSQL of the tests' package, not SQLite.")
     parser.add_argument("--json", type=Path, help="Where the figures are written.")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        figures |= _many(Path(folder), arguments.few, arguments.many)
+    with _places(arguments.folder, postgresql=arguments.postgresql) as places:
+        figures |= _many(places, arguments.few, arguments.many)
         if arguments.huge:
-            figures |= _huge(Path(folder), arguments.huge)
+            figures |= _huge(places, arguments.huge)
     print(json.dumps(figures, indent=2))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def _opened(folder: Path) -> MemoryEngine:
-    config = Config(data_storage_path=folder, background=False, working_set_max_bytes=4 << 30)
-    return MemoryEngine(config, embedder=SyntheticEmbedder())
+class _Places:
+    """Where the stores are made: files of a folder, or databases of a server."""
+
+    def __init__(self, folder: Path, server: Server | None) -> None:
+        self._folder = folder
+        self._server = server
+        self._urls: dict[str, str] = {}
+
+    def opened(self, name: str) -> MemoryEngine:
+        """Returns an engine over a new store."""
+        self._urls[name] = self._server.empty_database() if self._server else f"sqlite:///{self._folder / name}.db"
+        config = Config(database_url=self._urls[name], background=False, working_set_max_bytes=4 << 30)
+        return MemoryEngine(config, embedder=SyntheticEmbedder())
+
+    def disk_bytes(self, name: str) -> int:
+        """Returns what a store takes on disk."""
+        if self._server:
+            ((size,),) = self._server.execute(
+                f"SELECT pg_database_size('{self._urls[name].split('@/')[1].split('?')[0]}')"
+            )
+            return int(str(size))
+        return sum(each.stat().st_size for each in self._folder.glob(f"{name}.db*") if each.is_file())
 
 
-def _many(folder: Path, few: int, many: int) -> dict[str, Any]:
+@contextlib.contextmanager
+def _places(parent: Path | None, *, postgresql: bool) -> Iterator[_Places]:
+    with tempfile.TemporaryDirectory(dir=parent) as folder, contextlib.ExitStack() as stack:
+        server = stack.enter_context(running_server(DURABLE | {"synchronous_commit": "on"})) if postgresql else None
+        yield _Places(Path(folder), server)
+
+
+def _many(places: _Places, few: int, many: int) -> dict[str, Any]:
     said = endless(seed=5)
     figures: dict[str, Any] = {}
-    with _opened(folder / "few") as small, _opened(folder / "many") as large:
+    with places.opened("few") as small, places.opened("many") as large:
         for name, engine, scopes in (("few", small, few), ("many", large, many)):
             started = time.perf_counter()
             held = sum(fill(engine, f"user-{number}", PAGES_A_SCOPE, said) for number in range(scopes))
@@ -79,9 +110,7 @@ def _many(folder: Path, few: int, many: int) -> dict[str, Any]:
         for name, engine in (("few", small), ("many", large)):
             figures[name] |= timings[name] | _cold(engine, said)
     for name in ("few", "many"):
-        figures[name]["disk_bytes"] = sum(
-            each.stat().st_size for each in (folder / name).glob("memoryos.db*") if each.is_file()
-        )
+        figures[name]["disk_bytes"] = places.disk_bytes(name)
         figures[name]["disk_ratio"] = round(figures[name]["disk_bytes"] / figures[name]["held_bytes"], 2)
     figures["growth"] = {
         what: round(figures["many"][what] / figures["few"][what], 2)
@@ -128,9 +157,9 @@ def _cold(engine: MemoryEngine, said: Iterator[tuple[str, str]]) -> dict[str, fl
     }
 
 
-def _huge(folder: Path, pages: int) -> dict[str, Any]:
+def _huge(places: _Places, pages: int) -> dict[str, Any]:
     said = endless(seed=9)
-    with _opened(folder / "huge") as engine:
+    with places.opened("huge") as engine:
         fill(engine, "huge", pages, said)
         memory = engine.memory("huge")
         first = _recall(memory, next(said)[0])
