@@ -291,8 +291,8 @@ def test_the_scope_of_a_process_that_is_dead_and_not_buried_is_free(here: Memory
     assert here.get_memory_stats()["pages_due"] == 0
 
 
-@pytest.mark.parametrize("host", [socket.gethostname(), "the-same-but-restarted"])
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("host", [socket.gethostname(), "the-same-but-restarted"], ids=["this host", "another host"])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["the first", "this", "its parent"])
 def test_a_lease_whose_process_id_lives_again_is_free(here: Memoryos, host: str, pid: int) -> None:
     """As after the restart of a container: host and process id are those of the dead one."""
     fill(here)
@@ -304,7 +304,9 @@ def test_a_lease_whose_process_id_lives_again_is_free(here: Memoryos, host: str,
 
 
 @pytest.mark.parametrize(
-    "holder", ["another-host:1:x", f"{socket.gethostname()}:{os.getpid()}:x", f"../..:1:{'.' * 36}"]
+    "holder",
+    ["another-host:1:x", f"{socket.gethostname()}:{os.getpid()}:x", f"../..:1:{'.' * 36}"],
+    ids=["of another host", "of this process", "of no lease"],
 )
 def test_a_lease_of_which_nothing_is_known_is_respected_until_it_ends(
     here: Memoryos, clock: FixedClock, holder: str
