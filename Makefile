@@ -43,7 +43,7 @@ docs: $(DEV) ## Build the documentation into docs/build; a warning is an error
 	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs docs/build
 	@echo "docs/build/index.html"
 
-bench: $(DEV) ## Run the benchmarks (evaluation data is read from ../shared/data)
+bench: $(DEV) browser ## Run the benchmarks (evaluation data is read from ../shared/data)
 	@$(BIN)/python -m benchmarks.micro --json benchmarks/results/micro.json
 	@$(BIN)/python -m benchmarks.locomo
 	@$(BIN)/python -m benchmarks.gvd
@@ -51,6 +51,7 @@ bench: $(DEV) ## Run the benchmarks (evaluation data is read from ../shared/data
 	@$(BIN)/python -m benchmarks.llm
 	@$(BIN)/python -m benchmarks.llm.schedules
 	@$(BIN)/python -m benchmarks.forgetting
+	@$(BIN)/python -m benchmarks.inspector --json benchmarks/results/inspector.json
 
 lock: $(DEV) ## Write the lock files anew
 	@$(BIN)/pip install --quiet uv

@@ -180,13 +180,13 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind],
         def start(kind: Kind) -> Server:
             if kind not in running:
                 folder = tmp_path_factory.mktemp(f"inspector-{kind}")
-                running[kind] = stack.enter_context(_Process(kind, folder)).server
+                running[kind] = stack.enter_context(ServerProcess(kind, folder)).server
             return running[kind]
 
         yield start
 
 
-class _Process:
+class ServerProcess:
     """A server's process, from its start to its end."""
 
     def __init__(self, kind: Kind, folder: Path) -> None:
@@ -212,7 +212,7 @@ class _Process:
             pytest.fail(f"the server did not start:\n{self._log.read_text('utf-8')[-4_000:]}")
         self.server = Server(**json.loads(line))
 
-    def __enter__(self) -> _Process:  # noqa: PYI034
+    def __enter__(self) -> ServerProcess:  # noqa: PYI034
         return self
 
     def __exit__(self, *_: object) -> None:

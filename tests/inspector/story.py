@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -18,6 +19,7 @@ from memoryos.model import PageDraft
 from memoryos.transfer import read_pages
 
 LOCOMO = Path(__file__).parents[3] / "shared" / "data" / "locomo-dev.json"
+SHORT = 100
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -51,17 +53,17 @@ class Story:
 
         A short one leaves no segment hot enough to be learned from; it is recalled then, as an assistant does.
         """
+        is_short = len(self.drafts) < SHORT
         for _, drafts in groupby(self.drafts, key=lambda each: each.at.date()):
-            for each in drafts:
+            said = list(drafts)
+            for each in said:
                 clock.show(each.at)
                 memory.add_memory(each.user_text, each.assistant_text, each.at, with_names(each))
+                if is_short:
+                    memory.recall(each.user_text or each.assistant_text)
             clock.show(clock() + timedelta(hours=1))
             memory.flush()
         clock.show(self.end)
-        if memory.profile.version == 0:
-            for each in self.drafts[::4]:
-                memory.recall(each.user_text or each.assistant_text)
-            memory.flush()
 
 
 class StoryClock:
@@ -86,8 +88,8 @@ def with_names(draft: PageDraft) -> dict[str, Any]:
 
 @cache
 def the_story() -> Story:
-    """Returns the conversation that most tests look at."""
-    if LOCOMO.exists():
+    """Returns the conversation that most tests look at; ``INSPECTOR_STORY=demo`` takes the package's own."""
+    if LOCOMO.exists() and os.environ.get("INSPECTOR_STORY") != "demo":
         return _of_locomo(read_locomo(LOCOMO)[0])
     with resources.as_file(resources.files("memoryos.doors") / "demo_conversation.jsonl") as file:
         drafts = read_pages(file, now=_ANY_TIME)

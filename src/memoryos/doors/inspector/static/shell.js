@@ -1,6 +1,6 @@
 /** The frame around a view: navigation, whose memory it is, the theme, messages. */
 
-import { html, useEffect, useMemo, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { addressOf } from "./address.js";
 import { ask, knownKey } from "./api.js";
 import { Asked, Dialog, Said } from "./parts.js";
@@ -70,7 +70,7 @@ function LiveMark() {
 
 function ThemeButton() {
   const [theme, setTheme] = useState(document.documentElement.dataset.theme ?? "auto");
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (theme === "auto") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
     try {

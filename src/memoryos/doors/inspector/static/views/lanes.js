@@ -2,14 +2,15 @@
 
 import { html, useMemo } from "../vendor/preact.js";
 import { day as dayName, decimal } from "../format.js";
+import { useInspector } from "../state.js";
 import { TEXTS } from "../texts.js";
+import { heatStep } from "./segments.js";
 
 const T = TEXTS.timeline;
 const DAY = 86_400_000;
 const MOST_COLUMNS = 180;
 const MOST_SEGMENTS = 30;
 const LEAST_WIDTH = 0.4;
-const HOTTEST = 4;
 
 /**
  * @param {{found: any, goTo: (day: string) => void}} given `goTo` is told the day that was clicked;
@@ -84,6 +85,7 @@ function Columns({ days, span }) {
 }
 
 function Segments({ segments, span }) {
+  const { heat_threshold: threshold } = useInspector().setup;
   const rows = useMemo(() => stacked(segments, span), [segments, span]);
   const height = 9;
   return html`
@@ -93,7 +95,7 @@ function Segments({ segments, span }) {
           ({ segment, left, width }) => html`
             <i
               key=${segment.segment_id}
-              class=${`warmth-${warmth(segment.heat)}`}
+              class=${`heat-${heatStep(segment.heat, threshold)}`}
               title=${`${dayName(segment.created_at)} – ${dayName(segment.last_visited_at)} · ${T.pages(segment.page_count)} · ${T.heat(decimal(segment.heat))}`}
               style=${{ left: percent(left), width: percent(width), top: `${index * height}px` }}
             ></i>
@@ -102,10 +104,6 @@ function Segments({ segments, span }) {
       )}
     </div>
   `;
-}
-
-function warmth(heat) {
-  return Math.max(0, Math.min(HOTTEST, Math.floor(heat)));
 }
 
 /** @returns {{segment: any, left: number, width: number}[][]} rows in which no bar lies on another */
