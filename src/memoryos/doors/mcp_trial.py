@@ -63,7 +63,8 @@ def try_server(command: Sequence[str]) -> Trial:
             with log.open("wb") as stderr:
                 return _try(command, dict(os.environ) | own, stderr)
         except (OSError, ValueError, KeyError) as error:
-            says = str(error) if isinstance(error, OSError) else f"it did not answer as a server of MCP ({error})"
+            is_up = isinstance(error, BrokenPipeError) or not isinstance(error, OSError)
+            says = f"it did not answer as a server of MCP ({error})" if is_up else str(error)
             raise TrialError(f"{says}{_end_of(log)}") from error
 
 
