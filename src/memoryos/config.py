@@ -226,7 +226,10 @@ class Config(BaseSettings):
         default=True, description="Whether a worker thread consolidates; without it, flush() does."
     )
     working_set_max_bytes: int = Field(
-        default=1 << 30, ge=1 << 20, description="Memory for the searchable copies of all scopes; the oldest give way."
+        default=1 << 30,
+        ge=1 << 20,
+        description="Memory for the searchable copies of all scopes; the oldest give way, "
+        "and one that alone needs more keeps two bits a dimension of its vectors.",
     )
 
     _config_file: ClassVar[Path | None] = None

@@ -46,8 +46,8 @@ def go_on(memory: Memoryos) -> None:
     memory.add_memory("The blue boat lies in the harbour.")
 
 
-def another(engine: MemoryEngine) -> tuple[WorkingSets, Retriever]:
-    sets = WorkingSets(engine.store, engine.embedder.name, engine.embedder.dimensions, 1 << 30)
+def another(engine: MemoryEngine, max_bytes: int = 1 << 30) -> tuple[WorkingSets, Retriever]:
+    sets = WorkingSets(engine.store, engine.embedder.name, engine.embedder.dimensions, max_bytes)
     return sets, Retriever(engine.store, engine.embedder, sets, engine.config)
 
 
@@ -174,3 +174,56 @@ def test_pages_that_are_forgotten_when_they_are_about_to_be_read(
     assert forgotten
     assert memory.get_memory_stats()["pages_due"] == 0
     assert store.verify() == []
+
+
+def test_a_set_that_outgrows_its_bound_keeps_codes_and_finds_the_same(make_engine: EngineMaker) -> None:
+    memory = begin(make_engine)
+    scope_id = str(memory._find_scope_id())
+    whole, seen_whole = another(memory.engine)
+    small, seen_small = another(memory.engine, max_bytes=1)
+    for _ in range(2):
+        assert shown(memory, seen_small) == shown(memory, seen_whole)
+        assert whole.get(scope_id).is_exact
+        assert not small.get(scope_id).is_exact
+        seqs = [page.seq for page in memory.pages()]
+        for asked in (seqs, seqs[::-1], seqs[2:4]):
+            vectors = whole.get(scope_id).vectors_of(asked)
+            assert vectors.any(axis=1).all()
+            assert small.get(scope_id).vectors_of(asked) == pytest.approx(vectors, abs=1e-6)
+        assert small.get(scope_id).segments.sums == pytest.approx(whole.get(scope_id).segments.sums, abs=1e-5)
+        go_on(memory)
+        memory.forget(page_ids=[next(iter(memory.pages())).page_id])
+        memory.embed()
+
+
+def test_a_scope_consolidates_the_same_whether_or_not_it_fits(make_engine: EngineMaker) -> None:
+    def grouped(max_bytes: int) -> list[list[str]]:
+        engine = make_engine(**SETTINGS)
+        engine.working_sets._max_bytes = max_bytes
+        memory = engine.memory(f"tom-{max_bytes}")
+        for text in ("I bake rye bread.", "My bread is sour.", "I sail a boat.", "The boat is blue.", *LATER):
+            memory.add_memory(text, f"You say: {text}")
+            memory.flush()
+        pages = {page.page_id: page.user_text for page in memory.pages()}
+        assert engine.working_sets.get(str(memory._find_scope_id())).is_exact == (max_bytes > 1)
+        return [[pages[each.page_id] for each in memory.segment(one.segment_id).pages] for one in memory.segments()]
+
+    assert grouped(1) == grouped(1 << 30)
+
+
+def test_what_is_forgotten_while_it_is_looked_up_is_not_found(
+    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = begin(make_engine)
+    _, retriever = another(memory.engine, max_bytes=1)
+    shown(memory, retriever)
+    bread = next(page for page in memory.pages() if "rye" in page.user_text)
+    vectors = memory.engine.store.vectors
+    look_up = vectors.of_pages_at
+
+    def forgetting(*given: Any) -> Any:
+        memory.forget(page_ids=[bread.page_id])
+        return look_up(*given)
+
+    monkeypatch.setattr(vectors, "of_pages_at", forgetting)
+    assert "I bake rye bread" not in shown(memory, retriever)

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from memoryos.config import RankingWeights
 from memoryos.retrieval.question import Question, index_terms, read_question
-from memoryos.retrieval.ranking import Corpus, best_of_group, rank, rank_entries
+from memoryos.retrieval.ranking import Corpus, Cosines, best_of_group, rank, rank_entries
 from memoryos.retrieval.words import WordIndex
 
 AT = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
@@ -25,13 +24,11 @@ def only(**weights: float) -> RankingWeights:
 
 
 def corpus(texts: list[str], **given: Any) -> Corpus:
-    """One utterance a text: by Ann and Bob in turns, a page each, five minutes apart, vectors of the first dimensions."""
+    """One utterance a text: by Ann and Bob in turns, a page each, five minutes apart."""
     count = len(texts)
     words = WordIndex()
     words.add(index_terms(text, AT) for text in texts)
     values: dict[str, Any] = {
-        "vectors": np.eye(count, 8, dtype=np.float32),
-        "owners": np.arange(count, dtype=np.int32),
         "words": words,
         "speakers": np.arange(count, dtype=np.int32) % 2,
         "speaker_names": ("Ann", "Bob"),
@@ -44,14 +41,17 @@ def corpus(texts: list[str], **given: Any) -> Corpus:
     return Corpus(**(values | given))
 
 
+def cosines(*values: float | None) -> Cosines:
+    known = np.array([value is not None for value in values], np.bool_)
+    return Cosines(np.array([value or 0 for value in values], np.float32), known)
+
+
 def ask(text: str, speakers: tuple[str, ...] = ("Ann", "Bob")) -> Question:
     return read_question(text, speakers=speakers, now=AT + timedelta(days=1))
 
 
-def order(
-    found: Corpus, question: Question, weights: RankingWeights, vector: NDArray[np.float32] | None = None
-) -> list[int]:
-    return [int(index) for index in rank(found, question, vector, weights).order]
+def order(found: Corpus, question: Question, weights: RankingWeights, near: Cosines | None = None) -> list[int]:
+    return [int(index) for index in rank(found, question, near, weights).order]
 
 
 TEXTS = ["the cat sleeps", "a dog barks", "bread is baked", "we sail far", "the piano plays", "rain falls"]
@@ -62,18 +62,19 @@ def test_words_find_what_was_said() -> None:
 
 
 def test_meaning_finds_the_nearest_vector() -> None:
-    assert order(corpus(TEXTS), ask("x"), only(meaning=1), np.eye(8, dtype=np.float32)[3])[0] == 3
-
-
-def test_the_best_window_of_a_long_utterance_counts() -> None:
-    vectors = np.eye(8, dtype=np.float32)[[0, 1, 5, 2, 3, 4, 6]]
-    long = corpus(TEXTS, vectors=vectors, owners=np.array([0, 1, 1, 2, 3, 4, 5], np.int32))
-    assert order(long, ask("x"), only(meaning=1), np.eye(8, dtype=np.float32)[5])[0] == 1
+    assert order(corpus(TEXTS), ask("x"), only(meaning=1), cosines(0.1, 0, -0.2, 0.6, 0.5, 0))[:2] == [3, 4]
 
 
 def test_an_utterance_without_a_vector_is_found_by_words() -> None:
-    fresh = corpus(TEXTS, vectors=np.eye(5, 8, dtype=np.float32), owners=np.arange(5, dtype=np.int32))
-    assert order(fresh, ask("When does rain fall?"), RankingWeights(), np.eye(8, dtype=np.float32)[7])[0] == 5
+    near = cosines(0, 0.1, 0, 0.1, 0, None)
+    assert order(corpus(TEXTS), ask("When does rain fall?"), RankingWeights(), near)[0] == 5
+
+
+def test_what_has_no_vector_yet_is_neither_near_nor_far() -> None:
+    near = cosines(0.5, 0.4, 0.6, 0.7, 0.3, None)
+    ranking = rank(corpus(TEXTS), ask("x"), near, only(meaning=1))
+    assert ranking.parts["meaning"][5] == 0
+    assert ranking.parts["meaning"][:5].mean() == pytest.approx(0, abs=1e-6)
 
 
 def test_neighbours_share_a_score() -> None:
@@ -128,9 +129,8 @@ def test_of_equal_scores_the_newer_is_first() -> None:
 def test_signals_add_up_to_the_score_and_every_allowed_item_is_ranked_once(
     texts: list[str], query: str, dense: bool
 ) -> None:
-    found = corpus(texts, vectors=np.eye(len(texts), 16, dtype=np.float32))
-    vector = np.full(16, 0.25, np.float32) if dense else None
-    ranking = rank(found, ask(query or "a"), vector, RankingWeights(segment=0.2))
+    near = cosines(*(len(text) / 12 for text in texts)) if dense else None
+    ranking = rank(corpus(texts), ask(query or "a"), near, RankingWeights(segment=0.2))
     assert sorted(ranking.order.tolist()) == list(range(len(texts)))
     for index in range(len(texts)):
         assert ranking.signals(index).total() == pytest.approx(float(ranking.scores[index]), abs=1e-4)
@@ -150,8 +150,7 @@ def test_best_of_group_is_the_mean_of_the_three_best(items: list[tuple[int, floa
 
 
 def test_nothing_to_rank_is_no_error() -> None:
-    empty = corpus([], vectors=np.zeros((0, 8), np.float32))
-    assert rank(empty, ask("x"), np.zeros(8, np.float32), RankingWeights()).order.tolist() == []
+    assert rank(corpus([]), ask("x"), cosines(), RankingWeights()).order.tolist() == []
     assert (
         rank_entries(np.zeros((0, 8), np.float32), WordIndex(), None, ask("x"), RankingWeights()).order.tolist() == []
     )

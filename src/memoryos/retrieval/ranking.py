@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from memoryos.retrieval.question import Question
     from memoryos.retrieval.words import WordIndex
 
-__all__ = ["SESSION_GAP_SECONDS", "Corpus", "Ranking", "rank", "rank_entries"]
+__all__ = ["SESSION_GAP_SECONDS", "Corpus", "Cosines", "Ranking", "rank", "rank_entries"]
 
 SESSION_GAP_SECONDS = 4 * 3600.0
 """A pause of more than this starts another session."""
@@ -37,8 +37,6 @@ class Corpus:
     """The utterances of one scope as arrays, in the order of the log.
 
     Attributes:
-        vectors: ``float32[w, d]``, rows L2-normalised; an utterance may have several windows, or none yet.
-        owners: ``int32[w]``: the utterance of each row; ascending.
         words: Index of the n utterances.
         speakers: ``int32[n]``: numbers into ``speaker_names``.
         speaker_names: Everyone who speaks.
@@ -49,8 +47,6 @@ class Corpus:
         allowed: ``bool[n]``: False for pages of archived segments, which are out of recall.
     """
 
-    vectors: NDArray[np.float32]
-    owners: NDArray[np.int32]
     words: WordIndex
     speakers: NDArray[np.int32]
     speaker_names: tuple[str, ...]
@@ -59,6 +55,19 @@ class Corpus:
     seconds: NDArray[np.float64]
     segments: NDArray[np.int32]
     allowed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Cosines:
+    """How near the utterances are to a query in meaning.
+
+    Attributes:
+        values: ``float32[n]``; 0 where there is no vector.
+        known: ``bool[n]``: where there is one.
+    """
+
+    values: NDArray[np.float32]
+    known: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ class Ranking:
 def rank(
     corpus: Corpus,
     question: Question,
-    query_vector: NDArray[np.float32] | None,
+    cosines: Cosines | None,
     weights: RankingWeights,
     *,
     gate: NDArray[np.bool_] | None = None,
@@ -95,12 +104,13 @@ def rank(
     Args:
         corpus: The n utterances.
         question: What is asked.
-        query_vector: ``float32[d]``, L2-normalised; None ranks by words alone.
+        cosines: Of the query and each utterance; None ranks by words alone.
         weights: What each signal counts.
         gate: ``bool[segments]``: only utterances of these segments are ranked (the paper's set-up); None: all.
     """
-    cosines = _cosines(corpus, query_vector)
-    meaning = weights.meaning * _z(cosines, known=_embedded(corpus, query_vector))
+    if cosines is None:
+        cosines = Cosines(np.zeros(len(corpus.pages), np.float32), np.zeros(len(corpus.pages), np.bool_))
+    meaning = weights.meaning * _z(cosines.values, known=cosines.known)
     words = weights.words * _z(corpus.words.score(question.terms))
     own = meaning + words
     neighbours = _neighbours(own, weights)
@@ -120,7 +130,7 @@ def rank(
     }
     scores = score + session + segment + when
     allowed = corpus.allowed if gate is None else corpus.allowed & np.append(gate, False)[corpus.segments]
-    return Ranking(scores, _order(scores, allowed), cosines, parts)
+    return Ranking(scores, _order(scores, allowed), cosines.values, parts)
 
 
 def rank_entries(
@@ -135,7 +145,7 @@ def rank_entries(
     Args:
         vectors: ``float32[n, d]``; zero rows for entries that are not embedded yet.
         words: Index of the n entries.
-        query_vector: As for ``rank``.
+        query_vector: ``float32[d]``, L2-normalised; None ranks by words alone.
         question: What is asked.
         weights: Those of meaning and words count.
     """
@@ -169,24 +179,6 @@ def best_of_group(scores: NDArray[np.float32], groups: NDArray[np.int32]) -> NDA
         _, first = np.unique(numbers[hits], return_index=True)
         rest[hits[first]] = -np.inf
     return (total / np.minimum(sizes, BEST_OF_GROUP))[numbers].astype(np.float32)
-
-
-def _cosines(corpus: Corpus, query_vector: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    cosines = np.zeros(len(corpus.pages), np.float32)
-    if query_vector is None or len(corpus.owners) == 0:
-        return cosines
-    # Not ``@``: the threads of BLAS spin for 0.4 ms less on a quiet machine and for 3 ms more on a busy one.
-    rows = np.einsum("ij,j->i", corpus.vectors, query_vector)
-    starts = np.flatnonzero(np.diff(corpus.owners, prepend=-1))
-    cosines[corpus.owners[starts]] = rows if len(starts) == len(rows) else np.maximum.reduceat(rows, starts)
-    return cosines
-
-
-def _embedded(corpus: Corpus, query_vector: NDArray[np.float32] | None) -> NDArray[np.bool_]:
-    known = np.zeros(len(corpus.pages), np.bool_)
-    if query_vector is not None:
-        known[corpus.owners] = True
-    return known
 
 
 def _z(values: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:

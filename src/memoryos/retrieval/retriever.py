@@ -83,7 +83,7 @@ class Retriever:
         with working_set.lock:
             corpus = working_set.corpus()
             weighed = weights.model_copy(update={"meaning": 0.0}) if working_set.is_switching else weights
-            ranked = rank(corpus, question, vector, weighed, gate=self._gate(working_set, vector))
+            ranked = self._rank(working_set, corpus, question, vector, weighed)
             found = self._pack(working_set, corpus, ranked, max_pages, max_tokens, near_misses)
             knowledge = self._rank_knowledge(working_set, question, vector, weights)
             profile = working_set.profile
@@ -116,6 +116,22 @@ class Retriever:
         with ThreadPoolExecutor(1, thread_name_prefix="memoryos-model") as executor:
             executor.submit(self._embedder.embed, [query])
             yield
+
+    def _rank(
+        self,
+        working_set: WorkingSet,
+        corpus: Corpus,
+        question: Question,
+        vector: NDArray[np.float32],
+        weights: RankingWeights,
+    ) -> Ranking:
+        gate = self._gate(working_set, vector)
+        cosines = working_set.cosines(vector)
+        ranked = rank(corpus, question, cosines, weights, gate=gate)
+        if working_set.is_exact:
+            return ranked
+        sharpened = working_set.sharpened(cosines, vector, ranked.order)
+        return rank(corpus, question, sharpened, weights, gate=gate)
 
     def _gate(self, working_set: WorkingSet, vector: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         if self._config.segment_gate is None:

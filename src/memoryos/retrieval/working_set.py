@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from memoryos.errors import DimensionMismatchError, StoreConflictError
 from memoryos.language.text import terms
 from memoryos.model import SIDES, Knowledge, Page, Profile
 from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.meaning import MeaningIndex, best_windows
 from memoryos.retrieval.question import index_terms
 from memoryos.retrieval.ranking import Corpus
 from memoryos.retrieval.recall import line_tokens, show_line
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from memoryos.retrieval.ranking import Cosines
     from memoryos.storage.store import Store
     from memoryos.storage.vectors import VectorRows
 
@@ -50,13 +53,14 @@ class WorkingSet:
         is_switching: Whether pages still have vectors of an earlier embedder only; until none has, words rank alone.
     """
 
-    def __init__(self, store: Store, scope_id: str, model: str, dimensions: int) -> None:
+    def __init__(self, store: Store, scope_id: str, model: str, dimensions: int, max_bytes: int) -> None:
         self._lock = threading.RLock()
         self._is_whole = False
         self._store = store
         self._scope_id = scope_id
         self._model = model
         self._dimensions = dimensions
+        self._max_bytes = max_bytes
         self._clear()
 
     def _clear(self) -> None:
@@ -72,8 +76,7 @@ class WorkingSet:
         self._speakers: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._seconds: GrowingArray[np.float64] = GrowingArray(np.float64)
         self._tokens: GrowingArray[np.float32] = GrowingArray(np.float32)
-        self._vectors: GrowingArray[np.float32] = GrowingArray(np.float32, self._dimensions)
-        self._owners: GrowingArray[np.int32] = GrowingArray(np.int32)
+        self._meaning = MeaningIndex(self._dimensions)
         self._words = WordIndex()
         self._speaker_codes: dict[str, int] = {}
         self.segments = SegmentShelf(self._dimensions)
@@ -111,10 +114,16 @@ class WorkingSet:
             self._speakers,
             self._seconds,
             self._tokens,
-            self._vectors,
-            self._owners,
+            self._words,
+            self._meaning,
+            self.segments,
         )
-        return sum(each.nbytes for each in arrays) + self._words.nbytes + self.segments.nbytes
+        return sum(each.nbytes for each in arrays)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it holds all vectors; else codes of them, and what has to be exact is looked up in the store."""
+        return self._meaning.is_exact
 
     @property
     def last_seq(self) -> int:
@@ -142,8 +151,6 @@ class WorkingSet:
         page_segments = self._page_segments.view
         page_allowed = np.append(self.segments.active, True)[page_segments]  # -1 picks the appended True
         return Corpus(
-            vectors=self._vectors.view,
-            owners=self._owners.view,
             words=self._words,
             speakers=self._speakers.view,
             speaker_names=self.speaker_names,
@@ -154,18 +161,48 @@ class WorkingSet:
             allowed=page_allowed[self._pages.view],
         )
 
+    def cosines(self, vector: NDArray[np.float32]) -> Cosines:
+        """Returns how near each utterance is to ``float32[dimensions]``; an estimate unless ``is_exact``."""
+        return self._meaning.cosines(vector, len(self._pages))
+
+    def sharpened(self, cosines: Cosines, vector: NDArray[np.float32], indexes: NDArray[np.int64]) -> Cosines:
+        """Returns the cosines with those of these utterances, and of what else their pages hold, made exact.
+
+        Raises:
+            StoreError: If their vectors can't be read.
+        """
+        values = cosines.values.copy()
+        numbers = np.unique(self._pages.view[indexes])
+        for found in self._store.vectors.of_pages_at(self._scope_id, self._model, self.page_seqs[numbers].tolist()):
+            owners = np.repeat(self._utterances_of(found), found.windows)
+            said, best = best_windows(owners, np.einsum("ij,j->i", found.matrix, vector))
+            values[said] = best
+        return replace(cosines, values=values)
+
     def vectors_of(self, seqs: Sequence[int]) -> NDArray[np.float32]:
         """Returns ``float32[len(seqs), dimensions]``: the vector of each page; zero where it is not embedded yet.
 
         Raises:
             StoreConflictError: If a page was forgotten meanwhile.
+            StoreError: If they are not in memory and can't be read.
         """
         numbers = np.searchsorted(self.page_seqs, seqs)
         there = numbers < len(self.page_seqs)
         there[there] = self.page_seqs[numbers[there]] == np.asarray(seqs)[there]
         if not there.all():
             raise StoreConflictError("a page was forgotten meanwhile")
-        return self._page_vectors.view[numbers]
+        return self._page_vectors_at(numbers)
+
+    def _page_vectors_at(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        if self.is_exact:
+            return self._page_vectors.view[numbers]
+        vectors = np.zeros((len(numbers), self._dimensions), np.float32)
+        wanted = self.page_seqs[numbers]
+        places = np.argsort(wanted)
+        for found in self._store.vectors.of_pages_at(self._scope_id, self._model, wanted[places].tolist()):
+            seqs, sums = _page_sums(found)
+            vectors[places[np.searchsorted(wanted[places], seqs)]] = sums
+        return vectors
 
     def refresh(self) -> None:
         """Reads what the store has got since the last refresh; cheap when nothing changed.
@@ -203,7 +240,8 @@ class WorkingSet:
         number = len(self._page_seqs)
         self._page_seqs.extend([page.seq for page in pages])
         self._page_segments.extend([self._segment_number(page) for page in pages])
-        self._page_vectors.extend(np.zeros((len(pages), self._dimensions), np.float32))
+        if self.is_exact:
+            self._page_vectors.extend(np.zeros((len(pages), self._dimensions), np.float32))
         self._page_embedded.extend(np.zeros(len(pages), np.bool_))
         said = [(number + place, page, side) for place, page in enumerate(pages) for side in page.speaking()]
         lines = [show_line(page.speaker(side), page.text(side)) for _, page, side in said]
@@ -231,37 +269,35 @@ class WorkingSet:
     def _read_slice(self, found: VectorRows) -> None:
         if found.matrix.shape[1] != self._dimensions:
             raise DimensionMismatchError(self._dimensions, found.matrix.shape[1])
-        numbers = np.searchsorted(self.page_seqs, found.seqs).astype(np.int32)
+        numbers = np.searchsorted(self.page_seqs, found.seqs)
         fresh = numbers < len(self.page_seqs)
         fresh[fresh] = ~self._page_embedded.view[numbers[fresh]]
         if not fresh.any():
             return
-        if len(self._owners) and numbers[fresh][0] <= self._pages.view[self._owners.view[-1]]:
-            raise _OutOfOrderError
-        sides = np.fromiter((side == SIDES[1] for side in found.sides), np.int64, len(found.sides))
-        rows = found.matrix if fresh.all() else found.matrix[np.repeat(fresh, found.windows)]
-        self._add_vectors(numbers[fresh], sides[fresh], found.windows[fresh], rows)
+        self._add_vectors(found if fresh.all() else found.where(fresh))
 
-    def _add_vectors(
-        self,
-        numbers: NDArray[np.int32],
-        sides: NDArray[np.int64],
-        windows: NDArray[np.int32],
-        rows: NDArray[np.float32],
-    ) -> None:
+    def _add_vectors(self, found: VectorRows) -> None:
+        owners = self._utterances_of(found)
+        if owners[0] <= self._meaning.last_owner:
+            raise _OutOfOrderError
+        self._meaning.add(np.repeat(owners, found.windows), found.matrix)
+        seqs, sums = _page_sums(found)
+        embedded = np.searchsorted(self.page_seqs, seqs)
+        self._page_embedded.view[embedded] = True
+        self.segments.add_pages(self._page_segments.view[embedded], sums)
+        if self.is_exact:
+            self._page_vectors.view[embedded] = sums
+            if self.nbytes > self._max_bytes:
+                self._meaning.shrink()
+                self._page_vectors = GrowingArray(np.float32, self._dimensions)
+
+    def _utterances_of(self, found: VectorRows) -> NDArray[np.int32]:
+        """Returns ``int32[len(found.seqs)]``: the place of each utterance; all of its pages are here."""
+        numbers = np.searchsorted(self.page_seqs, found.seqs)
+        sides = np.fromiter((side == SIDES[1] for side in found.sides), np.int64, len(found.sides))
         first = int(self._pages.view.searchsorted(numbers[0]))
         keys = self._pages.view[first:].astype(np.int64) * len(SIDES) + self._sides.view[first:]
-        owners = (first + np.searchsorted(keys, numbers.astype(np.int64) * len(SIDES) + sides)).astype(np.int32)
-        self._owners.extend(np.repeat(owners, windows))
-        self._vectors.extend(rows)
-        row_pages = np.repeat(numbers, windows)
-        np.add.at(self._page_vectors.view, row_pages, rows)
-        embedded = np.unique(numbers)
-        sums = self._page_vectors.view[embedded]
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        self._page_vectors.view[embedded] = sums / np.where(lengths > 0, lengths, 1)
-        self._page_embedded.view[embedded] = True
-        self.segments.add_pages(self._page_segments.view[embedded], self._page_vectors.view[embedded])
+        return (first + np.searchsorted(keys, numbers * len(SIDES) + sides)).astype(np.int32)
 
     def _read_segments(self) -> None:
         changes = self._store.mid_term.changes(self._scope_id, self._revision)
@@ -278,7 +314,7 @@ class WorkingSet:
         new = self._page_segments.view[numbers] == -1
         self._page_segments.view[numbers[new]] = segments[new]
         embedded = new & self._page_embedded.view[numbers]
-        self.segments.add_pages(segments[embedded], self._page_vectors.view[numbers[embedded]])
+        self.segments.add_pages(segments[embedded], self._page_vectors_at(numbers[embedded]))
 
     def _read_long_term(self) -> None:
         self.profile = self._store.long_term.profile(self._scope_id)
@@ -298,6 +334,15 @@ class _OutOfOrderError(Exception):
     """Vectors arrived for a page in front of embedded ones; the arrays must be read anew."""
 
 
+def _page_sums(found: VectorRows) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Returns the pages of these rows, ascending, and the direction of the sum of each one's vectors."""
+    seqs, places = np.unique(np.repeat(np.asarray(found.seqs, np.int64), found.windows), return_inverse=True)
+    sums = np.zeros((len(seqs), found.matrix.shape[1]), np.float32)
+    np.add.at(sums, places, found.matrix)
+    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+    return seqs, np.asarray(sums / np.where(lengths > 0, lengths, 1), np.float32)
+
+
 class WorkingSets:
     """The working sets of many scopes, bounded in bytes: those used longest ago give way.
 
@@ -305,7 +350,7 @@ class WorkingSets:
         store: Where they are read from.
         model: Name of the embedder whose vectors they hold.
         dimensions: Length of its vectors.
-        max_bytes: What they may hold together; the newest one stays whatever its size.
+        max_bytes: What they may hold together; one that alone would hold more keeps codes of its vectors.
     """
 
     def __init__(self, store: Store, model: str, dimensions: int, max_bytes: int) -> None:
@@ -323,12 +368,15 @@ class WorkingSets:
         with self._lock:
             found = self._sets.get(scope_id)
             if found is None:
-                found = self._sets[scope_id] = WorkingSet(self._store, scope_id, self._model, self._dimensions)
+                found = self._sets[scope_id] = self._new(scope_id)
             self._sets.move_to_end(scope_id)
         found.refresh()
         with self._lock:
             self._weigh(scope_id, found.nbytes)
         return found
+
+    def _new(self, scope_id: str) -> WorkingSet:
+        return WorkingSet(self._store, scope_id, self._model, self._dimensions, self._max_bytes)
 
     def drop(self, scope_id: str) -> None:
         """Lets go of a scope's working set; the next use reads it anew."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +54,15 @@ class VectorRows:
     sides: tuple[Side, ...]
     windows: NDArray[np.int32]
     matrix: NDArray[np.float32]
+
+    def where(self, kept: NDArray[np.bool_]) -> VectorRows:
+        """Returns those of the utterances for which ``bool[len(seqs)]`` is true."""
+        return VectorRows(
+            tuple(compress(self.seqs, kept)),
+            tuple(compress(self.sides, kept)),
+            self.windows[kept],
+            self.matrix[np.repeat(kept, self.windows)],
+        )
 
 
 class VectorTable:
@@ -109,16 +119,27 @@ class VectorTable:
             DimensionMismatchError: If a stored vector has not the length that its row states.
         """
         while True:
-            part = self._slice(scope_id, model, from_seq)
+            part = self._rows(scope_id, model, pages.c.seq >= from_seq)
             if part is None:
                 return
             yield part
             from_seq = part.seqs[-1] + 1
 
-    def _slice(self, scope_id: str, model: str, from_seq: int) -> VectorRows | None:
+    def of_pages_at(self, scope_id: str, model: str, seqs: Sequence[int]) -> Iterator[VectorRows]:
+        """Yields the same of the pages at these positions, ascending; of pages that are gone or not embedded nothing.
+
+        Raises:
+            DimensionMismatchError: If a stored vector has not the length that its row states.
+        """
+        for start in range(0, len(seqs), _SLICE_PAGES):
+            part = self._rows(scope_id, model, pages.c.seq.in_(seqs[start : start + _SLICE_PAGES]))
+            if part is not None:
+                yield part
+
+    def _rows(self, scope_id: str, model: str, where: sa.ColumnElement[bool]) -> VectorRows | None:
         embedded = (
             sa.select(pages.c.page_id, pages.c.seq)
-            .where(pages.c.scope_id == scope_id, pages.c.embedded_with == model, pages.c.seq >= from_seq)
+            .where(pages.c.scope_id == scope_id, pages.c.embedded_with == model, where)
             .order_by(pages.c.seq)
             .limit(_SLICE_PAGES)
             .subquery()

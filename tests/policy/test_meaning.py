@@ -1,0 +1,99 @@
+"""Meaning: cosines of whole vectors are exact, those of codes near enough to find what has to be made exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from memoryos.retrieval.codes import VectorCodes
+from memoryos.retrieval.meaning import MeaningIndex
+
+
+def unit_rows(count: int, dimensions: int, seed: int = 1) -> NDArray[np.float32]:
+    """Rows around 32 topics, as texts lie; their dimensions differ in middle and spread."""
+    chance = np.random.default_rng(seed)
+    topics = np.random.default_rng(99).standard_normal((32, dimensions))
+    noise = chance.standard_normal((count, dimensions)) * np.linspace(0.3, 1.5, dimensions)
+    rows = topics[chance.integers(0, 32, count)] + noise + np.linspace(-0.5, 1, dimensions)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def index_of(rows: NDArray[np.float32], owners: list[int] | None = None) -> MeaningIndex:
+    index = MeaningIndex(rows.shape[1])
+    index.add(np.array(range(len(rows)) if owners is None else owners, np.int32), rows)
+    return index
+
+
+def test_cosines_of_whole_vectors_are_exact() -> None:
+    rows = unit_rows(50, 24)
+    found = index_of(rows).cosines(rows[7], 50)
+    assert found.values == pytest.approx(rows @ rows[7], abs=1e-6)
+    assert found.known.all()
+
+
+@pytest.mark.parametrize("shrunk", [False, True])
+def test_the_best_window_of_a_long_utterance_counts_and_what_has_no_vector_is_unknown(*, shrunk: bool) -> None:
+    rows = np.eye(4, 64, dtype=np.float32)
+    index = index_of(rows, owners=[0, 2, 2, 3])
+    if shrunk:
+        index.shrink()
+    found = index.cosines(rows[2], 6)
+    assert int(found.values.argmax()) == 2
+    assert found.known.tolist() == [True, False, True, True, False, False]
+    assert found.values[[1, 4, 5]].tolist() == [0, 0, 0]
+    assert index.last_owner == 3
+
+
+@pytest.mark.parametrize("dimensions", [8, 64, 100, 384])
+@pytest.mark.parametrize("first", [1, 300, 3000])
+def test_codes_tell_about_what_cosines_are(dimensions: int, first: int) -> None:
+    """However few vectors there were when the codes began, and whether or not they fill the last word."""
+    rows, queries = unit_rows(3000, dimensions), unit_rows(20, dimensions, seed=2)
+    codes = VectorCodes(rows[:first])
+    codes.extend(rows[first:])
+    assert len(codes) == 3000
+    if first > 1:
+        for query in queries:
+            wanted, found = rows @ query, codes.cosines(query)
+            assert np.corrcoef(wanted, found)[0, 1] > 0.93
+            assert found.mean() == pytest.approx(wanted.mean(), abs=0.05)
+            assert found.std() == pytest.approx(wanted.std(), rel=0.15)
+
+
+def test_the_nearest_are_among_the_first_of_their_codes() -> None:
+    rows, queries = unit_rows(10_000, 384), unit_rows(20, 384, seed=2)
+    index = index_of(rows)
+    exact = [index.cosines(query, len(rows)).values for query in queries]
+    index.shrink()
+    for query, cosines in zip(queries, exact, strict=True):
+        estimated = np.argsort(-index.cosines(query, len(rows)).values)[:500]
+        assert {*np.argsort(-cosines)[:20].tolist()} <= {*estimated.tolist()}
+
+
+def test_codes_take_a_seventh_of_the_memory_or_less() -> None:
+    index = index_of(unit_rows(30_000, 384))
+    whole = index.nbytes
+    assert index.is_exact
+    index.shrink()
+    assert not index.is_exact
+    assert index.nbytes < whole / 7
+
+
+def test_an_index_without_vectors_stays_as_it_is() -> None:
+    index = MeaningIndex(8)
+    index.shrink()
+    assert index.is_exact
+    assert index.last_owner == -1
+    assert not index.cosines(np.ones(8, np.float32), 3).known.any()
+
+
+@given(st.integers(1, 40), st.integers(1, 70), st.integers(0, 5))
+def test_any_vectors_can_be_encoded(count: int, dimensions: int, seed: int) -> None:
+    """One vector, equal ones, zero ones: an estimate is a number."""
+    rows = np.random.default_rng(seed).standard_normal((count, dimensions)).astype(np.float32) * (seed > 0)
+    codes = VectorCodes(rows)
+    for query in (rows[0], np.zeros(dimensions, np.float32)):
+        assert np.isfinite(codes.cosines(query)).all()
