@@ -10,9 +10,13 @@ function loadChart() {
   return loading;
 }
 
-/** @returns {string} the value of a custom property of the theme, as "--accent" */
+/** @returns {string} the colour that a custom property, as "--accent", has in the theme that is shown */
 export function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.style.color = `var(${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
 }
 
 /** Calls back when the theme changes. @returns {number} that grows with each change */
