@@ -59,7 +59,7 @@ class VectorCodes:
                 plane.extend(words)
 
     def cosines(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns ``float32[n]``: for each vector the cosine that is to be expected of its code."""
+        """Returns ``float32[n]``: an estimate of the cosine of each vector, from its code."""
         weights = query * self._spread
         seen = _products(weights, self._sample_planes)
         slope, base = _line(seen, self._sample @ query)
@@ -104,7 +104,10 @@ def _count_bits(columns: NDArray[np.uint64]) -> NDArray[np.uint16]:
 
 
 def _line(seen: NDArray[np.float32], wanted: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
-    """Returns slope and base of the line that tells wanted from seen with the least squares."""
-    spread = seen.var()
-    slope = np.float32(np.mean((seen - seen.mean()) * (wanted - wanted.mean())) / spread if spread > 0 else 0)
-    return slope, np.float32(wanted.mean() - slope * seen.mean())
+    """Returns slope and base of the line that gives what is seen the mean and the spread of what is wanted.
+
+    Not the line of least squares: it would draw all cosines together, and the ranking goes by how far they are apart.
+    """
+    spread = seen.std()
+    slope = wanted.std() / spread if spread > 0 else np.float32(0)
+    return slope, wanted.mean() - slope * seen.mean()

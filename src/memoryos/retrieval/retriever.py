@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Retriever"]
 
 QUOTES = 5
+SHARPENED = 500
+"""So many of the best utterances by estimated cosines get exact ones, where vectors are not in memory (ADR 13)."""
 UNREAD_SHARE = 0.25
 """What is left of the weight of meaning for a question in a language that the model does not know (ADR 11)."""
 
@@ -130,7 +132,7 @@ class Retriever:
         ranked = rank(corpus, question, cosines, weights, gate=gate)
         if working_set.is_exact:
             return ranked
-        sharpened = working_set.sharpened(cosines, vector, ranked.order)
+        sharpened = working_set.sharpened(cosines, vector, ranked.order[:SHARPENED])
         return rank(corpus, question, sharpened, weights, gate=gate)
 
     def _gate(self, working_set: WorkingSet, vector: NDArray[np.float32]) -> NDArray[np.bool_] | None:

@@ -166,13 +166,14 @@ class WorkingSet:
         return self._meaning.cosines(vector, len(self._pages))
 
     def sharpened(self, cosines: Cosines, vector: NDArray[np.float32], indexes: NDArray[np.int64]) -> Cosines:
-        """Returns the cosines with those of these utterances, and of what else their pages hold, made exact.
+        """Returns the cosines with those of these utterances made exact, on their pages and on the pages beside them.
 
         Raises:
             StoreError: If their vectors can't be read.
         """
         values = cosines.values.copy()
-        numbers = np.unique(self._pages.view[indexes])
+        numbers = np.unique(self._pages.view[indexes][:, None] + np.array([-1, 0, 1], np.int32))
+        numbers = numbers[(numbers >= 0) & (numbers < len(self.page_seqs))]
         for found in self._store.vectors.of_pages_at(self._scope_id, self._model, self.page_seqs[numbers].tolist()):
             owners = np.repeat(self._utterances_of(found), found.windows)
             said, best = best_windows(owners, np.einsum("ij,j->i", found.matrix, vector))
