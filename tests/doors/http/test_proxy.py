@@ -12,6 +12,7 @@ from typing import Any
 import openai
 import pytest
 
+from memoryos.doors.http.affinity import affinity_of
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_exchange import Exchange, Repeats
 from memoryos.doors.http.proxy_wishes import Wishes
@@ -53,6 +54,9 @@ def test_a_program_gets_a_memory_by_its_base_url_alone(make_engine: EngineMaker)
         raw = client.chat.completions.with_raw_response.create(model="any", messages=user(ASKED))
 
         assert raw.headers["x-memoryos-recall"] == "1"
+        assert raw.headers["memoryos-affinity"] == affinity_of(
+            proxy.engine.config.user_id, proxy.engine.config.assistant_id
+        )
         assert raw.parse().choices[0].message.content == f"You said: {ASKED}"
         sent = endpoint.requests[-1]["messages"]
         assert [each["role"] for each in sent] == ["system", "user"]

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
+from memoryos.doors.http.affinity import AffinityTold
 from memoryos.doors.http.bodies import BodyLimit, KeyFirst, SlashesInIds
 from memoryos.doors.http.description import describe
 from memoryos.doors.http.guards import Guard
@@ -103,6 +104,7 @@ def _stand_in_front(app: FastAPI, serving: Serving) -> None:
     """Adds what every request passes on its way to a route; the last one added comes first."""
     settings = serving.settings
     app.add_middleware(RouteNoted)
+    app.add_middleware(AffinityTold)
     app.add_middleware(SlashesInIds)
     app.add_middleware(BodyLimit, settings=settings)
     app.add_middleware(KeyFirst, open_routes=[*health.open_routes.routes, *inspector_routes()])

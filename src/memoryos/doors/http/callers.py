@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Header, HTTPException, Query, Request
 
+from memoryos.doors.http.affinity import note_affinity
 from memoryos.doors.http.audit import audit
 from memoryos.memory import Memoryos
 
@@ -129,7 +130,9 @@ def scope_of(
     check_may_use(caller, user_id)
     serving: Serving = request.app.state.memoryos
     engine = serving.engine()
-    return engine.memory(user_id, assistant_id or x_assistant_id or engine.config.assistant_id)
+    memory = engine.memory(user_id, assistant_id or x_assistant_id or engine.config.assistant_id)
+    note_affinity(request, memory.scope.user_id, memory.scope.assistant_id)
+    return memory
 
 
 ScopedMemory = Annotated[Memoryos, Depends(scope_of)]

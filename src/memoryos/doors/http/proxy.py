@@ -9,6 +9,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from memoryos.doors.http.affinity import note_affinity
 from memoryos.doors.http.callers import AnyCaller
 from memoryos.doors.http.problems import RESPONSES
 from memoryos.doors.http.proxy_body import read_chat
@@ -98,6 +99,7 @@ def proxy_router() -> APIRouter:
         upstream = await connections.to(serving)
         wishes = read_wishes(request, caller, chat, upstream.config)
         read_scope(wishes.user_id, wishes.assistant_id)
+        note_affinity(request, wishes.user_id, wishes.assistant_id)
         headers = upstream.headers(request, caller)
         exchange = Exchange(request, caller, serving, chat, wishes, repeats.key(wishes, chat))
         outgoing = upstream.request(request, "/chat/completions", headers, await exchange.body())
