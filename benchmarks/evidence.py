@@ -9,7 +9,6 @@ from typing import Any
 from memoryos.doors.bench.evidence import (
     BUDGETS,
     ROWS,
-    OnceAQuery,
     Probe,
     interval,
     limits,
@@ -19,6 +18,7 @@ from memoryos.doors.bench.evidence import (
     tabulate,
 )
 from memoryos.models.minilm import MiniLM
+from memoryos.models.once_a_query import OnceAQuery
 
 __all__ = [
     "BUDGETS",
@@ -41,7 +41,7 @@ class CachingEmbedder(OnceAQuery):
     """The built-in embedder, each query once."""
 
     def __init__(self) -> None:
-        super().__init__(MiniLM())
+        super().__init__(MiniLM(), kept=10_000)
 
 
 def print_table(title: str, table: dict[str, Any]) -> None:

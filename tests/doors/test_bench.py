@@ -13,10 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from memoryos.doors.bench.charts import bars, lines
-from memoryos.doors.bench.evidence import OnceAQuery, interval
+from memoryos.doors.bench.evidence import interval
 from memoryos.doors.bench.locomo_run import steps
 from memoryos.doors.cli import cli
 from memoryos.doors.locomo import read_locomo
+from memoryos.models.once_a_query import OnceAQuery
 from memoryos.testing import HashEmbedder
 
 Runner = Callable[..., Result]

@@ -46,7 +46,8 @@ LAYERS: dict[str, set[str]] = {
     | {"memoryos.updating", "memoryos.storage", "memoryos.identifiers", "memoryos.retrieval.working_set"},
     "memoryos.testing": VALUES | {"memoryos.testing"},
     "memoryos.integrations": VALUES
-    | {"memoryos.integrations", "memoryos.engine", "memoryos.inputs", "memoryos.memory", "memoryos.generation.prompt"},
+    | {"memoryos.integrations", "memoryos.engine", "memoryos.inputs", "memoryos.memory", "memoryos.generation.prompt"}
+    | {"memoryos.models.once_a_query"},
 }
 NO_IO = {
     "os",

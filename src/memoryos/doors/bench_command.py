@@ -16,6 +16,7 @@ from memoryos.doors.locomo import CATEGORIES, read_locomo
 from memoryos.doors.session import as_json_option, print_json
 from memoryos.doors.tables import progress
 from memoryos.errors import InputError
+from memoryos.models.once_a_query import OnceAQuery
 
 if TYPE_CHECKING:
     from memoryos.doors.locomo import Conversation
@@ -40,13 +41,12 @@ SHOWN = ("500 tokens", "1000 tokens")
 @click.pass_obj
 def bench(session: Session, data_file: Path, out: Path, no_captions: bool, as_json: bool) -> None:
     """Measure on a LoCoMo file how much of what answers its questions is found, without an LLM; write a report."""
-    from memoryos.doors.bench.evidence import OnceAQuery  # noqa: PLC0415
     from memoryos.doors.bench.locomo_run import run, steps  # noqa: PLC0415  (the engine waits until it is needed)
     from memoryos.doors.bench.report import About, to_html  # noqa: PLC0415
 
     conversations = _read(data_file, captions=not no_captions)
     _check_writable(out)
-    embedder = OnceAQuery(build_embedder(session.config()))
+    embedder = OnceAQuery(build_embedder(session.config()), kept=10_000)
     counted = itertools.count(1)
     with (
         tempfile.TemporaryDirectory(prefix="memoryos-bench-") as folder,

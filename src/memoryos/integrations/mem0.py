@@ -15,8 +15,9 @@ from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, NotFoundError
 from memoryos.inputs import read_messages, read_query
 from memoryos.integrations.mem0_filters import NO_USER, belongs, read_owner
-from memoryos.integrations.records import RECORDS, OnceEmbedder, Shelf, merged
+from memoryos.integrations.records import RECORDS, Shelf, merged
 from memoryos.model import SIDES
+from memoryos.models.once_a_query import OnceAQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ class Memory:
         self.engine = engine or MemoryEngine(Config.load(**settings))
         self._is_own = engine is None
         unwindowed = self.engine.config.with_(short_term_capacity=0, background=False)
-        self._reader = MemoryEngine(unwindowed, embedder=OnceEmbedder(self.engine.embedder), clock=self.engine.clock)
+        self._reader = MemoryEngine(unwindowed, embedder=OnceAQuery(self.engine.embedder), clock=self.engine.clock)
         self._shelves: dict[Scope, Shelf] = {}
         self._homes: dict[str, Scope] = {}
 
@@ -198,7 +199,6 @@ class Memory:
         if len(page.speaking()) > 1:
             raise InputError("memory_id", "is an exchange that was not added here; forget it, or correct what it says")
         note = _note(page)
-        told_at = note.get("updated_at", page.at.isoformat())
         changed = {
             "id": memory_id,
             "metadata": {**note.get("metadata", {}), **(metadata or {})},
@@ -206,7 +206,7 @@ class Memory:
             "updated_at": self.engine.clock().isoformat(),
         }
         if words is not None:
-            changed["versions"] = [*note.get("versions", []), {"memory": _text(page), "at": told_at}]
+            changed["versions"] = _versions(page)
         self._shelf(scope).put(
             _text(page) if words is None else read_query(words, field="text"),
             {**page.metadata, OURS: note | changed},
@@ -253,10 +253,8 @@ class Memory:
         if found is None:
             return []
         _, page = found
-        note = _note(page)
-        told_at = note.get("updated_at", page.at.isoformat())
-        told = [*note.get("versions", []), {"memory": _text(page), "at": told_at}]
-        shared = {"memory_id": memory_id, "is_deleted": False, "actor_id": note.get("actor_id"), "role": _role(page)}
+        told, actor_id = _versions(page), _note(page).get("actor_id")
+        shared = {"memory_id": memory_id, "is_deleted": False, "actor_id": actor_id, "role": _role(page)}
         return [
             shared
             | {
@@ -340,6 +338,12 @@ def _id_of(page: Page) -> str:
 
 def _text(page: Page) -> str:
     return "\n".join(page.text(side) for side in SIDES if page.text(side))
+
+
+def _versions(page: Page) -> list[dict[str, Any]]:
+    """Returns every wording of a memory with when it was told, oldest first; the last one counts."""
+    note = _note(page)
+    return [*note.get("versions", []), {"memory": _text(page), "at": note.get("updated_at", page.at.isoformat())}]
 
 
 def _role(page: Page) -> str:

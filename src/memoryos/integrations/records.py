@@ -6,7 +6,6 @@ a key counts, so that a crash between the writing of a new version and the forge
 
 from __future__ import annotations
 
-import functools
 import heapq
 import threading
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from memoryos.config import RankingWeights
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystUnavailableError, NotFoundError
 from memoryos.model import Origin
+from memoryos.models.once_a_query import OnceAQuery
 from memoryos.seams import Digest, Lesson, Topic
 
 if TYPE_CHECKING:
@@ -22,15 +22,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from memoryos.memory import Memoryos
     from memoryos.model import Page
     from memoryos.retrieval.recall import RecalledPage
-    from memoryos.seams import AnswerRequest, Batch, Embedder, Material, Meter, Reply
+    from memoryos.seams import AnswerRequest, Batch, Material, Meter, Reply
 
-__all__ = ["RANKING", "RECORDS", "FilingAnalyst", "OnceEmbedder", "Shelf", "merged", "open_records"]
+__all__ = ["RANKING", "RECORDS", "FilingAnalyst", "Shelf", "merged", "open_records"]
 
 RECORDS = "memoryos-records/"
 """How the assistant's id of every scope of records begins."""
@@ -64,36 +61,6 @@ class FilingAnalyst:
         raise AnalystUnavailableError("records are looked up, they do not answer")
 
 
-class OnceEmbedder:
-    """An ``Embedder`` that embeds a query once, in however many memories it is looked up.
-
-    Args:
-        embedder: Who embeds.
-    """
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self._once = functools.lru_cache(maxsize=16)(lambda text: embedder.embed([text]))
-
-    @property
-    def name(self) -> str:
-        """Returns the name of the other one, whose vectors these are."""
-        return self._embedder.name
-
-    @property
-    def dimensions(self) -> int:
-        """Returns the length of every vector."""
-        return self._embedder.dimensions
-
-    def windows(self, text: str) -> list[str]:
-        """Cuts a text as the other one does."""
-        return self._embedder.windows(text)
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of the other one; a single text's is kept for a while."""
-        return self._once(texts[0]).copy() if len(texts) == 1 else self._embedder.embed(texts)
-
-
 def open_records(engine: MemoryEngine) -> MemoryEngine:
     """Returns an engine for records over the same store: the same embedder and clock, no window, no analyst.
 
@@ -102,7 +69,7 @@ def open_records(engine: MemoryEngine) -> MemoryEngine:
     settings = engine.config.with_(
         short_term_capacity=0, mid_term_capacity=1_000_000, mid_term_similarity_threshold=0.0, keep_archived_days=None
     )
-    return MemoryEngine(settings, embedder=OnceEmbedder(engine.embedder), analyst=FilingAnalyst(), clock=engine.clock)
+    return MemoryEngine(settings, embedder=OnceAQuery(engine.embedder), analyst=FilingAnalyst(), clock=engine.clock)
 
 
 class Shelf:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BUDGETS",
     "ROWS",
-    "OnceAQuery",
     "Probe",
     "interval",
     "limits",
@@ -56,43 +54,6 @@ class Probe:
     text: str
     evidence: frozenset[str]
     group: str
-
-
-class OnceAQuery:
-    """An embedder that embeds each query once: a table asks each question under many settings.
-
-    Args:
-        embedder: Who embeds.
-    """
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self._once = lru_cache(maxsize=10_000)(lambda text: embedder.embed([text])[0])
-
-    @property
-    def name(self) -> str:
-        """Identifies the model."""
-        return self._embedder.name
-
-    @property
-    def dimensions(self) -> int:
-        """Length of every vector."""
-        return self._embedder.dimensions
-
-    @property
-    def languages(self) -> frozenset[str] | None:
-        """The languages that the model knows; None where it does not say."""
-        return getattr(self._embedder, "languages", None)
-
-    def windows(self, text: str) -> list[str]:
-        """Returns what the embedder makes of the text."""
-        return self._embedder.windows(text)
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns what the embedder returns."""
-        if len(texts) == 1:
-            return np.asarray(self._once(texts[0])[None, :], np.float32)
-        return self._embedder.embed(texts)
 
 
 def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
