@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from memoryos.model import Cost
 from memoryos.storage.schema import costs, pages, scopes
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["Backlog", "Spent", "StoreTotals"]
+__all__ = ["Backlog", "StoreTotals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,6 @@ class Backlog:
     failing_scopes: int
     due_pages: int
     pages_without_vector: int
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What calls of one model for one purpose cost on one day, in all scopes together; fields as in ``Cost``."""
-
-    purpose: str
-    model: str
-    calls: int
-    failed_calls: int
-    prompt_tokens: int
-    completion_tokens: int
 
 
 class StoreTotals:
@@ -74,14 +63,16 @@ class StoreTotals:
                 pages_without_vector=_count(connection, other),
             )
 
-    def spent(self, day: date) -> list[Spent]:
-        """Returns what models cost on a day (UTC), by purpose and model."""
+    def spent(self, day: date) -> list[Cost]:
+        """Returns what models cost all scopes together on a day (UTC), by purpose and model."""
         amounts = (costs.c.calls, costs.c.failed_calls, costs.c.prompt_tokens, costs.c.completion_tokens)
         sums = [sa.cast(sa.func.sum(amount), sa.BigInteger) for amount in amounts]
-        statement = sa.select(costs.c.purpose, costs.c.model, *sums).where(costs.c.day == day)
+        statement = sa.select(costs.c.purpose, costs.c.model, *sums, sa.func.sum(costs.c.seconds)).where(
+            costs.c.day == day
+        )
         grouped = statement.group_by(costs.c.purpose, costs.c.model).order_by(costs.c.purpose, costs.c.model)
         with self._database.read() as connection:
-            return [Spent(*row) for row in connection.execute(grouped)]
+            return [Cost(day, *row) for row in connection.execute(grouped)]
 
 
 def _count(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> int:
