@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Header, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -12,12 +13,13 @@ from starlette.convertors import register_url_convertor
 from memoryos.doors.http.bodies import IdConvertor
 from memoryos.doors.http.problems import RESPONSES
 
-__all__ = ["MAX_SEQ", "USER", "Body", "Id", "IdempotencyKey", "Limit", "Text", "router"]
+__all__ = ["MAX_SEQ", "USER", "Body", "Id", "IdempotencyKey", "Limit", "Text", "part", "router"]
 
 register_url_convertor("id", IdConvertor())
 USER = "/v1/users/{user_id:id}"
 """Path of one user; the scope's assistant stands in the query."""
 MAX_SEQ = 2**63 - 1
+_Each = TypeVar("_Each")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -48,6 +50,11 @@ class Body(BaseModel):
     """What a route takes; a field that it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def part(found: Sequence[_Each], limit: int) -> tuple[Sequence[_Each], _Each | None]:
+    """Returns at most ``limit`` of what was found, and the last of these if there was more."""
+    return found[:limit], found[limit - 1] if len(found) > limit else None
 
 
 def router(tag: str) -> APIRouter:

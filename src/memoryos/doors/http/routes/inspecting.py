@@ -11,7 +11,7 @@ from pydantic import Field
 from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
-from memoryos.doors.http.routes.common import MAX_SEQ, USER, Limit, router
+from memoryos.doors.http.routes.common import MAX_SEQ, USER, Limit, part, router
 
 __all__ = ["routes"]
 
@@ -70,12 +70,11 @@ def list_pages_of_day(
     after_seq: Annotated[int, Query(ge=0, le=MAX_SEQ, description="Only pages behind this one.")] = 0,
 ) -> DayPages:
     """Lists the pages of one day (UTC) in the order of the log."""
-    found = memory.pages_of_day(day, limit + 1, after_seq=after_seq)
-    pages = found[:limit]
+    pages, last = part(memory.pages_of_day(day, limit + 1, after_seq=after_seq), limit)
     audit(request, caller, "read", memory, count=len(pages))
     return DayPages(
         pages=[shapes.Page.model_validate(page) for page in pages],
-        next_after_seq=pages[-1].seq if len(found) > limit else None,
+        next_after_seq=None if last is None else last.seq,
     )
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
-from memoryos.doors.http.routes.common import MAX_SEQ, USER, Body, IdempotencyKey, Limit, router
+from memoryos.doors.http.routes.common import MAX_SEQ, USER, Body, IdempotencyKey, Limit, part, router
 
 __all__ = ["routes"]
 
@@ -84,8 +84,8 @@ def list_pages(
 ) -> PageList:
     """Lists pages, newest first. A part may be short, or empty, before the last one when a text is looked for."""
     if q is None:
-        found = memory.newest_pages(limit + 1, before_seq=before_seq)
-        pages, next_before_seq = found[:limit], found[limit - 1].seq if len(found) > limit else None
+        pages, last = part(memory.newest_pages(limit + 1, before_seq=before_seq), limit)
+        next_before_seq = None if last is None else last.seq
     else:
         pages, next_before_seq = memory.search_pages(q, limit, before_seq=before_seq)
     audit(request, caller, "read", memory, count=len(pages))

@@ -10,7 +10,7 @@ from pydantic import Field
 from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
-from memoryos.doors.http.routes.common import USER, Body, Limit, router
+from memoryos.doors.http.routes.common import USER, Body, Limit, part, router
 from memoryos.model import About
 
 __all__ = ["routes"]
@@ -88,11 +88,11 @@ def list_knowledge(
 ) -> KnowledgeList:
     """Lists facts with the pages that they were read in, oldest first."""
     entries = sorted(memory.knowledge(about, history=history), key=lambda entry: entry.knowledge_id)
-    shown = [entry for entry in entries if after is None or entry.knowledge_id > after][: limit + 1]
-    audit(request, caller, "read", memory, count=len(shown[:limit]))
+    shown, last = part([entry for entry in entries if after is None or entry.knowledge_id > after], limit)
+    audit(request, caller, "read", memory, count=len(shown))
     return KnowledgeList(
-        knowledge=[shapes.Knowledge.model_validate(entry) for entry in shown[:limit]],
-        next_after=shown[limit - 1].knowledge_id if len(shown) > limit else None,
+        knowledge=[shapes.Knowledge.model_validate(entry) for entry in shown],
+        next_after=None if last is None else last.knowledge_id,
     )
 
 
@@ -128,11 +128,11 @@ def list_segments(
 ) -> SegmentList:
     """Lists segments with their heat now, oldest first."""
     warmth = sorted(memory.heat(archived=archived), key=lambda each: each[0].segment_id)
-    shown = [each for each in warmth if after is None or each[0].segment_id > after][: limit + 1]
-    audit(request, caller, "read", memory, count=len(shown[:limit]))
+    shown, last = part([each for each in warmth if after is None or each[0].segment_id > after], limit)
+    audit(request, caller, "read", memory, count=len(shown))
     return SegmentList(
-        segments=[shapes.Segment.of(*each) for each in shown[:limit]],
-        next_after=shown[limit - 1][0].segment_id if len(shown) > limit else None,
+        segments=[shapes.Segment.of(*each) for each in shown],
+        next_after=None if last is None else last[0].segment_id,
     )
 
 
