@@ -116,5 +116,10 @@ def make_engine(
 
 
 @pytest.fixture
+def engine(make_engine: EngineMaker) -> MemoryEngine:
+    return make_engine()
+
+
+@pytest.fixture
 def memory(make_engine: EngineMaker) -> Memoryos:
     return make_engine().memory("tom", "helper")

@@ -9,25 +9,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from benchmarks.inspector import VIEWS
 from playwright.sync_api import Page, expect
 
 from tests.inspector.conftest import DESK, PHONE, Api, Visit, Visitor, user_path
 from tests.inspector.story import Story
 
-VIEWS = (
-    "chat",
-    "tiers/window",
-    "tiers/segments",
-    "tiers/knowledge",
-    "tiers/profile",
-    "explorer",
-    "timeline",
-    "search",
-    "forget",
-    "transfer",
-    "costs",
-    "worker",
-)
 RULES: dict[str, Any] = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],

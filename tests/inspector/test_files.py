@@ -14,18 +14,12 @@ from fastapi.testclient import TestClient
 from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
-from tests.conftest import EngineMaker
 
 STATIC = Path(__file__).parents[2] / "src" / "memoryos" / "doors" / "inspector" / "static"
 VENDORED = json.loads((STATIC / "vendor" / "VENDORED.json").read_text("utf-8"))
 OURS = sorted(each for each in STATIC.rglob("*") if each.suffix in {".js", ".html"} and "vendor" not in each.parts)
 PATHS = sorted(str(each.relative_to(STATIC)) for each in STATIC.rglob("*") if each.is_file())
 LOCAL = "http://127.0.0.1"
-
-
-@pytest.fixture
-def engine(make_engine: EngineMaker) -> MemoryEngine:
-    return make_engine()
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.inspector.conftest import PHONE, Api, Visit, Visitor
+from tests.inspector.conftest import PHONE, Api, Server, Visit, Visitor
 from tests.inspector.story import Story
 
 MARK = "window.broken=1"
@@ -250,11 +250,16 @@ def test_the_policy_is_kept_by_the_browser(visit: Visitor) -> None:
     tab.faults.clear()
 
 
-def test_what_a_user_may_not_see_is_refused_in_the_page_too(visit: Visitor, serve: Any, story: Story) -> None:
+def asked_for_a_key(visit: Visitor, serve: Any, story: Story) -> tuple[Server, Visit, Locator]:
+    """Opens the story's memory on a server with keys; returns the server, the tab and the field that asks for one."""
     keys = serve("keys")
     tab = visit(keys)
     tab.page.goto(f"{keys.address}/#/search?user={story.user_id}&assistant={story.assistant_id}")
-    field = tab.page.get_by_label("Key", exact=True)
+    return keys, tab, tab.page.get_by_label("Key", exact=True)
+
+
+def test_what_a_user_may_not_see_is_refused_in_the_page_too(visit: Visitor, serve: Any, story: Story) -> None:
+    keys, tab, field = asked_for_a_key(visit, serve, story)
     field.fill("mos_<script>")
     field.press("Enter")
     expect(tab.page.get_by_role("alert")).to_be_visible()
@@ -267,10 +272,7 @@ def test_what_a_user_may_not_see_is_refused_in_the_page_too(visit: Visitor, serv
 
 
 def test_a_key_stays_in_its_tab(visit: Visitor, serve: Any, story: Story) -> None:
-    keys = serve("keys")
-    tab = visit(keys)
-    tab.page.goto(f"{keys.address}/#/search?user={story.user_id}&assistant={story.assistant_id}")
-    field = tab.page.get_by_label("Key", exact=True)
+    keys, tab, field = asked_for_a_key(visit, serve, story)
     expect(field).to_have_attribute("type", "password")
     field.fill(keys.keys["user"])
     field.press("Enter")

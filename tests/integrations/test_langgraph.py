@@ -36,11 +36,6 @@ TOM, ANN = ("users", "tom"), ("users", "ann")
 
 
 @pytest.fixture
-def engine(make_engine: EngineMaker) -> MemoryEngine:
-    return make_engine()
-
-
-@pytest.fixture
 def store(engine: MemoryEngine) -> Iterator[MemoryOSStore]:
     with MemoryOSStore(engine, fields=["text"]) as store:
         yield store

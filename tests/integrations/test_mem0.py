@@ -16,12 +16,6 @@ from memoryos.integrations.langgraph import MemoryOSStore
 from memoryos.integrations.mem0 import Memory
 from memoryos.memory import Memoryos
 from memoryos.testing import FixedClock
-from tests.conftest import EngineMaker
-
-
-@pytest.fixture
-def engine(make_engine: EngineMaker) -> MemoryEngine:
-    return make_engine()
 
 
 @pytest.fixture

@@ -16,14 +16,8 @@ from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.integrations.openai_agents import MemoryOSSession
 from memoryos.memory import Memoryos
 from memoryos.testing import StandInServer
-from tests.conftest import EngineMaker
 
 SessionMaker = Callable[..., MemoryOSSession]
-
-
-@pytest.fixture
-def engine(make_engine: EngineMaker) -> MemoryEngine:
-    return make_engine()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -35,6 +36,15 @@ NOW = FixedClock()()
 pytestmark = pytest.mark.kinds("postgresql")
 END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'memoryos'"
 SECRET = "The codeword is Zuvalka."
+ROW: dict[str, Any] = {
+    "seq": 1,
+    "page_id": "p",
+    "at": NOW,
+    "user_text": SECRET,
+    "assistant_text": "",
+    "metadata": {},
+    "learned": False,
+}
 
 
 @pytest.fixture
@@ -67,17 +77,8 @@ def test_a_statement_that_names_no_scope_sees_and_changes_only_its_own(store: St
 
 
 def test_a_row_of_another_scope_cant_be_written(store: Store, scope_ids: list[str]) -> None:
-    row = {
-        "seq": 9,
-        "page_id": "p",
-        "at": NOW,
-        "user_text": SECRET,
-        "assistant_text": "",
-        "metadata": {},
-        "learned": False,
-    }
     with pytest.raises(StoreError, match="row-level security"), store._database.write(scope_ids[0]) as connection:
-        connection.execute(sa.insert(pages).values(scope_id=scope_ids[1], **row))
+        connection.execute(sa.insert(pages).values(scope_id=scope_ids[1], **(ROW | {"seq": 9})))
     assert store.log.count(scope_ids[1]) == 1
 
 
@@ -98,16 +99,7 @@ def test_a_strange_scope_id_stays_data(store: Store, scope_ids: list[str], scope
 
 
 def test_no_error_of_the_server_quotes_what_was_to_be_stored(store: Store, scope_ids: list[str]) -> None:
-    row = {
-        "seq": 1,
-        "page_id": "p",
-        "at": NOW,
-        "user_text": SECRET,
-        "assistant_text": "",
-        "metadata": {},
-        "learned": False,
-    }
-    for bad in (row, row | {"seq": 2, "learned": None}):
+    for bad in (ROW, ROW | {"seq": 2, "learned": None}):
         with pytest.raises(StoreConflictError) as caught, store._database.write(scope_ids[0]) as connection:
             connection.execute(sa.insert(pages).values(scope_id=scope_ids[0], **bad))
         assert "Zuvalka" not in "".join(traceback.format_exception(caught.value))

@@ -12,17 +12,11 @@ from fastapi.testclient import TestClient
 from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
-from tests.conftest import EngineMaker
 
 LOCAL = "http://127.0.0.1"
 USER = "/v1/users/tom"
 
 ClientMaker = Callable[..., TestClient]
-
-
-@pytest.fixture
-def engine(make_engine: EngineMaker) -> MemoryEngine:
-    return make_engine()
 
 
 @pytest.fixture

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import functools
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from memoryos.doors.http.app import build_app
 from memoryos.doors.http.keyring import SECONDS_CACHED, Keyring
 from memoryos.doors.http.serving import Serving
-from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
 from memoryos.storage.keys import ApiKey
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
-from tests.conftest import EngineMaker
+from tests.doors.http.conftest import ClientMaker
 
 PAGES = "/v1/users/tom/pages"
-Connect = Callable[..., TestClient]
 
 
 @pytest.fixture
-def engine(make_engine: EngineMaker) -> MemoryEngine:
-    return make_engine()
-
-
-@pytest.fixture
-def connect(engine: MemoryEngine) -> Iterator[Connect]:
-    """Returns what starts a server with settings and connects to it."""
-    with ExitStack() as stack:
-
-        def start(**settings: object) -> TestClient:
-            app = build_app(engine, ServerSettings(**({"keys": True} | settings)))
-            client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
-            stack.enter_context(client)
-            return client
-
-        yield start
+def connect(make_client: ClientMaker) -> ClientMaker:
+    """Returns a maker of clients of servers with keys, unless settings tell otherwise."""
+    return functools.partial(make_client, keys=True)
 
 
 def serving(client: TestClient) -> Serving:
@@ -67,7 +50,7 @@ def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def test_a_key_is_read_from_either_header(engine: MemoryEngine, connect: Connect) -> None:
+def test_a_key_is_read_from_either_header(engine: MemoryEngine, connect: ClientMaker) -> None:
     client = connect()
     text = engine.store.keys.create("tom", engine.clock()).text
     for headers in (bearer(text), {"Authorization": f"bearer   {text} "}, {"X-API-Key": text}):
@@ -77,7 +60,7 @@ def test_a_key_is_read_from_either_header(engine: MemoryEngine, connect: Connect
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}, {"X-API-Key": ""}]
 )
-def test_without_a_key_a_challenge_comes_back(connect: Connect, headers: dict[str, str]) -> None:
+def test_without_a_key_a_challenge_comes_back(connect: ClientMaker, headers: dict[str, str]) -> None:
     answer = connect().get(PAGES, headers=headers)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="memoryos"'
@@ -85,7 +68,9 @@ def test_without_a_key_a_challenge_comes_back(connect: Connect, headers: dict[st
     assert answer.json()["status"] == 401
 
 
-def test_wrong_revoked_and_expired_keys_look_alike(engine: MemoryEngine, connect: Connect, clock: FixedClock) -> None:
+def test_wrong_revoked_and_expired_keys_look_alike(
+    engine: MemoryEngine, connect: ClientMaker, clock: FixedClock
+) -> None:
     client = connect()
     keys, now = engine.store.keys, engine.clock()
     revoked, expired = keys.create("tom", now), keys.create("tom", now, expires_at=now + timedelta(seconds=1))
@@ -100,7 +85,7 @@ def test_wrong_revoked_and_expired_keys_look_alike(engine: MemoryEngine, connect
 
 
 def test_a_revocation_elsewhere_takes_effect_within_a_second(
-    engine: MemoryEngine, connect: Connect, tmp_path: Path
+    engine: MemoryEngine, connect: ClientMaker, tmp_path: Path
 ) -> None:
     client, now = connect(), [1000.0]
     serving(client).keyring = Keyring(lambda: engine, lambda: now[0])
@@ -114,7 +99,7 @@ def test_a_revocation_elsewhere_takes_effect_within_a_second(
 
 
 def test_a_known_key_costs_no_look_into_the_store(
-    engine: MemoryEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    engine: MemoryEngine, connect: ClientMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = connect()
     serving(client).keyring = Keyring(lambda: engine, lambda: 1000.0)
@@ -127,7 +112,7 @@ def test_a_known_key_costs_no_look_into_the_store(
 
 
 def test_when_keys_cant_be_read_nothing_opens(
-    engine: MemoryEngine, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    engine: MemoryEngine, connect: ClientMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = connect()
 
@@ -141,7 +126,7 @@ def test_when_keys_cant_be_read_nothing_opens(
     assert "Retry-After" in answer.headers
 
 
-def test_a_key_opens_its_user_and_no_other_be_there_one_or_not(engine: MemoryEngine, connect: Connect) -> None:
+def test_a_key_opens_its_user_and_no_other_be_there_one_or_not(engine: MemoryEngine, connect: ClientMaker) -> None:
     client = connect()
     engine.memory("ann").add_memory("My secret is Zuvalka.")
     text = engine.store.keys.create("tom", engine.clock()).text
@@ -155,7 +140,7 @@ def test_a_key_opens_its_user_and_no_other_be_there_one_or_not(engine: MemoryEng
     assert client.get("/v1/users/ann/pages", headers=bearer(admin)).status_code == 200
 
 
-def test_what_concerns_the_whole_server_needs_an_administrator(engine: MemoryEngine, connect: Connect) -> None:
+def test_what_concerns_the_whole_server_needs_an_administrator(engine: MemoryEngine, connect: ClientMaker) -> None:
     client = connect()
     user, admin = (engine.store.keys.create(owner, engine.clock()).text for owner in ("tom", None))
     for path in ("/metrics", "/v1/stats"):
@@ -165,7 +150,7 @@ def test_what_concerns_the_whole_server_needs_an_administrator(engine: MemoryEng
 
 
 def test_the_assistant_comes_from_the_query_or_a_header_and_reading_makes_none(
-    engine: MemoryEngine, connect: Connect
+    engine: MemoryEngine, connect: ClientMaker
 ) -> None:
     client = connect(keys=None)
     engine.memory("tom", "one").add_memory("For one.")
@@ -177,7 +162,7 @@ def test_the_assistant_comes_from_the_query_or_a_header_and_reading_makes_none(
     assert len(engine.scopes()) == 2
 
 
-def test_without_keys_whoever_is_on_this_machine_may(connect: Connect) -> None:
+def test_without_keys_whoever_is_on_this_machine_may(connect: ClientMaker) -> None:
     client = connect(keys=None)
     assert client.get(PAGES).status_code == 200
     assert client.get(PAGES, headers=bearer("mos_whatever")).status_code == 200

@@ -10,14 +10,8 @@ from memoryos.doors.http.guards import check_binding
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import ConfigError
-from tests.conftest import EngineMaker
 
 PAGE = {"user_input": "I have a cat."}
-
-
-@pytest.fixture
-def engine(make_engine: EngineMaker) -> MemoryEngine:
-    return make_engine()
 
 
 def served(engine: MemoryEngine, **settings: object) -> TestClient:
