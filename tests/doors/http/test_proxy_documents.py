@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,12 @@ def test_the_page_names_every_header_and_setting() -> None:
         assert f"`{each}`" in PAGE, each
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
-def test_the_code_of_the_page_is_code(block: str) -> None:
-    compile(block, "proxy.md", "exec")
+@pytest.mark.enable_socket
+def test_the_code_of_the_page_runs(make_engine: EngineMaker) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    with StandInServer(reply=lambda _: "In Lisbon.") as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        names: dict[str, Any] = {}
+        exec(block.replace("http://127.0.0.1:8078", proxy.address), names)  # noqa: S102  (the page's own code)
+        names["client"].close()
+        assert names["answer"].choices[0].message.content == "In Lisbon."
+        assert proxy.pages("tom") == [("Where do I live?", "In Lisbon.")]
