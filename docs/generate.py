@@ -11,6 +11,7 @@ from schema_tables import fields_table, settings_table, type_text
 
 from memoryos.analysts.prompts import digest, learn
 from memoryos.config import Config, HeatWeights, RankingWeights
+from memoryos.doors.http import proxy_memory as proxy
 from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.generation import prompt as answer
@@ -60,12 +61,14 @@ def prompts_reference() -> str:
         f"| `{digest.NAME}` | {digest.VERSION} | a batch of pages is due | JSON, below |",
         f"| `{learn.NAME}` | {learn.VERSION} | a segment is hot | JSON, below |",
         f"| `{answer.NAME}` | {answer.VERSION} | `get_response` | text, then `<sources>…</sources>` |",
+        f"| `{proxy.NAME}` | {proxy.VERSION} | a chat passes the proxy | the endpoint's own |",
     ]
     parts = [PROMPTS_HEAD, *rows, ""]
     for each in (digest, learn):
         schema = json.dumps(each.SCHEMA.schema, indent=1, ensure_ascii=False)
         parts += [f"## {each.NAME}", "", "```text", each.SYSTEM, "```", "", "```json", schema, "```", ""]
-    parts += [f"## {answer.NAME}", "", "```text", answer.OPENING, "", answer.DATA, "```", ""]
+    for name, opening in ((answer.NAME, answer.OPENING), (proxy.NAME, proxy.OPENING)):
+        parts += [f"## {name}", "", "```text", opening, "", answer.DATA, "```", ""]
     return "\n".join(parts)
 
 
