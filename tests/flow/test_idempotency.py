@@ -19,6 +19,7 @@ from memoryos.analysts.llm import LLMAnalyst
 from memoryos.errors import InputError, NotFoundError, StoreError
 from memoryos.memory import Memoryos
 from memoryos.storage.idempotency import KEPT_DAYS, once_of
+from memoryos.storage.schema import idempotency
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel
 from tests.conftest import EngineMaker
 
@@ -30,6 +31,12 @@ def rows(folder: Path) -> list[tuple[Any, ...]]:
     found = connection.execute("SELECT * FROM idempotency").fetchall()
     connection.close()
     return found
+
+
+def notes_of(memory: Memoryos, scope_id: str) -> int:
+    counted = sa.select(sa.func.count()).select_from(idempotency).where(idempotency.c.scope_id == scope_id)
+    with memory.engine.store._database.read(scope_id) as connection:
+        return int(connection.execute(counted).scalar_one())
 
 
 def test_a_repeated_request_returns_the_page_of_the_first_time(memory: Memoryos, clock: FixedClock) -> None:
@@ -139,6 +146,22 @@ def test_old_notes_go_a_few_at_a_time(memory: Memoryos, clock: FixedClock, tmp_p
         memory.add_memory(f"New {number}.", idempotency_key=f"new {number}")
         left.append(len(rows(tmp_path)))
     assert left == [16, 7, 3, 4]
+
+
+def test_upkeep_drops_all_old_notes_and_no_other(memory: Memoryos, clock: FixedClock) -> None:
+    store, worked = memory.engine.store, memory.engine.memory("ann")
+    for number in range(600):
+        memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
+    worked.add_memory("Mine.", idempotency_key="old")
+    clock.advance(days=KEPT_DAYS, seconds=1)
+    memory.add_memory("New.", idempotency_key="new")
+    ids = {scope.user_id: scope_id for scope_id, scope in store.scopes.all().items()}
+    assert notes_of(memory, ids["tom"]) == 591
+    memory.flush()
+    assert (notes_of(memory, ids["tom"]), notes_of(memory, ids["ann"])) == (1, 1)
+    assert memory.add_memory("New.", idempotency_key="new").seq == 601
+    memory.flush()
+    assert not store.notes.drop_old(ids["tom"], clock())
 
 
 def test_twins_at_the_same_moment_store_one_page(make_engine: EngineMaker) -> None:

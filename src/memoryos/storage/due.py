@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from memoryos.storage.schema import pages, scopes, segments
+from memoryos.storage.idempotency import old_note
+from memoryos.storage.schema import idempotency, pages, scopes, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ class DueTable:
         is_idle = (scopes.c.touched_at <= due.idle_before).label("is_idle")
         columns = (scopes.c.revision, scopes.c.retry_at, is_idle, scopes.c.lease_owner, scopes.c.lease_until)
         ready = sa.or_(scopes.c.retry_at.is_(None), scopes.c.retry_at <= now)
-        statement = sa.select(scopes.c.scope_id, *columns).where(ready, _has_work(due)).order_by(scopes.c.scope_id)
+        statement = sa.select(scopes.c.scope_id, *columns).where(ready, _has_work(due, now)).order_by(scopes.c.scope_id)
         while True:
             with self._database.read() as connection:
                 rows = connection.execute(statement.where(scopes.c.scope_id > after).limit(_SLICE_SCOPES)).all()
@@ -89,7 +90,7 @@ class DueTable:
             after = rows[-1].scope_id
 
 
-def _has_work(due: Due) -> sa.ColumnElement[bool]:
+def _has_work(due: Due, now: datetime) -> sa.ColumnElement[bool]:
     mine = pages.c.scope_id == scopes.c.scope_id
     model = pages.c.embedded_with
     unembedded = sa.exists().where(mine, sa.or_(model.is_(None), model < due.model, model > due.model))
@@ -102,7 +103,9 @@ def _has_work(due: Due) -> sa.ColumnElement[bool]:
         segments.c.length > 0,
         segments.c.visits * visits + segments.c.length * length > due.warm_over,
     )
-    ways = [unembedded, full, sa.and_(scopes.c.touched_at <= due.idle_before, sa.or_(sa.exists().where(*out), warm))]
+    noted = sa.exists().where(idempotency.c.scope_id == scopes.c.scope_id, old_note(now))
+    idle = sa.and_(scopes.c.touched_at <= due.idle_before, sa.or_(sa.exists().where(*out), warm))
+    ways = [unembedded, full, idle, noted]
     if due.provisional:
         mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
         ways.append(sa.exists().where(mine, mark))

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-__all__ = ["KEPT_DAYS", "Once", "check_complete", "find_note", "note", "once_of"]
+    from memoryos.storage.database import Database
+
+__all__ = ["KEPT_DAYS", "NoteTable", "Once", "check_complete", "find_note", "note", "old_note", "once_of"]
 
 KEPT_DAYS = 7
 """For so long at least a repeated request is known."""
 _DROPPED_A_WRITE = 10
 """Old notes that one new note takes away at most: the table shrinks, and no write pays for many."""
+_DROPPED_A_STEP = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,39 @@ def note(connection: sa.Connection, scope_id: str, once: Once, page_ids: Sequenc
     """Notes what a request became, inside the transaction that makes it, and drops a few notes that are too old."""
     values: dict[str, Any] = {"key_hash": once.key_hash, "request_hash": once.request_hash, "page_ids": list(page_ids)}
     connection.execute(sa.insert(idempotency).values(scope_id=scope_id, noted_at=now, **values))
-    mine = idempotency.c.scope_id == scope_id
-    old = sa.select(idempotency.c.key_hash).where(mine, idempotency.c.noted_at < now - timedelta(days=KEPT_DAYS))
-    oldest = connection.execute(old.order_by(idempotency.c.noted_at).limit(_DROPPED_A_WRITE)).scalars().all()
-    if oldest:
-        connection.execute(sa.delete(idempotency).where(mine, idempotency.c.key_hash.in_(oldest)))
+    _drop(connection, scope_id, _oldest(connection, scope_id, now, _DROPPED_A_WRITE))
+
+
+def old_note(now: datetime) -> sa.ColumnElement[bool]:
+    """Returns the condition of a note that is too old to be kept."""
+    return idempotency.c.noted_at < now - timedelta(days=KEPT_DAYS)
+
+
+class NoteTable:
+    """Takes away the notes of scopes that nobody writes to any more."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def drop_old(self, scope_id: str, now: datetime) -> bool:
+        """Drops some notes of a scope that are too old; returns whether there were any."""
+        with self._database.read(scope_id) as connection:
+            oldest = _oldest(connection, scope_id, now, _DROPPED_A_STEP)
+        if oldest:
+            with self._database.write(scope_id) as connection:
+                _drop(connection, scope_id, oldest)
+        return bool(oldest)
+
+
+def _oldest(connection: sa.Connection, scope_id: str, now: datetime, limit: int) -> Sequence[str]:
+    old = sa.select(idempotency.c.key_hash).where(idempotency.c.scope_id == scope_id, old_note(now))
+    return connection.execute(old.order_by(idempotency.c.noted_at).limit(limit)).scalars().all()
+
+
+def _drop(connection: sa.Connection, scope_id: str, key_hashes: Sequence[str]) -> None:
+    if key_hashes:
+        named = idempotency.c.key_hash.in_(key_hashes)
+        connection.execute(sa.delete(idempotency).where(idempotency.c.scope_id == scope_id, named))
 
 
 def check_complete(found: Sequence[object], page_ids: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from memoryos.storage.copying import copy_log, replace_tiers
 from memoryos.storage.costs import CostTable
 from memoryos.storage.due import DueTable
 from memoryos.storage.forgetting import ForgettingTable
+from memoryos.storage.idempotency import NoteTable
 from memoryos.storage.keys import KeyTable
 from memoryos.storage.long_term import LongTermTable
 from memoryos.storage.mid_term import MidTermTable
@@ -66,6 +67,7 @@ class Store:
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
         self.due = DueTable(self._database)
+        self.notes = NoteTable(self._database)
 
     @contextlib.contextmanager
     def scratch(self, lease: Lease) -> Iterator[Store]:

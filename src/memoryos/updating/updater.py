@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 MOST_DOUBLINGS = 30
 MOST_CONFLICTS = 10
 """How often a flush begins again because pages were forgotten meanwhile."""
-EMBED, ARCHIVE, EXPIRE, REDO = "embed", "archive", "expire", "redo"
+EMBED, ARCHIVE, EXPIRE, REDO, TIDY = "embed", "archive", "expire", "redo", "tidy"
 Result = TypeVar("Result")
 
 
@@ -230,6 +230,7 @@ class Updater:
             (EXPIRE, lambda: self._expire(lease)),
             (LEARN, lambda: self._learn(lease, everything=round_.everything)),
             (REDO, lambda: self._redo(lease, round_)),
+            (TIDY, lambda: self._store.notes.drop_old(lease.scope_id, self._clock())),
         )
         for purpose, take in steps:
             try:
