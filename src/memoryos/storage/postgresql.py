@@ -43,6 +43,7 @@ _PREPARE = """
     SET standard_conforming_strings = on;
     SET lock_timeout = '60s';
     SET client_encoding = 'UTF8';
+    SET citus.propagate_set_commands = 'local';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 
@@ -84,7 +85,7 @@ class PostgreSQLDatabase(Database):
             False: what stood there may be read from the server's files, its write-ahead log and backups until these are
             written over.
         """
-        names = ", ".join(name for name in metadata.tables if name not in {"api_keys", "costs", "scopes"})
+        names = ", ".join(name for name in metadata.tables if name not in {"api_keys", "costs", "owners", "scopes"})
         self._check_open()
         with mapped_errors(), self._raw() as connection:
             connection.execute(f"VACUUM (INDEX_CLEANUP OFF, TRUNCATE OFF, SKIP_LOCKED) {names}")

@@ -1,4 +1,4 @@
-"""The tables. Every key starts with scope_id, so that a table can be distributed by it.
+"""The tables. Every key starts with scope_id, so that a table can be distributed by it; only owners start with theirs.
 
 Times are microseconds since 1970 in UTC; ids are UUIDv7 text; lists and objects are JSON; vectors are little-endian
 float32.
@@ -23,6 +23,7 @@ __all__ = [
     "idempotency",
     "knowledge",
     "metadata",
+    "owners",
     "pages",
     "profiles",
     "scopes",
@@ -68,7 +69,15 @@ scopes = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("retry_at", UtcTime),
     sa.Column("last_error", sa.Text),
-    sa.UniqueConstraint("user_id", "assistant_id", name="scopes_owner"),
+)
+
+owners = sa.Table(
+    "owners",
+    metadata,
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("assistant_id", sa.Text, nullable=False),
+    sa.Column("scope_id", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("user_id", "assistant_id"),
 )
 
 

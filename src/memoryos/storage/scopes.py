@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.identifiers import new_id
 from memoryos.model import Scope
-from memoryos.storage.schema import scopes
+from memoryos.storage.schema import owners, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +79,7 @@ class Scopes:
         values = {"scope_id": scope_id, "user_id": scope.user_id, "assistant_id": scope.assistant_id}
         zeros = {"last_seq": 0, "revision": 0, "learned_revision": 0, "attempts": 0, "touched_at": now}
         with contextlib.suppress(StoreConflictError), self._database.write() as connection:
+            connection.execute(sa.insert(owners).values(**values))
             connection.execute(sa.insert(scopes).values(**values, **zeros))
             return scope_id
         made_meanwhile = self.find(scope)
@@ -201,6 +202,6 @@ def advance(connection: sa.Connection, lease: Lease) -> int:
 
 
 def _owned_by(scope: Scope) -> sa.Select[Any]:
-    return sa.select(scopes.c.scope_id).where(
-        scopes.c.user_id == scope.user_id, scopes.c.assistant_id == scope.assistant_id
+    return sa.select(owners.c.scope_id).where(
+        owners.c.user_id == scope.user_id, owners.c.assistant_id == scope.assistant_id
     )

@@ -75,6 +75,13 @@ _RULES = {
         JOIN (SELECT scope_id, max(seq) AS seq FROM pages GROUP BY scope_id) p ON p.scope_id = s.scope_id
         WHERE p.seq > s.last_seq
     """,
+    "scope that its owner can't find": """
+        SELECT s.scope_id FROM scopes s WHERE NOT EXISTS (SELECT 1 FROM owners o
+        WHERE o.user_id = s.user_id AND o.assistant_id = s.assistant_id AND o.scope_id = s.scope_id)
+    """,
+    "owner of a scope that is not there": """
+        SELECT o.scope_id FROM owners o WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.scope_id = o.scope_id)
+    """,
     "page that was forgotten and is there": """
         SELECT t.scope_id, t.mark FROM tombstones t
         JOIN pages p ON p.scope_id = t.scope_id AND p.page_id = t.mark WHERE t.kind = 'page'

@@ -1,0 +1,136 @@
+"""Distribution: where Citus is, the migrations make distributed tables, by the rules that Citus keeps.
+
+Citus itself can't be installed here; an extension of its name stands in. It notes what is distributed, and refuses what
+Citus refuses: unique keys without the distribution column, and foreign keys between tables that don't lie together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from memoryos.engine import MemoryEngine
+from memoryos.model import Scope
+from memoryos.storage.schema import metadata
+from memoryos.storage.store import Store
+from memoryos.testing import FixedClock
+from tests.conftest import EngineMaker
+from tests.postgres import SETTINGS, Server, running_server
+
+pytestmark = pytest.mark.kinds("postgresql")
+
+NOW = FixedClock()()
+STAND_IN = """
+CREATE SCHEMA citus;
+GRANT USAGE ON SCHEMA citus TO PUBLIC;
+CREATE TABLE citus.noted (name text, by_column text, lies_with text);
+GRANT SELECT, INSERT ON citus.noted TO PUBLIC;
+CREATE FUNCTION create_distributed_table(name regclass, by_column text, kind text DEFAULT 'hash',
+    colocate_with text DEFAULT 'default') RETURNS void LANGUAGE plpgsql AS $$
+DECLARE wrong text;
+BEGIN
+    IF current_setting('citus.multi_shard_modify_mode', true) IS DISTINCT FROM 'sequential' THEN
+        RAISE 'cannot distribute tables with foreign keys in parallel in one transaction';
+    END IF;
+    SELECT i.indexrelid::regclass::text INTO wrong FROM pg_index i WHERE i.indrelid = name AND i.indisunique
+        AND NOT EXISTS (SELECT 1 FROM pg_attribute a
+            WHERE a.attrelid = name AND a.attnum = ANY (i.indkey) AND a.attname = by_column);
+    IF wrong IS NOT NULL THEN
+        RAISE 'cannot create constraint on "%": unique key % lacks the distribution column', name, wrong;
+    END IF;
+    SELECT c.conname INTO wrong FROM pg_constraint c WHERE c.conrelid = name AND c.contype = 'f' AND NOT EXISTS (
+        SELECT 1 FROM citus.noted t WHERE t.name = c.confrelid::regclass::text AND t.name = colocate_with);
+    IF wrong IS NOT NULL THEN
+        RAISE 'foreign key % leads to a table that does not lie with "%"', wrong, name;
+    END IF;
+    INSERT INTO citus.noted VALUES (name::text, by_column, colocate_with);
+END $$;
+CREATE FUNCTION create_reference_table(name regclass) RETURNS void LANGUAGE sql AS
+    $$ INSERT INTO citus.noted VALUES (name::text, NULL, NULL) $$;
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("extensions")
+    (folder / "extension").mkdir()
+    (folder / "extension" / "citus.control").write_text("default_version = '1'\nrelocatable = true\n")
+    (folder / "extension" / "citus--1.sql").write_text(STAND_IN)
+    for each in (folder, *folder.parents):
+        if each.stat().st_mode & 0o005 != 0o005:
+            each.chmod(each.stat().st_mode | 0o055)
+    with running_server(SETTINGS | {"extension_control_path": f"{folder}:$system"}) as running:
+        yield running
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    url = server.empty_database()
+    server.execute("CREATE EXTENSION citus", name_of(url))
+    return url
+
+
+def name_of(url: str) -> str:
+    return url.split("@/")[1].split("?", maxsplit=1)[0]
+
+
+def distributed(server: Server, url: str) -> dict[str, tuple[object, object]]:
+    return {str(name): (column, beside) for name, column, beside in server.execute("TABLE citus.noted", name_of(url))}
+
+
+def test_tables_are_distributed_where_citus_is(server: Server, url: str) -> None:
+    with Store(url):
+        pass
+    wanted: dict[str, tuple[object, object]] = dict.fromkeys(
+        set(metadata.tables) - {"scopes", "owners", "api_keys"}, ("scope_id", "scopes")
+    )
+    wanted |= {"scopes": ("scope_id", "none"), "owners": ("user_id", "none"), "api_keys": (None, None)}
+    assert distributed(server, url) == wanted
+
+
+def test_a_memory_lives_there(url: str, make_engine: EngineMaker) -> None:
+    engine: MemoryEngine = make_engine(database_url=url)
+    for user in ("tom", "ann"):
+        memory = engine.memory(user)
+        memory.add_memory(f"I am {user} and I bake bread.", "How nice.")
+        memory.flush()
+    assert [quote.utterance.text for quote in engine.memory("ann").recall("Who bakes bread?").quotes][:1] == [
+        "I am ann and I bake bread."
+    ]
+    assert engine.store.verify() == []
+
+
+def test_settings_of_a_transaction_go_to_the_nodes(url: str) -> None:
+    """Row-level security asks for the scope on the node where a row lies."""
+    with Store(url) as store, store._database.read("x") as connection:
+        assert connection.exec_driver_sql("SHOW citus.propagate_set_commands").scalar_one() == "local"
+
+
+def test_without_citus_nothing_is_distributed(server: Server) -> None:
+    url = server.empty_database()
+    with Store(url) as store:
+        store.scopes.open(Scope("tom", "a"), NOW)
+        assert store.scopes.find(Scope("tom", "a")) is not None
+
+
+def test_a_store_of_an_earlier_release_is_distributed_with_what_it_holds(server: Server, url: str) -> None:
+    earlier = _before_owners(url, server)
+    with Store(url) as store:
+        assert store.scopes.find(Scope("tom", "a")) == earlier
+        assert store.verify() == []
+    assert distributed(server, url)["owners"] == ("user_id", "none")
+
+
+def _before_owners(url: str, server: Server) -> str:
+    """Makes a store as revision 0005 left it, with one scope; returns its id."""
+    with Store(url) as store:
+        scope_id = store.scopes.open(Scope("tom", "a"), NOW)
+    for statement in (
+        "ALTER TABLE scopes ADD CONSTRAINT scopes_owner UNIQUE (user_id, assistant_id)",
+        "DROP TABLE owners",
+        "DELETE FROM citus.noted",
+        "UPDATE alembic_version SET version_num = '0005'",
+    ):
+        server.execute(statement, name_of(url))
+    return scope_id
