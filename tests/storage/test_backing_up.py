@@ -174,8 +174,34 @@ def test_a_crash_leaves_no_file_under_the_name(file: Path, target: Path) -> None
     assert done.returncode == 9
     assert [name.endswith(".part") for name in names(target)] == [True]
     with Store(file) as store:
+        assert names(target) == [], "whoever opens the store next removes it"
         store.back_up(target)
     assert texts(target) == ["one", "two"]
+    assert list(Path(f"{file}.work").iterdir()) == []
+
+
+def test_a_copy_that_somebody_still_writes_stays(file: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = backing_up._copy
+
+    def slow(*given: object) -> None:
+        copy(*given)  # type: ignore[arg-type]
+        Store(file).close()
+        assert len(names(target)) == 1
+
+    monkeypatch.setattr(backing_up, "_copy", slow)
+    with Store(file) as store:
+        store.back_up(target)
+    assert names(target) == ["copy.db"]
+
+
+def test_a_note_of_a_half_written_copy_makes_no_other_file_go(file: Path, target: Path) -> None:
+    target.write_text("precious")
+    note = Path(f"{file}.work") / "0.part"
+    note.parent.mkdir()
+    note.write_text(str(target))
+    with Store(file):
+        assert target.read_text() == "precious"
+        assert not note.exists()
 
 
 FULL_DISK = """

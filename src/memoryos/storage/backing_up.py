@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from memoryos.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from memoryos.storage.database import Database
+    from memoryos.storage.workplace import Workplace
 
 __all__ = ["back_up"]
 
@@ -19,10 +19,15 @@ _COMPANIONS = ("-wal", "-shm", "-journal")
 _OUTSIDE_A_TRANSACTION = "SELECT 1"
 
 
-def back_up(database: Database, target: Path) -> None:
+def back_up(database: Database, target: Path, workplace: Workplace) -> None:
     """Copies the database to a new file that only its owner may read; deleted content is not in it.
 
     The copy is written beside and gets its name when it is whole and on disk.
+
+    Args:
+        database: The database.
+        target: The new file.
+        workplace: Remembers the half-written copy, so that it is removed though this process may die.
 
     Raises:
         ConfigError: If the database is no file: its server has tools for that.
@@ -33,21 +38,13 @@ def back_up(database: Database, target: Path) -> None:
         raise ConfigError("a database behind a server is copied by its own tools, as pg_dump; see howto/postgresql.md")
     _refuse_existing(target)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    except OSError as error:
-        raise InputError("path", f"{target} can't be written: {error.strerror}") from error
-    os.close(handle)
-    beside = Path(name)
-    try:
-        _copy(database, beside)
-        _publish(beside, target)
+        with workplace.half_written(target) as beside:
+            _copy(database, beside)
+            _publish(beside, target)
     except FileExistsError as error:
         raise InputError("path", f"{target} exists; it was left as it is") from error
     except OSError as error:
         raise InputError("path", f"{target} can't be written: {error.strerror}") from error
-    finally:
-        for suffix in ("", *_COMPANIONS):
-            Path(f"{beside}{suffix}").unlink(missing_ok=True)
 
 
 def _refuse_existing(target: Path) -> None:

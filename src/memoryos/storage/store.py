@@ -130,7 +130,7 @@ class Store:
         Raises:
             InputError: If the file exists, or can't be written.
         """
-        back_up(self._database, target)
+        back_up(self._database, target, self.workplace)
 
     def close(self) -> None:
         """Closes every connection. Calling it twice is fine."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memoryos.identifiers import new_id
 from memoryos.storage.database import mapped_errors
 from memoryos.storage.file_lock import FileLock, is_locked
 from memoryos.storage.presence import lease_of
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Workplace"]
 
 _log = logging.getLogger(__name__)
+_PART = ".part"
 
 
 class Workplace:
@@ -29,7 +33,8 @@ class Workplace:
     whose lock is free is nobody's, and neither host nor process id has to be asked: both come back after a restart of a
     container, and a process that is dead and not buried still has its id.
 
-    A lock is ``SCOPE.LEASE.lock``; a copy that is made under the lease stands in ``SCOPE.LEASE``.
+    A lock is ``SCOPE.LEASE.lock``; a copy that is made under the lease stands in ``SCOPE.LEASE``. A half-written file
+    elsewhere is named in ``ID.part``, beside a lock of its own.
 
     Args:
         file: The database, beside which the folder is made at the first use.
@@ -83,6 +88,30 @@ class Workplace:
         finally:
             _remove(folder)
 
+    @contextlib.contextmanager
+    def half_written(self, target: Path) -> Iterator[Path]:
+        """Yields an empty file beside the target, for its content until that is whole; it is gone at the end.
+
+        Only its owner may read it. If the process dies first, whoever opens the store next, copies or forgets removes
+        it.
+
+        Raises:
+            OSError: If it can't be made.
+        """
+        self.sweep()
+        self._folder.mkdir(exist_ok=True)
+        file = target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}{_PART}")
+        name = f"{new_id()}{_PART}"
+        lock = FileLock(self._lock(name))
+        lock.acquire()
+        try:
+            (self._folder / name).write_text(str(file), encoding="utf-8", errors="surrogateescape")
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            yield file
+        finally:
+            _remove_half_written(self._folder / name)
+            lock.remove()
+
     def sweep(self) -> None:
         """Removes what processes left that died."""
         for name in self._names():
@@ -97,7 +126,7 @@ class Workplace:
         lock = FileLock(self._lock(name))
         try:
             if lock.try_acquire():
-                _remove(self._folder / name)
+                (_remove_half_written if name.endswith(_PART) else _remove)(self._folder / name)
                 lock.remove()
         finally:
             lock.close()
@@ -110,6 +139,16 @@ class Workplace:
 
     def _lock(self, name: str) -> Path:
         return self._folder / f"{name}.lock"
+
+
+def _remove_half_written(note: Path) -> None:
+    """Removes the file that a note names, with what SQLite may have put beside it, and then the note."""
+    with contextlib.suppress(FileNotFoundError):
+        file = Path(note.read_text(encoding="utf-8", errors="surrogateescape"))
+        if file.name.startswith(".") and file.name.endswith(_PART):
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{file}{suffix}").unlink(missing_ok=True)
+        note.unlink()
 
 
 def _remove(folder: Path) -> None:
