@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from memoryos.analysts.llm import LLMAnalyst
+from memoryos.analysts.local import LocalAnalyst
 from memoryos.errors import AnalystUnavailableError, ConfigError, NotFoundError
 from memoryos.memory import Memoryos
+from memoryos.model import Origin
 from memoryos.testing import FixedClock, ScriptedChatModel, ok_reply
 from tests.conftest import EngineMaker
 
@@ -85,6 +87,21 @@ def test_rebuilding_by_the_same_analyst_changes_no_fact(make_engine: EngineMaker
     rebuilt = memory.rebuild("local")
     assert (rebuilt.knowledge_added, rebuilt.knowledge_removed, rebuilt.attributes, rebuilt.traits) == ((), (), (), ())
     assert rebuilt.knowledge_kept == len(memory.knowledge(None)) > 0
+
+
+def test_what_older_rules_wrote_stays_until_it_is_rebuilt(
+    make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("memoryos.analysts.local._ORIGIN", Origin("local", "0"))
+        fill(make_engine(**SETTINGS).memory("tom"), clock)
+    memory = make_engine(**SETTINGS).memory("tom")
+    before = state(memory)
+    memory.flush()
+    assert state(memory) == before
+    assert {entry.origin.version for entry in memory.knowledge(None)} == {"0"}
+    rebuilt = memory.rebuild()
+    assert {entry.origin for entry in memory.knowledge(None)} == {LocalAnalyst().origin} == {rebuilt.origin}
 
 
 def test_a_rebuild_that_fails_leaves_everything_as_it_was(make_engine: EngineMaker, clock: FixedClock) -> None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalAnalyst"]
 
-_ORIGIN = Origin("local", "1")
+_ORIGIN = Origin("local", "2")
+"""Raised with the rules. What an older version wrote stays as it is, and says so, until it is rebuilt."""
 
 
 class LocalAnalyst:
