@@ -1,5 +1,6 @@
 """Recall of evidence by language: ``python -m benchmarks.languages``, with GVD in English and Chinese beside it.
 
+``--set held-out`` measures the second set of dialogues, alone, which is for checking a change and not for making one.
 A page counts as found when a side that holds the answer is shown. Each question is asked at its own time, and the
 short-term window is off: all that was said has to be searched.
 """
@@ -21,7 +22,7 @@ from benchmarks.evidence import ROWS, CachingEmbedder, Probe, measure_store, pri
 from benchmarks.gvd.__main__ import LANGUAGES as GVD_LANGUAGES
 from benchmarks.gvd.__main__ import ingest as ingest_gvd
 from benchmarks.gvd.__main__ import read_gvd, settings
-from benchmarks.languages.dialogues import KINDS, LANGUAGES, Dialogue, read_dialogue
+from benchmarks.languages.dialogues import DATA, KINDS, LANGUAGES, SETS, Dialogue, read_dialogue
 from memoryos.assembly import build_embedder
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
@@ -38,17 +39,20 @@ MEASURED = ("words only (BM25)", "plain embedding", "memoryos")
 
 
 def main() -> None:
-    """Runs the benchmark, prints its tables, or with ``--json`` its report, and writes ``languages.json``."""
+    """Runs the benchmark, prints its tables, or with ``--json`` its report, and writes the report of the set."""
     arguments = _arguments()
     name = arguments.embedding_model
     embedder: Embedder = CachingEmbedder() if name is None else build_embedder(Config(embedding_model_name=name))
     command = " ".join(["python -m benchmarks.languages", *sys.argv[1:]])
-    report: dict[str, Any] = {"command": command, "embedder": embedder.name}
-    report["languages"] = {each: run(read_dialogue(each), embedder) for each in arguments.languages}
-    report["gvd"] = {each: run_gvd(arguments.data, each, embedder) for each in GVD_LANGUAGES if arguments.data.is_dir()}
+    report: dict[str, Any] = {"command": command, "embedder": embedder.name, "set": arguments.set}
+    folder = SETS[arguments.set]
+    report["languages"] = {each: run(read_dialogue(each, folder), embedder) for each in arguments.languages}
+    beside = GVD_LANGUAGES if folder == DATA and arguments.data.is_dir() else ()
+    report["gvd"] = {each: run_gvd(arguments.data, each, embedder) for each in beside}
     text = json.dumps(report, indent=1)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "languages.json").write_text(text, encoding="utf-8")
+    file = "languages.json" if folder == DATA else f"languages-{arguments.set}.json"
+    (arguments.out / file).write_text(text, encoding="utf-8")
     if arguments.json:
         sys.stdout.write(f"{text}\n")
     else:
@@ -150,6 +154,7 @@ def _recall(
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="default: all six")
+    parser.add_argument("--set", choices=SETS, default="first", help="default: the first")
     parser.add_argument("--embedding-model", help="name of another embedder, as multilingual-e5-small")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of gvd-dev-en.json, -zh.json")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))

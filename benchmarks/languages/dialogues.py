@@ -1,4 +1,4 @@
-"""The labelled dialogues: one file a language, each the life of another made-up person told to an assistant."""
+"""The labelled dialogues: two sets, one file a language, each the life of another made-up person told to an assistant."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["DATA", "KINDS", "LANGUAGES", "Dialogue", "LabelledPage", "Question", "Side", "read_dialogue"]
+__all__ = ["DATA", "KINDS", "LANGUAGES", "SETS", "Dialogue", "LabelledPage", "Question", "Side", "read_dialogue"]
 
 Side = Literal["user", "assistant", "either"]
 
 DATA = Path(__file__).parent / "data"
+SETS = {"first": DATA, "held-out": Path(__file__).parent / "held_out"}
+"""Folders by name: the set that ranking was worked on with, and the one kept for checking it afterwards."""
 LANGUAGES = ("en", "nl", "ja", "pt", "vi", "zh")
 KINDS = ("paraphrase", "relative_date", "update", "distractor", "multi", "name", "number", "short")
 """What makes a question hard; the README of the folder says what each kind means."""

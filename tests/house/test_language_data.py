@@ -1,4 +1,4 @@
-"""The labelled dialogues of six languages are sound: evidence exists, times fit, and word match alone is no way."""
+"""Both sets of labelled dialogues are sound: evidence exists, times fit, and word match alone is no way."""
 
 from __future__ import annotations
 
@@ -9,18 +9,28 @@ from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
+from benchmarks.languages import __main__ as benchmark
 from benchmarks.languages.__main__ import run
-from benchmarks.languages.dialogues import DATA, KINDS, LANGUAGES, Dialogue, LabelledPage, Question, Side, read_dialogue
+from benchmarks.languages.dialogues import (
+    KINDS,
+    LANGUAGES,
+    SETS,
+    Dialogue,
+    LabelledPage,
+    Question,
+    Side,
+    read_dialogue,
+)
 
 from memoryos.language.languages import language_of
 from memoryos.language.text import estimate_tokens
 from memoryos.testing import HashEmbedder
 
 RELATIVE = {
-    "en": r"yesterday|\blast\b|\bago\b|tomorrow",
-    "nl": r"gisteren|vorige|afgelopen|morgen",
+    "en": r"yesterday|\blast\b|\bago\b|tomorrow|\bon (?:mon|tues|wednes|thurs|fri|satur|sun)day",
+    "nl": r"gisteren|vorige|afgelopen|morgen|(?:maan|dins|woens|donder|vrij|zater|zon)dag",
     "ja": "昨日|一昨日|先週|先月|今日|明日",
-    "pt": r"ontem|passad[ao]|amanhã",
+    "pt": r"ontem|passad[ao]|amanhã|\b(?:segunda|terça|quarta|quinta|sexta|sábado|domingo)",
     "vi": r"hôm qua|hôm kia|hôm trước|tuần rồi|hôm",
     "zh": "昨天|前天|上周|这个星期",
 }
@@ -31,9 +41,14 @@ RARE = 2
 """Pages that a rare word stands in at most."""
 
 
+@pytest.fixture(scope="module", params=SETS)
+def folder(request: pytest.FixtureRequest) -> Path:
+    return SETS[request.param]
+
+
 @pytest.fixture(scope="module", params=LANGUAGES)
-def dialogue(request: pytest.FixtureRequest) -> Dialogue:
-    return read_dialogue(request.param)
+def dialogue(request: pytest.FixtureRequest, folder: Path) -> Dialogue:
+    return read_dialogue(request.param, folder)
 
 
 def evidence(dialogue: Dialogue, question: Question) -> list[str]:
@@ -43,6 +58,12 @@ def evidence(dialogue: Dialogue, question: Question) -> list[str]:
         for page in dialogue.pages
     }
     return [sides[page][question.side] for page in question.evidence]
+
+
+def texts(dialogue: Dialogue) -> set[str]:
+    """Returns all that is said and asked."""
+    said = {text for page in dialogue.pages for text in (page.user, page.assistant)}
+    return said | {question.text for question in dialogue.questions}
 
 
 def content_words(text: str, language: str) -> set[str]:
@@ -64,13 +85,19 @@ def rare_words(dialogue: Dialogue) -> set[str]:
     return {word for word, pages in found.items() if pages <= RARE}
 
 
-def test_every_file_is_a_language_of_the_documentation() -> None:
-    assert {file.stem for file in DATA.glob("*.json")} == set(LANGUAGES) == {"en", "nl", "ja", "pt", "vi", "zh"}
-    assert [read_dialogue(each).language for each in LANGUAGES] == list(LANGUAGES)
+def test_every_file_is_a_language_of_the_documentation(folder: Path) -> None:
+    assert {file.stem for file in folder.glob("*.json")} == set(LANGUAGES) == {"en", "nl", "ja", "pt", "vi", "zh"}
+    assert [read_dialogue(each, folder).language for each in LANGUAGES] == list(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_sets_share_no_text(language: str) -> None:
+    first, held_out = (read_dialogue(language, SETS[name]) for name in ("first", "held-out"))
+    assert texts(first).isdisjoint(texts(held_out))
 
 
 def test_there_is_enough_of_each(dialogue: Dialogue) -> None:
-    assert len(dialogue.pages) >= 45
+    assert len(dialogue.pages) >= 42
     assert len(dialogue.questions) >= 24
     assert sum(estimate_tokens(page.user) + estimate_tokens(page.assistant) for page in dialogue.pages) >= 5 * 1000
 
@@ -79,8 +106,8 @@ def test_pages_have_ids_two_sides_and_times_in_order(dialogue: Dialogue) -> None
     ids = [page.page_id for page in dialogue.pages]
     assert ids == [f"{dialogue.language}-{number:02}" for number in range(1, len(ids) + 1)]
     assert all(page.user.strip() and page.assistant.strip() for page in dialogue.pages)
-    texts = [text for page in dialogue.pages for text in (page.user, page.assistant)]
-    assert len(set(texts)) == len(texts)
+    said = [text for page in dialogue.pages for text in (page.user, page.assistant)]
+    assert len(set(said)) == len(said)
     times = [page.at for page in dialogue.pages]
     assert times == sorted(set(times))
 
@@ -165,6 +192,21 @@ def test_the_benchmark_finds_what_is_there_and_only_that() -> None:
         assert row["short"]["1000 tokens"]["mean"] == 1.0
         assert row["name"]["1000 tokens"]["mean"] == 0.0
         assert row["all"]["1000 tokens"]["questions"] == 2
+
+
+@pytest.mark.parametrize(("name", "file"), [("first", "languages.json"), ("held-out", "languages-held-out.json")])
+def test_each_set_is_measured_into_its_own_file(
+    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[Dialogue] = []
+    monkeypatch.setattr(benchmark, "CachingEmbedder", HashEmbedder)
+    monkeypatch.setattr(benchmark, "run", lambda dialogue, _: measured.append(dialogue))
+    options = ["--set", name, "--languages", "pt", "--data", str(tmp_path / "none"), "--out", str(tmp_path), "--json"]
+    monkeypatch.setattr("sys.argv", ["benchmarks.languages", *options])
+    benchmark.main()
+    assert measured == [read_dialogue("pt", SETS[name])]
+    assert [each.name for each in tmp_path.iterdir()] == [file]
+    assert json.loads((tmp_path / file).read_text(encoding="utf-8"))["set"] == name
 
 
 def test_only_a_side_that_answers_counts() -> None:
