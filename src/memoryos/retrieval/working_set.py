@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WorkingSet", "WorkingSets"]
 
-_SLICE_PAGES = 500
+_SLICE_PAGES = 1_000
 
 
 class WorkingSet:
@@ -337,11 +337,11 @@ class _OutOfOrderError(Exception):
 
 def _page_sums(found: VectorRows) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Returns the pages of these rows, ascending, and the direction of the sum of each one's vectors."""
-    seqs, places = np.unique(np.repeat(np.asarray(found.seqs, np.int64), found.windows), return_inverse=True)
-    sums = np.zeros((len(seqs), found.matrix.shape[1]), np.float32)
-    np.add.at(sums, places, found.matrix)
+    said = np.repeat(np.asarray(found.seqs, np.int64), found.windows)
+    starts = np.flatnonzero(np.diff(said, prepend=-1))
+    sums = np.add.reduceat(found.matrix, starts, axis=0)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return seqs, np.asarray(sums / np.where(lengths > 0, lengths, 1), np.float32)
+    return said[starts], np.asarray(sums / np.where(lengths > 0, lengths, 1), np.float32)
 
 
 class WorkingSets:
