@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memoryos.analysts.answer_words import PHRASES
 from memoryos.analysts.local import LocalAnalyst
 from memoryos.analysts.trait_cues import CUES, INTERESTS
 from memoryos.analysts.traits import dimensions
-from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Utterance
+from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Side, Utterance
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, Signals
 from memoryos.seams import AnswerRequest, Batch, Lesson, Material
 from memoryos.testing import Bill
@@ -267,6 +268,38 @@ def test_an_answer_quotes_with_its_date_and_says_so() -> None:
         answer == 'I remember this, quoting our conversation of 8 May 2023: you said, "My sister Nora lives in Porto."'
     )
     assert sources == ("p001",)
+
+
+def answered(query: str, *said: tuple[str, Side]) -> tuple[str, tuple[str, ...]]:
+    quotes = tuple(
+        Quote(Utterance(f"p{number}", number, side, side, text, AT), 5.0, 0.5, Signals())
+        for number, (text, side) in enumerate(said)
+    )
+    reply = ANALYST.answer(AnswerRequest(query, "", Recall(query, quotes=quotes)), Bill())
+    return "".join(reply.pieces), reply.sources()
+
+
+@pytest.mark.parametrize(
+    ("query", "fact"),
+    [
+        ("Where does Nora live?", "My sister Nora lives in Porto."),
+        ("Waar woont Nora?", "Mijn zus Nora woont in Porto."),
+        ("ノラはどこに住んでいますか", "ノラはポルトに住んでいます。"),
+        ("Onde a Nora mora?", "Minha irmã Nora mora em Porto."),
+        ("Nora sống ở đâu?", "Chị tôi Nora sống ở Porto."),
+        ("我的狗叫什么？", "我的狗叫豆豆。"),
+    ],
+)
+def test_an_earlier_answer_is_never_quoted_in_an_answer(query: str, fact: str) -> None:
+    first, _ = answered(query, (fact, "user"))
+    assert answered(query, (first, "assistant"), (fact, "user")) == (first, ("p1",)), "the user's own page is preferred"
+    assert answered(query, (first, "assistant"))[0] == first, "and where it was not found, it is told as then"
+    nothing, sources = answered(query)
+    assert sources == ()
+    assert answered(query, (nothing, "assistant"))[0] == nothing
+    nested = PHRASES["en"].said.format(date="8 May 2023", speaker="I", text=first)
+    assert answered(query, (nested, "assistant"))[0] == first
+    assert answered(query, (first, "user"))[0] != first, "what the user pastes is what the user said"
 
 
 def test_a_statement_is_preferred_to_a_question_and_to_the_query_itself() -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from memoryos.language.languages import Language
 
-__all__ = ["ATTRIBUTE_QUESTIONS", "PHRASES", "Phrases"]
+__all__ = ["ATTRIBUTE_QUESTIONS", "PHRASES", "Phrases", "retold"]
 
 ATTRIBUTE_QUESTIONS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(rule, re.IGNORECASE))
@@ -89,3 +89,22 @@ PHRASES: dict[Language, Phrases] = {
         "你", "我", "之前", _called("名字", "住处", "工作", "出生年份"),
     ),
 }  # fmt: skip
+
+_GAPS = {"date": "[^\n]{1,60}?", "speaker": "[^\n]{1,120}?", "text": "(?P<text>.{1,2000})"}
+
+
+def _read_back(phrase: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", phrase)
+    return re.compile("".join(_GAPS[each] if odd % 2 else re.escape(each) for odd, each in enumerate(parts)), re.DOTALL)
+
+
+_RETOLD = tuple(_read_back(phrase) for each in PHRASES.values() for phrase in (each.said, each.known))
+_NOTHING = frozenset(each.nothing for each in PHRASES.values())
+
+
+def retold(text: str) -> str | None:
+    """Returns what an answer that was given in these phrases tells, "" if it tells nothing; None for any other text."""
+    if text.strip() in _NOTHING:
+        return ""
+    found = (pattern.fullmatch(text.strip()) for pattern in _RETOLD)
+    return next((match["text"] for match in found if match), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memoryos.analysts.answer_words import ATTRIBUTE_QUESTIONS, PHRASES
+from memoryos.analysts.answer_words import ATTRIBUTE_QUESTIONS, PHRASES, retold
 from memoryos.analysts.attributes import statements
 from memoryos.analysts.digesting import is_small_talk
 from memoryos.language.languages import language_of
@@ -13,6 +13,7 @@ from memoryos.language.text import content_words, fold, sentences, terms
 from memoryos.seams import Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from memoryos.analysts.answer_words import Phrases
@@ -86,7 +87,7 @@ def _best_quote(query: str, asked: frozenset[str], recall: Recall) -> Quote | No
     fitting: list[tuple[int, int, Quote]] = []
     for rank, quote in enumerate(recall.quotes):
         text = quote.utterance.text
-        if fold(text).strip() == fold(query).strip() or is_small_talk(text):
+        if fold(text).strip() == fold(query).strip() or is_small_talk(text) or _told_again(quote) == "":
             continue
         if _states_what_is_asked(query, quote):
             fitting.append((-1, rank, quote))
@@ -95,7 +96,23 @@ def _best_quote(query: str, asked: frozenset[str], recall: Recall) -> Quote | No
         if shared == 0 and quote.cosine < MIN_COSINE:
             continue
         fitting.append((int(_is_asking(asked, text)), rank, quote))
-    return min(fitting, key=lambda each: each[:2])[2] if fitting else None
+    ordered = [quote for _, _, quote in sorted(fitting, key=lambda each: each[:2])]
+    return _original(ordered) if ordered else None
+
+
+def _original(ordered: Sequence[Quote]) -> Quote:
+    """Returns the first one, or what it tells again where that was found too."""
+    told = _told_again(ordered[0])
+    if told is None:
+        return ordered[0]
+    words = " ".join(told.rstrip("…").split())
+    others = (each for each in ordered if _told_again(each) is None)
+    return next((each for each in others if words in " ".join(each.utterance.text.split())), ordered[0])
+
+
+def _told_again(quote: Quote) -> str | None:
+    """Returns what an earlier answer like these tells, None if the utterance is none."""
+    return retold(quote.utterance.text) if quote.utterance.side == "assistant" else None
 
 
 def _is_asking(asked: frozenset[str], text: str) -> bool:
@@ -124,10 +141,19 @@ def _share(asked: frozenset[str], text: str) -> float:
 
 def _quoted(quote: Quote, asked: frozenset[str], phrases: Phrases, language: Language) -> str:
     utterance = quote.utterance
+    if _told_again(quote):
+        return _innermost(utterance.text.strip())
     speaker = {"user": phrases.user, "assistant": phrases.assistant}.get(utterance.speaker, utterance.speaker)
     return phrases.said.format(
         date=_when(utterance.at.date(), language), speaker=speaker, text=_passage(utterance.text, asked)
     )
+
+
+def _innermost(answer: str) -> str:
+    """Returns the answer that an answer tells again, however often that was done."""
+    while (told := retold(answer)) and retold(told):
+        answer = told
+    return answer
 
 
 def _passage(text: str, asked: frozenset[str]) -> str:
