@@ -10,13 +10,23 @@ import sys
 import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import memoryos
 from memoryos import AsyncMemoryos, Config, MemoryEngine, Memoryos
-from memoryos.errors import AnalystUnavailableError, ConfigError, EmbeddingError, InputError, StoreUnavailableError
+from memoryos.errors import (
+    AnalystUnavailableError,
+    ConfigError,
+    EmbeddingError,
+    InputError,
+    MemoryOSError,
+    StoreConflictError,
+    StoreUnavailableError,
+)
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst
+from memoryos.updating.leasing import HeldError
 from tests.conftest import EngineMaker
 
 SNIPPET = """
@@ -393,6 +403,42 @@ def test_what_analyst_reads_is_said_once(
     assert [each.message for each in caplog.records if "local analyst" in each.message] == [
         "the local analyst reads and answers, nothing leaves this machine"
     ]
+
+
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(HeldError("busy"), "DEBUG"), (StoreConflictError("lost"), "INFO"), (StoreUnavailableError("full"), "WARNING")],
+)
+def test_what_others_do_to_a_scope_is_no_warning(
+    make_engine: EngineMaker,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    error: MemoryOSError,
+    level: str,
+) -> None:
+    engine, drained = make_engine(), threading.Event()
+    scope_id = engine.store.scopes.open(engine.memory("tom").scope, engine.clock())
+    drain = engine.updater.drain
+
+    def once(*given: Any, **named: Any) -> int:
+        if not drained.is_set():
+            drained.set()
+            raise error
+        return drain(*given, **named)
+
+    monkeypatch.setattr(engine.updater, "drain", once)
+    with caplog.at_level(logging.DEBUG, logger="memoryos.updating.worker"):
+        engine.worker.wake_all([scope_id])
+        assert drained.wait(30)
+        engine.close()
+    assert [each.levelname for each in caplog.records] == [level]
+
+
+def test_a_scope_that_is_held_is_told_apart(make_engine: EngineMaker) -> None:
+    engine, other = make_engine(), make_engine()
+    scope_id = engine.store.scopes.open(engine.memory("tom").scope, engine.clock())
+    with engine.updater.leases.leased(scope_id), pytest.raises(HeldError):
+        other.updater.drain(scope_id, everything=True, patience_seconds=0.0)
 
 
 def test_no_user_text_is_logged_above_debug(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:

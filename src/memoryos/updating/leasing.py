@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.storage.store import Store
 
-__all__ = ["Leases"]
+__all__ = ["HeldError", "Leases"]
 
 POLL_SECONDS = 0.02
 HOLD_SECONDS = 1.0
 """Who has worked for so long on a scope that another waits for gives way between two steps …"""
 GIVE_WAY_SECONDS = 0.2
 """… and waits so long at most for the other to take it."""
+
+
+class HeldError(StoreUnavailableError):
+    """Another worker holds the scope: it does the work, nothing is wrong."""
 
 
 class Leases:
@@ -56,13 +60,13 @@ class Leases:
             deadline: Monotonic time until which another worker's lease is waited for; None waits as long as it takes.
 
         Raises:
-            StoreUnavailableError: If another worker kept it until then.
+            HeldError: If another worker kept it until then.
         """
         lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
         with self._store.presence.present(lease):
             while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
                 if deadline is not None and time.monotonic() > deadline:
-                    raise StoreUnavailableError(f"another worker holds scope {scope_id}")
+                    raise HeldError(f"another worker holds scope {scope_id}")
                 time.sleep(POLL_SECONDS)
                 lease = self.renew(lease)
             self._held[lease.owner] = lease

@@ -8,7 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from memoryos.errors import MemoryOSError
+from memoryos.errors import MemoryOSError, StoreConflictError
+from memoryos.updating.leasing import HeldError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -153,7 +154,7 @@ class Worker:
         except _StoppedError:
             return
         except MemoryOSError as error:
-            _log.warning("scope %s waits: %s", scope_id, type(error).__name__)
+            _log.log(_level(error), "scope %s waits: %s", scope_id, type(error).__name__)
             self._come_back(scope_id, 0.0)
         except Exception:  # noqa: BLE001  (the loop outlives every error of a scope)
             _log.exception("scope %s waits after an unexpected error", scope_id)
@@ -172,6 +173,13 @@ class Worker:
                 return
             time.sleep(quiet_in)
         raise _StoppedError
+
+
+def _level(error: MemoryOSError) -> int:
+    """Returns how loudly it is told: that others work on a scope, or forgot pages meanwhile, is no fault."""
+    if isinstance(error, HeldError):
+        return logging.DEBUG
+    return logging.INFO if isinstance(error, StoreConflictError) else logging.WARNING
 
 
 class _StoppedError(Exception):
