@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Retriever"]
 
 QUOTES = 5
-SHARPENED = 500
+SHARPENED = 200
 """So many of the best utterances by estimated cosines get exact ones, where vectors are not in memory (ADR 13)."""
 UNREAD_SHARE = 0.25
 """What is left of the weight of meaning for a question in a language that the model does not know (ADR 11)."""
