@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ABOUT",
     "ANSWERED_FROM",
+    "RECORDS",
     "SHARED",
     "SIDES",
     "About",
@@ -46,6 +47,8 @@ SIDES: tuple[Side, Side] = ("user", "assistant")
 ABOUT: tuple[About, About] = ("user", "assistant")
 ANSWERED_FROM = "answered_from"
 """Key of a page's metadata: ids of the pages that an answer, remembered as this page, was based on."""
+RECORDS = "memoryos-records/"
+"""How the assistant's id of every scope of records begins."""
 
 
 def _no_metadata() -> Mapping[str, Any]:
@@ -58,6 +61,11 @@ class Scope:
 
     user_id: str
     assistant_id: str
+
+    @property
+    def holds_records(self) -> bool:
+        """Whether programs keep values under keys here: they are found like pages, and no analyst reads them."""
+        return self.assistant_id.startswith(RECORDS)
 
 
 @dataclass(frozen=True, slots=True)

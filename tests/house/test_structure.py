@@ -47,7 +47,7 @@ LAYERS: dict[str, set[str]] = {
     "memoryos.testing": VALUES | {"memoryos.testing"},
     "memoryos.integrations": VALUES
     | {"memoryos.integrations", "memoryos.engine", "memoryos.inputs", "memoryos.memory", "memoryos.generation.prompt"}
-    | {"memoryos.models.once_a_query"},
+    | {"memoryos.models.once_a_query", "memoryos.updating.filing"},
 }
 NO_IO = {
     "os",

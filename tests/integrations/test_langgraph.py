@@ -75,6 +75,32 @@ def test_what_is_not_there_is_none(store: MemoryOSStore) -> None:
     assert store.list_namespaces() == []
 
 
+def test_whoever_works_on_records_reads_none_and_forgets_none(make_engine: EngineMaker, clock: FixedClock) -> None:
+    analyst = ScriptedAnalyst()
+    engine = make_engine(
+        analyst=analyst, short_term_capacity=0, mid_term_capacity=1, mid_term_similarity_threshold=1.5, keep_archived_days=1,
+        mid_term_heat_threshold=0.5,
+    )  # fmt: skip
+    topics = ("bread", "boats", "violins", "tax law", "volcanoes")
+    with MemoryOSStore(engine, fields=["text"]) as store:
+        for topic in topics:
+            store.put(TOM, topic, {"text": f"knows all about {topic}"})
+    engine.memory("tom").add_memory("I bake.")
+    for scope in engine.scopes():
+        memory = engine.memory(scope.user_id, scope.assistant_id)
+        memory.force_mid_term_analysis()
+        clock.advance(days=2)
+        memory.flush()
+        assert memory.get_memory_stats()["pages_due"] == 0
+        if scope.holds_records:
+            assert analyst.calls == []
+            assert memory.rebuild().applied
+            assert analyst.calls == []
+    assert [call for call, _ in analyst.calls] == ["digest", "learn"], "a conversation is read"
+    with MemoryOSStore(engine, fields=["text"]) as store:
+        assert {each.key for each in store.search(TOM)} == set(topics)
+
+
 def test_a_deleted_item_leaves_no_byte(store: MemoryOSStore, engine: MemoryEngine) -> None:
     store.put(TOM, "secret", {"text": "the combination is xylophone"})
     store.put(TOM, "secret", {"text": "the combination is zeppelin"})

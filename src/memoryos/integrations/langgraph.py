@@ -15,7 +15,8 @@ from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError
 from memoryos.integrations.filters import compares
-from memoryos.integrations.records import RECORDS, Shelf, merged, open_records
+from memoryos.integrations.records import Shelf, merged, open_records
+from memoryos.model import RECORDS
 
 try:
     from langgraph.store.base import (

@@ -15,7 +15,7 @@ from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, NotFoundError
 from memoryos.inputs import read_messages, read_query
 from memoryos.integrations.mem0_filters import NO_USER, belongs, read_owner
-from memoryos.integrations.records import RECORDS, Shelf, merged
+from memoryos.integrations.records import Shelf, merged
 from memoryos.model import SIDES
 from memoryos.models.once_a_query import OnceAQuery
 
@@ -288,7 +288,7 @@ class Memory:
         self.close()
 
     def _scopes(self) -> Iterator[Scope]:
-        return (each for each in self.engine.scopes() if not each.assistant_id.startswith(RECORDS))
+        return (each for each in self.engine.scopes() if not each.holds_records)
 
     def _owned(self, owner: Owner) -> Iterator[tuple[Scope, Page, dict[str, Any]]]:
         for scope in filter(owner.owns, self._scopes()):

@@ -14,8 +14,9 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from memoryos.generation.prompt import DATA
-from memoryos.integrations.records import RECORDS, Shelf, open_records
+from memoryos.integrations.records import Shelf, open_records
 from memoryos.language.fence import fenced
+from memoryos.model import RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence

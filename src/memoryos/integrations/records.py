@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from memoryos.config import RankingWeights
 from memoryos.engine import MemoryEngine
-from memoryos.errors import AnalystUnavailableError, NotFoundError
-from memoryos.model import Origin
+from memoryos.errors import NotFoundError
 from memoryos.models.once_a_query import OnceAQuery
-from memoryos.seams import Digest, Lesson, Topic
+from memoryos.updating.filing import FilingAnalyst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,40 +24,14 @@ if TYPE_CHECKING:
     from memoryos.memory import Memoryos
     from memoryos.model import Page
     from memoryos.retrieval.recall import RecalledPage
-    from memoryos.seams import AnswerRequest, Batch, Material, Meter, Reply
 
-__all__ = ["RANKING", "RECORDS", "FilingAnalyst", "Shelf", "merged", "open_records"]
+__all__ = ["RANKING", "Shelf", "merged", "open_records"]
 
-RECORDS = "memoryos-records/"
-"""How the assistant's id of every scope of records begins."""
 RANKING = RankingWeights(previous=0, following=0, speaker=0, session=0, segment=0, time=0)
 """Records are no conversation: who stands next to whom says nothing of either."""
 SLICE = 200
 OUTDATED_AT_ONCE = 64
 """So many old versions are forgotten together: to forget rewrites the file, so that no byte is left."""
-
-
-class FilingAnalyst:
-    """An ``Analyst`` that files pages under one topic and reads nothing in them: no LLM ever sees a record."""
-
-    @property
-    def origin(self) -> Origin:
-        """Returns ("filing", "1")."""
-        return Origin("filing", "1")
-
-    def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (costs nothing)
-        """Returns one chain and one topic, whatever the pages say."""
-        continues = (batch.previous is not None, *(True for _ in batch.pages[1:]))
-        topic = Topic("Records", frozenset({"records"}), tuple(page.page_id for page in batch.pages))
-        return Digest(continues, ("Records",), (topic,))
-
-    def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (costs nothing)
-        """Learns nothing."""
-        return Lesson()
-
-    def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (as above)
-        """Raises ``AnalystUnavailableError``: nobody talks with records."""
-        raise AnalystUnavailableError("records are looked up, they do not answer")
 
 
 def open_records(engine: MemoryEngine) -> MemoryEngine:

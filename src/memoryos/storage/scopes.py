@@ -35,6 +35,7 @@ class ScopeState:
     """How far a scope has come.
 
     Attributes:
+        scope: Whose it is.
         last_seq: Position of its newest page; 0 without pages.
         revision: Grows with every write; what a working set compares.
         learned_revision: The revision at which its long-term memory last changed.
@@ -45,6 +46,7 @@ class ScopeState:
         last_error: What the analyst said last, while it fails.
     """
 
+    scope: Scope
     last_seq: int
     revision: int
     learned_revision: int
@@ -112,6 +114,7 @@ class Scopes:
         if row is None:
             raise NotFoundError(f"no scope {scope_id}")
         return ScopeState(
+            scope=Scope(row.user_id, row.assistant_id),
             last_seq=row.last_seq,
             revision=row.revision,
             learned_revision=row.learned_revision,

@@ -25,6 +25,7 @@ from memoryos.errors import (
 )
 from memoryos.updating.consolidation import DIGEST, Consolidator
 from memoryos.updating.embedding import EmbeddingStep
+from memoryos.updating.filing import FilingAnalyst
 from memoryos.updating.heat import coldest, hot
 from memoryos.updating.learning import LEARN, Learner
 from memoryos.updating.leasing import Leases
@@ -81,8 +82,10 @@ class Updater:
         self._config = config
         self._clock = clock
         self._embedding = EmbeddingStep(store, embedder)
-        self._consolidator = Consolidator(store, analyst, working_sets, config, ledger)
-        self._learner = Learner(store, analyst, config, ledger, clock=clock)
+        self._reading, self._filing = (
+            (Consolidator(store, each, working_sets, config, ledger), Learner(store, each, config, ledger, clock=clock))
+            for each in (analyst, FilingAnalyst())
+        )
         self._redoer = None
         if redoer is not None:
             consolidator = Consolidator(store, redoer, working_sets, config, ledger)
@@ -140,7 +143,8 @@ class Updater:
             TimeoutError: If steps were left when the time was over.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        round_ = _Round(everything, deadline, may_redo=everything or self._pause_seconds(scope_id) == 0)
+        may_redo = everything or self._pause_seconds(scope_id) == 0
+        round_ = _Round(everything, deadline, may_redo, self._holds_records(scope_id))
         self.record_visits(scope_id)
         while True:
             patience = deadline if patience_seconds is None else time.monotonic() + patience_seconds
@@ -226,8 +230,8 @@ class Updater:
         steps: tuple[tuple[str, Callable[[], bool]], ...] = (
             (EMBED, lambda: self._embedding.take(lease)),
             (DIGEST, lambda: self._consolidate(lease, everything=round_.everything)),
-            (ARCHIVE, lambda: self._archive(lease)),
-            (EXPIRE, lambda: self._expire(lease)),
+            (ARCHIVE, lambda: not round_.holds_records and self._archive(lease)),
+            (EXPIRE, lambda: not round_.holds_records and self._expire(lease)),
             (LEARN, lambda: self._learn(lease, everything=round_.everything)),
             (REDO, lambda: self._redo(lease, round_)),
             (TIDY, lambda: self._store.notes.drop_old(lease.scope_id, self._clock())),
@@ -261,7 +265,8 @@ class Updater:
         due = self._store.log.due(lease.scope_id, up_to, self._config.consolidation_batch)
         if not due or (len(due) < self._config.consolidation_batch and not everything):
             return False
-        self._consolidator.consolidate(lease, due)
+        consolidator, _ = self._readers(lease.scope_id)
+        consolidator.consolidate(lease, due)
         return True
 
     def _archive(self, lease: Lease) -> bool:
@@ -300,7 +305,8 @@ class Updater:
             hottest = [segment for segment in hottest if segment.length >= self._config.consolidation_batch]
         if not hottest:
             return False
-        self._learner.learn(lease, hottest[0])
+        _, learner = self._readers(lease.scope_id)
+        learner.learn(lease, hottest[0])
         return True
 
     def learn_everything(self, scope_id: str) -> int:
@@ -319,14 +325,22 @@ class Updater:
 
     def _learn_waiting(self, scope_id: str) -> int:
         with self.leases.leased(scope_id) as lease:
+            _, learner = self._readers(scope_id)
             waiting = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
             for segment in waiting:
                 try:
-                    self._learner.learn(self.leases.renew(lease), segment)
+                    learner.learn(self.leases.renew(lease), segment)
                 except AnalystError as error:
                     self._record_failure(scope_id, LEARN, error)
                     raise
         return len(waiting)
+
+    def _readers(self, scope_id: str) -> tuple[Consolidator, Learner]:
+        """Returns who reads a scope; records are filed by whoever works on them, and read by none."""
+        return self._filing if self._holds_records(scope_id) else self._reading
+
+    def _holds_records(self, scope_id: str) -> bool:
+        return self._store.scopes.state(scope_id).scope.holds_records
 
     def _count_due(self, scope_id: str) -> int:
         up_to = self._store.log.slid_out(scope_id, self._config.short_term_capacity)
@@ -356,6 +370,7 @@ class _Round:
     everything: bool
     deadline: float | None
     may_redo: bool
+    holds_records: bool
     steps: int = 0
 
 
