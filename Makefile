@@ -56,6 +56,7 @@ bench: $(DEV) browser ## Run the benchmarks (evaluation data is read from ../sha
 lock: $(DEV) ## Write the lock files anew
 	@$(BIN)/pip install --quiet uv
 	@$(UV_COMPILE) --upgrade -o requirements/runtime.lock
+	@$(UV_COMPILE) --upgrade -c requirements/runtime.lock --extra postgresql -o requirements/image.lock
 	@$(UV_COMPILE) --upgrade -c requirements/runtime.lock --group dev --group bench -o requirements/dev.lock
 
 vendor: $(DEV) ## Fetch the pinned files of others that the inspector ships (needs npm)

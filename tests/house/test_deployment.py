@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import configparser
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import sqlalchemy as sa
 import yaml
 
 from memoryos.config import Config
 from memoryos.doors.cli import cli
 from memoryos.doors.http.settings import ServerSettings
+from memoryos.engine import MemoryEngine
+from memoryos.storage.places import is_server
+from memoryos.testing import HashEmbedder
+from tests.postgres import binaries, running_server
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
@@ -66,9 +73,42 @@ def test_the_composition_names_settings_that_there_are_and_keeps_the_data() -> N
             assert name != "memoryos" or known_variable(variable), variable
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:")
-    assert {volume.split(":")[0] for each in COMPOSE["services"].values() for volume in each["volumes"]} == set(
-        COMPOSE["volumes"]
-    )
+    mounted = {volume.split(":")[0] for each in COMPOSE["services"].values() for volume in each.get("volumes", [])}
+    assert {each for each in mounted if not each.startswith(".")} == set(COMPOSE["volumes"])
+    for folder in mounted - set(COMPOSE["volumes"]):
+        assert list((ROOT / "deploy" / folder).iterdir()), folder
+
+
+def test_the_server_of_the_composition_waits_for_a_database_that_only_it_reaches() -> None:
+    services = COMPOSE["services"]
+    url = sa.make_url(re.sub(r"\$\{.*?\}", "abc", services["memoryos"]["environment"]["MEMORYOS_DATABASE_URL"]))
+    assert (url.username, url.password, url.host, url.database) == ("memoryos", "abc", "postgresql", "memoryos")
+    assert is_server(url.render_as_string(hide_password=False))
+    assert services["memoryos"]["depends_on"][url.host] == {"condition": "service_healthy"}
+    assert "ports" not in services[url.host]
+    for service in services.values():
+        for name, value in service["environment"].items():
+            assert "PASSWORD" not in name or re.fullmatch(r"\$\{\w+:\?.+\}", value), "no password stands in the file"
+
+
+def test_the_role_of_the_composition_is_one_that_row_level_security_holds_for(tmp_path: Path) -> None:
+    script = ROOT / "deploy" / "postgresql" / "role.sh"
+    with running_server() as server:
+        server.execute("DROP ROLE memoryos")
+        environment = {
+            "PATH": f"{binaries()}:{os.environ['PATH']}", "PGHOST": str(server.folder), "POSTGRES_USER": "postgres",
+            "MEMORYOS_PASSWORD": "it's 'quoted'",
+        }  # fmt: skip
+        done = subprocess.run([script], env=environment, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stderr
+        rights = "SELECT rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = 'memoryos'"
+        assert server.execute(rights) == [(False, False, True)]
+        config = Config(database_url=server.url("memoryos"), data_storage_path=tmp_path / "data", background=False)
+        with MemoryEngine(config, embedder=HashEmbedder()) as engine:
+            engine.memory("tom").add_memory("I bake.")
+            engine.memory("tom").flush()
+        assert server.execute("SELECT count(*) FROM pages", "memoryos") == [(1,)]
+        assert not list(tmp_path.iterdir()), "nothing is kept but in the database"
 
 
 def test_the_unit_starts_a_command_that_there_is() -> None:
