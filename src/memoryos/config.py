@@ -61,7 +61,7 @@ class RankingWeights(BaseModel):
     words: Weight = Field(default=0.8, description="BM25 of query and utterance, as a z-score.")
     previous: Weight = Field(default=0.4, description="Share of the score of the utterance before.")
     following: Weight = Field(default=0.2, description="Share of the score of the utterance after.")
-    speaker: Weight = Field(default=0.7, description="Added when the query names who says it.")
+    speaker: Weight = Field(default=1.0, description="Added when the query names who says it.")
     session: Weight = Field(default=0.3, description="Share of the mean of the session's three best scores.")
     segment: Weight = Field(default=0.0, description="Share of the mean of the segment's three best scores.")
     time: Weight = Field(default=1.0, description="Added when the query names the time of the utterance.")

@@ -44,7 +44,9 @@ class Embedder(Protocol):
     """Turns texts into vectors.
 
     An implementation whose model knows few languages may say which by a property ``languages``, a ``frozenset`` of
-    codes as "en": its vectors count less for a question in another one. Every implementation
+    codes as "en": its vectors count less for a question in another one. One whose model reads questions otherwise than
+    what they are asked of may have a method ``embed_queries``, the twin of ``embed`` for questions; without it these
+    are read by ``embed``. Every implementation
     * is cheap to construct and loads its model at the first ``embed``;
     * may be called from several threads;
     * gives the same vector for a text whatever else is in the call;

@@ -170,9 +170,10 @@ def test_a_query_is_embedded_once() -> None:
             return super().embed(texts)
 
     embedder = OnceAQuery(Counting())
-    assert (embedder.embed(["a"]) == embedder.embed(["a"])).all()
-    embedder.embed(["a", "b"])
-    assert asked == [["a"], ["a", "b"]]
+    assert (embedder.embed_queries(["a"]) == embedder.embed_queries(["a"])).all()
+    embedder.embed_queries(["a", "b"])
+    embedder.embed(["a"])
+    assert asked == [["a"], ["a", "b"], ["a"]]
 
 
 def test_charts_keep_to_their_frame() -> None:

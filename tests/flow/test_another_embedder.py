@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from memoryos.errors import DimensionMismatchError, EmbeddingError
 from memoryos.memory import Memoryos
+from memoryos.models.once_a_query import OnceAQuery
+from memoryos.seams import Embedder
 from memoryos.testing import FixedClock, HashEmbedder
 from tests.conftest import EngineMaker
 
@@ -128,3 +132,21 @@ def test_archived_segments_are_forgotten_after_their_time(make_engine: EngineMak
     memory.flush()
     assert [page.user_text for page in memory.pages()] == ["A violin was stolen."]
     assert memory.segments(archived=True) == []
+
+
+class Asymmetric(HashEmbedder):
+    """Reads a question in its own way: backwards."""
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return self.embed([text[::-1] for text in texts])
+
+
+@pytest.mark.parametrize("wrap", [lambda embedder: embedder, OnceAQuery])
+def test_a_model_may_read_questions_in_its_own_way(
+    make_engine: EngineMaker, wrap: Callable[[Embedder], Embedder]
+) -> None:
+    memory = make_engine(embedder=wrap(Asymmetric())).memory("ann")
+    memory.add_memory("the bread is ready", "")
+    memory.embed()
+    assert memory.recall("ydaer si daerb eht").quotes[0].cosine == pytest.approx(1, abs=1e-5)
+    assert memory.recall("the bread is ready").quotes[0].cosine < 0.9

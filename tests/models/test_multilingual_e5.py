@@ -87,9 +87,10 @@ def test_vectors_have_length_one_and_do_not_depend_on_their_company(library: Lib
     assert set(library.threads) == {2}
 
 
-def test_pages_and_questions_are_read_the_same_way(library: Library) -> None:
+def test_questions_are_read_otherwise_than_pages(library: Library) -> None:
     MultilingualE5().embed(["a\0b", ""])
-    assert library.read == [("a b", True), ("", True)]
+    MultilingualE5().embed_queries(["a"])
+    assert library.read == [("a b", False), ("", False), ("a", True)]
 
 
 def test_a_library_without_threads_will_do(library: Library) -> None:
@@ -147,7 +148,7 @@ def test_without_its_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config(embedding_model_name="multilingual-e5-small")
     monkeypatch.setattr(multilingual_e5, "is_installed", lambda: True)
-    assert build_embedder(config).name == "multilingual-e5-small/q4"
+    assert build_embedder(config).name == "multilingual-e5-small/q4/passages"
     monkeypatch.setattr(multilingual_e5, "is_installed", lambda: False)
     monkeypatch.setattr(sentence_transformers, "is_installed", lambda: False)
     with pytest.raises(ConfigError, match="memoryos-engine\\[multilingual\\]"):
@@ -167,5 +168,7 @@ if HAS_LIBRARY:
         ],
     )
     def test_the_model_knows_what_a_question_means_in_each_language(asked: str, answer: str, other: str) -> None:
-        question, right, wrong = MultilingualE5().embed([asked, answer, other])
+        embedder = MultilingualE5()
+        (question,) = embedder.embed_queries([asked])
+        right, wrong = embedder.embed([answer, other])
         assert question @ right > question @ wrong

@@ -45,6 +45,7 @@ class Library(ModuleType):
         self.made: list[tuple[str | None, dict[str, Any]]] = []
         self.calls: list[dict[str, Any]] = []
         self.read: list[str] = []
+        self.asked: list[str] = []
         self.saved_prompts: dict[str, str] = {}
         self.saved_default: str | None = None
         self.dimensions: int | None = DIMENSIONS
@@ -106,6 +107,10 @@ class Library(ModuleType):
                 rows = [TOKENS[fast_tokenizer().encode((prompt or "") + text).ids].sum(axis=0) for text in inputs]
                 return library.change(np.asarray(rows, np.float32)[:, : self.truncate_dim])
 
+            def encode_query(self, inputs: list[str], prompt: str, **options: Any) -> Any:
+                library.asked += inputs
+                return self.encode_document(inputs, prompt=prompt, **options)
+
         self.SentenceTransformer = SentenceTransformer
 
 
@@ -164,12 +169,29 @@ def test_a_blank_text_is_read_as_a_full_stop(library: Library) -> None:
         ({}, None, {"prompts": {"mine": "m: "}, "default_prompt_name": "mine"}, "m: rye"),
     ],
 )
-def test_every_text_gets_the_same_prompt(
+def test_every_page_gets_the_same_prompt(
     library: Library, saved: dict[str, str], default: str | None, given: dict[str, Any], read: str
 ) -> None:
     library.saved_prompts, library.saved_default = saved, default
     SentenceTransformersEmbedder("model", kwargs=given).embed(["rye"])
     assert library.read == [read]
+
+
+@pytest.mark.parametrize(
+    ("saved", "read", "asked"),
+    [
+        ({"query": "q: ", "document": "d: "}, ["d: rye", "q: rye"], ["rye"]),
+        ({"document": "d: "}, ["d: rye", "d: rye"], []),
+    ],
+)
+def test_questions_get_the_prompt_of_queries_where_there_is_one(
+    library: Library, saved: dict[str, str], read: list[str], asked: list[str]
+) -> None:
+    library.saved_prompts = saved
+    embedder = SentenceTransformersEmbedder("model")
+    embedder.embed(["rye"])
+    assert np.allclose(np.linalg.norm(embedder.embed_queries(["rye"]), axis=1), 1)
+    assert (library.read, library.asked) == (read, asked)
 
 
 @pytest.mark.parametrize("prompt", ["", "search document: "])

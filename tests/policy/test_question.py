@@ -14,20 +14,29 @@ AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
 ABOUT: list[tuple[str, Side | None]] = [
     ("Where do I live?", "user"),
     ("Which book did you recommend to me?", "assistant"),
+    ("What was your advice on the roof?", "assistant"),
     ("Do you remember my birthday?", "user"),
     ("Where does Nora live?", None),
     ("我住在哪里？", "user"),
+    ("你上次提醒我带什么？", "assistant"),
     ("你给我推荐了哪本书？", "assistant"),
     ("Waar woon ik?", "user"),
     ("Welk boek raadde je me aan?", "assistant"),
     ("Wat heb je me aangeraden?", "assistant"),
     ("Weet je nog wanneer mijn verjaardag is?", "user"),
+    ("Welke soep raadde ge mij aan?", "assistant"),
+    ("Wat was je tip tegen slakken?", "assistant"),
     ("Waar ligt Porto?", None),
     ("Onde eu moro?", "user"),
     ("Qual é o nome do meu cachorro?", "user"),
     ("Que livro você me recomendou?", "assistant"),
+    ("Que livro me recomendaste?", "assistant"),
+    ("O que me disseste sobre o telhado?", "assistant"),
+    ("Qual foi a sua dica?", "assistant"),
     ("Você lembra quando é meu aniversário?", "user"),
     ("Quando é a festa?", None),
+    ("Como foi o inverno deste ano?", None),
+    ("Em đã tư vấn cho anh loại sơn nào?", "assistant"),
     ("Tôi sống ở đâu?", "user"),
     ("Bạn đã gợi ý cho mình cuốn sách nào?", "assistant"),
     ("Bạn có nhớ sinh nhật của mình không?", "user"),
@@ -41,7 +50,34 @@ ABOUT: list[tuple[str, Side | None]] = [
 
 @pytest.mark.parametrize(("text", "side"), ABOUT)
 def test_i_and_you_mean_a_side(text: str, side: Side | None) -> None:
-    assert read_question(text, speakers=["user", "assistant"], now=AT).side == side
+    assert read_question(text, speakers=["user"], now=AT).side == side
+
+
+@pytest.mark.parametrize(("text", "side"), ABOUT)
+def test_beside_an_assistant_a_question_without_a_sign_is_about_what_the_user_told(
+    text: str, side: Side | None
+) -> None:
+    assert read_question(text, speakers=["user", "assistant"], now=AT).side == (side or "user")
+
+
+def test_between_two_people_nobody_is_presumed() -> None:
+    assert read_question("When is the party?", speakers=["Ann", "Bob"], now=AT).side is None
+
+
+@pytest.mark.parametrize(
+    ("text", "little", "topic"),
+    [
+        ("When is the party?", "when", "parti"),
+        ("Quanto custou a festa?", "quant", "festa"),
+        ("Wanneer is het feest?", "wanneer", "feest"),
+        ("什么时候聚会？", "什么", "聚会"),
+    ],
+)
+def test_little_words_of_the_language_are_told_from_its_topic(text: str, little: str, topic: str) -> None:
+    question = read_question(text, speakers=[], now=AT)
+    assert {little, topic} <= {*question.terms}
+    assert little in question.little_terms
+    assert topic not in question.little_terms
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,21 @@ def test_neighbours_share_a_score() -> None:
     assert found.signals(3).neighbours > found.signals(1).neighbours > found.signals(5).neighbours
 
 
+def test_neighbours_on_the_other_side_of_a_pause_share_nothing() -> None:
+    paused = AT.timestamp() + np.array([0, 300, 600, 100_000, 100_300, 100_600])
+    found = rank(corpus(TEXTS, seconds=paused), ask("baked bread"), None, only(words=1, previous=0.5, following=0.5))
+    bread, silent = found.parts["words"][2], found.parts["words"][4]
+    assert found.signals(1).neighbours == pytest.approx(0.5 * (bread + silent))
+    assert found.signals(3).neighbours == pytest.approx(0.5 * silent)
+
+
+def test_little_words_count_half() -> None:
+    words = WordIndex()
+    words.add([["when", "bread"], ["rain"]])
+    assert words.score(["when"], little={"when"}) == pytest.approx(0.5 * words.score(["when"]))
+    assert words.score(["bread"], little={"when"}) == pytest.approx(words.score(["bread"]))
+
+
 def test_who_is_named_is_preferred() -> None:
     assert set(order(corpus(TEXTS), ask("What did Bob say?"), only(speaker=1))[:3]) == {1, 3, 5}
 

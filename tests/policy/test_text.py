@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoryos.language.text import content_words, estimate_tokens, excerpt, fold, keywords, sentences, terms
+from memoryos.language.text import (
+    content_words,
+    estimate_tokens,
+    excerpt,
+    fold,
+    keywords,
+    search_terms,
+    sentences,
+    terms,
+)
 
 any_text = st.text(st.characters(), max_size=300)
 
@@ -27,6 +36,19 @@ any_text = st.text(st.characters(), max_size=300)
 )
 def test_terms(text: str, expected: list[str]) -> None:
     assert terms(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("喝绿茶", ["喝绿", "绿茶", "喝", "绿", "茶"]),
+        ("茶", ["茶"]),
+        ("寿司を", ["寿司", "司を", "寿", "司"]),
+        ("dogs", ["dog"]),
+    ],
+)
+def test_chinese_characters_are_searched_one_by_one_too(text: str, expected: list[str]) -> None:
+    assert search_terms(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ _ENGLISH_USER = re.compile(
 _ENGLISH_ASSISTANT = re.compile(
     r"\b(?:did|do|have|had|would)\s+you\b|\byou(?:'ve| have)?\s(?:\w+\s)?"
     r"(?:recommend|suggest|said|say|told|tell|mention|advi[sc]e|"
-    r"teach|taught|share|gave|give|promise|introduc)|(?:你|您)[^我]{0,6}(?:给我|推荐|建议|告诉|说过|教|分享|介绍)",
+    r"teach|taught|share|gave|give|promise|introduc)|\byour\s(?:advice|recommendation|suggestion|tip)s?\b"
+    r"|(?:你|您)[^我]{0,6}(?:给我|推荐|建议|告诉|说过|教|分享|介绍|提醒|提到|劝|叫我|让我)",
     re.IGNORECASE,
 )
 USER_SAYS: dict[Language, re.Pattern[str]] = {
@@ -43,14 +44,17 @@ ASSISTANT_SAYS: dict[Language, re.Pattern[str]] = {
     "en": _ENGLISH_ASSISTANT,
     "zh": _ENGLISH_ASSISTANT,
     "nl": re.compile(
-        r"\b(?:raadde?n?|beval|noemde|zei|stelde|vertelde|gaf|beloofde|adviseerde|tipte|schreef)\s(?:je|jij|u)\b|\b(?:je|jij|u)\s(?:me|mij|ons)?\s?.{0,40}"
-        r"(?:aangeraden|aanraadde|aanbevolen|voorgesteld|voorstelde|gezegd|genoemd|beloofd|geadviseerd|getipt|gegeven)\b", re.IGNORECASE,
+        r"\b(?:raadde?n?|beval|noemde|zei|stelde|vertelde|gaf|beloofde|adviseerde|tipte|schreef)\s(?:je|jij|u|ge|gij)\b|\b(?:je|jij|u|ge|gij)\s(?:me|mij|ons)?\s?.{0,40}"
+        r"(?:aangeraden|aanraadde|aanbevolen|voorgesteld|voorstelde|gezegd|genoemd|beloofd|geadviseerd|getipt|gegeven)\b"
+        r"|\b(?:je|jouw|uw)\s(?:advies|raad|suggestie|tip|voorstel)\b", re.IGNORECASE,
     ),
     "pt": re.compile(
-        r"\b(?:voc[êe]|tu)\b.{0,20}\b(?:recomend|suger|indic|diss|fal|promet|cont|aconselh|ensin|mencion|deu|explic|pass)\w*", re.IGNORECASE
+        r"\b(?:voc[êe]|tu)\b.{0,20}\b(?:recomend|suger|indic|diss|fal|promet|cont|aconselh|ensin|mencion|deu|explic|pass)\w*"
+        r"|\b(?:recomenda|aconselha|conta|ensina|menciona|indica|explica|promete|fala|passa|sugeri|disse)stes?\b"
+        r"|\b(?:sua|tua|seu|teu)\s(?:recomenda[cç][aã]o|sugest[aã]o|dica|conselho)\b", re.IGNORECASE
     ),
     "vi": re.compile(
-        r"\b(?:bạn|em|anh|chị|ban)\s(?:đã\s|từng\s|có\s|da\s)*(?:gợi ý|giới thiệu|khuyên|đề xuất|nói|bảo|kể|hứa|dạy|chỉ|nhắc|goi y|gioi thieu|khuyen|noi|bao|hua)", re.IGNORECASE
+        r"\b(?:bạn|em|anh|chị|ban)\s(?:đã\s|từng\s|có\s|da\s)*(?:gợi ý|giới thiệu|khuyên|đề xuất|tư vấn|hướng dẫn|nói|bảo|dặn|mách|kể|hứa|dạy|chỉ|nhắc|goi y|gioi thieu|khuyen|noi|bao|hua)", re.IGNORECASE
     ),
     "ja": re.compile("(?:あなた|君|きみ)(?:は|が|の)|(?:おすすめ|お勧め|勧め|薦め|すすめ|提案|紹介|アドバイス|約束)(?:し|を)?(?:て)?(?:くれ|もらっ|いただ)|教えてくれた|言ってくれた"),
 }  # fmt: skip

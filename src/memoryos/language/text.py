@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from memoryos.language.tokens import CJK, content_words, fold, stem, terms
+from memoryos.language.tokens import CJK, content_words, fold, little_terms, search_terms, stem, terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +18,8 @@ __all__ = [
     "excerpt",
     "fold",
     "keywords",
+    "little_terms",
+    "search_terms",
     "sentences",
     "terms",
 ]

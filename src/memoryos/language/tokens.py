@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,11 @@ from memoryos.language.languages import language_of
 from memoryos.language.stop_words import JAPANESE_TAILS, STOP_WORDS, STOP_WORDS_OF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from memoryos.language.languages import Language
 
-__all__ = ["CJK", "content_words", "fold", "stem", "terms"]
+__all__ = ["CJK", "content_words", "fold", "little_terms", "search_terms", "stem", "terms"]
 
 CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U000323af"
 """Chinese, Japanese and Korean characters, as they stand between the brackets of a pattern."""
@@ -29,6 +29,7 @@ _SCRIPTS = re.compile(
     r"(?P<hiragana>[\u3040-\u309f]+)|(?P<katakana>[\u30a0-\u30ff\u31f0-\u31ff]+)|[^\u3040-\u30ff\u31f0-\u31ff]+"
 )
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff]")
+_HAN = re.compile("[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _PARTICLES = re.compile("(?:[がをは].*|には|では|とは|から|まで|[にへとでもの])$")
 _ENDS_A_CLAUSE = re.compile("(?:です|ます|した|して|ない|ました|でした|ません|だよ|よね|かな)")
 _POSSESSIVE = re.compile(r"['’]s?\Z")
@@ -51,7 +52,7 @@ def fold(text: str) -> str:
 
 
 def terms(text: str) -> list[str]:
-    """Returns the words of a text for indexing and for queries alike, in order, with repeats.
+    """Returns the words of a text, in order, with repeats.
 
     Latin words are folded and stemmed as English ones, as their language is not always known. Where it is, a word
     brings more terms: in Dutch and Portuguese its stem there, in Vietnamese its pair with the syllable after it, as
@@ -70,11 +71,39 @@ def terms(text: str) -> list[str]:
     return found + _syllable_pairs(folded) if language == "vi" else found
 
 
+def search_terms(text: str) -> list[str]:
+    """Returns the terms of a text for indexing and for questions alike: its words, and each Chinese character alone.
+
+    Another word for the same thing often shares one character with it and no pair.
+    """
+    found = terms(text)
+    if text.isascii():
+        return found
+    known = {*found}
+    return found + [character for character in _HAN.findall(text) if character not in known]
+
+
 def content_words(text: str) -> list[str]:
     """Returns the folded words of a text that are no stop words of its language, as a person reads them, in order."""
     language = language_of(text)
     stops = STOP_WORDS if language in {None, "en", "zh"} else STOP_WORDS_OF["en"] | STOP_WORDS_OF[str(language)]
     return [word for word in _surface_words(text) if word not in stops]
+
+
+def little_terms(found: Sequence[str], language: Language | None) -> frozenset[str]:
+    """Returns those of the terms that say little: of stop words, and Chinese characters, which are half a word each."""
+    stops = _stop_terms(language)
+    return frozenset(term for term in found if term in stops or _HAN.fullmatch(term))
+
+
+@cache
+def _stop_terms(language: Language | None) -> frozenset[str]:
+    """Returns what the stop words of a language become in ``terms``; those of English where it is not known."""
+    known = language or "en"
+    found: set[str] = set()
+    for word in STOP_WORDS_OF[known]:
+        found.update(_forms(word, _STEMMERS[known]) if known in _STEMMERS else _terms_of_run(word))
+    return frozenset(found)
 
 
 @lru_cache(maxsize=100_000)

@@ -43,8 +43,8 @@ def is_installed() -> bool:
 class MultilingualE5:
     """An ``Embedder`` on multilingual-e5-small, 4 bits a weight, 384 dimensions, L2-normalised.
 
-    The model wants a word before every text that says what it is for. Pages are compared with questions and with one
-    another in one space, so each is read as "query: ", which its authors advise for that.
+    The model wants a word before every text that says what it is for: "query: " before a question, "passage: " before
+    all that is remembered.
 
     Args:
         threads: Threads of one run; the other cores belong to the caller.
@@ -57,8 +57,8 @@ class MultilingualE5:
 
     @property
     def name(self) -> str:
-        """Returns "multilingual-e5-small/q4"."""
-        return "multilingual-e5-small/q4"
+        """Returns "multilingual-e5-small/q4/passages"."""
+        return "multilingual-e5-small/q4/passages"
 
     @property
     def dimensions(self) -> int:
@@ -75,6 +75,17 @@ class MultilingualE5:
         Raises:
             EmbeddingError: If the package is missing or altered, or a text is not encodable.
         """
+        return self._embed(texts, is_query=False)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns the same for questions.
+
+        Raises:
+            EmbeddingError: As ``embed``.
+        """
+        return self._embed(texts, is_query=True)
+
+    def _embed(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float32]:
         read = [text[:CHARACTERS_A_WINDOW].replace("\0", " ") for text in texts]
         for text in read:
             count_bytes(text)
@@ -83,7 +94,7 @@ class MultilingualE5:
         with self._lock:
             model = self._load()
             model.hold_to(self._threads)
-            rows = model.read(read)
+            rows = model.read(read, is_query=is_query)
         return unit_rows(rows, DIMENSIONS, "the embedding model gave")
 
     def _load(self) -> _Engine:
@@ -117,6 +128,6 @@ class _Engine:
         set_threads.argtypes = [ctypes.c_int]
         set_threads(threads)
 
-    def read(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def read(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float64]:
         """Returns a vector a text, one at a time: a batch would take every core."""
-        return np.stack([np.asarray(self._model.encode(text, is_query=True), np.float64) for text in texts])
+        return np.stack([np.asarray(self._model.encode(text, is_query=is_query), np.float64) for text in texts])

@@ -17,7 +17,7 @@ __all__ = ["OnceAQuery"]
 
 
 class OnceAQuery:
-    """An ``Embedder`` that keeps the vectors of the last single texts; lists of texts are never kept.
+    """An ``Embedder`` that keeps the vectors of the last questions that came alone.
 
     Args:
         embedder: Who embeds.
@@ -26,7 +26,8 @@ class OnceAQuery:
 
     def __init__(self, embedder: Embedder, kept: int = 16) -> None:
         self._embedder = embedder
-        self._once = lru_cache(maxsize=kept)(lambda text: embedder.embed([text]))
+        self._ask = getattr(embedder, "embed_queries", embedder.embed)
+        self._once = lru_cache(maxsize=kept)(lambda text: self._ask([text]))
 
     @property
     def name(self) -> str:
@@ -48,5 +49,9 @@ class OnceAQuery:
         return self._embedder.windows(text)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of the other one; a single text's is kept for a while."""
-        return self._once(texts[0]).copy() if len(texts) == 1 else self._embedder.embed(texts)
+        """Returns the vectors of the other one."""
+        return self._embedder.embed(texts)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns the vectors of questions; a single one's is kept for a while."""
+        return self._once(texts[0]).copy() if len(texts) == 1 else self._ask(texts)

@@ -46,8 +46,8 @@ def is_installed() -> bool:
 class SentenceTransformersEmbedder:
     """An ``Embedder`` on a model of ``sentence-transformers``.
 
-    Whatever is embedded gets the same prompt, as questions and pages are compared in one space: the model's default
-    prompt, else the one that it has for documents, else none.
+    What is remembered gets the model's default prompt, else the one that it has for documents, else none. Questions get
+    the prompt that it has for queries, else the same.
 
     Args:
         model: Name of the model on the Hugging Face hub, or a folder.
@@ -101,6 +101,18 @@ class SentenceTransformersEmbedder:
             DimensionMismatchError: If the vectors have another length than promised.
             EmbeddingError: If the package is missing, the model can't be loaded or fails, or a text is not encodable.
         """
+        return self._embed(texts, is_query=False)
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns the same for questions.
+
+        Raises:
+            DimensionMismatchError: As ``embed``.
+            EmbeddingError: As ``embed``.
+        """
+        return self._embed(texts, is_query=True)
+
+    def _embed(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float32]:
         read = [_readable(text[:CHARACTERS_A_WINDOW]) for text in texts]
         dimensions = self.dimensions
         if not read:
@@ -108,7 +120,7 @@ class SentenceTransformersEmbedder:
         with self._lock:
             loaded = self._load()
             with _explained(f"the embedding model {self._model!r} can't read the texts"):
-                matrix = loaded.encode(read)
+                matrix = loaded.encode(read, is_query=is_query)
         if matrix.ndim != 2 or len(matrix) != len(read):  # noqa: PLR2004  (rows and columns)
             raise EmbeddingError(f"the embedding model gave an array of shape {matrix.shape} for {len(read)} texts")
         return unit_rows(matrix, dimensions, "the embedding model gave")
@@ -124,10 +136,11 @@ class SentenceTransformersEmbedder:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A model, what goes before every text, its tokenizer and how many tokens of a text it reads, where it says so."""
+    """A model, what goes before a text and before a question (None: the same), its tokenizer and how much it reads."""
 
     model: Any
     prompt: str
+    query_prompt: str | None
     tokenizer: Tokenizer | None
     room: int | None
 
@@ -136,7 +149,8 @@ class _Loaded:
         names = [model.default_prompt_name, *_PROMPTS]
         prompt = next((found for name in names if name and (found := model.prompts.get(name))), "")
         tokenizer = _unbounded_tokenizer(getattr(model, "tokenizer", None))
-        return cls(model, prompt, tokenizer, tokenizer and _room(tokenizer, model.max_seq_length, prompt))
+        room = tokenizer and _room(tokenizer, model.max_seq_length, prompt)
+        return cls(model, prompt, model.prompts.get("query") or None, tokenizer, room)
 
     @property
     def dimensions(self) -> int:
@@ -145,11 +159,12 @@ class _Loaded:
             raise EmbeddingError("embedding_dimensions: set the length of the model's vectors; it does not know")
         return found
 
-    def encode(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Returns a vector a text: as of a document where a model has several ways, in one batch or alone the same."""
-        found = self.model.encode_document(
-            list(texts), prompt=self.prompt, batch_size=TEXTS_A_RUN, show_progress_bar=False
-        )
+    def encode(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float64]:
+        """Returns a vector a text, in one batch or alone the same; a question as a document if it has no own prompt."""
+        as_query = is_query and self.query_prompt is not None
+        encode = self.model.encode_query if as_query else self.model.encode_document
+        prompt = self.query_prompt if as_query else self.prompt
+        found = encode(list(texts), prompt=prompt, batch_size=TEXTS_A_RUN, show_progress_bar=False)
         return np.asarray(found, np.float64)
 
 

@@ -10,7 +10,7 @@ from memoryos.language.asking_words import ASSISTANT_SAYS, REMEMBER, USER_SAYS
 from memoryos.language.dates import date_terms, mentions
 from memoryos.language.languages import language_of
 from memoryos.language.stop_words import STOP_WORDS_OF
-from memoryos.language.text import fold, terms
+from memoryos.language.text import fold, little_terms, search_terms
 from memoryos.model import SIDES, Side
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ class Question:
         text: The query, verbatim.
         dense_text: The query without people's names, which pull the vector to whoever is named; never empty.
         terms: Its index terms, those of the days it names included.
+        little_terms: Those of them that say little of its topic.
         speakers: Names (as the scope spells them) of the speakers that it names.
-        side: The side that "I" or "you" means, where it names nobody else.
+        side: The side that "I" or "you" means, where it names nobody else; without either the user's, where the other
+            one is an assistant: people ask for what they told.
         times: Days that it names, both inclusive.
         language: The language that it is asked in, where that is known.
     """
@@ -48,6 +50,7 @@ class Question:
     side: Side | None = None
     times: tuple[tuple[date, date], ...] = ()
     language: Language | None = None
+    little_terms: frozenset[str] = frozenset()
 
 
 def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Question:
@@ -61,14 +64,15 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
     language = language_of(query)
     named = _named(query, [name for name in speakers if name not in SIDES])
     times = tuple((each.first, each.last) for each in mentions(query, now))
-    words = terms(query) + [term for first, last in times for term in date_terms(first, last)]
+    words = search_terms(query) + [term for first, last in times for term in date_terms(first, last)]
     return Question(
         text=query,
         dense_text=_without_names(query, named),
         terms=tuple(words),
         speakers=frozenset(named.values()),
-        side=None if named else _side(query, language),
+        side=None if named else _side(query, language) or _presumed(speakers),
         language=language,
+        little_terms=little_terms(words, language),
         times=times,
     )
 
@@ -76,7 +80,7 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
 def index_terms(text: str, at: datetime) -> list[str]:
     """Returns the terms of an utterance: its words, the days it names resolved, and its own date."""
     own = at.date()
-    found = terms(text)
+    found = search_terms(text)
     for each in mentions(text, at):
         found += date_terms(each.first, each.last)
     found += date_terms(own, own)
@@ -110,6 +114,10 @@ def _without_names(query: str, named: dict[str, str]) -> str:
             text = re.sub(rf"\b{re.escape(word)}\b(?:['’]s\b)?", " ", text)
     text = " ".join(text.split())
     return text if any(character.isalnum() for character in text) else query
+
+
+def _presumed(speakers: Sequence[str]) -> Side | None:
+    return "user" if "assistant" in speakers else None
 
 
 def _side(query: str, language: Language | None) -> Side | None:

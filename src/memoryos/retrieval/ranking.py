@@ -111,12 +111,13 @@ def rank(
     if cosines is None:
         cosines = Cosines(np.zeros(len(corpus.pages), np.float32), np.zeros(len(corpus.pages), np.bool_))
     meaning = weights.meaning * _z(cosines.values, known=cosines.known)
-    words = weights.words * _z(corpus.words.score(question.terms))
+    words = weights.words * _z(corpus.words.score(question.terms, little=question.little_terms))
     own = meaning + words
-    neighbours = _neighbours(own, weights)
+    sessions = _sessions(corpus.seconds)
+    neighbours = _neighbours(own, sessions, weights)
     speaker = weights.speaker * _said_by_named(corpus, question)
     score = own + neighbours + speaker
-    session = weights.session * best_of_group(score, _sessions(corpus.seconds))
+    session = weights.session * best_of_group(score, sessions)
     segment = weights.segment * _segment_prior(corpus, score) if weights.segment else np.zeros_like(score)
     when = weights.time * _at_named_time(corpus, question)
     parts = {
@@ -151,7 +152,7 @@ def rank_entries(
     """
     cosines = np.zeros(len(words), np.float32) if query_vector is None else vectors @ query_vector
     meaning = weights.meaning * _z(cosines, known=np.asarray(vectors.any(axis=1)))
-    by_words = weights.words * _z(words.score(question.terms))
+    by_words = weights.words * _z(words.score(question.terms, little=question.little_terms))
     scores = meaning + by_words
     order = _order(scores, np.ones(len(scores), np.bool_))
     return Ranking(scores, order, cosines, {"meaning": meaning, "words": by_words})
@@ -193,10 +194,12 @@ def _z(values: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> N
     return np.asarray(scaled, np.float32)
 
 
-def _neighbours(own: NDArray[np.float32], weights: RankingWeights) -> NDArray[np.float32]:
+def _neighbours(own: NDArray[np.float32], sessions: NDArray[np.int32], weights: RankingWeights) -> NDArray[np.float32]:
+    """Returns what each takes from the one before and the one after it, unless a pause lies between."""
     shares = np.zeros_like(own)
-    shares[1:] += np.float32(weights.previous) * own[:-1]
-    shares[:-1] += np.float32(weights.following) * own[1:]
+    together = sessions[1:] == sessions[:-1]
+    shares[1:] += np.float32(weights.previous) * own[:-1] * together
+    shares[:-1] += np.float32(weights.following) * own[1:] * together
     return shares
 
 

@@ -45,6 +45,7 @@ class Retriever:
     def __init__(self, store: Store, embedder: Embedder, working_sets: WorkingSets, config: Config) -> None:
         self._store = store
         self._embedder = embedder
+        self._embed_query = getattr(embedder, "embed_queries", embedder.embed)
         self._working_sets = working_sets
         self._config = config
         self._is_warm = False
@@ -78,7 +79,7 @@ class Retriever:
         with self._warming(query):
             working_set = self._working_sets.get(scope_id)
         question = read_question(query, speakers=working_set.speaker_names, now=now)
-        vector = self._embedder.embed([question.dense_text])[0]
+        vector = self._embed_query([question.dense_text])[0]
         if vector.shape != (self._embedder.dimensions,):
             raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
         weights = self._weights(ranking or self._config.ranking, question)
@@ -116,7 +117,7 @@ class Retriever:
             return
         self._is_warm = True
         with ThreadPoolExecutor(1, thread_name_prefix="memoryos-model") as executor:
-            executor.submit(self._embedder.embed, [query])
+            executor.submit(self._embed_query, [query])
             yield
 
     def _rank(

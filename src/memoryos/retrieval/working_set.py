@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import DimensionMismatchError, StoreConflictError
-from memoryos.language.text import terms
+from memoryos.language.text import search_terms
 from memoryos.model import SIDES, Knowledge, Page, Profile
 from memoryos.retrieval.arrays import GrowingArray
 from memoryos.retrieval.meaning import MeaningIndex, best_windows
@@ -325,7 +325,7 @@ class WorkingSet:
         rows = [vectors.get(entry.knowledge_id, zero) for entry in self.knowledge]
         self.knowledge_vectors = np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32)
         self.knowledge_words = WordIndex()
-        self.knowledge_words.add(terms(entry.text) for entry in self.knowledge)
+        self.knowledge_words.add(search_terms(entry.text) for entry in self.knowledge)
 
     def _knowledge_is_embedded(self) -> bool:
         return bool(self.knowledge_vectors.any(axis=1).all())
