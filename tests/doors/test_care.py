@@ -236,6 +236,38 @@ def test_pages_that_wait_are_counted(run: Runner, store: Path) -> None:
     assert store.is_file()
 
 
+class EnglishOnly(HashEmbedder):
+    """Knows one language."""
+
+    languages = frozenset({"en"})
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_language_that_the_embedder_does_not_know_is_told(
+    run: Runner, store: Path, monkeypatch: pytest.MonkeyPatch, *, installed: bool
+) -> None:
+    assert store.is_file()
+    for text in ("Ik woon in Gent.", "Mijn zus heet Nora.", "我住在根特。"):
+        run("--user", "tom", "add", text)
+    assert "languages" not in doctor(run).checks
+    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: EnglishOnly())  # noqa: ARG005
+    monkeypatch.setattr("memoryos.doors.checkup.multilingual_e5.is_installed", lambda: installed)
+    check = doctor(run).checks["languages"]
+    assert check["state"] == "note"
+    assert "Dutch and Chinese" in check["says"]
+    assert ("memoryos-engine[multilingual]" in check["advice"]) is not installed
+    assert "MEMORYOS_EMBEDDING_MODEL_NAME=multilingual-e5-small" in check["advice"]
+
+
+def test_languages_that_the_embedder_knows_are_nothing_to_tell(
+    run: Runner, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.is_file()
+    run("--user", "tom", "add", "Ik woon in Gent.")
+    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: EnglishOnly())  # noqa: ARG005
+    assert "languages" not in doctor(run).checks
+
+
 @pytest.mark.parametrize("content", [None, b"not the model"])
 def test_a_wrong_model_file(
     run: Runner, tmp_path: Path, content: bytes | None, monkeypatch: pytest.MonkeyPatch

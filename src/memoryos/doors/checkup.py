@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,7 @@ from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX,
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
+from memoryos.language.languages import LANGUAGE_NAMES, language_of
 from memoryos.models import multilingual_e5
 from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
@@ -50,6 +52,12 @@ MOUNTS = Path("/proc/self/mounts")
 NETWORK_FILESYSTEMS = frozenset(
     "afs beegfs ceph cifs davfs fuse.davfs2 fuse.gcsfuse fuse.glusterfs fuse.rclone fuse.s3fs fuse.sshfs glusterfs "
     "gpfs lustre ncpfs nfs nfs4 smb3 smbfs".split()
+)
+SCOPES_READ = 50
+PAGES_READ = 20
+"""Of so many scopes so many pages each tell which languages are spoken."""
+_MULTILINGUAL = (
+    f"set {ENV_PREFIX}EMBEDDING_MODEL_NAME=multilingual-e5-small to find by meaning too (docs/howto/other-languages.md)"
 )
 _SHORTEST_SECRET = 6
 _ASKED = ChatRequest((Message("user", "Reply with OK"),))
@@ -95,17 +103,16 @@ def check_up(load: Callable[[], Config], *, offline: bool, options: Sequence[str
 def _parts(config: Config, *, offline: bool) -> Iterator[Checked]:
     embedder, checked = _embedder(config, offline=offline)
     yield checked
-    model = None if embedder is None else embedder.name
     try:
         file = None if is_server(config.database) else file_of(config.database).absolute()
     except ConfigError as error:
         yield Checked("database", "problem", str(error), "set database_url, or leave it out and set data_storage_path")
     else:
         if file is None:
-            yield from _database_server(config, model)
+            yield from _database_server(config, embedder)
         else:
             yield from _folder(file.parent)
-            yield from _database(file, config, model)
+            yield from _database(file, config, embedder)
     yield _llm(config, offline=offline)
 
 
@@ -227,7 +234,7 @@ def filesystem_of(folder: Path, mounts: Path | None = None) -> str | None:
     return None if best is None else best[1]
 
 
-def _database(file: Path, config: Config, model: str | None) -> Iterator[Checked]:
+def _database(file: Path, config: Config, embedder: Embedder | None) -> Iterator[Checked]:
     if not file.exists():
         yield Checked("database", "ok", f"{file} is not there yet; it is made when something is first remembered")
         return
@@ -240,20 +247,22 @@ def _database(file: Path, config: Config, model: str | None) -> Iterator[Checked
         with Store(file) as store:
             yield Checked("database", "ok", f"{file}, {size_text(file.stat().st_size)}, schema {HEAD}, can be written")
             yield _verified(store)
-            yield from _scopes(store, config, model)
+            yield from _scopes(store, config, None if embedder is None else embedder.name)
+            yield from _languages(store, embedder)
     except (StoreError, OSError) as error:
         advice = "see who may write there, or what else uses it; of a damaged file restore the last backup"
         yield Checked("database", "problem", str(error), advice)
 
 
-def _database_server(config: Config, model: str | None) -> Iterator[Checked]:
+def _database_server(config: Config, embedder: Embedder | None) -> Iterator[Checked]:
     name = url_of(config.database).render_as_string(hide_password=True)
     try:
         try_writing(config.database)
         with Store(config.database) as store:
             yield Checked("database", "ok", f"{name}, schema {HEAD}, can be written")
             yield _verified(store)
-            yield from _scopes(store, config, model)
+            yield from _scopes(store, config, None if embedder is None else embedder.name)
+            yield from _languages(store, embedder)
     except (StoreError, ConfigError) as error:
         yield Checked("database", "problem", str(error), "see docs/howto/postgresql.md, and whether the server is up")
 
@@ -293,6 +302,25 @@ def _scopes(store: Store, config: Config, model: str | None) -> Iterator[Checked
         yield Checked("last error", "note", says, "what waits is tried again by itself; see embedder and LLM")
     if len(failing) > SCOPES_SHOWN:
         yield Checked("last error", "note", f"{len(failing) - SCOPES_SHOWN} more scopes have one")
+
+
+def _languages(store: Store, embedder: Embedder | None) -> Iterator[Checked]:
+    """Tells when the newest pages are mostly in languages that the embedder's model does not know."""
+    known: frozenset[str] | None = getattr(embedder, "languages", None)
+    if known is None:
+        return
+    scopes = itertools.islice(store.scopes.all(), SCOPES_READ)
+    read = (page for scope_id in scopes for page in store.log.newest(scope_id, PAGES_READ))
+    told = Counter(code for page in read if (code := language_of(f"{page.user_text}\n{page.assistant_text}")))
+    foreign = [code for code, _ in told.most_common() if code not in known]
+    if 2 * sum(told[code] for code in foreign) <= told.total():
+        return
+    names = " and ".join(LANGUAGE_NAMES[code] for code in foreign)
+    says = f"most of the newest pages are in {names}, which the embedder does not know: they are found by words"
+    if multilingual_e5.is_installed():
+        yield Checked("languages", "note", says, _MULTILINGUAL)
+    else:
+        yield Checked("languages", "note", says, f"{multilingual_e5.INSTALL}, then {_MULTILINGUAL}")
 
 
 def _server(config: Config, options: Sequence[str], *, offline: bool) -> Checked:

@@ -9,11 +9,20 @@ from typing import Literal, get_args
 
 from memoryos.language.stop_words import STOP_WORDS_OF
 
-__all__ = ["LANGUAGES", "Language", "language_of"]
+__all__ = ["LANGUAGES", "LANGUAGE_NAMES", "Language", "language_of"]
 
 Language = Literal["en", "nl", "ja", "pt", "vi", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 """English, Dutch, Japanese, Portuguese, Vietnamese, Chinese."""
+LANGUAGE_NAMES: dict[Language, str] = {
+    "en": "English",
+    "nl": "Dutch",
+    "ja": "Japanese",
+    "pt": "Portuguese",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+"""By code, in English."""
 
 _LONGEST_READ = 1_000
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
