@@ -51,8 +51,8 @@ def main() -> None:
     report["gvd"] = {each: run_gvd(arguments.data, each, embedder) for each in beside}
     text = json.dumps(report, indent=1)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    file = "languages.json" if folder == DATA else f"languages-{arguments.set}.json"
-    (arguments.out / file).write_text(text, encoding="utf-8")
+    parts = ["languages", *([] if folder == DATA else [arguments.set]), *([] if name is None else [Path(name).name])]
+    (arguments.out / f"{'-'.join(parts)}.json").write_text(text, encoding="utf-8")
     if arguments.json:
         sys.stdout.write(f"{text}\n")
     else:

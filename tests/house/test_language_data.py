@@ -194,14 +194,24 @@ def test_the_benchmark_finds_what_is_there_and_only_that() -> None:
         assert row["all"]["1000 tokens"]["questions"] == 2
 
 
-@pytest.mark.parametrize(("name", "file"), [("first", "languages.json"), ("held-out", "languages-held-out.json")])
-def test_each_set_is_measured_into_its_own_file(
-    name: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "model", "file"),
+    [
+        ("first", None, "languages.json"),
+        ("held-out", None, "languages-held-out.json"),
+        ("first", "some/model", "languages-model.json"),
+        ("held-out", "some/model", "languages-held-out-model.json"),
+    ],
+)
+def test_each_set_is_measured_with_each_embedder_into_its_own_file(
+    name: str, model: str | None, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Dialogue] = []
     monkeypatch.setattr(benchmark, "CachingEmbedder", HashEmbedder)
+    monkeypatch.setattr(benchmark, "build_embedder", lambda _: HashEmbedder())
     monkeypatch.setattr(benchmark, "run", lambda dialogue, _: measured.append(dialogue))
     options = ["--set", name, "--languages", "pt", "--data", str(tmp_path / "none"), "--out", str(tmp_path), "--json"]
+    options += [] if model is None else ["--embedding-model", model]
     monkeypatch.setattr("sys.argv", ["benchmarks.languages", *options])
     benchmark.main()
     assert measured == [read_dialogue("pt", SETS[name])]
