@@ -93,6 +93,16 @@ def test_questions_are_read_otherwise_than_pages(library: Library) -> None:
     assert library.read == [("a b", False), ("", False), ("a", True)]
 
 
+@pytest.mark.usefixtures("library")
+def test_what_all_vectors_have_in_common_is_taken_off_them() -> None:
+    embedder = MultilingualE5()
+    means = np.load(str(multilingual_e5.MEANS_FILE))
+    assert means.shape == (2, embedder.dimensions)
+    for is_query, embed in ((False, embedder.embed), (True, embedder.embed_queries)):
+        rows = embedder.raw(["a", "b"], is_query=is_query) - means[int(is_query)]
+        assert np.allclose(embed(["a", "b"]), rows / np.linalg.norm(rows, axis=1, keepdims=True), atol=1e-6)
+
+
 def test_a_library_without_threads_will_do(library: Library) -> None:
     library.has_threads = False
     assert MultilingualE5().embed(["x"]).shape == (1, 384)
@@ -148,7 +158,7 @@ def test_without_its_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config(embedding_model_name="multilingual-e5-small")
     monkeypatch.setattr(multilingual_e5, "is_installed", lambda: True)
-    assert build_embedder(config).name == "multilingual-e5-small/q4/passages"
+    assert build_embedder(config).name == "multilingual-e5-small/q4/centred"
     monkeypatch.setattr(multilingual_e5, "is_installed", lambda: False)
     monkeypatch.setattr(sentence_transformers, "is_installed", lambda: False)
     with pytest.raises(ConfigError, match="memoryos-engine\\[multilingual\\]"):
@@ -172,3 +182,4 @@ if HAS_LIBRARY:
         (question,) = embedder.embed_queries([asked])
         right, wrong = embedder.embed([answer, other])
         assert question @ right > question @ wrong
+        assert embedder.embed([answer]) @ embedder.embed([other]).T < 0.5
