@@ -31,6 +31,7 @@ _BY_SIGN: dict[str, list[int]] = {}
 for _place, (_kind, _triggers, _pattern) in enumerate(PATTERNS):
     for _trigger in _triggers:
         (_BY_WORD if _WORDS.fullmatch(_trigger) else _BY_SIGN).setdefault(_trigger, []).append(_place)
+_TRIGGERS = frozenset(_BY_WORD)
 _SIGNS = frozenset("-/")
 _WIDE_DIGITS = {0xFF10 + digit: str(digit) for digit in range(10)}
 _DAY_FIRST = frozenset({"nl", "pt", "vi"})
@@ -59,8 +60,10 @@ def mentions(text: str, at: datetime) -> list[Mention]:
         text: Any text in English, Dutch, Japanese, Portuguese, Vietnamese or Chinese.
         at: When it was said; relative times are resolved against its date. A date without a year is the nearest one.
     """
+    named = list(_all_mentions(text, at.date()))
+    named.sort(key=lambda each: (each.start, -each.end))
     found: list[Mention] = []
-    for mention in sorted(_all_mentions(text, at.date()), key=lambda each: (each.start, -each.end)):
+    for mention in named:
         if not found or mention.start >= found[-1].end:
             found.append(mention)
     return found
@@ -114,8 +117,10 @@ def _all_mentions(text: str, today: date) -> Iterator[Mention]:
 
 def _wanted(lowered: str) -> Iterator[tuple[str, re.Pattern[str]]]:
     """Yields the patterns of which a word or a sign is in the text: most texts need none, and a pattern costs 2 µs."""
-    found = set(_WORDS.findall(lowered))
-    wanted = {number for word in found & _BY_WORD.keys() for number in _BY_WORD[word]}
+    words = _WORDS.findall(lowered)
+    wanted: set[int] = set()
+    if not _TRIGGERS.isdisjoint(words):
+        wanted.update(number for word in _TRIGGERS.intersection(words) for number in _BY_WORD[word])
     if not lowered.isascii() or not _SIGNS.isdisjoint(lowered):
         wanted.update(number for sign, numbers in _BY_SIGN.items() if sign in lowered for number in numbers)
     for number in sorted(wanted):

@@ -69,9 +69,9 @@ def language_of(text: str, default: Language | None = None) -> Language | None:
     """
     lowered = text[:_LONGEST_READ].lower()
     if lowered.isascii():
-        distinct = set(_ASCII_WORD.findall(lowered))
-        if distinct.isdisjoint(_NEVER_ENGLISH):
-            return default if distinct.isdisjoint(_WORDS["en"]) else "en"
+        words = _ASCII_WORD.findall(lowered)
+        if _NEVER_ENGLISH.isdisjoint(words):
+            return default if _WORDS["en"].isdisjoint(words) else "en"
     else:
         lowered = unicodedata.normalize("NFC", lowered)
         kana, han = len(_KANA.findall(lowered)), len(_HAN.findall(lowered))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +49,9 @@ class WordIndex:
         first = len(self._lengths)
         for number, terms in enumerate(documents, first):
             lengths.append(len(terms))
-            counted = Counter(terms)
+            counted: dict[str, int] = {}
+            for term in terms:
+                counted[term] = counted.get(term, 0) + 1
             self._postings += len(counted)
             for term, count in counted.items():
                 found = known.get(term)
