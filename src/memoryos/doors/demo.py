@@ -57,7 +57,9 @@ _QUESTIONS = (
     _Question("Where do I live?", "the profile; it changed on the way", ("Utrecht",)),
     _Question("What am I allergic to?", "knowledge about the user", ("peanuts",)),
     _Question("What did you promise to remind me of?", "knowledge about the assistant", ("test bake",)),
-    _Question("What made me feel better after my hard day at the clinic?", "mid-term memory", ("walk with Biscuit",), pages=3),
+    _Question(
+        "What made me feel better after my hard day at the clinic?", "mid-term memory", ("walk with Biscuit",), pages=3
+    ),
     _Question("What is my favourite opera?", "nothing: it was never said", ("don't remember",)),
 )
 
