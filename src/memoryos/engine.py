@@ -13,7 +13,7 @@ from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.generation.responder import Responder
 from memoryos.loading import Loader
 from memoryos.retrieval.retriever import Retriever
-from memoryos.retrieval.working_set import WorkingSets
+from memoryos.retrieval.working_sets import WorkingSets
 from memoryos.storage.store import Store
 from memoryos.updating.forgetter import Forgetter
 from memoryos.updating.ledger import Ledger

@@ -16,7 +16,7 @@ from memoryos.retrieval.arrays import GrowingArray
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.segments import SegmentShelf
 from memoryos.retrieval.words import WordIndex
-from memoryos.retrieval.working_set import WorkingSets
+from memoryos.retrieval.working_sets import WorkingSets
 from tests.conftest import EngineMaker
 
 SETTINGS: dict[str, Any] = {"short_term_capacity": 1, "consolidation_batch": 2, "mid_term_heat_threshold": 0.5}

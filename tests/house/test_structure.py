@@ -43,7 +43,13 @@ LAYERS: dict[str, set[str]] = {
     "memoryos.generation": VALUES | {"memoryos.generation"},
     "memoryos.retrieval": VALUES | {"memoryos.retrieval", "memoryos.storage"},
     "memoryos.updating": VALUES
-    | {"memoryos.updating", "memoryos.storage", "memoryos.identifiers", "memoryos.retrieval.working_set"},
+    | {
+        "memoryos.updating",
+        "memoryos.storage",
+        "memoryos.identifiers",
+        "memoryos.retrieval.working_set",
+        "memoryos.retrieval.working_sets",
+    },
     "memoryos.testing": VALUES | {"memoryos.testing"},
     "memoryos.integrations": VALUES
     | {"memoryos.integrations", "memoryos.engine", "memoryos.inputs", "memoryos.memory", "memoryos.generation.prompt"}

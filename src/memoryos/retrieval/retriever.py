@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from memoryos.model import Page
     from memoryos.retrieval.question import Question
     from memoryos.retrieval.ranking import Corpus, Ranking
-    from memoryos.retrieval.working_set import WorkingSet, WorkingSets
+    from memoryos.retrieval.working_set import WorkingSet
+    from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Embedder
     from memoryos.storage.store import Store
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import OrderedDict
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from memoryos.storage.store import Store
     from memoryos.storage.vectors import VectorRows
 
-__all__ = ["WorkingSet", "WorkingSets"]
+__all__ = ["WorkingSet"]
 
 _SLICE_PAGES = 1_000
 
@@ -342,66 +341,3 @@ def _page_sums(found: VectorRows) -> tuple[NDArray[np.int64], NDArray[np.float32
     sums = np.add.reduceat(found.matrix, starts, axis=0)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     return said[starts], np.asarray(sums / np.where(lengths > 0, lengths, 1), np.float32)
-
-
-class WorkingSets:
-    """The working sets of many scopes, bounded in bytes: those used longest ago give way.
-
-    Args:
-        store: Where they are read from.
-        model: Name of the embedder whose vectors they hold.
-        dimensions: Length of its vectors.
-        max_bytes: What they may hold together; one that alone would hold more keeps codes of its vectors.
-    """
-
-    def __init__(self, store: Store, model: str, dimensions: int, max_bytes: int) -> None:
-        self._store = store
-        self._model = model
-        self._dimensions = dimensions
-        self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._sets: OrderedDict[str, WorkingSet] = OrderedDict()
-        self._sizes: dict[str, int] = {}
-        self._total = 0
-
-    def get(self, scope_id: str) -> WorkingSet:
-        """Returns the scope's working set as of now."""
-        with self._lock:
-            found = self._sets.get(scope_id)
-            if found is None:
-                found = self._sets[scope_id] = self._new(scope_id)
-            self._sets.move_to_end(scope_id)
-        found.refresh()
-        with self._lock:
-            self._weigh(scope_id, found.nbytes)
-        return found
-
-    def _new(self, scope_id: str) -> WorkingSet:
-        return WorkingSet(self._store, scope_id, self._model, self._dimensions, self._max_bytes)
-
-    def drop(self, scope_id: str) -> None:
-        """Lets go of a scope's working set; the next use reads it anew."""
-        with self._lock:
-            if self._sets.pop(scope_id, None) is not None:
-                self._total -= self._sizes.pop(scope_id, 0)
-
-    @property
-    def count(self) -> int:
-        """How many scopes have one in memory."""
-        with self._lock:
-            return len(self._sets)
-
-    @property
-    def nbytes(self) -> int:
-        """Estimated bytes of memory that they hold together."""
-        with self._lock:
-            return self._total
-
-    def _weigh(self, scope_id: str, size: int) -> None:
-        if scope_id not in self._sets:
-            return
-        self._total += size - self._sizes.get(scope_id, 0)
-        self._sizes[scope_id] = size
-        while self._total > self._max_bytes and len(self._sets) > 1:
-            oldest, _ = self._sets.popitem(last=False)
-            self._total -= self._sizes.pop(oldest, 0)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memoryos.config import Config
-    from memoryos.retrieval.working_set import WorkingSet, WorkingSets
+    from memoryos.retrieval.working_set import WorkingSet
+    from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from memoryos.retrieval.working_set import WorkingSets
+    from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.storage.closure import Closure
     from memoryos.storage.store import Store
 

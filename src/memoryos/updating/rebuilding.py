@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memoryos.errors import AnalystUnavailableError, BudgetExceededError
-from memoryos.retrieval.working_set import WorkingSets
+from memoryos.retrieval.working_sets import WorkingSets
 from memoryos.updating.updater import Updater
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memoryos.config import Config
-    from memoryos.retrieval.working_set import WorkingSets
+    from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst, Embedder
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
