@@ -48,7 +48,7 @@ FAILING: dict[Behaviour, type[AnalystError]] = {
 
 @pytest.fixture
 def server() -> Iterator[StandInServer]:
-    with StandInServer(slow_seconds=2.0) as running:
+    with StandInServer(slow_seconds=20.0) as running:
         yield running
 
 
@@ -57,7 +57,7 @@ def settings(server: StandInServer, **given: Any) -> dict[str, Any]:
         "openai_api_key": "sk-test-1234567890",
         "openai_base_url": server.base_url,
         "llm_max_retries": 0,
-        "llm_timeout_seconds": 0.5,
+        "llm_timeout_seconds": 2.5,
         "short_term_capacity": 0,
     } | given
 
