@@ -287,7 +287,7 @@ def test_the_scope_of_a_process_that_is_dead_and_not_buried_is_free(here: Memory
     doomed.process.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, doomed.process.pid, os.WEXITED | os.WNOWAIT)
     os.kill(doomed.process.pid, 0)
-    here.flush(timeout=0.5)
+    here.flush(timeout=30)
     assert here.get_memory_stats()["pages_due"] == 0
 
 
@@ -340,9 +340,9 @@ def test_a_lease_that_could_not_be_given_back_is_free_for_everybody(
         assert here.engine.store.scopes.holder(str(here._find_scope_id())) is not None
         fill(here)
         if isinstance(who, Elsewhere):
-            assert who.do("memory.flush(timeout=0.5); result = memory.get_memory_stats()['pages_due']") == 0
+            assert who.do("memory.flush(timeout=30); result = memory.get_memory_stats()['pages_due']") == 0
         else:
-            who.flush(timeout=0.5)
+            who.flush(timeout=30)
             assert who.get_memory_stats()["pages_due"] == 0
 
 
