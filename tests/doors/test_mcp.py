@@ -250,7 +250,7 @@ def test_without_options_it_serves_where_it_was_started_until_its_end(tmp_path: 
             client.structured("add_memory", user_input=text)
         asked = time.monotonic()
         assert client.end(signal=number) in ({0} if number is None else {0, -number})
-        assert time.monotonic() - asked < 8
+        assert time.monotonic() - asked < 30
     assert remembered(tmp_path / "memoryos_data") == texts
 
 

@@ -61,13 +61,13 @@ def test_the_first_view_is_there_at_once(visit: Visitor, large: Server, view: st
         tab = visit(large)
         return opened(tab, view), longest_task(tab.page)
 
-    seconds, longest = best_of(3, measure)
+    seconds, longest = best_of(5, measure)
     assert seconds <= FIRST_VIEW_SECONDS
     assert longest <= LONG_TASK_MS
 
 
 def test_work_in_it_holds_nothing_up(visit: Visitor, large: Server, story: Story) -> None:
-    assert best_of(3, lambda: (0.0, work(visit(large), story)))[1] <= LONG_TASK_MS
+    assert best_of(5, lambda: (0.0, work(visit(large), story)))[1] <= LONG_TASK_MS
 
 
 def work(tab: Visit, story: Story) -> float:

@@ -239,8 +239,8 @@ def test_every_behaviour_is_tried() -> None:
 @pytest.mark.parametrize("behaviour", BROKEN)
 def test_a_failed_call_never_becomes_text(make: Maker, behaviour: Behaviour, way: str) -> None:
     kind, words = BROKEN[behaviour]
-    with StandInServer(reply=lambda _: SAID, behaviour=behaviour, slow_seconds=2) as server:
-        chat = make(server.base_url, timeout_seconds=0.15 if behaviour == "slow" else 5.0)
+    with StandInServer(reply=lambda _: SAID, behaviour=behaviour, slow_seconds=20) as server:
+        chat = make(server.base_url, timeout_seconds=0.5 if behaviour == "slow" else 30.0)
         bill = Bill()
         error = failure(chat, way, bill)
         assert type(error) is kind
@@ -377,9 +377,9 @@ def in_turn(*behaviours: Behaviour) -> Callable[[dict[str, Any]], Behaviour]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("trouble", ["500", "429", "slow"])
 def test_trouble_that_passes_is_waited_out(make: Maker, trouble: Behaviour, way: str) -> None:
-    with StandInServer(reply=lambda _: SAID, behaviour=in_turn(trouble, trouble, "ok"), slow_seconds=2) as server:
+    with StandInServer(reply=lambda _: SAID, behaviour=in_turn(trouble, trouble, "ok"), slow_seconds=20) as server:
         bill = Bill()
-        chat = make(server.base_url, max_retries=2, timeout_seconds=0.3 if trouble == "slow" else 5.0)
+        chat = make(server.base_url, max_retries=2, timeout_seconds=1.5 if trouble == "slow" else 30.0)
         assert ask(chat, way, bill) == SAID
         assert len(server.requests) == 3
         assert [(each.failed, each.completion_tokens) for each in bill.usages] == [(False, 9)]
@@ -440,7 +440,7 @@ def test_a_huge_retry_after_is_told_and_not_waited_for(make: Maker, way: str) ->
         error = failure(make(server.base_url, max_retries=2), way, Bill())
         assert isinstance(error, AnalystUnavailableError)
         assert error.retry_after_seconds == 86_400
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 60
         assert len(server.requests) == 1
 
 

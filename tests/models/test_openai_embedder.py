@@ -213,14 +213,14 @@ def test_what_does_not_pass_is_an_embedding_error(
 
 def test_an_endpoint_that_is_silent_has_failed(server: Server, make: Maker) -> None:
     done = threading.Event()
-    server.answer = lambda body: (done.wait(5), good(body))[1]
+    server.answer = lambda body: (done.wait(60), good(body))[1]
     started = time.monotonic()
     try:
         with pytest.raises(EmbeddingError, match="did not answer in time"):
             make(timeout_seconds=0.1).embed(["rye"])
     finally:
         done.set()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_an_endpoint_that_breaks_off_has_failed(server: Server, make: Maker) -> None:

@@ -151,11 +151,11 @@ def test_an_excerpt_stands_around_what_was_asked_and_says_what_is_missing() -> N
 
 def test_a_megabyte_is_read_in_linear_time() -> None:
     def seconds(text: str) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         terms(text)
         sentences(text)
         excerpt(text, "needle", 500)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     small, large = seconds("a. b? ab " * 11_000), seconds("a. b? ab " * 110_000)
     assert large < 40 * small

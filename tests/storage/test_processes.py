@@ -253,7 +253,7 @@ def test_the_scope_of_a_process_that_died_at_work_is_taken_over_at_once(
     assert holder is not None
     assert holder.startswith(f"{socket.gethostname()}:{doomed.process.pid}:")
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
-        here.flush(timeout=0.1)
+        here.flush(timeout=0.5)
     doomed.kill()
     here.flush(timeout=30)
     stats = here.get_memory_stats()
@@ -270,7 +270,7 @@ def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
     there.do(f"begin(lambda: engine.updater.drain(memory._find_scope_id(), everything=True), {step!r})")
     there.process.send_signal(signal.SIGSTOP)
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
-        here.flush(timeout=0.1)
+        here.flush(timeout=0.5)
     clock.advance(seconds=301)
     here.flush(timeout=30)
     before = (list(here.pages()), here.segments(), here.knowledge(None, history=True), here.profile)
@@ -314,7 +314,7 @@ def test_a_lease_of_which_nothing_is_known_is_respected_until_it_ends(
     fill(here)
     claim(here, holder)
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
-        here.flush(timeout=0.05)
+        here.flush(timeout=0.5)
     assert here.get_memory_stats()["pages_due"] == len(LINES) - 1
     clock.advance(seconds=61)
     here.flush(timeout=30)

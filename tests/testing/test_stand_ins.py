@@ -353,7 +353,7 @@ def test_a_closed_server_is_gone_for_clients_that_kept_their_connection() -> Non
     connection.close()
     with pytest.raises(OSError, match="refused"):
         post(server, body_of())
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
@@ -367,5 +367,5 @@ def test_a_slow_server_is_closed_at_once() -> None:
         while not server.requests:
             time.sleep(0.005)
         server.close()
-        assert waiting.exception(5) is not None or waiting.result()[0] == 200
-    assert time.monotonic() - started < 5
+        assert waiting.exception(25) is not None or waiting.result()[0] == 200
+    assert time.monotonic() - started < 25
