@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import snowballstemmer
+import Stemmer
 
 from memoryos.errors import InputError
 
@@ -30,7 +30,7 @@ CATEGORIES = range(1, 6)
 LONGEST_UNSTEMMED = 2
 REFUSALS = ("no information available", "not mentioned")
 
-_stemmer = snowballstemmer.stemmer("porter")
+_stemmer = Stemmer.Stemmer("porter")
 _ARTICLE = re.compile(r"\b(?:a|an|the|and)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _MEM0_SPACES = str.maketrans(".,!?", "    ")

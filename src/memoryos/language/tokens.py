@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import snowballstemmer
+import Stemmer
 
 from memoryos.language.languages import language_of
 from memoryos.language.stop_words import JAPANESE_TAILS, STOP_WORDS, STOP_WORDS_OF
@@ -112,7 +112,7 @@ def stem(word: str, algorithm: str = "english") -> str:
     word = _POSSESSIVE.sub("", word)
     if len(word) < _SHORTEST_STEMMED or word.isdigit() or not (word.isascii() or algorithm != "english"):
         return word
-    return str(snowballstemmer.stemmer(algorithm).stemWord(word))
+    return str(Stemmer.Stemmer(algorithm, 0).stemWord(word))
 
 
 def _stemmed_terms(text: str, language: Language) -> list[str]:
