@@ -12,9 +12,10 @@ from dateutil.relativedelta import relativedelta
 
 from memoryos.language.date_words import DAY_WORDS, MONTHS, NUMBERS, PATTERNS, SHIFTS, UNITS, WEEKDAYS
 from memoryos.language.languages import language_of
+from memoryos.language.plain import plain_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
 __all__ = ["Mention", "date_terms", "mentions", "spoken"]
@@ -32,7 +33,6 @@ for _place, (_kind, _triggers, _pattern) in enumerate(PATTERNS):
     for _trigger in _triggers:
         (_BY_WORD if _WORDS.fullmatch(_trigger) else _BY_SIGN).setdefault(_trigger, []).append(_place)
 _TRIGGERS = frozenset(_BY_WORD)
-_SIGNS = frozenset("-/")
 _WIDE_DIGITS = {0xFF10 + digit: str(digit) for digit in range(10)}
 _DAY_FIRST = frozenset({"nl", "pt", "vi"})
 """Languages that write 5/3/2023 for the fifth of March; English is read as American where it can be."""
@@ -103,8 +103,9 @@ def _all_mentions(text: str, today: date) -> Iterator[Mention]:
     lowered = text.lower()
     if len(lowered) != len(text):  # a few capitals change their length; places must stay
         lowered = text
-    lowered = lowered if lowered.isascii() else lowered.translate(_WIDE_DIGITS)
-    for kind, pattern in _wanted(lowered):
+    words = plain_words(text)
+    lowered = lowered if words is not None else lowered.translate(_WIDE_DIGITS)
+    for kind, pattern in _wanted(lowered, _WORDS.findall(lowered) if words is None or "'" in lowered else words):
         resolve = _RESOLVERS[kind]
         for match in pattern.finditer(lowered):
             try:
@@ -115,13 +116,12 @@ def _all_mentions(text: str, today: date) -> Iterator[Mention]:
                 yield Mention(match.start(), match.end(), text[match.start() : match.end()], *days)
 
 
-def _wanted(lowered: str) -> Iterator[tuple[str, re.Pattern[str]]]:
+def _wanted(lowered: str, words: Sequence[str]) -> Iterator[tuple[str, re.Pattern[str]]]:
     """Yields the patterns of which a word or a sign is in the text: most texts need none, and a pattern costs 2 µs."""
-    words = _WORDS.findall(lowered)
     wanted: set[int] = set()
     if not _TRIGGERS.isdisjoint(words):
         wanted.update(number for word in _TRIGGERS.intersection(words) for number in _BY_WORD[word])
-    if not lowered.isascii() or not _SIGNS.isdisjoint(lowered):
+    if not lowered.isascii() or "-" in lowered or "/" in lowered:
         wanted.update(number for sign, numbers in _BY_SIGN.items() if sign in lowered for number in numbers)
     for number in sorted(wanted):
         kind, _, pattern = PATTERNS[number]

@@ -7,6 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Literal, get_args
 
+from memoryos.language.plain import plain_words
 from memoryos.language.stop_words import STOP_WORDS_OF
 
 __all__ = ["LANGUAGES", "LANGUAGE_NAMES", "Language", "language_of"]
@@ -29,7 +30,6 @@ _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _HANGUL = re.compile("[\uac00-\ud7af]")
 _LATIN = re.compile("[a-zà-ɏạ-ỹ]")
-_ASCII_WORD = re.compile("[a-z]+(?:'[a-z]+)?")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _LEAST_KANA = 0.06
 """Share of kana from which a text in Han characters is Japanese: の in a shop's name makes no Chinese text Japanese."""
@@ -67,12 +67,11 @@ def language_of(text: str, default: Language | None = None) -> Language | None:
 
     Han characters without kana are Chinese, unless the default is Japanese: it does not tell then.
     """
+    words = plain_words(text)
+    if words is not None and _NEVER_ENGLISH.isdisjoint(words):
+        return default if _WORDS["en"].isdisjoint(words) else "en"
     lowered = text[:_LONGEST_READ].lower()
-    if lowered.isascii():
-        words = _ASCII_WORD.findall(lowered)
-        if _NEVER_ENGLISH.isdisjoint(words):
-            return default if _WORDS["en"].isdisjoint(words) else "en"
-    else:
+    if not lowered.isascii():
         lowered = unicodedata.normalize("NFC", lowered)
         kana, han = len(_KANA.findall(lowered)), len(_HAN.findall(lowered))
         if (kana + han) * _LETTERS_A_HAN > len(_LATIN.findall(lowered)):

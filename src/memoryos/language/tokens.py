@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import Stemmer
 
 from memoryos.language.languages import language_of
+from memoryos.language.plain import plain_words
 from memoryos.language.stop_words import JAPANESE_TAILS, STOP_WORDS, STOP_WORDS_OF
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ __all__ = ["CJK", "content_words", "fold", "little_terms", "search_terms", "stem
 CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U000323af"
 """Chinese, Japanese and Korean characters, as they stand between the brackets of a pattern."""
 _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
-_ASCII_RUN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 _CJK_RUN = re.compile(rf"[{CJK}]+")
 _SCRIPTS = re.compile(
     r"(?P<hiragana>[\u3040-\u309f]+)|(?P<katakana>[\u30a0-\u30ff\u31f0-\u31ff]+)|[^\u3040-\u30ff\u31f0-\u31ff]+"
@@ -60,15 +60,15 @@ def terms(text: str) -> list[str]:
     characters are found so, which triples and word breaking miss. Of Japanese, pairs stay inside one script (and go
     from the last kanji to its ending), a word in katakana stays whole besides, and pairs that only endings make go.
     """
-    folded = fold(text)
     language = language_of(text)
     if language in {"nl", "pt"}:
         return _stemmed_terms(text, language)
-    if folded.isascii():
-        found = [stem(word) for word in _ASCII_RUN.findall(folded)]
+    words = plain_words(text if text.isascii() else fold(text))
+    if words is not None:
+        found = [*map(stem, words)]
     else:
-        found = [term for run in _RUN.findall(folded) for term in _terms_of_run(run)]
-    return found + _syllable_pairs(folded) if language == "vi" else found
+        found = [term for run in _RUN.findall(fold(text)) for term in _terms_of_run(run)]
+    return found + _syllable_pairs(fold(text)) if language == "vi" else found
 
 
 def search_terms(text: str) -> list[str]:
