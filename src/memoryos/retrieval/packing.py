@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from memoryos.retrieval.recall import date_heading, line_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["PackedPage", "Shelves", "pack_pages", "pack_tokens"]
+
+_PART = 64
+"""So many utterances are tried before those that no longer fit are taken out of what waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def pack_pages(order: Iterable[int], shelves: Shelves, max_pages: int) -> tuple[
 
 
 def pack_tokens(
-    order: Iterable[int], shelves: Shelves, max_tokens: int, max_pages: int | None = None
+    order: NDArray[np.int64], shelves: Shelves, max_tokens: int, max_pages: int | None = None
 ) -> tuple[list[PackedPage], float]:
     """Returns the best utterances that fit, by page, and their estimated tokens.
 
@@ -69,13 +73,17 @@ def pack_tokens(
     packed: dict[int, PackedPage] = {}
     tokens = _Tokens(shelves)
     used = 0.0
-    for index in order:
-        page = int(shelves.pages[index])
-        is_full = max_pages is not None and page not in packed and len(packed) == max_pages
-        if page >= shelves.shown_already or is_full or used + tokens.price(index) > max_tokens:
-            continue
-        used += tokens.add(index)
-        packed.setdefault(page, PackedPage(page, int(index), [])).shown.append(int(index))
+    waiting = order[shelves.pages[order] < shelves.shown_already]
+    while len(waiting):
+        for index in waiting[:_PART].tolist():
+            page = int(shelves.pages[index])
+            is_full = max_pages is not None and page not in packed and len(packed) == max_pages
+            if is_full or used + tokens.price(index) > max_tokens:
+                continue
+            used += tokens.add(index)
+            packed.setdefault(page, PackedPage(page, index, [])).shown.append(index)
+        waiting = waiting[_PART:]
+        waiting = waiting[shelves.tokens[waiting] <= np.float64(max_tokens - used)]
     for each in packed.values():
         each.shown.sort()
     return list(packed.values()), used

@@ -154,7 +154,7 @@ class Retriever:
         seqs = working_set.page_seqs
         slid_out = max(0, len(seqs) - self._config.short_term_capacity)
         shelves = Shelves(corpus.pages, working_set.tokens, corpus.seconds, slid_out)
-        order = ranking.order.tolist()
+        order = ranking.order
         if max_tokens is None:
             packed, tokens = pack_pages(order, shelves, max_pages or self._config.retrieval_queue_capacity)
         else:
@@ -166,7 +166,7 @@ class Retriever:
             packed=packed,
             missed=missed,
             tokens=tokens,
-            quoted=order[:QUOTES],
+            quoted=order[:QUOTES].tolist(),
             window=[int(seq) for seq in seqs[shelves.shown_already :]],
             corpus=corpus,
             ranking=ranking,
