@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +30,9 @@ class WordIndex:
     """An inverted index over documents 0 … n-1, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._postings_of: dict[str, tuple[array[int], array[float]]] = {}
+        self._numbers_of: defaultdict[str, array[int]] = defaultdict(_no_numbers)
         self._lengths: GrowingArray[np.float32] = GrowingArray(np.float32)
         self._total_length = 0
-        self._postings = 0
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -40,25 +40,16 @@ class WordIndex:
     @property
     def nbytes(self) -> int:
         """Estimated bytes of memory that it holds."""
-        return self._lengths.nbytes + 8 * self._postings + 300 * len(self._postings_of)
+        return self._lengths.nbytes + 4 * self._total_length + 200 * len(self._numbers_of)
 
     def add(self, documents: Iterable[Sequence[str]]) -> None:
         """Adds documents, each as its terms; an empty one takes a number too."""
         lengths = []
-        known = self._postings_of
-        first = len(self._lengths)
-        for number, terms in enumerate(documents, first):
+        numbers_of = self._numbers_of
+        for number, terms in enumerate(documents, len(self)):
             lengths.append(len(terms))
-            counted: dict[str, int] = {}
             for term in terms:
-                counted[term] = counted.get(term, 0) + 1
-            self._postings += len(counted)
-            for term, count in counted.items():
-                found = known.get(term)
-                if found is None:
-                    found = known[term] = array("i"), array("f")
-                found[0].append(number)
-                found[1].append(count)
+                numbers_of[term].append(number)
         self._total_length += sum(lengths)
         self._lengths.extend(lengths)
 
@@ -74,10 +65,20 @@ class WordIndex:
             return scores
         damping = np.float32(K1 * B * len(self) / self._total_length) * self._lengths.view + np.float32(K1 * (1 - B))
         for term in dict.fromkeys(query):
-            if term in self._postings_of:
-                numbers, repeats = self._postings_of[term]
-                documents, counts = np.frombuffer(numbers, np.intc), np.frombuffer(repeats, np.float32)
+            if term in self._numbers_of:
+                documents, counts = _counted(self._numbers_of[term])
                 rarity = math.log(1 + (len(self) - len(documents) + 0.5) / (len(documents) + 0.5))
                 rarity *= LITTLE_SHARE if term in little else 1
                 scores[documents] += np.float32(rarity * (K1 + 1)) * counts / (counts + damping[documents])
         return scores
+
+
+def _no_numbers() -> array[int]:
+    return array("i")
+
+
+def _counted(numbers: array[int]) -> tuple[NDArray[np.intc], NDArray[np.float32]]:
+    """Returns the documents of a term, and how often it stands in each: its number is there once for each time."""
+    places = np.frombuffer(numbers, np.intc)
+    starts = np.flatnonzero(np.diff(places, prepend=np.intc(-1)))
+    return places[starts], np.diff(starts, append=len(places)).astype(np.float32)
