@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memoryos.errors import NotFoundError, StoreConflictError
-from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
+from memoryos.model import SIDES, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
 from memoryos.storage.long_term import Learning, SegmentLearned
 from memoryos.storage.mid_term import Consolidation
 from memoryos.storage.scopes import Lease
@@ -120,6 +121,47 @@ def test_vectors_come_back_in_the_order_of_the_log(store: Store, lease: Lease) -
     assert list(store.vectors.of_pages(lease.scope_id, "another model")) == []
     assert store.log.unembedded(lease.scope_id, "m", 9) == []
     assert len(store.log.unembedded(lease.scope_id, "another model", 9)) == 3
+
+
+def test_vectors_come_back_in_the_order_of_the_log_whatever_the_ids(
+    store: Store, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = iter(["c", "a", "d", "b"])
+    monkeypatch.setattr("memoryos.storage.pages.new_id", lambda: next(made))
+    ids = append(store, lease, 4)
+    random = np.random.default_rng(1).standard_normal((8, 4)).astype(np.float32)
+    utterances = [
+        UtteranceVectors(page_id, seq, side, random[2 * seq - 2 + place :][:1])
+        for seq, page_id in enumerate(ids, 1)
+        for place, side in enumerate(SIDES)
+    ]
+    store.vectors.save_pages(lease, "m", ids[1:], utterances)
+    (rows,) = store.vectors.of_pages(lease.scope_id, "m")
+    assert rows.seqs == (2, 2, 3, 3, 4, 4)
+    assert np.array_equal(rows.matrix, random[2:])
+    (rows,) = store.vectors.of_pages_at(lease.scope_id, "m", [1, 2, 4])
+    assert rows.seqs == (2, 2, 4, 4)
+    assert np.array_equal(rows.matrix, random[[2, 3, 6, 7]])
+
+
+def test_what_is_read_in_a_snapshot_is_from_one_moment(store: Store, lease: Lease) -> None:
+    append(store, lease, 1)
+    with store.snapshot(lease.scope_id):
+        assert store.log.count(lease.scope_id) == 1
+        other = threading.Thread(target=append, args=(store, lease, 1))
+        other.start()
+        other.join()
+        assert store.log.count(lease.scope_id) == 1
+        assert store.scopes.state(lease.scope_id).last_seq == 1
+    assert store.log.count(lease.scope_id) == 2
+
+
+def test_a_snapshot_that_fails_is_over(store: Store, lease: Lease) -> None:
+    with pytest.raises(ValueError, match="fails"), store.snapshot(lease.scope_id):
+        store.log.count(lease.scope_id)
+        raise ValueError("fails")
+    append(store, lease, 1)
+    assert store.log.count(lease.scope_id) == 1
 
 
 def test_visits_are_counted_and_times_stay_times(store: Store, lease: Lease) -> None:

@@ -43,13 +43,15 @@ class GrowingArray(Generic[Scalar]):
         return self._room.nbytes
 
     def extend(self, rows: Any) -> None:
-        """Appends rows."""
+        """Appends rows. An array that is the first to come is kept and not copied: whoever gave it leaves it alone."""
         added = np.asarray(rows, self._room.dtype).reshape(-1, *self._row_shape)
         end = self._length + len(added)
+        if not self._length:
+            self._room = added
+            self._length = end
+            return
         if end > len(self._room):
-            room = np.zeros(
-                (max(end, int(end * _GROWTH) if self._length else end, _FIRST_ROWS), *self._row_shape), self._room.dtype
-            )
+            room = np.zeros((max(int(end * _GROWTH), _FIRST_ROWS), *self._row_shape), self._room.dtype)
             room[: self._length] = self.view
             self._room = room
         self._room[self._length : end] = added

@@ -14,7 +14,7 @@ from memoryos.errors import DimensionMismatchError, StoreConflictError
 from memoryos.language.text import search_terms
 from memoryos.model import SIDES, Knowledge, Page, Profile
 from memoryos.retrieval.arrays import GrowingArray
-from memoryos.retrieval.meaning import MeaningIndex, best_windows
+from memoryos.retrieval.meaning import MeaningIndex, best_cosines, directions
 from memoryos.retrieval.question import index_terms
 from memoryos.retrieval.ranking import Corpus
 from memoryos.retrieval.recall import line_tokens, show_line
@@ -67,7 +67,6 @@ class WorkingSet:
         self._learned_revision = -1
         self.is_switching = False
         self._page_seqs: GrowingArray[np.int64] = GrowingArray(np.int64)
-        self._page_vectors: GrowingArray[np.float32] = GrowingArray(np.float32, self._dimensions)
         self._page_segments: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._page_embedded: GrowingArray[np.bool_] = GrowingArray(np.bool_)
         self._pages: GrowingArray[np.int32] = GrowingArray(np.int32)
@@ -105,7 +104,6 @@ class WorkingSet:
         """Estimated bytes of memory that it holds."""
         arrays = (
             self._page_seqs,
-            self._page_vectors,
             self._page_segments,
             self._page_embedded,
             self._pages,
@@ -175,7 +173,7 @@ class WorkingSet:
         numbers = numbers[(numbers >= 0) & (numbers < len(self.page_seqs))]
         for found in self._store.vectors.of_pages_at(self._scope_id, self._model, self.page_seqs[numbers].tolist()):
             owners = np.repeat(self._utterances_of(found), found.windows)
-            said, best = best_windows(owners, np.einsum("ij,j->i", found.matrix, vector))
+            said, best = best_cosines(owners, found.matrix, vector)
             values[said] = best
         return replace(cosines, values=values)
 
@@ -194,15 +192,33 @@ class WorkingSet:
         return self._page_vectors_at(numbers)
 
     def _page_vectors_at(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        if self.is_exact:
-            return self._page_vectors.view[numbers]
+        """Returns ``float32[len(numbers), dimensions]``: the vector of each page; zero where it is not embedded yet."""
         vectors = np.zeros((len(numbers), self._dimensions), np.float32)
-        wanted = self.page_seqs[numbers]
-        places = np.argsort(wanted)
-        for found in self._store.vectors.of_pages_at(self._scope_id, self._model, wanted[places].tolist()):
-            seqs, sums = _page_sums(found)
-            vectors[places[np.searchsorted(wanted[places], seqs)]] = sums
+        for pages, rows in self._rows_of(numbers):
+            found, summed = directions(pages, rows)
+            there = np.isin(numbers, found)
+            vectors[there] = summed[np.searchsorted(found, numbers[there])]
         return vectors
+
+    def _rows_of(self, numbers: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+        """Yields the rows of these pages, and the page of each; ascending, no page twice."""
+        if self.is_exact:
+            wanted = np.unique(numbers).astype(np.int32)
+            first = self._first_rows(wanted)
+            counts = self._first_rows(wanted + 1) - first
+            places = np.arange(counts.sum()) + np.repeat(first - np.cumsum(counts) + counts, counts)
+            if len(places):
+                yield np.repeat(wanted, counts), self._meaning.rows[places]
+            return
+        seqs = np.unique(self.page_seqs[numbers]).tolist()
+        for found in self._store.vectors.of_pages_at(self._scope_id, self._model, seqs):
+            owners = np.repeat(self._utterances_of(found), found.windows)
+            yield self._pages.view[owners], found.matrix
+
+    def _first_rows(self, numbers: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Returns where the rows of each page begin."""
+        utterances = self._pages.view.searchsorted(numbers).astype(np.int32)
+        return self._meaning.owners.searchsorted(utterances)
 
     def refresh(self) -> None:
         """Reads what the store has got since the last refresh; cheap when nothing changed.
@@ -210,7 +226,7 @@ class WorkingSet:
         Raises:
             StoreError: If the store can't be read; the next call reads everything anew.
         """
-        with self._lock:
+        with self._lock, self._store.snapshot(self._scope_id):
             state = self._store.scopes.state(self._scope_id)
             if self._is_whole and state.revision == self._revision:
                 return
@@ -240,8 +256,6 @@ class WorkingSet:
         number = len(self._page_seqs)
         self._page_seqs.extend([page.seq for page in pages])
         self._page_segments.extend([self._segment_number(page) for page in pages])
-        if self.is_exact:
-            self._page_vectors.extend(np.zeros((len(pages), self._dimensions), np.float32))
         self._page_embedded.extend(np.zeros(len(pages), np.bool_))
         said = [(number + place, page, side) for place, page in enumerate(pages) for side in page.speaking()]
         lines = [show_line(page.speaker(side), page.text(side)) for _, page, side in said]
@@ -277,19 +291,17 @@ class WorkingSet:
         self._add_vectors(found if fresh.all() else found.where(fresh))
 
     def _add_vectors(self, found: VectorRows) -> None:
-        owners = self._utterances_of(found)
+        owners = np.repeat(self._utterances_of(found), found.windows)
         if owners[0] <= self._meaning.last_owner:
             raise _OutOfOrderError
-        self._meaning.add(np.repeat(owners, found.windows), found.matrix)
-        seqs, sums = _page_sums(found)
-        embedded = np.searchsorted(self.page_seqs, seqs)
-        self._page_embedded.view[embedded] = True
-        self.segments.add_pages(self._page_segments.view[embedded], sums)
-        if self.is_exact:
-            self._page_vectors.view[embedded] = sums
-            if self.nbytes > self._max_bytes:
-                self._meaning.shrink()
-                self._page_vectors = GrowingArray(np.float32, self._dimensions)
+        self._meaning.add(owners, found.matrix)
+        pages = self._pages.view[owners]
+        self._page_embedded.view[pages] = True
+        if (self._page_segments.view[pages] >= 0).any():
+            said, summed = directions(pages, found.matrix)
+            self.segments.add_pages(self._page_segments.view[said], summed)
+        if self.is_exact and self.nbytes > self._max_bytes:
+            self._meaning.shrink()
 
     def _utterances_of(self, found: VectorRows) -> NDArray[np.int32]:
         """Returns ``int32[len(found.seqs)]``: the place of each utterance; all of its pages are here."""
@@ -308,7 +320,6 @@ class WorkingSet:
             return
         ids = [change.segment_id for change in changes]
         places = self._store.log.segments_of(self._scope_id, ids, int(self.page_seqs[unplaced[0]]))
-        places = [each for each in places if each[0] <= self.last_seq]  # others came while this was read
         numbers = np.searchsorted(self.page_seqs, [seq for seq, _ in places])
         segments = np.array([self.segments.number(segment_id) for _, segment_id in places], np.int32)
         new = self._page_segments.view[numbers] == -1
@@ -332,12 +343,3 @@ class WorkingSet:
 
 class _OutOfOrderError(Exception):
     """Vectors arrived for a page in front of embedded ones; the arrays must be read anew."""
-
-
-def _page_sums(found: VectorRows) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Returns the pages of these rows, ascending, and the direction of the sum of each one's vectors."""
-    said = np.repeat(np.asarray(found.seqs, np.int64), found.windows)
-    starts = np.flatnonzero(np.diff(said, prepend=-1))
-    sums = np.add.reduceat(found.matrix, starts, axis=0)
-    lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    return said[starts], np.asarray(sums / np.where(lengths > 0, lengths, 1), np.float32)

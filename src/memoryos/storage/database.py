@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +54,7 @@ class Database(ABC):
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._is_closed = False
+        self._moment = threading.local()
 
     @property
     def dialect(self) -> str:
@@ -67,8 +69,23 @@ class Database(ABC):
             scope_id: Whose rows are read; None for what belongs to no scope, or to all.
         """
         self._check_open()
-        with mapped_errors(), self._reading(scope_id) as connection:
-            yield connection
+        held: tuple[str, sa.Connection] | None = getattr(self._moment, "held", None)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(mapped_errors())
+            if held is not None and held[0] == scope_id:
+                yield held[1]
+            else:
+                yield stack.enter_context(self._reading(scope_id))
+
+    @contextlib.contextmanager
+    def snapshot(self, scope_id: str) -> Iterator[None]:
+        """Has all that this thread reads of a scope inside the block come from one moment, in one transaction."""
+        with self.read(scope_id) as connection:
+            self._moment.held = scope_id, connection
+            try:
+                yield
+            finally:
+                self._moment.held = None
 
     @contextlib.contextmanager
     def write(self, scope_id: str | None = None, *, waits: bool = True) -> Iterator[sa.Connection]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +20,9 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["PageLog", "read_page"]
+__all__ = ["PageLog"]
 
-_COLUMNS = (
-    pages.c.page_id,
-    pages.c.seq,
-    pages.c.at,
-    pages.c.user_text,
-    pages.c.assistant_text,
-    pages.c.user_name,
-    pages.c.assistant_name,
-    pages.c.metadata,
-    pages.c.chain_id,
-    pages.c.segment_id,
-    pages.c.learned,
-)
+_COLUMNS = tuple(pages.c[each.name] for each in fields(Page))
 _SELECT = sa.select(*_COLUMNS).order_by(pages.c.seq)
 _AT = _SELECT.where(pages.c.scope_id == sa.bindparam("id"), pages.c.seq.in_(sa.bindparam("seqs", expanding=True)))
 _INSERT = sa.insert(pages)
@@ -47,7 +36,7 @@ _EXTEND = (
     )
     .returning(scopes.c.last_seq)
 )
-_SLICE_PAGES = 500
+_SLICE_PAGES = 1_000
 _FIRST_DAY = date(1970, 1, 1)
 _DAY = 86_400_000_000
 """Microseconds."""
@@ -232,28 +221,11 @@ class PageLog:
 
     def _read(self, scope_id: str, statement: sa.Select[Any], values: dict[str, Any] | None = None) -> list[Page]:
         with self._database.read(scope_id) as connection:
-            return [read_page(row) for row in connection.execute(statement, values or {}).all()]
+            return [Page(*row) for row in connection.execute(statement, values or {}).all()]
 
     def _count(self, scope_id: str, *where: sa.ColumnElement[bool]) -> int:
         with self._database.read(scope_id) as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(pages).where(*where)).scalar_one()
-
-
-def read_page(row: Any) -> Page:
-    """Returns the page of a row that holds its columns by name."""
-    return Page(
-        page_id=row.page_id,
-        seq=row.seq,
-        at=row.at,
-        user_text=row.user_text,
-        assistant_text=row.assistant_text,
-        user_name=row.user_name,
-        assistant_name=row.assistant_name,
-        metadata=row.metadata,
-        chain_id=row.chain_id,
-        segment_id=row.segment_id,
-        learned=row.learned,
-    )
 
 
 def _day_number() -> sa.ColumnElement[int]:
@@ -293,7 +265,7 @@ def _done(connection: sa.Connection, scope_id: str, once: Once) -> list[Page] | 
     for start in range(0, len(page_ids), _SLICE_PAGES):
         part = page_ids[start : start + _SLICE_PAGES]
         rows = connection.execute(_SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
-        found += map(read_page, rows)
+        found += [Page(*row) for row in rows]
     check_complete(found, page_ids)
     return found
 

@@ -26,6 +26,7 @@ from memoryos.storage.workplace import Workplace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
@@ -68,6 +69,14 @@ class Store:
         self.totals = StoreTotals(self._database)
         self.due = DueTable(self._database)
         self.notes = NoteTable(self._database)
+
+    def snapshot(self, scope_id: str) -> AbstractContextManager[None]:
+        """Has all that this thread reads of a scope inside the block come from one moment, in one transaction.
+
+        Raises:
+            StoreError: At the entry, if the store can't be read.
+        """
+        return self._database.snapshot(scope_id)
 
     @contextlib.contextmanager
     def scratch(self, lease: Lease) -> Iterator[Store]:
