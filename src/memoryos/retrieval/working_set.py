@@ -274,11 +274,11 @@ class WorkingSet:
 
     def _read_vectors(self) -> None:
         missing = np.flatnonzero(~self._page_embedded.view)
-        self.is_switching = len(missing) > 0 and self._store.log.is_switching(self._scope_id, self._model)
-        if len(missing) == 0:
-            return
-        for found in self._store.vectors.of_pages(self._scope_id, self._model, int(self.page_seqs[missing[0]])):
-            self._read_slice(found)
+        if len(missing):
+            for found in self._store.vectors.of_pages(self._scope_id, self._model, int(self.page_seqs[missing[0]])):
+                self._read_slice(found)
+        is_behind = not self._page_embedded.view.all()
+        self.is_switching = is_behind and self._store.log.is_switching(self._scope_id, self._model)
 
     def _read_slice(self, found: VectorRows) -> None:
         if found.matrix.shape[1] != self._dimensions:
