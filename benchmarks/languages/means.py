@@ -1,31 +1,54 @@
-"""What all vectors of multilingual-e5-small have in common: ``python -m benchmarks.languages.means`` writes it down.
+"""What the vectors of a language have in common: ``python -m benchmarks.languages.means`` writes the models' files.
 
-The mean of what is said, and that of what is asked, in the first set: each of its six languages counts as much.
+They are made of ``everyday.json``, thirty sentences and twelve longer passages on as many subjects, the same in each of
+the six languages; none is in a set that anything is measured on.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.languages.dialogues import LANGUAGES, read_dialogue
-from memoryos.models.multilingual_e5 import MEANS_FILE, MultilingualE5
+from memoryos.language.languages import LANGUAGES
+from memoryos.models.language_means import means_file
+from memoryos.models.minilm import MiniLM
+from memoryos.models.multilingual_e5 import MultilingualE5
+
+EVERYDAY = Path(__file__).parent / "everyday.json"
+Raw = Callable[[list[str]], NDArray[np.floating]]
 
 
 def main() -> None:
-    """Reads the dialogues and writes ``float32[2, 384]``: the mean of texts, and that of questions."""
-    embedder = MultilingualE5(threads=2)
-    dialogues = [read_dialogue(language) for language in LANGUAGES]
-    said = [[text for page in each.pages for text in (page.user, page.assistant) if text] for each in dialogues]
-    asked = [[question.text for question in each.questions] for each in dialogues]
-    means = [
-        np.mean([embedder.raw(texts, is_query=is_query).mean(axis=0) for texts in parts], axis=0)
-        for parts, is_query in ((said, False), (asked, True))
+    """Embeds the texts and writes ``float32[7, d]`` for each model."""
+    e5 = MultilingualE5(threads=2)
+    means = _by_language(partial(e5.raw, is_query=False))
+    _write("multilingual-e5-small", [*means, np.mean(means, axis=0)])
+    minilm = MiniLM()
+    means = _by_language(minilm.raw)
+    nothing = np.zeros_like(means[0])
+    unknown = [nothing if name in minilm.languages else mean for name, mean in zip(LANGUAGES, means, strict=True)]
+    _write("all-MiniLM-L6-v2", [*unknown, nothing])
+
+
+def _by_language(raw: Raw) -> list[NDArray[np.float64]]:
+    """Returns the mean of each language; its sentences and its passages count half each."""
+    everyday = json.loads(EVERYDAY.read_text(encoding="utf-8"))
+    return [
+        np.mean([np.mean(raw(everyday[name][part]), axis=0) for part in ("sentences", "passages")], axis=0)
+        for name in LANGUAGES
     ]
-    np.save(Path(str(MEANS_FILE)), np.asarray(means, np.float32), allow_pickle=False)
-    sys.stdout.write(f"{MEANS_FILE}: lengths {np.linalg.norm(means, axis=1).round(3).tolist()}\n")
+
+
+def _write(model: str, means: list[NDArray[np.float64]]) -> None:
+    file = Path(str(means_file(model)))
+    np.save(file, np.asarray(means, np.float32), allow_pickle=False)
+    sys.stdout.write(f"{file}: lengths {np.linalg.norm(means, axis=-1).round(3).tolist()}\n")
 
 
 if __name__ == "__main__":

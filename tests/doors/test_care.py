@@ -314,7 +314,7 @@ def test_an_embedder_that_fails(run: Runner, matrix: Any, words: str, monkeypatc
 def test_the_built_in_embedder_is_well(folder: Path) -> None:
     done = CliRunner().invoke(cli, ["--data", str(folder), "doctor"])
     assert done.exit_code == 0, done.output
-    assert "all-MiniLM-L6-v2/int8, 384 dimensions" in done.stdout
+    assert "all-MiniLM-L6-v2/int8/by-language, 384 dimensions" in done.stdout
 
 
 def test_settings_that_can_not_be_used(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

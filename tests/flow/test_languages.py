@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from benchmarks.languages.dialogues import read_dialogue
 
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
+from memoryos.language.languages import LANGUAGES, Language
 from memoryos.retrieval.retriever import UNREAD_SHARE
 from memoryos.testing import HashEmbedder
 
@@ -39,3 +41,16 @@ def test_meaning_counts_less_in_a_language_that_the_model_does_not_know(
     known = meaning(tmp_path / "any", HashEmbedder(), query)
     assert known != 0
     assert meaning(tmp_path / "english", EnglishOnly(), query) == pytest.approx(share * known)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_topics_become_segments_in_every_language(tmp_path: Path, language: Language) -> None:
+    dialogue = read_dialogue(language)
+    with MemoryEngine(Config(data_storage_path=tmp_path, background=False)) as engine:
+        memory = engine.memory("ann")
+        for page in dialogue.pages:
+            memory.add_memory(page.user, page.assistant, page.at)
+        memory.flush()
+        sizes = [segment.page_count for segment in memory.segments()]
+    assert len(sizes) >= 5
+    assert sum(sizes) == len(dialogue.pages) - Config().short_term_capacity

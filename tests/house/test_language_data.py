@@ -21,6 +21,7 @@ from benchmarks.languages.dialogues import (
     Side,
     read_dialogue,
 )
+from benchmarks.languages.means import EVERYDAY
 
 from memoryos.language.languages import language_of
 from memoryos.language.text import estimate_tokens
@@ -230,3 +231,20 @@ def test_only_a_side_that_answers_counts() -> None:
         for each in asked
     ]
     assert found == [1.0, 0.0, 1.0]
+
+
+def test_what_the_means_are_made_of_is_the_same_in_each_language_and_in_no_set() -> None:
+    everyday = json.loads(EVERYDAY.read_text(encoding="utf-8"))
+    assert list(everyday) == list(LANGUAGES)
+    assert {(len(each["sentences"]), len(each["passages"])) for each in everyday.values()} == {(30, 12)}
+    for language, each in everyday.items():
+        said = {
+            text
+            for folder in SETS.values()
+            for page in read_dialogue(language, folder).pages
+            for text in (page.user, page.assistant)
+        }
+        texts = [*each["sentences"], *each["passages"]]
+        assert not said.intersection(texts)
+        told = [language_of(text) for text in texts]
+        assert set(told) <= {language, None}

@@ -26,6 +26,27 @@ def test_near_texts_are_near() -> None:
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
 
 
+@pytest.mark.parametrize(
+    ("said", "other"),
+    [
+        ("My son lost his blue scarf at school.", "The interest rate rose again this month."),
+        ("Mijn zoon is op school zijn blauwe sjaal kwijtgeraakt.", "De rente is deze maand weer gestegen."),
+        ("息子が学校で青いマフラーをなくしました。", "今月また金利が上がりました。"),
+        ("Meu filho perdeu o cachecol azul na escola.", "Os juros subiram de novo neste mês."),
+        ("Con trai tôi làm mất chiếc khăn xanh ở trường.", "Tháng này lãi suất lại tăng."),
+        ("我儿子在学校丢了蓝色的围巾。", "这个月利率又上涨了。"),
+    ],
+)
+def test_texts_that_have_nothing_to_do_with_each_other_are_far_apart_in_every_language(said: str, other: str) -> None:
+    one, two = MODEL.embed([said, other])
+    assert one @ two < 0.35
+
+
+def test_english_is_read_as_the_model_gives_it() -> None:
+    texts = ["A dog runs in the park.", "Wrzosek", "ok", "How was the interest rate again?"]
+    assert np.array_equal(MODEL.embed(texts), MODEL.raw(texts))
+
+
 def test_a_vector_does_not_depend_on_the_batch() -> None:
     texts = ["short", "a much longer sentence about bread and rye " * 8, "", "你好", "x"]
     together = MODEL.embed(texts)

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from memoryos.assembly import build_embedder
 from memoryos.config import Config
 from memoryos.errors import ConfigError, EmbeddingError
+from memoryos.language.languages import LANGUAGES
 from memoryos.models import multilingual_e5, sentence_transformers
+from memoryos.models.language_means import means_file
 from memoryos.models.multilingual_e5 import MultilingualE5
 
 HAS_LIBRARY = multilingual_e5.is_installed()
@@ -94,13 +96,15 @@ def test_questions_are_read_otherwise_than_pages(library: Library) -> None:
 
 
 @pytest.mark.usefixtures("library")
-def test_what_all_vectors_have_in_common_is_taken_off_them() -> None:
+def test_what_the_texts_of_a_language_have_in_common_is_taken_off_them() -> None:
     embedder = MultilingualE5()
-    means = np.load(str(multilingual_e5.MEANS_FILE))
-    assert means.shape == (2, embedder.dimensions)
+    means = np.load(str(means_file("multilingual-e5-small")))
+    assert means.shape == (len(LANGUAGES) + 1, embedder.dimensions)
+    texts = ["我的狗很喜欢跑步。", "My dog likes to run in the park.", "Wrzosek"]
+    places = [LANGUAGES.index("zh"), LANGUAGES.index("en"), len(LANGUAGES)]
     for is_query, embed in ((False, embedder.embed), (True, embedder.embed_queries)):
-        rows = embedder.raw(["a", "b"], is_query=is_query) - means[int(is_query)]
-        assert np.allclose(embed(["a", "b"]), rows / np.linalg.norm(rows, axis=1, keepdims=True), atol=1e-6)
+        rows = embedder.raw(texts, is_query=is_query) - means[places]
+        assert np.allclose(embed(texts), rows / np.linalg.norm(rows, axis=1, keepdims=True), atol=1e-6)
 
 
 def test_a_library_without_threads_will_do(library: Library) -> None:
@@ -158,7 +162,7 @@ def test_without_its_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config(embedding_model_name="multilingual-e5-small")
     monkeypatch.setattr(multilingual_e5, "is_installed", lambda: True)
-    assert build_embedder(config).name == "multilingual-e5-small/q4/centred"
+    assert build_embedder(config).name == "multilingual-e5-small/q4/by-language"
     monkeypatch.setattr(multilingual_e5, "is_installed", lambda: False)
     monkeypatch.setattr(sentence_transformers, "is_installed", lambda: False)
     with pytest.raises(ConfigError, match="memoryos-engine\\[multilingual\\]"):

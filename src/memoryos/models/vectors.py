@@ -49,7 +49,7 @@ def tokenize(tokenizer: Tokenizer, text: str, *, with_marks: bool) -> Encoding:
 
 
 def unit_rows(
-    rows: Sequence[NDArray[np.float64]] | NDArray[np.float64], dimensions: int, sent: str
+    rows: Sequence[NDArray[np.float64]] | NDArray[np.floating], dimensions: int, sent: str
 ) -> NDArray[np.float32]:
     """Returns ``float32[n, dimensions]``: at least one row, L2-normalised.
 
