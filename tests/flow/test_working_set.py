@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreConflictError, StoreUnavailableError
 from memoryos.memory import Memoryos
 from memoryos.model import Page
+from memoryos.retrieval import working_set
 from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.question import index_terms
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.segments import SegmentShelf
 from memoryos.retrieval.words import WordIndex
@@ -227,3 +230,24 @@ def test_what_is_forgotten_while_it_is_looked_up_is_not_found(
 
     monkeypatch.setattr(vectors, "of_pages_at", forgetting)
     assert "I bake rye bread" not in shown(memory, retriever)
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3, 1_000])
+def test_a_long_memory_is_read_in_slices_and_no_connection_waits_for_its_words(
+    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    memory = begin(make_engine)
+    go_on(memory)
+    whole = shown(memory, another(memory.engine)[1])
+    database = memory.engine.store._database
+    is_held: list[bool] = []
+
+    def read_words(text: str, at: datetime) -> list[str]:
+        is_held.append(getattr(database._moment, "held", None) is not None)
+        return index_terms(text, at)
+
+    monkeypatch.setattr(working_set, "_SLICE_PAGES", pages)
+    monkeypatch.setattr(working_set, "index_terms", read_words)
+    assert shown(memory, another(memory.engine)[1]) == whole
+    assert is_held
+    assert not any(is_held)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memoryos.errors import EmbeddingError
+from memoryos.language.languages import language_of
 from memoryos.models import minilm
 from memoryos.models import windows as windows_module
 from memoryos.models.minilm import MiniLM
@@ -40,6 +41,12 @@ def test_near_texts_are_near() -> None:
 def test_texts_that_have_nothing_to_do_with_each_other_are_far_apart_in_every_language(said: str, other: str) -> None:
     one, two = MODEL.embed([said, other])
     assert one @ two < 0.35
+
+
+@pytest.mark.parametrize("text", ["I met Nguyễn Thảo at the office yesterday.", "Jan van den Berg sold me a car."])
+def test_a_text_that_is_taken_for_another_language_keeps_what_it_says(text: str) -> None:
+    assert language_of(text) != "en"
+    assert float(np.sum(MODEL.embed([text]) * MODEL.raw([text]))) > 0.85
 
 
 def test_english_is_read_as_the_model_gives_it() -> None:

@@ -103,8 +103,9 @@ def test_what_the_texts_of_a_language_have_in_common_is_taken_off_them() -> None
     texts = ["我的狗很喜欢跑步。", "My dog likes to run in the park.", "Wrzosek"]
     places = [LANGUAGES.index("zh"), LANGUAGES.index("en"), len(LANGUAGES)]
     for is_query, embed in ((False, embedder.embed), (True, embedder.embed_queries)):
-        rows = embedder.raw(texts, is_query=is_query) - means[places]
-        assert np.allclose(embed(texts), rows / np.linalg.norm(rows, axis=1, keepdims=True), atol=1e-6)
+        rows = embed(texts)
+        assert np.allclose(np.einsum("ij,ij->i", rows, means[places]), 0, atol=1e-6)
+        assert (np.einsum("ij,ij->i", rows, embedder.raw(texts, is_query=is_query)) > 0).all()
 
 
 def test_a_library_without_threads_will_do(library: Library) -> None:

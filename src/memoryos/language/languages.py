@@ -67,10 +67,11 @@ def language_of(text: str, default: Language | None = None) -> Language | None:
 
     Han characters without kana are Chinese, unless the default is Japanese: it does not tell then.
     """
-    words = plain_words(text)
+    read = text[:_LONGEST_READ]
+    words = plain_words(read)
     if words is not None and _NEVER_ENGLISH.isdisjoint(words):
         return default if _WORDS["en"].isdisjoint(words) else "en"
-    lowered = text[:_LONGEST_READ].lower()
+    lowered = read.lower()
     if not lowered.isascii():
         lowered = unicodedata.normalize("NFC", lowered)
         kana, han = len(_KANA.findall(lowered)), len(_HAN.findall(lowered))

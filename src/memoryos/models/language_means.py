@@ -1,7 +1,7 @@
 """What the texts of a language have in common in a model's vectors: it says nothing of them, and hides what they say.
 
 To a model that hardly knows a language all its texts are alike: two Chinese sentences that have nothing to do with each
-other have a cosine of .6 in MiniLM, two English ones of .1. Without the mean of a language (Mu and Viswanath 2018) its
+other have a cosine of .6 in MiniLM, two English ones of .1. Across the direction of their mean (Mu and Viswanath 2018)
 cosines mean what they mean elsewhere. ``benchmarks.languages.means`` makes the files.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LanguageMeans", "means_file"]
 
+Float = TypeVar("Float", bound=np.floating)
 _PLACES: dict[str | None, int] = {language: place for place, language in enumerate(LANGUAGES)}
 
 
@@ -36,9 +37,14 @@ class LanguageMeans:
     def __init__(self, model: str) -> None:
         self._model = model
 
-    def of(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns ``float32[len(texts), d]``: the mean of each text's language."""
-        return _means(self._model)[[_PLACES.get(language_of(each), len(LANGUAGES)) for each in texts]]
+    def taken_off(self, rows: NDArray[Float], texts: Sequence[str]) -> NDArray[Float]:
+        """Returns ``[n, d]``: what is left of each text's row across the direction of its language's mean.
+
+        A text that is taken for another language than its own has little in that direction, and keeps nearly all.
+        """
+        common = _directions(self._model)[[_PLACES.get(language_of(each), len(LANGUAGES)) for each in texts]]
+        rest: NDArray[Float] = rows - np.einsum("ij,ij->i", rows, common)[:, None] * common
+        return rest
 
 
 def means_file(model: str) -> Traversable:
@@ -47,7 +53,9 @@ def means_file(model: str) -> Traversable:
 
 
 @cache
-def _means(model: str) -> NDArray[np.float32]:
+def _directions(model: str) -> NDArray[np.float32]:
+    """Returns ``float32[7, d]``: unit vectors; zeros where nothing is taken off."""
     with means_file(model).open("rb") as file:
         means: NDArray[np.float32] = np.load(file, allow_pickle=False)
-    return means
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    return np.asarray(means / np.where(lengths > 0, lengths, 1), np.float32)

@@ -113,10 +113,8 @@ class MiniLM:
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         rows = self.raw(texts)
-        means = MEANS.of(texts)
-        if means.any():
-            rows = unit_rows(rows - means, DIMENSIONS, "the embedding model gave")
-        return rows
+        rest = MEANS.taken_off(rows, texts)
+        return rows if np.array_equal(rest, rows) else unit_rows(rest, DIMENSIONS, "the embedding model gave")
 
     def _load(self) -> tuple[onnxruntime.InferenceSession, Tokenizer]:
         with self._lock:

@@ -107,7 +107,7 @@ class MultilingualE5:
         if not texts:
             return np.zeros((0, DIMENSIONS), np.float32)
         rows = self.raw(texts, is_query=is_query)
-        return unit_rows(rows - MEANS.of(texts), DIMENSIONS, "the embedding model gave")
+        return unit_rows(MEANS.taken_off(rows, texts), DIMENSIONS, "the embedding model gave")
 
     def _load(self) -> _Engine:
         if self._model is None:

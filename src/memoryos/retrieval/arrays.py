@@ -46,6 +46,8 @@ class GrowingArray(Generic[Scalar]):
         """Appends rows. An array that is the first to come is kept and not copied: whoever gave it leaves it alone."""
         added = np.asarray(rows, self._room.dtype).reshape(-1, *self._row_shape)
         end = self._length + len(added)
+        if not len(added):
+            return
         if not self._length:
             self._room = added
             self._length = end

@@ -24,10 +24,12 @@ from memoryos.retrieval.words import WordIndex
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
     from memoryos.retrieval.ranking import Cosines
+    from memoryos.storage.scopes import ScopeState
     from memoryos.storage.store import Store
     from memoryos.storage.vectors import VectorRows
 
@@ -76,6 +78,7 @@ class WorkingSet:
         self._tokens: GrowingArray[np.float32] = GrowingArray(np.float32)
         self._meaning = MeaningIndex(self._dimensions)
         self._words = WordIndex()
+        self._unread: list[tuple[str, datetime]] = []
         self._speaker_codes: dict[str, int] = {}
         self.segments = SegmentShelf(self._dimensions)
         self.profile = Profile()
@@ -226,30 +229,40 @@ class WorkingSet:
         Raises:
             StoreError: If the store can't be read; the next call reads everything anew.
         """
-        with self._lock, self._store.snapshot(self._scope_id):
-            state = self._store.scopes.state(self._scope_id)
-            if self._is_whole and state.revision == self._revision:
-                return
-            is_usable = self._is_whole and state.reset_revision <= self._revision
-            self._is_whole = False
-            if not is_usable:
-                self._clear()
-            self._read_pages()
-            try:
-                self._read_vectors()
-            except _OutOfOrderError:
-                self._clear()
-                self._read_pages()
-                self._read_vectors()
-            self._read_segments()
-            if state.learned_revision != self._learned_revision or not self._knowledge_is_embedded():
-                self._read_long_term()
+        with self._lock:
+            with self._store.snapshot(self._scope_id):
+                state = self._store.scopes.state(self._scope_id)
+                if self._is_whole and state.revision == self._revision:
+                    return
+                is_usable = self._is_whole and state.reset_revision <= self._revision
+                self._is_whole = False
+                if not is_usable:
+                    self._clear()
+                is_short = state.last_seq - self.last_seq <= _SLICE_PAGES
+                if is_short:
+                    self._read(state)
+            if not is_short:  # in a transaction a slice: others wait for connections, and erasing for readers
+                self._read(state)
+            self._read_words()
             self._revision, self._learned_revision = state.revision, state.learned_revision
             self._is_whole = True
+
+    def _read(self, state: ScopeState) -> None:
+        self._read_pages()
+        try:
+            self._read_vectors()
+        except _OutOfOrderError:
+            self._clear()
+            self._read_pages()
+            self._read_vectors()
+        self._read_segments()
+        if state.learned_revision != self._learned_revision or not self._knowledge_is_embedded():
+            self._read_long_term()
 
     def _read_pages(self) -> None:
         pages = self._store.log.after(self._scope_id, self.last_seq)
         while part := list(islice(pages, _SLICE_PAGES)):
+            self._read_words()
             self._add_pages(part)
 
     def _add_pages(self, pages: Sequence[Page]) -> None:
@@ -264,7 +277,12 @@ class WorkingSet:
         self._speakers.extend([self._speaker_code(page.speaker(side)) for _, page, side in said])
         self._seconds.extend([page.at.timestamp() for _, page, _ in said])
         self._tokens.extend([line_tokens(line) for line in lines])
-        self._words.add(index_terms(page.text(side), page.at) for _, page, side in said)
+        self._unread += [(page.text(side), page.at) for _, page, side in said]
+
+    def _read_words(self) -> None:
+        """Indexes the words of the last pages, which takes longest and needs the store no more."""
+        self._words.add(index_terms(text, at) for text, at in self._unread)
+        self._unread = []
 
     def _segment_number(self, page: Page) -> int:
         return -1 if page.segment_id is None else self.segments.number(page.segment_id)
@@ -320,6 +338,7 @@ class WorkingSet:
             return
         ids = [change.segment_id for change in changes]
         places = self._store.log.segments_of(self._scope_id, ids, int(self.page_seqs[unplaced[0]]))
+        places = [each for each in places if each[0] <= self.last_seq]  # others came while this was read
         numbers = np.searchsorted(self.page_seqs, [seq for seq, _ in places])
         segments = np.array([self.segments.number(segment_id) for _, segment_id in places], np.int32)
         new = self._page_segments.view[numbers] == -1

@@ -79,13 +79,17 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def snapshot(self, scope_id: str) -> Iterator[None]:
-        """Has all that this thread reads of a scope inside the block come from one moment, in one transaction."""
+        """Has all that this thread reads of a scope inside the block come from one moment, in one transaction.
+
+        It keeps a connection, and erasing waits for it: a block is short.
+        """
+        before = getattr(self._moment, "held", None)
         with self.read(scope_id) as connection:
             self._moment.held = scope_id, connection
             try:
                 yield
             finally:
-                self._moment.held = None
+                self._moment.held = before
 
     @contextlib.contextmanager
     def write(self, scope_id: str | None = None, *, waits: bool = True) -> Iterator[sa.Connection]:

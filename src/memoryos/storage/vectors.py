@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import compress
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -121,9 +121,8 @@ class VectorTable:
         """
         while True:
             seqs = self._embedded(scope_id, model, pages.c.seq >= from_seq)
-            ids = sorted(seqs)
-            if ids:
-                yield from self._rows(scope_id, model, seqs, vectors.c.owner_id.between(ids[0], ids[-1]))
+            if seqs:
+                yield from self._rows(scope_id, model, seqs, _owned_by([*seqs]))
             if len(seqs) < _SLICE_PAGES:
                 return
             from_seq = max(seqs.values()) + 1
@@ -208,6 +207,13 @@ class VectorTable:
         )
         with self._database.read(scope_id) as connection:
             return [(row.knowledge_id, row.text) for row in connection.execute(statement)]
+
+
+def _owned_by(ids: list[str]) -> sa.ColumnElement[bool]:
+    """Returns what is true of the vectors of these pages: as a range where they ascend, as ids made here do."""
+    if all(one < other for one, other in pairwise(ids)):
+        return vectors.c.owner_id.between(ids[0], ids[-1])
+    return vectors.c.owner_id.in_(ids)
 
 
 def _place(row: tuple[int, Side, int, bytes]) -> tuple[int, bool]:
