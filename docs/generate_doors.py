@@ -47,6 +47,7 @@ WHO_ACTS = {
     errors.ConfigError: "the caller",
     errors.InputError: "the caller",
     errors.NotFoundError: "the caller",
+    errors.QuotaExceededError: "the caller, or whoever sets the quota",
     errors.StoreError: "whoever runs the database",
     errors.AnalystError: "whoever runs the model",
     errors.EmbeddingError: "whoever runs the embedder",

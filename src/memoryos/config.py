@@ -196,6 +196,17 @@ class Config(BaseSettings):
         le=36_500,
         description="Segments are forgotten, with their pages, so many days after they were archived. Default: never.",
     )
+    max_pages_per_scope: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most pages of each user with each assistant; adding more fails with QuotaExceededError (HTTP 507). "
+        "Default: no limit.",
+    )
+    max_bytes_per_scope: int | None = Field(
+        default=None,
+        ge=1,
+        description="The same in bytes of texts (UTF-8) and metadata (JSON); vectors and indexes take more on disk.",
+    )
     heat: HeatWeights = Field(default_factory=HeatWeights, description="The coefficients of Eq. 4.")
     ranking: RankingWeights = Field(
         default_factory=RankingWeights, description="What each signal of the ranking counts."

@@ -15,6 +15,7 @@ from memoryos.loading import Loader
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_sets import WorkingSets
 from memoryos.storage.store import Store
+from memoryos.storage.usage import Quota
 from memoryos.updating.forgetter import Forgetter
 from memoryos.updating.ledger import Ledger
 from memoryos.updating.rebuilding import Rebuilder
@@ -61,7 +62,8 @@ class MemoryEngine:
         self.clock = clock or _system_clock
         self.embedder = embedder or build_embedder(self.config)
         self.analyst = analyst or build_analyst(self.config)
-        self.store = Store(self.config.database)
+        quota = Quota(self.config.max_pages_per_scope, self.config.max_bytes_per_scope)
+        self.store = Store(self.config.database, quota=quota)
         self.working_sets = WorkingSets(
             self.store, self.embedder.name, self.embedder.dimensions, self.config.working_set_max_bytes
         )

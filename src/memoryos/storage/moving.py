@@ -21,8 +21,14 @@ __all__ = ["Moved", "copy_keys", "copy_scope"]
 
 _SLICE_ROWS = 500
 _TABLES = [table for table in metadata.sorted_tables if "scope_id" in table.columns]
-_OF_PROCESSES = {"lease_owner": None, "lease_until": None}
-"""What belongs to a process and not to the scope."""
+_NOT_MOVED = {
+    "lease_owner": None,
+    "lease_until": None,
+    "counted_pages": 0,
+    "counted_bytes": 0,
+    "counted_at_revision": None,
+}
+"""What belongs to a process, or is counted again when it is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ def _read(connection: sa.Connection, scope_id: str) -> Moved:
 def _slices(connection: sa.Connection, table: sa.Table, scope_id: str) -> Iterator[list[dict[str, Any]]]:
     statement = sa.select(table).where(table.c.scope_id == scope_id).order_by(*table.primary_key.columns)
     for part in connection.execute(statement).mappings().partitions(_SLICE_ROWS):
-        yield [dict(row) | (_OF_PROCESSES if table is scopes else {}) for row in part]
+        yield [dict(row) | (_NOT_MOVED if table is scopes else {}) for row in part]
 
 
 def _told(value: object) -> str:
