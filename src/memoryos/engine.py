@@ -12,6 +12,7 @@ from memoryos.assembly import build_analyst, build_embedder
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.generation.responder import Responder
 from memoryos.loading import Loader
+from memoryos.redaction import NO_REDACTION, Redactor, read_detectors
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_sets import WorkingSets
 from memoryos.storage.store import Store
@@ -81,7 +82,10 @@ class MemoryEngine:
         self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
         self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
         self.forgetter = Forgetter(self.store, self.working_sets, clock=self.clock)
-        self.loader = Loader(self.store, clock=self.clock)
+        self.redactor = NO_REDACTION
+        if self.config.redact_secrets:
+            self.redactor = Redactor(read_detectors(self.config.redaction_patterns))
+        self.loader = Loader(self.store, self.redactor, clock=self.clock)
         self.responder = Responder(self.analyst, self.config)
         self.worker = Worker(self.updater, self.store, self.config, clock=self.clock)
         built: list[Any] = [self.embedder] if embedder is None else []

@@ -19,8 +19,8 @@
     └── EmbeddingError               texts could not be turned into vectors
         └── DimensionMismatchError   vectors of another length than the model's
 
-Split by who must act: the caller (Config, Input, NotFound, QuotaExceeded), the operator (Store), the model or its endpoint (Analyst,
-Embedding).
+Split by who must act: the caller (Config, Input, NotFound, QuotaExceeded), the operator (Store), the model or its
+endpoint (Analyst, Embedding).
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class QuotaExceededError(MemoryOSError):
     def __init__(self, setting: str, limit: int, needed: int) -> None:
         unit = "pages" if "pages" in setting else "bytes"
         super().__init__(
-            f"this memory would hold {needed:,} {unit}, and {setting} allows {limit:,}; forget pages that are no longer "
-            f"needed, or raise {setting}"
+            f"this memory would hold {needed:,} {unit}, and {setting} allows {limit:,}; forget pages that are no "
+            f"longer needed, or raise {setting}"
         )
         self.setting = setting
         self.limit = limit

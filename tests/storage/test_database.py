@@ -208,7 +208,7 @@ def test_a_write_that_fails_is_undone(tmp_path: Path) -> None:
     with pytest.raises(StoreConflictError), database.write() as connection:
         for _ in range(2):
             connection.exec_driver_sql(
-                "INSERT INTO scopes VALUES ('s', 'u', 'a', 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL, 0)"
+                "INSERT INTO scopes VALUES ('s', 'u', 'a', 0, 0, 0, 0, NULL, NULL, 0, NULL, NULL, 0, 0, 0, NULL)"
             )
     with database.read() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM scopes").scalar() == 0

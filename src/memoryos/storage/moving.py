@@ -21,14 +21,10 @@ __all__ = ["Moved", "copy_keys", "copy_scope"]
 
 _SLICE_ROWS = 500
 _TABLES = [table for table in metadata.sorted_tables if "scope_id" in table.columns]
-_NOT_MOVED = {
-    "lease_owner": None,
-    "lease_until": None,
-    "counted_pages": 0,
-    "counted_bytes": 0,
-    "counted_at_revision": None,
-}
-"""What belongs to a process, or is counted again when it is needed."""
+_OF_PROCESSES = {"lease_owner": None, "lease_until": None}
+"""What belongs to a process and not to the scope."""
+_COUNTED = {"counted_pages": 0, "counted_bytes": 0, "counted_at_revision": None}
+"""What a store counts again when it needs it, so that it may differ between two stores of the same content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +99,15 @@ def _read(connection: sa.Connection, scope_id: str) -> Moved:
         for rows in _slices(connection, table, scope_id):
             counts[table.name] = counts.get(table.name, 0) + len(rows)
             for row in rows:
-                digest.update(json.dumps([table.name, row], sort_keys=True, default=_told).encode())
+                counted = row | _COUNTED if table is scopes else row
+                digest.update(json.dumps([table.name, counted], sort_keys=True, default=_told).encode())
     return Moved(counts.get(pages.name, 0), sum(counts.values()), digest.hexdigest(), was_there=True)
 
 
 def _slices(connection: sa.Connection, table: sa.Table, scope_id: str) -> Iterator[list[dict[str, Any]]]:
     statement = sa.select(table).where(table.c.scope_id == scope_id).order_by(*table.primary_key.columns)
     for part in connection.execute(statement).mappings().partitions(_SLICE_ROWS):
-        yield [dict(row) | (_NOT_MOVED if table is scopes else {}) for row in part]
+        yield [dict(row) | (_OF_PROCESSES if table is scopes else {}) for row in part]
 
 
 def _told(value: object) -> str:

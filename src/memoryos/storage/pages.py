@@ -16,7 +16,7 @@ from memoryos.storage.schema import pages, scopes
 from memoryos.storage.usage import NO_QUOTA, Quota, Usage, bytes_of, count_again, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from memoryos.storage.database import Database
@@ -83,8 +83,12 @@ class PageLog:
             scope_id, lambda connection: _append(connection, scope_id, drafts, now, once, quota)
         )
 
-    def check_quota(self, scope_id: str, more: Usage) -> None:
-        """Raises an error if so much more would not fit, so that an import in several transactions is not cut short.
+    def check_quota(self, scope_id: str, more: Callable[[], Usage]) -> None:
+        """Raises an error if more would not fit, so that an import in several transactions is not cut short.
+
+        Args:
+            scope_id: The owner.
+            more: Returns what is to be added; called only if there is a quota.
 
         Raises:
             QuotaExceededError: If it would not fit.
@@ -92,7 +96,8 @@ class PageLog:
         if self._quota.is_set:
             with self._database.read(scope_id) as connection:
                 usage = usage_of(connection, scope_id)
-            self._quota.check(Usage(usage.pages + more.pages, usage.bytes + more.bytes))
+            added = more()
+            self._quota.check(Usage(usage.pages + added.pages, usage.bytes + added.bytes))
 
     def usage(self, scope_id: str) -> Usage:
         """Returns how many pages and bytes a scope stores."""

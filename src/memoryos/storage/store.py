@@ -20,8 +20,8 @@ from memoryos.storage.pages import PageLog
 from memoryos.storage.places import open_database
 from memoryos.storage.portable import PortableTable
 from memoryos.storage.scopes import Scopes
-from memoryos.storage.vectors import VectorTable
 from memoryos.storage.usage import NO_QUOTA
+from memoryos.storage.vectors import VectorTable
 from memoryos.storage.verifying import find_faults
 from memoryos.storage.workplace import Workplace
 

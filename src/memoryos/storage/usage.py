@@ -1,9 +1,9 @@
 """How many pages and bytes a scope stores, and the quotas that limit them.
 
-The counters in ``scopes`` are valid while ``counted_at_revision`` equals ``reset_revision``. Appending adds to them, in
-the statement that numbers the pages. Whatever deletes or shortens pages has to raise ``reset_revision``, because working
-sets depend on it, and that makes the counters invalid; the next append under a quota counts again. So no deletion can be
-missed, and a scope without a quota is never counted.
+The counters in ``scopes`` are valid while ``counted_at_revision`` equals ``reset_revision``. Appending adds to them in
+the statement that numbers the pages. Whatever deletes or shortens pages must raise ``reset_revision``, because working
+sets depend on it, and that makes the counters invalid; the next append under a quota counts again. So no deletion can
+be missed, and a scope without a quota is never counted.
 """
 
 from __future__ import annotations
@@ -87,9 +87,7 @@ def count_again(connection: sa.Connection, scope_id: str) -> Usage:
     connection.execute(
         sa.update(scopes)
         .where(scopes.c.scope_id == scope_id, stale)
-        .values(
-            counted_pages=usage.pages, counted_bytes=usage.bytes, counted_at_revision=scopes.c.reset_revision
-        )
+        .values(counted_pages=usage.pages, counted_bytes=usage.bytes, counted_at_revision=scopes.c.reset_revision)
     )
     return usage
 
@@ -97,7 +95,9 @@ def count_again(connection: sa.Connection, scope_id: str) -> Usage:
 def miscounted(connection: sa.Connection) -> list[tuple[str, int, int, int, int]]:
     """Returns the scopes whose valid counters are wrong: id, counted pages and bytes, stored pages and bytes."""
     count, size = _totals(connection)
-    stored = sa.select(pages.c.scope_id, count.label("pages"), size.label("bytes")).group_by(pages.c.scope_id).subquery()
+    stored = (
+        sa.select(pages.c.scope_id, count.label("pages"), size.label("bytes")).group_by(pages.c.scope_id).subquery()
+    )
     there = [sa.func.coalesce(column, 0) for column in (stored.c.pages, stored.c.bytes)]
     counted = (scopes.c.counted_pages, scopes.c.counted_bytes)
     statement = (
