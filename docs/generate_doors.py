@@ -47,6 +47,7 @@ WHO_ACTS = {
     errors.ConfigError: "the caller",
     errors.InputError: "the caller",
     errors.NotFoundError: "the caller",
+    errors.QuotaExceededError: "the caller, or whoever sets the quota",
     errors.StoreError: "whoever runs the database",
     errors.AnalystError: "whoever runs the model",
     errors.EmbeddingError: "whoever runs the embedder",
@@ -164,6 +165,8 @@ def _made(kind: type[errors.MemoryOSError]) -> errors.MemoryOSError:
         return errors.InputError("field", SAID)
     if kind is errors.DimensionMismatchError:
         return errors.DimensionMismatchError(384, 768)
+    if kind is errors.QuotaExceededError:
+        return errors.QuotaExceededError("max_pages_per_scope", 1_000, 1_001)
     return kind(SAID)
 
 

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 from pydantic_settings import BaseSettings, JsonConfigSettingsSource, SettingsConfigDict
 
 from memoryos.errors import ConfigError
+from memoryos.redaction import read_detectors
 
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
@@ -196,6 +197,27 @@ class Config(BaseSettings):
         le=36_500,
         description="Segments are forgotten, with their pages, so many days after they were archived. Default: never.",
     )
+    max_pages_per_scope: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most pages of each user with each assistant; adding more fails with QuotaExceededError "
+        "(HTTP 507). Default: no limit.",
+    )
+    max_bytes_per_scope: int | None = Field(
+        default=None,
+        ge=1,
+        description="The same in bytes of texts (UTF-8) and metadata (JSON); vectors and indexes take more on disk.",
+    )
+    redact_secrets: bool = Field(
+        default=False,
+        description="Whether keys, tokens, passwords, card numbers and IBANs are replaced by placeholders before a "
+        "page is stored; what was stored before stays as it is.",
+    )
+    redaction_patterns: dict[str, str] = Field(
+        default_factory=dict,
+        description="More patterns (RE2) by name: a match, or its first group, becomes `[redacted name]`; at most 50, "
+        "of at most 1,000 characters. Needs redact_secrets.",
+    )
     heat: HeatWeights = Field(default_factory=HeatWeights, description="The coefficients of Eq. 4.")
     ranking: RankingWeights = Field(
         default_factory=RankingWeights, description="What each signal of the ranking counts."
@@ -241,6 +263,16 @@ class Config(BaseSettings):
                 f"consolidation_batch: {self.consolidation_batch} pages are too many for llm_context_tokens of "
                 f"{self.llm_context_tokens}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_redaction_patterns(self) -> Config:
+        if self.redaction_patterns and not self.redact_secrets:
+            raise ValueError("redaction_patterns: nothing is redacted without redact_secrets; set it too")
+        try:
+            read_detectors(self.redaction_patterns)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
         return self
 
     def __init__(self, **values: Any) -> None:

@@ -12,9 +12,11 @@ from memoryos.assembly import build_analyst, build_embedder
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.generation.responder import Responder
 from memoryos.loading import Loader
+from memoryos.redaction import NO_REDACTION, Redactor, read_detectors
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_sets import WorkingSets
 from memoryos.storage.store import Store
+from memoryos.storage.usage import Quota
 from memoryos.updating.forgetter import Forgetter
 from memoryos.updating.ledger import Ledger
 from memoryos.updating.rebuilding import Rebuilder
@@ -61,7 +63,8 @@ class MemoryEngine:
         self.clock = clock or _system_clock
         self.embedder = embedder or build_embedder(self.config)
         self.analyst = analyst or build_analyst(self.config)
-        self.store = Store(self.config.database)
+        quota = Quota(self.config.max_pages_per_scope, self.config.max_bytes_per_scope)
+        self.store = Store(self.config.database, quota=quota)
         self.working_sets = WorkingSets(
             self.store, self.embedder.name, self.embedder.dimensions, self.config.working_set_max_bytes
         )
@@ -79,7 +82,10 @@ class MemoryEngine:
         self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
         self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
         self.forgetter = Forgetter(self.store, self.working_sets, clock=self.clock)
-        self.loader = Loader(self.store, clock=self.clock)
+        self.redactor = NO_REDACTION
+        if self.config.redact_secrets:
+            self.redactor = Redactor(read_detectors(self.config.redaction_patterns))
+        self.loader = Loader(self.store, self.redactor, clock=self.clock)
         self.responder = Responder(self.analyst, self.config)
         self.worker = Worker(self.updater, self.store, self.config, clock=self.clock)
         built: list[Any] = [self.embedder] if embedder is None else []

@@ -6,6 +6,7 @@
     ├── ConfigError              a setting is unknown, out of range or contradicts another
     ├── InputError               the caller handed over something that can't be remembered or looked up
     ├── NotFoundError            the named thing is not in this scope
+    ├── QuotaExceededError       the scope holds as many pages or bytes as the settings allow; nothing was stored
     ├── StoreError
     │   ├── StoreUnavailableError    the database can't be reached or written now (read-only, full, locked); try again
     │   ├── StoreConflictError       another worker changed the same rows first; nothing was written
@@ -18,8 +19,8 @@
     └── EmbeddingError               texts could not be turned into vectors
         └── DimensionMismatchError   vectors of another length than the model's
 
-Split by who must act: the caller (Config, Input, NotFound), the operator (Store), the model or its endpoint (Analyst,
-Embedding).
+Split by who must act: the caller (Config, Input, NotFound, QuotaExceeded), the operator (Store), the model or its
+endpoint (Analyst, Embedding).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidReplyError",
     "MemoryOSError",
     "NotFoundError",
+    "QuotaExceededError",
     "SchemaMismatchError",
     "StoreConflictError",
     "StoreError",
@@ -65,6 +67,26 @@ class InputError(MemoryOSError):
 
 class NotFoundError(MemoryOSError):
     """The named thing does not exist in this scope."""
+
+
+class QuotaExceededError(MemoryOSError):
+    """A scope would hold more pages or bytes than the settings allow; nothing was stored.
+
+    Attributes:
+        setting: Name of the setting that limits it.
+        limit: Its value.
+        needed: Pages or bytes that the scope would hold.
+    """
+
+    def __init__(self, setting: str, limit: int, needed: int) -> None:
+        unit = "pages" if "pages" in setting else "bytes"
+        super().__init__(
+            f"this memory would hold {needed:,} {unit}, and {setting} allows {limit:,}; forget pages that are no "
+            f"longer needed, or raise {setting}"
+        )
+        self.setting = setting
+        self.limit = limit
+        self.needed = needed
 
 
 class StoreError(MemoryOSError):

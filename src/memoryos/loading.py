@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from memoryos.errors import InputError
 from memoryos.importing.detect import read_source
 from memoryos.inputs import read_scope
+from memoryos.storage.usage import Usage, bytes_of
 from memoryos.transfer import ExportReader, is_export, write_export
 
 if TYPE_CHECKING:
@@ -17,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from memoryos.importing.sources import Source
-    from memoryos.model import Scope
+    from memoryos.model import PageDraft, Scope
+    from memoryos.redaction import Redactor
     from memoryos.storage.store import Store
 
 __all__ = ["Loaded", "Loader"]
@@ -49,11 +53,13 @@ class Loader:
 
     Args:
         store: Where everything is kept.
+        redactor: Replaces secrets before anything is stored.
         clock: Returns now (aware, UTC): the time of pages that have none.
     """
 
-    def __init__(self, store: Store, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, redactor: Redactor, *, clock: Callable[[], datetime]) -> None:
         self._store = store
+        self._redactor = redactor
         self._clock = clock
 
     def load(self, path: Path, scope: Scope, *, progress: Callable[[int], None] | None = None) -> Loaded:
@@ -113,19 +119,28 @@ class Loader:
             for owner, records in reader.scopes():
                 scope_id = self._store.scopes.open(target(owner), self._clock())
                 try:
-                    restored = self._store.portable.restore(scope_id, records)
+                    restored = self._store.portable.restore(scope_id, map(self._redactor.record, records))
                 except InputError as error:
                     raise error if error.field == "path" else reader.at_fault(error) from error
                 found[target(owner)] = Loaded(restored.pages, restored.known, restored.forgotten, restored.tiers)
         return found
 
     def _append(self, sources: Iterable[Source], scope: Scope, progress: Callable[[int], None] | None) -> Loaded:
-        drafts = sorted((draft for source in sources for draft in source.drafts), key=lambda draft: draft.at)
-        problems = tuple(problem for source in sources for problem in source.problems)
-        if drafts:
+        """Adds the pages of all sources in order of time, if the quota of the scope leaves room for all of them."""
+        found = list(sources)
+        count = sum(len(source.drafts) for source in found)
+        problems = tuple(problem for source in found for problem in source.problems)
+        if count:
             scope_id = self._store.scopes.open(scope, self._clock())
-            for start in range(0, len(drafts), PAGES_A_COMMIT):
-                self._store.log.append(scope_id, drafts[start : start + PAGES_A_COMMIT], self._clock())
+            self._store.log.check_quota(scope_id, lambda: Usage(count, sum(map(bytes_of, self._drafts(found)))))
+            drafts, added = self._drafts(found), 0
+            while part := list(islice(drafts, PAGES_A_COMMIT)):
+                self._store.log.append(scope_id, part, self._clock())
+                added += len(part)
                 if progress is not None:
-                    progress(min(start + PAGES_A_COMMIT, len(drafts)))
-        return Loaded(len(drafts), problems=problems)
+                    progress(added)
+        return Loaded(count, problems=problems)
+
+    def _drafts(self, sources: Iterable[Source]) -> Iterator[PageDraft]:
+        drafts = heapq.merge(*(source.drafts for source in sources), key=lambda draft: draft.at)
+        return map(self._redactor.draft, drafts)

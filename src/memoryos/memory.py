@@ -6,6 +6,7 @@ from what was found.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -220,7 +221,9 @@ class Memoryos(MemoryUpkeep):
         """
         query = read_query(query)
         manner = Manner(relationship_with_user, style_hint, user_conversation_meta_data)
-        once = None if idempotency_key is None else once_answered(idempotency_key, query, manner, remember=remember)
+        once = (
+            None if idempotency_key is None else self._once_answered(idempotency_key, query, manner, remember=remember)
+        )
         known = None if once is None else self._answered(query, once)
         if known is not None:
             return AnswerStream(known.recall, iter([str(known), known])) if stream else known
@@ -265,9 +268,10 @@ class Memoryos(MemoryUpkeep):
         once: Once | None = None,
     ) -> list[Page]:
         now = self._engine.clock()
-        drafts = read(now)
+        redactor = self._engine.redactor
+        drafts = [redactor.draft(each) for each in read(now)]
         if idempotency_key is not None:
-            once = once_appended(idempotency_key, read(NO_TIME))
+            once = once_appended(idempotency_key, [redactor.draft(each) for each in read(NO_TIME)])
         if not drafts:
             return []
         self._engine.worker.make_way()
@@ -287,7 +291,16 @@ class Memoryos(MemoryUpkeep):
                 sources |= dict.fromkeys(each.source_page_ids)
         metadata = {ANSWERED_FROM: list(sources)} if sources else None
         (page,) = self._append(lambda now: [read_draft(query, str(answer), asked_at, metadata, now=now)], once=once)
-        return answer if page.assistant_text == answer else repeated(query, page)
+        is_ours = page.assistant_text == self._engine.redactor.text(str(answer))
+        return answer if is_ours else repeated(query, page)
+
+    def _once_answered(self, idempotency_key: str, query: str, manner: Manner, *, remember: bool) -> Once:
+        """Returns the mark of a request to answer, in which no secret is hashed."""
+        redactor = self._engine.redactor
+        hashed = replace(
+            manner, style_hint=redactor.text(manner.style_hint), conversation=redactor.value(manner.conversation)
+        )
+        return once_answered(idempotency_key, redactor.text(query), hashed, remember=remember)
 
     def _resume(self) -> None:
         scope_id = self._find_scope_id()

@@ -171,7 +171,7 @@ class MemoryUpkeep(MemoryView):
             InputError: If the text can't be used.
             NotFoundError: If there is no such current fact.
         """
-        text = read_query(text, field="text")
+        text = self._engine.redactor.text(read_query(text, field="text"))
         scope_id = self._existing_scope_id()
         right = self._engine.forgetter.correct(scope_id, knowledge_id, text)
         self._wake(scope_id)

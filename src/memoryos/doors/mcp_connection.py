@@ -6,7 +6,7 @@ import threading
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from memoryos.errors import AnalystError, InputError, MemoryOSError, NotFoundError
+from memoryos.errors import AnalystError, InputError, MemoryOSError, NotFoundError, QuotaExceededError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -103,6 +103,8 @@ def _advice(error: MemoryOSError) -> str:
         return f"{error}. Call again with another value."
     if isinstance(error, NotFoundError):
         return f"{error}. list_memories and get_user_profile show the ids."
+    if isinstance(error, QuotaExceededError):
+        return f"{error}. Nothing was stored; forget_memory forgets pages."
     if isinstance(error, AnalystError):
         return f"{error}. Nothing is lost: retrieve_memory works without the LLM."
     return f"{error}. Run `memoryos doctor` on the machine of the server."

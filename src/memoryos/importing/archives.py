@@ -1,56 +1,102 @@
-"""Texts out of files, folders and zip archives. Nothing is ever unpacked to disk."""
+"""Texts out of files, folders and zip archives, as streams. No archive is unpacked as a whole."""
 
 from __future__ import annotations
 
 import io
 import lzma
 import re
+import shutil
 import struct
+import tempfile
 import zipfile
 import zlib
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from memoryos.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["is_archive", "read_text", "read_texts"]
+__all__ = ["TextStream", "is_archive", "open_texts", "read_text"]
 
 MAX_UNPACKED_BYTES = 2**30
-_INNER = re.compile(r"(?:^|/)conversations[^/]*\.zip$", re.IGNORECASE)
+MAX_RATIO = 100
+"""Unpacked bytes per byte of the archive; exports of chats have 5 to 20, a zip bomb has 1,000 and more …"""
+FREE_BYTES = 16 << 20
+"""… from this many unpacked bytes on."""
+MAX_ENTRIES = 50_000
+MAX_DIRECTORY_BYTES = 4 << 20
+"""Bytes of the directory of an archive, which is read into memory before its entries can be counted."""
+MAX_FILE_BYTES = 256 << 20
+"""Bytes of a file that is no chat export: those formats are read as a whole."""
+_LOCAL_HEADER_BYTES = 30
+_ENCRYPTED = 0x1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_KEPT_IN_MEMORY = 8 << 20
+_ADVICE = "unpack it yourself and import conversations.json"
+_INNER = re.compile(r"(?:^|/)conversations[^/]{0,200}\.zip$", re.IGNORECASE)
 """OpenAI's privacy portal packs the export of ChatGPT, a zip file, into another one."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
+
+
+class TextStream:
+    """A text that is read piece by piece; bytes that are not UTF-8 become lone surrogates, which no page may have."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        self._path = path
+
+    def read(self, count: int) -> str:
+        """Returns the next characters, "" at the end.
+
+        Raises:
+            InputError: If they can't be read, or an archive unpacks to too much.
+        """
+        try:
+            return self._text.read(count)
+        except _DAMAGED as error:
+            raise _unreadable(self._path, error) from error
 
 
 def read_text(file: Path) -> str:
     """Returns the text of a file; bytes that are no UTF-8 become lone surrogates, which no page may have.
 
     Raises:
-        InputError: If it can't be read.
+        InputError: If it can't be read, or has more than 256 MB.
     """
     try:
-        return _decode(file.read_bytes())
+        with file.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise InputError("path", f"{file} can't be read: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise InputError("path", f"{file} has more than {MAX_FILE_BYTES:,} bytes; split it into several files")
+    return content.decode("utf-8-sig", errors="surrogateescape")
 
 
-def read_texts(path: Path, name: re.Pattern[str]) -> list[tuple[str, str]]:
-    """Returns name and text of each file of a folder or archive whose path in it matches; of a file just its own.
+def open_texts(path: Path, name: re.Pattern[str]) -> Iterator[tuple[str, TextStream]]:
+    """Yields name and text of each file of a folder or archive whose path in it matches; of a file just its own.
+
+    A stream is valid until the next one is asked for.
 
     Raises:
-        InputError: If something can't be read, an archive unpacks to more than 1 GB, or a path leaves it.
+        InputError: If something can't be read; or an archive is encrypted, names a path outside of itself, has entries
+            that overlap, has too many of them, or unpacks to too much.
     """
-    if path.is_dir():
-        return [(each.name, read_text(each)) for each in sorted(path.iterdir()) if name.search(each.name)]
-    if not is_archive(path):
-        return [(path.name, read_text(path))]
     try:
-        with path.open("rb") as file:
-            return [(each, _decode(content)) for each, content in _Unpacking(name).read(file)]
+        if path.is_dir():
+            for each in sorted(path.iterdir()):
+                if name.search(each.name):
+                    yield from _plain(each)
+        elif is_archive(path):
+            with path.open("rb") as file:
+                yield from _Unpacking(path, name, path.stat().st_size).texts(file)
+        else:
+            yield from _plain(path)
     except _DAMAGED as error:
-        raise InputError("path", f"{path} is a damaged or encrypted zip file; unpack it yourself") from error
+        raise _unreadable(path, error) from error
 
 
 def is_archive(path: Path) -> bool:
@@ -64,37 +110,103 @@ def is_archive(path: Path) -> bool:
         return False
 
 
+def _plain(file: Path) -> Iterator[tuple[str, TextStream]]:
+    with file.open("rb") as stream:
+        yield file.name, TextStream(stream, file)
+
+
 class _Unpacking:
-    """One archive with those in it, and how many bytes may still come out of it."""
+    """Reads one archive with those in it, and counts how many bytes may still come out of it."""
 
-    def __init__(self, name: re.Pattern[str]) -> None:
+    def __init__(self, path: Path, name: re.Pattern[str], archive_bytes: int) -> None:
+        self._path = path
         self._name = name
-        self._bytes_left = MAX_UNPACKED_BYTES
+        self._by_ratio = FREE_BYTES + MAX_RATIO * archive_bytes
+        self._most = min(MAX_UNPACKED_BYTES, self._by_ratio)
+        self._read = 0
 
-    def read(self, file: io.BufferedIOBase, *, nested: bool = False) -> list[tuple[str, bytes]]:
-        """Returns the wanted files of an archive, and of those packed into it one level deep."""
-        found: list[tuple[str, bytes]] = []
-        with zipfile.ZipFile(file) as archive:
-            for entry in sorted(archive.infolist(), key=lambda each: each.filename):
-                _check_inside(entry.filename)
+    def texts(self, file: IO[bytes], *, nested: bool = False) -> Iterator[tuple[str, TextStream]]:
+        """Yields the wanted files of an archive, and of those packed into it one level deep."""
+        with zipfile.ZipFile(_BoundedFile(file)) as archive:
+            entries = archive.infolist()
+            _check_entries(entries, archive.start_dir)
+            for entry in sorted(entries, key=lambda each: each.filename):
                 if "__MACOSX" in entry.filename:
                     continue
                 if self._name.search(entry.filename):
-                    found.append((entry.filename, self._unpack(archive, entry)))
+                    with self._open(archive, entry) as stream:
+                        yield entry.filename, TextStream(stream, self._path)
                 elif not nested and _INNER.search(entry.filename):
-                    found += self.read(io.BytesIO(self._unpack(archive, entry)), nested=True)
-        return found
+                    with self._open(archive, entry) as stream, tempfile.SpooledTemporaryFile(_KEPT_IN_MEMORY) as inner:
+                        shutil.copyfileobj(stream, inner)
+                        yield from self.texts(inner, nested=True)
 
-    def _unpack(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-        """Returns the content of an entry; counts what really comes out, whatever its header says."""
-        with archive.open(entry) as stream:
-            content = stream.read(self._bytes_left + 1)
-        self._bytes_left -= len(content)
-        if self._bytes_left < 0:
-            raise InputError(
-                "path", f"the zip file unpacks to more than {MAX_UNPACKED_BYTES:,} bytes; unpack it yourself"
-            )
+    def count(self, count: int) -> None:
+        """Counts bytes that came out of the archive, whatever its headers say.
+
+        Raises:
+            InputError: If they are too many.
+        """
+        self._read += count
+        if self._read > self._most:
+            what = f"{MAX_UNPACKED_BYTES:,} bytes" if self._most < self._by_ratio else f"{MAX_RATIO} times its size"
+            raise InputError("path", f"the zip file unpacks to more than {what}; {_ADVICE}")
+
+    def _open(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> io.BufferedReader:
+        if entry.flag_bits & _ENCRYPTED:
+            raise InputError("path", f"the zip file is encrypted; {_ADVICE}")
+        if entry.compress_type not in _METHODS:
+            raise InputError("path", f"the zip file is compressed by another method than deflate; {_ADVICE}")
+        return io.BufferedReader(_CountedEntry(archive.open(entry), self))
+
+
+class _CountedEntry(io.RawIOBase):
+    """An entry of an archive that counts what is read."""
+
+    def __init__(self, stream: IO[bytes], unpacking: _Unpacking) -> None:
+        self._stream = stream
+        self._unpacking = unpacking
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._stream.read(len(buffer))
+        self._unpacking.count(len(content))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _BoundedFile:
+    """A file as ``zipfile`` reads it: no single read may be larger than a directory of an archive may be."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, lambda: True
+
+    def read(self, count: int = -1) -> bytes:
+        if count > MAX_DIRECTORY_BYTES:
+            raise _too_many_entries()
+        content = self._file.read(count if count >= 0 else MAX_DIRECTORY_BYTES + 1)
+        if len(content) > MAX_DIRECTORY_BYTES:
+            raise _too_many_entries()
         return content
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], directory_at: int) -> None:
+    if len(entries) > MAX_ENTRIES:
+        raise _too_many_entries()
+    for entry in entries:
+        _check_inside(entry.filename)
+    ordered = sorted(entries, key=lambda each: each.header_offset)
+    ends = [*(each.header_offset for each in ordered[1:]), directory_at]
+    for entry, end in zip(ordered, ends, strict=True):
+        if entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size > end:
+            raise InputError("path", "the zip file has entries that overlap, as a zip bomb has; it was not read")
 
 
 def _check_inside(name: str) -> None:
@@ -103,5 +215,11 @@ def _check_inside(name: str) -> None:
             raise InputError("path", "the zip file names a file outside of itself; it was not read")
 
 
-def _decode(content: bytes) -> str:
-    return content.decode("utf-8-sig", errors="surrogateescape")
+def _too_many_entries() -> InputError:
+    return InputError("path", f"the zip file has more than {MAX_ENTRIES:,} entries; {_ADVICE}")
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    if isinstance(error, OSError) and error.strerror:
+        return InputError("path", f"{path} can't be read: {error.strerror}")
+    return InputError("path", f"{path} is a damaged zip file; {_ADVICE}")

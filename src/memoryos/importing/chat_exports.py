@@ -13,9 +13,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memoryos.errors import InputError
-from memoryos.importing.archives import read_texts
+from memoryos.importing.archives import open_texts
 from memoryos.importing.branches import current_branch
-from memoryos.importing.salvage import Torn, read_document
+from memoryos.importing.salvage import ItemReader, Torn
 from memoryos.importing.sources import Message, Reading, Source, label, time_of
 
 if TYPE_CHECKING:
@@ -47,9 +47,19 @@ class _Node(NamedTuple):
     at: datetime | None
 
 
-def is_chat_export(value: Any) -> bool:
-    """Returns whether a JSON value holds at least one conversation of either export."""
-    return any(_kind(each) is not None for each in _conversations(value))
+def is_chat_export(file: Path) -> bool:
+    """Returns whether a JSON file holds conversations of either export; it is read up to the first item that tells.
+
+    Raises:
+        InputError: If it can't be read.
+    """
+    for _, text in open_texts(file, NAME):
+        for item in ItemReader(text):
+            if _kind(item) is not None:
+                return True
+            if item and isinstance(item, (dict, list)):
+                return False
+    return False
 
 
 def read_chat_export(path: Path, now: datetime) -> list[Source]:
@@ -60,22 +70,25 @@ def read_chat_export(path: Path, now: datetime) -> list[Source]:
     """
     reading = Reading(now)
     found = False
-    for name, text in read_texts(path, NAME):
-        document = read_document(text)
-        if document.damage:
-            reading.note(name, f"{document.damage}; what stands before was read")
-        found = found or is_chat_export(document.value)
-        for number, conversation in enumerate(_conversations(document.value), 1):
+    for name, text in open_texts(path, NAME):
+        conversations = ItemReader(text)
+        is_noted = False
+        for number, conversation in enumerate(conversations, 1):
+            is_noted = is_noted or _note_damage(reading, conversations, name)
+            found = found or _kind(conversation) is not None
             _read_conversation(reading, conversation, f"{name}, conversation {number}")
+        if not is_noted:
+            _note_damage(reading, conversations, name)
     if not found:
-        raise InputError("path", f"{path} holds no conversations of ChatGPT or Claude.ai (conversations.json)")
+        why = "".join(f"; {problem}" for problem in reading.problems[:1])
+        raise InputError("path", f"{path} holds no conversations of ChatGPT or Claude.ai (conversations.json){why}")
     return [reading.source()]
 
 
-def _conversations(value: Any) -> list[Any]:
-    if isinstance(value, dict) and isinstance(value.get("conversations"), list):
-        value = value["conversations"]
-    return value if isinstance(value, list) else [value]
+def _note_damage(reading: Reading, conversations: ItemReader, name: str) -> bool:
+    if conversations.damage:
+        reading.note(name, f"{conversations.damage}; what stands before was read")
+    return bool(conversations.damage)
 
 
 def _kind(conversation: Any) -> str | None:

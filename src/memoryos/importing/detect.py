@@ -16,6 +16,7 @@ from memoryos.importing.published import (
 )
 from memoryos.importing.salvage import read_documents
 from memoryos.importing.sources import Source
+from memoryos.importing.spool import DraftSpool
 from memoryos.transfer import read_pages
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _read_folder(folder: Path, now: datetime) -> list[Source]:
 
 
 def _read_file(file: Path, now: datetime) -> list[Source]:
+    if is_chat_export(file):
+        return read_chat_export(file, now)
     read = _reader_of([each.value for each in read_documents(read_text(file))])
     if read is None:
         raise _unknown(file)
@@ -74,17 +77,17 @@ def _reader_of(values: list[Any]) -> Callable[[Path, datetime], list[Source]] | 
         return _read_own_pages
     if is_published_memory(values[0]):
         return read_published_file
-    if is_chat_export(values[0]):
-        return read_chat_export
     return read_message_list if any(is_message_list(each) for each in values) else None
 
 
 def _read_own_pages(file: Path, now: datetime) -> list[Source]:
     try:
-        drafts = read_pages(file, now=now)
+        drafts = DraftSpool()
+        for draft in read_pages(file, now=now):
+            drafts.append(draft)
     except (RecursionError, ValueError) as error:
         raise InputError("path", f"{file} has a line that can't be read: {type(error).__name__}") from error
-    return [Source(None, None, tuple(sorted(drafts, key=lambda draft: draft.at)), ())]
+    return [Source(None, None, drafts, ())]
 
 
 def _is_own_page(value: Any) -> bool:

@@ -1,4 +1,7 @@
-"""JSON that may be damaged: what is whole before the damage is read, and what is whole behind it can be found."""
+"""JSON that may be damaged: what is whole before the damage is read, and what is whole behind it can be found.
+
+A large array is read item by item, so that memory holds one item and not the file.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,28 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from memoryos.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Document", "Torn", "find_objects", "read_document", "read_documents"]
+    from memoryos.importing.archives import TextStream
+
+__all__ = ["Document", "ItemReader", "Torn", "find_objects", "read_document", "read_documents"]
+
+MAX_ITEM_CHARACTERS = 32_000_000
+"""Characters of one item of an array: one conversation."""
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
 _CLOSING = {"[": "]", "{": "}"}
 _MAX_DIGITS = 400
+_PIECE_CHARACTERS = 1 << 20
+_NEAR_THE_END = 16
+"""A value that ends there may be a number, an escape or a word as true, of which the rest was not read yet."""
+_WRAPPED = re.compile(r'\{\s{0,100}"conversations"\s{0,100}:\s{0,100}(?=\[)')
+_SPACES = re.compile(r"[ \t\r\n]+")
+_WRAPPER_CHARACTERS = 400
+_TOO_DEEP = "nested too deeply to be read"
 
 
 class Torn(dict[str, Any]):
@@ -46,7 +63,116 @@ def read_document(text: str, place: str = "") -> Document:
         value = _before(text[: error.pos])
         return Document(value, place, f"damaged at line {error.lineno}, column {error.colno}", text[error.pos :])
     except RecursionError:
-        return Document(None, place, "nested too deeply to be read")
+        return Document(None, place, _TOO_DEEP)
+
+
+class ItemReader:
+    """Reads the items of a JSON array one after the other; also those of ``{"conversations": […]}``.
+
+    Any other value counts as its only item. When the iteration ends at damage, the item there comes as far as it goes.
+
+    Args:
+        stream: The text.
+
+    Attributes:
+        damage: Where the text is damaged; "" as long as nothing is known of it.
+    """
+
+    def __init__(self, stream: TextStream) -> None:
+        self._stream = stream
+        self._text = ""
+        self._at = 0
+        self._lines = 0
+        self._columns = 0
+        self.damage = ""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yields the items.
+
+        Raises:
+            InputError: If the text can't be read, or an item has more than 32 million characters.
+        """
+        self._next_mark()
+        while len(self._text) - self._at < _WRAPPER_CHARACTERS and self._read_more():
+            pass
+        wrapper = _WRAPPED.match(self._text, self._at)
+        if wrapper:
+            self._at = wrapper.end()
+        if not self._text.startswith("[", self._at):
+            yield from self._item()
+            if not self.damage and not wrapper and self._next_mark():
+                self.damage = self._place(self._at)
+            return
+        self._at += 1
+        mark = self._next_mark()
+        while mark != "]" and not self.damage:
+            yield from self._item()
+            if self.damage:
+                return
+            mark = self._next_mark()
+            if mark == ",":
+                self._at += 1
+                self._next_mark()
+            elif mark != "]":
+                self.damage = self._place(self._at)
+        self._at += 1
+        if not wrapper and self._next_mark() and not self.damage:
+            self.damage = self._place(self._at)
+
+    def _item(self) -> Iterator[Any]:
+        """Yields the value here, or what is left of it before the damage, if anything is."""
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                if self._may_go_on(error) and self._read_more():
+                    continue
+                self.damage = self._place(error.pos)
+                rest = _before(self._text[self._at : error.pos])
+                if rest is not None:
+                    yield rest
+                return
+            except RecursionError:
+                self.damage = _TOO_DEEP
+                return
+            if end >= len(self._text) - _NEAR_THE_END and self._read_more():
+                continue
+            self._at = end
+            yield value
+            return
+
+    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
+        """Returns whether the error may come from the end of what was read, and not from damage."""
+        return error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - _NEAR_THE_END
+
+    def _next_mark(self) -> str:
+        """Goes to the next character that is no space and returns it; "" at the end."""
+        while True:
+            if spaces := _SPACES.match(self._text, self._at):
+                self._at = spaces.end()
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._read_more():
+                return ""
+
+    def _read_more(self) -> bool:
+        """Reads on, at least as much as is left of the text, so that long items cost linear time; False at the end."""
+        left = len(self._text) - self._at
+        if left > MAX_ITEM_CHARACTERS:
+            raise InputError("path", f"a conversation has more than {MAX_ITEM_CHARACTERS:,} characters; leave it out")
+        piece = self._stream.read(max(_PIECE_CHARACTERS, left))
+        if not piece:
+            return False
+        done = self._text.count("\n", 0, self._at)
+        self._columns = self._at - self._text.rfind("\n", 0, self._at) - 1 if done else self._columns + self._at
+        self._lines += done
+        self._text, self._at = self._text[self._at :] + piece, 0
+        return True
+
+    def _place(self, at: int) -> str:
+        lines = self._text.count("\n", 0, at)
+        column = at - self._text.rfind("\n", 0, at) if lines else self._columns + at + 1
+        return f"damaged at line {self._lines + lines + 1}, column {column}"
 
 
 def read_documents(text: str) -> list[Document]:

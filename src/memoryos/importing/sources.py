@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError
+from memoryos.importing.spool import DraftSpool
 from memoryos.inputs import read_draft, read_messages, read_query, read_time
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ class Source:
     Attributes:
         user_id: The user, None where the file doesn't say.
         assistant_id: The assistant, None where the file doesn't say.
-        drafts: The pages, oldest first.
+        drafts: The pages, oldest first; those of large files are on disk.
         problems: What could not be read, with file and place, never with content.
     """
 
     user_id: str | None
     assistant_id: str | None
-    drafts: tuple[PageDraft, ...]
+    drafts: Sequence[PageDraft]
     problems: tuple[str, ...]
 
 
@@ -62,7 +63,7 @@ class Reading:
     """
 
     now: datetime
-    drafts: list[PageDraft] = field(default_factory=list)
+    drafts: DraftSpool = field(default_factory=DraftSpool)
     problems: list[str] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _known: set[Hashable] = field(default_factory=set)
@@ -100,14 +101,14 @@ class Reading:
             if each.text.strip() and self.draft(each.place, each.text, "", at, {}) is not None
         ]
         metadata = MappingProxyType({"conversation": conversation} if conversation else {})
-        self.drafts += [replace(each, metadata=metadata) for each in read_messages(storable, now=self.now)]
+        for each in read_messages(storable, now=self.now):
+            self.drafts.append(replace(each, metadata=metadata))
 
     def source(self, user_id: str | None = None, assistant_id: str | None = None) -> Source:
         """Returns what was read, oldest page first."""
-        drafts = sorted(self.drafts, key=lambda draft: draft.at)
         more = {problem: count - _PLACES_NAMED for problem, count in self._counts.items() if count > _PLACES_NAMED}
         unnamed = (f"{count:,} more places: {problem}" for problem, count in more.items())
-        return Source(user_id, assistant_id, tuple(drafts), (*self.problems, *unnamed))
+        return Source(user_id, assistant_id, self.drafts, (*self.problems, *unnamed))
 
 
 def time_of(value: Any) -> datetime | None:

@@ -13,9 +13,10 @@ from memoryos.identifiers import new_id
 from memoryos.model import Page, PageDraft
 from memoryos.storage.idempotency import Once, check_complete, find_note, note
 from memoryos.storage.schema import pages, scopes
+from memoryos.storage.usage import NO_QUOTA, Quota, Usage, bytes_of, count_again, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from memoryos.storage.database import Database
@@ -31,6 +32,8 @@ _EXTEND = (
     .where(scopes.c.scope_id == sa.bindparam("id"))
     .values(
         last_seq=scopes.c.last_seq + sa.bindparam("pages"),
+        counted_pages=scopes.c.counted_pages + sa.bindparam("pages"),
+        counted_bytes=scopes.c.counted_bytes + sa.bindparam("bytes"),
         revision=scopes.c.revision + 1,
         touched_at=sa.bindparam("now"),
     )
@@ -43,10 +46,16 @@ _DAY = 86_400_000_000
 
 
 class PageLog:
-    """Appends pages and reads them back."""
+    """Appends pages and reads them back.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where they are.
+        quota: The most that one scope may store.
+    """
+
+    def __init__(self, database: Database, quota: Quota = NO_QUOTA) -> None:
         self._database = database
+        self._quota = quota
 
     def append(
         self, scope_id: str, drafts: Sequence[PageDraft], now: datetime, *, once: Once | None = None
@@ -67,10 +76,33 @@ class PageLog:
         Raises:
             InputError: If another request was done under the same key.
             NotFoundError: If there is no such scope, or the request was done and its pages were forgotten since.
+            QuotaExceededError: If the scope would store more than its quota; nothing was added.
         """
+        quota = self._quota
         return self._database.write_grouped(
-            scope_id, lambda connection: _append(connection, scope_id, drafts, now, once)
+            scope_id, lambda connection: _append(connection, scope_id, drafts, now, once, quota)
         )
+
+    def check_quota(self, scope_id: str, more: Callable[[], Usage]) -> None:
+        """Raises an error if more would not fit, so that an import in several transactions is not cut short.
+
+        Args:
+            scope_id: The owner.
+            more: Returns what is to be added; called only if there is a quota.
+
+        Raises:
+            QuotaExceededError: If it would not fit.
+        """
+        if self._quota.is_set:
+            with self._database.read(scope_id) as connection:
+                usage = usage_of(connection, scope_id)
+            added = more()
+            self._quota.check(Usage(usage.pages + added.pages, usage.bytes + added.bytes))
+
+    def usage(self, scope_id: str) -> Usage:
+        """Returns how many pages and bytes a scope stores."""
+        with self._database.read(scope_id) as connection:
+            return usage_of(connection, scope_id)
 
     def done(self, scope_id: str, once: Once) -> list[Page] | None:
         """Returns the pages that a request became, None if it was not done yet.
@@ -240,12 +272,21 @@ def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _append(
-    connection: sa.Connection, scope_id: str, drafts: Sequence[PageDraft], now: datetime, once: Once | None
+    connection: sa.Connection,
+    scope_id: str,
+    drafts: Sequence[PageDraft],
+    now: datetime,
+    once: Once | None,
+    quota: Quota,
 ) -> list[Page]:
     done = None if once is None else _done(connection, scope_id, once)
     if done is not None:
         return done
-    extent = {"id": scope_id, "pages": len(drafts), "now": now}
+    size = sum(map(bytes_of, drafts))
+    if quota.is_set:
+        usage = count_again(connection, scope_id)
+        quota.check(Usage(usage.pages + len(drafts), usage.bytes + size))
+    extent = {"id": scope_id, "pages": len(drafts), "bytes": size, "now": now}
     last_seq = connection.execute(_EXTEND, extent).scalar_one_or_none()
     if last_seq is None:
         raise NotFoundError(f"no scope {scope_id}")

@@ -13,11 +13,13 @@ from memoryos.errors import InputError
 from memoryos.model import ABOUT, SHARED, Attribute, Origin, Trait
 from memoryos.storage.forgetting import interrupt
 from memoryos.storage.schema import UtcTime, chains, knowledge, pages, profiles, scopes, segments, tombstones
+from memoryos.storage.usage import count_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from memoryos.storage.database import Database
+    from memoryos.storage.usage import Quota
 
 __all__ = ["KINDS", "PortableTable", "Restored"]
 
@@ -62,10 +64,16 @@ class Restored:
 
 
 class PortableTable:
-    """Writes a scope as records and reads it back."""
+    """Writes a scope as records and reads it back.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where it is.
+        quota: The most that one scope may store.
+    """
+
+    def __init__(self, database: Database, quota: Quota) -> None:
         self._database = database
+        self._quota = quota
 
     def dump(self, scope_id: str) -> Iterator[dict[str, Any]]:
         """Yields every record of a scope, all from one moment, in an order that is always the same."""
@@ -87,6 +95,7 @@ class PortableTable:
 
         Raises:
             InputError: If a record can't be read; nothing was restored then.
+            QuotaExceededError: If the scope would store more than its quota; likewise.
         """
         with self._database.write(scope_id) as connection:
             revision = interrupt(connection, scope_id)
@@ -98,7 +107,10 @@ class PortableTable:
             restoring = _Restoring(connection, scope_id, last_seq, there, marks, revision)
             for record in records:
                 restoring.take(record)
-            return restoring.finish()
+            restored = restoring.finish()
+            if self._quota.is_set and restored.pages:
+                self._quota.check(count_again(connection, scope_id))
+            return restored
 
 
 class _Restoring:

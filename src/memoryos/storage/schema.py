@@ -69,6 +69,9 @@ scopes = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("retry_at", UtcTime),
     sa.Column("last_error", sa.Text),
+    sa.Column("counted_pages", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("counted_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("counted_at_revision", sa.BigInteger),
 )
 
 owners = sa.Table(

@@ -20,6 +20,7 @@ from memoryos.storage.pages import PageLog
 from memoryos.storage.places import open_database
 from memoryos.storage.portable import PortableTable
 from memoryos.storage.scopes import Scopes
+from memoryos.storage.usage import NO_QUOTA
 from memoryos.storage.vectors import VectorTable
 from memoryos.storage.verifying import find_faults
 from memoryos.storage.workplace import Workplace
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from memoryos.storage.presence import Presence
     from memoryos.storage.scopes import Lease
+    from memoryos.storage.usage import Quota
 
 __all__ = ["Store"]
 
@@ -44,6 +46,7 @@ class Store:
 
     Args:
         place: SQLAlchemy URL of the database, or the path of an SQLite file, which is made when it is missing.
+        quota: The most that one scope may store; default: no limit.
 
     Raises:
         ConfigError: If the URL is of a kind that is not supported.
@@ -52,19 +55,19 @@ class Store:
         SchemaMismatchError: If a newer release or another program made it. It is left as it is.
     """
 
-    def __init__(self, place: str | Path) -> None:
+    def __init__(self, place: str | Path, *, quota: Quota = NO_QUOTA) -> None:
         self._database = open_database(place)
         self.workplace = Workplace(self._database.workplace_file)
         self.presence: Presence = self._database.presence or self.workplace
         self.workplace.sweep()
         self.scopes = Scopes(self._database)
-        self.log = PageLog(self._database)
+        self.log = PageLog(self._database, quota)
         self.vectors = VectorTable(self._database)
         self.mid_term = MidTermTable(self._database)
         self.long_term = LongTermTable(self._database)
         self.costs = CostTable(self._database)
         self.forgetting = ForgettingTable(self._database)
-        self.portable = PortableTable(self._database)
+        self.portable = PortableTable(self._database, quota)
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
         self.due = DueTable(self._database)

@@ -15,6 +15,7 @@ from memoryos.storage import migrations
 from memoryos.storage.database import mapped_errors
 from memoryos.storage.json_views import JSON_VIEWS
 from memoryos.storage.places import open_database
+from memoryos.storage.usage import miscounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -172,6 +173,7 @@ def find_faults(database: Database) -> list[str]:
                     sa.text(_VIEWS + JSON_VIEWS[database.dialect] + query), {"space": _SPACE, "shared": SHARED.analyst}
                 )
                 faults += _lines(kind, rows, owners)
+            faults += _lines("counted pages and bytes that are not what is stored", miscounted(connection), owners)
             faults += _lines("knowledge that is superseded in a circle", _circles(connection), owners)
     except StoreUnreadableError as error:
         faults.append(f"file: {error}")

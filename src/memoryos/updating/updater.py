@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import Counter
@@ -143,15 +144,44 @@ class Updater:
             TimeoutError: If steps were left when the time was over.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        may_redo = everything or self._pause_seconds(scope_id) == 0
-        round_ = _Round(everything, deadline, may_redo, self._holds_records(scope_id))
-        self.record_visits(scope_id)
+        round_ = self._round(scope_id, everything=everything, deadline=deadline)
         while True:
             patience = deadline if patience_seconds is None else time.monotonic() + patience_seconds
             with self.leases.leased(scope_id, patience) as lease:
                 if self._take_turn(lease, round_, before_step):
                     return round_.steps
             self.leases.give_way(scope_id)
+
+    def drain_turn(
+        self,
+        scope_id: str,
+        *,
+        everything: bool,
+        patience_seconds: float,
+        before_step: Callable[[], None],
+        max_steps: int,
+        max_seconds: float,
+    ) -> bool:
+        """Takes due steps until none is left, or the turn of the scope is over.
+
+        Args:
+            scope_id: The scope.
+            everything: As for ``drain``.
+            patience_seconds: How long to wait for another worker's lease.
+            before_step: Called before each step.
+            max_steps: After this many steps the turn is over.
+            max_seconds: After this long it is over too; a step is never interrupted.
+
+        Returns:
+            Whether no step is left.
+
+        Raises:
+            MemoryOSError: As ``drain``.
+        """
+        round_ = self._round(scope_id, everything=everything)
+        round_.max_steps, round_.ends_at = max_steps, time.monotonic() + max_seconds
+        with self.leases.leased(scope_id, time.monotonic() + patience_seconds) as lease:
+            return self._take_turn(lease, round_, before_step)
 
     def flush(
         self,
@@ -210,7 +240,7 @@ class Updater:
         _log.warning("scope %s: %s failed: %s: %s", scope_id, purpose, type(error).__name__, error)
 
     def _take_turn(self, lease: Lease, round_: _Round, before_step: Callable[[], None] | None) -> bool:
-        """Takes steps while the scope is ours; False if others had waited long enough before all were done."""
+        """Takes steps until none is left; False if the turn ended before: its bound, or another worker that waits."""
         since = time.monotonic()
         while True:
             if before_step is not None:
@@ -220,11 +250,17 @@ class Updater:
             round_.steps += 1
             if round_.deadline is not None and time.monotonic() > round_.deadline:
                 raise TimeoutError(f"pages of scope {lease.scope_id} were still due when the time was over")
-            if self.leases.is_wanted(lease, since):
+            if round_.is_over() or self.leases.is_wanted(lease, since):
                 return False
         if self.redo_wait_seconds(lease.scope_id) is None:
             self._store.scopes.record_success(lease.scope_id)
         return True
+
+    def _round(self, scope_id: str, *, everything: bool, deadline: float | None = None) -> _Round:
+        """Returns what a drain of the scope has to do; writes down its visits first."""
+        may_redo = everything or self._pause_seconds(scope_id) == 0
+        self.record_visits(scope_id)
+        return _Round(everything, deadline, may_redo, self._holds_records(scope_id))
 
     def _step(self, lease: Lease, round_: _Round) -> bool:
         steps: tuple[tuple[str, Callable[[], bool]], ...] = (
@@ -365,13 +401,29 @@ class Updater:
 
 @dataclass(slots=True)
 class _Round:
-    """What one drain does, everything that is due or full batches, until when (monotonic), and how far it has come."""
+    """What one drain does and how far it has come.
+
+    Attributes:
+        everything: Whether all that is due is consolidated; else only full batches.
+        deadline: When it fails if steps are left (monotonic seconds); None for never.
+        may_redo: Whether the analyst may be asked to redo its stand-in's work.
+        holds_records: Whether the scope holds records, which no analyst reads.
+        steps: Steps taken so far.
+        max_steps: When the turn ends although steps are left; None for never.
+        ends_at: The same as a time (monotonic seconds).
+    """
 
     everything: bool
     deadline: float | None
     may_redo: bool
     holds_records: bool
     steps: int = 0
+    max_steps: int | None = None
+    ends_at: float = math.inf
+
+    def is_over(self) -> bool:
+        """Returns whether the turn has used up its steps or its time."""
+        return (self.max_steps is not None and self.steps >= self.max_steps) or time.monotonic() > self.ends_at
 
 
 def _despite_conflicts(work: Callable[[], Result]) -> Result:

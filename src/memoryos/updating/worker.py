@@ -1,4 +1,4 @@
-"""The background worker: one thread that drains the scopes with due work and makes way for the foreground."""
+"""The background worker: one thread that drains the scopes with due work, in turns, and yields to the foreground."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.errors import MemoryOSError, StoreConflictError
 from memoryos.updating.leasing import HeldError
+from memoryos.updating.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,10 +35,14 @@ STOP_PATIENCE_SECONDS = 10.0
 """How long the engine's closing waits for the step that the worker is in."""
 LEASE_PATIENCE_SECONDS = 0.5
 """How long it waits for a scope that another worker holds before it turns to the next."""
+TURN_STEPS = 10
+"""After this many steps a scope goes to the end of the queue, so that one user's backlog delays no other's …"""
+TURN_SECONDS = 1.0
+"""… or after this long, whichever comes first; a step that is running is never interrupted."""
 
 
 class Worker:
-    """Drains woken scopes, one at a time. Every error of a scope stays with that scope.
+    """Drains woken scopes, one at a time, each for a bounded turn. Every error of a scope stays with that scope.
 
     Args:
         updater: Takes the steps.
@@ -52,8 +57,8 @@ class Worker:
         self._idle_seconds = config.idle_seconds
         self._clock = clock
         self._changed = threading.Condition()
-        self._woken: dict[str, None] = {}
-        self._idle_at: dict[str, float] = {}
+        self._woken = Schedule()
+        self._idle = Schedule()
         self._resumed_at: dict[str, float] = {}
         self._foreground_at = 0.0
         self._stopping = False
@@ -62,20 +67,23 @@ class Worker:
     def wake(self, scope_id: str) -> None:
         """Says that a page was added; returns at once."""
         with self._changed:
-            self._woken[scope_id] = None
-            self._idle_at[scope_id] = time.monotonic() + self._idle_seconds
-            self._foreground_at = time.monotonic()
+            now = time.monotonic()
+            self._woken.add(scope_id, now)
+            self._idle.move(scope_id, now + self._idle_seconds)
+            self._foreground_at = now
             self._start()
             self._changed.notify()
 
     def wake_all(self, scope_ids: Iterable[str], *, idle: bool = False) -> None:
         """Says that these scopes may have work left from an earlier process; all of it is due in ``idle`` ones."""
         with self._changed:
-            if idle:
-                self._idle_at |= dict.fromkeys(scope_ids, time.monotonic())
-            else:
-                self._woken |= dict.fromkeys(scope_ids)
-            if self._woken or self._idle_at:
+            now = time.monotonic()
+            for scope_id in scope_ids:
+                if idle:
+                    self._idle.move(scope_id, now)
+                else:
+                    self._woken.add(scope_id, now)
+            if self._woken or self._idle:
                 self._start()
             self._changed.notify()
 
@@ -122,17 +130,15 @@ class Worker:
             self._drain(scope_id, everything=everything)
 
     def _next(self) -> tuple[str, bool]:
+        """Waits for the scope that is due first; returns it, and whether all its work is due or only full batches."""
         while not self._stopping:
-            if self._woken:
-                scope_id = next(iter(self._woken))
-                del self._woken[scope_id]
-                return scope_id, False
+            woken_at, idle_at = self._woken.next_at(), self._idle.next_at()
+            if woken_at is not None and (idle_at is None or woken_at <= idle_at):
+                return self._woken.take(), False
             now = time.monotonic()
-            idle = [scope_id for scope_id, at in self._idle_at.items() if at <= now]
-            if idle:
-                del self._idle_at[idle[0]]
-                return idle[0], True
-            self._changed.wait(min(self._idle_at.values()) - now if self._idle_at else None)
+            if idle_at is not None and idle_at <= now:
+                return self._idle.take(), True
+            self._changed.wait(None if idle_at is None else idle_at - now)
         return "", False
 
     def _drain(self, scope_id: str, *, everything: bool) -> None:
@@ -142,12 +148,17 @@ class Worker:
             if wait_seconds > 0 and not self._updater.works_while_failing:
                 self._come_back(scope_id, wait_seconds)
                 return
-            self._updater.drain(
+            is_done = self._updater.drain_turn(
                 scope_id,
                 everything=everything,
                 patience_seconds=LEASE_PATIENCE_SECONDS,
                 before_step=self._wait_for_quiet,
+                max_steps=TURN_STEPS,
+                max_seconds=TURN_SECONDS,
             )
+            if not is_done:
+                self._requeue(scope_id, everything=everything)
+                return
             redo_seconds = self._updater.redo_wait_seconds(scope_id)
             if redo_seconds is not None:
                 self._come_back(scope_id, redo_seconds)
@@ -162,7 +173,15 @@ class Worker:
 
     def _come_back(self, scope_id: str, seconds: float) -> None:
         with self._changed:
-            self._idle_at[scope_id] = time.monotonic() + max(seconds, LEASE_PATIENCE_SECONDS)
+            self._idle.move(scope_id, time.monotonic() + max(seconds, LEASE_PATIENCE_SECONDS))
+
+    def _requeue(self, scope_id: str, *, everything: bool) -> None:
+        """Puts a scope whose turn is over behind every scope that is due now."""
+        with self._changed:
+            if everything:
+                self._idle.move(scope_id, time.monotonic())
+            else:
+                self._woken.move(scope_id, time.monotonic())
 
     def _wait_for_quiet(self) -> None:
         started = time.monotonic()

@@ -56,6 +56,7 @@ _KINDS: tuple[tuple[type[errors.MemoryOSError], int, str, str], ...] = (
     (errors.ConfigError, 400, "config", ""),
     (errors.InputError, 422, "input", ""),
     (errors.NotFoundError, 404, "not-found", ""),
+    (errors.QuotaExceededError, 507, "quota", ""),
     (errors.StoreConflictError, 409, "conflict", "Something else changed it first; nothing was written. Try again."),
     (errors.StoreUnavailableError, 503, "store-unavailable", "The database can't be used now; try again."),
     (errors.StoreError, 503, "store", "The database can't be used; see the log of the server."),
@@ -81,6 +82,7 @@ _DOCUMENTED = {
     500: "An error of the server.",
     502: "The model's reply can't be used.",
     503: "The database or the model can't be used now; `Retry-After` says when to try again.",
+    507: "The memory would hold more than its quota; forget pages, or raise the quota.",
 }
 _REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {

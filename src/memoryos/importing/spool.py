@@ -1,0 +1,66 @@
+"""Pages that were read from a file and wait to be stored: in a temporary file, so that memory stays bounded."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import weakref
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, overload
+
+from memoryos.model import PageDraft
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["DraftSpool"]
+
+_KEPT_IN_MEMORY = 8 << 20
+
+
+class DraftSpool(Sequence[PageDraft]):
+    """A sequence of exchanges in order of time; those of the same time in the order in which they were added.
+
+    From 8 MB on the texts are in a temporary file without a name, which nobody else can open and which is gone with the
+    process. Memory holds the time and place of each exchange.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(_KEPT_IN_MEMORY)  # noqa: SIM115  (closed with this object)
+        self._places: list[tuple[datetime, int, int]] = []
+        self._is_sorted = True
+        self._end = 0
+        weakref.finalize(self, self._file.close)
+
+    def append(self, draft: PageDraft) -> None:
+        """Adds an exchange."""
+        fields = (draft.user_text, draft.assistant_text, draft.user_name, draft.assistant_name, dict(draft.metadata))
+        line = json.dumps(fields, ensure_ascii=False).encode()
+        self._file.seek(self._end)
+        self._file.write(line)
+        self._is_sorted = self._is_sorted and (not self._places or self._places[-1][0] <= draft.at)
+        self._places.append((draft.at, self._end, len(line)))
+        self._end += len(line)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> PageDraft: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[PageDraft]: ...
+
+    def __getitem__(self, index: int | slice) -> PageDraft | list[PageDraft]:
+        if not self._is_sorted:
+            self._places.sort(key=lambda place: place[0])
+            self._is_sorted = True
+        if isinstance(index, slice):
+            return [self._read(*place) for place in self._places[index]]
+        return self._read(*self._places[index])
+
+    def _read(self, at: datetime, start: int, length: int) -> PageDraft:
+        self._file.seek(start)
+        user_text, assistant_text, user_name, assistant_name, metadata = json.loads(self._file.read(length))
+        return PageDraft(at, user_text, assistant_text, user_name, assistant_name, MappingProxyType(metadata))

@@ -1,0 +1,207 @@
+"""Redaction: replaces secrets in a text by placeholders, before the text is stored. Off by default.
+
+Every pattern is matched by RE2 in linear time; checksums and context are checked afterwards. One scan decides which
+detectors match at all, so a text without secrets costs a few microseconds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import re2
+
+from memoryos.errors import ConfigError, InputError
+from memoryos.secret_shapes import BUILT_IN, SENSITIVE_NAME, Detector, Span, placeholder, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from memoryos.model import PageDraft
+
+__all__ = ["NO_REDACTION", "Redactor", "read_detectors"]
+
+MAX_PATTERNS = 50
+MAX_PATTERN_CHARACTERS = 1_000
+MAX_NAME_CHARACTERS = 40
+_MAX_CHARACTERS = 4_000_000
+_MAX_MEMORY_BYTES = 64 << 20
+_NAME = re2.compile(r"[\pL\pN][\pL\pN _-]*")
+_PLACEHOLDER = re2.compile(r"\[redacted [^\]\n]{1,40}\]")
+_IDS = ("_id", "_ids", "_page_ids")
+_RECORD_TEXTS = frozenset(
+    {"user_text", "assistant_text", "user_name", "assistant_name", "metadata", "summary", "keywords", "text", "body"}
+)
+"""Members of a record of an export that hold words; the others are ids, times and numbers."""
+_ALIKE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_ALIKE |= dict.fromkeys((0xA0, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F, 0x3000), ord(" "))
+_ALIKE |= dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212), ord("-"))
+"""Full-width forms, spaces and dashes as the ASCII character that they stand for, one for one."""
+
+
+class Redactor:
+    """Replaces secrets by placeholders as ``[redacted card number]``. Redacting twice changes nothing more.
+
+    Args:
+        detectors: What is looked for; without detectors every text stays as it is.
+    """
+
+    def __init__(self, detectors: Iterable[Detector] = ()) -> None:
+        self._detectors = tuple(detectors)
+        options = _options()
+        self._patterns = [re2.compile(each.pattern, options) for each in self._detectors]
+        self._set = re2.Set.SearchSet(options)
+        for each in self._detectors:
+            self._set.Add(each.pattern)
+        self._set.Compile()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is looked for."""
+        return bool(self._detectors)
+
+    def text(self, text: str) -> str:
+        """Returns the text with a placeholder in the place of each secret.
+
+        Raises:
+            InputError: If the placeholders make it longer than a text may be.
+        """
+        if not self._detectors:
+            return text
+        alike = text if text.isascii() else text.translate(_ALIKE)
+        found: list[tuple[int, int, str]] = []
+        for index in sorted(self._set.Match(alike) or ()):
+            detector = self._detectors[index]
+            spans = [_secret(each) for each in self._patterns[index].finditer(alike)]
+            found += [(start, end, detector.placeholder) for start, end in detector.find(alike, spans) if start < end]
+        return _replaced(text, _outside_of_placeholders(text, found)) if found else text
+
+    def value(self, value: Any) -> Any:
+        """Returns a JSON value with its texts redacted, names of members too, but for members that hold ids.
+
+        A member whose name says that it holds a password or a key has its text replaced whatever it is.
+        """
+        if not self._detectors:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.value(each) for each in value]
+        if isinstance(value, dict):
+            return {self.text(name): self._member(name, each) for name, each in value.items()}
+        return value
+
+    def draft(self, draft: PageDraft) -> PageDraft:
+        """Returns the exchange with its texts, names and metadata redacted.
+
+        Raises:
+            InputError: As ``text``.
+        """
+        if not self._detectors:
+            return draft
+        names = (draft.user_name, draft.assistant_name)
+        user_name, assistant_name = (None if each is None else self.text(each) for each in names)
+        return replace(
+            draft,
+            user_text=self.text(draft.user_text),
+            assistant_text=self.text(draft.assistant_text),
+            user_name=user_name,
+            assistant_name=assistant_name,
+            metadata=MappingProxyType(self.value(dict(draft.metadata))),
+        )
+
+    def record(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns a record of an export with everything redacted that holds words.
+
+        Raises:
+            InputError: As ``text``.
+        """
+        if not self._detectors:
+            return record
+        return {name: self.value(each) if name in _RECORD_TEXTS else each for name, each in record.items()}
+
+    def _member(self, name: str, value: Any) -> Any:
+        if name.endswith(_IDS):
+            return value
+        if isinstance(value, str) and value and SENSITIVE_NAME.fullmatch(name):
+            redacted = self.text(value)
+            return redacted if redacted != value or value.startswith("[redacted ") else placeholder("password")
+        return self.value(value)
+
+
+def read_detectors(patterns: Mapping[str, str]) -> list[Detector]:
+    """Returns the built-in detectors and those of the user's own patterns.
+
+    Args:
+        patterns: RE2 patterns by name; a match is replaced by ``[redacted name]``. Of a pattern with groups only the
+            first group is replaced.
+
+    Raises:
+        ConfigError: If there are too many, or one is too long, is refused by RE2 or matches the empty text.
+    """
+    if len(patterns) > MAX_PATTERNS:
+        raise ConfigError(
+            f"redaction_patterns: {len(patterns)} patterns are too many; at most {MAX_PATTERNS} may be set"
+        )
+    return [*BUILT_IN, *(_own(name, pattern) for name, pattern in patterns.items())]
+
+
+def _own(name: str, pattern: str) -> Detector:
+    field = f"redaction_patterns[{name[:MAX_NAME_CHARACTERS]!r}]"
+    if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
+        raise ConfigError(f"{field}: a name is 1 to {MAX_NAME_CHARACTERS} letters, digits, spaces, '_' and '-'")
+    if len(pattern) > MAX_PATTERN_CHARACTERS:
+        raise ConfigError(f"{field}: has {len(pattern):,} characters; at most {MAX_PATTERN_CHARACTERS:,} are allowed")
+    try:
+        compiled = re2.compile(pattern, _options())
+    except re2.error as error:
+        raise ConfigError(f"{field}: RE2 refuses the pattern (it has no lookaround and no back references)") from error
+    if compiled.search("") is not None:
+        raise ConfigError(f"{field}: matches the empty text")
+    return Detector(placeholder(name), pattern, whole)
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MAX_MEMORY_BYTES
+    return options
+
+
+def _secret(match: Any) -> tuple[int, int]:
+    """Returns the span of the first group that took part, of a pattern without groups that of the whole match."""
+    groups = range(1, match.re.groups + 1)
+    span: Span = next((match.span(each) for each in groups if match.start(each) >= 0), match.span())
+    return span
+
+
+def _outside_of_placeholders(text: str, found: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Returns the spans that do not begin in a placeholder, which may be what another pattern takes for a secret."""
+    there = [each.span() for each in _PLACEHOLDER.finditer(text)]
+    starts = [start for start, _ in there]
+    kept = []
+    for span in found:
+        before = bisect_right(starts, span[0]) - 1
+        if before < 0 or span[0] >= there[before][1]:
+            kept.append(span)
+    return kept
+
+
+def _replaced(text: str, found: list[tuple[int, int, str]]) -> str:
+    """Returns the text with placeholders for these spans; spans that touch or overlap become one."""
+    parts: list[str] = []
+    done = 0
+    for start, end, name in sorted(found, key=lambda each: (each[0], -each[1])):
+        if start > done or not parts:
+            parts += [text[done:start], name]
+        done = max(done, end)
+    redacted = "".join([*parts, text[done:]])
+    if len(redacted) > _MAX_CHARACTERS:
+        raise InputError("redaction", f"placeholders make the text longer than {_MAX_CHARACTERS:,} characters")
+    return redacted
+
+
+NO_REDACTION = Redactor()
+"""Leaves every text as it is."""

@@ -1,0 +1,22 @@
+"""A quota that is used up is a problem of its own kind, and an import beyond it adds nothing."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conftest import EngineMaker
+from tests.doors.http.conftest import USER, ClientMaker
+
+
+def test_a_quota_that_is_used_up_is_507(make_client: ClientMaker, make_engine: EngineMaker) -> None:
+    client = make_client(make_engine(max_pages_per_scope=2))
+    for status in (201, 201, 507):
+        response = client.post(f"{USER}/pages", json={"user_input": "hello"})
+        assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["type"] == "urn:memoryos:quota"
+    assert "forget pages" in response.json()["detail"]
+    assert "max_pages_per_scope" in response.json()["detail"]
+    messages = json.dumps([{"role": "user", "content": "hello"}])
+    assert client.post(f"{USER}/import", content=messages).status_code == 507
+    assert len(client.get(f"{USER}/pages").json()["pages"]) == 2

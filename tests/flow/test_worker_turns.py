@@ -1,0 +1,95 @@
+"""The worker serves scopes in turns: a flood of one user's pages delays another user by a bounded number of steps."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memoryos.inputs import read_draft
+from memoryos.updating import worker as worker_module
+from memoryos.updating.schedule import Schedule
+from memoryos.updating.worker import TURN_STEPS, Worker
+from tests.conftest import EngineMaker
+
+
+@pytest.mark.kinds("sqlite")
+@pytest.mark.parametrize("idle", [False, True])
+def test_a_flood_of_one_user_delays_another_by_one_turn(
+    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, idle: bool
+) -> None:
+    monkeypatch.setattr(worker_module, "TURN_SECONDS", 1e9)
+    engine = make_engine(short_term_capacity=0, consolidation_batch=3)
+    now = engine.clock()
+    ids = {user: engine.memory(user)._scope_id for user in ("flood", "other")}
+    for user, count in (("flood", 5_000), ("other", 3)):
+        drafts = [read_draft(f"I bake bread {n}.", "", None, None, now=now) for n in range(count)]
+        engine.store.log.append(ids[user], drafts, now)
+    worker = Worker(engine.updater, engine.store, engine.config, clock=engine.clock)
+    monkeypatch.setattr(worker, "_start", lambda: None)
+    served: list[str] = []
+    worker.wake_all([ids["flood"], ids["other"]], idle=idle)
+    while ids["other"] not in served or engine.updater.is_due(ids["other"], everything=True):
+        with worker._changed:
+            scope_id, everything = worker._next()
+        monkeypatch.setattr(worker, "_wait_for_quiet", lambda scope_id=scope_id: served.append(scope_id))
+        worker._drain(scope_id, everything=everything)
+        assert len(served) <= 5 * TURN_STEPS
+    assert served[: TURN_STEPS + 1] == [ids["flood"]] * TURN_STEPS + [ids["other"]]
+    assert engine.updater.is_due(ids["flood"], everything=True)
+    with worker._changed:
+        assert worker._next() == (ids["flood"], idle is not False), "it goes on in its next turn"
+
+
+def test_a_turn_ends_by_time_too(make_engine: EngineMaker) -> None:
+    engine = make_engine(short_term_capacity=0, consolidation_batch=1)
+    memory = engine.memory("ann")
+    for number in range(5):
+        memory.add_memory(f"I bake bread {number}.")
+
+    def turn(max_seconds: float) -> bool:
+        return engine.updater.drain_turn(
+            memory._scope_id, everything=True, patience_seconds=1, before_step=lambda: None, max_steps=1_000,
+            max_seconds=max_seconds,
+        )  # fmt: skip
+
+    assert not turn(-1)
+    assert turn(1e9)
+
+
+def test_handing_out_scopes_does_not_depend_on_how_many_wait() -> None:
+    def seconds(count: int) -> float:
+        schedule = Schedule()
+        for number in range(count):
+            schedule.move(f"scope {number}", 0.0)
+        started = time.process_time()
+        assert [schedule.take() for _ in range(count)] == [f"scope {number}" for number in range(count)]
+        return time.process_time() - started
+
+    assert min(seconds(32_000) for _ in range(3)) < 8 * max(min(seconds(8_000) for _ in range(3)), 0.002)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["add", "move", "take"]), st.integers(0, 9))))
+def test_a_schedule_hands_out_what_is_due_first(steps: list[tuple[str, str, int]]) -> None:
+    schedule, known = Schedule(), dict[str, float]()
+    for scope_id, action, at in steps:
+        if action == "take":
+            assert schedule.next_at() == min(known.values(), default=None)
+            if known:
+                taken = schedule.take()
+                assert known.pop(taken) <= min(known.values(), default=10)
+            continue
+        if action == "move" or scope_id not in known:
+            known[scope_id] = at
+        (schedule.add if action == "add" else schedule.move)(scope_id, at)
+        assert len(schedule) == len(known)
+
+
+def test_moving_a_scope_again_and_again_keeps_the_heap_small() -> None:
+    schedule = Schedule()
+    for number in range(10_000):
+        schedule.move("busy", number)
+    assert len(schedule._heap) == 1
+    assert schedule.next_at() == 9_999

@@ -1,0 +1,186 @@
+"""How much a scope stores is counted, and a quota refuses what is too much; nothing is stored then."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from memoryos.config import Config
+from memoryos.engine import MemoryEngine
+from memoryos.errors import QuotaExceededError
+from memoryos.memory import Memoryos
+from memoryos.model import PageDraft, Scope
+from memoryos.storage.schema import pages, scopes
+from memoryos.storage.store import Store
+from memoryos.storage.usage import Quota, Usage, bytes_of
+from memoryos.testing import FixedClock, HashEmbedder
+from tests.conftest import EngineMaker
+
+NOW = FixedClock()()
+
+
+def draft(text: str, **metadata: Any) -> PageDraft:
+    return PageDraft(NOW, text, "ok", metadata=metadata)
+
+
+def counters(store: Store, scope_id: str) -> Any:
+    """Returns the row of a scope as it is in the database."""
+    with store._database.read(scope_id) as connection:
+        return connection.execute(sa.select(scopes).where(scopes.c.scope_id == scope_id)).one()
+
+
+def stored(memory: Memoryos) -> Usage:
+    """Counts the pages of a memory one by one."""
+    found = memory.newest_pages(10_000)
+    return Usage(len(found), sum(map(bytes_of, found)))
+
+
+def usage(memory: Memoryos) -> Usage:
+    return memory.engine.store.log.usage(memory._scope_id)
+
+
+def limited(make_engine: EngineMaker, **limits: int) -> Memoryos:
+    return make_engine(**limits).memory("tom", "helper")
+
+
+def test_bytes_are_those_of_utf8_and_of_the_metadata(make_engine: EngineMaker) -> None:
+    memory = limited(make_engine, max_bytes_per_scope=1_000)
+    memory.add_memory("grüße 🙂", "刚刚", meta_data={"user_name": "Zoë"})
+    assert usage(memory) == stored(memory) == Usage(1, len("grüße 🙂刚刚".encode()) + len('{"user_name": "Zo\\u00eb"}'))
+    memory.forget(page_ids=[memory.add_memory("x").page_id])
+    assert usage(memory) == stored(memory), "read from the texts themselves, as the counters are not valid now"
+
+
+@pytest.mark.parametrize("limits", [{"max_pages_per_scope": 3}, {"max_bytes_per_scope": 3 * (5 + 2)}])
+def test_what_is_too_much_is_refused_and_nothing_is_stored(make_engine: EngineMaker, limits: dict[str, int]) -> None:
+    memory = limited(make_engine, **limits)
+    kept = [memory.add_memory("hello").page_id for _ in range(3)]
+    with pytest.raises(QuotaExceededError, match=r"forget pages.*or raise max_") as refused:
+        memory.add_memory("hello")
+    assert {refused.value.setting: refused.value.limit} == limits
+    assert stored(memory).pages == 3
+    memory.engine.memory("ann").add_memory("hello")
+    memory.forget(page_ids=kept[:1])
+    memory.add_memory("hello")
+    with pytest.raises(QuotaExceededError):
+        memory.add_memory("hello")
+
+
+def test_a_message_list_is_stored_whole_or_not_at_all(make_engine: EngineMaker) -> None:
+    memory = limited(make_engine, max_pages_per_scope=3)
+    with pytest.raises(QuotaExceededError):
+        memory.add_messages([{"role": "user", "content": f"message {number}"} for number in range(4)])
+    assert stored(memory).pages == 0
+    memory.add_messages([{"role": "user", "content": f"message {number}"} for number in range(3)])
+
+
+def test_a_repeated_request_gets_its_page_at_the_limit_too(make_engine: EngineMaker) -> None:
+    memory = limited(make_engine, max_pages_per_scope=1)
+    page = memory.add_memory("hello", idempotency_key="once")
+    assert memory.add_memory("hello", idempotency_key="once") == page
+
+
+def test_an_import_in_several_transactions_adds_nothing_if_it_does_not_fit(
+    make_engine: EngineMaker, tmp_path: Path
+) -> None:
+    memory = limited(make_engine, max_pages_per_scope=1_100)
+    file = tmp_path / "pages.jsonl"
+    file.write_text("".join(f'{{"user_text": "page {number}"}}\n' for number in range(1_101)), encoding="utf-8")
+    with pytest.raises(QuotaExceededError):
+        memory.load(file)
+    assert stored(memory).pages == 0
+
+
+def test_an_export_is_restored_whole_or_not_at_all(
+    make_engine: EngineMaker, tmp_path: Path, new_place: Callable[[str], str]
+) -> None:
+    source = make_engine().memory("tom", "helper")
+    for number in range(5):
+        source.add_memory(f"I bake bread {number}.")
+    source.export(tmp_path / "all.jsonl")
+    settings = Config(database_url=url(new_place(str(tmp_path / "other"))), background=False, max_pages_per_scope=4)
+    with MemoryEngine(settings, embedder=HashEmbedder(), clock=FixedClock()) as engine:
+        memory = engine.memory("tom", "helper")
+        with pytest.raises(QuotaExceededError):
+            memory.load(tmp_path / "all.jsonl")
+        assert stored(memory).pages == 0
+
+
+def url(place: str) -> str:
+    return place if "://" in place else f"sqlite:///{place}.db"
+
+
+def test_forgetting_and_correcting_never_leave_wrong_counters(make_engine: EngineMaker) -> None:
+    memory = limited(make_engine, max_pages_per_scope=100, short_term_capacity=1, consolidation_batch=2)
+    for number in range(12):
+        memory.add_memory(f"I live in town {number}.", "Noted.")
+    memory.force_mid_term_analysis()
+    memory.forget(page_ids=[page.page_id for page in memory.newest_pages(3)])
+    memory.add_memory("more")
+    assert usage(memory) == stored(memory)
+    assert memory.engine.store.verify() == []
+    memory.rebuild()
+    memory.forget(everything=True)
+    assert usage(memory) == stored(memory) == Usage(0, 0)
+    assert memory.engine.store.verify() == []
+
+
+def test_a_scope_without_a_quota_is_never_counted_and_is_counted_when_one_is_set(place: str) -> None:
+    with Store(place) as store:
+        scope_id = store.scopes.open(Scope("tom", "helper"), NOW)
+        store.log.append(scope_id, [draft("one"), draft("two")], NOW)
+        assert counters(store, scope_id).counted_at_revision is None
+        assert store.log.usage(scope_id) == Usage(2, 2 * (3 + 2 + 2))
+    with Store(place, quota=Quota(pages=3)) as store:
+        store.log.append(scope_id, [draft("three")], NOW)
+        row = counters(store, scope_id)
+        assert (row.counted_pages, row.counted_bytes) == (3, 2 * 7 + 9)
+        with pytest.raises(QuotaExceededError):
+            store.log.append(scope_id, [draft("four")], NOW)
+
+
+def test_valid_counters_are_kept_without_reading_the_pages(place: str) -> None:
+    with Store(place, quota=Quota(pages=10)) as store:
+        scope_id = store.scopes.open(Scope("tom", "helper"), NOW)
+        store.log.append(scope_id, [draft("one")], NOW)
+        read: list[str] = []
+        sa.event.listen(store._database._engine, "before_cursor_execute", lambda *given: read.append(given[2]))
+        store.log.append(scope_id, [draft("two")], NOW)
+        assert not [each for each in read if "count(" in each.lower()]
+        assert counters(store, scope_id).counted_pages == 2
+
+
+def test_verifying_finds_counters_that_are_wrong(place: str) -> None:
+    with Store(place, quota=Quota(pages=10)) as store:
+        scope_id = store.scopes.open(Scope("tom", "helper"), NOW)
+        store.log.append(scope_id, [draft("one"), draft("two")], NOW)
+        assert store.verify() == []
+        with store._database.write(scope_id) as connection:
+            connection.execute(sa.delete(pages).where(pages.c.scope_id == scope_id, pages.c.seq == 1))
+        (fault,) = store.verify()
+        assert fault == (
+            "user 'tom' with assistant 'helper': counted pages and bytes that are not what is stored: 2 14 1 7"
+        )
+
+
+def test_threads_that_add_at_the_same_time_do_not_pass_the_quota(place: str) -> None:
+    with Store(place, quota=Quota(pages=20)) as store:
+        scope_id = store.scopes.open(Scope("tom", "helper"), NOW)
+
+        def add() -> None:
+            for _ in range(10):
+                with contextlib.suppress(QuotaExceededError):
+                    store.log.append(scope_id, [draft("one")], NOW)
+
+        threads = [threading.Thread(target=add) for _ in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert store.log.count(scope_id) == 20
