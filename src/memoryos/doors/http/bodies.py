@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from functools import partial
@@ -100,7 +101,7 @@ class BodyLimit:
         limit = self._settings.max_import_bytes if is_upload else self._settings.max_body_bytes
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and (len(announced) > len(str(limit)) or int(announced) > limit):
-            await problem_response(_TOO_LARGE, _CLOSE)(scope, receive, send)
+            await self._refuse(scope, receive, send)
             return
         body = _Body(receive, limit, self._settings.body_seconds)
         if is_upload:
@@ -113,6 +114,27 @@ class BodyLimit:
             return
         if whole is not None:
             await self._app(scope, _replaying(whole, receive), send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 413 and then discards the body, if it is not larger than an import may be.
+
+        Most clients read nothing before they have sent their body: a connection that is closed at once is an error of
+        the network to them.
+        """
+
+        async def send_open(message: Message) -> None:
+            await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+        await problem_response(_TOO_LARGE, _CLOSE)(scope, receive, send_open)
+        headers = Headers(scope=scope)
+        length = headers["content-length"]
+        most = self._settings.max_import_bytes
+        if "expect" not in headers and len(length) <= len(str(most)) and int(length) <= most:
+            body = _Body(receive, most, self._settings.body_seconds)
+            with contextlib.suppress(HTTPException):
+                while not body.is_whole:
+                    await body.receive()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _read(self, body: _Body) -> bytes | None:
         """Returns the whole body, checked; None if the client left before its end.

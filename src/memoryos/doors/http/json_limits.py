@@ -11,7 +11,8 @@ __all__ = ["DEEPEST", "check_json"]
 
 DEEPEST = 200
 """Levels of lists and objects; the JSON parser of Python itself recurses for each."""
-_OPENING, _CLOSING = b"[{", b"]}"
+_OPENING = b"[{"
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def check_json(body: bytes, most_values: int) -> None:
@@ -36,22 +37,21 @@ def check_json(body: bytes, most_values: int) -> None:
     if plain.count(b'"') > 4 * (most_values + 1):  # a value has at most a name and a text
         raise _too_many(most_values)
     outside = b"".join(plain.split(b'"')[::2])
+    if _depth(outside, most_values) > DEEPEST:
+        raise InputError("body", f"is nested more than {DEEPEST} levels deep")
     if _count(outside, b",[{") > most_values:
         raise _too_many(most_values)
-    if _depth(outside) > DEEPEST:
-        raise InputError("body", f"is nested more than {DEEPEST} levels deep")
 
 
 def _count(text: bytes, marks: bytes) -> int:
     return sum(text.count(mark) for mark in marks)
 
 
-def _depth(outside: bytes) -> int:
-    read = np.frombuffer(outside, dtype=np.uint8)
-    opening = np.isin(read, np.frombuffer(_OPENING, dtype=np.uint8))
-    closing = np.isin(read, np.frombuffer(_CLOSING, dtype=np.uint8))
-    steps = np.where(opening, 1, -1)[opening | closing]
-    return int(np.cumsum(steps).max(initial=0))
+def _depth(outside: bytes, most_brackets: int) -> int:
+    """Returns the greatest depth among the first brackets of a text without its strings."""
+    brackets = np.frombuffer(outside.translate(None, _NO_BRACKETS)[:most_brackets], dtype=np.uint8)
+    opens = (brackets == ord("[")) | (brackets == ord("{"))
+    return int(np.cumsum(np.where(opens, 1, -1)).max(initial=0))
 
 
 def _too_many(most_values: int) -> HTTPException:

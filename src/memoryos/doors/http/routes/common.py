@@ -82,10 +82,10 @@ class Body(BaseModel):
 
 
 def _with_few_unknown(given: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """Returns the known fields with the first unknown ones, as many as a response lists."""
-    if len(given) <= len(known) + MOST_FAULTS:
+    """Returns the known fields with the first unknown ones, one more than a response lists."""
+    if len(given) <= len(known) + MOST_FAULTS + 1:
         return given
-    unknown = islice((name for name in given if name not in known), MOST_FAULTS)
+    unknown = islice((name for name in given if name not in known), MOST_FAULTS + 1)
     return {name: given[name] for name in (*(name for name in known if name in given), *unknown)}
 
 
