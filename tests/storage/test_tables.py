@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.model import SIDES, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
+from memoryos.seams import Usage
 from memoryos.storage.long_term import Learning, SegmentLearned
 from memoryos.storage.mid_term import Consolidation
 from memoryos.storage.scopes import Lease

@@ -71,9 +71,9 @@ class Body(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _bound_errors(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+    def _bound_errors(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
         try:
-            return handler(_with_few_unknown(value, cls.model_fields.keys()) if isinstance(value, dict) else value)
+            return validate(_with_few_unknown(value, cls.model_fields.keys()) if isinstance(value, dict) else value)
         except ValidationError as error:
             if error.error_count() <= _MOST_ERRORS:
                 raise
