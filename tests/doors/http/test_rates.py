@@ -152,7 +152,8 @@ def test_behind_a_trusted_proxy_each_client_has_its_own_limits(make_engine: Engi
 
         def ask(address: str) -> int:
             headers = {"X-API-Key": "mos_wrong", "X-Forwarded-For": f"1.1.1.1, {address}, 10.0.0.7"}
-            return client.get(PAGES, headers=headers).status_code
+            status: int = client.get(PAGES, headers=headers).status_code
+            return status
 
         assert [ask("203.0.113.9"), ask("203.0.113.9"), ask("203.0.113.10")] == [401, 429, 401]
     with served(engine, "192.0.2.1", failed_keys_per_minute=1, trusted_proxies=["10.0.0.0/8"]) as client:
