@@ -136,18 +136,17 @@ def test_two_requests_at_once_are_both_answered(engine: MemoryEngine) -> None:
 def test_a_client_that_reads_nothing_is_cut_off(engine: MemoryEngine) -> None:
     for number in range(40):
         engine.memory("tom").add_memory(f"Page {number}. {'x' * 200_000}")
-    with limited(engine, send_seconds=0.3, address_connections=1) as address:
-        with socket.socket() as idle:
-            idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            idle.settimeout(PATIENCE_SECONDS)
-            idle.connect(("127.0.0.1", urlsplit(address).port or 0))
-            idle.sendall(f"GET {USER}/pages HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-            assert idle.recv(10).startswith(b"HTTP/1.1 2")
-            wait_for(lambda: is_served(address))  # the connection that is cut off counts no longer
-            with contextlib.suppress(ConnectionResetError):
-                got = sum(map(len, iter(lambda: idle.recv(65_536), b"")))
-                assert got < 8_000_000, "it was cut off before the end"
-    with limited(engine, send_seconds=0.3) as address:
+    with limited(engine, send_seconds=0.3, address_connections=1) as address, socket.socket() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        idle.settimeout(PATIENCE_SECONDS)
+        idle.connect(("127.0.0.1", urlsplit(address).port or 0))
+        idle.sendall(f"GET {USER}/pages HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        assert idle.recv(10).startswith(b"HTTP/1.1 2")
+        wait_for(lambda: is_served(address))  # the connection that is cut off counts no longer
+        with contextlib.suppress(ConnectionResetError):
+            got = sum(map(len, iter(lambda: idle.recv(65_536), b"")))
+            assert got < 8_000_000, "it was cut off before the end"
+    with limited(engine) as address:
         assert len(httpx2.get(f"{address}{USER}/pages", timeout=PATIENCE_SECONDS).content) > 8_000_000
 
 
