@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,7 +13,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
 )
@@ -71,7 +70,7 @@ class Body(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _bound_errors(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+    def _bound_errors(cls, value: Any, validate: Callable[[Any], Self]) -> Self:
         try:
             return validate(_with_few_unknown(value, cls.model_fields.keys()) if isinstance(value, dict) else value)
         except ValidationError as error:
