@@ -126,3 +126,16 @@ def test_an_export_holds_no_key_and_a_backup_all(make_engine: object, tmp_path: 
     engine.store.back_up(tmp_path / "copy.db")
     with Store(tmp_path / "copy.db") as copy:
         assert copy.keys.all() == [made.key]
+
+
+def test_several_keys_are_read_at_once_and_any_ever_made_counts(store: Store) -> None:
+    assert not store.keys.any()
+    made = [store.keys.create("tom", NOW).key for _ in range(3)]
+    revoked = store.keys.revoke(made[0].key_id, NOW)
+    asked = [each.key_id for each in made] + [f"unknown {number}" for number in range(1_200)]
+    assert sorted(store.keys.get(asked), key=lambda key: key.key_id) == [revoked, *made[1:]]
+    assert store.keys.get([]) == []
+    for each in made:
+        store.keys.revoke(each.key_id, NOW)
+    assert not store.keys.any_valid(NOW)
+    assert store.keys.any()

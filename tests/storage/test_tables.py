@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.model import SIDES, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
+from memoryos.seams import Usage
 from memoryos.storage.long_term import Learning, SegmentLearned
 from memoryos.storage.mid_term import Consolidation
 from memoryos.storage.scopes import Lease
@@ -177,6 +178,7 @@ def test_archived_segments_are_out_of_mid_term_memory_and_not_lost(store: Store,
     store.mid_term.apply(lease, placed(append(store, lease, 1)))
     store.mid_term.archive(lease, ["s1"], LATER)
     assert store.mid_term.count(lease.scope_id) == 0
+    assert store.mid_term.count(lease.scope_id, archived=True) == 1
     assert store.mid_term.all(lease.scope_id) == []
     assert [each.archived_at for each in store.mid_term.all(lease.scope_id, archived=True)] == [LATER]
     assert len(store.log.of_segment(lease.scope_id, "s1")) == 1
@@ -224,6 +226,26 @@ def test_superseded_and_archived_entries_stay_in_history(store: Store, lease: Le
     history = {each.knowledge_id: each for each in store.long_term.knowledge(lease.scope_id, history=True)}
     assert history["k1"].superseded_by == "k3"
     assert history["k2"].archived_at == LATER
+    assert store.long_term.count(lease.scope_id) == {"user": 1}
+    assert store.long_term.count_past(lease.scope_id) == 2
+    store.long_term.add(lease.scope_id, [entry("k4", about="assistant"), entry("k5"), entry("k6", archived_at=NOW)])
+    assert store.long_term.count(lease.scope_id) == {"user": 2, "assistant": 1}
+    assert store.long_term.count_past(lease.scope_id) == 3
+
+
+def test_costs_are_summed_up(store: Store, lease: Lease) -> None:
+    assert store.costs.totals(lease.scope_id) == (0, 0)
+    for number, purpose in enumerate(("read", "read", "answer")):
+        store.costs.add(lease.scope_id, NOW.date(), purpose, Usage("m", 10 + number, 5, 0.1))
+    assert store.costs.totals(lease.scope_id) == (3, 48)
+    assert store.costs.totals("another") == (0, 0)
+
+
+def test_a_lease_is_read_as_it_was_claimed(store: Store, lease: Lease) -> None:
+    assert store.scopes.lease(lease.scope_id) == lease
+    store.scopes.release(lease)
+    assert store.scopes.lease(lease.scope_id) is None
+    assert store.scopes.lease("another") is None
 
 
 @pytest.mark.kinds("sqlite")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CostTable"]
 
+_TOKENS = costs.c.prompt_tokens + costs.c.completion_tokens
+
 
 class CostTable:
     """Writes down and sums up what models cost."""
@@ -59,9 +61,16 @@ class CostTable:
             for row in rows
         ]
 
+    def totals(self, scope_id: str) -> tuple[int, int]:
+        """Returns the calls and the tokens of all of the scope's accounts."""
+        sums = [sa.func.coalesce(sa.func.sum(each), 0) for each in (costs.c.calls, _TOKENS)]
+        with self._database.read(scope_id) as connection:
+            calls, tokens = connection.execute(sa.select(*sums).where(costs.c.scope_id == scope_id)).one()
+        return int(calls), int(tokens)
+
     def tokens(self, day: date, scope_id: str | None = None) -> int:
         """Returns the tokens of one day, of one scope or of the whole store."""
-        total = sa.func.coalesce(sa.func.sum(costs.c.prompt_tokens + costs.c.completion_tokens), 0)
+        total = sa.func.coalesce(sa.func.sum(_TOKENS), 0)
         statement = sa.select(total).where(costs.c.day == day)
         if scope_id is not None:
             statement = statement.where(costs.c.scope_id == scope_id)

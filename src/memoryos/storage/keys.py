@@ -16,6 +16,7 @@ from memoryos.identifiers import new_id
 from memoryos.storage.schema import api_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from memoryos.storage.database import Database
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ApiKey", "KeyTable", "NewKey", "is_secret_of", "key_id_of"]
 
 _SECRET_BYTES = 32
+_SLICE = 500
 _TEXT = re.compile(r"mos_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})")
 
 
@@ -94,6 +96,20 @@ class KeyTable:
         with self._database.read() as connection:
             row = connection.execute(sa.select(api_keys).where(api_keys.c.key_id == key_id)).one_or_none()
             return None if row is None else _read(row)
+
+    def get(self, key_ids: Sequence[str]) -> list[ApiKey]:
+        """Returns the keys of those ids that exist, valid or not, in no particular order."""
+        found: list[ApiKey] = []
+        with self._database.read() as connection:
+            for start in range(0, len(key_ids), _SLICE):
+                mine = api_keys.c.key_id.in_(key_ids[start : start + _SLICE])
+                found += [_read(row) for row in connection.execute(sa.select(api_keys).where(mine))]
+        return found
+
+    def any(self) -> bool:
+        """Returns whether a key was ever made in this store; revoked and expired ones count."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(api_keys.c.key_id).limit(1)).first() is not None
 
     def all(self) -> list[ApiKey]:
         """Returns every key, revoked ones too, oldest first."""

@@ -131,6 +131,23 @@ class LongTermTable:
         with self._database.read(scope_id) as connection:
             return [_knowledge(row) for row in connection.execute(statement)]
 
+    def count(self, scope_id: str) -> dict[About, int]:
+        """Returns the number of current entries about each side that has any."""
+        statement = (
+            sa.select(knowledge.c.about, sa.func.count())
+            .where(knowledge.c.scope_id == scope_id, _CURRENT)
+            .group_by(knowledge.c.about)
+        )
+        with self._database.read(scope_id) as connection:
+            return {row[0]: row[1] for row in connection.execute(statement)}
+
+    def count_past(self, scope_id: str) -> int:
+        """Returns the number of entries that are no longer current: superseded or archived."""
+        is_past = sa.or_(knowledge.c.superseded_by.is_not(None), knowledge.c.archived_at.is_not(None))
+        past = (knowledge.c.scope_id == scope_id, is_past)
+        with self._database.read(scope_id) as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(knowledge).where(*past)).scalar_one()
+
     def profile(self, scope_id: str) -> Profile:
         """Returns the current profile; version 0 if nothing was learned yet."""
         return next(iter(self._profiles(scope_id, limit=1)), Profile())

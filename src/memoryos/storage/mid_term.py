@@ -130,9 +130,10 @@ class MidTermTable:
         found = self._read(segments.c.segment_id.in_(list(segment_ids)), scope_id)
         return {segment.segment_id: segment for segment in found}
 
-    def count(self, scope_id: str) -> int:
-        """Returns the number of active segments."""
-        statement = sa.select(sa.func.count()).select_from(segments).where(segments.c.scope_id == scope_id, _ACTIVE)
+    def count(self, scope_id: str, *, archived: bool = False) -> int:
+        """Returns the number of active (or of archived) segments."""
+        counted = (segments.c.scope_id == scope_id, sa.not_(_ACTIVE) if archived else _ACTIVE)
+        statement = sa.select(sa.func.count()).select_from(segments).where(*counted)
         with self._database.read(scope_id) as connection:
             return connection.execute(statement).scalar_one()
 

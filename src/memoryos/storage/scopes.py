@@ -132,6 +132,14 @@ class Scopes:
                 sa.select(scopes.c.lease_owner).where(scopes.c.scope_id == scope_id)
             ).scalar_one_or_none()
 
+    def lease(self, scope_id: str) -> Lease | None:
+        """Returns the scope's lease, expired or not; None if nobody holds it."""
+        with self._database.read(scope_id) as connection:
+            row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
+        if row is None or row.lease_owner is None or row.lease_until is None:
+            return None
+        return Lease(scope_id, row.lease_owner, row.lease_until)
+
     def claim(self, lease: Lease, now: datetime, *, instead_of: str | None = None) -> bool:
         """Takes the scope unless another owner holds an unexpired lease, or somebody writes to it just now.
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memoryos.config import Config
-    from memoryos.model import Knowledge
     from memoryos.storage.store import Store
 
 __all__ = ["NOTHING", "count_tiers"]
@@ -34,33 +33,29 @@ NOTHING: dict[str, Any] = {
 
 
 def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict[str, Any]:
-    """Returns the counts of one scope, with the keys of ``NOTHING``."""
-    state = store.scopes.state(scope_id)
-    entries = store.long_term.knowledge(scope_id, history=True)
-    current = [entry for entry in entries if _is_current(entry)]
-    profile = store.long_term.profile(scope_id)
-    pages = store.log.count(scope_id)
-    costs = store.costs.of(scope_id)
-    return {
-        "pages": pages,
-        "short_term_pages": min(pages, config.short_term_capacity),
-        "pages_due": store.log.count_due(scope_id, store.log.slid_out(scope_id, config.short_term_capacity)),
-        "pages_without_vector": store.log.count_unembedded(scope_id, model),
-        "segments": store.mid_term.count(scope_id),
-        "segments_archived": len(store.mid_term.all(scope_id, archived=True)),
-        "pages_learned": store.log.count_learned(scope_id),
-        "knowledge_about_user": sum(entry.about == "user" for entry in current),
-        "knowledge_about_assistant": sum(entry.about == "assistant" for entry in current),
-        "knowledge_no_longer_current": len(entries) - len(current),
-        "profile_version": profile.version,
-        "traits": len(profile.traits),
-        "pages_provisional": store.log.count_provisional(scope_id),
-        "llm_calls": sum(each.calls for each in costs),
-        "llm_tokens": sum(each.tokens for each in costs),
-        "analyst_failures": state.attempts,
-        "last_error": state.last_error,
-    }
-
-
-def _is_current(entry: Knowledge) -> bool:
-    return entry.superseded_by is None and entry.archived_at is None
+    """Returns the counts of one scope at one moment, with the keys of ``NOTHING``."""
+    with store.snapshot(scope_id):
+        state = store.scopes.state(scope_id)
+        current = store.long_term.count(scope_id)
+        profile = store.long_term.profile(scope_id)
+        pages = store.log.count(scope_id)
+        calls, tokens = store.costs.totals(scope_id)
+        return {
+            "pages": pages,
+            "short_term_pages": min(pages, config.short_term_capacity),
+            "pages_due": store.log.count_due(scope_id, store.log.slid_out(scope_id, config.short_term_capacity)),
+            "pages_without_vector": store.log.count_unembedded(scope_id, model),
+            "segments": store.mid_term.count(scope_id),
+            "segments_archived": store.mid_term.count(scope_id, archived=True),
+            "pages_learned": store.log.count_learned(scope_id),
+            "knowledge_about_user": current.get("user", 0),
+            "knowledge_about_assistant": current.get("assistant", 0),
+            "knowledge_no_longer_current": store.long_term.count_past(scope_id),
+            "profile_version": profile.version,
+            "traits": len(profile.traits),
+            "pages_provisional": store.log.count_provisional(scope_id),
+            "llm_calls": calls,
+            "llm_tokens": tokens,
+            "analyst_failures": state.attempts,
+            "last_error": state.last_error,
+        }

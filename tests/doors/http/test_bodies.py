@@ -47,7 +47,7 @@ def deep(levels: int) -> str:
         (b'{"user_input": "x", "timestamp": "0001-01-01T00:00:00+14:00"}', 422),
         (f'{{"user_input": "x", "meta_data": {{"a": {deep(90)}}}}}'.encode(), 201),
         (f'{{"user_input": "x", "meta_data": {{"a": {deep(300)}}}}}'.encode(), 422),
-        (f'{{"user_input": "x", "meta_data": {{"a": {deep(50_000)}}}}}'.encode(), 400),
+        (f'{{"user_input": "x", "meta_data": {{"a": {deep(50_000)}}}}}'.encode(), 422),
         (f'{{"user_input": "x", "meta_data": {{"a": {"9" * 5_000}}}}}'.encode(), 400),
         (b'{"user_input": "x", "user_input": "y"}', 201),
         (json.dumps({"user_input": "x" * 4_000_001}).encode(), 422),

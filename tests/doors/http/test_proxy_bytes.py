@@ -129,31 +129,66 @@ def asking(text: str, **more: Any) -> bytes:
     return json.dumps({"messages": [{"role": "user", "content": text}]} | more).encode()
 
 
-def test_headers_pass_but_those_that_are_ours_or_the_endpoints(make_engine: EngineMaker) -> None:
+def test_only_listed_headers_pass_in_either_direction(make_engine: EngineMaker) -> None:
     def reply(_: Received) -> Scripted:
         return document(
             completion("Yes."), x_request_id="r1", openai_processing_ms="5", set_cookie="a=b",
             access_control_allow_origin="*", strict_transport_security="max-age=1", x_ratelimit_remaining_tokens="9",
+            cache_control="public", content_security_policy="script-src *", x_frame_options="ALLOW", server="theirs",
+            location="http://elsewhere", memoryos_affinity="theirs", x_memoryos_recall="99", openai_organization="acme",
         )  # fmt: skip
 
     with ScriptedEndpoint(reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         given = {
             "OpenAI-Beta": "assistants=v2", "X-Own": "1", "User-Agent": "program/1", "Cookie": "secret=1",
             "Authorization": "Bearer sk-of-the-client", "X-API-Key": "abc", "OpenAI-Organization": "org",
-            "X-MemoryOS-User": "ann", "X-Forwarded-For": "10.0.0.1", "Referer": "http://here",
+            "X-MemoryOS-User": "ann", "Referer": "http://here", "X-Assistant-Id": "secret", "Accept-Language": "nl",
+            "X-Csrf-Token": "t", "Traceparent": "00-1-1-1", "Idempotency-Key": "k1", "Priority": "u=1",
         }  # fmt: skip
         got = proxy.post(asking("Hi"), given)
         sent = endpoint.received[0].headers
-        assert {name: sent.get(name) for name in ("openai-beta", "x-own", "user-agent", "authorization")} == {
-            "openai-beta": "assistants=v2", "x-own": "1", "user-agent": "program/1", "authorization": f"Bearer {KEY}",
+        assert sent["authorization"] == f"Bearer {KEY}"
+        assert set(sent) == {
+            "accept", "accept-encoding", "authorization", "content-length", "content-type", "host", "idempotency-key",
+            "openai-beta", "user-agent", "x-memoryos-passed",
         }  # fmt: skip
-        gone = "cookie x-api-key openai-organization x-memoryos-user x-forwarded-for referer".split()
-        assert not set(gone) & set(sent)
         assert sent["host"] in endpoint.base_url
         assert (got.headers["x-request-id"], got.headers["openai-processing-ms"]) == ("r1", "5")
         assert got.headers["x-ratelimit-remaining-tokens"] == "9"
         assert not {"set-cookie", "access-control-allow-origin", "strict-transport-security"} & set(got.headers)
+        assert not {"location", "openai-organization"} & set(got.headers)
+        assert got.headers.get_list("server") == ["uvicorn"], "its own, which the command line switches off"
+        assert (got.headers["cache-control"], got.headers["x-frame-options"]) == ("no-store", "DENY")
+        assert got.headers["content-security-policy"] == "frame-ancestors 'none'"
+        assert got.headers["memoryos-affinity"] != "theirs"
+        assert got.headers["x-memoryos-recall"] == "0"
         assert len(got.headers.get_list("date")) == 1
+
+
+def test_further_headers_can_be_named_but_none_of_a_connection_and_no_key(make_engine: EngineMaker) -> None:
+    named = ["X-Title", "Cookie", "Host", "X-API-Key", "Authorization", "X-MemoryOS-User", "X-Copy"]
+    with (
+        ScriptedEndpoint(lambda _: document(completion("Yes."))) as endpoint,
+        proxied(make_engine, endpoint.base_url, settings={"keys": True, "proxy_headers": named}) as proxy,
+    ):
+        key = proxy.engine.store.keys.create("ann", proxy.engine.clock()).text
+        given = {"X-Title": "My program", "X-API-Key": key, "X-MemoryOS-User": "ann", "X-Copy": f"Bearer {key}"}
+        assert proxy.post(asking("Hi"), given).status_code == 200
+        sent = endpoint.received[0].headers
+        assert sent["x-title"] == "My program"
+        assert sent["authorization"] == f"Bearer {KEY}"
+        assert not {"x-api-key", "x-memoryos-user", "x-copy"} & set(sent)
+        assert sent["host"] in endpoint.base_url
+
+
+@pytest.mark.parametrize("kind", ["text/html", "image/svg+xml; charset=utf-8", "application/xhtml+xml", "x"])
+def test_no_reply_is_a_page_of_ours(make_engine: EngineMaker, kind: str) -> None:
+    reply = Scripted([b"<script>alert(1)</script>"], headers={"Content-Type": kind}, says_length=True)
+    with ScriptedEndpoint(lambda _: reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+        got = httpx2.get(f"{proxy.address}/v1/models")
+        assert got.headers["content-type"] == "text/plain; charset=utf-8"
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.content == b"<script>alert(1)</script>"
 
 
 def test_a_query_passes_and_an_address_does_not(make_engine: EngineMaker) -> None:

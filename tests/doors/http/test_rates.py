@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from memoryos.doors.http import rates
+from memoryos.doors.http.addresses import rate_limit_name
 from memoryos.doors.http.app import build_app
 from memoryos.doors.http.rates import Limit
 from memoryos.doors.http.settings import ServerSettings
@@ -118,7 +119,7 @@ def test_a_key_and_an_address_can_have_limits(make_engine: EngineMaker) -> None:
     text = engine.store.keys.create(None, engine.clock()).text
     with served(engine, key_requests_per_minute=1) as client:
         assert [client.get(PAGES, headers={"X-API-Key": text}).status_code for _ in range(2)] == [200, 429]
-    with served(engine, keys=None, address_requests_per_minute=2) as client:
+    with served(engine, keys=False, address_requests_per_minute=2) as client:
         assert [client.get(PAGES).status_code for _ in range(3)] == [200, 200, 429]
         assert client.get("/healthz").status_code == 200, "who watches the server is not refused"
 
@@ -129,21 +130,34 @@ def test_without_keys_nothing_is_limited(make_engine: EngineMaker) -> None:
         assert not [name for name in answer.headers if name.lower().startswith("ratelimit")]
 
 
-def test_failed_authentications_are_limited_and_a_known_key_still_passes(
+def test_wrong_keys_are_limited_by_address_and_never_lock_out_a_valid_one(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine()
-    good, unused = (engine.store.keys.create("tom", engine.clock()).text for _ in range(2))
+    unused = engine.store.keys.create("tom", engine.clock()).text
     with served(engine, failed_keys_per_minute=3) as client:
-        assert client.get(PAGES, headers={"X-API-Key": good}).status_code == 200
         looked = noted(engine, monkeypatch)
-        wrong = [client.get(PAGES, headers={"X-API-Key": unused[:-1] + "-"}) for _ in range(5)]
-        assert [each.status_code for each in wrong] == [401, 401, 401, 429, 429]
-        assert int(wrong[-1].headers["Retry-After"]) > 0
-        assert client.get(PAGES, headers={"X-API-Key": unused}).status_code == 429, "one that was never seen"
-        assert len(looked) == 3, "whoever is refused costs no look into the store"
-        assert client.get(PAGES, headers={"X-API-Key": good}).status_code == 200
+        for text in (unused[:-1] + "-", "mos_wrong"):
+            wrong = [client.get(PAGES, headers={"X-API-Key": text}) for _ in range(5)]
+            assert wrong[-1].status_code == 429
+            assert int(wrong[-1].headers["Retry-After"]) > 0
+        assert len(looked) == 5, "what is not even well-formed is not looked up"
+        assert client.get(PAGES, headers={"X-API-Key": unused}).status_code == 200, "though it was never used before"
         assert [client.get(PAGES).status_code for _ in range(5)] == [401] * 5, "no key is no guess"
+
+
+def test_behind_a_trusted_proxy_each_client_has_its_own_limits(make_engine: EngineMaker) -> None:
+    engine = make_engine()
+    with served(engine, "10.0.0.1", failed_keys_per_minute=1, trusted_proxies=["10.0.0.0/8"]) as client:
+
+        def ask(address: str) -> int:
+            headers = {"X-API-Key": "mos_wrong", "X-Forwarded-For": f"1.1.1.1, {address}, 10.0.0.7"}
+            status: int = client.get(PAGES, headers=headers).status_code
+            return status
+
+        assert [ask("203.0.113.9"), ask("203.0.113.9"), ask("203.0.113.10")] == [401, 429, 401]
+    with served(engine, "192.0.2.1", failed_keys_per_minute=1, trusted_proxies=["10.0.0.0/8"]) as client:
+        assert [ask("203.0.113.9"), ask("203.0.113.10")] == [401, 429], "who is not trusted can't name an address"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +168,4 @@ def test_failed_authentications_are_limited_and_a_known_key_still_passes(
     ],
 )  # fmt: skip
 def test_an_ipv6_network_counts_as_one(address: str, name: str) -> None:
-    from starlette.requests import HTTPConnection  # noqa: PLC0415
-
-    assert rates._address(HTTPConnection({"type": "http", "client": (address, 1)})) == name
-    assert rates._address(HTTPConnection({"type": "http", "client": None})) == ""
+    assert rate_limit_name(address) == name

@@ -1,4 +1,4 @@
-"""The application: routes, the proxy and the MCP server over one engine, and what stands in front of them."""
+"""The application: routes, the proxy and the MCP server over one engine, and the middleware in front of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -57,7 +58,7 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
     """Returns the server as an ASGI application.
 
     Args:
-        engine: The engine, which stays its owner's; or what opens it, and then the application's end closes it.
+        engine: The engine, which its owner closes; or a function that opens it, then the application closes it.
         settings: Those of the server; default: the environment and the defaults.
 
     Raises:
@@ -68,11 +69,13 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
     mcp = McpDoor(serving)
 
     @asynccontextmanager
-    async def living(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
         try:
-            async with mcp.running():
+            async with mcp.running(), anyio.create_task_group() as group:
+                group.start_soon(serving.open_requests.watch, serving.access, serving.keyring)
                 yield
+                group.cancel_scope.cancel()
         finally:
             serving.ending.set()
             await anyio.to_thread.run_sync(serving.engine.close)
@@ -81,7 +84,7 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
         title="MemoryOS",
         description=_ABOUT,
         version=version("memoryos-engine"),
-        lifespan=living,
+        lifespan=lifespan,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -91,26 +94,27 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
     install_problems(app)
     for each in (pages, recall, answers, tiers, forgetting, transfer, upkeep, events, inspecting, health, metrics):
         app.include_router(each.routes)
+    app.include_router(transfer.upload_routes)
     app.include_router(health.open_routes)
     app.include_router(proxy_router())
     app.router.routes.extend(inspector_routes())
     app.router.routes.append(Route("/mcp", mcp, methods=["POST"], include_in_schema=False))
     describe(app, [getattr(each, "path", "") for each in health.open_routes.routes])
-    _stand_in_front(app, serving)
+    _add_middleware(app, serving)
     return app
 
 
-def _stand_in_front(app: FastAPI, serving: Serving) -> None:
-    """Adds what every request passes on its way to a route; the last one added comes first."""
+def _add_middleware(app: FastAPI, serving: Serving) -> None:
+    """Adds the middleware; the one that is added last sees a request first."""
     settings = serving.settings
     app.add_middleware(RouteNoted)
     app.add_middleware(AffinityTold)
-    app.add_middleware(SlashesInIds)
-    app.add_middleware(BodyLimit, settings=settings)
-    app.add_middleware(KeyFirst, open_routes=[*health.open_routes.routes, *inspector_routes()])
+    app.add_middleware(BodyLimit, settings=settings, uploads=transfer.upload_routes.routes)
+    app.add_middleware(KeyFirst, serving=serving, open_routes=[*health.open_routes.routes, *inspector_routes()])
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
         )
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, serving=serving)
+    app.add_middleware(SlashesInIds)
     app.add_middleware(Observed, metrics=serving.metrics)

@@ -1,7 +1,8 @@
-"""Who calls: the key of a request becomes a ``Caller``, and a caller gets at the memories that are theirs."""
+"""Authenticates requests: a key becomes a ``Caller``, which may use the memories of its user only."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,7 @@ __all__ = [
     "scope_of",
 ]
 
+_log = logging.getLogger(__name__)
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="memoryos"'}
 
 
@@ -56,7 +58,7 @@ LOCAL = Caller(key_id=None, is_admin=True, user_id=None)
 
 
 async def authenticate(connection: HTTPConnection) -> Caller:
-    """Returns who sent a request; for what is mounted beside the routes, as the MCP server.
+    """Returns who sent a request. Middleware and mounted applications, as the MCP server, call it directly.
 
     The key is read from ``Authorization: Bearer mos_…`` or ``X-API-Key``. The request is counted once, however often
     this is called for it.
@@ -140,17 +142,17 @@ ScopedMemory = Annotated[Memoryos, Depends(scope_of)]
 
 
 async def _identify(connection: HTTPConnection, serving: Serving) -> Caller:
-    serving.rates.count_address(connection)
-    if serving.keyring is None:
+    address = serving.addresses.of(connection.scope)
+    serving.rates.count_address(connection, address)
+    if not await serving.access.needs_keys():
         return LOCAL
     text = _key_text(connection)
     if text is None:
         raise HTTPException(401, "a key is needed", headers=_CHALLENGE)
-    if not serving.keyring.is_known(text):
-        serving.rates.check_failures(connection)
     key = await serving.keyring.find(text)
     if key is None:
-        serving.rates.note_failure(connection)
+        serving.rates.count_failure(address)
+        _log.warning("a key was not valid", extra={"fields": {"address": address}})
         raise HTTPException(401, "the key is not valid", headers=_CHALLENGE)
     found = Caller(key_id=key.key_id, is_admin=key.is_admin, user_id=key.user_id)
     serving.rates.count(connection, found)

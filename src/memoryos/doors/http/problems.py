@@ -33,6 +33,8 @@ __all__ = [
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 LONGEST_DETAIL = 500
+MOST_FAULTS = 20
+"""Most errors of one request that a response lists."""
 
 
 class Fault(BaseModel):
@@ -49,7 +51,7 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str = Field(default="", description="What the caller can do about it.")
-    errors: list[Fault] = Field(default=[], description="What is wrong with the request, part by part.")
+    errors: list[Fault] = Field(default=[], description="What is wrong with the request: the first 20 errors.")
 
 
 _KINDS: tuple[tuple[type[errors.MemoryOSError], int, str, str], ...] = (
@@ -76,7 +78,8 @@ _DOCUMENTED = {
     404: "It is not there.",
     405: "The route knows other methods.",
     409: "Something else changed it first; nothing was written.",
-    413: "The body is too large.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large, or its JSON has too many values.",
     422: "Something in the request can't be used; `errors` says what.",
     429: "Too many requests; `Retry-After` says when to come again.",
     500: "An error of the server.",
@@ -134,8 +137,14 @@ async def _on_error(_: Request, error: Exception) -> Response:
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    faults = [Fault(field=".".join(map(str, each["loc"]))[:LONGEST_DETAIL], message=each["msg"]) for each in found]
-    return problem_response(_problem(422, "input", "The request can't be read; `errors` says what is wrong.", faults))
+    faults = [
+        Fault(field=".".join(map(str, each["loc"]))[:LONGEST_DETAIL], message=each["msg"][:LONGEST_DETAIL])
+        for each in found[:MOST_FAULTS]
+    ]
+    detail = "The request can't be read; `errors` says what is wrong."
+    if len(found) > MOST_FAULTS:
+        detail += f" It lists the first {MOST_FAULTS} errors."
+    return problem_response(_problem(422, "input", detail, faults))
 
 
 async def _on_timeout(_: Request, __: Exception) -> Response:

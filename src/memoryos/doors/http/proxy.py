@@ -129,7 +129,10 @@ class _Connections:
     async def to(self, serving: Serving) -> Upstream:
         if self._upstream is None:
             engine = await run_sync(serving.engine)
-            self._upstream = self._upstream or Upstream(engine.config, serving.settings.proxy_timeout_seconds)
+            settings = serving.settings
+            self._upstream = self._upstream or Upstream(
+                engine.config, settings.proxy_timeout_seconds, settings.proxy_headers
+            )
         return self._upstream
 
     async def close(self) -> None:

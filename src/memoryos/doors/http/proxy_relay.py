@@ -12,7 +12,7 @@ from fastapi import HTTPException
 from starlette.responses import Response
 
 from memoryos.doors.http.proxy_reading import reader_for
-from memoryos.doors.http.proxy_upstream import passing_headers
+from memoryos.doors.http.proxy_upstream import returned_headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -74,7 +74,7 @@ class Relay(Response):
             response = await self._client.send(self._request, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             return _refusal(error)
-        headers = [*passing_headers(response.headers.raw), *self._added]
+        headers = [*returned_headers(response.headers.raw), *self._added]
         if self._remember is not None:
             self._reader = reader_for(response.status_code, response.headers)
         try:

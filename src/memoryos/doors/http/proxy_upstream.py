@@ -1,4 +1,4 @@
-"""The endpoint behind the proxy: its address, its key, and which headers pass in either direction."""
+"""The endpoint behind the proxy: its address, its key, and which headers go on in either direction."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import httpx2
 from fastapi import HTTPException
 
+from memoryos.doors.http.proxy_wishes import PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,28 +18,32 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.doors.http.callers import Caller
 
-__all__ = ["Upstream", "passing_headers"]
+__all__ = ["Upstream", "returned_headers"]
 
 OPENAI = "https://api.openai.com/v1"
 PASSED = b"x-memoryos-passed"
-"""Marks what a proxy has sent, by which one that is its own endpoint notices."""
+"""Marks a request of a proxy, so that a proxy that is its own endpoint detects the loop."""
 
 CONNECT_SECONDS = 5.0
 POOL_SECONDS = 10.0
 
-_HOP_BY_HOP = frozenset(
-    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
-    "upgrade".split()
-)
-_OURS_IN_REQUESTS = frozenset(
-    "host content-length accept-encoding cookie origin referer forwarded via x-real-ip x-api-key expect".split()
-)
-"""Made anew, or about the connection with us; ``x-api-key`` is where our own keys come in."""
-_OURS_PREFIXES = ("x-memoryos-", "x-forwarded-", "sec-fetch-")
+_SENT = frozenset("accept content-type idempotency-key openai-beta user-agent x-client-request-id".split())
+"""Headers of a request that go on to the endpoint; ``proxy_headers`` of the settings adds others."""
 _OF_AN_ACCOUNT = frozenset(["authorization", "api-key", "openai-organization", "openai-project"])
-"""Say who pays; the client's own pass only where the server has no key and asks for none."""
-_OURS_IN_REPLIES = frozenset("date server set-cookie strict-transport-security alt-svc".split())
-"""About the endpoint's own address, not about ours; so is what it allows pages of other origins."""
+"""Headers that name an account; the client's own go on only if the server has no key and requires none."""
+_NEVER_SENT = frozenset(
+    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
+    "upgrade host content-length accept-encoding expect x-api-key".split()
+)
+"""Headers of one connection, and the one that our keys arrive in; the settings can't add them."""
+_RETURNED = frozenset(
+    "content-encoding content-length openai-model openai-processing-ms openai-version retry-after retry-after-ms "
+    "x-request-id x-should-retry".split()
+)
+"""Headers of a reply that go on to the client, with those of rate limits. All others on the response are ours."""
+_RETURNED_PREFIX = "x-ratelimit-"
+_RETURNED_TYPES = ("application/json", "application/problem+json", "text/event-stream", "text/plain")
+"""Content types that no browser runs as a page of ours; any other reply is sent as plain text."""
 _OUR_KEY = re.compile(rb"\bmos_\w+")
 
 
@@ -47,10 +53,12 @@ class Upstream:
     Args:
         config: Address, key and number of connections.
         timeout_seconds: A call that is silent for so long has failed.
+        further_headers: Names of request headers that go on beside the usual ones.
     """
 
-    def __init__(self, config: Config, timeout_seconds: float) -> None:
+    def __init__(self, config: Config, timeout_seconds: float, further_headers: Iterable[str] = ()) -> None:
         self.config = config
+        self._sent = (_SENT | {each.lower() for each in further_headers}) - _NEVER_SENT - _OF_AN_ACCOUNT
         self._base_url = (config.openai_base_url or OPENAI).rstrip("/")
         self._is_set = config.openai_base_url is not None or config.has_llm
         key = config.openai_api_key.get_secret_value().strip() if config.has_llm and config.openai_api_key else ""
@@ -98,32 +106,31 @@ class Upstream:
             raise HTTPException(400, "the query, or openai_base_url, is no part of an address") from error
 
     def _headers(self, given: Iterable[tuple[bytes, bytes]], *, is_open: bool) -> list[tuple[bytes, bytes]]:
-        ours = _OURS_IN_REQUESTS
-        if not is_open or self._authorization is not None:
-            ours = ours | _OF_AN_ACCOUNT
+        sent = self._sent | (_OF_AN_ACCOUNT if is_open and self._authorization is None else frozenset())
         kept = [
-            (name, value) for name, value in passing_headers(given, ours, _OURS_PREFIXES) if not _OUR_KEY.search(value)
+            (name, value)
+            for name, value in given
+            if (lower := _lower(name)) in sent and not lower.startswith(PREFIX) and not _OUR_KEY.search(value)
         ]
         own = [] if self._authorization is None else [(b"authorization", self._authorization)]
         return [*kept, *own, (b"accept-encoding", b"identity"), (PASSED, b"1")]
 
 
-def passing_headers(
-    given: Iterable[tuple[bytes, bytes]],
-    ours: frozenset[str] = _OURS_IN_REPLIES,
-    prefixes: tuple[str, ...] = ("access-control-", "x-memoryos-"),
-) -> list[tuple[bytes, bytes]]:
-    """Returns the headers that go on to the other side, as they are and in their order."""
-    listed = list(given)
-    named = {
-        each.strip().lower()
-        for name, value in listed
-        if name.lower() == b"connection"
-        for each in value.decode("latin-1").split(",")
-    }
-    stopped = _HOP_BY_HOP | ours | named
-    return [
-        (name, value)
-        for name, value in listed
-        if (lower := name.decode("latin-1").lower()) not in stopped and not lower.startswith(prefixes)
-    ]
+def returned_headers(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Returns the headers of the endpoint's reply that go on to the client, in their order.
+
+    A content type that a browser might show as a page becomes plain text.
+    """
+    kept = []
+    for name, value in given:
+        lower = _lower(name)
+        if lower == "content-type":
+            kind = value.decode("latin-1").partition(";")[0].strip().lower()
+            kept.append((name, value if kind in _RETURNED_TYPES else b"text/plain; charset=utf-8"))
+        elif lower in _RETURNED or lower.startswith(_RETURNED_PREFIX):
+            kept.append((name, value))
+    return kept
+
+
+def _lower(name: bytes) -> str:
+    return name.decode("latin-1").lower()

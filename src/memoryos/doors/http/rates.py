@@ -6,7 +6,6 @@ No thread and no clock of the wall; what is kept is bounded. Each process counts
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastapi import HTTPException
+
+from memoryos.doors.http.addresses import rate_limit_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,11 +103,11 @@ class Limit:
 
 
 class Rates:
-    """Counts requests of callers and failed authentications of addresses; used by the thread of the event loop only.
+    """Limits requests and failed authentications; used by the thread of the event loop only.
 
     Args:
         settings: The limits.
-        clock: Returns seconds that never go back.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(self, settings: ServerSettings, clock: Callable[[], float] = time.monotonic) -> None:
@@ -115,13 +116,13 @@ class Rates:
         self._of_address = Limit(settings.address_requests_per_minute, clock)
         self._failures = Limit(settings.failed_keys_per_minute, clock)
 
-    def count_address(self, connection: HTTPConnection) -> None:
+    def count_address(self, connection: HTTPConnection, address: str) -> None:
         """Counts a request of an address, before anything is known of its caller.
 
         Raises:
             HTTPException: 429 if it is too many.
         """
-        _settle(connection, self._of_address.count(_address(connection)))
+        _settle(connection, self._of_address.count(rate_limit_name(address)))
 
     def count(self, connection: HTTPConnection, caller: Caller) -> None:
         """Counts a request of a key and of its user.
@@ -134,19 +135,15 @@ class Rates:
         if caller.user_id is not None:
             _settle(connection, self._of_user.count(caller.user_id))
 
-    def check_failures(self, connection: HTTPConnection) -> None:
-        """Refuses whoever comes from an address of too many failed authentications, without looking the key up.
+    def count_failure(self, address: str) -> None:
+        """Counts an invalid key of an address. It never delays or refuses a valid key.
 
         Raises:
-            HTTPException: 429.
+            HTTPException: 429 if it is too many.
         """
-        allowance = self._failures.look(_address(connection))
+        allowance = self._failures.count(rate_limit_name(address))
         if allowance is not None and allowance.retry_seconds > 0:
             raise HTTPException(429, "too many keys from this address were not valid", headers=allowance.headers)
-
-    def note_failure(self, connection: HTTPConnection) -> None:
-        """Counts a failed authentication."""
-        self._failures.count(_address(connection))
 
 
 def _settle(connection: HTTPConnection, allowance: Allowance | None) -> None:
@@ -157,15 +154,3 @@ def _settle(connection: HTTPConnection, allowance: Allowance | None) -> None:
     known: Allowance | None = getattr(connection.state, "memoryos_allowance", None)
     if known is None or allowance.remaining < known.remaining:
         connection.state.memoryos_allowance = allowance
-
-
-def _address(connection: HTTPConnection) -> str:
-    """Returns by what an address is counted; the network of an IPv6 address, of which each caller has 2^64."""
-    host = connection.client.host if connection.client else ""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

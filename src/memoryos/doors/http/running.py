@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from memoryos.doors.http.app import build_app
-from memoryos.doors.http.guards import check_binding
+from memoryos.doors.http.connections import limited_protocol
+from memoryos.doors.http.guards import check_binding, warn_of_unused_keys
 from memoryos.doors.http.logs import configure_logs
 from memoryos.doors.http.tracing import start_tracing
 
@@ -42,12 +43,14 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
     """
     check_binding(settings, engine)
     configure_logs(settings.log_level)
+    warn_of_unused_keys(settings, engine)
     end_tracing = start_tracing()
     app = build_app(engine, settings)
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        http=limited_protocol(settings),
         log_config=None,
         access_log=False,
         server_header=False,

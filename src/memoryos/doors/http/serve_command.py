@@ -1,4 +1,4 @@
-"""``memoryos serve``: REST, the OpenAI-compatible proxy, MCP over HTTP, the inspector, until it is told to end."""
+"""``memoryos serve``: REST, the OpenAI-compatible proxy, MCP over HTTP and the inspector, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,13 @@ __all__ = ["run_server", "serve"]
 
 
 @click.command()
-@click.option("--host", help="Address to listen on; others than this machine's need keys.  [default: 127.0.0.1]")
+@click.option("--host", help="Address to listen on; any but this machine's needs keys.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="Port; 0 takes a free one.  [default: 8078]")
-@click.option("--keys/--no-keys", default=None, help="Whether every request needs a key.  [default: unless local]")
+@click.option(
+    "--keys/--no-keys",
+    default=None,
+    help="Whether every request needs a key.  [default: unless local and the store never had a key]",
+)
 @click.pass_obj
 def serve(session: Session, host: str | None, port: int | None, keys: bool | None) -> None:
     """Serve REST, an OpenAI-compatible proxy, MCP over HTTP and the inspector."""
@@ -33,7 +37,7 @@ def serve(session: Session, host: str | None, port: int | None, keys: bool | Non
 
 
 def run_server(session: Session, settings: ServerSettings, announce: Callable[[str], None]) -> None:
-    """Serves the memory of a command line until it is told to end.
+    """Serves the memory of a command line until a signal ends it.
 
     Args:
         session: The command line's settings.

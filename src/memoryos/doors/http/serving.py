@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from memoryos.doors.http.access import Access
+from memoryos.doors.http.addresses import ClientAddresses
 from memoryos.doors.http.keyring import Keyring
 from memoryos.doors.http.metrics import Metrics
+from memoryos.doors.http.open_requests import OpenRequests
 from memoryos.doors.http.rates import Rates
 
 if TYPE_CHECKING:
@@ -70,8 +73,11 @@ class Serving:
         settings: Those of the server.
         ending: Is set when the server is told to end: streams that would go on for ever end then.
         long_work: Lets a few at a time do what may take minutes, so that the others find a thread.
-        keyring: Finds the keys of callers; None while keys are off.
+        addresses: Finds the address of a request's client.
+        keyring: Finds the keys of callers.
+        access: Decides whether a request needs a key.
         rates: Counts requests and refuses those that are too many.
+        open_requests: Counts the open requests of each key and ends those whose key was revoked.
         metrics: Takes down requests, and tells Prometheus.
     """
 
@@ -79,13 +85,19 @@ class Serving:
     settings: ServerSettings
     ending: threading.Event = field(default_factory=threading.Event)
     long_work: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LONG_WORK))
-    keyring: Keyring | None = field(init=False)
+    addresses: ClientAddresses = field(init=False)
+    keyring: Keyring = field(init=False)
+    access: Access = field(init=False)
     rates: Rates = field(init=False)
+    open_requests: OpenRequests = field(init=False)
     metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
-        self.keyring = Keyring(self.engine) if self.settings.needs_keys else None
+        self.addresses = ClientAddresses(self.settings.trusted_proxies)
+        self.keyring = Keyring(self.engine)
+        self.access = Access(self.engine, self.settings, self.keyring.limiter)
         self.rates = Rates(self.settings)
+        self.open_requests = OpenRequests(self.settings.key_open_requests)
         self.metrics = Metrics(self.engine)
 
 

@@ -1,4 +1,4 @@
-"""The settings of the HTTP server; those of the memory stand in ``memoryos.config``."""
+"""The settings of the HTTP server; those of the memory are in ``memoryos.config``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from memoryos.config import SERVER_ENV_PREFIX
@@ -37,12 +37,47 @@ class ServerSettings(BaseSettings):
     )
     port: int = Field(default=8078, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
     keys: bool | None = Field(
-        default=None, description="Whether every request needs a key. Default: yes, unless only this machine can ask."
+        default=None,
+        description="Whether every request needs a key. Default: yes, unless only this machine can connect and the "
+        "store never had a key. False opens the store to every program of this machine although it has keys.",
+    )
+    trusted_proxies: list[str] = Field(
+        default=[],
+        description="Addresses and networks (CIDR) of reverse proxies. The client's address is then read from "
+        "`X-Forwarded-For` or `Forwarded`, and `address_connections` does not hold for them. Default: none.",
     )
     max_body_bytes: int = Field(
-        default=8 << 20, ge=1 << 10, le=1 << 30, description="Largest body of a request, but for imports."
+        default=8 << 20, ge=1 << 10, le=1 << 30, description="Largest body of a request, except for imports."
     )
     max_import_bytes: int = Field(default=256 << 20, ge=1 << 10, le=1 << 40, description="Largest file to import.")
+    max_json_values: int = Field(
+        default=50_000,
+        ge=100,
+        le=10_000_000,
+        description="Most objects, lists, members and items in the JSON of one request. Larger ones get 413.",
+    )
+    header_seconds: float = Field(
+        default=15.0, gt=0, le=3_600, description="A connection is closed if a request's headers take longer."
+    )
+    body_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=3_600,
+        description="Longest wait for a request's body, plus a second for every 4 KiB received; then 408.",
+    )
+    send_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=86_400,
+        description="How often a slow reader is checked: one that "
+        "read less than 1 KiB a second of a response is cut off.",
+    )
+    address_connections: int = Field(
+        default=500, ge=1, le=1_000_000, description="Open connections of one address (IPv6: of one /64 network)."
+    )
+    key_open_requests: int = Field(
+        default=200, ge=1, le=1_000_000, description="Requests and streams of one key that are open at the same time."
+    )
     threads: int = Field(
         default=64, ge=1, le=1_000, description="Requests that are worked on at one time; others wait for their turn."
     )
@@ -72,7 +107,10 @@ class ServerSettings(BaseSettings):
         default=None, ge=1, le=10_000_000, description="Requests a minute of one address. Default: any number."
     )
     failed_keys_per_minute: int = Field(
-        default=20, ge=1, le=1_000_000, description="Keys that are not valid, a minute, of one address."
+        default=20,
+        ge=1,
+        le=1_000_000,
+        description="Invalid keys a minute of one address that get 401; more get 429. A valid key always passes.",
     )
     proxy_memory_tokens: int = Field(
         default=1_000, ge=1, le=1_000_000, description="Estimated tokens of memory that the proxy puts into a chat."
@@ -83,6 +121,18 @@ class ServerSettings(BaseSettings):
         le=86_400,
         description="An endpoint behind the proxy that is silent for so long has failed.",
     )
+
+    proxy_headers: list[str] = Field(
+        default=[],
+        description="Further request headers that the proxy passes on to the endpoint. Default: only the listed ones.",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, values: list[str]) -> list[str]:
+        for each in values:
+            ipaddress.ip_network(each, strict=False)
+        return values
 
     def __init__(self, **values: Any) -> None:
         _warn_of_unknown_variables(type(self))
@@ -105,7 +155,7 @@ class ServerSettings(BaseSettings):
 
     @property
     def needs_keys(self) -> bool:
-        """Whether every request needs a key; keys can't be off where other machines reach the server."""
+        """Whether every request needs a key even if the store has none."""
         return not self.is_local or self.keys is True
 
     @classmethod

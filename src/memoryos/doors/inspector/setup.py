@@ -58,7 +58,7 @@ def get_setup(serving: TheServing, caller: AnyCaller) -> Setup:
     return Setup(
         version=version("memoryos-engine"),
         now=engine.clock(),
-        keys=serving.settings.needs_keys,
+        keys=caller.key_id is not None,
         is_admin=caller.is_admin,
         user_id=caller.user_id or config.user_id,
         assistant_id=config.assistant_id,

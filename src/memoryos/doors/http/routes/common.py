@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from starlette.convertors import register_url_convertor
 
 from memoryos.doors.http.bodies import IdConvertor
-from memoryos.doors.http.problems import RESPONSES
+from memoryos.doors.http.problems import MOST_FAULTS, RESPONSES
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["MAX_SEQ", "USER", "Body", "Id", "IdempotencyKey", "Limit", "Text", "part", "router"]
 
@@ -20,6 +32,8 @@ USER = "/v1/users/{user_id:id}"
 """Path of one user; the scope's assistant stands in the query."""
 MAX_SEQ = 2**63 - 1
 _Each = TypeVar("_Each")
+_MOST_ERRORS = 1_000
+"""Of a body with more errors only their number is told."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -47,9 +61,31 @@ IdempotencyKey = Annotated[
 
 
 class Body(BaseModel):
-    """What a route takes; a field that it does not know is an error."""
+    """What a route takes; a field that it does not know is an error.
+
+    The number of errors is bounded, since pydantic makes each into objects, which would hold up all other requests.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _bound_errors(cls, value: Any, validate: Callable[[Any], Self]) -> Self:
+        try:
+            return validate(_with_few_unknown(value, cls.model_fields.keys()) if isinstance(value, dict) else value)
+        except ValidationError as error:
+            if error.error_count() <= _MOST_ERRORS:
+                raise
+            count = error.error_count()
+            raise PydanticCustomError("too_many_errors", "Has {count} errors", {"count": count}) from None
+
+
+def _with_few_unknown(given: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Returns the known fields with the first unknown ones, one more than a response lists."""
+    if len(given) <= len(known) + MOST_FAULTS + 1:
+        return given
+    unknown = islice((name for name in given if name not in known), MOST_FAULTS + 1)
+    return {name: given[name] for name in (*(name for name in known if name in given), *unknown)}
 
 
 def part(found: Sequence[_Each], limit: int) -> tuple[Sequence[_Each], _Each | None]:

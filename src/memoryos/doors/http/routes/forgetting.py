@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Query, Request
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
@@ -24,8 +24,8 @@ DryRun = Annotated[bool, Query(description="Only says what would go.")]
 class Forgetting(Body):
     """What to forget: ids, or a time, or everything; or what a query finds, which is only ever shown."""
 
-    page_ids: list[Id] = Field(default=[], max_length=10_000)
-    knowledge_ids: list[Id] = Field(default=[], max_length=10_000)
+    page_ids: Annotated[list[Id], FailFast()] = Field(default=[], max_length=10_000)
+    knowledge_ids: Annotated[list[Id], FailFast()] = Field(default=[], max_length=10_000)
     before: str | None = Field(default=None, description="Every page from before this time, ISO 8601.")
     query_preview: str | None = Field(
         default=None, description="Says what would go with the pages that this finds. Nothing is deleted by likeness."

@@ -103,7 +103,7 @@ def list_users(
 
 
 @routes.get("/v1/stats")
-def get_server_stats(serving: TheServing, caller: AdminCaller) -> ServerStats:  # noqa: ARG001  (checked by its type)
+def get_server_stats(serving: TheServing, caller: AdminCaller) -> ServerStats:
     """Returns what the server holds; for administrators."""
     engine = serving.engine()
     due = engine.store.totals.backlog(engine.config.short_term_capacity, engine.embedder.name)
@@ -116,7 +116,7 @@ def get_server_stats(serving: TheServing, caller: AdminCaller) -> ServerStats:  
         embedder=engine.embedder.name,
         analyst=engine.analyst.origin.analyst,
         has_llm=engine.config.has_llm,
-        keys=serving.settings.needs_keys,
+        keys=caller.key_id is not None,
     )
 
 

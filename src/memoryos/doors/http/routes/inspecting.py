@@ -1,8 +1,8 @@
-"""What the inspector asks beside everything else: the days of a memory, and how its background work stands."""
+"""Routes of the inspector alone: the days of a memory, and the state of its background work."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from fastapi import Query, Request
@@ -12,6 +12,8 @@ from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
 from memoryos.doors.http.routes.common import MAX_SEQ, USER, Limit, part, router
+from memoryos.memory import Memoryos
+from memoryos.storage.scopes import ScopeState
 
 __all__ = ["routes"]
 
@@ -39,11 +41,11 @@ class DayPages(shapes.Shape):
 
 
 class Work(shapes.Shape):
-    """How the background work on one memory stands."""
+    """The state of the background work on one memory."""
 
     now: shapes.Time = Field(description="The server's time; the times here are to be compared with it.")
     background: bool = Field(description="Whether a worker does what is due by itself.")
-    working: bool = Field(description="Whether a worker holds this memory just now.")
+    working: bool = Field(description="Whether a living worker holds this memory now.")
     waiting: int = Field(description="Memories of this server that wait for its worker.")
     last_page_at: shapes.Time | None = Field(description="When the newest page was added.")
     failures: int = Field(description="Failures of the analyst in a row.")
@@ -82,16 +84,27 @@ def list_pages_of_day(
 def get_work(memory: ScopedMemory) -> Work:
     """Returns whether a worker is at it, and what it met: failures, the last error, when it tries again."""
     engine = memory.engine
-    scopes = engine.store.scopes
-    scope_id = scopes.find(memory.scope)
-    state = None if scope_id is None else scopes.state(scope_id)
+    now = engine.clock()
+    state, is_held = _state_of(memory, now)
     return Work(
-        now=engine.clock(),
+        now=now,
         background=engine.config.background,
-        working=scope_id is not None and scopes.holder(scope_id) is not None,
+        working=is_held,
         waiting=engine.worker.waiting(),
         last_page_at=None if state is None else state.touched_at,
         failures=0 if state is None else state.attempts,
         retry_at=None if state is None else state.retry_at,
         last_error=None if state is None else state.last_error,
     )
+
+
+def _state_of(memory: Memoryos, now: datetime) -> tuple[ScopeState | None, bool]:
+    """Returns how far a memory's scope is, and whether a living worker holds an unexpired lease on it."""
+    store = memory.engine.store
+    scope_id = store.scopes.find(memory.scope)
+    if scope_id is None:
+        return None, False
+    with store.snapshot(scope_id):
+        state, lease = store.scopes.state(scope_id), store.scopes.lease(scope_id)
+    is_held = lease is not None and lease.until >= now and store.presence.is_present(scope_id, lease.owner)
+    return state, is_held

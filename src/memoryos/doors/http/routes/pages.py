@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Query, Request
-from pydantic import Field
+from pydantic import FailFast, Field
 
 from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
@@ -31,7 +31,7 @@ class NewPage(Body):
 class NewMessages(Body):
     """An OpenAI message list: a user message and the assistant message behind it become one page."""
 
-    messages: list[dict[str, Any]] = Field(
+    messages: Annotated[list[dict[str, Any]], FailFast()] = Field(
         max_length=10_000, examples=[[{"role": "user", "content": "Hi!"}, {"role": "assistant", "content": "Hello!"}]]
     )
 

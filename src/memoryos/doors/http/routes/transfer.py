@@ -23,9 +23,11 @@ from memoryos.doors.http.routes.common import USER, router
 from memoryos.doors.http.serving import TheServing
 from memoryos.errors import InputError
 
-__all__ = ["routes"]
+__all__ = ["routes", "upload_routes"]
 
 routes = router("transfer")
+upload_routes = router("transfer")
+"""Routes whose body is a file: it is read as a stream and may have ``max_import_bytes``."""
 
 JSON_LINES = "application/jsonl"
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -44,7 +46,7 @@ def export_memory(memory: ScopedMemory, request: Request, caller: AnyCaller) -> 
     return StreamingResponse(iter(lines), media_type=JSON_LINES, headers=headers)
 
 
-@routes.post(f"{USER}/import", openapi_extra=_UPLOAD)
+@upload_routes.post(f"{USER}/import", openapi_extra=_UPLOAD)
 async def import_memory(
     memory: ScopedMemory, serving: TheServing, request: Request, caller: AnyCaller
 ) -> shapes.Loaded:

@@ -1,0 +1,139 @@
+"""Requests that are being served: at most so many of one key, and those of a revoked key are ended."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import anyio
+from starlette.datastructures import Headers
+
+from memoryos.doors.http.problems import Problem, problem_response
+from memoryos.doors.http.streams import EVENT_STREAM, event
+from memoryos.errors import MemoryOSError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from memoryos.doors.http.access import Access
+    from memoryos.doors.http.callers import Caller
+    from memoryos.doors.http.keyring import Keyring
+
+__all__ = ["OpenRequests"]
+
+CHECK_SECONDS = 0.25
+"""Pause between two checks of the keys of open requests."""
+ENDING_SECONDS = 1.0
+"""Longest wait for a client that does not read what it is told at the end."""
+_TOO_MANY = Problem(
+    type="urn:memoryos:too-many-requests",
+    title="Too Many Requests",
+    status=429,
+    detail="Too many requests and streams of this key are open; end some, or raise key_open_requests.",
+)
+_NO_LONGER_VALID = Problem(
+    type="urn:memoryos:unauthorized",
+    title="Unauthorized",
+    status=401,
+    detail="The key was revoked or has expired, or a key is needed since this request began.",
+)
+
+_log = logging.getLogger(__name__)
+
+
+class OpenRequests:
+    """Serves requests, counts those of each key, and ends those whose key is no longer valid.
+
+    Used by the thread of the event loop only.
+
+    Args:
+        most_per_key: Requests and streams of one key that may be open at the same time.
+    """
+
+    def __init__(self, most_per_key: int) -> None:
+        self._most_per_key = most_per_key
+        self._open: defaultdict[str | None, set[_OpenRequest]] = defaultdict(set)
+
+    async def serve(self, app: ASGIApp, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request of a caller; answers 429 if too many requests of its key are open."""
+        key_id = caller.key_id
+        if key_id is not None and len(self._open.get(key_id, ())) >= self._most_per_key:
+            await problem_response(_TOO_MANY, {"Retry-After": "1"})(scope, receive, send)
+            return
+        request = _OpenRequest(scope, receive, send)
+        self._open[key_id].add(request)
+        try:
+            with request.cancel_scope:
+                await app(scope, receive, request.send)
+        finally:
+            self._open[key_id].discard(request)
+            if not self._open[key_id]:
+                del self._open[key_id]
+
+    async def watch(self, access: Access, keyring: Keyring) -> None:
+        """Ends requests of keys that were revoked or expired, and requests without a key once keys are required.
+
+        Checks every quarter of a second and goes on until it is cancelled. While the store can't be read, open
+        requests go on.
+        """
+        while True:
+            await anyio.sleep(CHECK_SECONDS)
+            try:
+                refused = await self._refused(access, keyring)
+            except MemoryOSError as error:
+                _log.debug("the keys of open requests can't be checked now: %s", type(error).__name__)
+                continue
+            async with anyio.create_task_group() as group:
+                for request in refused:
+                    group.start_soon(request.end)
+
+    async def _refused(self, access: Access, keyring: Keyring) -> list[_OpenRequest]:
+        key_ids = {each for each in self._open if each is not None}
+        refused: set[str | None] = set()
+        if key_ids:
+            refused |= key_ids - await keyring.valid(key_ids)
+        if None in self._open and await access.needs_keys():
+            refused.add(None)
+        return [request for key_id in refused for request in self._open.get(key_id, ())]
+
+
+class _OpenRequest:
+    """A request that is being served, and how far its response is."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.cancel_scope = anyio.CancelScope()
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._has_started = False
+        self._is_event_stream = False
+        self._is_ended = False
+
+    async def send(self, message: Message) -> None:
+        """Passes a message of the application on, unless the request was ended."""
+        if self._is_ended:
+            return
+        if message["type"] == "http.response.start":
+            self._has_started = True
+            kind = Headers(raw=message.get("headers", [])).get("content-type", "")
+            self._is_event_stream = kind.startswith(EVENT_STREAM)
+        elif not message.get("more_body", False):
+            self._is_ended = True
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Cancels the application and tells the client why: by a response, or by the last event of a stream.
+
+        Another response that has begun breaks off, so that nobody takes it for a whole one.
+        """
+        if self._is_ended:
+            return
+        self._is_ended = True
+        self.cancel_scope.cancel()
+        with anyio.move_on_after(ENDING_SECONDS):
+            if not self._has_started:
+                await problem_response(_NO_LONGER_VALID)(self._scope, self._receive, self._send)
+            elif self._is_event_stream:
+                last = event("error", _NO_LONGER_VALID.model_dump())
+                await self._send({"type": "http.response.body", "body": last, "more_body": False})
