@@ -13,7 +13,7 @@ from memoryos.analysts.digesting import is_small_talk
 from memoryos.analysts.notes import Note
 from memoryos.analysts.rephrasing import clauses, rephrase
 from memoryos.analysts.traits import TraitReader
-from memoryos.language.fence import reads_as_instruction
+from memoryos.language.instructions import reads_as_instruction
 from memoryos.language.languages import language_of
 from memoryos.language.text import sentences, terms
 from memoryos.model import SIDES, About, Attribute

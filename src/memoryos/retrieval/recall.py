@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from memoryos.language.fence import indented, one_line, reads_as_instruction, speaker_label
+from memoryos.language.fence import indented, one_line, speaker_label
+from memoryos.language.instructions import reads_as_instruction
 from memoryos.language.text import estimate_tokens, excerpt
 from memoryos.model import SIDES, About, Knowledge, Page, Profile, Side, Utterance
 
