@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Document", "Torn", "find_objects", "read_document", "read_documents"]
 
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(")?|[\[\]{},]', re.DOTALL)
+"""A string, whose closing quote is the group, or a mark. A string without one reaches to the end of the text."""
 _CLOSING = {"[": "]", "{": "}"}
 _MAX_DIGITS = 400
+_MAX_READS = 16
+"""How often the text may be read in all while whole objects are searched in damaged ones that hold each other."""
 
 
 class Torn(dict[str, Any]):
@@ -64,12 +67,16 @@ def find_objects(text: str, first_names: tuple[str, ...]) -> Iterator[dict[str, 
     """Yields every whole JSON object of a text that begins with a member of one of these names."""
     start = re.compile(rf'\{{\s*"(?:{"|".join(map(re.escape, first_names))})"\s*:')
     found = start.search(text)
+    reads_left = _MAX_READS * len(text)
     while found:
         end = found.end()
         try:
             value, end = _DECODER.raw_decode(text, found.start())
             yield value
-        except (json.JSONDecodeError, RecursionError):
+        except json.JSONDecodeError as error:
+            reads_left -= error.pos - found.start()
+            end = end if reads_left > 0 else max(end, error.pos)
+        except RecursionError:
             pass
         found = start.search(text, end)
 
@@ -81,7 +88,7 @@ def _before(text: str) -> Any:
     for found in _TOKEN.finditer(text):
         mark = text[found.start()]
         if mark == '"':
-            if found.end() - found.start() == 1:
+            if found[1] is None:
                 break
             continue
         end = found.start() if mark == "," else found.end()

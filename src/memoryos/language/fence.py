@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from memoryos.language.matching import Bounded
+
 __all__ = ["fenced", "indented", "one_line", "speaker_label"]
 
 TAGS = ("memory", "conversation", "known", "sources")
@@ -26,7 +28,7 @@ _OPENING = re.compile(rf"<(?=(?:[^\w<]|_)*(?:{_OUR_TAG})|\s*\||/?(?:s|start_of_t
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_LEADS_A_LINE = re.compile(r"\d+\s*[.):]|[\[#(<*-]")
+_LEADS_A_LINE = Bounded(r"\d+\s*[.):]|[\[#(<*-]", longest=LONGEST_NAME + 1)
 
 
 def fenced(tag: str, text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from memoryos.language.matching import linear
+
 __all__ = ["reads_as_instruction"]
 
 _GAP = r"[^.!?。！？]{0,40}"
@@ -17,15 +19,11 @@ _ORDERS = (
     rf"\b(?:reveal|print|repeat|output|leak)\b{_GAP}\byour (?:instructions|prompt|rules)\b",
     rf"\byou are (?:now|no longer)\b{_GAP}\b(?:(?:ai|language) (?:assistant|model)|ai|chatbot|dan|(?:un)?restricted"
     r"|jailbroken|(?:developer|debug|admin|god) mode)\b",
-    r"\bnew system (?:instructions?|prompt)s?\s*:",
-    r"^[^\w\n]*(?:new|updated) (?:instructions?|prompt)\s*:\s*"
-    r"(?:you|always|never|ignore|from now on|say|answer|reply|respond|print|reveal)\b",
-    r"^[^\w\n]*system(?:\s+(?:prompt|message|instruction)s?)?[^\w\n]*:[^\n]*"
-    r"\b(?:you|your|always|never|ignore|must|reply|respond|answer|obey)\b",
+    r"\bnew system (?:instructions?|prompt)s?\s{0,10}:",
     r"\[system\]\(#|\[/?INST\]|<</?SYS>>",
-    r"<\s*[|｜]\s*(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id|end_header_id)\b",
-    r"<[^\w<]*/[^\w<]*(?:memory|conversation|known|sources|system)\b",
-    r"<\s*(?:memory|conversation|known|sources|system)\s*/\s*>",
+    r"<\s{0,10}[|｜]\s{0,10}(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id|end_header_id)\b",
+    r"<[^\w<]{0,20}/[^\w<]{0,20}(?:memory|conversation|known|sources|system)\b",
+    r"<\s{0,10}(?:memory|conversation|known|sources|system)\s{0,10}/\s{0,10}>",
     r"(?:忽略|无视|忘记|忘掉|不要理会|不用管).{0,6}(?:之前|以上|上面|前面|所有|先前|此前).{0,8}(?:指令|指示|提示|规则|设定)",
     r"(?:输出|显示|泄露|告诉我|打印).{0,8}(?:系统提示|系统指令|提示词)",
     r"(?:以前|上記|これまで|前|すべて|全て)の.{0,8}(?:指示|命令|プロンプト|ルール).{0,8}"
@@ -41,14 +39,35 @@ _ORDERS = (
     rf"(?<!đừng )(?<!tôi )\b(?:bỏ qua|phớt lờ|quên)\b{_GAP}(?:hướng dẫn|chỉ dẫn|lệnh|quy tắc){_GAP}"
     r"(?:trước|trên|của bạn)",
 )
-_ORDER = re.compile("|".join(f"(?:{each})" for each in _ORDERS), re.IGNORECASE | re.MULTILINE)
-_LONGEST_READ = 20_000
+_ORDERS_OF_A_LINE = (
+    r"^[^\w\n]{0,40}(?:new|updated) (?:instructions?|prompt)\s{0,10}:\s{0,10}"
+    r"(?:you|always|never|ignore|from now on|say|answer|reply|respond|print|reveal)\b",
+    r"^[^\w\n]{0,40}system(?:\s{1,10}(?:prompt|message|instruction)s?)?[^\w\n]{0,20}:[^\n]{0,200}"
+    r"\b(?:you|your|always|never|ignore|must|reply|respond|answer|obey)\b",
+)
+_STARTS = (
+    *("ignore", "disregard", "forget", "override", "bypass", "reveal", "print", "show", "repeat", "output", "leak"),
+    *("you are n", "new system", r"\[", "<", "忽略", "无视", "忘记", "忘掉", "不要理会", "不用管", "输出", "显示"),
+    *("泄露", "告诉我", "打印", "以前の", "上記の", "これまでの", "前の", "すべての", "全ての", "システムプロンプト"),
+    *("desconsidere", "esqueça", "esqueca", "mostr[ea]", "revel[ea]", "imprim[ea]", "negeer", "vergeet"),
+    *("bỏ qua", "phớt lờ", "quên"),
+)  # fmt: skip
+"""What each of ``_ORDERS`` begins with. RE2 finds these places, so that rules are tried nowhere else."""
+_START = linear("(?i)" + "|".join(_STARTS))
+_ORDER = re.compile("|".join(f"(?:{each})" for each in _ORDERS), re.IGNORECASE)
+_ORDER_OF_A_LINE = re.compile("|".join(f"(?:{each})" for each in _ORDERS_OF_A_LINE), re.IGNORECASE | re.MULTILINE)
+LONGEST_READ = 20_000
+"""Characters of a text that are read."""
 
 
 def reads_as_instruction(text: str) -> bool:
     """Returns whether a text talks to a model rather than to a person, as "ignore all previous instructions" does.
 
-    A notice for people, not a wall: the wall is the fence. English, Chinese, Japanese, Portuguese, Dutch, Vietnamese;
-    the first 20,000 characters are read.
+    A heuristic warning only; fencing is the actual defence. English, Chinese, Japanese, Portuguese, Dutch and
+    Vietnamese. The first ``LONGEST_READ`` characters are read, in time linear in their number: every repetition in a
+    rule is bounded, and a rule is tried only where RE2 finds one of the words that rules begin with.
     """
-    return _ORDER.search(text[:_LONGEST_READ]) is not None
+    read = text[:LONGEST_READ].encode("utf-8", "replace").decode()
+    if _ORDER_OF_A_LINE.search(read):
+        return True
+    return any(_ORDER.match(read, start.start()) for start in _START.finditer(read))
