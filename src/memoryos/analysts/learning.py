@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from memoryos.analysts.assistant_facts import deed
 from memoryos.analysts.attributes import SPEECHES, note_of, slot_of, statements
 from memoryos.analysts.chinese import rephrase_chinese
-from memoryos.analysts.digesting import is_small_talk
+from memoryos.analysts.digesting import LONGEST_READ, is_small_talk
 from memoryos.analysts.notes import Note
 from memoryos.analysts.rephrasing import clauses, rephrase
 from memoryos.analysts.traits import TraitReader
@@ -101,7 +101,7 @@ def learn_from(material: Material) -> Lesson:
 
 
 def _statements_of(page: Page, side: Side) -> Iterator[str]:
-    text = page.text(side)
+    text = page.text(side)[:LONGEST_READ]
     if not text.strip() or _RECALLED.search(text):
         return
     for sentence in sentences(text)[:SENTENCES_A_SIDE]:

@@ -53,7 +53,7 @@ _ATTRIBUTES = compiled(
         ),
         (
             "job",
-            rf"{_I}\s{_NOW}la\s(?:mot\s)?(?P<value>(?:giao vien|ky su|bac si|y ta|dieu duong|ke toan|lap trinh vien|luat su|nha bao|phong vien|dau bep|tai xe|nhan vien \w|kien truc su|duoc si|nha si|cong nhan|giang vien|nghien cuu vien|huong dan vien(?: du lich)?|phi cong|canh sat|bo doi|nong dan|tho \w|quan ly|phien dich vien|bien tap vien|chuyen vien \w|sinh vien|hoc sinh|ca si|nhac si|hoa si|nhiep anh gia|nha van|designer|developer|freelancer)[\w ]*?)(?=\s{0,2}(?:[.,;!]|$|\b(?:o|tai|cho|va|nhung|duoc|tu|hon|trong)\b))",
+            rf"{_I}\s{_NOW}la\s(?:mot\s)?(?P<value>(?:giao vien|ky su|bac si|y ta|dieu duong|ke toan|lap trinh vien|luat su|nha bao|phong vien|dau bep|tai xe|nhan vien \w|kien truc su|duoc si|nha si|cong nhan|giang vien|nghien cuu vien|huong dan vien(?: du lich)?|phi cong|canh sat|bo doi|nong dan|tho \w|quan ly|phien dich vien|bien tap vien|chuyen vien \w|sinh vien|hoc sinh|ca si|nhac si|hoa si|nhiep anh gia|nha van|designer|developer|freelancer)[\w ]*?)(?=\s{{0,2}}(?:[.,;!]|$|\b(?:o|tai|cho|va|nhung|duoc|tu|hon|trong)\b))",
         ),
         ("employer", rf"{_I}\s{_NOW}(?:lam|lam viec)\s(?:o|tai|cho)\s(?:cong ty\s)?(?P<value>{PROPER}){_END}"),
         (
@@ -105,7 +105,7 @@ _FAMILY = (
     r"con cho|con meo|cho|meo|be|sep|dong nghiep|hang xom|co|chu|bac|di|cau|nguoi ban)"
 )
 _OWNED = Bounded(
-    rf"^(?P<who>{_FAMILY}(?:\s(?:lon|nho|ut|ca|cu))?)\s(?:cua\s)?(?P<me>toi|minh|em|tui|to)\s(?P<name>(?:ten\s)?(?-i:(?:[A-Z]\w*\s)*))(?P<rest>(?:vua\s|moi\s|dang\s|da\s|van\s|cung\s|rat\s|hien\s|sap\s){0, 6}(?:ten|la|song|o|lam|hoc|thich|co|bi|di|chuyen|mat|qua doi|ket hon|cuoi|sinh|mua|ve|nuoi|day|choi|tot nghiep|nghi huu|dau|me)\b.+)$",
+    rf"^(?P<who>{_FAMILY}(?:\s(?:lon|nho|ut|ca|cu))?)\s(?:cua\s)?(?P<me>toi|minh|em|tui|to)\s(?P<name>(?:ten\s)?(?-i:(?:[A-Z]\w*\s)*))(?P<rest>(?:vua\s|moi\s|dang\s|da\s|van\s|cung\s|rat\s|hien\s|sap\s){{0,6}}(?:ten|la|song|o|lam|hoc|thich|co|bi|di|chuyen|mat|qua doi|ket hon|cuoi|sinh|mua|ve|nuoi|day|choi|tot nghiep|nghi huu|dau|me)\b.+)$",
     re.IGNORECASE,
 )
 _ADDRESSED = Bounded(
