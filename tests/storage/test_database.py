@@ -252,6 +252,7 @@ def test_a_database_of_each_earlier_release_is_brought_up_and_keeps_its_pages(tm
 def _downgrade(file: Path, revision: str) -> None:
     """Takes out of a database what later releases added."""
     later: dict[str, tuple[str, ...]] = {
+        "0008": ("ALTER TABLE pages DROP COLUMN instruction_sides",),
         "0006": ("DROP TABLE owners",),
         "0005": (),
         "0004": ("DROP TABLE idempotency", "DROP TABLE api_keys"),

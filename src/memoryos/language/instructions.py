@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from memoryos.language.matching import linear
 
-__all__ = ["reads_as_instruction"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from memoryos.model import Side
+
+__all__ = ["INSTRUCTION_SIDES", "instruction_sides", "reads_as_instruction"]
 
 _GAP = r"[^.!?。！？]{0,40}"
 _NOT_TOLD = r"(?<!\bi )(?<!\byou )(?<!\bwe )(?<!\bthey )(?<!always )(?<!never )(?<!not )(?<!n't )(?<!n’t )"
@@ -56,6 +62,7 @@ _STARTS = (
 _START = linear("(?i)" + "|".join(_STARTS))
 _ORDER = re.compile("|".join(f"(?:{each})" for each in _ORDERS), re.IGNORECASE)
 _ORDER_OF_A_LINE = re.compile("|".join(f"(?:{each})" for each in _ORDERS_OF_A_LINE), re.IGNORECASE | re.MULTILINE)
+INSTRUCTION_SIDES: dict[Side, int] = {"user": 1, "assistant": 2}
 LONGEST_READ = 20_000
 """Characters of a text that are read."""
 
@@ -71,3 +78,18 @@ def reads_as_instruction(text: str) -> bool:
     if _ORDER_OF_A_LINE.search(read):
         return True
     return any(_ORDER.match(read, start.start()) for start in _START.finditer(read))
+
+
+def instruction_sides(user: Iterable[str | None], assistant: Iterable[str | None]) -> int:
+    """Returns which sides of a page read like an instruction, as the sum of their ``INSTRUCTION_SIDES``.
+
+    It is computed once, when a page is written, and stored with it.
+
+    Args:
+        user: Text and name of the user's side.
+        assistant: Text and name of the assistant's side.
+    """
+    sides: tuple[tuple[Side, Iterable[str | None]], ...] = (("user", user), ("assistant", assistant))
+    return sum(
+        INSTRUCTION_SIDES[side] for side, texts in sides if any(reads_as_instruction(each or "") for each in texts)
+    )

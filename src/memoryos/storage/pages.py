@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from memoryos.errors import NotFoundError
 from memoryos.identifiers import new_id
+from memoryos.language.instructions import instruction_sides
 from memoryos.model import Page, PageDraft
 from memoryos.storage.idempotency import Once, check_complete, find_note, note
 from memoryos.storage.schema import pages, scopes
@@ -68,8 +69,9 @@ class PageLog:
             InputError: If another request was done under the same key.
             NotFoundError: If there is no such scope, or the request was done and its pages were forgotten since.
         """
+        sides = [_judged(draft) for draft in drafts]  # before the write lock is taken
         return self._database.write_grouped(
-            scope_id, lambda connection: _append(connection, scope_id, drafts, now, once)
+            scope_id, lambda connection: _append(connection, scope_id, drafts, sides, now, once)
         )
 
     def done(self, scope_id: str, once: Once) -> list[Page] | None:
@@ -240,7 +242,12 @@ def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _append(
-    connection: sa.Connection, scope_id: str, drafts: Sequence[PageDraft], now: datetime, once: Once | None
+    connection: sa.Connection,
+    scope_id: str,
+    drafts: Sequence[PageDraft],
+    sides: Sequence[int],
+    now: datetime,
+    once: Once | None,
 ) -> list[Page]:
     done = None if once is None else _done(connection, scope_id, once)
     if done is not None:
@@ -250,7 +257,7 @@ def _append(
     if last_seq is None:
         raise NotFoundError(f"no scope {scope_id}")
     first = last_seq - len(drafts) + 1
-    added = [_page(draft, seq) for seq, draft in enumerate(drafts, first)]
+    added = [_page(draft, seq, judged) for seq, (draft, judged) in enumerate(zip(drafts, sides, strict=True), first)]
     connection.execute(_INSERT, [_row(scope_id, page) for page in added])
     if once is not None:
         note(connection, scope_id, once, [page.page_id for page in added], now)
@@ -270,7 +277,11 @@ def _done(connection: sa.Connection, scope_id: str, once: Once) -> list[Page] | 
     return found
 
 
-def _page(draft: PageDraft, seq: int) -> Page:
+def _judged(draft: PageDraft) -> int:
+    return instruction_sides((draft.user_text, draft.user_name), (draft.assistant_text, draft.assistant_name))
+
+
+def _page(draft: PageDraft, seq: int, judged: int) -> Page:
     return Page(
         page_id=new_id(),
         seq=seq,
@@ -280,6 +291,7 @@ def _page(draft: PageDraft, seq: int) -> Page:
         user_name=draft.user_name,
         assistant_name=draft.assistant_name,
         metadata=draft.metadata,
+        instruction_sides=judged,
     )
 
 
@@ -295,4 +307,5 @@ def _row(scope_id: str, page: Page) -> dict[str, Any]:
         "assistant_name": page.assistant_name,
         "metadata": dict(page.metadata),
         "learned": False,
+        "instruction_sides": page.instruction_sides,
     }
