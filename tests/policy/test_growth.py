@@ -41,13 +41,13 @@ LEAST_SECONDS = 0.004
 """Below this no ratio is judged: the clock and the processor's caches weigh more than the length."""
 SUSPICIOUS = 0.003
 """Seconds of a pattern for 4 kB from which it is measured at full length; a quadratic one takes at least 8 ms."""
-MOST_SECONDS = 1.0
+BLATANT = 0.05
+"""Likewise, after which no further text is tried."""
+MOST_SECONDS = 0.6
 """CPU time after which one run is given up: nothing here may take so long."""
 BOUND_SECONDS = 0.025
 """CPU time of a bounded pattern for the longest text that it reads."""
 TRIES = 3
-ENOUGH = 12
-"""Suspicious texts of one pattern after which no further ones are tried."""
 
 
 class TooSlowError(Exception):
@@ -128,10 +128,10 @@ def slow_attack(pattern: Pattern) -> str | None:
             if taken > SUSPICIOUS:
                 suspects.append((taken, attack))
                 break
-        if len(suspects) == ENOUGH:
+        if taken > BLATANT:
             break
     suspects.sort(key=lambda each: -each[0])
-    return next((str(each) for _, each in suspects[:2] if growth(run, each) >= MOST_GROWTH), None)
+    return next((str(each) for _, each in suspects[:3] if growth(run, each) >= MOST_GROWTH), None)
 
 
 def slow_within_bound(pattern: Bounded) -> str | None:

@@ -16,6 +16,10 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(")?|[\[\]{},]', re.DOTALL)
 """A string, whose closing quote is the group, or a mark. A string without one reaches to the end of the text."""
 _CLOSING = {"[": "]", "{": "}"}
 _MAX_DIGITS = 400
+_DEEP_CHARACTERS = 20_000
+"""What an object that is nested too deeply counts as having been read."""
+_CHARACTERS_A_COUNT = 16
+"""An error of the decoder counts the lines before it: so many characters take as long as reading one."""
 _MAX_READS = 16
 """How often the text may be read in all while whole objects are searched in damaged ones that hold each other."""
 
@@ -69,15 +73,13 @@ def find_objects(text: str, first_names: tuple[str, ...]) -> Iterator[dict[str, 
     found = start.search(text)
     reads_left = _MAX_READS * len(text)
     while found:
-        end = found.end()
         try:
             value, end = _DECODER.raw_decode(text, found.start())
             yield value
-        except json.JSONDecodeError as error:
-            reads_left -= error.pos - found.start()
-            end = end if reads_left > 0 else max(end, error.pos)
-        except RecursionError:
-            pass
+        except (json.JSONDecodeError, RecursionError) as error:
+            read_to = error.pos if isinstance(error, json.JSONDecodeError) else found.start() + _DEEP_CHARACTERS
+            reads_left -= read_to - found.start() + read_to // _CHARACTERS_A_COUNT
+            end = found.end() if reads_left > 0 else max(found.end(), read_to)
         found = start.search(text, end)
 
 
