@@ -30,8 +30,9 @@ SERVER_ENV_PREFIX = "MEMORYOS_SERVER_"
 CONFIG_FILE_VARIABLE = "MEMORYOS_CONFIG_FILE"
 _PLACEHOLDER_KEYS = frozenset({"", "YOUR_OPENAI_API_KEY", "YOUR_API_KEY", "your-api-key", "sk-...", "sk-xxx", "xxx"})
 
-_PASSWORD = re.compile(r"(?<=:)[^:/@][^@]*(?=@)|(?<=[?&]password=)[^&]*")
-"""Of a URL of a database, as ``scheme://name:password@host`` or ``?password=``."""
+_PASSWORD = re.compile(r"(?<=:)[^:/@][^@]*(@|\Z)")
+"""The password in the URL of a database, as in ``scheme://name:password@host``; without "@" it is none."""
+_PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&]*")
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 TOKENS_A_PAGE = 100
@@ -344,7 +345,8 @@ class Config(BaseSettings):
         """Returns every setting as JSON-compatible values, with stars for what is secret."""
         values: dict[str, Any] = self.model_dump(mode="json")
         if self.database_url is not None:
-            values["database_url"] = _PASSWORD.sub("•••", self.database_url)
+            hidden = _PASSWORD.sub(lambda found: "•••@" if found[1] else found[0], self.database_url)
+            values["database_url"] = _PASSWORD_FIELD.sub("•••", hidden)
         return values
 
     @property

@@ -108,6 +108,8 @@ class Page:
         chain_id: The chain it belongs to, once consolidated.
         segment_id: The segment it belongs to, once consolidated.
         learned: Whether long-term memory has read it.
+        instruction_sides: Sides that read like an instruction to a model, 1 for the user's, 2 for the assistant's, 3
+            for both; None for a page that an earlier release wrote, which did not judge it.
     """
 
     page_id: str
@@ -121,6 +123,7 @@ class Page:
     chain_id: str | None = None
     segment_id: str | None = None
     learned: bool = False
+    instruction_sides: int | None = None
 
     def text(self, side: Side) -> str:
         """Returns what that side said, "" if it said nothing."""

@@ -256,6 +256,7 @@ def _downgrade(file: Path, revision: str) -> None:
                 f"ALTER TABLE scopes DROP COLUMN {name}"
                 for name in ("counted_pages", "counted_bytes", "counted_at_revision")
             ),
+        "0008": ("ALTER TABLE pages DROP COLUMN instruction_sides",),
         "0006": ("DROP TABLE owners",),
         "0005": (),
         "0004": ("DROP TABLE idempotency", "DROP TABLE api_keys"),

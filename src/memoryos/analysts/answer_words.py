@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from string import Formatter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -90,21 +91,32 @@ PHRASES: dict[Language, Phrases] = {
     ),
 }  # fmt: skip
 
-_GAPS = {"date": "[^\n]{1,60}?", "speaker": "[^\n]{1,120}?", "text": "(?P<text>.{1,2000})"}
-
-
-def _read_back(phrase: str) -> re.Pattern[str]:
-    parts = re.split(r"\{(\w+)\}", phrase)
-    return re.compile("".join(_GAPS[each] if odd % 2 else re.escape(each) for odd, each in enumerate(parts)), re.DOTALL)
-
-
-_RETOLD = tuple(_read_back(phrase) for each in PHRASES.values() for phrase in (each.said, each.known))
+_LONGEST = {"date": 60, "speaker": 120, "text": 2_000}
+"""Characters that each part of a phrase has at most where an answer is read back."""
+_RETOLD = tuple(phrase for each in PHRASES.values() for phrase in (each.said, each.known))
 _NOTHING = frozenset(each.nothing for each in PHRASES.values())
 
 
 def retold(text: str) -> str | None:
     """Returns what an answer that was given in these phrases tells, "" if it tells nothing; None for any other text."""
-    if text.strip() in _NOTHING:
+    answer = text.strip()
+    if answer in _NOTHING:
         return ""
-    found = (pattern.fullmatch(text.strip()) for pattern in _RETOLD)
-    return next((match["text"] for match in found if match), None)
+    found = (_read_back(phrase, answer) for phrase in _RETOLD)
+    return next((each for each in found if each is not None), None)
+
+
+def _read_back(phrase: str, answer: str) -> str | None:
+    """Returns what stands in the place of {text}, the last gap of a phrase; None if the answer has another form."""
+    head, *gaps = [(before, name) for before, name, _, _ in Formatter().parse(phrase)]
+    end = gaps[-1][0]
+    if not answer.startswith(head[0]) or not answer.endswith(end):
+        return None
+    at, name = len(head[0]), head[1]
+    for before, next_name in gaps[:-1]:
+        found = answer.find(before, at + 1, at + _LONGEST[str(name)] + len(before))
+        if found == -1 or "\n" in answer[at:found]:
+            return None
+        at, name = found + len(before), next_name
+    told = answer[at : len(answer) - len(end)]
+    return told if 0 < len(told) <= _LONGEST["text"] else None

@@ -12,6 +12,7 @@ from memoryos.analysts.portuguese import PORTUGUESE
 from memoryos.analysts.speech import unmarked
 from memoryos.analysts.vietnamese import VIETNAMESE
 from memoryos.language.languages import language_of
+from memoryos.language.matching import Bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ _JOB = (
     r"(?P<value>(?:[a-z][\w-]*\s){0,3}(?:\w+(?:er|or|ist|ian|eer|yst|ect|ant|ent|iac|tician)|nurse|chef|coach|student|pilot|cook|clerk|judge|"
     r"vet|mechanic|athlete|freelance\w*|ceo|cto|founder|intern|social worker|barista|scientist|data scientist)(?:\s(?:at|for)\s[\w&.' -]+?)?)"
 )
-_NOT_A_JOB = re.compile(
+_NOT_A_JOB = Bounded(
     r"\b(?:fan|lover|person|beginner|believer|member|winner|owner|number|user|reader|listener|supporter|mother|father|brother|sister|daughter|"
     r"parent|talker|eater|sleeper|helper|keeper|partner|one|learner|follower|dreamer|different|patient|better|bigger|lover|newcomer|"
     r"foodie|perfectionist|vegetarian|enthusiast|extrovert|introvert|optimist|minimalist|big|huge|late|early|heavy|quick|fast|slow)\b",
@@ -58,7 +59,7 @@ _ENGLISH: tuple[tuple[str, str], ...] = (
     ("home", rf"\bi(?:'m| am)?\s(?:now\s|currently\s|still\s)?(?:live|living|based|reside)\s(?:in|near)\s{_PLACE}{_END}"),
     ("home", rf"\bi(?:'ve| have)?\s(?:just\s|recently\s|finally\s)?(?:moved|relocated)\s(?:back\s|over\s|here\s)?to\s{_PLACE}{_END}"),
     ("hometown", rf"\bi(?:'m| am)\s(?:originally\s)?from\s{_PLACE}{_END}|\bi (?:grew up|was born|was raised) in\s(?P<value2>{_PROPER}){_END}"),
-    ("job", rf"\bi(?:'m| am)?\s(?:now\s|currently\s|also\s|still\s)?work(?:ing)?\sas\s(?:an?\s)?(?P<value>[\w' -]+?(?:\s(?:at|in|for)\s{_PROPER})?)(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bsince\b|\bnow\b))"),
+    ("job", rf"\bi(?:'m| am)?\s(?:now\s|currently\s|also\s|still\s)?work(?:ing)?\sas\s(?:an?\s)?(?P<value>[\w' -]+?(?:\s(?:at|in|for)\s{_PROPER})?)(?=\s{{0,2}}(?:[.,;!?]|$|\band\b|\bbut\b|\bsince\b|\bnow\b))"),
     ("job", rf"\bi(?:'m| am)\s(?:now\s|currently\s)?an?\s{_JOB}(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bin\b|\bwho\b|\bhere\b))"),
     ("job", r"\bi\s(?:just\s|recently\s)?(?:started|got|took)\s(?:a new job|working)\sas\s(?:an?\s)?(?P<value>[\w' -]+?)(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b))"),
     ("employer", rf"\bi(?:'m| am)?\s(?:now\s|currently\s)?work(?:ing)?\s(?:at|for)\s(?P<value>{_PROPER}){_END}"),
@@ -87,9 +88,9 @@ _CHINESE: tuple[tuple[str, str], ...] = (
     ("allergies", r"我对(?P<value>[\u4e00-\u9fff、和]{1,12})过敏"),
     ("birthday", r"我的生日是(?P<value>\d{1,2}月\d{1,2}[日号])"),
 )
-_PATTERNS: dict[Language, tuple[tuple[str, re.Pattern[str]], ...]] = {
-    "en": tuple((name, re.compile(rule, re.IGNORECASE)) for name, rule in _ENGLISH),
-    "zh": tuple((name, re.compile(rule)) for name, rule in _CHINESE),
+_PATTERNS: dict[Language, tuple[tuple[str, Bounded], ...]] = {
+    "en": tuple((name, Bounded(rule, re.IGNORECASE)) for name, rule in _ENGLISH),
+    "zh": tuple((name, Bounded(rule)) for name, rule in _CHINESE),
     **{language: speech.attributes for language, speech in SPEECHES.items()},
 }
 _NOTES: dict[str, tuple[str, str]] = {
@@ -115,22 +116,24 @@ _STATUSES = (
 )
 _SLOTS = (
     *(
-        (name, re.compile("^" + re.escape(template).replace(re.escape("{}"), "(.+)") + "$"))
+        (name, Bounded("^" + re.escape(template).replace(re.escape("{}"), "(.+)") + "$"))
         for name, template in _TEMPLATES
         if template not in {"Is {}", "Está {}", "是{}", "{}"}
     ),
-    ("relationship_status", re.compile(f"^(?:Is |Está )?(?:{'|'.join(_STATUSES)})$")),
-    ("job", re.compile("^是.+(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员)$")),
+    ("relationship_status", Bounded(f"^(?:Is |Está )?(?:{'|'.join(_STATUSES)})$")),
+    ("job", Bounded("^是.+(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员)$")),
 )
-_HYPOTHETICAL = re.compile(
+_HYPOTHETICAL = Bounded(
     r"\b(?:if|would|wish|might|should|could|used to|want to|hope to)\b|如果|要是|希望", re.IGNORECASE
 )
-_DENIED = re.compile(
+_DENIED = Bounded(
     r"\bik (?:\w+ ){1,3}?(?:niet|geen)\b|\bnao (?:me |sou|moro|trabalho|tenho|falo|vivo)|\b(?:khong|chua) (?:phai|song|o|lam|noi|biet|con)\b"
     r"|(?:て|で)(?:い)?(?:ない|ません)|では?ない|じゃない|(?:では|じゃ)ありません|せません|せない",
     re.IGNORECASE,
 )
 """What a sentence denies it does not state."""
+_IN_BRACKETS = Bounded(r" \(.*\)$|（.*）$")
+_ARTICLE = Bounded(r"^(?:an?|the)\s")
 _FEMALE = frozenset({"woman", "girl", "mother", "mom", "mum", "wife", "female", "trans woman", "transgender woman"})
 _ARTICLE_VOWELS = "aeiou"
 _OLDEST = 120
@@ -174,7 +177,7 @@ def note_of(statement: Statement) -> str:
 
 def slot_of(text: str) -> str | None:
     """Returns the attribute that an entry of this analyst states, if a person has only one at a time; else None."""
-    base = re.sub(r" \(.*\)$|（.*）$", "", text)
+    base = _IN_BRACKETS.sub("", text)
     return next((name for name, pattern in _SLOTS if pattern.match(base)), None)
 
 
@@ -187,7 +190,7 @@ def _read(name: str, value: str, at: datetime, language: Language) -> Statement 
     if name == "name" and value.split(maxsplit=1)[0].lower() in _NOT_A_NAME:
         return None
     if name == "job" and language == "en":
-        value = re.sub(r"^(?:an?|the)\s", "", value)
+        value = _ARTICLE.sub("", value)
         if _NOT_A_JOB.search(value) or len(value.split()) > 8:  # noqa: PLR2004
             return None
     return Statement(name, value, language)

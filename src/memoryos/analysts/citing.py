@@ -34,7 +34,7 @@ _MAY_BE = re.compile(
 )
 _UNCLOSED = re.compile(rf"<sources{_BLANK}>((?:[\s\d,;]{{0,{LONGEST_LIST - 1}}}[\d,;])?)", re.IGNORECASE)
 _CUT_OFF = re.compile(rf"<sources{_BLANK}(?:/{_BLANK}|>([\d\s,;]*){_begun(_CLOSING[:-1])})?\Z", re.IGNORECASE)
-_NUMBERS = re.compile(r"[#\[(]*(\d{1,4})(?:[-–](\d{1,4}))?[.\])]*")
+_NUMBERS = re.compile(r"[#\[(]{0,4}(\d{1,4})(?:[-–](\d{1,4}))?[.\])]{0,4}")
 
 
 class CitationReader:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["digest_batch", "is_small_talk", "summarize"]
 
+LONGEST_READ = 20_000
+"""Characters of each side of a page, its first ones, that the local analyst reads."""
 LONGEST_PAUSE_SECONDS = 4 * 3600.0
 """After a longer pause a page starts another chain, whatever it says."""
 LINK_SCORE = 0.25
@@ -56,10 +58,10 @@ def summarize(pages: Sequence[Page], before: str = "") -> str:
         pages: What to summarise.
         before: Summary of what came before, which counts as one more voice.
     """
-    candidates: list[tuple[str, str]] = [("", sentence) for sentence in sentences(before)]
+    candidates: list[tuple[str, str]] = [("", sentence) for sentence in sentences(before[:LONGEST_READ])]
     for page in pages:
         for utterance in page.utterances():
-            candidates += [(utterance.speaker, sentence) for sentence in sentences(utterance.text)[:12]]
+            candidates += [(utterance.speaker, sentence) for sentence in sentences(utterance.text[:LONGEST_READ])[:12]]
     telling = [
         each for each in candidates if not is_small_talk(each[1]) and not _is_question(each[1]) and each[1][0] != "["
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import PROPER, Speech, compiled
+from memoryos.language.matching import Bounded
 from memoryos.language.saying import said_day
 from memoryos.language.text import content_words
 
@@ -83,8 +84,8 @@ _NOTES = {
     "name": "Heet {}", "home": "Woont in {}", "hometown": "Komt uit {}", "job": "Werkt als {}", "employer": "Werkt voor {}", "birth_year": "Is geboren in {}",
     "relationship_status": "Is {}", "allergies": "Is allergisch voor {}", "languages": "Spreekt {}", "birthday": "Is jarig op {}",
 }  # fmt: skip
-_JOINT = re.compile(r",?\s(?:en|maar|want|omdat)\s(?=(?:ik|mijn|we)\b)", re.IGNORECASE)
-_UNSURE = re.compile(
+_JOINT = Bounded(r",?\s(?:en|maar|want|omdat)\s(?=(?:ik|mijn|we)\b)", re.IGNORECASE)
+_UNSURE = Bounded(
     r"[?？\"“”„]|^als\b|\bals (?:ik|je|het|we|hij|ze|er|dat|dit|mijn)\b|\b(?:indien|stel dat|zou|zouden|misschien|wellicht|waarschijnlijk|hopelijk|wou dat|wilde dat|kon ik maar|had ik maar|ooit nog|denk|geloof|hoop|vermoed|"
     r"je|jij|jou|jouw|jullie|u|uw)\b|(?<!\w)'[^']+'(?!\w)",
     re.IGNORECASE,
@@ -102,33 +103,34 @@ _THIRD = {
     "heb": "heeft", "ben": "is", "ga": "gaat", "doe": "doet", "wil": "wil", "hou": "houdt", "houd": "houdt", "hebben": "heeft", "zijn": "is", "gaan": "gaat",
     "wonen": "woont", "hadden": "had", "waren": "was", "gingen": "ging", "kochten": "kocht", "ski": "skiet",
 }  # fmt: skip
-_DURABLE_NEGATIONS = re.compile(
+_DURABLE_NEGATIONS = Bounded(
     r"^(?:eet|drink|rook|hou|lust|heb|kan|mag)\b.*\b(?:geen|niet)\b|\bniet tegen\b", re.IGNORECASE
 )
-_NEGATION = re.compile(r"\b(?:niet|geen|nooit)\b", re.IGNORECASE)
-_LEAD = re.compile(
+_WEAK_PAST = Bounded(r"\w{3,}(?:te|de)")
+_NEGATION = Bounded(r"\b(?:niet|geen|nooit)\b", re.IGNORECASE)
+_LEAD = Bounded(
     r"^(?:(?:en|maar|dus|nou|ja|nee|oh|ach|trouwens|eigenlijk|hoi|hallo|hey|o|helaas|gelukkig|ook)\b[,!.\s]*)+",
     re.IGNORECASE,
 )
-_STRAIGHT = re.compile(
+_STRAIGHT = Bounded(
     r"^(?P<day>)(?P<who>ik|we|wij)\s(?:(?P<adverb>ook|zelf)\s)?(?P<verb>[\w']+)\s(?P<rest>.+)$",
     re.IGNORECASE,
 )
-_TURNED_ROUND = re.compile(r"^(?P<day>[\w' ]{2,40}?)\s(?P<verb>\w+)\s(?P<who>ik|we|wij)\s(?P<rest>.+)$", re.IGNORECASE)
-_OWNED = re.compile(
+_TURNED_ROUND = Bounded(r"^(?P<day>[\w' ]{2,40}?)\s(?P<verb>\w+)\s(?P<who>ik|we|wij)\s(?P<rest>.+)$", re.IGNORECASE)
+_OWNED = Bounded(
     r"^(?:mijn|onze|ons|m'n)\s(?P<what>(?:[\w'-]+\s){0,3}?[\w'-]+)\s(?P<verb>is|zijn|was|waren|heeft|hebben|heet|heten|woont|wonen|werkt|houdt|speelt|studeert|gaat|kreeg|kocht|"
     r"begon|verhuisde|overleed|stierf|trouwde|wordt|werd|zit|eet|lust)\s(?P<rest>.+)$",
     re.IGNORECASE,
 )
-_NOT_OWNED = re.compile(
+_NOT_OWNED = Bounded(
     r"^(?:dag|week|weekend|god|gevoel|hemel|idee|mening|vraag|beurt|fout|hart|hoofd|leven)\b", re.IGNORECASE
 )
-_VAGUE = re.compile(
+_VAGUE = Bounded(
     r"^(?:het|dat|dit|er|zo|daar|hier|iets|niets|niks|wat|alles|zin|gelijk|wel eens|blij|moe|druk|benieuwd|bang dat|oké|ok|goed|prima|klaar|terug|zo blij|heel blij|erg blij|eens|het eens|bezig|"
     r"nodig|geen idee|geen zin|veel zin|even|hem|haar|ze|dan|nu|gaan|doen|kijken|maar|je|jou)\b(?!\s+\w+\s+\w+\s+\w+)|^(?:het|dat|dit|er|zo)\b",
     re.IGNORECASE,
 )
-_POINTING = re.compile(
+_POINTING = Bounded(
     r"\b(?:er(?:op|van|over|mee|in|aan|uit|bij)|daar(?:van|mee|op|over)|deze|hem|ze|hij|ene)\b|\b(?:gezegd|gedacht|gevraagd|verteld|gehoopt|laten maken)\b",
     re.IGNORECASE,
 )
@@ -145,8 +147,8 @@ _TURNED = {
     "we": "ze",
     "wij": "ze",
 }
-_TURN = re.compile(rf"\b(?:{'|'.join(sorted(_TURNED, key=len, reverse=True))})\b", re.IGNORECASE)
-_PREPOSITION = re.compile(r"\s*\b(?:op|in|rond|sinds)?\s*$", re.IGNORECASE)
+_TURN = Bounded(rf"\b(?:{'|'.join(sorted(_TURNED, key=len, reverse=True))})\b", re.IGNORECASE)
+_PREPOSITION = Bounded(r"\s*\b(?:op|in|rond|sinds)?\s*$", re.IGNORECASE)
 _FEWEST_WORDS, _MOST_WORDS = 3, 32
 
 
@@ -211,7 +213,7 @@ def _third_person(verb: str, *, is_many: bool) -> str | None:
         return _THIRD[verb]
     if is_many:
         return None
-    if verb in _PAST or re.fullmatch(r"\w{3,}(?:te|de)", verb):
+    if verb in _PAST or _WEAK_PAST.fullmatch(verb):
         return verb
     if verb not in _PRESENT:
         return None

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from memoryos.analysts.assistant_facts import deed
 from memoryos.analysts.attributes import SPEECHES, note_of, slot_of, statements
 from memoryos.analysts.chinese import rephrase_chinese
-from memoryos.analysts.digesting import is_small_talk
+from memoryos.analysts.digesting import LONGEST_READ, is_small_talk
 from memoryos.analysts.notes import Note
 from memoryos.analysts.rephrasing import clauses, rephrase
 from memoryos.analysts.traits import TraitReader
-from memoryos.language.fence import reads_as_instruction
+from memoryos.language.instructions import reads_as_instruction
 from memoryos.language.languages import language_of
+from memoryos.language.matching import LONGEST_CLAUSE, Bounded
 from memoryos.language.text import sentences, terms
 from memoryos.model import SIDES, About, Attribute
 from memoryos.seams import Fact, Lesson, Material
@@ -29,8 +30,8 @@ __all__ = ["learn_from"]
 
 SENTENCES_A_SIDE = 120
 FACTS_A_SIDE = 8
-LONGEST_STATEMENT = 1_000
-"""Characters; what is longer is pasted, not said."""
+LONGEST_STATEMENT = LONGEST_CLAUSE
+"""Characters; a longer sentence was pasted, not said, and is not read."""
 SAME_WORDS = 0.8
 """Jaccard of the words from which two entries say the same."""
 
@@ -39,28 +40,28 @@ _RECALLED = re.compile(
     r"quoting our conversation|从.{0,14}对话中记下|我记得，(?:引用|这是)|会話から引用します|会話から覚えていること|dit herinner ik me|lembro-me disto|tôi nhớ điều này",
     re.IGNORECASE | re.MULTILINE,
 )
-_RETOLD = re.compile(
+_RETOLD = Bounded(
     r"\b(?:you (?:said|told|mentioned|asked|wrote|shared)|as you (?:said|mentioned|told)|you've (?:said|told|mentioned)|you(?:'re| are) (?:an?|the)\b|"
     r"i remember (?:that )?you|according to (?:my|our) (?:memory|records|notes))|你(?:说过|提到过?|告诉过?我)|我记得你|\b(?:je|u) (?:zei|vertelde|noemde|schreef)\b|\b(?:zei|vertelde) je\b|"
     r"\bvoc[êe] (?:disse|falou|contou|mencionou|comentou)\b|\b(?:bạn|anh|chị|em) (?:đã )?(?:nói|kể|bảo|nhắc)\b|(?:あなた|君)(?:は|が).{0,20}(?:言|話)(?:い|っ|し)|と(?:おっしゃ|仰)",
     re.IGNORECASE,
 )
-_INSTRUCTION = re.compile(
-    r"\b(?:ignore|disregard|forget) (?:all |any |the |your )*(?:previous|prior|above|earlier|instructions?|rules?)|system prompt|"
+_INSTRUCTION = Bounded(
+    r"\b(?:ignore|disregard|forget) (?:all |any |the |your ){0,4}(?:previous|prior|above|earlier|instructions?|rules?)|system prompt|"
     r"you are now\b|developer mode|jailbreak|do anything now|忽略(?:之前|以上|所有)|系统提示",
     re.IGNORECASE,
 )
-_PREFERENCE = re.compile(
+_PREFERENCE = Bounded(
     r"^(?P<no>doesn't |does not |no longer |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
     r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+)$",
     re.IGNORECASE,
 )
-_IS_PREFERENCE = re.compile(
+_IS_PREFERENCE = Bounded(
     r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
     r"haat|houdt (?:niet (?:meer )?)?van|(?:não )?(?:gosta|curte)|detesta|odeia|adora|(?:không |rất )?thích|ghét)",
     re.IGNORECASE,
 )
-_JAPANESE_PREFERENCE = re.compile(
+_JAPANESE_PREFERENCE = Bounded(
     r"^(?P<object>.+?)(?:が|は)(?:大)?(?:(?P<yes>好き(?:です|だ|$))|(?P<no>嫌い|苦手|好きでは?な|好きじゃな|好きではありま|好きじゃありま))"
 )
 
@@ -100,7 +101,7 @@ def learn_from(material: Material) -> Lesson:
 
 
 def _statements_of(page: Page, side: Side) -> Iterator[str]:
-    text = page.text(side)
+    text = page.text(side)[:LONGEST_READ]
     if not text.strip() or _RECALLED.search(text):
         return
     for sentence in sentences(text)[:SENTENCES_A_SIDE]:

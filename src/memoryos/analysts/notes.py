@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from memoryos.language.dates import mentions
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable
 
     from memoryos.language.dates import Mention
+    from memoryos.language.matching import Bounded
 
 __all__ = ["Note", "dated_note"]
 
@@ -25,9 +25,7 @@ class Note:
     since: datetime | None
 
 
-def dated_note(
-    text: str, at: datetime, say: Callable[[Mention], str], *, dropped: re.Pattern[str] | None = None
-) -> Note:
+def dated_note(text: str, at: datetime, say: Callable[[Mention], str], *, dropped: Bounded | None = None) -> Note:
     """Returns the text as a note, each day that it names said in full.
 
     Args:

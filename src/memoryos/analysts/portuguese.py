@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import PROPER, Speech, compiled, unmarked
 from memoryos.language.dates import mentions
+from memoryos.language.matching import Bounded
 from memoryos.language.saying import said_day
 from memoryos.language.text import content_words
 
@@ -79,7 +80,7 @@ _NOTES = {
     "name": "Chama-se {}", "home": "Mora em {}", "hometown": "É de {}", "job": "Trabalha como {}", "employer": "Trabalha para {}", "birth_year": "Nasceu em {}",
     "relationship_status": "Está {}", "allergies": "Tem alergia a {}", "languages": "Fala {}", "birthday": "Faz aniversário em {}",
 }  # fmt: skip
-_UNSURE = re.compile(
+_UNSURE = Bounded(
     r"[?\"“”«»]|(?:^|[,;]\s?|\b(?:e|mas|que)\s)se\s(?:eu|a gente|for|fosse|tivesse|pudesse|\w+sse\b|\w+r\b)|\b(?:talvez|gostaria|queria|seria|teria|poderia|deveria|acho que|achava que|"
     r"acredito|quem sabe|sera que|tomara|quem dera|imagina|provavelmente|espero que|voce|voces|teu|tua|contigo|te|tu)\b",
     re.IGNORECASE,
@@ -97,35 +98,35 @@ _THIRD = dict(
     ).split()
 )
 _VERB = r"(?P<verb>[a-z]+)"
-_JOINT = re.compile(
+_JOINT = Bounded(
     rf",?\s(?:e|mas|porque)\s(?=(?:eu|meu|minha)\b|(?:n[aã]o\s)?(?:{'|'.join(each for each in _THIRD if each != 'como')})\b)",
     re.IGNORECASE,
 )
-_STATEMENT = re.compile(
+_STATEMENT = Bounded(
     rf"(?:(?P<who>eu|nos|a gente)\s)?(?P<adverb>(?:tambem|ja|ainda|sempre|agora|so|realmente|nunca)\s)?(?P<no>nao\s)?(?P<self>me\s)?{_VERB}\s(?P<rest>.+)$",
     re.IGNORECASE,
 )
-_OWNED = re.compile(
+_OWNED = Bounded(
     r"^(?:[oa]s?\s)?(?P<mine>meus?|minhas?|nossos?|nossas?)\s(?P<what>(?:[\w'-]+\s){0,3}?[\w'-]+)\s(?P<verb>e|sao|era|esta|tem|se chama|chama-se|mora|moram|vive|trabalha|gosta|adora|toca|joga|estuda|faz|fez|"
     r"nasceu|morreu|faleceu|casou|comprou|ganhou|foi|ficou|comecou|mudou|se mudou|passou|vai)\s(?P<rest>.+)$",
     re.IGNORECASE,
 )
-_NOT_OWNED = re.compile(
+_NOT_OWNED = Bounded(
     r"^(?:deus|dia|semana|vida|cabeca|opiniao|duvida|pergunta|ideia|vez|nossa|coracao|fim de semana|mente|objetivo)\b",
     re.IGNORECASE,
 )
-_LEAD = re.compile(
+_LEAD = Bounded(
     r"^(?:(?:e|mas|entao|ah|oh|ai|oi|ola|bom|bem|sim|olha|alias|na verdade|tambem|infelizmente|felizmente|por sinal|enfim|obrigad[oa]|claro)\b[,!.\s]+)+",
     re.IGNORECASE,
 )
-_VAGUE = re.compile(
+_VAGUE = Bounded(
     r"^(?:isso|isto|aquilo|que|muito bem|bem|mal|feliz|triste|cansad[oa]|animad[oa]|anim\w+|ansios[oa]|certeza|razao|saudades?|pensando|pensar|falar|certo|ok|assim|la|aqui|ela|ele|tudo|nada|algo|ideia|"
     r"tentando|me sentindo|sentindo|bom|boa|aberto|curios[oa]|de acordo|so|sozinh[oa]|pront[oa]|ocupad[oa]|com (?:fome|sono|medo|calor|frio|vontade|duvida|sorte)|sorte|medo de que|um pouco|muit[oa])\b(?!\s\w+\s\w+\s\w+)|^(?:isso|isto|que)\b",
     re.IGNORECASE,
 )
-_STATES = re.compile(r"^(?:uma?\s|o\s|a\s|fa\s|de\s|do\s|da\s|vegetarian|vegan|alergic|casad|solteir|noiv|divorciad|viciad|apaixonad|formad|gravida|aposentad|intolerante|voluntari|membro|dono|dona|mae|pai|"
+_STATES = Bounded(r"^(?:uma?\s|o\s|a\s|fa\s|de\s|do\s|da\s|vegetarian|vegan|alergic|casad|solteir|noiv|divorciad|viciad|apaixonad|formad|gravida|aposentad|intolerante|voluntari|membro|dono|dona|mae|pai|"
                      r"fazendo|estudando|aprendendo|trabalhando|morando|lendo|escrevendo|planejando|treinando|namorando|tomando|procurando|cuidando|reformando|construindo|jogando|tocando)", re.IGNORECASE)  # fmt: skip
-_POINTING = re.compile(r"\b(?:el[ae]s?|isso|disso|nisso|del[ae]s?|aquilo|ness[ae]|ai)\b|: ", re.IGNORECASE)
+_POINTING = Bounded(r"\b(?:el[ae]s?|isso|disso|nisso|del[ae]s?|aquilo|ness[ae]|ai)\b|: ", re.IGNORECASE)
 """Words that point at what only the conversation shows."""
 _TURNED = {
     "meu": "seu",
@@ -140,9 +141,12 @@ _TURNED = {
     "nossos": "seus",
     "nossas": "suas",
 }
-_TURN = re.compile(rf"\b(?:{'|'.join(sorted(_TURNED, key=len, reverse=True))})\b", re.IGNORECASE)
-_PREPOSITION = re.compile(r"\s*\b(?:em|no|na|desde|no dia|dia)?\s*$", re.IGNORECASE)
+_TURN = Bounded(rf"\b(?:{'|'.join(sorted(_TURNED, key=len, reverse=True))})\b", re.IGNORECASE)
+_PREPOSITION = Bounded(r"\s*\b(?:em|no|na|desde|no dia|dia)?\s*$", re.IGNORECASE)
 _DURABLE_NEGATIONS = frozenset("como bebo tomo gosto suporto tenho consigo curto uso fumo".split())
+_GOAL = Bounded(r"\w+r\b|ao?\b|as\b|para\b|pra\b")
+_HABIT = Bounded(r"\b(?:todo|toda|sempre|ano|mes|semana|em\s\w+)\b")
+_FIRST_PAST = Bounded(r"(\w{2,})ei")
 _FEWEST_WORDS, _MOST_WORDS = 2, 32
 _WORDS_BEFORE = 6
 
@@ -193,15 +197,10 @@ def _said_of_self(text: str, plain: str, at: datetime) -> str | None:
 
 def _third_person(verb: str, rest: str) -> str | None:
     if verb == "vou":
-        return (
-            "vai"
-            if re.match(r"\w+r\b|ao?\b|as\b|para\b|pra\b", rest)
-            and re.search(r"\b(?:todo|toda|sempre|ano|mes|semana|em\s\w+)\b", rest)
-            else None
-        )
+        return "vai" if _GOAL.match(rest) and _HABIT.search(rest) else None
     if verb in _THIRD:
         return _THIRD[verb]
-    if match := re.fullmatch(r"(\w{2,})ei", verb):
+    if match := _FIRST_PAST.fullmatch(verb):
         stem = re.sub(r"qu$", "c", re.sub(r"gu$", "g", match[1]))
         return (
             None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.language.dates import spoken
+from memoryos.language.matching import Bounded
 from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
@@ -35,40 +36,41 @@ think guess hope know see feel mean bet agree understand wish appreciate remembe
 knew meant hoped wondered asked decided tried felt heard noticed realized realised figured mentioned needed wanted forgot loved liked
 agreed guessed happened seemed used called turned looked talked
 """.split()
-_DANGLING = re.compile(
+_DANGLING = Bounded(
     r"^(?:it|that|this|them|these|those|him|her|so|too|there|one|some|how|what|when|why|if|to hear|to see|hearing|seeing|the way|"
     r"your|you|stuff|things?|something|everything|anything|every (?:minute|bit|second))\b",
     re.IGNORECASE,
 )
-_HYPOTHETICAL = re.compile(
+_HYPOTHETICAL = Bounded(
     r"\b(?:would|could|should|might|may|if|unless|wish|maybe|perhaps|probably|i'd|we'd|you|your|yours|you're|you've|you'll)\b"
     r"|[?？]|\"|“",
     re.IGNORECASE,
 )
-_LEAD = re.compile(
+_LEAD = Bounded(
     r"^(?:(?:and|but|so|well|also|actually|yeah|yes|yep|oh|wow|hey|hi|hello|anyway|plus|honestly|basically|recently|lately|nowadays|"
     r"currently|by the way|as for me|to be honest|in fact|thanks?|hi there|hey there|of course|sure|no|luckily|unfortunately|sadly|"
     r"(?P<day>yesterday|today|last \w+|this \w+|(?:a few|two|three|a couple of) \w+ ago))\b[,!.\s]*)+",
     re.IGNORECASE,
 )
-_CLAUSE = re.compile(
+_CLAUSE = Bounded(
     r"[;—]|\s[-–]\s|,?\s(?:and|but|so|because|since)\s(?=(?:I|I'm|I've|my|we|we've|we're)\b)|,\s(?=(?:I|I'm|I've|my)\b)"
 )
-_SUBJECT = re.compile(
+_SUBJECT = Bounded(
     r"^(?:(?P<me>i|we)(?P<short>'m|'ve|'re|'ll)?\s+(?P<adverb>(?:also|just|really|always|often|usually|still|actually|recently|finally|"
     r"even|both|all|currently|now|already|mostly|sometimes|never|only|definitely|absolutely|totally|truly)\s+)*(?P<rest>.+)"
     r"|(?P<mine>my|our)\s+(?P<owned>.+))$",
     re.IGNORECASE,
 )
-_PREPOSITION = re.compile(r"\s+(?:(?:on|in|for|about|around|in the)\s*)?$", re.IGNORECASE)
-_VERDICT = re.compile(
+_SPACE_BEFORE_STOP = Bounded(r"\s+([,.])")
+_PREPOSITION = Bounded(r"\s+(?:(?:on|in|for|about|around|in the)\s*)?$", re.IGNORECASE)
+_VERDICT = Bounded(
     r",?\s(?:and|but)\s(?:it|they|that|this|he|she|the \w+)(?:'s|'re|\s(?:was|is|were|are|has|have|had|made|felt|feels|tasted|looks|looked|really|just|turned|went))\b.*$"
     r"|,\s(?:it|which|they)(?:'s|'re|\s(?:was|is|were|are|has|felt|feels|made|makes|really))\b.*$"
     r"|\sthat was (?:so |really |pretty )?\w+$|,?\sand had (?:a|an|so|such|lots?)\b.*$",
     re.IGNORECASE,
 )
 """What a clause adds about how it was: it dates a fact no better and makes it longer."""
-_POINTING = re.compile(
+_POINTING = Bounded(
     r"\b(?:this|these|that|those)\s(?!year|month|week|weekend|morning|afternoon|evening|summer|winter|spring|fall|past|time|are|is|was)\w+"
     r"|\b(?:here|eachother|such a|thing|stuff|something|someone|somewhere|like (?:him|her|it|that|this)|him|"
     r"another one|a few more|the ones?|all kinds of|speaking of|of them|as usual|more than ever|together)\b"
@@ -82,11 +84,11 @@ _TURNED = {
     "ourselves": "themselves", "i": "they", "i'm": "they're", "i've": "they've", "i'll": "they'll", "we": "they",
     "we're": "they're", "we've": "they've", "we'll": "they'll", "am": "are",
 }  # fmt: skip
-_TURN = re.compile(rf"\b(?:{'|'.join(sorted(_TURNED, key=len, reverse=True))})\b", re.IGNORECASE)
-_DONE = re.compile(r"^(?:\w+ed|" + "|".join(_IRREGULAR_PAST) + r"|been)\b", re.IGNORECASE)
-_ING = re.compile(r"^(?!anything|something|nothing|everything|feeling|hoping|wondering|thinking|looking|trying|doing|going|getting|saying|"
+_TURN = Bounded(rf"\b(?:{'|'.join(sorted(_TURNED, key=len, reverse=True))})\b", re.IGNORECASE)
+_DONE = Bounded(r"^(?:\w+ed|" + "|".join(_IRREGULAR_PAST) + r"|been)\b", re.IGNORECASE)
+_ING = Bounded(r"^(?!anything|something|nothing|everything|feeling|hoping|wondering|thinking|looking|trying|doing|going|getting|saying|"
                   r"glad|sorry|seeing|being|making|dying|kidding)\w{2,}ing\b", re.IGNORECASE)  # fmt: skip
-_BEING = re.compile(
+_BEING = Bounded(
     r"^(?:an?\s+(?!bit|little|lot|huge|big|fan of (?:it|that)\b)|the\s(?:\w+\s)*(?:of|at|in)\b|from\s|in\s(?:my|the|a)\s|on\sa\s|allergic|afraid of\s|scared of\s|engaged|"
     r"married|single|divorced|widowed|retired|pregnant|vegan|vegetarian|originally|based in|passionate about|into\s|good at|bad at|"
     r"interested in|responsible for|diagnosed|studying|\d+\s*(?:years? old)?$|obsessed with|fluent in|part of|named|called|born)",
@@ -249,7 +251,7 @@ def _turn(text: str) -> str:
 def _dated(text: str, at: datetime) -> Note:
     note = dated_note(text, at, _said_day, dropped=_PREPOSITION)
     tidy = re.sub(r"\bsince (?:in|on|around) ", "since ", " ".join(note.text.split()))
-    return Note(re.sub(r"\s+([,.])", r"\1", tidy).strip(" ,"), note.since)
+    return Note(_SPACE_BEFORE_STOP.sub(r"\1", tidy).strip(" ,"), note.since)
 
 
 def _said_day(mention: Mention) -> str:

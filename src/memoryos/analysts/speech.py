@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from memoryos.language.matching import Bounded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
@@ -32,17 +34,17 @@ class Speech:
         rephrase: Returns the note of a sentence about oneself, None where it says nothing durable.
     """
 
-    attributes: tuple[tuple[str, re.Pattern[str]], ...]
+    attributes: tuple[tuple[str, Bounded], ...]
     notes: Mapping[str, str]
     statuses: tuple[str, ...]
-    joint: re.Pattern[str]
-    unsure: re.Pattern[str]
+    joint: Bounded
+    unsure: Bounded
     rephrase: Callable[[str, datetime], Note | None]
 
 
-def compiled(rules: tuple[tuple[str, str], ...]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+def compiled(rules: tuple[tuple[str, str], ...]) -> tuple[tuple[str, Bounded], ...]:
     """Returns the patterns of a table; the case of letters does not matter unless a rule says so."""
-    return tuple((name, re.compile(rule, re.IGNORECASE)) for name, rule in rules)
+    return tuple((name, Bounded(rule, re.IGNORECASE)) for name, rule in rules)
 
 
 def unmarked(text: str) -> str:

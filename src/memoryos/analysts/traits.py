@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from memoryos.analysts.attributes import statements
 from memoryos.analysts.trait_cues import CUES, INTERESTS
 from memoryos.analysts.trait_words import DISLIKES, DOES, INTEREST_WORDS, LIKES, TO_THE_OTHER
+from memoryos.language.matching import Bounded
 from memoryos.model import Level, Trait
 
 if TYPE_CHECKING:
@@ -29,25 +30,25 @@ EVIDENCE_KEPT = 12
 QUOTE_CHARACTERS = 120
 _YOUNG_UNTIL = 35
 
-_LIKES = re.compile(
+_LIKES = Bounded(
     r"\b(?:i|we)(?:'m| am|'ve)?\s(?:\w+\s){0,2}?(?:love|like|enjoy|adore|prefer|loved|enjoyed|into|a (?:big |huge )?fan of|passionate about|interested in|"
     r"obsessed with)\b|\bmy (?:favou?rite|hobb(?:y|ies)|passion)|我.{0,8}(?:喜欢|热爱|爱|感兴趣)|" + LIKES,
     re.IGNORECASE,
 )
-_DISLIKES = re.compile(
+_DISLIKES = Bounded(
     r"\bi\s(?:really\s)?(?:don't (?:really )?(?:like|enjoy|care for)|hate|dislike|can't stand|detest)|\bi(?:'m| am) not (?:a fan of|into|interested in)|"
     r"我.{0,6}(?:不喜欢|讨厌|不感兴趣|不爱)|" + DISLIKES,
     re.IGNORECASE,
 )
-_DOES = re.compile(
+_DOES = Bounded(
     r"\b(?:i|we)(?:'ve| have)?\s(?:\w+\s){0,2}?(?:went|go|play|played|practi[cs]e\w*|watch(?:ed)?|read|visited|visit|bought|made|joined|tr(?:y|ied)|started|"
     r"been|did|do|took|won|cook(?:ed)?|paint(?:ed)?|write|wrote)\b|我.{0,6}(?:去|看|读|买|做|参加|学|练|玩|拍|听)了?|"
     + DOES,
     re.IGNORECASE,
 )
 
-_JAPANESE = re.compile("[\u3040-\u30ff]")
-_TO_THE_OTHER = re.compile(
+_JAPANESE = Bounded("[\u3040-\u30ff]")
+_TO_THE_OTHER = Bounded(
     r"\b(?:love|like|enjoy|glad|happy)d? (?:that|how|when|your?|it when)\b|\byou(?:r|'re|'ve)?\b|你|" + TO_THE_OTHER,
     re.IGNORECASE,
 )
@@ -74,16 +75,14 @@ def dimensions() -> tuple[Dimension, ...]:
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> tuple[
-    tuple[dict[Key, re.Pattern[str]], re.Pattern[str]], dict[Key, tuple[re.Pattern[str], re.Pattern[str]]]
-]:
+def _patterns() -> tuple[tuple[dict[Key, Bounded], Bounded], dict[Key, tuple[Bounded, Bounded]]]:
     rules = {
         (category, name): f"{rule}|{INTEREST_WORDS[name]}" if name in INTEREST_WORDS else rule
         for (category, name), rule in INTERESTS.items()
     }
-    things = {key: re.compile(_bounded(rule), re.IGNORECASE) for key, rule in rules.items()}
-    any_thing = re.compile("|".join(map(_bounded, rules.values())), re.IGNORECASE)
-    cues = {key: (re.compile(high, re.IGNORECASE), re.compile(low, re.IGNORECASE)) for key, (high, low) in CUES.items()}
+    things = {key: Bounded(_bounded(rule), re.IGNORECASE) for key, rule in rules.items()}
+    any_thing = Bounded("|".join(map(_bounded, rules.values())), re.IGNORECASE)
+    cues = {key: (Bounded(high, re.IGNORECASE), Bounded(low, re.IGNORECASE)) for key, (high, low) in CUES.items()}
     return (things, any_thing), cues
 
 

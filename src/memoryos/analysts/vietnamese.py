@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import PROPER, Speech, compiled, unmarked
+from memoryos.language.matching import Bounded
 from memoryos.language.saying import said_day
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _I = (
     + rf"\b{_ME}"
 )
 """Oneself, and not one's sister or home."""
-_NOW = r"(?:(?:hien|dang|hien tai|bay gio|gio|van|cung|moi|vua|da|hien dang|luon|rat|thuong|hay|con|chi|nay)\s)*"
+_NOW = r"(?:(?:hien|dang|hien tai|bay gio|gio|van|cung|moi|vua|da|luon|rat|thuong|hay|con|chi|nay)\s){0,6}"
 _END = r"(?=\s*(?:[.,;!?]|$|\b(?:va|nhung|voi|tu|duoc|nen|roi|cung|de|vi|hoi|nam|thang|tuan|nay|cho|khi|ma)\b))"
 _NAME = r"(?P<value>(?-i:[A-Z]\w*(?:\s[A-Z]\w*){0,3}))"
 _PLACE = rf"(?P<value>(?:thanh pho |tp\.? ?|quan |huyen |tinh )?{PROPER}(?:,\s{PROPER})?)"
@@ -52,7 +53,7 @@ _ATTRIBUTES = compiled(
         ),
         (
             "job",
-            rf"{_I}\s{_NOW}la\s(?:mot\s)?(?P<value>(?:giao vien|ky su|bac si|y ta|dieu duong|ke toan|lap trinh vien|luat su|nha bao|phong vien|dau bep|tai xe|nhan vien [\w ]+?|kien truc su|duoc si|nha si|cong nhan|giang vien|nghien cuu vien|huong dan vien(?: du lich)?|phi cong|canh sat|bo doi|nong dan|tho [\w ]+?|quan ly[\w ]*?|phien dich vien|bien tap vien|chuyen vien [\w ]+?|sinh vien[\w ]*?|hoc sinh[\w ]*?|ca si|nhac si|hoa si|nhiep anh gia|nha van|designer|developer|freelancer)[\w ]*?)(?=\s*(?:[.,;!]|$|\b(?:o|tai|cho|va|nhung|duoc|tu|hon|trong)\b))",
+            rf"{_I}\s{_NOW}la\s(?:mot\s)?(?P<value>(?:giao vien|ky su|bac si|y ta|dieu duong|ke toan|lap trinh vien|luat su|nha bao|phong vien|dau bep|tai xe|nhan vien \w|kien truc su|duoc si|nha si|cong nhan|giang vien|nghien cuu vien|huong dan vien(?: du lich)?|phi cong|canh sat|bo doi|nong dan|tho \w|quan ly|phien dich vien|bien tap vien|chuyen vien \w|sinh vien|hoc sinh|ca si|nhac si|hoa si|nhiep anh gia|nha van|designer|developer|freelancer)[\w ]*?)(?=\s{{0,2}}(?:[.,;!]|$|\b(?:o|tai|cho|va|nhung|duoc|tu|hon|trong)\b))",
         ),
         ("employer", rf"{_I}\s{_NOW}(?:lam|lam viec)\s(?:o|tai|cho)\s(?:cong ty\s)?(?P<value>{PROPER}){_END}"),
         (
@@ -82,10 +83,10 @@ _NOTES = {
     "name": "Tên là {}", "home": "Sống ở {}", "hometown": "Quê ở {}", "job": "Nghề nghiệp là {}", "employer": "Làm việc ở {}", "birth_year": "Sinh năm {}",
     "relationship_status": "Tình trạng: {}", "allergies": "Bị dị ứng {}", "languages": "Nói được {}", "birthday": "Sinh nhật là {}",
 }  # fmt: skip
-_JOINT = re.compile(
+_JOINT = Bounded(
     r",?\s(?:và|nhưng|va|nhung|còn)\s(?=(?:tôi|mình|em|toi|minh)\s)|,\s(?=(?:tôi|mình|em|toi|minh)\s)", re.IGNORECASE
 )
-_UNSURE = re.compile(
+_UNSURE = Bounded(
     r"[?\"“”]|\b(?:neu|gia ma|gia nhu|uoc gi|co le|chac la|hinh nhu|gia su|phai chi|co the|khong biet|nghe noi|nghe bao|nghi la|nghi rang|tuong la|hy vong|mong|"
     r"anh co|chi co|gi the|khong a|phai khong|the nao|ra sao|dau vay|cam on|goi y|du dinh gi)\b|(?<!chao )\bban\b(?!\s(?:than|gai|trai|be|hoc|cu|dai hoc|cung|cua (?:toi|minh|em)|(?:toi|minh|em)\b|nha|xe))|\bkhong$|\b(?:chua|nhi|ha)$",
     re.IGNORECASE,
@@ -95,7 +96,7 @@ _CUES = (
     r"xem|doc|an|uong|gap|bat dau|dang ky|tham gia|ke hoach|du dinh|dinh|se (?:di|chuyen|cuoi|ket hon|mua|thi|hoc)|sap (?:cuoi|chuyen|ket hon|sinh)|sinh|ket hon|cuoi|ly hon|nghi viec|duoc|bi (?:om|dau|benh|gay|tieu duong|cao huyet ap|viem|di ung|mat|cam)|"
     r"viet|ve tranh|nau|trong|lai|so huu|thuong|hay|tung|khong con|tot nghiep|thi|nhan|trung|hat|danh|suu tam|cham soc|ra truong|mo (?:quan|tiem|cua hang)|phau thuat|uong thuoc|thuc day|day som|ngu"
 )
-_STATEMENT = re.compile(
+_STATEMENT = Bounded(
     rf"^(?P<when>[^,]{{0,40}}?[,\s]\s?)?(?P<me>{_ME})\s(?!(?:ay|gai|trai|ho|trai|ruot|dau|re|la gi|a|oi|oi)\b)(?P<body>{_NOW}(?:{_CUES})\b.*)$",
     re.IGNORECASE,
 )
@@ -103,26 +104,26 @@ _FAMILY = (
     r"(?:em gai|em trai|chi gai|anh trai|chi|anh|me|ma|ba|bo|cha|ong|ba ngoai|ba noi|ong ngoai|ong noi|vo|chong|con gai|con trai|con|chau|ban than|ban gai|ban trai|nguoi yeu|gia dinh|nha|"
     r"con cho|con meo|cho|meo|be|sep|dong nghiep|hang xom|co|chu|bac|di|cau|nguoi ban)"
 )
-_OWNED = re.compile(
-    rf"^(?P<who>{_FAMILY}(?:\s(?:lon|nho|ut|ca|cu))?)\s(?:cua\s)?(?P<me>toi|minh|em|tui|to)\s(?P<name>(?:ten\s)?(?-i:(?:[A-Z]\w*\s)*))(?P<rest>(?:vua\s|moi\s|dang\s|da\s|van\s|cung\s|rat\s|hien\s|sap\s)*(?:ten|la|song|o|lam|hoc|thich|co|bi|di|chuyen|mat|qua doi|ket hon|cuoi|sinh|mua|ve|nuoi|day|choi|tot nghiep|nghi huu|dau|me)\b.+)$",
+_OWNED = Bounded(
+    rf"^(?P<who>{_FAMILY}(?:\s(?:lon|nho|ut|ca|cu))?)\s(?:cua\s)?(?P<me>toi|minh|em|tui|to)\s(?P<name>(?:ten\s)?(?-i:(?:[A-Z]\w*\s)*))(?P<rest>(?:vua\s|moi\s|dang\s|da\s|van\s|cung\s|rat\s|hien\s|sap\s){{0,6}}(?:ten|la|song|o|lam|hoc|thich|co|bi|di|chuyen|mat|qua doi|ket hon|cuoi|sinh|mua|ve|nuoi|day|choi|tot nghiep|nghi huu|dau|me)\b.+)$",
     re.IGNORECASE,
 )
-_ADDRESSED = re.compile(
+_ADDRESSED = Bounded(
     r"\b(?:anh|chi)\s(?:oi|a|giup|goi y|nho|co (?:biet|the|nho)|bay|hai|ba|tu|nam|sau|ay|ta)\b|\b(?:anh|chi)\s(?-i:[A-Z])|\b(?:em|toi|minh|tui)\b.*\b(?:anh|chi)\b|\b(?:cua|voi|cho|nho|hoi|gap|thang|con) (?:anh|chi)$",
     re.IGNORECASE,
 )
 """Where "anh" and "chị" are somebody else: an elder brother or sister, or whoever is spoken to."""
-_LEAD = re.compile(
+_LEAD = Bounded(
     r"^(?:(?:a|o|oi|chao|xin chao|chao ban|vang|da|uhm?|u|ma|thi|nhung|va|thuc ra|that ra|tiec la|may qua|hoi|nhan tien|cung)\b[,!.\s]+)+(?=\w)",
     re.IGNORECASE,
 )
-_OTHERS = re.compile(r"\b(?:bao|ke|noi)\s(?:la|rang)\b", re.IGNORECASE)
-_NEGATION = re.compile(r"\b(?:khong|chua|chang|cha)\b", re.IGNORECASE)
-_DURABLE_NEGATIONS = re.compile(
+_OTHERS = Bounded(r"\b(?:bao|ke|noi)\s(?:la|rang)\b", re.IGNORECASE)
+_NEGATION = Bounded(r"\b(?:khong|chua|chang|cha)\b", re.IGNORECASE)
+_DURABLE_NEGATIONS = Bounded(
     r"\bkhong\s(?:thich|an|uong|hut|choi|biet (?:boi|lai|nau|bay|choi)|con|co (?:con|xe|anh|chi|em))\b", re.IGNORECASE
 )
-_OF_ME = re.compile(r"\bcủa (?:tôi|em|tui|tớ|toi|chúng tôi)\b|\bcua (?:toi|em|tui)\b", re.IGNORECASE)
-_FILLERS = re.compile(r"\s+(?:nhé|nha|ạ|đó|đấy|lắm|luôn|rồi đó|thôi|nè|á)$", re.IGNORECASE)
+_OF_ME = Bounded(r"\bcủa (?:tôi|em|tui|tớ|toi|chúng tôi)\b|\bcua (?:toi|em|tui)\b", re.IGNORECASE)
+_FILLERS = Bounded(r"\s+(?:nhé|nha|ạ|đó|đấy|lắm|luôn|rồi đó|thôi|nè|á)$", re.IGNORECASE)
 _FEWEST_WORDS, _MOST_WORDS = 3, 40
 
 

@@ -220,8 +220,9 @@ def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
 # JSON
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
-_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*")|,(?=\s*[}\]])', re.DOTALL)
+_COMMENT = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|//[^\r\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
+_TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)
+"""Strings and comments that are not closed reach to the end of the text, so that no character is read twice."""
 _DECODER = json.JSONDecoder()
 
 

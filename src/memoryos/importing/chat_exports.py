@@ -34,7 +34,7 @@ _SAID = (None, "text", "multimodal_text")
 _TO_ALL = (None, "all")
 _THOUGHT = ("analysis", "commentary")
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
-_UNSHOWN = re.compile(r"\s*```\s*This block is not supported on your current device yet\.\s*```\s*")
+_UNSHOWN = re.compile(r"```\s*This block is not supported on your current device yet\.\s*```")
 _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|webp|heic|bmp|svg|tiff?)$", re.IGNORECASE)
 
 
@@ -189,7 +189,7 @@ def _claude_text(message: dict[str, Any]) -> str | None:
     elif isinstance(content, str):
         texts = [content]
     elif isinstance(text, str):
-        texts = [_UNSHOWN.sub("\n\n", text).strip()]
+        texts = ["\n\n".join(part.strip() for part in _UNSHOWN.split(text)).strip()]
     else:
         return None
     texts += _attached(message.get("attachments"), "file_name") + _attached(message.get("files"), "file_name")

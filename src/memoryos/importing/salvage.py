@@ -22,7 +22,8 @@ __all__ = ["Document", "ItemReader", "Torn", "find_objects", "read_document", "r
 MAX_ITEM_CHARACTERS = 32_000_000
 """Characters of one item of an array: one conversation."""
 
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},"]', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(")?|[\[\]{},]', re.DOTALL)
+"""A string, whose closing quote is the group, or a mark. A string without one reaches to the end of the text."""
 _CLOSING = {"[": "]", "{": "}"}
 _MAX_DIGITS = 400
 _PIECE_CHARACTERS = 1 << 20
@@ -32,6 +33,12 @@ _WRAPPED = re.compile(r'\{\s{0,100}"conversations"\s{0,100}:\s{0,100}(?=\[)')
 _SPACES = re.compile(r"[ \t\r\n]+")
 _WRAPPER_CHARACTERS = 400
 _TOO_DEEP = "nested too deeply to be read"
+_DEEP_CHARACTERS = 20_000
+"""What an object that is nested too deeply counts as having been read."""
+_CHARACTERS_A_COUNT = 16
+"""An error of the decoder counts the lines before it: so many characters take as long as reading one."""
+_MAX_READS = 16
+"""How often the text may be read in all while whole objects are searched in damaged ones that hold each other."""
 
 
 class Torn(dict[str, Any]):
@@ -190,13 +197,15 @@ def find_objects(text: str, first_names: tuple[str, ...]) -> Iterator[dict[str, 
     """Yields every whole JSON object of a text that begins with a member of one of these names."""
     start = re.compile(rf'\{{\s*"(?:{"|".join(map(re.escape, first_names))})"\s*:')
     found = start.search(text)
+    reads_left = _MAX_READS * len(text)
     while found:
-        end = found.end()
         try:
             value, end = _DECODER.raw_decode(text, found.start())
             yield value
-        except (json.JSONDecodeError, RecursionError):
-            pass
+        except (json.JSONDecodeError, RecursionError) as error:
+            read_to = error.pos if isinstance(error, json.JSONDecodeError) else found.start() + _DEEP_CHARACTERS
+            reads_left -= read_to - found.start() + read_to // _CHARACTERS_A_COUNT
+            end = found.end() if reads_left > 0 else max(found.end(), read_to)
         found = start.search(text, end)
 
 
@@ -207,7 +216,7 @@ def _before(text: str) -> Any:
     for found in _TOKEN.finditer(text):
         mark = text[found.start()]
         if mark == '"':
-            if found.end() - found.start() == 1:
+            if found[1] is None:
                 break
             continue
         end = found.start() if mark == "," else found.end()

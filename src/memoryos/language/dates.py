@@ -40,6 +40,9 @@ _PORTUGUESE_PAST = re.compile(
     r"\b(?:\w+(?:ei|ou|eu|iu|amos|emos|imos|aram|eram|iram)|fui|foi|fiz|fez|tive|teve|vim|veio|vi|saí|caí|nasci|conheci)\b"
 )
 _AROUND = 60
+_LONGEST_ASKED = 1_000
+"""Characters by which the language of a text with dates in figures is told, once for all of its dates."""
+_language_of = lru_cache(maxsize=16)(language_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ def _iso(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
 
 def _slashes(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
     first, second = int(match["month"]), int(match["day"])
-    is_month_first = first <= _MONTHS_A_YEAR and language_of(match.string) not in _DAY_FIRST
+    is_month_first = first <= _MONTHS_A_YEAR and _language_of(match.string[:_LONGEST_ASKED]) not in _DAY_FIRST
     month, day = (first, second) if is_month_first or second > _MONTHS_A_YEAR else (second, first)
     return _day(date(int(match["year"]), month, day))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 
+from memoryos.language.normalizing import normalized
 from memoryos.language.stop_words import STOP_WORDS
 
 __all__ = ["speaks_otherwise"]
@@ -106,7 +106,7 @@ def _is_japanese(letters: Counter[str]) -> bool | None:
 
 
 def _language(text: str, least: int) -> str | None:
-    composed = unicodedata.normalize("NFC", text[:_LONGEST_READ].lower()).replace("’", "'")
+    composed = normalized("NFC", text[:_LONGEST_READ].lower()).replace("’", "'")
     words = _WORD.findall(composed)
     if len(words) < least:
         return None

@@ -7,6 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Literal, get_args
 
+from memoryos.language.normalizing import normalized
 from memoryos.language.plain import plain_words
 from memoryos.language.stop_words import STOP_WORDS_OF
 
@@ -73,7 +74,7 @@ def language_of(text: str, default: Language | None = None) -> Language | None:
         return default if _WORDS["en"].isdisjoint(words) else "en"
     lowered = read.lower()
     if not lowered.isascii():
-        lowered = unicodedata.normalize("NFC", lowered)
+        lowered = normalized("NFC", lowered)
         kana, han = len(_KANA.findall(lowered)), len(_HAN.findall(lowered))
         if (kana + han) * _LETTERS_A_HAN > len(_LATIN.findall(lowered)):
             return _asian(kana, han, len(_HANGUL.findall(lowered)), default)
@@ -117,5 +118,5 @@ def _latin(lowered: str) -> Language | None:
 
 @lru_cache(maxsize=100_000)
 def _unmarked(word: str) -> str:
-    decomposed = unicodedata.normalize("NFD", word.replace("đ", "d"))
+    decomposed = normalized("NFD", word.replace("đ", "d"))
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))

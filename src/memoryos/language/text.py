@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from memoryos.language.matching import Bounded
 from memoryos.language.tokens import CJK, content_words, fold, little_terms, search_terms, stem, terms
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ __all__ = [
 ]
 
 _CJK_RUN = re.compile(rf"[{CJK}]+")
-_SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|[。！？…｡]+[”’」』）]*|\n+")
+_SENTENCE_END = re.compile(r"(?P<latin>[.!?]+[\"'”’)\]]*)|[。！？…｡]+[”’」』）]*|\n+")
+"""A run that may end a sentence; a Latin one does only before space, which is asked afterwards to keep time linear."""
 _ABBREVIATIONS = frozenset(
     (
         "mr mrs ms dr prof st sr jr vs etc e.g i.e u.s u.k p.m a.m no vol fig approx inc ltd co dept est "
@@ -33,7 +35,8 @@ _ABBREVIATIONS = frozenset(
         "sra srta dra profa pág pag tel av séc p.ex ex tp ths ts gs pgs q p"
     ).split()
 )
-_LAST_WORD = re.compile(r"([\w.]+)\.\Z")
+_LONGEST_ABBREVIATION = 12
+_LAST_WORD = Bounded(r"([\w.]+)\.\Z", longest=_LONGEST_ABBREVIATION + 1)
 
 CJK_TOKENS = 0.75
 """Tokens of one Chinese, Japanese or Korean character: what current tokenizers need, within a fifth."""
@@ -105,8 +108,10 @@ def _weight(root: str) -> float:
 
 def _sentence_ends(text: str) -> Iterator[int]:
     for match in _SENTENCE_END.finditer(text):
+        if match["latin"] and not text[match.end() : match.end() + 1].isspace():
+            continue
         if match.group() == ".":
-            word = _LAST_WORD.search(text, max(0, match.start() - 12), match.end())
+            word = _LAST_WORD.search(text[max(0, match.start() - _LONGEST_ABBREVIATION) : match.end()])
             if word and (
                 word.group(1).casefold() in _ABBREVIATIONS or (len(word.group(1)) == 1 and word.group(1) != "I")
             ):

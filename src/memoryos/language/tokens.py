@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import Stemmer
 
 from memoryos.language.languages import language_of
+from memoryos.language.normalizing import normalized
 from memoryos.language.plain import plain_words
 from memoryos.language.stop_words import JAPANESE_TAILS, STOP_WORDS, STOP_WORDS_OF
 
@@ -47,8 +47,8 @@ def fold(text: str) -> str:
     """Returns the text as words are compared: NFKC, case folded, Latin marks taken off (đ→d, ø→o, ß→ss)."""
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDED_LETTERS)
-    return unicodedata.normalize("NFC", _MARKED.sub("", unicodedata.normalize("NFD", folded)))
+    folded = normalized("NFKC", text).casefold().translate(_FOLDED_LETTERS)
+    return normalized("NFC", _MARKED.sub("", normalized("NFD", folded)))
 
 
 def terms(text: str) -> list[str]:
@@ -118,7 +118,7 @@ def stem(word: str, algorithm: str = "english") -> str:
 def _stemmed_terms(text: str, language: Language) -> list[str]:
     """Returns what marked and unmarked spelling have in common, and the English stem for texts of unknown language."""
     found: list[str] = []
-    for run in _RUN.findall(unicodedata.normalize("NFKC", text).casefold()):
+    for run in _RUN.findall(normalized("NFKC", text).casefold()):
         if _CJK_RUN.match(run):
             found += _terms_of_run(run)
         else:

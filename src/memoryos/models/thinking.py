@@ -12,6 +12,7 @@ __all__ = ["spoken", "without_thoughts"]
 
 OPENING = "<think>"
 CLOSING = "</think>"
+_SPACE = re.compile(r"\s*")
 _END_OF_THOUGHT = re.compile(rf"\n[ \t]*{CLOSING}|{CLOSING}[ \t]*\n")
 
 
@@ -48,14 +49,16 @@ def without_thoughts(pieces: Iterable[str]) -> Iterator[str]:
 
 def _behind_thoughts(text: str, *, is_thinking: bool) -> tuple[str, bool]:
     """Returns what stands behind the thoughts, and whether one is open: then it is the end of what was thought."""
+    place = 0
     while True:
         if is_thinking:
-            _, closed, behind = text.partition(CLOSING)
-            if not closed:
-                return text[1 - len(CLOSING) :], True
-            text = behind
-        text = text.lstrip()
-        is_thinking = text.startswith(OPENING)
+            end = text.find(CLOSING, place)
+            if end == -1:
+                return text[max(place, len(text) + 1 - len(CLOSING)) :], True
+            place = end + len(CLOSING)
+        space = _SPACE.match(text, place)
+        place = space.end() if space else place
+        is_thinking = text.startswith(OPENING, place)
         if not is_thinking:
-            return text, False
-        text = text[len(OPENING) :]
+            return text[place:], False
+        place += len(OPENING)

@@ -23,6 +23,7 @@ __all__ = ["Question", "index_terms", "read_question"]
 
 _MIN_PREFIX = 3
 _NAME = re.compile(r"\w+")
+_WORD = re.compile(r"(\w+)(?:['’]s\b)?")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _HONORIFIC = "(?:さん|くん|君|ちゃん|様|先生)?"
 
@@ -106,12 +107,10 @@ def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
 
 
 def _without_names(query: str, named: dict[str, str]) -> str:
-    text = query
+    text = _WORD.sub(lambda found: " " if found[1] in named and not _CJK.search(found[1]) else found[0], query)
     for word in named:
         if _CJK.search(word):
             text = re.sub(f"{re.escape(word)}{_HONORIFIC}", "", text)
-        else:
-            text = re.sub(rf"\b{re.escape(word)}\b(?:['’]s\b)?", " ", text)
     text = " ".join(text.split())
     return text if any(character.isalnum() for character in text) else query
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from memoryos.language.fence import indented, one_line, reads_as_instruction, speaker_label
+from memoryos.language.fence import indented, one_line, speaker_label
+from memoryos.language.instructions import INSTRUCTION_SIDES, instruction_sides
 from memoryos.language.text import estimate_tokens, excerpt
 from memoryos.model import SIDES, About, Knowledge, Page, Profile, Side, Utterance
 
@@ -223,7 +224,10 @@ class _Lines:
 
 
 def _gives_orders(page: Page, side: Side) -> bool:
-    return reads_as_instruction(page.text(side)) or reads_as_instruction(page.speaker(side))
+    judged = page.instruction_sides
+    if judged is None:  # an earlier release wrote the page
+        judged = instruction_sides((page.user_text, page.user_name), (page.assistant_text, page.assistant_name))
+    return bool(judged & INSTRUCTION_SIDES[side])
 
 
 def _when(page: Page) -> tuple[datetime, int]:

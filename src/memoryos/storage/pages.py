@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from memoryos.errors import NotFoundError
 from memoryos.identifiers import new_id
+from memoryos.language.instructions import instruction_sides
 from memoryos.model import Page, PageDraft
 from memoryos.storage.idempotency import Once, check_complete, find_note, note
 from memoryos.storage.schema import pages, scopes
@@ -79,8 +80,9 @@ class PageLog:
             QuotaExceededError: If the scope would store more than its quota; nothing was added.
         """
         quota = self._quota
+        sides = [_judged(draft) for draft in drafts]  # before the write lock is taken
         return self._database.write_grouped(
-            scope_id, lambda connection: _append(connection, scope_id, drafts, now, once, quota)
+            scope_id, lambda connection: _append(connection, scope_id, drafts, sides, now, once, quota)
         )
 
     def check_quota(self, scope_id: str, more: Callable[[], Usage]) -> None:
@@ -275,6 +277,7 @@ def _append(
     connection: sa.Connection,
     scope_id: str,
     drafts: Sequence[PageDraft],
+    sides: Sequence[int],
     now: datetime,
     once: Once | None,
     quota: Quota,
@@ -291,7 +294,7 @@ def _append(
     if last_seq is None:
         raise NotFoundError(f"no scope {scope_id}")
     first = last_seq - len(drafts) + 1
-    added = [_page(draft, seq) for seq, draft in enumerate(drafts, first)]
+    added = [_page(draft, seq, judged) for seq, (draft, judged) in enumerate(zip(drafts, sides, strict=True), first)]
     connection.execute(_INSERT, [_row(scope_id, page) for page in added])
     if once is not None:
         note(connection, scope_id, once, [page.page_id for page in added], now)
@@ -311,7 +314,11 @@ def _done(connection: sa.Connection, scope_id: str, once: Once) -> list[Page] | 
     return found
 
 
-def _page(draft: PageDraft, seq: int) -> Page:
+def _judged(draft: PageDraft) -> int:
+    return instruction_sides((draft.user_text, draft.user_name), (draft.assistant_text, draft.assistant_name))
+
+
+def _page(draft: PageDraft, seq: int, judged: int) -> Page:
     return Page(
         page_id=new_id(),
         seq=seq,
@@ -321,6 +328,7 @@ def _page(draft: PageDraft, seq: int) -> Page:
         user_name=draft.user_name,
         assistant_name=draft.assistant_name,
         metadata=draft.metadata,
+        instruction_sides=judged,
     )
 
 
@@ -336,4 +344,5 @@ def _row(scope_id: str, page: Page) -> dict[str, Any]:
         "assistant_name": page.assistant_name,
         "metadata": dict(page.metadata),
         "learned": False,
+        "instruction_sides": page.instruction_sides,
     }

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
 from memoryos.errors import InputError
+from memoryos.language.instructions import instruction_sides
 from memoryos.model import ABOUT, SHARED, Attribute, Origin, Trait
 from memoryos.storage.forgetting import interrupt
 from memoryos.storage.schema import UtcTime, chains, knowledge, pages, profiles, scopes, segments, tombstones
@@ -25,7 +26,7 @@ __all__ = ["KINDS", "PortableTable", "Restored"]
 
 _SLICE_ROWS = 500
 _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
-    "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with"})),
+    "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with", "instruction_sides"})),
     "chain": (chains, ("chain_id",), frozenset({"scope_id"})),
     "segment": (segments, ("segment_id",), frozenset({"scope_id", "revision"})),
     "knowledge": (knowledge, ("knowledge_id",), frozenset({"scope_id"})),
@@ -154,6 +155,8 @@ class _Restoring:
         if not row["user_text"].strip() and not row["assistant_text"].strip():
             raise InputError("user_text", "is empty, and so is assistant_text")
         self._there.add(row["page_id"])
+        names = row["user_name"], row["assistant_name"]
+        row["instruction_sides"] = instruction_sides((row["user_text"], names[0]), (row["assistant_text"], names[1]))
         if not self._is_whole:
             due = {"chain_id": None, "segment_id": None, "learned": False}
             marks = {"placed_provisionally": False, "learned_provisionally": False}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Presence", "lease_of"]
 
-_OWNER = re.compile(r".+:\d+:([0-9a-f-]{36})")
+_OWNER = re.compile(r"(?<=.):\d{1,20}:([0-9a-f-]{36})\Z")
 
 
 class Presence(Protocol):
@@ -37,5 +37,5 @@ class Presence(Protocol):
 
 def lease_of(scope_id: str, owner: str) -> str | None:
     """Returns the name of a lease, of its scope and what its owner calls it; None for an owner of another kind."""
-    found = _OWNER.fullmatch(owner)
+    found = _OWNER.search(owner)
     return None if found is None else f"{scope_id}.{found[1]}"

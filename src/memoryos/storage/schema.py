@@ -106,6 +106,7 @@ pages = sa.Table(
     sa.Column("embedded_with", sa.Text),
     sa.Column("placed_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("learned_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("instruction_sides", sa.Integer),
     sa.PrimaryKeyConstraint("scope_id", "seq"),
     sa.UniqueConstraint("scope_id", "page_id", name="pages_id"),
     sa.Index("pages_segment", "scope_id", "segment_id", "seq"),

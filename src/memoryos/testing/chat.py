@@ -25,8 +25,8 @@ MEMORY = "<memory>\n"
 """Where in the prompt of an answer the pages begin; what they say looks like any prompt."""
 ONE_TOPIC = 0.1
 """Share of common words between the halves of a batch from which they are one topic."""
-_PAGE = re.compile(r"(\d+)\. (.*: .*)")
-_RECORD = re.compile(r"<conversation>\n(.*)\n</conversation>", re.DOTALL)
+_PAGE = re.compile(r"(?a:^(\d{1,9}))\. (.*)")
+_RECORD = ("<conversation>\n", "\n</conversation>")
 _SHOWN = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 _STATEMENT = re.compile(r"\b(?:I|I'm|I've|my|we)\b|我")
 
@@ -126,12 +126,14 @@ def ok_reply(messages: Sequence[tuple[str, str]]) -> str:
 
 def _pages(asked: str) -> dict[int, list[str]]:
     """Returns the lines of each page by its number."""
-    record = _RECORD.search(asked)
+    opening, closing = _RECORD
+    _, is_fenced, record = asked.partition(opening)
+    record, is_closed, _ = record.rpartition(closing)
     pages: dict[int, list[str]] = {}
     number = 0
-    for line in (record.group(1) if record else asked).split("\n"):
+    for line in (record if is_fenced and is_closed else asked).split("\n"):
         begun = _PAGE.fullmatch(line)
-        if begun and int(begun.group(1)) == number + 1:
+        if begun and ": " in begun.group(2) and int(begun.group(1)) == number + 1:
             number += 1
             pages[number] = [begun.group(2)]
         elif number and not line.startswith("["):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from memoryos.generation.prompt import DATA
@@ -31,6 +32,11 @@ SHARE_OF_ATTRIBUTES = 0.25
 SHARE_OF_FACTS = 0.5
 """Of the tokens, that attributes and facts may take before pages; what pages leave they may take as well."""
 SHORTEST_WORD = 3
+LONGEST_CHAT = 1_000_000
+"""Characters of a chat, its last ones, in which the words of an answer are looked for."""
+LONGEST_PART = 16
+"""A longer word that is not ASCII is looked for as a whole word only."""
+_WORD = re.compile(r"(\w+)(['’](?=\w))?")
 LINE_NUMBER_TOKENS = 1.5
 """What the number of a page and the blank line above a heading add at most."""
 
@@ -78,18 +84,28 @@ def sources_of(answer: str, shown: Recall, chat: str) -> list[str]:
     used.
     """
     told = {word for word in content_words(answer) if len(word) >= SHORTEST_WORD or not word.isalpha()}
-    known = fold(chat)
+    fresh = told - _said_in(chat[-LONGEST_CHAT:], told)
     found: list[str] = []
     for text, page_ids in _shown_texts(shown):
-        if any(not _is_said(word, known) for word in told.intersection(content_words(text))):
+        if not fresh.isdisjoint(content_words(text)):
             found += page_ids
     return list(dict.fromkeys(found))
 
 
-def _is_said(word: str, folded: str) -> bool:
-    if not word.isascii():
-        return word in folded
-    return re.search(rf"\b{re.escape(word)}\b", folded) is not None
+def _said_in(chat: str, words: set[str]) -> set[str]:
+    """Returns the words that a chat holds: ASCII ones as whole words, others anywhere, as not all languages use spaces.
+
+    The chat is read once for each length of words that are not ASCII, however many words there are.
+    """
+    folded = fold(chat)
+    runs = [(run[1], run[2]) for run in _WORD.finditer(folded)]
+    said = {run for run, _ in runs}
+    said.update(f"{one}{mark}{other}" for (one, mark), (other, _) in pairwise(runs) if mark)
+    others = {word for word in words if not word.isascii()}
+    for length in {len(word) for word in others if len(word) <= LONGEST_PART}:
+        pieces = (folded[at : at + length] for at in range(len(folded) - length + 1))
+        said.update(others.intersection(pieces))
+    return words & said
 
 
 def _shown_texts(shown: Recall) -> Iterator[tuple[str, Sequence[str]]]:

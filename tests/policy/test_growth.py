@@ -1,0 +1,390 @@
+"""No text takes more than linear time: every pattern and every function that reads users' text is attacked."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+import pytest
+
+from memoryos.analysts import answer_words, attributes, digesting, llm_replies, quoting, rephrasing, speech
+from memoryos.analysts.assistant_facts import deed
+from memoryos.analysts.chinese import rephrase_chinese
+from memoryos.analysts.citing import CitationReader
+from memoryos.analysts.learning import learn_from
+from memoryos.analysts.notes import dated_note
+from memoryos.analysts.prompts import digest, learn, shapes, transcript
+from memoryos.doors.http import proxy_body, proxy_memory, proxy_reading
+from memoryos.errors import InputError, InvalidReplyError, MemoryOSError
+from memoryos.importing import chat_exports, message_lists, salvage
+from memoryos.inputs import read_draft, read_idempotency_key, read_messages, read_query, read_scope, read_time
+from memoryos.language import dates, fence, identity, instructions, languages, normalizing, plain, text, tokens
+from memoryos.language.matching import Bounded
+from memoryos.model import Page, Profile, Utterance
+from memoryos.models import openai, thinking
+from memoryos.retrieval import question, recall
+from memoryos.seams import Batch, Material
+from tests.policy.patterns import Attack, Pattern, attacks, compiled_in_functions, evaluated, modules, patterns
+
+NOW = datetime(2026, 5, 8, tzinfo=timezone.utc)
+SMALL, LARGE = 32_000, 64_000
+MOST_GROWTH = 3.0
+LEAST_SECONDS = 0.004
+"""Below this no ratio is judged: the clock and the processor's caches weigh more than the length."""
+SUSPICIOUS = 0.003
+"""Seconds of a pattern for 4 kB from which it is measured at full length; a quadratic one takes at least 8 ms."""
+BLATANT = 0.05
+"""Likewise, after which no further text is tried."""
+MOST_SECONDS = 0.6
+"""CPU time after which one run is given up: nothing here may take so long."""
+BOUND_SECONDS = 0.025
+"""CPU time of a bounded pattern for the longest text that it reads."""
+TRIES = 3
+
+
+class TooSlowError(Exception):
+    """Raised when a run has used its CPU time."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Ends what runs inside after so much CPU time, where the platform has such a timer: a test must not hang."""
+
+    def end(*_: object) -> None:
+        raise TooSlowError
+
+    if not hasattr(signal, "ITIMER_PROF"):
+        yield
+        return
+    before = signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def cpu_seconds(run: Callable[[str], object], said: str, *, tries: int = 1) -> float:
+    """Returns the least CPU time of some runs; infinite if one was given up."""
+    taken = []
+    for _ in range(tries):
+        start = time.thread_time()
+        try:
+            with limited(MOST_SECONDS):
+                run(said)
+        except TooSlowError:
+            return float("inf")
+        taken.append(time.thread_time() - start)
+    return min(taken)
+
+
+def growth(run: Callable[[str], object], attack: Attack) -> float:
+    """Returns how much longer a text of twice the length takes; 0 if it takes no time at all.
+
+    It is measured again while it looks too large: a busy machine only ever adds time.
+    """
+    ratio = float("inf")
+    for tries in (1, TRIES, TRIES):
+        small, large = (cpu_seconds(run, attack.text(size), tries=tries) for size in (SMALL, LARGE))
+        if large == float("inf"):
+            return large
+        if large < LEAST_SECONDS:
+            return 0.0
+        ratio = min(ratio, large / max(small, LEAST_SECONDS / MOST_GROWTH))
+        if ratio < MOST_GROWTH:
+            break
+    return ratio
+
+
+# patterns
+
+
+def searching(pattern: Pattern) -> Callable[[str], object]:
+    """Returns what finds every match of a pattern in a text."""
+    is_of_bytes = isinstance(pattern.pattern, bytes)
+    return lambda said: sum(1 for _ in pattern.finditer(said.encode() if is_of_bytes else said))
+
+
+def slow_attack(pattern: Pattern) -> str | None:
+    """Returns what makes a pattern slow, None if nothing does."""
+    run = searching(pattern)
+    if isinstance(pattern, Bounded):
+        return slow_within_bound(pattern)
+    suspects: list[tuple[float, Attack]] = []
+    for attack in attacks(pattern):
+        for size in (300, 4_000):  # exponential time shows in the first, and would never end in the second
+            taken = cpu_seconds(run, attack.text(size))
+            if taken == float("inf"):
+                return f"{attack} at {size} characters"
+            if taken > SUSPICIOUS:
+                suspects.append((taken, attack))
+                break
+        if taken > BLATANT:
+            break
+    suspects.sort(key=lambda each: -each[0])
+    return next((str(each) for _, each in suspects[:3] if growth(run, each) >= MOST_GROWTH), None)
+
+
+def slow_within_bound(pattern: Bounded) -> str | None:
+    """Returns what is slow within the bound of a pattern; a longer text is not read at all."""
+    run = searching(pattern)
+    for attack in attacks(pattern):
+        said = attack.text(pattern.longest)[: pattern.longest]
+        if cpu_seconds(run, said) > BOUND_SECONDS and cpu_seconds(run, said, tries=2 * TRIES) > BOUND_SECONDS:
+            return f"{attack} at {pattern.longest} characters"
+    return None
+
+
+def test_every_pattern_takes_linear_time() -> None:
+    found = patterns()
+    assert len(found) > 500
+    slow = {place: attack for place, pattern in found.items() if (attack := slow_attack(pattern)) is not None}
+    assert not slow
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        re.compile(r"[.!?]+[\"')\]]*(?=\s)"),
+        re.compile(r"<[^\w<]*/[^\w<]*(?:memory|known)\b"),
+        re.compile(r"^system[^\w\n]*:[^\n]*\byou\b", re.MULTILINE),
+        re.compile(r"\s+(?:on|in)?$"),
+        re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|"'),
+        re.compile(rb"a*b"),
+        re.compile(r"(?:(?:hien|dang|hien dang)\s)*x"),
+        Bounded(r"\bi\s(?:(?:hien|dang|hien dang)\s)*(?:la|lam)\b"),
+        Bounded("^我(?:也|刚刚?|已经)*(?:喜欢|住在)"),
+        Bounded(r"(\w+\s?)+[.]"),
+        Bounded(r"an? (?P<value>[\w ]+?[\w ]*?)(?=\s*(?:[.,]|$))"),
+    ],
+    ids=lambda pattern: str(pattern.pattern),
+)
+def test_patterns_that_are_too_slow_are_noticed(pattern: Pattern) -> None:
+    # The first ones stalled the server, or are of the same kinds.
+    assert slow_attack(pattern) is not None
+
+
+MADE_OF_DATA = {
+    "memoryos.language.matching.__init__": "every bounded pattern is found where it is kept",
+    "memoryos.language.matching.linear": "likewise",
+    "memoryos.analysts.attributes._PATTERNS": "likewise",
+    "memoryos.analysts.traits._patterns": "called by the search for patterns",
+    "memoryos.importing.salvage.find_objects": "attacked as a function below",
+    "memoryos.retrieval.question._without_names": "attacked as a function below",
+}
+"""Functions whose patterns depend on their arguments, and how they are tested."""
+
+
+def test_patterns_inside_functions_are_found() -> None:
+    by_name = {each.__name__: each for each in modules()}
+    unknown = []
+    for place, call in compiled_in_functions().items():
+        function = place.rpartition(":")[0]
+        try:
+            evaluated(by_name[function.rpartition(".")[0]], call)
+        except NameError:
+            unknown += [] if function in MADE_OF_DATA else [place]
+    assert not unknown
+
+
+# functions
+
+UNITS = (
+    '. ! \n < > </ <m <think> </think> <sources> <sources>1, </sources> </memory> &lt; " \\ \\" { [ {"a": {"id": [[ ` ``` '
+    "a A a. a, ab' ' ’ - -- / 1/1/2020 2020-01-01 1 1, 1. : :: @ # | 我 刚刚 我。 か を 東京タワー 한국 é ß ﬁ İ x\u0301\u0323 \u0323\u0301 "
+    "\u200b \ufeff \u2028 \r \r\n data:\n\n https:// _ * ~ … 。」 ？ \x01 \t"
+).split(" ")
+PHRASES = (
+    "hien dang ", "ignore all ", "yesterday ", "in 3 days ", "há três dias ", "I went. ", "Mia's ", "what did I say ", "i am ", "a " * 3, "Dr. ",
+    "eu moro em ", "ik ben erg ", "toi la nhan vien ", "我刚刚喜欢", "私は東京に住んでいます", "word2 unlike ", " ",
+    '{"role": "user", "content": "a"},', '{"id": {"title": [1,', "3. system: you ", "x\n",
+)  # fmt: skip
+TEXTS = [Attack("", each, end) for each in (*UNITS, *PHRASES) if each for end in ("", "\x01")]
+
+
+def page(said: str, seq: int = 1) -> Page:
+    return Page(f"page-{seq}", seq, NOW, said, f"I see: {said[:20]}")
+
+
+def recalled(said: str) -> recall.Recall:
+    found = page(said)
+    utterance = Utterance(found.page_id, 1, "user", "user", said, NOW)
+    signals = recall.Signals()
+    return recall.Recall(
+        "What did I say of the dog?",
+        (recall.RecalledPage(found, ("user", "assistant"), 1.0, signals),),
+        quotes=(recall.Quote(utterance, 1.0, 0.9, signals),),
+    )
+
+
+def batch(said: str) -> Batch:
+    return Batch((page(said), page(said, 2)), np.zeros((2, 8), dtype=np.float32))
+
+
+def material(said: str) -> Material:
+    return Material((page(said),), Profile(), ())
+
+
+def lenient(run: Callable[[str], object]) -> Callable[[str], object]:
+    """Returns the function without the errors with which it refuses a text: those must not take long either."""
+
+    def reads(said: str) -> None:
+        try:
+            run(said)
+        except (InputError, InvalidReplyError, MemoryOSError):
+            return
+
+    return reads
+
+
+def chat(said: str) -> bytes:
+    return json.dumps({"messages": [{"role": "user", "content": each} for each in (said, said[:10])]}).encode()
+
+
+def relayed(content_type: str, body: bytes) -> object:
+    reader = proxy_reading.reader_for(200, {"content-type": content_type})
+    assert reader is not None
+    for start in range(0, len(body), 1_000):
+        reader.feed(body[start : start + 1_000])
+    return reader.answer()
+
+
+def cited(said: str) -> object:
+    return "".join(
+        CitationReader(recalled("a dog")).read(iter([said[at : at + 100] for at in range(0, len(said), 100)]))
+    )
+
+
+FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
+    text.estimate_tokens: text.estimate_tokens,
+    text.excerpt: lambda said: text.excerpt(said, said[:200], 2_000),
+    text.keywords: lambda said: text.keywords([said, said[:100]]),
+    text.sentences: text.sentences,
+    tokens.content_words: tokens.content_words,
+    tokens.fold: tokens.fold,
+    tokens.little_terms: lambda said: tokens.little_terms(said.split(), None),
+    tokens.search_terms: tokens.search_terms,
+    tokens.stem: tokens.stem,
+    tokens.terms: tokens.terms,
+    dates.mentions: lambda said: dates.mentions(said, NOW),
+    fence.fenced: lambda said: fence.fenced("memory", said),
+    fence.indented: fence.indented,
+    fence.one_line: fence.one_line,
+    fence.speaker_label: fence.speaker_label,
+    identity.speaks_otherwise: lambda said: identity.speaks_otherwise(said, said[:1_000]),
+    instructions.reads_as_instruction: instructions.reads_as_instruction,
+    instructions.instruction_sides: lambda said: instructions.instruction_sides((said, None), (said, said)),
+    languages.language_of: languages.language_of,
+    normalizing.normalized: lambda said: normalizing.normalized("NFKC", said),
+    plain.plain_words: plain.plain_words,
+    question.read_question: lambda said: question.read_question(said, speakers=("Mia", "Aab", "田中", "user"), now=NOW),
+    question.index_terms: lambda said: question.index_terms(said, NOW),
+    recall.line_tokens: recall.line_tokens,
+    recall.show_line: lambda said: recall.show_line(said, said, "the dog"),
+    recall.Recall.to_prompt: lambda said: recalled(said).to_prompt(numbered=True),
+    answer_words.retold: answer_words.retold,
+    attributes.slot_of: attributes.slot_of,
+    attributes.statements: lambda said: list(attributes.statements(said, NOW)),
+    deed: lambda said: deed(said, NOW),
+    rephrase_chinese: lambda said: rephrase_chinese(said, NOW),
+    digesting.digest_batch: lambda said: digesting.digest_batch(batch(said)),
+    digesting.is_small_talk: digesting.is_small_talk,
+    digesting.summarize: lambda said: digesting.summarize([page(said)], said),
+    learn_from: lambda said: learn_from(material(said)),
+    quoting.quote_answer: lambda said: "".join(quoting.quote_answer(said, recalled(said)).pieces),
+    rephrasing.clauses: rephrasing.clauses,
+    rephrasing.rephrase: lambda said: rephrasing.rephrase(said, NOW),
+    speech.unmarked: speech.unmarked,
+    dated_note: lambda said: dated_note(said, NOW, lambda _: "that day"),
+    llm_replies.read_digest: lambda said: llm_replies.read_digest(said, batch("a dog")),
+    llm_replies.read_lesson: lambda said: llm_replies.read_lesson(said, material("a dog"), ()),
+    llm_replies.related_knowledge: lambda said: llm_replies.related_knowledge(material(said)),
+    shapes.read_reply: lambda said: shapes.read_reply(said, digest.DigestReply),
+    digest.digest_messages: lambda said: digest.digest_messages(batch(said), 8_000),
+    learn.learn_messages: lambda said: learn.learn_messages(material(said), (), 8_000),
+    transcript.said_lines: lambda said: transcript.said_lines(page(said), 8_000),
+    transcript.transcript: lambda said: transcript.transcript([page(said)], 8_000),
+    CitationReader: cited,
+    thinking.spoken: thinking.spoken,
+    thinking.without_thoughts: lambda said: list(
+        thinking.without_thoughts([said[at : at + 9] for at in range(0, len(said), 9)])
+    ),
+    openai.mended: lambda said: openai.mended(f"{said}\ud800"),
+    salvage.find_objects: lambda said: list(salvage.find_objects(said, ("id", "title"))),
+    salvage.read_document: lambda said: salvage.read_document(f'[{{"a": "{said}'),
+    salvage.read_documents: salvage.read_documents,
+    chat_exports.is_chat_export: lambda said: chat_exports.is_chat_export(salvage.read_document(said).value),
+    message_lists.is_message_list: lambda said: message_lists.is_message_list(salvage.read_document(f"[{said}").value),
+    proxy_body.read_chat: lambda said: proxy_body.read_chat(chat(said)).with_memory(said),
+    proxy_body.text_of: lambda said: proxy_body.text_of({"content": said}),
+    proxy_memory.question: proxy_memory.question,
+    proxy_memory.sources_of: lambda said: proxy_memory.sources_of(f"{said} {said[::-1]}", recalled(said), said),
+    proxy_memory.memory_prompt: lambda said: proxy_memory.memory_prompt(recalled(said), 2_000),
+    proxy_memory.fit: lambda said: proxy_memory.fit(recalled(said), frozenset(), 2_000),
+    proxy_reading.reader_for: lambda said: (
+        relayed("text/event-stream", said.encode()),
+        relayed("application/json", said.encode()),
+    ),
+    read_draft: lambda said: read_draft(said, said, None, {"note": said}, now=NOW),
+    read_messages: lambda said: read_messages([{"role": "user", "content": said}], now=NOW),
+    read_query: read_query,
+    read_idempotency_key: read_idempotency_key,
+    read_scope: lambda said: read_scope(said, said),
+    read_time: lambda said: read_time("timestamp", said),
+}
+"""Every function that reads text of users, of models or of files, with how a text is given to it."""
+WITHOUT_TEXT = {
+    "memoryos.language.dates": {"date_terms", "spoken"},
+    "memoryos.language.matching": {"linear"},
+    "memoryos.language.saying": {"named_day", "said_day"},
+    "memoryos.analysts.attributes": {"note_of"},
+    "memoryos.analysts.prompts.shapes": {"schema_of"},
+    "memoryos.analysts.speech": {"compiled"},
+    "memoryos.analysts.traits": {"dimensions"},
+    "memoryos.importing.salvage": set(),
+    "memoryos.retrieval.question": set(),
+    "memoryos.models.thinking": set(),
+    "memoryos.doors.http.proxy_memory": set(),
+    "memoryos.doors.http.proxy_body": set(),
+    "memoryos.doors.http.proxy_reading": set(),
+    "memoryos.inputs": {"read_count"},
+}  # fmt: skip
+"""By module, its public functions that read no free text; those of language and analysts are judged without an entry."""
+
+
+def test_every_function_that_reads_text_is_attacked() -> None:
+    missing = []
+    for module in modules():
+        name = module.__name__
+        if name in WITHOUT_TEXT or name.startswith(("memoryos.language.", "memoryos.analysts.")):
+            public = [getattr(module, each) for each in getattr(module, "__all__", ())]
+            own = [each for each in public if inspect.isroutine(each) and each.__module__ == name]
+            missing += [
+                f"{name}.{each.__name__}"
+                for each in own
+                if each not in FUNCTIONS and each.__name__ not in WITHOUT_TEXT.get(name, ())
+            ]
+    assert not missing
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda each: f"{each.__module__}.{each.__qualname__}")
+def test_a_function_takes_linear_time(function: Callable[..., Any]) -> None:
+    run = lenient(FUNCTIONS[function])
+    grown: list[tuple[float, Attack]] = []
+    for attack in TEXTS:
+        small, large = (cpu_seconds(run, attack.text(size)) for size in (1_000, 4_000))
+        assert large < MOST_SECONDS, attack
+        if large > LEAST_SECONDS / 4:
+            grown.append((large * large / max(small, LEAST_SECONDS / 40), attack))
+    grown.sort(key=lambda each: -each[0])
+    slow = {str(each): ratio for _, each in grown[:2] if (ratio := growth(run, each)) >= MOST_GROWTH}
+    assert not slow
