@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError, NotFoundError
 from memoryos.inputs import read_count, read_query
+from memoryos.language.fence import one_line
 from memoryos.model import ABOUT, SIDES, Profile
 from memoryos.retrieval.recall import Recall, profile_lines
 from memoryos.transfer import export_lines, write_export
@@ -257,13 +258,13 @@ class MemoryView:
         return write_export(Path(path), [(self.scope, self._records())])
 
     def get_user_profile_summary(self) -> str:
-        """Returns the profile and what is known about the user as text; "" if nothing is known yet."""
-        lines = profile_lines(self.profile) + [f"- {entry.text}" for entry in self.knowledge("user")]
+        """Returns the profile and what is known about the user, one line each; "" if nothing is known yet."""
+        lines = profile_lines(self.profile) + [f"- {one_line(entry.text)}" for entry in self.knowledge("user")]
         return "\n".join(lines)
 
     def get_assistant_knowledge_summary(self) -> list[str]:
-        """Returns what is known about the assistant, oldest first."""
-        return [entry.text for entry in self.knowledge("assistant")]
+        """Returns what is known about the assistant, oldest first, each on one line."""
+        return [one_line(entry.text) for entry in self.knowledge("assistant")]
 
     def get_memory_stats(self) -> dict[str, Any]:
         """Returns counts of every tier, what is due, and the analyst's last error."""

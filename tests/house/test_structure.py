@@ -20,7 +20,7 @@ MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 35
 
 PURE = {
-    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.identity", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.asking_words", "memoryos.language.date_words", "memoryos.language.saying",
+    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.identity", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.asking_words", "memoryos.language.date_words", "memoryos.language.saying",
     "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.plain", "memoryos.language.tokens",
     "memoryos.model", "memoryos.errors", "memoryos.seams",
     "memoryos.updating.heat", "memoryos.updating.mid_term", "memoryos.updating.long_term",
