@@ -56,18 +56,32 @@ class MemoryView:
 
     def __init__(self, scope: Scope, engine: MemoryEngine) -> None:
         self.scope = scope
-        self._engine = engine
+        self.__engine = engine
         self._known_scope_id: str | None = None
 
     @property
     def engine(self) -> MemoryEngine:
         """The engine that it lives in."""
-        return self._engine
+        return self.__engine
+
+    @property
+    def _engine(self) -> MemoryEngine:
+        """The engine, for use now."""
+        self._check_usable()
+        return self.__engine
+
+    def _check_usable(self) -> None:
+        """Raises an error where the engine can't be used.
+
+        Raises:
+            StoreUnavailableError: In a forked child.
+        """
+        self.__engine.check_process()
 
     @property
     def config(self) -> Config:
         """The settings that it lives under."""
-        return self._engine.config
+        return self.engine.config
 
     def recall(
         self,
@@ -255,7 +269,7 @@ class MemoryView:
         Raises:
             InputError: If the file exists or can't be written.
         """
-        return write_export(Path(path), [(self.scope, self._records())])
+        return write_export(Path(path), [(self.scope, self._records())], self._engine.store.workplace.half_written)
 
     def get_user_profile_summary(self) -> str:
         """Returns the profile and what is known about the user, one line each; "" if nothing is known yet."""

@@ -27,7 +27,7 @@ PURE = {
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
     "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
 }  # fmt: skip
-VALUES = {"memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.config", "memoryos.language"}
+VALUES = {"memoryos.private_files", "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.config", "memoryos.language"}
 LAYERS: dict[str, set[str]] = {
     "memoryos.model": set(),
     "memoryos.errors": set(),
@@ -36,7 +36,8 @@ LAYERS: dict[str, set[str]] = {
     "memoryos.config": {"memoryos.errors"},
     "memoryos.language": {"memoryos.language"},
     "memoryos.inputs": {"memoryos.model", "memoryos.errors"},
-    "memoryos.transfer": {"memoryos.errors", "memoryos.inputs"},
+    "memoryos.private_files": set(),
+    "memoryos.transfer": {"memoryos.errors", "memoryos.inputs", "memoryos.private_files"},
     "memoryos.storage": VALUES | {"memoryos.storage", "memoryos.identifiers"},
     "memoryos.models": VALUES | {"memoryos.models"},
     "memoryos.analysts": VALUES | {"memoryos.analysts"},

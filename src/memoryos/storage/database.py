@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -53,6 +54,7 @@ class Database(ABC):
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._process = os.getpid()
         self._is_closed = False
         self._moment = threading.local()
 
@@ -99,6 +101,7 @@ class Database(ABC):
             scope_id: Whose rows are written; None for what belongs to no scope.
             waits: Whether to wait until nobody else writes to the scope, so that nobody does. Who doesn't takes care.
         """
+        self._check_open()
         with mapped_errors(), self._writing(scope_id, waits=waits) as connection:
             yield connection
 
@@ -109,6 +112,7 @@ class Database(ABC):
             StoreError: If the transaction failed; nothing was written.
             Exception: Whatever the work raised; nothing of it was written.
         """
+        self._check_open()
 
         def mapped(connection: sa.Connection) -> Result:
             with mapped_errors():
@@ -144,7 +148,14 @@ class Database(ABC):
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
         """Does the work inside a write transaction."""
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether a parent process opened it: then its connections and locks are the parent's."""
+        return os.getpid() != self._process
+
     def _check_open(self) -> None:
+        if self.is_inherited:
+            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
         if self._is_closed:
             raise StoreUnavailableError("the store is closed")
 
