@@ -18,6 +18,8 @@ from memoryos.errors import (
     StoreUnavailableError,
     StoreUnreadableError,
 )
+from memoryos.storage.damage import find_damaged
+from memoryos.storage.schema import DamagedValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["ContendedError", "Database", "mapped_errors"]
 
 Result = TypeVar("Result")
-_UNREADABLE = ("malformed", "not a database", "encrypted")
+_UNREADABLE = ("malformed", "not a database", "encrypted", "decode to UTF-8")
+_RAISED_BY_DAMAGE = (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError)
 _DAMAGED = ("XX001", "XX002")
 _GIVEN_UP = ("40001", "40P01")
 
@@ -74,10 +77,10 @@ class Database(ABC):
         held: tuple[str, sa.Connection] | None = getattr(self._moment, "held", None)
         with contextlib.ExitStack() as stack:
             stack.enter_context(mapped_errors())
-            if held is not None and held[0] == scope_id:
-                yield held[1]
-            else:
-                yield stack.enter_context(self._reading(scope_id))
+            is_held = held is not None and held[0] == scope_id
+            connection = held[1] if held is not None and is_held else stack.enter_context(self._reading(scope_id))
+            stack.enter_context(_damage_named(connection, scope_id))
+            yield connection
 
     @contextlib.contextmanager
     def snapshot(self, scope_id: str) -> Iterator[None]:
@@ -102,7 +105,11 @@ class Database(ABC):
             waits: Whether to wait until nobody else writes to the scope, so that nobody does. Who doesn't takes care.
         """
         self._check_open()
-        with mapped_errors(), self._writing(scope_id, waits=waits) as connection:
+        with (
+            mapped_errors(),
+            self._writing(scope_id, waits=waits) as connection,
+            _damage_named(connection, scope_id),
+        ):
             yield connection
 
     def write_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
@@ -115,7 +122,7 @@ class Database(ABC):
         self._check_open()
 
         def mapped(connection: sa.Connection) -> Result:
-            with mapped_errors():
+            with mapped_errors(), _damage_named(connection, scope_id):
                 return work(connection)
 
         return self._do_grouped(scope_id, mapped)
@@ -176,6 +183,23 @@ class Database(ABC):
 
 
 @contextlib.contextmanager
+def _damage_named(connection: sa.Connection, scope_id: str | None) -> Iterator[None]:
+    """Turns what a damaged row raises inside the block into an error that names the row.
+
+    Raises:
+        StoreUnreadableError: If a row of the scope has a value that its column can't have.
+    """
+    try:
+        yield
+    except (DamagedValueError, *_RAISED_BY_DAMAGE) as error:
+        table = error.place.partition(".")[0] if isinstance(error, DamagedValueError) else None
+        found = next(find_damaged(connection, scope_id, table or None), None)
+        if found is None:
+            raise
+        raise DamagedValueError(found.place, found.row) from error
+
+
+@contextlib.contextmanager
 def mapped_errors() -> Iterator[None]:
     """Turns what the database and the disk raise inside the block into errors of the store.
 
@@ -198,7 +222,7 @@ def mapped_errors() -> Iterator[None]:
 
 
 def _of_file(error: exc.DBAPIError) -> StoreError:
-    reason = str(error.orig)
+    reason = str(error.orig).partition(" with text ")[0]  # what follows is content
     if isinstance(error, exc.IntegrityError):
         return StoreConflictError(reason)
     if any(words in reason for words in _UNREADABLE):

@@ -6,16 +6,29 @@ float32.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
+from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy.types import TypeDecorator
+from typing_extensions import TypedDict
+
+from memoryos.errors import StoreUnreadableError
+from memoryos.model import Origin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy.engine import Dialect
 
 __all__ = [
+    "JSON_SHAPES",
+    "CheckedType",
+    "DamagedValueError",
+    "Day",
+    "Json",
+    "Text",
     "UtcTime",
     "api_keys",
     "chains",
@@ -36,7 +49,77 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class UtcTime(TypeDecorator[datetime]):
+class DamagedValueError(StoreUnreadableError):
+    """A stored value is not one that its column can have.
+
+    Attributes:
+        place: The table and the column, as "pages.at"; may be empty.
+    """
+
+    def __init__(self, place: str, row: str = "") -> None:
+        row = f", row {row}" if row else ""
+        super().__init__(
+            f"the value in {place or 'a column'}{row} can't be read; `memoryos verify` lists every such row, "
+            "restore them from a backup"
+        )
+        self.place = place
+
+
+class CheckedType(TypeDecorator[Any]):
+    """A type whose values are checked when they are read: SQLite stores any value in any column.
+
+    Attributes:
+        place: The table and the column that it is the type of, as "pages.at".
+    """
+
+    impl = sa.Text
+    cache_ok = True
+    place = ""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Returns the function that turns a value of the database into one of Python."""
+        decode = self.impl_instance.result_processor(dialect, coltype)
+
+        def read(value: Any) -> Any:
+            if value is None:
+                return None
+            try:
+                return self.checked(value if decode is None else decode(value))
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                raise DamagedValueError(self.place) from error
+
+        return read
+
+    def checked(self, value: Any) -> Any:
+        """Returns the value of Python for one that the driver returned.
+
+        Raises:
+            TypeError: If it is of another type.
+            ValueError: If it has another shape or range.
+            OverflowError: Likewise.
+        """
+        raise NotImplementedError
+
+
+class Text(CheckedType):
+    """Text."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[str]:
+        """The type of its values."""
+        return str
+
+    def checked(self, value: Any) -> str:
+        """Returns the text."""
+        if not isinstance(value, str):
+            raise TypeError("no text")
+        return value
+
+
+class UtcTime(CheckedType):
     """An aware UTC datetime as microseconds since 1970: sortable, exact, the same on every database."""
 
     impl = sa.BigInteger
@@ -46,9 +129,68 @@ class UtcTime(TypeDecorator[datetime]):
         """Returns the microseconds of an aware time."""
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def checked(self, value: Any) -> datetime:
         """Returns the aware UTC time of the microseconds."""
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        if not isinstance(value, int):
+            raise TypeError("no number of microseconds")
+        return _EPOCH + timedelta(microseconds=value)
+
+
+class Day(CheckedType):
+    """A day in UTC."""
+
+    impl = sa.Date
+    cache_ok = True
+
+    def checked(self, value: Any) -> date:
+        """Returns the day."""
+        if not isinstance(value, date):
+            raise TypeError("no day")
+        return value
+
+
+class _AttributeBody(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+    name: str
+    value: str
+    source_page_ids: list[str]
+
+
+class _TraitBody(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+    category: str
+    dimension: str
+    level: Literal["high", "medium", "low"]
+    reason: str
+    evidence_page_ids: list[str]
+
+
+class _ProfileBody(TypedDict):
+    attributes: list[_AttributeBody]
+    traits: list[_TraitBody]
+
+
+JSON_SHAPES: dict[str, TypeAdapter[Any]] = {
+    "origin": TypeAdapter(Origin),
+    "keywords": TypeAdapter(list[str]),
+    "source_page_ids": TypeAdapter(list[str]),
+    "page_ids": TypeAdapter(list[str]),
+    "metadata": TypeAdapter(dict[str, Any]),
+    "body": TypeAdapter(_ProfileBody),
+}
+"""By name of a JSON column: the shape of its values."""
+
+
+class Json(CheckedType):
+    """JSON of the shape that ``JSON_SHAPES`` has for its column."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def checked(self, value: Any) -> Any:
+        """Returns the value as it is."""
+        JSON_SHAPES[self.place.rpartition(".")[2]].validate_python(value)
+        return value
 
 
 metadata = sa.MetaData()
@@ -56,33 +198,33 @@ metadata = sa.MetaData()
 scopes = sa.Table(
     "scopes",
     metadata,
-    sa.Column("scope_id", sa.Text, primary_key=True),
-    sa.Column("user_id", sa.Text, nullable=False),
-    sa.Column("assistant_id", sa.Text, nullable=False),
+    sa.Column("scope_id", Text, primary_key=True),
+    sa.Column("user_id", Text, nullable=False),
+    sa.Column("assistant_id", Text, nullable=False),
     sa.Column("last_seq", sa.BigInteger, nullable=False),
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("learned_revision", sa.BigInteger, nullable=False),
     sa.Column("reset_revision", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("touched_at", UtcTime, nullable=False),
-    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_owner", Text),
     sa.Column("lease_until", UtcTime),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("retry_at", UtcTime),
-    sa.Column("last_error", sa.Text),
+    sa.Column("last_error", Text),
 )
 
 owners = sa.Table(
     "owners",
     metadata,
-    sa.Column("user_id", sa.Text, nullable=False),
-    sa.Column("assistant_id", sa.Text, nullable=False),
-    sa.Column("scope_id", sa.Text, nullable=False),
+    sa.Column("user_id", Text, nullable=False),
+    sa.Column("assistant_id", Text, nullable=False),
+    sa.Column("scope_id", Text, nullable=False),
     sa.PrimaryKeyConstraint("user_id", "assistant_id"),
 )
 
 
 def _scope_id() -> sa.Column[str]:
-    return sa.Column("scope_id", sa.Text, sa.ForeignKey("scopes.scope_id"), nullable=False)
+    return sa.Column("scope_id", Text, sa.ForeignKey("scopes.scope_id"), nullable=False)
 
 
 pages = sa.Table(
@@ -90,17 +232,17 @@ pages = sa.Table(
     metadata,
     _scope_id(),
     sa.Column("seq", sa.BigInteger, nullable=False),
-    sa.Column("page_id", sa.Text, nullable=False),
+    sa.Column("page_id", Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
-    sa.Column("user_text", sa.Text, nullable=False),
-    sa.Column("assistant_text", sa.Text, nullable=False),
-    sa.Column("user_name", sa.Text),
-    sa.Column("assistant_name", sa.Text),
-    sa.Column("metadata", sa.JSON, nullable=False),
-    sa.Column("chain_id", sa.Text),
-    sa.Column("segment_id", sa.Text),
+    sa.Column("user_text", Text, nullable=False),
+    sa.Column("assistant_text", Text, nullable=False),
+    sa.Column("user_name", Text),
+    sa.Column("assistant_name", Text),
+    sa.Column("metadata", Json, nullable=False),
+    sa.Column("chain_id", Text),
+    sa.Column("segment_id", Text),
     sa.Column("learned", sa.Boolean, nullable=False),
-    sa.Column("embedded_with", sa.Text),
+    sa.Column("embedded_with", Text),
     sa.Column("placed_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("learned_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.PrimaryKeyConstraint("scope_id", "seq"),
@@ -122,9 +264,9 @@ vectors = sa.Table(
     "vectors",
     metadata,
     _scope_id(),
-    sa.Column("owner_kind", sa.Text, nullable=False),
-    sa.Column("owner_id", sa.Text, nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("owner_kind", Text, nullable=False),
+    sa.Column("owner_id", Text, nullable=False),
+    sa.Column("model", Text, nullable=False),
     sa.Column("dimensions", sa.Integer, nullable=False),
     sa.Column("vector", sa.LargeBinary, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "owner_kind", "owner_id", "model"),
@@ -134,9 +276,9 @@ chains = sa.Table(
     "chains",
     metadata,
     _scope_id(),
-    sa.Column("chain_id", sa.Text, nullable=False),
-    sa.Column("summary", sa.Text, nullable=False),
-    sa.Column("origin", sa.JSON, nullable=False),
+    sa.Column("chain_id", Text, nullable=False),
+    sa.Column("summary", Text, nullable=False),
+    sa.Column("origin", Json, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "chain_id"),
 )
 
@@ -144,9 +286,9 @@ segments = sa.Table(
     "segments",
     metadata,
     _scope_id(),
-    sa.Column("segment_id", sa.Text, nullable=False),
-    sa.Column("summary", sa.Text, nullable=False),
-    sa.Column("keywords", sa.JSON, nullable=False),
+    sa.Column("segment_id", Text, nullable=False),
+    sa.Column("summary", Text, nullable=False),
+    sa.Column("keywords", Json, nullable=False),
     sa.Column("visits", sa.BigInteger, nullable=False),
     sa.Column("length", sa.BigInteger, nullable=False),
     sa.Column("page_count", sa.BigInteger, nullable=False),
@@ -154,7 +296,7 @@ segments = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("archived_at", UtcTime),
     sa.Column("revision", sa.BigInteger, nullable=False),
-    sa.Column("origin", sa.JSON, nullable=False),
+    sa.Column("origin", Json, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "segment_id"),
     sa.Index("segments_revision", "scope_id", "revision"),
 )
@@ -163,15 +305,15 @@ knowledge = sa.Table(
     "knowledge",
     metadata,
     _scope_id(),
-    sa.Column("knowledge_id", sa.Text, nullable=False),
-    sa.Column("about", sa.Text, nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("knowledge_id", Text, nullable=False),
+    sa.Column("about", Text, nullable=False),
+    sa.Column("text", Text, nullable=False),
     sa.Column("recorded_at", UtcTime, nullable=False),
     sa.Column("valid_from", UtcTime),
-    sa.Column("superseded_by", sa.Text),
+    sa.Column("superseded_by", Text),
     sa.Column("archived_at", UtcTime),
-    sa.Column("source_page_ids", sa.JSON, nullable=False),
-    sa.Column("origin", sa.JSON, nullable=False),
+    sa.Column("source_page_ids", Json, nullable=False),
+    sa.Column("origin", Json, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "knowledge_id"),
     sa.Index(
         "knowledge_current",
@@ -188,9 +330,9 @@ profiles = sa.Table(
     metadata,
     _scope_id(),
     sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("body", Json, nullable=False),
     sa.Column("recorded_at", UtcTime, nullable=False),
-    sa.Column("origin", sa.JSON, nullable=False),
+    sa.Column("origin", Json, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "version"),
 )
 
@@ -198,9 +340,9 @@ costs = sa.Table(
     "costs",
     metadata,
     _scope_id(),
-    sa.Column("day", sa.Date, nullable=False),
-    sa.Column("purpose", sa.Text, nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("day", Day, nullable=False),
+    sa.Column("purpose", Text, nullable=False),
+    sa.Column("model", Text, nullable=False),
     sa.Column("calls", sa.BigInteger, nullable=False),
     sa.Column("failed_calls", sa.BigInteger, nullable=False),
     sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
@@ -214,8 +356,8 @@ tombstones = sa.Table(
     "tombstones",
     metadata,
     _scope_id(),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("mark", sa.Text, nullable=False),
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("mark", Text, nullable=False),
     sa.Column("forgotten_at", UtcTime, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "kind", "mark"),
 )
@@ -224,9 +366,9 @@ idempotency = sa.Table(
     "idempotency",
     metadata,
     _scope_id(),
-    sa.Column("key_hash", sa.Text, nullable=False),
-    sa.Column("request_hash", sa.Text, nullable=False),
-    sa.Column("page_ids", sa.JSON, nullable=False),
+    sa.Column("key_hash", Text, nullable=False),
+    sa.Column("request_hash", Text, nullable=False),
+    sa.Column("page_ids", Json, nullable=False),
     sa.Column("noted_at", UtcTime, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "key_hash"),
     sa.Index("idempotency_noted_at", "scope_id", "noted_at"),
@@ -235,11 +377,16 @@ idempotency = sa.Table(
 api_keys = sa.Table(
     "api_keys",
     metadata,
-    sa.Column("key_id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("user_id", sa.Text),
+    sa.Column("key_id", Text, primary_key=True),
+    sa.Column("name", Text, nullable=False),
+    sa.Column("user_id", Text),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("expires_at", UtcTime),
     sa.Column("revoked_at", UtcTime),
-    sa.Column("secret_hash", sa.Text, nullable=False),
+    sa.Column("secret_hash", Text, nullable=False),
 )
+
+for _table in metadata.tables.values():
+    for _column in _table.columns:
+        if isinstance(_column.type, CheckedType):
+            _column.type.place = f"{_table.name}.{_column.name}"
