@@ -1,3 +1,4 @@
+# ruff: noqa: S608
 """A row that can't be read is a typed error that names it, wherever it is read, and verify lists it."""
 
 from __future__ import annotations
@@ -13,13 +14,8 @@ from memoryos.memory import Memoryos
 from memoryos.model import Attribute, Knowledge, Origin, Profile, Trait
 from memoryos.storage.schema import knowledge, profiles
 from tests.conftest import EngineMaker
-from tests.kinds import parametrize_kinds
 
 ORIGIN = Origin("local", "1")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parametrize_kinds(metafunc)
 
 
 @pytest.fixture
@@ -77,11 +73,12 @@ def read_all(memory: Memoryos, target: Path) -> list[Callable[[], object]]:
     return [
         lambda: memory.recall("bicycle"),
         lambda: list(memory.pages()),
-        lambda: memory.days(),
+        memory.days,
         lambda: memory.profile,
-        lambda: memory.profile_history(),
+        memory.profile_history,
+        memory.revision,
         lambda: memory.knowledge(None, history=True),
-        lambda: memory.heat(),
+        memory.heat,
         lambda: memory.export(target),
         lambda: memory.get_response("Which bicycle?", remember=False),
     ]

@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from tests.kinds import parametrize_kinds
-
 FORKED = """
 import multiprocessing, os, sys, threading
 from memoryos import MemoryEngine, Config, Memoryos
@@ -75,10 +73,6 @@ assert len([page for page in memory.pages() if "child" in page.user_text]) == 0
 memory.close()
 print("well")
 """
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parametrize_kinds(metafunc)
 
 
 @pytest.mark.parametrize("way", ["fork", "multiprocessing", "while writing", "default embedder"])

@@ -114,5 +114,5 @@ def test_threads_that_open_at_once_share_too(tmp_path: Path) -> None:
     for each in threads:
         each.join()
     assert len({id(each.engine) for each in found}) == 1
-    for each in found:
-        each.close()
+    for memory in found:
+        memory.close()

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["ContendedError", "Database", "mapped_errors"]
 
 Result = TypeVar("Result")
-_UNREADABLE = ("malformed", "not a database", "encrypted", "decode to UTF-8")
+_UNDECODABLE = "decode to UTF-8"
+_UNREADABLE = ("malformed", "not a database", "encrypted", _UNDECODABLE)
 _RAISED_BY_DAMAGE = (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError)
 _DAMAGED = ("XX001", "XX002")
 _GIVEN_UP = ("40001", "40P01")
@@ -191,12 +192,16 @@ def _damage_named(connection: sa.Connection, scope_id: str | None) -> Iterator[N
     """
     try:
         yield
-    except (DamagedValueError, *_RAISED_BY_DAMAGE) as error:
+    except (DamagedValueError, exc.OperationalError, *_RAISED_BY_DAMAGE) as error:
+        if isinstance(error, exc.OperationalError) and _UNDECODABLE not in str(error.orig):
+            raise
         table = error.place.partition(".")[0] if isinstance(error, DamagedValueError) else None
         found = next(find_damaged(connection, scope_id, table or None), None)
         if found is None:
             raise
-        raise DamagedValueError(found.place, found.row) from error
+        raise DamagedValueError(found.place, found.row) from (
+            None if isinstance(error, exc.OperationalError) else error
+        )
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ float32.
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON_SHAPES",
+    "BigInteger",
     "CheckedType",
     "DamagedValueError",
     "Day",
+    "Integer",
     "Json",
     "Text",
     "UtcTime",
@@ -72,7 +75,7 @@ class CheckedType(TypeDecorator[Any]):
         place: The table and the column that it is the type of, as "pages.at".
     """
 
-    impl = sa.Text
+    impl: type[sa.types.TypeEngine[Any]] = sa.Text
     cache_ok = True
     place = ""
 
@@ -117,6 +120,35 @@ class Text(CheckedType):
         if not isinstance(value, str):
             raise TypeError("no text")
         return value
+
+
+class BigInteger(CheckedType):
+    """A whole number of 64 bits."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[int]:
+        """The type of its values."""
+        return int
+
+    def coerce_compared_value(self, op: Any, value: Any) -> Any:
+        """Returns the type of what it is compared or multiplied with: not always a whole number."""
+        return self.impl_instance.coerce_compared_value(op, value)
+
+    def checked(self, value: Any) -> int | Decimal:
+        """Returns the number; servers return sums of such columns as decimals."""
+        if not isinstance(value, (int, Decimal)):
+            raise TypeError("no whole number")
+        return value
+
+
+class Integer(BigInteger):
+    """A whole number of 32 bits."""
+
+    impl = sa.Integer
+    cache_ok = True
 
 
 class UtcTime(CheckedType):
@@ -201,14 +233,14 @@ scopes = sa.Table(
     sa.Column("scope_id", Text, primary_key=True),
     sa.Column("user_id", Text, nullable=False),
     sa.Column("assistant_id", Text, nullable=False),
-    sa.Column("last_seq", sa.BigInteger, nullable=False),
-    sa.Column("revision", sa.BigInteger, nullable=False),
-    sa.Column("learned_revision", sa.BigInteger, nullable=False),
-    sa.Column("reset_revision", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("last_seq", BigInteger, nullable=False),
+    sa.Column("revision", BigInteger, nullable=False),
+    sa.Column("learned_revision", BigInteger, nullable=False),
+    sa.Column("reset_revision", BigInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("touched_at", UtcTime, nullable=False),
     sa.Column("lease_owner", Text),
     sa.Column("lease_until", UtcTime),
-    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("attempts", Integer, nullable=False),
     sa.Column("retry_at", UtcTime),
     sa.Column("last_error", Text),
 )
@@ -231,7 +263,7 @@ pages = sa.Table(
     "pages",
     metadata,
     _scope_id(),
-    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("seq", BigInteger, nullable=False),
     sa.Column("page_id", Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("user_text", Text, nullable=False),
@@ -267,7 +299,7 @@ vectors = sa.Table(
     sa.Column("owner_kind", Text, nullable=False),
     sa.Column("owner_id", Text, nullable=False),
     sa.Column("model", Text, nullable=False),
-    sa.Column("dimensions", sa.Integer, nullable=False),
+    sa.Column("dimensions", Integer, nullable=False),
     sa.Column("vector", sa.LargeBinary, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "owner_kind", "owner_id", "model"),
 )
@@ -289,13 +321,13 @@ segments = sa.Table(
     sa.Column("segment_id", Text, nullable=False),
     sa.Column("summary", Text, nullable=False),
     sa.Column("keywords", Json, nullable=False),
-    sa.Column("visits", sa.BigInteger, nullable=False),
-    sa.Column("length", sa.BigInteger, nullable=False),
-    sa.Column("page_count", sa.BigInteger, nullable=False),
+    sa.Column("visits", BigInteger, nullable=False),
+    sa.Column("length", BigInteger, nullable=False),
+    sa.Column("page_count", BigInteger, nullable=False),
     sa.Column("last_visited_at", UtcTime, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("archived_at", UtcTime),
-    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("revision", BigInteger, nullable=False),
     sa.Column("origin", Json, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "segment_id"),
     sa.Index("segments_revision", "scope_id", "revision"),
@@ -329,7 +361,7 @@ profiles = sa.Table(
     "profiles",
     metadata,
     _scope_id(),
-    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("version", BigInteger, nullable=False),
     sa.Column("body", Json, nullable=False),
     sa.Column("recorded_at", UtcTime, nullable=False),
     sa.Column("origin", Json, nullable=False),
@@ -343,10 +375,10 @@ costs = sa.Table(
     sa.Column("day", Day, nullable=False),
     sa.Column("purpose", Text, nullable=False),
     sa.Column("model", Text, nullable=False),
-    sa.Column("calls", sa.BigInteger, nullable=False),
-    sa.Column("failed_calls", sa.BigInteger, nullable=False),
-    sa.Column("prompt_tokens", sa.BigInteger, nullable=False),
-    sa.Column("completion_tokens", sa.BigInteger, nullable=False),
+    sa.Column("calls", BigInteger, nullable=False),
+    sa.Column("failed_calls", BigInteger, nullable=False),
+    sa.Column("prompt_tokens", BigInteger, nullable=False),
+    sa.Column("completion_tokens", BigInteger, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.PrimaryKeyConstraint("scope_id", "day", "purpose", "model"),
     sa.Index("costs_day", "day"),
