@@ -38,6 +38,7 @@ CHECKS = [
     "embedder",
     "folder",
     "disk",
+    "file modes",
     "database",
     "data",
     "pages",

@@ -125,7 +125,7 @@ class Text(CheckedType):
 class BigInteger(CheckedType):
     """A whole number of 64 bits."""
 
-    impl = sa.BigInteger
+    impl: type[sa.types.TypeEngine[Any]] = sa.BigInteger
     cache_ok = True
 
     @property
