@@ -27,7 +27,14 @@ PURE = {
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
     "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
 }  # fmt: skip
-VALUES = {"memoryos.private_files", "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.config", "memoryos.language"}
+VALUES = {
+    "memoryos.private_files",
+    "memoryos.model",
+    "memoryos.errors",
+    "memoryos.seams",
+    "memoryos.config",
+    "memoryos.language",
+}
 LAYERS: dict[str, set[str]] = {
     "memoryos.model": set(),
     "memoryos.errors": set(),

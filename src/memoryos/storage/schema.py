@@ -11,9 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 from sqlalchemy.types import TypeDecorator
-from typing_extensions import TypedDict
 
 from memoryos.errors import StoreUnreadableError
 from memoryos.model import Origin
@@ -181,15 +180,15 @@ class Day(CheckedType):
         return value
 
 
-class _AttributeBody(TypedDict):
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+class _AttributeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
     name: str
     value: str
     source_page_ids: list[str]
 
 
-class _TraitBody(TypedDict):
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+class _TraitBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
     category: str
     dimension: str
     level: Literal["high", "medium", "low"]
@@ -197,7 +196,7 @@ class _TraitBody(TypedDict):
     evidence_page_ids: list[str]
 
 
-class _ProfileBody(TypedDict):
+class _ProfileBody(BaseModel):
     attributes: list[_AttributeBody]
     traits: list[_TraitBody]
 
