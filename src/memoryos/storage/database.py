@@ -35,6 +35,7 @@ _UNDECODABLE = "decode to UTF-8"
 _UNREADABLE = ("malformed", "not a database", "encrypted", _UNDECODABLE)
 _RAISED_BY_DAMAGE = (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError)
 _DAMAGED = ("XX001", "XX002")
+_OUT_OF_RANGE = "22003"
 _GIVEN_UP = ("40001", "40P01")
 
 
@@ -243,4 +244,6 @@ def _of_server(error: Any) -> StoreError:
         return ContendedError(reason)
     if error.sqlstate in _DAMAGED:
         return StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)")
+    if error.sqlstate == _OUT_OF_RANGE:
+        return StoreUnreadableError(f"a stored number is out of range: {reason}; `memoryos verify` lists such rows")
     return StoreUnavailableError(f"the database can't be used now: {reason}")
