@@ -191,12 +191,12 @@ def test_the_damage_of_one_scope_is_not_blamed_on_another(file: Path) -> None:
     assert {line.split(":")[0] for line in found(file)} == {OWNER}
 
 
-ORIGIN = '{"analyst": "local", "version": "1"}'
+ORIGIN_TEXT = '{"analyst": "local", "version": "1"}'
 
 
 def test_many_findings_of_a_kind_are_counted(file: Path) -> None:
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 57)"
-    damage(file, f"{more} INSERT INTO chains SELECT TOM, 'x' || i, '', '{ORIGIN}' FROM n")  # noqa: S608
+    damage(file, f"{more} INSERT INTO chains SELECT TOM, 'x' || i, '', '{ORIGIN_TEXT}' FROM n")  # noqa: S608
     lines = found(file)
     assert len(lines) == LINES_A_KIND + 1
     assert lines[-1] == f"chain without pages: {57 - LINES_A_KIND} more"

@@ -17,14 +17,14 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".work")
 
 
 def wide_paths(file: Path) -> list[Path]:
-    """Returns the files and folders of a store that other accounts have a right to.
+    """Returns the files and folders of a store that other accounts have a right to; none if there is no database.
 
     The folder of the database is among them only if it holds nothing but the store.
 
     Args:
         file: The database.
     """
-    return [path for path in _of_store(file) if is_too_wide(path)]
+    return [path for path in _of_store(file) if is_too_wide(path)] if file.exists() else []
 
 
 def narrow_all(paths: list[Path]) -> list[str]:
