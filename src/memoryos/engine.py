@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from memoryos.analysts.stand_in import StandIn
 from memoryos.assembly import build_analyst, build_embedder
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
+from memoryos.errors import StoreUnavailableError
 from memoryos.generation.responder import Responder
 from memoryos.loading import Loader
 from memoryos.redaction import NO_REDACTION, Redactor, read_detectors
@@ -59,6 +61,7 @@ class MemoryEngine:
         analyst: Analyst | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
+        self._process = os.getpid()
         self.config = config or Config()
         self.clock = clock or _system_clock
         self.embedder = embedder or build_embedder(self.config)
@@ -90,7 +93,21 @@ class MemoryEngine:
         self.worker = Worker(self.updater, self.store, self.config, clock=self.clock)
         built: list[Any] = [self.embedder] if embedder is None else []
         built += [self.analyst_of(None)] if analyst is None else []
-        self._shut = weakref.finalize(self, _shut, self.worker, self.updater, self.store, built)
+        self._shut = weakref.finalize(self, _shut, self._process, self.worker, self.updater, self.store, built)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used: it was not closed, and no parent process opened it."""
+        return self._shut.alive and os.getpid() == self._process
+
+    def check_process(self) -> None:
+        """Raises an error in a forked child: locks, threads and connections of the engine are its parent's.
+
+        Raises:
+            StoreUnavailableError: If a parent process opened the engine.
+        """
+        if os.getpid() != self._process:
+            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
 
     def memory(self, user_id: str, assistant_id: str = DEFAULT_ASSISTANT_ID) -> Memoryos:
         """Returns the memory of one user with one assistant.
@@ -154,7 +171,10 @@ class MemoryEngine:
         return loaded
 
     def close(self) -> None:
-        """Ends the worker after the step that it is in and closes the store. What is left stays due."""
+        """Ends the worker after the step that it is in and closes the store. What is left stays due.
+
+        In a forked child nothing happens: the engine is its parent's.
+        """
         self._shut()
 
     def __enter__(self) -> MemoryEngine:  # noqa: PYI034
@@ -170,8 +190,10 @@ def _system_clock() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _shut(worker: Worker, updater: Updater, store: Store, built: list[Any]) -> None:
-    """Ends everything that the engine began; embedder and analyst only if it made them itself."""
+def _shut(process: int, worker: Worker, updater: Updater, store: Store, built: list[Any]) -> None:
+    """Ends everything that the engine began, in its own process; embedder and analyst only if it made them itself."""
+    if os.getpid() != process:
+        return
     worker.stop()
     updater.leases.give_up()
     updater.record_all_visits()

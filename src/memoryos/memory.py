@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
-from memoryos.engine import MemoryEngine
-from memoryos.errors import ConfigError
+from memoryos.errors import ConfigError, StoreUnavailableError
 from memoryos.generation.responder import Answer, AnswerStream, Manner
 from memoryos.inputs import read_draft, read_messages, read_query, read_scope
 from memoryos.model import ANSWERED_FROM
 from memoryos.repeating import NO_TIME, once_answered, once_appended, repeated
+from memoryos.shared_engines import join_engine, leave_engine
 from memoryos.upkeep import MemoryUpkeep
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from memoryos.engine import MemoryEngine
     from memoryos.model import Page, PageDraft
     from memoryos.seams import Analyst, Embedder
     from memoryos.storage.idempotency import Once
@@ -34,6 +35,9 @@ __all__ = ["Memoryos"]
 
 class Memoryos(MemoryUpkeep):
     """The memory of one user with one assistant.
+
+    Objects with equal settings on one store share its connections, model and worker; those with other settings have
+    an engine of their own.
 
     Args:
         user_id: The user; any text, data and never a path.
@@ -110,7 +114,8 @@ class Memoryos(MemoryUpkeep):
         self._owns_engine = engine is None
         if engine is None:
             settled = config.with_(**settings) if config else Config.load(**settings)
-            engine = MemoryEngine(settled, embedder=embedder, analyst=analyst, clock=clock)
+            engine = join_engine(self, settled, embedder=embedder, analyst=analyst, clock=clock)
+        self._is_closed = False
         super().__init__(scope, engine)
         self._resume()
 
@@ -245,9 +250,14 @@ class Memoryos(MemoryUpkeep):
         return answer
 
     def close(self) -> None:
-        """Closes the engine, unless it is shared. What is due stays due."""
-        if self._owns_engine:
-            self._engine.close()
+        """Ends the use of this memory. What is due stays due.
+
+        Objects with equal settings on one store share an engine; the last one that is closed closes it. An engine that
+        was given stays open, and so does this memory.
+        """
+        if self._owns_engine and not self._is_closed:
+            self._is_closed = True
+            leave_engine(self, self.engine)
 
     def __enter__(self) -> Memoryos:  # noqa: PYI034
         return self
@@ -259,6 +269,11 @@ class Memoryos(MemoryUpkeep):
 
     def __repr__(self) -> str:
         return f"Memoryos(user_id={self.scope.user_id!r}, assistant_id={self.scope.assistant_id!r})"
+
+    def _check_usable(self) -> None:
+        super()._check_usable()
+        if self._is_closed:
+            raise StoreUnavailableError("the store is closed")
 
     def _append(
         self,

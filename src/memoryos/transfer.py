@@ -12,14 +12,15 @@ are::
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError
 from memoryos.inputs import read_draft, read_scope
+from memoryos.private_files import publish, refuse_existing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
@@ -36,30 +37,34 @@ _NAMES = {"user_input": "user_text", "agent_response": "assistant_text", "timest
 _KNOWN = frozenset({"at", "user_text", "assistant_text", "meta_data", "page_id", "seq"})
 
 
-def write_export(file: Path, scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]]) -> int:
-    """Writes records to a new file, one a line; returns how many pages.
+def write_export(
+    file: Path,
+    scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]],
+    half_written: Callable[[Path], AbstractContextManager[Path]],
+) -> int:
+    """Writes records to a new file that only its owner may read, one a line; returns how many pages.
 
-    The file is written beside and renamed when it is whole.
+    Args:
+        file: The new file.
+        scopes: The records of each scope.
+        half_written: Yields an empty file for the content until it is complete.
 
     Raises:
         InputError: If the file exists, or can't be written.
     """
-    if file.exists():
-        raise InputError("path", f"{file} exists; it was left as it is")
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     pages = 0
     try:
-        with beside.open("w", encoding="utf-8") as lines:
-            for line in export_lines(scopes):
-                lines.write(line)
-                pages += line.startswith(_PAGE)
-            lines.flush()
-            os.fsync(lines.fileno())
-        beside.rename(file)
+        refuse_existing(file)
+        with half_written(file) as beside:
+            with beside.open("w", encoding="utf-8") as lines:
+                for line in export_lines(scopes):
+                    lines.write(line)
+                    pages += line.startswith(_PAGE)
+            publish(beside, file)
+    except FileExistsError as error:
+        raise InputError("path", f"{file} exists; it was left as it is") from error
     except OSError as error:
         raise InputError("path", f"{file} can't be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
     return pages
 
 

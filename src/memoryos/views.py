@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError, NotFoundError
 from memoryos.inputs import read_count, read_query
+from memoryos.language.fence import one_line
 from memoryos.model import ABOUT, SIDES, Profile
 from memoryos.retrieval.recall import Recall, profile_lines
 from memoryos.transfer import export_lines, write_export
@@ -55,18 +56,32 @@ class MemoryView:
 
     def __init__(self, scope: Scope, engine: MemoryEngine) -> None:
         self.scope = scope
-        self._engine = engine
+        self.__engine = engine
         self._known_scope_id: str | None = None
 
     @property
     def engine(self) -> MemoryEngine:
         """The engine that it lives in."""
-        return self._engine
+        return self.__engine
+
+    @property
+    def _engine(self) -> MemoryEngine:
+        """The engine, for use now."""
+        self._check_usable()
+        return self.__engine
+
+    def _check_usable(self) -> None:
+        """Raises an error where the engine can't be used.
+
+        Raises:
+            StoreUnavailableError: In a forked child.
+        """
+        self.__engine.check_process()
 
     @property
     def config(self) -> Config:
         """The settings that it lives under."""
-        return self._engine.config
+        return self.engine.config
 
     def recall(
         self,
@@ -254,16 +269,16 @@ class MemoryView:
         Raises:
             InputError: If the file exists or can't be written.
         """
-        return write_export(Path(path), [(self.scope, self._records())])
+        return write_export(Path(path), [(self.scope, self._records())], self._engine.store.workplace.half_written)
 
     def get_user_profile_summary(self) -> str:
-        """Returns the profile and what is known about the user as text; "" if nothing is known yet."""
-        lines = profile_lines(self.profile) + [f"- {entry.text}" for entry in self.knowledge("user")]
+        """Returns the profile and what is known about the user, one line each; "" if nothing is known yet."""
+        lines = profile_lines(self.profile) + [f"- {one_line(entry.text)}" for entry in self.knowledge("user")]
         return "\n".join(lines)
 
     def get_assistant_knowledge_summary(self) -> list[str]:
-        """Returns what is known about the assistant, oldest first."""
-        return [entry.text for entry in self.knowledge("assistant")]
+        """Returns what is known about the assistant, oldest first, each on one line."""
+        return [one_line(entry.text) for entry in self.knowledge("assistant")]
 
     def get_memory_stats(self) -> dict[str, Any]:
         """Returns counts of every tier, what is due, and the analyst's last error."""

@@ -38,6 +38,7 @@ CHECKS = [
     "embedder",
     "folder",
     "disk",
+    "file modes",
     "database",
     "data",
     "pages",
@@ -201,7 +202,8 @@ def test_the_schema_of_another_release_is_left_as_it_is(run: Runner, store: Path
 
 def test_damaged_data_is_a_problem(run: Runner, store: Path) -> None:
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 9)"
-    damage(store, f"{more} INSERT INTO chains SELECT scope_id, i, 'bicycle', '{{}}' FROM scopes, n")  # noqa: S608
+    origin = '{"analyst": "local", "version": "1"}'
+    damage(store, f"{more} INSERT INTO chains SELECT scope_id, i, 'bicycle', '{origin}' FROM scopes, n")  # noqa: S608
     found = doctor(run)
     assert found.problems() == ["data"]
     assert found.checks["data"]["says"].endswith("; and 15 more")

@@ -280,7 +280,9 @@ def test_a_new_file_is_for_its_owner_only(home: Path, install: Install) -> None:
     assert stat.S_IMODE(usual_file(CODEX, home).stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("what", ["tempfile.mkstemp", "os.fsync", "back up", "pathlib.Path.replace"])
+@pytest.mark.parametrize(
+    "what", ["memoryos.storage.workplace.create_file", "os.fsync", "back up", "pathlib.Path.replace"]
+)
 @all_clients
 def test_a_folder_that_is_read_only_leaves_all_as_it_is(
     client: Client, what: str, home: Path, install: Install, monkeypatch: pytest.MonkeyPatch
@@ -289,7 +291,7 @@ def test_a_folder_that_is_read_only_leaves_all_as_it_is(
         raise PermissionError(13, "Permission denied")
 
     file = filled(client, home)
-    made = Path(tempfile.mkdtemp(dir=home))  # before tempfile can't any more
+    made = Path(tempfile.mkdtemp(dir=home))
     if what == "back up":
         monkeypatch.setattr(door, "_back_up", refuse)
     else:

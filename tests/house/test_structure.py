@@ -20,14 +20,21 @@ MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 35
 
 PURE = {
-    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.identity", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.asking_words", "memoryos.language.date_words", "memoryos.language.saying",
+    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.identity", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.asking_words", "memoryos.language.date_words", "memoryos.language.saying",
     "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.plain", "memoryos.language.tokens",
     "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.redaction", "memoryos.secret_shapes",
     "memoryos.updating.heat", "memoryos.updating.mid_term", "memoryos.updating.long_term",
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
     "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
 }  # fmt: skip
-VALUES = {"memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.config", "memoryos.language"}
+VALUES = {
+    "memoryos.private_files",
+    "memoryos.model",
+    "memoryos.errors",
+    "memoryos.seams",
+    "memoryos.config",
+    "memoryos.language",
+}
 LAYERS: dict[str, set[str]] = {
     "memoryos.model": set(),
     "memoryos.errors": set(),
@@ -38,7 +45,8 @@ LAYERS: dict[str, set[str]] = {
     "memoryos.secret_shapes": set(),
     "memoryos.language": {"memoryos.language"},
     "memoryos.inputs": {"memoryos.model", "memoryos.errors"},
-    "memoryos.transfer": {"memoryos.errors", "memoryos.inputs"},
+    "memoryos.private_files": set(),
+    "memoryos.transfer": {"memoryos.errors", "memoryos.inputs", "memoryos.private_files"},
     "memoryos.storage": VALUES | {"memoryos.storage", "memoryos.identifiers"},
     "memoryos.models": VALUES | {"memoryos.models"},
     "memoryos.analysts": VALUES | {"memoryos.analysts"},

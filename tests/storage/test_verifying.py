@@ -105,10 +105,10 @@ def test_what_the_engine_writes_and_forgets_has_no_finding(make_engine: EngineMa
 UNIQUE_LOST = "CREATE TABLE loose AS SELECT * FROM pages; DROP TABLE pages; ALTER TABLE loose RENAME TO pages;"
 NOBODY = "no scope"
 DAMAGES = [
-    ("UPDATE pages SET metadata = '{' WHERE scope_id = TOM AND seq = 1", "JSON that can't be read", 1),
-    ("UPDATE segments SET origin = x'ff' WHERE scope_id = TOM", "JSON that can't be read", 1),
-    ("UPDATE knowledge SET source_page_ids = '[' WHERE scope_id = TOM AND knowledge_id = 'k2'", "JSON that can't be read", 1),
-    ("UPDATE profiles SET body = 'gone' WHERE scope_id = TOM AND version = 2", "JSON that can't be read", 1),
+    ("UPDATE pages SET metadata = '{' WHERE scope_id = TOM AND seq = 1", "value that can't be read", 1),
+    ("UPDATE segments SET origin = x'ff' WHERE scope_id = TOM", "value that can't be read", 1),
+    ("UPDATE knowledge SET source_page_ids = '[' WHERE scope_id = TOM AND knowledge_id = 'k2'", "value that can't be read", 1),
+    ("UPDATE profiles SET body = 'gone' WHERE scope_id = TOM AND version = 2", "value that can't be read", 1),
     (f"{UNIQUE_LOST} UPDATE pages SET page_id = (SELECT page_id FROM pages WHERE scope_id = TOM AND seq = 3) WHERE scope_id = TOM AND seq = 4", "page id that stands twice", 1),  # noqa: S608
     ("UPDATE scopes SET last_seq = 3 WHERE scope_id = TOM", "newest page is behind last_seq: 4 3", 1),
     ("DELETE FROM owners WHERE scope_id = TOM", "scope that its owner can't find", 1),
@@ -135,7 +135,7 @@ DAMAGES = [
     ("UPDATE profiles SET body = json_set(body, '$.traits[0].evidence_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 1", "profile version whose evidence is no page: 1 gone", 1),
     ("UPDATE profiles SET body = json_set(body, '$.attributes[0].source_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 2", "profile version whose evidence is no page: 2 gone", 1),
     ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[\"gone\"]', 0)", "request whose page is not there and was not forgotten: h1 gone", 1),
-    ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[', 0)", "JSON that can't be read: idempotency.page_ids h1", 1),
+    ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[', 0)", "value that can't be read: idempotency.page_ids h1", 1),
     ("DELETE FROM pages WHERE scope_id = TOM AND seq = 4", "vector without its owner: user", 1),
     ("UPDATE vectors SET owner_id = 'k9' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector without its owner: knowledge k9 openai/m@3", 1),
     ("UPDATE vectors SET owner_kind = 'chain' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector without its owner: chain k2", 1),
@@ -191,9 +191,12 @@ def test_the_damage_of_one_scope_is_not_blamed_on_another(file: Path) -> None:
     assert {line.split(":")[0] for line in found(file)} == {OWNER}
 
 
+ORIGIN_TEXT = '{"analyst": "local", "version": "1"}'
+
+
 def test_many_findings_of_a_kind_are_counted(file: Path) -> None:
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 57)"
-    damage(file, f"{more} INSERT INTO chains SELECT TOM, 'x' || i, '', '{{}}' FROM n")  # noqa: S608
+    damage(file, f"{more} INSERT INTO chains SELECT TOM, 'x' || i, '', '{ORIGIN_TEXT}' FROM n")  # noqa: S608
     lines = found(file)
     assert len(lines) == LINES_A_KIND + 1
     assert lines[-1] == f"chain without pages: {57 - LINES_A_KIND} more"

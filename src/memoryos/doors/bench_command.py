@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shlex
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from memoryos.doors.session import as_json_option, print_json
 from memoryos.doors.tables import progress
 from memoryos.errors import InputError
 from memoryos.models.once_a_query import OnceAQuery
+from memoryos.storage.workplace import temporary_folder
 
 if TYPE_CHECKING:
     from memoryos.doors.locomo import Conversation
@@ -49,10 +49,10 @@ def bench(session: Session, data_file: Path, out: Path, no_captions: bool, as_js
     embedder = OnceAQuery(build_embedder(session.config()), kept=10_000)
     counted = itertools.count(1)
     with (
-        tempfile.TemporaryDirectory(prefix="memoryos-bench-") as folder,
+        temporary_folder() as folder,
         progress("remembering and asking", steps(conversations)) as bar,
     ):
-        report = run(conversations, Path(folder), embedder, progress=lambda: bar.update(next(counted)))
+        report = run(conversations, folder, embedder, progress=lambda: bar.update(next(counted)))
     command = f"memoryos bench --data {shlex.quote(str(data_file))}" + (" --no-captions" if no_captions else "")
     about = About(data_file.name, version("memoryos-engine"), embedder.name, command)
     out.write_text(to_html(report, about), encoding="utf-8")

@@ -36,7 +36,7 @@ def verify(session: Session, as_json: bool) -> None:
     """Check the whole store: the file, and that everything names what is there."""
     with _store(session) as store:
         faults = store.verify()
-        scope_ids = list(store.scopes.all())
+        scope_ids = store.scopes.ids()
         pages = sum(map(store.log.count, scope_ids))
     if as_json:
         print_json({"pages": pages, "scopes": len(scope_ids), "findings": faults})
@@ -61,12 +61,13 @@ def backup(session: Session, file: Path) -> None:
 
 @click.command()
 @click.option("--offline", is_flag=True, help="Ask no endpoint.")
+@click.option("--fix", is_flag=True, help="Take the rights of other accounts to the store's files away.")
 @as_json_option
 @click.pass_obj
-def doctor(session: Session, offline: bool, as_json: bool) -> None:
+def doctor(session: Session, offline: bool, fix: bool, as_json: bool) -> None:
     """Check what an installation needs, and say what to do."""
     done = []
-    for checked in check_up(session.config, offline=offline, options=session.options):
+    for checked in check_up(session.config, offline=offline, options=session.options, fix=fix):
         done.append(checked)
         if not as_json:
             _show(checked)

@@ -22,6 +22,7 @@ import numpy as np
 
 from memoryos.assembly import build_embedder
 from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
+from memoryos.doors.file_modes import narrow_all, wide_paths
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
@@ -80,13 +81,16 @@ class Checked:
     advice: str = ""
 
 
-def check_up(load: Callable[[], Config], *, offline: bool, options: Sequence[str] = ()) -> Iterator[Checked]:
+def check_up(
+    load: Callable[[], Config], *, offline: bool, options: Sequence[str] = (), fix: bool = False
+) -> Iterator[Checked]:
     """Yields one check after the other; no text holds a secret.
 
     Args:
         load: Reads the settings.
         offline: Whether no endpoint is asked and no model is downloaded.
         options: What a client would write behind ``memoryos mcp``.
+        fix: Whether to take the rights of other accounts to the store's files away.
     """
     yield _python()
     yield _packages()
@@ -96,11 +100,11 @@ def check_up(load: Callable[[], Config], *, offline: bool, options: Sequence[str
         yield Checked("settings", "problem", str(error), "put it right; docs/reference/config.md has every setting")
         return
     server = (_server(config, options, offline=offline) for _ in [None])
-    for checked in itertools.chain([_settings()], _parts(config, offline=offline), server):
+    for checked in itertools.chain([_settings()], _parts(config, offline=offline, fix=fix), server):
         yield _discreet(checked, config)
 
 
-def _parts(config: Config, *, offline: bool) -> Iterator[Checked]:
+def _parts(config: Config, *, offline: bool, fix: bool) -> Iterator[Checked]:
     embedder, checked = _embedder(config, offline=offline)
     yield checked
     try:
@@ -112,6 +116,7 @@ def _parts(config: Config, *, offline: bool) -> Iterator[Checked]:
             yield from _database_server(config, embedder)
         else:
             yield from _folder(file.parent)
+            yield _modes(file, fix=fix)
             yield from _database(file, config, embedder)
     yield _llm(config, offline=offline)
 
@@ -216,6 +221,25 @@ def _folder(folder: Path) -> Iterator[Checked]:
         yield Checked("disk", "problem", says, "make room; when the disk is full nothing new is remembered")
     else:
         yield Checked("disk", "ok", says)
+
+
+def _modes(file: Path, *, fix: bool) -> Checked:
+    """Tells which files of the store other accounts may read; with ``fix`` they may not any more."""
+    if os.name != "posix":
+        return Checked("file modes", "ok", "not used on this system; the access list of the folder above applies")
+    wide = wide_paths(file)
+    if not wide:
+        return Checked("file modes", "ok", "only this account may read the store")
+    names = ", ".join(path.name for path in wide[:FINDINGS_SHOWN]) + (", …" if len(wide) > FINDINGS_SHOWN else "")
+    if not fix:
+        says = f"other accounts have rights to {len(wide)} files or folders: {names}"
+        return Checked("file modes", "problem", says, "memoryos doctor --fix takes these rights away")
+    failures = narrow_all(wide)
+    if failures:
+        return Checked(
+            "file modes", "problem", "; ".join(failures[:FINDINGS_SHOWN]), "run it as the owner of the files"
+        )
+    return Checked("file modes", "ok", f"took the rights of other accounts to {len(wide)} away: {names}")
 
 
 def filesystem_of(folder: Path, mounts: Path | None = None) -> str | None:

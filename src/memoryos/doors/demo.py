@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -22,10 +19,12 @@ from memoryos.doors.tables import signals_text
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError
 from memoryos.inputs import read_draft
+from memoryos.storage.workplace import temporary_folder
 from memoryos.transfer import read_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from memoryos.generation.responder import Answer
     from memoryos.memory import Memoryos
@@ -210,8 +209,5 @@ def _folder(keep: Path | None) -> Iterator[Path]:
             raise InputError("keep", f"{keep} has a store already")
         yield keep
         return
-    folder = Path(tempfile.mkdtemp(prefix="memoryos-demo-"))
-    try:
+    with temporary_folder() as folder:
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -16,6 +15,8 @@ import click
 from memoryos.config import CONFIG_FILE_VARIABLE, Config
 from memoryos.doors.clients import CLIENTS, NAME, UneditableError, block, entry, with_entry, without_entry
 from memoryos.errors import ConfigError
+from memoryos.private_files import create_file
+from memoryos.storage.workplace import Workplace, user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -133,17 +134,13 @@ def _replace(file: Path, old: bytes | None, new: bytes) -> None:
     try:
         target = file.resolve()  # a link stays a link
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.")
-        beside = Path(name)
-        try:
-            _fill(descriptor, new)
+        with Workplace(user_folder() / "temporary").half_written(target) as beside:
+            _fill(os.open(beside, os.O_WRONLY | getattr(os, "O_BINARY", 0)), new)
             if old is not None:
                 shutil.copymode(target, beside)
                 click.echo(f"backup: {_back_up(file, old)}")
             _require_unchanged(file, old)
             beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)  # it is still there only when something failed
     except OSError as error:
         raise click.ClickException(f"{file} can't be written: {error.strerror}; it is left as it is") from error
 
@@ -166,7 +163,7 @@ def _back_up(file: Path, content: bytes) -> Path:
     for number in count():
         backup = file.with_name(f"{file.name}.bak-{stamp}" + (f"-{number}" if number else ""))
         try:
-            descriptor = os.open(backup, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            descriptor = create_file(backup)
         except FileExistsError:
             continue
         _fill(descriptor, content)

@@ -21,6 +21,8 @@ from memoryos.doors.mcp_replies import (
     RetrievedPage,
     UserProfile,
 )
+from memoryos.language.fence import indented, one_line
+from memoryos.retrieval.recall import profile_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,9 +165,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
             knowledge=[_fact(each) for each in about_user],
             assistant_knowledge=[_fact(each) for each in about_assistant],
         )
-        lines = [f"- {name.replace('_', ' ')}: {value}" for name, value in known.attributes.items()]
-        lines += [f"- {each.dimension} ({each.level}): {each.reason}" for each in profile.traits]
-        lines += [f"- {entry.text}" for entry in (*about_user, *about_assistant)]
+        lines = profile_lines(profile) + [f"- {one_line(entry.text)}" for entry in (*about_user, *about_assistant)]
         return _result("\n".join(lines) or "Nothing is known of the user yet.", known)
 
 
@@ -183,7 +183,7 @@ def _add_listing_tools(tools: list[Tool], connection: Connection) -> None:
         shown = pages[:limit]
         older = shown[-1].seq if len(pages) > limit else None
         listed = Listed(pages=[_listed(page) for page in shown], next_before_seq=older)
-        lines = [f"{page.seq}. [{page.at.date()}] {page.user_text or page.assistant_text}" for page in shown]
+        lines = [f"{page.seq}. [{page.at.date()}] {indented(page.user_text or page.assistant_text)}" for page in shown]
         return _result("\n".join(lines) or "Nothing is remembered yet.", listed)
 
     @_tool(tools, "Show memory statistics", _READS)

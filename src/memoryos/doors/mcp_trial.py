@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from memoryos.errors import MemoryOSError
+from memoryos.storage.workplace import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = ["Trial", "TrialError", "try_server"]
 
@@ -56,9 +56,9 @@ def try_server(command: Sequence[str]) -> Trial:
     Raises:
         TrialError: If any of that fails or takes a minute.
     """
-    with tempfile.TemporaryDirectory(prefix="memoryos-trial-", ignore_cleanup_errors=True) as folder:
-        log = Path(folder) / "log"
-        own = {"MEMORYOS_DATABASE_URL": f"sqlite:///{(Path(folder) / 'memoryos.db').as_posix()}"}
+    with temporary_folder() as folder:
+        log = folder / "log"
+        own = {"MEMORYOS_DATABASE_URL": f"sqlite:///{(folder / 'memoryos.db').as_posix()}"}
         try:
             with log.open("wb") as stderr:
                 return _try(command, dict(os.environ) | own, stderr)

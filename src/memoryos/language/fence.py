@@ -1,62 +1,91 @@
-"""Fences: stored text stands in a prompt between two tags that it can't close."""
+"""Fences stored text in prompts: it can't close its tag, begin a line of ours, or hold a model's control tokens."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
+from memoryos.language.confusables import skeleton, skeleton_positions
 from memoryos.language.matching import Bounded
 
 __all__ = ["fenced", "indented", "one_line", "speaker_label"]
 
 TAGS = ("memory", "conversation", "known", "sources")
-"""The tags of our prompts: what was said neither opens nor closes one."""
+"""The tags of our prompts: stored text neither opens nor closes one."""
 LONGEST_NAME = 80
 
-_SEEMING = "＜﹤‹〈⟨〈❮˂ᐸ⁄∕⧸│аеосуткмнгпвіѕѵԝαεοκνιɑɡıᴀᴄᴇɪᴋᴍɴᴏʀᴛᴜᴠᴡʏ"
-_MEANT = "<<<<<<<<<///|aeocytkmnrnbisvwaeokviagiaceikmnortuvwy"
-_PLAINER = {ord(one): other for one, other in zip(_SEEMING, _MEANT, strict=True)} | {
-    code: plain
-    for code in (*range(0xFF01, 0xFF5F), *range(0x1D400, 0x1D800))
-    if len(plain := unicodedata.normalize("NFKC", chr(code))) == 1
-}
-"""Characters that look like those of a tag, one for one."""
-_UNSEEN = "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]*"
-_OUR_TAG = "|".join(_UNSEEN.join(tag) for tag in TAGS)
-_OPENING = re.compile(rf"<(?=(?:[^\w<]|_)*(?:{_OUR_TAG})|\s*\||/?(?:s|start_of_turn|end_of_turn)>)", re.IGNORECASE)
-"""Begins one of our tags, or one of those by which chat models tell who speaks."""
+_TOKENS = (
+    r"(?:\|"
+    r"|/?(?:s|bos|eos|pad|unk|sop|eop|eod|sys|system|think|im_start|im_end|endoftext|bos_token|eos_token"
+    r"|(?:start|end)_of_(?:turn|image|text)|(?:start|end)ofturn|(?:tool|function)_(?:calls?|results?|responses?)"
+    r"|unused_?\d{1,5}|extra_id_\d{1,5}|reserved_special_token_\d{1,5})>)"
+)
+"""What stands behind the bracket in tokens by which chat models tell roles and turns apart, in a skeleton."""
+_BRACKET_TOKENS = (
+    r"/?(?:inst|sys|system_prompt|available_tools|tool_calls|tool_results|tool_content)(?!\w)"
+    r"|\|(?:system|user|human|assistant|tool|endofturn)(?!\w)"
+)
+_ESCAPED = {"<": "&lt;", "«": "&lt;", "[": "&#91;"}
 
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_CONTROL = re.compile("[\0-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]+")
+"""Control characters but tab and line breaks: they move a terminal's cursor or can't be sent."""
+_UNSENDABLE = re.compile("[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_LEADS_A_LINE = Bounded(r"\d+\s*[.):]|[\[#(<*-]", longest=LONGEST_NAME + 1)
+_LEADS_A_LINE = Bounded(r"\d+\s*[.):]|[^\w\"']|_", longest=LONGEST_NAME + 1)
 
 
 def fenced(tag: str, text: str) -> str:
-    """Returns the text between ``<tag>`` and ``</tag>``; tags of our prompts and of chat models in it are broken.
+    """Returns the text between ``<tag>`` and ``</tag>``; tags of our prompts and of chat models in it are escaped.
 
-    So are those that only look like one, with other brackets, letters of other alphabets or unseen characters.
+    Tags are looked for in the text's skeleton, so that neither lookalikes nor invisible characters hide one. Only the
+    bracket that opens a tag is replaced; every other character stays as it is. The time grows linearly with the length.
     """
-    plain = text if text.isascii() else text.translate(_PLAINER)
-    kept = []
-    done = 0
-    for match in _OPENING.finditer(plain):
-        kept += [text[done : match.start()], "&lt;"]
-        done = match.end()
-    return f"<{tag}>\n{''.join(kept)}{text[done:]}\n</{tag}>"
+    return f"<{tag}>\n{_escaped(text, _opening(tag))}\n</{tag}>"
 
 
 def one_line(text: str) -> str:
-    """Returns the text on one line, without what no endpoint takes."""
-    return " ".join(_UNSTORABLE.sub(" ", text).split())
+    """Returns the text on one line, without control characters and what no endpoint takes."""
+    return " ".join(_UNSENDABLE.sub(" ", text).split())
 
 
 def indented(text: str) -> str:
-    """Returns the text with each line but the first indented, so that none passes for the line of another utterance."""
-    return _LINE_BREAK.sub("\n  ", text)
+    """Returns the text with each line but the first indented, so that none passes for a line of ours.
+
+    Whatever a model or a terminal may take for a line break counts as one; control characters are left out.
+    """
+    return _CONTROL.sub("", _LINE_BREAK.sub("\n  ", text))
 
 
 def speaker_label(name: str) -> str:
-    """Returns a speaker's name as a line begins with it: on one line, short, and no number of a page or date."""
+    """Returns a speaker's name for the beginning of a line: on one line, short, quoted if it may pass for our text."""
     name = one_line(name)
     name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
-    return f'"{name}"' if _LEADS_A_LINE.match(name) else name
+    plain = one_line(unicodedata.normalize("NFKC", name))
+    return f'"{name}"' if _LEADS_A_LINE.match(plain[: LONGEST_NAME + 1]) else name
+
+
+@lru_cache(maxsize=32)
+def _opening(tag: str) -> re.Pattern[str]:
+    """Returns the pattern of a bracket that opens one of our tags or a model's token, for skeletons.
+
+    Between bracket and name no other bracket may stand, so every character is read a bounded number of times.
+    """
+    names = "|".join(re.escape(skeleton(each)) for each in sorted({*TAGS, tag}))
+    ours = rf"(?=(?:[^\w<«]|_)*(?:{names}))"
+    return re.compile(rf"<(?:{ours}|(?={_TOKENS}))|«(?=(?:[^\w<«/]|_)*/){ours}|\[(?={_BRACKET_TOKENS})")
+
+
+def _escaped(text: str, opening: re.Pattern[str]) -> str:
+    plain = skeleton(text)
+    matches = list(opening.finditer(plain))
+    if not matches:
+        return text
+    positions = skeleton_positions(text)
+    kept = []
+    done = 0
+    for match in matches:
+        position = positions[match.start()]
+        kept += [text[done:position], _ESCAPED[match.group()]]
+        done = position + 1
+    return f"{''.join(kept)}{text[done:]}"

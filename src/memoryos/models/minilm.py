@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import threading
 from importlib import resources
 from pathlib import Path
@@ -134,6 +135,8 @@ def _packaged_file() -> Path:
 
 
 def _session(file: Path, threads: int) -> onnxruntime.InferenceSession:
+    # Its threads send usage data, and a forked child would wait for them at its exit for ever.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime  # noqa: PLC0415  (100 ms and 40 MB that only the first embedding costs)
 
     try:

@@ -143,16 +143,17 @@ class Recall:
     ) -> str:
         """Returns the context as text: profile, knowledge, recalled pages, short-term pages; pages in time order.
 
-        Each shown utterance stands verbatim behind its speaker, under its date. A longer one than
-        ``longest_utterance`` characters stands as an excerpt around the words of the query, with a mark that says how
-        much was left out. With ``numbered`` the first line of each page begins with its place in
-        ``numbered_pages()``, as "3. ", further lines of an utterance are indented, so that only ours begin so, and
-        utterances that talk to a model rather than to a person are marked.
+        Each shown utterance follows its speaker, under its date. An utterance longer than ``longest_utterance``
+        characters becomes an excerpt around the words of the query, with a mark that says how much was left out.
+        Further lines of an utterance are indented and control characters left out, so that every line at the left
+        margin is ours: a heading ("# …"), a date ("[8 May 2023]"), a speaker, a fact ("- …"). With ``numbered`` the
+        first line of each page begins with its place in ``numbered_pages()``, as "3. ", and utterances that talk to a
+        model rather than to a person are marked.
         """
         show = _Lines(self.query, longest_utterance, self._places() if numbered else None)
         parts = []
         if include_profile:
-            parts.append(_section("Profile of the user", [one_line(each) for each in profile_lines(self.profile)]))
+            parts.append(_section("Profile of the user", profile_lines(self.profile)))
         if include_knowledge:
             for about in ("user", "assistant"):
                 entries = [f"- {one_line(each.text)}" for each in self.knowledge if each.about == about]
@@ -218,9 +219,7 @@ class _Lines:
 
     def _line(self, page: Page, side: Side) -> str:
         line = show_line(page.speaker(side), page.text(side), self.query, self.longest_utterance)
-        if self.places is None:
-            return line
-        return indented(line) + MARK if _gives_orders(page, side) else indented(line)
+        return line + MARK if self.places is not None and _gives_orders(page, side) else line
 
 
 def _gives_orders(page: Page, side: Side) -> bool:
@@ -235,10 +234,10 @@ def _when(page: Page) -> tuple[datetime, int]:
 
 
 def profile_lines(profile: Profile) -> list[str]:
-    """Returns one line an attribute and one a trait."""
-    attributes = [f"- {each.name.replace('_', ' ')}: {each.value}" for each in profile.attributes]
-    traits = [f"- {each.dimension} ({each.level}): {each.reason}" for each in profile.traits]
-    return attributes + traits
+    """Returns one line for each attribute and each trait, each beginning with "- "."""
+    attributes = [f"{each.name.replace('_', ' ')}: {each.value}" for each in profile.attributes]
+    traits = [f"{each.dimension} ({each.level}): {each.reason}" for each in profile.traits]
+    return [f"- {one_line(each)}" for each in attributes + traits]
 
 
 def date_heading(day: date) -> str:
@@ -247,10 +246,13 @@ def date_heading(day: date) -> str:
 
 
 def show_line(speaker: str, text: str, query: str = "", limit: int = EXCERPT_CHARACTERS) -> str:
-    """Returns the line of one utterance: speaker and words, cut to an excerpt only beyond ``limit`` characters."""
+    """Returns one utterance as a prompt shows it: speaker and words, further lines indented.
+
+    Only a text of more than ``limit`` characters is cut to an excerpt.
+    """
     if len(text) > limit:
         text = excerpt(text, query, limit)
-    return f"{speaker_label(speaker)}: {text}"
+    return f"{speaker_label(speaker)}: {indented(text)}"
 
 
 def line_tokens(line: str) -> float:

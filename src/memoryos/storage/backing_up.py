@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memoryos.errors import ConfigError, InputError
+from memoryos.private_files import publish, refuse_existing
 
 if TYPE_CHECKING:
     from memoryos.storage.database import Database
@@ -40,7 +40,7 @@ def back_up(database: Database, target: Path, workplace: Workplace) -> None:
     try:
         with workplace.half_written(target) as beside:
             _copy(database, beside)
-            _publish(beside, target)
+            publish(beside, target)
     except FileExistsError as error:
         raise InputError("path", f"{target} exists; it was left as it is") from error
     except OSError as error:
@@ -49,8 +49,10 @@ def back_up(database: Database, target: Path, workplace: Workplace) -> None:
 
 def _refuse_existing(target: Path) -> None:
     for each in (target, *(Path(f"{target}{suffix}") for suffix in _COMPANIONS)):
-        if each.exists() or each.is_symlink():
-            raise InputError("path", f"{each} exists; it was left as it is")
+        try:
+            refuse_existing(each)
+        except FileExistsError as error:
+            raise InputError("path", f"{each} exists; it was left as it is") from error
 
 
 def _copy(database: Database, beside: Path) -> None:
@@ -58,24 +60,3 @@ def _copy(database: Database, beside: Path) -> None:
     with database.read() as connection:
         connection.execution_options(memoryos_begin=_OUTSIDE_A_TRANSACTION)
         connection.exec_driver_sql("VACUUM INTO ?", (str(beside),))
-
-
-def _publish(beside: Path, target: Path) -> None:
-    _sync(beside)
-    try:
-        os.link(beside, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a filesystem without links
-        _refuse_existing(target)
-        beside.rename(target)
-    if os.name == "posix":
-        _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,8 @@ from memoryos.errors import (
     StoreUnavailableError,
     StoreUnreadableError,
 )
+from memoryos.storage.damage import find_damaged
+from memoryos.storage.schema import DamagedValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["ContendedError", "Database", "mapped_errors"]
 
 Result = TypeVar("Result")
-_UNREADABLE = ("malformed", "not a database", "encrypted")
+_UNDECODABLE = "decode to UTF-8"
+_UNREADABLE = ("malformed", "not a database", "encrypted", _UNDECODABLE)
+_RAISED_BY_DAMAGE = (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError)
 _DAMAGED = ("XX001", "XX002")
+_OUT_OF_RANGE = "22003"
 _GIVEN_UP = ("40001", "40P01")
 
 
@@ -53,6 +59,7 @@ class Database(ABC):
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._process = os.getpid()
         self._is_closed = False
         self._moment = threading.local()
 
@@ -72,10 +79,10 @@ class Database(ABC):
         held: tuple[str, sa.Connection] | None = getattr(self._moment, "held", None)
         with contextlib.ExitStack() as stack:
             stack.enter_context(mapped_errors())
-            if held is not None and held[0] == scope_id:
-                yield held[1]
-            else:
-                yield stack.enter_context(self._reading(scope_id))
+            is_held = held is not None and held[0] == scope_id
+            connection = held[1] if held is not None and is_held else stack.enter_context(self._reading(scope_id))
+            stack.enter_context(_damage_named(connection, scope_id))
+            yield connection
 
     @contextlib.contextmanager
     def snapshot(self, scope_id: str) -> Iterator[None]:
@@ -99,7 +106,12 @@ class Database(ABC):
             scope_id: Whose rows are written; None for what belongs to no scope.
             waits: Whether to wait until nobody else writes to the scope, so that nobody does. Who doesn't takes care.
         """
-        with mapped_errors(), self._writing(scope_id, waits=waits) as connection:
+        self._check_open()
+        with (
+            mapped_errors(),
+            self._writing(scope_id, waits=waits) as connection,
+            _damage_named(connection, scope_id),
+        ):
             yield connection
 
     def write_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
@@ -109,9 +121,10 @@ class Database(ABC):
             StoreError: If the transaction failed; nothing was written.
             Exception: Whatever the work raised; nothing of it was written.
         """
+        self._check_open()
 
         def mapped(connection: sa.Connection) -> Result:
-            with mapped_errors():
+            with mapped_errors(), _damage_named(connection, scope_id):
                 return work(connection)
 
         return self._do_grouped(scope_id, mapped)
@@ -144,7 +157,14 @@ class Database(ABC):
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
         """Does the work inside a write transaction."""
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether a parent process opened it: then its connections and locks are the parent's."""
+        return os.getpid() != self._process
+
     def _check_open(self) -> None:
+        if self.is_inherited:
+            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
         if self._is_closed:
             raise StoreUnavailableError("the store is closed")
 
@@ -162,6 +182,27 @@ class Database(ABC):
             )
         with mapped_errors(), self._migrating() as connection:
             migrations.upgrade(connection)
+
+
+@contextlib.contextmanager
+def _damage_named(connection: sa.Connection, scope_id: str | None) -> Iterator[None]:
+    """Turns what a damaged row raises inside the block into an error that names the row.
+
+    Raises:
+        StoreUnreadableError: If a row of the scope has a value that its column can't have.
+    """
+    try:
+        yield
+    except (DamagedValueError, exc.OperationalError, *_RAISED_BY_DAMAGE) as error:
+        if isinstance(error, exc.OperationalError) and _UNDECODABLE not in str(error.orig):
+            raise
+        table = error.place.partition(".")[0] if isinstance(error, DamagedValueError) else None
+        found = next(find_damaged(connection, scope_id, table or None), None)
+        if found is None:
+            raise
+        raise DamagedValueError(found.place, found.row) from (
+            None if isinstance(error, exc.OperationalError) else error
+        )
 
 
 @contextlib.contextmanager
@@ -187,7 +228,7 @@ def mapped_errors() -> Iterator[None]:
 
 
 def _of_file(error: exc.DBAPIError) -> StoreError:
-    reason = str(error.orig)
+    reason = str(error.orig).partition(" with text ")[0]  # what follows is content
     if isinstance(error, exc.IntegrityError):
         return StoreConflictError(reason)
     if any(words in reason for words in _UNREADABLE):
@@ -203,4 +244,6 @@ def _of_server(error: Any) -> StoreError:
         return ContendedError(reason)
     if error.sqlstate in _DAMAGED:
         return StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)")
+    if error.sqlstate == _OUT_OF_RANGE:
+        return StoreUnreadableError(f"a stored number is out of range: {reason}; `memoryos verify` lists such rows")
     return StoreUnavailableError(f"the database can't be used now: {reason}")

@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from memoryos.errors import StoreUnavailableError
+from memoryos.private_files import open_lock_file
 
 if sys.platform == "win32":
     import msvcrt
@@ -31,21 +32,16 @@ class FileLock:
     Only the system knows who holds it, so that no interrupt leaves it half taken, and it ends with its process.
 
     Args:
-        file: Made when it is missing, and never written to.
+        file: Made when it is missing, with mode 0600, and never written to.
 
     Raises:
-        OSError: If the file can't be made or opened.
+        OSError: If the file can't be made or opened, or is a symbolic link.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._process = os.getpid()
         self._open()
-
-    def check(self) -> None:
-        """Raises an error in a forked process: it would share the lock of the other, and its connections."""
-        if os.getpid() != self._process:
-            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
 
     def acquire(self) -> None:
         """Waits for the lock, a minute at most.
@@ -70,12 +66,17 @@ class FileLock:
         return False
 
     def release(self) -> None:
-        """Gives the lock back, if it is held."""
-        if self.close.alive:
+        """Gives the lock back, if it is held; in a forked child nothing happens, as the parent still holds it."""
+        if self.close.alive and os.getpid() == self._process:
             _unlock(self._descriptor)
 
     def remove(self) -> None:
-        """Gives back a lock that is held, for good, and deletes its file, so that nobody else can have locked it."""
+        """Gives back a lock that is held, for good, and deletes its file, so that nobody else can have locked it.
+
+        In a forked child nothing happens: the parent still holds the lock.
+        """
+        if os.getpid() != self._process:
+            return
         with contextlib.suppress(OSError):
             self._file.unlink()
         self.release()
@@ -85,7 +86,7 @@ class FileLock:
                 self._file.unlink()
 
     def _open(self) -> None:
-        self._descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
+        self._descriptor = open_lock_file(self._file)
         self.close = weakref.finalize(self, os.close, self._descriptor)
 
 

@@ -158,7 +158,7 @@ class PageLog:
         statement = sa.select(number, sa.func.count()).where(pages.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
             rows = connection.execute(statement.group_by(number).order_by(number)).all()
-        return [(_FIRST_DAY + timedelta(days=row[0]), row[1]) for row in rows]
+            return [(_FIRST_DAY + timedelta(days=row[0]), row[1]) for row in rows]
 
     def of_day(self, scope_id: str, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
         """Returns ``count`` pages of a day (UTC) at most that stand behind a position, in the order of the log."""

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from memoryos.errors import InputError
 from memoryos.language.instructions import instruction_sides
-from memoryos.model import ABOUT, SHARED, Attribute, Origin, Trait
+from memoryos.model import ABOUT, SHARED
 from memoryos.storage.forgetting import interrupt
-from memoryos.storage.schema import UtcTime, chains, knowledge, pages, profiles, scopes, segments, tombstones
+from memoryos.storage.schema import (
+    JSON_SHAPES,
+    Json,
+    UtcTime,
+    chains,
+    knowledge,
+    pages,
+    profiles,
+    scopes,
+    segments,
+    tombstones,
+)
 from memoryos.storage.usage import count_again
 
 if TYPE_CHECKING:
@@ -34,14 +45,6 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
 }
 """By kind of record: its table, what its records are ordered by, and the columns that stay at home."""
-_SHAPES: dict[str, TypeAdapter[Any]] = {
-    "origin": TypeAdapter(Origin),
-    "keywords": TypeAdapter(list[str]),
-    "source_page_ids": TypeAdapter(list[str]),
-    "metadata": TypeAdapter(dict[str, Any]),
-    "body": TypeAdapter(dict[Literal["attributes", "traits"], list[Attribute | Trait]]),
-}
-"""By JSON column: what its values look like."""
 _RENAMED = {"kind": "what"}
 """A column whose name means something else in a record."""
 KINDS = tuple(_TABLES)
@@ -239,7 +242,7 @@ def _read(name: str, column: sa.Column[Any], value: Any) -> Any:
         return None
     if isinstance(column.type, UtcTime):
         return _time(name, value)
-    if isinstance(column.type, sa.JSON):
+    if isinstance(column.type, Json):
         return _json(name, column, value)
     kind = column.type.python_type
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -262,7 +265,7 @@ def _time(name: str, value: Any) -> datetime:
 def _json(name: str, column: sa.Column[Any], value: Any) -> Any:
     _check_json(name, value)
     try:
-        _SHAPES[column.name].validate_python(value)
+        JSON_SHAPES[column.name].validate_python(value)
     except ValidationError as error:
         raise InputError(name, "has another shape than an export writes") from error
     return value

@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -15,10 +12,11 @@ import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy import event, exc
 
-from memoryos.errors import ConfigError, StoreError, StoreUnavailableError
+from memoryos.errors import ConfigError, StoreError
 from memoryos.storage.advisory import AdvisoryPresence
 from memoryos.storage.database import ContendedError, Database, mapped_errors
 from memoryos.storage.schema import metadata
+from memoryos.storage.workplace import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,8 +68,7 @@ class PostgreSQLDatabase(Database):
 
     def __init__(self, url: sa.URL) -> None:
         super().__init__(_engine(url))
-        self.workplace_file = _folder() / hashlib.sha256(str(url).encode()).hexdigest()[:16]
-        self._process = os.getpid()
+        self.workplace_file = user_folder() / hashlib.sha256(str(url).encode()).hexdigest()[:16]
         self.presence = self._presence = AdvisoryPresence(self._engine)
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
@@ -97,9 +94,9 @@ class PostgreSQLDatabase(Database):
         yield from ()
 
     def close(self) -> None:
-        """Closes every connection."""
-        self._is_closed = True
-        if os.getpid() == self._process:
+        """Closes every connection; in a forked child nothing happens, as they are the parent's."""
+        if not self.is_inherited:
+            self._is_closed = True
             with contextlib.suppress(StoreError), mapped_errors():
                 self._presence.close()
                 self._engine.dispose()
@@ -155,11 +152,6 @@ class PostgreSQLDatabase(Database):
         finally:
             connection.close()
 
-    def _check_open(self) -> None:
-        super()._check_open()
-        if os.getpid() != self._process:
-            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
-
     def _check_encoding(self) -> None:
         with self.read() as connection:
             encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
@@ -201,14 +193,3 @@ def _begin(connection: sa.Connection) -> None:
 def _opening(template: str, scope_id: str | None) -> str:
     scope = sql.Literal(_ANY_SCOPE if scope_id is None else scope_id).as_string()
     return template.format(scope=scope).replace("%", "%%")
-
-
-def _folder() -> Path:
-    """Returns a folder of this user for copies that a rebuild works on; they are gone with it."""
-    folder = Path(tempfile.gettempdir()) / f"memoryos-{os.getuid() if hasattr(os, 'getuid') else 'copies'}"
-    with mapped_errors():
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o77 or folder.is_symlink()):
-        raise StoreUnavailableError(f"{folder} is not this user's alone")
-    return folder

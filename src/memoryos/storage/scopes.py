@@ -103,6 +103,11 @@ class Scopes:
             )
             return {row.scope_id: Scope(row.user_id, row.assistant_id) for row in rows}
 
+    def ids(self) -> list[str]:
+        """Returns the ids of all scopes, oldest first."""
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(scopes.c.scope_id).order_by(scopes.c.scope_id)).scalars())
+
     def state(self, scope_id: str) -> ScopeState:
         """Returns how far the scope has come.
 

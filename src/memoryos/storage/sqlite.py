@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from memoryos.errors import StoreError, StoreUnavailableError
+from memoryos.private_files import create_missing_file, make_folder
 from memoryos.storage.database import Database, mapped_errors
 from memoryos.storage.file_lock import FileLock
 from memoryos.storage.grouping import Grouping
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteDatabase"]
 
 REWRITE_POLL_SECONDS = 0.02
+FORK_PATIENCE_SECONDS = 10.0
+"""How long a fork waits for a write of another thread."""
 _PRAGMAS = (
     "PRAGMA busy_timeout=60000",
     "PRAGMA journal_mode=WAL",
@@ -30,6 +36,9 @@ _PRAGMAS = (
     "PRAGMA secure_delete=ON",
 )
 Result = TypeVar("Result")
+
+
+_open_databases: weakref.WeakSet[SQLiteDatabase] = weakref.WeakSet()
 
 
 class SQLiteDatabase(Database):
@@ -56,10 +65,12 @@ class SQLiteDatabase(Database):
         with mapped_errors():
             self._file_lock = FileLock(Path(f"{self.workplace_file}.lock"))
         self._writer: sa.Connection | None = None
+        self._is_writing = False
         self._grouping = Grouping(self.write)
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self._migrate()
+            _open_databases.add(self)
             undo.pop_all()
 
     @contextlib.contextmanager
@@ -73,11 +84,17 @@ class SQLiteDatabase(Database):
             self._check_open()
             undo.callback(self._drop_writer)
             connection = self._writing_connection()
+            undo.callback(self._end_writing)
+            self._is_writing = True
             with connection.begin():
                 yield connection
             undo.pop_all()
+            self._end_writing()
 
     _migrating = _writing
+
+    def _end_writing(self) -> None:
+        self._is_writing = False
 
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:  # noqa: ARG002
         return self._grouping.run(work)
@@ -117,8 +134,32 @@ class SQLiteDatabase(Database):
         if len(strangers) > most:
             yield f"file: {len(strangers) - most} more rows refer to rows that are not there"
 
+    def prepare_fork(self) -> bool:
+        """Waits for the write that is under way and closes idle connections; returns whether ``end_fork`` is due.
+
+        A child must not inherit a transaction, since undoing it there damages the shared index of the write-ahead log,
+        nor connections, since SQLite would believe that their locks are the child's.
+        """
+        if self.is_inherited or not self._thread_lock.acquire(timeout=FORK_PATIENCE_SECONDS):
+            return False
+        if self._is_closed or self._is_writing:
+            return True
+        with contextlib.suppress(StoreError), mapped_errors(), self._exclusive():
+            self._drop_writer()
+            self._engine.dispose()
+        return True
+
+    def end_fork(self) -> None:
+        """Lets writes go on."""
+        self._thread_lock.release()
+
     def close(self) -> None:
-        """Closes every connection; the last one of all processes folds the write-ahead log into the file."""
+        """Closes every connection; the last one of all processes folds the write-ahead log into the file.
+
+        In a forked child nothing happens: the connections are the parent's.
+        """
+        if self.is_inherited:
+            return
         with contextlib.suppress(StoreError), mapped_errors(), self._exclusive():
             self._drop_writer()
             self._engine.dispose()
@@ -129,7 +170,6 @@ class SQLiteDatabase(Database):
     def _exclusive(self) -> Iterator[None]:
         with self._thread_lock:
             self._check_open()
-            self._file_lock.check()
             try:
                 self._file_lock.acquire()
                 yield
@@ -150,11 +190,38 @@ class SQLiteDatabase(Database):
             self._writer = None
 
 
+def _prepare_fork() -> None:
+    _forking.databases = [each for each in list(_open_databases) if each.prepare_fork()]
+
+
+def _end_fork() -> None:
+    for each in _forking.databases:
+        each.end_fork()
+    _forking.databases = []
+
+
+class _Forking(threading.local):
+    """The databases that were prepared for the fork that this thread is making."""
+
+    def __init__(self) -> None:
+        self.databases: list[SQLiteDatabase] = []
+
+
+_forking = _Forking()
+if sys.platform != "win32":
+    os.register_at_fork(before=_prepare_fork, after_in_parent=_end_fork, after_in_child=_end_fork)
+
+
 def _engine(url: sa.URL, file: Path) -> sa.Engine:
+    """Returns the engine of a file, which is made before SQLite opens it: its companions get the file's mode."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
     except OSError as error:
         raise StoreUnavailableError(f"can't make the folder {file.parent}: {error.strerror}") from error
+    try:
+        create_missing_file(file)
+    except OSError as error:
+        raise StoreUnavailableError(f"can't make the database {file}: {error.strerror}") from error
     engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_reset_on_return="rollback", hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)

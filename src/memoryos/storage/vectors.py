@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from memoryos.errors import DimensionMismatchError
 from memoryos.model import SIDES
-from memoryos.storage.schema import knowledge, pages, vectors
+from memoryos.storage.schema import DamagedValueError, knowledge, pages, vectors
 from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
@@ -117,7 +117,8 @@ class VectorTable:
         They come in slices of at most 1,000 pages, so that no scope is held twice in memory.
 
         Raises:
-            DimensionMismatchError: If a stored vector has not the length that its row states.
+            StoreUnreadableError: If a stored vector has not the length that its row states.
+            DimensionMismatchError: If stored vectors have several lengths.
         """
         while True:
             seqs = self._embedded(scope_id, model, pages.c.seq >= from_seq)
@@ -169,7 +170,12 @@ class VectorTable:
         widths = {*dimensions}
         if len(widths) != 1:
             raise DimensionMismatchError(max(widths), min(widths))
-        windows = np.fromiter(map(len, blobs), np.int64, len(blobs)) // (_LITTLE_ENDIAN.itemsize * dimensions[0])
+        lengths = np.fromiter(map(len, blobs), np.int64, len(blobs))
+        size = _LITTLE_ENDIAN.itemsize * dimensions[0]
+        damaged = np.flatnonzero((lengths == 0) | (lengths % max(size, 1) != 0)) if size > 0 else np.arange(1)
+        if damaged.size:
+            raise DamagedValueError("vectors.vector", f"of the {sides[damaged[0]]}'s words on page {found[damaged[0]]}")
+        windows = lengths // size
         yield VectorRows(found, sides, windows.astype(np.int32), _matrix(b"".join(blobs), dimensions[0]))
 
     def of_knowledge(self, scope_id: str, model: str) -> dict[str, NDArray[np.float32]]:
@@ -247,6 +253,6 @@ def _row(scope_id: str, kind: str, owner: str, model: str, matrix: NDArray[np.fl
 
 def _matrix(blob: bytes, dimensions: int) -> NDArray[np.float32]:
     values = np.frombuffer(blob, dtype=_LITTLE_ENDIAN)
-    if values.size == 0 or values.size % dimensions:
-        raise DimensionMismatchError(dimensions, values.size)
+    if dimensions < 1 or values.size == 0 or values.size % dimensions:
+        raise DamagedValueError("vectors.vector")
     return values.reshape(-1, dimensions).astype(np.float32, copy=False)

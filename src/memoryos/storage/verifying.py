@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from memoryos.errors import StoreUnreadableError
 from memoryos.model import SHARED
 from memoryos.storage import migrations
+from memoryos.storage.damage import find_damaged
 from memoryos.storage.database import mapped_errors
 from memoryos.storage.json_views import JSON_VIEWS
 from memoryos.storage.places import open_database
@@ -47,23 +48,7 @@ spoken(scope_id, page_id, side, model) AS (
 """
 """In front of every rule, with what lies inside JSON."""
 
-_NO_JSON = "SELECT scope_id, '{table}.{column}', {key} FROM {table} WHERE NOT coalesce(json_valid({column}), 0)"
-_JSON = (
-    ("pages", "metadata", "page_id"),
-    ("chains", "origin", "chain_id"),
-    ("segments", "keywords", "segment_id"),
-    ("segments", "origin", "segment_id"),
-    ("knowledge", "source_page_ids", "knowledge_id"),
-    ("knowledge", "origin", "knowledge_id"),
-    ("profiles", "body", "version"),
-    ("profiles", "origin", "version"),
-    ("idempotency", "page_ids", "key_hash"),
-)
-
 _RULES_OF_A_FILE = {
-    "JSON that can't be read": " UNION ALL ".join(
-        _NO_JSON.format(table=table, column=column, key=key) for table, column, key in _JSON
-    ),
     "page id that stands twice": """
         SELECT scope_id, page_id FROM pages NOT INDEXED GROUP BY scope_id, page_id HAVING count(*) > 1
     """,
@@ -174,6 +159,8 @@ def find_faults(database: Database) -> list[str]:
                 )
                 faults += _lines(kind, rows, owners)
             faults += _lines("counted pages and bytes that are not what is stored", miscounted(connection), owners)
+            damaged = ((each.scope_id, each.place, *each.row.split()) for each in find_damaged(connection))
+            faults += _lines("value that can't be read", damaged, owners)
             faults += _lines("knowledge that is superseded in a circle", _circles(connection), owners)
     except StoreUnreadableError as error:
         faults.append(f"file: {error}")

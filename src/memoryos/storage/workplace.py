@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from memoryos.errors import StoreUnavailableError
 from memoryos.identifiers import new_id
+from memoryos.private_files import FOLDER_MODE, create_file, make_folder
 from memoryos.storage.database import mapped_errors
 from memoryos.storage.file_lock import FileLock, is_locked
 from memoryos.storage.presence import lease_of
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
     from memoryos.storage.scopes import Lease
 
-__all__ = ["Workplace"]
+__all__ = ["Workplace", "temporary_folder", "user_folder"]
 
 _log = logging.getLogger(__name__)
 _PART = ".part"
@@ -33,8 +37,9 @@ class Workplace:
     whose lock is free is nobody's, and neither host nor process id has to be asked: both come back after a restart of a
     container, and a process that is dead and not buried still has its id.
 
-    A lock is ``SCOPE.LEASE.lock``; a copy that is made under the lease stands in ``SCOPE.LEASE``. A half-written file
-    elsewhere is named in ``ID.part``, beside a lock of its own.
+    A lock is ``SCOPE.LEASE.lock``; a copy that is made under the lease stands in ``SCOPE.LEASE``. A temporary folder
+    ``ID`` and a note ``ID.part``, which names the folder of a half-written file elsewhere, have a lock of their own.
+    Every folder has mode 0700 and every file 0600.
 
     Args:
         file: The database, beside which the folder is made at the first use.
@@ -54,9 +59,7 @@ class Workplace:
         if name is None:
             raise ValueError(f"{lease.owner} does not name a lease")
         with mapped_errors():
-            self._folder.mkdir(exist_ok=True)
-            lock = FileLock(self._lock(name))
-            lock.acquire()
+            lock = self._locked(name)
         try:
             yield
         finally:
@@ -82,31 +85,53 @@ class Workplace:
         self.sweep()
         folder = self._folder / str(lease_of(lease.scope_id, lease.owner))
         with mapped_errors():
-            folder.mkdir()
+            folder.mkdir(FOLDER_MODE)
         try:
             yield folder
         finally:
             _remove(folder)
 
     @contextlib.contextmanager
-    def half_written(self, target: Path) -> Iterator[Path]:
-        """Yields an empty file beside the target, for its content until that is whole; it is gone at the end.
+    def temporary(self) -> Iterator[Path]:
+        """Yields an empty folder for any other file that is needed for a while; it is gone at the end.
 
-        Only its owner may read it. If the process dies first, whoever opens the store next, copies or forgets removes
-        it.
+        If the process dies first, whoever opens the store next, or asks for such a folder, removes it.
+
+        Raises:
+            StoreUnavailableError: If it can't be made.
+        """
+        self.sweep()
+        name = new_id()
+        with mapped_errors():
+            lock = self._locked(name)
+        folder = self._folder / name
+        try:
+            with mapped_errors():
+                folder.mkdir(FOLDER_MODE)
+            yield folder
+        finally:
+            _remove(folder)
+            lock.remove()
+
+    @contextlib.contextmanager
+    def half_written(self, target: Path) -> Iterator[Path]:
+        """Yields an empty file for the target's content until it is complete; it is gone at the end.
+
+        It is in a new folder beside the target that no other account may enter, so that nobody can put a link in its
+        place. If the process dies first, whoever opens the store next, copies or forgets removes it.
 
         Raises:
             OSError: If it can't be made.
         """
         self.sweep()
-        self._folder.mkdir(exist_ok=True)
-        file = target.absolute().with_name(f".{target.name}.{secrets.token_hex(4)}{_PART}")
+        folder = target.absolute().with_name(f".{secrets.token_hex(8)}{_PART}")
         name = f"{new_id()}{_PART}"
-        lock = FileLock(self._lock(name))
-        lock.acquire()
+        lock = self._locked(name)
         try:
-            (self._folder / name).write_text(str(file), encoding="utf-8", errors="surrogateescape")
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            (self._folder / name).write_text(str(folder), encoding="utf-8", errors="surrogateescape")
+            folder.mkdir(FOLDER_MODE)
+            file = folder / "content"
+            os.close(create_file(file))
             yield file
         finally:
             _remove_half_written(self._folder / name)
@@ -131,6 +156,15 @@ class Workplace:
         finally:
             lock.close()
 
+    def _locked(self, name: str) -> FileLock:
+        """Makes the lock of a name and takes it; the folder is made when it is missing."""
+        make_folder(self._folder)
+        if self._folder.is_symlink():
+            raise OSError(errno.ELOOP, f"{self._folder} is a symbolic link; remove it")
+        lock = FileLock(self._lock(name))
+        lock.acquire()
+        return lock
+
     def _names(self) -> set[str]:
         try:
             return {each.name.removesuffix(".lock") for each in self._folder.iterdir()}
@@ -142,16 +176,45 @@ class Workplace:
 
 
 def _remove_half_written(note: Path) -> None:
-    """Removes the file that a note names, with what SQLite may have put beside it, and then the note."""
+    """Removes the folder that a note names, and then the note."""
     with contextlib.suppress(FileNotFoundError):
-        file = Path(note.read_text(encoding="utf-8", errors="surrogateescape"))
-        if file.name.startswith(".") and file.name.endswith(_PART):
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                Path(f"{file}{suffix}").unlink(missing_ok=True)
+        folder = Path(note.read_text(encoding="utf-8", errors="surrogateescape"))
+        if folder.name.startswith(".") and folder.name.endswith(_PART):
+            if folder.is_file() or folder.is_symlink():  # a single file, as earlier releases made it
+                folder.unlink()
+            _remove(folder)
         note.unlink()
 
 
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        _log.warning("the copy of a scope in %s can't be removed", folder)
+        _log.warning("the temporary folder %s can't be removed", folder)
+
+
+def user_folder() -> Path:
+    """Returns a folder of this account alone among the system's temporary files, made when it is missing.
+
+    Raises:
+        StoreUnavailableError: If another account has taken its name, or may enter it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"memoryos-{os.getuid() if hasattr(os, 'getuid') else 'copies'}"
+    with mapped_errors():
+        folder.mkdir(FOLDER_MODE, exist_ok=True)
+        found = folder.lstat()
+    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o77 or folder.is_symlink()):
+        raise StoreUnavailableError(f"{folder} is not this user's alone; remove it, or set TMPDIR to another folder")
+    return folder
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yields an empty folder among the system's temporary files that belongs to no store; it is gone at the end.
+
+    If the process dies first, the next call of any process removes it.
+
+    Raises:
+        StoreUnavailableError: If it can't be made.
+    """
+    with Workplace(user_folder() / "temporary").temporary() as folder:
+        yield folder

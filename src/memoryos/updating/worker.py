@@ -113,7 +113,7 @@ class Worker:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        if self._thread is not None:
+        if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_PATIENCE_SECONDS)
 
     def _start(self) -> None:

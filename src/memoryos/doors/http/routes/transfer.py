@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -22,6 +21,7 @@ from memoryos.doors.http.callers import AnyCaller, ScopedMemory
 from memoryos.doors.http.routes.common import USER, router
 from memoryos.doors.http.serving import TheServing
 from memoryos.errors import InputError
+from memoryos.storage.workplace import Workplace
 
 __all__ = ["routes", "upload_routes"]
 
@@ -51,7 +51,7 @@ async def import_memory(
     memory: ScopedMemory, serving: TheServing, request: Request, caller: AnyCaller
 ) -> shapes.Loaded:
     """Reads a file, sent as the body: an export, ChatGPT's or Claude's (the zip too), pages or a message list."""
-    async with _received(request) as file:
+    async with _received(request, memory.engine.store.workplace) as file:
         try:
             loaded = await anyio.to_thread.run_sync(partial(memory.load, file), limiter=serving.long_work)
         except InputError as error:
@@ -82,18 +82,19 @@ class _Packed:
 
 
 @asynccontextmanager
-async def _received(request: Request) -> AsyncIterator[Path]:
-    """Yields a file with the body of a request, which is deleted at the end."""
-    folder = await anyio.to_thread.run_sync(partial(tempfile.TemporaryDirectory, prefix="memoryos-import-"))
+async def _received(request: Request, workplace: Workplace) -> AsyncIterator[Path]:
+    """Yields a file with the body of a request, which is deleted at the end, or at the next start after a kill."""
+    temporary = workplace.temporary()
+    folder = await anyio.to_thread.run_sync(temporary.__enter__)
     try:
-        file = Path(folder.name) / "file"
+        file = folder / "file"
         async with await anyio.open_file(file, "wb") as body:
             async for part in request.stream():
                 await body.write(part)
         yield file
     finally:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(folder.cleanup)
+            await anyio.to_thread.run_sync(temporary.__exit__, None, None, None)
 
 
 def _without_place(text: str, file: Path) -> str:

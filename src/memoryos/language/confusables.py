@@ -1,0 +1,86 @@
+"""Skeletons: text as a reader or a model may see it, without invisible characters, in plain letters.
+
+Two texts that look alike have the same skeleton (the idea of Unicode Technical Standard 39). Skeletons are only
+compared with patterns; they are never shown or stored.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+__all__ = ["skeleton", "skeleton_positions"]
+
+_LOOKALIKES = {
+    "a": "ɑαаᎪᗅᴀ⍶⍺ꓮ𐊠𖽀",
+    "b": "ƀƃƅɓʙβбвьѣҍᏏᏴᑲᑳᖯᗷꓐꞵ𐊂𐊡𐌁",
+    "c": "¢©ȼсҫᏟᴄ₡ⲥꓚ𐊢𐌂𐐽𐔜𑣩𑣲🅮🝌",
+    "d": "ðđƌɖɗԁᎠᏧᑯᗞᗪᴅ₫∂ꓒꓓ",
+    "e": "ɇεеҽҿᎬᴇ℮⋿ⴹꓰꬲ𐊆𑣆𑣎",
+    "f": "ƒϝքᖴᵮẝꓝꜰꞙꬵ𐊇𐊥𐔥𑣂𝈓",
+    "g": "ƍǥɠɡɢԍցᏀᏳᶃꓖ",
+    "h": "ħɦʜηћңһӈӊհᎻᏂᏲᕼⱨⲏꓧꚕ𐋏",
+    "i": "ıɨɩɪιіӏᎥᵻᵼ⍳⍸ꙇ𑣃",
+    "j": "ɉʝϳјᎫᒍᴊꓙ",
+    "k": "ƙκкқҟᏦᛕᴋ₭ⱪⲕꓗꝁ𐔘",
+    "l": "łƚɫɭʟ۱Ꮮᒪᛁᣳⲓⳑⵏꓡꓲ𐊊𐌉𐌠𐑃𐔦𑣒𖼖𖼨𝈪",
+    "m": "μϻмӎᎷᗰᛖᴍⲙꓟꭑ𐊰𐌑",
+    "n": "ƞɲɳɴнпոռᵰⲛꓠ𐆎𐔓",
+    "o": "øɵθοσоѳөօ۵०০੦૦ଠ୦௦౦೦ഠ൦๐໐တဝ၀ჿዐᎤᎾᏫᴏᴑ⊖⊝⍬ⲟⴱⵁⵔ〇ꓳꝋꬽꬾ𐊒𐊫𐐬𐓪𐔖𑓐𑣈𑣕𑣗𑣠𝈚🜔",
+    "p": "ƥρрᏢᑭᣖᴘᵽ℗⍴ⲣꓑ𐊕",
+    "r": "®ɍɼɽʀгғᎡᎱᏒᖇᣴᴦᵲⲅꓣꭇꭈ𐓜𖼵𝈖",
+    "s": "ƽʂѕտᏕᏚᣵᵴꓢꜱ𐊖𐑈𑣁𖼺",
+    "t": "ŧƫƭʈτтҭᎢᴛᵵ₮⊤⍡⟙ⱦⲧꓔ𐊗𐊱𐌕𑣜𖼊🝨",
+    "u": "ʉʋυսሀᏌᑌᴜᵾ∪⋃ꓴꞟꭎꭒ𐓶𑣘𖽂",
+    "v": "νѵ۷Ꮩᐯᴠ∨⋁ⴸꓦꛟ𐆗𐔝𑜆𑣀𖼈𝈍🜈",
+    "w": "ɯѡѽԝաᎳᏔᴡ₩ꓪꝡ𑓅𑜊𑜎𑜏𑣦𑣯",
+    "x": "×χхҳᕁᕽ᙭᙮ᚷ╳⤫⤬⨯⨰ⲭⵝꓫꭓ𐆖𐊐𐊴𐌗𐌢𐔧𑣬",
+    "y": "¥ƴɏɣʏγуүұყᎩᎽᶌỿⲩꓬꭚ𐊲𑣄𖽃",
+    "z": "ƶȥʐζᏃᙆᴢᵶꓜ𐋵𑣉𑣥",
+    "<": "˂ᐸᚲ‹❬❮❰⟨⦑⧼〈𝈶",
+    "\u00ab": "≪⟪⪡《",
+    "/": "᜵⁁⁄∕╱⟋⧶⧸〳ノ丿",
+    "|": "ǀ∣⏐⏽│┃▏❘❙❚",
+    "[": "⁅❲⟦【〔〖〘",
+    "_": "‿▁",
+}  # fmt: skip
+"""By plain character: those of other alphabets that look like it (Unicode's confusables.txt), case-folded."""
+_PLAIN = {character: plain for plain, characters in _LOOKALIKES.items() for character in characters}
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols without a glyph: fillers of Hangul, the empty Braille pattern."""
+_INVISIBLE = frozenset("CMZ")
+"""First letters of the general categories that are left out: control and format characters, marks, separators."""
+_CACHED_CHARACTERS = 8_192
+
+
+class _Table:
+    """The table for ``str.translate`` that turns a text into its skeleton."""
+
+    def __getitem__(self, code: int) -> str:
+        return _of_character(chr(code))
+
+
+_TABLE = _Table()
+
+
+def skeleton(text: str) -> str:
+    """Returns a text's skeleton: NFKD, case-folded, lookalikes replaced, without white space and invisible characters.
+
+    The time grows linearly with the length.
+    """
+    return text.translate(_TABLE)
+
+
+def skeleton_positions(text: str) -> list[int]:
+    """Returns for each character of ``skeleton(text)`` the position in ``text`` that it comes from."""
+    return [position for position, character in enumerate(text) for _ in _of_character(character)]
+
+
+@lru_cache(maxsize=_CACHED_CHARACTERS)
+def _of_character(character: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
+    return "".join(_PLAIN.get(each, each) for each in decomposed if _is_visible(each))
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character)[0] not in _INVISIBLE and character not in _BLANK

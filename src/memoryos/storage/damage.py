@@ -1,0 +1,110 @@
+"""Finds rows with values that their columns can't have: text in place of a time, JSON that does not parse."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sqlalchemy as sa
+
+from memoryos.storage.schema import CheckedType, Json, Text, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DamagedValue", "find_damaged"]
+
+_UNTYPED = sa.types.NullType()
+_ROWS_AT_ONCE = 500
+
+
+class DamagedValue(NamedTuple):
+    """A value that can't be read.
+
+    Attributes:
+        scope_id: The scope of its row; "" if the table has none.
+        place: Table and column, as "pages.at".
+        row: The row's other key columns.
+    """
+
+    scope_id: str
+    place: str
+    row: str
+
+
+def find_damaged(
+    connection: sa.Connection, scope_id: str | None = None, table_name: str | None = None
+) -> Iterator[DamagedValue]:
+    """Yields every value that can't be read, table by table.
+
+    Args:
+        connection: Inside a transaction.
+        scope_id: Only rows of this scope; None for all.
+        table_name: Only rows of this table; None for all.
+    """
+    for table in metadata.sorted_tables:
+        if table_name in {None, table.name}:
+            yield from _of_table(connection, table, scope_id)
+
+
+def _of_table(connection: sa.Connection, table: sa.Table, scope_id: str | None) -> Iterator[DamagedValue]:
+    is_sqlite = connection.dialect.name == "sqlite"
+    columns = list(table.columns)
+    statement = sa.select(*(each for column in columns for each in _raw(column, is_sqlite=is_sqlite)))
+    if scope_id is not None and "scope_id" in table.columns:
+        statement = statement.where(table.c.scope_id == scope_id)
+    keys = [column.name for column in table.primary_key if column.name != "scope_id"]
+    for rows in connection.execute(statement).partitions(_ROWS_AT_ONCE):
+        for row in rows:
+            pairs = zip(columns, row[::2], row[1::2], strict=True)
+            values = {column.name: (column, value, kind) for column, value, kind in pairs}
+            for column, value, kind in values.values():
+                if not _is_readable(column, value, kind):
+                    owner = _text(values["scope_id"][1]) if "scope_id" in values else ""
+                    named = " ".join(_text(values[key][1]) for key in keys)
+                    yield DamagedValue(owner, f"{table.name}.{column.name}", named)
+
+
+def _raw(column: sa.Column[Any], *, is_sqlite: bool) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+    """Returns the value without any conversion, and the name of its type in SQLite; text as bytes there."""
+    if not is_sqlite:
+        is_json = isinstance(column.type, Json)
+        return sa.cast(column, sa.Text) if is_json else sa.type_coerce(column, _UNTYPED), sa.literal("")
+    kind = sa.func.typeof(column, type_=sa.Text())
+    is_text = isinstance(column.type, (Json, Text))
+    return sa.type_coerce(sa.cast(column, sa.LargeBinary) if is_text else column, _UNTYPED), kind
+
+
+def _is_readable(column: sa.Column[Any], value: Any, kind: str) -> bool:
+    if value is None:
+        return bool(column.nullable)
+    try:
+        _check(column, value, kind)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
+
+
+def _check(column: sa.Column[Any], value: Any, kind: str) -> None:
+    """Raises an error if the column can't have the value."""
+    if isinstance(column.type, (Json, Text)):
+        if kind not in {"", "text"}:
+            raise TypeError(kind)
+        text = value.decode() if isinstance(value, bytes) else value
+        column.type.checked(json.loads(text) if isinstance(column.type, Json) else text)
+    elif isinstance(column.type, sa.types.TypeDecorator) and isinstance(column.type.impl_instance, sa.Date):
+        if isinstance(value, str):
+            column.type.impl_instance.python_type.fromisoformat(value)
+    elif isinstance(column.type, CheckedType):
+        column.type.checked(value)
+    elif isinstance(column.type, sa.Boolean):
+        if value not in {0, 1}:
+            raise ValueError("neither true nor false")
+    elif not isinstance(value, column.type.python_type) and not (
+        isinstance(column.type, sa.Float) and isinstance(value, int)
+    ):
+        raise TypeError("another type")
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,188 @@
+"""Files of a store: only their owner may read them, whatever the umask, and links are never followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from memoryos.doors.file_modes import narrow_all, wide_paths
+from memoryos.errors import InputError, StoreUnavailableError
+from memoryos.memory import Memoryos
+from memoryos.private_files import create_file, make_folder, publish
+from memoryos.storage.file_lock import FileLock
+from memoryos.storage.store import Store
+from memoryos.storage.workplace import Workplace
+from memoryos.testing import HashEmbedder
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes have no effect on Windows")
+
+
+@pytest.fixture(params=[0o000, 0o022])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def modes(*paths: Path) -> set[str]:
+    return {oct(stat.S_IMODE(each.stat().st_mode)) for each in paths}
+
+
+@pytest.mark.usefixtures("umask")
+def test_everything_that_is_written_is_private_whatever_the_umask(tmp_path: Path) -> None:
+    folder = tmp_path / "above" / "data"
+    with Memoryos("mia", data_storage_path=folder, embedder=HashEmbedder()) as memory:
+        memory.add_memory("I have HIV.", "Thanks for telling me.")
+        memory.export(tmp_path / "one.jsonl")
+        memory.engine.export(tmp_path / "all.jsonl")
+        memory.engine.store.back_up(tmp_path / "copy.db")
+        with memory.engine.store.workplace.temporary() as temporary:
+            files = [each for each in folder.rglob("*") if each.is_file()]
+            assert {each.name for each in files} >= {"memoryos.db", "memoryos.db-wal", "memoryos.db-shm"}
+            assert modes(*files, *tmp_path.glob("*.*")) == {"0o600"}
+            assert modes(folder, folder.parent, temporary, temporary.parent) == {"0o700"}
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o755)
+    Store(folder / "memoryos.db").close()
+    assert modes(folder) == {"0o755"}
+    assert modes(*folder.iterdir()) == {"0o600"}
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link", "dangling link"])
+def test_an_export_never_replaces_or_follows_what_has_its_name(kind: str, tmp_path: Path) -> None:
+    target = tmp_path / "out.jsonl"
+    victim = tmp_path / "victim"
+    if kind != "dangling link":
+        victim.write_text("precious")
+    if kind == "folder":
+        target.mkdir()
+    elif kind == "file":
+        target.write_text("precious")
+    else:
+        target.symlink_to(victim)
+    with (
+        Memoryos("mia", data_storage_path=tmp_path / "data", embedder=HashEmbedder()) as memory,
+        pytest.raises(InputError, match="exists; it was left as it is"),
+    ):
+        memory.export(target)
+    assert kind == "dangling link" or victim.read_text() == "precious"
+    assert kind != "dangling link" or not victim.exists()
+
+
+def test_a_half_written_file_is_where_no_other_account_can_put_a_link(tmp_path: Path) -> None:
+    with Workplace(tmp_path / "store").half_written(tmp_path / "out") as beside:
+        assert modes(beside.parent) == {"0o700"}
+        assert beside.parent.parent == tmp_path
+        beside.write_text("whole")
+        publish(beside, tmp_path / "out")
+    assert (tmp_path / "out").read_text() == "whole"
+    assert [each.name for each in tmp_path.iterdir() if each.name.endswith(".part")] == []
+
+
+def test_links_at_the_names_of_locks_and_of_the_folder_for_copies_are_refused(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    (tmp_path / "lock").symlink_to(victim)
+    with pytest.raises(OSError, match=r".+"):
+        FileLock(tmp_path / "lock")
+    with pytest.raises(FileExistsError):
+        create_file(tmp_path / "lock")
+    assert not victim.exists()
+    with Store(tmp_path / "memoryos.db") as store:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        Path(f"{tmp_path / 'memoryos.db'}.work").symlink_to(elsewhere)
+        with pytest.raises(StoreUnavailableError, match="symbolic link"), store.workplace.temporary():
+            pytest.fail("the link was followed")
+        assert list(elsewhere.iterdir()) == []
+
+
+def test_a_database_that_is_a_link_to_nothing_is_not_made_there(tmp_path: Path) -> None:
+    (tmp_path / "memoryos.db").symlink_to(tmp_path / "victim")
+    with pytest.raises(StoreUnavailableError, match="symbolic link to a missing file"):
+        Store(tmp_path / "memoryos.db")
+    assert not (tmp_path / "victim").exists()
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert modes(tmp_path / "a", tmp_path / "a" / "b") == {"0o700"}
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r".+"):
+        make_folder(tmp_path / "file" / "c")
+
+
+def widened(tmp_path: Path) -> Path:
+    """Returns a database as earlier releases made it: every account may read it."""
+    file = tmp_path / "data" / "memoryos.db"
+    with Store(file) as store, store.workplace.temporary():
+        pass
+    for each in [file.parent, *file.parent.rglob("*")]:
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    return file
+
+
+def test_wide_modes_are_found_and_taken_away(tmp_path: Path) -> None:
+    file = widened(tmp_path)
+    wide = wide_paths(file)
+    assert {each.name for each in wide} >= {"data", "memoryos.db", "memoryos.db.lock", "memoryos.db.work"}
+    assert narrow_all(wide) == []
+    assert wide_paths(file) == []
+    assert modes(file.parent) == {"0o700"}
+    assert modes(file) == {"0o600"}
+
+
+def test_a_folder_with_other_files_and_files_behind_links_are_left_alone(tmp_path: Path) -> None:
+    file = widened(tmp_path)
+    (file.parent / "notes.txt").touch()
+    (file.parent / "memoryos.db-wal").symlink_to(file.parent / "notes.txt")
+    (file.parent / "notes.txt").chmod(0o644)
+    assert not {"data", "notes.txt", "memoryos.db-wal"} & {each.name for each in wide_paths(file)}
+    assert narrow_all([file.parent / "memoryos.db-wal"]) != []
+    assert modes(file.parent / "notes.txt") == {"0o644"}
+
+
+def test_the_doctor_reports_wide_modes_and_fixes_them_on_request(tmp_path: Path) -> None:
+    file = widened(tmp_path)
+
+    def doctor(*options: str) -> str:
+        command = [sys.executable, "-m", "memoryos", "--data", str(file.parent), "doctor", "--offline", *options]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300).stdout
+
+    assert "problem  file modes: other accounts have rights" in doctor()
+    assert modes(file) == {"0o644"}
+    assert "ok       file modes: took the rights of other accounts" in doctor("--fix")
+    assert modes(file) == {"0o600"}
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from memoryos.storage.store import Store
+store = Store(Path(sys.argv[1]) / "memoryos.db")
+with store.workplace.half_written(Path(sys.argv[1]) / "out") as beside, store.workplace.temporary() as folder:
+    beside.write_text("secret")
+    (folder / "upload").write_text("secret")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_goes_with_the_next_opening(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=120)
+    assert done.returncode == -9
+    assert [each for each in tmp_path.rglob("*") if each.is_file() and each.read_bytes() == b"secret"]
+    Store(tmp_path / "memoryos.db").close()
+    left = {each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*")}
+    assert left == {"memoryos.db", "memoryos.db.lock", "memoryos.db.work"}
