@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from memoryos.engine import MemoryEngine
 from memoryos.memory import Memoryos
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock, HashEmbedder
+from tests.busy import busy_processes
 from tests.postgres import Server, running_server
 
 settings.register_profile(
@@ -24,6 +26,32 @@ settings.register_profile(
 settings.load_profile("house")
 
 EngineMaker = Callable[..., MemoryEngine]
+WORKERS_PER_CORE = 2
+MOST_WORKERS = 8
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--busy", type=int, default=0, metavar="N", help="Keep N cores busy while the tests run.")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Returns how many workers ``-n auto`` starts: more than cores, since many tests wait for processes and disks."""
+    return min(MOST_WORKERS, WORKERS_PER_CORE * (os.cpu_count() or 1))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.busy and not hasattr(config, "workerinput"):
+        config.add_cleanup(_entered(busy_processes(config.option.busy)))
+
+
+def _entered(block: AbstractContextManager[object]) -> Callable[[], None]:
+    stack = ExitStack()
+    stack.enter_context(block)
+    return stack.close
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"busy processes beside the tests: {config.option.busy}"
 
 
 @pytest.hookimpl(trylast=True)

@@ -35,6 +35,11 @@ def say(api: Api, user_id: str, story: Story, talk: tuple[str, str]) -> Any:
     return api.post(f"{user_path(user_id)}/pages", body, assistant_id=story.assistant_id)
 
 
+def wait_until_live(page: Page) -> None:
+    """Waits until the server sends events to the page: what happens before is not shown."""
+    expect(page.get_by_role("img", name="Live events: live", exact=True)).to_be_visible()
+
+
 def record_news(page: Page) -> None:
     """Records every message of the list "What just happened", which shows only the newest four."""
     page.get_by_role("status", name="What just happened").evaluate("""list => {
@@ -78,7 +83,7 @@ def test_a_page_slides_out_before_ones_eyes(visit: Visitor, api: Api, story: Sto
     page = visit().go("tiers", user_id=somebody)
     window = page.locator("ol.window")
     expect(window.locator(".page")).to_have_count(CAPACITY)
-    expect(page.locator(".live.live")).to_have_count(1)
+    wait_until_live(page)
     record_news(page)
     say(api, somebody, story, TALKS[CAPACITY])
     expect(window.locator(".page").first).to_contain_text(TALKS[CAPACITY][0])
@@ -96,7 +101,7 @@ def test_a_segment_is_founded_heats_up_and_something_is_learned(
         say(api, somebody, story, talk)
     page = visit().go("tiers", "segments", user_id=somebody)
     expect(page.get_by_text("No segment yet")).to_be_visible()
-    expect(page.locator(".live.live")).to_have_count(1)
+    wait_until_live(page)
     record_news(page)
     path = user_path(somebody)
     for number in range(CAPACITY):
@@ -152,7 +157,7 @@ def hrefs(rows: Locator) -> list[str]:
 def test_rows_keep_their_places_under_the_pointer(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "segments")
     rows = page.locator(".segment-row")
-    expect(page.locator(".live.live")).to_have_count(1)
+    wait_until_live(page)
     before = hrefs(rows)
     row = rows.nth(4)
     row.hover()
