@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -28,6 +30,10 @@ settings.load_profile("house")
 EngineMaker = Callable[..., MemoryEngine]
 WORKERS_PER_CORE = 2
 MOST_WORKERS = 8
+MEMORY = Path("/dev/shm")  # noqa: S108  (its folders get random names)
+"""File system in memory: stores of tests wait for no disk there. Used while it has this much room."""
+LEAST_MEMORY_BYTES = 8 << 30
+FOLDER_PREFIX = "memoryos-tests-"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,9 +45,23 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(MOST_WORKERS, WORKERS_PER_CORE * (os.cpu_count() or 1))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    if config.option.busy and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        return
+    if config.option.busy:
         config.add_cleanup(_entered(busy_processes(config.option.busy)))
+    if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= LEAST_MEMORY_BYTES:
+        _remove_left_folders()
+        config.option.basetemp = folder = tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=MEMORY)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _remove_left_folders() -> None:
+    """Removes the folders of runs that were killed."""
+    for each in MEMORY.glob(f"{FOLDER_PREFIX}*-*"):
+        if not Path(f"/proc/{each.name.removeprefix(FOLDER_PREFIX).partition('-')[0]}").exists():
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def _entered(block: AbstractContextManager[object]) -> Callable[[], None]:

@@ -1,8 +1,8 @@
 """How long others wait while one user attacks ``memoryos serve``: ``python -m benchmarks.hostile``.
 
 The server runs with keys on loopback, over a temporary store. Ten times a second each, two probes are sent:
-``GET /healthz``, and a recall of a user with 600 pages. Latency counts from the time a probe was due, so a server that
-freezes for ten seconds yields a hundred slow samples instead of one.
+``GET /healthz``, and a recall of a user with 600 pages. A server that freezes for ten seconds yields a hundred slow
+samples instead of one: those of the requests that would have been sent meanwhile are added.
 
 * **Quiet**: an ordinary user adds and recalls, ten requests a second, from one process. Measured on a fresh server
   before and after the attacks; the samples are put together. The process has the same priority as an attacker's, so
@@ -95,6 +95,7 @@ class _Run:
 
     def _attacked(self, name: str) -> tuple[dict[str, Samples], dict[str, Any]]:
         """Returns the samples during one attack and what the attacker and the server report."""
+        print(f"measuring: {name}", file=sys.stderr)
         details: dict[str, Any] = {}
         with started(self._store, self._folder / name) as server:
             samples = watch(server.port, probes(self._keys), lambda: details.update(self._attack(name, server)))

@@ -1,4 +1,4 @@
-"""Latency of requests that are sent on a fixed schedule, whether or not the previous one was answered."""
+"""Latency of requests that a client sends at regular intervals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Samples:
     """Latencies of one probe.
 
     Attributes:
-        seconds: From the time a request was due until its answer was read, one per request.
+        seconds: From sending a request until its answer was read, with corrections for requests that were not sent.
         failed: How many requests got no answer or an error status.
     """
 
@@ -77,7 +77,7 @@ def probes(keys: Keys) -> tuple[Probe, ...]:
 
 
 def watch(port: int, measured: tuple[Probe, ...], until: Callable[[], None]) -> dict[str, Samples]:
-    """Sends every probe on its schedule while ``until`` runs; returns the samples by name."""
+    """Sends every probe at its interval while ``until`` runs; returns the samples by name."""
     for probe in measured:
         connection = _connect(port)
         for number in range(WARM_UP_REQUESTS):
@@ -101,24 +101,24 @@ def watch(port: int, measured: tuple[Probe, ...], until: Callable[[], None]) -> 
 
 
 def _measure(port: int, probe: Probe, samples: Samples, ended: threading.Event) -> None:
-    """Measures from the scheduled time of each request, so that a frozen server does not reduce the samples.
+    """Sends a request per interval, or as soon as the previous one is answered, and corrects for those not sent.
 
-    A request that is due while its predecessor waits is sent afterwards; the wait is part of its latency. Requests that
-    were due but never sent count with the time they had waited when the measurement ended.
+    A server that does not answer for ten seconds would otherwise yield one slow sample, where a hundred requests would
+    have waited. So each latency above the interval adds the latencies of the requests that would have been sent
+    meanwhile (Tene's correction for coordinated omission).
     """
     connection = _connect(port)
-    started = time.perf_counter()
     number = 0
-    while not ended.wait(max(0.0, started + number * INTERVAL_SECONDS - time.perf_counter())):
-        is_answered = _is_answered(connection, probe, number)
-        samples.seconds.append(time.perf_counter() - started - number * INTERVAL_SECONDS)
-        samples.failed += not is_answered
+    due = time.perf_counter()
+    while not ended.wait(max(0.0, due - time.perf_counter())):
+        sent = time.perf_counter()
+        samples.failed += not _is_answered(connection, probe, number)
+        waited = time.perf_counter() - sent
+        due = sent + max(waited, INTERVAL_SECONDS)
         number += 1
-    late = time.perf_counter() - started - number * INTERVAL_SECONDS
-    while late > 0:
-        samples.seconds.append(late)
-        samples.failed += 1
-        late -= INTERVAL_SECONDS
+        while waited > 0:
+            samples.seconds.append(waited)
+            waited -= INTERVAL_SECONDS
     connection.close()
 
 
