@@ -1,5 +1,6 @@
 # Everything a developer or a newcomer runs. Needs Python 3.10 or newer and make; the rest is installed into .venv.
 PYTHON ?= python3
+BUSY ?= 0
 VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
@@ -17,8 +18,8 @@ help: ## Show this help
 demo: $(RUNTIME) ## Play a conversation of six weeks and ask it questions
 	@$(BIN)/memoryos demo
 
-test: $(DEV) browser ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist loadfile
+test: $(DEV) browser ## Run the tests; BUSY=2 keeps two cores busy meanwhile
+	@$(BIN)/python -m pytest -n auto --dist loadfile --busy $(BUSY)
 
 browser: ## Have a Chromium for the inspector's tests: Debian's, installed if it is missing and we are root
 	@if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then :; \
@@ -51,6 +52,7 @@ bench: $(DEV) browser ## Run the benchmarks (evaluation data is read from ../sha
 	@$(BIN)/python -m benchmarks.llm
 	@$(BIN)/python -m benchmarks.llm.schedules
 	@$(BIN)/python -m benchmarks.forgetting
+	@-$(BIN)/python -m benchmarks.hostile --json benchmarks/results/hostile.json
 	@$(BIN)/python -m benchmarks.inspector --json benchmarks/results/inspector.json
 
 lock: $(DEV) ## Write the lock files anew

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from memoryos.engine import MemoryEngine
 from memoryos.memory import Memoryos
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock, HashEmbedder
+from tests.busy import busy_processes
 from tests.postgres import Server, running_server
 
 settings.register_profile(
@@ -24,6 +28,50 @@ settings.register_profile(
 settings.load_profile("house")
 
 EngineMaker = Callable[..., MemoryEngine]
+WORKERS_PER_CORE = 2
+MOST_WORKERS = 8
+MEMORY = Path("/dev/shm")  # noqa: S108  (its folders get random names)
+"""File system in memory: stores of tests wait for no disk there. Used while it has this much room."""
+LEAST_MEMORY_BYTES = 8 << 30
+FOLDER_PREFIX = "memoryos-tests-"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--busy", type=int, default=0, metavar="N", help="Keep N cores busy while the tests run.")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Returns how many workers ``-n auto`` starts: more than cores, since many tests wait for processes and disks."""
+    return min(MOST_WORKERS, WORKERS_PER_CORE * (os.cpu_count() or 1))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    if config.option.busy:
+        config.add_cleanup(_entered(busy_processes(config.option.busy)))
+    if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= LEAST_MEMORY_BYTES:
+        _remove_left_folders()
+        config.option.basetemp = folder = tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=MEMORY)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _remove_left_folders() -> None:
+    """Removes the folders of runs that were killed."""
+    for each in MEMORY.glob(f"{FOLDER_PREFIX}*-*"):
+        if not Path(f"/proc/{each.name.removeprefix(FOLDER_PREFIX).partition('-')[0]}").exists():
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _entered(block: AbstractContextManager[object]) -> Callable[[], None]:
+    stack = ExitStack()
+    stack.enter_context(block)
+    return stack.close
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"busy processes beside the tests: {config.option.busy}"
 
 
 @pytest.hookimpl(trylast=True)

@@ -426,7 +426,7 @@ class WebServer:
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(10)
+            return self.process.wait(SECONDS / 2)
         finally:
             self.process.kill()
             self.process.wait()

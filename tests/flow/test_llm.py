@@ -19,6 +19,7 @@ from memoryos.memory import Memoryos as MemoryOfOne
 from memoryos.testing import Behaviour, FixedClock, HashEmbedder, StandInServer
 from memoryos.updating import worker
 from tests.conftest import EngineMaker
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.enable_socket
 
@@ -48,16 +49,17 @@ FAILING: dict[Behaviour, type[AnalystError]] = {
 
 @pytest.fixture
 def server() -> Iterator[StandInServer]:
-    with StandInServer(slow_seconds=20.0) as running:
+    with StandInServer(slow_seconds=PATIENCE_SECONDS) as running:
         yield running
 
 
-def settings(server: StandInServer, **given: Any) -> dict[str, Any]:
+def settings(server: StandInServer, behaviour: Behaviour = "ok", **given: Any) -> dict[str, Any]:
+    """Returns settings for the server; only a test of a slow reply waits for the time limit."""
     return {
         "openai_api_key": "sk-test-1234567890",
         "openai_base_url": server.base_url,
         "llm_max_retries": 0,
-        "llm_timeout_seconds": 2.5,
+        "llm_timeout_seconds": 4.0 if behaviour == "slow" else PATIENCE_SECONDS,
         "short_term_capacity": 0,
     } | given
 
@@ -150,7 +152,7 @@ def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
     clock: FixedClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    memory = make_engine(**settings(server)).memory("tom")
+    memory = make_engine(**settings(server, behaviour)).memory("tom")
     add_all(memory, clock)
     server.behaviour = behaviour
     for _ in range(2):
@@ -177,7 +179,7 @@ def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
 def test_a_bad_lesson_changes_nothing(
     behaviour: Behaviour, make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
-    memory = make_engine(**settings(server)).memory("tom")
+    memory = make_engine(**settings(server, behaviour)).memory("tom")
     add_all(memory, clock)
     server.behaviour = lambda body: "ok" if '"chains"' in body["messages"][0]["content"] else behaviour
     with pytest.raises(FAILING[behaviour]):
@@ -196,7 +198,7 @@ def test_a_bad_lesson_changes_nothing(
 def test_a_failed_answer_is_an_error_and_no_memory(
     behaviour: Behaviour, stream: bool, make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
-    memory = make_engine(**settings(server)).memory("tom")
+    memory = make_engine(**settings(server, behaviour)).memory("tom")
     add_all(memory, clock)
     server.behaviour = behaviour
     with pytest.raises(FAILING[behaviour]):
@@ -228,19 +230,19 @@ def test_adding_and_recalling_never_wait_for_the_llm(
 
     def hanging(_: dict[str, Any]) -> Behaviour:
         asked.set()
-        may_answer.wait(20)
+        may_answer.wait(PATIENCE_SECONDS)
         return "ok"
 
     server.behaviour = hanging
-    engine = make_engine(**settings(server, background=True, consolidation_batch=2, llm_timeout_seconds=30))
+    engine = make_engine(**settings(server, background=True, consolidation_batch=2))
     memory = engine.memory("tom")
     add_all(memory, clock)
-    assert asked.wait(20)
+    assert asked.wait(PATIENCE_SECONDS)
     add_all(memory, clock)
     assert memory.recall("Where does Nora live?").pages
     assert not may_answer.is_set()
     may_answer.set()
-    memory.flush(30)
+    memory.flush(PATIENCE_SECONDS)
     assert memory.get_memory_stats()["pages_due"] == 0
 
 
@@ -252,20 +254,20 @@ def test_closing_does_not_wait_for_a_hanging_llm(
 
     def hanging(_: dict[str, Any]) -> Behaviour:
         asked.set()
-        may_answer.wait(20)
+        may_answer.wait(PATIENCE_SECONDS)
         return "ok"
 
     server.behaviour = hanging
-    given = settings(server, background=True, consolidation_batch=2, llm_timeout_seconds=30)
+    given = settings(server, background=True, consolidation_batch=2)
     engine = make_engine(**given)
     add_all(engine.memory("tom"), clock)
-    assert asked.wait(20)
+    assert asked.wait(PATIENCE_SECONDS)
     engine.close()
     assert not may_answer.is_set()
     may_answer.set()
     for thread in threading.enumerate():
         if thread.name == "memoryos-worker":
-            thread.join(20)
+            thread.join(PATIENCE_SECONDS)
     server.behaviour = "ok"
     memory = make_engine(**settings(server)).memory("tom")
     memory.flush()
@@ -357,7 +359,7 @@ def test_the_worker_redoes_what_the_stand_in_wrote(
     )  # fmt: skip
     memory = make_engine(**given).memory("tom")
     add_all(memory, clock)
-    memory.flush(30)
+    memory.flush(PATIENCE_SECONDS)
     assert memory.get_memory_stats()["pages_provisional"] == len(LINES)
     server.behaviour = "ok"
     clock.advance(hours=2)

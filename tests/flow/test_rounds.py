@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from memoryos.engine import MemoryEngine
@@ -17,6 +15,7 @@ from memoryos.storage.scopes import Lease
 from memoryos.testing import FixedClock
 from memoryos.updating.rounds import Rounds
 from tests.conftest import EngineMaker
+from tests.waiting import wait_until
 
 SETTINGS = {"short_term_capacity": 1, "consolidation_batch": 3, "mid_term_heat_threshold": 1.0, "idle_seconds": 60}
 
@@ -25,13 +24,6 @@ def rounds_of(engine: MemoryEngine) -> Rounds:
     return Rounds(
         engine.store, engine.worker, engine.config, model=engine.embedder.name, redoes=False, clock=engine.clock
     )
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def add(engine: MemoryEngine, user: str, count: int) -> None:

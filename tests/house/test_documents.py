@@ -31,6 +31,17 @@ def test_links_between_documents_lead_somewhere() -> None:
             assert (file.parent / target).exists(), f"{file.name}: {target}"
 
 
+def test_the_security_policy_has_its_parts_and_is_linked_from_the_readme() -> None:
+    policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    parts = ("Supported versions", "Report a vulnerability", "Scope", "What we consider a vulnerability",
+             "What we don't consider a vulnerability", "Checklist for operators")  # fmt: skip
+    assert re.findall(r"^## (.+)$", policy, re.MULTILINE) == list(parts)
+    _, _, checklist = policy.partition("## Checklist for operators")
+    listed = set(re.findall(r"^\* \*\*(.+?)\*\*", checklist, re.MULTILINE))
+    assert listed >= {"Keys", "TLS", "Trusted proxies", "Files", "Limits and quotas", "Redaction", "Backups"}
+    assert "](SECURITY.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_changelog_names_this_version() -> None:
     assert f"## [{metadata.version('memoryos-engine')}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

@@ -73,7 +73,7 @@ def test_the_archive_of_the_source_holds_what_the_tests_and_the_documents_need(
     monkeypatch.chdir(ROOT)
     with tarfile.open(tmp_path / build_sdist(str(tmp_path))) as packed:
         names = {each.partition("/")[2] for each in packed.getnames()}
-    for name in ("LICENSE", "NOTICE", "README.md", "CHANGELOG.md", "Makefile", "tests/conftest.py", "docs/index.md", "deploy/Dockerfile", "requirements/runtime.lock"):  # fmt: skip
+    for name in ("LICENSE", "NOTICE", "README.md", "CHANGELOG.md", "SECURITY.md", "Makefile", "tests/conftest.py", "docs/index.md", "deploy/Dockerfile", "requirements/runtime.lock"):  # fmt: skip
         assert name in names, name
     assert not [each for each in names if re.search(r"(^|/)(\.venv|build|dist|__pycache__|memoryos_data)(/|$)", each)]
 

@@ -52,13 +52,18 @@ def test_make_demo_shows_what_it_says(tmp_path: Path) -> None:
 
 
 def test_make_test_runs_the_tests() -> None:
-    assert dry_run("test")[-1].endswith("python -m pytest -n auto --dist loadfile")
+    assert dry_run("test")[-1].endswith("python -m pytest -n auto --dist loadfile --busy 0")
+    assert dry_run("test", "BUSY=2")[-1].endswith("--busy 2")
 
 
-def dry_run(target: str) -> list[str]:
+def dry_run(*arguments: str) -> list[str]:
     """Returns what make would run, whether or not a make runs these tests (which would name the folders it is in)."""
-    command = ["make", "--no-print-directory", "--dry-run", target]
-    alone = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = ["make", "--no-print-directory", "--dry-run", *arguments]
+    alone = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("BUSY", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+    }
     done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True, check=True, timeout=60)
     return done.stdout.strip().splitlines()
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -38,7 +39,7 @@ NO_BROWSER = "There is no Chromium on PATH, and the inspector's tests drive one:
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 800}
 END_SECONDS = 60
-WAIT_MS = 15_000
+WAIT_MS = 60_000
 
 Theme = Literal["light", "dark"]
 
@@ -107,6 +108,13 @@ class Visit:
             "addEventListener('securitypolicyviolation', e => console.error("
             "'policy: ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample))"
         )
+
+    def wait_for_fault(self, cause: str) -> None:
+        """Waits until the browser reports a fault, which it does a moment after its cause."""
+        deadline = time.monotonic() + WAIT_MS / 1000
+        while not self.faults:
+            assert time.monotonic() < deadline, f"no fault was reported: {cause}"
+            self.page.wait_for_timeout(20)
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):

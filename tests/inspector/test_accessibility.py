@@ -34,13 +34,21 @@ def findings(page: Page) -> list[str]:
     ]
 
 
+SETTLED = """async () => {
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+    const isMoving = (each) => each.playState === "running" && each.effect.getComputedTiming().endTime !== Infinity;
+    return !document.getAnimations().some(isMoving);
+}"""
+"""Whether the new theme and size are drawn and no transition between them runs."""
+
+
 def check_everywhere(tab: Visit, name: str) -> None:
     """Looks at what is shown in both themes and both sizes."""
     for size, viewport in (("desk", DESK), ("phone", PHONE)):
         tab.page.set_viewport_size(viewport)  # type: ignore[arg-type]
         for theme in ("light", "dark"):
             tab.page.emulate_media(color_scheme=theme)
-            tab.page.wait_for_timeout(150)
+            tab.page.wait_for_function(SETTLED)
             assert findings(tab.page) == [], f"{name}, {theme}, {size}"
         assert tab.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, f"{name}, {size}"
         if size == "phone":

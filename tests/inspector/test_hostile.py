@@ -243,8 +243,7 @@ def test_the_policy_is_kept_by_the_browser(visit: Visitor) -> None:
         tab.faults.clear()
         page.evaluate(f"() => {{ try {{ {attempt} }} catch (error) {{ console.error(error.message) }} }}")
         expect(page.locator("main h1")).to_be_visible()
-        page.wait_for_timeout(50)
-        assert tab.faults, attempt
+        tab.wait_for_fault(attempt)
     assert page.evaluate("window.broken") is None
     assert not [each for each in left if "evil" in each]
     tab.faults.clear()

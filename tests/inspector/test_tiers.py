@@ -35,6 +35,26 @@ def say(api: Api, user_id: str, story: Story, talk: tuple[str, str]) -> Any:
     return api.post(f"{user_path(user_id)}/pages", body, assistant_id=story.assistant_id)
 
 
+def wait_until_live(page: Page) -> None:
+    """Waits until the server sends events to the page: what happens before is not shown."""
+    expect(page.get_by_role("img", name="Live events: live", exact=True)).to_be_visible()
+
+
+def record_news(page: Page) -> None:
+    """Records every message of the list "What just happened", which shows only the newest four."""
+    page.get_by_role("status", name="What just happened").evaluate("""list => {
+        window.news = [];
+        const note = () => window.news.push(...[...list.children].map(each => each.textContent));
+        new MutationObserver(note).observe(list, {childList: true, subtree: true, characterData: true});
+        note();
+    }""")
+
+
+def wait_for_news(page: Page, text: str) -> None:
+    """Waits until a message with this text has been shown since the recording began."""
+    page.wait_for_function("text => window.news.some(each => each.includes(text))", arg=text)
+
+
 def test_the_overview_counts_what_is_there(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers")
     stats = of(api, story, "/stats")
@@ -63,15 +83,15 @@ def test_a_page_slides_out_before_ones_eyes(visit: Visitor, api: Api, story: Sto
     page = visit().go("tiers", user_id=somebody)
     window = page.locator("ol.window")
     expect(window.locator(".page")).to_have_count(CAPACITY)
-    expect(page.locator(".live.live")).to_have_count(1)
+    wait_until_live(page)
+    record_news(page)
     say(api, somebody, story, TALKS[CAPACITY])
     expect(window.locator(".page").first).to_contain_text(TALKS[CAPACITY][0])
     expect(window.locator(".page")).to_have_count(CAPACITY)
     expect(page.get_by_role("region", name="Slid out")).to_contain_text(TALKS[0][0])
     expect(window).not_to_contain_text(TALKS[0][0])
-    told = page.get_by_role("status", name="What just happened")
-    expect(told).to_contain_text("Page no. 8 came in")
-    expect(told).to_contain_text("Page no. 1 slid out of the window")
+    wait_for_news(page, "Page no. 8 came in")
+    wait_for_news(page, "Page no. 1 slid out of the window")
 
 
 def test_a_segment_is_founded_heats_up_and_something_is_learned(
@@ -81,15 +101,15 @@ def test_a_segment_is_founded_heats_up_and_something_is_learned(
         say(api, somebody, story, talk)
     page = visit().go("tiers", "segments", user_id=somebody)
     expect(page.get_by_text("No segment yet")).to_be_visible()
-    expect(page.locator(".live.live")).to_have_count(1)
+    wait_until_live(page)
+    record_news(page)
     path = user_path(somebody)
     for number in range(CAPACITY):
         say(api, somebody, story, (f"Nothing much today, number {number}.", "All right."))
     api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
     rows = page.locator(".segment-row")
     expect(rows.first).to_be_visible()
-    told = page.get_by_role("status", name="What just happened")
-    expect(told).to_contain_text("A segment was founded")
+    wait_for_news(page, "A segment was founded")
     segments = api.get(f"{path}/segments", assistant_id=story.assistant_id)["segments"]
     expect(rows).to_have_count(len(segments))
     hottest = max(segments, key=lambda each: each["heat"])
@@ -97,13 +117,13 @@ def test_a_segment_is_founded_heats_up_and_something_is_learned(
     cool = float(row.locator(".heat").inner_text())
     for _ in range(4):
         api.post(f"{path}/recall", {"query": "cello lessons and practice"}, assistant_id=story.assistant_id)
-    expect(told).to_contain_text("A segment heated up to")
+    wait_for_news(page, "A segment heated up to")
     page.wait_for_function(
         "([id, cool]) => Number(document.querySelector(`.segment-row[href*='${id}'] .heat`).textContent) !== cool",
         arg=[hottest["segment_id"], cool],
     )
     api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
-    expect(told).to_contain_text("Learned:")
+    wait_for_news(page, "Learned:")
     page.locator("nav.overview a.knowledge").click()
     expect(page.locator(".known")).to_contain_text("Ines")
 
@@ -137,7 +157,7 @@ def hrefs(rows: Locator) -> list[str]:
 def test_rows_keep_their_places_under_the_pointer(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "segments")
     rows = page.locator(".segment-row")
-    expect(page.locator(".live.live")).to_have_count(1)
+    wait_until_live(page)
     before = hrefs(rows)
     row = rows.nth(4)
     row.hover()

@@ -14,7 +14,7 @@ from memoryos.errors import EmbeddingError
 from memoryos.models.gathering import MOST_TEXTS, Gathering
 from memoryos.models.minilm import MiniLM
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Model:

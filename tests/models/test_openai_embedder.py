@@ -364,12 +364,16 @@ def test_threads_share_one_client_and_keep_to_the_limit(server: Server, make: Ma
     running: list[int] = []
     now = threading.Semaphore(0)
     inside = 0
+    together = threading.Barrier(2)
 
     def slow(body: dict[str, Any]) -> Answer:
         nonlocal inside
         with server.lock:
             inside += 1
             running.append(inside)
+            is_first = len(running) <= 2
+        if is_first:
+            together.wait(60)
         time.sleep(0.02)
         with server.lock:
             inside -= 1

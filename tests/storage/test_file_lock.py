@@ -53,7 +53,7 @@ def test_it_ends_with_its_process_before_that_is_waited_for(tmp_path: Path) -> N
     holder.kill()
     os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # dead and not buried
     assert mine.try_acquire()
-    holder.communicate(timeout=30)
+    holder.communicate(timeout=60)
 
 
 def test_a_file_that_was_deleted_is_made_again(tmp_path: Path) -> None:

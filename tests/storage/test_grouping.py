@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from memoryos.storage.schema import scopes
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 NOW = FixedClock()()
 THREADS = 32
@@ -83,13 +83,6 @@ def in_one_group(database: SQLiteDatabase, *calls: Callable[[], Any]) -> list[An
         stack.callback(waiter.join)
         wait_until(lambda: len(database._grouping._waiting) == len(calls) - 1)
     return results
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
 
 
 class Commits:
@@ -323,7 +316,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     writer.send_signal(signal.SIGKILL)
     *rest, last = writer.stdout.read().split("\n")
     assert last == ""
-    writer.wait(30)
+    writer.wait(PATIENCE_SECONDS)
     writer.stdout.close()
     stored = check(tmp_path, said + rest)
     assert len(stored) - len(said + rest) <= THREADS
@@ -331,7 +324,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_an_error_of_every_thread_and_loses_nothing(tmp_path: Path) -> None:
     writer = run(FULL_DISK, tmp_path)
-    *said, end = writer.communicate(timeout=60)[0].split()
+    *said, end = writer.communicate(timeout=PATIENCE_SECONDS)[0].split()
     assert end == "end"
     assert {*check(tmp_path, said)} == {*said}
 

@@ -26,6 +26,7 @@ from memoryos.model import Page, Profile
 from memoryos.retrieval.recall import Recall
 from memoryos.seams import AnswerRequest, Batch, ChatRequest, Material, Message, Usage
 from memoryos.testing import Behaviour, Bill, HashEmbedder, ScriptedChatModel, StandInServer, misbehave, ok_reply
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
 REQUEST = ChatRequest((Message("user", "Hello there, you"),))
@@ -212,7 +213,7 @@ def test_the_embedder_keeps_its_contract() -> None:
 def post(server: StandInServer, body: Any) -> tuple[int, Any, str]:
     """Returns status, headers and body of a reply, without any client of the protocol."""
     address = urlsplit(server.base_url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
     try:
         connection.request("POST", f"{address.path}/chat/completions", json.dumps(body))
         response = connection.getresponse()
@@ -342,7 +343,7 @@ def test_a_closed_server_is_gone_for_clients_that_kept_their_connection() -> Non
     before = threading.active_count()
     server = StandInServer()
     address = urlsplit(server.base_url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=5)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
     connection.request("POST", "/v1/chat/completions", json.dumps(body_of()))
     assert connection.getresponse().read()
     connection.auto_open = 0
@@ -353,19 +354,16 @@ def test_a_closed_server_is_gone_for_clients_that_kept_their_connection() -> Non
     connection.close()
     with pytest.raises(OSError, match="refused"):
         post(server, body_of())
-    deadline = time.monotonic() + 30
-    while threading.active_count() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threading.active_count() <= before
+    wait_until(lambda: threading.active_count() <= before)
 
 
 @pytest.mark.enable_socket
 def test_a_slow_server_is_closed_at_once() -> None:
     started = time.monotonic()
-    with StandInServer(behaviour="slow", slow_seconds=30) as server, ThreadPoolExecutor(1) as pool:
+    with StandInServer(behaviour="slow", slow_seconds=2 * PATIENCE_SECONDS) as server, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(post, server, body_of())
         while not server.requests:
             time.sleep(0.005)
         server.close()
-        assert waiting.exception(25) is not None or waiting.result()[0] == 200
-    assert time.monotonic() - started < 25
+        assert waiting.exception(PATIENCE_SECONDS) is not None or waiting.result()[0] == 200
+    assert time.monotonic() - started < PATIENCE_SECONDS

@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-PATIENCE_SECONDS = 20.0
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 Piece = bytes | threading.Event
 
@@ -185,21 +185,10 @@ def serving(app: FastAPI, port: int = 0, protocol: type[asyncio.Protocol] | None
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        until = time.monotonic() + PATIENCE_SECONDS
-        while not server.started:
-            assert thread.is_alive()
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        wait_until(lambda: server.started or not thread.is_alive())
+        assert server.started
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()
-
-
-def wait_for(is_true: Callable[[], bool]) -> None:
-    """Waits until something is so; fails if it does not become so."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not is_true():
-        assert time.monotonic() < until, "it did not become so"
-        time.sleep(0.005)

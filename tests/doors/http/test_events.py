@@ -19,8 +19,7 @@ from memoryos.memory import Memoryos
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
 from tests.doors.http.proxy_stand_ins import serving
-
-PATIENCE_SECONDS = 20.0
+from tests.waiting import PATIENCE_SECONDS
 
 
 def names(happened: list[tuple[str, Any]]) -> list[str]:

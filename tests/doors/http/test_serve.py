@@ -20,11 +20,10 @@ from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.testing import HashEmbedder, StandInServer
 from tests.doors.http.conftest import USER
-from tests.doors.http.proxy_stand_ins import wait_for
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
 
-PATIENCE_SECONDS = 60.0
 QUESTION = {"query": "What do I like?"}
 
 
@@ -69,6 +68,15 @@ def test_requests_under_way_are_answered_before_it_ends(tmp_path: Path) -> None:
         llm = {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": upstream.base_url}
         with served(tmp_path, **llm) as (process, address):
             httpx2.post(f"{address}{USER}/pages", json={"user_input": "I like tea."})
+            listens = threading.Event()
+
+            def listen() -> None:
+                with httpx2.stream("GET", f"{address}{USER}/events", timeout=PATIENCE_SECONDS) as response:
+                    listens.set()
+                    response.read()
+
+            events, _ = in_background(listen)
+            assert listens.wait(PATIENCE_SECONDS)
             whole, answers = in_background(
                 lambda: httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=PATIENCE_SECONDS)
             )
@@ -77,8 +85,7 @@ def test_requests_under_way_are_answered_before_it_ends(tmp_path: Path) -> None:
                     f"{address}{USER}/answers", json=QUESTION | {"stream": True}, timeout=PATIENCE_SECONDS
                 )
             )
-            events, _ = in_background(lambda: httpx2.get(f"{address}{USER}/events", timeout=PATIENCE_SECONDS))
-            wait_for(lambda: len(upstream.requests) >= 2)
+            wait_until(lambda: len(upstream.requests) >= 2)
             process.send_signal(signal.SIGTERM)
             for thread in (whole, stream, events):
                 thread.join(PATIENCE_SECONDS)
@@ -92,7 +99,7 @@ def test_requests_under_way_are_answered_before_it_ends(tmp_path: Path) -> None:
 
 
 def test_what_takes_too_long_is_given_up_and_not_remembered(tmp_path: Path) -> None:
-    with StandInServer(latency_seconds=8.0) as upstream:
+    with StandInServer(latency_seconds=2 * PATIENCE_SECONDS) as upstream:
         llm = {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": upstream.base_url}
         with served(tmp_path, MEMORYOS_SERVER_DRAIN_SECONDS="1", **llm) as (process, address):
             httpx2.post(f"{address}{USER}/pages", json={"user_input": "I like tea."})
@@ -105,10 +112,11 @@ def test_what_takes_too_long_is_given_up_and_not_remembered(tmp_path: Path) -> N
                 return "answered"
 
             asked, got = in_background(ask)
-            wait_for(lambda: len(upstream.requests) == 1)
+            wait_until(lambda: len(upstream.requests) == 1)
             process.send_signal(signal.SIGTERM)
             asked.join(PATIENCE_SECONDS)
             assert got != ["answered"]
+            upstream.close()  # the thread that waits for its reply ends, and then the process
             ends(process)
     assert pages(tmp_path) == ["I like tea."]
 
