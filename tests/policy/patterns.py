@@ -164,6 +164,7 @@ def evaluated(module: ModuleType, call: ast.Call) -> tuple[str, int]:
 def attacks(pattern: Pattern) -> list[Attack]:
     """Returns texts that this pattern may be slow on, made from its repetitions, alternatives and beginnings."""
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
+    source = re.sub(r"\\p(?:\w|\{\w+\})", "[\u0301\u0323]", source)  # a class that only RE2 has
     flags = getattr(pattern, "flags", 0) & (re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
     tree = parser.parse(source, flags)
     found = list(_attacks_on(tree, tree, ""))
