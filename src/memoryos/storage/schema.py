@@ -20,6 +20,8 @@ __all__ = [
     "api_keys",
     "chains",
     "costs",
+    "erasures",
+    "forgettings",
     "idempotency",
     "knowledge",
     "metadata",
@@ -28,6 +30,7 @@ __all__ = [
     "profiles",
     "scopes",
     "segments",
+    "tombstone_keys",
     "tombstones",
     "vectors",
 ]
@@ -220,6 +223,25 @@ tombstones = sa.Table(
     sa.PrimaryKeyConstraint("scope_id", "kind", "mark"),
 )
 
+tombstone_keys = sa.Table(
+    "tombstone_keys",
+    metadata,
+    _scope_id(),
+    sa.Column("secret", sa.Text, nullable=False),
+    sa.Column("is_own", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint("scope_id", "secret"),
+)
+
+forgettings = sa.Table(
+    "forgettings",
+    metadata,
+    _scope_id(),
+    sa.Column("forgetting_id", sa.Text, nullable=False),
+    sa.Column("plan", sa.JSON, nullable=False),
+    sa.Column("begun_at", UtcTime, nullable=False),
+    sa.PrimaryKeyConstraint("scope_id", "forgetting_id"),
+)
+
 idempotency = sa.Table(
     "idempotency",
     metadata,
@@ -242,4 +264,11 @@ api_keys = sa.Table(
     sa.Column("expires_at", UtcTime),
     sa.Column("revoked_at", UtcTime),
     sa.Column("secret_hash", sa.Text, nullable=False),
+)
+
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("erasure_id", sa.Text, primary_key=True),
+    sa.Column("due_since", UtcTime, nullable=False),
 )
