@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from benchmarks.crash.checking import Findings, Promised, check
+from benchmarks.crash.checking import Findings, Promised, check, check_forgotten
 from benchmarks.crash.writer import DATABASE, NOBODY, Plan, read_marks
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +54,7 @@ class Report:
     logs_torn: int = 0
     torn_pages_lost: int = 0
     places: Counter[str] = field(default_factory=Counter)
+    forgotten: int = 0
     acknowledged: int = 0
     found: int = 0
     unacknowledged: int = 0
@@ -288,6 +289,33 @@ def kill_at_fail_points(
             _kill_at(starter, points[start : start + POINTS_AT_ONCE], template, before, report)
 
 
+def kill_while_forgetting(starter: Starter, folder: Path, report: Report, *, every: dict[str, int]) -> None:
+    """Kills a writer while it forgets and erases, at its n-th statement, and before and after its n-th commit.
+
+    Args:
+        starter: Starts the writers.
+        folder: Where the stores are made.
+        report: Takes down what is found.
+        every: As for ``kill_at_fail_points``.
+    """
+    begun, before = folder / "begun-forgetting", Promised()
+    plan = Plan(str(folder / "forgetting"), analyst="scripted", settings=SMALL, deeds=("forget",))
+    _run(starter, replace(plan, folder=str(begun), deeds=(*["add"] * 8, "messages", "flush", "answer")), before, report)
+    for kind, count in _counts(starter, plan, begun, before, report).items():
+        for number in range(1, count + 1, every[kind]):
+            name = f"{plan.folder}-{kind.replace(' ', '-')}-{number}"
+            killed, _ = _copy(replace(plan, folder=name, kill=kind, kill_at=number), begun, before)
+            running = starter.start(killed)
+            if running.wait() == KILLED:
+                report.fail_points += 1
+                report.places[_place(running.doing())] += 1
+            said = [line.split()[1:] for line in running.said() if line.startswith("forgetting ")]
+            findings = check_forgotten(killed, map(int, said[0] if said else ()))
+            report.forgotten += findings.is_forgotten
+            report.take(Path(name).name, findings)
+            _tidy(Path(name), findings)
+
+
 def _counts(starter: Starter, plan: Plan, template: Path | None, before: Promised, report: Report) -> dict[str, int]:
     """Returns how many fail points of each kind a run has."""
     plan, promised = _copy(plan, template, before)
@@ -482,6 +510,7 @@ def main() -> int:
         every = {"statement": arguments.every, "before commit": 1, "after commit": 1}
         for analyst in ("scripted", "local"):
             kill_at_fail_points(starter, folder, report, analyst=analyst, every=every)
+        kill_while_forgetting(starter, folder, report, every=every)
         fill_disks(starter, folder, report, range(0, 60_000, 3_000))
         protect_files(starter, folder, report)
         tear_logs(starter, folder, arguments.tears, arguments.seed, report)

@@ -157,6 +157,7 @@ class Findings:
     is_corrupt: bool = False
     leases_left: int = 0
     copies_left: int = 0
+    is_forgotten: bool = False
     seconds: float = 0.0
 
 
@@ -195,6 +196,31 @@ def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
     except (MemoryOSError, sqlite3.Error, TimeoutError) as error:
         findings.is_corrupt = findings.is_corrupt or isinstance(error, sqlite3.DatabaseError)
         findings.problems.append(f"reopening: {type(error).__name__}: {error}")
+    findings.seconds = time.perf_counter() - started
+    return findings
+
+
+def check_forgotten(plan: Plan, numbers: Iterable[int]) -> Findings:
+    """Opens a store whose writer was killed while it forgot these pages: all are there, or no byte of any.
+
+    Args:
+        plan: What the writer was to do.
+        numbers: The pages; none if it did not come so far.
+    """
+    findings = Findings()
+    started = time.perf_counter()
+    wanted = {(plan.writer, number) for number in numbers}
+    with open_engine(plan, steady=True) as engine:
+        there = wanted & {_key(page.user_text) for page in engine.memory("tom", "helper").pages()}
+        findings.problems += [f"verify: {each}" for each in engine.store.verify()]
+    if there and there != wanted:
+        findings.problems.append(f"{len(there)} of {len(wanted)} pages were not forgotten")
+    files = [each for each in Path(plan.folder).rglob("*") if each.is_file()]
+    stored = b"".join(each.read_bytes() for each in files)
+    if not there:
+        left = [name for name in wanted if f"[{name[0]}/{name[1]}]".encode() in stored]
+        findings.problems += [f"page {name} was forgotten and is in the bytes of the files" for name in left]
+        findings.is_forgotten = bool(wanted)
     findings.seconds = time.perf_counter() - started
     return findings
 

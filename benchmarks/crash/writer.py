@@ -6,6 +6,7 @@ hundred of them don't take an hour. What a writer says, a line each, flushed:
     open                            the store is open
     adding FIRST COUNT DEED         these pages are about to be remembered
     added FIRST COUNT SUM BYTES     they are: the call returned; checksum of the last reply, length of the log
+    forgetting NUMBER …             these pages are about to be forgotten
     rebuilding                      from now on the local analyst may have read everything
     did DEED                        anything else returned
     refused DEED ERROR MESSAGE      a StoreError; pages that were announced must not be there then
@@ -50,8 +51,10 @@ from memoryos.errors import AnalystUnavailableError, MemoryOSError, NotFoundErro
 from memoryos.model import Attribute, Page, Trait
 from memoryos.seams import Analyst, AnswerRequest, Batch, Digest, Fact, Lesson, Material, Meter, Reply, Topic, Usage
 from memoryos.storage.database import Database
+from memoryos.storage.forgetting import ForgettingTable
 from memoryos.storage.mid_term import MidTermTable
 from memoryos.storage.scopes import Scopes
+from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
 from memoryos.testing import HashEmbedder, ScriptedAnalyst
 from memoryos.updating import worker as background
@@ -81,6 +84,8 @@ _PLACES = (
     (Redoer, "take", "redo"),
     (Rebuilder, "rebuild", "rebuild"),
     (Store, "replace_tiers", "replace"),
+    (ForgettingTable, "forget", "forget"),
+    (SQLiteDatabase, "rewrite", "erase"),
 )
 _SUBJECTS = ("sailing", "baking", "violin", "gardening", "chess")
 _SAID = (
@@ -372,6 +377,13 @@ class Writer:
     def _do_flush(self) -> None:
         self._memory.flush()
         _say("did flush")
+
+    def _do_forget(self) -> None:
+        """Forgets every other page."""
+        gone = list(self._memory.pages())[::2]
+        _say("forgetting", *(_number(page) for page in gone))
+        self._memory.forget(page_ids=[page.page_id for page in gone])
+        _say("did forget")
 
     def _do_rebuild(self) -> None:
         _say("rebuilding")

@@ -21,6 +21,7 @@ from memoryos.storage.store import Store
 from memoryos.storage.usage import Quota
 from memoryos.updating.forgetter import Forgetter
 from memoryos.updating.ledger import Ledger
+from memoryos.updating.maintenance import Maintenance
 from memoryos.updating.rebuilding import Rebuilder
 from memoryos.updating.sharing import share_assistant_knowledge
 from memoryos.updating.updater import Updater
@@ -84,16 +85,26 @@ class MemoryEngine:
         )
         self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
         self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
-        self.forgetter = Forgetter(self.store, self.working_sets, clock=self.clock)
+        self.maintenance = Maintenance(
+            self.store,
+            self.updater.leases,
+            is_background=self.config.background,
+            quiet_seconds=lambda: self.worker.quiet_seconds(),  # noqa: PLW0108  (the worker is built below)
+        )
+        self.forgetter = Forgetter(
+            self.store, self.working_sets, self.updater.leases, self.maintenance, clock=self.clock
+        )
         self.redactor = NO_REDACTION
         if self.config.redact_secrets:
             self.redactor = Redactor(read_detectors(self.config.redaction_patterns))
         self.loader = Loader(self.store, self.redactor, clock=self.clock)
         self.responder = Responder(self.analyst, self.config)
-        self.worker = Worker(self.updater, self.store, self.config, clock=self.clock)
+        self.worker = Worker(self.updater, self.store, self.config, self.maintenance, clock=self.clock)
         built: list[Any] = [self.embedder] if embedder is None else []
         built += [self.analyst_of(None)] if analyst is None else []
-        self._shut = weakref.finalize(self, _shut, self._process, self.worker, self.updater, self.store, built)
+        modules = (self.worker, self.maintenance, self.updater, self.store)
+        self._shut = weakref.finalize(self, _shut, self._process, *modules, built)
+        self.maintenance.open()
 
     @property
     def is_open(self) -> bool:
@@ -190,13 +201,16 @@ def _system_clock() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _shut(process: int, worker: Worker, updater: Updater, store: Store, built: list[Any]) -> None:
+def _shut(
+    process: int, worker: Worker, maintenance: Maintenance, updater: Updater, store: Store, built: list[Any]
+) -> None:
     """Ends everything that the engine began, in its own process; embedder and analyst only if it made them itself."""
     if os.getpid() != process:
         return
     worker.stop()
     updater.leases.give_up()
     updater.record_all_visits()
+    maintenance.close()
     store.close()
     for each in built:
         close = getattr(each, "close", None)

@@ -125,11 +125,14 @@ class MemoryUpkeep(MemoryView):
         query_preview: str | None = None,
         everything: bool = False,
         dry_run: bool = False,
+        erase: bool | None = True,
     ) -> Forgotten:
         """Forgets by id, for good: pages, their vectors, and everything that was derived from them.
 
-        What was derived from other pages too is derived again from those. What was forgotten is not learned again and
-        not imported again, and when this returns with ``erased`` no byte of it is left in the files.
+        What was derived from other pages too is derived again from those. Later answers of the assistant that repeat
+        what only forgotten pages said are deleted with them. What was forgotten is not learned again and not imported
+        again, and when this returns with ``erased`` no byte of it is left in the files. Other writers wait less than
+        half a second at a time, but longer while a file of hundreds of megabytes is erased.
 
         Args:
             page_ids: Pages.
@@ -139,6 +142,9 @@ class MemoryUpkeep(MemoryView):
                 deleted by likeness: call again with their ids.
             everything: Whatever was remembered here.
             dry_run: Whether only to say what would go.
+            erase: Whether to return when the bytes are erased too. False leaves that to the background, which erases
+                at a quiet moment what was forgotten meanwhile, or else to ``close``. None waits where it is quick: for
+                an SQLite file of up to 16 MB.
 
         Raises:
             InputError: If nothing or two different things are asked for.
@@ -155,11 +161,11 @@ class MemoryUpkeep(MemoryView):
         if query_preview is not None:
             dry_run, pages = True, list(self.recall(query_preview).found_page_ids)
         if moment is not None:
-            receipt = forgetter.forget_before(scope_id, moment, dry_run=dry_run)
+            receipt = forgetter.forget_before(scope_id, moment, dry_run=dry_run, erase=erase)
         elif everything:
-            receipt = forgetter.forget_everything(scope_id, dry_run=dry_run)
+            receipt = forgetter.forget_everything(scope_id, dry_run=dry_run, erase=erase)
         else:
-            receipt = forgetter.forget(scope_id, pages, entries, dry_run=dry_run)
+            receipt = forgetter.forget(scope_id, pages, entries, dry_run=dry_run, erase=erase)
         if not dry_run:
             self._wake(scope_id)
         return receipt

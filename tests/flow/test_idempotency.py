@@ -118,7 +118,7 @@ def test_what_was_forgotten_is_not_stored_again_by_a_late_repetition(memory: Mem
     memory.forget(everything=True)
     with pytest.raises(NotFoundError, match="forgotten since"):
         memory.add_messages(MESSAGES, idempotency_key="many")
-    with pytest.raises(InputError, match="another request"):
+    with pytest.raises(NotFoundError, match="forgotten since"):
         memory.add_memory("Something else.", idempotency_key="one")
     assert list(memory.pages()) == []
     assert len(rows(tmp_path)) == 2

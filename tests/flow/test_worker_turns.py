@@ -27,7 +27,7 @@ def test_a_flood_of_one_user_delays_another_by_one_turn(
     for user, count in (("flood", 5_000), ("other", 3)):
         drafts = [read_draft(f"I bake bread {n}.", "", None, None, now=now) for n in range(count)]
         engine.store.log.append(ids[user], drafts, now)
-    worker = Worker(engine.updater, engine.store, engine.config, clock=engine.clock)
+    worker = Worker(engine.updater, engine.store, engine.config, engine.maintenance, clock=engine.clock)
     monkeypatch.setattr(worker, "_start", lambda: None)
     served: list[str] = []
     worker.wake_all([ids["flood"], ids["other"]], idle=idle)

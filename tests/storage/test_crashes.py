@@ -20,6 +20,7 @@ from benchmarks.crash.__main__ import (
     fill_disks,
     kill_at_fail_points,
     kill_at_random,
+    kill_while_forgetting,
     protect_files,
     tear_logs,
     workshop,
@@ -75,6 +76,16 @@ def test_writers_killed_amid_a_rebuild(shop: tuple[Starter, Path]) -> None:
     assert report.problems == []
     assert any(each.startswith("rebuild") for each in report.places)
     assert report.copies_left > 0, "each was gone when the store had been opened"
+
+
+def test_writers_killed_while_they_forget_and_erase(shop: tuple[Starter, Path]) -> None:
+    report = Report()
+    kill_while_forgetting(*shop, report, every={"statement": 60, "before commit": 2, "after commit": 2})
+    assert report.problems == []
+    assert report.fail_points > 10
+    assert 0 < report.forgotten < report.fail_points, "some were killed before the plan was there, some after"
+    hit = {each.removesuffix(", committing") for each in report.places}
+    assert hit >= {"forget", "erase"}
 
 
 def test_a_disk_that_fills_up(shop: tuple[Starter, Path]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 import traceback
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -249,6 +251,29 @@ def test_a_database_of_each_earlier_release_is_brought_up_and_keeps_its_pages(tm
             assert store.scopes.state(scope_id).reset_revision == 0
 
 
+@pytest.mark.kinds("sqlite")
+def test_tombstones_of_earlier_releases_are_kept_under_a_key(tmp_path: Path) -> None:
+    with Store(url(tmp_path)) as store:
+        add(store, "before the upgrade")
+        scope_id = store.scopes.find(Scope("u", "a"))
+        page = next(store.log.after(str(scope_id)))
+    _downgrade(tmp_path / "memoryos.db", "0006")
+    text_mark = hashlib.sha256(b"likes tea").hexdigest()
+    with closing(sqlite3.connect(tmp_path / "memoryos.db")) as connection, connection:
+        rows = [(scope_id, "page", "an-id", 0), (scope_id, "text", text_mark, 0)]
+        connection.executemany("INSERT INTO tombstones VALUES (?, ?, ?, ?)", rows)
+    with Store(url(tmp_path)) as store:
+        assert "an-id" in store.forgetting.forgotten_pages(str(scope_id))
+        assert page.page_id not in store.forgetting.forgotten_pages(str(scope_id))
+        assert "Likes tea." in store.forgetting.refusals(str(scope_id))
+        assert "Likes coffee." not in store.forgetting.refusals(str(scope_id))
+        assert store.erasures.due_since() is not None
+        assert store.erase()
+    content = (tmp_path / "memoryos.db").read_bytes()
+    assert b"an-id" not in content
+    assert text_mark.encode() not in content
+
+
 def _downgrade(file: Path, revision: str) -> None:
     """Takes out of a database what later releases added."""
     later: dict[str, tuple[str, ...]] = {
@@ -257,6 +282,7 @@ def _downgrade(file: Path, revision: str) -> None:
                 for name in ("counted_pages", "counted_bytes", "counted_at_revision")
             ),
         "0008": ("ALTER TABLE pages DROP COLUMN instruction_sides",),
+        "0007": ("DROP TABLE tombstone_keys", "DROP TABLE forgettings", "DROP TABLE erasures"),
         "0006": ("DROP TABLE owners",),
         "0005": (),
         "0004": ("DROP TABLE idempotency", "DROP TABLE api_keys"),

@@ -12,11 +12,13 @@ import pytest
 from memoryos.errors import StoreError, StoreUnavailableError, StoreUnreadableError
 from memoryos.model import SHARED, Attribute, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment, Trait
 from memoryos.storage import verifying
+from memoryos.storage.erasing import note_erasure
 from memoryos.storage.long_term import Learning, SegmentLearned
 from memoryos.storage.mid_term import Consolidation
 from memoryos.storage.migrations import KNOWN, State
 from memoryos.storage.scopes import Lease
 from memoryos.storage.store import Store
+from memoryos.storage.tombstones import note_tombstones
 from memoryos.storage.vectors import UtteranceVectors
 from memoryos.storage.verifying import LINES_A_KIND, state_of_file, try_writing
 from memoryos.testing import FixedClock
@@ -113,7 +115,7 @@ DAMAGES = [
     ("UPDATE scopes SET last_seq = 3 WHERE scope_id = TOM", "newest page is behind last_seq: 4 3", 1),
     ("DELETE FROM owners WHERE scope_id = TOM", "scope that its owner can't find", 1),
     ("INSERT INTO owners VALUES ('x', 'y', 'nowhere')", "owner of a scope that is not there", 1),
-    ("INSERT INTO tombstones SELECT scope_id, 'page', page_id, 0 FROM pages WHERE scope_id = TOM AND seq = 4", "page that was forgotten and is there", 1),
+    ("INSERT INTO forgettings VALUES (TOM, 'f1', '{}', 0)", "deletion that began and is not complete; opening the store completes it: f1", 1),
     ("DELETE FROM segments WHERE scope_id = TOM", "page whose segment is not there", 3),
     ("DELETE FROM chains WHERE scope_id = TOM", "page whose chain is not there", 3),
     ("DELETE FROM vectors WHERE scope_id = TOM AND owner_kind = 'user'", "embedded page without its vector", 4),
@@ -179,6 +181,27 @@ def test_damage_on_a_server_is_found_and_named(
     assert len(lines) == count, faults
     assert all(line.startswith((f"{OWNER}: ", f"{NOBODY}: ")) for line in lines)
     assert "bicycle" not in str(faults)
+
+
+def test_a_forgotten_page_that_is_there_is_found(place: str) -> None:
+    with Store(place) as store:
+        fill(store, Scope("tom", "helper"))
+        scope_id = str(store.scopes.find(Scope("tom", "helper")))
+        page = next(store.log.after(scope_id))
+        with store._database.write(scope_id) as connection:
+            note_tombstones(connection, scope_id, "page", [page.page_id], NOW)
+        (line,) = store.verify()
+    assert line == f"{OWNER}: page that was forgotten and is there: {page.page_id}"
+
+
+def test_an_erasure_that_is_due_is_found(place: str) -> None:
+    with Store(place) as store:
+        with store._database.write() as connection:
+            note_erasure(connection, "f1", NOW)
+        (line,) = store.verify()
+        assert "erasing of forgotten bytes is due since 2026" in line
+        store.erase()
+        assert store.verify() == []
 
 
 def test_every_rule_is_tested() -> None:

@@ -88,11 +88,12 @@ class ForgetReceipt(BaseModel):
     dry_run: bool
     page_ids: list[str]
     answer_page_ids: list[str]
-    echo_page_ids: list[str] = Field(description="Other pages that repeat it word for word; they stay.")
+    echo_page_ids: list[str] = Field(description="Other pages that repeat a sentence or a code; they stay.")
     knowledge_ids: list[str]
     attributes: list[str]
     traits: list[str]
     erased: bool
+    remains: list[str] = Field(description="What forgetting does not reach; tell the user.")
 
 
 class Listed(BaseModel):

@@ -211,12 +211,14 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
             if query:
                 receipt = memory.forget(query_preview=query)
             else:
-                receipt = memory.forget(page_ids=page_ids or (), knowledge_ids=knowledge_ids or (), dry_run=not confirm)
+                receipt = memory.forget(
+                    page_ids=page_ids or (), knowledge_ids=knowledge_ids or (), dry_run=not confirm, erase=None
+                )
         done = ForgetReceipt.model_validate(receipt, from_attributes=True)
         counts = f"{len(done.page_ids)} pages and {len(done.knowledge_ids)} facts"
         if done.dry_run:
             return _result(f"Would forget {counts}. Call again with their ids and confirm=true.", done)
-        return _result(f"Forgot {counts}.", done)
+        return _result(f"Forgot {counts}. {' '.join(done.remains)}", done)
 
 
 def _listed(page: Page) -> ListedPage:

@@ -284,14 +284,15 @@ class Forgotten(Shape):
     dry_run: bool = Field(description="Whether nothing was changed.")
     page_ids: list[str]
     answer_page_ids: list[str] = Field(description="Answers based on them went; the questions stay.")
-    echo_page_ids: list[str] = Field(description="Other pages that repeat a sentence word for word; they stay.")
+    echo_page_ids: list[str] = Field(description="Other pages that repeat a sentence or a code; they stay.")
     knowledge_ids: list[str]
     attributes: list[str]
     traits: list[str]
     segments: int = Field(description="Segments whose summaries went.")
     pages_due: int = Field(description="Pages that are consolidated again.")
     pages_reopened: int = Field(description="Pages that are learned from again.")
-    erased: bool = Field(description="Whether no byte of it is left in the files.")
+    erased: bool = Field(description="Whether no byte of it is left in the files. If false, the erasing is due.")
+    remains: list[str] = Field(description="What forgetting does not reach, in sentences.")
 
 
 class Change(Shape):

@@ -170,7 +170,8 @@ def forgotten_table(receipt: Forgotten) -> Table:
     echoes = receipt.echo_page_ids
     table.add_row("repeating them; stay", str(len(echoes)), _plain("\n".join(echoes)))
     if not receipt.dry_run:
-        table.add_row("left in the files", "nothing" if receipt.erased else "not yet erased: another process reads", "")
+        table.add_row("left in the files", "nothing" if receipt.erased else "not yet erased", "")
+    table.add_row("not reached", str(len(receipt.remains)), "\n".join(receipt.remains))
     return table
 
 

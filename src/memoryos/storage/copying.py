@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from memoryos.storage.schema import chains, knowledge, pages, profiles, scopes, segments, tombstones, vectors
+from memoryos.storage.schema import (
+    chains,
+    knowledge,
+    pages,
+    profiles,
+    scopes,
+    segments,
+    tombstone_keys,
+    tombstones,
+    vectors,
+)
 from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
@@ -33,8 +43,9 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
             writing.execute(sa.insert(pages), [row | fresh for row in rows])
         for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, ~_OF_KNOWLEDGE)):
             writing.execute(sa.insert(vectors), rows)
-        for rows in _slices(reading, sa.select(tombstones).where(tombstones.c.scope_id == scope_id)):
-            writing.execute(sa.insert(tombstones), rows)
+        for table in (tombstone_keys, tombstones):
+            for rows in _slices(reading, sa.select(table).where(table.c.scope_id == scope_id)):
+                writing.execute(sa.insert(table), rows)
 
 
 def replace_tiers(target: Database, source: Database, lease: Lease, now: datetime) -> None:

@@ -129,9 +129,23 @@ class Database(ABC):
 
         return self._do_grouped(scope_id, mapped)
 
+    @property
+    @abstractmethod
+    def erases_completely(self) -> bool:
+        """Whether no deleted byte is left in any file once ``rewrite`` has succeeded."""
+
+    @property
+    @abstractmethod
+    def rewrites_quickly(self) -> bool:
+        """Whether ``rewrite`` is so short now that a request may wait for it."""
+
     @abstractmethod
     def rewrite(self, patience_seconds: float = 5.0) -> bool:
-        """Takes what was deleted out of the files; returns whether not a byte of it is left in them."""
+        """Takes what was deleted out of the files; returns whether that was possible within the patience."""
+
+    @abstractmethod
+    def truncate_log(self, patience_seconds: float = 5.0) -> bool:
+        """Does the second half of ``rewrite`` alone, where the first half succeeded."""
 
     @abstractmethod
     def faults(self, connection: sa.Connection, most: int) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Requests that may be sent twice and are done once: the note of one stands in the transaction of its pages.
 
-A note holds hashes and ids, no text. The request is hashed with the caller's key, which is not kept, so that nobody can
-try out what a forgotten page may have said.
+A note holds hashes and ids, no text. The request is hashed with the caller's key, which is not kept. When a page of the
+request is forgotten, the hash of the request is removed, so that nobody who knows the key can test what the page said.
 """
 
 from __future__ import annotations
@@ -19,12 +19,22 @@ from memoryos.errors import InputError, NotFoundError
 from memoryos.storage.schema import idempotency
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from memoryos.storage.database import Database
 
-__all__ = ["KEPT_DAYS", "NoteTable", "Once", "check_complete", "find_note", "note", "old_note", "once_of"]
+__all__ = [
+    "KEPT_DAYS",
+    "NoteTable",
+    "Once",
+    "check_complete",
+    "drop_request_hashes",
+    "find_note",
+    "note",
+    "old_note",
+    "once_of",
+]
 
 KEPT_DAYS = 7
 """For so long at least a repeated request is known."""
@@ -63,11 +73,14 @@ def find_note(connection: sa.Connection, scope_id: str, once: Once) -> list[str]
 
     Raises:
         InputError: If another request was done under its key.
+        NotFoundError: If what it stored was forgotten since.
     """
     where = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash == once.key_hash)
     row = connection.execute(sa.select(idempotency).where(*where)).one_or_none()
     if row is None:
         return None
+    if not row.request_hash:
+        raise NotFoundError("this request was done, and what it stored was forgotten since")
     if not hmac.compare_digest(row.request_hash, once.request_hash):
         raise InputError("idempotency_key", "was used for another request; each request needs a key of its own")
     return list(row.page_ids)
@@ -78,6 +91,19 @@ def note(connection: sa.Connection, scope_id: str, once: Once, page_ids: Sequenc
     values: dict[str, Any] = {"key_hash": once.key_hash, "request_hash": once.request_hash, "page_ids": list(page_ids)}
     connection.execute(sa.insert(idempotency).values(scope_id=scope_id, noted_at=now, **values))
     _drop(connection, scope_id, _oldest(connection, scope_id, now, _DROPPED_A_WRITE))
+
+
+def drop_request_hashes(database: Database, scope_id: str, page_ids: Collection[str]) -> None:
+    """Removes the hashes of requests from which one of these pages came; the notes that they were done remain."""
+    columns = (idempotency.c.key_hash, idempotency.c.page_ids)
+    hashed = (idempotency.c.scope_id == scope_id, idempotency.c.request_hash != "")
+    with database.read(scope_id) as connection:
+        rows = connection.execute(sa.select(*columns).where(*hashed)).all()
+    named = [row.key_hash for row in rows if any(each in page_ids for each in row.page_ids)]
+    for start in range(0, len(named), _DROPPED_A_STEP):
+        part = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash.in_(named[start : start + _DROPPED_A_STEP]))
+        with database.write(scope_id) as connection:
+            connection.execute(sa.update(idempotency).where(*part).values(request_hash=""))
 
 
 def old_note(now: datetime) -> sa.ColumnElement[bool]:

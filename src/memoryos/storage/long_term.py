@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from memoryos.errors import StoreConflictError
 from memoryos.language.text import fold
 from memoryos.model import About, Attribute, Knowledge, Profile, Trait
-from memoryos.storage.forgetting import interrupt, refuse, reopen
+from memoryos.storage.forgetting import interrupt, reopen
 from memoryos.storage.origins import read_origin, write_origin
 from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
 from memoryos.storage.scopes import Lease, advance
+from memoryos.storage.tombstones import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Learning", "LongTermTable", "SegmentLearned"]
 
+_SLICE_ROWS = 500
 _CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
 
 
@@ -79,8 +81,9 @@ class LongTermTable:
                 connection.execute(sa.insert(knowledge), rows)
             for older, newer in change.superseded.items():
                 _supersede(connection, lease.scope_id, older, newer)
-            if change.archived:
-                where = (knowledge.c.scope_id == lease.scope_id, knowledge.c.knowledge_id.in_(change.archived))
+            for start in range(0, len(change.archived), _SLICE_ROWS):
+                part = change.archived[start : start + _SLICE_ROWS]
+                where = (knowledge.c.scope_id == lease.scope_id, knowledge.c.knowledge_id.in_(part))
                 connection.execute(sa.update(knowledge).where(*where).values(archived_at=now))
             where_scope = scopes.c.scope_id == lease.scope_id
             connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))

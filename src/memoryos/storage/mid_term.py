@@ -15,7 +15,7 @@ from memoryos.storage.schema import UtcTime, chains, pages, segments
 from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from memoryos.storage.database import Database
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Consolidation", "MidTermTable", "SegmentChange"]
 
 _ACTIVE = segments.c.archived_at.is_(None)
-_SLICE_CHAINS = 500
+_SLICE_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +96,9 @@ class MidTermTable:
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
-            connection.execute(
-                sa.update(segments)
-                .where(segments.c.scope_id == lease.scope_id, segments.c.segment_id.in_(list(segment_ids)))
-                .values(archived_at=now, revision=revision)
-            )
+            for part in _parts(segment_ids):
+                mine = (segments.c.scope_id == lease.scope_id, segments.c.segment_id.in_(part))
+                connection.execute(sa.update(segments).where(*mine).values(archived_at=now, revision=revision))
 
     def archived_before(self, scope_id: str, moment: datetime) -> list[str]:
         """Returns the ids of the segments that were archived before a moment."""
@@ -127,7 +125,7 @@ class MidTermTable:
 
     def get(self, scope_id: str, segment_ids: Iterable[str]) -> dict[str, Segment]:
         """Returns these segments by id, archived ones too; unknown ids are left out."""
-        found = self._read(segments.c.segment_id.in_(list(segment_ids)), scope_id)
+        found = [each for part in _parts(segment_ids) for each in self._read(segments.c.segment_id.in_(part), scope_id)]
         return {segment.segment_id: segment for segment in found}
 
     def count(self, scope_id: str, *, archived: bool = False) -> int:
@@ -170,8 +168,8 @@ class MidTermTable:
         wanted = sorted(set(chain_ids))
         found: list[Chain] = []
         with self._database.read(scope_id) as connection:
-            for start in range(0, len(wanted), _SLICE_CHAINS):
-                part = wanted[start : start + _SLICE_CHAINS]
+            for start in range(0, len(wanted), _SLICE_ROWS):
+                part = wanted[start : start + _SLICE_ROWS]
                 statement = sa.select(chains.c.chain_id, chains.c.summary).where(
                     chains.c.scope_id == scope_id, chains.c.chain_id.in_(part)
                 )
@@ -243,3 +241,9 @@ def _segment(row: Any) -> Segment:
         created_at=row.created_at,
         archived_at=row.archived_at,
     )
+
+
+def _parts(ids: Iterable[str]) -> Iterator[list[str]]:
+    wanted = list(ids)
+    for start in range(0, len(wanted), _SLICE_ROWS):
+        yield wanted[start : start + _SLICE_ROWS]

@@ -146,6 +146,16 @@ class PageLog:
             found += self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
         return sorted(found, key=lambda page: page.seq)
 
+    def known_ids(self, scope_id: str, page_ids: Iterable[str]) -> set[str]:
+        """Returns those of the ids that pages have."""
+        wanted = sorted(set(page_ids))
+        found: set[str] = set()
+        with self._database.read(scope_id) as connection:
+            for start in range(0, len(wanted), _SLICE_PAGES):
+                mine = (pages.c.scope_id == scope_id, pages.c.page_id.in_(wanted[start : start + _SLICE_PAGES]))
+                found.update(connection.execute(sa.select(pages.c.page_id).where(*mine)).scalars())
+        return found
+
     def ids_before(self, scope_id: str, moment: datetime) -> list[str]:
         """Returns the ids of the pages from before a moment, in the order of the log."""
         statement = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id, pages.c.at < moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,10 @@ from memoryos.storage.schema import (
     profiles,
     scopes,
     segments,
+    tombstone_keys,
     tombstones,
 )
+from memoryos.storage.tombstones import Marks, convert_mark, own_key, read_marks
 from memoryos.storage.usage import count_again
 
 if TYPE_CHECKING:
@@ -42,12 +45,16 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "segment": (segments, ("segment_id",), frozenset({"scope_id", "revision"})),
     "knowledge": (knowledge, ("knowledge_id",), frozenset({"scope_id"})),
     "profile": (profiles, ("version",), frozenset({"scope_id"})),
+    "tombstone_key": (tombstone_keys, ("secret",), frozenset({"scope_id", "is_own"})),
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
 }
 """By kind of record: its table, what its records are ordered by, and the columns that stay at home."""
 _RENAMED = {"kind": "what"}
 """A column whose name means something else in a record."""
 KINDS = tuple(_TABLES)
+MOST_KEYS = 16
+"""Keys of tombstones that a scope may have: its own, and one of each store that it read an export of."""
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +114,8 @@ class PortableTable:
                 sa.select(sa.func.coalesce(sa.func.max(pages.c.seq), 0)).where(pages.c.scope_id == scope_id)
             ).scalar_one()
             there = set(_column(connection, pages.c.page_id, scope_id))
-            marks = set(_column(connection, tombstones.c.mark, scope_id))
-            restoring = _Restoring(connection, scope_id, last_seq, there, marks, revision)
+            forgotten = read_marks(connection, scope_id, "page")
+            restoring = _Restoring(connection, scope_id, last_seq, there, forgotten, revision)
             for record in records:
                 restoring.take(record)
             restored = restoring.finish()
@@ -121,18 +128,27 @@ class _Restoring:
     """One restoration under way."""
 
     def __init__(
-        self, connection: sa.Connection, scope_id: str, last_seq: int, there: set[str], marks: set[str], revision: int
+        self,
+        connection: sa.Connection,
+        scope_id: str,
+        last_seq: int,
+        there: set[str],
+        forgotten: Marks,
+        revision: int,
     ) -> None:
         self._connection = connection
         self._scope_id = scope_id
-        self._is_whole = not there and last_seq == 0 and not marks
+        self._marks = {(row.kind, row.mark) for row in _marks(connection, scope_id)}
+        self._is_whole = not there and last_seq == 0 and not self._marks
         self._last_seq = last_seq
         self._there = there
         self._revision = revision
         self._rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _TABLES}
         self._counts = {"pages": 0, "known": 0, "forgotten": 0}
-        self._marks = marks
-        self._gone = frozenset(marks)
+        self._forgotten = forgotten
+        self._own_key = ""
+        self._keys = set(_column(connection, tombstone_keys.c.secret, scope_id))
+        self._has_keys = False
 
     def take(self, record: Mapping[str, Any]) -> None:
         kind = record.get("kind")
@@ -141,15 +157,35 @@ class _Restoring:
         row = _row(kind, record) | {"scope_id": self._scope_id}
         if kind == "page":
             self._take_page(row)
+        elif kind == "tombstone_key":
+            self._take_key(row)
         elif kind == "tombstone":
-            if row["mark"] not in self._marks:
-                self._marks.add(row["mark"])
-                self._put(kind, row)
+            self._take_tombstone(row)
         elif self._is_whole:
             self._put(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
 
+    def _take_key(self, row: dict[str, Any]) -> None:
+        self._has_keys = True
+        if row["secret"] in self._keys:
+            return
+        if not _KEY.fullmatch(row["secret"]) or len(self._keys) >= MOST_KEYS:
+            raise InputError("secret", f"is no key of tombstones, or the memory has {MOST_KEYS} of them already")
+        self._keys.add(row["secret"])
+        self._put("tombstone_key", row | {"is_own": False})
+
+    def _take_tombstone(self, row: dict[str, Any]) -> None:
+        """Takes a mark; in an export from before there were keys it becomes one of our own."""
+        if row["kind"] not in {"page", "text"}:
+            raise InputError("what", "must be 'page' or 'text'")
+        if not self._has_keys:
+            self._own_key = self._own_key or own_key(self._connection, self._scope_id)
+            row["mark"] = convert_mark(self._own_key, row["kind"], row["mark"])
+        if (row["kind"], row["mark"]) not in self._marks:
+            self._marks.add((row["kind"], row["mark"]))
+            self._put("tombstone", row)
+
     def _take_page(self, row: dict[str, Any]) -> None:
-        if row["page_id"] in self._gone:
+        if row["page_id"] in self._forgotten:
             self._counts["forgotten"] += 1
             return
         if row["page_id"] in self._there:
@@ -217,6 +253,10 @@ class _Restoring:
 
 def _column(connection: sa.Connection, column: sa.Column[Any], scope_id: str, *where: sa.ColumnElement[bool]) -> Any:
     return connection.execute(sa.select(column).where(column.table.c.scope_id == scope_id, *where)).scalars()
+
+
+def _marks(connection: sa.Connection, scope_id: str) -> Iterable[Any]:
+    return connection.execute(sa.select(tombstones.c.kind, tombstones.c.mark).where(tombstones.c.scope_id == scope_id))
 
 
 def _told(column: sa.Column[Any], value: Any) -> Any:

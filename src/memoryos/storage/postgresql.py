@@ -30,6 +30,7 @@ MOST_TRIES = 5
 """How often a short write is done again that the database gave up in favour of another."""
 _POOL_CONNECTIONS = 16
 """Of one process, at most; two more are there for leases and hints."""
+_WITHOUT_CONTENT = frozenset({"api_keys", "costs", "erasures", "owners", "scopes"})
 _ANY_SCOPE = "*"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL memoryos.scope_id = {scope}"
 _WRITE = (
@@ -76,18 +77,31 @@ class PostgreSQLDatabase(Database):
             self._migrate()
             undo.pop_all()
 
-    def rewrite(self, patience_seconds: float = 5.0) -> bool:  # noqa: ARG002
-        """Has the server take deleted rows out of the tables that hold content, without a lock that others feel.
+    @property
+    def erases_completely(self) -> bool:
+        """Never: the server's write-ahead log, its standbys and backups keep what was deleted until they age out."""
+        return False
 
-        Returns:
-            False: what stood there may be read from the server's files, its write-ahead log and backups until these are
-            written over.
+    @property
+    def rewrites_quickly(self) -> bool:
+        """Never: nobody knows how much the server has to look through."""
+        return False
+
+    def rewrite(self, patience_seconds: float = 5.0) -> bool:  # noqa: ARG002
+        """Has the server remove deleted rows from the tables that hold content, without a lock that others notice.
+
+        ``VACUUM`` makes the space of rows reusable that no running transaction can see; their bytes are overwritten
+        as new rows arrive. A table that somebody has locked is left to the server's own autovacuum.
         """
-        names = ", ".join(name for name in metadata.tables if name not in {"api_keys", "costs", "owners", "scopes"})
+        names = ", ".join(name for name in metadata.tables if name not in _WITHOUT_CONTENT)
         self._check_open()
         with mapped_errors(), self._raw() as connection:
             connection.execute(f"VACUUM (INDEX_CLEANUP OFF, TRUNCATE OFF, SKIP_LOCKED) {names}")
-        return False
+        return True
+
+    def truncate_log(self, patience_seconds: float = 5.0) -> bool:  # noqa: ARG002
+        """Returns True: the server manages its log."""
+        return True
 
     def faults(self, connection: sa.Connection, most: int) -> Iterator[str]:  # noqa: ARG002
         """Yields nothing: the server checks its constraints by itself, and its files when it reads them."""

@@ -35,6 +35,8 @@ __all__ = [
     "api_keys",
     "chains",
     "costs",
+    "erasures",
+    "forgettings",
     "idempotency",
     "knowledge",
     "metadata",
@@ -43,6 +45,7 @@ __all__ = [
     "profiles",
     "scopes",
     "segments",
+    "tombstone_keys",
     "tombstones",
     "vectors",
 ]
@@ -208,6 +211,7 @@ JSON_SHAPES: dict[str, TypeAdapter[Any]] = {
     "page_ids": TypeAdapter(list[str]),
     "metadata": TypeAdapter(dict[str, Any]),
     "body": TypeAdapter(_ProfileBody),
+    "plan": TypeAdapter(dict[str, Any]),
 }
 """By name of a JSON column: the shape of its values."""
 
@@ -397,6 +401,25 @@ tombstones = sa.Table(
     sa.PrimaryKeyConstraint("scope_id", "kind", "mark"),
 )
 
+tombstone_keys = sa.Table(
+    "tombstone_keys",
+    metadata,
+    _scope_id(),
+    sa.Column("secret", Text, nullable=False),
+    sa.Column("is_own", sa.Boolean, nullable=False),
+    sa.PrimaryKeyConstraint("scope_id", "secret"),
+)
+
+forgettings = sa.Table(
+    "forgettings",
+    metadata,
+    _scope_id(),
+    sa.Column("forgetting_id", Text, nullable=False),
+    sa.Column("plan", Json, nullable=False),
+    sa.Column("begun_at", UtcTime, nullable=False),
+    sa.PrimaryKeyConstraint("scope_id", "forgetting_id"),
+)
+
 idempotency = sa.Table(
     "idempotency",
     metadata,
@@ -419,6 +442,13 @@ api_keys = sa.Table(
     sa.Column("expires_at", UtcTime),
     sa.Column("revoked_at", UtcTime),
     sa.Column("secret_hash", Text, nullable=False),
+)
+
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column("erasure_id", Text, primary_key=True),
+    sa.Column("due_since", UtcTime, nullable=False),
 )
 
 for _table in metadata.tables.values():

@@ -171,6 +171,10 @@ class Scopes:
         with self._database.write(lease.scope_id, waits=False) as connection:
             return connection.execute(statement).rowcount == 1
 
+    def seize(self, lease: Lease) -> None:
+        """Takes the scope from whoever holds it; what the former holder would write next is refused."""
+        self._update(lease.scope_id, {"lease_owner": lease.owner, "lease_until": lease.until}, sa.true())
+
     def prolong(self, lease: Lease) -> bool:
         """Writes down a renewed lease; returns whether the scope is still ours."""
         return self._update(lease.scope_id, {"lease_until": lease.until}, scopes.c.lease_owner == lease.owner)

@@ -35,6 +35,11 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA secure_delete=ON",
 )
+_REWRITING = ("PRAGMA synchronous=NORMAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA cache_size=-65536")
+_SMALL = ("PRAGMA temp_store=MEMORY",)
+QUICK_BYTES = 16 * 2**20
+LARGEST_IN_MEMORY_BYTES = 256 * 2**20
+"""A file up to this size is copied in memory while it is rewritten, a larger one by way of the temporary folder."""
 Result = TypeVar("Result")
 
 
@@ -99,27 +104,63 @@ class SQLiteDatabase(Database):
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:  # noqa: ARG002
         return self._grouping.run(work)
 
+    @property
+    def erases_completely(self) -> bool:
+        """Always: the file and its log are all there is."""
+        return True
+
+    @property
+    def rewrites_quickly(self) -> bool:
+        """Whether the file is small: up to 16 MB, which take less than 0.1 s."""
+        try:
+            return self.workplace_file.stat().st_size <= QUICK_BYTES
+        except OSError:
+            return False
+
     def rewrite(self, patience_seconds: float = 5.0) -> bool:
-        """Writes the file anew without a byte that is no longer in use, and cuts the write-ahead log to nothing.
+        """Writes the file anew without a byte that is no longer in use, and truncates the write-ahead log.
 
         ``secure_delete`` alone is not enough: where SQLite moves rows between pages it leaves copies behind, which we
-        found by searching the bytes. The file is locked for writers as long as it takes to copy it.
+        found by searching the bytes. Writers wait while the file is copied into the log, and again while the log is
+        copied into the file. The flush to disk happens in the second of these pauses: a rewriting that is lost in a
+        power failure is only done again.
 
         Returns:
             Whether nothing old is left: another process that reads an old state holds that up.
         """
-        deadline = time.monotonic() + patience_seconds
         with mapped_errors(), self._exclusive():
             self._check_open()
             connection = self._writing_connection()
             connection.rollback()
-            connection.connection.cursor().execute("VACUUM")
+            cursor = connection.connection.cursor()
+            try:
+                (size,) = cursor.execute(
+                    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+                ).fetchone()
+                for pragma in (*_REWRITING, *(_SMALL if size <= LARGEST_IN_MEMORY_BYTES else ())):
+                    cursor.execute(pragma)
+                cursor.execute("VACUUM")
+            finally:
+                cursor.close()
+                self._drop_writer()
+        time.sleep(REWRITE_POLL_SECONDS)
+        return self.truncate_log(patience_seconds)
+
+    def truncate_log(self, patience_seconds: float = 5.0) -> bool:
+        """Copies the write-ahead log into the file and truncates it to nothing.
+
+        Returns:
+            Whether that was possible: another process that reads an old state holds it up.
+        """
+        deadline = time.monotonic() + patience_seconds
         while True:
             with mapped_errors(), self._exclusive():
                 self._check_open()
                 connection = self._writing_connection()
                 connection.rollback()
-                busy, *_ = connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                cursor = connection.connection.cursor()
+                busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                cursor.close()
             if not busy or time.monotonic() > deadline:
                 return not busy
             time.sleep(REWRITE_POLL_SECONDS)

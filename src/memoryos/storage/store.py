@@ -10,6 +10,7 @@ from memoryos.storage.backlog import StoreTotals
 from memoryos.storage.copying import copy_log, replace_tiers
 from memoryos.storage.costs import CostTable
 from memoryos.storage.due import DueTable
+from memoryos.storage.erasing import ErasureTable
 from memoryos.storage.forgetting import ForgettingTable
 from memoryos.storage.idempotency import NoteTable
 from memoryos.storage.keys import KeyTable
@@ -67,6 +68,7 @@ class Store:
         self.long_term = LongTermTable(self._database)
         self.costs = CostTable(self._database)
         self.forgetting = ForgettingTable(self._database)
+        self.erasures = ErasureTable(self._database)
         self.portable = PortableTable(self._database, quota)
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
@@ -94,15 +96,21 @@ class Store:
             folder = stack.enter_context(self.workplace.folder(lease))
             yield stack.enter_context(Store(folder / "scratch.db"))
 
-    def erase(self, scope_id: str) -> bool:
-        """Writes the file anew and removes what was left of copies, so that no deleted byte of a scope is left.
+    def erase(self, scope_id: str | None = None, *, patience_seconds: float = 5.0) -> bool:
+        """Erases deleted bytes that are due and removes copies that dead processes left.
+
+        Args:
+            scope_id: The scope whose copies count; None for all.
+            patience_seconds: How long to wait for a reader in another process.
 
         Returns:
-            Whether that was possible now: a reader in another process may hold an old state, or a rebuild a copy.
+            Whether no deleted byte is left. A reader in another process may hold an old state, or a rebuild a copy;
+            on a server it is never certain.
         """
-        is_erased = self.forgetting.erase()
         self.workplace.sweep()
-        return is_erased and not self.workplace.has_copy(scope_id)
+        has_copy = self.workplace.has_copy(scope_id or "*")
+        is_erased = self.erasures.erase(patience_seconds)
+        return is_erased and self.erasures.is_complete and not has_copy
 
     def copy_log(self, target: Store, scope_id: str) -> None:
         """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""

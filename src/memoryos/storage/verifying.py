@@ -16,6 +16,8 @@ from memoryos.storage.damage import find_damaged
 from memoryos.storage.database import mapped_errors
 from memoryos.storage.json_views import JSON_VIEWS
 from memoryos.storage.places import open_database
+from memoryos.storage.schema import erasures, pages, tombstones
+from memoryos.storage.tombstones import read_marks
 from memoryos.storage.usage import miscounted
 
 if TYPE_CHECKING:
@@ -55,6 +57,10 @@ _RULES_OF_A_FILE = {
 }
 """What a server can't hold: its columns are typed and its indexes whole."""
 
+_REQUESTS_WITHOUT_PAGE = """
+SELECT n.scope_id, n.key_hash, n.page_id FROM noted n WHERE NOT EXISTS
+(SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
+"""
 _RULES = {
     "newest page is behind last_seq": """
         SELECT s.scope_id, p.seq, s.last_seq FROM scopes s
@@ -67,10 +73,6 @@ _RULES = {
     """,
     "owner of a scope that is not there": """
         SELECT o.scope_id FROM owners o WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.scope_id = o.scope_id)
-    """,
-    "page that was forgotten and is there": """
-        SELECT t.scope_id, t.mark FROM tombstones t
-        JOIN pages p ON p.scope_id = t.scope_id AND p.page_id = t.mark WHERE t.kind = 'page'
     """,
     "page whose segment is not there": """
         SELECT p.scope_id, p.page_id, p.segment_id FROM pages p WHERE p.segment_id IS NOT NULL AND NOT EXISTS
@@ -114,10 +116,8 @@ _RULES = {
         SELECT e.scope_id, e.version, e.page_id FROM evidence e WHERE NOT EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = e.scope_id AND p.page_id = e.page_id)
     """,
-    "request whose page is not there and was not forgotten": """
-        SELECT i.scope_id, i.key_hash, i.page_id FROM noted i WHERE NOT EXISTS
-        (SELECT 1 FROM pages p WHERE p.scope_id = i.scope_id AND p.page_id = i.page_id) AND NOT EXISTS
-        (SELECT 1 FROM tombstones t WHERE t.scope_id = i.scope_id AND t.kind = 'page' AND t.mark = i.page_id)
+    "deletion that began and is not complete; opening the store completes it": """
+        SELECT scope_id, forgetting_id FROM forgettings
     """,
     "vector without its owner": """
         SELECT v.scope_id, v.owner_kind, v.owner_id, v.model FROM vectors v WHERE NOT CASE
@@ -162,6 +162,8 @@ def find_faults(database: Database) -> list[str]:
             damaged = ((each.scope_id, each.place, *each.row.split()) for each in find_damaged(connection))
             faults += _lines("value that can't be read", damaged, owners)
             faults += _lines("knowledge that is superseded in a circle", _circles(connection), owners)
+            faults += _forgotten(connection, owners, views=_VIEWS + JSON_VIEWS[database.dialect])
+            faults += _erasures(connection)
     except StoreUnreadableError as error:
         faults.append(f"file: {error}")
     return faults
@@ -217,6 +219,34 @@ def _circles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
             at = successors[at]
         if at in way:
             yield from way[way.index(at) :]
+
+
+def _forgotten(connection: sa.Connection, owners: Mapping[str, str], *, views: str) -> Iterator[str]:
+    """Yields forgotten pages that are there, and notes of requests whose pages are neither there nor forgotten."""
+    requests: dict[str, list[Any]] = {}
+    for row in connection.execute(sa.text(views + _REQUESTS_WITHOUT_PAGE), {"space": _SPACE}):
+        requests.setdefault(row.scope_id, []).append(row)
+    there: list[tuple[str, str]] = []
+    lost: list[tuple[str, str, str]] = []
+    marked = sa.select(tombstones.c.scope_id).where(tombstones.c.kind == "page").distinct()
+    for scope_id in sorted({*connection.execute(marked).scalars(), *requests}):
+        marks = read_marks(connection, scope_id, "page")
+        page_ids = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id) if marks.marks else None
+        if page_ids is not None:
+            there += [(scope_id, each) for each in connection.execute(page_ids).scalars() if each in marks]
+        lost += [tuple(row) for row in requests.get(scope_id, ()) if row.page_id not in marks]
+    yield from _lines("page that was forgotten and is there", there, owners)
+    yield from _lines("request whose page is not there and was not forgotten", lost, owners)
+
+
+def _erasures(connection: sa.Connection) -> Iterator[str]:
+    """Yields that deleted bytes are still in the file."""
+    since = connection.execute(sa.select(sa.func.min(erasures.c.due_since))).scalar_one_or_none()
+    if since is not None:
+        yield (
+            f"file: erasing of forgotten bytes is due since {since.isoformat(timespec='seconds')}; the next process "
+            "that opens the memory does it, unless another process reads an old state"
+        )
 
 
 def _owners(connection: sa.Connection) -> dict[str, str]:

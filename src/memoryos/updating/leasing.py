@@ -77,6 +77,23 @@ class Leases:
                 with contextlib.suppress(StoreError):
                     self._store.scopes.release(lease)
 
+    @contextlib.contextmanager
+    def seized(self, scope_id: str) -> Iterator[Lease]:
+        """Takes the scope from whoever works on it and yields its lease, which is given back at the end.
+
+        The former holder finds at its next write that the lease was lost.
+        """
+        lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
+        with self._store.presence.present(lease):
+            self._store.scopes.seize(lease)
+            self._held[lease.owner] = lease
+            try:
+                yield lease
+            finally:
+                del self._held[lease.owner]
+                with contextlib.suppress(StoreError):
+                    self._store.scopes.release(lease)
+
     def renew(self, lease: Lease) -> Lease:
         """Returns the lease as the next write prolongs it."""
         return Lease(lease.scope_id, lease.owner, self._clock() + timedelta(seconds=self._seconds))

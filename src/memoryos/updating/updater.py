@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 MOST_DOUBLINGS = 30
 MOST_CONFLICTS = 10
 """How often a flush begins again because pages were forgotten meanwhile."""
-EMBED, ARCHIVE, EXPIRE, REDO, TIDY = "embed", "archive", "expire", "redo", "tidy"
+FORGET, EMBED, ARCHIVE, EXPIRE, REDO, TIDY = "forget", "embed", "archive", "expire", "redo", "tidy"
 Result = TypeVar("Result")
 
 
@@ -264,6 +264,7 @@ class Updater:
 
     def _step(self, lease: Lease, round_: _Round) -> bool:
         steps: tuple[tuple[str, Callable[[], bool]], ...] = (
+            (FORGET, lambda: self._store.forgetting.complete(lease.scope_id)),
             (EMBED, lambda: self._embedding.take(lease)),
             (DIGEST, lambda: self._consolidate(lease, everything=round_.everything)),
             (ARCHIVE, lambda: not round_.holds_records and self._archive(lease)),
@@ -315,7 +316,10 @@ class Updater:
         return True
 
     def _expire(self, lease: Lease) -> bool:
-        """Forgets segments that were archived long enough ago, with their pages."""
+        """Forgets segments that were archived long enough ago, with their pages.
+
+        Answers are traced by their recorded sources alone: nobody sees a preview of this.
+        """
         if self._config.keep_archived_days is None:
             return False
         moment = self._clock() - timedelta(days=self._config.keep_archived_days)
@@ -323,8 +327,7 @@ class Updater:
         if not expired:
             return False
         ids = [page.page_id for each in expired for page in self._store.log.of_segment(lease.scope_id, each)]
-        self._store.forgetting.forget(lease.scope_id, ids, (), self._clock(), lease=lease)
-        self._store.erase(lease.scope_id)
+        self._store.forgetting.forget(lease.scope_id, ids, (), self._clock(), lease=lease, by_words=False)
         return True
 
     def _learn(self, lease: Lease, *, everything: bool) -> bool:

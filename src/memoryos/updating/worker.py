@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import threading
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from memoryos.config import Config
     from memoryos.storage.store import Store
+    from memoryos.updating.maintenance import Maintenance
     from memoryos.updating.updater import Updater
 
 __all__ = ["Worker"]
@@ -48,10 +50,20 @@ class Worker:
         updater: Takes the steps.
         store: Says which scopes have a back-off.
         config: Idle time and back-off.
+        maintenance: Looks after the store between two scopes.
         clock: Returns now (aware, UTC), by which back-offs are judged.
     """
 
-    def __init__(self, updater: Updater, store: Store, config: Config, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        updater: Updater,
+        store: Store,
+        config: Config,
+        maintenance: Maintenance,
+        *,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._maintenance = maintenance
         self._updater = updater
         self._store = store
         self._idle_seconds = config.idle_seconds
@@ -100,6 +112,10 @@ class Worker:
         """Says that the foreground is busy now: the worker waits before its next step."""
         self._foreground_at = time.monotonic()
 
+    def quiet_seconds(self) -> float:
+        """Returns for how long the foreground has been idle."""
+        return time.monotonic() - self._foreground_at
+
     def waiting(self) -> int:
         """Returns how many scopes wait for the worker now."""
         return len(self._woken)
@@ -128,6 +144,8 @@ class Worker:
                 if self._stopping:
                     return
             self._drain(scope_id, everything=everything)
+            with contextlib.suppress(MemoryOSError):
+                self._maintenance.look()
 
     def _next(self) -> tuple[str, bool]:
         """Waits for the scope that is due first; returns it, and whether all its work is due or only full batches."""

@@ -17,7 +17,8 @@ from memoryos.doors.http.connections import limited_protocol
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from tests.doors.http.conftest import USER
-from tests.doors.http.proxy_stand_ins import serving, wait_for
+from tests.doors.http.proxy_stand_ins import serving
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -142,7 +143,7 @@ def test_a_client_that_reads_nothing_is_cut_off(engine: MemoryEngine) -> None:
         idle.connect(("127.0.0.1", urlsplit(address).port or 0))
         idle.sendall(f"GET {USER}/pages HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         assert idle.recv(10).startswith(b"HTTP/1.1 2")
-        wait_for(lambda: is_served(address))  # the connection that is cut off counts no longer
+        wait_until(lambda: is_served(address))  # the connection that is cut off counts no longer
         with contextlib.suppress(ConnectionResetError):
             got = sum(map(len, iter(lambda: idle.recv(65_536), b"")))
             assert got < 8_000_000, "it was cut off before the end"
@@ -157,7 +158,7 @@ def test_one_address_has_so_many_connections(engine: MemoryEngine) -> None:
         with connected(address) as refused:
             assert received(refused).startswith(b"HTTP/1.1 429 ")
         stack.close()
-        wait_for(lambda: is_served(address))
+        wait_until(lambda: is_served(address))
 
 
 def test_a_trusted_proxy_may_have_any_number(engine: MemoryEngine) -> None:

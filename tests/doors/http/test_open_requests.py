@@ -22,7 +22,8 @@ from memoryos.testing import FixedClock, StandInServer
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
 from tests.doors.http.proxy_cases import proxied
-from tests.doors.http.proxy_stand_ins import Scripted, ScriptedEndpoint, delta, serving, sse, wait_for
+from tests.doors.http.proxy_stand_ins import Scripted, ScriptedEndpoint, delta, serving, sse
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -81,12 +82,12 @@ def test_a_stream_of_events_ends_when_its_key_is_revoked_by_another_process(
     made, kept = (engine.store.keys.create("tom", engine.clock()) for _ in range(2))
     with guarded(engine) as address:
         reader, other = (Reader("GET", f"{address}{USER}/events", headers=bearer(each.text)) for each in (made, kept))
-        wait_for(lambda: "event: stats" in reader.text and "event: stats" in other.text)
+        wait_until(lambda: "event: stats" in reader.text and "event: stats" in other.text)
         with Store(tmp_path / "store" / "memoryos.db") as elsewhere:
             elsewhere.keys.revoke(made.key.key_id, engine.clock())
         reader.ends()
         engine.memory("tom").add_memory("SAID AFTERWARDS")
-        wait_for(lambda: "SAID AFTERWARDS" in other.text)
+        wait_until(lambda: "SAID AFTERWARDS" in other.text)
         assert "SAID AFTERWARDS" not in reader.text
         name, data = reader.text.rstrip().split("\n")[-2:]
         assert name == "event: error"
@@ -101,7 +102,7 @@ def test_a_stream_ends_when_its_key_expires(engine: MemoryEngine, clock: FixedCl
     made = engine.store.keys.create("tom", now, expires_at=now + timedelta(hours=1))
     with guarded(engine) as address:
         reader = Reader("GET", f"{address}{USER}/events", headers=bearer(made.text))
-        wait_for(lambda: "event: stats" in reader.text)
+        wait_until(lambda: "event: stats" in reader.text)
         clock.advance(hours=2)
         reader.ends()
 
@@ -109,7 +110,7 @@ def test_a_stream_ends_when_its_key_expires(engine: MemoryEngine, clock: FixedCl
 def test_a_stream_without_a_key_ends_when_the_first_key_is_made(engine: MemoryEngine) -> None:
     with guarded(engine, keys=None) as address:
         reader = Reader("GET", f"{address}{USER}/events")
-        wait_for(lambda: "event: stats" in reader.text)
+        wait_until(lambda: "event: stats" in reader.text)
         engine.store.keys.create("tom", engine.clock())
         reader.ends()
         assert "event: error" in reader.text
@@ -125,7 +126,7 @@ def test_a_proxied_stream_ends_and_so_does_the_call_of_the_endpoint(make_engine:
         made = keys.create("ann", now)
         chat = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
         reader = Reader("POST", f"{proxy.address}/v1/chat/completions", json=chat, headers=bearer(made.text))
-        wait_for(lambda: "Hello" in reader.text)
+        wait_until(lambda: "Hello" in reader.text)
         keys.revoke(made.key.key_id, now)
         reader.ends()
         assert endpoint.left.wait(20)
@@ -148,7 +149,7 @@ def test_an_answer_that_waits_for_the_model_is_refused(make_engine: EngineMaker)
             reader = Reader(
                 "POST", f"{address}{USER}/answers", json={"query": "What do I like?"}, headers=bearer(made.text)
             )
-            wait_for(lambda: len(upstream.requests) == 1)
+            wait_until(lambda: len(upstream.requests) == 1)
             engine.store.keys.revoke(made.key.key_id, engine.clock())
             reader.ends()
             assert reader.status == 401
@@ -160,7 +161,7 @@ def test_one_key_has_so_many_requests_open_and_others_have_theirs(engine: Memory
     first, second = (engine.store.keys.create("tom", engine.clock()).text for _ in range(2))
     with guarded(engine, key_open_requests=2) as address:
         readers = [Reader("GET", f"{address}{USER}/events", headers=bearer(first)) for _ in range(2)]
-        wait_for(lambda: all("event: stats" in each.text for each in readers))
+        wait_until(lambda: all("event: stats" in each.text for each in readers))
         refused = httpx2.get(f"{address}{USER}/pages", headers=bearer(first))
         assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
         assert "key_open_requests" in refused.json()["detail"]

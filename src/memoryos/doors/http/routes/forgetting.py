@@ -32,6 +32,10 @@ class Forgetting(Body):
     )
     everything: bool = False
     dry_run: bool = Field(default=True, description="Only says what would go. False forgets for good.")
+    erase: bool | None = Field(
+        default=None,
+        description="Whether to wait until the bytes are erased. By default a large file is erased later.",
+    )
 
 
 class Gone(shapes.Forgotten):
@@ -59,7 +63,7 @@ def delete_page(
     memory: ScopedMemory, page_id: str, request: Request, caller: AnyCaller, *, dry_run: DryRun = False
 ) -> shapes.Forgotten:
     """Forgets one page for good, with everything that was derived from it."""
-    receipt = memory.forget(page_ids=[page_id], dry_run=dry_run)
+    receipt = memory.forget(page_ids=[page_id], dry_run=dry_run, erase=None)
     audit(request, caller, "read" if dry_run else "forget", memory, count=1)
     return shapes.Forgotten.model_validate(receipt)
 
@@ -82,7 +86,7 @@ def delete_user(
     for scope in engine.scopes():
         if scope.user_id == user_id and assistant_id in {None, scope.assistant_id}:
             memory = engine.memory(user_id, scope.assistant_id)
-            receipt = memory.forget(everything=True, dry_run=dry_run)
+            receipt = memory.forget(everything=True, dry_run=dry_run, erase=None)
             audit(request, caller, "read" if dry_run else "forget", memory, count=len(receipt.page_ids))
             told = shapes.Forgotten.model_validate(receipt)
             gone.append(Gone(**dict(told), assistant_id=scope.assistant_id))

@@ -378,7 +378,7 @@ export const TEXTS = {
     cancel: "Cancel",
     done: (number) => `${several(number, "page was", "pages were")} forgotten.`,
     erased: "No byte of it is left in the files.",
-    notErased: "Another program is still reading an old state of the files; the bytes go when it has ended.",
+    notErased: "The deleted bytes are erased from the files in the background, at the next quiet moment.",
     again: "Forget something else",
     unknown: "no longer there",
   },

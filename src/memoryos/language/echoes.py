@@ -1,0 +1,196 @@
+"""Echoes: where texts that stay repeat what forgotten texts said, found in one linear pass over both.
+
+What can be traced of a forgotten text:
+* its sentences, word for word, by a hash of their first words;
+* codes and numbers: words with a digit, but for years and short numbers;
+* names: words with a capital letter inside a sentence;
+* rare words of the user, which no remaining text of the user has; where words are not spaced, three characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from memoryos.language.stop_words import STOP_WORDS_OF
+from memoryos.language.text import fold, sentences
+from memoryos.language.tokens import CJK
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator
+
+__all__ = ["EchoFinder", "Echoes"]
+
+SHORTEST_SENTENCE = 12
+"""Characters from which a sentence is traced, or half as many Chinese, Japanese or Korean ones."""
+SENTENCE_WORDS = 8
+"""A longer sentence is recognised by this many words at its beginning."""
+SHORTEST_WORD = 5
+SHORTEST_CODE = 4
+RARE_PAGES = 3
+"""A plain word in more remaining answers than this is general vocabulary, and proves nothing."""
+WORDS_OF_ANSWER_PER_RARE_WORD = 50
+"""A long answer must repeat more rare words to count: one, and another one for each so many words."""
+LONGEST_TRACED = 100_000
+"""Characters of one side of a page that are searched."""
+
+_WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
+_TRIPLE = 3
+_WIDE_RUN = re.compile(rf"[{CJK}]{{3}}")
+_WIDE = re.compile(rf"[{CJK}]")
+_AFTER_WORD = re.compile(r"(?<=[^\s.!?:;\"“…。！？] )[^\W\d_]\w*")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_CALENDAR = frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
+    "september october november december".split()
+)
+_STOPS = frozenset().union(*STOP_WORDS_OF.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Echoes:
+    """The remaining pages that repeat forgotten ones.
+
+    Attributes:
+        answers: Pages whose assistant says later what otherwise only forgotten pages said.
+        echoes: Other pages that repeat a sentence or a code.
+    """
+
+    answers: frozenset[str]
+    echoes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remaining:
+    page_id: str
+    user: frozenset[Hashable]
+    answer: frozenset[Hashable]
+    answer_words: int
+
+
+class EchoFinder:
+    """Compares forgotten pages, which are all added first, with the pages that remain."""
+
+    def __init__(self) -> None:
+        self._first_said: dict[Hashable, int] = {}
+        self._plain: set[str] = set()
+        self._codes: set[str] = set()
+        self._of_user: set[Hashable] = set()
+        self._vocabulary: set[str] = set()
+        self._lengths: dict[tuple[str, ...], set[int]] = {}
+        self._known: set[Hashable] = set()
+        self._spread: Counter[str] = Counter()
+        self._remaining: list[_Remaining] = []
+
+    def add_forgotten(self, seq: int, user_text: str, assistant_text: str) -> None:
+        """Adds a page that is to be forgotten, at its position in the log."""
+        user_text, assistant_text = user_text[:LONGEST_TRACED], assistant_text[:LONGEST_TRACED]
+        said, spoken = _split(user_text)
+        replied, replies = _split(assistant_text)
+        names = {fold(name) for name in _AFTER_WORD.findall(user_text) if name[0].isupper() and len(name) > 1}
+        names -= _STOPS | _CALENDAR
+        codes = {word for word in spoken | replies if _is_code(word)}
+        plain = {word for word in spoken if _is_telling(word)}
+        if not user_text.isascii():
+            plain.update(triple for words in said for triple in _triples(words))
+        plain -= names
+        self._codes |= codes
+        self._plain |= plain
+        self._vocabulary |= codes | names | plain
+        mine = [*_recognised(user_text, said)]
+        self._of_user.update(codes, names, plain, mine)
+        for opening in (*mine, *_recognised(assistant_text, replied)):
+            self._lengths.setdefault(opening[:2], set()).add(len(opening))
+            self._first_said.setdefault(opening, seq)
+        for word in codes | names | plain:
+            self._first_said.setdefault(word, seq)
+
+    def add_remaining(self, page_id: str, seq: int, user_text: str, assistant_text: str) -> None:
+        """Adds a page that stays."""
+        if not self._first_said:
+            return
+        user, _ = self._found(user_text[:LONGEST_TRACED])
+        answer, count = self._found(assistant_text[:LONGEST_TRACED])
+        known = user.union(each for each in answer if seq < self._first_said[each])
+        self._known |= known
+        self._spread.update(each for each in user | answer if isinstance(each, str))
+        self._vocabulary -= {each for each in known if isinstance(each, str) and not self._is_listed(each)}
+        user = {each for each in user if self._is_listed(each)}
+        if user or answer:
+            self._remaining.append(_Remaining(page_id, frozenset(user), frozenset(answer), count))
+
+    def result(self) -> Echoes:
+        """Returns what was found among the remaining pages so far."""
+        common = {word for word in self._plain if self._spread[word] > RARE_PAGES}
+        secret = self._of_user - self._known - common
+        answers = {page.page_id for page in self._remaining if self._is_derived(page, secret)}
+        echoes = {page.page_id for page in self._remaining if any(map(self._is_listed, (*page.user, *page.answer)))}
+        return Echoes(frozenset(answers), frozenset(echoes - answers))
+
+    def _is_listed(self, each: Hashable) -> bool:
+        """Returns whether a page is listed for repeating this: a sentence, or a code that few pages have."""
+        return isinstance(each, tuple) or (each in self._codes and self._spread[str(each)] <= RARE_PAGES)
+
+    def _is_derived(self, page: _Remaining, secret: set[Hashable]) -> bool:
+        """Returns whether an answer repeats a secret, or enough rare words for its length."""
+        repeated = page.answer & secret
+        if repeated - self._plain:
+            return True
+        return len(repeated) > page.answer_words // WORDS_OF_ANSWER_PER_RARE_WORD
+
+    def _found(self, text: str) -> tuple[set[Hashable], int]:
+        """Returns what of the forgotten texts stands in a text, and how many words the text has."""
+        words = _words(text)
+        distinct = set(words)
+        if not text.isascii():
+            distinct.update(_triples(words))
+        found: set[Hashable] = {*(distinct & self._vocabulary)}
+        if not self._lengths.keys().isdisjoint(pairwise(words)):
+            found.update(self._found_sentences(words))
+        return found, len(words)
+
+    def _found_sentences(self, words: list[str]) -> Iterator[tuple[str, ...]]:
+        for place, opening in enumerate(pairwise(words)):
+            for length in self._lengths.get(opening, ()):
+                sentence = tuple(words[place : place + length])
+                if sentence in self._first_said:
+                    yield sentence
+
+
+def _split(text: str) -> tuple[list[list[str]], set[str]]:
+    """Returns the words of each sentence, and all distinct words."""
+    found = [_words(sentence) for sentence in sentences(text)]
+    return found, {word for words in found for word in words}
+
+
+def _recognised(text: str, said: list[list[str]]) -> Iterator[tuple[str, ...]]:
+    """Yields what sentences are recognised by: their first words. Short sentences are left out."""
+    for words in said:
+        wide = 0 if text.isascii() else sum(map(bool, map(_WIDE.match, words)))
+        length = sum(map(len, words)) + len(words) - 1 - wide
+        if len(words) > 1 and (length >= SHORTEST_SENTENCE or 2 * wide >= SHORTEST_SENTENCE):
+            yield tuple(words[:SENTENCE_WORDS])
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(fold(text))
+
+
+def _triples(words: list[str]) -> Iterator[str]:
+    """Yields each three neighbouring characters of a script without spaces between words."""
+    for place in range(len(words) - 2):
+        if len(words[place]) == 1 and not words[place].isascii():
+            triple = "".join(words[place : place + 3])
+            if len(triple) == _TRIPLE and _WIDE_RUN.fullmatch(triple):
+                yield triple
+
+
+def _is_code(word: str) -> bool:
+    return len(word) >= SHORTEST_CODE and not word.isalpha() and not _YEAR.fullmatch(word)
+
+
+def _is_telling(word: str) -> bool:
+    return len(word) >= SHORTEST_WORD and word.isalpha() and word not in _STOPS and word not in _CALENDAR

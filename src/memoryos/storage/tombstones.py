@@ -1,0 +1,105 @@
+"""Tombstones: marks of what was forgotten or corrected, so that it is not learned or imported again.
+
+A mark is an HMAC-SHA-256 of a page id, or of the SHA-256 of a folded text, under a secret key of its scope. Without the
+key nobody can test whether a guessed fact was forgotten. An export contains the key. A scope that read an export of
+another store has the keys of both, and a value counts as forgotten if its mark under any of them is noted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import sqlalchemy as sa
+
+from memoryos.language.text import fold
+from memoryos.storage.schema import tombstone_keys, tombstones
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+__all__ = ["Marks", "convert_mark", "note_tombstones", "own_key", "read_keys", "read_marks", "refuse"]
+
+Kind = Literal["page", "text"]
+_KEY_BYTES = 32
+_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The tombstones of one kind in a scope; ``in`` tells whether a page id or a text has one."""
+
+    kind: Kind
+    keys: tuple[str, ...]
+    marks: frozenset[str]
+
+    def __contains__(self, value: object) -> bool:
+        return (
+            bool(self.marks)
+            and isinstance(value, str)
+            and any(convert_mark(key, self.kind, _digest(self.kind, value)) in self.marks for key in self.keys)
+        )
+
+
+def read_marks(connection: sa.Connection, scope_id: str, kind: Kind) -> Marks:
+    """Returns the tombstones of a kind in a scope."""
+    where = (tombstones.c.scope_id == scope_id, tombstones.c.kind == kind)
+    marks = frozenset(connection.execute(sa.select(tombstones.c.mark).where(*where)).scalars())
+    return Marks(kind, tuple(read_keys(connection, scope_id)) if marks else (), marks)
+
+
+def read_keys(connection: sa.Connection, scope_id: str) -> Sequence[str]:
+    """Returns the keys of a scope, hexadecimal, its own one first."""
+    mine = sa.select(tombstone_keys.c.secret).where(tombstone_keys.c.scope_id == scope_id)
+    return connection.execute(mine.order_by(tombstone_keys.c.is_own.desc(), tombstone_keys.c.secret)).scalars().all()
+
+
+def own_key(connection: sa.Connection, scope_id: str) -> str:
+    """Returns the key that new marks of a scope are made with, inside a write transaction; makes it if needed."""
+    own = (tombstone_keys.c.scope_id == scope_id, tombstone_keys.c.is_own.is_(True))
+    found = connection.execute(sa.select(tombstone_keys.c.secret).where(*own).limit(1)).scalar_one_or_none()
+    if found is not None:
+        return str(found)
+    key = secrets.token_hex(_KEY_BYTES)
+    connection.execute(sa.insert(tombstone_keys).values(scope_id=scope_id, secret=key, is_own=True))
+    return key
+
+
+def note_tombstones(connection: sa.Connection, scope_id: str, kind: Kind, values: Iterable[str], now: datetime) -> None:
+    """Notes that these page ids or texts are forgotten, inside the caller's write transaction."""
+    digests = {_digest(kind, value) for value in values}
+    if not digests:
+        return
+    key = own_key(connection, scope_id)
+    marks = sorted(convert_mark(key, kind, digest) for digest in digests)
+    for start in range(0, len(marks), _SLICE):
+        part = marks[start : start + _SLICE]
+        where = (tombstones.c.scope_id == scope_id, tombstones.c.kind == kind, tombstones.c.mark.in_(part))
+        there = set(connection.execute(sa.select(tombstones.c.mark).where(*where)).scalars())
+        rows = [
+            {"scope_id": scope_id, "kind": kind, "mark": mark, "forgotten_at": now}
+            for mark in part
+            if mark not in there
+        ]
+        if rows:
+            connection.execute(sa.insert(tombstones), rows)
+
+
+def refuse(connection: sa.Connection, scope_id: str, texts: Iterable[str], now: datetime) -> None:
+    """Notes texts that are not to be learned again, inside the caller's write transaction."""
+    note_tombstones(connection, scope_id, "text", texts, now)
+
+
+def convert_mark(key: str, kind: str, unkeyed: str) -> str:
+    """Returns the mark of a page id or of the SHA-256 of a text, which were the marks of earlier releases."""
+    return hmac.digest(bytes.fromhex(key), f"{kind}:{unkeyed}".encode(), "sha256").hex()
+
+
+def _digest(kind: Kind, value: str) -> str:
+    if kind == "page":
+        return value
+    return hashlib.sha256(fold(value).strip(" .。!！").encode("utf-8", "replace")).hexdigest()
