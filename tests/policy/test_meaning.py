@@ -29,7 +29,7 @@ def index_of(rows: NDArray[np.float32], owners: list[int] | None = None) -> Mean
 
 def test_cosines_of_whole_vectors_are_exact() -> None:
     rows = unit_rows(50, 24)
-    found = index_of(rows).cosines(rows[7], 50)
+    found = index_of(rows).snapshot().cosines(rows[7], 50)
     assert found.values == pytest.approx(rows @ rows[7], abs=1e-6)
     assert found.known.all()
 
@@ -40,7 +40,7 @@ def test_the_best_window_of_a_long_utterance_counts_and_what_has_no_vector_is_un
     index = index_of(rows, owners=[0, 2, 2, 3])
     if shrunk:
         index.shrink()
-    found = index.cosines(rows[2], 6)
+    found = index.snapshot().cosines(rows[2], 6)
     assert int(found.values.argmax()) == 2
     assert found.known.tolist() == [True, False, True, True, False, False]
     assert found.values[[1, 4, 5]].tolist() == [0, 0, 0]
@@ -54,10 +54,11 @@ def test_codes_tell_about_what_cosines_are(dimensions: int, first: int) -> None:
     rows, queries = unit_rows(3000, dimensions), unit_rows(20, dimensions, seed=2)
     codes = VectorCodes(rows[:first])
     codes.extend(rows[first:])
-    assert len(codes) == 3000
+    found_codes = codes.snapshot()
+    assert len(found_codes) == 3000
     if first > 1:
         for query in queries:
-            wanted, found = rows @ query, codes.cosines(query)
+            wanted, found = rows @ query, found_codes.cosines(query)
             assert np.corrcoef(wanted, found)[0, 1] > 0.93
             assert found.mean() == pytest.approx(wanted.mean(), abs=0.05)
             assert found.std() == pytest.approx(wanted.std(), rel=0.15)
@@ -66,10 +67,10 @@ def test_codes_tell_about_what_cosines_are(dimensions: int, first: int) -> None:
 def test_the_nearest_are_among_the_first_of_their_codes() -> None:
     rows, queries = unit_rows(10_000, 384), unit_rows(20, 384, seed=2)
     index = index_of(rows)
-    exact = [index.cosines(query, len(rows)).values for query in queries]
+    exact = [index.snapshot().cosines(query, len(rows)).values for query in queries]
     index.shrink()
     for query, cosines in zip(queries, exact, strict=True):
-        estimated = np.argsort(-index.cosines(query, len(rows)).values)[:500]
+        estimated = np.argsort(-index.snapshot().cosines(query, len(rows)).values)[:500]
         assert {*np.argsort(-cosines)[:20].tolist()} <= {*estimated.tolist()}
 
 
@@ -87,7 +88,7 @@ def test_an_index_without_vectors_stays_as_it_is() -> None:
     index.shrink()
     assert index.is_exact
     assert index.last_owner == -1
-    assert not index.cosines(np.ones(8, np.float32), 3).known.any()
+    assert not index.snapshot().cosines(np.ones(8, np.float32), 3).known.any()
 
 
 @given(st.integers(1, 40), st.integers(1, 70), st.integers(0, 5))
@@ -96,4 +97,4 @@ def test_any_vectors_can_be_encoded(count: int, dimensions: int, seed: int) -> N
     rows = np.random.default_rng(seed).standard_normal((count, dimensions)).astype(np.float32) * (seed > 0)
     codes = VectorCodes(rows)
     for query in (rows[0], np.zeros(dimensions, np.float32)):
-        assert np.isfinite(codes.cosines(query)).all()
+        assert np.isfinite(codes.snapshot().cosines(query)).all()

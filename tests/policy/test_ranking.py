@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from memoryos.config import RankingWeights
 from memoryos.retrieval.question import Question, index_terms, read_question
-from memoryos.retrieval.ranking import Corpus, Cosines, best_of_group, rank, rank_entries
+from memoryos.retrieval.ranking import Corpus, Cosines, mean_of_best_scores, rank, rank_entries
 from memoryos.retrieval.words import WordIndex
 
 AT = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
@@ -29,11 +29,10 @@ def corpus(texts: list[str], **given: Any) -> Corpus:
     words = WordIndex()
     words.add(index_terms(text, AT) for text in texts)
     values: dict[str, Any] = {
-        "words": words,
+        "words": words.snapshot(),
         "speakers": np.arange(count, dtype=np.int32) % 2,
         "speaker_names": ("Ann", "Bob"),
         "sides": (np.arange(count) % 2).astype(np.int8),
-        "pages": np.arange(count, dtype=np.int32),
         "seconds": AT.timestamp() + 300.0 * np.arange(count),
         "segments": np.full(count, -1, np.int32),
         "allowed": np.ones(count, np.bool_),
@@ -93,8 +92,9 @@ def test_neighbours_on_the_other_side_of_a_pause_share_nothing() -> None:
 def test_little_words_count_half() -> None:
     words = WordIndex()
     words.add([["when", "bread"], ["rain"]])
-    assert words.score(["when"], little={"when"}) == pytest.approx(0.5 * words.score(["when"]))
-    assert words.score(["bread"], little={"when"}) == pytest.approx(words.score(["bread"]))
+    found = words.snapshot()
+    assert found.score(["when"], little={"when"}) == pytest.approx(0.5 * found.score(["when"]))
+    assert found.score(["bread"], little={"when"}) == pytest.approx(found.score(["bread"]))
 
 
 def test_who_is_named_is_preferred() -> None:
@@ -154,20 +154,28 @@ def test_signals_add_up_to_the_score_and_every_allowed_item_is_ranked_once(
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.floats(-5, 5, width=32)), min_size=1, max_size=30))
-def test_best_of_group_is_the_mean_of_the_three_best(items: list[tuple[int, float]]) -> None:
+def test_mean_of_best_scores_is_the_mean_of_the_three_best_of_a_group(items: list[tuple[int, float]]) -> None:
     items = sorted(items, key=lambda each: each[0])
     groups = np.array([group for group, _ in items], np.int32)
     scores = np.array([score for _, score in items], np.float32)
-    found = best_of_group(scores, groups)
+    found = mean_of_best_scores(scores, groups)
     for index, group in enumerate(groups):
         best = sorted(scores[groups == group], reverse=True)[:3]
         assert found[index] == pytest.approx(np.mean(best), abs=1e-5)
 
 
+def test_mean_of_best_scores_gives_the_documented_example() -> None:
+    found = mean_of_best_scores(np.array([1, 5, 3, 4, 2], np.float32), np.array([0, 0, 0, 0, 1], np.int32))
+    assert found.tolist() == [4, 4, 4, 4, 2]
+
+
 def test_nothing_to_rank_is_no_error() -> None:
     assert rank(corpus([]), ask("x"), cosines(), RankingWeights()).order.tolist() == []
     assert (
-        rank_entries(np.zeros((0, 8), np.float32), WordIndex(), None, ask("x"), RankingWeights()).order.tolist() == []
+        rank_entries(
+            np.zeros((0, 8), np.float32), WordIndex().snapshot(), None, ask("x"), RankingWeights()
+        ).order.tolist()
+        == []
     )
 
 
@@ -186,6 +194,22 @@ def test_documents_added_one_by_one_score_as_if_added_together(documents: list[l
     together.add(documents)
     for each in documents:
         apart.add([each])
-    assert np.array_equal(together.score(query), apart.score(query))
-    for score, document in zip(together.score(query), documents, strict=True):
+    scores = together.snapshot().score(query)
+    assert np.array_equal(scores, apart.snapshot().score(query))
+    for score, document in zip(scores, documents, strict=True):
         assert (score > 0) == bool(set(query) & set(document))
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=5), max_size=10), st.lists(st.sampled_from("abcd"), max_size=3)
+)
+def test_a_word_snapshot_ignores_documents_that_are_added_later(documents: list[list[str]], query: list[str]) -> None:
+    growing = WordIndex()
+    snapshots = [growing.snapshot()]
+    for each in documents:
+        growing.add([each])
+        snapshots.append(growing.snapshot())
+    for count, snapshot in enumerate(snapshots):
+        alone = WordIndex()
+        alone.add(documents[:count])
+        assert np.array_equal(snapshot.score(query), alone.snapshot().score(query))
