@@ -145,7 +145,7 @@ def test_signals_add_up_to_the_score_and_every_allowed_item_is_ranked_once(
     texts: list[str], query: str, dense: bool
 ) -> None:
     near = cosines(*(len(text) / 12 for text in texts)) if dense else None
-    ranking = rank(corpus(texts), ask(query or "a"), near, RankingWeights(segment=0.2))
+    ranking = rank(corpus(texts), ask(query or "a"), near, RankingWeights())
     assert sorted(ranking.order.tolist()) == list(range(len(texts)))
     for index in range(len(texts)):
         assert ranking.signals(index).total() == pytest.approx(float(ranking.scores[index]), abs=1e-4)
@@ -213,3 +213,15 @@ def test_a_word_snapshot_ignores_documents_that_are_added_later(documents: list[
         alone = WordIndex()
         alone.add(documents[:count])
         assert np.array_equal(snapshot.score(query), alone.snapshot().score(query))
+
+
+def test_the_segment_signal_is_accepted_and_ignored() -> None:
+    with pytest.warns(DeprecationWarning, match="'segment' is ignored"):
+        weights = RankingWeights(segment=5)
+    segments = np.array([0, 0, 0, 1, 1, 1], np.int32)
+    found = rank(corpus(TEXTS, segments=segments), ask("bread"), None, weights)
+    assert found.scores.tolist() == rank(corpus(TEXTS), ask("bread"), None, RankingWeights()).scores.tolist()
+    with pytest.warns(DeprecationWarning, match="always 0"):
+        assert found.signals(0).segment == 0
+    with pytest.warns(DeprecationWarning, match="deprecated"):
+        assert RankingWeights().segment == 0

@@ -1,7 +1,7 @@
 """Ranking: scores every utterance of a scope for one question. Pure functions over the arrays of a snapshot.
 
 The score of an utterance is the sum of the z-scores of its cosine and its BM25 score, a share of the scores of its
-neighbours, a share of the best scores of its session or segment, and a bonus if the question names its speaker or its
+neighbours, a share of the best scores of its session, and a bonus if the question names its speaker or its
 date. No utterance is filtered out before the final order, unless the segment gate of the paper is configured.
 """
 
@@ -29,7 +29,7 @@ __all__ = ["SESSION_GAP_SECONDS", "Corpus", "Cosines", "Ranking", "mean_of_best_
 SESSION_GAP_SECONDS = 4 * 3600.0
 """A longer pause between two pages starts a new session."""
 BEST_SCORES = 3
-"""Number of scores in the mean that represents a session or a segment."""
+"""Number of scores in the mean that represents a session."""
 ORDER_LIMIT = 1000
 """Only this many of the best utterances are sorted; more do not fit into any realistic budget."""
 
@@ -121,7 +121,6 @@ def rank(
     speaker = weights.speaker * _is_named_speaker(corpus, question)
     score = own + neighbours + speaker
     session = weights.session * mean_of_best_scores(score, sessions)
-    segment = weights.segment * _segment_prior(corpus, score) if weights.segment else np.zeros_like(score)
     when = weights.time * _is_at_named_time(corpus, question)
     parts = {
         "meaning": meaning,
@@ -129,10 +128,9 @@ def rank(
         "neighbours": neighbours,
         "speaker": speaker,
         "session": session,
-        "segment": segment,
         "time": when,
     }
-    scores = score + session + segment + when
+    scores = score + session + when
     allowed = corpus.allowed if gate is None else corpus.allowed & np.append(gate, False)[corpus.segments]
     return Ranking(scores, _order(scores, allowed), cosines.values, parts)
 
@@ -236,13 +234,6 @@ def _session_numbers(seconds: NDArray[np.float64]) -> NDArray[np.int32]:
     """Returns the session number of each utterance, from 0."""
     pauses = np.abs(np.diff(seconds, prepend=seconds[:1])) > SESSION_GAP_SECONDS
     return np.cumsum(pauses, dtype=np.int32)
-
-
-def _segment_prior(corpus: Corpus, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    by_segment = np.argsort(corpus.segments, kind="stable")
-    prior = np.empty_like(scores)
-    prior[by_segment] = mean_of_best_scores(scores[by_segment], corpus.segments[by_segment] + 1)
-    return np.where(corpus.segments >= 0, prior, 0).astype(np.float32)
 
 
 def _is_at_named_time(corpus: Corpus, question: Question) -> NDArray[np.float32]:

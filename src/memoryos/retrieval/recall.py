@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import warnings
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from memoryos.language.fence import indented, one_line, reads_as_instruction, speaker_label
@@ -31,19 +32,24 @@ EXCERPT_CHARACTERS = 8_000
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What each signal added to a score; their sum is the score. Unit: standard deviations in the scope."""
+    """The contribution of each signal to a score; they sum to the score. Unit: standard deviations in the scope."""
 
     meaning: float = 0.0
     words: float = 0.0
     neighbours: float = 0.0
     speaker: float = 0.0
     session: float = 0.0
-    segment: float = 0.0
     time: float = 0.0
 
+    @property
+    def segment(self) -> float:
+        """Always 0. Deprecated: the ranking has no segment signal any more."""
+        warnings.warn("Signals.segment is always 0 and will be removed", DeprecationWarning, stacklevel=2)
+        return 0.0
+
     def total(self) -> float:
-        """Returns the score that they make together."""
-        return float(sum(getattr(self, each.name) for each in fields(self)))
+        """Returns the score, which is the sum of the signals."""
+        return float(sum(asdict(self).values()))
 
 
 @dataclass(frozen=True, slots=True)
