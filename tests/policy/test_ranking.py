@@ -1,4 +1,4 @@
-"""The ranking: what each signal does, and that they add up."""
+"""The ranking: the effect of each signal, and that the signals sum to the score."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def only(**weights: float) -> RankingWeights:
 
 
 def corpus(texts: list[str], **given: Any) -> Corpus:
-    """One utterance a text: by Ann and Bob in turns, a page each, five minutes apart."""
+    """Returns one utterance for each text: by Ann and Bob in turns, one page each, five minutes apart."""
     count = len(texts)
     words = WordIndex()
     words.add(index_terms(text, AT) for text in texts)
@@ -56,32 +56,32 @@ def order(found: Corpus, question: Question, weights: RankingWeights, near: Cosi
 TEXTS = ["the cat sleeps", "a dog barks", "bread is baked", "we sail far", "the piano plays", "rain falls"]
 
 
-def test_words_find_what_was_said() -> None:
+def test_words_rank_the_utterance_with_the_query_terms_first() -> None:
     assert order(corpus(TEXTS), ask("Who baked bread?"), only(words=1))[0] == 2
 
 
-def test_meaning_finds_the_nearest_vector() -> None:
+def test_meaning_ranks_the_highest_cosine_first() -> None:
     assert order(corpus(TEXTS), ask("x"), only(meaning=1), cosines(0.1, 0, -0.2, 0.6, 0.5, 0))[:2] == [3, 4]
 
 
-def test_an_utterance_without_a_vector_is_found_by_words() -> None:
+def test_an_utterance_without_a_vector_is_found_by_its_words() -> None:
     near = cosines(0, 0.1, 0, 0.1, 0, None)
     assert order(corpus(TEXTS), ask("When does rain fall?"), RankingWeights(), near)[0] == 5
 
 
-def test_what_has_no_vector_yet_is_neither_near_nor_far() -> None:
+def test_an_utterance_without_a_vector_has_meaning_0() -> None:
     near = cosines(0.5, 0.4, 0.6, 0.7, 0.3, None)
     ranking = rank(corpus(TEXTS), ask("x"), near, only(meaning=1))
     assert ranking.parts["meaning"][5] == 0
     assert ranking.parts["meaning"][:5].mean() == pytest.approx(0, abs=1e-6)
 
 
-def test_neighbours_share_a_score() -> None:
+def test_adjacent_utterances_get_a_share_of_a_score() -> None:
     found = rank(corpus(TEXTS), ask("bread"), None, only(words=1, previous=0.4, following=0.2))
     assert found.signals(3).neighbours > found.signals(1).neighbours > found.signals(5).neighbours
 
 
-def test_neighbours_on_the_other_side_of_a_pause_share_nothing() -> None:
+def test_adjacent_utterances_in_different_sessions_share_nothing() -> None:
     paused = AT.timestamp() + np.array([0, 300, 600, 100_000, 100_300, 100_600])
     found = rank(corpus(TEXTS, seconds=paused), ask("baked bread"), None, only(words=1, previous=0.5, following=0.5))
     bread, silent = found.parts["words"][2], found.parts["words"][4]
@@ -89,7 +89,7 @@ def test_neighbours_on_the_other_side_of_a_pause_share_nothing() -> None:
     assert found.signals(3).neighbours == pytest.approx(0.5 * silent)
 
 
-def test_little_words_count_half() -> None:
+def test_function_words_count_half() -> None:
     words = WordIndex()
     words.add([["when", "bread"], ["rain"]])
     found = words.snapshot()
@@ -97,11 +97,11 @@ def test_little_words_count_half() -> None:
     assert found.score(["bread"], little={"when"}) == pytest.approx(found.score(["bread"]))
 
 
-def test_who_is_named_is_preferred() -> None:
+def test_a_named_speaker_is_preferred() -> None:
     assert set(order(corpus(TEXTS), ask("What did Bob say?"), only(speaker=1))[:3]) == {1, 3, 5}
 
 
-def test_i_is_the_user_and_you_the_assistant() -> None:
+def test_i_means_the_user_and_you_means_the_assistant() -> None:
     chat = corpus(TEXTS, speaker_names=("user", "assistant"))
     assert set(order(chat, ask("What did I say?", ("user", "assistant")), only(speaker=1))[:3]) == {0, 2, 4}
     assert set(order(chat, ask("What did you recommend to me?", ("user", "assistant")), only(speaker=1))[:3]) == {
@@ -117,13 +117,13 @@ def test_a_named_day_is_preferred() -> None:
     assert order(days, ask("What happened on May 4th?"), only(time=1))[0] == 3
 
 
-def test_a_session_lifts_what_stands_beside_a_hit() -> None:
+def test_all_utterances_of_a_session_get_the_same_share_of_its_best_scores() -> None:
     seconds = AT.timestamp() + np.array([0, 60, 120, 90_000, 90_060, 90_120], np.float64)
     found = rank(corpus(TEXTS, seconds=seconds), ask("bread"), None, only(words=1, session=0.5))
     assert found.signals(0).session == found.signals(2).session > found.signals(3).session
 
 
-def test_archived_pages_are_out_and_the_gate_lets_only_its_segments_in() -> None:
+def test_archived_pages_and_pages_outside_the_gate_are_not_ranked() -> None:
     segments = np.array([0, 0, 1, 1, -1, -1], np.int32)
     allowed = np.array([True, False, True, True, True, True])
     found = corpus(TEXTS, segments=segments, allowed=allowed)
@@ -132,7 +132,7 @@ def test_archived_pages_are_out_and_the_gate_lets_only_its_segments_in() -> None
     assert gated.order.tolist() == [0]
 
 
-def test_of_equal_scores_the_newer_is_first() -> None:
+def test_the_newer_of_two_equal_scores_is_first() -> None:
     assert order(corpus(["same"] * 4), ask("other"), only(words=1)) == [3, 2, 1, 0]
 
 
@@ -169,7 +169,7 @@ def test_mean_of_best_scores_gives_the_documented_example() -> None:
     assert found.tolist() == [4, 4, 4, 4, 2]
 
 
-def test_nothing_to_rank_is_no_error() -> None:
+def test_ranking_nothing_returns_an_empty_order() -> None:
     assert rank(corpus([]), ask("x"), cosines(), RankingWeights()).order.tolist() == []
     assert (
         rank_entries(
@@ -179,7 +179,7 @@ def test_nothing_to_rank_is_no_error() -> None:
     )
 
 
-def test_names_leave_the_dense_query_and_never_empty_it() -> None:
+def test_names_are_removed_from_the_embedded_query_unless_nothing_else_is_left() -> None:
     assert ask("What did Ann's dog eat?").dense_text == "What did dog eat?"
     assert ask("Ann?").dense_text == "Ann?"
     assert ask("When did Mel paint?", ("Melanie", "Caroline")).speakers == {"Melanie"}
@@ -189,7 +189,9 @@ def test_names_leave_the_dense_query_and_never_empty_it() -> None:
 @given(
     st.lists(st.lists(st.sampled_from("abcd"), max_size=5), max_size=10), st.lists(st.sampled_from("abcd"), max_size=3)
 )
-def test_documents_added_one_by_one_score_as_if_added_together(documents: list[list[str]], query: list[str]) -> None:
+def test_documents_added_one_by_one_score_like_documents_added_together(
+    documents: list[list[str]], query: list[str]
+) -> None:
     together, apart = WordIndex(), WordIndex()
     together.add(documents)
     for each in documents:
