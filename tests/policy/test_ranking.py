@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -215,6 +217,30 @@ def test_a_word_snapshot_ignores_documents_that_are_added_later(documents: list[
         alone = WordIndex()
         alone.add(documents[:count])
         assert np.array_equal(snapshot.score(query), alone.snapshot().score(query))
+
+
+def test_a_word_snapshot_can_be_searched_while_another_thread_adds_documents() -> None:
+    growing = WordIndex()
+    growing.add([["bread"]] * 50_000)
+    snapshot = growing.snapshot()
+    expected = snapshot.score(["bread"])
+    is_done = threading.Event()
+
+    def search() -> int:
+        searches = 0
+        while not is_done.is_set() or not searches:
+            assert np.array_equal(snapshot.score(["bread"]), expected)
+            searches += 1
+        return searches
+
+    with ThreadPoolExecutor(1) as threads:
+        searching = threads.submit(search)
+        try:
+            for _ in range(20_000):
+                growing.add([["bread", "oven"]])
+        finally:
+            is_done.set()
+        assert searching.result() > 0
 
 
 def test_the_segment_signal_is_accepted_and_ignored() -> None:
