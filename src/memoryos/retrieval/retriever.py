@@ -94,7 +94,8 @@ class Retriever:
             raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
         weights = self._weights(ranking or self._config.ranking, question)
         ranked = self._rank(snapshot, question, vector, weights)
-        selection = self._select(snapshot, ranked, max_pages, max_tokens, near_misses)
+        window = self._window(snapshot)
+        selection = self._select(snapshot, ranked, window, max_pages, max_tokens, near_misses)
         pages = self._store.log.at(scope_id, selection.seqs())
         return Recall(
             query=query,
@@ -151,11 +152,12 @@ class Retriever:
         self,
         snapshot: ScopeSnapshot,
         ranking: Ranking,
+        window: Sequence[int],
         max_pages: int | None,
         max_tokens: int | None,
         near_misses: int,
     ) -> _Selection:
-        source = self._packing_input(snapshot, ranking)
+        source = _packing_input(snapshot, ranking, window)
         if max_tokens is None:
             packing = pack_pages(source, max_pages or self._config.retrieval_queue_capacity)
         else:
@@ -166,19 +168,7 @@ class Retriever:
             packing=packing,
             near_misses=pack_pages(source, near_misses, exclude=packed).pages if near_misses else (),
             quotes=source.ranked(QUOTES),
-            window=self._window(snapshot),
-        )
-
-    def _packing_input(self, snapshot: ScopeSnapshot, ranking: Ranking) -> PackingInput:
-        utterances = snapshot.utterances
-        window = self._window(snapshot)
-        return PackingInput(
-            order=ranking.order,
-            seqs=utterances.page_seqs[utterances.pages],
-            sides=utterances.sides,
-            tokens=utterances.tokens,
-            seconds=utterances.seconds,
-            window_seq=window[0] if window else utterances.last_seq + 1,
+            window=window,
         )
 
     def _window(self, snapshot: ScopeSnapshot) -> list[int]:
@@ -202,6 +192,18 @@ class Retriever:
                 for index in best[: self._config.knowledge_recalled]
             ]
         return tuple(recalled)
+
+
+def _packing_input(snapshot: ScopeSnapshot, ranking: Ranking, window: Sequence[int]) -> PackingInput:
+    utterances = snapshot.utterances
+    return PackingInput(
+        order=ranking.order,
+        seqs=utterances.page_seqs[utterances.pages],
+        sides=utterances.sides,
+        tokens=utterances.tokens,
+        seconds=utterances.seconds,
+        window_seq=window[0] if window else utterances.last_seq + 1,
+    )
 
 
 @dataclass(frozen=True, slots=True)
