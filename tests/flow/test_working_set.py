@@ -211,15 +211,15 @@ def test_vectors_of_pages_that_are_embedded_out_of_order_are_all_used(
     for text in LATER:
         memory.add_memory(text, "Noted.")
     log = memory.engine.store.log
-    all_unembedded = log.unembedded
+    unembedded = log.unembedded
     seq = [page.seq for page in memory.pages()][-3 + embedded_first]
     with monkeypatch.context() as patch:
         patch.setattr(
-            log, "unembedded", lambda *args: [each for each in all_unembedded(*args[:2], 9) if each.seq == seq]
+            log, "unembedded", lambda scope, model, _: [each for each in unembedded(scope, model, 9) if each.seq == seq]
         )
         memory.embed()
     recalled(memory, retriever)
-    assert len(all_unembedded(str(memory._find_scope_id()), memory.engine.embedder.name, 9)) == len(LATER) - 1
+    assert len(unembedded(str(memory._find_scope_id()), memory.engine.embedder.name, 9)) == len(LATER) - 1
     memory.embed()
     assert recalled(memory, retriever) == recalled(memory, new_retriever(memory.engine)[1])
     snapshot = sets.get(str(memory._find_scope_id()))
