@@ -27,8 +27,6 @@ VARIANTS: dict[str, dict[str, float]] = {
         for name in ("meaning", "words", "previous", "following", "speaker", "session", "time")
     },
     "without neighbours": {"previous": 0.0, "following": 0.0},
-    "with segment 0.3": {"segment": 0.3},
-    "segment instead of session": {"segment": 0.3, "session": 0.0},
 }
 
 

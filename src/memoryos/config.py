@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -54,8 +55,14 @@ class HeatWeights(BaseModel):
     )
 
 
+SEGMENT_WEIGHT_IGNORED = "the ranking weight 'segment' is ignored and will be removed; leave it out"
+
+
 class RankingWeights(BaseModel):
-    """What each signal counts when utterances are ranked. All signals are in standard deviations of their scope."""
+    """The weight of each signal in the ranking of utterances. Signals are in standard deviations of their scope.
+
+    The weight "segment" is deprecated: it has no effect, and a value other than 0 causes a DeprecationWarning.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,8 +72,13 @@ class RankingWeights(BaseModel):
     following: Weight = Field(default=0.2, description="Share of the score of the utterance after.")
     speaker: Weight = Field(default=1.0, description="Added when the query names who says it.")
     session: Weight = Field(default=0.3, description="Share of the mean of the session's three best scores.")
-    segment: Weight = Field(default=0.0, description="Share of the mean of the segment's three best scores.")
+    segment: Weight = Field(default=0.0, deprecated=True, description="Deprecated and ignored: it improved no result.")
     time: Weight = Field(default=1.0, description="Added when the query names the time of the utterance.")
+
+    def model_post_init(self, _: Any) -> None:
+        """Warns if a weight is given that has no effect."""
+        if self.__dict__["segment"]:  # not the attribute, since reading it warns too
+            warnings.warn(SEGMENT_WEIGHT_IGNORED, DeprecationWarning, stacklevel=3)
 
 
 class Config(BaseSettings):
@@ -327,9 +339,7 @@ class Config(BaseSettings):
             "knowledge_recalled": 10,
             "segment_gate": 5,
             "heat": HeatWeights(),
-            "ranking": RankingWeights(
-                meaning=1, words=0, previous=0, following=0, speaker=0, session=0, segment=0, time=0
-            ),
+            "ranking": RankingWeights(meaning=1, words=0, previous=0, following=0, speaker=0, session=0, time=0),
         }
         return cls(**(numbers | overrides))
 

@@ -10,7 +10,7 @@ from benchmarks.languages.dialogues import read_dialogue
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.language.languages import LANGUAGES, Language
-from memoryos.retrieval.retriever import UNREAD_SHARE
+from memoryos.retrieval.retriever import UNSUPPORTED_LANGUAGE_SHARE
 from memoryos.testing import HashEmbedder
 
 LARGEST_SHARE = {"vi": 0.75}
@@ -36,7 +36,7 @@ def meaning(folder: Path, embedder: HashEmbedder, query: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("query", "share"), [("Waar woont mijn zus?", UNREAD_SHARE), ("Where is the bread?", 1), ("Porto", 1)]
+    ("query", "share"), [("Waar woont mijn zus?", UNSUPPORTED_LANGUAGE_SHARE), ("Where is the bread?", 1), ("Porto", 1)]
 )
 def test_meaning_counts_less_in_a_language_that_the_model_does_not_know(
     tmp_path: Path, query: str, share: float

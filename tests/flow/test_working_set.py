@@ -1,12 +1,15 @@
-"""The working set: whatever strikes while it reads, nobody sees half of it, and the next one reads it whole."""
+"""The working set: snapshots never change, and a failed refresh affects no later one."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from memoryos.engine import MemoryEngine
@@ -17,20 +20,22 @@ from memoryos.retrieval import working_set
 from memoryos.retrieval.arrays import GrowingArray
 from memoryos.retrieval.question import index_terms
 from memoryos.retrieval.retriever import Retriever
-from memoryos.retrieval.segments import SegmentShelf
+from memoryos.retrieval.segments import SegmentIndex
+from memoryos.retrieval.snapshot import ScopeSnapshot
 from memoryos.retrieval.words import WordIndex
 from memoryos.retrieval.working_sets import WorkingSets
 from tests.conftest import EngineMaker
 
 SETTINGS: dict[str, Any] = {"short_term_capacity": 1, "consolidation_batch": 2, "mid_term_heat_threshold": 0.5}
 STEPS: tuple[tuple[type, str], ...] = (
-    (GrowingArray, "extend"), (WordIndex, "add"), (SegmentShelf, "describe"), (SegmentShelf, "add_pages"),
+    (GrowingArray, "extend"), (GrowingArray, "replace"), (WordIndex, "add"), (SegmentIndex, "update"),
+    (SegmentIndex, "add_pages"),
 )  # fmt: skip
 LATER = ["My brother Piet bakes bread in Utrecht.", "The red bicycle stands in the shed.", "I sail on Sundays."]
 
 
-class StruckError(Exception):
-    """Whatever may strike at any moment: no memory, an interrupt."""
+class InjectedError(Exception):
+    """An error that a test raises in the middle of a refresh."""
 
 
 def begin(make_engine: EngineMaker) -> Memoryos:
@@ -42,33 +47,57 @@ def begin(make_engine: EngineMaker) -> Memoryos:
     return memory
 
 
-def go_on(memory: Memoryos) -> None:
+def add_more(memory: Memoryos) -> None:
     for text in LATER:
         memory.add_memory(text, "Noted.")
     memory.flush()
     memory.add_memory("The blue boat lies in the harbour.")
 
 
-def another(engine: MemoryEngine, max_bytes: int = 1 << 30) -> tuple[WorkingSets, Retriever]:
+def new_retriever(engine: MemoryEngine, max_bytes: int = 1 << 30) -> tuple[WorkingSets, Retriever]:
     sets = WorkingSets(engine.store, engine.embedder.name, engine.embedder.dimensions, max_bytes)
     return sets, Retriever(engine.store, engine.embedder, sets, engine.config)
 
 
-def shown(memory: Memoryos, retriever: Retriever) -> str:
+def recalled(memory: Memoryos, retriever: Retriever) -> str:
     scope_id, now = str(memory._find_scope_id()), memory.engine.clock()
     return repr(retriever.recall(scope_id, "Where is Nora's bread?", now=now, max_pages=50))
 
 
-def strike(patch: pytest.MonkeyPatch, number: int, error: type[BaseException]) -> list[int]:
-    """Makes one call of the steps of a refresh fail; returns the count of calls so far."""
+def contents(snapshot: ScopeSnapshot) -> str:
+    """Returns all values of a snapshot as text, after checking that its parts agree with each other."""
+    utterances, query = snapshot.utterances, np.full(snapshot.long_term.vectors.shape[1], 0.1, np.float32)
+    count, pages = len(utterances.sides), len(utterances.page_seqs)
+    cosines, corpus = snapshot.vectors.cosines(query), snapshot.corpus()
+    for column in (
+        utterances.pages, utterances.speakers, utterances.seconds, utterances.tokens, snapshot.words, corpus.allowed,
+        corpus.segments, cosines.values,
+    ):  # fmt: skip
+        assert len(column) == count
+    assert np.unique(utterances.pages).tolist() == list(range(pages))
+    assert (np.diff(utterances.page_seqs) > 0).all()
+    assert len(snapshot.page_segments) == pages
+    assert {*snapshot.page_segments.tolist()} <= {-1, *range(len(snapshot.segments.ids))}
+    assert len(snapshot.segments.ids) == len(snapshot.segments.sums) == len(snapshot.segments.keywords)
+    assert {*utterances.speakers.tolist()} <= {*range(len(snapshot.speaker_names))}
+    values = (
+        utterances.page_seqs, utterances.pages, utterances.sides, utterances.speakers, utterances.seconds,
+        utterances.tokens, cosines.values, cosines.known, corpus.allowed, corpus.segments, snapshot.segments.sums,
+        snapshot.words.score(["bread", "sail", "note", "page"]), snapshot.long_term.vectors,
+    )  # fmt: skip
+    return repr([each.tolist() for each in values] + [snapshot.segments.keywords, snapshot.long_term.knowledge])
+
+
+def fail_call(patch: pytest.MonkeyPatch, number: int, error: type[BaseException]) -> list[int]:
+    """Makes one call among the steps of a refresh fail; returns a list with the count of calls so far."""
     calls = [0]
 
-    def wrap(plain: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(*given: Any, **named: Any) -> Any:
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
             calls[0] += 1
             if calls[0] == number:
                 raise error
-            return plain(*given, **named)
+            return original(*args, **kwargs)
 
         return wrapped
 
@@ -78,78 +107,142 @@ def strike(patch: pytest.MonkeyPatch, number: int, error: type[BaseException]) -
 
 
 @pytest.mark.kinds("sqlite")
-@pytest.mark.parametrize("error", [StruckError, KeyboardInterrupt, MemoryError])
-def test_whatever_strikes_amid_a_refresh_the_next_one_is_right(
+@pytest.mark.parametrize("error", [InjectedError, KeyboardInterrupt, MemoryError])
+def test_a_refresh_that_fails_at_any_step_changes_neither_old_snapshots_nor_the_next_one(
     make_engine: EngineMaker, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = begin(make_engine)
-    readers = [another(memory.engine) for _ in range(100)]
-    before = {shown(memory, retriever) for _, retriever in readers}
+    scope_id = str(memory._find_scope_id())
+    readers = [new_retriever(memory.engine) for _ in range(100)]
+    before = {recalled(memory, retriever) for _, retriever in readers}
     assert len(before) == 1
-    go_on(memory)
-    wanted = shown(memory, another(memory.engine)[1])
-    assert wanted not in before
-    struck = 0
-    for number, (_, retriever) in enumerate(readers, 1):
+    old_snapshots = [sets.get(scope_id) for sets, _ in readers]
+    old_contents = contents(old_snapshots[0])
+    add_more(memory)
+    expected = recalled(memory, new_retriever(memory.engine)[1])
+    assert expected not in before
+    failed = 0
+    for number, ((_, retriever), old) in enumerate(zip(readers, old_snapshots, strict=True), 1):
         with monkeypatch.context() as patch:
-            calls = strike(patch, number, error)
+            calls = fail_call(patch, number, error)
             with contextlib.suppress(error):
-                shown(memory, retriever)
-        struck += calls[0] == number
-        assert shown(memory, retriever) == wanted, f"after call {number} failed"
-    assert 20 < struck < len(readers), "every call was struck once"
+                recalled(memory, retriever)
+        failed += calls[0] == number
+        assert contents(old) == old_contents, f"the old snapshot changed after call {number} failed"
+        assert recalled(memory, retriever) == expected, f"the next recall is wrong after call {number} failed"
+    assert 20 < failed < len(readers), "every call failed once"
 
 
-def test_who_has_a_set_in_hand_when_it_breaks_holds_it_whole_or_not_at_all(
+def test_after_a_failed_refresh_nothing_is_returned_until_the_store_can_be_read(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = begin(make_engine)
-    sets, _ = another(memory.engine)
+    sets, _ = new_retriever(memory.engine)
     scope_id = str(memory._find_scope_id())
-    in_hand = sets.get(scope_id)
-    go_on(memory)
-    for stays_broken in (False, True):
-        sets.get(scope_id)
-        memory.add_memory("One more.", "")
-        with monkeypatch.context() as patch:
-            strike(patch, 4, StruckError)
-            with pytest.raises(StruckError):
+    sets.get(scope_id)
+    add_more(memory)
+    with monkeypatch.context() as patch:
+        fail_call(patch, 4, InjectedError)
+        with pytest.raises(InjectedError):
+            sets.get(scope_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.engine.store.log, "after", unavailable)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailableError):
                 sets.get(scope_id)
-        with monkeypatch.context() as patch:
-            if stays_broken:
-                patch.setattr(memory.engine.store.log, "after", unavailable)
-                with pytest.raises(StoreUnavailableError), in_hand.lock:
-                    pytest.fail("it was handed out broken")
-                with pytest.raises(StoreUnavailableError):
-                    in_hand.speaker_names  # noqa: B018  (it is not to be had)
-                continue
-            with in_hand.lock:
-                assert in_hand.page_seqs.tolist() == [page.seq for page in memory.pages()]
-                assert len(in_hand.corpus().sides) == len(in_hand.tokens) == 2 * len(LATER) + 4 * 2 + 2
+    snapshot = sets.get(scope_id)
+    assert snapshot.utterances.page_seqs.tolist() == [page.seq for page in memory.pages()]
+    assert len(snapshot.utterances.sides) == 2 * len(LATER) + 4 * 2 + 1
+    assert contents(snapshot) == contents(new_retriever(memory.engine)[0].get(scope_id))
 
 
 def unavailable(*_: object) -> None:
     raise StoreUnavailableError("not now")
 
 
-def test_the_vector_of_a_page_that_is_gone_is_not_that_of_its_neighbour(make_engine: EngineMaker) -> None:
+@pytest.mark.parametrize("max_bytes", [1, 1 << 30])
+def test_snapshots_stay_as_they_are_while_pages_are_added_and_forgotten(
+    make_engine: EngineMaker, max_bytes: int
+) -> None:
+    memory = begin(make_engine)
+    scope_id = str(memory._find_scope_id())
+    sets, retriever = new_retriever(memory.engine, max_bytes)
+    is_done = threading.Event()
+
+    def write() -> None:
+        try:
+            for number in range(6):
+                memory.add_memory(f"On page {number} I sail with bread.", "Noted.")
+                memory.flush()
+                if number % 3 == 2:
+                    memory.forget(page_ids=[next(iter(memory.pages())).page_id])
+        finally:
+            is_done.set()
+
+    def read() -> list[tuple[ScopeSnapshot, str]]:
+        seen = [(snapshot := sets.get(scope_id), contents(snapshot))]
+        while not is_done.is_set():
+            snapshot = sets.get(scope_id)
+            if snapshot is not seen[-1][0]:
+                seen.append((snapshot, contents(snapshot)))
+            found = retriever.recall(scope_id, "page sail bread", now=memory.engine.clock(), max_pages=50)
+            seqs = [each.page.seq for each in found.pages]
+            assert len(seqs) == len({*seqs})
+        return seen
+
+    with ThreadPoolExecutor(3) as threads:
+        readers = [threads.submit(read) for _ in range(2)]
+        threads.submit(write).result()
+        seen = [each for reader in readers for each in reader.result()]
+    assert len({id(snapshot) for snapshot, _ in seen}) > 2
+    for snapshot, contents_then in seen:
+        assert contents(snapshot) == contents_then
+    assert recalled(memory, retriever) == recalled(memory, new_retriever(memory.engine, max_bytes)[1])
+    assert sets.get(scope_id) is sets.get(scope_id)
+
+
+@pytest.mark.parametrize("embedded_first", [0, 1, 2])
+def test_vectors_of_pages_that_are_embedded_out_of_order_are_all_used(
+    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, embedded_first: int
+) -> None:
+    memory = begin(make_engine)
+    sets, retriever = new_retriever(memory.engine)
+    recalled(memory, retriever)
+    for text in LATER:
+        memory.add_memory(text, "Noted.")
+    log = memory.engine.store.log
+    unembedded = log.unembedded
+    seq = [page.seq for page in memory.pages()][-3 + embedded_first]
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            log, "unembedded", lambda scope, model, _: [each for each in unembedded(scope, model, 9) if each.seq == seq]
+        )
+        memory.embed()
+    recalled(memory, retriever)
+    assert len(unembedded(str(memory._find_scope_id()), memory.engine.embedder.name, 9)) == len(LATER) - 1
+    memory.embed()
+    assert recalled(memory, retriever) == recalled(memory, new_retriever(memory.engine)[1])
+    snapshot = sets.get(str(memory._find_scope_id()))
+    assert snapshot.page_vectors([page.seq for page in memory.pages()]).any(axis=1).all()
+
+
+def test_a_forgotten_page_has_no_vector(make_engine: EngineMaker) -> None:
     memory = begin(make_engine)
     scope_id = str(memory._find_scope_id())
     pages = list(memory.pages())
-    for gone in (pages[1], pages[-1]):
-        memory.forget(page_ids=[gone.page_id])
+    for forgotten in (pages[1], pages[-1]):
+        memory.forget(page_ids=[forgotten.page_id])
         memory.flush()
-        working_set = memory.engine.working_sets.get(scope_id)
-        with working_set.lock:
-            assert working_set.vectors_of([pages[0].seq]).any()
-            for seqs in ([gone.seq], [pages[0].seq, gone.seq], [pages[-1].seq + 100]):
-                with pytest.raises(StoreConflictError, match="forgotten meanwhile"):
-                    working_set.vectors_of(seqs)
+        snapshot = memory.engine.working_sets.get(scope_id)
+        assert snapshot.page_vectors([pages[0].seq]).any()
+        for seqs in ([forgotten.seq], [pages[0].seq, forgotten.seq], [pages[-1].seq + 100]):
+            with pytest.raises(StoreConflictError, match="was forgotten"):
+                snapshot.page_vectors(seqs)
 
 
-@pytest.mark.parametrize("gone", ["the batch", "the page before it", "its newest page", "everything"])
-def test_pages_that_are_forgotten_when_they_are_about_to_be_read(
-    make_engine: EngineMaker, gone: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("chosen_pages", ["the batch", "the page before it", "its newest page", "everything"])
+def test_consolidation_stops_if_its_pages_were_forgotten(
+    make_engine: EngineMaker, chosen_pages: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = begin(make_engine)
     for text in LATER:
@@ -158,19 +251,19 @@ def test_pages_that_are_forgotten_when_they_are_about_to_be_read(
     due = store.log.due
     forgotten: list[str] = []
 
-    def forgetting(*given: Any) -> list[Page]:
-        pages = due(*given)
+    def forget_first(*args: Any) -> list[Page]:
+        pages = due(*args)
         if pages and not forgotten:
             before = max((page for page in memory.pages() if page.seq < pages[0].seq), key=lambda page: page.seq)
             chosen = {
                 "the batch": pages, "the page before it": [before], "its newest page": pages[-1:],
                 "everything": list(memory.pages()),
-            }[gone]  # fmt: skip
+            }[chosen_pages]  # fmt: skip
             forgotten.extend(page.page_id for page in chosen)
             memory.forget(page_ids=forgotten)
         return pages
 
-    monkeypatch.setattr(store.log, "due", forgetting)
+    monkeypatch.setattr(store.log, "due", forget_first)
     with pytest.raises(StoreConflictError):
         memory.engine.updater.drain(scope_id, everything=True)
     memory.flush()
@@ -179,27 +272,27 @@ def test_pages_that_are_forgotten_when_they_are_about_to_be_read(
     assert store.verify() == []
 
 
-def test_a_set_that_outgrows_its_bound_keeps_codes_and_finds_the_same(make_engine: EngineMaker) -> None:
+def test_a_working_set_above_its_limit_keeps_codes_and_finds_the_same(make_engine: EngineMaker) -> None:
     memory = begin(make_engine)
     scope_id = str(memory._find_scope_id())
-    whole, seen_whole = another(memory.engine)
-    small, seen_small = another(memory.engine, max_bytes=1)
+    exact_sets, exact = new_retriever(memory.engine)
+    coded_sets, coded = new_retriever(memory.engine, max_bytes=1)
     for _ in range(2):
-        assert shown(memory, seen_small) == shown(memory, seen_whole)
-        assert whole.get(scope_id).is_exact
-        assert not small.get(scope_id).is_exact
+        assert recalled(memory, coded) == recalled(memory, exact)
+        assert exact_sets.get(scope_id).vectors.is_exact
+        assert not coded_sets.get(scope_id).vectors.is_exact
         seqs = [page.seq for page in memory.pages()]
         for asked in (seqs, seqs[::-1], seqs[2:4]):
-            vectors = whole.get(scope_id).vectors_of(asked)
+            vectors = exact_sets.get(scope_id).page_vectors(asked)
             assert vectors.any(axis=1).all()
-            assert small.get(scope_id).vectors_of(asked) == pytest.approx(vectors, abs=1e-6)
-        assert small.get(scope_id).segments.sums == pytest.approx(whole.get(scope_id).segments.sums, abs=1e-5)
-        go_on(memory)
+            assert coded_sets.get(scope_id).page_vectors(asked) == pytest.approx(vectors, abs=1e-6)
+        assert coded_sets.get(scope_id).segments.sums == pytest.approx(exact_sets.get(scope_id).segments.sums, abs=1e-5)
+        add_more(memory)
         memory.forget(page_ids=[next(iter(memory.pages())).page_id])
         memory.embed()
 
 
-def test_a_scope_consolidates_the_same_whether_or_not_it_fits(make_engine: EngineMaker) -> None:
+def test_consolidation_gives_the_same_segments_with_vectors_and_with_codes(make_engine: EngineMaker) -> None:
     def grouped(max_bytes: int) -> list[list[str]]:
         engine = make_engine(**SETTINGS)
         engine.working_sets._max_bytes = max_bytes
@@ -208,46 +301,46 @@ def test_a_scope_consolidates_the_same_whether_or_not_it_fits(make_engine: Engin
             memory.add_memory(text, f"You say: {text}")
             memory.flush()
         pages = {page.page_id: page.user_text for page in memory.pages()}
-        assert engine.working_sets.get(str(memory._find_scope_id())).is_exact == (max_bytes > 1)
+        assert engine.working_sets.get(str(memory._find_scope_id())).vectors.is_exact == (max_bytes > 1)
         return [[pages[each.page_id] for each in memory.segment(one.segment_id).pages] for one in memory.segments()]
 
     assert grouped(1) == grouped(1 << 30)
 
 
-def test_what_is_forgotten_while_it_is_looked_up_is_not_found(
+def test_a_page_that_is_forgotten_during_a_recall_is_not_recalled(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = begin(make_engine)
-    _, retriever = another(memory.engine, max_bytes=1)
-    shown(memory, retriever)
+    _, retriever = new_retriever(memory.engine, max_bytes=1)
+    recalled(memory, retriever)
     bread = next(page for page in memory.pages() if "rye" in page.user_text)
     vectors = memory.engine.store.vectors
-    look_up = vectors.of_pages_at
+    read_vectors = vectors.of_pages_at
 
-    def forgetting(*given: Any) -> Any:
+    def forget_first(*args: Any) -> Any:
         memory.forget(page_ids=[bread.page_id])
-        return look_up(*given)
+        return read_vectors(*args)
 
-    monkeypatch.setattr(vectors, "of_pages_at", forgetting)
-    assert "I bake rye bread" not in shown(memory, retriever)
+    monkeypatch.setattr(vectors, "of_pages_at", forget_first)
+    assert "I bake rye bread" not in recalled(memory, retriever)
 
 
 @pytest.mark.parametrize("pages", [1, 2, 3, 1_000])
-def test_a_long_memory_is_read_in_slices_and_no_connection_waits_for_its_words(
+def test_a_long_scope_is_read_in_slices_and_words_are_indexed_without_a_connection(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, pages: int
 ) -> None:
     memory = begin(make_engine)
-    go_on(memory)
-    whole = shown(memory, another(memory.engine)[1])
+    add_more(memory)
+    whole = recalled(memory, new_retriever(memory.engine)[1])
     database = memory.engine.store._database
     is_held: list[bool] = []
 
-    def read_words(text: str, at: datetime) -> list[str]:
+    def index_without_connection(text: str, at: datetime) -> list[str]:
         is_held.append(getattr(database._moment, "held", None) is not None)
         return index_terms(text, at)
 
     monkeypatch.setattr(working_set, "_SLICE_PAGES", pages)
-    monkeypatch.setattr(working_set, "index_terms", read_words)
-    assert shown(memory, another(memory.engine)[1]) == whole
+    monkeypatch.setattr(working_set, "index_terms", index_without_connection)
+    assert recalled(memory, new_retriever(memory.engine)[1]) == whole
     assert is_held
     assert not any(is_held)

@@ -57,7 +57,7 @@ LAYERS: dict[str, set[str]] = {
         "memoryos.updating",
         "memoryos.storage",
         "memoryos.identifiers",
-        "memoryos.retrieval.working_set",
+        "memoryos.retrieval.snapshot",
         "memoryos.retrieval.working_sets",
     },
     "memoryos.testing": VALUES | {"memoryos.testing"},

@@ -1,4 +1,4 @@
-"""Scores of answers: every rule of the three scripts on an example worked by hand."""
+"""Scores of answers: each rule of the three scoring scripts, on examples calculated by hand."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ answers = st.lists(plain_words, min_size=1, max_size=8)
     ("prediction", "reference", "expected"),
     [
         ("She went to the park", "park", 2 / 5),  # 4 words without the article, 1 shared: 2·1 / (4 + 1)
-        ("very very good", "very good good", 4 / 6),  # each word counts as often as both have it
+        ("very very good", "very good good", 4 / 6),  # a word counts as often as both texts contain it
         ("a dog and an apple", "The dog, apple!", 1.0),  # articles and "and" don't count
         ("red,blue", "red, blue", 0.0),  # a comma leaves no space: "redblue"
-        ("self-care", "selfcare", 1.0),  # nor does a hyphen
-        ("the-park", "park", 0.0),  # punctuation goes first, so "thepark" has no article
-        ("“Nothing”", "Nothing", 0.0),  # only ASCII punctuation goes
-        ("painted pictures", "painting picture", 1.0),  # stems
-        ("i", "is", 0.0),  # words of two letters have no stem
-        ("used", "use", 1.0),  # words of three have
+        ("self-care", "selfcare", 1.0),  # a hyphen leaves no space either
+        ("the-park", "park", 0.0),  # punctuation is removed first, so "thepark" contains no article
+        ("“Nothing”", "Nothing", 0.0),  # only ASCII punctuation is removed
+        ("painted pictures", "painting picture", 1.0),  # stems are compared
+        ("i", "is", 0.0),  # words of one or two letters are not stemmed
+        ("used", "use", 1.0),  # words of three letters are stemmed
         ("May 7", "7 may", 1.0),  # order doesn't count
         ("cats", "dogs", 0.0),
-        ("the", "the", 0.0),  # nothing left to share
+        ("the", "the", 0.0),  # no word is left
     ],
 )
 @pytest.mark.parametrize("category", [TEMPORAL, OPEN_DOMAIN, SINGLE_HOP])
@@ -50,11 +50,11 @@ def test_locomo_counts_stems(prediction: str, reference: str, expected: float, c
     [
         ("painting, pottery", "pottery, camping, painting", 2 / 3),  # (1 + 0 + 1) / 3
         ("red car, dog", "blue car, dog", 0.75),  # (2·1 / (2 + 2) + 1) / 2
-        ("pottery, camping, swimming, chess", "pottery, camping", 1.0),  # a superfluous part costs nothing
+        ("pottery, camping, swimming, chess", "pottery, camping", 1.0),  # an additional part costs nothing
         ("camping, pottery, camping", "pottery, camping", 1.0),
         ("pottery and camping", "pottery, camping", 2 / 3),  # one part of two stems against each part: 2·1 / (2 + 1)
-        ("pottery", "pottery,", 0.5),  # a part of nothing is a miss
-        ("pottery, the", "pottery, the", 0.5),  # so is one of articles
+        ("pottery", "pottery,", 0.5),  # an empty part counts as missed
+        ("pottery, the", "pottery, the", 0.5),  # a part of articles only counts as missed
     ],
 )
 def test_locomo_takes_the_best_part_for_each_part_of_a_multi_hop_answer(
@@ -63,12 +63,12 @@ def test_locomo_takes_the_best_part_for_each_part_of_a_multi_hop_answer(
     assert score(prediction, reference, MULTI_HOP).f1_locomo == pytest.approx(expected)
 
 
-def test_only_multi_hop_answers_have_parts() -> None:
+def test_only_multi_hop_answers_are_split_into_parts() -> None:
     assert score("pottery and camping", "pottery, camping", SINGLE_HOP).f1_locomo == 1.0
     assert score("pottery, chess", "pottery", SINGLE_HOP).f1_locomo == pytest.approx(2 / 3)
 
 
-def test_locomo_cuts_the_reference_of_an_open_domain_answer_at_its_first_semicolon() -> None:
+def test_locomo_ignores_the_reference_of_an_open_domain_answer_after_its_first_semicolon() -> None:
     reference = "Likely no; though she likes; reading"
     assert score("likely no", reference, OPEN_DOMAIN).f1_locomo == 1.0
     assert score("likely no", reference, SINGLE_HOP).f1_locomo == pytest.approx(2 * 2 / (2 + 6))
@@ -76,9 +76,9 @@ def test_locomo_cuts_the_reference_of_an_open_domain_answer_at_its_first_semicol
 
 
 @pytest.mark.parametrize("category", [OPEN_DOMAIN, SINGLE_HOP])
-def test_the_others_keep_what_stands_behind_a_semicolon(category: int) -> None:
+def test_other_categories_keep_the_text_after_a_semicolon(category: int) -> None:
     scores = score("likely no", "Likely no; though she reads", category)
-    assert scores.f1_mem0 == pytest.approx(2 * 1 / (2 + 5))  # "no;" is a word of its own
+    assert scores.f1_mem0 == pytest.approx(2 * 1 / (2 + 5))  # "no;" is a different word from "no"
     assert scores.f1_memoryos == pytest.approx(2 * 2 / (2 + 5))
     assert scores.bleu1 == pytest.approx(math.exp(1 - 6 / 2))
 
@@ -95,31 +95,31 @@ def test_the_others_keep_what_stands_behind_a_semicolon(category: int) -> None:
         ("", 0.0),
     ],
 )
-def test_locomo_wants_a_refusal_where_nothing_was_said(prediction: str, expected: float) -> None:
+def test_locomo_expects_a_refusal_for_adversarial_questions(prediction: str, expected: float) -> None:
     assert score(prediction, "self-care is important", ADVERSARIAL).f1_locomo == expected
 
 
-def test_a_refusal_is_worth_nothing_where_something_was_said() -> None:
+def test_a_refusal_scores_0_for_answerable_questions() -> None:
     assert [score("Not mentioned", "pottery", each).f1_locomo for each in ANSWERABLE] == [0.0] * 4
 
 
-def test_the_others_compare_with_the_wrong_answer_where_nothing_was_said() -> None:
+def test_mem0_and_memoryos_compare_with_the_wrong_answer_for_adversarial_questions() -> None:
     assert score("self-care", "self-care", ADVERSARIAL) == Scores(0.0, 1.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
     ("prediction", "reference", "mem0", "memoryos"),
     [
-        ("very very good", "very good good", 1.0, 1.0),  # sets
+        ("very very good", "very good good", 1.0, 1.0),  # compared as sets
         ("7 May 2023", "May 7, 2023.", 1.0, 1.0),
         ("red,blue", "blue red!?", 1.0, 1.0),
-        ("cats and dogs", "cats dogs", 4 / 5, 4 / 5),  # no word is left out
-        ("painted", "painting", 0.0, 0.0),  # no stems
+        ("cats and dogs", "cats dogs", 4 / 5, 4 / 5),  # no stop word is removed
+        ("painted", "painting", 0.0, 0.0),  # no stemming
         ("$3.50", "$3", 2 / 3, 2 / 3),  # {$3, 50} and {$3}; {3, 50} and {3}
         ("Caroline's", "Caroline", 0.0, 2 / 3),  # {caroline's}; {caroline, s}
         ("self-care", "self care", 0.0, 1.0),
         ('"Inception"', "Inception", 0.0, 1.0),
-        ("snake_case", "snake case", 0.0, 0.0),  # "_" is a letter to a regular expression
+        ("snake_case", "snake case", 0.0, 0.0),  # "_" is a word character in a regular expression
         ("cats", "dogs", 0.0, 0.0),
     ],
 )
@@ -139,9 +139,9 @@ def test_mem0_and_memoryos_compare_sets_of_words(
         ("mental", "mental health", math.exp(-1)),  # shorter: e^(1 - 2/1)
         ("mental wealth", "my mental health", 1 / 2 * math.exp(1 - 3 / 2)),
         ("the the the the", "the cat", 1 / 4),  # a word counts as often as the reference has it
-        ("mental health.", "mental health", 2 / 3),  # a period is a word
-        ("health mental", "mental health", 1.0),  # single words have no order
-        ("cats", "dogs", 0.0),  # the smoothing doesn't lift it
+        ("mental health.", "mental health", 2 / 3),  # a period counts as a word
+        ("health mental", "mental health", 1.0),  # unigrams ignore the order
+        ("cats", "dogs", 0.0),  # smoothing does not raise it
     ],
 )
 @pytest.mark.parametrize("category", ANSWERABLE)
@@ -167,12 +167,12 @@ def test_bleu1(prediction: str, reference: str, expected: float, category: int) 
         (" \n", ""),
     ],
 )
-def test_words_of_bleu_are_those_of_nltk(text: str, expected: str) -> None:
+def test_bleu_splits_words_like_nltk(text: str, expected: str) -> None:
     assert _treebank_words(text) == expected.split()
 
 
 @pytest.mark.parametrize("category", [0, 6, -1])
-def test_another_category_is_refused(category: int) -> None:
+def test_an_unknown_category_raises_an_input_error(category: int) -> None:
     with pytest.raises(InputError, match="give 1 to 5") as caught:
         score("yes", "yes", category)
     assert caught.value.field == "category"
@@ -180,7 +180,7 @@ def test_another_category_is_refused(category: int) -> None:
 
 @pytest.mark.parametrize("category", range(1, 6))
 @pytest.mark.parametrize("blank", ["", " ", "\n\t"])
-def test_nothing_scores_nothing(blank: str, category: int) -> None:
+def test_a_blank_text_scores_0(blank: str, category: int) -> None:
     assert score(blank, "pottery", category) == score("pottery", blank, category) == Scores(0.0, 0.0, 0.0, 0.0)
     assert score(blank, blank, category) == Scores(0.0, 0.0, 0.0, 0.0)
 
@@ -192,7 +192,7 @@ def test_every_score_is_between_0_and_1(prediction: str, reference: str, categor
 
 
 @given(st.lists(answers, min_size=1, max_size=4), answerable)
-def test_a_text_is_its_own_perfect_answer(parts: list[list[str]], category: int) -> None:
+def test_a_text_compared_with_itself_scores_1(parts: list[list[str]], category: int) -> None:
     text = ", ".join(" ".join(part) for part in parts)
     assert score(text, text, category) == Scores(1.0, 1.0, 1.0, 1.0)
 
@@ -204,7 +204,7 @@ def test_case_does_not_count(prediction: list[str], reference: list[str], catego
 
 
 @given(answers, answers, st.lists(st.sampled_from(".!?"), min_size=8, max_size=8), answerable)
-def test_marks_behind_words_do_not_count_for_f1(
+def test_punctuation_after_words_does_not_count_for_f1(
     prediction: list[str], reference: list[str], marks: list[str], category: int
 ) -> None:
     marked = " ".join(word + mark for word, mark in zip(prediction, marks, strict=False))

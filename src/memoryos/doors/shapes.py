@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -172,7 +173,7 @@ class Signals(Shape):
     neighbours: float
     speaker: float
     session: float
-    segment: float
+    segment: float = Field(default=0.0, deprecated=True, description="Always 0; deprecated.")
     time: float
 
     @field_serializer("*")
@@ -198,7 +199,7 @@ class RecalledPage(Shape):
             page_id=page.page_id,
             at=page.at,
             score=recalled.score,
-            signals=Signals.model_validate(recalled.signals),
+            signals=Signals(**asdict(recalled.signals)),
             shown={side: page.text(side) for side in recalled.shown},
             speakers={side: page.speaker(side) for side in recalled.shown},
         )
@@ -214,7 +215,7 @@ class RecalledKnowledge(Knowledge):
     def of(cls, recalled: found.RecalledKnowledge) -> RecalledKnowledge:
         """Returns a recalled fact."""
         entry = Knowledge.model_validate(recalled.knowledge)
-        return cls(**dict(entry), score=recalled.score, signals=Signals.model_validate(recalled.signals))
+        return cls(**dict(entry), score=recalled.score, signals=Signals(**asdict(recalled.signals)))
 
 
 class ShortTermPage(Shape):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RANKING", "Shelf", "merged", "open_records"]
 
-RANKING = RankingWeights(previous=0, following=0, speaker=0, session=0, segment=0, time=0)
+RANKING = RankingWeights(previous=0, following=0, speaker=0, session=0, time=0)
 """Records are no conversation: who stands next to whom says nothing of either."""
 SLICE = 200
 OUTDATED_AT_ONCE = 64

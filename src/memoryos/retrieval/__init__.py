@@ -1,1 +1,1 @@
-"""Retrieval (§3.4): pure ranking, and the retriever that applies it."""
+"""Retrieval (§3.4): snapshots of a scope in memory, pure ranking and packing, and the retriever that uses them."""

@@ -1,4 +1,4 @@
-"""An array that grows at its end, so that a working set is extended and not rebuilt."""
+"""Arrays that grow at their end, and helpers for arrays of groups and ranges."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["GrowingArray"]
+__all__ = ["GrowingArray", "concatenated_ranges", "run_starts"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-_FIRST_ROWS = 64
-_GROWTH = 1.5
+_MIN_CAPACITY_ROWS = 64
+_GROWTH_FACTOR = 1.5
 
 
 class GrowingArray(Generic[Scalar]):
-    """A numpy array with room at its end; appending costs amortised constant time.
+    """A numpy array with spare capacity at its end; appending costs amortised constant time.
+
+    Arrays returned by ``snapshot`` never change, so other threads can read them while this array grows.
 
     Args:
         dtype: Type of an element.
@@ -26,35 +28,82 @@ class GrowingArray(Generic[Scalar]):
 
     def __init__(self, dtype: DTypeLike, width: int | None = None) -> None:
         self._row_shape = () if width is None else (width,)
-        self._room: NDArray[Scalar] = np.zeros((0, *self._row_shape), dtype)
+        self._buffer: NDArray[Scalar] = np.zeros((0, *self._row_shape), dtype)
         self._length = 0
+        self._is_shared = False  # whether the buffer must be copied before a row in it is overwritten
 
     def __len__(self) -> int:
         return self._length
 
     @property
     def view(self) -> NDArray[Scalar]:
-        """The rows so far, without a copy: valid until the next ``extend``, later a view of old room."""
-        return self._room[: self._length]
+        """The current rows, without a copy; valid until the next change."""
+        return self._buffer[: self._length]
+
+    def snapshot(self) -> NDArray[Scalar]:
+        """Returns the current rows as an array that later changes leave as it is. Copies nothing."""
+        self._is_shared = True
+        return self.view
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it holds, the room at its end included."""
-        return self._room.nbytes
+        """Bytes of the array, including its spare capacity."""
+        return self._buffer.nbytes
 
     def extend(self, rows: Any) -> None:
-        """Appends rows. An array that is the first to come is kept and not copied: whoever gave it leaves it alone."""
-        added = np.asarray(rows, self._room.dtype).reshape(-1, *self._row_shape)
+        """Appends rows.
+
+        An empty array keeps the first rows without a copy; the caller must not modify them afterwards.
+        """
+        added = np.asarray(rows, self._buffer.dtype).reshape(-1, *self._row_shape)
         end = self._length + len(added)
         if not len(added):
             return
         if not self._length:
-            self._room = added
-            self._length = end
+            self._buffer, self._length, self._is_shared = added, end, True
             return
-        if end > len(self._room):
-            room = np.zeros((max(int(end * _GROWTH), _FIRST_ROWS), *self._row_shape), self._room.dtype)
-            room[: self._length] = self.view
-            self._room = room
-        self._room[self._length : end] = added
+        if end > len(self._buffer):
+            capacity = max(int(end * _GROWTH_FACTOR), _MIN_CAPACITY_ROWS)
+            buffer = np.zeros((capacity, *self._row_shape), self._buffer.dtype)
+            buffer[: self._length] = self.view
+            self._buffer, self._is_shared = buffer, False
+        self._buffer[self._length : end] = added
         self._length = end
+
+    def replace(self, indices: NDArray[np.integer[Any]], rows: NDArray[Scalar]) -> None:
+        """Overwrites rows, in a copy of the array if a snapshot shares it (copy-on-write).
+
+        Args:
+            indices: ``int[k]``: which rows; each at most once.
+            rows: Their new values, in the same order.
+        """
+        if len(indices):
+            if self._is_shared:
+                self._buffer, self._is_shared = self._buffer.copy(), False
+            self._buffer[indices] = rows
+
+
+def run_starts(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Returns the index at which each run of equal values begins.
+
+    Example:
+        ``[5, 5, 7, 9, 9]`` has three runs, which begin at ``[0, 2, 3]``.
+
+    Args:
+        values: ``int[n]``, not negative.
+    """
+    return np.flatnonzero(np.diff(values, prepend=values.dtype.type(-1)))
+
+
+def concatenated_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the indices of several ranges in one array.
+
+    Example:
+        The starts ``[4, 0]`` and lengths ``[2, 3]`` give ``[4, 5, 0, 1, 2]``.
+
+    Args:
+        starts: ``int64[r]``: first index of each range.
+        lengths: ``int64[r]``: length of each range.
+    """
+    begins = np.cumsum(lengths) - lengths  # position of each range in the result
+    return np.asarray(np.arange(lengths.sum()) + np.repeat(starts - begins, lengths), np.int64)

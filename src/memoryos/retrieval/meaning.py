@@ -1,23 +1,28 @@
-"""Meaning: the vectors of a scope's utterances, whole while there is room for them, as codes after that."""
+"""Vector search: the embeddings of a scope's utterances, quantised when they exceed the memory limit."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.arrays import GrowingArray, concatenated_ranges, run_starts
 from memoryos.retrieval.codes import VectorCodes
 from memoryos.retrieval.ranking import Cosines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MeaningIndex", "best_cosines", "directions"]
+    from memoryos.retrieval.codes import CodeSnapshot
+
+__all__ = ["MeaningIndex", "MeaningSnapshot", "best_cosines", "directions"]
 
 
 class MeaningIndex:
-    """The vectors of utterances 0 … n-1, in their order; an utterance may have several windows, or none yet.
+    """The vectors of utterances 0 … n-1, in this order.
+
+    An utterance has one vector for each window that the embedder reads of it, or none before it is embedded.
 
     Args:
         dimensions: Length of a vector.
@@ -30,63 +35,91 @@ class MeaningIndex:
 
     @property
     def is_exact(self) -> bool:
-        """Whether cosines are those of the vectors; else they are what is to be expected of their codes."""
+        """Whether whole vectors are in memory; otherwise only their codes are."""
         return self._codes is None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that it holds."""
+        """Bytes of memory."""
         return self._owners.nbytes + (self._rows if self._codes is None else self._codes).nbytes
 
     @property
-    def owners(self) -> NDArray[np.int32]:
-        """``int32[w]``: whose window each row is; ascending."""
-        return self._owners.view
-
-    @property
-    def rows(self) -> NDArray[np.float32]:
-        """``float32[w, d]``: the vectors; none unless ``is_exact``."""
-        return self._rows.view
-
-    @property
     def last_owner(self) -> int:
-        """The last utterance with a vector; -1 without any."""
+        """The last utterance with a vector; -1 if no utterance has one."""
         return int(self._owners.view[-1]) if len(self._owners) else -1
 
     def add(self, owners: NDArray[np.int32], rows: NDArray[np.float32]) -> None:
-        """Adds ``float32[w, d]``, rows L2-normalised, and the utterance of each, ascending."""
+        """Appends ``float32[w, d]``, rows L2-normalised, and the utterance of each row, ascending."""
         self._owners.extend(owners)
         (self._rows if self._codes is None else self._codes).extend(rows)
 
     def shrink(self) -> None:
-        """Keeps codes of the vectors from now on; without a vector there is nothing to shrink."""
+        """Replaces the vectors by codes, now and for later vectors. Does nothing before the first vector."""
         if self._codes is None and len(self._rows):
             self._codes = VectorCodes(self._rows.view)
             self._rows = GrowingArray(np.float32, self._rows.view.shape[1])
 
+    def snapshot(self) -> MeaningSnapshot:
+        """Returns a read-only index of the vectors added so far. It shares memory with this index."""
+        codes = None if self._codes is None else self._codes.snapshot()
+        return MeaningSnapshot(self._owners.snapshot(), self._rows.snapshot(), codes)
+
+
+@dataclass(frozen=True, slots=True)
+class MeaningSnapshot:
+    """The vectors of a ``MeaningIndex`` at one moment.
+
+    Attributes:
+        owners: ``int32[w]``: the utterance of each vector; ascending.
+        rows: ``float32[w, d]``: the vectors; no rows unless ``is_exact``.
+        codes: Codes of the w vectors; None if ``is_exact``.
+    """
+
+    owners: NDArray[np.int32]
+    rows: NDArray[np.float32]
+    codes: CodeSnapshot | None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether ``cosines`` are exact; otherwise they are estimated from codes."""
+        return self.codes is None
+
     def cosines(self, query: NDArray[np.float32], count: int) -> Cosines:
-        """Returns the cosine of a query and each of the first ``count`` utterances, of its best window.
+        """Returns the cosine of a query and each of the first ``count`` utterances: that of its best window.
 
         Args:
             query: ``float32[d]``, L2-normalised.
-            count: How many utterances there are.
+            count: Number of utterances.
         """
         values, known = np.zeros(count, np.float32), np.zeros(count, np.bool_)
-        if len(self._owners):
-            codes = self._codes
-            rows = _products(self._rows.view, query) if codes is None else codes.cosines(query)
-            said, best = _best_windows(self._owners.view, rows)
-            values[said], known[said] = best, True
+        if len(self.owners):
+            rows = _products(self.rows, query) if self.codes is None else self.codes.cosines(query)
+            utterances, best = _best_windows(self.owners, rows)
+            values[utterances], known[utterances] = best, True
         return Cosines(values, known)
+
+    def rows_of(self, first: NDArray[np.int32], end: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Returns the row numbers of the vectors of several ranges of utterances, range after range.
+
+        Example:
+            With ``owners = [0, 2, 2, 3]`` the ranges 0 to 1 and 2 to 4 (``first = [0, 2]``, ``end = [1, 4]``) have
+            the rows ``[0]`` and ``[1, 2, 3]``, so the result is ``[0, 1, 2, 3]``.
+
+        Args:
+            first: ``int32[r]``: first utterance of each range.
+            end: ``int32[r]``: one past the last utterance of each range.
+        """
+        starts = self.owners.searchsorted(first)
+        return concatenated_ranges(starts, self.owners.searchsorted(end) - starts)
 
 
 def best_cosines(
     owners: NDArray[np.int32], rows: NDArray[np.float32], query: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Returns each owner once, and the best cosine of the query and its windows.
+    """Returns each owner once, and the cosine of the query and the owner's best window.
 
     Args:
-        owners: ``int32[w]``: whose window it is; ascending.
+        owners: ``int32[w]``: the utterance of each window; ascending.
         rows: ``float32[w, d]``, L2-normalised.
         query: ``float32[d]``, L2-normalised.
     """
@@ -94,13 +127,13 @@ def best_cosines(
 
 
 def directions(owners: NDArray[np.int32], rows: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Returns each owner once, and the direction of the sum of its rows, L2-normalised.
+    """Returns each owner once, and the L2-normalised sum of its rows.
 
     Args:
-        owners: ``int32[w]``: whose row it is; ascending.
+        owners: ``int32[w]``: the owner of each row; ascending.
         rows: ``float32[w, d]``.
     """
-    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    starts = run_starts(owners)
     sums = np.add.reduceat(rows, starts, axis=0)
     lengths = np.sqrt(np.einsum("ij,ij->i", sums, sums))
     sums /= np.where(lengths > 0, lengths, 1)[:, None]
@@ -108,13 +141,13 @@ def directions(owners: NDArray[np.int32], rows: NDArray[np.float32]) -> tuple[ND
 
 
 def _products(rows: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Not ``@``: the threads of BLAS spin for 0.4 ms less on a quiet machine and for 3 ms more on a busy one.
+    # Not ``@``: it starts BLAS threads, which save 0.4 ms on an idle machine and cost 3 ms on a busy one.
     return np.asarray(np.einsum("ij,j->i", rows, query))
 
 
 def _best_windows(
     owners: NDArray[np.int32], cosines: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Returns each owner once, and the best cosine of its windows."""
-    starts = np.flatnonzero(np.diff(owners, prepend=-1))
+    """Returns each owner once, and the best cosine among its windows."""
+    starts = run_starts(owners)
     return owners[starts], cosines if len(starts) == len(cosines) else np.maximum.reduceat(cosines, starts)

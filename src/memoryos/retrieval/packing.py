@@ -1,107 +1,188 @@
-"""Packing: which of the ranked utterances fill the pages or the tokens that were asked for."""
+"""Packing: selects the ranked utterances that fit into the requested number of pages or tokens."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from memoryos.model import SIDES
 from memoryos.retrieval.recall import date_heading, line_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["PackedPage", "Shelves", "pack_pages", "pack_tokens"]
+    from memoryos.model import Side
 
-_PART = 64
-"""So many utterances are tried before those that no longer fit are taken out of what waits."""
+__all__ = ["Candidate", "PackedPage", "Packing", "PackingInput", "pack_pages", "pack_tokens"]
+
+_BATCH = 64
+"""Number of utterances that are tried before those that no longer fit are removed from the remaining ones."""
+
+
+class Candidate(NamedTuple):
+    """One ranked utterance.
+
+    Attributes:
+        seq: Position of its page in the log.
+        side: Who says it.
+        row: Its index in the arrays of the ``Ranking``; candidates with lower rows come earlier in the log.
+        tokens: Estimated tokens of its line in a prompt.
+        seconds: POSIX time of its page.
+    """
+
+    seq: int
+    side: Side
+    row: int
+    tokens: float
+    seconds: float
+
+    @property
+    def heading(self) -> str:
+        """The line with its date, which a prompt shows above it."""
+        return date_heading(datetime.fromtimestamp(self.seconds, timezone.utc).date())
 
 
 @dataclass(frozen=True, slots=True)
-class Shelves:
-    """What packing needs to know of the utterances, by their place in the working set.
+class PackedPage:
+    """A selected page.
 
     Attributes:
-        pages: ``int32[n]``: page number of each utterance; ascending.
-        tokens: ``float32[n]``: estimated tokens of its line.
-        seconds: ``float64[n]``: its POSIX time, which decides under which date it stands.
-        shown_already: Page numbers from here on are in short-term memory and never repeated.
+        best: Its best-ranked utterance.
+        shown: The utterances that a prompt shows, the user's first; never empty.
     """
 
-    pages: NDArray[np.int32]
+    best: Candidate
+    shown: tuple[Candidate, ...]
+
+    @property
+    def seq(self) -> int:
+        """Position of the page in the log."""
+        return self.best.seq
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """The selected pages, and the estimated tokens that a prompt needs to show them, with date lines.
+
+    Attributes:
+        pages: The pages, best first.
+        tokens: Estimated tokens.
+    """
+
+    pages: tuple[PackedPage, ...]
+    tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class PackingInput:
+    """All n utterances of a scope, in log order, and the ranked ones among them.
+
+    Attributes:
+        order: ``int64[k]``: indices of the ranked utterances, best first.
+        seqs: ``int64[n]``: position in the log of each utterance's page; ascending.
+        sides: ``int8[n]``: index into ``SIDES``.
+        tokens: ``float32[n]``: estimated tokens of its line in a prompt.
+        seconds: ``float64[n]``: POSIX time of its page.
+        window_seq: Position of the first page of the short-term window. The prompt contains the window anyway, so
+            its pages are not packed.
+    """
+
+    order: NDArray[np.int64]
+    seqs: NDArray[np.int64]
+    sides: NDArray[np.int8]
     tokens: NDArray[np.float32]
     seconds: NDArray[np.float64]
-    shown_already: int
+    window_seq: int
+
+    def ranked(self, count: int) -> list[Candidate]:
+        """Returns the first ``count`` ranked utterances, best first, including those of the window."""
+        return list(self.candidates(self.order[:count]))
+
+    def outside_window(self) -> NDArray[np.int64]:
+        """Returns the part of ``order`` that may be packed."""
+        return self.order[self.seqs[self.order] < self.window_seq]
+
+    def candidates(self, rows: NDArray[np.int64]) -> Iterator[Candidate]:
+        """Yields the utterances with these indices, in this order."""
+        columns = (self.seqs[rows], self.sides[rows], rows, self.tokens[rows], self.seconds[rows])
+        for seq, side, row, tokens, seconds in zip(*(each.tolist() for each in columns), strict=True):
+            yield Candidate(seq, SIDES[side], row, tokens, seconds)
+
+    def utterances_of(self, seq: int) -> tuple[Candidate, ...]:
+        """Returns all utterances of a page, ranked or not, the user's first."""
+        first, end = self.seqs.searchsorted([seq, seq + 1])
+        return tuple(self.candidates(np.arange(first, end)))
 
 
-@dataclass(slots=True)
-class PackedPage:
-    """One page of the packing: its number, its best utterance, the utterances that are shown."""
+def pack_pages(source: PackingInput, max_pages: int, *, exclude: Collection[int] = ()) -> Packing:
+    """Selects the best pages and shows all their utterances.
 
-    page: int
-    best: int
-    shown: list[int]
-
-
-def pack_pages(order: Iterable[int], shelves: Shelves, max_pages: int) -> tuple[list[PackedPage], float]:
-    """Returns the best pages, whole, best first, and their estimated tokens."""
-    packed: dict[int, PackedPage] = {}
-    for index in order:
-        page = int(shelves.pages[index])
-        if page >= shelves.shown_already or page in packed:
-            continue
-        first, end = shelves.pages.searchsorted([page, page + 1])
-        packed[page] = PackedPage(page, int(index), list(range(int(first), int(end))))
-        if len(packed) == max_pages:
-            break
-    tokens = _Tokens(shelves)
-    return list(packed.values()), sum(tokens.add(index) for each in packed.values() for index in each.shown)
-
-
-def pack_tokens(
-    order: NDArray[np.int64], shelves: Shelves, max_tokens: int, max_pages: int | None = None
-) -> tuple[list[PackedPage], float]:
-    """Returns the best utterances that fit, by page, and their estimated tokens.
-
-    Utterances are taken in rank order; one that does not fit is passed over, and the next may. The line with the date
-    is counted once for each date that is shown.
+    Args:
+        source: The ranked utterances.
+        max_pages: Number of pages, at least 1.
+        exclude: Log positions of pages that are not selected.
     """
-    packed: dict[int, PackedPage] = {}
-    tokens = _Tokens(shelves)
+    best: dict[int, Candidate] = {}
+    for candidate in source.candidates(source.outside_window()):
+        if candidate.seq in best or candidate.seq in exclude:
+            continue
+        best[candidate.seq] = candidate
+        if len(best) == max_pages:
+            break
+    pages = tuple(PackedPage(each, source.utterances_of(each.seq)) for each in best.values())
+    counter = _TokenCounter()
+    return Packing(pages, sum(counter.add(candidate) for page in pages for candidate in page.shown))
+
+
+def pack_tokens(source: PackingInput, max_tokens: int, max_pages: int | None = None) -> Packing:
+    """Selects the best utterances whose lines fit into a token budget.
+
+    Utterances are tried in rank order. One that does not fit is skipped, and a later, shorter one may still fit. The
+    line with the date is counted once for each date.
+
+    Args:
+        source: The ranked utterances.
+        max_tokens: Budget in estimated tokens.
+        max_pages: Maximum number of pages; None: no limit.
+    """
+    shown: dict[int, list[Candidate]] = {}
+    counter = _TokenCounter()
     used = 0.0
-    waiting = order[shelves.pages[order] < shelves.shown_already]
-    while len(waiting):
-        for index in waiting[:_PART].tolist():
-            page = int(shelves.pages[index])
-            is_full = max_pages is not None and page not in packed and len(packed) == max_pages
-            if is_full or used + tokens.price(index) > max_tokens:
+    remaining = source.outside_window()
+    while len(remaining):
+        for candidate in source.candidates(remaining[:_BATCH]):
+            is_full = max_pages is not None and candidate.seq not in shown and len(shown) == max_pages
+            if is_full or used + counter.price(candidate) > max_tokens:
                 continue
-            used += tokens.add(index)
-            packed.setdefault(page, PackedPage(page, index, [])).shown.append(index)
-        waiting = waiting[_PART:]
-        waiting = waiting[shelves.tokens[waiting] <= np.float64(max_tokens - used)]
-    for each in packed.values():
-        each.shown.sort()
-    return list(packed.values()), used
+            used += counter.add(candidate)
+            shown.setdefault(candidate.seq, []).append(candidate)
+        remaining = remaining[_BATCH:]
+        remaining = remaining[source.tokens[remaining] <= np.float64(max_tokens - used)]
+    return Packing(tuple(PackedPage(each[0], _in_log_order(each)) for each in shown.values()), used)
 
 
-class _Tokens:
-    def __init__(self, shelves: Shelves) -> None:
-        self._shelves = shelves
-        self._dates: set[str] = set()
+def _in_log_order(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    return tuple(sorted(candidates, key=lambda each: each.row))
 
-    def price(self, index: int) -> float:
-        heading = self._heading(index)
-        return float(self._shelves.tokens[index]) + (0.0 if heading in self._dates else line_tokens(heading))
 
-    def add(self, index: int) -> float:
-        price = self.price(index)
-        self._dates.add(self._heading(index))
+class _TokenCounter:
+    """Counts the tokens of lines, and those of each date line once."""
+
+    def __init__(self) -> None:
+        self._headings: set[str] = set()
+
+    def price(self, candidate: Candidate) -> float:
+        """Returns the tokens that showing an utterance would add."""
+        heading = candidate.heading
+        return candidate.tokens + (0.0 if heading in self._headings else line_tokens(heading))
+
+    def add(self, candidate: Candidate) -> float:
+        """Counts an utterance as shown and returns the tokens that it adds."""
+        price = self.price(candidate)
+        self._headings.add(candidate.heading)
         return price
-
-    def _heading(self, index: int) -> str:
-        return date_heading(datetime.fromtimestamp(float(self._shelves.seconds[index]), timezone.utc).date())

@@ -1,4 +1,4 @@
-"""The question: what a query asks, whom it names, and which days it means."""
+"""Reads a query: its search terms, the speakers that it names, and the days that it refers to."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ _HONORIFIC = "(?:さん|くん|君|ちゃん|様|先生)?"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query as the ranking reads it.
+    """A query, prepared for the ranking.
 
     Attributes:
         text: The query, verbatim.
-        dense_text: The query without people's names, which pull the vector to whoever is named; never empty.
-        terms: Its index terms, those of the days it names included.
-        little_terms: Those of them that say little of its topic.
-        speakers: Names (as the scope spells them) of the speakers that it names.
-        side: The side that "I" or "you" means, where it names nobody else; without either the user's, where the other
-            one is an assistant: people ask for what they told.
-        times: Days that it names, both inclusive.
-        language: The language that it is asked in, where that is known.
+        dense_text: The text to embed: the query without names of speakers, since a name draws the vector towards
+            every utterance that contains it. Never empty.
+        terms: Search terms, including those of the days that it refers to.
+        little_terms: The function words among the terms.
+        speakers: The speakers that it names, as the scope spells their names.
+        side: The side that "I" or "you" refers to. None if a speaker is named. If neither word occurs and the other
+            speaker is an assistant, the user's side, since users mostly ask about their own statements.
+        times: Ranges of days that it refers to, both ends inclusive.
+        language: Its language; None if unknown.
     """
 
     text: str
@@ -55,12 +56,12 @@ class Question:
 
 
 def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Question:
-    """Returns what a query asks.
+    """Returns a query, prepared for the ranking.
 
     Args:
-        query: The user's words.
-        speakers: Everyone who speaks in the scope.
-        now: What "yesterday" is relative to.
+        query: The query text.
+        speakers: All speakers of the scope.
+        now: The time to which "yesterday" is relative.
     """
     language = language_of(query)
     named = _named(query, [name for name in speakers if name not in SIDES])
@@ -79,7 +80,12 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
 
 
 def index_terms(text: str, at: datetime) -> list[str]:
-    """Returns the terms of an utterance: its words, the days it names resolved, and its own date."""
+    """Returns the search terms of an utterance: its words, the days that it refers to, and its own date.
+
+    Args:
+        text: The utterance.
+        at: Its time, to which "yesterday" is relative.
+    """
     own = at.date()
     found = search_terms(text)
     for each in mentions(text, at):

@@ -1,8 +1,8 @@
-"""Ranking: every utterance of a scope for one question. Pure functions over the arrays of the working set.
+"""Ranking: scores every utterance of a scope for one question. Pure functions over the arrays of a snapshot.
 
-The design is A3 of the project's retrieval experiments: z-scores of meaning and words are added; an utterance takes a
-share of its neighbours' scores and of the best of its session; who is named and when are added. The segment is a soft
-prior. Nothing is cut off before the end, unless the paper's gate is asked for.
+The score of an utterance is the sum of the z-scores of its cosine and its BM25 score, a share of the scores of its
+neighbours, a share of the best scores of its session, and a bonus if the question names its speaker or its
+date. No utterance is filtered out before the final order, unless the segment gate of the paper is configured.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.model import SIDES
+from memoryos.retrieval.arrays import run_starts
 from memoryos.retrieval.recall import Signals
 
 if TYPE_CHECKING:
@@ -21,49 +22,51 @@ if TYPE_CHECKING:
 
     from memoryos.config import RankingWeights
     from memoryos.retrieval.question import Question
-    from memoryos.retrieval.words import WordIndex
+    from memoryos.retrieval.words import WordSnapshot
 
-__all__ = ["SESSION_GAP_SECONDS", "Corpus", "Cosines", "Ranking", "rank", "rank_entries"]
+__all__ = ["SESSION_GAP_SECONDS", "Corpus", "Cosines", "Ranking", "mean_of_best_scores", "rank", "rank_entries"]
 
 SESSION_GAP_SECONDS = 4 * 3600.0
-"""A pause of more than this starts another session."""
-BEST_OF_GROUP = 3
+"""A longer pause between two pages starts a new session."""
+BEST_SCORES = 3
+"""Number of scores in the mean that represents a session."""
 ORDER_LIMIT = 1000
-"""So many of the best are put in order; no budget reaches further."""
+"""Only this many of the best utterances are sorted; more do not fit into any realistic budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The utterances of one scope as arrays, in the order of the log.
+    """The n utterances of one scope as arrays, in log order.
 
     Attributes:
-        words: Index of the n utterances.
-        speakers: ``int32[n]``: numbers into ``speaker_names``.
-        speaker_names: Everyone who speaks.
-        sides: ``int8[n]``: number into ``SIDES``.
-        pages: ``int32[n]``: page number; utterances of a page share it.
+        words: Word index of the utterances.
+        speakers: ``int32[n]``: index into ``speaker_names``.
+        speaker_names: All speakers of the scope.
+        sides: ``int8[n]``: index into ``SIDES``.
         seconds: ``float64[n]``: POSIX time of the page.
-        segments: ``int32[n]``: segment number; -1 while not consolidated.
-        allowed: ``bool[n]``: False for pages of archived segments, which are out of recall.
+        segments: ``int32[n]``: segment number; -1 before the page is consolidated.
+        allowed: ``bool[n]``: False for pages of archived segments, which are never recalled.
     """
 
-    words: WordIndex
+    words: WordSnapshot
     speakers: NDArray[np.int32]
     speaker_names: tuple[str, ...]
     sides: NDArray[np.int8]
-    pages: NDArray[np.int32]
     seconds: NDArray[np.float64]
     segments: NDArray[np.int32]
     allowed: NDArray[np.bool_]
 
+    def __len__(self) -> int:
+        return len(self.sides)
+
 
 @dataclass(frozen=True, slots=True)
 class Cosines:
-    """How near the utterances are to a query in meaning.
+    """The cosines of a query and n utterances.
 
     Attributes:
-        values: ``float32[n]``; 0 where there is no vector.
-        known: ``bool[n]``: where there is one.
+        values: ``float32[n]``; 0 for utterances without a vector.
+        known: ``bool[n]``: whether the utterance has a vector.
     """
 
     values: NDArray[np.float32]
@@ -72,13 +75,13 @@ class Cosines:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Scores of n items and what made them.
+    """Scores of n items, and the signals that they are the sum of.
 
     Attributes:
         scores: ``float32[n]``.
-        order: ``int64[k]``: the best items that are allowed, best first; of equal scores the newer first.
-        cosines: ``float32[n]``: of query and item, not standardised; 0 where there is no vector.
-        parts: What each signal added, by its name in ``Signals``: ``float32[n]`` each; their sum is ``scores``.
+        order: ``int64[k]``: indices of the best allowed items, best first; of equal scores the newer first.
+        cosines: ``float32[n]``: raw cosines of query and item; 0 for items without a vector.
+        parts: The contribution of each signal, by its name in ``Signals``: ``float32[n]`` each; they sum to ``scores``.
     """
 
     scores: NDArray[np.float32]
@@ -87,7 +90,7 @@ class Ranking:
     parts: dict[str, NDArray[np.float32]]
 
     def signals(self, index: int) -> Signals:
-        """Returns what each signal added to the score of one item."""
+        """Returns the contribution of each signal to the score of one item."""
         return Signals(**{name: float(values[index]) for name, values in self.parts.items()})
 
 
@@ -103,89 +106,101 @@ def rank(
 
     Args:
         corpus: The n utterances.
-        question: What is asked.
-        cosines: Of the query and each utterance; None ranks by words alone.
-        weights: What each signal counts.
-        gate: ``bool[segments]``: only utterances of these segments are ranked (the paper's set-up); None: all.
+        question: The question.
+        cosines: Cosines of the query and each utterance; None ranks without the signal "meaning".
+        weights: The weight of each signal.
+        gate: ``bool[segments]``: restricts the order to utterances of these segments, as in the paper; None: no limit.
     """
     if cosines is None:
-        cosines = Cosines(np.zeros(len(corpus.pages), np.float32), np.zeros(len(corpus.pages), np.bool_))
-    meaning = weights.meaning * _z(cosines.values, known=cosines.known)
-    words = weights.words * _z(corpus.words.score(question.terms, little=question.little_terms))
+        cosines = Cosines(np.zeros(len(corpus), np.float32), np.zeros(len(corpus), np.bool_))
+    meaning = weights.meaning * _z_scores(cosines.values, known=cosines.known)
+    words = weights.words * _z_scores(corpus.words.score(question.terms, little=question.little_terms))
     own = meaning + words
-    sessions = _sessions(corpus.seconds)
-    neighbours = _neighbours(own, sessions, weights)
-    speaker = weights.speaker * _said_by_named(corpus, question)
+    sessions = _session_numbers(corpus.seconds)
+    neighbours = _neighbour_shares(own, sessions, weights)
+    speaker = weights.speaker * _is_named_speaker(corpus, question)
     score = own + neighbours + speaker
-    session = weights.session * best_of_group(score, sessions)
-    segment = weights.segment * _segment_prior(corpus, score) if weights.segment else np.zeros_like(score)
-    when = weights.time * _at_named_time(corpus, question)
+    session = weights.session * mean_of_best_scores(score, sessions)
+    when = weights.time * _is_at_named_time(corpus, question)
     parts = {
         "meaning": meaning,
         "words": words,
         "neighbours": neighbours,
         "speaker": speaker,
         "session": session,
-        "segment": segment,
         "time": when,
     }
-    scores = score + session + segment + when
+    scores = score + session + when
     allowed = corpus.allowed if gate is None else corpus.allowed & np.append(gate, False)[corpus.segments]
     return Ranking(scores, _order(scores, allowed), cosines.values, parts)
 
 
 def rank_entries(
     vectors: NDArray[np.float32],
-    words: WordIndex,
+    words: WordSnapshot,
     query_vector: NDArray[np.float32] | None,
     question: Question,
     weights: RankingWeights,
 ) -> Ranking:
-    """Ranks knowledge entries, which have no neighbours and no speaker.
+    """Ranks knowledge entries by the signals "meaning" and "words".
 
     Args:
-        vectors: ``float32[n, d]``; zero rows for entries that are not embedded yet.
-        words: Index of the n entries.
-        query_vector: ``float32[d]``, L2-normalised; None ranks by words alone.
-        question: What is asked.
-        weights: Those of meaning and words count.
+        vectors: ``float32[n, d]``; zero rows for entries without a vector.
+        words: Word index of the n entries.
+        query_vector: ``float32[d]``, L2-normalised; None ranks without the signal "meaning".
+        question: The question.
+        weights: The weight of each signal.
     """
     cosines = np.zeros(len(words), np.float32) if query_vector is None else vectors @ query_vector
-    meaning = weights.meaning * _z(cosines, known=np.asarray(vectors.any(axis=1)))
-    by_words = weights.words * _z(words.score(question.terms, little=question.little_terms))
+    meaning = weights.meaning * _z_scores(cosines, known=np.asarray(vectors.any(axis=1)))
+    by_words = weights.words * _z_scores(words.score(question.terms, little=question.little_terms))
     scores = meaning + by_words
     order = _order(scores, np.ones(len(scores), np.bool_))
     return Ranking(scores, order, cosines, {"meaning": meaning, "words": by_words})
 
 
-def best_of_group(scores: NDArray[np.float32], groups: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Returns for each item the mean of the three best scores of its group (fewer, if the group is smaller).
+def mean_of_best_scores(scores: NDArray[np.float32], groups: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Returns for each item the mean of the three best scores of its group, or of all if the group has fewer.
+
+    Example:
+        The scores ``[1, 5, 3, 4, 2]`` in the groups ``[0, 0, 0, 0, 1]`` give ``[4, 4, 4, 4, 2]``: 4 is the mean of
+        5, 4 and 3.
 
     Args:
         scores: ``float32[n]``.
-        groups: ``int32[n]`` from 0, ascending: a group's items stand together.
+        groups: ``int32[n]``: group numbers from 0, ascending.
     """
     if len(scores) == 0:
         return scores
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    starts = run_starts(groups)
     sizes = np.diff(starts, append=len(groups))
-    rest = scores.copy()
-    total = np.zeros(len(starts), np.float32)
-    numbers = np.repeat(np.arange(len(starts)), sizes)
-    for round_number in range(BEST_OF_GROUP):
-        best = np.maximum.reduceat(rest, starts)
-        has = sizes > round_number
-        total += np.where(has, best, 0)
-        hits = np.flatnonzero(rest == best[numbers])
-        _, first = np.unique(numbers[hits], return_index=True)
-        rest[hits[first]] = -np.inf
-    return (total / np.minimum(sizes, BEST_OF_GROUP))[numbers].astype(np.float32)
+    group_of = np.repeat(np.arange(len(starts)), sizes)
+    remaining = scores.copy()
+    totals = np.zeros(len(starts), np.float32)
+    for count in range(1, BEST_SCORES + 1):
+        best = np.maximum.reduceat(remaining, starts)
+        totals += np.where(sizes >= count, best, 0)
+        remaining[_first_items_with(best, remaining, group_of)] = -np.inf
+    return (totals / np.minimum(sizes, BEST_SCORES))[group_of].astype(np.float32)
 
 
-def _z(values: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+def _first_items_with(
+    values: NDArray[np.float32], scores: NDArray[np.float32], group_of: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Returns the first item of each group that has the value given for the group.
+
+    Example:
+        With the values ``[5, 2]``, scores ``[1, 5, 5, 2]`` and groups ``[0, 0, 0, 1]`` the items are ``[1, 3]``.
+    """
+    matches = np.flatnonzero(scores == values[group_of])
+    return matches[run_starts(group_of[matches])]
+
+
+def _z_scores(values: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """Returns (value - mean) / standard deviation, over the known values only; 0 for the others."""
     if known is not None and not known.all():
         scaled = np.zeros_like(values)
-        scaled[known] = _z(values[known])
+        scaled[known] = _z_scores(values[known])
         return scaled
     if len(values) == 0:
         return values
@@ -194,49 +209,48 @@ def _z(values: NDArray[np.float32], known: NDArray[np.bool_] | None = None) -> N
     return np.asarray(scaled, np.float32)
 
 
-def _neighbours(own: NDArray[np.float32], sessions: NDArray[np.int32], weights: RankingWeights) -> NDArray[np.float32]:
-    """Returns what each takes from the one before and the one after it, unless a pause lies between."""
+def _neighbour_shares(
+    own: NDArray[np.float32], sessions: NDArray[np.int32], weights: RankingWeights
+) -> NDArray[np.float32]:
+    """Returns for each utterance its share of the scores of the previous and the following one in its session."""
     shares = np.zeros_like(own)
-    together = sessions[1:] == sessions[:-1]
-    shares[1:] += np.float32(weights.previous) * own[:-1] * together
-    shares[:-1] += np.float32(weights.following) * own[1:] * together
+    is_same_session = sessions[1:] == sessions[:-1]
+    shares[1:] += np.float32(weights.previous) * own[:-1] * is_same_session
+    shares[:-1] += np.float32(weights.following) * own[1:] * is_same_session
     return shares
 
 
-def _said_by_named(corpus: Corpus, question: Question) -> NDArray[np.float32]:
+def _is_named_speaker(corpus: Corpus, question: Question) -> NDArray[np.float32]:
+    """Returns 1 for utterances of the speakers or the side that the question names, else 0."""
     if question.speakers:
         codes = [code for code, name in enumerate(corpus.speaker_names) if name in question.speakers]
         return np.asarray(np.isin(corpus.speakers, codes), np.float32)
     if question.side is not None:
         return np.asarray(corpus.sides == SIDES.index(question.side), np.float32)
-    return np.zeros(len(corpus.pages), np.float32)
+    return np.zeros(len(corpus), np.float32)
 
 
-def _sessions(seconds: NDArray[np.float64]) -> NDArray[np.int32]:
+def _session_numbers(seconds: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Returns the session number of each utterance, from 0."""
     pauses = np.abs(np.diff(seconds, prepend=seconds[:1])) > SESSION_GAP_SECONDS
     return np.cumsum(pauses, dtype=np.int32)
 
 
-def _segment_prior(corpus: Corpus, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    by_segment = np.argsort(corpus.segments, kind="stable")
-    prior = np.empty_like(scores)
-    prior[by_segment] = best_of_group(scores[by_segment], corpus.segments[by_segment] + 1)
-    return np.where(corpus.segments >= 0, prior, 0).astype(np.float32)
-
-
-def _at_named_time(corpus: Corpus, question: Question) -> NDArray[np.float32]:
-    hit = np.zeros(len(corpus.pages), np.bool_)
+def _is_at_named_time(corpus: Corpus, question: Question) -> NDArray[np.float32]:
+    """Returns 1 for utterances on the days that the question names, else 0."""
+    is_inside = np.zeros(len(corpus), np.bool_)
     for first, last in question.times:
         start = datetime.combine(first, time(), timezone.utc).timestamp()
         end = (datetime.combine(last, time(), timezone.utc) + timedelta(days=1)).timestamp()
-        hit |= (corpus.seconds >= start) & (corpus.seconds < end)
-    return hit.astype(np.float32)
+        is_inside |= (corpus.seconds >= start) & (corpus.seconds < end)
+    return is_inside.astype(np.float32)
 
 
 def _order(scores: NDArray[np.float32], allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Returns the indices of the best allowed items, best first; of equal scores the newer first."""
     candidates = np.flatnonzero(allowed)
     if len(candidates) > ORDER_LIMIT:
-        kept = np.argpartition(-scores[candidates], ORDER_LIMIT - 1)[:ORDER_LIMIT]
-        candidates = candidates[np.sort(kept)]
+        best = np.argpartition(-scores[candidates], ORDER_LIMIT - 1)[:ORDER_LIMIT]
+        candidates = candidates[np.sort(best)]
     newest_first = candidates[::-1]
     return newest_first[np.argsort(-scores[newest_first], kind="stable")]

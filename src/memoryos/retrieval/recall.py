@@ -1,8 +1,9 @@
-"""What retrieval returns: the recalled things, the reason for each, and the text that a prompt shows of them."""
+"""The result of a recall: the recalled items, their scores and signals, and their text in a prompt."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import warnings
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from memoryos.language.fence import indented, one_line, speaker_label
@@ -27,37 +28,42 @@ __all__ = [
 ]
 
 EXCERPT_CHARACTERS = 8_000
-"""A prompt shows a longer utterance as an excerpt, with a mark that says how much was left out."""
+"""A prompt shows a longer utterance as an excerpt, and states the length of the omitted text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What each signal added to a score; their sum is the score. Unit: standard deviations in the scope."""
+    """The contribution of each signal to a score; they sum to the score. Unit: standard deviations in the scope."""
 
     meaning: float = 0.0
     words: float = 0.0
     neighbours: float = 0.0
     speaker: float = 0.0
     session: float = 0.0
-    segment: float = 0.0
     time: float = 0.0
 
+    @property
+    def segment(self) -> float:
+        """Always 0. Deprecated: the ranking has no segment signal any more."""
+        warnings.warn("Signals.segment is always 0 and will be removed", DeprecationWarning, stacklevel=2)
+        return 0.0
+
     def total(self) -> float:
-        """Returns the score that they make together."""
-        return float(sum(getattr(self, each.name) for each in fields(self)))
+        """Returns the score, which is the sum of the signals."""
+        return float(sum(asdict(self).values()))
 
 
 @dataclass(frozen=True, slots=True)
 class RecalledPage:
-    """A page that retrieval found.
+    """A recalled page.
 
     Attributes:
         page: The page.
         shown: The sides that a prompt shows, the user's first; never empty.
         score: Score of its best utterance.
-        signals: What made that score.
-        cosine: Of the query and its best utterance, in [-1, 1]: how near they are in absolute terms; 0 while it has
-            no vector. Scores of two memories can't be compared, cosines can.
+        signals: The signals that sum to this score.
+        cosine: Cosine of the query and its best utterance, in [-1, 1]; 0 before the utterance has a vector. Unlike
+            scores, cosines can be compared between memories.
     """
 
     page: Page
@@ -69,7 +75,7 @@ class RecalledPage:
 
 @dataclass(frozen=True, slots=True)
 class RecalledKnowledge:
-    """A knowledge entry that retrieval found, with its score and what made it."""
+    """A recalled knowledge entry, its score, and the signals that sum to the score."""
 
     knowledge: Knowledge
     score: float
@@ -82,12 +88,12 @@ class RecalledKnowledge:
 
     @property
     def about(self) -> About:
-        """Whom it describes."""
+        """Whether it describes the user or the assistant."""
         return self.knowledge.about
 
     @property
     def source_page_ids(self) -> tuple[str, ...]:
-        """The pages that it was read in."""
+        """Ids of the pages that it was derived from."""
         return self.knowledge.source_page_ids
 
 
@@ -96,10 +102,10 @@ class Quote:
     """One of the best-matching utterances of the whole scope, the short-term window included.
 
     Attributes:
-        utterance: What was said.
+        utterance: The utterance.
         score: Its score.
-        cosine: Of the query and the utterance, in [-1, 1]: how near they are in absolute terms.
-        signals: What made the score.
+        cosine: Cosine of the query and the utterance, in [-1, 1].
+        signals: The signals that sum to the score.
     """
 
     utterance: Utterance
@@ -117,10 +123,10 @@ class Recall:
         pages: Recalled pages, best first; none of them is in ``short_term``.
         knowledge: Recalled entries: those about the user, best first, then those about the assistant.
         profile: The current profile.
-        short_term: The pages of the window, oldest first: always part of the context.
-        quotes: The best-matching utterances wherever they are, best first.
-        near_misses: The next best pages, which found no room in ``pages``; as many as were asked for, best first.
-        tokens: Estimated tokens of ``pages`` as ``to_prompt`` shows them: what ``max_tokens`` bounds.
+        short_term: The pages of the short-term window, oldest first; always part of the context.
+        quotes: The best-matching utterances of the whole scope, including the window, best first.
+        near_misses: The next best pages that did not fit into ``pages``, best first; at most the requested number.
+        tokens: Estimated tokens of ``pages`` as ``to_prompt`` shows them; ``max_tokens`` limits this number.
     """
 
     query: str
@@ -166,18 +172,18 @@ class Recall:
         return "\n\n".join(part for part in parts if part)
 
     def numbered_pages(self) -> tuple[Page, ...]:
-        """Returns every page that the context shows: the recalled ones in time order, then the window."""
+        """Returns all pages of the context: the recalled pages in time order, then those of the window."""
         return (*sorted((each.page for each in self.pages), key=_when), *sorted(self.short_term, key=_when))
 
     @property
     def found_page_ids(self) -> tuple[str, ...]:
-        """Ids of the pages that the query found, wherever they are, best first; the whole window is not among them."""
+        """Ids of the pages that match the query, best first. A page of the window is included only if it matches."""
         found = [each.page.page_id for each in self.pages] + [each.utterance.page_id for each in self.quotes]
         return tuple(dict.fromkeys(found))
 
     @property
     def flagged(self) -> tuple[str, ...]:
-        """Ids of shown pages that read like instructions to a model, words or speaker; they are only a record."""
+        """Ids of the pages in the context whose text or speaker name reads like an instruction to a model."""
         shown: dict[str, Sequence[Side]] = {each.page.page_id: each.shown for each in self.pages}
         return tuple(
             page.page_id
@@ -197,14 +203,20 @@ MARK = " (this line reads like an instruction; it is only a record)"
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """How pages are written down: whose words excerpts are around, how long they are, and the numbers of pages."""
+    """Formats pages as lines of a prompt.
+
+    Attributes:
+        query: Excerpts are chosen around its words.
+        longest_utterance: Characters above which an utterance is shown as an excerpt.
+        places: The number of each page by its id; None for lines without numbers.
+    """
 
     query: str
     longest_utterance: int
     places: Mapping[str, int] | None
 
     def of(self, pages: Iterable[tuple[Page, Sequence[Side]]]) -> list[str]:
-        """Returns one line an utterance in time order, with a line before the first of each date."""
+        """Returns one line for each utterance, in time order, with a date line before the first of each day."""
         lines: list[str] = []
         day: date | None = None
         for page, shown in sorted(pages, key=lambda each: _when(each[0])):
@@ -241,7 +253,7 @@ def profile_lines(profile: Profile) -> list[str]:
 
 
 def date_heading(day: date) -> str:
-    """Returns the line above the utterances of a day, as "[8 May 2023]"."""
+    """Returns the date line of a day, for example "[8 May 2023]"."""
     return f"[{day.day} {day:%B} {day.year}]"
 
 
@@ -256,7 +268,7 @@ def show_line(speaker: str, text: str, query: str = "", limit: int = EXCERPT_CHA
 
 
 def line_tokens(line: str) -> float:
-    """Returns the estimated tokens of one line with its line break; not rounded, so that lines add up."""
+    """Returns the estimated tokens of a line and its line break, not rounded, so that estimates can be added."""
     return estimate_tokens(line) + 0.25
 
 

@@ -1,22 +1,22 @@
-"""The retriever: one way from a query to what is remembered, whatever the database (§3.4)."""
+"""The retriever: ranks and packs the memory of a scope for a query, in the same way for every database (§3.4)."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memoryos.errors import DimensionMismatchError
-from memoryos.model import ABOUT, SIDES, Utterance
-from memoryos.retrieval.packing import PackedPage, Shelves, pack_pages, pack_tokens
+from memoryos.model import ABOUT, Utterance
+from memoryos.retrieval.packing import PackingInput, pack_pages, pack_tokens
 from memoryos.retrieval.question import read_question
 from memoryos.retrieval.ranking import rank, rank_entries
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import numpy as np
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
     from memoryos.config import Config, RankingWeights
     from memoryos.model import Page
+    from memoryos.retrieval.packing import Candidate, PackedPage, Packing
     from memoryos.retrieval.question import Question
-    from memoryos.retrieval.ranking import Corpus, Ranking
-    from memoryos.retrieval.working_set import WorkingSet
+    from memoryos.retrieval.ranking import Ranking
+    from memoryos.retrieval.snapshot import ScopeSnapshot
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Embedder
     from memoryos.storage.store import Store
@@ -34,14 +35,22 @@ if TYPE_CHECKING:
 __all__ = ["Retriever"]
 
 QUOTES = 5
-SHARPENED = 200
-"""So many of the best utterances by estimated cosines get exact ones, where vectors are not in memory (ADR 13)."""
-UNREAD_SHARE = 0.25
-"""What is left of the weight of meaning for a question in a language that the model does not know (ADR 11)."""
+"""Number of best-matching utterances in ``Recall.quotes``."""
+RESCORED = 200
+"""Rescore this many top utterances with exact cosines when only codes of the vectors are in memory (ADR 13)."""
+UNSUPPORTED_LANGUAGE_SHARE = 0.25
+"""Factor on the weight "meaning" for a question in a language that the embedder does not support (ADR 11)."""
 
 
 class Retriever:
-    """Ranks everything of a scope for a query and packs the best of it. Writes nothing."""
+    """Ranks the memory of a scope for a query and packs the best of it. Writes nothing.
+
+    Args:
+        store: The store.
+        embedder: Embeds the queries.
+        working_sets: Cache of the searchable snapshots.
+        config: The settings.
+    """
 
     def __init__(self, store: Store, embedder: Embedder, working_sets: WorkingSets, config: Config) -> None:
         self._store = store
@@ -65,54 +74,53 @@ class Retriever:
         """Returns what is remembered for a query.
 
         Args:
-            scope_id: Whose memory.
-            query: The question, checked.
-            now: What "yesterday" in the query is relative to.
-            max_pages: Pages at most; default: ``retrieval_queue_capacity``, unless ``max_tokens`` is given.
-            max_tokens: Estimated tokens of the pages at most.
-            ranking: What each signal counts; default: as the settings say.
-            near_misses: So many of the next best pages are told too.
+            scope_id: The scope.
+            query: The question, validated.
+            now: The time to which "yesterday" in the query is relative.
+            max_pages: Maximum number of pages; default: ``retrieval_queue_capacity``, or no limit with ``max_tokens``.
+            max_tokens: Maximum of the estimated tokens of the pages.
+            ranking: Weights of the signals; default: as configured.
+            near_misses: Number of next best pages to return as ``Recall.near_misses``.
 
         Raises:
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read.
         """
-        with self._warming(query):
-            working_set = self._working_sets.get(scope_id)
-        question = read_question(query, speakers=working_set.speaker_names, now=now)
+        with self._load_model(query):
+            snapshot = self._working_sets.get(scope_id)
+        question = read_question(query, speakers=snapshot.speaker_names, now=now)
         vector = self._embed_query([question.dense_text])[0]
         if vector.shape != (self._embedder.dimensions,):
             raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
         weights = self._weights(ranking or self._config.ranking, question)
-        with working_set.lock:
-            corpus = working_set.corpus()
-            weighed = weights.model_copy(update={"meaning": 0.0}) if working_set.is_switching else weights
-            ranked = self._rank(working_set, corpus, question, vector, weighed)
-            found = self._pack(working_set, corpus, ranked, max_pages, max_tokens, near_misses)
-            knowledge = self._rank_knowledge(working_set, question, vector, weights)
-            profile = working_set.profile
-        pages = self._store.log.at(scope_id, found.seqs())
-        found = found.without({*found.seqs()} - pages.keys())
+        ranked = self._rank(snapshot, question, vector, weights)
+        window = self._window(snapshot)
+        selection = self._select(snapshot, ranked, window, max_pages, max_tokens, near_misses)
+        pages = self._store.log.at(scope_id, selection.seqs())
         return Recall(
             query=query,
-            pages=tuple(found.page(each, pages) for each in found.packed),
-            knowledge=knowledge,
-            profile=profile,
-            short_term=tuple(pages[seq] for seq in found.window),
-            quotes=tuple(found.quote(index, pages) for index in found.quoted),
-            near_misses=tuple(found.page(each, pages) for each in found.missed),
-            tokens=math.ceil(found.tokens),
+            pages=selection.pages(selection.packing.pages, pages),
+            knowledge=self._rank_knowledge(snapshot, question, vector, weights),
+            profile=snapshot.long_term.profile,
+            short_term=tuple(pages[seq] for seq in selection.window if seq in pages),
+            quotes=selection.quoted(pages),
+            near_misses=selection.pages(selection.near_misses, pages),
+            tokens=math.ceil(selection.packing.tokens),
         )
 
     def _weights(self, weights: RankingWeights, question: Question) -> RankingWeights:
+        """Returns the weights, with less for "meaning" if the embedder does not support the question's language."""
         known = getattr(self._embedder, "languages", None)
         if known is None or question.language is None or question.language in known:
             return weights
-        return weights.model_copy(update={"meaning": weights.meaning * UNREAD_SHARE})
+        return weights.model_copy(update={"meaning": weights.meaning * UNSUPPORTED_LANGUAGE_SHARE})
 
     @contextlib.contextmanager
-    def _warming(self, query: str) -> Iterator[None]:
-        """Loads the model beside the working set at the first recall; what fails fails again where it is needed."""
+    def _load_model(self, query: str) -> Iterator[None]:
+        """Loads the model in a thread while the block runs, at the first recall only.
+
+        Errors are ignored here, since embedding the query raises them again.
+        """
         if self._is_warm:
             yield
             return
@@ -122,64 +130,60 @@ class Retriever:
             yield
 
     def _rank(
-        self,
-        working_set: WorkingSet,
-        corpus: Corpus,
-        question: Question,
-        vector: NDArray[np.float32],
-        weights: RankingWeights,
+        self, snapshot: ScopeSnapshot, question: Question, vector: NDArray[np.float32], weights: RankingWeights
     ) -> Ranking:
-        gate = self._gate(working_set, vector)
-        cosines = working_set.cosines(vector)
-        ranked = rank(corpus, question, cosines, weights, gate=gate)
-        if working_set.is_exact:
-            return ranked
-        sharpened = working_set.sharpened(cosines, vector, ranked.order[:SHARPENED])
-        return rank(corpus, question, sharpened, weights, gate=gate)
+        if snapshot.is_switching:
+            weights = weights.model_copy(update={"meaning": 0.0})
+        corpus = snapshot.corpus()
+        gate = self._gate(snapshot, vector)
+        cosines = snapshot.vectors.cosines(vector)
+        ranking = rank(corpus, question, cosines, weights, gate=gate)
+        if snapshot.vectors.is_exact:
+            return ranking
+        exact = snapshot.vectors.rescore(cosines, vector, ranking.order[:RESCORED])
+        return rank(corpus, question, exact, weights, gate=gate)
 
-    def _gate(self, working_set: WorkingSet, vector: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    def _gate(self, snapshot: ScopeSnapshot, vector: NDArray[np.float32]) -> NDArray[np.bool_] | None:
         if self._config.segment_gate is None:
             return None
-        return working_set.segments.nearest(vector, self._config.segment_gate)
+        return snapshot.segments.nearest(vector, self._config.segment_gate)
 
-    def _pack(
+    def _select(
         self,
-        working_set: WorkingSet,
-        corpus: Corpus,
+        snapshot: ScopeSnapshot,
         ranking: Ranking,
+        window: Sequence[int],
         max_pages: int | None,
         max_tokens: int | None,
         near_misses: int,
-    ) -> _Found:
-        seqs = working_set.page_seqs
-        slid_out = max(0, len(seqs) - self._config.short_term_capacity)
-        shelves = Shelves(corpus.pages, working_set.tokens, corpus.seconds, slid_out)
-        order = ranking.order
+    ) -> _Selection:
+        source = _packing_input(snapshot, ranking, window)
         if max_tokens is None:
-            packed, tokens = pack_pages(order, shelves, max_pages or self._config.retrieval_queue_capacity)
+            packing = pack_pages(source, max_pages or self._config.retrieval_queue_capacity)
         else:
-            packed, tokens = pack_tokens(order, shelves, max_tokens, max_pages)
-        taken = {each.page for each in packed}
-        others = (index for index in order if int(corpus.pages[index]) not in taken)
-        missed = pack_pages(others, shelves, near_misses)[0] if near_misses else []
-        return _Found(
-            packed=packed,
-            missed=missed,
-            tokens=tokens,
-            quoted=order[:QUOTES].tolist(),
-            window=[int(seq) for seq in seqs[shelves.shown_already :]],
-            corpus=corpus,
+            packing = pack_tokens(source, max_tokens, max_pages)
+        packed = {page.seq for page in packing.pages}
+        return _Selection(
             ranking=ranking,
-            seqs_of_pages=seqs,
+            packing=packing,
+            near_misses=pack_pages(source, near_misses, exclude=packed).pages if near_misses else (),
+            quotes=source.ranked(QUOTES),
+            window=window,
         )
 
+    def _window(self, snapshot: ScopeSnapshot) -> list[int]:
+        """Returns the log positions of the pages in the short-term window, oldest first."""
+        seqs = snapshot.utterances.page_seqs
+        seqs_in_window: list[int] = seqs[max(0, len(seqs) - self._config.short_term_capacity) :].tolist()
+        return seqs_in_window
+
     def _rank_knowledge(
-        self, working_set: WorkingSet, question: Question, vector: NDArray[np.float32], weights: RankingWeights
+        self, snapshot: ScopeSnapshot, question: Question, vector: NDArray[np.float32], weights: RankingWeights
     ) -> tuple[RecalledKnowledge, ...]:
-        entries = working_set.knowledge
+        entries = snapshot.long_term.knowledge
         if not entries:
             return ()
-        ranking = rank_entries(working_set.knowledge_vectors, working_set.knowledge_words, vector, question, weights)
+        ranking = rank_entries(snapshot.long_term.vectors, snapshot.long_term.words, vector, question, weights)
         recalled: list[RecalledKnowledge] = []
         for about in ABOUT:
             best = [index for index in ranking.order.tolist() if entries[index].about == about]
@@ -190,51 +194,65 @@ class Retriever:
         return tuple(recalled)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    packed: list[PackedPage]
-    missed: list[PackedPage]
-    tokens: float
-    quoted: list[int]
-    window: list[int]
-    corpus: Corpus
-    ranking: Ranking
-    seqs_of_pages: NDArray[np.int64]
+def _packing_input(snapshot: ScopeSnapshot, ranking: Ranking, window: Sequence[int]) -> PackingInput:
+    utterances = snapshot.utterances
+    return PackingInput(
+        order=ranking.order,
+        seqs=utterances.page_seqs[utterances.pages],
+        sides=utterances.sides,
+        tokens=utterances.tokens,
+        seconds=utterances.seconds,
+        window_seq=window[0] if window else utterances.last_seq + 1,
+    )
 
-    def without(self, forgotten: set[int]) -> _Found:
-        """Returns the same without pages that were forgotten while they were looked up."""
-        if not forgotten:
-            return self
-        return replace(
-            self,
-            packed=[each for each in self.packed if int(self.seqs_of_pages[each.page]) not in forgotten],
-            missed=[each for each in self.missed if int(self.seqs_of_pages[each.page]) not in forgotten],
-            quoted=[each for each in self.quoted if int(self.seqs_of_pages[self.corpus.pages[each]]) not in forgotten],
-            window=[seq for seq in self.window if seq not in forgotten],
-        )
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """The utterances and pages that a recall returns, before their texts are read from the log."""
+
+    ranking: Ranking
+    packing: Packing
+    near_misses: tuple[PackedPage, ...]
+    quotes: Sequence[Candidate]
+    window: Sequence[int]
 
     def seqs(self) -> set[int]:
-        numbers = [each.page for each in (*self.packed, *self.missed)] + [
-            int(self.corpus.pages[index]) for index in self.quoted
-        ]
-        return {int(self.seqs_of_pages[number]) for number in numbers} | set(self.window)
+        """Returns the log positions of all selected pages."""
+        pages = {page.seq for page in (*self.packing.pages, *self.near_misses)}
+        return pages | {quote.seq for quote in self.quotes} | {*self.window}
 
-    def page(self, packed: PackedPage, pages: dict[int, Page]) -> RecalledPage:
-        return RecalledPage(
-            page=pages[int(self.seqs_of_pages[packed.page])],
-            shown=tuple(SIDES[self.corpus.sides[index]] for index in packed.shown),
-            score=float(self.ranking.scores[packed.best]),
-            signals=self.ranking.signals(packed.best),
-            cosine=float(self.ranking.cosines[packed.best]),
+    def pages(self, packed: Sequence[PackedPage], pages: Mapping[int, Page]) -> tuple[RecalledPage, ...]:
+        """Returns these pages with their texts, without those that were forgotten after the snapshot.
+
+        Args:
+            packed: Selected pages.
+            pages: The pages in the log, by position.
+        """
+        return tuple(
+            RecalledPage(
+                page=pages[each.seq],
+                shown=tuple(candidate.side for candidate in each.shown),
+                score=float(self.ranking.scores[each.best.row]),
+                signals=self.ranking.signals(each.best.row),
+                cosine=float(self.ranking.cosines[each.best.row]),
+            )
+            for each in packed
+            if each.seq in pages
         )
 
-    def quote(self, index: int, pages: dict[int, Page]) -> Quote:
-        page = pages[int(self.seqs_of_pages[self.corpus.pages[index]])]
-        side = SIDES[self.corpus.sides[index]]
-        utterance = Utterance(page.page_id, page.seq, side, page.speaker(side), page.text(side), page.at)
+    def quoted(self, pages: Mapping[int, Page]) -> tuple[Quote, ...]:
+        """Returns the quotes with their texts, without those that were forgotten after the snapshot.
+
+        Args:
+            pages: The pages in the log, by position.
+        """
+        return tuple(self._quote(each, pages[each.seq]) for each in self.quotes if each.seq in pages)
+
+    def _quote(self, candidate: Candidate, page: Page) -> Quote:
+        side = candidate.side
         return Quote(
-            utterance=utterance,
-            score=float(self.ranking.scores[index]),
-            cosine=float(self.ranking.cosines[index]),
-            signals=self.ranking.signals(index),
+            utterance=Utterance(page.page_id, page.seq, side, page.speaker(side), page.text(side), page.at),
+            score=float(self.ranking.scores[candidate.row]),
+            cosine=float(self.ranking.cosines[candidate.row]),
+            signals=self.ranking.signals(candidate.row),
         )

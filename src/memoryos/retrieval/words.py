@@ -1,84 +1,112 @@
-"""Words: BM25 over the utterances of one scope, extended as they arrive."""
+"""Word search: a BM25 index of the utterances of one scope, extended as pages arrive."""
 
 from __future__ import annotations
 
 import math
 from array import array
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.arrays import GrowingArray, run_starts
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["WordIndex"]
+__all__ = ["WordIndex", "WordSnapshot"]
 
 K1 = 1.2
-"""How soon repeats of a word stop counting (Robertson and Zaragoza 2009)."""
+"""BM25 term saturation: a lower value makes repeats of a term count less (Robertson and Zaragoza 2009)."""
 B = 0.75
-"""How far long utterances are held back (the same)."""
+"""BM25 length normalisation: 0 ignores document length, 1 normalises fully (Robertson and Zaragoza 2009)."""
 LITTLE_SHARE = 0.5
-"""What a little word of a question counts: rare in what people tell, "when" and "which" would pass for its topic."""
+"""Weight of a function word of the query. "When" and "which" are rare in statements, so BM25 alone overrates them."""
 
 
 class WordIndex:
-    """An inverted index over documents 0 … n-1, in the order in which they were added."""
+    """An inverted index of documents 0 … n-1, numbered in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._numbers_of: defaultdict[str, array[int]] = defaultdict(_no_numbers)
+        self._postings: defaultdict[str, array[int]] = defaultdict(_empty_postings)
         self._lengths: GrowingArray[np.float32] = GrowingArray(np.float32)
         self._total_length = 0
 
-    def __len__(self) -> int:
-        return len(self._lengths)
-
     @property
     def nbytes(self) -> int:
-        """Estimated bytes of memory that it holds."""
-        return self._lengths.nbytes + 4 * self._total_length + 200 * len(self._numbers_of)
+        """Estimated bytes of memory."""
+        return self._lengths.nbytes + 4 * self._total_length + 200 * len(self._postings)
 
     def add(self, documents: Iterable[Sequence[str]]) -> None:
-        """Adds documents, each as its terms; an empty one takes a number too."""
+        """Adds documents, each given as its terms. An empty document gets a number too."""
         lengths = []
-        numbers_of = self._numbers_of
-        for number, terms in enumerate(documents, len(self)):
+        postings = self._postings
+        for number, terms in enumerate(documents, len(self._lengths)):
             lengths.append(len(terms))
             for term in terms:
-                numbers_of[term].append(number)
+                postings[term].append(number)
         self._total_length += sum(lengths)
         self._lengths.extend(lengths)
 
+    def snapshot(self) -> WordSnapshot:
+        """Returns a read-only index of the documents added so far. It shares memory with this index."""
+        return WordSnapshot(self._postings, self._lengths.snapshot(), self._total_length)
+
+
+@dataclass(frozen=True, slots=True)
+class WordSnapshot:
+    """A read-only index of the first n documents of a ``WordIndex``, usable while another thread adds documents.
+
+    Attributes:
+        postings: Document numbers by term, ascending; a number occurs once for each occurrence of the term. The
+            lists are shared with the growing index, so they may also contain documents n and later.
+        lengths: ``float32[n]``: number of terms of each document.
+        total_length: Sum of ``lengths``.
+    """
+
+    postings: Mapping[str, array[int]]
+    lengths: NDArray[np.float32]
+    total_length: int
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
     def score(self, query: Iterable[str], *, little: Container[str] = ()) -> NDArray[np.float32]:
-        """Returns ``float32[n]``: BM25 of each document for the distinct terms of a query; 0 without a common one.
+        """Returns ``float32[n]``: the BM25 score of each document for the distinct terms of a query.
+
+        Documents without any of the terms score 0.
 
         Args:
             query: The terms.
-            little: Those that carry no topic of their own; they count half.
+            little: Function words among them, which count half.
         """
         scores = np.zeros(len(self), np.float32)
-        if not self._total_length:
+        if not self.total_length:
             return scores
-        damping = np.float32(K1 * B * len(self) / self._total_length) * self._lengths.view + np.float32(K1 * (1 - B))
+        damping = np.float32(K1 * B * len(self) / self.total_length) * self.lengths + np.float32(K1 * (1 - B))
         for term in dict.fromkeys(query):
-            if term in self._numbers_of:
-                documents, counts = _counted(self._numbers_of[term])
+            documents, counts = self._occurrences(term)
+            if len(documents):
                 rarity = math.log(1 + (len(self) - len(documents) + 0.5) / (len(documents) + 0.5))
                 rarity *= LITTLE_SHARE if term in little else 1
                 scores[documents] += np.float32(rarity * (K1 + 1)) * counts / (counts + damping[documents])
         return scores
 
+    def _occurrences(self, term: str) -> tuple[NDArray[np.intc], NDArray[np.float32]]:
+        """Returns the documents that contain a term, ascending, and how often each contains it."""
+        postings = self.postings.get(term, _NO_POSTINGS)
+        # Copied, because an ``array`` can't grow while numpy uses its memory.
+        numbers = np.frombuffer(postings[:], np.intc)
+        numbers = numbers[: numbers.searchsorted(len(self))]
+        starts = run_starts(numbers)
+        return numbers[starts], np.diff(starts, append=len(numbers)).astype(np.float32)
 
-def _no_numbers() -> array[int]:
+
+def _empty_postings() -> array[int]:
     return array("i")
 
 
-def _counted(numbers: array[int]) -> tuple[NDArray[np.intc], NDArray[np.float32]]:
-    """Returns the documents of a term, and how often it stands in each: its number is there once for each time."""
-    places = np.frombuffer(numbers, np.intc)
-    starts = np.flatnonzero(np.diff(places, prepend=np.intc(-1)))
-    return places[starts], np.diff(starts, append=len(places)).astype(np.float32)
+_NO_POSTINGS = _empty_postings()

@@ -1,4 +1,4 @@
-"""The working sets of many scopes, as many as there is room for."""
+"""Working sets of many scopes: a cache with an upper bound in bytes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 from memoryos.retrieval.working_set import WorkingSet
 
 if TYPE_CHECKING:
+    from memoryos.retrieval.snapshot import ScopeSnapshot
     from memoryos.storage.store import Store
 
 __all__ = ["WorkingSets"]
 
 
 class WorkingSets:
-    """The working sets of many scopes, bounded in bytes: those used longest ago give way.
+    """An LRU cache of working sets. Above ``max_bytes`` it evicts the least recently used one.
 
     Args:
-        store: Where they are read from.
+        store: The store that they are read from.
         model: Name of the embedder whose vectors they hold.
         dimensions: Length of its vectors.
-        max_bytes: What they may hold together; one that alone would hold more keeps codes of its vectors.
+        max_bytes: Memory limit for all of them together. A working set that alone exceeds it keeps codes of its
+            vectors instead of the vectors.
     """
 
     def __init__(self, store: Store, model: str, dimensions: int, max_bytes: int) -> None:
@@ -32,46 +34,51 @@ class WorkingSets:
         self._lock = threading.Lock()
         self._sets: OrderedDict[str, WorkingSet] = OrderedDict()
         self._sizes: dict[str, int] = {}
-        self._total = 0
+        self._total_bytes = 0
 
-    def get(self, scope_id: str) -> WorkingSet:
-        """Returns the scope's working set as of now."""
+    def get(self, scope_id: str) -> ScopeSnapshot:
+        """Returns an up-to-date snapshot of a scope.
+
+        Raises:
+            StoreError: If the store can't be read.
+        """
         with self._lock:
-            found = self._sets.get(scope_id)
-            if found is None:
-                found = self._sets[scope_id] = self._new(scope_id)
+            working_set = self._sets.get(scope_id)
+            if working_set is None:
+                working_set = self._sets[scope_id] = self._new(scope_id)
             self._sets.move_to_end(scope_id)
-        found.refresh()
+        snapshot = working_set.refresh()
         with self._lock:
-            self._weigh(scope_id, found.nbytes)
-        return found
+            self._record_size(scope_id, snapshot.nbytes)
+        return snapshot
 
     def drop(self, scope_id: str) -> None:
-        """Lets go of a scope's working set; the next use reads it anew."""
+        """Removes the working set of a scope from memory; the next ``get`` reads the whole scope."""
         with self._lock:
             if self._sets.pop(scope_id, None) is not None:
-                self._total -= self._sizes.pop(scope_id, 0)
+                self._total_bytes -= self._sizes.pop(scope_id, 0)
 
     @property
     def count(self) -> int:
-        """How many scopes have one in memory."""
+        """Number of scopes in memory."""
         with self._lock:
             return len(self._sets)
 
     @property
     def nbytes(self) -> int:
-        """Estimated bytes of memory that they hold together."""
+        """Estimated bytes of memory of all working sets."""
         with self._lock:
-            return self._total
+            return self._total_bytes
 
     def _new(self, scope_id: str) -> WorkingSet:
         return WorkingSet(self._store, scope_id, self._model, self._dimensions, self._max_bytes)
 
-    def _weigh(self, scope_id: str, size: int) -> None:
+    def _record_size(self, scope_id: str, size: int) -> None:
+        """Stores the size of a working set and evicts others until the total is within the limit."""
         if scope_id not in self._sets:
             return
-        self._total += size - self._sizes.get(scope_id, 0)
+        self._total_bytes += size - self._sizes.get(scope_id, 0)
         self._sizes[scope_id] = size
-        while self._total > self._max_bytes and len(self._sets) > 1:
+        while self._total_bytes > self._max_bytes and len(self._sets) > 1:
             oldest, _ = self._sets.popitem(last=False)
-            self._total -= self._sizes.pop(oldest, 0)
+            self._total_bytes -= self._sizes.pop(oldest, 0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memoryos.config import Config
-    from memoryos.retrieval.working_set import WorkingSet
+    from memoryos.retrieval.snapshot import ScopeSnapshot
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst
     from memoryos.storage.scopes import Lease
@@ -56,26 +56,25 @@ class Consolidator:
             AnalystError: If the analyst failed or broke its contract; nothing is written then.
             StoreConflictError: If the lease was lost meanwhile; nothing is written then.
         """
-        working_set = self._working_sets.get(lease.scope_id)
-        batch = self._batch(lease.scope_id, pages, working_set)
+        snapshot = self._working_sets.get(lease.scope_id)
+        batch = self._batch(lease.scope_id, pages, snapshot)
         digest = self._analyst.digest(batch, self._ledger.meter(lease.scope_id, DIGEST))
         check_digest(batch, digest)
         origin = digest.origin or self._analyst.origin
         provisional = origin != self._analyst.origin
         chain_of, chains = _chains(batch, digest)
-        segments, segment_of = self._place(lease.scope_id, batch, digest, working_set)
+        segments, segment_of = self._place(lease.scope_id, batch, digest, snapshot)
         change = Consolidation(chains, segments, chain_of, segment_of, origin, provisional, redo)
         self._store.mid_term.apply(lease, change)
 
-    def _batch(self, scope_id: str, pages: Sequence[Page], working_set: WorkingSet) -> Batch:
+    def _batch(self, scope_id: str, pages: Sequence[Page], snapshot: ScopeSnapshot) -> Batch:
         before = pages[0].seq - 1
         previous = self._store.log.at(scope_id, [before]).get(before)
         chain = None
         if previous is not None and previous.chain_id is not None:
             chain = self._store.mid_term.chain(scope_id, previous.chain_id)
-        with working_set.lock:
-            vectors = working_set.vectors_of([page.seq for page in pages])
-            previous_vector = None if previous is None else working_set.vectors_of([previous.seq])[0]
+        vectors = snapshot.page_vectors([page.seq for page in pages])
+        previous_vector = None if previous is None else snapshot.page_vectors([previous.seq])[0]
         return Batch(
             pages=tuple(pages),
             vectors=vectors,
@@ -85,9 +84,9 @@ class Consolidator:
         )
 
     def _place(
-        self, scope_id: str, batch: Batch, digest: Digest, working_set: WorkingSet
+        self, scope_id: str, batch: Batch, digest: Digest, snapshot: ScopeSnapshot
     ) -> tuple[tuple[Segment, ...], Mapping[str, str]]:
-        shelf = _Shelf(working_set)
+        candidates = _SegmentCandidates(snapshot)
         vector_of = dict(zip((page.page_id for page in batch.pages), batch.vectors, strict=True))
         segment_of: dict[str, str] = {}
         segments: dict[str, Segment] = {}
@@ -96,33 +95,32 @@ class Consolidator:
             added = np.asarray(np.sum([vector_of[page.page_id] for page in pages], axis=0), np.float32)
             number = match_segment(
                 (added / np.float32(len(pages)), topic.keywords),
-                shelf.directions,
-                shelf.keywords,
+                candidates.directions,
+                candidates.keywords,
                 self._config.mid_term_similarity_threshold,
             )
             if number is None:
                 segment = found_segment(new_id(), topic, pages)
             else:
-                segment_id = shelf.ids[number]
+                segment_id = candidates.ids[number]
                 known = segments.get(segment_id) or self._store.mid_term.get(scope_id, [segment_id]).get(segment_id)
                 if known is None:
                     raise StoreConflictError(f"segment {segment_id} was forgotten meanwhile")
-                segment = grow_segment(known, topic, pages, shelf.turn(number, added))
+                segment = grow_segment(known, topic, pages, candidates.turn(number, added))
             segments[segment.segment_id] = segment
-            shelf.put(number, segment, added)
+            candidates.put(number, segment, added)
             segment_of |= {page.page_id: segment.segment_id for page in pages}
         return tuple(segments.values()), segment_of
 
 
-class _Shelf:
-    """The active segments as candidates, with what the topics of one batch make of them."""
+class _SegmentCandidates:
+    """The active segments as candidates for the topics of one batch, including the changes by earlier topics."""
 
-    def __init__(self, working_set: WorkingSet) -> None:
-        with working_set.lock:
-            active = np.flatnonzero(working_set.segments.active)
-            self.ids = [working_set.segments.ids[number] for number in active]
-            self.keywords = [working_set.segments.keywords[number] for number in active]
-            self._sums = working_set.segments.sums[active]
+    def __init__(self, snapshot: ScopeSnapshot) -> None:
+        active = np.flatnonzero(snapshot.segments.active)
+        self.ids = [snapshot.segments.ids[number] for number in active]
+        self.keywords = [snapshot.segments.keywords[number] for number in active]
+        self._sums = snapshot.segments.sums[active]
 
     @property
     def directions(self) -> NDArray[np.float32]:

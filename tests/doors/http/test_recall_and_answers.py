@@ -85,6 +85,8 @@ def test_weights_are_tried_for_one_recall(client: TestClient, filled: MemoryEngi
     assert second["signals"]["words"] == pytest.approx(2 * first["signals"]["words"], abs=0.001)
     assert second["signals"]["meaning"] == first["signals"]["meaning"]
     assert recall(client, query="violin") == usual
+    with pytest.warns(DeprecationWarning, match="'segment' is ignored"):
+        assert recall(client, query="violin", ranking={"segment": 0.3}) == usual
     for wrong in ({"words": -1}, {"words": 1e9}, {"no such": 1}, {"words": None}):
         assert client.post(f"{USER}/recall", json={"query": "x", "ranking": wrong}).status_code == 422
 

@@ -7,7 +7,7 @@ import { useAsked, useInspector } from "./state.js";
 import { TEXTS } from "./texts.js";
 
 /** The signals of a score, in the order in which they are shown. */
-export const SIGNALS = ["meaning", "words", "neighbours", "session", "segment", "speaker", "time"];
+export const SIGNALS = ["meaning", "words", "neighbours", "session", "speaker", "time"];
 const LEAST_SHOWN = 0.005;
 
 /** A time in UTC; `relative` adds how long ago. @param {{at: string, relative?: boolean}} given */

@@ -1,0 +1,246 @@
+"""A snapshot of one scope: everything that a recall searches, as arrays that never change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from memoryos.errors import StoreConflictError
+from memoryos.model import SIDES
+from memoryos.retrieval.meaning import best_cosines, directions
+from memoryos.retrieval.ranking import Corpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from memoryos.model import Knowledge, Profile
+    from memoryos.retrieval.meaning import MeaningSnapshot
+    from memoryos.retrieval.ranking import Cosines
+    from memoryos.retrieval.segments import SegmentSnapshot
+    from memoryos.retrieval.words import WordSnapshot
+    from memoryos.storage.vectors import VectorRows, VectorTable
+
+__all__ = ["LongTermSnapshot", "ScopeSnapshot", "StoredVectors", "UtteranceTable", "VectorReader"]
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceTable:
+    """The n utterances of a scope as columns, in log order; the user's side of a page precedes the assistant's.
+
+    A *row* is the number of an utterance, a *page index* the number of a page in this table. A *seq* is the position
+    of a page in the log, which is the only one of the three that is valid outside of a snapshot.
+
+    Attributes:
+        page_seqs: ``int64[pages]``: the seq of each page; ascending.
+        pages: ``int32[n]``: the page index of each utterance; ascending.
+        sides: ``int8[n]``: index into ``SIDES``.
+        speakers: ``int32[n]``: index into ``ScopeSnapshot.speaker_names``.
+        seconds: ``float64[n]``: POSIX time of the page.
+        tokens: ``float32[n]``: estimated tokens of the utterance's line in a prompt.
+    """
+
+    page_seqs: NDArray[np.int64]
+    pages: NDArray[np.int32]
+    sides: NDArray[np.int8]
+    speakers: NDArray[np.int32]
+    seconds: NDArray[np.float64]
+    tokens: NDArray[np.float32]
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the newest page; 0 without pages."""
+        return int(self.page_seqs[-1]) if len(self.page_seqs) else 0
+
+    def owners(self, found: VectorRows) -> NDArray[np.int32]:
+        """Returns ``int32[len(found.matrix)]``: the row of the utterance of each stored vector.
+
+        Args:
+            found: Vectors of pages that are all in this table, in log order.
+        """
+        pages = np.searchsorted(self.page_seqs, found.seqs)
+        sides = np.fromiter((side == SIDES[1] for side in found.sides), np.int64, len(found.sides))
+        first = int(self.pages.searchsorted(pages[0]))
+        keys = self.pages[first:].astype(np.int64) * len(SIDES) + self.sides[first:]
+        rows = first + np.searchsorted(keys, pages * len(SIDES) + sides)
+        return np.repeat(rows.astype(np.int32), found.windows)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """The vectors of one scope in the store.
+
+    Attributes:
+        table: The vector table of the store.
+        scope_id: The scope.
+        model: Name of the embedder that made the vectors.
+    """
+
+    table: VectorTable
+    scope_id: str
+    model: str
+
+    def read(self, seqs: Sequence[int]) -> Iterator[VectorRows]:
+        """Yields the vectors of these pages, ascending; forgotten pages and pages without vectors are omitted.
+
+        Raises:
+            StoreError: If the store can't be read.
+        """
+        return self.table.of_pages_at(self.scope_id, self.model, seqs)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorReader:
+    """Vectors of utterances and pages: from memory while they are there, otherwise from the store.
+
+    Attributes:
+        utterances: The utterances.
+        index: Their vectors, or codes of them.
+        stored: Where whole vectors are read if only codes are in memory.
+    """
+
+    utterances: UtteranceTable
+    index: MeaningSnapshot
+    stored: StoredVectors
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether whole vectors are in memory; otherwise ``cosines`` are estimates."""
+        return self.index.is_exact
+
+    def cosines(self, query: NDArray[np.float32]) -> Cosines:
+        """Returns the cosines of ``float32[dimensions]`` and all utterances; estimates unless ``is_exact``."""
+        return self.index.cosines(query, len(self.utterances.pages))
+
+    def rescore(self, cosines: Cosines, query: NDArray[np.float32], rows: NDArray[np.int64]) -> Cosines:
+        """Returns a copy of the cosines, with exact ones for some utterances, their pages and the adjacent pages.
+
+        Args:
+            cosines: Estimated cosines of the query and all utterances.
+            query: ``float32[dimensions]``, L2-normalised.
+            rows: ``int64[k]``: the utterances.
+
+        Raises:
+            StoreError: If the vectors can't be read.
+        """
+        values = cosines.values.copy()
+        pages = np.unique(self.utterances.pages[rows][:, None] + np.array([-1, 0, 1], np.int32))
+        pages = pages[(pages >= 0) & (pages < len(self.utterances.page_seqs))]
+        for found in self.stored.read(self.utterances.page_seqs[pages].tolist()):
+            utterances, best = best_cosines(self.utterances.owners(found), found.matrix, query)
+            values[utterances] = best
+        return replace(cosines, values=values)
+
+    def page_vectors(self, pages: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns ``float32[len(pages), dimensions]``: the vector of each page, by page index, in the given order.
+
+        The vector of a page is the L2-normalised sum of its utterances' vectors; zero before the page is embedded.
+
+        Raises:
+            StoreError: If the vectors are not in memory and can't be read.
+        """
+        vectors = np.zeros((len(pages), self.index.rows.shape[1]), np.float32)
+        for owners, rows in self._vectors_by_page(np.unique(pages)):
+            found, sums = directions(owners, rows)
+            is_found = np.isin(pages, found)
+            vectors[is_found] = sums[np.searchsorted(found, pages[is_found])]
+        return vectors
+
+    def _vectors_by_page(self, pages: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
+        """Yields the vectors of these pages in batches: the page index of each vector, and the vectors.
+
+        Example:
+            If page 4 has two vectors and page 7 has one, ``[4, 7]`` yields ``([4, 4, 7], float32[3, dimensions])``.
+
+        Args:
+            pages: ``int64[k]``: page indices, ascending, each once.
+        """
+        if not self.is_exact:
+            for found in self.stored.read(self.utterances.page_seqs[pages].tolist()):
+                yield self.utterances.pages[self.utterances.owners(found)], found.matrix
+            return
+        first = self.utterances.pages.searchsorted(pages.astype(np.int32))
+        end = self.utterances.pages.searchsorted((pages + 1).astype(np.int32))
+        rows = self.index.rows_of(first.astype(np.int32), end.astype(np.int32))
+        if len(rows):
+            yield self.utterances.pages[self.index.owners[rows]], self.index.rows[rows]
+
+
+@dataclass(frozen=True, slots=True)
+class LongTermSnapshot:
+    """The long-term memory of a scope.
+
+    Attributes:
+        profile: The current profile.
+        knowledge: The current entries, oldest first.
+        words: Word index of the entries, in the same order.
+        vectors: ``float32[entries, dimensions]``; zero rows for entries without a vector.
+    """
+
+    profile: Profile
+    knowledge: tuple[Knowledge, ...]
+    words: WordSnapshot
+    vectors: NDArray[np.float32]
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether each entry has a vector."""
+        return bool(self.vectors.any(axis=1).all())
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeSnapshot:
+    """One scope at one revision. It never changes, so any number of threads can read it without a lock.
+
+    Attributes:
+        revision: Revision of the scope, as in ``ScopeState``.
+        utterances: The utterances.
+        speaker_names: All speakers of the scope.
+        words: Word index of the utterances.
+        vectors: Vectors of the utterances.
+        page_segments: ``int32[pages]``: segment number of each page; -1 before the page is consolidated.
+        segments: The segments.
+        long_term: Profile and knowledge.
+        is_switching: Whether some pages have vectors of an earlier embedder only. Ranking then uses words alone.
+        nbytes: Estimated bytes of memory.
+    """
+
+    revision: int
+    utterances: UtteranceTable
+    speaker_names: tuple[str, ...]
+    words: WordSnapshot
+    vectors: VectorReader
+    page_segments: NDArray[np.int32]
+    segments: SegmentSnapshot
+    long_term: LongTermSnapshot
+    is_switching: bool
+    nbytes: int
+
+    def corpus(self) -> Corpus:
+        """Returns the utterances as the ranking reads them."""
+        page_allowed = np.append(self.segments.active, True)[self.page_segments]  # -1 selects the appended True
+        return Corpus(
+            words=self.words,
+            speakers=self.utterances.speakers,
+            speaker_names=self.speaker_names,
+            sides=self.utterances.sides,
+            seconds=self.utterances.seconds,
+            segments=self.page_segments[self.utterances.pages],
+            allowed=page_allowed[self.utterances.pages],
+        )
+
+    def page_vectors(self, seqs: Sequence[int]) -> NDArray[np.float32]:
+        """Returns ``float32[len(seqs), dimensions]``: the vector of each page; zero before the page is embedded.
+
+        Raises:
+            StoreConflictError: If a page is not in the snapshot, because it was forgotten.
+            StoreError: If the vectors are not in memory and can't be read.
+        """
+        known = self.utterances.page_seqs
+        pages = np.searchsorted(known, seqs)
+        if (pages == len(known)).any() or (known[pages] != seqs).any():
+            raise StoreConflictError("a page was forgotten during this operation; try again")
+        return self.vectors.page_vectors(pages)
