@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memoryos.analysts import stand_in
+from memoryos.analysts import fallback_analyst
+from memoryos.analysts.fallback_analyst import FallbackAnalyst
 from memoryos.analysts.llm import REPLY_SHARE, LLMAnalyst
-from memoryos.analysts.stand_in import StandIn
 from memoryos.errors import AnalystError, AnalystUnavailableError, BudgetExceededError, InvalidReplyError
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Origin, Profile
@@ -248,7 +248,7 @@ class Clock(SimpleNamespace):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(stand_in, "time", made)
+    monkeypatch.setattr(fallback_analyst, "time", made)
     return made
 
 
@@ -262,8 +262,8 @@ AWAY = AnalystUnavailableError("away")
 JUNK = InvalidReplyError("junk")
 
 
-def stand(first: Any, second: Any = None) -> StandIn:
-    return StandIn(first, second or Other(), pause_seconds=10, longest_pause_seconds=35)
+def stand(first: Any, second: Any = None) -> FallbackAnalyst:
+    return FallbackAnalyst(first, second or Other(), pause_seconds=10, longest_pause_seconds=35)
 
 
 @pytest.mark.parametrize("error", [AWAY, JUNK])

@@ -6,7 +6,6 @@ from collections import Counter
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.local import LocalAnalyst
-from memoryos.analysts.stand_in import StandIn
 from memoryos.errors import AnalystUnavailableError
 from memoryos.memory import Memoryos
 from memoryos.seams import ChatRequest
@@ -28,8 +27,9 @@ class Flaky:
 
 
 def memory_of(make_engine: EngineMaker, flaky: Flaky, **given: object) -> Memoryos:
-    analyst = StandIn(LLMAnalyst(flaky.model), LocalAnalyst(), pause_seconds=0, longest_pause_seconds=0)
-    return make_engine(analyst=analyst, short_term_capacity=0, consolidation_batch=3, **given).memory("tom")
+    no_pause = {"retry_base_seconds": 1e-9, "retry_max_seconds": 1e-9}
+    analysts = {"analyst": LLMAnalyst(flaky.model), "fallback_analyst": LocalAnalyst()}
+    return make_engine(**analysts, **no_pause, short_term_capacity=0, consolidation_batch=3, **given).memory("tom")
 
 
 def add(memory: Memoryos, clock: FixedClock, *texts: str) -> None:

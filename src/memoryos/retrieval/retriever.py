@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.errors import DimensionMismatchError
 from memoryos.model import ABOUT, SIDES, Utterance
+from memoryos.optional_methods import CompleteEmbedder
 from memoryos.retrieval.packing import PackedPage, Shelves, pack_pages, pack_tokens
 from memoryos.retrieval.question import read_question
 from memoryos.retrieval.ranking import rank, rank_entries
@@ -45,8 +46,7 @@ class Retriever:
 
     def __init__(self, store: Store, embedder: Embedder, working_sets: WorkingSets, config: Config) -> None:
         self._store = store
-        self._embedder = embedder
-        self._embed_query = getattr(embedder, "embed_queries", embedder.embed)
+        self._embedder = CompleteEmbedder(embedder)
         self._working_sets = working_sets
         self._config = config
         self._is_warm = False
@@ -61,6 +61,7 @@ class Retriever:
         max_tokens: int | None = None,
         ranking: RankingWeights | None = None,
         near_misses: int = 0,
+        short_term_capacity: int | None = None,
     ) -> Recall:
         """Returns what is remembered for a query.
 
@@ -71,16 +72,19 @@ class Retriever:
             max_pages: Pages at most; default: ``retrieval_queue_capacity``, unless ``max_tokens`` is given.
             max_tokens: Estimated tokens of the pages at most.
             ranking: What each signal counts; default: as the settings say.
-            near_misses: So many of the next best pages are told too.
+            near_misses: Number of next-best pages to report in ``Recall.near_misses``.
+            short_term_capacity: Number of newest pages to show as short-term memory instead of ranking them; default:
+                as the settings say.
 
         Raises:
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read.
         """
+        window = self._config.short_term_capacity if short_term_capacity is None else short_term_capacity
         with self._warming(query):
             working_set = self._working_sets.get(scope_id)
         question = read_question(query, speakers=working_set.speaker_names, now=now)
-        vector = self._embed_query([question.dense_text])[0]
+        vector = self._embedder.embed_queries([question.dense_text])[0]
         if vector.shape != (self._embedder.dimensions,):
             raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
         weights = self._weights(ranking or self._config.ranking, question)
@@ -88,7 +92,7 @@ class Retriever:
             corpus = working_set.corpus()
             weighed = weights.model_copy(update={"meaning": 0.0}) if working_set.is_switching else weights
             ranked = self._rank(working_set, corpus, question, vector, weighed)
-            found = self._pack(working_set, corpus, ranked, max_pages, max_tokens, near_misses)
+            found = self._pack(working_set, corpus, ranked, max_pages, max_tokens, near_misses, window)
             knowledge = self._rank_knowledge(working_set, question, vector, weights)
             profile = working_set.profile
         pages = self._store.log.at(scope_id, found.seqs())
@@ -105,7 +109,7 @@ class Retriever:
         )
 
     def _weights(self, weights: RankingWeights, question: Question) -> RankingWeights:
-        known = getattr(self._embedder, "languages", None)
+        known = self._embedder.languages
         if known is None or question.language is None or question.language in known:
             return weights
         return weights.model_copy(update={"meaning": weights.meaning * UNREAD_SHARE})
@@ -118,7 +122,7 @@ class Retriever:
             return
         self._is_warm = True
         with ThreadPoolExecutor(1, thread_name_prefix="memoryos-model") as executor:
-            executor.submit(self._embed_query, [query])
+            executor.submit(self._embedder.embed_queries, [query])
             yield
 
     def _rank(
@@ -150,9 +154,10 @@ class Retriever:
         max_pages: int | None,
         max_tokens: int | None,
         near_misses: int,
+        window: int,
     ) -> _Found:
         seqs = working_set.page_seqs
-        slid_out = max(0, len(seqs) - self._config.short_term_capacity)
+        slid_out = max(0, len(seqs) - window)
         shelves = Shelves(corpus.pages, working_set.tokens, corpus.seconds, slid_out)
         order = ranking.order
         if max_tokens is None:
