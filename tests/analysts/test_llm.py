@@ -342,7 +342,7 @@ def test_who_fails_in_the_middle_is_not_replaced() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_an_answer_through_the_stand_in_is_whole_and_keeps_its_sources() -> None:
+def test_fallback_answer_is_complete_and_keeps_its_sources() -> None:
     analyst = LLMAnalyst(ScriptedChatModel(["  In Ghent. <sources>3</sources>"]))
     reply = stand(analyst).answer(ask(stream=True), Bill())
     assert "".join(reply.pieces) == "  In Ghent."
@@ -350,7 +350,7 @@ def test_an_answer_through_the_stand_in_is_whole_and_keeps_its_sources() -> None
 
 
 @pytest.mark.usefixtures("clock")
-def test_another_error_is_nobodys_to_stand_in_for() -> None:
+def test_other_errors_do_not_use_the_fallback() -> None:
     with pytest.raises(ZeroDivisionError):
         stand(ScriptedAnalyst(lessons=[ZeroDivisionError()])).learn(MATERIAL, Bill())
 

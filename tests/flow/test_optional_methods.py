@@ -123,7 +123,7 @@ def test_recall_embeds_questions_with_embed_queries(make_engine: EngineMaker, fo
 def test_recall_lowers_the_weight_of_meaning_for_unsupported_languages(
     make_engine: EngineMaker, forward: type[Embedder]
 ) -> None:
-    shares = []
+    shares: list[float] = []
     for embedder in (RequiredOnly(), WithLanguages()):
         memory = make_engine(embedder=forward(embedder), short_term_capacity=0).memory("ann")  # type: ignore[call-arg]
         if not shares:

@@ -546,7 +546,7 @@ def test_rejection_of_all_options_is_not_remembered(status: int) -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_error_caused_by_the_text_is_not_retried_with_fewer_options(way: str, code: str) -> None:
     odd = Odd(refusal(code=code))
-    assert str(failure(behind(odd), way, Bill(), SHAPED)).endswith(f"status 400: {code}")
+    assert str(failure(behind(odd), way, Bill(), SHAPED)).endswith(f"status 400: {code}; see the log of the endpoint")
     assert len(odd.requests) == 1
 
 
@@ -892,7 +892,7 @@ def test_errors_contain_no_text_quoted_by_the_endpoint(status: int, way: str) ->
 )
 def test_error_without_a_valid_code_shows_no_code(body: bytes) -> None:
     error = failure(behind(lambda _: httpx2.Response(503, content=body)), "complete", Bill())
-    assert str(error) == "the LLM answered with status 503"
+    assert str(error) == "the LLM answered with status 503; see the log of the endpoint"
 
 
 # --- half characters

@@ -99,7 +99,10 @@ class MemoryOSStore(BaseStore):
         return await asyncio.to_thread(self.batch, list(ops))
 
     def close(self) -> None:
-        """Forgets outdated versions of items, and closes the engine if the store created it."""
+        """Forgets outdated versions of items, and closes the engine if the store created it.
+
+        Call it before the shared engine is closed.
+        """
         for collection in list(self._collections.values()):
             collection.forget_outdated()
         if self._owns_engine:

@@ -98,7 +98,7 @@ class OpenAIChat:
             if not cost.has_answered:
                 raise InvalidReplyError("the LLM sent a malformed reply: it has no choices")
             if not text:
-                raise InvalidReplyError("the LLM sent an empty reply")
+                raise InvalidReplyError("the LLM sent an empty reply; retry or use another model")
             return text
 
     def stream(self, request: ChatRequest, meter: Meter) -> Iterator[str]:
@@ -115,7 +115,7 @@ class OpenAIChat:
                     has_text = True
                     yield piece
             if not has_text:
-                raise InvalidReplyError("the LLM sent an empty reply")
+                raise InvalidReplyError("the LLM sent an empty reply; retry or use another model")
 
     def close(self) -> None:
         """Closes the connections; a later call opens new ones."""
@@ -236,11 +236,13 @@ def translate_errors(endpoint: str) -> Iterator[None]:
     try:
         yield
     except openai.APITimeoutError:
-        raise AnalystUnavailableError(f"{endpoint} did not answer in time") from None
+        raise AnalystUnavailableError(f"{endpoint} did not answer in time; retry or raise the timeout") from None
     except openai.APIStatusError as error:
         raise _status_error(endpoint, error) from None
     except (openai.APIConnectionError, httpx2.HTTPError) as error:
-        raise AnalystUnavailableError(f"{endpoint} can't be reached: {_root(error)}") from None
+        raise AnalystUnavailableError(
+            f"{endpoint} can't be reached: {_root_cause(error)}; check the base URL and the network"
+        ) from None
     except openai.APIError as error:
         raise AnalystUnavailableError(f"{endpoint} sent an error instead of a reply{_code(error.code)}") from None
     except httpx2.InvalidURL:
@@ -259,7 +261,7 @@ def translate_errors(endpoint: str) -> Iterator[None]:
         ) from None
 
 
-def _root(error: BaseException) -> str:
+def _root_cause(error: BaseException) -> str:
     """Returns the class name of the root cause, for example ConnectionRefusedError."""
     while True:
         cause = error.__cause__ or next(iter(error.args), None)
@@ -278,7 +280,7 @@ _STATUS_TEXTS: Mapping[int, tuple[str, str]] = {
 
 def _status_error(endpoint: str, error: openai.APIStatusError) -> AnalystUnavailableError:
     status = error.status_code
-    problem, advice = _STATUS_TEXTS.get(status, (f"answered with status {status}", "retry later or check its logs"))
+    problem, advice = _STATUS_TEXTS.get(status, (f"answered with status {status}", "see the log of the endpoint"))
     message = f"{endpoint} {problem}{_code(error.code)}; {advice}"
     return AnalystUnavailableError(message, _retry_after(error.response.headers))
 
@@ -309,7 +311,7 @@ def _pieces(events: Any, cost: _CallCost) -> Generator[str, None, None]:
     if has_started and not cost.has_answered:
         raise InvalidReplyError("the LLM sent a malformed reply: it has no choices")
     if not is_finished:
-        raise AnalystUnavailableError("the LLM ended in the middle of its reply")
+        raise AnalystUnavailableError("the LLM ended in the middle of its reply; retry")
 
 
 def _text_of(reply: Any, part: str, cost: _CallCost) -> str:
@@ -329,9 +331,9 @@ def _text_of(reply: Any, part: str, cost: _CallCost) -> str:
     reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
     cost.texts += [text, _text(reasoning)]
     if choice.finish_reason == "content_filter" or getattr(message, "refusal", None):
-        raise InvalidReplyError("a content filter of the endpoint withheld the reply")
+        raise InvalidReplyError("a content filter of the endpoint withheld the reply; change the text or the filter")
     if choice.finish_reason in _FAILED_FINISH_REASONS:
-        raise AnalystUnavailableError("the LLM ended in the middle of its reply")
+        raise AnalystUnavailableError("the LLM ended in the middle of its reply; retry")
     return text
 
 

@@ -114,21 +114,21 @@ def ok_reply(messages: Sequence[tuple[str, str]]) -> str:
         messages: Pairs (role, content) of the chat.
     """
     system = next((content for role, content in messages if role == "system"), "")
-    asked = next((content for role, content in messages if role == "user"), "")
+    prompt = next((content for role, content in messages if role == "user"), "")
     task = "" if MEMORY in system else system
     if '"chains"' in task:
-        return json.dumps(_digest(_pages(asked), is_linked=">\nbefore:\n" in asked), ensure_ascii=False)
+        return json.dumps(_digest(_pages(prompt), is_linked=">\nbefore:\n" in prompt), ensure_ascii=False)
     if '"knowledge"' in task:
-        return json.dumps(_lesson(_pages(asked)), ensure_ascii=False)
+        return json.dumps(_lesson(_pages(prompt)), ensure_ascii=False)
     return _answer(system, messages[-1][1])
 
 
-def _pages(asked: str) -> dict[int, list[str]]:
+def _pages(prompt: str) -> dict[int, list[str]]:
     """Returns the lines of each page, by page number."""
-    record = _RECORD.search(asked)
+    record = _RECORD.search(prompt)
     pages: dict[int, list[str]] = {}
     number = 0
-    for line in (record.group(1) if record else asked).split("\n"):
+    for line in (record.group(1) if record else prompt).split("\n"):
         start = _PAGE.fullmatch(line)
         if start and int(start.group(1)) == number + 1:
             number += 1

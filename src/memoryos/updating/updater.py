@@ -190,12 +190,6 @@ class Updater:
                 while self._embedding.take(self.leases.renew(lease)):
                     pass
 
-    def is_due(self, scope_id: str, *, everything: bool) -> bool:
-        """Returns whether a page waits to be embedded or consolidated."""
-        due = self._count_due(scope_id)
-        wanted = 1 if everything else self._config.consolidation_batch
-        return due >= wanted or self._embedding.is_due(scope_id)
-
     def redo_wait_seconds(self, scope_id: str) -> float | None:
         """Returns in how many seconds a stand-in's work may be tried to redo; None if there is none to redo."""
         if self._redoer is None or not self._redoer.is_due(scope_id):
@@ -264,7 +258,8 @@ class Updater:
         return 0.0 if retry_at is None else max(0.0, (retry_at - self._clock()).total_seconds())
 
     def _consolidate(self, lease: Lease, round_: _Round) -> bool:
-        up_to = self._store.log.slid_out(lease.scope_id, self._window(holds_records=round_.holds_records))
+        window = 0 if round_.holds_records else self._config.short_term_capacity
+        up_to = self._store.log.slid_out(lease.scope_id, window)
         due = self._store.log.due(lease.scope_id, up_to, self._config.consolidation_batch)
         if not due or (len(due) < self._config.consolidation_batch and not round_.everything):
             return False
@@ -342,16 +337,8 @@ class Updater:
         """Returns the consolidator and the learner of a scope; those of record scopes call no analyst."""
         return self._record_readers if self._holds_records(scope_id) else self._conversation_readers
 
-    def _window(self, *, holds_records: bool) -> int:
-        """Returns the number of newest pages that stay in short-term memory; record scopes have no such window."""
-        return 0 if holds_records else self._config.short_term_capacity
-
     def _holds_records(self, scope_id: str) -> bool:
         return self._store.scopes.state(scope_id).scope.holds_records
-
-    def _count_due(self, scope_id: str) -> int:
-        up_to = self._store.log.slid_out(scope_id, self._window(holds_records=self._holds_records(scope_id)))
-        return self._store.log.count_due(scope_id, up_to)
 
     def _record_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
         attempts = min(self._store.scopes.state(scope_id).attempts, MOST_DOUBLINGS)
