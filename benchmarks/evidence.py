@@ -18,7 +18,7 @@ from memoryos.doors.bench.evidence import (
     tabulate,
 )
 from memoryos.models.minilm import MiniLM
-from memoryos.models.once_a_query import OnceAQuery
+from memoryos.models.query_cache import QueryCache
 
 __all__ = [
     "BUDGETS",
@@ -37,11 +37,11 @@ __all__ = [
 ]
 
 
-class CachingEmbedder(OnceAQuery):
+class CachingEmbedder(QueryCache):
     """The built-in embedder, each query once."""
 
     def __init__(self) -> None:
-        super().__init__(MiniLM(), kept=10_000)
+        super().__init__(MiniLM(), capacity=10_000)
 
 
 def print_table(title: str, table: dict[str, Any]) -> None:

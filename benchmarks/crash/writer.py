@@ -44,12 +44,11 @@ from sqlalchemy import event
 from sqlalchemy.engine.default import DefaultDialect
 
 from memoryos.analysts.local import LocalAnalyst
-from memoryos.analysts.stand_in import StandIn
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystUnavailableError, MemoryOSError, NotFoundError, StoreError
 from memoryos.model import Attribute, Page, Trait
-from memoryos.seams import Analyst, AnswerRequest, Batch, Digest, Fact, Lesson, Material, Meter, Reply, Topic, Usage
+from memoryos.seams import AnswerRequest, Batch, Digest, Fact, Lesson, Material, Meter, Reply, Topic, Usage
 from memoryos.storage.database import Database
 from memoryos.storage.forgetting import ForgettingTable
 from memoryos.storage.mid_term import MidTermTable
@@ -152,11 +151,12 @@ def open_engine(plan: Plan, *, steady: bool = False) -> MemoryEngine:
     config = Config(data_storage_path=Path(plan.folder), retry_base_seconds=0.001, retry_max_seconds=0.01).with_(
         **plan.settings | ({"background": False} if steady else {})
     )
-    analyst: Analyst = LocalAnalyst() if plan.analyst == "local" else Noting(0.0)
-    if plan.analyst == "wavering":
-        failing = Noting(0.0 if steady else 0.5)
-        analyst = StandIn(failing, LocalAnalyst(), pause_seconds=0, longest_pause_seconds=0)
-    return MemoryEngine(config, embedder=HashEmbedder(), analyst=analyst)
+    if plan.analyst == "local":
+        return MemoryEngine(config, embedder=HashEmbedder(), analyst=LocalAnalyst())
+    is_failing = plan.analyst == "wavering"
+    analyst = Noting(0.5 if is_failing and not steady else 0.0)
+    fallback = LocalAnalyst() if is_failing else None
+    return MemoryEngine(config, embedder=HashEmbedder(), analyst=analyst, fallback_analyst=fallback)
 
 
 class Noting(ScriptedAnalyst):

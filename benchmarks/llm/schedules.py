@@ -18,14 +18,15 @@ from typing import Any
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.local import LocalAnalyst
-from memoryos.analysts.stand_in import StandIn
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystError, AnalystUnavailableError, InvalidReplyError
 from memoryos.memory import Memoryos
-from memoryos.seams import Analyst, ChatRequest
+from memoryos.seams import ChatRequest
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel, misbehave, ok_reply
 
+NO_PAUSE_SECONDS = 1e-9
+"""Back-off of the failing analyst: the next call tries it again."""
 JUNK = "a reply of another shape"
 INVENTED = "An invented fact"
 FAILURES = (
@@ -80,31 +81,28 @@ def run_schedule(seed: int, folder: Path) -> Counter[str]:
         mid_term_heat_threshold=run.chooser.choice([1.0, 3.0, 5.0]),
         mid_term_capacity=run.chooser.choice([2, 100]),
         long_term_knowledge_capacity=run.chooser.choice([3, 100]),
+        retry_base_seconds=NO_PAUSE_SECONDS,
+        retry_max_seconds=NO_PAUSE_SECONDS,
     )
-    has_stand_in = run.chooser.random() < 0.5  # noqa: PLR2004  (half of the schedules)
+    has_fallback = run.chooser.random() < 0.5  # noqa: PLR2004  (half of the schedules)
+    fallback = LocalAnalyst() if has_fallback else None
+    analyst = LLMAnalyst(ScriptedChatModel(reply=run.reply))
     embedder = HashEmbedder()
     run.failing = run.chooser.choice([0.3, 0.6, 0.9])
     for _ in range(run.chooser.randint(1, 3)):
-        with MemoryEngine(config, embedder=embedder, analyst=_analyst(run, has_stand_in), clock=clock) as engine:
+        with MemoryEngine(config, embedder=embedder, analyst=analyst, fallback_analyst=fallback, clock=clock) as engine:
             memory = engine.memory("tom")
             for _ in range(run.chooser.randint(2, 6)):
                 _do_something(run, memory, clock)
                 _check(run, memory)
     run.failing = 0.0
-    with MemoryEngine(config, embedder=embedder, analyst=_analyst(run, has_stand_in), clock=clock) as engine:
+    with MemoryEngine(config, embedder=embedder, analyst=analyst, fallback_analyst=fallback, clock=clock) as engine:
         memory = engine.memory("tom")
         clock.advance(days=2)
         memory.flush()
         _check(run, memory)
         _check_the_end(run, memory)
     return run.behaved
-
-
-def _analyst(run: Schedule, has_stand_in: bool) -> Analyst:
-    analyst = LLMAnalyst(ScriptedChatModel(reply=run.reply))
-    if not has_stand_in:
-        return analyst
-    return StandIn(analyst, LocalAnalyst(), pause_seconds=0, longest_pause_seconds=0)
 
 
 def _do_something(run: Schedule, memory: Memoryos, clock: FixedClock) -> None:

@@ -17,7 +17,7 @@ from benchmarks.locomo.scoring import ADVERSARIAL, score
 from memoryos.analysts.prompts.shapes import Shape, read_reply, schema_of
 from memoryos.config import Config
 from memoryos.errors import AnalystError
-from memoryos.generation.responder import Answer, Manner, Responder
+from memoryos.generation.responder import AnswerStream, AnswerStyle, Responder
 from memoryos.language.fence import fenced
 from memoryos.language.text import estimate_tokens
 from memoryos.seams import Analyst, ChatModel, ChatRequest, Message
@@ -77,7 +77,7 @@ class Answering:
         self._contexts = contexts
         self._responder = Responder(analyst, config)
         self._roomy = Responder(analyst, config.with_(llm_context_tokens=ROOMY))
-        self._manner = Manner("friend", style_hint, None)
+        self._style = AnswerStyle("friend", style_hint, None)
         self._judged_by = judged_by
         self._run = run
         self._lock = threading.Lock()
@@ -130,11 +130,8 @@ class Answering:
         started = time.perf_counter()
         recall = self._contexts.recall(case)
         responder = self._roomy if case.row == FULL else self._responder
-        *_, answer = responder.answer(
-            recall, self._manner, stream=False, meter=bill, remember=None, report=lambda _: None
-        )
+        answer = AnswerStream(recall, responder.answer(recall, self._style, bill)).finish()
         seconds = time.perf_counter() - started
-        assert isinstance(answer, Answer)
         context = recall.to_prompt()
         return case.to_line() | {
             "answer": str(answer),

@@ -1,11 +1,12 @@
-"""Assembly: the embedder and the analyst that the settings ask for; heavy libraries wait until they are chosen."""
+"""Builds the embedder and the analysts that the settings name. Heavy libraries are imported only if needed."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from memoryos.analysts.stand_in import StandIn
+from memoryos.analysts.fallback_analyst import FallbackAnalyst
 from memoryos.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -14,21 +15,42 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.seams import Analyst, ChatModel, Embedder
 
-__all__ = ["AnalystKind", "build_analyst", "build_embedder", "with_stand_in"]
+__all__ = [
+    "AnalystKind",
+    "Analysts",
+    "build_analyst",
+    "build_analysts",
+    "build_embedder",
+    "build_llm_analyst",
+    "with_fallback",
+]
 
 _log = logging.getLogger(__name__)
 
 AnalystKind = Literal["llm", "local"]
-"""Who reads: the LLM of the settings, or the rules that leave no machine."""
+"""The kind of analyst: the configured LLM, or the local rules, which send no text to another machine."""
 
-_said: set[str] = set()
+_logged_messages: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Analysts:
+    """The analysts of an engine.
+
+    Attributes:
+        primary: The preferred analyst.
+        fallback: Used while ``primary`` fails; ``primary`` later redoes its work. None: failed work waits.
+    """
+
+    primary: Analyst
+    fallback: Analyst | None = None
 
 
 def build_embedder(config: Config) -> Embedder:
     """Returns the embedder that the settings name.
 
     Raises:
-        ConfigError: If it is not installed, or the settings leave out what it needs.
+        ConfigError: If its package is not installed or a required setting is missing.
     """
     from memoryos.models.minilm import MODEL_NAMES, MiniLM  # noqa: PLC0415  (imports NumPy's and ONNX' machinery)
 
@@ -63,20 +85,33 @@ def build_embedder(config: Config) -> Embedder:
     )
 
 
+def build_analysts(config: Config) -> Analysts:
+    """Returns the analyst that the settings name; with an LLM and ``on_llm_failure`` "local", also a local fallback."""
+    primary = build_analyst(config)
+    if not config.has_llm or config.on_llm_failure == "wait":
+        return Analysts(primary)
+    return Analysts(primary, build_analyst(config, "local"))
+
+
 def build_analyst(config: Config, kind: AnalystKind | None = None) -> Analyst:
-    """Returns the analyst of the settings, or the kind that is asked for, without a stand-in.
+    """Returns one analyst without a fallback.
+
+    Args:
+        config: The settings.
+        kind: The kind of analyst; default: the LLM if one is configured, otherwise the local analyst.
 
     Raises:
-        ConfigError: If an LLM is asked for and none is set.
+        ConfigError: If ``kind`` is "llm" and no LLM is configured.
     """
     from memoryos.analysts.local import LocalAnalyst  # noqa: PLC0415  (compiles its patterns)
 
-    if kind == "local" or (kind is None and not config.has_llm):
-        _say_once(logging.INFO, "the local analyst reads and answers, nothing leaves this machine")
+    if kind == "local":
         return LocalAnalyst()
     if not config.has_llm:
-        raise ConfigError("openai_api_key: no LLM is set")
-    from memoryos.analysts.llm import LLMAnalyst  # noqa: PLC0415
+        if kind == "llm":
+            raise ConfigError("openai_api_key: no LLM is set")
+        _log_once("using the local analyst; no text leaves this machine")
+        return LocalAnalyst()
     from memoryos.models.openai import OpenAIChat  # noqa: PLC0415
 
     model = OpenAIChat(
@@ -88,20 +123,24 @@ def build_analyst(config: Config, kind: AnalystKind | None = None) -> Analyst:
         concurrency=config.llm_concurrency,
         temperature=config.llm_temperature,
     )
-    _say_once(logging.INFO, f"the LLM {config.llm_model} reads and answers")
-    if kind is not None or config.on_llm_failure == "wait":
-        return LLMAnalyst(model, context_tokens=config.llm_context_tokens)
-    return with_stand_in(model, config)
+    _log_once(f"using the LLM {config.llm_model} as analyst")
+    return build_llm_analyst(model, config)
 
 
-def with_stand_in(model: ChatModel, config: Config) -> Analyst:
-    """Returns the analyst on a chat model; while that fails, the local analyst stands in."""
+def build_llm_analyst(model: ChatModel, config: Config) -> Analyst:
+    """Returns the LLM analyst on a chat model."""
     from memoryos.analysts.llm import LLMAnalyst  # noqa: PLC0415
-    from memoryos.analysts.local import LocalAnalyst  # noqa: PLC0415
 
-    return StandIn(
-        LLMAnalyst(model, context_tokens=config.llm_context_tokens),
-        LocalAnalyst(),
+    return LLMAnalyst(model, context_tokens=config.llm_context_tokens)
+
+
+def with_fallback(analysts: Analysts, config: Config) -> Analyst:
+    """Returns one analyst that uses the fallback while the primary fails; the primary itself without a fallback."""
+    if analysts.fallback is None:
+        return analysts.primary
+    return FallbackAnalyst(
+        analysts.primary,
+        analysts.fallback,
         pause_seconds=config.retry_base_seconds,
         longest_pause_seconds=config.retry_max_seconds,
     )
@@ -111,7 +150,7 @@ def _secret(value: SecretStr | None) -> str | None:
     return None if value is None else value.get_secret_value()
 
 
-def _say_once(level: int, message: str) -> None:
-    if message not in _said:
-        _said.add(message)
-        _log.log(level, message)
+def _log_once(message: str) -> None:
+    if message not in _logged_messages:
+        _logged_messages.add(message)
+        _log.info(message)

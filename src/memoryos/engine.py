@@ -6,14 +6,14 @@ import os
 import weakref
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from memoryos.analysts.stand_in import StandIn
-from memoryos.assembly import build_analyst, build_embedder
+from memoryos.assembly import Analysts, build_analyst, build_analysts, build_embedder, with_fallback
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.errors import StoreUnavailableError
 from memoryos.generation.responder import Responder
 from memoryos.loading import Loader
+from memoryos.optional_methods import close_method
 from memoryos.redaction import NO_REDACTION, Redactor, read_detectors
 from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_sets import WorkingSets
@@ -46,7 +46,9 @@ class MemoryEngine:
     Args:
         config: All settings; default: the environment and the defaults.
         embedder: Makes vectors; default: the built-in MiniLM, loaded at its first use.
-        analyst: Reads conversations; default: the LLM of the settings, the local analyst without one.
+        analyst: Reads conversations; default: the LLM of the settings, or the local analyst if no LLM is configured.
+        fallback_analyst: Used while ``analyst`` fails; ``analyst`` later redoes its work. Ignored without ``analyst``:
+            then ``Config.on_llm_failure`` decides.
         clock: Returns now (aware, UTC); default: the system's clock. Dialogues may be dated years ago.
 
     Raises:
@@ -60,13 +62,16 @@ class MemoryEngine:
         *,
         embedder: Embedder | None = None,
         analyst: Analyst | None = None,
+        fallback_analyst: Analyst | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
         self._process = os.getpid()
         self.config = config or Config()
         self.clock = clock or _system_clock
         self.embedder = embedder or build_embedder(self.config)
-        self.analyst = analyst or build_analyst(self.config)
+        analysts = build_analysts(self.config) if analyst is None else Analysts(analyst, fallback_analyst)
+        self._primary_analyst = analysts.primary
+        self.analyst = with_fallback(analysts, self.config)
         quota = Quota(self.config.max_pages_per_scope, self.config.max_bytes_per_scope)
         self.store = Store(self.config.database, quota=quota)
         self.working_sets = WorkingSets(
@@ -80,7 +85,7 @@ class MemoryEngine:
             self.working_sets,
             self.config,
             self.ledger,
-            redoer=self.analyst.analyst if isinstance(self.analyst, StandIn) else None,
+            redoer=None if analysts.fallback is None else analysts.primary,
             clock=self.clock,
         )
         self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
@@ -100,10 +105,10 @@ class MemoryEngine:
         self.loader = Loader(self.store, self.redactor, clock=self.clock)
         self.responder = Responder(self.analyst, self.config)
         self.worker = Worker(self.updater, self.store, self.config, self.maintenance, clock=self.clock)
-        built: list[Any] = [self.embedder] if embedder is None else []
-        built += [self.analyst_of(None)] if analyst is None else []
+        closing = [close_method(self.embedder)] if embedder is None else []
+        closing += [close_method(analysts.primary)] if analyst is None else []
         modules = (self.worker, self.maintenance, self.updater, self.store)
-        self._shut = weakref.finalize(self, _shut, self._process, *modules, built)
+        self._shut = weakref.finalize(self, _shut, self._process, *modules, closing)
         self.maintenance.open()
 
     @property
@@ -131,14 +136,14 @@ class MemoryEngine:
         return Memoryos(user_id, assistant_id=assistant_id, engine=self)
 
     def analyst_of(self, kind: AnalystKind | None) -> Analyst:
-        """Returns the analyst of a kind, without a stand-in; None means the engine's own.
+        """Returns the analyst of a kind, without a fallback; None means the engine's primary analyst.
 
         Raises:
             ConfigError: If an LLM is asked for and none is set.
         """
-        own = self.analyst.analyst if isinstance(self.analyst, StandIn) else self.analyst
-        is_own = kind is None or (kind == "local") == (own.origin.analyst == "local")
-        return own if is_own else build_analyst(self.config, kind)
+        primary = self._primary_analyst
+        is_primary = kind is None or (kind == "local") == (primary.origin.analyst == "local")
+        return primary if is_primary else build_analyst(self.config, kind)
 
     def scopes(self) -> tuple[Scope, ...]:
         """Returns every scope that anything was remembered for, oldest first."""
@@ -202,9 +207,17 @@ def _system_clock() -> datetime:
 
 
 def _shut(
-    process: int, worker: Worker, maintenance: Maintenance, updater: Updater, store: Store, built: list[Any]
+    process: int,
+    worker: Worker,
+    maintenance: Maintenance,
+    updater: Updater,
+    store: Store,
+    closing: list[Callable[[], None]],
 ) -> None:
-    """Ends everything that the engine began, in its own process; embedder and analyst only if it made them itself."""
+    """Stops the worker, closes the store, then calls ``closing``: embedder and analyst, if the engine built them.
+
+    Does nothing in a forked child.
+    """
     if os.getpid() != process:
         return
     worker.stop()
@@ -212,7 +225,5 @@ def _shut(
     updater.record_all_visits()
     maintenance.close()
     store.close()
-    for each in built:
-        close = getattr(each, "close", None)
-        if close is not None:
-            close()
+    for close in closing:
+        close()

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
-from memoryos.errors import ConfigError, StoreUnavailableError
-from memoryos.generation.responder import Answer, AnswerStream, Manner
+from memoryos.errors import AnalystError, ConfigError, StoreUnavailableError
+from memoryos.generation.responder import Answer, AnswerStream, AnswerStyle
 from memoryos.inputs import read_draft, read_messages, read_query, read_scope
 from memoryos.model import ANSWERED_FROM
 from memoryos.repeating import NO_TIME, once_answered, once_appended, repeated
@@ -20,13 +20,14 @@ from memoryos.shared_engines import join_engine, leave_engine
 from memoryos.upkeep import MemoryUpkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
     from memoryos.engine import MemoryEngine
     from memoryos.model import Page, PageDraft
+    from memoryos.retrieval.recall import Recall
     from memoryos.seams import Analyst, Embedder
     from memoryos.storage.idempotency import Once
 
@@ -225,29 +226,20 @@ class Memoryos(MemoryUpkeep):
             StoreError: If the store can't be read or written.
         """
         query = read_query(query)
-        manner = Manner(relationship_with_user, style_hint, user_conversation_meta_data)
-        once = (
-            None if idempotency_key is None else self._once_answered(idempotency_key, query, manner, remember=remember)
-        )
+        style = AnswerStyle(relationship_with_user, style_hint, user_conversation_meta_data)
+        once = None
+        if idempotency_key is not None:
+            once = self._once_answered(idempotency_key, query, style, remember=remember)
         known = None if once is None else self._answered(query, once)
         if known is not None:
-            return AnswerStream(known.recall, iter([str(known), known])) if stream else known
+            return AnswerStream(known.recall, _replay(known)) if stream else known
         recall = self.recall(query)
         asked_at = self._engine.clock()
-        pieces = self._engine.responder.answer(
-            recall,
-            manner,
-            stream=stream,
-            meter=self._engine.ledger.meter(lambda: self._scope_id, ANSWER),
-            remember=(lambda answer: self._remember(query, answer, asked_at, once)) if remember else None,
-            report=lambda error: self._engine.updater.note_failure(self._scope_id, ANSWER, error),
-        )
-        if stream:
-            return AnswerStream(recall, pieces)
-        *_, answer = pieces
-        if not isinstance(answer, Answer):
-            raise TypeError("the responder ended without an answer")
-        return answer
+        answering = self._answer(recall, style, stream=stream)
+        if remember:
+            answering = self._remembering(answering, query, asked_at, once)
+        pieces = AnswerStream(recall, answering)
+        return pieces if stream else pieces.finish()
 
     def close(self) -> None:
         """Ends the use of this memory. What is due stays due.
@@ -294,6 +286,25 @@ class Memoryos(MemoryUpkeep):
         self._wake(self._scope_id)
         return pages
 
+    def _answer(self, recall: Recall, style: AnswerStyle, *, stream: bool) -> Generator[str, None, Answer]:
+        """Yields the answer in pieces and returns the whole answer; records its cost and a failure of the analyst."""
+        meter = self._engine.ledger.meter(lambda: self._scope_id, ANSWER)
+        try:
+            return (yield from self._engine.responder.answer(recall, style, meter, stream=stream))
+        except AnalystError as error:
+            self._engine.updater.note_failure(self._scope_id, ANSWER, error)
+            raise
+
+    def _remembering(
+        self, answering: Generator[str, None, Answer], query: str, asked_at: datetime, once: Once | None
+    ) -> Generator[str, None, Answer]:
+        """Yields the pieces of an answer, then remembers the exchange and returns the remembered answer.
+
+        Nothing is remembered if the analyst fails or the caller closes the generator before the last piece.
+        """
+        answer = yield from answering
+        return self._remember(query, answer, asked_at, once)
+
     def _answered(self, query: str, once: Once) -> Answer | None:
         scope_id = self._find_scope_id()
         pages = None if scope_id is None else self._engine.store.log.done(scope_id, once)
@@ -309,11 +320,11 @@ class Memoryos(MemoryUpkeep):
         is_ours = page.assistant_text == self._engine.redactor.text(str(answer))
         return answer if is_ours else repeated(query, page)
 
-    def _once_answered(self, idempotency_key: str, query: str, manner: Manner, *, remember: bool) -> Once:
+    def _once_answered(self, idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> Once:
         """Returns the mark of a request to answer, in which no secret is hashed."""
         redactor = self._engine.redactor
         hashed = replace(
-            manner, style_hint=redactor.text(manner.style_hint), conversation=redactor.value(manner.conversation)
+            style, style_hint=redactor.text(style.style_hint), conversation=redactor.value(style.conversation)
         )
         return once_answered(idempotency_key, redactor.text(query), hashed, remember=remember)
 
@@ -325,6 +336,12 @@ class Memoryos(MemoryUpkeep):
     @cached_property
     def _scope_id(self) -> str:
         return self._engine.store.scopes.open(self.scope, self._engine.clock())
+
+
+def _replay(answer: Answer) -> Generator[str, None, Answer]:
+    """Yields a remembered answer as one piece and returns it."""
+    yield str(answer)
+    return answer
 
 
 ANSWER = "answer"

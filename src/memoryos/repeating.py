@@ -15,7 +15,7 @@ from memoryos.storage.idempotency import once_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from memoryos.generation.responder import Manner
+    from memoryos.generation.responder import AnswerStyle
     from memoryos.model import Page, PageDraft
     from memoryos.storage.idempotency import Once
 
@@ -35,7 +35,7 @@ def once_appended(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
     return once_of(read_idempotency_key(idempotency_key), asked)
 
 
-def once_answered(idempotency_key: str, query: str, manner: Manner, *, remember: bool) -> Once:
+def once_answered(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> Once:
     """Returns the mark of a request to answer.
 
     Raises:
@@ -44,7 +44,7 @@ def once_answered(idempotency_key: str, query: str, manner: Manner, *, remember:
     key = read_idempotency_key(idempotency_key)
     if not remember:
         raise InputError("idempotency_key", "needs remember: an answer that is not remembered can't be repeated")
-    return once_of(key, ("answer", query, manner.relationship, manner.style_hint, manner.conversation))
+    return once_of(key, ("answer", query, style.relationship, style.style_hint, style.conversation))
 
 
 def repeated(query: str, page: Page) -> Answer:

@@ -1,6 +1,8 @@
-"""The seams: what MemoryOS asks of an embedder, of an analyst and of a chat model.
+"""The protocols of the replaceable parts: embedder, analyst, chat model and cost meter.
 
-Three Protocols without code. Each docstring is the contract and the checklist for whoever implements one.
+Protocols and value types only, without code. Each docstring is the contract and the checklist for an implementation.
+Optional methods are protocols of their own (``QueryEmbedder``, ``LanguageLimited``, ``Closeable``).
+``memoryos.optional_methods`` supplies the defaults for implementations without them, so that callers need no check.
 """
 
 from __future__ import annotations
@@ -26,13 +28,16 @@ __all__ = [
     "Batch",
     "ChatModel",
     "ChatRequest",
+    "Closeable",
     "Digest",
     "Embedder",
     "Fact",
+    "LanguageLimited",
     "Lesson",
     "Material",
     "Message",
     "Meter",
+    "QueryEmbedder",
     "Reply",
     "ReplySchema",
     "Topic",
@@ -43,19 +48,18 @@ __all__ = [
 class Embedder(Protocol):
     """Turns texts into vectors.
 
-    An implementation whose model knows few languages may say which by a property ``languages``, a ``frozenset`` of
-    codes as "en": its vectors count less for a question in another one. One whose model reads questions otherwise than
-    what they are asked of may have a method ``embed_queries``, the twin of ``embed`` for questions; without it these
-    are read by ``embed``. Every implementation
+    Every implementation
     * is cheap to construct and loads its model at the first ``embed``;
-    * may be called from several threads;
-    * gives the same vector for a text whatever else is in the call;
-    * raises ``EmbeddingError`` (never returns zeros or fewer rows) when it can't.
+    * is safe to call from several threads;
+    * returns the same vector for a text alone and in a batch;
+    * raises ``EmbeddingError`` on failure (never returns zeros or fewer rows).
+
+    Optional: ``QueryEmbedder.embed_queries``, ``LanguageLimited.languages`` and ``Closeable.close``.
     """
 
     @property
     def name(self) -> str:
-        """Identifies the model; stored with every vector. Another name means vectors that can't be compared."""
+        """Identifies the model; stored with every vector. Vectors of different names are never compared."""
         ...
 
     @property
@@ -64,7 +68,7 @@ class Embedder(Protocol):
         ...
 
     def windows(self, text: str) -> list[str]:
-        """Cuts a text into pieces that the model reads whole: at least one, in order; a model may state a maximum."""
+        """Splits a text into pieces that fit the model's input: at least one, in order. May limit their number."""
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -72,16 +76,44 @@ class Embedder(Protocol):
         ...
 
 
+class QueryEmbedder(Protocol):
+    """Optional method of an embedder whose model encodes questions differently from stored texts."""
+
+    def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Returns the vectors of questions, in the form of ``Embedder.embed``. Default: ``embed``."""
+        ...
+
+
+class LanguageLimited(Protocol):
+    """Optional property of an embedder whose model was trained on few languages."""
+
+    @property
+    def languages(self) -> frozenset[str] | None:
+        """Codes of the supported languages, for example "en"; None for no limit. Default: None.
+
+        Recall lowers the weight of vector similarity for a question in another language.
+        """
+        ...
+
+
+class Closeable(Protocol):
+    """Optional method of an embedder, analyst or chat model that holds connections. Default: nothing to release."""
+
+    def close(self) -> None:
+        """Releases the connections; a later call may open them again."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The pages that are due for consolidation, and what came right before them.
+    """The pages that are due for consolidation, and their context.
 
     Attributes:
-        pages: The due pages in the order of the log; at least one.
-        vectors: ``float32[len(pages), dimensions]``: mean of the page's utterance vectors, L2-normalised.
-        previous: The page right before ``pages[0]`` in the log, if there is one.
-        previous_vector: Its vector.
-        previous_summary: Summary of the chain that ``previous`` belongs to ("" without one).
+        pages: The due pages in log order; at least one.
+        vectors: ``float32[len(pages), dimensions]``: the mean of each page's utterance vectors, L2-normalised.
+        previous: The page directly before ``pages[0]`` in the log, or None.
+        previous_vector: The vector of ``previous``.
+        previous_summary: Summary of the chain of ``previous``; "" if it has no chain.
     """
 
     pages: tuple[Page, ...]
@@ -102,14 +134,14 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What an analyst reads in a batch.
+    """An analyst's result for a batch.
 
     Attributes:
-        continues: One boolean a page: does it continue the page before it (``previous`` for the first)?
-        chain_summaries: One summary for each chain that the batch touches, in order: the first continues the
-            previous chain if ``continues[0]``, each later False starts another.
+        continues: One boolean per page: whether it continues the page before it (``previous`` for the first page).
+        chain_summaries: One summary for each chain of the batch, in order. The first belongs to the previous chain
+            if ``continues[0]``; each later False starts a new chain.
         topics: One or two topics; every page of the batch is in exactly one of them.
-        origin: Who read it, where that was not the analyst itself but its stand-in.
+        origin: Origin of the fallback analyst if it produced this result; None for the analyst itself.
     """
 
     continues: tuple[bool, ...]
@@ -120,16 +152,16 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Knowledge as an analyst hands it over, before the store gives it an id.
+    """Knowledge found by an analyst, before the store assigns an id.
 
     Attributes:
-        about: Whom it describes.
+        about: The side that it describes: the user or the assistant.
         text: The fact, one sentence, in the language of the conversation.
-        source_page_ids: The pages it was read in; never empty.
-        valid_from: Since when it holds, where the text says so.
+        source_page_ids: Ids of the source pages; never empty.
+        valid_from: Start of its validity, if the text states one.
         supersedes: Ids of current entries that it replaces; "#0" means the first fact of the same lesson, and so on.
-        superseded_by: A current entry (or "#0" …) that replaces it: pages are not read in the order in which they were
-            said, and what was said earlier goes straight into history.
+        superseded_by: Id of a current entry (or "#0" …) that replaces it. Needed because pages may be read out of
+            order: a fact from an older page then goes directly into history.
     """
 
     about: About
@@ -142,10 +174,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What an analyst is given to learn from: the unlearned pages of a hot segment and what is known already.
+    """Input of ``Analyst.learn``: the unlearned pages of a hot segment and the current knowledge.
 
     Attributes:
-        pages: Unlearned pages in the order of the log; at least one.
+        pages: Unlearned pages in log order; at least one.
         profile: The current profile.
         knowledge: The current (not superseded, not archived) entries, oldest first.
     """
@@ -157,14 +189,14 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What an analyst learned: only what changes.
+    """Result of ``Analyst.learn``: changes only.
 
     Attributes:
         attributes: Static attributes that are new or changed.
-        traits: Traits that are new or changed; each replaces the one of the same dimension, whole.
-        facts: Knowledge to add, each naming what it supersedes. Nothing that is in ``Material.knowledge`` already.
-        dropped: Ids of current entries that turned out wrong or worthless; they go into history.
-        origin: Who read it, where that was not the analyst itself but its stand-in.
+        traits: Traits that are new or changed; each replaces the trait of the same dimension completely.
+        facts: Knowledge to add, with the entries that each fact supersedes. Excludes entries of ``Material.knowledge``.
+        dropped: Ids of current entries that are wrong or worthless; they move into history.
+        origin: Origin of the fallback analyst if it produced this result; None for the analyst itself.
     """
 
     attributes: tuple[Attribute, ...] = ()
@@ -176,13 +208,13 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """A question and all that may be used to answer it.
+    """A question with the material for its answer.
 
     Attributes:
         query: The user's words.
-        system: The prompt's standing part: instructions, profile, knowledge, recalled and short-term pages, fenced.
-        recall: The same material as values, for an analyst that needs no prompt.
-        stream: Whether the caller wants the pieces as they come.
+        system: The system prompt: instructions, profile, knowledge, recalled and short-term pages, fenced as data.
+        recall: The same material as values, for an analyst without prompts.
+        stream: Whether the caller shows the pieces as they arrive.
     """
 
     query: str
@@ -193,12 +225,12 @@ class AnswerRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer under way.
+    """A streaming answer.
 
     Attributes:
-        pieces: The text piece by piece; joined they are the answer. Iterating may raise ``AnalystError``.
-        sources: Returns the ids of the pages that it is based on, best first; asked when the pieces are used up.
-        origin: Who answers, where that is not the analyst itself but its stand-in.
+        pieces: The text in pieces; joined they are the answer. Iterating may raise ``AnalystError``.
+        sources: Returns the ids of the pages that the answer is based on, best first. Called after the last piece.
+        origin: Origin of the fallback analyst if it answers; None for the analyst itself.
     """
 
     pieces: Iterator[str]
@@ -207,58 +239,59 @@ class Reply:
 
 
 class Meter(Protocol):
-    """Watches what calls of a model cost."""
+    """Records the cost of model calls and enforces the token budget."""
 
     def allow(self) -> None:
-        """Raises ``BudgetExceededError`` when no more may be spent now; asked before work that can wait."""
+        """Raises ``BudgetExceededError`` if the budget is used up. Analysts call it before work that can wait."""
         ...
 
     def __call__(self, usage: Usage) -> None:
-        """Takes down what a call cost, as soon as that is known, whether or not the reply was of any use."""
+        """Records the cost of one call, whether or not its reply was usable."""
         ...
 
 
 class Analyst(Protocol):
-    """Reads conversations and writes down what was learned.
+    """Extracts structure and knowledge from conversations, and answers questions.
 
-    An implementation
-    * never sees a database and keeps nothing of what it read between calls: the same input may be handed over again
-      after a crash;
-    * may be called from several threads;
-    * raises ``AnalystUnavailableError`` when its model can't be reached and ``InvalidReplyError`` when it can't make
-      sense of the reply: a failed call never becomes text, a score or an empty result;
-    * names only page ids and knowledge ids that it was shown;
-    * tells the meter what each call of a model cost, also of those that failed.
+    Every implementation
+    * has no database access and no state between calls: after a crash the same input is passed again;
+    * is safe to call from several threads;
+    * raises ``AnalystUnavailableError`` if its model can't be reached and ``InvalidReplyError`` if the reply can't be
+      used: a failed call never becomes text, a score or an empty result;
+    * returns only page ids and knowledge ids from its input;
+    * reports the cost of each model call to the meter, including failed calls.
+
+    Optional: ``Closeable.close``.
     """
 
     @property
     def origin(self) -> Origin:
-        """Stored with everything that it derives."""
+        """Name and version; stored with all derived data."""
         ...
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:
-        """Reads a batch once: continuity, chain summaries, topics."""
+        """Returns continuity, chain summaries and topics of a batch."""
         ...
 
     def learn(self, material: Material, meter: Meter) -> Lesson:
-        """Reads a hot segment once: attributes, traits, knowledge."""
+        """Returns attributes, traits and knowledge found in a hot segment."""
         ...
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:
-        """Returns the answer under way, in the language of the query."""
+        """Returns a streaming answer in the language of the query."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one call of a model cost.
+    """The cost of one model call.
 
     Attributes:
         model: Name of the model.
-        prompt_tokens: Tokens that it read.
-        completion_tokens: Tokens that it wrote, thoughts included.
-        seconds: How long it took, retries included.
-        estimated: Whether the tokens are our estimate, because the endpoint did not say.
+        prompt_tokens: Tokens of the prompt.
+        completion_tokens: Tokens of the reply, including hidden reasoning.
+        seconds: Duration, including retries.
+        estimated: Whether the token counts are an estimate, because the endpoint reported none.
         failed: Whether the call ended in an error.
     """
 
@@ -280,7 +313,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ReplySchema:
-    """The shape that a reply must have: its name and a JSON schema of closed objects, every field required."""
+    """The required form of a reply: a name and a JSON schema of closed objects with all fields required."""
 
     name: str
     schema: Mapping[str, Any]
@@ -288,11 +321,11 @@ class ReplySchema:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a chat model is asked.
+    """Input of a chat model.
 
     Attributes:
-        messages: The chat so far, the newest last.
-        schema: The shape of the reply; None for free text. A model that can't be held to it may reply in any text.
+        messages: The chat so far, newest last.
+        schema: The required form of the reply; None for free text. A model without schema support may ignore it.
     """
 
     messages: tuple[Message, ...]
@@ -302,18 +335,20 @@ class ChatRequest:
 class ChatModel(Protocol):
     """Completes chats.
 
-    An implementation
+    Every implementation
     * is cheap to construct and connects at its first call;
-    * may be called from several threads;
-    * retries what is worth it, within bounds, before it raises;
-    * raises ``AnalystUnavailableError`` when no reply can be had now, ``InvalidReplyError`` when the reply is empty or
-      no reply at all; no error message holds any of the conversation;
-    * leaves out what a reasoning model thinks before it speaks.
+    * is safe to call from several threads;
+    * makes a bounded number of retries after transient errors before it raises;
+    * raises ``AnalystUnavailableError`` if no reply is available now and ``InvalidReplyError`` if the reply is empty
+      or malformed; no error message contains text of the conversation;
+    * removes hidden reasoning from the reply.
+
+    Optional: ``Closeable.close``.
     """
 
     @property
     def name(self) -> str:
-        """Name of the model, as the cost ledger shows it."""
+        """Name of the model, as shown in the cost records."""
         ...
 
     def complete(self, request: ChatRequest, meter: Meter) -> str:
@@ -321,5 +356,5 @@ class ChatModel(Protocol):
         ...
 
     def stream(self, request: ChatRequest, meter: Meter) -> Iterator[str]:
-        """Yields the reply piece by piece."""
+        """Yields the reply in pieces."""
         ...

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memoryos.analysts import stand_in
+from memoryos.analysts import fallback_analyst
+from memoryos.analysts.fallback_analyst import FallbackAnalyst
 from memoryos.analysts.llm import REPLY_SHARE, LLMAnalyst
-from memoryos.analysts.stand_in import StandIn
 from memoryos.errors import AnalystError, AnalystUnavailableError, BudgetExceededError, InvalidReplyError
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Origin, Profile
@@ -248,7 +248,7 @@ class Clock(SimpleNamespace):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(stand_in, "time", made)
+    monkeypatch.setattr(fallback_analyst, "time", made)
     return made
 
 
@@ -262,8 +262,8 @@ AWAY = AnalystUnavailableError("away")
 JUNK = InvalidReplyError("junk")
 
 
-def stand(first: Any, second: Any = None) -> StandIn:
-    return StandIn(first, second or Other(), pause_seconds=10, longest_pause_seconds=35)
+def stand(first: Any, second: Any = None) -> FallbackAnalyst:
+    return FallbackAnalyst(first, second or Other(), pause_seconds=10, longest_pause_seconds=35)
 
 
 @pytest.mark.parametrize("error", [AWAY, JUNK])
@@ -342,7 +342,7 @@ def test_who_fails_in_the_middle_is_not_replaced() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_an_answer_through_the_stand_in_is_whole_and_keeps_its_sources() -> None:
+def test_fallback_answer_is_complete_and_keeps_its_sources() -> None:
     analyst = LLMAnalyst(ScriptedChatModel(["  In Ghent. <sources>3</sources>"]))
     reply = stand(analyst).answer(ask(stream=True), Bill())
     assert "".join(reply.pieces) == "  In Ghent."
@@ -350,7 +350,7 @@ def test_an_answer_through_the_stand_in_is_whole_and_keeps_its_sources() -> None
 
 
 @pytest.mark.usefixtures("clock")
-def test_another_error_is_nobodys_to_stand_in_for() -> None:
+def test_other_errors_do_not_use_the_fallback() -> None:
     with pytest.raises(ZeroDivisionError):
         stand(ScriptedAnalyst(lessons=[ZeroDivisionError()])).learn(MATERIAL, Bill())
 

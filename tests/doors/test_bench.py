@@ -17,7 +17,7 @@ from memoryos.doors.bench.evidence import interval
 from memoryos.doors.bench.locomo_run import steps
 from memoryos.doors.cli import cli
 from memoryos.doors.locomo import read_locomo
-from memoryos.models.once_a_query import OnceAQuery
+from memoryos.models.query_cache import QueryCache
 from memoryos.testing import HashEmbedder
 
 Runner = Callable[..., Result]
@@ -169,7 +169,7 @@ def test_a_query_is_embedded_once() -> None:
             asked.append(list(texts))
             return super().embed(texts)
 
-    embedder = OnceAQuery(Counting())
+    embedder = QueryCache(Counting())
     assert (embedder.embed_queries(["a"]) == embedder.embed_queries(["a"])).all()
     embedder.embed_queries(["a", "b"])
     embedder.embed(["a"])

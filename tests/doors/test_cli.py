@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.local import LocalAnalyst
+from memoryos.assembly import Analysts
 from memoryos.doors.cli import cli
 from memoryos.doors.demo import play
 from memoryos.errors import AnalystUnavailableError, InputError
@@ -212,7 +213,7 @@ def test_an_llm_that_is_not_set_is_a_message(run: Runner, tmp_path: Path) -> Non
 
 def test_pages_that_wait_for_an_llm_can_be_found(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ScriptedChatModel(reply=lambda _: AnalystUnavailableError("the LLM is away"))
-    monkeypatch.setattr("memoryos.engine.build_analyst", lambda config, kind=None: LLMAnalyst(model))  # noqa: ARG005
+    monkeypatch.setattr("memoryos.engine.build_analysts", lambda _: Analysts(LLMAnalyst(model)))
     fill(run, tmp_path)
     found = run("recall", "rye bread")
     assert found.exit_code == 0

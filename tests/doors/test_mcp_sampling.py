@@ -155,7 +155,7 @@ def test_a_client_that_never_replies_does_not_hold_up_the_end(tmp_path: Path) ->
 
 def test_without_a_client_it_can_not_be_asked() -> None:
     bill = Bill()
-    with pytest.raises(AnalystUnavailableError, match="offers no model"):
+    with pytest.raises(AnalystUnavailableError, match="does not support sampling"):
         ClientModel().complete(ChatRequest((Message("user", "hello"),)), bill)
     assert [usage.failed for usage in bill.usages] == [True]
 

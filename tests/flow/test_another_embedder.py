@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from memoryos.errors import DimensionMismatchError, EmbeddingError
 from memoryos.memory import Memoryos
-from memoryos.models.once_a_query import OnceAQuery
+from memoryos.models.query_cache import QueryCache
 from memoryos.seams import Embedder
 from memoryos.testing import FixedClock, HashEmbedder
 from tests.conftest import EngineMaker
@@ -141,7 +141,7 @@ class Asymmetric(HashEmbedder):
         return self.embed([text[::-1] for text in texts])
 
 
-@pytest.mark.parametrize("wrap", [lambda embedder: embedder, OnceAQuery])
+@pytest.mark.parametrize("wrap", [lambda embedder: embedder, QueryCache])
 def test_a_model_may_read_questions_in_its_own_way(
     make_engine: EngineMaker, wrap: Callable[[Embedder], Embedder]
 ) -> None:

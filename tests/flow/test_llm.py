@@ -349,7 +349,7 @@ def test_the_local_analyst_works_meanwhile_and_is_redone(
     assert memory.recall("Where does Nora live?").pages
 
 
-def test_the_worker_redoes_what_the_stand_in_wrote(
+def test_worker_redoes_the_work_of_the_fallback_analyst(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     server.behaviour = "500"

@@ -8,6 +8,7 @@ import logging
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 import memoryos
 from memoryos import AsyncMemoryos, Config, MemoryEngine, Memoryos
+from memoryos.analysts.llm import LLMAnalyst
 from memoryos.errors import (
     AnalystUnavailableError,
     ConfigError,
@@ -25,7 +27,7 @@ from memoryos.errors import (
     StoreConflictError,
     StoreUnavailableError,
 )
-from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst
+from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst, ScriptedChatModel
 from memoryos.updating.leasing import HeldError
 from tests.conftest import EngineMaker
 
@@ -145,12 +147,36 @@ def test_a_stream_is_remembered_after_its_last_piece(make_engine: EngineMaker) -
     assert list(memory.pages())[-1].assistant_text == "one two three"
 
 
-def test_a_failed_answer_is_an_error_and_not_remembered(make_engine: EngineMaker) -> None:
+def test_a_stream_closed_before_its_end_is_not_remembered(make_engine: EngineMaker) -> None:
+    memory = make_engine(analyst=ScriptedAnalyst(answers=["one two three"])).memory("u")
+    memory.add_memory("hello", "")
+    pieces = memory.get_response("question", stream=True)
+    assert next(pieces) == "one"
+    pieces.close()
+    assert list(pieces) == []
+    assert pieces.answer is None
+    assert len(list(memory.pages())) == 1
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda memory: memory.get_response("question"), lambda memory: list(memory.get_response("question", stream=True))],
+)
+def test_a_failed_answer_is_recorded_as_an_error_and_not_remembered(
+    make_engine: EngineMaker, ask: Callable[[Memoryos], object]
+) -> None:
     memory = make_engine(analyst=ScriptedAnalyst(answers=[AnalystUnavailableError("down")])).memory("u")
     memory.add_memory("hello", "")
     with pytest.raises(AnalystUnavailableError):
-        memory.get_response("question")
+        ask(memory)
     assert len(list(memory.pages())) == 1
+    assert memory.get_memory_stats()["last_error"] == "answer: AnalystUnavailableError: down"
+
+
+def test_the_cost_of_an_answer_is_recorded(make_engine: EngineMaker) -> None:
+    memory = make_engine(analyst=LLMAnalyst(ScriptedChatModel(["Yes. <sources></sources>"]))).memory("u")
+    memory.get_response("Is the bread ready?", remember=False)
+    assert [(each.purpose, each.calls) for each in memory.costs()] == [("answer", 1)]
 
 
 def test_a_recalled_answer_is_not_learned_again(make_engine: EngineMaker) -> None:
@@ -396,12 +422,12 @@ class MemoryEngineStub:
 def test_what_analyst_reads_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memoryos.assembly._said", set())
+    monkeypatch.setattr("memoryos.assembly._logged_messages", set())
     with caplog.at_level(logging.INFO, logger="memoryos"):
         for _ in range(2):
             Memoryos("u", "YOUR_OPENAI_API_KEY", tmp_path / "store", embedder=HashEmbedder()).close()
     assert [each.message for each in caplog.records if "local analyst" in each.message] == [
-        "the local analyst reads and answers, nothing leaves this machine"
+        "using the local analyst; no text leaves this machine"
     ]
 
 

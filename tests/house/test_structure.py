@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,14 @@ VALUES = {
     "memoryos.seams",
     "memoryos.config",
     "memoryos.language",
+    "memoryos.optional_methods",
 }
 LAYERS: dict[str, set[str]] = {
     "memoryos.model": set(),
     "memoryos.errors": set(),
     "memoryos.identifiers": set(),
     "memoryos.seams": set(),
+    "memoryos.optional_methods": set(),
     "memoryos.config": {"memoryos.errors", "memoryos.redaction"},
     "memoryos.redaction": {"memoryos.errors", "memoryos.secret_shapes"},
     "memoryos.secret_shapes": set(),
@@ -63,7 +66,7 @@ LAYERS: dict[str, set[str]] = {
     "memoryos.testing": VALUES | {"memoryos.testing"},
     "memoryos.integrations": VALUES
     | {"memoryos.integrations", "memoryos.engine", "memoryos.inputs", "memoryos.memory", "memoryos.generation.prompt"}
-    | {"memoryos.models.once_a_query", "memoryos.updating.filing"},
+    | {"memoryos.models.query_cache", "memoryos.retrieval.retriever"},
 }
 NO_IO = {
     "os",
@@ -143,7 +146,9 @@ def test_nothing_but_the_doors_imports_a_door() -> None:
 
 
 def test_pure_files_touch_neither_clock_nor_disk() -> None:
-    analysts = {each for each in MODULES if each.startswith("memoryos.analysts.")} - {"memoryos.analysts.stand_in"}
+    analysts = {each for each in MODULES if each.startswith("memoryos.analysts.")} - {
+        "memoryos.analysts.fallback_analyst"
+    }
     pure = [each for each in FILES if module_of(each) in PURE | analysts]
     assert len(pure) > len(PURE)
     for file in pure:
@@ -226,3 +231,64 @@ def test_nothing_prints_and_only_the_worker_catches_everything() -> None:
         assert not re.search(r"(?<![\w.])print\(", text), file
         if file.name != "worker.py":
             assert not re.search(r"except (?:Exception|BaseException)?:|except Exception", text), file
+
+
+@cache
+def protocol_members() -> frozenset[str]:
+    """Returns the names of all methods and properties of the protocols in ``memoryos.seams``."""
+    return frozenset(
+        each.name
+        for node in ast.walk(tree(SOURCE / "seams.py"))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in node.bases)
+        for each in node.body
+        if isinstance(each, ast.FunctionDef)
+    )
+
+
+@cache
+def implementations() -> frozenset[str]:
+    """Returns the names of the protocols and of all classes with a method of an embedder, analyst or chat model."""
+    names = {
+        node.name
+        for file in FILES
+        for node in ast.walk(tree(file))
+        if isinstance(node, ast.ClassDef)
+        and {"embed", "digest", "complete"} & {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+    }
+    return frozenset(names | {"QueryEmbedder", "LanguageLimited", "Closeable", "Meter"})
+
+
+def forbidden_checks(source: str) -> list[str]:
+    """Returns the calls that look up a protocol method by its name or test for a class that implements a protocol."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1):
+            continue
+        argument = node.args[1]
+        if node.func.id in {"getattr", "hasattr"} and isinstance(argument, ast.Constant):
+            is_forbidden = argument.value in protocol_members()
+        else:
+            names = {each.id for each in ast.walk(argument) if isinstance(each, ast.Name)}
+            is_forbidden = node.func.id in {"isinstance", "issubclass"} and bool(names & implementations())
+        if is_forbidden:
+            found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_of)
+def test_optional_protocol_methods_are_declared_and_never_looked_up_by_name(file: Path) -> None:
+    assert forbidden_checks(file.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'getattr(embedder, "languages", None)',
+        'hasattr(model, "close")',
+        "isinstance(analyst, FallbackAnalyst)",
+        "isinstance(embedder, (MiniLM, QueryEmbedder))",
+        "isinstance(model, memoryos.seams.ChatModel | OpenAIChat)",
+    ],
+)
+def test_lookups_of_protocol_methods_are_found(call: str) -> None:
+    assert forbidden_checks(f"x = {call}") == [ast.unparse(ast.parse(call))]

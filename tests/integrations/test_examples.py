@@ -1,4 +1,4 @@
-"""Every example runs, says what it is to say, and stands in the how-to with its extra."""
+"""Every example runs, prints the expected output, and is listed in the how-to with its extra."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_example_is_tested() -> None:
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_an_example_runs(name: str) -> None:
+def test_example_runs(name: str) -> None:
     keyless = {each: value for each, value in os.environ.items() if not each.startswith(("OPENAI_", "MEMORYOS_"))}
     done = subprocess.run(
         [sys.executable, str(ROOT / "examples" / f"{name}.py")],
@@ -41,7 +41,7 @@ def test_an_example_runs(name: str) -> None:
     assert SAYS[name] in done.stdout
 
 
-def test_the_how_to_names_every_class_extra_and_example() -> None:
+def test_how_to_lists_every_class_extra_and_example() -> None:
     page = (ROOT / "docs" / "howto" / "integrations.md").read_text(encoding="utf-8")
     for module, extra in ((langgraph, "[langgraph]"), (openai_agents, "[openai-agents]"), (mem0, "")):
         assert extra in page
@@ -50,7 +50,7 @@ def test_the_how_to_names_every_class_extra_and_example() -> None:
 
 
 @pytest.mark.parametrize("module", ["langgraph", "mem0", "openai_agents"])
-def test_a_door_imports_no_other_programs_library(module: str) -> None:
+def test_integration_imports_no_library_of_another_integration(module: str) -> None:
     libraries = {"langgraph", "langchain_core", "agents", "openai", "mem0"} - {module}
     libraries -= {"langchain_core"} if module == "langgraph" else set()
     check = f"import sys, memoryos.integrations.{module}; assert not {libraries} & set(sys.modules)"
@@ -58,7 +58,7 @@ def test_a_door_imports_no_other_programs_library(module: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_store_says_which_extra_is_missing() -> None:
+def test_missing_extra_is_named_in_the_import_error() -> None:
     check = "import sys; sys.modules['langgraph'] = None; import memoryos.integrations.langgraph"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False, timeout=60)
     assert 'pip install "memoryos-engine[langgraph]"' in done.stderr

@@ -1,13 +1,14 @@
-"""The store for LangGraph: its contract beside LangGraph's own, durability, forgetting, a graph that uses it."""
+"""The LangGraph store: same contract as LangGraph's own store, durability, forgetting, use in a graph."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,13 +24,14 @@ from langgraph.store.base import (
     SearchOp,
 )
 from langgraph.store.memory import InMemoryStore
+from numpy.typing import NDArray
 
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.integrations import records
 from memoryos.integrations.langgraph import ASSISTANT_ID, MemoryOSStore
 from memoryos.memory import Memoryos
-from memoryos.testing import FixedClock, ScriptedAnalyst
+from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst
 from tests.conftest import EngineMaker
 
 TOM, ANN = ("users", "tom"), ("users", "ann")
@@ -45,7 +47,7 @@ def keys(found: list[Any]) -> list[str]:
     return [each.key for each in found]
 
 
-def test_what_was_put_is_there_with_its_times(store: MemoryOSStore, clock: FixedClock) -> None:
+def test_item_is_returned_with_its_times(store: MemoryOSStore, clock: FixedClock) -> None:
     first = clock()
     store.put(TOM, "diet", {"text": "eats rye", "tags": ["food", {"deep": None}], "score": 1.5})
     clock.advance(hours=1)
@@ -56,7 +58,7 @@ def test_what_was_put_is_there_with_its_times(store: MemoryOSStore, clock: Fixed
     assert (found.created_at, found.updated_at) == (first, clock())
 
 
-def test_a_value_is_the_callers_own(store: MemoryOSStore) -> None:
+def test_values_are_copied(store: MemoryOSStore) -> None:
     value = {"text": "rye", "tags": ["food"]}
     store.put(TOM, "diet", value)
     value["tags"] = ["changed"]
@@ -68,14 +70,14 @@ def test_a_value_is_the_callers_own(store: MemoryOSStore) -> None:
     assert again.value["tags"] == ["food"]
 
 
-def test_what_is_not_there_is_none(store: MemoryOSStore) -> None:
+def test_missing_item_is_none(store: MemoryOSStore) -> None:
     assert store.get(TOM, "diet") is None
     store.delete(TOM, "diet")
     assert store.search(TOM, query="diet") == []
     assert store.list_namespaces() == []
 
 
-def test_whoever_works_on_records_reads_none_and_forgets_none(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_engine_keeps_records_and_passes_none_to_its_analyst(make_engine: EngineMaker, clock: FixedClock) -> None:
     analyst = ScriptedAnalyst()
     engine = make_engine(
         analyst=analyst, short_term_capacity=0, mid_term_capacity=1, mid_term_similarity_threshold=1.5, keep_archived_days=1,
@@ -101,7 +103,7 @@ def test_whoever_works_on_records_reads_none_and_forgets_none(make_engine: Engin
         assert {each.key for each in store.search(TOM)} == set(topics)
 
 
-def test_a_deleted_item_leaves_no_byte(store: MemoryOSStore, engine: MemoryEngine) -> None:
+def test_deleted_item_leaves_no_bytes_on_disk(store: MemoryOSStore, engine: MemoryEngine) -> None:
     store.put(TOM, "secret", {"text": "the combination is xylophone"})
     store.put(TOM, "secret", {"text": "the combination is zeppelin"})
     store.put(TOM, "diet", {"text": "rye"})
@@ -115,36 +117,32 @@ def test_a_deleted_item_leaves_no_byte(store: MemoryOSStore, engine: MemoryEngin
     assert b"rye" in left
 
 
-def test_old_versions_are_forgotten_together(store: MemoryOSStore, engine: MemoryEngine) -> None:
-    for number in range(records.OUTDATED_AT_ONCE + 1):
+def test_outdated_versions_are_forgotten_in_batches(store: MemoryOSStore, engine: MemoryEngine) -> None:
+    for number in range(records.MAX_OUTDATED_PAGES + 1):
         store.put(TOM, "diet", {"text": f"version {number}"})
     memory = engine.memory("users.tom", ASSISTANT_ID)
-    assert [page.user_text for page in memory.pages()] == [f"version {records.OUTDATED_AT_ONCE}"]
+    assert [page.user_text for page in memory.pages()] == [f"version {records.MAX_OUTDATED_PAGES}"]
 
 
-def test_closing_forgets_old_versions(engine: MemoryEngine) -> None:
+def test_close_forgets_outdated_versions(engine: MemoryEngine) -> None:
     with MemoryOSStore(engine, fields=["text"]) as store:
         store.put(TOM, "diet", {"text": "xylophone"})
         store.put(TOM, "diet", {"text": "rye"})
     assert b"xylophone" not in everything_in(engine)
 
 
-def test_a_crash_between_the_new_version_and_the_forgetting_loses_neither(
-    engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_crash_between_write_and_forget_loses_no_version(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     store = MemoryOSStore(engine, fields=["text"])
     store.put(TOM, "diet", {"text": "rye"})
 
     def crash(*_: Any, **__: Any) -> None:
         raise StoreUnavailableError("crashed")
 
-    shelf = store._shelf(TOM)
-    shelf._outdated_at_once = 1
+    store._collection(TOM)._max_outdated_pages = 1
     with monkeypatch.context() as patch:
         patch.setattr(Memoryos, "forget", crash)
         with pytest.raises(StoreUnavailableError):
             store.put(TOM, "diet", {"text": "oats"})
-    store._records.close()
     with MemoryOSStore(engine, fields=["text"]) as again:
         found = again.get(TOM, "diet")
         assert found is not None
@@ -155,7 +153,7 @@ def test_a_crash_between_the_new_version_and_the_forgetting_loses_neither(
     assert list(engine.memory("users.tom", ASSISTANT_ID).pages()) == []
 
 
-def test_search_by_meaning_scores_filters_and_pages(store: MemoryOSStore) -> None:
+def test_search_ranks_scores_filters_and_paginates(store: MemoryOSStore) -> None:
     texts = {"a": "rye bread with butter", "b": "rye bread", "c": "a red bicycle", "d": "rye fields near the river"}
     for number, (key, text) in enumerate(texts.items()):
         store.put(TOM, key, {"text": text, "number": number})
@@ -171,7 +169,7 @@ def test_search_by_meaning_scores_filters_and_pages(store: MemoryOSStore) -> Non
     assert store.search(TOM, query="rye bread", offset=9) == []
 
 
-def test_namespaces_are_ranked_together(store: MemoryOSStore) -> None:
+def test_search_ranks_items_of_several_namespaces_together(store: MemoryOSStore) -> None:
     store.put(TOM, "a", {"text": "the weather in Lisbon"})
     store.put(TOM, "b", {"text": "rye bread"})
     store.put(ANN, "c", {"text": "rye bread with butter and salt"})
@@ -182,7 +180,7 @@ def test_namespaces_are_ranked_together(store: MemoryOSStore) -> None:
     assert len(store.search(("use",), query="rye bread")) == 0
 
 
-def test_what_is_not_indexed_is_found_last_and_without_a_score(store: MemoryOSStore) -> None:
+def test_items_without_an_index_are_last_and_have_no_score(store: MemoryOSStore) -> None:
     store.put(TOM, "hidden", {"text": "rye bread"}, index=False)
     store.put(TOM, "elsewhere", {"body": {"title": "rye bread"}}, index=["body.title"])
     store.put(TOM, "nothing", {"other": 1})
@@ -194,7 +192,7 @@ def test_what_is_not_indexed_is_found_last_and_without_a_score(store: MemoryOSSt
     assert store.get(TOM, "hidden") is not None
 
 
-def test_without_a_query_the_last_written_comes_first(store: MemoryOSStore, clock: FixedClock) -> None:
+def test_search_without_a_query_returns_the_last_written_item_first(store: MemoryOSStore, clock: FixedClock) -> None:
     for namespace, key in ((TOM, "a"), (ANN, "b"), (TOM, "c"), (TOM, "a")):
         clock.advance(minutes=1)
         store.put(namespace, key, {"text": key})
@@ -225,7 +223,7 @@ def test_filters(store: MemoryOSStore, wanted: dict[str, Any], found: list[str])
     assert sorted(keys(store.search(TOM, filter=wanted))) == found
 
 
-def test_an_unknown_comparison_is_an_error(store: MemoryOSStore) -> None:
+def test_unknown_operator_is_an_error(store: MemoryOSStore) -> None:
     store.put(TOM, "a", {"size": 1})
     with pytest.raises(InputError, match="regex"):
         store.search(TOM, filter={"size": {"$regex": "1"}})
@@ -242,7 +240,7 @@ def test_list_namespaces(store: MemoryOSStore) -> None:
     assert ("z",) not in store.list_namespaces()
 
 
-def test_a_batch_reads_before_it_writes_and_the_last_write_counts(store: MemoryOSStore) -> None:
+def test_batch_reads_before_it_writes_and_the_last_write_takes_effect(store: MemoryOSStore) -> None:
     store.put(TOM, "a", {"text": "old"})
     results = store.batch(
         [
@@ -266,14 +264,14 @@ def test_a_batch_reads_before_it_writes_and_the_last_write_counts(store: MemoryO
 
 
 @pytest.mark.parametrize("namespace", [("a.b",), ("",), ("a", "x\0")])
-def test_a_label_that_could_be_another_namespace_is_refused(store: MemoryOSStore, namespace: tuple[str, ...]) -> None:
+def test_label_with_a_dot_is_rejected(store: MemoryOSStore, namespace: tuple[str, ...]) -> None:
     for op in (PutOp(namespace, "a", {"text": "rye"}), GetOp(namespace, "a"), SearchOp(namespace)):
         with pytest.raises(InvalidNamespaceError):
             store.batch([PutOp(TOM, "a", {"text": "rye"}), op])
     assert store.get(TOM, "a") is None
 
 
-def test_what_can_not_be_stored_changes_nothing(store: MemoryOSStore) -> None:
+def test_invalid_value_changes_nothing(store: MemoryOSStore) -> None:
     store.put(TOM, "a", {"text": "rye"})
     with pytest.raises(InputError):
         store.put(TOM, "a", {"text": "oats", "what": object()})
@@ -286,7 +284,7 @@ def test_what_can_not_be_stored_changes_nothing(store: MemoryOSStore) -> None:
     assert found.value == {"text": "rye"}
 
 
-def test_the_async_face_does_the_same(store: MemoryOSStore) -> None:
+def test_async_methods_return_the_same_results(store: MemoryOSStore) -> None:
     async def use() -> tuple[Any, ...]:
         await asyncio.gather(*(store.aput(TOM, str(number), {"text": f"rye {number}"}) for number in range(8)))
         found = await store.asearch(TOM, query="rye 3", limit=20)
@@ -301,7 +299,7 @@ def test_the_async_face_does_the_same(store: MemoryOSStore) -> None:
     assert (gone, namespaces) == (None, [TOM])
 
 
-def test_threads_on_one_key_leave_one_item(store: MemoryOSStore, engine: MemoryEngine) -> None:
+def test_concurrent_writes_of_one_key_leave_one_item(store: MemoryOSStore, engine: MemoryEngine) -> None:
     def write(writer: int) -> None:
         for number in range(20):
             store.put(TOM, "a", {"text": f"{writer} {number}"})
@@ -338,7 +336,7 @@ def test_no_analyst_reads_items_and_no_other_user_sees_them(make_engine: EngineM
         for number in range(30):
             store.put(TOM, str(number), {"text": f"my name is Tom {number}"})
         assert len(store.search(TOM, query="name", limit=50)) == 30
-        items = store._records.memory("users.tom", ASSISTANT_ID)
+        items = engine.memory("users.tom", ASSISTANT_ID)
         items.flush()
         assert items.get_memory_stats()["pages_due"] == 0
         assert len(store.search(TOM, query="name", limit=50)) == 30
@@ -346,7 +344,7 @@ def test_no_analyst_reads_items_and_no_other_user_sees_them(make_engine: EngineM
     assert engine.memory("users.tom", ASSISTANT_ID).knowledge(None) == []
 
 
-def test_it_may_have_an_engine_of_its_own(tmp_path: Path) -> None:
+def test_store_can_create_its_own_engine(tmp_path: Path) -> None:
     with MemoryOSStore(data_storage_path=tmp_path) as store:
         store.put(TOM, "a", {"text": "I work as a nurse in a hospital"})
         store.put(TOM, "b", {"text": "my bicycle is red"})
@@ -354,7 +352,7 @@ def test_it_may_have_an_engine_of_its_own(tmp_path: Path) -> None:
     with MemoryOSStore(data_storage_path=tmp_path) as store:
         assert keys(store.search(TOM, query="medicine"))[0] == "a"
     with pytest.raises(InputError):
-        MemoryOSStore(store._records, data_storage_path=tmp_path)
+        MemoryOSStore(store._engine, data_storage_path=tmp_path)
 
 
 names = st.sampled_from(["a", "b", "c"])
@@ -364,7 +362,7 @@ values = st.none() | st.fixed_dictionaries({"text": st.sampled_from(["rye", "oat
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(namespaces, names, values), max_size=12), st.integers(0, 3))
-def test_it_holds_what_the_store_in_memory_holds(
+def test_random_operations_match_the_in_memory_store_of_langgraph(
     make_engine: EngineMaker, writes: list[tuple[tuple[str, ...], str, dict[str, Any] | None]], number: int
 ) -> None:
     theirs = InMemoryStore()
@@ -389,7 +387,7 @@ class Chat(TypedDict):
     known: list[str]
 
 
-def test_a_graph_remembers_over_runs(engine: MemoryEngine) -> None:
+def test_graph_remembers_across_runs(engine: MemoryEngine) -> None:
     def node(state: Chat, runtime: Runtime[None]) -> dict[str, Any]:
         assert runtime.store is not None
         known = [each.value["text"] for each in runtime.store.search(TOM, query=state["said"], limit=1)]
@@ -422,3 +420,51 @@ def seen(item: Any) -> Any:
 def clear(store: MemoryOSStore) -> None:
     for each in store.search((), limit=999):
         store.delete(each.namespace, each.key)
+
+
+class CountingEmbedder(HashEmbedder):
+    """Records every text that is embedded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.texts += texts
+        return super().embed(texts)
+
+
+def test_query_is_embedded_once_for_all_namespaces(make_engine: EngineMaker) -> None:
+    embedder = CountingEmbedder()
+    with MemoryOSStore(make_engine(embedder=embedder), fields=["text"]) as store:
+        for number in range(5):
+            store.put(("users", str(number)), "diet", {"text": "rye bread"})
+        store.search(("users",), query="bread")
+        embedder.texts.clear()
+        assert len(store.search(("users",), query="oat bread", limit=20)) == 5
+        assert embedder.texts == ["oat bread"]
+
+
+def test_search_ranks_the_newest_items_whatever_the_short_term_capacity(make_engine: EngineMaker) -> None:
+    with MemoryOSStore(make_engine(short_term_capacity=50), fields=["text"]) as store:
+        for key in ("a", "b"):
+            store.put(TOM, key, {"text": f"rye bread {key}"})
+        assert sorted(keys(store.search(TOM, query="rye bread"))) == ["a", "b"]
+
+
+def test_records_form_one_segment_whatever_the_settings_for_conversations(make_engine: EngineMaker) -> None:
+    engine = make_engine(short_term_capacity=50, consolidation_batch=2, mid_term_similarity_threshold=2.0)
+    with MemoryOSStore(engine, fields=["text"]) as store:
+        for number in range(6):
+            store.put(TOM, str(number), {"text": f"record {number}"})
+    memory = engine.memory("users.tom", ASSISTANT_ID)
+    memory.flush()
+    assert [each.page_count for each in memory.segments()] == [6]
+
+
+def test_store_shares_the_database_connection_and_the_worker_of_its_engine(engine: MemoryEngine) -> None:
+    with MemoryOSStore(engine, fields=["text"]) as store:
+        store.put(TOM, "diet", {"text": "rye"})
+        assert store.search(TOM, query="rye")
+        assert engine.working_sets.count == 1
+    assert engine.memory("users.tom", ASSISTANT_ID).newest_pages(1), "the engine stays open"

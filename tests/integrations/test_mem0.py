@@ -1,4 +1,4 @@
-"""The mem0-named calls: both spellings of their arguments, their shapes, their ids, and that deleted means deleted."""
+"""mem0's interface: old and new argument names, result formats, ids, and permanent deletion."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MESSAGE = {"role": "user", "content": "I bake rye bread."}
 
 
 @pytest.mark.parametrize("messages", ["I bake rye bread.", MESSAGE, [MESSAGE], (MESSAGE,)])
-def test_messages_are_a_text_a_message_or_a_list(memory: Memory, messages: Any) -> None:
+def test_add_accepts_a_text_a_message_or_a_list(memory: Memory, messages: Any) -> None:
     (result,) = memory.add(messages, user_id="tom")["results"]
     assert result == {
         "id": result["id"], "memory": "I bake rye bread.", "event": "ADD", "role": "user", "actor_id": None,
@@ -44,7 +44,7 @@ def test_messages_are_a_text_a_message_or_a_list(memory: Memory, messages: Any) 
     assert texts(memory.get_all(user_id="tom")) == ["I bake rye bread."]
 
 
-def test_each_message_is_a_memory_and_others_are_passed_over(memory: Memory) -> None:
+def test_each_message_is_a_memory_and_system_messages_are_ignored(memory: Memory) -> None:
     messages: list[Any] = [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": [{"type": "text", "text": "I bake."}], "name": "Tom"},
@@ -61,7 +61,7 @@ def test_each_message_is_a_memory_and_others_are_passed_over(memory: Memory) -> 
     assert (page.user_name, other.assistant_text, other.at.day) == ("Tom", "Rye?", 2)
 
 
-def test_both_spellings_of_ids_and_counts(memory: Memory) -> None:
+def test_old_and_new_argument_names_are_accepted(memory: Memory) -> None:
     for number in range(25):
         add(memory, f"rye number {number}")
     memory.add("rye of Ann", filters={"user_id": "ann"})
@@ -87,7 +87,7 @@ def test_both_spellings_of_ids_and_counts(memory: Memory) -> None:
         {"user_id": "tom", "filters": {"AND": [{"user_id": "ann"}]}},
     ],
 )
-def test_whose_memories_are_meant_has_to_be_said(memory: Memory, given: dict[str, Any]) -> None:
+def test_missing_or_contradictory_ids_are_errors(memory: Memory, given: dict[str, Any]) -> None:
     add(memory, "rye")
     for call in (memory.get_all, memory.delete_all, lambda **ids: memory.search("rye", **ids)):
         with pytest.raises(InputError):
@@ -98,14 +98,14 @@ def test_whose_memories_are_meant_has_to_be_said(memory: Memory, given: dict[str
 
 
 @pytest.mark.parametrize("count", [-1, 1.5, True, "3"])
-def test_counts_are_whole_numbers(memory: Memory, count: Any) -> None:
+def test_count_must_be_a_whole_number(memory: Memory, count: Any) -> None:
     with pytest.raises(InputError):
         memory.search("rye", user_id="tom", top_k=count)
     with pytest.raises(InputError):
         memory.get_all(user_id="tom", limit=count)
 
 
-def test_a_search_ranks_by_meaning_with_cosines_for_scores(memory: Memory) -> None:
+def test_search_ranks_by_meaning_and_scores_are_cosines(memory: Memory) -> None:
     for text in ("the weather is fine", "I bake rye bread", "rye grows by the river"):
         add(memory, text)
     found = memory.search("rye bread", user_id="tom")["results"]
@@ -115,7 +115,7 @@ def test_a_search_ranks_by_meaning_with_cosines_for_scores(memory: Memory) -> No
     assert texts(best) == ["I bake rye bread"]
 
 
-def test_the_shape_of_a_memory(memory: Memory, clock: FixedClock) -> None:
+def test_memory_has_the_fields_of_mem0(memory: Memory, clock: FixedClock) -> None:
     memory_id = add(memory, "rye", agent_id="baker", run_id="r1", metadata={"kind": "food"})
     expected = {
         "id": memory_id,
@@ -135,7 +135,7 @@ def test_the_shape_of_a_memory(memory: Memory, clock: FixedClock) -> None:
     assert memory.get("no such id") is None
 
 
-def test_agents_and_runs(memory: Memory) -> None:
+def test_agent_and_run_ids_select_memories(memory: Memory) -> None:
     add(memory, "one", agent_id="baker", run_id="r1")
     add(memory, "two", agent_id="baker", run_id="r2")
     add(memory, "three")
@@ -180,13 +180,13 @@ def test_filters(memory: Memory, wanted: dict[str, Any], found: list[str]) -> No
     assert sorted(texts(memory.search("a b c", filters={"user_id": "tom", **wanted}))) == found
 
 
-def test_an_unknown_filter_is_an_error(memory: Memory) -> None:
+def test_unknown_operator_is_an_error(memory: Memory) -> None:
     add(memory, "a", metadata={"kind": "rye"})
     with pytest.raises(InputError, match="regex"):
         memory.get_all(filters={"user_id": "tom", "kind": {"regex": "r"}})
 
 
-def test_an_update_keeps_the_id_and_its_history(memory: Memory, clock: FixedClock, engine: MemoryEngine) -> None:
+def test_update_keeps_the_id_and_the_history(memory: Memory, clock: FixedClock, engine: MemoryEngine) -> None:
     memory_id = add(memory, "I bake rye", agent_id="baker", metadata={"kind": "food"})
     first = clock().isoformat()
     clock.advance(hours=1)
@@ -211,7 +211,7 @@ def test_an_update_keeps_the_id_and_its_history(memory: Memory, clock: FixedCloc
     assert texts(memory.get_all(user_id="tom")) == ["I bake corn"]
 
 
-def test_an_update_of_metadata_leaves_the_time_of_the_words(memory: Memory, clock: FixedClock) -> None:
+def test_update_of_metadata_keeps_the_time_of_the_text(memory: Memory, clock: FixedClock) -> None:
     memory_id = add(memory, "I bake rye", timestamp="2024-05-06T07:08:09+00:00")
     memory.update(memory_id, metadata={"size": 3})
     (page,) = memory.engine.memory("tom").pages()
@@ -221,7 +221,7 @@ def test_an_update_of_metadata_leaves_the_time_of_the_words(memory: Memory, cloc
     assert found["updated_at"] == clock().isoformat()
 
 
-def test_what_an_assistant_said_stays_the_assistants(memory: Memory, engine: MemoryEngine) -> None:
+def test_update_keeps_the_role_of_an_assistant_message(memory: Memory, engine: MemoryEngine) -> None:
     message = {"role": "assistant", "content": "Try rye.", "name": "Bea"}
     memory_id = memory.add(message, user_id="tom")["results"][0]["id"]
     memory.update(memory_id, "Try oats.")
@@ -229,7 +229,7 @@ def test_what_an_assistant_said_stays_the_assistants(memory: Memory, engine: Mem
     assert (page.user_text, page.assistant_text, page.assistant_name) == ("", "Try oats.", "Bea")
 
 
-def test_a_deleted_memory_leaves_no_byte(memory: Memory, engine: MemoryEngine) -> None:
+def test_deleted_memory_leaves_no_bytes_on_disk(memory: Memory, engine: MemoryEngine) -> None:
     memory_id = add(memory, "the word is xylophone")
     add(memory, "rye")
     memory.update(memory_id, "the word is zeppelin")
@@ -246,7 +246,7 @@ def test_a_deleted_memory_leaves_no_byte(memory: Memory, engine: MemoryEngine) -
         memory.update(memory_id)
 
 
-def test_delete_all_and_reset(memory: Memory, engine: MemoryEngine) -> None:
+def test_delete_all_and_reset_forget_memories(memory: Memory, engine: MemoryEngine) -> None:
     for user_id, agent_id, run_id in (
         ("tom", "baker", "r1"),
         ("tom", "baker", "r2"),
@@ -268,7 +268,7 @@ def test_delete_all_and_reset(memory: Memory, engine: MemoryEngine) -> None:
     assert texts(memory.get_all(user_id="tom")) == ["after"]
 
 
-def test_a_crash_in_an_update_loses_neither_version_nor_shows_both(
+def test_crash_during_an_update_loses_no_version_and_shows_one(
     memory: Memory, engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory_id = add(memory, "I bake rye")
@@ -287,7 +287,7 @@ def test_a_crash_in_an_update_loses_neither_version_nor_shows_both(
     assert list(engine.memory("tom").pages()) == []
 
 
-def test_what_was_said_elsewhere_is_a_memory_too(memory: Memory, engine: MemoryEngine) -> None:
+def test_pages_of_other_interfaces_are_memories_too(memory: Memory, engine: MemoryEngine) -> None:
     page = engine.memory("tom").add_memory("I bake rye.", "How nice!")
     found = memory.get(page.page_id)
     assert found is not None
@@ -298,7 +298,7 @@ def test_what_was_said_elsewhere_is_a_memory_too(memory: Memory, engine: MemoryE
     assert list(engine.memory("tom").pages()) == []
 
 
-def test_facts_are_learned_from_what_is_added(memory: Memory, engine: MemoryEngine) -> None:
+def test_facts_are_learned_from_added_messages(memory: Memory, engine: MemoryEngine) -> None:
     memory_id = add(memory, "I work as a nurse in Lisbon.")
     for number in range(12):
         add(memory, f"The weather is fine on day {number}.")
@@ -308,7 +308,7 @@ def test_facts_are_learned_from_what_is_added(memory: Memory, engine: MemoryEngi
     assert "nurse" not in engine.memory("tom").get_user_profile_summary()
 
 
-def test_it_may_have_an_engine_of_its_own(tmp_path: Path) -> None:
+def test_memory_can_create_its_own_engine(tmp_path: Path) -> None:
     with Memory(data_storage_path=tmp_path) as memory:
         memory_id = add(memory, "I work as a nurse in a hospital")
         add(memory, "my bicycle is red")

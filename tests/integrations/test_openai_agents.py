@@ -1,4 +1,4 @@
-"""The session of the OpenAI Agents SDK, with the SDK's own runner against the local stand-in endpoint."""
+"""The session for the OpenAI Agents SDK, with the SDK's runner against a local fake endpoint."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def words(memory: Memoryos) -> list[tuple[str, str]]:
     return [(page.user_text, page.assistant_text) for page in memory.pages()]
 
 
-def test_items_come_back_verbatim_and_in_order(make: SessionMaker) -> None:
+def test_items_are_returned_verbatim_and_in_order(make: SessionMaker) -> None:
     session = make()
     assert isinstance(session, Session)
     items = [said("user", "Weather?"), CALL, RETURNED, answered("Sunny.")]
@@ -68,7 +68,7 @@ def test_items_come_back_verbatim_and_in_order(make: SessionMaker) -> None:
     assert run(make(session_settings=SessionSettings(limit=1)).get_items()) == items[3:]
 
 
-def test_an_exchange_is_remembered_once_it_is_answered(make: SessionMaker, engine: MemoryEngine) -> None:
+def test_exchange_is_remembered_when_the_assistant_answers(make: SessionMaker, engine: MemoryEngine) -> None:
     session, memory = make(), engine.memory("tom")
     run(session.add_items([said("user", "I moved to Lisbon.")]))
     run(session.add_items([said("user", "And it is sunny.")]))
@@ -80,7 +80,7 @@ def test_an_exchange_is_remembered_once_it_is_answered(make: SessionMaker, engin
     assert words(memory)[2:] == [("Bye.", "See you.")]
 
 
-def test_pop_takes_back_the_newest_item_and_what_was_remembered(make: SessionMaker, engine: MemoryEngine) -> None:
+def test_pop_removes_the_newest_item_and_forgets_its_page(make: SessionMaker, engine: MemoryEngine) -> None:
     session, memory = make(), engine.memory("tom")
     run(session.add_items([said("user", "One."), answered("First.")]))
     run(session.add_items([said("user", "The word is xylophone."), answered("Second.")]))
@@ -100,9 +100,7 @@ def test_pop_takes_back_the_newest_item_and_what_was_remembered(make: SessionMak
     assert words(memory) == []
 
 
-def test_a_crash_while_an_item_is_popped_neither_loses_nor_repeats_others(
-    make: SessionMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_crash_during_pop_keeps_the_other_items_once(make: SessionMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     session = make()
     run(session.add_items([said("user", "One."), said("user", "Two."), said("user", "Three.")]))
 
@@ -119,7 +117,7 @@ def test_a_crash_while_an_item_is_popped_neither_loses_nor_repeats_others(
     assert run(make().get_items()) == [said("user", "One.")]
 
 
-def test_clearing_ends_the_session_and_not_the_memory(make: SessionMaker, engine: MemoryEngine) -> None:
+def test_clear_session_keeps_the_memory(make: SessionMaker, engine: MemoryEngine) -> None:
     session = make()
     run(session.clear_session())
     run(session.add_items([said("user", "I bake."), CALL, answered("Rye?")]))
@@ -130,13 +128,13 @@ def test_clearing_ends_the_session_and_not_the_memory(make: SessionMaker, engine
     assert run(session.get_items()) == [said("user", "Again.")]
 
 
-def test_sessions_and_users_are_apart(make: SessionMaker) -> None:
+def test_sessions_and_users_are_isolated(make: SessionMaker) -> None:
     run(make("monday").add_items([said("user", "mine")]))
     assert run(make("tuesday").get_items()) == []
     assert run(make("monday", "ann").get_items()) == []
 
 
-def test_an_item_that_can_not_be_stored_adds_nothing(make: SessionMaker) -> None:
+def test_invalid_item_adds_nothing(make: SessionMaker) -> None:
     session = make()
     with pytest.raises(InputError):
         run(session.add_items([said("user", "one"), said("user", "two") | {"what": object()}]))
@@ -158,7 +156,7 @@ def system_of(request: dict[str, Any]) -> str:
 
 
 @pytest.mark.enable_socket
-def test_an_agent_remembers_from_one_session_to_the_next(make: SessionMaker, engine: MemoryEngine) -> None:
+def test_agent_recalls_an_earlier_session(make: SessionMaker, engine: MemoryEngine) -> None:
     set_tracing_disabled(True)
     heard: list[Sequence[tuple[str, str]]] = []
 
@@ -188,7 +186,7 @@ def test_an_agent_remembers_from_one_session_to_the_next(make: SessionMaker, eng
 
 
 @pytest.mark.enable_socket
-def test_a_failed_run_remembers_nothing_and_the_next_one_goes_on(make: SessionMaker, engine: MemoryEngine) -> None:
+def test_failed_run_remembers_nothing_and_the_next_run_continues(make: SessionMaker, engine: MemoryEngine) -> None:
     async def fail_and_go_on() -> None:
         session = make()
         with StandInServer(reply=lambda _: "Fine.") as server:
@@ -206,10 +204,10 @@ def test_a_failed_run_remembers_nothing_and_the_next_one_goes_on(make: SessionMa
 
 
 @pytest.mark.enable_socket
-def test_a_tool_stays_in_the_session_only(make: SessionMaker, engine: MemoryEngine) -> None:
+def test_tool_calls_are_stored_in_the_session_only(make: SessionMaker, engine: MemoryEngine) -> None:
     @function_tool
     def weather(city: str) -> str:
-        """Says the weather."""
+        """Returns the weather."""
         return f"sunny in {city}"
 
     session = make()

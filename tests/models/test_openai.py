@@ -1,4 +1,4 @@
-"""The chat model behind an endpoint, against a local server that misbehaves and against replies of odd endpoints."""
+"""The chat model for endpoints, against a local server with simulated failures and recorded unusual replies."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def ask(chat: OpenAIChat, way: str, meter: Meter, request: ChatRequest = REQUEST
 
 
 def shown(error: BaseException) -> str:
-    """Returns all that a log with a traceback would show of an error."""
+    """Returns the traceback of an error as a log would contain it."""
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 
 def failure(chat: OpenAIChat, way: str, bill: Bill, request: ChatRequest = REQUEST) -> AnalystError:
-    """Returns the error of a call that must fail, tell the meter once, and show nothing that is private."""
+    """Returns the error of a call; checks that the meter was called once and no private text is shown."""
     with pytest.raises(AnalystError) as caught:
         ask(chat, way, bill, request)
     assert [each.failed for each in bill.usages] == [True]
@@ -67,7 +67,7 @@ Maker = Callable[..., OpenAIChat]
 
 @pytest.fixture
 def make() -> Iterator[Maker]:
-    """Returns a maker of chat models that neither try again nor wait for long; they are closed at the end."""
+    """Returns a factory of chat models without retries and with a short timeout; closes them after the test."""
     made: list[OpenAIChat] = []
 
     def maker(base_url: str, **given: Any) -> OpenAIChat:
@@ -81,7 +81,7 @@ def make() -> Iterator[Maker]:
 
 
 class Odd:
-    """An endpoint without a socket: replies in order, the last one again and again."""
+    """An endpoint without a socket: returns its replies in order and repeats the last one."""
 
     def __init__(self, *replies: httpx2.Response | Callable[[httpx2.Request], httpx2.Response]) -> None:
         self._replies = list(replies)
@@ -134,7 +134,7 @@ USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_reply_comes_with_the_usage_that_the_endpoint_tells(make: Maker, way: str) -> None:
+def test_reply_has_the_usage_reported_by_the_endpoint(make: Maker, way: str) -> None:
     with StandInServer(reply=lambda _: SAID) as server:
         bill = Bill()
         chat = make(server.base_url)
@@ -153,13 +153,13 @@ def test_a_reply_comes_with_the_usage_that_the_endpoint_tells(make: Maker, way: 
         assert chat.name == "some-model"
 
 
-def test_a_stream_comes_in_pieces_as_they_are_written(make: Maker) -> None:
+def test_stream_yields_the_pieces_of_the_endpoint(make: Maker) -> None:
     with StandInServer(reply=lambda _: "one two three") as server:
         assert list(make(server.base_url).stream(REQUEST, Bill())) == ["one", " two", " three"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_key_address_and_model_are_sent_as_they_were_given(way: str) -> None:
+def test_request_contains_the_given_key_address_and_model(way: str) -> None:
     seen: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -172,7 +172,7 @@ def test_key_address_and_model_are_sent_as_they_were_given(way: str) -> None:
 
 
 @pytest.mark.parametrize(("key", "sent"), [(KEY, KEY), (f" {KEY}\n", KEY), (None, "none"), ("", "none")])
-def test_the_client_of_the_sdk_is_made_as_the_settings_say(make: Maker, key: str | None, sent: str) -> None:
+def test_sdk_client_is_built_from_the_settings(make: Maker, key: str | None, sent: str) -> None:
     client = make("http://localhost:11434/v1", api_key=key, max_retries=3, timeout_seconds=7.0)._connect()
     assert (client.api_key, client.max_retries) == (sent, 3)
     assert str(client.base_url) == "http://localhost:11434/v1/"
@@ -181,14 +181,14 @@ def test_the_client_of_the_sdk_is_made_as_the_settings_say(make: Maker, key: str
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_temperature_is_sent_only_if_it_is_set(make: Maker, way: str) -> None:
+def test_temperature_is_sent_only_if_set(make: Maker, way: str) -> None:
     with StandInServer() as server:
         ask(make(server.base_url, temperature=0.0), way, Bill())
         ask(make(server.base_url), way, Bill())
         assert [each.get("temperature", "not there") for each in server.requests] == [0.0, "not there"]
 
 
-def test_a_schema_is_asked_for_as_strict_endpoints_want_it(make: Maker) -> None:
+def test_schema_is_sent_in_strict_form(make: Maker) -> None:
     with StandInServer(reply=lambda _: "{}") as server:
         assert make(server.base_url).complete(SHAPED, Bill()) == "{}"
         assert server.requests[0]["response_format"] == {
@@ -197,7 +197,7 @@ def test_a_schema_is_asked_for_as_strict_endpoints_want_it(make: Maker) -> None:
         }
 
 
-def test_the_sdk_is_loaded_by_the_first_call_and_without_a_warning() -> None:
+def test_sdk_is_imported_by_the_first_call_without_a_warning() -> None:
     script = """
 import sys
 from memoryos.models.openai import OpenAIChat
@@ -214,13 +214,13 @@ chat.close()
 
 BROKEN: dict[Behaviour, tuple[type[AnalystError], str]] = {
     "slow": (AnalystUnavailableError, "did not answer in time"),
-    "429": (AnalystUnavailableError, r"at its limit \(429\): stand_in"),
+    "429": (AnalystUnavailableError, r"is rate limited \(429\): stand_in; retry later"),
     "500": (AnalystUnavailableError, "answered with status 500: stand_in"),
-    "401": (AnalystUnavailableError, r"refuses the key \(401\); check"),
-    "dropped": (AnalystUnavailableError, "can't be reached: RemoteProtocolError|broke off in the middle"),
-    "empty": (InvalidReplyError, "the reply was empty"),
-    "no completion": (InvalidReplyError, "sent something that is no reply"),
-    "withheld": (InvalidReplyError, "withheld the reply"),
+    "401": (AnalystUnavailableError, r"rejected the API key \(401\): stand_in; check the key"),
+    "dropped": (AnalystUnavailableError, "can't be reached: RemoteProtocolError|ended in the middle"),
+    "empty": (InvalidReplyError, "sent an empty reply"),
+    "no completion": (InvalidReplyError, "sent a malformed reply"),
+    "withheld": (InvalidReplyError, "content filter"),
 }
 PASSED_ON: dict[Behaviour, str] = {
     "ok": SAID,
@@ -232,13 +232,13 @@ PASSED_ON: dict[Behaviour, str] = {
 }
 
 
-def test_every_behaviour_is_tried() -> None:
+def test_all_simulated_behaviours_are_covered() -> None:
     assert {*BROKEN, *PASSED_ON} == set(get_args(Behaviour))
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("behaviour", BROKEN)
-def test_a_failed_call_never_becomes_text(make: Maker, behaviour: Behaviour, way: str) -> None:
+def test_failed_call_raises_and_returns_no_text(make: Maker, behaviour: Behaviour, way: str) -> None:
     kind, words = BROKEN[behaviour]
     with StandInServer(reply=lambda _: SAID, behaviour=behaviour, slow_seconds=20) as server:
         chat = make(server.base_url, timeout_seconds=0.5 if behaviour == "slow" else PATIENCE_SECONDS)
@@ -257,26 +257,26 @@ def test_a_failed_call_never_becomes_text(make: Maker, behaviour: Behaviour, way
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("behaviour", PASSED_ON)
-def test_what_only_its_reader_can_judge_is_passed_on(make: Maker, behaviour: Behaviour, way: str) -> None:
+def test_replies_with_wrong_content_are_returned_unchanged(make: Maker, behaviour: Behaviour, way: str) -> None:
     with StandInServer(reply=lambda _: SAID, behaviour=behaviour) as server:
         bill = Bill()
         assert ask(make(server.base_url), way, bill).strip() == PASSED_ON[behaviour]
         assert [each.failed for each in bill.usages] == [False]
 
 
-def test_a_stream_that_breaks_off_fails_behind_what_was_said_and_that_is_paid_for(make: Maker) -> None:
+def test_interrupted_stream_fails_after_its_pieces_and_records_their_cost(make: Maker) -> None:
     with StandInServer(reply=lambda _: "one two three four", behaviour="dropped") as server:
         bill = Bill()
         pieces = make(server.base_url).stream(REQUEST, bill)
         assert [next(pieces), next(pieces)] == ["one", " two"]
-        with pytest.raises(AnalystUnavailableError, match="broke off"):
+        with pytest.raises(AnalystUnavailableError, match="ended in the middle"):
             next(pieces)
         (usage,) = bill.usages
         assert (usage.prompt_tokens, usage.completion_tokens, usage.estimated, usage.failed) == (10, 2, True, True)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_what_a_useless_reply_cost_is_told(make: Maker, way: str) -> None:
+def test_cost_of_an_unusable_reply_is_recorded(make: Maker, way: str) -> None:
     with StandInServer(reply=lambda _: SAID, behaviour="withheld") as server:
         bill = Bill()
         failure(make(server.base_url), way, bill)
@@ -296,7 +296,7 @@ def test_what_a_useless_reply_cost_is_told(make: Maker, way: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("way", WAYS)
-def test_usage_that_the_endpoint_does_not_tell_is_estimated(usage: Any, way: str) -> None:
+def test_missing_or_invalid_usage_is_estimated(usage: Any, way: str) -> None:
     reply = (
         completed(message(SAID, usage=usage)) if way == "complete" else streamed([delta(SAID), END | {"usage": usage}])
     )
@@ -307,7 +307,7 @@ def test_usage_that_the_endpoint_does_not_tell_is_estimated(usage: Any, way: str
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_thoughts_are_estimated_with_the_reply(way: str) -> None:
+def test_estimated_usage_includes_reasoning(way: str) -> None:
     thought = "x" * 400
     bill = Bill()
     for said in (
@@ -320,7 +320,7 @@ def test_thoughts_are_estimated_with_the_reply(way: str) -> None:
     assert all(each.estimated and 100 <= each.completion_tokens <= 104 for each in bill.usages)
 
 
-def test_usage_of_a_stream_may_come_with_any_part_and_the_last_one_counts() -> None:
+def test_last_usage_of_a_stream_is_recorded() -> None:
     early = {"prompt_tokens": 11, "completion_tokens": 1, "total_tokens": 12}
     for events in (
         [delta("a") | {"usage": early}, delta("b") | {"usage": USAGE}, END | {"usage": None}],
@@ -336,7 +336,7 @@ def test_usage_of_a_stream_may_come_with_any_part_and_the_last_one_counts() -> N
         ]
 
 
-def test_an_endpoint_that_knows_no_stream_options_is_asked_without(make: Maker) -> None:
+def test_stream_options_are_omitted_after_a_rejection(make: Maker) -> None:
     with StandInServer(reply=lambda _: SAID, refuses=["stream_options"]) as server:
         bill = Bill()
         chat = make(server.base_url)
@@ -354,7 +354,7 @@ class _Broken(Bill):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_error_of_the_meter_is_not_mistaken_for_one_of_the_endpoint(make: Maker, way: str) -> None:
+def test_error_of_the_meter_is_raised_unchanged(make: Maker, way: str) -> None:
     with StandInServer() as server:
         chat = make(server.base_url, concurrency=1)
         with pytest.raises(StoreUnavailableError):
@@ -378,7 +378,7 @@ def in_turn(*behaviours: Behaviour) -> Callable[[dict[str, Any]], Behaviour]:
 @pytest.mark.usefixtures("_hurried")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("trouble", ["500", "429"])
-def test_a_temporary_error_is_retried(make: Maker, trouble: Behaviour, way: str) -> None:
+def test_transient_errors_are_retried(make: Maker, trouble: Behaviour, way: str) -> None:
     with StandInServer(reply=lambda _: SAID, behaviour=in_turn(trouble, trouble, "ok")) as server:
         bill = Bill()
         assert ask(make(server.base_url, max_retries=2), way, bill) == SAID
@@ -388,7 +388,7 @@ def test_a_temporary_error_is_retried(make: Maker, trouble: Behaviour, way: str)
 
 @pytest.mark.usefixtures("_hurried")
 @pytest.mark.parametrize("way", WAYS)
-def test_a_timeout_is_retried(way: str) -> None:
+def test_timeouts_are_retried(way: str) -> None:
     def time_out(request: httpx2.Request) -> httpx2.Response:
         raise httpx2.ReadTimeout("no reply in time", request=request)
 
@@ -401,20 +401,20 @@ def test_a_timeout_is_retried(way: str) -> None:
 
 @pytest.mark.usefixtures("_hurried")
 @pytest.mark.parametrize("way", WAYS)
-def test_retries_are_used_up(make: Maker, way: str) -> None:
+def test_error_is_raised_after_the_last_retry(make: Maker, way: str) -> None:
     with StandInServer(behaviour=in_turn("500", "500", "500", "ok")) as server:
         assert "status 500" in str(failure(make(server.base_url, max_retries=2), way, Bill()))
         assert len(server.requests) == 3
 
 
 @pytest.mark.usefixtures("_hurried")
-def test_a_connection_that_drops_in_the_middle_of_a_completion_is_tried_again(make: Maker) -> None:
+def test_dropped_connection_during_a_completion_is_retried(make: Maker) -> None:
     with StandInServer(reply=lambda _: SAID, behaviour=in_turn("dropped", "ok")) as server:
         assert make(server.base_url, max_retries=1).complete(REQUEST, Bill()) == SAID
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_wrong_key_is_not_tried_again(make: Maker, way: str) -> None:
+def test_wrong_key_is_not_retried(make: Maker, way: str) -> None:
     with StandInServer(behaviour="401") as server:
         failure(make(server.base_url, max_retries=2), way, Bill())
         assert len(server.requests) == 1
@@ -422,7 +422,7 @@ def test_a_wrong_key_is_not_tried_again(make: Maker, way: str) -> None:
 
 @pytest.mark.usefixtures("_hurried")
 @pytest.mark.parametrize("way", WAYS)
-def test_retry_after_is_waited_for(make: Maker, way: str) -> None:
+def test_retry_waits_for_the_time_in_retry_after(make: Maker, way: str) -> None:
     times: list[float] = []
     left = in_turn("429", "ok")
 
@@ -439,7 +439,7 @@ def test_retry_after_is_waited_for(make: Maker, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_retry_after_is_told_when_the_retries_are_used_up(make: Maker, way: str) -> None:
+def test_error_after_the_last_retry_contains_retry_after(make: Maker, way: str) -> None:
     with StandInServer(behaviour="429", retry_after="0.05") as server:
         error = failure(make(server.base_url, max_retries=1), way, Bill())
         assert isinstance(error, AnalystUnavailableError)
@@ -448,7 +448,7 @@ def test_retry_after_is_told_when_the_retries_are_used_up(make: Maker, way: str)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_huge_retry_after_is_told_and_not_waited_for(make: Maker, way: str) -> None:
+def test_long_retry_after_is_reported_without_waiting(make: Maker, way: str) -> None:
     with StandInServer(behaviour="429", retry_after="1000000") as server:
         started = time.monotonic()
         error = failure(make(server.base_url, max_retries=2), way, Bill())
@@ -463,14 +463,14 @@ def test_a_huge_retry_after_is_told_and_not_waited_for(make: Maker, way: str) ->
     [("7", 7), ("0.5", 0.5), ("0", None), ("-7", None), ("soon", None), ("", None), ("nan", None), ("inf", 86_400), ("1e400", 86_400)],
 )  # fmt: skip
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_is_read_as_seconds(header: str, seconds: float | None, status: int) -> None:
+def test_retry_after_in_seconds_is_parsed(header: str, seconds: float | None, status: int) -> None:
     error = failure(behind(Odd(completed({}, status, Retry_After=header))), "complete", Bill())
     assert isinstance(error, AnalystUnavailableError)
     assert error.retry_after_seconds == seconds
 
 
 @pytest.mark.parametrize(("ahead", "least", "most"), [(90, 80, 91), (-90, None, None), (10**7, 86_400, 86_400)])
-def test_retry_after_is_read_as_a_date(ahead: int, least: float | None, most: float | None) -> None:
+def test_retry_after_as_a_date_is_parsed(ahead: int, least: float | None, most: float | None) -> None:
     header = email.utils.formatdate(time.time() + ahead, usegmt=True)
     error = failure(behind(Odd(completed({}, 429, Retry_After=header))), "complete", Bill())
     assert isinstance(error, AnalystUnavailableError)
@@ -491,7 +491,7 @@ def test_retry_after_is_read_as_a_date(ahead: int, least: float | None, most: fl
         (["json_schema", "json_object"], ["json_schema", "json_object", "plain"], "plain"),
     ],
 )
-def test_a_form_that_is_refused_is_not_sent_again(
+def test_rejected_option_is_not_sent_again(
     make: Maker, refuses: list[str], first: list[str], later: str, way: str
 ) -> None:
     with StandInServer(reply=lambda _: "{}", refuses=refuses) as server:
@@ -509,7 +509,7 @@ def test_a_form_that_is_refused_is_not_sent_again(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_temperature_that_is_refused_costs_neither_the_schema_nor_the_usage(make: Maker, way: str) -> None:
+def test_rejected_temperature_keeps_schema_and_usage_options(make: Maker, way: str) -> None:
     with StandInServer(reply=lambda _: "{}", refuses=["temperature"]) as server:
         chat, bill = make(server.base_url, temperature=0.3), Bill()
         ask(chat, way, bill, SHAPED)
@@ -523,7 +523,7 @@ def test_a_temperature_that_is_refused_costs_neither_the_schema_nor_the_usage(ma
         assert [each.estimated for each in bill.usages] == [False] * 3
 
 
-def test_a_schema_that_is_refused_does_not_cost_the_temperature(make: Maker) -> None:
+def test_rejected_schema_keeps_the_temperature(make: Maker) -> None:
     with StandInServer(reply=lambda _: "{}", refuses=["json_schema"]) as server:
         chat = make(server.base_url, temperature=0.3)
         chat.complete(SHAPED, Bill())
@@ -532,7 +532,7 @@ def test_a_schema_that_is_refused_does_not_cost_the_temperature(make: Maker) -> 
         assert formats(server)[-2:] == ["json_object", "json_object"]
 
 
-def test_an_endpoint_that_takes_next_to_nothing_is_still_of_use(make: Maker) -> None:
+def test_endpoint_without_any_option_works(make: Maker) -> None:
     with StandInServer(refuses=["json_schema", "json_object", "temperature", "stream_options"]) as server:
         chat = make(server.base_url, temperature=0.3)
         for way in WAYS:
@@ -547,7 +547,7 @@ def refusal(status: int = 400, code: Any = None, said: str = ASKED + KEY) -> htt
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_refusal_of_every_form_settles_nothing(status: int) -> None:
+def test_rejection_of_all_options_is_not_remembered(status: int) -> None:
     odd = Odd(*[refusal(status)] * 3, completed(message("{}")))
     chat = behind(odd)
     assert f"status {status}" in str(failure(chat, "complete", Bill(), SHAPED))
@@ -558,13 +558,13 @@ def test_a_refusal_of_every_form_settles_nothing(status: int) -> None:
 
 @pytest.mark.parametrize("code", ["context_length_exceeded", "content_filter"])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_text_that_is_refused_is_not_sent_in_other_forms(way: str, code: str) -> None:
+def test_error_caused_by_the_text_is_not_retried_with_fewer_options(way: str, code: str) -> None:
     odd = Odd(refusal(code=code))
-    assert str(failure(behind(odd), way, Bill(), SHAPED)).endswith(f"status 400: {code}")
+    assert str(failure(behind(odd), way, Bill(), SHAPED)).endswith(f"status 400: {code}; see the log of the endpoint")
     assert len(odd.requests) == 1
 
 
-def test_a_model_that_broke_the_schema_once_is_held_to_it_again() -> None:
+def test_reply_that_violates_the_schema_does_not_disable_it_for_later_requests() -> None:
     odd = Odd(refusal(code="json_validate_failed"), completed(message("{}")))
     chat = behind(odd)
     for _ in range(2):
@@ -573,7 +573,7 @@ def test_a_model_that_broke_the_schema_once_is_held_to_it_again() -> None:
     assert kinds == ["json_schema", "json_object", "json_schema"]
 
 
-def test_trouble_on_the_way_to_a_plainer_form_settles_nothing() -> None:
+def test_outage_while_reducing_options_is_not_remembered() -> None:
     odd = Odd(refusal(), completed({}, 503), completed(message("{}")))
     chat = behind(odd)
     failure(chat, "complete", Bill(), SHAPED)
@@ -585,7 +585,7 @@ def test_trouble_on_the_way_to_a_plainer_form_settles_nothing() -> None:
 # --- many at one time
 
 
-def test_no_more_calls_run_than_are_allowed(make: Maker) -> None:
+def test_concurrent_calls_stay_within_the_limit(make: Maker) -> None:
     lock = threading.Lock()
     running = [0, 0]
     together = threading.Barrier(2)
@@ -610,7 +610,7 @@ def test_no_more_calls_run_than_are_allowed(make: Maker) -> None:
         assert 2 <= running[1] <= 3
 
 
-def test_fifty_threads_get_their_own_replies_over_one_client(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fifty_threads_share_one_client_and_get_their_own_replies(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     with StandInServer(reply=lambda messages: f"{messages[-1][1]} said", refuses=["json_schema"]) as server:
         chat, bill = make(server.base_url), Bill()
         connected: list[int] = []
@@ -639,7 +639,7 @@ def test_fifty_threads_get_their_own_replies_over_one_client(make: Maker, monkey
 
 
 @pytest.mark.parametrize("by", ["close", "garbage"])
-def test_a_stream_that_is_left_frees_its_place_and_is_paid_for(make: Maker, by: str) -> None:
+def test_abandoned_stream_frees_its_slot_and_records_its_cost(make: Maker, by: str) -> None:
     with StandInServer(reply=lambda _: "one two three") as server:
         chat, bill = make(server.base_url, concurrency=1), Bill()
         pieces: Any = chat.stream(REQUEST, bill)
@@ -655,7 +655,7 @@ def test_a_stream_that_is_left_frees_its_place_and_is_paid_for(make: Maker, by: 
         assert chat.complete(REQUEST, Bill()) == "one two three"
 
 
-def test_a_stream_that_is_left_hangs_up() -> None:
+def test_abandoned_stream_closes_its_connection() -> None:
     class Body(httpx2.SyncByteStream):
         is_closed = False
 
@@ -675,7 +675,7 @@ def test_a_stream_that_is_left_hangs_up() -> None:
     assert body.is_closed
 
 
-def test_a_stream_that_nobody_reads_asks_nothing_and_costs_nothing(make: Maker) -> None:
+def test_unread_stream_sends_no_request(make: Maker) -> None:
     with StandInServer() as server:
         bill = Bill()
         pieces: Any = make(server.base_url).stream(REQUEST, bill)
@@ -683,7 +683,7 @@ def test_a_stream_that_nobody_reads_asks_nothing_and_costs_nothing(make: Maker) 
         assert (server.requests, bill.calls) == ([], 0)
 
 
-def test_a_stream_holds_its_place_while_it_is_read(make: Maker) -> None:
+def test_stream_keeps_its_slot_while_it_is_read(make: Maker) -> None:
     with StandInServer(reply=lambda _: "one two three") as server:
         chat = make(server.base_url, concurrency=1)
         pieces = chat.stream(REQUEST, Bill())
@@ -697,7 +697,7 @@ def test_a_stream_holds_its_place_while_it_is_read(make: Maker) -> None:
             assert other.result(PATIENCE_SECONDS) == "one two three"
 
 
-def test_after_close_a_call_connects_anew(make: Maker) -> None:
+def test_call_after_close_opens_a_new_connection(make: Maker) -> None:
     with StandInServer(reply=lambda _: SAID) as server:
         chat = make(server.base_url)
         chat.close()
@@ -707,13 +707,13 @@ def test_after_close_a_call_connects_anew(make: Maker) -> None:
             chat.close()
 
 
-def test_a_client_that_is_closed_under_a_call_is_an_error_of_ours(make: Maker) -> None:
+def test_close_during_a_call_raises_an_analyst_error(make: Maker) -> None:
     with StandInServer(reply=lambda _: "one two three", latency_seconds=0.05) as server:
         chat = make(server.base_url)
         closed = chat._connected()
         closed.close()
         errors = [failure(chat, way, Bill()) for way in WAYS]
-    said = "the LLM can't be reached: its connections were closed meanwhile"
+    said = "the LLM can't be reached: its connections were closed during the call; retry"
     assert [(type(each), str(each)) for each in errors] == [(AnalystUnavailableError, said)] * len(WAYS)
 
 
@@ -721,7 +721,7 @@ def test_a_client_that_is_closed_under_a_call_is_an_error_of_ours(make: Maker) -
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_endpoint_that_is_not_there(make: Maker, way: str) -> None:
+def test_unreachable_endpoint_is_unavailable(make: Maker, way: str) -> None:
     with StandInServer() as server:
         base_url = server.base_url
     error = failure(make(base_url), way, Bill())
@@ -730,7 +730,7 @@ def test_an_endpoint_that_is_not_there(make: Maker, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_endpoint_that_went_away(make: Maker, way: str) -> None:
+def test_endpoint_that_stopped_is_unavailable(make: Maker, way: str) -> None:
     with StandInServer() as server:
         chat = make(server.base_url)
         assert ask(chat, way, Bill())
@@ -741,7 +741,7 @@ def test_an_endpoint_that_went_away(make: Maker, way: str) -> None:
     "base_url", ["no address", "http://", "http://[::bad", "http://127.0.0.1:port/v1", "ftp://127.0.0.1/v1", "http://a\0b/", "   "]
 )  # fmt: skip
 @pytest.mark.parametrize("way", WAYS)
-def test_an_address_that_is_none(make: Maker, base_url: str, way: str) -> None:
+def test_invalid_address_is_unavailable(make: Maker, base_url: str, way: str) -> None:
     error = failure(make(base_url), way, Bill())
     assert type(error) is AnalystUnavailableError
     assert "can't be reached" in str(error)
@@ -749,7 +749,7 @@ def test_an_address_that_is_none(make: Maker, base_url: str, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("key", "asked"), [("ключ", ASKED), (KEY, f"{ASKED} \ud83d"), (f"{KEY}\nmore", ASKED)])
-def test_what_can_not_be_sent(make: Maker, key: str, asked: str, way: str) -> None:
+def test_key_or_text_that_cannot_be_sent_is_unavailable(make: Maker, key: str, asked: str, way: str) -> None:
     with StandInServer() as server:
         error = failure(make(server.base_url, api_key=key), way, Bill(), ChatRequest((Message("user", asked),)))
         assert type(error) is AnalystUnavailableError
@@ -787,7 +787,7 @@ HTML = httpx2.Response(200, headers={"Content-Type": "text/html"}, text=f"<html>
         completed({"choices": [{"message": {"content": SAID}, "finish_reason": ["stop"]}]}),
     ],
 )  # fmt: skip
-def test_a_body_that_is_no_reply(reply: httpx2.Response) -> None:
+def test_malformed_body_is_an_invalid_reply(reply: httpx2.Response) -> None:
     assert type(failure(behind(Odd(reply)), "complete", Bill())) is InvalidReplyError
 
 
@@ -802,7 +802,7 @@ def test_a_body_that_is_no_reply(reply: httpx2.Response) -> None:
         {"choices": [{"message": {"content": SAID}, "finish_reason": "insufficient_system_resource"}]},
     ],
 )
-def test_an_error_with_status_200_is_an_error(body: Any) -> None:
+def test_error_body_with_status_200_is_unavailable(body: Any) -> None:
     assert type(failure(behind(Odd(completed(body))), "complete", Bill())) is AnalystUnavailableError
     assert type(failure(behind(Odd(streamed([delta(SAID), body], ""))), "stream", Bill())) is AnalystUnavailableError
 
@@ -821,7 +821,7 @@ def test_an_error_with_status_200_is_an_error(body: Any) -> None:
         message(f"well\n</think>\n{SAID}"),
     ],
 )  # fmt: skip
-def test_replies_of_real_endpoints(body: Any) -> None:
+def test_reply_formats_of_real_endpoints_are_accepted(body: Any) -> None:
     bill = Bill()
     assert behind(Odd(completed(body))).complete(REQUEST, bill) == SAID
     assert [each.failed for each in bill.usages] == [False]
@@ -847,7 +847,7 @@ def test_replies_of_real_endpoints(body: Any) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("done", ["data: [DONE]\n\n", ""])
-def test_streams_of_real_endpoints(events: Events, done: str) -> None:
+def test_stream_formats_of_real_endpoints_are_accepted(events: Events, done: str) -> None:
     bill = Bill()
     assert ask(behind(Odd(streamed(events, done))), "stream", bill) == SAID
     assert [each.failed for each in bill.usages] == [False]
@@ -880,13 +880,13 @@ def test_streams_of_real_endpoints(events: Events, done: str) -> None:
     ],
 )
 @pytest.mark.parametrize("done", ["data: [DONE]\n\n", ""])
-def test_a_stream_that_is_no_reply(events: Events, kind: type[AnalystError], done: str) -> None:
+def test_malformed_stream_raises_an_error(events: Events, kind: type[AnalystError], done: str) -> None:
     assert type(failure(behind(Odd(streamed(events, done))), "stream", Bill())) is kind
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 413, 418, 422, 429, 500, 502, 503, 529])
-def test_errors_hold_nothing_that_the_endpoint_echoes(status: int, way: str) -> None:
+def test_errors_contain_no_text_quoted_by_the_endpoint(status: int, way: str) -> None:
     def echo(request: httpx2.Request) -> httpx2.Response:
         said = f"{request.content.decode()} {request.headers['Authorization']} {SAID}"
         error = {"message": said, "type": said, "code": SAID, "param": said}
@@ -909,9 +909,9 @@ def test_errors_hold_nothing_that_the_endpoint_echoes(status: int, way: str) -> 
         b'{"error": "x"}',
     ],
 )
-def test_errors_without_a_code_have_none(body: bytes) -> None:
+def test_error_without_a_valid_code_shows_no_code(body: bytes) -> None:
     error = failure(behind(lambda _: httpx2.Response(503, content=body)), "complete", Bill())
-    assert str(error) == "the LLM answered with status 503"
+    assert str(error) == "the LLM answered with status 503; see the log of the endpoint"
 
 
 # --- half characters
@@ -929,14 +929,14 @@ def test_errors_without_a_code_have_none(body: bytes) -> None:
         (["é", "你", "😀"], "é你😀"),
     ],
 )
-def test_halves_of_characters_are_put_together(pieces: list[str], expected: str) -> None:
+def test_split_surrogate_pairs_are_joined(pieces: list[str], expected: str) -> None:
     assert behind(Odd(completed(message("".join(pieces))))).complete(REQUEST, Bill()) == expected
     assert ask(behind(Odd(streamed([*map(delta, pieces), END]))), "stream", Bill()) == expected
 
 
 @settings(max_examples=40)
 @given(st.text(min_size=1).filter(str.strip), st.integers(1, 5))
-def test_a_text_cut_between_units_of_utf_16_comes_whole(text: str, size: int) -> None:
+def test_text_split_at_any_utf_16_unit_is_restored(text: str, size: int) -> None:
     units = text.encode("utf-16-le", "surrogatepass")
     pieces = [units[at : at + 2 * size].decode("utf-16-le", "surrogatepass") for at in range(0, len(units), 2 * size)]
     said = ask(behind(Odd(streamed([delta("."), *map(delta, pieces), END]))), "stream", Bill())

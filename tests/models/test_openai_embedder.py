@@ -1,4 +1,4 @@
-"""The embedder behind an endpoint, against a local server that shuffles, refuses, lies and breaks off."""
+"""The embedder for endpoints, against a local server that reorders vectors, rejects requests and fails."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def good(body: dict[str, Any]) -> Answer:
 
 
 class Server(ThreadingHTTPServer):
-    """An endpoint for embeddings; ``answer`` says how it replies."""
+    """A fake endpoint for embeddings; ``answer`` computes its replies."""
 
     daemon_threads = True
 
@@ -140,7 +140,7 @@ def test_rows_are_normalised_and_in_the_order_of_the_texts(server: Server, make:
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
-def test_a_request_names_model_key_and_format_and_nothing_else(server: Server, make: Maker) -> None:
+def test_request_contains_only_model_input_and_format(server: Server, make: Maker) -> None:
     make(model="some/model").embed(["bread"])
     assert server.requests == [
         {"path": "/v1/embeddings", "model": "some/model", "input": ["bread"], "encoding_format": "float"}
@@ -148,13 +148,13 @@ def test_a_request_names_model_key_and_format_and_nothing_else(server: Server, m
     assert server.keys == ["Bearer key-1"]
 
 
-def test_many_texts_go_in_several_requests(server: Server, make: Maker) -> None:
+def test_many_texts_are_sent_in_several_requests(server: Server, make: Maker) -> None:
     texts = [f"text {number}" for number in range(70)]
     assert np.allclose(make().embed(texts), expected(texts), atol=1e-6)
     assert server.sizes == [32, 32, 6]
 
 
-def test_no_text_needs_no_request_and_an_empty_text_is_sent_as_a_space(server: Server, make: Maker) -> None:
+def test_no_texts_send_no_request_and_an_empty_text_is_sent_as_a_space(server: Server, make: Maker) -> None:
     embedder = make()
     assert embedder.embed([]).shape == (0, DIMENSIONS)
     assert server.requests == []
@@ -162,7 +162,7 @@ def test_no_text_needs_no_request_and_an_empty_text_is_sent_as_a_space(server: S
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_an_endpoint_that_takes_few_texts_gets_few(server: Server, make: Maker, status: int) -> None:
+def test_request_size_adapts_to_the_limit_of_the_endpoint(server: Server, make: Maker, status: int) -> None:
     server.answer = lambda body: refused(status) if len(body["input"]) > 10 else good(body)
     texts = [f"text {number}" for number in range(40)]
     embedder = make()
@@ -172,7 +172,7 @@ def test_an_endpoint_that_takes_few_texts_gets_few(server: Server, make: Maker, 
     assert server.sizes == [8, 8, 8, 8, 8]
 
 
-def test_one_refused_text_is_an_error_that_does_not_slow_down_the_others(server: Server, make: Maker) -> None:
+def test_one_rejected_text_does_not_reduce_the_request_size(server: Server, make: Maker) -> None:
     server.answer = lambda body: refused(400) if SECRET in body["input"] else good(body)
     embedder = make()
     with pytest.raises(EmbeddingError, match="status 400: as_told") as caught:
@@ -184,7 +184,7 @@ def test_one_refused_text_is_an_error_that_does_not_slow_down_the_others(server:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_what_may_pass_is_tried_again(server: Server, make: Maker, status: int) -> None:
+def test_transient_errors_are_retried(server: Server, make: Maker, status: int) -> None:
     server.answer = lambda body: good(body) if len(server.requests) > 2 else refused(status)
     assert np.allclose(make(max_retries=2).embed(["rye"]), expected(["rye"]), atol=1e-6)
     assert len(server.requests) == 3
@@ -193,15 +193,15 @@ def test_what_may_pass_is_tried_again(server: Server, make: Maker, status: int) 
 @pytest.mark.parametrize(
     ("status", "requests", "words"),
     [
-        (429, 2, "the embedding endpoint is at its limit"),
+        (429, 2, "the embedding endpoint is rate limited"),
         (500, 2, "status 500"),
-        (401, 1, "refuses the key"),
-        (403, 1, "refuses access"),
-        (404, 1, "does not know the model or the address"),
+        (401, 1, "rejected the API key"),
+        (403, 1, "denied access"),
+        (404, 1, "has no such model or path"),
         (400, 1, "status 400"),
     ],
 )
-def test_what_does_not_pass_is_an_embedding_error(
+def test_permanent_errors_become_embedding_errors(
     server: Server, make: Maker, status: int, requests: int, words: str
 ) -> None:
     server.answer = lambda _: refused(status)
@@ -211,7 +211,7 @@ def test_what_does_not_pass_is_an_embedding_error(
     assert len(server.requests) == requests
 
 
-def test_an_endpoint_that_is_silent_has_failed(server: Server, make: Maker) -> None:
+def test_timeout_becomes_an_embedding_error(server: Server, make: Maker) -> None:
     done = threading.Event()
     server.answer = lambda body: (done.wait(60), good(body))[1]
     started = time.monotonic()
@@ -223,13 +223,13 @@ def test_an_endpoint_that_is_silent_has_failed(server: Server, make: Maker) -> N
     assert time.monotonic() - started < 30
 
 
-def test_an_endpoint_that_breaks_off_has_failed(server: Server, make: Maker) -> None:
+def test_dropped_connection_becomes_an_embedding_error(server: Server, make: Maker) -> None:
     server.breaks_off = True
     with pytest.raises(EmbeddingError, match="can't be reached"):
         make().embed(["rye"])
 
 
-def test_an_endpoint_that_is_not_there_has_failed(make: Maker) -> None:
+def test_unreachable_endpoint_becomes_an_embedding_error(make: Maker) -> None:
     with pytest.raises(EmbeddingError, match="can't be reached"):
         make(base_url="http://127.0.0.1:9/v1").embed(["rye"])
 
@@ -254,14 +254,14 @@ def test_an_endpoint_that_is_not_there_has_failed(make: Maker) -> None:
         b'{"error": {"message": "upstream is away"}}',
     ],
 )
-def test_a_reply_of_another_shape_is_an_embedding_error(server: Server, make: Maker, content: bytes) -> None:
+def test_malformed_reply_becomes_an_embedding_error(server: Server, make: Maker, content: bytes) -> None:
     server.answer = lambda _: (200, content)
-    with pytest.raises(EmbeddingError, match="sent something that is no reply"):
+    with pytest.raises(EmbeddingError, match="sent a malformed reply"):
         make().embed(["rye"])
 
 
 @pytest.mark.parametrize("length", [4, 6, 0])
-def test_vectors_of_another_length_are_refused(server: Server, make: Maker, length: int) -> None:
+def test_vectors_of_a_wrong_length_are_rejected(server: Server, make: Maker, length: int) -> None:
     server.answer = lambda body: replied([each | {"embedding": [0.5] * length} for each in rows_of(body)])
     with pytest.raises(DimensionMismatchError) as caught:
         make().embed(["bread", "rye"])
@@ -269,33 +269,33 @@ def test_vectors_of_another_length_are_refused(server: Server, make: Maker, leng
 
 
 @pytest.mark.parametrize("change", [lambda rows: rows[:-1], lambda rows: [*rows, rows[0]], lambda _: []])
-def test_one_vector_a_text_is_wanted(server: Server, make: Maker, change: Callable[[Any], Any]) -> None:
+def test_wrong_number_of_vectors_is_rejected(server: Server, make: Maker, change: Callable[[Any], Any]) -> None:
     server.answer = lambda body: replied(change(rows_of(body)))
     with pytest.raises(EmbeddingError, match=r"sent \d vectors for 2 texts"):
         make().embed(["bread", "rye"])
 
 
 @pytest.mark.parametrize("indexes", [(0, 0), (1, 2), (-1, 0), (None, None), ("0", "1")])
-def test_vectors_that_belong_to_no_text_are_refused(server: Server, make: Maker, indexes: tuple[Any, Any]) -> None:
+def test_vectors_with_invalid_indexes_are_rejected(server: Server, make: Maker, indexes: tuple[Any, Any]) -> None:
     server.answer = lambda body: replied(
         [each | {"index": index} for each, index in zip(rows_of(body), indexes, strict=True)]
     )
-    with pytest.raises(EmbeddingError, match="which vector belongs to which text"):
+    with pytest.raises(EmbeddingError, match="invalid vector indexes"):
         make().embed(["bread", "rye"])
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf"), None, 1e200, 1e-200])
-def test_vectors_without_a_direction_are_refused(server: Server, make: Maker, value: float | None) -> None:
+def test_zero_and_non_finite_vectors_are_rejected(server: Server, make: Maker, value: float | None) -> None:
     server.answer = lambda body: replied([each | {"embedding": [value] * DIMENSIONS} for each in rows_of(body)])
-    with pytest.raises(EmbeddingError, match="without a direction"):
+    with pytest.raises(EmbeddingError, match="zeros, NaN or infinity"):
         make().embed(["rye"])
 
 
-def test_text_that_is_not_encodable_is_refused_before_anything_is_sent(server: Server, make: Maker) -> None:
+def test_lone_surrogates_are_rejected_before_a_request_is_sent(server: Server, make: Maker) -> None:
     embedder = make()
-    with pytest.raises(EmbeddingError, match="encodable"):
+    with pytest.raises(EmbeddingError, match="lone surrogates"):
         embedder.embed(["rye"] * 40 + ["lone \ud800"])
-    with pytest.raises(EmbeddingError, match="encodable"):
+    with pytest.raises(EmbeddingError, match="lone surrogates"):
         embedder.windows("lone \ud800")
     assert server.requests == []
 
@@ -305,27 +305,27 @@ def test_text_that_is_not_encodable_is_refused_before_anything_is_sent(server: S
     ["", "rye", "bread and rye " * 2000, "我们今天去吃饭。" * 1200, "ሰላም ለዓለም " * 900, "🍞" * 5000, "x" * 9000],
     ids=["empty", "short", "English", "Chinese", "Amharic", "emoji", "blob"],
 )
-def test_the_model_reads_every_window_whole(text: str, server: Server, make: Maker) -> None:
+def test_every_window_fits_the_byte_limit(text: str, server: Server, make: Maker) -> None:
     embedder = make()
     windows = embedder.windows(text)
     assert "".join(windows) == text
     assert len(windows) >= 1
-    assert max(map(len, windows)) <= windows_module.CHARACTERS_A_WINDOW
-    assert max(len(each.encode()) for each in windows) <= openai_embedder.BYTES_A_TEXT
+    assert max(map(len, windows)) <= windows_module.MAX_WINDOW_CHARACTERS
+    assert max(len(each.encode()) for each in windows) <= openai_embedder.MAX_TEXT_BYTES
     if " " in text:
         assert all(each.endswith(" ") for each in windows)
     embedder.embed(windows)
     assert [each for request in server.requests for each in request["input"]] == [each or " " for each in windows]
 
 
-def test_there_are_at_most_64_windows_and_of_a_longer_text_the_beginning_is_read(server: Server, make: Maker) -> None:
+def test_long_text_has_at_most_64_windows_and_embed_uses_the_first(server: Server, make: Maker) -> None:
     embedder = make()
     assert len(embedder.windows("我" * 500_000)) == windows_module.MAX_WINDOWS
     text = "我们今天去吃饭。" * 1200
     embedder.embed([text])
     [read] = server.requests[0]["input"]
     assert text.startswith(read)
-    assert 1_000 <= len(read) <= windows_module.CHARACTERS_A_WINDOW
+    assert 1_000 <= len(read) <= windows_module.MAX_WINDOW_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_there_are_at_most_64_windows_and_of_a_longer_text_the_beginning_is_read
         ("BAAI/bge-m3", 1024, "openai/BAAI/bge-m3", 1024, None),
     ],
 )
-def test_name_and_length_come_from_the_model(
+def test_name_and_length_are_derived_from_the_model(
     server: Server, make: Maker, model: str, dimensions: int | None, name: str, length: int, sent: int | None
 ) -> None:
     server.answer = lambda body: replied([each | {"embedding": [0.5] * length} for each in rows_of(body)])
@@ -353,14 +353,12 @@ def test_name_and_length_come_from_the_model(
 @pytest.mark.parametrize(
     ("model", "dimensions"), [("bge-m3", None), ("text-embedding-3-small", 3072), ("text-embedding-ada-002", 256)]
 )
-def test_a_length_that_is_not_known_or_not_possible_is_a_configuration_error(
-    model: str, dimensions: int | None
-) -> None:
+def test_unknown_or_unsupported_length_is_a_configuration_error(model: str, dimensions: int | None) -> None:
     with pytest.raises(ConfigError, match="embedding_dimensions"):
         OpenAIEmbedder(model, api_key=None, dimensions=dimensions)
 
 
-def test_threads_share_one_client_and_keep_to_the_limit(server: Server, make: Maker) -> None:
+def test_threads_share_one_client_within_the_concurrency_limit(server: Server, make: Maker) -> None:
     running: list[int] = []
     now = threading.Semaphore(0)
     inside = 0
@@ -394,7 +392,7 @@ def test_threads_share_one_client_and_keep_to_the_limit(server: Server, make: Ma
     assert max(running) == 2
 
 
-def test_a_closed_embedder_connects_anew(server: Server, make: Maker) -> None:
+def test_call_after_close_opens_a_new_connection(server: Server, make: Maker) -> None:
     embedder = make()
     embedder.close()
     embedder.embed(["rye"])

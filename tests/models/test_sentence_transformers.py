@@ -1,4 +1,4 @@
-"""The embedder on sentence-transformers, with a stand-in for the library that has its signatures (6.2) and no torch."""
+"""The embedder on sentence-transformers, with a fake of the library that has its signatures (6.2) and no torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Change = Callable[[NDArray[np.float32]], Any]
 
 
 def fast_tokenizer() -> Tokenizer:
-    """Returns a tokenizer that cuts and pads, as the library leaves it behind."""
+    """Returns a tokenizer with truncation and padding enabled, as the library configures it."""
     file = resources.files("memoryos.models") / "assets" / "all-MiniLM-L6-v2" / "tokenizer.json"
     tokenizer = Tokenizer.from_str(file.read_text(encoding="utf-8"))
     tokenizer.enable_truncation(MAX_TOKENS)
@@ -37,7 +37,7 @@ def fast_tokenizer() -> Tokenizer:
 
 
 class Library(ModuleType):
-    """The module: what its models do is set here, what was done with them is read here."""
+    """Fake module: configures its models and records their use."""
 
     def __init__(self) -> None:
         super().__init__(PACKAGE)
@@ -133,7 +133,7 @@ def test_rows_are_normalised_and_in_the_order_of_the_texts(library: Library) -> 
     assert library.calls[0] == {"batch_size": 32, "show_progress_bar": False}
 
 
-def test_nothing_is_loaded_before_it_is_needed(library: Library) -> None:
+def test_model_is_loaded_at_first_use(library: Library) -> None:
     embedder = SentenceTransformersEmbedder("model", dimensions=DIMENSIONS)
     assert (embedder.name, embedder.dimensions) == ("sentence-transformers/model", DIMENSIONS)
     assert embedder.embed([]).shape == (0, DIMENSIONS)
@@ -142,7 +142,7 @@ def test_nothing_is_loaded_before_it_is_needed(library: Library) -> None:
     assert len(library.made) == 1
 
 
-def test_the_length_is_asked_of_the_model_once(library: Library) -> None:
+def test_length_is_read_from_the_model_once(library: Library) -> None:
     embedder = SentenceTransformersEmbedder("model")
     assert [embedder.dimensions, embedder.dimensions] == [DIMENSIONS, DIMENSIONS]
     assert len(library.made) == 1
@@ -152,7 +152,7 @@ def test_the_length_is_asked_of_the_model_once(library: Library) -> None:
         _ = SentenceTransformersEmbedder("model").dimensions
 
 
-def test_a_blank_text_is_read_as_a_full_stop(library: Library) -> None:
+def test_blank_text_is_embedded_as_a_full_stop(library: Library) -> None:
     SentenceTransformersEmbedder("model").embed(["", " \n", "rye"])
     assert library.read == [".", ".", "rye"]
 
@@ -169,7 +169,7 @@ def test_a_blank_text_is_read_as_a_full_stop(library: Library) -> None:
         ({}, None, {"prompts": {"mine": "m: "}, "default_prompt_name": "mine"}, "m: rye"),
     ],
 )
-def test_every_page_gets_the_same_prompt(
+def test_stored_texts_get_the_document_prompt(
     library: Library, saved: dict[str, str], default: str | None, given: dict[str, Any], read: str
 ) -> None:
     library.saved_prompts, library.saved_default = saved, default
@@ -184,7 +184,7 @@ def test_every_page_gets_the_same_prompt(
         ({"document": "d: "}, ["d: rye", "d: rye"], []),
     ],
 )
-def test_questions_get_the_prompt_of_queries_where_there_is_one(
+def test_questions_get_the_query_prompt_if_the_model_has_one(
     library: Library, saved: dict[str, str], read: list[str], asked: list[str]
 ) -> None:
     library.saved_prompts = saved
@@ -196,7 +196,7 @@ def test_questions_get_the_prompt_of_queries_where_there_is_one(
 
 @pytest.mark.parametrize("prompt", ["", "search document: "])
 @pytest.mark.parametrize("text", ["bread and rye " * 500, "我们今天去吃饭。" * 200, "", "rye"])
-def test_the_model_reads_every_window_whole(library: Library, text: str, prompt: str) -> None:
+def test_every_window_fits_the_token_limit(library: Library, text: str, prompt: str) -> None:
     library.saved_prompts = {"document": prompt}
     windows = SentenceTransformersEmbedder("model").windows(text)
     assert text.startswith("".join(windows))
@@ -209,14 +209,14 @@ def test_the_model_reads_every_window_whole(library: Library, text: str, prompt:
     assert longest >= MAX_TOKENS - 4 or len(windows) == 1
 
 
-def test_the_tokenizer_of_the_model_is_left_as_it_is(library: Library) -> None:
+def test_tokenizer_of_the_model_is_not_changed(library: Library) -> None:
     embedder = SentenceTransformersEmbedder("model")
     embedder.windows("bread and rye " * 500)
     assert library.tokenizer.backend_tokenizer.truncation["max_length"] == MAX_TOKENS
 
 
 @pytest.mark.parametrize("limit", [None, float("inf"), int(1e30)])
-def test_a_model_without_a_limit_reads_4000_characters(library: Library, limit: float | None) -> None:
+def test_windows_without_a_token_limit_have_4000_characters(library: Library, limit: float | None) -> None:
     library.max_seq_length = limit
     library.tokenizer = fast_tokenizer()
     windows = SentenceTransformersEmbedder("model").windows("bread and rye " * 500)
@@ -224,22 +224,22 @@ def test_a_model_without_a_limit_reads_4000_characters(library: Library, limit: 
 
 
 @pytest.mark.parametrize("tokenizer", [None, SimpleNamespace(vocab={})])
-def test_a_model_without_a_fast_tokenizer_reads_4000_characters(library: Library, tokenizer: Any) -> None:
+def test_windows_without_a_fast_tokenizer_have_4000_characters(library: Library, tokenizer: Any) -> None:
     library.tokenizer = tokenizer
     assert len(SentenceTransformersEmbedder("model").windows("bread and rye " * 500)) == 2
 
 
-def test_of_a_text_that_is_longer_than_a_window_the_beginning_is_read(library: Library) -> None:
+def test_embed_uses_the_first_window_of_a_long_text(library: Library) -> None:
     SentenceTransformersEmbedder("model").embed(["x" * 1_000_000])
-    assert [len(each) for each in library.read] == [windows_module.CHARACTERS_A_WINDOW]
+    assert [len(each) for each in library.read] == [windows_module.MAX_WINDOW_CHARACTERS]
 
 
-def test_text_that_is_not_encodable_is_a_clear_error(library: Library) -> None:
+def test_lone_surrogates_raise_an_embedding_error(library: Library) -> None:
     embedder = SentenceTransformersEmbedder("model")
-    with pytest.raises(EmbeddingError, match="encodable"):
+    with pytest.raises(EmbeddingError, match="lone surrogates"):
         embedder.embed(["rye", "lone \ud800"])
     assert library.made == []
-    with pytest.raises(EmbeddingError, match="encodable"):
+    with pytest.raises(EmbeddingError, match="lone surrogates"):
         embedder.windows("\ud800" * 100)
 
 
@@ -247,20 +247,20 @@ def test_text_that_is_not_encodable_is_a_clear_error(library: Library) -> None:
     "change",
     [lambda matrix: matrix * 0, lambda matrix: matrix * np.nan, lambda matrix: matrix * [1, 1, 1, 1, 1, np.inf]],
 )
-def test_vectors_without_a_direction_are_refused(library: Library, change: Change) -> None:
+def test_zero_and_non_finite_vectors_are_rejected(library: Library, change: Change) -> None:
     library.change = change
-    with pytest.raises(EmbeddingError, match="without a direction"):
+    with pytest.raises(EmbeddingError, match="zeros, NaN or infinity"):
         SentenceTransformersEmbedder("model").embed(["rye"])
 
 
 @pytest.mark.parametrize("change", [lambda matrix: matrix[:-1], lambda matrix: matrix[0], lambda _: np.array([])])
-def test_one_vector_a_text_is_wanted(library: Library, change: Change) -> None:
+def test_wrong_number_of_vectors_is_rejected(library: Library, change: Change) -> None:
     library.change = change
     with pytest.raises(EmbeddingError, match="for 2 texts"):
         SentenceTransformersEmbedder("model").embed(["bread", "rye"])
 
 
-def test_vectors_of_another_length_are_refused(library: Library) -> None:
+def test_vectors_of_a_wrong_length_are_rejected(library: Library) -> None:
     assert library.dimensions == DIMENSIONS
     with pytest.raises(DimensionMismatchError) as caught:
         SentenceTransformersEmbedder("model", dimensions=8).embed(["rye"])
@@ -268,13 +268,13 @@ def test_vectors_of_another_length_are_refused(library: Library) -> None:
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("secret"), IndexError("secret"), ValueError("secret")])
-def test_a_failure_of_the_model_tells_nothing_of_the_texts(library: Library, failure: Exception) -> None:
+def test_error_of_the_model_contains_no_text(library: Library, failure: Exception) -> None:
     library.failure = failure
-    with pytest.raises(EmbeddingError, match=f"can't read the texts: {type(failure).__name__}$"):
+    with pytest.raises(EmbeddingError, match=f"failed on the texts: {type(failure).__name__}$"):
         SentenceTransformersEmbedder("model").embed(["secret"])
 
 
-def test_a_model_that_can_not_be_loaded_says_why_and_is_tried_again(library: Library) -> None:
+def test_load_failure_names_its_cause_and_is_retried(library: Library) -> None:
     embedder = SentenceTransformersEmbedder("nobody/nothing")
     for attempt in (embedder.windows, lambda text: embedder.embed([text])):
         with pytest.raises(EmbeddingError, match="'nobody/nothing' can't be loaded: OSError: We couldn't connect"):
@@ -284,13 +284,13 @@ def test_a_model_that_can_not_be_loaded_says_why_and_is_tried_again(library: Lib
     assert library.made == []
 
 
-def test_a_missing_package_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_raises_an_error_with_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, PACKAGE, None)
     with pytest.raises(EmbeddingError, match=r'pip install "memoryos-engine\[sentence-transformers\]"'):
         SentenceTransformersEmbedder("model", dimensions=3).embed(["rye"])
 
 
-def test_whether_it_is_installed_is_known_without_an_import(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_installed_does_not_import_the_package(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_installed()
     assert library.made == []
     monkeypatch.delitem(sys.modules, PACKAGE)
@@ -298,7 +298,7 @@ def test_whether_it_is_installed_is_known_without_an_import(library: Library, mo
     assert not is_installed()
 
 
-def test_the_name_changes_with_what_may_change_the_vectors() -> None:
+def test_name_depends_on_options_that_change_vectors() -> None:
     def name(model: str = "BAAI/bge-m3", **kwargs: Any) -> str:
         return SentenceTransformersEmbedder(model, kwargs=kwargs).name
 
@@ -310,7 +310,7 @@ def test_the_name_changes_with_what_may_change_the_vectors() -> None:
     assert name(revision="1", truncate_dim=2) == name(truncate_dim=2, revision="1")
 
 
-def test_threads_share_one_model(library: Library) -> None:
+def test_threads_share_one_loaded_model(library: Library) -> None:
     embedder, found = SentenceTransformersEmbedder("model"), []
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Thoughts: taken out of whole replies and of streams, however these are cut."""
+"""Hidden reasoning is removed from whole replies and from streams split at any place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoryos.models.thinking import spoken, without_thoughts
+from memoryos.models.thinking import strip_thinking, without_thoughts
 
 WORDS = ["<think>", "</think>", "<thi", "nk>", "</", "think>", "<", ">", " ", "\n", "Hello", "你好", "{", "}", "a < b"]
 texts = st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=3)), max_size=12).map("".join)
@@ -44,8 +44,8 @@ def streamed(*pieces: str) -> str:
         ("\n</think>\n\nHello", "Hello"),
     ],
 )
-def test_thoughts_are_taken_out_of_a_whole_reply(reply: str, expected: str) -> None:
-    assert spoken(reply) == expected
+def test_reasoning_is_removed_from_a_whole_reply(reply: str, expected: str) -> None:
+    assert strip_thinking(reply) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_thoughts_are_taken_out_of_a_whole_reply(reply: str, expected: str) -> N
         "The tag is </think>",
     ],
 )
-def test_a_reply_may_talk_about_the_tags(reply: str) -> None:
-    assert spoken(reply) == streamed(reply) == "".join(without_thoughts(iter(reply))) == reply
+def test_tags_after_visible_text_are_kept(reply: str) -> None:
+    assert strip_thinking(reply) == streamed(reply) == "".join(without_thoughts(iter(reply))) == reply
 
 
 @given(texts, st.lists(st.integers(0, 60)))
-def test_any_split_of_a_text_gives_what_the_whole_gives(text: str, cuts: list[int]) -> None:
+def test_stream_result_does_not_depend_on_the_split(text: str, cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     pieces = [text[first:last] for first, last in itertools.pairwise(places)]
     assert "".join(pieces) == text
@@ -73,19 +73,19 @@ def test_any_split_of_a_text_gives_what_the_whole_gives(text: str, cuts: list[in
 
 
 @given(st.text(), st.lists(st.text(), max_size=3))
-def test_nothing_but_thoughts_is_lost(reply: str, thoughts: list[str]) -> None:
+def test_only_reasoning_is_removed(reply: str, thoughts: list[str]) -> None:
     reply, thoughts = reply.replace("<", "("), [each.replace("<", "(") for each in thoughts]
     thinking = "".join(f"<think>{each}</think>\n" for each in thoughts)
     assert streamed(*(thinking + reply)) == reply.lstrip()
-    assert spoken(thinking + reply) == reply.strip()
+    assert strip_thinking(thinking + reply) == reply.strip()
 
 
 @given(texts)
-def test_a_whole_reply_is_the_end_of_the_streamed_one(text: str) -> None:
-    assert streamed(text).strip().endswith(spoken(text))
+def test_whole_reply_is_a_suffix_of_the_streamed_reply(text: str) -> None:
+    assert streamed(text).strip().endswith(strip_thinking(text))
 
 
-def test_what_can_be_said_is_said_at_once() -> None:
+def test_visible_text_is_yielded_without_delay() -> None:
     taken: list[str] = []
 
     def pieces() -> list[str]:
@@ -103,10 +103,10 @@ def test_what_can_be_said_is_said_at_once() -> None:
     assert list(said) == [" <think>"]
 
 
-def test_long_texts_take_no_long_time() -> None:
+def test_long_texts_take_linear_time() -> None:
     started = time.process_time()
     for text in ("\n" * 200_000, "</think>" * 50_000, "<" * 200_000, "<think>" + "x\n" * 100_000, " \n \t" * 50_000):
-        spoken(text)
+        strip_thinking(text)
         streamed(text)
     streamed(*("<think>" + "x" * 300_000))
     assert time.process_time() - started < 2

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoryos.language.dates import date_terms, mentions, spoken
+from memoryos.language.dates import date_terms, format_date_range, mentions
 
 AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)  # a Monday
 
@@ -49,7 +49,7 @@ AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)  # a Monday
 )
 def test_a_mention_is_resolved(text: str, expected: str) -> None:
     found = mentions(text, AT)
-    assert [spoken(each.first, each.last) for each in found] == [expected]
+    assert [format_date_range(each.first, each.last) for each in found] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ OTHER_LANGUAGES = {
 @pytest.mark.parametrize(("text", "expected"), [case for cases in OTHER_LANGUAGES.values() for case in cases])
 def test_a_mention_in_other_languages_is_resolved(text: str, expected: str) -> None:
     found = mentions(text, AT)
-    assert [spoken(each.first, each.last) for each in found] == [expected]
+    assert [format_date_range(each.first, each.last) for each in found] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_any_text_at_any_time(text: str, at: datetime) -> None:
         assert last <= each.start < each.end <= len(text)
         assert each.first <= each.last
         assert text[each.start : each.end] == each.text
-        assert spoken(each.first, each.last)
+        assert format_date_range(each.first, each.last)
         last = each.end
 
 

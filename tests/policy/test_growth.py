@@ -314,7 +314,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     transcript.said_lines: lambda said: transcript.said_lines(page(said), 8_000),
     transcript.transcript: lambda said: transcript.transcript([page(said)], 8_000),
     CitationReader: cited,
-    thinking.spoken: thinking.spoken,
+    thinking.strip_thinking: thinking.strip_thinking,
     thinking.without_thoughts: lambda said: list(
         thinking.without_thoughts([said[at : at + 9] for at in range(0, len(said), 9)])
     ),

@@ -1,4 +1,4 @@
-"""What a stand-in wrote: the marks on its pages, and what becomes of the places that they leave."""
+"""Work of the fallback analyst is marked as provisional and redone by the primary analyst."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections import Counter
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.local import LocalAnalyst
-from memoryos.analysts.stand_in import StandIn
 from memoryos.errors import AnalystUnavailableError
 from memoryos.memory import Memoryos
 from memoryos.seams import ChatRequest
@@ -15,7 +14,7 @@ from tests.conftest import EngineMaker
 
 
 class Flaky:
-    """A model that is away as long as it is told."""
+    """A chat model that is unavailable while ``away`` is set."""
 
     def __init__(self) -> None:
         self.away = True
@@ -28,8 +27,9 @@ class Flaky:
 
 
 def memory_of(make_engine: EngineMaker, flaky: Flaky, **given: object) -> Memoryos:
-    analyst = StandIn(LLMAnalyst(flaky.model), LocalAnalyst(), pause_seconds=0, longest_pause_seconds=0)
-    return make_engine(analyst=analyst, short_term_capacity=0, consolidation_batch=3, **given).memory("tom")
+    no_pause = {"retry_base_seconds": 1e-9, "retry_max_seconds": 1e-9}
+    analysts = {"analyst": LLMAnalyst(flaky.model), "fallback_analyst": LocalAnalyst()}
+    return make_engine(**analysts, **no_pause, short_term_capacity=0, consolidation_batch=3, **given).memory("tom")
 
 
 def add(memory: Memoryos, clock: FixedClock, *texts: str) -> None:
@@ -46,7 +46,7 @@ def check(memory: Memoryos) -> None:
     assert {each.segment_id: each.length for each in memory.segments() if each.length} == dict(unlearned)
 
 
-def test_pages_move_to_the_segments_of_the_analyst_itself(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_redone_pages_move_to_segments_of_the_primary_analyst(make_engine: EngineMaker, clock: FixedClock) -> None:
     flaky = Flaky()
     memory = memory_of(make_engine, flaky, mid_term_heat_threshold=100)
     add(memory, clock, *(f"I went sailing near Porto, trip {number}." for number in range(4)))
@@ -66,7 +66,7 @@ def test_pages_move_to_the_segments_of_the_analyst_itself(make_engine: EngineMak
     assert by_rules - {each.segment_id for each in memory.segments()} == by_rules - set(origins)
 
 
-def test_only_what_the_stand_in_did_is_redone(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_only_the_work_of_the_fallback_analyst_is_redone(make_engine: EngineMaker, clock: FixedClock) -> None:
     flaky = Flaky()
     flaky.away = False
     memory = memory_of(make_engine, flaky, mid_term_heat_threshold=1)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note
-from memoryos.language.dates import spoken
+from memoryos.language.dates import format_date_range
 from memoryos.language.matching import Bounded
 from memoryos.language.saying import named_day
 from memoryos.language.text import content_words
@@ -87,7 +87,7 @@ def deed(sentence: str, at: datetime, language: Language = "en", *, is_person: b
             return None
         if done == "Recommended" and match["verb"].lower() != "recommend":
             done = "Suggested" if _THING.match(what) else "Suggested to"  # noqa: PLW2901
-        return Note(f"{done} {what} (on {spoken(at.date(), at.date())})", at)
+        return Note(f"{done} {what} (on {format_date_range(at.date(), at.date())})", at)
     return None
 
 

@@ -13,6 +13,7 @@ from memoryos.analysts.prompts import learn as learn_prompt
 from memoryos.errors import InvalidReplyError
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Origin
+from memoryos.optional_methods import close_method
 from memoryos.seams import ChatRequest, Message, Reply
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class LLMAnalyst:
 
     def __init__(self, model: ChatModel, *, context_tokens: int = 16_000) -> None:
         self._model = model
+        self._close_model = close_method(model)
         self._room = int(context_tokens * (1 - REPLY_SHARE))
         self._echo_characters = min(_ECHO_CHARACTERS, int(context_tokens * REPLY_SHARE / 2))
 
@@ -56,10 +58,8 @@ class LLMAnalyst:
         return Origin(f"llm/{self._model.name}", f"{digest_prompt.VERSION}.{learn_prompt.VERSION}")
 
     def close(self) -> None:
-        """Closes the connections of its model, if that has any."""
-        close = getattr(self._model, "close", None)
-        if close is not None:
-            close()
+        """Closes the connections of the model, if it has any."""
+        self._close_model()
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:
         """Reads a batch with one call, and one more if the first reply can't be used.

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
-from memoryos.language.dates import spoken
+from memoryos.language.dates import format_date_range
 from memoryos.language.matching import Bounded
 from memoryos.language.text import content_words
 
@@ -255,7 +255,7 @@ def _dated(text: str, at: datetime) -> Note:
 
 
 def _said_day(mention: Mention) -> str:
-    shown = spoken(mention.first, mention.last)
+    shown = format_date_range(mention.first, mention.last)
     if mention.text.lower().startswith("since"):
         return f"since {shown}"
     if mention.first == mention.last:

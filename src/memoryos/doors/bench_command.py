@@ -15,7 +15,7 @@ from memoryos.doors.locomo import CATEGORIES, read_locomo
 from memoryos.doors.session import as_json_option, print_json
 from memoryos.doors.tables import progress
 from memoryos.errors import InputError
-from memoryos.models.once_a_query import OnceAQuery
+from memoryos.models.query_cache import QueryCache
 from memoryos.storage.workplace import temporary_folder
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def bench(session: Session, data_file: Path, out: Path, no_captions: bool, as_js
 
     conversations = _read(data_file, captions=not no_captions)
     _check_writable(out)
-    embedder = OnceAQuery(build_embedder(session.config()), kept=10_000)
+    embedder = QueryCache(build_embedder(session.config()), capacity=10_000)
     counted = itertools.count(1)
     with (
         temporary_folder() as folder,

@@ -30,6 +30,7 @@ from memoryos.language.languages import LANGUAGE_NAMES, language_of
 from memoryos.models import multilingual_e5
 from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
+from memoryos.optional_methods import CompleteEmbedder
 from memoryos.seams import ChatRequest, Message
 from memoryos.storage.migrations import HEAD, State
 from memoryos.storage.places import file_of, is_server, url_of
@@ -330,7 +331,7 @@ def _scopes(store: Store, config: Config, model: str | None) -> Iterator[Checked
 
 def _languages(store: Store, embedder: Embedder | None) -> Iterator[Checked]:
     """Tells when the newest pages are mostly in languages that the embedder's model does not know."""
-    known: frozenset[str] | None = getattr(embedder, "languages", None)
+    known = None if embedder is None else CompleteEmbedder(embedder).languages
     if known is None:
         return
     scopes = itertools.islice(store.scopes.all(), SCOPES_READ)

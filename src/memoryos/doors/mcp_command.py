@@ -67,16 +67,16 @@ def mcp(
     client_model = None if http else ClientModel()
 
     def open_engine() -> MemoryEngine:
-        from memoryos.assembly import with_stand_in  # noqa: PLC0415
+        from memoryos.assembly import build_analyst, build_llm_analyst  # noqa: PLC0415
         from memoryos.engine import MemoryEngine  # noqa: PLC0415
 
         try:
             config = settings()
-            analyst = None
+            analyst = fallback = None
             if client_model and config.mcp_sampling and not config.has_llm and client_model.is_offered():
                 client_model.timeout_seconds = config.llm_timeout_seconds
-                analyst = with_stand_in(client_model, config)
-            engine = MemoryEngine(config, analyst=analyst)
+                analyst, fallback = build_llm_analyst(client_model, config), build_analyst(config, "local")
+            engine = MemoryEngine(config, analyst=analyst, fallback_analyst=fallback)
             gc.freeze()
             return engine
         finally:

@@ -1,4 +1,4 @@
-"""The prompt of an answer: a versioned value, with everything that was said fenced as data."""
+"""The versioned prompt for answers, with all conversation text fenced as data."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def answer_prompt(
     """Returns the system prompt: role, instructions, then profile, knowledge, recalled and short-term pages, fenced.
 
     Args:
-        recall: What is remembered for the query.
-        relationship: What the assistant is to the user.
-        style_hint: How to answer, in the caller's words.
-        conversation: What the caller knows of this conversation (platform, place …), fenced as data too.
-        agent_profile: Who the assistant is.
-        instructions: What it always keeps to.
-        longest_utterance: Characters beyond which an utterance stands as an excerpt.
+        recall: The recall for the query.
+        relationship: The relationship of the assistant to the user.
+        style_hint: Tone or form of the answer, in the caller's words.
+        conversation: Facts about this conversation (platform, place …), fenced as data.
+        agent_profile: Role of the assistant.
+        instructions: Permanent instructions for the assistant.
+        longest_utterance: Maximum characters of an utterance; a longer one is shortened to an excerpt.
     """
     facts = "\n".join(f"- {one_line(str(key))}: {one_line(str(value))}" for key, value in (conversation or {}).items())
     memory = recall.to_prompt(numbered=True, longest_utterance=longest_utterance) or "(nothing yet)"

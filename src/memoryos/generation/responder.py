@@ -1,18 +1,18 @@
-"""The responder: from what is remembered to an answer (§3.5)."""
+"""Generates an answer from a recall (§3.5 of the paper)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memoryos.errors import AnalystError
+from memoryos.errors import InputError
 from memoryos.generation.prompt import LONGEST_UTTERANCE, answer_prompt
 from memoryos.language.text import estimate_tokens
 from memoryos.seams import AnswerRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from memoryos.config import Config
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
     from memoryos.retrieval.recall import Recall
     from memoryos.seams import Analyst, Meter
 
-__all__ = ["Answer", "AnswerStream", "Manner", "Responder"]
+__all__ = ["Answer", "AnswerStream", "AnswerStyle", "Responder"]
 
 REPLY_SHARE = 0.25
-"""Of the model's context; kept free for the reply."""
+"""Share of the model's context that is reserved for the reply."""
 SHORTEST_EXCERPT = 125
+"""Characters: utterances in a prompt are never cut below this length."""
 
 
 class Answer(str):
-    """An answer: text, with what it is based on.
+    """The text of an answer with its sources.
 
     Attributes:
-        sources: Ids of the pages that it is based on, best first.
-        recall: Everything that was remembered for the query.
-        origin: Who answered.
+        sources: Ids of the pages that the answer is based on, best first.
+        recall: The recall for the query.
+        origin: The analyst that answered; None for an answer that is returned again by its idempotency key.
     """
 
     __slots__ = ("origin", "recall", "sources")
@@ -45,7 +46,7 @@ class Answer(str):
     def __new__(  # noqa: PYI034
         cls, text: str, recall: Recall, sources: tuple[str, ...] = (), origin: Origin | None = None
     ) -> Answer:
-        """Returns the text with its sources."""
+        """Creates the text with its sources."""
         answer = super().__new__(cls, text)
         answer.recall = recall
         answer.sources = sources
@@ -53,51 +54,63 @@ class Answer(str):
         return answer
 
     def __reduce__(self) -> tuple[type[Answer], tuple[str, Recall, tuple[str, ...], Origin | None]]:
-        """Lets answers be copied."""
+        """Supports copying and pickling."""
         return Answer, (str(self), self.recall, self.sources, self.origin)
 
     @property
     def flagged(self) -> tuple[str, ...]:
-        """Ids of pages in its context that read like instructions to a model."""
+        """Ids of recalled pages that look like instructions to a model."""
         return self.recall.flagged
 
 
 class AnswerStream(Iterator[str]):
-    """The pieces of an answer as they come.
+    """The pieces of an answer, in the order in which they arrive.
 
     Attributes:
-        recall: Everything that was remembered for the query.
-        answer: The whole answer, once its last piece has come; None before.
+        recall: The recall for the query.
+        answer: The whole answer; None until the last piece was read.
     """
 
-    def __init__(self, recall: Recall, pieces: Iterator[str | Answer]) -> None:
+    def __init__(self, recall: Recall, pieces: Generator[str, None, Answer]) -> None:
         self.recall = recall
         self.answer: Answer | None = None
         self._pieces = pieces
 
     def __next__(self) -> str:
         """Returns the next piece."""
-        for piece in self._pieces:
-            if not isinstance(piece, Answer):
-                return piece
-            self.answer = piece
-        raise StopIteration
+        try:
+            return next(self._pieces)
+        except StopIteration as end:
+            if self.answer is None:  # a generator that has already ended has no value
+                self.answer = end.value
+            raise
+
+    def finish(self) -> Answer:
+        """Reads the remaining pieces and returns the whole answer.
+
+        Raises:
+            AnalystError: If the analyst failed.
+            InputError: If the stream was closed before its end.
+        """
+        for _ in self:
+            pass
+        if self.answer is None:
+            raise InputError("stream", "was closed before the end of the answer; ask again")
+        return self.answer
 
     def close(self) -> None:
-        """Ends the answer where it is; what is not whole is not remembered."""
-        close = getattr(self._pieces, "close", None)
-        if close is not None:
-            close()
+        """Stops the answer; an incomplete answer is not remembered."""
+        self._pieces.close()
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """How an answer is to be given.
+class AnswerStyle:
+    """The caller's wishes for an answer.
 
     Attributes:
-        relationship: What the assistant is to the user.
-        style_hint: How to answer.
-        conversation: What the caller knows of this conversation.
+        relationship: The relationship of the assistant to the user, for example "friend".
+        style_hint: Tone or form of the answer, in the caller's words.
+        conversation: Facts about this conversation, for example its platform; None for no facts.
     """
 
     relationship: str
@@ -106,11 +119,11 @@ class Manner:
 
 
 class Responder:
-    """Has the analyst answer from a recall.
+    """Calls the analyst to answer a query from a recall.
 
     Args:
-        analyst: Who answers.
-        config: Role and instructions of the assistant, and what the LLM can read at once.
+        analyst: The analyst that answers.
+        config: Role and instructions of the assistant, and the context size of the LLM.
     """
 
     def __init__(self, analyst: Analyst, config: Config) -> None:
@@ -118,56 +131,41 @@ class Responder:
         self._config = config
 
     def answer(
-        self,
-        recall: Recall,
-        manner: Manner,
-        *,
-        stream: bool,
-        meter: Meter,
-        remember: Callable[[Answer], Answer] | None,
-        report: Callable[[AnalystError], None],
-    ) -> Iterator[str | Answer]:
-        """Yields the answer piece by piece, then the whole as an ``Answer``.
+        self, recall: Recall, style: AnswerStyle, meter: Meter, *, stream: bool = False
+    ) -> Generator[str, None, Answer]:
+        """Yields the answer in pieces and returns the whole answer. The analyst is called at the first piece.
 
         Args:
-            recall: What is remembered for the query.
-            manner: How to answer.
-            stream: Whether pieces are wanted as they come.
-            meter: Is told what the call cost.
-            remember: Called once with the whole answer, only if the analyst finished it; returns what is remembered,
-                which may be the answer that a twin of this request was given first. None remembers nothing.
-            report: Called with the error if it failed.
+            recall: The recall for the query.
+            style: The caller's wishes for the answer.
+            meter: Records the cost of the call.
+            stream: Whether the caller shows the pieces as they arrive.
 
         Raises:
-            AnalystError: If the analyst failed; nothing is remembered then.
+            AnalystError: If the analyst failed; then there is no answer.
         """
-        request = AnswerRequest(recall.query, self._prompt(recall, manner), recall, stream)
+        request = AnswerRequest(recall.query, self._prompt(recall, style), recall, stream)
+        reply = self._analyst.answer(request, meter)
         pieces: list[str] = []
-        try:
-            reply = self._analyst.answer(request, meter)
-            for piece in reply.pieces:
-                pieces.append(piece)
-                yield piece
-        except AnalystError as error:
-            report(error)
-            raise
-        answer = Answer("".join(pieces), recall, reply.sources(), reply.origin or self._analyst.origin)
-        yield answer if remember is None else remember(answer)
+        for piece in reply.pieces:
+            pieces.append(piece)
+            yield piece
+        return Answer("".join(pieces), recall, reply.sources(), reply.origin or self._analyst.origin)
 
-    def _prompt(self, recall: Recall, manner: Manner) -> str:
-        """Writes the prompt; as long as it does not fit, its longest utterances are halved."""
-        room = self._config.llm_context_tokens * (1 - REPLY_SHARE) - estimate_tokens(recall.query)
+    def _prompt(self, recall: Recall, style: AnswerStyle) -> str:
+        """Returns the prompt; halves the maximum utterance length until the prompt fits the context."""
+        max_tokens = self._config.llm_context_tokens * (1 - REPLY_SHARE) - estimate_tokens(recall.query)
         longest = LONGEST_UTTERANCE
         while True:
             prompt = answer_prompt(
                 recall,
-                relationship=manner.relationship,
-                style_hint=manner.style_hint,
-                conversation=manner.conversation,
+                relationship=style.relationship,
+                style_hint=style.style_hint,
+                conversation=style.conversation,
                 agent_profile=self._config.agent_profile,
                 instructions=self._config.standing_instructions,
                 longest_utterance=longest,
             )
-            if longest <= SHORTEST_EXCERPT or estimate_tokens(prompt) <= room:
+            if longest <= SHORTEST_EXCERPT or estimate_tokens(prompt) <= max_tokens:
                 return prompt
             longest //= 2

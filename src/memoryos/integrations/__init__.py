@@ -1,1 +1,1 @@
-"""Doors for other programs' interfaces: LangGraph, the OpenAI Agents SDK, mem0. Each has a module of its own."""
+"""Adapters to the interfaces of other libraries: LangGraph, the OpenAI Agents SDK and mem0, one module each."""

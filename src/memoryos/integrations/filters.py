@@ -1,4 +1,4 @@
-"""Comparisons that the filters of other programs are made of, by their names without a dollar sign."""
+"""Comparison operators of the filters of LangGraph and mem0, by name without a dollar sign."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ if TYPE_CHECKING:
 __all__ = ["compares"]
 
 
-def compares(name: str, value: Any, wanted: Any) -> bool:
-    """Returns whether a value compares so with what is wanted; what has no order is neither more nor less.
+def compares(name: str, value: Any, operand: Any) -> bool:
+    """Returns whether a value satisfies a comparison. Values without an order satisfy none of gt, gte, lt and lte.
 
     Args:
         name: eq, ne, gt, gte, lt, lte, in, nin, contains or icontains.
-        value: The value; None where there is none.
-        wanted: What the filter names.
+        value: The stored value; None if it is missing.
+        operand: The value in the filter.
 
     Raises:
-        InputError: If there is no such comparison.
+        InputError: If the operator is unknown.
     """
     if name not in _COMPARISONS:
-        raise InputError("filters", f"know no {name!r}; there are {', '.join(_COMPARISONS)}")
-    return _COMPARISONS[name](value, wanted)
+        raise InputError("filters", f"has an unknown operator {name!r}; use one of {', '.join(_COMPARISONS)}")
+    return _COMPARISONS[name](value, operand)
 
 
 def _ordered(order: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(value: Any, wanted: Any) -> bool:
+    def compare(value: Any, operand: Any) -> bool:
         try:
-            return order(float(value), float(wanted))
+            return order(float(value), float(operand))
         except (TypeError, ValueError):
-            return isinstance(value, str) and isinstance(wanted, str) and order(value, wanted)
+            return isinstance(value, str) and isinstance(operand, str) and order(value, operand)
 
     return compare
 
 
-def _holds(value: Any, wanted: Any) -> bool:
-    return wanted in value if isinstance(value, list) or (isinstance(value, str) and isinstance(wanted, str)) else False
+def _contains(value: Any, operand: Any) -> bool:
+    return (
+        operand in value if isinstance(value, list) or (isinstance(value, str) and isinstance(operand, str)) else False
+    )
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -50,8 +52,8 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "gte": _ordered(operator.ge),
     "lt": _ordered(operator.lt),
     "lte": _ordered(operator.le),
-    "in": lambda value, wanted: any(value == each for each in wanted),
-    "nin": lambda value, wanted: all(value != each for each in wanted),
-    "contains": _holds,
-    "icontains": lambda value, wanted: _holds(str(value).casefold(), str(wanted).casefold()),
+    "in": lambda value, operand: any(value == each for each in operand),
+    "nin": lambda value, operand: all(value != each for each in operand),
+    "contains": _contains,
+    "icontains": lambda value, operand: _contains(str(value).casefold(), str(operand).casefold()),
 }

@@ -1,6 +1,6 @@
-"""``MemoryOSStore``: LangGraph's ``BaseStore`` on MemoryOS; an extra: ``pip install "memoryos-engine[langgraph]"``.
+"""``MemoryOSStore``: LangGraph's ``BaseStore`` on MemoryOS. Requires ``pip install "memoryos-engine[langgraph]"``.
 
-An item is a record in a scope of its own namespace: the scope's user is the namespace's labels with dots between them.
+Each namespace is a scope; its user id is the namespace's labels joined by dots. Each item is a record of that scope.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError
 from memoryos.integrations.filters import compares
-from memoryos.integrations.records import Shelf, merged, open_records
+from memoryos.integrations.records import PageSearch, RecordCollection, merged
 from memoryos.model import RECORDS
 
 try:
@@ -32,7 +32,7 @@ try:
         validate_op_namespace,
     )
 except ImportError as error:
-    raise ImportError('the store for LangGraph needs it: pip install "memoryos-engine[langgraph]"') from error
+    raise ImportError('MemoryOSStore requires LangGraph: pip install "memoryos-engine[langgraph]"') from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,61 +50,63 @@ _KEY, _VALUE, _CREATED_AT, _IS_INDEXED = "key", "value", "created_at", "is_index
 
 
 class MemoryOSStore(BaseStore):
-    """A LangGraph store: durable, searched by meaning and by words, forgetting for good.
+    """A durable LangGraph store with search by meaning and words; deleted items are permanently forgotten.
 
-    A score is the cosine of the query and the item; the order is that of MemoryOS, by meaning and words together.
-    Each item is on disk when its ``put`` returns. Methods may be called from several threads and processes; those that
-    begin with "a" run in a thread.
+    A score is the cosine similarity of the query and the item. The order also includes the word match, so scores may
+    not be sorted. Each item is on disk when its ``put`` returns. Methods may be called from several threads and
+    processes; the async methods run in a thread.
 
     Args:
-        engine: The engine to live beside, in its store and with its embedder; default: one of its own.
-        fields: Paths of what is searched in a value, unless ``put`` names others; default: all of it.
-        **settings: Settings of ``Config`` for an engine of its own, as ``data_storage_path``.
+        engine: The engine whose store and embedder are used; default: a new engine, closed by ``close``.
+        fields: Paths of the searched fields of a value; default: the whole value. ``put`` can override them per item.
+        **settings: Settings of ``Config`` for the new engine, for example ``data_storage_path``.
     """
 
-    __slots__ = ("_fields", "_host", "_records", "_shelves")
+    __slots__ = ("_collections", "_engine", "_fields", "_owns_engine", "_page_search")
 
     def __init__(
         self, engine: MemoryEngine | None = None, *, fields: Sequence[str] = (WHOLE,), **settings: Any
     ) -> None:
         if engine is not None and settings:
-            raise InputError("settings", "are those of the engine that is given")
-        host = engine or MemoryEngine(Config.load(**settings))
-        self._host = host if engine is None else None
-        self._records = open_records(host)
+            raise InputError("settings", "can't be combined with an engine; configure the engine instead")
+        self._owns_engine = engine is None
+        self._engine = engine or MemoryEngine(Config.load(**settings))
+        self._page_search = PageSearch(self._engine)
         self._fields = tuple(fields)
-        self._shelves: dict[tuple[str, ...], Shelf] = {}
+        self._collections: dict[tuple[str, ...], RecordCollection] = {}
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Executes operations: what is read is as it was before; of several writes of one key the last one counts.
+        """Executes operations. Reads run before all writes; of several writes to one key the last takes effect.
 
         Raises:
-            InputError: If a value is not JSON-compatible, a namespace can't be stored, or a filter can't be read.
-            InvalidNamespaceError: If a label is empty, no text, or has a dot; nothing was done.
-            NotImplementedError: If an item shall expire; nothing was done.
+            InputError: If a value is not JSON-compatible, a namespace can't be stored, or a filter is invalid.
+            InvalidNamespaceError: If a label is empty, not text, or contains a dot; nothing was done.
+            NotImplementedError: If an item has an expiry time; nothing was done.
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read or written.
         """
-        asked = list(ops)
-        for op in asked:
+        operations = list(ops)
+        for op in operations:
             validate_op_namespace(op)
             if isinstance(op, PutOp) and op.ttl is not None:
-                raise NotImplementedError("items do not expire: ttl must be None")
-        results = [self._read(op) for op in asked]
-        self._write({(op.namespace, op.key): op for op in asked if isinstance(op, PutOp)})
+                raise NotImplementedError("items can't expire; set ttl to None")
+        results = [self._read(op) for op in operations]
+        self._write({(op.namespace, op.key): op for op in operations if isinstance(op, PutOp)})
         return results
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Does as ``batch``, in a thread."""
+        """Runs ``batch`` in a thread."""
         return await asyncio.to_thread(self.batch, list(ops))
 
     def close(self) -> None:
-        """Forgets what newer versions have taken the place of, and closes what the store has opened."""
-        for shelf in list(self._shelves.values()):
-            shelf.forget_outdated()
-        self._records.close()
-        if self._host is not None:
-            self._host.close()
+        """Forgets outdated versions of items, and closes the engine if the store created it.
+
+        Call it before the shared engine is closed.
+        """
+        for collection in list(self._collections.values()):
+            collection.forget_outdated()
+        if self._owns_engine:
+            self._engine.close()
 
     def __enter__(self) -> MemoryOSStore:  # noqa: PYI034
         return self
@@ -114,7 +116,7 @@ class MemoryOSStore(BaseStore):
 
     def _read(self, op: Op) -> Result:
         if isinstance(op, GetOp):
-            page = self._shelf(op.namespace).page(op.key)
+            page = self._collection(op.namespace).page(op.key)
             return None if page is None else Item(**_fields_of(op.namespace, page))
         if isinstance(op, SearchOp):
             return list(self._search(op))
@@ -130,19 +132,19 @@ class MemoryOSStore(BaseStore):
             else:
                 self._put(namespace, key, dict(op.value), self._fields if op.index is None else op.index)
         for namespace, keys in removed.items():
-            self._shelf(namespace).remove(keys)
+            self._collection(namespace).remove(keys)
 
     def _put(self, namespace: tuple[str, ...], key: str, value: dict[str, Any], index: Any) -> None:
-        shelf = self._shelf(namespace)
-        older = shelf.page(key)
-        now = self._records.clock().isoformat()
+        collection = self._collection(namespace)
+        previous = collection.page(key)
+        now = self._engine.clock().isoformat()
         text = "\n".join(itertools.chain.from_iterable(get_text_at_path(value, path) for path in index or ()))
-        shelf.put(
+        collection.put(
             text if text.strip() else NOT_INDEXED,
             {
                 _KEY: key,
                 _VALUE: value,
-                _CREATED_AT: now if older is None else older.metadata[_CREATED_AT],
+                _CREATED_AT: now if previous is None else previous.metadata[_CREATED_AT],
                 _IS_INDEXED: bool(text.strip()),
             },
         )
@@ -150,20 +152,22 @@ class MemoryOSStore(BaseStore):
     def _search(self, op: SearchOp) -> Iterator[SearchItem]:
         if op.limit <= 0:
             return
-        shelves = [(each, self._shelf(each)) for each in self._namespaces() if _begins(each, op.namespace_prefix)]
-        asks = bool(op.query and op.query.strip())
-        found = self._ranked(op, shelves) if asks else _listed(op, shelves)
+        collections = [
+            (each, self._collection(each)) for each in self._namespaces() if _has_prefix(each, op.namespace_prefix)
+        ]
+        has_query = bool(op.query and op.query.strip())
+        found = self._ranked(op, collections) if has_query else _listed(op, collections)
         for namespace, page, score in itertools.islice(found, max(op.offset, 0), max(op.offset, 0) + op.limit):
             yield SearchItem(**_fields_of(namespace, page), score=score)
 
     def _ranked(
-        self, op: SearchOp, shelves: Sequence[tuple[tuple[str, ...], Shelf]]
+        self, op: SearchOp, collections: Sequence[tuple[tuple[str, ...], RecordCollection]]
     ) -> Iterator[tuple[tuple[str, ...], Page, float | None]]:
-        """Yields the items that a query finds, best first, then those that it can't find."""
+        """Yields the indexed items that a query finds, best first, then the accepted items that are not indexed."""
         places: dict[str, tuple[str, ...]] = {}
         ranked = []
-        for namespace, shelf in shelves:
-            pages = shelf.ranked(
+        for namespace, collection in collections:
+            pages = collection.ranked(
                 op.query or "",
                 op.limit + max(op.offset, 0),
                 lambda each: bool(each.page.metadata[_IS_INDEXED]) and _accepts(op.filter, each.page.metadata[_VALUE]),
@@ -172,38 +176,43 @@ class MemoryOSStore(BaseStore):
             ranked.append(pages)
         for each in merged(ranked):
             yield places[each.page.page_id], each.page, each.cosine
-        for namespace, page, _ in _listed(op, shelves):
+        for namespace, page, _ in _listed(op, collections):
             if not page.metadata[_IS_INDEXED]:
                 yield namespace, page, None
 
     def _list(self, op: ListNamespacesOp) -> list[tuple[str, ...]]:
-        wanted = (each for each in self._namespaces() if all(_matches(one, each) for one in op.match_conditions or ()))
-        held = (each for each in wanted if next(self._shelf(each).newest(), None) is not None)
-        found = sorted({each[: op.max_depth] for each in held})
+        matching = (
+            each for each in self._namespaces() if all(_matches(one, each) for one in op.match_conditions or ())
+        )
+        nonempty = (each for each in matching if next(self._collection(each).newest(), None) is not None)
+        found = sorted({each[: op.max_depth] for each in nonempty})
         return found[op.offset : op.offset + op.limit]
 
     def _namespaces(self) -> Iterator[tuple[str, ...]]:
-        return (tuple(each.user_id.split(".")) for each in self._records.scopes() if each.assistant_id == ASSISTANT_ID)
+        return (tuple(each.user_id.split(".")) for each in self._engine.scopes() if each.assistant_id == ASSISTANT_ID)
 
-    def _shelf(self, namespace: tuple[str, ...]) -> Shelf:
-        if namespace not in self._shelves:
-            memory = self._records.memory(".".join(namespace), ASSISTANT_ID)
-            self._shelves.setdefault(namespace, Shelf(memory, lambda page: page.metadata.get(_KEY)))
-        return self._shelves[namespace]
+    def _collection(self, namespace: tuple[str, ...]) -> RecordCollection:
+        if namespace not in self._collections:
+            memory = self._engine.memory(".".join(namespace), ASSISTANT_ID)
+            collection = RecordCollection(memory, self._page_search, lambda page: page.metadata.get(_KEY))
+            self._collections.setdefault(namespace, collection)
+        return self._collections[namespace]
 
 
 def _listed(
-    op: SearchOp, shelves: Sequence[tuple[tuple[str, ...], Shelf]]
+    op: SearchOp, collections: Sequence[tuple[tuple[str, ...], RecordCollection]]
 ) -> Iterator[tuple[tuple[str, ...], Page, float | None]]:
-    """Yields the items that the filter accepts, those that were written last first."""
-    rows = [zip(itertools.repeat(namespace), shelf.newest(), strict=False) for namespace, shelf in shelves]
+    """Yields the items that the filter accepts, most recently written first."""
+    rows = [
+        zip(itertools.repeat(namespace), collection.newest(), strict=False) for namespace, collection in collections
+    ]
     for namespace, page in heapq.merge(*rows, key=lambda row: (row[1].at, row[1].seq), reverse=True):
         if _accepts(op.filter, page.metadata[_VALUE]):
             yield namespace, page, None
 
 
 def _fields_of(namespace: tuple[str, ...], page: Page) -> dict[str, Any]:
-    """Returns the arguments of an item."""
+    """Returns the constructor arguments of an ``Item``."""
     return {
         "namespace": namespace,
         "key": page.metadata[_KEY],
@@ -213,7 +222,7 @@ def _fields_of(namespace: tuple[str, ...], page: Page) -> dict[str, Any]:
     }
 
 
-def _begins(namespace: tuple[str, ...], prefix: tuple[str, ...]) -> bool:
+def _has_prefix(namespace: tuple[str, ...], prefix: tuple[str, ...]) -> bool:
     return namespace[: len(prefix)] == tuple(prefix)
 
 
@@ -222,20 +231,24 @@ def _matches(condition: MatchCondition, namespace: tuple[str, ...]) -> bool:
     if len(namespace) < len(path):
         return False
     part = namespace[: len(path)] if condition.match_type == "prefix" else namespace[len(namespace) - len(path) :]
-    return all(wanted in {"*", label} for wanted, label in zip(path, part, strict=True))
+    return all(pattern in {"*", label} for pattern, label in zip(path, part, strict=True))
 
 
-def _accepts(wanted: Mapping[str, Any] | None, value: Mapping[str, Any]) -> bool:
-    return all(_agrees(each, value.get(name)) for name, each in (wanted or {}).items())
+def _accepts(conditions: Mapping[str, Any] | None, value: Mapping[str, Any]) -> bool:
+    return all(_satisfies(each, value.get(name)) for name, each in (conditions or {}).items())
 
 
-def _agrees(wanted: Any, value: Any) -> bool:
-    """Returns whether a value is what the filter wants: operators, a part of an object, a whole list, or the same."""
-    if isinstance(wanted, dict):
-        if any(name.startswith("$") for name in wanted):
-            return all(compares(name.removeprefix("$"), value, each) for name, each in wanted.items())
-        return isinstance(value, dict) and _accepts(wanted, value)
-    if isinstance(wanted, (list, tuple)):
-        is_alike = isinstance(value, list) and len(value) == len(wanted)
-        return is_alike and all(_agrees(one, other) for one, other in zip(wanted, value, strict=True))
-    return bool(value == wanted)
+def _satisfies(condition: Any, value: Any) -> bool:
+    """Returns whether a value satisfies a condition of a filter.
+
+    A condition is an object of operators (all must hold), an object (compared field by field, further fields of the
+    value are ignored), a list (compared item by item, same length), or a plain value (compared with ==).
+    """
+    if isinstance(condition, dict):
+        if any(name.startswith("$") for name in condition):
+            return all(compares(name.removeprefix("$"), value, each) for name, each in condition.items())
+        return isinstance(value, dict) and _accepts(condition, value)
+    if isinstance(condition, (list, tuple)):
+        has_same_length = isinstance(value, list) and len(value) == len(condition)
+        return has_same_length and all(_satisfies(one, other) for one, other in zip(condition, value, strict=True))
+    return bool(value == condition)

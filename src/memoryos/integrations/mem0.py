@@ -1,7 +1,7 @@
-"""``Memory``: MemoryOS under the names of mem0's calls, so that a program changes its import and little else.
+"""``Memory``: MemoryOS with the methods of mem0's ``Memory``, so that a program only changes its import.
 
-A memory here is what was said in one message, word for word; no LLM is needed. What MemoryOS derives from it, as facts
-and a profile, is that of ``engine.memory(user_id, agent_id)``.
+In mem0's terms, each message is one memory, stored verbatim; no LLM is needed. The facts and the profile that MemoryOS
+derives from the messages are available from ``engine.memory(user_id, agent_id)``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, NotFoundError
 from memoryos.inputs import read_messages, read_query
 from memoryos.integrations.mem0_filters import NO_USER, belongs, read_owner
-from memoryos.integrations.records import Shelf, merged
+from memoryos.integrations.records import PageSearch, RecordCollection, merged
 from memoryos.model import SIDES
-from memoryos.models.once_a_query import OnceAQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,30 +28,29 @@ if TYPE_CHECKING:
 __all__ = ["Memory"]
 
 RESULTS = 20
-"""How many memories mem0 returns unless told."""
-PATIENCE_SECONDS = 0.5
-"""How long a search waits for a worker: as long as it embeds, not as long as an LLM thinks."""
-OURS = "mem0"
-"""Key of a page's metadata under which everything of this door stands."""
+"""Default number of results, as in mem0."""
+LEASE_TIMEOUT_SECONDS = 0.5
+"""Maximum wait of a search for a worker's lease: long enough for an embedding step, not for an LLM call."""
+METADATA_KEY = "mem0"
+"""Metadata key of a page for all fields of this module."""
 
 
 class Memory:
-    """What mem0's ``Memory`` does, on MemoryOS; it takes the arguments of mem0's old and of its new releases.
+    """mem0's ``Memory`` interface on MemoryOS; accepts the arguments of mem0's old and new releases.
 
     Args:
-        engine: The engine to use; default: one of its own.
-        **settings: Settings of ``Config`` for an engine of its own, as ``data_storage_path``.
+        engine: The engine to use; default: a new engine, closed by ``close``.
+        **settings: Settings of ``Config`` for the new engine, for example ``data_storage_path``.
     """
 
     def __init__(self, engine: MemoryEngine | None = None, **settings: Any) -> None:
         if engine is not None and settings:
-            raise InputError("settings", "are those of the engine that is given")
+            raise InputError("settings", "can't be combined with an engine; configure the engine instead")
         self.engine = engine or MemoryEngine(Config.load(**settings))
-        self._is_own = engine is None
-        unwindowed = self.engine.config.with_(short_term_capacity=0, background=False)
-        self._reader = MemoryEngine(unwindowed, embedder=OnceAQuery(self.engine.embedder), clock=self.engine.clock)
-        self._shelves: dict[Scope, Shelf] = {}
-        self._homes: dict[str, Scope] = {}
+        self._owns_engine = engine is None
+        self._page_search = PageSearch(self.engine)
+        self._collections: dict[Scope, RecordCollection] = {}
+        self._scope_of: dict[str, Scope] = {}
 
     def add(
         self,
@@ -63,44 +61,44 @@ class Memory:
         run_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         filters: Mapping[str, Any] | None = None,
-        infer: bool = True,  # noqa: ARG002  (words are kept either way, and learned from in the background)
+        infer: bool = True,  # noqa: ARG002  (messages are always stored verbatim)
         timestamp: datetime | str | None = None,
     ) -> dict[str, Any]:
-        """Remembers messages, a memory each; system and tool messages are passed over.
+        """Stores each message as one memory; ignores system and tool messages.
 
         Args:
             messages: A text, a message, or a list of messages.
-            user_id: The user; this or one of the next two has to be given, here or in ``filters``.
+            user_id: The user. At least one of the three ids is required, here or in ``filters``.
             agent_id: The assistant.
-            run_id: A part of the conversations of the two.
-            metadata: What filters look at; JSON-compatible.
-            filters: Another place for the ids.
-            infer: Without effect.
-            timestamp: When it was said; default: what a message says of itself, else now.
+            run_id: A session of the two.
+            metadata: Fields for filters; JSON-compatible.
+            filters: Alternative place for the ids.
+            infer: Has no effect.
+            timestamp: Time of the messages; default: the ``timestamp`` of each message, otherwise now.
 
         Returns:
             ``{"results": [{"id", "memory", "event", "role", "actor_id"}]}``.
 
         Raises:
-            InputError: If ids are missing or contradict each other, or a message can't be remembered.
-            StoreError: If one could not be written; those before it were.
+            InputError: If ids are missing or contradictory, or a message can't be stored.
+            StoreError: If a message could not be written; the messages before it are stored.
         """
         owner = read_owner((user_id, agent_id, run_id), filters)
-        told: Any = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-        told = told if isinstance(told, (list, tuple)) else [told]
-        drafts = [(each, draft) for each in told for draft in read_messages([each], now=self.engine.clock())]
-        shelf, results = self._shelf(owner.scope), []
+        given: Any = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
+        given = given if isinstance(given, (list, tuple)) else [given]
+        drafts = [(each, draft) for each in given for draft in read_messages([each], now=self.engine.clock())]
+        collection, results = self._collection(owner.scope), []
         for message, draft in drafts:
             name = message.get("name")
             side = "user" if draft.user_text else "assistant"
             note = {"run_id": owner.run_id, "actor_id": name, "metadata": dict(metadata or {})}
-            page = shelf.memory.add_memory(
+            page = collection.memory.add_memory(
                 draft.user_text,
                 draft.assistant_text,
                 timestamp or message.get("timestamp"),
-                {OURS: note} | ({f"{side}_name": name} if name else {}),
+                {METADATA_KEY: note} | ({f"{side}_name": name} if name else {}),
             )
-            self._homes[page.page_id] = owner.scope
+            self._scope_of[page.page_id] = owner.scope
             results.append({"id": page.page_id, "memory": _text(page), "event": "ADD", "role": side, "actor_id": name})
         return {"results": results}
 
@@ -116,39 +114,39 @@ class Memory:
         limit: int | None = None,
         threshold: float | None = None,
     ) -> dict[str, Any]:
-        """Returns the memories that answer a query, best first: found by meaning, words and time together.
+        """Returns the memories that match a query, best first, ranked by meaning, words and time together.
 
         Args:
-            query: What is looked for.
-            user_id: As for ``add``; a user's memories with every agent unless one is named.
+            query: The query.
+            user_id: As for ``add``; without ``agent_id`` the user's memories with every agent are searched.
             agent_id: The assistant.
-            run_id: Only memories of this run.
+            run_id: Searches only the memories of this run.
             filters: The ids, and conditions on metadata: a value, ``{"gte": 3}``, ``AND``, ``OR``, ``NOT``.
-            top_k: Memories at most; default: 20.
-            limit: The same under its old name.
-            threshold: The lowest ``score``, which is a cosine.
+            top_k: Maximum number of memories; default: 20.
+            limit: Former name of ``top_k``.
+            threshold: Minimum ``score`` (cosine similarity).
 
         Raises:
-            InputError: If ids are missing or contradict each other, or the filters can't be read.
+            InputError: If ids are missing or contradictory, or a filter is invalid.
             EmbeddingError: If the embedder failed.
         """
         query = read_query(query)
         owner = read_owner((user_id, agent_id, run_id), filters)
         count = _read_count(top_k, limit)
-        homes: dict[str, Scope] = {}
+        scope_of: dict[str, Scope] = {}
         ranked = []
         for scope in filter(owner.owns, self._scopes()) if count else ():
-            found = self._shelf(scope).ranked(
+            found = self._collection(scope).ranked(
                 query,
                 count,
-                lambda each, scope=scope: (  # type: ignore[misc]  # the default binds the scope of this round
+                lambda each, scope=scope: (  # type: ignore[misc]  # the default binds the scope of this iteration
                     (threshold is None or each.cosine >= threshold) and belongs(owner, filters, _item(scope, each.page))
                 ),
             )
-            homes |= dict.fromkeys((each.page.page_id for each in found), scope)
+            scope_of |= dict.fromkeys((each.page.page_id for each in found), scope)
             ranked.append(found)
         best = itertools.islice(merged(ranked), count)
-        return {"results": [_item(homes[each.page.page_id], each.page) | {"score": each.cosine} for each in best]}
+        return {"results": [_item(scope_of[each.page.page_id], each.page) | {"score": each.cosine} for each in best]}
 
     def get_all(
         self,
@@ -160,14 +158,14 @@ class Memory:
         top_k: int | None = None,
         limit: int | None = None,
     ) -> dict[str, Any]:
-        """Returns memories, of each agent the newest first; arguments and errors as for ``search``."""
+        """Returns memories, newest first within each agent; arguments and errors as for ``search``."""
         owner = read_owner((user_id, agent_id, run_id), filters)
         count = _read_count(top_k, limit)
         found = (item for _, _, item in self._owned(owner) if belongs(owner, filters, item))
         return {"results": list(itertools.islice(found, count))}
 
     def get(self, memory_id: str) -> dict[str, Any] | None:
-        """Returns a memory, None if there is none."""
+        """Returns a memory by its id, None if it does not exist."""
         found = self._find(memory_id)
         return None if found is None else _item(*found)
 
@@ -179,25 +177,27 @@ class Memory:
         *,
         data: str | None = None,
     ) -> dict[str, str]:
-        """Puts other words, or more metadata, in the place of a memory's; its id stays, its old words are forgotten.
+        """Replaces the text of a memory or adds metadata; the id stays the same. The page of the old text is forgotten.
 
         Args:
-            memory_id: The memory.
-            text: The new words; default: the old ones.
-            metadata: Added to what there is.
-            data: The words under their old name.
+            memory_id: Id of the memory.
+            text: The new text; default: unchanged.
+            metadata: Fields to add or replace.
+            data: Former name of ``text``.
 
         Raises:
-            InputError: If nothing is to be changed, something can't be stored, or the memory is an exchange of two
-                sides, as ``Memoryos.add_memory`` writes them.
-            NotFoundError: If there is no such memory.
+            InputError: If both are missing or can't be stored, or the memory is an exchange of two sides, as written
+                by ``Memoryos.add_memory``.
+            NotFoundError: If the memory does not exist.
         """
         words = data if text is None else text
         if words is None and metadata is None:
-            raise InputError("text", "or metadata has to be given")
+            raise InputError("text", "or metadata is required")
         scope, page = self._found(memory_id)
         if len(page.speaking()) > 1:
-            raise InputError("memory_id", "is an exchange that was not added here; forget it, or correct what it says")
+            raise InputError(
+                "memory_id", "is an exchange of two sides, which can't be updated; delete it and add new messages"
+            )
         note = _note(page)
         changed = {
             "id": memory_id,
@@ -207,22 +207,22 @@ class Memory:
         }
         if words is not None:
             changed["versions"] = _versions(page)
-        self._shelf(scope).put(
+        self._collection(scope).put(
             _text(page) if words is None else read_query(words, field="text"),
-            {**page.metadata, OURS: note | changed},
+            {**page.metadata, METADATA_KEY: note | changed},
             at=page.at if words is None else None,
             by_assistant=_role(page) == "assistant",
         )
         return {"message": "Memory updated successfully!"}
 
     def delete(self, memory_id: str) -> dict[str, str]:
-        """Forgets a memory for good, its history too, and everything that was derived from it.
+        """Permanently forgets a memory with its history and all data derived from it.
 
         Raises:
-            NotFoundError: If there is no such memory.
+            NotFoundError: If the memory does not exist.
         """
         scope, _ = self._found(memory_id)
-        self._shelf(scope).remove([memory_id])
+        self._collection(scope).remove([memory_id])
         return {"message": "Memory deleted successfully!"}
 
     def delete_all(
@@ -233,52 +233,51 @@ class Memory:
         *,
         filters: Mapping[str, Any] | None = None,
     ) -> dict[str, str]:
-        """Forgets all memories of a user, an agent or a run for good.
+        """Permanently forgets all memories of a user, an agent or a run.
 
         Raises:
-            InputError: If ids are missing or contradict each other; for everything there is ``reset``.
+            InputError: If ids are missing or contradictory; use ``reset`` to forget everything.
         """
         owner = read_owner((user_id, agent_id, run_id), filters)
-        gone: dict[Scope, list[str]] = {}
+        forgotten: dict[Scope, list[str]] = {}
         for scope, _, item in self._owned(owner):
             if belongs(owner, filters, item):
-                gone.setdefault(scope, []).append(item["id"])
-        for scope, memory_ids in gone.items():
-            self._shelf(scope).remove(memory_ids)
+                forgotten.setdefault(scope, []).append(item["id"])
+        for scope, memory_ids in forgotten.items():
+            self._collection(scope).remove(memory_ids)
         return {"message": "Memories deleted successfully!"}
 
     def history(self, memory_id: str) -> list[dict[str, Any]]:
-        """Returns what became of a memory, oldest first; [] if there is none, as after ``delete``."""
+        """Returns the versions of a memory, oldest first; [] if it does not exist, for example after ``delete``."""
         found = self._find(memory_id)
         if found is None:
             return []
         _, page = found
-        told, actor_id = _versions(page), _note(page).get("actor_id")
+        versions, actor_id = _versions(page), _note(page).get("actor_id")
         shared = {"memory_id": memory_id, "is_deleted": False, "actor_id": actor_id, "role": _role(page)}
         return [
             shared
             | {
                 "id": f"{memory_id}/{number}",
-                "old_memory": told[number - 1]["memory"] if number else None,
+                "old_memory": versions[number - 1]["memory"] if number else None,
                 "new_memory": each["memory"],
                 "event": "UPDATE" if number else "ADD",
-                "created_at": told[0]["at"],
+                "created_at": versions[0]["at"],
                 "updated_at": each["at"],
             }
-            for number, each in enumerate(told)
+            for number, each in enumerate(versions)
         ]
 
     def reset(self) -> None:
-        """Forgets everything of every user and agent of the store for good, but for records of other integrations."""
+        """Permanently forgets all memories of the store, except the records of other integrations."""
         for scope in self._scopes():
-            self._shelf(scope).memory.forget(everything=True)
-        self._shelves.clear()
-        self._homes.clear()
+            self._collection(scope).memory.forget(everything=True)
+        self._collections.clear()
+        self._scope_of.clear()
 
     def close(self) -> None:
-        """Closes what it has opened; an engine that was given stays open."""
-        self._reader.close()
-        if self._is_own:
+        """Closes the engine if this object created it; an engine that was passed in stays open."""
+        if self._owns_engine:
             self.engine.close()
 
     def __enter__(self) -> Memory:  # noqa: PYI034
@@ -292,31 +291,34 @@ class Memory:
 
     def _owned(self, owner: Owner) -> Iterator[tuple[Scope, Page, dict[str, Any]]]:
         for scope in filter(owner.owns, self._scopes()):
-            for page in self._shelf(scope).newest():
+            for page in self._collection(scope).newest():
                 yield scope, page, _item(scope, page)
 
-    def _shelf(self, scope: Scope) -> Shelf:
-        if scope not in self._shelves:
-            memory = self.engine.memory(scope.user_id, scope.assistant_id)
-            reader = self._reader.memory(scope.user_id, scope.assistant_id)
-            self._shelves[scope] = Shelf(
-                memory, _id_of, outdated_at_once=1, reader=reader, ranking=None, patience_seconds=PATIENCE_SECONDS
+    def _collection(self, scope: Scope) -> RecordCollection:
+        if scope not in self._collections:
+            self._collections[scope] = RecordCollection(
+                self.engine.memory(scope.user_id, scope.assistant_id),
+                self._page_search,
+                _id_of,
+                max_outdated_pages=1,
+                ranking=None,
+                lease_timeout_seconds=LEASE_TIMEOUT_SECONDS,
             )
-        return self._shelves[scope]
+        return self._collections[scope]
 
     def _find(self, memory_id: str) -> tuple[Scope, Page] | None:
-        home = self._homes.get(memory_id)
-        for scope in itertools.chain([home] if home else [], self._scopes()):
-            page = self._shelf(scope).page(memory_id)
+        likely_scope = self._scope_of.get(memory_id)
+        for scope in itertools.chain([likely_scope] if likely_scope else [], self._scopes()):
+            page = self._collection(scope).page(memory_id)
             if page is not None:
-                self._homes[memory_id] = scope
+                self._scope_of[memory_id] = scope
                 return scope, page
         return None
 
     def _found(self, memory_id: str) -> tuple[Scope, Page]:
         found = self._find(memory_id)
         if found is None:
-            raise NotFoundError(f"no memory {memory_id}")
+            raise NotFoundError(f"no memory has the id {memory_id}")
         return found
 
 
@@ -328,7 +330,7 @@ def _read_count(top_k: int | None, limit: int | None) -> int:
 
 
 def _note(page: Page) -> dict[str, Any]:
-    note = page.metadata.get(OURS)
+    note = page.metadata.get(METADATA_KEY)
     return note if isinstance(note, dict) else {}
 
 
@@ -341,7 +343,7 @@ def _text(page: Page) -> str:
 
 
 def _versions(page: Page) -> list[dict[str, Any]]:
-    """Returns every wording of a memory with when it was told, oldest first; the last one counts."""
+    """Returns all versions of a memory's text with their times, oldest first; the last one is current."""
     note = _note(page)
     return [*note.get("versions", []), {"memory": _text(page), "at": note.get("updated_at", page.at.isoformat())}]
 
@@ -351,7 +353,7 @@ def _role(page: Page) -> str:
 
 
 def _item(scope: Scope, page: Page) -> dict[str, Any]:
-    """Returns a memory as mem0 shows it."""
+    """Returns a memory in mem0's format."""
     note, words = _note(page), _text(page)
     at = page.at.isoformat()
     item = {

@@ -1,8 +1,8 @@
-"""``MemoryOSSession``: a session of the OpenAI Agents SDK that remembers; an extra: ``memoryos-engine[openai-agents]``.
+"""``MemoryOSSession``: a session of the OpenAI Agents SDK with long-term memory (``memoryos-engine[openai-agents]``).
 
-The SDK's items stand verbatim in a scope of records, one scope a session. What was said in them becomes pages of the
-user's memory, which outlives the session and is recalled into the instructions of any later one. The SDK itself is not
-imported here: a session is whatever has its methods.
+The SDK's items are stored verbatim as records, one scope per session. Their conversation also becomes pages of the
+user's memory. The memory outlives the session; agents of later sessions recall it in their instructions. The SDK is
+not imported here, because its ``Session`` is a protocol.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from memoryos.generation.prompt import DATA
-from memoryos.integrations.records import Shelf, open_records
+from memoryos.integrations.records import PageSearch, RecordCollection
 from memoryos.language.fence import fenced
 from memoryos.model import RECORDS
 
@@ -31,42 +31,44 @@ __all__ = ["MemoryOSSession"]
 
 MEMORY_TOKENS = 1_000
 SESSION = "session"
-"""Key of a page's metadata: the session, and the item of it, that the page was said in."""
+"""Metadata key of a page: the ids of its session and of its item."""
 _KEY, _ITEMS = "key", "items"
 _SEARCHED_PAGES = 50
 
 
 class MemoryOSSession:
-    """A ``Session`` of the OpenAI Agents SDK over a memory.
+    """A ``Session`` of the OpenAI Agents SDK on a memory.
 
-    An exchange becomes a page when the assistant has answered: the user's words since the last answer, and the answer.
-    Tool calls and what they returned stay in the session only. ``pop_item`` takes an answer back: its page is
-    forgotten. ``clear_session`` forgets the session, not the memory.
+    When the assistant answers, the exchange becomes a page: the user's messages since the last answer, and the answer.
+    Tool calls and their results are stored in the session only. If ``pop_item`` removes an answer, its page is
+    forgotten. ``clear_session`` forgets the session's items but keeps the memory.
 
     Args:
-        session_id: Names the conversation, among those of this user with this assistant.
+        session_id: Name of the session; unique per user and assistant.
         memory: The memory of the user.
-        session_settings: The SDK's own: how many items a run reads.
+        session_settings: Settings of the SDK; ``limit`` is the default number of items returned.
     """
 
     def __init__(self, session_id: str, memory: Memoryos, session_settings: SessionSettings | None = None) -> None:
         self.session_id = session_id
         self.session_settings: SessionSettings | None = session_settings
         self.memory = memory
-        self._records = open_records(memory.engine)
-        place = f"{RECORDS}openai-agents/{memory.scope.assistant_id}/{session_id}"
-        shelf_of = self._records.memory(memory.scope.user_id, place)
-        self._shelf = Shelf(shelf_of, lambda page: page.metadata.get(_KEY), outdated_at_once=1)
+        records = memory.engine.memory(
+            memory.scope.user_id, f"{RECORDS}openai-agents/{memory.scope.assistant_id}/{session_id}"
+        )
+        self._items = RecordCollection(
+            records, PageSearch(memory.engine), lambda page: page.metadata.get(_KEY), max_outdated_pages=1
+        )
         self._lock = threading.Lock()
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Returns the items, oldest first: the newest ``limit`` of them, else as many as the settings say, else all."""
+        """Returns the newest ``limit`` items, oldest first; default: the limit of the settings, else all items."""
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
         return await asyncio.to_thread(self._get, limit)
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Adds items, all or none, and remembers the exchanges that they complete.
+        """Adds all items or none, and remembers the exchanges that they complete.
 
         Raises:
             InputError: If an item is not JSON-compatible; nothing was added.
@@ -76,31 +78,30 @@ class MemoryOSSession:
             await asyncio.to_thread(self._add, items)
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Takes the newest item away and returns it; None if there is none. What was remembered of it is forgotten."""
+        """Removes and returns the newest item, None if there is none; an answer's page in the memory is forgotten."""
         return await asyncio.to_thread(self._pop)
 
     async def clear_session(self) -> None:
-        """Forgets every item of the session for good; what was remembered of it stays."""
+        """Permanently forgets all items of the session; pages of the user's memory stay."""
         await asyncio.to_thread(self._clear)
 
     def instructions(
         self, text: str, *, max_tokens: int = MEMORY_TOKENS
     ) -> Callable[[RunContextWrapper[Any], Agent[Any]], Awaitable[str]]:
-        """Returns the ``instructions`` of an agent: a text, and what is remembered for the user's last words.
+        """Returns ``instructions`` for an agent: a fixed text, then the recall for the user's newest message.
 
         Args:
-            text: What the agent is told whatever is remembered.
-            max_tokens: Estimated tokens of the recalled pages at most.
+            text: The fixed text.
+            max_tokens: Maximum estimated tokens of the recalled pages.
         """
 
-        async def with_memory(context: RunContextWrapper[Any], agent: Agent[Any]) -> str:  # noqa: ARG001  (the SDK's)
+        async def with_memory(context: RunContextWrapper[Any], agent: Agent[Any]) -> str:  # noqa: ARG001  (the SDK passes it)
             return await asyncio.to_thread(self._instruct, text, list(context.turn_input), max_tokens)
 
         return with_memory
 
     def close(self) -> None:
-        """Closes what the session has opened; the memory stays open."""
-        self._records.close()
+        """Does nothing: the session opens no resources of its own, and the caller closes the memory."""
 
     def _get(self, limit: int | None) -> list[TResponseInputItem]:
         found: list[TResponseInputItem] = []
@@ -113,20 +114,20 @@ class MemoryOSSession:
     def _add(self, items: Sequence[TResponseInputItem]) -> None:
         key = uuid.uuid4().hex
         with self._lock:
-            waiting = self._unanswered()
+            unanswered = self._unanswered()
             self._put(key, list(items))
             for number, item in enumerate(items):
-                role, text = _said(item)
+                role, text = _message_of(item)
                 if role == "user":
-                    waiting.append(text)
+                    unanswered.append(text)
                 elif role == "assistant":
-                    place = {"id": self.session_id, "item": f"{key}/{number}"}
-                    self.memory.add_memory("\n\n".join(waiting), text, None, {SESSION: place})
-                    waiting = []
+                    origin = {"id": self.session_id, "item": f"{key}/{number}"}
+                    self.memory.add_memory("\n\n".join(unanswered), text, None, {SESSION: origin})
+                    unanswered = []
 
     def _pop(self) -> TResponseInputItem | None:
         with self._lock:
-            page = next(self._shelf.newest(), None)
+            page = next(self._items.newest(), None)
             if page is None:
                 return None
             key, items = page.metadata[_KEY], list(page.metadata[_ITEMS])
@@ -134,70 +135,71 @@ class MemoryOSSession:
             if items:
                 self._put(key, items)
             else:
-                self._shelf.remove([key])
-            if _said(item)[0] == "assistant":
-                self._take_back(f"{key}/{len(items)}")
+                self._items.remove([key])
+            if _message_of(item)[0] == "assistant":
+                self._forget_answer(f"{key}/{len(items)}")
             return item
 
     def _clear(self) -> None:
         with self._lock:
-            self._shelf.remove([page.metadata[_KEY] for page in self._shelf.newest()])
+            self._items.remove([page.metadata[_KEY] for page in self._items.newest()])
 
     def _put(self, key: str, items: list[TResponseInputItem]) -> None:
-        said = "\n".join(text for _, text in map(_said, items) if text)
-        self._shelf.put(said or "(no words)", {_KEY: key, _ITEMS: items})
+        searched = "\n".join(text for _, text in map(_message_of, items) if text)
+        self._items.put(searched or "(no words)", {_KEY: key, _ITEMS: items})
 
     def _newest(self) -> Iterator[tuple[TResponseInputItem, str]]:
-        """Yields the items, the newest first, each with the key that it stands under."""
-        for page in self._shelf.newest():
+        """Yields the items, newest first, each with the key of its record."""
+        for page in self._items.newest():
             for item in reversed(page.metadata[_ITEMS]):
                 yield item, page.metadata[_KEY]
 
     def _unanswered(self) -> list[str]:
-        """Returns what the user has said since the last answer, oldest first."""
+        """Returns the user's messages since the last answer, oldest first."""
         found: list[str] = []
         for item, _ in self._newest():
-            role, text = _said(item)
+            role, text = _message_of(item)
             if role == "assistant":
                 break
             if role == "user":
                 found.append(text)
         return found[::-1]
 
-    def _take_back(self, place: str) -> None:
+    def _forget_answer(self, item_id: str) -> None:
         pages = self.memory.newest_pages(_SEARCHED_PAGES)
-        gone = [page.page_id for page in pages if _place(page) == {"id": self.session_id, "item": place}]
-        if gone:
-            self.memory.forget(page_ids=gone)
+        page_ids = [page.page_id for page in pages if _item_of(page) == {"id": self.session_id, "item": item_id}]
+        if page_ids:
+            self.memory.forget(page_ids=page_ids)
 
     def _instruct(self, text: str, turn: Sequence[TResponseInputItem], max_tokens: int) -> str:
-        asked = [said for role, said in map(_said, turn) if role == "user"] or self._unanswered()
-        if not asked:
+        questions = [text for role, text in map(_message_of, turn) if role == "user"] or self._unanswered()
+        if not questions:
             return text
-        recall = self._elsewhere(self.memory.recall(asked[-1], max_tokens=max_tokens))
-        known = recall.to_prompt(numbered=True)
-        return "\n\n".join([text, DATA.format(tags="<memory>"), fenced("memory", known)]) if known else text
+        recall = self._without_own_pages(self.memory.recall(questions[-1], max_tokens=max_tokens))
+        memory = recall.to_prompt(numbered=True)
+        return "\n\n".join([text, DATA.format(tags="<memory>"), fenced("memory", memory)]) if memory else text
 
-    def _elsewhere(self, recall: Recall) -> Recall:
-        """Returns the recall without the pages of this session, which the model reads as items."""
+    def _without_own_pages(self, recall: Recall) -> Recall:
+        """Returns the recall without pages of this session: the model already reads them as items."""
 
-        def is_here(page: Page) -> bool:
-            return bool(_place(page).get("id") == self.session_id)
+        def is_own(page: Page) -> bool:
+            return bool(_item_of(page).get("id") == self.session_id)
 
         return dataclasses.replace(
             recall,
-            pages=tuple(each for each in recall.pages if not is_here(each.page)),
-            short_term=tuple(page for page in recall.short_term if not is_here(page)),
+            pages=tuple(each for each in recall.pages if not is_own(each.page)),
+            short_term=tuple(page for page in recall.short_term if not is_own(page)),
         )
 
 
-def _place(page: Page) -> dict[str, Any]:
-    place = page.metadata.get(SESSION)
-    return place if isinstance(place, dict) else {}
+def _item_of(page: Page) -> dict[str, Any]:
+    """Returns the session and item ids of a page; {} if it belongs to no session."""
+    item = page.metadata.get(SESSION)
+    return item if isinstance(item, dict) else {}
 
 
-def _said(item: TResponseInputItem) -> tuple[str | None, str]:
-    """Returns who speaks in an item and what; None for an item in which nobody does, as a call of a tool."""
+def _message_of(item: TResponseInputItem) -> tuple[str | None, str]:
+    """Returns the role and text of an item; (None, "") for an item without text, for example a tool call."""
     message = cast("dict[str, Any]", item)
     role, content = message.get("role"), message.get("content")
     if role not in {"user", "assistant"} or content is None:

@@ -1,7 +1,7 @@
-"""Records: values that a program keeps under keys, in the page log, where no analyst reads them.
+"""Records: values that a program stores under keys, in the page log. No analyst reads them.
 
-A record is a page whose metadata holds the key and the value; its text is what is found by meaning. The newest page of
-a key counts, so that a crash between the writing of a new version and the forgetting of the old one loses neither.
+A record is a page whose metadata contains the key and the value; its text is searched. The newest page of a key is its
+current version. A new version is written before the old one is forgotten, so a crash between the two loses neither.
 """
 
 from __future__ import annotations
@@ -11,76 +11,116 @@ import threading
 from typing import TYPE_CHECKING
 
 from memoryos.config import RankingWeights
-from memoryos.engine import MemoryEngine
 from memoryos.errors import NotFoundError
-from memoryos.models.once_a_query import OnceAQuery
-from memoryos.updating.filing import FilingAnalyst
+from memoryos.inputs import read_query
+from memoryos.models.query_cache import QueryCache
+from memoryos.retrieval.retriever import Retriever
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from typing import Any
 
+    from memoryos.engine import MemoryEngine
     from memoryos.memory import Memoryos
     from memoryos.model import Page
     from memoryos.retrieval.recall import RecalledPage
 
-__all__ = ["RANKING", "Shelf", "merged", "open_records"]
+__all__ = ["RANKING", "PageSearch", "RecordCollection", "merged"]
 
 RANKING = RankingWeights(previous=0, following=0, speaker=0, session=0, time=0)
-"""Records are no conversation: who stands next to whom says nothing of either."""
-SLICE = 200
-OUTDATED_AT_ONCE = 64
-"""So many old versions are forgotten together: to forget rewrites the file, so that no byte is left."""
+"""Weights for records: neighbouring records are unrelated, so only meaning and words count."""
+PAGES_PER_READ = 200
+MAX_OUTDATED_PAGES = 64
+"""Outdated versions are forgotten in batches of this size, because forgetting rewrites the database file."""
 
 
-def open_records(engine: MemoryEngine) -> MemoryEngine:
-    """Returns an engine for records over the same store: the same embedder and clock, no window, no analyst.
+class PageSearch:
+    """Searches the pages of any scope of an engine, including those of its short-term memory.
 
-    The caller closes it, before the other one.
-    """
-    settings = engine.config.with_(
-        short_term_capacity=0, mid_term_capacity=1_000_000, mid_term_similarity_threshold=0.0, keep_archived_days=None
-    )
-    return MemoryEngine(settings, embedder=OnceAQuery(engine.embedder), analyst=FilingAnalyst(), clock=engine.clock)
-
-
-class Shelf:
-    """The newest page of each key of one memory.
+    Uses the engine's store, embedder and working sets. A query is embedded once for all scopes.
 
     Args:
-        memory: The memory.
-        key_of: Returns the key of a page; None for a page that is no record.
-        outdated_at_once: From so many old versions on a write forgets them.
-        reader: Another view of the same memory, to recall from; default: the memory itself.
-        ranking: What signals count in ``ranked``; None for the settings of the reader.
-        patience_seconds: How long ``ranked`` waits for a worker that is busy with the memory.
+        engine: The engine.
+    """
+
+    def __init__(self, engine: MemoryEngine) -> None:
+        self._engine = engine
+        embedder = QueryCache(engine.embedder)
+        self._retriever = Retriever(engine.store, embedder, engine.working_sets, engine.config)
+
+    def find(
+        self, memory: Memoryos, query: str, max_pages: int, ranking: RankingWeights | None
+    ) -> tuple[RecalledPage, ...]:
+        """Returns the best pages of a memory for a query, best first.
+
+        Args:
+            memory: The memory to search; one of the engine's.
+            query: The query.
+            max_pages: Maximum number of pages.
+            ranking: Weights of the signals, for this search only. None: the engine's weights, and the search counts
+                as a visit, which heats the segments found.
+
+        Raises:
+            InputError: If the query is empty.
+            EmbeddingError: If the embedder failed.
+            StoreError: If the store can't be read.
+        """
+        engine = self._engine
+        scope_id = engine.store.scopes.find(memory.scope)
+        if scope_id is None:
+            return ()
+        engine.worker.make_way()
+        pages = self._retriever.recall(
+            scope_id,
+            read_query(query),
+            now=engine.clock(),
+            max_pages=max_pages,
+            ranking=ranking,
+            short_term_capacity=0,
+        ).pages
+        visited = {each.page.segment_id for each in pages if each.page.segment_id is not None}
+        if visited and ranking is None:
+            engine.updater.note_visits(scope_id, visited)
+        return pages
+
+
+class RecordCollection:
+    """The records of one memory: the newest page of each key.
+
+    Args:
+        memory: The memory that stores the records.
+        search: Search over the engine of ``memory``.
+        key_of: Returns the key of a page; None for a page that is not a record.
+        max_outdated_pages: Number of outdated versions at which a write forgets them.
+        ranking: Weights of the signals in ``ranked``; None for the engine's weights.
+        lease_timeout_seconds: Maximum time that ``ranked`` waits for another worker to release the memory's lease.
     """
 
     def __init__(
         self,
         memory: Memoryos,
+        search: PageSearch,
         key_of: Callable[[Page], str | None],
         *,
-        outdated_at_once: int = OUTDATED_AT_ONCE,
-        reader: Memoryos | None = None,
+        max_outdated_pages: int = MAX_OUTDATED_PAGES,
         ranking: RankingWeights | None = RANKING,
-        patience_seconds: float = 30.0,
+        lease_timeout_seconds: float = 30.0,
     ) -> None:
         self.memory = memory
-        self._reader = reader or memory
+        self._search = search
         self._ranking = ranking
         self._key_of = key_of
-        self._patience_seconds = patience_seconds
-        self._is_warm = False
-        self._outdated_at_once = outdated_at_once
+        self._lease_timeout_seconds = lease_timeout_seconds
+        self._is_model_loaded = False
+        self._max_outdated_pages = max_outdated_pages
         self._lock = threading.Lock()
         self._page_ids: dict[str, str] = {}
         self._outdated: dict[str, str] = {}
         self._last_seq = 0
 
     def page(self, key: str) -> Page | None:
-        """Returns the newest page of a key as the store has it now; None if there is none."""
+        """Returns the current page of a key, read from the store now; None if the key has no page."""
         page_id = self._newest(key)
         if page_id is None:
             return None
@@ -93,10 +133,10 @@ class Shelf:
             return None
 
     def newest(self) -> Iterator[Page]:
-        """Yields the newest page of each key, the newest first, as the store has them now."""
+        """Yields the current page of each key, newest first, read from the store now."""
         seen: set[str] = set()
         before_seq: int | None = None
-        while pages := self.memory.newest_pages(SLICE, before_seq=before_seq):
+        while pages := self.memory.newest_pages(PAGES_PER_READ, before_seq=before_seq):
             for page in pages:
                 before_seq, key = page.seq, self._key_of(page)
                 if key is not None and key not in seen:
@@ -106,13 +146,13 @@ class Shelf:
     def put(
         self, text: str, metadata: Mapping[str, Any], *, at: datetime | None = None, by_assistant: bool = False
     ) -> Page:
-        """Writes a new version of the key that the metadata names; it is on disk when this returns.
+        """Writes a new version of the key that the metadata contains; it is on disk when this returns.
 
         Args:
-            text: What is found by meaning; what the user said, or the assistant.
+            text: The searched text.
             metadata: Key and value.
-            at: When it was said; default: now.
-            by_assistant: Whether the assistant said it.
+            at: Time of the record; default: now.
+            by_assistant: Whether the text is the assistant's; otherwise it is the user's.
 
         Raises:
             InputError: If text or metadata can't be stored; nothing was changed.
@@ -121,92 +161,92 @@ class Shelf:
         user_text, assistant_text = ("", text) if by_assistant else (text, "")
         page = self.memory.add_memory(user_text, assistant_text, at, metadata)
         with self._lock:
-            self._catch_up()
-            is_enough = len(self._outdated) >= self._outdated_at_once
-        if is_enough:
+            self._read_new_pages()
+            is_full = len(self._outdated) >= self._max_outdated_pages
+        if is_full:
             self.forget_outdated()
         return page
 
     def remove(self, keys: Iterable[str]) -> bool:
-        """Forgets every version of these keys for good; returns whether there was any."""
-        wanted = set(keys)
+        """Permanently forgets every version of these keys; returns whether any existed."""
+        unique_keys = set(keys)
         with self._lock:
-            self._catch_up()
-            gone = {key: self._page_ids[key] for key in wanted if key in self._page_ids}
-        if gone:
-            self._forget(gone.values())
+            self._read_new_pages()
+            removed = {key: self._page_ids[key] for key in unique_keys if key in self._page_ids}
+        if removed:
+            self._forget(removed.values())
         with self._lock:
-            for key in [key for key, page_id in gone.items() if self._page_ids.get(key) == page_id]:
+            for key in [key for key, page_id in removed.items() if self._page_ids.get(key) == page_id]:
                 del self._page_ids[key]
-        return bool(gone)
+        return bool(removed)
 
     def forget_outdated(self) -> None:
-        """Forgets every version that a newer one has taken the place of."""
+        """Permanently forgets every version that a newer one has replaced."""
         with self._lock:
-            self._catch_up()
+            self._read_new_pages()
         self._forget(())
 
     def ranked(self, query: str, count: int, accepts: Callable[[RecalledPage], bool]) -> list[RecalledPage]:
-        """Returns the best newest pages for a query that are accepted, best first; at most ``count``.
+        """Returns the best current pages for a query that ``accepts`` accepts, best first; at most ``count``.
 
-        What was just written is embedded before, so that it is found by meaning too.
+        Embeds new pages first, so that they are found by meaning too.
 
         Raises:
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read.
         """
-        asked = count
-        if not self._is_warm:
+        max_pages = count
+        if not self._is_model_loaded:  # loads the model before the lease is taken
             self.memory.engine.embedder.embed([query])
-            self._is_warm = True
-        self.memory.embed(self._patience_seconds)
+            self._is_model_loaded = True
+        self.memory.embed(self._lease_timeout_seconds)
         while True:
-            found = self._reader.recall(query, max_pages=asked, ranking=self._ranking).pages
+            found = self._search.find(self.memory, query, max_pages, self._ranking)
             with self._lock:
-                self._catch_up()
+                self._read_new_pages()
                 current = set(self._page_ids.values())
             good = [each for each in found if each.page.page_id in current and accepts(each)]
-            if len(good) >= count or len(found) < asked:
+            if len(good) >= count or len(found) < max_pages:
                 return good[:count]
-            asked *= 8
+            max_pages *= 8
 
     def _newest(self, key: str) -> str | None:
         with self._lock:
-            self._catch_up()
+            self._read_new_pages()
             return self._page_ids.get(key)
 
-    def _catch_up(self) -> None:
-        """Reads what this and other processes have added; the caller holds the lock."""
-        fresh: list[Page] = []
+    def _read_new_pages(self) -> None:
+        """Reads pages added by this and other processes since the last call. The caller holds the lock."""
+        added: list[Page] = []
         before_seq: int | None = None
-        while pages := self.memory.newest_pages(1 if before_seq is None else SLICE, before_seq=before_seq):
-            fresh += [page for page in pages if page.seq > self._last_seq]
+        while pages := self.memory.newest_pages(1 if before_seq is None else PAGES_PER_READ, before_seq=before_seq):
+            added += [page for page in pages if page.seq > self._last_seq]
             before_seq = pages[-1].seq
             if before_seq <= self._last_seq + 1:
                 break
-        for page in reversed(fresh):
+        for page in reversed(added):
             self._last_seq = page.seq
             key = self._key_of(page)
             if key is None:
                 continue
-            older = self._page_ids.get(key)
-            if older is not None:
-                self._outdated[older] = key
+            replaced = self._page_ids.get(key)
+            if replaced is not None:
+                self._outdated[replaced] = key
             self._page_ids[key] = page.page_id
 
     def _forget(self, page_ids: Iterable[str]) -> None:
         with self._lock:
             outdated = list(self._outdated)
-        if gone := [*page_ids, *outdated]:
-            self.memory.forget(page_ids=gone)
+        if forgotten := [*page_ids, *outdated]:
+            self.memory.forget(page_ids=forgotten)
         with self._lock:
             for page_id in outdated:
                 self._outdated.pop(page_id, None)
 
 
-def merged(found: Iterable[Sequence[RecalledPage]]) -> Iterator[RecalledPage]:
-    """Yields the pages of several memories, best first: each keeps its order, and cosines decide between them."""
-    heads = [(-pages[0].cosine, number, 0, pages) for number, pages in enumerate(found) if pages]
+def merged(rankings: Iterable[Sequence[RecalledPage]]) -> Iterator[RecalledPage]:
+    """Yields the pages of several rankings, best first: each ranking keeps its order, cosines decide between them."""
+    heads = [(-pages[0].cosine, number, 0, pages) for number, pages in enumerate(rankings) if pages]
     heapq.heapify(heads)
     while heads:
         _, number, place, pages = heapq.heappop(heads)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-__all__ = ["Mention", "date_terms", "mentions", "spoken"]
+__all__ = ["Mention", "date_terms", "format_date_range", "mentions"]
 
 Range = tuple[date, date]
 _WEEKEND_START = 5
@@ -72,7 +72,7 @@ def mentions(text: str, at: datetime) -> list[Mention]:
     return found
 
 
-def spoken(first: date, last: date) -> str:
+def format_date_range(first: date, last: date) -> str:
     """Returns the days as a person says them, as "7 May 2023", "May 2023", "2022" or "1–7 May 2023" in English."""
     if first == last:
         return f"{first.day} {first:%B} {first.year}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memoryos.language.dates import spoken
+from memoryos.language.dates import format_date_range
 from memoryos.language.latin_date_words import DUTCH_MONTHS, PORTUGUESE_MONTHS
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def named_day(day: date, language: Language) -> str:
         return f"ngày {day.day} tháng {day.month} năm {day.year}"
     if language in {"ja", "zh"}:
         return f"{day.year}年{day.month}月{day.day}日"
-    return spoken(day, day)
+    return format_date_range(day, day)
 
 
 def said_day(mention: Mention, language: Language) -> str:
@@ -41,7 +41,7 @@ def said_day(mention: Mention, language: Language) -> str:
     if (last - first).days < _LEAST_DAYS_OF_A_MONTH:
         around = {"en": "around ", "nl": "rond ", "pt": "por volta de ", "vi": "khoảng "}[language]
         if language == "en":
-            return around + spoken(first, last)
+            return around + format_date_range(first, last)
         start = str(first.day) if first.month == last.month else _without_year(first, language)
         return f"{around}{start}–{named_day(last, language).removeprefix('ngày ')}"
     return _long(first, last, language)
@@ -52,7 +52,7 @@ def _long(first: date, last: date, language: Language) -> str:
     is_year = (first.month, first.day, last.month, last.day) == (1, 1, 12, 31)
     inside = {"en": "in ", "nl": "in ", "pt": "em ", "vi": ""}[language]
     if language == "en":
-        return inside + spoken(first, last)
+        return inside + format_date_range(first, last)
     if is_year:
         years = str(first.year) if first.year == last.year else f"{first.year}–{last.year}"
         return f"{inside}{'năm ' if language == 'vi' else ''}{years}"

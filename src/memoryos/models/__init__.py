@@ -1,1 +1,1 @@
-"""Models behind the seams."""
+"""Embedders and chat models: implementations of the protocols in ``memoryos.seams``."""

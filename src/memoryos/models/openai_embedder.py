@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible endpoint as an embedder, on the ``openai`` SDK."""
+"""An embedder for any OpenAI-compatible endpoint, built on the ``openai`` SDK."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memoryos.errors import AnalystError, ConfigError, EmbeddingError
-from memoryos.models.openai import connect, explain
-from memoryos.models.vectors import count_bytes, unit_rows
-from memoryos.models.windows import CHARACTERS_A_WINDOW, MAX_WINDOWS, worded_windows
+from memoryos.models.openai import connect, translate_errors
+from memoryos.models.unit_vectors import count_bytes, unit_rows
+from memoryos.models.windows import MAX_WINDOW_CHARACTERS, MAX_WINDOWS, worded_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,32 +27,32 @@ KNOWN_DIMENSIONS = {
     "text-embedding-3-small": 1536,
     "text-embedding-ada-002": 1536,
 }
-SHORTENED_ON_REQUEST = "text-embedding-3-"
-"""Models that give shorter vectors when asked; no other model is sent a wish."""
-TEXTS_A_REQUEST = 32
-"""What Text Embeddings Inference takes unless told otherwise; OpenAI takes 2,048 texts, others as few as ten."""
-BYTES_A_TEXT = 8_000
-"""No token is shorter than a byte, so that OpenAI's models, which read 8,191 tokens, read such a text whole."""
-_TOO_MUCH = frozenset({400, 413, 422})
-"""How endpoints answer when there are too many texts in a request, and when they dislike something else."""
+SHORTENABLE_PREFIX = "text-embedding-3-"
+"""Prefix of the models with a ``dimensions`` parameter; it is not sent to other models."""
+MAX_TEXTS_PER_REQUEST = 32
+"""Default limit of Text Embeddings Inference. OpenAI's limit is 2,048 texts, that of others as low as ten."""
+MAX_TEXT_BYTES = 8_000
+"""A token has at least one byte, so a text of this size fits the limit of 8,191 tokens of OpenAI's models."""
+_TOO_LARGE_STATUSES = frozenset({400, 413, 422})
+"""Status codes for too many texts in a request; endpoints also use them for other errors."""
 
 
 class OpenAIEmbedder:
-    """An ``Embedder`` behind an OpenAI-compatible endpoint.
+    """An ``Embedder`` for an OpenAI-compatible endpoint.
 
-    A request that is refused is sent again in halves: endpoints differ in how many texts they take at once.
+    A rejected request is split in halves and sent again, because endpoints have different limits of texts per request.
 
     Args:
-        model: Name of the model at that endpoint.
-        api_key: Key of the endpoint.
-        base_url: Its address; default: OpenAI's.
-        dimensions: Length of the vectors; default: the natural one, where the model is one of OpenAI's.
-        timeout_seconds: A call that is silent for so long has failed.
-        max_retries: Further tries after a dropped connection, 408, 409, 429 or 5xx.
-        concurrency: Calls at one time; further callers wait.
+        model: Name of the model at the endpoint.
+        api_key: API key of the endpoint.
+        base_url: Address of the endpoint; default: OpenAI's.
+        dimensions: Length of the vectors; default: the full length, known for OpenAI's models only.
+        timeout_seconds: Maximum time without data from the endpoint.
+        max_retries: Number of retries after a dropped connection or status 408, 409, 429 or 5xx.
+        concurrency: Maximum number of concurrent calls; further callers wait.
 
     Raises:
-        ConfigError: If the length of the vectors is neither given nor known, or is not one that the model has.
+        ConfigError: If the length of the vectors is neither given nor known, or the model does not support it.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class OpenAIEmbedder:
         self._model = model
         self._dimensions, self._is_shortened = _length(model, dimensions)
         self._connect = functools.partial(connect, api_key, base_url, timeout_seconds, max_retries, concurrency)
-        self._texts_a_request = TEXTS_A_REQUEST
+        self._max_texts = MAX_TEXTS_PER_REQUEST
         self._slots = threading.BoundedSemaphore(concurrency)
         self._lock = threading.Lock()
         self._client: openai.OpenAI | None = None
 
     @property
     def name(self) -> str:
-        """Returns "openai/" and the model, wherever it runs, and "@" and the length where it is not the natural one."""
+        """Returns "openai/" and the model, for any endpoint; followed by "@" and the length if that is shortened."""
         suffix = f"@{self._dimensions}" if self._is_shortened else ""
         return f"openai/{self._model.removeprefix('openai/')}{suffix}"
 
@@ -86,62 +86,62 @@ class OpenAIEmbedder:
         return self._dimensions
 
     def windows(self, text: str) -> list[str]:
-        """Cuts a text into pieces of at most 4,000 characters and 8,000 bytes, between words; at most 64 of them.
+        """Splits a text between words into at most 64 pieces of at most 4,000 characters and 8,000 bytes.
 
         Raises:
-            EmbeddingError: If the text is not encodable.
+            EmbeddingError: If the text contains lone surrogates.
         """
         return [piece for window in worded_windows(text) for piece in _pieces(window)][:MAX_WINDOWS]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), dimensions]``, rows L2-normalised, in the order given.
 
-        Of a text that is longer than a window its beginning is read.
+        A text that is longer than a window is cut after the window.
 
         Raises:
-            DimensionMismatchError: If the vectors have another length than promised.
-            EmbeddingError: If the endpoint can't be reached, refuses, or sends anything but one vector a text; or if a
-                text is not encodable, before any is sent.
+            DimensionMismatchError: If the vectors have an unexpected length.
+            EmbeddingError: If the endpoint can't be reached, rejects the request, or does not return one vector per
+                text; or, before a request is sent, if a text contains lone surrogates.
         """
-        read = [_pieces(text[:CHARACTERS_A_WINDOW])[0] or " " for text in texts]
-        vectors = np.zeros((len(read), self._dimensions), np.float32)
+        prepared = [_pieces(text[:MAX_WINDOW_CHARACTERS])[0] or " " for text in texts]
+        vectors = np.zeros((len(prepared), self._dimensions), np.float32)
         start = 0
-        while start < len(read):
-            end = min(start + self._texts_a_request, len(read))
-            with _explained():
-                vectors[start:end] = self._rows(read[start:end])
+        while start < len(prepared):
+            end = min(start + self._max_texts, len(prepared))
+            with _translated_errors():
+                vectors[start:end] = self._rows(prepared[start:end])
             start = end
         return vectors
 
     def close(self) -> None:
-        """Closes the connections; a later call opens them anew."""
+        """Closes the connections; a later call opens new ones."""
         with self._lock:
             if self._client is not None:
                 self._client.close()
             self._client = None
 
     def _rows(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of one request, or of its halves; what they took is remembered once both went well."""
-        import openai  # noqa: PLC0415  (0.4 s that only the first call costs)
+        """Returns the vectors of one request, or of its halves; after that later requests have the size of a half."""
+        import openai  # noqa: PLC0415  (takes 0.4 s)
 
         try:
             rows = _ordered_rows(self._send(texts), len(texts))
-            return unit_rows(rows, self._dimensions, "the embedding endpoint sent")
+            return unit_rows(rows, self._dimensions, "the embedding endpoint")
         except openai.APIStatusError as error:
-            if error.status_code not in _TOO_MUCH or len(texts) == 1:
+            if error.status_code not in _TOO_LARGE_STATUSES or len(texts) == 1:
                 raise
         half = (len(texts) + 1) // 2
         halves = [self._rows(texts[:half]), self._rows(texts[half:])]
-        self._texts_a_request = min(self._texts_a_request, half)
+        self._max_texts = min(self._max_texts, half)
         return np.concatenate(halves)
 
     def _send(self, texts: Sequence[str]) -> Any:
-        """Returns the reply as plain JSON: the SDK's own types cost eight times as much as all the rest of it."""
-        wish: dict[str, Any] = {"dimensions": self._dimensions} if self._is_shortened else {}
+        """Returns the reply as plain JSON: parsing into the SDK's types would take eight times the rest of the call."""
+        options: dict[str, Any] = {"dimensions": self._dimensions} if self._is_shortened else {}
         client = self._connected()
         with self._slots:
             reply = client.embeddings.with_raw_response.create(
-                model=self._model, input=list(texts), encoding_format="float", **wish
+                model=self._model, input=list(texts), encoding_format="float", **options
             )
         return reply.http_response.json()
 
@@ -153,23 +153,25 @@ class OpenAIEmbedder:
 
 
 def _length(model: str, dimensions: int | None) -> tuple[int, bool]:
-    """Returns the length of the vectors and whether it is a shortened one."""
+    """Returns the length of the vectors and whether they are shortened."""
     bare = model.rsplit("/", 1)[-1]
-    natural = KNOWN_DIMENSIONS.get(bare)
-    if natural is None:
+    full_length = KNOWN_DIMENSIONS.get(bare)
+    if full_length is None:
         if dimensions is None:
-            raise ConfigError(f"embedding_dimensions: set the length of the vectors of {model!r}, which is not known")
+            raise ConfigError(f"embedding_dimensions: the vector length of the model {model!r} is unknown; set it")
         return dimensions, False
-    if dimensions is None or dimensions == natural:
-        return natural, False
-    if dimensions > natural or not bare.startswith(SHORTENED_ON_REQUEST):
-        raise ConfigError(f"embedding_dimensions: the vectors of {model!r} have {natural} dimensions, not {dimensions}")
+    if dimensions is None or dimensions == full_length:
+        return full_length, False
+    if dimensions > full_length or not bare.startswith(SHORTENABLE_PREFIX):
+        raise ConfigError(
+            f"embedding_dimensions: the vectors of {model!r} have {full_length} dimensions, not {dimensions}"
+        )
     return dimensions, True
 
 
 def _pieces(window: str) -> list[str]:
-    """Returns the window, or its halves, cut between words where there are any, until none has too many bytes."""
-    if count_bytes(window) <= BYTES_A_TEXT:
+    """Splits a window in halves, between words if possible, until each piece is at most ``MAX_TEXT_BYTES`` long."""
+    if count_bytes(window) <= MAX_TEXT_BYTES:
         return [window]
     middle = len(window) // 2
     space = window.rfind(" ", middle // 2, middle)
@@ -178,9 +180,9 @@ def _pieces(window: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     try:
-        with explain("the embedding endpoint"):
+        with translate_errors("the embedding endpoint"):
             yield
     except AnalystError as error:
         raise EmbeddingError(str(error)) from error
@@ -190,7 +192,9 @@ def _ordered_rows(reply: Any, count: int) -> list[NDArray[np.float64]]:
     """Returns the vectors of a reply in the order of its ``index``."""
     rows = {each["index"]: each["embedding"] for each in reply["data"]}
     if len(reply["data"]) != count:
-        raise EmbeddingError(f"the embedding endpoint sent {len(reply['data'])} vectors for {count} texts")
+        raise EmbeddingError(
+            f"the embedding endpoint sent {len(reply['data'])} vectors for {count} texts; check the model"
+        )
     if rows.keys() != set(range(count)):
-        raise EmbeddingError("the embedding endpoint did not say which vector belongs to which text")
+        raise EmbeddingError("the embedding endpoint sent invalid vector indexes, so vectors can't be matched to texts")
     return [np.asarray(rows[number], np.float64) for number in range(count)]

@@ -1,4 +1,4 @@
-"""Any model of the optional package ``sentence-transformers`` as an embedder: downloaded by it, or in a folder."""
+"""An embedder for the models of the optional package ``sentence-transformers``, downloaded or from a folder."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memoryos.errors import EmbeddingError
-from memoryos.models.vectors import count_bytes, unit_rows
-from memoryos.models.windows import CHARACTERS_A_WINDOW, tokenized_windows, worded_windows
+from memoryos.models.unit_vectors import count_bytes, unit_rows
+from memoryos.models.windows import MAX_WINDOW_CHARACTERS, tokenized_windows, worded_windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,32 +27,32 @@ __all__ = ["SentenceTransformersEmbedder", "is_installed"]
 
 PACKAGE = "sentence_transformers"
 INSTALL = 'pip install "memoryos-engine[sentence-transformers]"'
-TEXTS_A_RUN = 32
-MAX_TOKENS_KNOWN = 1_000_000
-"""Tokenizers that know no limit say so with a number that is larger than any."""
+BATCH_TEXTS = 32
+UNLIMITED_TOKENS = 1_000_000
+"""Tokenizers without a limit report a number larger than this."""
 _PROMPTS = ("document", "passage", "corpus")
-"""Under which names models keep the words that belong before a text that is stored."""
-_NOT_OF_THE_MODEL = frozenset(
+"""Names of the prompts that models define for stored texts."""
+_RUNTIME_OPTIONS = frozenset(
     {"cache_folder", "device", "local_files_only", "similarity_fn_name", "token", "trust_remote_code"}
 )
-"""Options that say where the model comes from and where it runs; every other one may change its vectors."""
+"""Options for loading and running the model. All other options may change its vectors."""
 
 
 def is_installed() -> bool:
-    """Returns whether the package is there; it is not imported."""
+    """Returns whether the package is installed, without importing it."""
     return importlib.util.find_spec(PACKAGE) is not None
 
 
 class SentenceTransformersEmbedder:
     """An ``Embedder`` on a model of ``sentence-transformers``.
 
-    What is remembered gets the model's default prompt, else the one that it has for documents, else none. Questions get
-    the prompt that it has for queries, else the same.
+    Stored texts get the model's default prompt, otherwise its document prompt, otherwise none. Questions get the query
+    prompt, otherwise the prompt of stored texts.
 
     Args:
         model: Name of the model on the Hugging Face hub, or a folder.
-        dimensions: Length of the vectors; default: the model is loaded to see.
-        kwargs: Options of ``SentenceTransformer``, as ``device``, ``truncate_dim``, ``prompts``, ``model_kwargs``.
+        dimensions: Length of the vectors; default: read from the model, which must be loaded for that.
+        kwargs: Options of ``SentenceTransformer``, for example ``device``, ``truncate_dim``, ``prompts``.
     """
 
     def __init__(self, model: str, *, dimensions: int | None = None, kwargs: Mapping[str, Any] | None = None) -> None:
@@ -64,18 +64,18 @@ class SentenceTransformersEmbedder:
 
     @property
     def name(self) -> str:
-        """Returns "sentence-transformers/", the model, and "#" and a hash of the options that may change vectors."""
-        options = {name: value for name, value in self._kwargs.items() if name not in _NOT_OF_THE_MODEL}
-        told = json.dumps(options, sort_keys=True, default=str)
-        suffix = f"#{hashlib.sha256(told.encode()).hexdigest()[:8]}" if options else ""
+        """Returns "sentence-transformers/" and the model; with options that change vectors also "#" and their hash."""
+        options = {name: value for name, value in self._kwargs.items() if name not in _RUNTIME_OPTIONS}
+        serialized = json.dumps(options, sort_keys=True, default=str)
+        suffix = f"#{hashlib.sha256(serialized.encode()).hexdigest()[:8]}" if options else ""
         return f"sentence-transformers/{self._model.removeprefix('sentence-transformers/')}{suffix}"
 
     @property
     def dimensions(self) -> int:
-        """Returns the length of every vector; where it was not given, the model is loaded to see.
+        """Returns the length of every vector; loads the model if the length was not given.
 
         Raises:
-            EmbeddingError: If the model can't be loaded or does not know.
+            EmbeddingError: If the model can't be loaded or does not report a length.
         """
         if self._dimensions is None:
             with self._lock:
@@ -83,88 +83,98 @@ class SentenceTransformersEmbedder:
         return self._dimensions
 
     def windows(self, text: str) -> list[str]:
-        """Cuts a text into pieces that the model reads whole, of at most 4,000 characters, between words; at most 64.
+        """Splits a text between words into at most 64 pieces that fit the model, of at most 4,000 characters.
 
         Raises:
-            EmbeddingError: If the model can't be loaded or the text is not encodable.
+            EmbeddingError: If the model can't be loaded or the text contains lone surrogates.
         """
         with self._lock:
             loaded = self._load()
-        if loaded.tokenizer is None or loaded.room is None:
+        if loaded.tokenizer is None or loaded.max_text_tokens is None:
             return worded_windows(text)
-        return tokenized_windows(loaded.tokenizer, text, loaded.room)
+        return tokenized_windows(loaded.tokenizer, text, loaded.max_text_tokens)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), dimensions]``, rows L2-normalised, in the order given.
 
         Raises:
-            DimensionMismatchError: If the vectors have another length than promised.
-            EmbeddingError: If the package is missing, the model can't be loaded or fails, or a text is not encodable.
+            DimensionMismatchError: If the vectors have an unexpected length.
+            EmbeddingError: If the package is missing, the model fails, or a text contains lone surrogates.
         """
         return self._embed(texts, is_query=False)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the same for questions.
+        """Returns the vectors of questions, in the form of ``embed``.
 
         Raises:
-            DimensionMismatchError: As ``embed``.
-            EmbeddingError: As ``embed``.
+            DimensionMismatchError: As for ``embed``.
+            EmbeddingError: As for ``embed``.
         """
         return self._embed(texts, is_query=True)
 
     def _embed(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float32]:
-        read = [_readable(text[:CHARACTERS_A_WINDOW]) for text in texts]
+        prepared = [_non_blank(text[:MAX_WINDOW_CHARACTERS]) for text in texts]
         dimensions = self.dimensions
-        if not read:
+        if not prepared:
             return np.zeros((0, dimensions), np.float32)
         with self._lock:
             loaded = self._load()
-            with _explained(f"the embedding model {self._model!r} can't read the texts"):
-                matrix = loaded.encode(read, is_query=is_query)
-        if matrix.ndim != 2 or len(matrix) != len(read):  # noqa: PLR2004  (rows and columns)
-            raise EmbeddingError(f"the embedding model gave an array of shape {matrix.shape} for {len(read)} texts")
-        return unit_rows(matrix, dimensions, "the embedding model gave")
+            with _translated_errors(f"the embedding model {self._model!r} failed on the texts"):
+                matrix = loaded.encode(prepared, is_query=is_query)
+        if matrix.ndim != 2 or len(matrix) != len(prepared):  # noqa: PLR2004  (rows and columns)
+            raise EmbeddingError(
+                f"the embedding model returned an array of shape {matrix.shape} for {len(prepared)} texts"
+            )
+        return unit_rows(matrix, dimensions, "the embedding model")
 
     def _load(self) -> _Loaded:
-        """Returns the model; the caller holds the lock, which also keeps threads off the library's tokenizer."""
+        """Returns the model. The caller holds the lock, because the library's tokenizer is not thread-safe."""
         if self._loaded is None:
             library = _library()
-            with _explained(f"the embedding model {self._model!r} can't be loaded", is_told=True):
+            with _translated_errors(f"the embedding model {self._model!r} can't be loaded", with_reason=True):
                 self._loaded = _Loaded.of(library.SentenceTransformer(self._model, **self._kwargs))
         return self._loaded
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A model, what goes before a text and before a question (None: the same), its tokenizer and how much it reads."""
+    """A loaded model.
+
+    Attributes:
+        model: The ``SentenceTransformer``.
+        prompt: Prefix of stored texts.
+        query_prompt: Prefix of questions; None for the prefix of stored texts.
+        tokenizer: Its fast tokenizer; None if it has none.
+        max_text_tokens: Maximum tokens of a text; None for no limit.
+    """
 
     model: Any
     prompt: str
     query_prompt: str | None
     tokenizer: Tokenizer | None
-    room: int | None
+    max_text_tokens: int | None
 
     @classmethod
     def of(cls, model: Any) -> _Loaded:
         names = [model.default_prompt_name, *_PROMPTS]
         prompt = next((found for name in names if name and (found := model.prompts.get(name))), "")
         tokenizer = _unbounded_tokenizer(getattr(model, "tokenizer", None))
-        room = tokenizer and _room(tokenizer, model.max_seq_length, prompt)
-        return cls(model, prompt, model.prompts.get("query") or None, tokenizer, room)
+        max_text_tokens = tokenizer and _max_text_tokens(tokenizer, model.max_seq_length, prompt)
+        return cls(model, prompt, model.prompts.get("query") or None, tokenizer, max_text_tokens)
 
     @property
     def dimensions(self) -> int:
         found: int | None = self.model.get_embedding_dimension()
         if found is None:
-            raise EmbeddingError("embedding_dimensions: set the length of the model's vectors; it does not know")
+            raise EmbeddingError("embedding_dimensions: the model does not report its vector length; set it")
         return found
 
     def encode(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float64]:
-        """Returns a vector a text, in one batch or alone the same; a question as a document if it has no own prompt."""
+        """Returns one row per text; encodes questions as stored texts if the model has no query prompt."""
         as_query = is_query and self.query_prompt is not None
         encode = self.model.encode_query if as_query else self.model.encode_document
         prompt = self.query_prompt if as_query else self.prompt
-        found = encode(list(texts), prompt=prompt, batch_size=TEXTS_A_RUN, show_progress_bar=False)
+        found = encode(list(texts), prompt=prompt, batch_size=BATCH_TEXTS, show_progress_bar=False)
         return np.asarray(found, np.float64)
 
 
@@ -172,11 +182,11 @@ def _library() -> Any:
     try:
         return importlib.import_module(PACKAGE)
     except ImportError as error:
-        raise EmbeddingError(f"the embedder needs a package that is missing or broken; {INSTALL}") from error
+        raise EmbeddingError(f"the package {PACKAGE} is missing or broken; install it with: {INSTALL}") from error
 
 
 def _unbounded_tokenizer(tokenizer: Any) -> Tokenizer | None:
-    """Returns a copy of the fast tokenizer that neither cuts nor pads, as the model's own does once it was used."""
+    """Returns a copy of the fast tokenizer without truncation and padding; the model enables both on its own."""
     fast = getattr(tokenizer, "backend_tokenizer", tokenizer)
     if not hasattr(fast, "to_str"):
         return None
@@ -188,23 +198,23 @@ def _unbounded_tokenizer(tokenizer: Any) -> Tokenizer | None:
     return copy
 
 
-def _room(tokenizer: Tokenizer, max_tokens: float | None, prompt: str) -> int | None:
-    """Returns how many tokens of a text are read; one is left for the mark that may open a piece of a word."""
-    if max_tokens is None or max_tokens > MAX_TOKENS_KNOWN:
+def _max_text_tokens(tokenizer: Tokenizer, max_tokens: float | None, prompt: str) -> int | None:
+    """Returns the maximum tokens of a text. One token is reserved for the mark of a word that was cut."""
+    if max_tokens is None or max_tokens > UNLIMITED_TOKENS:
         return None
-    before = len(tokenizer.encode(prompt, add_special_tokens=False).ids)
-    return max(1, int(max_tokens) - tokenizer.num_special_tokens_to_add(is_pair=False) - before - 1)
+    prompt_tokens = len(tokenizer.encode(prompt, add_special_tokens=False).ids)
+    return max(1, int(max_tokens) - tokenizer.num_special_tokens_to_add(is_pair=False) - prompt_tokens - 1)
 
 
-def _readable(text: str) -> str:
-    """Returns the text, or a full stop for a blank one, of which some models read nothing and make zeros."""
+def _non_blank(text: str) -> str:
+    """Returns the text, or a full stop if it is blank, because some models return zeros for blank texts."""
     count_bytes(text)
     return text if text.strip() else "."
 
 
 @contextlib.contextmanager
-def _explained(what: str, *, is_told: bool = False) -> Iterator[None]:
-    """Turns the library's errors into ours; what they say is told where it can't be about a text."""
+def _translated_errors(message: str, *, with_reason: bool = False) -> Iterator[None]:
+    """Converts errors of the library to ``EmbeddingError``; ``with_reason`` only if its text can't quote user data."""
     try:
         yield
     except (
@@ -217,5 +227,5 @@ def _explained(what: str, *, is_told: bool = False) -> Iterator[None]:
         ValueError,
         AttributeError,
     ) as error:
-        reason = f"{type(error).__name__}: {error}" if is_told else type(error).__name__
-        raise EmbeddingError(f"{what}: {reason}") from error
+        reason = f"{type(error).__name__}: {error}" if with_reason else type(error).__name__
+        raise EmbeddingError(f"{message}: {reason}") from error

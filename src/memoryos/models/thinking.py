@@ -1,4 +1,4 @@
-"""Takes out of a reply what is not for the reader: what a reasoning model thinks before it speaks."""
+"""Removes the hidden reasoning (``<think> … </think>``) of a reasoning model from its replies."""
 
 from __future__ import annotations
 
@@ -8,47 +8,48 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["spoken", "without_thoughts"]
+__all__ = ["strip_thinking", "without_thoughts"]
 
 OPENING = "<think>"
 CLOSING = "</think>"
 _SPACE = re.compile(r"\s*")
-_END_OF_THOUGHT = re.compile(rf"\n[ \t]*{CLOSING}|{CLOSING}[ \t]*\n")
+_CLOSING_LINE_END = re.compile(rf"\n[ \t]*{CLOSING}|{CLOSING}[ \t]*\n")
 
 
-def spoken(text: str) -> str:
-    """Returns a whole reply without its thoughts and without blank space around it.
+def strip_thinking(text: str) -> str:
+    """Returns a whole reply without its reasoning and without surrounding white space.
 
-    Where the prompt has opened the thought already, the reply has a closing tag only, at the end of a line or on one
-    of its own: what stands before it is thought. In a stream that can't be told, for what was shown is shown.
+    If the prompt already contains the opening tag, the reply has only a closing tag, at the end of a line or on its
+    own line; the text before it is reasoning. ``without_thoughts`` can't handle that case in a stream, because the
+    reasoning has already been passed on when the closing tag arrives.
     """
-    end = _END_OF_THOUGHT.search(text)
+    end = _CLOSING_LINE_END.search(text)
     if end is not None and OPENING not in text[: end.start()]:
         text = text[end.end() :]
     return "".join(without_thoughts([text])).strip()
 
 
 def without_thoughts(pieces: Iterable[str]) -> Iterator[str]:
-    """Yields the pieces without the thoughts that they begin with, and without leading blank space.
+    """Yields the pieces of a reply without its leading reasoning and leading white space.
 
-    A thought stands between ``<think>`` and ``</think>``, which may be spread over pieces; one that is never closed is
-    thought to the end. Once something was said, tags are text: people talk about them too.
+    Tags may be split over pieces. Reasoning without a closing tag extends to the end. After the first visible text,
+    tags are ordinary text, because a reply may talk about them.
     """
-    left = iter(pieces)
-    held = ""
+    remaining = iter(pieces)
+    buffer = ""
     is_thinking = False
-    for piece in left:
-        held, is_thinking = _behind_thoughts(held + piece, is_thinking=is_thinking)
-        if held and not is_thinking and not OPENING.startswith(held):
-            yield held
-            yield from filter(None, left)
+    for piece in remaining:
+        buffer, is_thinking = _after_thoughts(buffer + piece, is_thinking=is_thinking)
+        if buffer and not is_thinking and not OPENING.startswith(buffer):
+            yield buffer
+            yield from filter(None, remaining)
             return
-    if held and not is_thinking:
-        yield held
+    if buffer and not is_thinking:
+        yield buffer
 
 
-def _behind_thoughts(text: str, *, is_thinking: bool) -> tuple[str, bool]:
-    """Returns what stands behind the thoughts, and whether one is open: then it is the end of what was thought."""
+def _after_thoughts(text: str, *, is_thinking: bool) -> tuple[str, bool]:
+    """Returns the text after the reasoning and False, or the end of an open reasoning (a part of a tag) and True."""
     place = 0
     while True:
         if is_thinking:

@@ -1,4 +1,4 @@
-"""Windows: the pieces of a text that an embedder reads whole."""
+"""Splits texts into windows: pieces that fit an embedding model's input."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import bisect
 import itertools
 from typing import TYPE_CHECKING
 
-from memoryos.models.vectors import tokenize
+from memoryos.models.unit_vectors import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenizers import Tokenizer
 
-__all__ = ["CHARACTERS_A_WINDOW", "MAX_WINDOWS", "tokenized_windows", "worded_windows"]
+__all__ = ["MAX_WINDOWS", "MAX_WINDOW_CHARACTERS", "tokenized_windows", "worded_windows"]
 
 MAX_WINDOWS = 64
-"""Of a longer text the first 64 windows (about 12,000 words) have vectors; words find the rest."""
-CHARACTERS_A_WINDOW = 4_000
+"""Only the first 64 windows of a text (about 12,000 words) have vectors; word search covers the rest."""
+MAX_WINDOW_CHARACTERS = 4_000
 
 
-def tokenized_windows(tokenizer: Tokenizer, text: str, room: int) -> list[str]:
-    """Returns pieces of at most ``room`` tokens and 4,000 characters, cut between words; at most 64 of them.
+def tokenized_windows(tokenizer: Tokenizer, text: str, max_tokens: int) -> list[str]:
+    """Splits a text between words into at most 64 pieces of at most ``max_tokens`` tokens and 4,000 characters.
 
     Raises:
-        EmbeddingError: If the text is not encodable.
+        EmbeddingError: If the text contains lone surrogates.
     """
-    return list(itertools.islice(_windows(tokenizer, text, room), MAX_WINDOWS)) or [text]
+    return list(itertools.islice(_windows(tokenizer, text, max_tokens), MAX_WINDOWS)) or [text]
 
 
-def worded_windows(text: str, characters: int = CHARACTERS_A_WINDOW) -> list[str]:
-    """Returns pieces of at most so many characters, cut between words where there are any; at most 64 of them."""
+def worded_windows(text: str, characters: int = MAX_WINDOW_CHARACTERS) -> list[str]:
+    """Splits a text, between words if possible, into at most 64 pieces of at most ``characters`` characters."""
     windows: list[str] = []
     start = 0
     while len(text) - start > characters and len(windows) < MAX_WINDOWS:
@@ -41,30 +41,30 @@ def worded_windows(text: str, characters: int = CHARACTERS_A_WINDOW) -> list[str
     return [*windows, text[start:]][:MAX_WINDOWS]
 
 
-def _windows(tokenizer: Tokenizer, text: str, room: int) -> Iterator[str]:
-    """Yields the windows one block of characters at a time, so that a caller who wants few reads little."""
+def _windows(tokenizer: Tokenizer, text: str, max_tokens: int) -> Iterator[str]:
+    """Yields the windows; tokenizes one block at a time, so that a caller that stops early saves work."""
     start = 0
     while start < len(text):
-        block = text[start : start + CHARACTERS_A_WINDOW]
-        cuts = _cuts(tokenizer, block, room, is_last=start + len(block) == len(text))
+        block = text[start : start + MAX_WINDOW_CHARACTERS]
+        cuts = _cuts(tokenizer, block, max_tokens, is_last=start + len(block) == len(text))
         for first, last in itertools.pairwise([0, *cuts]):
             yield block[first:last]
         start += cuts[-1]
 
 
-def _cuts(tokenizer: Tokenizer, block: str, room: int, *, is_last: bool) -> list[int]:
-    """Returns where windows end inside a block, in characters: between words, unless a word fills a window.
+def _cuts(tokenizer: Tokenizer, block: str, max_tokens: int, *, is_last: bool) -> list[int]:
+    """Returns the ends of the windows in a block, as character offsets: between words, unless a word is too long.
 
-    What stands behind the last cut is left for the next block, where its last word may go on.
+    The text after the last offset belongs to the next block, because its last word may continue there.
     """
-    encoding = tokenize(tokenizer, block, with_marks=False)
+    encoding = tokenize(tokenizer, block, with_special_tokens=False)
     words, offsets = encoding.word_ids, encoding.offsets
     starts = [number for number in range(len(words)) if number == 0 or words[number] != words[number - 1]]
     cuts: list[int] = []
     first = 0
-    while len(words) - first > room:
-        word = starts[bisect.bisect_right(starts, first + room) - 1]
-        first = word if word > first else first + room
+    while len(words) - first > max_tokens:
+        word = starts[bisect.bisect_right(starts, first + max_tokens) - 1]
+        first = word if word > first else first + max_tokens
         cuts.append(offsets[first][0])
     if is_last:
         return [*cuts, len(block)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.errors import DimensionMismatchError
 from memoryos.model import ABOUT, Utterance
+from memoryos.optional_methods import CompleteEmbedder
 from memoryos.retrieval.packing import PackingInput, pack_pages, pack_tokens
 from memoryos.retrieval.question import read_question
 from memoryos.retrieval.ranking import rank, rank_entries
@@ -54,8 +55,7 @@ class Retriever:
 
     def __init__(self, store: Store, embedder: Embedder, working_sets: WorkingSets, config: Config) -> None:
         self._store = store
-        self._embedder = embedder
-        self._embed_query = getattr(embedder, "embed_queries", embedder.embed)
+        self._embedder = CompleteEmbedder(embedder)
         self._working_sets = working_sets
         self._config = config
         self._is_warm = False
@@ -70,6 +70,7 @@ class Retriever:
         max_tokens: int | None = None,
         ranking: RankingWeights | None = None,
         near_misses: int = 0,
+        short_term_capacity: int | None = None,
     ) -> Recall:
         """Returns what is remembered for a query.
 
@@ -81,6 +82,8 @@ class Retriever:
             max_tokens: Maximum of the estimated tokens of the pages.
             ranking: Weights of the signals; default: as configured.
             near_misses: Number of next best pages to return as ``Recall.near_misses``.
+            short_term_capacity: Number of newest pages to return as short-term memory instead of ranking them; default:
+                as configured.
 
         Raises:
             EmbeddingError: If the embedder failed.
@@ -89,12 +92,12 @@ class Retriever:
         with self._load_model(query):
             snapshot = self._working_sets.get(scope_id)
         question = read_question(query, speakers=snapshot.speaker_names, now=now)
-        vector = self._embed_query([question.dense_text])[0]
+        vector = self._embedder.embed_queries([question.dense_text])[0]
         if vector.shape != (self._embedder.dimensions,):
             raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
         weights = self._weights(ranking or self._config.ranking, question)
         ranked = self._rank(snapshot, question, vector, weights)
-        window = self._window(snapshot)
+        window = self._window(snapshot, short_term_capacity)
         selection = self._select(snapshot, ranked, window, max_pages, max_tokens, near_misses)
         pages = self._store.log.at(scope_id, selection.seqs())
         return Recall(
@@ -110,7 +113,7 @@ class Retriever:
 
     def _weights(self, weights: RankingWeights, question: Question) -> RankingWeights:
         """Returns the weights, with less for "meaning" if the embedder does not support the question's language."""
-        known = getattr(self._embedder, "languages", None)
+        known = self._embedder.languages
         if known is None or question.language is None or question.language in known:
             return weights
         return weights.model_copy(update={"meaning": weights.meaning * UNSUPPORTED_LANGUAGE_SHARE})
@@ -126,7 +129,7 @@ class Retriever:
             return
         self._is_warm = True
         with ThreadPoolExecutor(1, thread_name_prefix="memoryos-model") as executor:
-            executor.submit(self._embed_query, [query])
+            executor.submit(self._embedder.embed_queries, [query])
             yield
 
     def _rank(
@@ -171,10 +174,11 @@ class Retriever:
             window=window,
         )
 
-    def _window(self, snapshot: ScopeSnapshot) -> list[int]:
+    def _window(self, snapshot: ScopeSnapshot, capacity: int | None) -> list[int]:
         """Returns the log positions of the pages in the short-term window, oldest first."""
         seqs = snapshot.utterances.page_seqs
-        seqs_in_window: list[int] = seqs[max(0, len(seqs) - self._config.short_term_capacity) :].tolist()
+        size = self._config.short_term_capacity if capacity is None else capacity
+        seqs_in_window: list[int] = seqs[max(0, len(seqs) - size) :].tolist()
         return seqs_in_window
 
     def _rank_knowledge(

@@ -1,8 +1,8 @@
-"""What test suites need, this project's and yours: doubles for every seam, a clock, an LLM endpoint to talk to."""
+"""Fakes for tests of MemoryOS and of programs that use it: embedder, analyst, chat model, clock, LLM endpoint."""
 
 from memoryos.testing.chat import Bill, ScriptedChatModel, ok_reply
+from memoryos.testing.fakes import FixedClock, HashEmbedder, ScriptedAnalyst
 from memoryos.testing.openai_server import Behaviour, StandInServer, misbehave
-from memoryos.testing.seams import FixedClock, HashEmbedder, ScriptedAnalyst
 
 __all__ = [
     "Behaviour",

@@ -1,4 +1,4 @@
-"""A chat model without a bill: scripted, or reading by simple rules like a very plain LLM."""
+"""A fake chat model: scripted replies, or replies by simple rules in the format of an LLM."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["Bill", "ScriptedChatModel", "ok_reply"]
 
 CHAIN_PAGES = 5
 SUMMARY_CHARACTERS = 160
-FACTS_A_LESSON = 4
+MAX_FACTS = 4
 MEMORY = "<memory>\n"
-"""Where in the prompt of an answer the pages begin; what they say looks like any prompt."""
+"""Start of the pages in the prompt of an answer. The text after it may resemble any prompt."""
 ONE_TOPIC = 0.1
-"""Share of common words between the halves of a batch from which they are one topic."""
+"""Minimum share of common words for which both halves of a batch are one topic."""
 _PAGE = re.compile(r"(?a:^(\d{1,9}))\. (.*)")
 _RECORD = ("<conversation>\n", "\n</conversation>")
 _SHOWN = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
@@ -32,39 +32,38 @@ _STATEMENT = re.compile(r"\b(?:I|I'm|I've|my|we)\b|我")
 
 
 class Bill:
-    """A ``Meter`` that allows everything and keeps what it is told."""
+    """A ``Meter`` without a budget that keeps all usages in ``usages``."""
 
     def __init__(self) -> None:
         self.usages: list[Usage] = []
 
     def allow(self) -> None:
-        """Allows it."""
+        """Allows every call."""
 
     def __call__(self, usage: Usage) -> None:
-        """Keeps it."""
+        """Stores the usage."""
         self.usages.append(usage)
 
     @property
     def calls(self) -> int:
-        """How many calls there were."""
+        """Number of calls."""
         return len(self.usages)
 
     @property
     def tokens(self) -> int:
-        """How many tokens were read and written."""
+        """Total tokens of prompts and replies."""
         return sum(each.prompt_tokens + each.completion_tokens for each in self.usages)
 
 
 class ScriptedChatModel:
-    """A ``ChatModel`` that replies as it is told and keeps what it was asked.
+    """A ``ChatModel`` that returns scripted replies and keeps its requests in ``requests``.
 
-    A reply in the script that is an exception is raised. Without a script, or behind its end, it replies by
-    ``ok_reply``.
+    An exception in the script is raised instead of returned. After the end of the script it returns ``ok_reply``.
 
     Args:
-        replies: Used up in order.
-        reply: Called with each request instead.
-        name: Its name.
+        replies: The script: replies in order.
+        reply: Function that returns the reply for each request; replaces the script.
+        name: Name of the model.
     """
 
     def __init__(
@@ -81,22 +80,22 @@ class ScriptedChatModel:
 
     @property
     def name(self) -> str:
-        """Returns its name."""
+        """Returns the name of the model."""
         return self._name
 
     def complete(self, request: ChatRequest, meter: Meter) -> str:
         """Returns the next reply."""
         self.requests.append(request)
-        said = self._next(request)
-        asked = round(sum(estimate_tokens(each.content) for each in request.messages))
-        if isinstance(said, Exception):
+        reply = self._next(request)
+        prompt_tokens = round(sum(estimate_tokens(each.content) for each in request.messages))
+        if isinstance(reply, Exception):
             meter(Usage(self._name, 0, 0, 0.0, failed=True))
-            raise said
-        meter(Usage(self._name, asked, round(estimate_tokens(said)), 0.0, estimated=True))
-        return said
+            raise reply
+        meter(Usage(self._name, prompt_tokens, round(estimate_tokens(reply)), 0.0, estimated=True))
+        return reply
 
     def stream(self, request: ChatRequest, meter: Meter) -> Iterator[str]:
-        """Yields the next reply word by word."""
+        """Yields the next reply, one piece per word."""
         for place, word in enumerate(self.complete(request, meter).split(" ")):
             yield word if place == 0 else f" {word}"
 
@@ -109,33 +108,33 @@ class ScriptedChatModel:
 
 
 def ok_reply(messages: Sequence[tuple[str, str]]) -> str:
-    """Returns what a plain but well-behaved LLM would say to a prompt of MemoryOS; the same prompt, the same reply.
+    """Returns a valid reply to any prompt of MemoryOS, computed by simple rules; deterministic.
 
     Args:
-        messages: (role, content) of the chat.
+        messages: Pairs (role, content) of the chat.
     """
     system = next((content for role, content in messages if role == "system"), "")
-    asked = next((content for role, content in messages if role == "user"), "")
+    prompt = next((content for role, content in messages if role == "user"), "")
     task = "" if MEMORY in system else system
     if '"chains"' in task:
-        return json.dumps(_digest(_pages(asked), is_linked=">\nbefore:\n" in asked), ensure_ascii=False)
+        return json.dumps(_digest(_pages(prompt), is_linked=">\nbefore:\n" in prompt), ensure_ascii=False)
     if '"knowledge"' in task:
-        return json.dumps(_lesson(_pages(asked)), ensure_ascii=False)
+        return json.dumps(_lesson(_pages(prompt)), ensure_ascii=False)
     return _answer(system, messages[-1][1])
 
 
-def _pages(asked: str) -> dict[int, list[str]]:
-    """Returns the lines of each page by its number."""
+def _pages(prompt: str) -> dict[int, list[str]]:
+    """Returns the lines of each page, by page number."""
     opening, closing = _RECORD
-    _, is_fenced, record = asked.partition(opening)
+    _, is_fenced, record = prompt.partition(opening)
     record, is_closed, _ = record.rpartition(closing)
     pages: dict[int, list[str]] = {}
     number = 0
-    for line in (record if is_fenced and is_closed else asked).split("\n"):
-        begun = _PAGE.fullmatch(line)
-        if begun and ": " in begun.group(2) and int(begun.group(1)) == number + 1:
+    for line in (record if is_fenced and is_closed else prompt).split("\n"):
+        start = _PAGE.fullmatch(line)
+        if start and ": " in start.group(2) and int(start.group(1)) == number + 1:
             number += 1
-            pages[number] = [begun.group(2)]
+            pages[number] = [start.group(2)]
         elif number and not line.startswith("["):
             pages[number].append(line)
     return pages
@@ -172,7 +171,7 @@ def _lesson(pages: dict[int, list[str]]) -> dict[str, Any]:
     facts: list[dict[str, Any]] = []
     traits: list[dict[str, Any]] = []
     said = [(number, line) for number, lines in pages.items() for line in lines if _STATEMENT.search(_words(line))]
-    for number, line in sorted(said, key=lambda each: -len(_short(each[1])))[:FACTS_A_LESSON]:
+    for number, line in sorted(said, key=lambda each: -len(_short(each[1])))[:MAX_FACTS]:
         facts.append({"about": "user", "text": _short(line), "since": "", "pages": [number], "replaces": []})
     for number, line in said[:1]:
         traits.append({"trait": "openness", "level": "medium", "reason": _short(line), "pages": [number]})
@@ -180,11 +179,11 @@ def _lesson(pages: dict[int, list[str]]) -> dict[str, Any]:
 
 
 def _answer(system: str, query: str) -> str:
-    wanted = set(content_words(query))
+    query_words = set(content_words(query))
     shown = {int(number): line for number, line in _SHOWN.findall(system.rpartition(MEMORY)[2])}
     if not shown:
         return "I don't remember that. <sources></sources>"
-    best = max(shown, key=lambda number: (len(wanted & set(content_words(shown[number]))), -number))
+    best = max(shown, key=lambda number: (len(query_words & set(content_words(shown[number]))), -number))
     return f"{_short(shown[best])} <sources>{best}</sources>"
 
 
@@ -193,7 +192,7 @@ def _summary(lines: Sequence[str]) -> str:
 
 
 def _short(line: str) -> str:
-    """Returns the longest sentence of a line, behind who says it."""
+    """Returns the longest sentence of a line after the speaker's name."""
     speaker, _, said = line.rpartition(": ") if line.count(": ") == 1 else ("", "", line)
     longest = max(sentences(said) or [said], key=len)[:SUMMARY_CHARACTERS].strip()
     return f"{speaker}: {longest}" if speaker and longest else longest or "…"

@@ -1,4 +1,4 @@
-"""A local HTTP server that speaks the OpenAI protocol, and misbehaves on request."""
+"""A local HTTP server with the OpenAI protocol that can simulate failures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Behaviour = Literal[
     "no completion",
     "withheld",
 ]
-"""How a request is answered; "dropped" ends the connection in the middle of the reply."""
+"""Response to a request; "dropped" closes the connection in the middle of the reply."""
 BEHAVIOURS: tuple[str, ...] = get_args(Behaviour)
 
 _FOREIGN = "Это ответ на совершенно другом языке, чем разговор, и поэтому его нельзя запоминать."
@@ -47,16 +47,20 @@ _NO_COMPLETION = {"object": "error", "message": "as told"}
 
 
 class StandInServer:
-    """An endpoint at ``http://127.0.0.1:<port>/v1``; a context manager.
+    """A fake LLM endpoint at ``http://127.0.0.1:<port>/v1``; a context manager.
+
+    Attributes:
+        requests: The bodies of all requests.
+        behaved: Number of requests per behaviour.
 
     Args:
-        reply: Makes the reply of (role, content) messages; default: ``ok_reply``.
-        behaviour: How requests are answered: one for all, or a function that is asked for each.
-        latency_seconds: How long it thinks before each reply.
-        slow_seconds: How long it takes when it is "slow".
-        retry_after: Value of the header ``Retry-After`` with 429 and 500.
-        refuses: Parameters of a request that it answers with status 400, as "json_schema", "json_object",
-            "stream_options", "temperature".
+        reply: Function that returns the reply to (role, content) messages; default: ``ok_reply``.
+        behaviour: The behaviour for all requests, or a function that returns it for each request body.
+        latency_seconds: Delay before each reply.
+        slow_seconds: Delay with the behaviour "slow".
+        retry_after: Value of the header ``Retry-After`` with status 429 and 500.
+        refuses: Parameters that are rejected with status 400: "json_schema", "json_object", "stream_options",
+            "temperature".
     """
 
     def __init__(
@@ -85,24 +89,24 @@ class StandInServer:
 
     @property
     def base_url(self) -> str:
-        """Its address, as ``openai_base_url`` wants it."""
+        """Address of the endpoint, for ``openai_base_url``."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def note(self, behaviour: str) -> None:
-        """Counts a behaviour; requests are answered by many threads."""
+        """Counts a behaviour; thread-safe."""
         with self._lock:
             self.behaved[behaviour] += 1
 
     def pause(self, seconds: float) -> None:
-        """Waits, but not longer than the server lives."""
+        """Waits for a time, or until the server closes."""
         self._closing.wait(seconds)
 
     def close(self) -> None:
-        """Ends it and every connection, also those that a client keeps for later."""
+        """Stops the server and closes all connections, including idle keep-alive connections."""
         self._closing.set()
         self._server.shutdown()
         self._server.server_close()
-        self._server.hang_up()
+        self._server.close_connections()
         self._thread.join()
 
     def __enter__(self) -> StandInServer:  # noqa: PYI034
@@ -126,26 +130,26 @@ class _Server(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answers in a thread of its own."""
+        """Handles the request in a new thread."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def close_request(self, request: Any) -> None:
-        """Forgets the connection."""
+        """Closes a connection."""
         with self._lock:
             self._open.discard(request)
             super().close_request(request)
 
-    def hang_up(self) -> None:
-        """Ends the connections; the threads that wait at one of them end with it."""
+    def close_connections(self) -> None:
+        """Closes all connections, which also ends their threads."""
         with self._lock:
             for each in self._open:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing: clients that hang up are part of the game."""
+        """Logs nothing, because tests close connections on purpose."""
 
 
 class _Endpoint(BaseHTTPRequestHandler):
@@ -174,8 +178,8 @@ class _Endpoint(BaseHTTPRequestHandler):
         else:
             self._complete(body, text, behaviour)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (its name in http.server)
-        """Says nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  (name in http.server)
+        """Logs nothing."""
 
     def _complete(self, body: dict[str, Any], text: str, behaviour: str) -> None:
         if behaviour == "no completion":
@@ -246,16 +250,16 @@ def _refused(body: dict[str, Any], refuses: frozenset[str]) -> str | None:
 
 
 def misbehave(behaviour: str, text: str) -> str:
-    """Returns what a reply becomes when the model behaves so; behaviours of the connection leave it as it is."""
-    misdeed = _MISDEEDS.get(behaviour)
-    return misdeed(text) if misdeed else text
+    """Returns the reply as changed by a behaviour; behaviours of the connection do not change it."""
+    change = _CHANGES.get(behaviour)
+    return change(text) if change else text
 
 
 def _changed(text: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
     return json.dumps(change(json.loads(text)), ensure_ascii=False) if text.startswith("{") else text
 
 
-def _spoken_foreign(reply: dict[str, Any]) -> dict[str, Any]:
+def _in_foreign_language(reply: dict[str, Any]) -> dict[str, Any]:
     for each in (*reply.get("chains", []), *reply.get("topics", [])):
         each["summary"] = _FOREIGN
     if "knowledge" in reply:
@@ -272,12 +276,12 @@ def _with_invented_ids(reply: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-_MISDEEDS: dict[str, Callable[[str], str]] = {
+_CHANGES: dict[str, Callable[[str], str]] = {
     "truncated": lambda text: text[: len(text) // 2],
     "wrong schema": lambda text: _changed(text, lambda _: {"summary": "a reply of another shape", "pages": "all"}),
     "empty": lambda _: "",
     "thinking": lambda text: f'<think>\nThe user wants {{"chains": []}} …\n</think>\n\n{text}',
-    "wrong language": lambda text: _changed(text, _spoken_foreign),
+    "wrong language": lambda text: _changed(text, _in_foreign_language),
     "invented ids": lambda text: _changed(text, _with_invented_ids),
 }
 
@@ -287,9 +291,13 @@ def _envelope(body: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _usage(body: dict[str, Any], text: str) -> dict[str, int]:
-    asked = round(sum(estimate_tokens(_words(each)) for each in body["messages"]))
-    said = round(estimate_tokens(text))
-    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    prompt_tokens = round(sum(estimate_tokens(_words(each)) for each in body["messages"]))
+    reply_tokens = round(estimate_tokens(text))
+    return {
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": reply_tokens,
+        "total_tokens": prompt_tokens + reply_tokens,
+    }
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
@@ -297,6 +305,6 @@ def _error(code: str, message: str) -> dict[str, Any]:
 
 
 def _words(message: dict[str, Any]) -> str:
-    """Returns the text of a message; "" where it only calls tools."""
+    """Returns the text of a message; "" for a message with only tool calls."""
     content = message.get("content") or ""
     return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memoryos.config import Config
     from memoryos.retrieval.snapshot import ScopeSnapshot
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst
@@ -36,12 +35,18 @@ class Consolidator:
     """Has the analyst digest a batch, places its topics (Eq. 2, 3), commits the whole."""
 
     def __init__(
-        self, store: Store, analyst: Analyst, working_sets: WorkingSets, config: Config, ledger: Ledger
+        self,
+        store: Store,
+        analyst: Analyst,
+        working_sets: WorkingSets,
+        ledger: Ledger,
+        *,
+        similarity_threshold: float,
     ) -> None:
         self._store = store
         self._analyst = analyst
         self._working_sets = working_sets
-        self._config = config
+        self._similarity_threshold = similarity_threshold
         self._ledger = ledger
 
     def consolidate(self, lease: Lease, pages: Sequence[Page], *, redo: bool = False) -> None:
@@ -97,7 +102,7 @@ class Consolidator:
                 (added / np.float32(len(pages)), topic.keywords),
                 candidates.directions,
                 candidates.keywords,
-                self._config.mid_term_similarity_threshold,
+                self._similarity_threshold,
             )
             if number is None:
                 segment = found_segment(new_id(), topic, pages)

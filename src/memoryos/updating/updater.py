@@ -26,10 +26,10 @@ from memoryos.errors import (
 )
 from memoryos.updating.consolidation import DIGEST, Consolidator
 from memoryos.updating.embedding import EmbeddingStep
-from memoryos.updating.filing import FilingAnalyst
 from memoryos.updating.heat import coldest, hot
 from memoryos.updating.learning import LEARN, Learner
 from memoryos.updating.leasing import Leases
+from memoryos.updating.null_analyst import NullAnalyst
 from memoryos.updating.redoing import Redoer
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ _log = logging.getLogger(__name__)
 MOST_DOUBLINGS = 30
 MOST_CONFLICTS = 10
 """How often a flush begins again because pages were forgotten meanwhile."""
+RECORD_SIMILARITY_THRESHOLD = 0.0
+"""All records of a scope join one segment, because they share one topic."""
 FORGET, EMBED, ARCHIVE, EXPIRE, REDO, TIDY = "forget", "embed", "archive", "expire", "redo", "tidy"
 Result = TypeVar("Result")
 
@@ -60,7 +62,7 @@ class Updater:
         store: Where everything is kept.
         embedder: Makes the vectors.
         analyst: Reads the pages.
-        redoer: Reads again what the analyst's stand-in wrote, if it has one.
+        redoer: Redoes the work of the fallback analyst; None if there is no fallback.
         ledger: Takes down what models cost.
         working_sets: The searchable copies.
         config: Capacities, thresholds, weights.
@@ -83,14 +85,15 @@ class Updater:
         self._config = config
         self._clock = clock
         self._embedding = EmbeddingStep(store, embedder)
-        self._reading, self._filing = (
-            (Consolidator(store, each, working_sets, config, ledger), Learner(store, each, config, ledger, clock=clock))
-            for each in (analyst, FilingAnalyst())
-        )
-        self._redoer = None
-        if redoer is not None:
-            consolidator = Consolidator(store, redoer, working_sets, config, ledger)
-            self._redoer = Redoer(store, consolidator, Learner(store, redoer, config, ledger, clock=clock))
+
+        def readers(reader: Analyst, similarity_threshold: float) -> tuple[Consolidator, Learner]:
+            consolidator = Consolidator(store, reader, working_sets, ledger, similarity_threshold=similarity_threshold)
+            return consolidator, Learner(store, reader, config, ledger, clock=clock)
+
+        threshold = config.mid_term_similarity_threshold
+        self._conversation_readers = readers(analyst, threshold)
+        self._record_readers = readers(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
+        self._redoer = None if redoer is None else Redoer(store, *readers(redoer, threshold))
         self._visits: dict[str, Counter[str]] = {}
         self._visits_lock = threading.Lock()
         self.leases = Leases(store, config, clock=clock)
@@ -217,12 +220,6 @@ class Updater:
                 while self._embedding.take(self.leases.renew(lease)):
                     pass
 
-    def is_due(self, scope_id: str, *, everything: bool) -> bool:
-        """Returns whether a page waits to be embedded or consolidated."""
-        due = self._count_due(scope_id)
-        wanted = 1 if everything else self._config.consolidation_batch
-        return due >= wanted or self._embedding.is_due(scope_id)
-
     def redo_wait_seconds(self, scope_id: str) -> float | None:
         """Returns in how many seconds a stand-in's work may be tried to redo; None if there is none to redo."""
         if self._redoer is None or not self._redoer.is_due(scope_id):
@@ -266,7 +263,7 @@ class Updater:
         steps: tuple[tuple[str, Callable[[], bool]], ...] = (
             (FORGET, lambda: self._store.forgetting.complete(lease.scope_id)),
             (EMBED, lambda: self._embedding.take(lease)),
-            (DIGEST, lambda: self._consolidate(lease, everything=round_.everything)),
+            (DIGEST, lambda: self._consolidate(lease, round_)),
             (ARCHIVE, lambda: not round_.holds_records and self._archive(lease)),
             (EXPIRE, lambda: not round_.holds_records and self._expire(lease)),
             (LEARN, lambda: self._learn(lease, everything=round_.everything)),
@@ -297,10 +294,11 @@ class Updater:
         retry_at = self._store.scopes.state(scope_id).retry_at
         return 0.0 if retry_at is None else max(0.0, (retry_at - self._clock()).total_seconds())
 
-    def _consolidate(self, lease: Lease, *, everything: bool) -> bool:
-        up_to = self._store.log.slid_out(lease.scope_id, self._config.short_term_capacity)
+    def _consolidate(self, lease: Lease, round_: _Round) -> bool:
+        window = 0 if round_.holds_records else self._config.short_term_capacity
+        up_to = self._store.log.slid_out(lease.scope_id, window)
         due = self._store.log.due(lease.scope_id, up_to, self._config.consolidation_batch)
-        if not due or (len(due) < self._config.consolidation_batch and not everything):
+        if not due or (len(due) < self._config.consolidation_batch and not round_.everything):
             return False
         consolidator, _ = self._readers(lease.scope_id)
         consolidator.consolidate(lease, due)
@@ -375,15 +373,11 @@ class Updater:
         return len(waiting)
 
     def _readers(self, scope_id: str) -> tuple[Consolidator, Learner]:
-        """Returns who reads a scope; records are filed by whoever works on them, and read by none."""
-        return self._filing if self._holds_records(scope_id) else self._reading
+        """Returns the consolidator and the learner of a scope; those of record scopes call no analyst."""
+        return self._record_readers if self._holds_records(scope_id) else self._conversation_readers
 
     def _holds_records(self, scope_id: str) -> bool:
         return self._store.scopes.state(scope_id).scope.holds_records
-
-    def _count_due(self, scope_id: str) -> int:
-        up_to = self._store.log.slid_out(scope_id, self._config.short_term_capacity)
-        return self._store.log.count_due(scope_id, up_to)
 
     def _record_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
         attempts = min(self._store.scopes.state(scope_id).attempts, MOST_DOUBLINGS)

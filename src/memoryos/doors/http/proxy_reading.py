@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from memoryos.models.openai import mended
-from memoryos.models.thinking import spoken
+from memoryos.models.thinking import strip_thinking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,7 +93,7 @@ class _Heard:
         is_whole = is_done or self.finish is not None
         if not is_whole or self.has_failed or self.calls_tools or self.finish in _NO_ANSWER:
             return None
-        return spoken(mended("".join(self.pieces))) or None
+        return strip_thinking(mended("".join(self.pieces))) or None
 
 
 class _StreamReader:

@@ -1,4 +1,4 @@
-"""The border of every embedder: texts that can be encoded go in, vectors of length 1 come out."""
+"""Checks shared by all embedders: input texts must be valid Unicode, output vectors are normalised to length 1."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["count_bytes", "tokenize", "unit_rows"]
 
-_NOT_ENCODABLE = "the text has characters that are not encodable"
+_NOT_ENCODABLE = "the text contains lone surrogates, which can't be encoded; remove them"
 
 
 def count_bytes(text: str) -> int:
-    """Returns how many bytes of UTF-8 a text has.
+    """Returns the length of a text in bytes of UTF-8.
 
     Raises:
-        EmbeddingError: If it is not encodable.
+        EmbeddingError: If the text contains lone surrogates.
     """
     try:
         return len(text.encode())
@@ -31,36 +31,36 @@ def count_bytes(text: str) -> int:
         raise EmbeddingError(_NOT_ENCODABLE) from error
 
 
-def tokenize(tokenizer: Tokenizer, text: str, *, with_marks: bool) -> Encoding:
+def tokenize(tokenizer: Tokenizer, text: str, *, with_special_tokens: bool) -> Encoding:
     """Returns the tokens of a text.
 
     Args:
-        tokenizer: The model's.
+        tokenizer: The model's tokenizer.
         text: The text.
-        with_marks: Whether the tokens that mark the ends of a text belong to it.
+        with_special_tokens: Whether to add the tokens that mark the ends of a text.
 
     Raises:
-        EmbeddingError: If it is not encodable.
+        EmbeddingError: If the text contains lone surrogates.
     """
     try:
-        return tokenizer.encode(text, add_special_tokens=with_marks)
+        return tokenizer.encode(text, add_special_tokens=with_special_tokens)
     except (UnicodeEncodeError, TypeError) as error:
         raise EmbeddingError(_NOT_ENCODABLE) from error
 
 
 def unit_rows(
-    rows: Sequence[NDArray[np.float64]] | NDArray[np.floating], dimensions: int, sent: str
+    rows: Sequence[NDArray[np.float64]] | NDArray[np.floating], dimensions: int, source: str
 ) -> NDArray[np.float32]:
     """Returns ``float32[n, dimensions]``: at least one row, L2-normalised.
 
     Args:
         rows: Vectors of any length.
-        dimensions: The length that was promised.
-        sent: Who did what, as "the embedding endpoint sent".
+        dimensions: The expected length of a row.
+        source: Origin of the vectors for error messages, for example "the embedding endpoint".
 
     Raises:
-        DimensionMismatchError: If a row has another length than promised.
-        EmbeddingError: If a row has no direction.
+        DimensionMismatchError: If a row has a different length.
+        EmbeddingError: If a row can't be normalised.
     """
     for each in rows:
         if each.shape != (dimensions,):
@@ -69,5 +69,5 @@ def unit_rows(
     with np.errstate(over="ignore"):
         norms = np.linalg.norm(matrix, axis=1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():
-        raise EmbeddingError(f"{sent} a vector without a direction: zeros, or what is no number")
+        raise EmbeddingError(f"{source} returned a vector of zeros, NaN or infinity; use another model")
     return np.asarray(matrix / norms, np.float32)

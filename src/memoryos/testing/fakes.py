@@ -1,4 +1,4 @@
-"""Doubles for test suites, ours and yours: no model, no network, no waiting."""
+"""Fakes without a model, network access or delays: embedder, clock and analyst."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["FixedClock", "HashEmbedder", "ScriptedAnalyst"]
 
-Reply_ = TypeVar("Reply_")
+Scripted = TypeVar("Scripted")
 
 
 class HashEmbedder:
-    """An ``Embedder`` without a model: each word has a fixed direction, so texts that share words are near.
+    """An ``Embedder`` without a model: each word has a fixed vector, so texts with common words are similar.
 
     Args:
         dimensions: Length of the vectors.
-        window_words: Longest window in words; longer texts have several vectors.
+        window_words: Maximum words per window; longer texts have several vectors.
     """
 
     def __init__(self, dimensions: int = 64, window_words: int = 200) -> None:
@@ -51,7 +51,7 @@ class HashEmbedder:
         return self._dimensions
 
     def windows(self, text: str) -> list[str]:
-        """Cuts a text every ``window_words`` words; 64 windows at most."""
+        """Splits a text every ``window_words`` words into at most 64 windows."""
         words = text.split(" ")
         starts = range(0, len(words), self._window_words)
         return [" ".join(words[start : start + self._window_words]) for start in starts][:64]
@@ -65,7 +65,7 @@ class HashEmbedder:
 
     def _vector(self, text: str) -> NDArray[np.float32]:
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise EmbeddingError("the text has characters that are not encodable")
+            raise EmbeddingError("the text contains lone surrogates, which can't be encoded; remove them")
         vector = np.full(self._dimensions, 1e-3, np.float32)
         for term, count in Counter(terms(text)).items():
             vector += self._direction(term) * np.float32(count)
@@ -79,7 +79,7 @@ class HashEmbedder:
 
 
 class FixedClock:
-    """A clock that stands still until it is told to go on.
+    """A clock that changes only by ``advance``.
 
     Args:
         start: Aware time; default: noon of 1 May 2026, UTC.
@@ -90,26 +90,26 @@ class FixedClock:
         self._lock = threading.Lock()
 
     def __call__(self) -> datetime:
-        """Returns its time."""
+        """Returns the current time of this clock (aware)."""
         with self._lock:
             return self._now
 
     def advance(self, **duration: float) -> None:
-        """Goes on by a ``timedelta``'s arguments, as ``advance(hours=2)``."""
+        """Moves the clock forward; takes the arguments of ``timedelta``, for example ``advance(hours=2)``."""
         with self._lock:
             self._now += timedelta(**duration)
 
 
 class ScriptedAnalyst:
-    """An ``Analyst`` that answers as it is told and notes what it was asked.
+    """An ``Analyst`` that returns scripted replies and records its calls in ``calls``.
 
-    A reply in the script that is an exception is raised. Without a script a batch is one topic and one chain, and
-    nothing is learned.
+    An exception in a script is raised instead of returned. After the end of a script, ``digest`` returns one topic and
+    one chain, ``learn`` an empty lesson and ``answer`` "scripted answer".
 
     Args:
-        digests: Replies to ``digest``, used up in order.
-        lessons: Replies to ``learn``, used up in order.
-        answers: Replies to ``answer``, used up in order.
+        digests: Replies of ``digest``, in order.
+        lessons: Replies of ``learn``, in order.
+        answers: Replies of ``answer``, in order.
     """
 
     def __init__(
@@ -129,27 +129,27 @@ class ScriptedAnalyst:
         return Origin("scripted", "1")
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (costs nothing)
-        """Returns the next digest of the script."""
+        """Returns the next scripted digest."""
         self.calls.append(("digest", batch))
         if self._digests:
-            return _said(self._digests.popleft())
+            return _returned(self._digests.popleft())
         topic = Topic("scripted summary", frozenset({"scripted"}), tuple(page.page_id for page in batch.pages))
         linked = (batch.previous is not None, *(True for _ in batch.pages[1:]))
         return Digest(linked, ("scripted chain",), (topic,))
 
     def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (costs nothing)
-        """Returns the next lesson of the script."""
+        """Returns the next scripted lesson."""
         self.calls.append(("learn", material))
-        return _said(self._lessons.popleft()) if self._lessons else Lesson()
+        return _returned(self._lessons.popleft()) if self._lessons else Lesson()
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (costs nothing)
-        """Returns the next answer of the script, word by word."""
+        """Returns the next scripted answer, one piece per word."""
         self.calls.append(("answer", request))
-        text = _said(self._answers.popleft()) if self._answers else "scripted answer"
+        text = _returned(self._answers.popleft()) if self._answers else "scripted answer"
         return Reply(iter(_pieces(text)))
 
 
-def _said(reply: Reply_ | Exception) -> Reply_:
+def _returned(reply: Scripted | Exception) -> Scripted:
     if isinstance(reply, Exception):
         raise reply
     return reply

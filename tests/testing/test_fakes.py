@@ -1,4 +1,4 @@
-"""The doubles that others' test suites build on: they keep the contracts of what they stand for."""
+"""The public fakes follow the contracts of the protocols that they implement."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ ENGLISH = [
 CHINESE = ["我喜欢喝茶和弹钢琴。", "你好！", "好", "昨天我去了公园跑步，感觉很好。", "", "她叫王芳，住在北京。", "1. 第一\n2. 第二", "我们：走吧"]  # fmt: skip
 
 
-def spoken(sentences: list[str]) -> st.SearchStrategy[list[tuple[str, str]]]:
+def dialogues(sentences: list[str]) -> st.SearchStrategy[list[tuple[str, str]]]:
     text = st.lists(st.sampled_from(sentences), max_size=5).map(" ".join)
     return st.lists(st.tuples(text, text).filter(lambda said: any(map(str.strip, said))), min_size=1, max_size=12)
 
 
-conversations = st.one_of(spoken(ENGLISH), spoken(CHINESE))
+conversations = st.one_of(dialogues(ENGLISH), dialogues(CHINESE))
 speakers = st.sampled_from([(None, None), ("Ann", "Bob"), ("王芳", "小明")])
 Said = list[tuple[str, str]]
 Names = tuple[str | None, str | None]
@@ -66,7 +66,7 @@ def batch_of(pages: tuple[Page, ...], *, is_linked: bool = False) -> Batch:
 # --- the chat model
 
 
-def test_a_script_is_played_in_order_and_then_the_model_reads_by_rules() -> None:
+def test_chat_model_returns_its_script_in_order_then_rule_based_replies() -> None:
     model = ScriptedChatModel(["one", AnalystUnavailableError("away"), "two words"], name="double")
     bill = Bill()
     assert model.complete(REQUEST, bill) == "one"
@@ -79,7 +79,7 @@ def test_a_script_is_played_in_order_and_then_the_model_reads_by_rules() -> None
     assert {each.model for each in bill.usages} == {model.name} == {"double"}
 
 
-def test_a_model_may_answer_by_a_function() -> None:
+def test_chat_model_can_reply_by_a_function() -> None:
     def reply(request: ChatRequest) -> str | Exception:
         said = request.messages[-1].content
         return InvalidReplyError("no") if said == "fail" else said.upper()
@@ -92,7 +92,7 @@ def test_a_model_may_answer_by_a_function() -> None:
     assert bill.usages == [Usage("scripted", 0, 0, 0.0, failed=True)]
 
 
-def test_a_script_is_used_up_once_by_many_threads() -> None:
+def test_concurrent_calls_use_each_scripted_reply_once() -> None:
     model = ScriptedChatModel([str(number) for number in range(400)])
     with ThreadPoolExecutor(16) as pool:
         said = list(pool.map(lambda _: model.complete(REQUEST, Bill()), range(500)))
@@ -100,7 +100,7 @@ def test_a_script_is_used_up_once_by_many_threads() -> None:
     assert sorted(said) == sorted([*(str(number) for number in range(400)), *[rest] * 100])
 
 
-def test_a_bill_adds_up() -> None:
+def test_bill_sums_usages() -> None:
     bill = Bill()
     bill.allow()
     assert (bill.calls, bill.tokens) == (0, 0)
@@ -109,7 +109,7 @@ def test_a_bill_adds_up() -> None:
     assert (bill.calls, bill.tokens) == (2, 18)
 
 
-def test_the_cost_of_a_scripted_call_is_estimated() -> None:
+def test_cost_of_a_scripted_call_is_estimated() -> None:
     bill = Bill()
     ScriptedChatModel(["four"]).complete(REQUEST, bill)
     assert bill.usages == [Usage("scripted", 4, 1, 0.0, estimated=True)]
@@ -120,7 +120,7 @@ def test_the_cost_of_a_scripted_call_is_estimated() -> None:
 
 @settings(max_examples=120)
 @given(conversations, speakers, st.booleans())
-def test_its_replies_are_accepted_at_once(said: Said, names: Names, is_linked: bool) -> None:
+def test_rule_based_replies_are_valid_for_the_llm_analyst(said: Said, names: Names, is_linked: bool) -> None:
     pages, bill = pages_of(said, names), Bill()
     analyst = LLMAnalyst(ScriptedChatModel(), context_tokens=100_000)
     digest = analyst.digest(batch_of(pages, is_linked=is_linked), bill)
@@ -136,7 +136,7 @@ def test_its_replies_are_accepted_at_once(said: Said, names: Names, is_linked: b
 
 @settings(max_examples=40)
 @given(conversations, speakers)
-def test_the_same_prompt_has_the_same_reply(said: Said, names: Names) -> None:
+def test_rule_based_replies_are_deterministic(said: Said, names: Names) -> None:
     pages = pages_of(said, names)
     for prompt in (digest_messages(batch_of(pages), 8_000), learn_messages(Material(pages, Profile(), ()), [], 8_000)):
         messages = [(each.role, each.content) for each in prompt]
@@ -144,7 +144,7 @@ def test_the_same_prompt_has_the_same_reply(said: Said, names: Names) -> None:
         assert isinstance(json.loads(ok_reply(messages)), dict)
 
 
-def test_it_learns_what_the_user_states_and_tells_two_subjects_apart() -> None:
+def test_rule_based_replies_find_statements_and_separate_two_topics() -> None:
     said = [("I bake rye bread.", "Nice.")] * 4 + [("My boat sails to Oslo.", "Wow.")] * 4
     analyst = LLMAnalyst(ScriptedChatModel())
     digest = analyst.digest(batch_of(pages_of(said)), Bill())
@@ -157,13 +157,13 @@ def test_it_learns_what_the_user_states_and_tells_two_subjects_apart() -> None:
     assert [(fact.text, fact.source_page_ids) for fact in facts] == [("user: I bake rye bread.", ("p001",))]
 
 
-def test_it_says_in_the_language_of_the_conversation_what_a_page_is_about() -> None:
+def test_rule_based_summaries_use_the_language_of_the_conversation() -> None:
     said = [("我叫王芳，我喜欢喝茶", "okay then, bye bye")]
     digest = LLMAnalyst(ScriptedChatModel()).digest(batch_of(pages_of(said)), Bill())
     assert digest.chain_summaries == ("user: 我叫王芳，我喜欢喝茶",)
 
 
-def test_it_answers_from_the_page_that_shares_most_words_and_names_it() -> None:
+def test_rule_based_answer_cites_the_page_with_most_common_words() -> None:
     pages = pages_of([("I bake rye bread.", ""), ('Nora sails to Oslo; "chains" and "knowledge".', ""), ("Bye.", "")])
     recall = Recall("Where does Nora sail?", short_term=pages)
     request = AnswerRequest(recall.query, answer_prompt(recall, instructions="9. Nora sails. Be kind."), recall)
@@ -172,7 +172,7 @@ def test_it_answers_from_the_page_that_shares_most_words_and_names_it() -> None:
     assert reply.sources() == ("p002",)
 
 
-def test_it_does_not_remember_what_it_is_not_shown() -> None:
+def test_rule_based_answer_without_pages_has_no_sources() -> None:
     recall = Recall("Where does Nora sail?")
     request = AnswerRequest(recall.query, answer_prompt(recall, instructions="1. Nora sails. Be kind."), recall)
     reply = LLMAnalyst(ScriptedChatModel()).answer(request, Bill())
@@ -181,7 +181,7 @@ def test_it_does_not_remember_what_it_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize("behaviour", ["truncated", "wrong schema", "empty", "wrong language", "invented ids"])
-def test_what_a_misbehaving_model_says_is_refused(behaviour: Behaviour) -> None:
+def test_llm_analyst_rejects_simulated_bad_replies(behaviour: Behaviour) -> None:
     said = [(f"I work as a baker in Ghent and I love my rye bread, number {number}.", "Nice!") for number in range(5)]
     bill = Bill()
     model = ScriptedChatModel(
@@ -195,7 +195,7 @@ def test_what_a_misbehaving_model_says_is_refused(behaviour: Behaviour) -> None:
     assert bill.calls == 4
 
 
-def test_the_embedder_keeps_its_contract() -> None:
+def test_hash_embedder_follows_the_embedder_contract() -> None:
     embedder = HashEmbedder(32, window_words=3)
     assert embedder.embed([]).shape == (0, 32)
     vectors = embedder.embed(["rye bread", "", "rye bread"])
@@ -211,7 +211,7 @@ def test_the_embedder_keeps_its_contract() -> None:
 
 
 def post(server: StandInServer, body: Any) -> tuple[int, Any, str]:
-    """Returns status, headers and body of a reply, without any client of the protocol."""
+    """Sends a raw HTTP request; returns status, headers and body."""
     address = urlsplit(server.base_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
     try:
@@ -233,7 +233,7 @@ def server() -> Iterator[StandInServer]:
 
 
 @pytest.mark.enable_socket
-def test_the_server_completes(server: StandInServer) -> None:
+def test_server_returns_a_completion(server: StandInServer) -> None:
     status, _, text = post(server, body_of())
     reply = json.loads(text)
     assert (status, reply["object"], reply["model"]) == (200, "chat.completion", "m")
@@ -245,9 +245,11 @@ def test_the_server_completes(server: StandInServer) -> None:
 
 
 @pytest.mark.enable_socket
-@pytest.mark.parametrize("is_told", [True, False])
-def test_the_server_streams(server: StandInServer, is_told: bool) -> None:
-    _, headers, text = post(server, body_of(stream=True, stream_options={"include_usage": True} if is_told else None))
+@pytest.mark.parametrize("with_usage", [True, False])
+def test_server_streams_chunks(server: StandInServer, with_usage: bool) -> None:
+    _, headers, text = post(
+        server, body_of(stream=True, stream_options={"include_usage": True} if with_usage else None)
+    )
     assert headers["Content-Type"] == "text/event-stream"
     *events, done = [each.removeprefix("data: ") for each in text.strip().split("\n\n")]
     assert done == "[DONE]"
@@ -256,12 +258,12 @@ def test_the_server_streams(server: StandInServer, is_told: bool) -> None:
     assert [choice["delta"].get("content") for choice in choices] == ["one", " two", " three", None]
     assert [choice["finish_reason"] for choice in choices] == [None, None, None, "stop"]
     usages = [part["usage"] for part in parts if "usage" in part]
-    assert usages == [{"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}] * is_told
+    assert usages == [{"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}] * with_usage
 
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize(("behaviour", "status"), [("429", 429), ("500", 500), ("401", 401)])
-def test_the_server_fails_as_told(server: StandInServer, behaviour: Behaviour, status: int) -> None:
+def test_server_returns_the_configured_error_status(server: StandInServer, behaviour: Behaviour, status: int) -> None:
     server.behaviour, server.retry_after = behaviour, "3"
     found, headers, text = post(server, body_of())
     assert found == status
@@ -273,7 +275,7 @@ def test_the_server_fails_as_told(server: StandInServer, behaviour: Behaviour, s
 @pytest.mark.parametrize(
     ("behaviour", "finish"), [("truncated", "length"), ("withheld", "content_filter"), ("ok", "stop")]
 )
-def test_the_server_says_why_a_reply_ends_whole_and_streamed(
+def test_server_reports_the_finish_reason_whole_and_streamed(
     server: StandInServer, behaviour: Behaviour, finish: str
 ) -> None:
     server.behaviour = behaviour
@@ -282,7 +284,7 @@ def test_the_server_says_why_a_reply_ends_whole_and_streamed(
 
 
 @pytest.mark.enable_socket
-def test_the_server_sends_no_completion_whole_and_streamed(server: StandInServer) -> None:
+def test_server_can_send_a_body_that_is_not_a_completion(server: StandInServer) -> None:
     server.behaviour = "no completion"
     for stream in (False, True):
         status, _, text = post(server, body_of(stream=stream))
@@ -292,7 +294,7 @@ def test_the_server_sends_no_completion_whole_and_streamed(server: StandInServer
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_server_breaks_off_in_the_middle(server: StandInServer, stream: bool) -> None:
+def test_server_can_drop_the_connection_during_a_reply(server: StandInServer, stream: bool) -> None:
     server.behaviour = "dropped"
     if stream:
         text = post(server, body_of(stream=True))[2]
@@ -314,7 +316,7 @@ def test_the_server_breaks_off_in_the_middle(server: StandInServer, stream: bool
         ("json_object", {"response_format": {"type": "json_object"}}),
     ],
 )
-def test_the_server_refuses_what_it_does_not_know(server: StandInServer, refused: str, sent: dict[str, Any]) -> None:
+def test_server_rejects_configured_parameters(server: StandInServer, refused: str, sent: dict[str, Any]) -> None:
     assert post(server, body_of(**sent))[0] == 200
     server.refuses = frozenset([refused])
     status, _, text = post(server, body_of(**sent))
@@ -324,13 +326,13 @@ def test_the_server_refuses_what_it_does_not_know(server: StandInServer, refused
 
 
 @pytest.mark.enable_socket
-def test_the_server_behaves_as_each_request_deserves(server: StandInServer) -> None:
+def test_behaviour_can_depend_on_the_request(server: StandInServer) -> None:
     server.behaviour = lambda body: "ok" if body["model"] == "m" else "500"
     assert [post(server, body_of(model=model))[0] for model in ("m", "n", "m")] == [200, 500, 200]
 
 
 @pytest.mark.enable_socket
-def test_the_server_counts_right_under_many_threads(server: StandInServer) -> None:
+def test_behaviour_counts_are_thread_safe(server: StandInServer) -> None:
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda number: post(server, body_of(stream=number % 2 == 0))[0], range(160)))
     assert found == [200] * 160
@@ -339,7 +341,7 @@ def test_the_server_counts_right_under_many_threads(server: StandInServer) -> No
 
 
 @pytest.mark.enable_socket
-def test_a_closed_server_is_gone_for_clients_that_kept_their_connection() -> None:
+def test_closed_server_drops_keep_alive_connections() -> None:
     before = threading.active_count()
     server = StandInServer()
     address = urlsplit(server.base_url)
@@ -358,7 +360,7 @@ def test_a_closed_server_is_gone_for_clients_that_kept_their_connection() -> Non
 
 
 @pytest.mark.enable_socket
-def test_a_slow_server_is_closed_at_once() -> None:
+def test_close_does_not_wait_for_slow_replies() -> None:
     started = time.monotonic()
     with StandInServer(behaviour="slow", slow_seconds=2 * PATIENCE_SECONDS) as server, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(post, server, body_of())
