@@ -6,10 +6,12 @@ import inspect
 import json
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -280,6 +282,16 @@ def cited(said: str) -> object:
     )
 
 
+def of_file(read: Callable[[Path], object]) -> Callable[[str], object]:
+    def run(said: str) -> object:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "conversations.json"
+            file.write_text(said, encoding="utf-8", errors="surrogatepass")
+            return read(file)
+
+    return run
+
+
 def traced(said: str) -> object:
     finder = EchoFinder()
     finder.add_forgotten(1, said, said)
@@ -349,7 +361,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     salvage.find_objects: lambda said: list(salvage.find_objects(said, ("id", "title"))),
     salvage.read_document: lambda said: salvage.read_document(f'[{{"a": "{said}'),
     salvage.read_documents: salvage.read_documents,
-    chat_exports.is_chat_export: lambda said: chat_exports.is_chat_export(salvage.read_document(said).value),
+    chat_exports.is_chat_export: of_file(chat_exports.is_chat_export),
+    chat_exports.read_chat_export: of_file(lambda file: chat_exports.read_chat_export(file, NOW)),
     message_lists.is_message_list: lambda said: message_lists.is_message_list(salvage.read_document(f"[{said}").value),
     proxy_body.read_chat: lambda said: proxy_body.read_chat(chat(said)).with_memory(said),
     proxy_body.text_of: lambda said: proxy_body.text_of({"content": said}),
