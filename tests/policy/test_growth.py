@@ -6,10 +6,12 @@ import inspect
 import json
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,23 @@ from memoryos.doors.http import proxy_body, proxy_memory, proxy_reading
 from memoryos.errors import InputError, InvalidReplyError, MemoryOSError
 from memoryos.importing import chat_exports, message_lists, salvage
 from memoryos.inputs import read_draft, read_idempotency_key, read_messages, read_query, read_scope, read_time
-from memoryos.language import dates, fence, identity, instructions, languages, normalizing, plain, text, tokens
+from memoryos.language import (
+    confusables,
+    dates,
+    fence,
+    identity,
+    instructions,
+    languages,
+    normalizing,
+    plain,
+    text,
+    tokens,
+)
+from memoryos.language.echoes import EchoFinder
 from memoryos.language.matching import Bounded
 from memoryos.model import Page, Profile, Utterance
 from memoryos.models import openai, thinking
+from memoryos.redaction import Redactor, read_detectors
 from memoryos.retrieval import question, recall
 from memoryos.seams import Batch, Material
 from tests.policy.patterns import Attack, Pattern, attacks, compiled_in_functions, evaluated, modules, patterns
@@ -180,6 +195,9 @@ MADE_OF_DATA = {
     "memoryos.analysts.traits._patterns": "called by the search for patterns",
     "memoryos.importing.salvage.find_objects": "attacked as a function below",
     "memoryos.retrieval.question._without_names": "attacked as a function below",
+    "memoryos.language.fence._opening": "attacked as a function below",
+    "memoryos.redaction.__init__": "RE2 takes linear time",
+    "memoryos.redaction._own": "RE2 takes linear time",
 }
 """Functions whose patterns depend on their arguments, and how they are tested."""
 
@@ -264,6 +282,23 @@ def cited(said: str) -> object:
     )
 
 
+def of_file(read: Callable[[Path], object]) -> Callable[[str], object]:
+    def run(said: str) -> object:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "conversations.json"
+            file.write_text(said, encoding="utf-8", errors="surrogatepass")
+            return read(file)
+
+    return run
+
+
+def traced(said: str) -> object:
+    finder = EchoFinder()
+    finder.add_forgotten(1, said, said)
+    finder.add_remaining("p2", 2, said, said[1:])
+    return finder.result()
+
+
 FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     text.estimate_tokens: text.estimate_tokens,
     text.excerpt: lambda said: text.excerpt(said, said[:200], 2_000),
@@ -277,6 +312,10 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     tokens.terms: tokens.terms,
     dates.mentions: lambda said: dates.mentions(said, NOW),
     fence.fenced: lambda said: fence.fenced("memory", said),
+    confusables.skeleton: confusables.skeleton,
+    EchoFinder: traced,
+    Redactor.text: Redactor(read_detectors({})).text,
+    confusables.skeleton_positions: confusables.skeleton_positions,
     fence.indented: fence.indented,
     fence.one_line: fence.one_line,
     fence.speaker_label: fence.speaker_label,
@@ -322,7 +361,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     salvage.find_objects: lambda said: list(salvage.find_objects(said, ("id", "title"))),
     salvage.read_document: lambda said: salvage.read_document(f'[{{"a": "{said}'),
     salvage.read_documents: salvage.read_documents,
-    chat_exports.is_chat_export: lambda said: chat_exports.is_chat_export(salvage.read_document(said).value),
+    chat_exports.is_chat_export: of_file(chat_exports.is_chat_export),
+    chat_exports.read_chat_export: of_file(lambda file: chat_exports.read_chat_export(file, NOW)),
     message_lists.is_message_list: lambda said: message_lists.is_message_list(salvage.read_document(f"[{said}").value),
     proxy_body.read_chat: lambda said: proxy_body.read_chat(chat(said)).with_memory(said),
     proxy_body.text_of: lambda said: proxy_body.text_of({"content": said}),

@@ -83,9 +83,14 @@ def test_tables_are_distributed_where_citus_is(server: Server, url: str) -> None
     with Store(url):
         pass
     wanted: dict[str, tuple[object, object]] = dict.fromkeys(
-        set(metadata.tables) - {"scopes", "owners", "api_keys"}, ("scope_id", "scopes")
+        set(metadata.tables) - {"scopes", "owners", "api_keys", "erasures"}, ("scope_id", "scopes")
     )
-    wanted |= {"scopes": ("scope_id", "none"), "owners": ("user_id", "none"), "api_keys": (None, None)}
+    wanted |= {
+        "scopes": ("scope_id", "none"),
+        "owners": ("user_id", "none"),
+        "api_keys": (None, None),
+        "erasures": (None, None),
+    }
     assert distributed(server, url) == wanted
 
 
@@ -128,7 +133,9 @@ def _before_owners(url: str, server: Server) -> str:
         scope_id = store.scopes.open(Scope("tom", "a"), NOW)
     for statement in (
         "ALTER TABLE scopes ADD CONSTRAINT scopes_owner UNIQUE (user_id, assistant_id)",
-        "DROP TABLE owners",
+        *(f"DROP TABLE {table}" for table in ("owners", "tombstone_keys", "forgettings", "erasures")),
+        "ALTER TABLE pages DROP COLUMN instruction_sides",
+        *(f"ALTER TABLE scopes DROP COLUMN counted_{name}" for name in ("pages", "bytes", "at_revision")),
         "DELETE FROM citus.noted",
         "UPDATE alembic_version SET version_num = '0005'",
     ):

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from memoryos.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from memoryos.storage.store import Store
+    from memoryos.updating.foreground import ForegroundActivity
     from memoryos.updating.leasing import Leases
 
 __all__ = ["Maintenance"]
@@ -42,16 +41,14 @@ class Maintenance:
         store: Where it is noted what is due.
         leases: A deletion is completed under the lease of its scope.
         is_background: Whether a thread may erase later. Otherwise opening and closing do it.
-        quiet_seconds: Returns for how long the foreground has been idle.
+        activity: Use of the store by the foreground.
     """
 
-    def __init__(
-        self, store: Store, leases: Leases, *, is_background: bool, quiet_seconds: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Store, leases: Leases, activity: ForegroundActivity, *, is_background: bool) -> None:
         self._store = store
         self._leases = leases
         self._is_background = is_background
-        self._quiet_seconds = quiet_seconds
+        self._activity = activity
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_wanted = False
@@ -141,7 +138,7 @@ class Maintenance:
         with self._changed:
             while not self._is_stopping:
                 now = time.monotonic()
-                is_quiet = self._quiet_seconds() >= QUIET_SECONDS or now - started > LONGEST_WAIT_SECONDS
+                is_quiet = self._activity.quiet_seconds() >= QUIET_SECONDS or now - started > LONGEST_WAIT_SECONDS
                 if is_quiet and now - self._erased_at >= PAUSE_SECONDS:
                     return True
                 self._changed.wait(POLL_SECONDS)

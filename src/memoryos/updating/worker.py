@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from memoryos.errors import MemoryOSError, StoreConflictError
+from memoryos.updating.foreground import ForegroundActivity
 from memoryos.updating.leasing import HeldError
 from memoryos.updating.schedule import Schedule
 
@@ -50,7 +51,8 @@ class Worker:
         updater: Takes the steps.
         store: Says which scopes have a back-off.
         config: Idle time and back-off.
-        maintenance: Looks after the store between two scopes.
+        maintenance: Runs between two scopes; None for none.
+        activity: Use of the store by the foreground; the worker waits for its pauses.
         clock: Returns now (aware, UTC), by which back-offs are judged.
     """
 
@@ -59,8 +61,9 @@ class Worker:
         updater: Updater,
         store: Store,
         config: Config,
-        maintenance: Maintenance,
+        maintenance: Maintenance | None = None,
         *,
+        activity: ForegroundActivity | None = None,
         clock: Callable[[], datetime],
     ) -> None:
         self._maintenance = maintenance
@@ -72,7 +75,7 @@ class Worker:
         self._woken = Schedule()
         self._idle = Schedule()
         self._resumed_at: dict[str, float] = {}
-        self._foreground_at = 0.0
+        self._activity = activity or ForegroundActivity()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -82,7 +85,7 @@ class Worker:
             now = time.monotonic()
             self._woken.add(scope_id, now)
             self._idle.move(scope_id, now + self._idle_seconds)
-            self._foreground_at = now
+            self._activity.note()
             self._start()
             self._changed.notify()
 
@@ -110,11 +113,7 @@ class Worker:
 
     def make_way(self) -> None:
         """Says that the foreground is busy now: the worker waits before its next step."""
-        self._foreground_at = time.monotonic()
-
-    def quiet_seconds(self) -> float:
-        """Returns for how long the foreground has been idle."""
-        return time.monotonic() - self._foreground_at
+        self._activity.note()
 
     def waiting(self) -> int:
         """Returns how many scopes wait for the worker now."""
@@ -144,8 +143,9 @@ class Worker:
                 if self._stopping:
                     return
             self._drain(scope_id, everything=everything)
-            with contextlib.suppress(MemoryOSError):
-                self._maintenance.look()
+            if self._maintenance is not None:
+                with contextlib.suppress(MemoryOSError):
+                    self._maintenance.look()
 
     def _next(self) -> tuple[str, bool]:
         """Waits for the scope that is due first; returns it, and whether all its work is due or only full batches."""
@@ -204,9 +204,8 @@ class Worker:
     def _wait_for_quiet(self) -> None:
         started = time.monotonic()
         while not self._stopping:
-            now = time.monotonic()
-            quiet_in = self._foreground_at + QUIET_SECONDS - now
-            if quiet_in <= 0 or now - started > PATIENCE_SECONDS:
+            quiet_in = QUIET_SECONDS - self._activity.quiet_seconds()
+            if quiet_in <= 0 or time.monotonic() - started > PATIENCE_SECONDS:
                 return
             time.sleep(quiet_in)
         raise _StoppedError

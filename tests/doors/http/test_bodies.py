@@ -158,7 +158,12 @@ def test_each_error_has_its_problem(
 def test_every_error_of_the_tree_has_a_problem() -> None:
     for name in errors.__all__:
         kind = getattr(errors, name)
-        error = kind("field", "text") if name == "InputError" else kind(1, 2) if "Dimension" in name else kind("text")
+        given = {
+            "InputError": ("field", "text"),
+            "DimensionMismatchError": (1, 2),
+            "QuotaExceededError": ("pages", 1, 2),
+        }
+        error = kind(*given.get(name, ("text",)))
         assert problem_of(error).status >= 400
     assert problem_of(errors.InputError("query", "is empty")).errors[0].model_dump() == {
         "field": "query",

@@ -86,7 +86,7 @@ def test_a_flood_of_errors_is_refused_briefly(client: TestClient, name: str) -> 
     assert answer.status_code in {413, 422}, answer.text[:200]
     assert len(answer.content) < 10_000
     assert len(answer.json().get("errors", [])) <= 20
-    assert spent < 2.0, "CPU seconds"
+    assert spent < 5.0, "CPU seconds"
 
 
 def test_the_first_errors_are_told_and_what_was_sent_is_not(client: TestClient) -> None:

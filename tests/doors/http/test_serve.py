@@ -24,6 +24,8 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
 
+GIVEN_UP_SECONDS = 15.0
+"""A reply takes this long; the server has closed its store long before, even on a busy machine."""
 QUESTION = {"query": "What do I like?"}
 
 
@@ -99,7 +101,7 @@ def test_requests_under_way_are_answered_before_it_ends(tmp_path: Path) -> None:
 
 
 def test_what_takes_too_long_is_given_up_and_not_remembered(tmp_path: Path) -> None:
-    with StandInServer(latency_seconds=2 * PATIENCE_SECONDS) as upstream:
+    with StandInServer(latency_seconds=GIVEN_UP_SECONDS) as upstream:
         llm = {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": upstream.base_url}
         with served(tmp_path, MEMORYOS_SERVER_DRAIN_SECONDS="1", **llm) as (process, address):
             httpx2.post(f"{address}{USER}/pages", json={"user_input": "I like tea."})
@@ -116,7 +118,6 @@ def test_what_takes_too_long_is_given_up_and_not_remembered(tmp_path: Path) -> N
             process.send_signal(signal.SIGTERM)
             asked.join(PATIENCE_SECONDS)
             assert got != ["answered"]
-            upstream.close()  # the thread that waits for its reply ends, and then the process
             ends(process)
     assert pages(tmp_path) == ["I like tea."]
 
