@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,10 @@ __all__ = ["back_up"]
 _COMPANIONS = ("-wal", "-shm", "-journal")
 """Files that SQLite would read together with a database of that name."""
 _OUTSIDE_A_TRANSACTION = "SELECT 1"
+
+
+_CLEAR_ERASURES = "DELETE FROM erasures WHERE erasure_id NOT IN (SELECT forgetting_id FROM forgettings)"
+"""A copy holds no deleted byte, so nothing that was deleted is due in it."""
 
 
 def back_up(database: Database, target: Path, workplace: Workplace) -> None:
@@ -60,3 +66,5 @@ def _copy(database: Database, beside: Path) -> None:
     with database.read() as connection:
         connection.execution_options(memoryos_begin=_OUTSIDE_A_TRANSACTION)
         connection.exec_driver_sql("VACUUM INTO ?", (str(beside),))
+    with contextlib.closing(sqlite3.connect(beside)) as copy, copy:
+        copy.execute(_CLEAR_ERASURES)
