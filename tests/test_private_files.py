@@ -16,8 +16,8 @@ from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.memory import Memoryos
 from memoryos.private_files import create_file, make_folder, publish
 from memoryos.storage.file_lock import FileLock
+from memoryos.storage.scratch_dir import ScratchDir
 from memoryos.storage.store import Store
-from memoryos.storage.workplace import Workplace
 from memoryos.testing import HashEmbedder
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes have no effect on Windows")
@@ -42,7 +42,7 @@ def test_everything_that_is_written_is_private_whatever_the_umask(tmp_path: Path
         memory.export(tmp_path / "one.jsonl")
         memory.engine.export(tmp_path / "all.jsonl")
         memory.engine.store.back_up(tmp_path / "copy.db")
-        with memory.engine.store.workplace.temporary() as temporary:
+        with memory.engine.store.scratch_dir.temporary() as temporary:
             files = [each for each in folder.rglob("*") if each.is_file()]
             assert {each.name for each in files} >= {"memoryos.db", "memoryos.db-wal", "memoryos.db-shm"}
             assert modes(*files, *tmp_path.glob("*.*")) == {"0o600"}
@@ -81,7 +81,7 @@ def test_an_export_never_replaces_or_follows_what_has_its_name(kind: str, tmp_pa
 
 
 def test_a_half_written_file_is_where_no_other_account_can_put_a_link(tmp_path: Path) -> None:
-    with Workplace(tmp_path / "store").half_written(tmp_path / "out") as beside:
+    with ScratchDir(tmp_path / "store").partial_file(tmp_path / "out") as beside:
         assert modes(beside.parent) == {"0o700"}
         assert beside.parent.parent == tmp_path
         beside.write_text("whole")
@@ -102,7 +102,7 @@ def test_links_at_the_names_of_locks_and_of_the_folder_for_copies_are_refused(tm
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         Path(f"{tmp_path / 'memoryos.db'}.work").symlink_to(elsewhere)
-        with pytest.raises(StoreUnavailableError, match="symbolic link"), store.workplace.temporary():
+        with pytest.raises(StoreUnavailableError, match="symbolic link"), store.scratch_dir.temporary():
             pytest.fail("the link was followed")
         assert list(elsewhere.iterdir()) == []
 
@@ -127,7 +127,7 @@ def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
 def widened(tmp_path: Path) -> Path:
     """Returns a database as earlier releases made it: every account may read it."""
     file = tmp_path / "data" / "memoryos.db"
-    with Store(file) as store, store.workplace.temporary():
+    with Store(file) as store, store.scratch_dir.temporary():
         pass
     for each in [file.parent, *file.parent.rglob("*")]:
         each.chmod(0o755 if each.is_dir() else 0o644)
@@ -172,7 +172,7 @@ import os, sys
 from pathlib import Path
 from memoryos.storage.store import Store
 store = Store(Path(sys.argv[1]) / "memoryos.db")
-with store.workplace.half_written(Path(sys.argv[1]) / "out") as beside, store.workplace.temporary() as folder:
+with store.scratch_dir.partial_file(Path(sys.argv[1]) / "out") as beside, store.scratch_dir.temporary() as folder:
     beside.write_text("secret")
     (folder / "upload").write_text("secret")
     os.kill(os.getpid(), 9)

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "create_file",
     "create_missing_file",
-    "is_too_wide",
+    "is_open_to_others",
     "make_folder",
-    "narrow",
     "open_lock_file",
     "publish",
     "refuse_existing",
+    "restrict_to_owner",
 ]
 
 FILE_MODE = 0o600
@@ -115,7 +115,7 @@ def publish(beside: Path, target: Path) -> None:
         _sync(target.parent)
 
 
-def is_too_wide(path: Path) -> bool:
+def is_open_to_others(path: Path) -> bool:
     """Returns whether other accounts have any right to a file or folder; False for links and on Windows."""
     if os.name != "posix":
         return False
@@ -126,7 +126,7 @@ def is_too_wide(path: Path) -> bool:
     return not stat.S_ISLNK(mode) and bool(mode & _OTHERS)
 
 
-def narrow(path: Path) -> None:
+def restrict_to_owner(path: Path) -> None:
     """Takes every right of other accounts to a file or folder away.
 
     Raises:

@@ -23,8 +23,8 @@ from memoryos.errors import (
     StoreUnreadableError,
 )
 from memoryos.model import PageDraft, Scope
+from memoryos.storage.database_urls import open_database
 from memoryos.storage.migrations import HEAD, KNOWN
-from memoryos.storage.places import open_database
 from memoryos.storage.schema import metadata
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock

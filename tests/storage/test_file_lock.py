@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import memoryos.storage.file_lock as lock_room
+import memoryos.storage.file_lock as lock_module
 from memoryos.errors import StoreUnavailableError
 from memoryos.storage.file_lock import FileLock
 
@@ -35,7 +35,7 @@ def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
 
 
 def test_whoever_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock_room, "TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(lock_module, "TIMEOUT_SECONDS", 0.01)
     one, other = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     one.acquire()
     with pytest.raises(StoreUnavailableError, match="locked"):

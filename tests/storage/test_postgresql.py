@@ -23,10 +23,10 @@ from memoryos.errors import (
 from memoryos.identifiers import new_id
 from memoryos.model import PageDraft, Scope
 from memoryos.storage.database import ContendedError
+from memoryos.storage.database_urls import open_database
+from memoryos.storage.lease import Lease
 from memoryos.storage.migrations import HEAD
-from memoryos.storage.places import open_database
 from memoryos.storage.schema import metadata, pages
-from memoryos.storage.scopes import Lease
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
@@ -150,11 +150,11 @@ def test_connections_that_the_server_ended_are_replaced(
 ) -> None:
     lease = Lease(scope_ids[0], f"host:1:{new_id()}", NOW)
     for _ in range(2):
-        with store.presence.present(lease):
-            assert store.presence.is_present(lease.scope_id, lease.owner)
+        with store.liveness.hold(lease):
+            assert store.liveness.is_alive(lease.scope_id, lease.owner)
         postgres.execute(END_SESSIONS)
         assert store.log.count(scope_ids[0]) == 1
-    with store.presence.present(lease), Store(place) as other:
+    with store.liveness.hold(lease), Store(place) as other:
         assert other.log.count(scope_ids[0]) == 1
         postgres.execute(END_SESSIONS)
         store.log.append(scope_ids[0], [PageDraft(NOW, "after", "")], NOW)
@@ -164,7 +164,7 @@ def test_a_store_that_was_closed_opens_no_session_again(place: str, scope_ids: l
     store = Store(place)
     store.close()
     store.close()
-    with pytest.raises(StoreUnavailableError), store.presence.present(Lease(scope_ids[0], f"host:1:{new_id()}", NOW)):
+    with pytest.raises(StoreUnavailableError), store.liveness.hold(Lease(scope_ids[0], f"host:1:{new_id()}", NOW)):
         pass
     with pytest.raises(StoreUnavailableError):
         store.log.count(scope_ids[0])

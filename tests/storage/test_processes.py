@@ -25,13 +25,13 @@ from memoryos.errors import StoreConflictError, StoreUnavailableError
 from memoryos.identifiers import new_id
 from memoryos.memory import Memoryos
 from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
-from memoryos.storage.long_term import Learning, SegmentLearned
-from memoryos.storage.mid_term import Consolidation
+from memoryos.storage.lease import Lease
+from memoryos.storage.long_term_table import Learning, SegmentLearned
+from memoryos.storage.mid_term_table import Consolidation
 from memoryos.storage.schema import metadata
-from memoryos.storage.scopes import Lease
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
-from memoryos.storage.vectors import UtteranceVectors
+from memoryos.storage.vector_table import UtteranceVectors
 from memoryos.testing import FixedClock
 from memoryos.updating import leasing
 from tests.conftest import EngineMaker
@@ -400,9 +400,9 @@ def test_nobody_gives_way_to_nobody(here: Memoryos, doomed: Elsewhere, monkeypat
     scope_id = str(here._find_scope_id())
     with here.engine.updater.leases.leased(scope_id) as lease:
         doomed.do("begin(memory.flush, '')")
-        wait_until(lambda: here.engine.store.presence.is_wanted(lease))
+        wait_until(lambda: here.engine.store.liveness.is_contended(lease))
         doomed.kill()
-        assert not here.engine.store.presence.is_wanted(lease), "who waited is dead"
+        assert not here.engine.store.liveness.is_contended(lease), "who waited is dead"
     claims: list[bool] = []
     plain = here.engine.store.scopes.claim
 
@@ -490,7 +490,7 @@ def test_a_write_whose_lease_was_lost_changes_nothing(place: str, tmp_path: Path
         before = rows(store)
         with pytest.raises(StoreConflictError, match="lease"):
             LATE_WRITES[write](store, mine, first if write == "learn" else second, scratch)
-        assert not store.scopes.prolong(mine)
+        assert not store.scopes.renew(mine)
         store.scopes.release(mine)
         assert rows(store) == before
 

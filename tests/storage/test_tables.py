@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.model import SIDES, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
 from memoryos.seams import Usage
-from memoryos.storage.long_term import Learning, SegmentLearned
-from memoryos.storage.mid_term import Consolidation
-from memoryos.storage.scopes import Lease
+from memoryos.storage.lease import Lease
+from memoryos.storage.long_term_table import Learning, SegmentLearned
+from memoryos.storage.mid_term_table import Consolidation
 from memoryos.storage.store import Store
-from memoryos.storage.vectors import UtteranceVectors
+from memoryos.storage.vector_table import UtteranceVectors
 from memoryos.testing import FixedClock
 
 NOW = FixedClock()()
@@ -89,7 +89,7 @@ def test_a_lease_keeps_others_out_until_it_ends(store: Store, lease: Lease) -> N
 
 
 def test_the_lease_of_a_dead_owner_is_free(store: Store, lease: Lease) -> None:
-    assert store.scopes.claim(Lease(lease.scope_id, "other", LATER), NOW, instead_of="me")
+    assert store.scopes.claim(Lease(lease.scope_id, "other", LATER), NOW, dead_owner="me")
 
 
 def test_a_page_is_placed_once(store: Store, lease: Lease) -> None:
@@ -128,7 +128,7 @@ def test_vectors_come_back_in_the_order_of_the_log_whatever_the_ids(
     store: Store, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = iter(["c", "a", "d", "b"])
-    monkeypatch.setattr("memoryos.storage.pages.new_id", lambda: next(made))
+    monkeypatch.setattr("memoryos.storage.page_log.new_id", lambda: next(made))
     ids = append(store, lease, 4)
     random = np.random.default_rng(1).standard_normal((8, 4)).astype(np.float32)
     utterances = [
@@ -265,11 +265,11 @@ def test_every_statement_on_a_hot_path_uses_an_index(store: Store, lease: Lease)
 
 
 def test_the_window_is_the_newest_pages(store: Store, lease: Lease) -> None:
-    assert store.log.slid_out(lease.scope_id, 2) == 0
+    assert store.log.last_seq_outside_window(lease.scope_id, 2) == 0
     append(store, lease, 5)
-    assert [store.log.slid_out(lease.scope_id, window) for window in (0, 1, 4, 5, 9)] == [5, 4, 1, 0, 0]
+    assert [store.log.last_seq_outside_window(lease.scope_id, window) for window in (0, 1, 4, 5, 9)] == [5, 4, 1, 0, 0]
     for window in range(7):
         inside = {page.seq for page in store.log.newest(lease.scope_id, window)}
-        slid = {seq for seq in range(1, 6) if seq <= store.log.slid_out(lease.scope_id, window)}
+        slid = {seq for seq in range(1, 6) if seq <= store.log.last_seq_outside_window(lease.scope_id, window)}
         assert inside | slid == set(range(1, 6))
         assert not inside & slid

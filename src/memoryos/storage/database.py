@@ -18,7 +18,8 @@ from memoryos.errors import (
     StoreUnavailableError,
     StoreUnreadableError,
 )
-from memoryos.storage.damage import find_damaged
+from memoryos.storage import migrations
+from memoryos.storage.damaged_values import find_damaged
 from memoryos.storage.schema import DamagedValueError
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from memoryos.storage.presence import Presence
+    from memoryos.storage.liveness import Liveness
+
 
 __all__ = ["ContendedError", "Database", "mapped_errors"]
 
@@ -50,12 +52,12 @@ class Database(ABC):
     and then write. Between scopes nothing is promised.
 
     Attributes:
-        presence: Who tells living workers from dead ones; None if that is the workplace.
-        workplace_file: Whose neighbour the folder for copies is.
+        liveness: Who tells living workers from dead ones; None if that is the scratch_dir.
+        scratch_base: Whose neighbour the folder for copies is.
     """
 
-    presence: Presence | None = None
-    workplace_file: Path
+    liveness: Liveness | None = None
+    scratch_base: Path
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
@@ -140,11 +142,11 @@ class Database(ABC):
         """Whether ``rewrite`` is so short now that a request may wait for it."""
 
     @abstractmethod
-    def rewrite(self, patience_seconds: float = 5.0) -> bool:
+    def rewrite(self, timeout_seconds: float = 5.0) -> bool:
         """Takes what was deleted out of the files; returns whether that was possible within the patience."""
 
     @abstractmethod
-    def truncate_log(self, patience_seconds: float = 5.0) -> bool:
+    def truncate_log(self, timeout_seconds: float = 5.0) -> bool:
         """Does the second half of ``rewrite`` alone, where the first half succeeded."""
 
     @abstractmethod
@@ -183,8 +185,6 @@ class Database(ABC):
             raise StoreUnavailableError("the store is closed")
 
     def _migrate(self) -> None:
-        from memoryos.storage import migrations  # noqa: PLC0415  (imports Alembic only where a schema must be made)
-
         with self.read() as connection:
             state = migrations.state_of(connection)
         if state is migrations.State.CURRENT:

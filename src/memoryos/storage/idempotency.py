@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from memoryos.storage.database import Database
 
 __all__ = [
-    "KEPT_DAYS",
-    "NoteTable",
-    "Once",
+    "RETENTION_DAYS",
+    "IdempotencyKey",
+    "IdempotencyTable",
     "check_complete",
     "drop_request_hashes",
-    "find_note",
-    "note",
-    "old_note",
-    "once_of",
+    "find_result",
+    "idempotency_key_of",
+    "is_expired",
+    "save_result",
 ]
 
-KEPT_DAYS = 7
+RETENTION_DAYS = 7
 """For so long at least a repeated request is known."""
 _DROPPED_A_WRITE = 10
 """Old notes that one new note takes away at most: the table shrinks, and no write pays for many."""
@@ -44,8 +44,8 @@ _DROPPED_A_STEP = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
-    """A request that is to be done once.
+class IdempotencyKey:
+    """A request that is to be done key.
 
     Attributes:
         key_hash: SHA-256 of the key that the caller gave it.
@@ -56,7 +56,7 @@ class Once:
     request_hash: str
 
 
-def once_of(key: str, request: object) -> Once:
+def idempotency_key_of(key: str, request: object) -> IdempotencyKey:
     """Returns the mark of a request.
 
     Args:
@@ -65,30 +65,32 @@ def once_of(key: str, request: object) -> Once:
     """
     secret = key.encode()
     body = json.dumps(request, ensure_ascii=True, sort_keys=True, default=str).encode()
-    return Once(hashlib.sha256(secret).hexdigest(), hmac.new(secret, body, hashlib.sha256).hexdigest())
+    return IdempotencyKey(hashlib.sha256(secret).hexdigest(), hmac.new(secret, body, hashlib.sha256).hexdigest())
 
 
-def find_note(connection: sa.Connection, scope_id: str, once: Once) -> list[str] | None:
+def find_result(connection: sa.Connection, scope_id: str, key: IdempotencyKey) -> list[str] | None:
     """Returns the ids of the pages that the request became, None if it was not done yet.
 
     Raises:
         InputError: If another request was done under its key.
         NotFoundError: If what it stored was forgotten since.
     """
-    where = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash == once.key_hash)
+    where = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash == key.key_hash)
     row = connection.execute(sa.select(idempotency).where(*where)).one_or_none()
     if row is None:
         return None
     if not row.request_hash:
         raise NotFoundError("this request was done, and what it stored was forgotten since")
-    if not hmac.compare_digest(row.request_hash, once.request_hash):
+    if not hmac.compare_digest(row.request_hash, key.request_hash):
         raise InputError("idempotency_key", "was used for another request; each request needs a key of its own")
     return list(row.page_ids)
 
 
-def note(connection: sa.Connection, scope_id: str, once: Once, page_ids: Sequence[str], now: datetime) -> None:
+def save_result(
+    connection: sa.Connection, scope_id: str, key: IdempotencyKey, page_ids: Sequence[str], now: datetime
+) -> None:
     """Notes what a request became, inside the transaction that makes it, and drops a few notes that are too old."""
-    values: dict[str, Any] = {"key_hash": once.key_hash, "request_hash": once.request_hash, "page_ids": list(page_ids)}
+    values: dict[str, Any] = {"key_hash": key.key_hash, "request_hash": key.request_hash, "page_ids": list(page_ids)}
     connection.execute(sa.insert(idempotency).values(scope_id=scope_id, noted_at=now, **values))
     _drop(connection, scope_id, _oldest(connection, scope_id, now, _DROPPED_A_WRITE))
 
@@ -106,18 +108,18 @@ def drop_request_hashes(database: Database, scope_id: str, page_ids: Collection[
             connection.execute(sa.update(idempotency).where(*part).values(request_hash=""))
 
 
-def old_note(now: datetime) -> sa.ColumnElement[bool]:
+def is_expired(now: datetime) -> sa.ColumnElement[bool]:
     """Returns the condition of a note that is too old to be kept."""
-    return idempotency.c.noted_at < now - timedelta(days=KEPT_DAYS)
+    return idempotency.c.noted_at < now - timedelta(days=RETENTION_DAYS)
 
 
-class NoteTable:
+class IdempotencyTable:
     """Takes away the notes of scopes that nobody writes to any more."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def drop_old(self, scope_id: str, now: datetime) -> bool:
+    def delete_expired(self, scope_id: str, now: datetime) -> bool:
         """Drops some notes of a scope that are too old; returns whether there were any."""
         with self._database.read(scope_id) as connection:
             oldest = _oldest(connection, scope_id, now, _DROPPED_A_STEP)
@@ -128,7 +130,7 @@ class NoteTable:
 
 
 def _oldest(connection: sa.Connection, scope_id: str, now: datetime, limit: int) -> Sequence[str]:
-    old = sa.select(idempotency.c.key_hash).where(idempotency.c.scope_id == scope_id, old_note(now))
+    old = sa.select(idempotency.c.key_hash).where(idempotency.c.scope_id == scope_id, is_expired(now))
     return connection.execute(old.order_by(idempotency.c.noted_at).limit(limit)).scalars().all()
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from memoryos.errors import InputError
 from memoryos.language.instructions import instruction_sides
 from memoryos.model import ABOUT, SHARED
-from memoryos.storage.forgetting import interrupt
+from memoryos.storage.lease import revoke_lease
 from memoryos.storage.schema import (
     JSON_SHAPES,
     Json,
@@ -52,7 +52,7 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
 _RENAMED = {"kind": "what"}
 """A column whose name means something else in a record."""
 KINDS = tuple(_TABLES)
-MOST_KEYS = 16
+MAX_TOMBSTONE_KEYS = 16
 """Keys of tombstones that a scope may have: its own, and one of each store that it read an export of."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -109,7 +109,7 @@ class PortableTable:
             QuotaExceededError: If the scope would store more than its quota; likewise.
         """
         with self._database.write(scope_id) as connection:
-            revision = interrupt(connection, scope_id)
+            revision = revoke_lease(connection, scope_id)
             last_seq = connection.execute(
                 sa.select(sa.func.coalesce(sa.func.max(pages.c.seq), 0)).where(pages.c.scope_id == scope_id)
             ).scalar_one()
@@ -168,8 +168,8 @@ class _Restoring:
         self._has_keys = True
         if row["secret"] in self._keys:
             return
-        if not _KEY.fullmatch(row["secret"]) or len(self._keys) >= MOST_KEYS:
-            raise InputError("secret", f"is no key of tombstones, or the memory has {MOST_KEYS} of them already")
+        if not _KEY.fullmatch(row["secret"]) or len(self._keys) >= MAX_TOMBSTONE_KEYS:
+            raise InputError("secret", f"is not a tombstone key, or the scope already has {MAX_TOMBSTONE_KEYS} of them")
         self._keys.add(row["secret"])
         self._put("tombstone_key", row | {"is_own": False})
 

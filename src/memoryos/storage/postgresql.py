@@ -13,10 +13,10 @@ from psycopg import sql
 from sqlalchemy import event, exc
 
 from memoryos.errors import ConfigError, StoreError
-from memoryos.storage.advisory import AdvisoryPresence
+from memoryos.storage.advisory_locks import AdvisoryLiveness
 from memoryos.storage.database import ContendedError, Database, mapped_errors
 from memoryos.storage.schema import metadata
-from memoryos.storage.workplace import user_folder
+from memoryos.storage.scratch_dir import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ __all__ = ["PostgreSQLDatabase"]
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
-MOST_TRIES = 5
+MAX_ATTEMPTS = 5
 """How often a short write is done again that the database gave up in favour of another."""
 _POOL_CONNECTIONS = 16
 """Of one process, at most; two more are there for leases and hints."""
@@ -69,8 +69,8 @@ class PostgreSQLDatabase(Database):
 
     def __init__(self, url: sa.URL) -> None:
         super().__init__(_engine(url))
-        self.workplace_file = user_folder() / hashlib.sha256(str(url).encode()).hexdigest()[:16]
-        self.presence = self._presence = AdvisoryPresence(self._engine)
+        self.scratch_base = user_folder() / hashlib.sha256(str(url).encode()).hexdigest()[:16]
+        self.liveness = self._presence = AdvisoryLiveness(self._engine)
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self._check_encoding()
@@ -87,7 +87,7 @@ class PostgreSQLDatabase(Database):
         """Never: nobody knows how much the server has to look through."""
         return False
 
-    def rewrite(self, patience_seconds: float = 5.0) -> bool:  # noqa: ARG002
+    def rewrite(self, timeout_seconds: float = 5.0) -> bool:  # noqa: ARG002
         """Has the server remove deleted rows from the tables that hold content, without a lock that others notice.
 
         ``VACUUM`` makes the space of rows reusable that no running transaction can see; their bytes are overwritten
@@ -99,7 +99,7 @@ class PostgreSQLDatabase(Database):
             connection.execute(f"VACUUM (INDEX_CLEANUP OFF, TRUNCATE OFF, SKIP_LOCKED) {names}")
         return True
 
-    def truncate_log(self, patience_seconds: float = 5.0) -> bool:  # noqa: ARG002
+    def truncate_log(self, timeout_seconds: float = 5.0) -> bool:  # noqa: ARG002
         """Returns True: the server manages its log."""
         return True
 
@@ -133,7 +133,7 @@ class PostgreSQLDatabase(Database):
             yield connection
 
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
-        for _ in range(MOST_TRIES - 1):
+        for _ in range(MAX_ATTEMPTS - 1):
             with contextlib.suppress(ContendedError), self.write(scope_id) as connection:
                 return work(connection)
         with self.write(scope_id) as connection:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.identifiers import new_id
 from memoryos.model import Scope
+from memoryos.storage.lease import Lease
 from memoryos.storage.schema import owners, scopes
 
 if TYPE_CHECKING:
@@ -19,14 +20,8 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["Lease", "ScopeState", "Scopes", "advance"]
+__all__ = ["ScopeState", "Scopes"]
 
-_ADVANCE = (
-    sa.update(scopes)
-    .where(scopes.c.scope_id == sa.bindparam("id"), scopes.c.lease_owner == sa.bindparam("owner"))
-    .values(revision=scopes.c.revision + 1, lease_until=sa.bindparam("until"))
-    .returning(scopes.c.revision)
-)
 _STATE = sa.select(scopes).where(scopes.c.scope_id == sa.bindparam("id"))
 
 
@@ -55,15 +50,6 @@ class ScopeState:
     attempts: int
     retry_at: datetime | None
     last_error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to consolidate one scope: the owner's name, and how long it holds after each renewal."""
-
-    scope_id: str
-    owner: str
-    until: datetime
 
 
 class Scopes:
@@ -145,20 +131,20 @@ class Scopes:
             return None
         return Lease(scope_id, row.lease_owner, row.lease_until)
 
-    def claim(self, lease: Lease, now: datetime, *, instead_of: str | None = None) -> bool:
+    def claim(self, lease: Lease, now: datetime, *, dead_owner: str | None = None) -> bool:
         """Takes the scope unless another owner holds an unexpired lease, or somebody writes to it just now.
 
         Args:
             lease: What to write.
             now: Leases that ended before are free.
-            instead_of: An owner who is known to be dead, so that its lease is free too.
+            dead_owner: An owner who is known to be dead, so that its lease is free too.
 
         Returns:
             Whether the scope is ours now.
         """
         free = sa.or_(
             scopes.c.lease_owner.is_(None),
-            scopes.c.lease_owner.in_([lease.owner, *([instead_of] if instead_of else [])]),
+            scopes.c.lease_owner.in_([lease.owner, *([dead_owner] if dead_owner else [])]),
             scopes.c.lease_until < now,
         )
         mine = sa.select(scopes.c.scope_id).where(scopes.c.scope_id == lease.scope_id, free)
@@ -175,7 +161,7 @@ class Scopes:
         """Takes the scope from whoever holds it; what the former holder would write next is refused."""
         self._update(lease.scope_id, {"lease_owner": lease.owner, "lease_until": lease.until}, sa.true())
 
-    def prolong(self, lease: Lease) -> bool:
+    def renew(self, lease: Lease) -> bool:
         """Writes down a renewed lease; returns whether the scope is still ours."""
         return self._update(lease.scope_id, {"lease_until": lease.until}, scopes.c.lease_owner == lease.owner)
 
@@ -201,24 +187,6 @@ class Scopes:
         statement = sa.update(scopes).where(scopes.c.scope_id == scope_id, where).values(**values)
         with self._database.write(scope_id) as connection:
             return connection.execute(statement).rowcount == 1
-
-
-def advance(connection: sa.Connection, lease: Lease) -> int:
-    """Counts a worker's write and prolongs its lease, inside the transaction of that write.
-
-    It is the fence in front of everything that a worker writes: who lost the lease writes nothing.
-
-    Returns:
-        The scope's revision after the write.
-
-    Raises:
-        StoreConflictError: If another worker took the scope over.
-    """
-    values = {"id": lease.scope_id, "owner": lease.owner, "until": lease.until}
-    revision: int | None = connection.execute(_ADVANCE, values).scalar_one_or_none()
-    if revision is None:
-        raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
-    return revision
 
 
 def _owned_by(scope: Scope) -> sa.Select[Any]:

@@ -18,7 +18,7 @@ from memoryos.errors import StoreError, StoreUnavailableError
 from memoryos.private_files import create_missing_file, make_folder
 from memoryos.storage.database import Database, mapped_errors
 from memoryos.storage.file_lock import FileLock
-from memoryos.storage.grouping import Grouping
+from memoryos.storage.group_commit import GroupCommit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteDatabase"]
 
 REWRITE_POLL_SECONDS = 0.02
-FORK_PATIENCE_SECONDS = 10.0
+FORK_TIMEOUT_SECONDS = 10.0
 """How long a fork waits for a write of another thread."""
 _PRAGMAS = (
     "PRAGMA busy_timeout=60000",
@@ -64,14 +64,14 @@ class SQLiteDatabase(Database):
     """
 
     def __init__(self, url: sa.URL) -> None:
-        self.workplace_file = Path(str(url.database))
-        super().__init__(_engine(url, self.workplace_file))
+        self.scratch_base = Path(str(url.database))
+        super().__init__(_engine(url, self.scratch_base))
         self._thread_lock = threading.RLock()
         with mapped_errors():
-            self._file_lock = FileLock(Path(f"{self.workplace_file}.lock"))
+            self._file_lock = FileLock(Path(f"{self.scratch_base}.lock"))
         self._writer: sa.Connection | None = None
         self._is_writing = False
-        self._grouping = Grouping(self.write)
+        self._group_commit = GroupCommit(self.write)
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self._migrate()
@@ -102,7 +102,7 @@ class SQLiteDatabase(Database):
         self._is_writing = False
 
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:  # noqa: ARG002
-        return self._grouping.run(work)
+        return self._group_commit.run(work)
 
     @property
     def erases_completely(self) -> bool:
@@ -113,11 +113,11 @@ class SQLiteDatabase(Database):
     def rewrites_quickly(self) -> bool:
         """Whether the file is small: up to 16 MB, which take less than 0.1 s."""
         try:
-            return self.workplace_file.stat().st_size <= QUICK_BYTES
+            return self.scratch_base.stat().st_size <= QUICK_BYTES
         except OSError:
             return False
 
-    def rewrite(self, patience_seconds: float = 5.0) -> bool:
+    def rewrite(self, timeout_seconds: float = 5.0) -> bool:
         """Writes the file anew without a byte that is no longer in use, and truncates the write-ahead log.
 
         ``secure_delete`` alone is not enough: where SQLite moves rows between pages it leaves copies behind, which we
@@ -144,15 +144,15 @@ class SQLiteDatabase(Database):
                 cursor.close()
                 self._drop_writer()
         time.sleep(REWRITE_POLL_SECONDS)
-        return self.truncate_log(patience_seconds)
+        return self.truncate_log(timeout_seconds)
 
-    def truncate_log(self, patience_seconds: float = 5.0) -> bool:
+    def truncate_log(self, timeout_seconds: float = 5.0) -> bool:
         """Copies the write-ahead log into the file and truncates it to nothing.
 
         Returns:
             Whether that was possible: another process that reads an old state holds it up.
         """
-        deadline = time.monotonic() + patience_seconds
+        deadline = time.monotonic() + timeout_seconds
         while True:
             with mapped_errors(), self._exclusive():
                 self._check_open()
@@ -181,7 +181,7 @@ class SQLiteDatabase(Database):
         A child must not inherit a transaction, since undoing it there damages the shared index of the write-ahead log,
         nor connections, since SQLite would believe that their locks are the child's.
         """
-        if self.is_inherited or not self._thread_lock.acquire(timeout=FORK_PATIENCE_SECONDS):
+        if self.is_inherited or not self._thread_lock.acquire(timeout=FORK_TIMEOUT_SECONDS):
             return False
         if self._is_closed or self._is_writing:
             return True

@@ -5,26 +5,26 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from memoryos.storage.backing_up import back_up
-from memoryos.storage.backlog import StoreTotals
-from memoryos.storage.copying import copy_log, replace_tiers
-from memoryos.storage.costs import CostTable
-from memoryos.storage.due import DueTable
-from memoryos.storage.erasing import ErasureTable
-from memoryos.storage.forgetting import ForgettingTable
-from memoryos.storage.idempotency import NoteTable
-from memoryos.storage.keys import KeyTable
-from memoryos.storage.long_term import LongTermTable
-from memoryos.storage.mid_term import MidTermTable
-from memoryos.storage.moving import Moved, copy_keys, copy_scope
-from memoryos.storage.pages import PageLog
-from memoryos.storage.places import open_database
+from memoryos.storage.api_keys import KeyTable
+from memoryos.storage.backup import back_up
+from memoryos.storage.cost_table import CostTable
+from memoryos.storage.database_urls import open_database
+from memoryos.storage.due_scopes import DueTable
+from memoryos.storage.erasures import ErasureTable
+from memoryos.storage.forgetting_table import ForgettingTable
+from memoryos.storage.idempotency import IdempotencyTable
+from memoryos.storage.long_term_table import LongTermTable
+from memoryos.storage.mid_term_table import MidTermTable
+from memoryos.storage.page_log import PageLog
 from memoryos.storage.portable import PortableTable
+from memoryos.storage.rebuild_copy import copy_log, replace_tiers
 from memoryos.storage.scopes import Scopes
+from memoryos.storage.scratch_dir import ScratchDir
+from memoryos.storage.store_copy import CopiedScope, copy_keys, copy_scope
+from memoryos.storage.store_totals import StoreTotals
 from memoryos.storage.usage import NO_QUOTA
-from memoryos.storage.vectors import VectorTable
-from memoryos.storage.verifying import find_faults
-from memoryos.storage.workplace import Workplace
+from memoryos.storage.vector_table import VectorTable
+from memoryos.storage.verification import find_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from memoryos.storage.presence import Presence
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
+    from memoryos.storage.liveness import Liveness
     from memoryos.storage.usage import Quota
 
 __all__ = ["Store"]
@@ -58,9 +58,9 @@ class Store:
 
     def __init__(self, place: str | Path, *, quota: Quota = NO_QUOTA) -> None:
         self._database = open_database(place)
-        self.workplace = Workplace(self._database.workplace_file)
-        self.presence: Presence = self._database.presence or self.workplace
-        self.workplace.sweep()
+        self.scratch_dir = ScratchDir(self._database.scratch_base)
+        self.liveness: Liveness = self._database.liveness or self.scratch_dir
+        self.scratch_dir.sweep()
         self.scopes = Scopes(self._database)
         self.log = PageLog(self._database, quota)
         self.vectors = VectorTable(self._database)
@@ -73,7 +73,7 @@ class Store:
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
         self.due = DueTable(self._database)
-        self.notes = NoteTable(self._database)
+        self.idempotency = IdempotencyTable(self._database)
 
     def snapshot(self, scope_id: str) -> AbstractContextManager[None]:
         """Has all that this thread reads of a scope inside the block come from one moment, in one transaction.
@@ -91,32 +91,32 @@ class Store:
             StoreUnavailableError: If it can't be made.
         """
         with contextlib.ExitStack() as stack:
-            if self.presence is not self.workplace:
-                stack.enter_context(self.workplace.present(lease))
-            folder = stack.enter_context(self.workplace.folder(lease))
+            if self.liveness is not self.scratch_dir:
+                stack.enter_context(self.scratch_dir.hold(lease))
+            folder = stack.enter_context(self.scratch_dir.folder(lease))
             yield stack.enter_context(Store(folder / "scratch.db"))
 
-    def erase(self, scope_id: str | None = None, *, patience_seconds: float = 5.0) -> bool:
+    def erase(self, scope_id: str | None = None, *, timeout_seconds: float = 5.0) -> bool:
         """Erases deleted bytes that are due and removes copies that dead processes left.
 
         Args:
             scope_id: The scope whose copies count; None for all.
-            patience_seconds: How long to wait for a reader in another process.
+            timeout_seconds: How long to wait for a reader in another process.
 
         Returns:
             Whether no deleted byte is left. A reader in another process may hold an old state, or a rebuild a copy;
             on a server it is never certain.
         """
-        self.workplace.sweep()
-        has_copy = self.workplace.has_copy(scope_id or "*")
-        is_erased = self.erasures.erase(patience_seconds)
+        self.scratch_dir.sweep()
+        has_copy = self.scratch_dir.has_copy(scope_id or "*")
+        is_erased = self.erasures.erase(timeout_seconds)
         return is_erased and self.erasures.is_complete and not has_copy
 
     def copy_log(self, target: Store, scope_id: str) -> None:
         """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""
         copy_log(self._database, target._database, scope_id)
 
-    def take_over(self, source: Store, scope_id: str) -> Moved:
+    def copy_scope_from(self, source: Store, scope_id: str) -> CopiedScope:
         """Copies a scope of another store with all that was derived, in one transaction, and compares both.
 
         Raises:
@@ -124,7 +124,7 @@ class Store:
         """
         return copy_scope(source._database, self._database, scope_id)
 
-    def take_over_keys(self, source: Store) -> int:
+    def copy_api_keys_from(self, source: Store) -> int:
         """Copies the API keys of another store that are not here; returns how many.
 
         Raises:
@@ -150,7 +150,7 @@ class Store:
         Raises:
             InputError: If the file exists, or can't be written.
         """
-        back_up(self._database, target, self.workplace)
+        back_up(self._database, target, self.scratch_dir)
 
     def close(self) -> None:
         """Closes every connection. Calling it twice is fine."""

@@ -1,4 +1,4 @@
-"""The workplace: a copy for a rebuild is gone with whoever made it, and nobody removes what a living one needs."""
+"""The scratch_dir: a copy for a rebuild is gone with whoever made it, and nobody removes what a living one needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memoryos.identifiers import new_id
 from memoryos.memory import Memoryos
 from memoryos.model import PageDraft, Scope
 from memoryos.storage.file_lock import FileLock
-from memoryos.storage.scopes import Lease
+from memoryos.storage.lease import Lease
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
@@ -113,16 +113,16 @@ def test_a_lock_and_a_copy_last_as_long_as_the_block(tmp_path: Path) -> None:
         scope_id = store.scopes.open(Scope("u", "a"), NOW)
         store.log.append(scope_id, [PageDraft(NOW, SECRET, "")], NOW)
         lease = Lease(scope_id, f"host:1:{new_id()}", NOW + timedelta(minutes=5))
-        assert not other.workplace.is_present(scope_id, lease.owner)
-        with pytest.raises(ZeroDivisionError), store.workplace.present(lease), store.scratch(lease) as scratch:
+        assert not other.scratch_dir.is_alive(scope_id, lease.owner)
+        with pytest.raises(ZeroDivisionError), store.scratch_dir.hold(lease), store.scratch(lease) as scratch:
             store.copy_log(scratch, scope_id)
-            other.workplace.sweep()
-            assert other.workplace.is_present(scope_id, lease.owner)
-            assert other.workplace.has_copy(scope_id)
+            other.scratch_dir.sweep()
+            assert other.scratch_dir.is_alive(scope_id, lease.owner)
+            assert other.scratch_dir.has_copy(scope_id)
             assert not other.erase(scope_id)
             assert len(list(scratch.log.after(scope_id))) == 1
             raise ZeroDivisionError
-        assert not other.workplace.is_present(scope_id, lease.owner)
+        assert not other.scratch_dir.is_alive(scope_id, lease.owner)
         assert other.erase(scope_id)
         assert list((tmp_path / "memoryos.db.work").iterdir()) == []
 
@@ -135,15 +135,15 @@ def test_whoever_makes_a_lock_while_another_sweeps_has_it(tmp_path: Path, monkey
 
         def late(lock: FileLock) -> None:
             if lock._file.parent.name.endswith(".work"):
-                store.workplace.sweep()
+                store.scratch_dir.sweep()
                 assert not lock._file.exists()
             acquire(lock)
 
         monkeypatch.setattr(FileLock, "acquire", late)
-        with store.workplace.present(lease):
-            assert store.workplace.is_present(lease.scope_id, lease.owner)
-            store.workplace.sweep()
-            assert store.workplace.is_present(lease.scope_id, lease.owner)
+        with store.scratch_dir.hold(lease):
+            assert store.scratch_dir.is_alive(lease.scope_id, lease.owner)
+            store.scratch_dir.sweep()
+            assert store.scratch_dir.is_alive(lease.scope_id, lease.owner)
 
 
 def test_a_copy_that_can_not_be_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_a_copy_that_can_not_be_removed_is_told(tmp_path: Path, monkeypatch: pyt
         left = tmp_path / "memoryos.db.work" / f"scope.{new_id()}"
         left.mkdir(parents=True)
         with monkeypatch.context() as patch:
-            patch.setattr("memoryos.storage.workplace.shutil.rmtree", lambda *_, **__: None)
+            patch.setattr("memoryos.storage.scratch_dir.shutil.rmtree", lambda *_, **__: None)
             assert not store.erase("scope")
         assert store.erase("scope")
         assert not left.exists()
@@ -161,5 +161,5 @@ def test_a_workplace_that_can_not_be_made_is_an_error_of_the_store(tmp_path: Pat
     with Store(tmp_path / "memoryos.db") as store:
         (tmp_path / "memoryos.db.work").write_text("in the way")
         lease = Lease(new_id(), f"host:1:{new_id()}", NOW)
-        with pytest.raises(StoreUnavailableError), store.workplace.present(lease):
+        with pytest.raises(StoreUnavailableError), store.scratch_dir.hold(lease):
             pytest.fail("there is no lock")

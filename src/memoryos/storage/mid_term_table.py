@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from memoryos.errors import StoreConflictError
 from memoryos.model import Chain, Origin, Segment
-from memoryos.storage.leaving import take_out
-from memoryos.storage.origins import read_origin, write_origin
+from memoryos.storage.lease import Lease, advance
+from memoryos.storage.origin_json import read_origin, write_origin
+from memoryos.storage.provisional_segments import unassign_pages
 from memoryos.storage.schema import UtcTime, chains, pages, segments
-from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -74,7 +74,9 @@ class MidTermTable:
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
-            left = take_out(connection, lease.scope_id, list(change.segment_of), revision) if change.redone else None
+            left = (
+                unassign_pages(connection, lease.scope_id, list(change.segment_of), revision) if change.redone else None
+            )
             origin = write_origin(change.origin)
             for chain in change.chains:
                 values = {"scope_id": lease.scope_id, "chain_id": chain.chain_id}

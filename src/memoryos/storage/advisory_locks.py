@@ -1,4 +1,4 @@
-"""Presence by advisory locks of PostgreSQL: the server lets go of them with the session, so with the process."""
+"""Liveness by advisory locks of PostgreSQL: the server lets go of them with the session, so with the process."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from sqlalchemy import exc
 
 from memoryos.errors import StoreError, StoreUnavailableError
 from memoryos.storage.database import mapped_errors
-from memoryos.storage.presence import lease_of
+from memoryos.storage.liveness import lease_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
 
-__all__ = ["AdvisoryPresence"]
+__all__ = ["AdvisoryLiveness"]
 
 _log = logging.getLogger(__name__)
 _NAMES = ", ".join(f"CAST(CAST(CAST(:{name} AS bigint) AS bit(32)) AS integer)" for name in ("scope", "owner"))
@@ -35,7 +35,7 @@ _PRESENT = sa.text(f"{_HELD} CAST(objid AS bigint) = :owner LIMIT 1")
 _WANTED = sa.text(f"{_HELD} CAST(objid AS bigint) <> :owner LIMIT 1")
 
 
-class AdvisoryPresence:
+class AdvisoryLiveness:
     """Shows by shared locks of one session who holds or wants which scope.
 
     Two hashes of 32 bits name scope and owner. Where two are the same, a lease lasts until it ends by itself, or its
@@ -56,7 +56,7 @@ class AdvisoryPresence:
         self._is_closed = False
 
     @contextlib.contextmanager
-    def present(self, lease: Lease) -> Iterator[None]:
+    def hold(self, lease: Lease) -> Iterator[None]:
         """Holds the lock of a lease until the block ends, from before the lease is claimed.
 
         Raises:
@@ -72,13 +72,13 @@ class AdvisoryPresence:
                 if session is self._session:
                     self._execute(session, _GIVE, names)
 
-    def is_present(self, scope_id: str, owner: str) -> bool:
+    def is_alive(self, scope_id: str, owner: str) -> bool:
         """Returns whether the owner of a lease is alive and at it; True as well for one of whom nothing is known."""
-        if self._tells is not True or lease_of(scope_id, owner) is None:
+        if self._tells is not True or lease_name(scope_id, owner) is None:
             return True
         return self._finds(_PRESENT, _names(scope_id, owner))
 
-    def is_wanted(self, lease: Lease) -> bool:
+    def is_contended(self, lease: Lease) -> bool:
         """Returns whether somebody else waits for the scope of a lease."""
         return self._finds(_WANTED, _names(lease.scope_id, lease.owner))
 

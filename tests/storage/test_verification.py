@@ -11,16 +11,16 @@ import pytest
 
 from memoryos.errors import StoreError, StoreUnavailableError, StoreUnreadableError
 from memoryos.model import SHARED, Attribute, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment, Trait
-from memoryos.storage import verifying
-from memoryos.storage.erasing import note_erasure
-from memoryos.storage.long_term import Learning, SegmentLearned
-from memoryos.storage.mid_term import Consolidation
+from memoryos.storage import verification
+from memoryos.storage.erasures import note_erasure
+from memoryos.storage.lease import Lease
+from memoryos.storage.long_term_table import Learning, SegmentLearned
+from memoryos.storage.mid_term_table import Consolidation
 from memoryos.storage.migrations import KNOWN, State
-from memoryos.storage.scopes import Lease
 from memoryos.storage.store import Store
 from memoryos.storage.tombstones import note_tombstones
-from memoryos.storage.vectors import UtteranceVectors
-from memoryos.storage.verifying import LINES_A_KIND, state_of_file, try_writing
+from memoryos.storage.vector_table import UtteranceVectors
+from memoryos.storage.verification import MAX_LINES_PER_KIND, check_writable, read_schema_state
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
 from tests.postgres import Server
@@ -206,7 +206,7 @@ def test_an_erasure_that_is_due_is_found(place: str) -> None:
 
 def test_every_rule_is_tested() -> None:
     tested = " ".join(finding for _, finding, _ in DAMAGES)
-    assert not [kind for kind in (*verifying._RULES, CIRCLE) if kind not in tested]
+    assert not [kind for kind in (*verification._RULES, CIRCLE) if kind not in tested]
 
 
 def test_the_damage_of_one_scope_is_not_blamed_on_another(file: Path) -> None:
@@ -221,8 +221,8 @@ def test_many_findings_of_a_kind_are_counted(file: Path) -> None:
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 57)"
     damage(file, f"{more} INSERT INTO chains SELECT TOM, 'x' || i, '', '{ORIGIN_TEXT}' FROM n")  # noqa: S608
     lines = found(file)
-    assert len(lines) == LINES_A_KIND + 1
-    assert lines[-1] == f"chain without pages: {57 - LINES_A_KIND} more"
+    assert len(lines) == MAX_LINES_PER_KIND + 1
+    assert lines[-1] == f"chain without pages: {57 - MAX_LINES_PER_KIND} more"
 
 
 def test_rows_of_no_scope_are_found(file: Path) -> None:
@@ -232,7 +232,7 @@ def test_rows_of_no_scope_are_found(file: Path) -> None:
     assert "no scope: chain without pages: c9" in lines
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 50)"
     damage(file, f"{more} INSERT INTO chains SELECT 'nowhere', 'x' || i, '', '{{}}' FROM n")  # noqa: S608
-    assert f"file: {51 - LINES_A_KIND} more rows refer to rows that are not there" in found(file)
+    assert f"file: {51 - MAX_LINES_PER_KIND} more rows refer to rows that are not there" in found(file)
 
 
 def test_an_index_that_lost_its_rows_is_found(file: Path) -> None:
@@ -275,37 +275,37 @@ def test_a_verification_sees_one_moment_while_others_write(file: Path) -> None:
 def test_the_state_of_a_file_is_told_without_touching_it(tmp_path: Path) -> None:
     file = tmp_path / "a #?%20 b.db"
     with pytest.raises(StoreUnavailableError):
-        state_of_file(file)
+        read_schema_state(file)
     assert list(tmp_path.iterdir()) == []
     file.touch()
-    assert state_of_file(file) is State.EMPTY
+    assert read_schema_state(file) is State.EMPTY
     assert file.stat().st_size == 0
     file.unlink()
     with Store(file):
-        assert state_of_file(file) is State.CURRENT
+        assert read_schema_state(file) is State.CURRENT
     for version, state in ((KNOWN[0], State.OLDER), ("9999", State.UNKNOWN)):
         with sqlite3.connect(file) as connection:
             connection.execute("UPDATE alembic_version SET version_num = ?", (version,))
         connection.close()
         before = file.read_bytes()
-        assert state_of_file(file) is state
+        assert read_schema_state(file) is state
         assert file.read_bytes() == before
     file.write_bytes(b"no database" * 500)
     with pytest.raises(StoreUnreadableError):
-        state_of_file(file)
+        read_schema_state(file)
 
 
 def test_a_write_that_is_tried_leaves_nothing(file: Path) -> None:
     before = file.read_bytes()
-    try_writing(file)
+    check_writable(file)
     assert file.read_bytes() == before
     with Store(file) as store:
         assert len(store.scopes.all()) == 2
-        try_writing(file)
+        check_writable(file)
         assert store.verify() == []
 
 
 def test_a_write_that_can_not_be_is_an_error(file: Path) -> None:
     damage(file, "CREATE TRIGGER no BEFORE INSERT ON scopes BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(StoreError):
-        try_writing(file)
+        check_writable(file)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["Moved", "copy_keys", "copy_scope"]
+__all__ = ["CopiedScope", "copy_keys", "copy_scope"]
 
 _SLICE_ROWS = 500
 _TABLES = [table for table in metadata.sorted_tables if "scope_id" in table.columns]
@@ -28,23 +28,23 @@ _COUNTED = {"counted_pages": 0, "counted_bytes": 0, "counted_at_revision": None}
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class CopiedScope:
     """What became of a scope.
 
     Attributes:
         pages: Its pages.
         rows: All its rows.
         digest: SHA-256 of them, hexadecimal; the same in both stores.
-        was_there: Whether it had been copied before.
+        already_existed: Whether it had been copied before.
     """
 
     pages: int
     rows: int
     digest: str
-    was_there: bool
+    already_existed: bool
 
 
-def copy_scope(source: Database, target: Database, scope_id: str) -> Moved:
+def copy_scope(source: Database, target: Database, scope_id: str) -> CopiedScope:
     """Copies a scope in one transaction, and reads both sides again to compare them.
 
     A scope that is in the target already, and the same, is left as it is; so a copy that was interrupted goes on.
@@ -61,7 +61,7 @@ def copy_scope(source: Database, target: Database, scope_id: str) -> Moved:
         if there.rows:
             if there.digest != wanted.digest:
                 raise StoreConflictError(f"scope {scope_id} is in the target with other content; nothing was changed")
-            return Moved(there.pages, there.rows, there.digest, was_there=True)
+            return CopiedScope(there.pages, there.rows, there.digest, already_existed=True)
         with target.write(scope_id) as writing:
             for table in _TABLES:
                 for rows in _slices(reading, table, scope_id):
@@ -70,7 +70,7 @@ def copy_scope(source: Database, target: Database, scope_id: str) -> Moved:
         written = _read(looking, scope_id)
     if written.digest != wanted.digest:
         raise StoreError(f"scope {scope_id} was not written as it was read")
-    return Moved(written.pages, written.rows, written.digest, was_there=False)
+    return CopiedScope(written.pages, written.rows, written.digest, already_existed=False)
 
 
 def copy_keys(source: Database, target: Database) -> int:
@@ -91,7 +91,7 @@ def copy_keys(source: Database, target: Database) -> int:
     return len(missing)
 
 
-def _read(connection: sa.Connection, scope_id: str) -> Moved:
+def _read(connection: sa.Connection, scope_id: str) -> CopiedScope:
     """Returns what a scope holds, by its digest."""
     digest = hashlib.sha256()
     counts: dict[str, int] = {}
@@ -101,7 +101,7 @@ def _read(connection: sa.Connection, scope_id: str) -> Moved:
             for row in rows:
                 counted = row | _COUNTED if table is scopes else row
                 digest.update(json.dumps([table.name, counted], sort_keys=True, default=_told).encode())
-    return Moved(counts.get(pages.name, 0), sum(counts.values()), digest.hexdigest(), was_there=True)
+    return CopiedScope(counts.get(pages.name, 0), sum(counts.values()), digest.hexdigest(), already_existed=True)
 
 
 def _slices(connection: sa.Connection, table: sa.Table, scope_id: str) -> Iterator[list[dict[str, Any]]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from memoryos.storage.idempotency import old_note
+from memoryos.storage.idempotency import is_expired
 from memoryos.storage.schema import idempotency, pages, scopes, segments
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["Due", "DueScope", "DueTable"]
+__all__ = ["DueCriteria", "DueScope", "DueTable"]
 
 _SLICE_SCOPES = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueCriteria:
     """What counts as due.
 
     Attributes:
@@ -71,7 +71,7 @@ class DueTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, due: Due, now: datetime) -> Iterator[DueScope]:
+    def find(self, due: DueCriteria, now: datetime) -> Iterator[DueScope]:
         """Yields the scopes in which something may be due, oldest first; a few may turn out to have nothing.
 
         Scopes whose analyst is left alone until later are left out.
@@ -90,7 +90,7 @@ class DueTable:
             after = rows[-1].scope_id
 
 
-def _has_work(due: Due, now: datetime) -> sa.ColumnElement[bool]:
+def _has_work(due: DueCriteria, now: datetime) -> sa.ColumnElement[bool]:
     mine = pages.c.scope_id == scopes.c.scope_id
     model = pages.c.embedded_with
     unembedded = sa.exists().where(mine, sa.or_(model.is_(None), model < due.model, model > due.model))
@@ -103,7 +103,7 @@ def _has_work(due: Due, now: datetime) -> sa.ColumnElement[bool]:
         segments.c.length > 0,
         segments.c.visits * visits + segments.c.length * length > due.warm_over,
     )
-    noted = sa.exists().where(idempotency.c.scope_id == scopes.c.scope_id, old_note(now))
+    noted = sa.exists().where(idempotency.c.scope_id == scopes.c.scope_id, is_expired(now))
     idle = sa.and_(scopes.c.touched_at <= due.idle_before, sa.or_(sa.exists().where(*out), warm))
     ways = [unembedded, full, idle, noted]
     if due.provisional:

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from memoryos.errors import StoreConflictError
 from memoryos.language.text import fold
 from memoryos.model import About, Attribute, Knowledge, Profile, Trait
-from memoryos.storage.forgetting import interrupt, reopen
-from memoryos.storage.origins import read_origin, write_origin
+from memoryos.storage.forgetting_table import mark_unlearned
+from memoryos.storage.lease import Lease, advance, revoke_lease
+from memoryos.storage.origin_json import read_origin, write_origin
 from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
-from memoryos.storage.scopes import Lease, advance
 from memoryos.storage.tombstones import refuse
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class LongTermTable:
         if not entries:
             return
         with self._database.write(scope_id) as connection:
-            interrupt(connection, scope_id)
+            revoke_lease(connection, scope_id)
             connection.execute(
                 sa.insert(knowledge), [_knowledge_row(each) | {"scope_id": scope_id} for each in entries]
             )
@@ -107,7 +107,7 @@ class LongTermTable:
             StoreConflictError: If the wrong entry is no longer current; nothing is written then.
         """
         with self._database.write(scope_id) as connection:
-            revision = interrupt(connection, scope_id)
+            revision = revoke_lease(connection, scope_id)
             connection.execute(sa.insert(knowledge).values(scope_id=scope_id, **_knowledge_row(right)))
             _supersede(connection, scope_id, wrong.knowledge_id, right.knowledge_id)
             profile = next(iter(_read_profiles(connection, scope_id, limit=1)), Profile())
@@ -121,7 +121,9 @@ class LongTermTable:
                     profile, version=profile.version + 1, attributes=kept, recorded_at=now, origin=right.origin
                 )
                 connection.execute(sa.insert(profiles).values(scope_id=scope_id, **_profile_row(newer)))
-            reopen(connection, scope_id, {page_id for each in same for page_id in each.source_page_ids}, revision)
+            mark_unlearned(
+                connection, scope_id, {page_id for each in same for page_id in each.source_page_ids}, revision
+            )
 
     def knowledge(self, scope_id: str, about: About | None = None, *, history: bool = False) -> list[Knowledge]:
         """Returns the current entries, oldest first; with ``history`` the superseded and archived ones too."""

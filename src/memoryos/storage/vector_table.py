@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from memoryos.errors import DimensionMismatchError
 from memoryos.model import SIDES
+from memoryos.storage.lease import Lease, advance
 from memoryos.storage.schema import DamagedValueError, knowledge, pages, vectors
-from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

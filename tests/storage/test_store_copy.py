@@ -13,9 +13,9 @@ from memoryos.doors.cli import cli
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreConflictError, StoreError
 from memoryos.model import PageDraft, Scope
-from memoryos.storage.moving import copy_scope
 from memoryos.storage.schema import metadata, pages
 from memoryos.storage.store import Store
+from memoryos.storage.store_copy import copy_scope
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
 
@@ -71,7 +71,7 @@ def test_a_copy_that_was_interrupted_goes_on(
 ) -> None:
     first, second = source.store.scopes.all()
     with Store(new_place("moved")) as target:
-        target.take_over(source.store, first)
+        target.copy_scope_from(source.store, first)
         executed = sa.Connection.execute
 
         def dying(self: sa.Connection, statement: object, *given: object, **named: object) -> object:
@@ -81,7 +81,7 @@ def test_a_copy_that_was_interrupted_goes_on(
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(sa.Connection, "execute", dying)
-            target.take_over(source.store, second)
+            target.copy_scope_from(source.store, second)
         assert list(target.scopes.all()) == [first], "a scope is there whole or not at all"
     place = str(source.config.database)
     assert "1 scopes copied, 1 were there" in migrate(place, new_place("moved")).output
@@ -97,12 +97,12 @@ def test_what_is_there_already_and_differs_is_left_as_it_is(
         target.log.append(second, [PageDraft(NOW, "written since", "")], NOW)
         before = rows(target)
         with pytest.raises(StoreConflictError):
-            target.take_over(source.store, second)
+            target.copy_scope_from(source.store, second)
         assert rows(target) == before
     with Store(new_place("other")) as other:
         other.scopes.open(Scope("ann", "é ' \\ 助手"), NOW)
         with pytest.raises(StoreConflictError):
-            other.take_over(source.store, first)
+            other.copy_scope_from(source.store, first)
     assert migrate(place, new_place("other")).exit_code == 1
 
 

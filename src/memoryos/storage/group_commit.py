@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-__all__ = ["MOST_WRITES", "Grouping"]
+__all__ = ["MAX_WRITES", "GroupCommit"]
 
-MOST_WRITES = 64
+MAX_WRITES = 64
 """Writes that share a commit at most."""
 
 Result = TypeVar("Result")
 
 
-class Grouping:
+class GroupCommit:
     """Runs short writes, those of several threads in one transaction.
 
     The first thread that comes leads: it opens the transaction, takes the writes that have queued up by then, commits
@@ -85,7 +85,7 @@ class Grouping:
 
     def _fill(self, group: _Group) -> None:
         with self._lock:
-            while self._waiting and len(group.writes) < MOST_WRITES:
+            while self._waiting and len(group.writes) < MAX_WRITES:
                 group.writes.append(self._waiting.popleft())
 
     def _leave(self, write: _Write[Any]) -> None:

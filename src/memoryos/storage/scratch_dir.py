@@ -1,4 +1,4 @@
-"""The workplace: a folder beside the database for what lasts as long as somebody works, locks of leases and copies."""
+"""Scratch directory beside the database: lease lock files and temporary copies."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from memoryos.identifiers import new_id
 from memoryos.private_files import FOLDER_MODE, create_file, make_folder
 from memoryos.storage.database import mapped_errors
 from memoryos.storage.file_lock import FileLock, is_locked
-from memoryos.storage.presence import lease_of
+from memoryos.storage.liveness import lease_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
 
-__all__ = ["Workplace", "temporary_folder", "user_folder"]
+__all__ = ["ScratchDir", "temporary_folder", "user_folder"]
 
 _log = logging.getLogger(__name__)
 _PART = ".part"
 
 
-class Workplace:
+class ScratchDir:
     """Tells the living from the dead: whoever wants a lease locks a file in its name first.
 
     The system lets go of a lock with its process, however that dies, and whatever has become of the disk. So a lease
@@ -49,13 +49,13 @@ class Workplace:
         self._folder = Path(f"{file}.work")
 
     @contextlib.contextmanager
-    def present(self, lease: Lease) -> Iterator[None]:
+    def hold(self, lease: Lease) -> Iterator[None]:
         """Holds the lock of a lease until the block ends, from before the lease is claimed.
 
         Raises:
             StoreUnavailableError: If the folder can't be written.
         """
-        name = lease_of(lease.scope_id, lease.owner)
+        name = lease_name(lease.scope_id, lease.owner)
         if name is None:
             raise ValueError(f"{lease.owner} does not name a lease")
         with mapped_errors():
@@ -65,14 +65,14 @@ class Workplace:
         finally:
             lock.remove()
 
-    def is_present(self, scope_id: str, owner: str) -> bool:
+    def is_alive(self, scope_id: str, owner: str) -> bool:
         """Returns whether the owner of a lease is alive and at it; True as well for one of whom nothing is known."""
-        name = lease_of(scope_id, owner)
+        name = lease_name(scope_id, owner)
         return name is None or is_locked(self._lock(name))
 
-    def is_wanted(self, lease: Lease) -> bool:
+    def is_contended(self, lease: Lease) -> bool:
         """Returns whether somebody else waits for the scope of a lease."""
-        mine = lease_of(lease.scope_id, lease.owner)
+        mine = lease_name(lease.scope_id, lease.owner)
         others = (each for each in self._names() if each.startswith(f"{lease.scope_id}.") and each != mine)
         return any(is_locked(self._lock(each)) for each in others)
 
@@ -83,7 +83,7 @@ class Workplace:
         If the process dies first, whoever opens the store next, copies or forgets removes it.
         """
         self.sweep()
-        folder = self._folder / str(lease_of(lease.scope_id, lease.owner))
+        folder = self._folder / str(lease_name(lease.scope_id, lease.owner))
         with mapped_errors():
             folder.mkdir(FOLDER_MODE)
         try:
@@ -114,7 +114,7 @@ class Workplace:
             lock.remove()
 
     @contextlib.contextmanager
-    def half_written(self, target: Path) -> Iterator[Path]:
+    def partial_file(self, target: Path) -> Iterator[Path]:
         """Yields an empty file for the target's content until it is complete; it is gone at the end.
 
         It is in a new folder beside the target that no other account may enter, so that nobody can put a link in its
@@ -216,5 +216,5 @@ def temporary_folder() -> Iterator[Path]:
     Raises:
         StoreUnavailableError: If it can't be made.
     """
-    with Workplace(user_folder() / "temporary").temporary() as folder:
+    with ScratchDir(user_folder() / "temporary").temporary() as folder:
         yield folder

@@ -17,10 +17,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-import memoryos.storage.file_lock as lock_room
+import memoryos.storage.file_lock as lock_module
 from memoryos.errors import NotFoundError, StoreConflictError, StoreError, StoreUnavailableError
 from memoryos.model import Page, PageDraft, Scope
-from memoryos.storage.grouping import MOST_WRITES
+from memoryos.storage.group_commit import MAX_WRITES
 from memoryos.storage.schema import scopes
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
@@ -81,7 +81,7 @@ def in_one_group(database: SQLiteDatabase, *calls: Callable[[], Any]) -> list[An
         waiter = threading.Thread(target=lambda: results.extend(in_threads(*calls)))
         waiter.start()
         stack.callback(waiter.join)
-        wait_until(lambda: len(database._grouping._waiting) == len(calls) - 1)
+        wait_until(lambda: len(database._group_commit._waiting) == len(calls) - 1)
     return results
 
 
@@ -127,7 +127,7 @@ def test_what_queues_up_is_one_commit(store: Store, scope_id: str) -> None:
 
 def test_a_group_is_bounded(store: Store, scope_id: str) -> None:
     commits = Commits(opened(store))
-    calls = MOST_WRITES + 6
+    calls = MAX_WRITES + 6
     in_one_group(opened(store), *(lambda name=name: append(store, scope_id, f"{name}") for name in range(calls)))
     assert commits.count == 2
     assert store.log.count(scope_id) == calls
@@ -337,7 +337,7 @@ def test_an_interrupt_of_the_main_thread_leaves_everybody_able_to_write(
     """An interrupt is raised when a call into C returns, which is where nearly all the time of an append is spent."""
     dialect = opened(store)._engine.dialect
     owner, name, words = {
-        "lock": (lock_room, "_lock", None),
+        "lock": (lock_module, "_lock", None),
         "begin": (dialect, "do_execute", "BEGIN"),
         "extend": (dialect, "do_execute", "UPDATE"),
         "insert": (dialect, "do_execute", "INSERT"),
@@ -379,7 +379,7 @@ def test_an_interrupt_of_the_main_thread_is_no_error_of_the_others(
         begin(cursor, statement, *given)
         if threading.current_thread() is threading.main_thread() and statement.startswith("BEGIN"):
             others.start()
-            wait_until(lambda: len(database._grouping._waiting) >= 7)
+            wait_until(lambda: len(database._group_commit._waiting) >= 7)
 
     def interrupted(connection: Any) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -411,7 +411,7 @@ def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
     with database._exclusive():
         for each in waiting:
             each.start()
-        wait_until(lambda: len(database._grouping._waiting) == 3)
+        wait_until(lambda: len(database._group_commit._waiting) == 3)
         for each in waiting:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(each.ident or 0), ctypes.py_object(KeyboardInterrupt)
@@ -420,8 +420,8 @@ def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
         each.join(30)
     assert raised
     assert [len(found) for found in in_threads(*[lambda: append(store, scope_id, "later")] * 4)] == [1] * 4
-    assert database._grouping._leader is None
-    assert not database._grouping._waiting
+    assert database._group_commit._leader is None
+    assert not database._group_commit._waiting
 
 
 def test_an_error_has_its_own_traceback_in_each_thread(store: Store, scope_id: str) -> None:

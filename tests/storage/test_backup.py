@@ -15,7 +15,7 @@ import pytest
 
 from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.model import PageDraft, Scope
-from memoryos.storage import backing_up
+from memoryos.storage import backup
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 
@@ -105,13 +105,13 @@ def test_a_folder_that_is_not_there_is_a_clear_error(file: Path, tmp_path: Path)
 def test_a_file_that_somebody_makes_meanwhile_is_not_replaced(
     file: Path, target: Path, has_links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = backing_up._copy
+    copy = backup._copy
 
     def slow(*given: object) -> None:
         copy(*given)  # type: ignore[arg-type]
         target.write_text("precious")
 
-    monkeypatch.setattr(backing_up, "_copy", slow)
+    monkeypatch.setattr(backup, "_copy", slow)
     if not has_links:
         _without_links(monkeypatch)
     with Store(file) as store, pytest.raises(InputError, match="exists"):
@@ -162,9 +162,9 @@ def test_a_store_that_is_closed_is_a_clear_error(file: Path, target: Path) -> No
 CRASH = """
 import os, sys
 from pathlib import Path
-from memoryos.storage import backing_up
+from memoryos.storage import backup
 from memoryos.storage.store import Store
-backing_up.publish = lambda *_: os._exit(9)
+backup.publish = lambda *_: os._exit(9)
 Store(Path(sys.argv[1])).back_up(Path(sys.argv[2]))
 """
 
@@ -181,14 +181,14 @@ def test_a_crash_leaves_no_file_under_the_name(file: Path, target: Path) -> None
 
 
 def test_a_copy_that_somebody_still_writes_stays(file: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = backing_up._copy
+    copy = backup._copy
 
     def slow(*given: object) -> None:
         copy(*given)  # type: ignore[arg-type]
         Store(file).close()
         assert len(names(target)) == 1
 
-    monkeypatch.setattr(backing_up, "_copy", slow)
+    monkeypatch.setattr(backup, "_copy", slow)
     with Store(file) as store:
         store.back_up(target)
     assert names(target) == ["copy.db"]

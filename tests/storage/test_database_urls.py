@@ -9,14 +9,14 @@ import pytest
 
 from memoryos.config import Config
 from memoryos.errors import ConfigError
-from memoryos.storage.places import file_of, is_server, open_database, url_of
+from memoryos.storage.database_urls import is_server_url, open_database, parse_database_url, sqlite_file_of
 
 NO_FILES: list[str | Path] = [
     "nonsense", "sqlite://", "sqlite:///:memory:", "mysql://user:secret@host/db", Path(":memory:"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("asked", [file_of, url_of, open_database])
+@pytest.mark.parametrize("asked", [sqlite_file_of, parse_database_url, open_database])
 @pytest.mark.parametrize("place", NO_FILES)
 def test_a_place_without_a_file_is_refused(asked: Callable[[str | Path], object], place: str | Path) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -25,17 +25,17 @@ def test_a_place_without_a_file_is_refused(asked: Callable[[str | Path], object]
 
 
 def test_a_place_has_a_file(tmp_path: Path) -> None:
-    assert file_of(tmp_path / "a b?.db") == tmp_path / "a b?.db"
-    assert file_of(f"sqlite:///{tmp_path}/x.db") == tmp_path / "x.db"
+    assert sqlite_file_of(tmp_path / "a b?.db") == tmp_path / "a b?.db"
+    assert sqlite_file_of(f"sqlite:///{tmp_path}/x.db") == tmp_path / "x.db"
 
 
 def test_a_server_has_no_file() -> None:
     place = "postgresql://user:secret@host/db"
-    assert is_server(place)
-    assert not is_server("sqlite:////x.db")
-    assert url_of(place).drivername == "postgresql+psycopg"
+    assert is_server_url(place)
+    assert not is_server_url("sqlite:////x.db")
+    assert parse_database_url(place).drivername == "postgresql+psycopg"
     with pytest.raises(ConfigError) as caught:
-        file_of(place)
+        sqlite_file_of(place)
     assert "secret" not in str(caught.value)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from memoryos.storage.lease import Lease, advance
 from memoryos.storage.schema import (
     chains,
     knowledge,
@@ -17,7 +18,6 @@ from memoryos.storage.schema import (
     tombstones,
     vectors,
 )
-from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

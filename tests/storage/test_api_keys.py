@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from memoryos.errors import NotFoundError
-from memoryos.storage.keys import is_secret_of, key_id_of
+from memoryos.storage.api_keys import is_secret_of, key_id_of
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 

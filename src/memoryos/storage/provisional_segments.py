@@ -14,11 +14,11 @@ from memoryos.storage.schema import chains, pages, scopes, segments
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Left", "take_out"]
+__all__ = ["VacatedSegments", "unassign_pages"]
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class VacatedSegments:
     """What pages left behind.
 
     Attributes:
@@ -60,7 +60,7 @@ class Left:
         connection.execute(sa.delete(chains).where(*orphans))
 
 
-def take_out(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], revision: int) -> Left:
+def unassign_pages(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], revision: int) -> VacatedSegments:
     """Takes pages out of the places that a stand-in gave them.
 
     Raises:
@@ -72,7 +72,7 @@ def take_out(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], 
         raise StoreConflictError("pages were placed again meanwhile")
     connection.execute(sa.update(pages).where(*where).values(chain_id=None, segment_id=None))
     connection.execute(sa.update(scopes).where(scopes.c.scope_id == scope_id).values(reset_revision=revision))
-    return Left(
+    return VacatedSegments(
         scope_id=scope_id,
         pages=Counter(row.segment_id for row in rows),
         unlearned=Counter(row.segment_id for row in rows if not row.learned),

@@ -14,12 +14,12 @@ from memoryos.storage.sqlite import SQLiteDatabase
 if TYPE_CHECKING:
     from memoryos.storage.database import Database
 
-__all__ = ["file_of", "is_server", "open_database", "url_of"]
+__all__ = ["is_server_url", "open_database", "parse_database_url", "sqlite_file_of"]
 
 _SERVERS = ("postgres", "postgresql", "postgresql+psycopg")
 
 
-def url_of(place: str | Path) -> sa.URL:
+def parse_database_url(place: str | Path) -> sa.URL:
     """Returns the URL of a database, given as for ``Store``.
 
     Raises:
@@ -40,22 +40,22 @@ def url_of(place: str | Path) -> sa.URL:
     return url
 
 
-def is_server(place: str | Path) -> bool:
+def is_server_url(place: str | Path) -> bool:
     """Returns whether a place is a database behind a server, and no file.
 
     Raises:
-        ConfigError: As ``url_of``.
+        ConfigError: As ``parse_database_url``.
     """
-    return url_of(place).get_backend_name() != "sqlite"
+    return parse_database_url(place).get_backend_name() != "sqlite"
 
 
-def file_of(place: str | Path) -> Path:
+def sqlite_file_of(place: str | Path) -> Path:
     """Returns the file of an SQLite database, given as for ``Store``.
 
     Raises:
-        ConfigError: As ``url_of``, or if it is no file.
+        ConfigError: As ``parse_database_url``, or if it is no file.
     """
-    url = url_of(place)
+    url = parse_database_url(place)
     if url.get_backend_name() != "sqlite":
         raise ConfigError("database_url names a database behind a server; this needs the file of an SQLite database")
     return Path(str(url.database))
@@ -68,7 +68,7 @@ def open_database(place: str | Path) -> Database:
         ConfigError: If the URL is of a kind that is not supported, or its driver is not installed.
         StoreError: If it can't be opened; it is left as it is.
     """
-    url = url_of(place)
+    url = parse_database_url(place)
     if url.get_backend_name() == "sqlite":
         return SQLiteDatabase(url)
     try:

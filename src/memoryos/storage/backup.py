@@ -12,7 +12,7 @@ from memoryos.private_files import publish, refuse_existing
 
 if TYPE_CHECKING:
     from memoryos.storage.database import Database
-    from memoryos.storage.workplace import Workplace
+    from memoryos.storage.scratch_dir import ScratchDir
 
 __all__ = ["back_up"]
 
@@ -25,7 +25,7 @@ _CLEAR_ERASURES = "DELETE FROM erasures WHERE erasure_id NOT IN (SELECT forgetti
 """A copy holds no deleted byte, so nothing that was deleted is due in it."""
 
 
-def back_up(database: Database, target: Path, workplace: Workplace) -> None:
+def back_up(database: Database, target: Path, scratch_dir: ScratchDir) -> None:
     """Copies the database to a new file that only its owner may read; deleted content is not in it.
 
     The copy is written beside and gets its name when it is whole and on disk.
@@ -33,7 +33,7 @@ def back_up(database: Database, target: Path, workplace: Workplace) -> None:
     Args:
         database: The database.
         target: The new file.
-        workplace: Remembers the half-written copy, so that it is removed though this process may die.
+        scratch_dir: Remembers the half-written copy, so that it is removed though this process may die.
 
     Raises:
         ConfigError: If the database is no file: its server has tools for that.
@@ -44,7 +44,7 @@ def back_up(database: Database, target: Path, workplace: Workplace) -> None:
         raise ConfigError("a database behind a server is copied by its own tools, as pg_dump; see howto/postgresql.md")
     _refuse_existing(target)
     try:
-        with workplace.half_written(target) as beside:
+        with scratch_dir.partial_file(target) as beside:
             _copy(database, beside)
             publish(beside, target)
     except FileExistsError as error:

@@ -12,7 +12,7 @@ from memoryos.errors import NotFoundError
 from memoryos.identifiers import new_id
 from memoryos.language.instructions import instruction_sides
 from memoryos.model import Page, PageDraft
-from memoryos.storage.idempotency import Once, check_complete, find_note, note
+from memoryos.storage.idempotency import IdempotencyKey, check_complete, find_result, save_result
 from memoryos.storage.schema import pages, scopes
 from memoryos.storage.usage import NO_QUOTA, Quota, Usage, bytes_of, count_again, usage_of
 
@@ -59,7 +59,12 @@ class PageLog:
         self._quota = quota
 
     def append(
-        self, scope_id: str, drafts: Sequence[PageDraft], now: datetime, *, once: Once | None = None
+        self,
+        scope_id: str,
+        drafts: Sequence[PageDraft],
+        now: datetime,
+        *,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> list[Page]:
         """Commits the exchanges as pages, all or none; they are on disk when this returns.
 
@@ -69,7 +74,7 @@ class PageLog:
             scope_id: The owner.
             drafts: What was said, oldest first; at least one.
             now: Time of the engine's clock, by which idleness is judged.
-            once: The mark of the request; if it was done already nothing is added.
+            idempotency_key: The mark of the request; if it was done already nothing is added.
 
         Returns:
             The pages, with ids and positions, in the order given; those of the first time if it was done already.
@@ -82,7 +87,7 @@ class PageLog:
         quota = self._quota
         sides = [_judged(draft) for draft in drafts]  # before the write lock is taken
         return self._database.write_grouped(
-            scope_id, lambda connection: _append(connection, scope_id, drafts, sides, now, once, quota)
+            scope_id, lambda connection: _append(connection, scope_id, drafts, sides, now, idempotency_key, quota)
         )
 
     def check_quota(self, scope_id: str, more: Callable[[], Usage]) -> None:
@@ -106,7 +111,7 @@ class PageLog:
         with self._database.read(scope_id) as connection:
             return usage_of(connection, scope_id)
 
-    def done(self, scope_id: str, once: Once) -> list[Page] | None:
+    def find_repeated(self, scope_id: str, idempotency_key: IdempotencyKey) -> list[Page] | None:
         """Returns the pages that a request became, None if it was not done yet.
 
         Raises:
@@ -114,7 +119,7 @@ class PageLog:
             NotFoundError: If it was done and its pages were forgotten since.
         """
         with self._database.read(scope_id) as connection:
-            return _done(connection, scope_id, once)
+            return _done(connection, scope_id, idempotency_key)
 
     def newest(self, scope_id: str, count: int) -> list[Page]:
         """Returns the newest ``count`` pages, oldest first."""
@@ -146,7 +151,7 @@ class PageLog:
             found += self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
         return sorted(found, key=lambda page: page.seq)
 
-    def known_ids(self, scope_id: str, page_ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, scope_id: str, page_ids: Iterable[str]) -> set[str]:
         """Returns those of the ids that pages have."""
         wanted = sorted(set(page_ids))
         found: set[str] = set()
@@ -186,7 +191,7 @@ class PageLog:
                 return
             seq = rows[-1].seq
 
-    def slid_out(self, scope_id: str, window: int) -> int:
+    def last_seq_outside_window(self, scope_id: str, window: int) -> int:
         """Returns the position of the newest page outside the window of the newest ``window`` pages; 0 if none is."""
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc())
         with self._database.read(scope_id) as connection:
@@ -289,10 +294,10 @@ def _append(
     drafts: Sequence[PageDraft],
     sides: Sequence[int],
     now: datetime,
-    once: Once | None,
+    idempotency_key: IdempotencyKey | None,
     quota: Quota,
 ) -> list[Page]:
-    done = None if once is None else _done(connection, scope_id, once)
+    done = None if idempotency_key is None else _done(connection, scope_id, idempotency_key)
     if done is not None:
         return done
     size = sum(map(bytes_of, drafts))
@@ -306,13 +311,13 @@ def _append(
     first = last_seq - len(drafts) + 1
     added = [_page(draft, seq, judged) for seq, (draft, judged) in enumerate(zip(drafts, sides, strict=True), first)]
     connection.execute(_INSERT, [_row(scope_id, page) for page in added])
-    if once is not None:
-        note(connection, scope_id, once, [page.page_id for page in added], now)
+    if idempotency_key is not None:
+        save_result(connection, scope_id, idempotency_key, [page.page_id for page in added], now)
     return added
 
 
-def _done(connection: sa.Connection, scope_id: str, once: Once) -> list[Page] | None:
-    page_ids = find_note(connection, scope_id, once)
+def _done(connection: sa.Connection, scope_id: str, idempotency_key: IdempotencyKey) -> list[Page] | None:
+    page_ids = find_result(connection, scope_id, idempotency_key)
     if page_ids is None:
         return None
     found: list[Page] = []

@@ -17,10 +17,10 @@ from memoryos.errors import StoreConflictError
 from memoryos.identifiers import new_id
 from memoryos.model import SIDES
 from memoryos.storage.closure import Closure, search
-from memoryos.storage.erasing import note_erasure
+from memoryos.storage.erasures import note_erasure
 from memoryos.storage.idempotency import drop_request_hashes
+from memoryos.storage.lease import Lease, advance, invalidate_working_sets, revoke_lease
 from memoryos.storage.schema import chains, forgettings, knowledge, pages, profiles, scopes, segments, vectors
-from memoryos.storage.scopes import Lease, advance
 from memoryos.storage.tombstones import Marks, note_tombstones, read_marks, refuse
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["ForgettingTable", "interrupt", "reopen"]
+__all__ = ["ForgettingTable", "mark_unlearned"]
 
 SLICE_ROWS = 500
 """Rows that one transaction deletes: about 30 ms on SQLite with the vectors of their pages."""
@@ -142,7 +142,7 @@ class ForgettingTable:
             elif _revision(connection, scope_id) != revision:
                 raise StoreConflictError("the memory changed while it was searched; nothing was forgotten, try again")
             else:
-                interrupt(connection, scope_id)
+                revoke_lease(connection, scope_id)
             closure = found.extended(connection)
             plan = _plan(closure, everything=everything)
             values = {"scope_id": scope_id, "forgetting_id": forgetting_id, "plan": plan, "begun_at": now}
@@ -221,7 +221,7 @@ class _Deletion:
                 connection.execute(sa.update(profiles).where(*this).values(body=body))
 
     def _reopen(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        reopen(connection, self._scope_id, page_ids, _renew(connection, self._scope_id))
+        mark_unlearned(connection, self._scope_id, page_ids, invalidate_working_sets(connection, self._scope_id))
 
     def _delete_segments(self, connection: sa.Connection, ids: list[str]) -> None:
         held = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
@@ -275,16 +275,11 @@ class _Deletion:
         """Removes the plan and makes every process read its working set anew."""
         this = (forgettings.c.scope_id == self._scope_id, forgettings.c.forgetting_id == self._forgetting_id)
         with self._database.write(self._scope_id) as connection:
-            _renew(connection, self._scope_id)
+            invalidate_working_sets(connection, self._scope_id)
             connection.execute(sa.delete(forgettings).where(*this))
 
 
-def interrupt(connection: sa.Connection, scope_id: str) -> int:
-    """Takes the scope from whoever works on it and makes working sets read anew; returns the new revision."""
-    return _renew(connection, scope_id, lease_owner=None, lease_until=None)
-
-
-def reopen(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], revision: int) -> None:
+def mark_unlearned(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], revision: int) -> None:
     """Makes pages unlearned, inside the caller's transaction; their segments grow hot by them again."""
     for part in _parts(sorted(page_ids)):
         where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(part), pages.c.learned.is_(True))
@@ -301,18 +296,6 @@ def reopen(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], re
 
 def _revision(connection: sa.Connection, scope_id: str) -> int | None:
     return connection.execute(sa.select(scopes.c.revision).where(scopes.c.scope_id == scope_id)).scalar_one_or_none()
-
-
-def _renew(connection: sa.Connection, scope_id: str, **values: Any) -> int:
-    """Makes working sets read the scope anew; returns its new revision."""
-    fresh = scopes.c.revision + 1
-    statement = (
-        sa.update(scopes)
-        .where(scopes.c.scope_id == scope_id)
-        .values(revision=fresh, reset_revision=fresh, learned_revision=fresh, **values)
-        .returning(scopes.c.revision)
-    )
-    return int(connection.execute(statement).scalar_one())
 
 
 def _plan(closure: Closure, *, everything: bool) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from memoryos.errors import NotFoundError
 from memoryos.memory import Memoryos
-from memoryos.storage import forgetting
+from memoryos.storage import forgetting_table
 from memoryos.storage.database import Database
-from memoryos.storage.idempotency import once_of
+from memoryos.storage.idempotency import idempotency_key_of
 from memoryos.storage.schema import erasures, forgettings, idempotency, tombstone_keys, tombstones
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
@@ -60,7 +60,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
 def test_a_deletion_that_was_broken_off_anywhere_is_completed_by_the_next_process(
     make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch, everything: bool
 ) -> None:
-    monkeypatch.setattr(forgetting, "SLICE_ROWS", 2)
+    monkeypatch.setattr(forgetting_table, "SLICE_ROWS", 2)
     outcomes = set()
     for number in range(2, 60, 3):
         engine = make_engine(background=False, **SETTINGS)
@@ -129,8 +129,8 @@ def test_a_request_loses_its_hash_with_its_page_and_stays_done(make_engine: Engi
     memory.forget(page_ids=[page.page_id])
     with memory.engine.store._database.read() as connection:
         hashes = dict(connection.execute(sa.select(idempotency.c.key_hash, idempotency.c.request_hash)).all())
-    assert hashes[once_of("k1", "").key_hash] == ""
-    assert hashes[once_of("k2", "").key_hash]
+    assert hashes[idempotency_key_of("k1", "").key_hash] == ""
+    assert hashes[idempotency_key_of("k2", "").key_hash]
     with pytest.raises(NotFoundError, match="forgotten since"):
         memory.add_memory("I live in Utrecht.", "", clock(), idempotency_key="k1")
     assert memory.add_memory("I like tea.", "", clock(), idempotency_key="k2").user_text == "I like tea."

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from memoryos.errors import StoreUnreadableError
 from memoryos.model import SHARED
 from memoryos.storage import migrations
-from memoryos.storage.damage import find_damaged
+from memoryos.storage.damaged_values import find_damaged
 from memoryos.storage.database import mapped_errors
+from memoryos.storage.database_urls import open_database
 from memoryos.storage.json_views import JSON_VIEWS
-from memoryos.storage.places import open_database
 from memoryos.storage.schema import erasures, pages, tombstones
 from memoryos.storage.tombstones import read_marks
 from memoryos.storage.usage import miscounted
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["LINES_A_KIND", "find_faults", "state_of_file", "try_writing"]
+__all__ = ["MAX_LINES_PER_KIND", "check_writable", "find_faults", "read_schema_state"]
 
-LINES_A_KIND = 20
+MAX_LINES_PER_KIND = 20
 """Findings of one kind that are named; the rest is counted."""
 _SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 """Whatever ``str.strip`` takes away: a side with nothing else says nothing and has no vector."""
@@ -150,7 +150,7 @@ def find_faults(database: Database) -> list[str]:
     faults: list[str] = []
     try:
         with database.read() as connection:
-            faults += database.faults(connection, LINES_A_KIND)
+            faults += database.faults(connection, MAX_LINES_PER_KIND)
             owners = _owners(connection)
             rules = _RULES if database.dialect != "sqlite" else _RULES_OF_A_FILE | _RULES
             for kind, query in rules.items():
@@ -169,7 +169,7 @@ def find_faults(database: Database) -> list[str]:
     return faults
 
 
-def state_of_file(file: Path) -> migrations.State:
+def read_schema_state(file: Path) -> migrations.State:
     """Returns what a database file is to this release, without making, migrating or writing it.
 
     Raises:
@@ -182,7 +182,7 @@ def state_of_file(file: Path) -> migrations.State:
         return migrations.state_of(connection)
 
 
-def try_writing(place: str | Path) -> None:
+def check_writable(place: str | Path) -> None:
     """Writes to a store that is there, and takes it back.
 
     Raises:
@@ -257,10 +257,10 @@ def _owners(connection: sa.Connection) -> dict[str, str]:
 def _lines(kind: str, rows: Iterable[Any], owners: Mapping[str, str]) -> Iterator[str]:
     count = 0
     for count, (scope_id, *named) in enumerate(rows, 1):
-        if count <= LINES_A_KIND:
+        if count <= MAX_LINES_PER_KIND:
             yield f"{owners.get(scope_id, 'no scope')}: {kind}: {' '.join(map(_name, named))}"
-    if count > LINES_A_KIND:
-        yield f"{kind}: {count - LINES_A_KIND} more"
+    if count > MAX_LINES_PER_KIND:
+        yield f"{kind}: {count - MAX_LINES_PER_KIND} more"
 
 
 def _name(value: object) -> str:

@@ -47,11 +47,11 @@ class ErasureTable:
         with self._database.read() as connection:
             return connection.execute(sa.select(sa.func.min(erasures.c.due_since))).scalar_one_or_none()
 
-    def erase(self, patience_seconds: float) -> bool:
+    def erase(self, timeout_seconds: float) -> bool:
         """Erases what is due, in one rewriting of the file for all that asked for it meanwhile.
 
         Args:
-            patience_seconds: How long to wait for readers in other processes that hold an old state.
+            timeout_seconds: How long to wait for readers in other processes that hold an old state.
 
         Returns:
             Whether nothing that was deleted before this call is left in the files, as far as the database can tell.
@@ -61,7 +61,7 @@ class ErasureTable:
             if not due:
                 return True
             is_rewritten = due <= self._rewritten
-            is_done = (self._database.truncate_log if is_rewritten else self._database.rewrite)(patience_seconds)
+            is_done = (self._database.truncate_log if is_rewritten else self._database.rewrite)(timeout_seconds)
             self._rewritten = due
             if is_done:
                 self._clear(due)
