@@ -81,7 +81,7 @@ def in_one_group(database: SQLiteDatabase, *calls: Callable[[], Any]) -> list[An
         waiter = threading.Thread(target=lambda: results.extend(in_threads(*calls)))
         waiter.start()
         stack.callback(waiter.join)
-        wait_until(lambda: len(database._group_commit._waiting) == len(calls) - 1)
+        wait_until(lambda: len(database._group_commit._queue) == len(calls) - 1)
     return results
 
 
@@ -379,7 +379,7 @@ def test_an_interrupt_of_the_main_thread_is_no_error_of_the_others(
         begin(cursor, statement, *given)
         if threading.current_thread() is threading.main_thread() and statement.startswith("BEGIN"):
             others.start()
-            wait_until(lambda: len(database._group_commit._waiting) >= 7)
+            wait_until(lambda: len(database._group_commit._queue) >= 7)
 
     def interrupted(connection: Any) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -411,7 +411,7 @@ def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
     with database._exclusive():
         for each in waiting:
             each.start()
-        wait_until(lambda: len(database._group_commit._waiting) == 3)
+        wait_until(lambda: len(database._group_commit._queue) == 3)
         for each in waiting:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(each.ident or 0), ctypes.py_object(KeyboardInterrupt)
@@ -421,7 +421,7 @@ def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
     assert raised
     assert [len(found) for found in in_threads(*[lambda: append(store, scope_id, "later")] * 4)] == [1] * 4
     assert database._group_commit._leader is None
-    assert not database._group_commit._waiting
+    assert not database._group_commit._queue
 
 
 def test_an_error_has_its_own_traceback_in_each_thread(store: Store, scope_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Backups: a copy of the database from one moment, made while others go on reading and writing."""
+"""Backups: a consistent copy of the database, made while other processes read and write."""
 
 from __future__ import annotations
 
@@ -17,38 +17,40 @@ if TYPE_CHECKING:
 __all__ = ["back_up"]
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
-"""Files that SQLite would read together with a database of that name."""
-_OUTSIDE_A_TRANSACTION = "SELECT 1"
-
+"""Suffixes of files that SQLite would read together with the new database."""
+_NO_TRANSACTION = "SELECT 1"
 
 _CLEAR_ERASURES = "DELETE FROM erasures WHERE erasure_id NOT IN (SELECT forgetting_id FROM forgettings)"
-"""A copy holds no deleted byte, so nothing that was deleted is due in it."""
+"""The copy contains no deleted bytes, so no erasure of complete deletions is due in it."""
 
 
 def back_up(database: Database, target: Path, scratch_dir: ScratchDir) -> None:
-    """Copies the database to a new file that only its owner may read; deleted content is not in it.
+    """Copies the database to a new file with mode 0600; the copy contains no deleted content.
 
-    The copy is written beside and gets its name when it is whole and on disk.
+    The copy is written to a temporary file and renamed when it is complete and on disk.
 
     Args:
         database: The database.
         target: The new file.
-        scratch_dir: Remembers the half-written copy, so that it is removed though this process may die.
+        scratch_dir: Registers the temporary file, so that it is removed even if this process is killed.
 
     Raises:
-        ConfigError: If the database is no file: its server has tools for that.
+        ConfigError: If the database is on a server.
         InputError: If the file exists, or can't be written.
         StoreError: If the database can't be read, or the disk is full.
     """
     if database.dialect != "sqlite":
-        raise ConfigError("a database behind a server is copied by its own tools, as pg_dump; see howto/postgresql.md")
+        raise ConfigError(
+            "a database on a server can't be backed up to a file; use its own tools, such as pg_dump "
+            "(see howto/postgresql.md)"
+        )
     _refuse_existing(target)
     try:
-        with scratch_dir.partial_file(target) as beside:
-            _copy(database, beside)
-            publish(beside, target)
+        with scratch_dir.partial_file(target) as temporary:
+            _copy(database, temporary)
+            publish(temporary, target)
     except FileExistsError as error:
-        raise InputError("path", f"{target} exists; it was left as it is") from error
+        raise InputError("path", f"{target} already exists and was not changed; choose another path") from error
     except OSError as error:
         raise InputError("path", f"{target} can't be written: {error.strerror}") from error
 
@@ -58,13 +60,13 @@ def _refuse_existing(target: Path) -> None:
         try:
             refuse_existing(each)
         except FileExistsError as error:
-            raise InputError("path", f"{each} exists; it was left as it is") from error
+            raise InputError("path", f"{each} already exists and was not changed; choose another path") from error
 
 
-def _copy(database: Database, beside: Path) -> None:
-    """Writes all that one moment's readers see into an empty file; VACUUM makes a transaction of its own."""
+def _copy(database: Database, target: Path) -> None:
+    """Writes a snapshot of the database into an empty file; VACUUM opens its own transaction."""
     with database.read() as connection:
-        connection.execution_options(memoryos_begin=_OUTSIDE_A_TRANSACTION)
-        connection.exec_driver_sql("VACUUM INTO ?", (str(beside),))
-    with contextlib.closing(sqlite3.connect(beside)) as copy, copy:
+        connection.execution_options(memoryos_begin=_NO_TRANSACTION)
+        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+    with contextlib.closing(sqlite3.connect(target)) as copy, copy:
         copy.execute(_CLEAR_ERASURES)

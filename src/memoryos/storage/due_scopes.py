@@ -1,4 +1,4 @@
-"""Which scopes have work to do: found without a lock, a few steps in an index for each scope."""
+"""Finds scopes with due work, without locks and in a few index steps per scope."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["DueCriteria", "DueScope", "DueTable"]
 
-_SLICE_SCOPES = 1000
+_BATCH_SCOPES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class DueCriteria:
-    """What counts as due.
+    """The criteria for due work.
 
     Attributes:
-        model: Name of the embedder.
-        window: Pages of short-term memory.
-        batch: Pages that are consolidated together while a conversation goes on.
-        idle_before: Scopes without a new page since then don't wait for a full batch.
-        warm_over: Weight of a segment's counters from which it may be hot.
-        weights: Of visits and of length.
-        provisional: Whether the work of a stand-in is to be redone.
+        model: Name of the current embedder.
+        window: Size of short-term memory in pages.
+        batch: Number of pages that are consolidated together during a conversation.
+        idle_before: A scope without new pages since this time is consolidated without a full batch.
+        warm_over: Weighted counters of a segment above which it may be hot.
+        weights: Weight of the visits and weight of the length.
+        provisional: Whether the results of a fallback analyst are due to be redone.
     """
 
     model: str
@@ -46,15 +46,15 @@ class DueCriteria:
 
 @dataclass(frozen=True, slots=True)
 class DueScope:
-    """A scope that may have work to do.
+    """A scope that may have due work.
 
     Attributes:
         scope_id: The scope.
-        revision: Its revision when it was looked at.
-        retry_at: When its analyst may be asked again, a time that is over; None if it did not fail.
-        is_idle: Whether everything is to be done, and not only full batches.
-        owner: Who holds it; None if nobody does.
-        until: When that lease ends.
+        revision: Its revision when it was read.
+        retry_at: Past time from which its failed analyst may be called again; None if the analyst has not failed.
+        is_idle: Whether to process incomplete batches too.
+        owner: The lease holder; None without a lease.
+        until: When the lease expires.
     """
 
     scope_id: str
@@ -66,47 +66,53 @@ class DueScope:
 
 
 class DueTable:
-    """Finds scopes with work to do."""
+    """Finds scopes with due work."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def find(self, due: DueCriteria, now: datetime) -> Iterator[DueScope]:
-        """Yields the scopes in which something may be due, oldest first; a few may turn out to have nothing.
+    def find(self, criteria: DueCriteria, now: datetime) -> Iterator[DueScope]:
+        """Yields the scopes that may have due work, oldest first; some of them may have none.
 
-        Scopes whose analyst is left alone until later are left out.
+        Scopes whose ``retry_at`` is in the future are skipped.
         """
         after = ""
-        is_idle = (scopes.c.touched_at <= due.idle_before).label("is_idle")
+        is_idle = (scopes.c.touched_at <= criteria.idle_before).label("is_idle")
         columns = (scopes.c.revision, scopes.c.retry_at, is_idle, scopes.c.lease_owner, scopes.c.lease_until)
         ready = sa.or_(scopes.c.retry_at.is_(None), scopes.c.retry_at <= now)
-        statement = sa.select(scopes.c.scope_id, *columns).where(ready, _has_work(due, now)).order_by(scopes.c.scope_id)
+        statement = (
+            sa.select(scopes.c.scope_id, *columns).where(ready, _has_work(criteria, now)).order_by(scopes.c.scope_id)
+        )
         while True:
             with self._database.read() as connection:
-                rows = connection.execute(statement.where(scopes.c.scope_id > after).limit(_SLICE_SCOPES)).all()
+                rows = connection.execute(statement.where(scopes.c.scope_id > after).limit(_BATCH_SCOPES)).all()
             yield from (DueScope(*row) for row in rows)
-            if len(rows) < _SLICE_SCOPES:
+            if len(rows) < _BATCH_SCOPES:
                 return
             after = rows[-1].scope_id
 
 
-def _has_work(due: DueCriteria, now: datetime) -> sa.ColumnElement[bool]:
+def _has_work(criteria: DueCriteria, now: datetime) -> sa.ColumnElement[bool]:
     mine = pages.c.scope_id == scopes.c.scope_id
     model = pages.c.embedded_with
-    unembedded = sa.exists().where(mine, sa.or_(model.is_(None), model < due.model, model > due.model))
-    out = (mine, pages.c.segment_id.is_(None), pages.c.seq <= scopes.c.last_seq - due.window)
-    full = sa.exists(sa.select(pages.c.seq).where(*out).correlate(scopes).offset(due.batch - 1).limit(1))
-    visits, length = due.weights
-    warm = sa.exists().where(
+    unembedded = sa.exists().where(mine, sa.or_(model.is_(None), model < criteria.model, model > criteria.model))
+    outside_window = (mine, pages.c.segment_id.is_(None), pages.c.seq <= scopes.c.last_seq - criteria.window)
+    has_full_batch = sa.exists(
+        sa.select(pages.c.seq).where(*outside_window).correlate(scopes).offset(criteria.batch - 1).limit(1)
+    )
+    visits, length = criteria.weights
+    may_be_hot = sa.exists().where(
         segments.c.scope_id == scopes.c.scope_id,
         segments.c.archived_at.is_(None),
         segments.c.length > 0,
-        segments.c.visits * visits + segments.c.length * length > due.warm_over,
+        segments.c.visits * visits + segments.c.length * length > criteria.warm_over,
     )
-    noted = sa.exists().where(idempotency.c.scope_id == scopes.c.scope_id, is_expired(now))
-    idle = sa.and_(scopes.c.touched_at <= due.idle_before, sa.or_(sa.exists().where(*out), warm))
-    ways = [unembedded, full, idle, noted]
-    if due.provisional:
+    has_expired_keys = sa.exists().where(idempotency.c.scope_id == scopes.c.scope_id, is_expired(now))
+    is_idle_with_work = sa.and_(
+        scopes.c.touched_at <= criteria.idle_before, sa.or_(sa.exists().where(*outside_window), may_be_hot)
+    )
+    conditions = [unembedded, has_full_batch, is_idle_with_work, has_expired_keys]
+    if criteria.provisional:
         mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
-        ways.append(sa.exists().where(mine, mark))
-    return sa.or_(*ways)
+        conditions.append(sa.exists().where(mine, mark))
+    return sa.or_(*conditions)

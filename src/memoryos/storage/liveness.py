@@ -1,4 +1,4 @@
-"""Liveness: who tells living workers from dead ones, so that nobody waits for a lease whose holder is gone."""
+"""Liveness: detects lease holders that are no longer running, so that their leases can be taken before they expire."""
 
 from __future__ import annotations
 
@@ -16,26 +16,30 @@ _OWNER = re.compile(r"(?<=.):\d{1,20}:([0-9a-f-]{36})\Z")
 
 
 class Liveness(Protocol):
-    """Says who is at work. It only ever shortens the time until a lease ends by itself: the lease is the fence."""
+    """Reports which lease owners are running.
+
+    It only shortens the wait for a lease. Correctness does not depend on it: ``lease.advance`` rejects writes without a
+    valid lease.
+    """
 
     def hold(self, lease: Lease) -> AbstractContextManager[None]:
-        """Shows that the owner of a lease is there until the block ends, from before the lease is claimed.
+        """Marks the owner of a lease as running until the block ends; to be entered before the lease is claimed.
 
         Raises:
-            StoreUnavailableError: If that can't be shown.
+            StoreUnavailableError: If the mark can't be written.
         """
         ...
 
     def is_alive(self, scope_id: str, owner: str) -> bool:
-        """Returns whether the owner of a lease is alive and at it; True as well for one of whom nothing is known."""
+        """Returns False if the owner of a lease is certainly not running; True if it is running or unknown."""
         ...
 
     def is_contended(self, lease: Lease) -> bool:
-        """Returns whether somebody else waits for the scope of a lease."""
+        """Returns whether another worker waits for the scope of a lease."""
         ...
 
 
 def lease_name(scope_id: str, owner: str) -> str | None:
-    """Returns the name of a lease, of its scope and what its owner calls it; None for an owner of another kind."""
+    """Returns the name of a lease: its scope and the UUID at the end of its owner; None without such a UUID."""
     found = _OWNER.search(owner)
     return None if found is None else f"{scope_id}.{found[1]}"
