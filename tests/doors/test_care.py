@@ -114,7 +114,7 @@ def test_a_store_that_is_not_well(run: Runner, store: Path) -> None:
     done = run("verify")
     assert done.exit_code == 1
     assert done.stdout == (
-        "user 'tom' with assistant 'default_assistant_profile': newest page is behind last_seq: 1 0\n"
+        "user 'tom' with assistant 'default_assistant_profile': newest page after last_seq: 1 0\n"
     )
     assert "1 findings" in done.stderr
     again = run("verify", "--json")
@@ -186,7 +186,7 @@ def test_a_broken_store_is_left_as_it_is(run: Runner, store: Path) -> None:
     store.write_text("no database " * 500)
     found = doctor(run)
     assert found.problems() == ["database"]
-    assert "left as it is" in found.checks["database"]["says"]
+    assert "the database was not changed" in found.checks["database"]["says"]
     assert store.read_text() == "no database " * 500
 
 

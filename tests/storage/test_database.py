@@ -120,7 +120,7 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "memoryos.db"
     file.write_bytes(content)
-    with pytest.raises(StoreUnreadableError, match="left as it is"):
+    with pytest.raises(StoreUnreadableError, match="the database was not changed"):
         Store(url(tmp_path))
     assert file.read_bytes() == content
 

@@ -21,7 +21,7 @@ NO_FILES: list[str | Path] = [
 def test_a_place_without_a_file_is_refused(asked: Callable[[str | Path], object], place: str | Path) -> None:
     with pytest.raises(ConfigError) as caught:
         asked(place)
-    assert "secret" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_place_has_a_file(tmp_path: Path) -> None:
@@ -30,16 +30,16 @@ def test_a_place_has_a_file(tmp_path: Path) -> None:
 
 
 def test_a_server_has_no_file() -> None:
-    place = "postgresql://user:secret@host/db"
+    place = "postgresql://user:hunter2@host/db"
     assert is_server_url(place)
     assert not is_server_url("sqlite:////x.db")
     assert parse_database_url(place).drivername == "postgresql+psycopg"
     with pytest.raises(ConfigError) as caught:
         sqlite_file_of(place)
-    assert "secret" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_the_password_of_a_database_is_in_no_repr() -> None:
-    config = Config(database_url="postgresql://user:secret@host/db")
-    assert "secret" not in repr(config)
-    assert "secret" not in str(config)
+    config = Config(database_url="postgresql://user:hunter2@host/db")
+    assert "hunter2" not in repr(config)
+    assert "hunter2" not in str(config)

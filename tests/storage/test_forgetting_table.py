@@ -60,7 +60,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
 def test_a_deletion_that_was_broken_off_anywhere_is_completed_by_the_next_process(
     make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch, everything: bool
 ) -> None:
-    monkeypatch.setattr(forgetting_table, "SLICE_ROWS", 2)
+    monkeypatch.setattr(forgetting_table, "BATCH_ROWS", 2)
     outcomes = set()
     for number in range(2, 60, 3):
         engine = make_engine(background=False, **SETTINGS)
@@ -147,7 +147,7 @@ def test_forgetting_without_erasing_leaves_that_due_until_the_store_is_closed(
     assert not receipt.erased
     assert any("erased in the background" in each for each in receipt.remains)
     assert any("Backups" in each for each in receipt.remains)
-    assert any("erasing of forgotten bytes is due" in each for each in engine.store.verify())
+    assert any("an erasure of deleted bytes is due" in each for each in engine.store.verify())
     engine.close()
     again = make_engine(background=False, **SETTINGS)
     with again.store._database.read() as connection:

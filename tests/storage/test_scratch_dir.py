@@ -116,7 +116,7 @@ def test_a_lock_and_a_copy_last_as_long_as_the_block(tmp_path: Path) -> None:
         assert not other.scratch_dir.is_alive(scope_id, lease.owner)
         with pytest.raises(ZeroDivisionError), store.scratch_dir.hold(lease), store.scratch(lease) as scratch:
             store.copy_log(scratch, scope_id)
-            other.scratch_dir.sweep()
+            other.scratch_dir.remove_abandoned()
             assert other.scratch_dir.is_alive(scope_id, lease.owner)
             assert other.scratch_dir.has_copy(scope_id)
             assert not other.erase(scope_id)
@@ -135,14 +135,14 @@ def test_whoever_makes_a_lock_while_another_sweeps_has_it(tmp_path: Path, monkey
 
         def late(lock: FileLock) -> None:
             if lock._file.parent.name.endswith(".work"):
-                store.scratch_dir.sweep()
+                store.scratch_dir.remove_abandoned()
                 assert not lock._file.exists()
             acquire(lock)
 
         monkeypatch.setattr(FileLock, "acquire", late)
         with store.scratch_dir.hold(lease):
             assert store.scratch_dir.is_alive(lease.scope_id, lease.owner)
-            store.scratch_dir.sweep()
+            store.scratch_dir.remove_abandoned()
             assert store.scratch_dir.is_alive(lease.scope_id, lease.owner)
 
 

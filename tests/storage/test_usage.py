@@ -164,9 +164,7 @@ def test_verifying_finds_counters_that_are_wrong(place: str) -> None:
         with store._database.write(scope_id) as connection:
             connection.execute(sa.delete(pages).where(pages.c.scope_id == scope_id, pages.c.seq == 1))
         (fault,) = store.verify()
-        assert fault == (
-            "user 'tom' with assistant 'helper': counted pages and bytes that are not what is stored: 2 14 1 7"
-        )
+        assert fault == ("user 'tom' with assistant 'helper': wrong page or byte counter: 2 14 1 7")
 
 
 def test_threads_that_add_at_the_same_time_do_not_pass_the_quota(place: str) -> None:

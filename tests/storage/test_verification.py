@@ -29,7 +29,7 @@ NOW = FixedClock()()
 ORIGIN = Origin("scripted", "1")
 SECRET = "the red bicycle"
 OWNER = "user 'tom' with assistant 'helper'"
-CIRCLE = "knowledge that is superseded in a circle"
+CIRCLE = "knowledge in a cycle of successors"
 
 
 def entry(knowledge_id: str, sources: tuple[str, ...], origin: Origin = ORIGIN) -> Knowledge:
@@ -107,45 +107,45 @@ def test_what_the_engine_writes_and_forgets_has_no_finding(make_engine: EngineMa
 UNIQUE_LOST = "CREATE TABLE loose AS SELECT * FROM pages; DROP TABLE pages; ALTER TABLE loose RENAME TO pages;"
 NOBODY = "no scope"
 DAMAGES = [
-    ("UPDATE pages SET metadata = '{' WHERE scope_id = TOM AND seq = 1", "value that can't be read", 1),
-    ("UPDATE segments SET origin = x'ff' WHERE scope_id = TOM", "value that can't be read", 1),
-    ("UPDATE knowledge SET source_page_ids = '[' WHERE scope_id = TOM AND knowledge_id = 'k2'", "value that can't be read", 1),
-    ("UPDATE profiles SET body = 'gone' WHERE scope_id = TOM AND version = 2", "value that can't be read", 1),
-    (f"{UNIQUE_LOST} UPDATE pages SET page_id = (SELECT page_id FROM pages WHERE scope_id = TOM AND seq = 3) WHERE scope_id = TOM AND seq = 4", "page id that stands twice", 1),  # noqa: S608
-    ("UPDATE scopes SET last_seq = 3 WHERE scope_id = TOM", "newest page is behind last_seq: 4 3", 1),
-    ("DELETE FROM owners WHERE scope_id = TOM", "scope that its owner can't find", 1),
-    ("INSERT INTO owners VALUES ('x', 'y', 'nowhere')", "owner of a scope that is not there", 1),
-    ("INSERT INTO forgettings VALUES (TOM, 'f1', '{}', 0)", "deletion that began and is not complete; opening the store completes it: f1", 1),
-    ("DELETE FROM segments WHERE scope_id = TOM", "page whose segment is not there", 3),
-    ("DELETE FROM chains WHERE scope_id = TOM", "page whose chain is not there", 3),
+    ("UPDATE pages SET metadata = '{' WHERE scope_id = TOM AND seq = 1", "unreadable value", 1),
+    ("UPDATE segments SET origin = x'ff' WHERE scope_id = TOM", "unreadable value", 1),
+    ("UPDATE knowledge SET source_page_ids = '[' WHERE scope_id = TOM AND knowledge_id = 'k2'", "unreadable value", 1),
+    ("UPDATE profiles SET body = 'gone' WHERE scope_id = TOM AND version = 2", "unreadable value", 1),
+    (f"{UNIQUE_LOST} UPDATE pages SET page_id = (SELECT page_id FROM pages WHERE scope_id = TOM AND seq = 3) WHERE scope_id = TOM AND seq = 4", "duplicate page id", 1),  # noqa: S608
+    ("UPDATE scopes SET last_seq = 3 WHERE scope_id = TOM", "newest page after last_seq: 4 3", 1),
+    ("DELETE FROM owners WHERE scope_id = TOM", "scope without its owner row", 1),
+    ("INSERT INTO owners VALUES ('x', 'y', 'nowhere')", "owner row of a missing scope", 1),
+    ("INSERT INTO forgettings VALUES (TOM, 'f1', '{}', 0)", "incomplete deletion; opening the store completes it: f1", 1),
+    ("DELETE FROM segments WHERE scope_id = TOM", "page with a missing segment", 3),
+    ("DELETE FROM chains WHERE scope_id = TOM", "page with a missing chain", 3),
     ("DELETE FROM vectors WHERE scope_id = TOM AND owner_kind = 'user'", "embedded page without its vector", 4),
     ("UPDATE pages SET assistant_text = 'Yes.' WHERE scope_id = TOM AND seq = 2", "embedded page without its vector", 1),
-    ("UPDATE segments SET page_count = 4 WHERE scope_id = TOM", "segment whose page_count is not what it holds: s1 4 3", 1),
-    ("INSERT INTO segments SELECT scope_id, 's9', summary, keywords, 0, 0, 1, 0, 0, NULL, 0, origin FROM segments WHERE scope_id = TOM", "segment whose page_count is not what it holds: s9 1 0", 1),
-    ("UPDATE segments SET length = 2 WHERE scope_id = TOM", "segment whose length is more than its unlearned pages: s1 2 1", 1),
+    ("UPDATE segments SET page_count = 4 WHERE scope_id = TOM", "segment with a wrong page_count: s1 4 3", 1),
+    ("INSERT INTO segments SELECT scope_id, 's9', summary, keywords, 0, 0, 1, 0, 0, NULL, 0, origin FROM segments WHERE scope_id = TOM", "segment with a wrong page_count: s9 1 0", 1),
+    ("UPDATE segments SET length = 2 WHERE scope_id = TOM", "segment with a length above its number of unlearned pages: s1 2 1", 1),
     ("INSERT INTO chains VALUES (TOM, 'c9', '', '{}')", "chain without pages: c9", 1),
     ("UPDATE knowledge SET source_page_ids = '[]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge without sources: k2", 1),
-    ("UPDATE knowledge SET source_page_ids = '[\"gone\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge whose source is no page: k2 gone", 1),
-    ("UPDATE knowledge SET source_page_ids = (SELECT json_array(page_id) FROM pages WHERE scope_id <> TOM) WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge whose source is no page: k2", 1),
-    ("UPDATE knowledge SET source_page_ids = '[\"a red bicycle\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge whose source is no page: k2 (no id)", 1),
-    ("DELETE FROM knowledge WHERE scope_id = TOM AND knowledge_id = 'k4'", "knowledge whose successor is not there: k1 k4", 1),
+    ("UPDATE knowledge SET source_page_ids = '[\"gone\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 gone", 1),
+    ("UPDATE knowledge SET source_page_ids = (SELECT json_array(page_id) FROM pages WHERE scope_id <> TOM) WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2", 1),
+    ("UPDATE knowledge SET source_page_ids = '[\"a red bicycle\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 (no id)", 1),
+    ("DELETE FROM knowledge WHERE scope_id = TOM AND knowledge_id = 'k4'", "knowledge with a missing successor: k1 k4", 1),
     ("UPDATE knowledge SET superseded_by = 'k1' WHERE scope_id = TOM AND knowledge_id = 'k4'", CIRCLE, 2),
     ("UPDATE knowledge SET superseded_by = 'k1' WHERE scope_id = TOM AND knowledge_id IN ('k2', 'k4')", CIRCLE, 2),
     ("UPDATE knowledge SET superseded_by = 'k2' WHERE scope_id = TOM AND knowledge_id = 'k2'", f"{CIRCLE}: k2", 1),
-    ("DELETE FROM profiles WHERE scope_id = TOM AND version = 1", "profile version without the one before it: 2", 1),
-    ("UPDATE profiles SET version = version - 1 WHERE scope_id = TOM", "profile version without the one before it: 0", 1),
-    ("UPDATE profiles SET body = json_set(body, '$.traits[0].evidence_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 1", "profile version whose evidence is no page: 1 gone", 1),
-    ("UPDATE profiles SET body = json_set(body, '$.attributes[0].source_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 2", "profile version whose evidence is no page: 2 gone", 1),
-    ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[\"gone\"]', 0)", "request whose page is not there and was not forgotten: h1 gone", 1),
-    ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[', 0)", "value that can't be read: idempotency.page_ids h1", 1),
+    ("DELETE FROM profiles WHERE scope_id = TOM AND version = 1", "profile version without its predecessor: 2", 1),
+    ("UPDATE profiles SET version = version - 1 WHERE scope_id = TOM", "profile version without its predecessor: 0", 1),
+    ("UPDATE profiles SET body = json_set(body, '$.traits[0].evidence_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 1", "profile version with a missing evidence page: 1 gone", 1),
+    ("UPDATE profiles SET body = json_set(body, '$.attributes[0].source_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 2", "profile version with a missing evidence page: 2 gone", 1),
+    ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[\"gone\"]', 0)", "idempotency key with a missing page: h1 gone", 1),
+    ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[', 0)", "unreadable value: idempotency.page_ids h1", 1),
     ("DELETE FROM pages WHERE scope_id = TOM AND seq = 4", "vector without its owner: user", 1),
     ("UPDATE vectors SET owner_id = 'k9' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector without its owner: knowledge k9 openai/m@3", 1),
     ("UPDATE vectors SET owner_kind = 'chain' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector without its owner: chain k2", 1),
-    ("UPDATE vectors SET vector = x'00' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector of another length than stated: knowledge k2 openai/m@3 3 1", 1),
-    ("UPDATE vectors SET vector = vector || vector WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector of another length than stated: knowledge", 1),
-    ("UPDATE vectors SET vector = x'' WHERE scope_id = TOM AND owner_kind = 'user'", "vector of another length than stated: user", 4),
-    ("UPDATE vectors SET dimensions = 0 WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector of another length than stated: knowledge", 1),
-    ("UPDATE vectors SET dimensions = 6, vector = vector || vector WHERE scope_id = TOM AND owner_kind = 'knowledge'", "model whose vectors have several lengths: openai/m@3 3 6", 1),
+    ("UPDATE vectors SET vector = x'00' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector with a wrong length: knowledge k2 openai/m@3 3 1", 1),
+    ("UPDATE vectors SET vector = vector || vector WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector with a wrong length: knowledge", 1),
+    ("UPDATE vectors SET vector = x'' WHERE scope_id = TOM AND owner_kind = 'user'", "vector with a wrong length: user", 4),
+    ("UPDATE vectors SET dimensions = 0 WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector with a wrong length: knowledge", 1),
+    ("UPDATE vectors SET dimensions = 6, vector = vector || vector WHERE scope_id = TOM AND owner_kind = 'knowledge'", "model with vectors of different lengths: openai/m@3 3 6", 1),
 ]  # fmt: skip
 
 
@@ -158,9 +158,9 @@ def test_damage_is_found_and_named(file: Path, script: str, finding: str, count:
 
 
 WORDS_OF_SQLITE = ("x'", "json_", "loose", "version - 1")
-PLAIN = [each for each in DAMAGES if "JSON" not in each[1] and not any(word in each[0] for word in WORDS_OF_SQLITE)] + [
-    ("UPDATE profiles SET body = replace(body::text, '\"evidence_page_ids\": [\"', '\"evidence_page_ids\": [\"gone')::json WHERE scope_id = TOM AND version = 1", "profile version whose evidence is no page: 1 gone", 1),
-    ("UPDATE profiles SET body = '[1]' WHERE scope_id = TOM AND version = 2", "profile version whose evidence", 0),
+PLAIN = [each for each in DAMAGES if "unreadable" not in each[1] and not any(word in each[0] for word in WORDS_OF_SQLITE)] + [
+    ("UPDATE profiles SET body = replace(body::text, '\"evidence_page_ids\": [\"', '\"evidence_page_ids\": [\"gone')::json WHERE scope_id = TOM AND version = 1", "profile version with a missing evidence page: 1 gone", 1),
+    ("UPDATE profiles SET body = '[1]' WHERE scope_id = TOM AND version = 2", "profile version with a missing evidence", 0),
     ("UPDATE knowledge SET source_page_ids = '{}' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge without sources: k2", 1),
 ]  # fmt: skip
 
@@ -191,7 +191,7 @@ def test_a_forgotten_page_that_is_there_is_found(place: str) -> None:
         with store._database.write(scope_id) as connection:
             note_tombstones(connection, scope_id, "page", [page.page_id], NOW)
         (line,) = store.verify()
-    assert line == f"{OWNER}: page that was forgotten and is there: {page.page_id}"
+    assert line == f"{OWNER}: forgotten page that still exists: {page.page_id}"
 
 
 def test_an_erasure_that_is_due_is_found(place: str) -> None:
@@ -199,7 +199,7 @@ def test_an_erasure_that_is_due_is_found(place: str) -> None:
         with store._database.write() as connection:
             note_erasure(connection, "f1", NOW)
         (line,) = store.verify()
-        assert "erasing of forgotten bytes is due since 2026" in line
+        assert "an erasure of deleted bytes is due since 2026" in line
         store.erase()
         assert store.verify() == []
 
@@ -259,7 +259,7 @@ def test_ids_of_users_stay_on_their_line(tmp_path: Path) -> None:
         with store._database.write() as connection:
             connection.exec_driver_sql("UPDATE scopes SET last_seq = 0")
         (line,) = store.verify()
-    assert line == "user 'a\\n\\x1b[31m\\u202e' with assistant 'b': newest page is behind last_seq: 1 0"
+    assert line == "user 'a\\n\\x1b[31m\\u202e' with assistant 'b': newest page after last_seq: 1 0"
 
 
 def test_a_verification_sees_one_moment_while_others_write(file: Path) -> None:

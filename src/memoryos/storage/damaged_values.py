@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from memoryos.storage.schema import CheckedType, Json, Text, metadata
+from memoryos.storage.column_types import CheckedType, Json, Text
+from memoryos.storage.schema import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ _BATCH_ROWS = 500
 
 
 class DamagedValue(NamedTuple):
-    """A stored value that can't be read.
+    """A stored unreadable value.
 
     Attributes:
         scope_id: The scope of its row; "" if the table has no scope column.
@@ -35,7 +36,7 @@ class DamagedValue(NamedTuple):
 def find_damaged(
     connection: sa.Connection, scope_id: str | None = None, table_name: str | None = None
 ) -> Iterator[DamagedValue]:
-    """Yields every value that can't be read, ordered by table.
+    """Yields every unreadable value, ordered by table.
 
     Args:
         connection: Inside a transaction.

@@ -19,8 +19,8 @@ from memoryos.errors import (
     StoreUnreadableError,
 )
 from memoryos.storage import migrations
+from memoryos.storage.column_types import DamagedValueError
 from memoryos.storage.damaged_values import find_damaged
-from memoryos.storage.schema import DamagedValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,7 +85,7 @@ class Database(ABC):
                 connection = snapshot[1]
             else:
                 connection = stack.enter_context(self._reading(scope_id))
-            stack.enter_context(_damage_named(connection, scope_id))
+            stack.enter_context(_locate_damage(connection, scope_id))
             yield connection
 
     @contextlib.contextmanager
@@ -115,7 +115,7 @@ class Database(ABC):
         with (
             mapped_errors(),
             self._writing(scope_id, waits=waits) as connection,
-            _damage_named(connection, scope_id),
+            _locate_damage(connection, scope_id),
         ):
             yield connection
 
@@ -129,7 +129,7 @@ class Database(ABC):
         self._check_open()
 
         def run_mapped(connection: sa.Connection) -> Result:
-            with mapped_errors(), _damage_named(connection, scope_id):
+            with mapped_errors(), _locate_damage(connection, scope_id):
                 return work(connection)
 
         return self._do_grouped(scope_id, run_mapped)
@@ -178,14 +178,14 @@ class Database(ABC):
 
     @property
     def is_inherited(self) -> bool:
-        """Whether a parent process opened it: then its connections and locks are the parent's."""
+        """Whether the process that opened the database is a parent; then the connections and locks belong to it."""
         return os.getpid() != self._process
 
     def _check_open(self) -> None:
         if self.is_inherited:
             raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
         if self._is_closed:
-            raise StoreUnavailableError("the store is closed")
+            raise StoreUnavailableError("the store is closed; open it again")
 
     def _migrate(self) -> None:
         with self.read() as connection:
@@ -194,19 +194,19 @@ class Database(ABC):
             return
         if state is migrations.State.UNKNOWN:
             raise SchemaMismatchError(
-                "the database was made by a newer release of MemoryOS or by another program; "
-                "upgrade memoryos-engine or choose another data_storage_path (nothing was changed)"
+                "the database was created by a newer release of MemoryOS or by another program; "
+                "upgrade memoryos-engine or choose another data_storage_path (the database was not changed)"
             )
         with mapped_errors(), self._migrating() as connection:
             migrations.upgrade(connection)
 
 
 @contextlib.contextmanager
-def _damage_named(connection: sa.Connection, scope_id: str | None) -> Iterator[None]:
-    """Turns what a damaged row raises inside the block into an error that names the row.
+def _locate_damage(connection: sa.Connection, scope_id: str | None) -> Iterator[None]:
+    """Replaces an error that a damaged row caused inside the block by one that names the row.
 
     Raises:
-        StoreUnreadableError: If a row of the scope has a value that its column can't have.
+        StoreUnreadableError: If a row of the scope contains a value that is invalid for its column.
     """
     try:
         yield
@@ -224,43 +224,45 @@ def _damage_named(connection: sa.Connection, scope_id: str | None) -> Iterator[N
 
 @contextlib.contextmanager
 def mapped_errors() -> Iterator[None]:
-    """Turns what the database and the disk raise inside the block into errors of the store.
+    """Maps errors of SQLAlchemy and of the operating system inside the block to errors of the store.
 
     Raises:
-        StoreConflictError: If a row contradicts another.
-        ContendedError: If the database gave the transaction up in favour of another.
-        StoreUnreadableError: If the file is damaged or no database.
-        StoreUnavailableError: If it can't be read or written now.
+        StoreConflictError: If a write violates a constraint.
+        ContendedError: If the database aborted the transaction because of a concurrent one.
+        StoreUnreadableError: If the file is damaged or not a database.
+        StoreUnavailableError: If the database can't be read or written now.
     """
     try:
         yield
     except exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) is not None:
-            raise _of_server(error.orig) from None  # what it says besides quotes rows
-        raise _of_file(error) from error
+            raise _map_server_error(error.orig) from None  # the other parts of the server's message quote rows
+        raise _map_sqlite_error(error) from error
     except OSError as error:
         raise StoreUnavailableError(f"the database can't be used now: {error}") from error
     except exc.TimeoutError as error:
-        raise StoreUnavailableError("no connection to the database became free") from error
+        raise StoreUnavailableError(
+            "no database connection became free; try again later or reduce concurrent requests"
+        ) from error
 
 
-def _of_file(error: exc.DBAPIError) -> StoreError:
-    reason = str(error.orig).partition(" with text ")[0]  # what follows is content
+def _map_sqlite_error(error: exc.DBAPIError) -> StoreError:
+    reason = str(error.orig).partition(" with text ")[0]  # the rest of the message quotes content
     if isinstance(error, exc.IntegrityError):
         return StoreConflictError(reason)
     if any(words in reason for words in _UNREADABLE):
-        return StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)")
+        return StoreUnreadableError(f"the database can't be read: {reason} (the database was not changed)")
     return StoreUnavailableError(f"the database can't be used now: {reason}")
 
 
-def _of_server(error: Any) -> StoreError:
+def _map_server_error(error: Any) -> StoreError:
     reason = f"{error.diag.message_primary} ({error.sqlstate})"
     if error.sqlstate.startswith("23"):
         return StoreConflictError(reason)
     if error.sqlstate in _ABORTED:
         return ContendedError(reason)
     if error.sqlstate in _DAMAGED:
-        return StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)")
+        return StoreUnreadableError(f"the database can't be read: {reason} (the database was not changed)")
     if error.sqlstate == _OUT_OF_RANGE:
         return StoreUnreadableError(f"a stored number is out of range: {reason}; `memoryos verify` lists such rows")
     return StoreUnavailableError(f"the database can't be used now: {reason}")

@@ -36,8 +36,8 @@ def parse_database_url(place: str | Path) -> sa.URL:
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() != "sqlite" or url.database in {None, "", ":memory:"}:
         raise ConfigError(
-            "database_url must be an SQLite file, such as sqlite:////path/to/memoryos.db, or a PostgreSQL database, such as "
-            "postgresql://user:password@host/database"
+            "database_url must be an SQLite file, such as sqlite:////path/to/memoryos.db, or a PostgreSQL database, "
+            "such as postgresql://user:password@host/database"
         )
     return url
 

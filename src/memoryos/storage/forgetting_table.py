@@ -1,9 +1,12 @@
-"""Forgetting: deletes a closure in short transactions, so that no other writer waits long.
+"""Forgetting: deletes a closure in short transactions, so that other writers never wait long.
 
-The first transaction commits a plan, which lists what goes by ids, and that an erasure is due. The deletion follows the
-plan slice by slice and removes derived content before the pages it came from; the last slice removes the plan. Each
-slice may be repeated. So after a crash the plan is still there, and whoever works on the scope next, or opens the
-store, completes it. Readers see single slices until ``forget`` returns, and nothing of the closure afterwards.
+1. The first transaction commits a plan, which lists the ids to delete, and a due erasure.
+2. The deletion executes the plan in batches, one transaction each: derived content first, then the pages. Repeating a
+   batch is harmless.
+3. The last transaction deletes the plan.
+
+After a crash the plan still exists. The next worker of the scope, or the next process that opens the store, completes
+it. Other readers may see a partly deleted closure until ``forget`` returns, and none of it afterwards.
 """
 
 from __future__ import annotations
@@ -31,23 +34,23 @@ if TYPE_CHECKING:
 
 __all__ = ["ForgettingTable", "mark_unlearned"]
 
-SLICE_ROWS = 500
-"""Rows that one transaction deletes: about 30 ms on SQLite with the vectors of their pages."""
+BATCH_ROWS = 500
+"""Rows deleted by one transaction: about 30 ms on SQLite, including the vectors of pages."""
 PAUSE_SECONDS = 0.005
-"""Between two transactions, in which writers that wait take their turn; they look every half millisecond."""
-_SLICE_SEGMENTS = 50
-_NO_PLACE = {"segment_id": None, "chain_id": None, "placed_provisionally": False}
+"""Pause between two transactions, so that waiting writers get the file lock, which they poll every 0.5 ms."""
+_BATCH_SEGMENTS = 50
+_UNPLACED = {"segment_id": None, "chain_id": None, "placed_provisionally": False}
 Item = TypeVar("Item", str, int)
 
 
 class ForgettingTable:
-    """Deletes for good."""
+    """Deletes pages and knowledge entries permanently, with everything derived from them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def closure(self, scope_id: str, page_ids: Iterable[str], knowledge_ids: Iterable[str] = ()) -> Closure:
-        """Returns what would go with these pages and entries; nothing is changed."""
+        """Returns what ``forget`` would delete with these pages and entries; changes nothing."""
         with self._database.read(scope_id) as connection:
             return search(connection, scope_id, page_ids, knowledge_ids).closure
 
@@ -61,70 +64,70 @@ class ForgettingTable:
         lease: Lease | None = None,
         by_words: bool = True,
     ) -> Closure:
-        """Deletes these pages and entries with everything that was derived from them.
+        """Deletes these pages and entries with everything derived from them.
 
         Args:
             scope_id: The scope.
-            page_ids: Pages; unknown ones are left out.
-            knowledge_ids: Entries of long-term memory.
-            now: When.
-            lease: Keeps everybody else from deriving anything in the scope meanwhile. Without one the scope is taken
-                from whoever holds it, and must not change while it is searched.
-            by_words: As for ``closure.search``.
+            page_ids: Pages to delete; unknown ids are ignored.
+            knowledge_ids: Knowledge entries to delete; unknown ids are ignored.
+            now: Time of the deletion.
+            lease: Lease on the scope, which excludes other workers during the search. Without it the current lease is
+                revoked, and the call fails if the scope changes during the search.
+            by_words: See ``closure.search``.
 
         Raises:
-            StoreConflictError: If the lease was lost, or the scope changed, before the deletion began; nothing was
-                forgotten then.
+            StoreConflictError: If the lease was lost, or the scope changed, before the deletion started; nothing was
+                deleted then.
         """
-        wanted = (page_ids, knowledge_ids)
-        return self._forget(scope_id, wanted, now, lease, by_words=by_words, everything=False)
+        selected = (page_ids, knowledge_ids)
+        return self._forget(scope_id, selected, now, lease, by_words=by_words, everything=False)
 
     def forget_everything(self, scope_id: str, now: datetime, *, lease: Lease | None = None) -> Closure:
-        """Deletes whatever was remembered for a scope; the ids of user and assistant, and costs, stay.
+        """Deletes all memories of a scope; the ids of its user and assistant and its costs are kept.
 
         Raises:
-            StoreConflictError: As ``forget``.
+            StoreConflictError: Like ``forget``.
         """
         return self._forget(scope_id, self.contents(scope_id), now, lease, by_words=False, everything=True)
 
     def contents(self, scope_id: str) -> tuple[list[str], list[str]]:
-        """Returns the ids of all pages and of all entries of long-term memory, those of history too."""
+        """Returns the ids of all pages and of all knowledge entries, including superseded and archived ones."""
         with self._database.read(scope_id) as connection:
             all_pages = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id)
             entries = sa.select(knowledge.c.knowledge_id).where(knowledge.c.scope_id == scope_id)
             return [*connection.execute(all_pages).scalars()], [*connection.execute(entries).scalars()]
 
     def unfinished(self) -> list[str]:
-        """Returns the ids of the scopes in which a deletion began and is not complete."""
+        """Returns the ids of the scopes with an incomplete deletion."""
         with self._database.read() as connection:
             return [*connection.execute(sa.select(forgettings.c.scope_id).distinct()).scalars()]
 
     def complete(self, scope_id: str) -> bool:
-        """Completes what a process began to delete and did not finish; returns whether there was any.
+        """Completes the incomplete deletions of a scope; returns whether there were any.
 
-        The caller holds the lease of the scope.
+        The caller must hold the lease of the scope.
         """
         mine = sa.select(forgettings).where(forgettings.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
-            begun = connection.execute(mine.order_by(forgettings.c.forgetting_id)).all()
-        for row in begun:
+            plans = connection.execute(mine.order_by(forgettings.c.forgetting_id)).all()
+        for row in plans:
             _Deletion(self._database, scope_id, row.forgetting_id, row.plan, row.begun_at).run()
-        return bool(begun)
+        return bool(plans)
 
     def refusals(self, scope_id: str) -> Marks:
-        """Returns the texts that are not to be learned again."""
+        """Returns the tombstones of texts that must not be learned again; query them with ``in``."""
         with self._database.read(scope_id) as connection:
             return read_marks(connection, scope_id, "text")
 
     def forgotten_pages(self, scope_id: str) -> Marks:
-        """Returns the ids of the pages that were forgotten, to be asked with ``in``."""
+        """Returns the tombstones of forgotten pages; query them with ``page_id in marks``."""
         with self._database.read(scope_id) as connection:
             return read_marks(connection, scope_id, "page")
 
     def _forget(
         self,
         scope_id: str,
-        wanted: tuple[Iterable[str], Iterable[str]],
+        selected: tuple[Iterable[str], Iterable[str]],
         now: datetime,
         lease: Lease | None,
         *,
@@ -134,13 +137,13 @@ class ForgettingTable:
         self.complete(scope_id)
         with self._database.read(scope_id) as connection:
             revision = _revision(connection, scope_id)
-            found = search(connection, scope_id, *wanted, by_words=by_words)
+            found = search(connection, scope_id, *selected, by_words=by_words)
         forgetting_id = new_id()
         with self._database.write(scope_id) as connection:
             if lease is not None:
                 advance(connection, lease)
             elif _revision(connection, scope_id) != revision:
-                raise StoreConflictError("the memory changed while it was searched; nothing was forgotten, try again")
+                raise StoreConflictError("the memory changed during the search and nothing was forgotten; try again")
             else:
                 revoke_lease(connection, scope_id)
             closure = found.extended(connection)
@@ -153,7 +156,7 @@ class ForgettingTable:
 
 
 class _Deletion:
-    """One plan, executed in slices, each of which is one transaction and may be repeated."""
+    """Executes one plan in batches. Each batch is one transaction and may be repeated."""
 
     def __init__(
         self, database: Database, scope_id: str, forgetting_id: str, plan: Mapping[str, Any], begun_at: datetime
@@ -163,27 +166,27 @@ class _Deletion:
         self._forgetting_id = forgetting_id
         self._plan = plan
         self._begun_at = begun_at
-        self._gone = frozenset(plan["page_ids"])
+        self._page_ids = frozenset(plan["page_ids"])
 
     def run(self) -> None:
-        """Deletes what the plan lists, derived content first."""
+        """Executes the plan, derived content first."""
         plan = self._plan
-        self._slices(plan["knowledge_ids"], self._delete_knowledge)
-        self._slices(plan["restored_ids"], self._restore_knowledge)
-        self._slices(self._profile_versions(), self._clean_profiles)
-        self._slices(plan["reopened_page_ids"], self._reopen)
-        self._slices(plan["segment_ids"], self._delete_segments, _SLICE_SEGMENTS)
-        self._slices(plan["blank_segment_ids"], self._blank_segments, _SLICE_SEGMENTS)
-        self._slices(plan["due_page_ids"], self._displace)
-        self._slices(plan["chain_ids"], self._delete_chains)
-        self._slices(plan["blank_chain_ids"], self._blank_chains)
-        self._slices(plan["answer_page_ids"], self._delete_answers)
+        self._run_batches(plan["knowledge_ids"], self._delete_knowledge)
+        self._run_batches(plan["restored_ids"], self._restore_knowledge)
+        self._run_batches(self._profile_versions(), self._clean_profiles)
+        self._run_batches(plan["reopened_page_ids"], self._mark_unlearned)
+        self._run_batches(plan["segment_ids"], self._delete_segments, _BATCH_SEGMENTS)
+        self._run_batches(plan["blank_segment_ids"], self._blank_segments, _BATCH_SEGMENTS)
+        self._run_batches(plan["due_page_ids"], self._unplace)
+        self._run_batches(plan["chain_ids"], self._delete_chains)
+        self._run_batches(plan["blank_chain_ids"], self._blank_chains)
+        self._run_batches(plan["answer_page_ids"], self._delete_answers)
         drop_request_hashes(self._database, self._scope_id, {*plan["page_ids"], *plan["answer_page_ids"]})
-        self._slices(plan["page_ids"], self._delete_pages)
+        self._run_batches(plan["page_ids"], self._delete_pages)
         self._finish()
 
-    def _slices(
-        self, ids: Sequence[Item], work: Callable[[sa.Connection, list[Item]], None], size: int = SLICE_ROWS
+    def _run_batches(
+        self, ids: Sequence[Item], work: Callable[[sa.Connection, list[Item]], None], size: int = BATCH_ROWS
     ) -> None:
         for start in range(0, len(ids), size):
             with self._database.write(self._scope_id) as connection:
@@ -213,33 +216,33 @@ class _Deletion:
         if self._plan["everything"]:
             connection.execute(sa.delete(profiles).where(*mine))
             return
-        page_ids = self._gone.union(self._plan["answer_page_ids"])
+        page_ids = self._page_ids.union(self._plan["answer_page_ids"])
         for row in connection.execute(sa.select(profiles.c.version, profiles.c.body).where(*mine)).all():
-            body = _without(row.body, page_ids)
+            body = _profile_without(row.body, page_ids)
             if body != row.body:
                 this = (profiles.c.scope_id == self._scope_id, profiles.c.version == row.version)
                 connection.execute(sa.update(profiles).where(*this).values(body=body))
 
-    def _reopen(self, connection: sa.Connection, page_ids: list[str]) -> None:
+    def _mark_unlearned(self, connection: sa.Connection, page_ids: list[str]) -> None:
         mark_unlearned(connection, self._scope_id, page_ids, invalidate_working_sets(connection, self._scope_id))
 
     def _delete_segments(self, connection: sa.Connection, ids: list[str]) -> None:
-        held = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
-        connection.execute(sa.update(pages).where(*held).values(**_NO_PLACE))
+        in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
+        connection.execute(sa.update(pages).where(*in_segments).values(**_UNPLACED))
         mine = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
         connection.execute(sa.delete(segments).where(*mine))
 
-    def _displace(self, connection: sa.Connection, page_ids: list[str]) -> None:
+    def _unplace(self, connection: sa.Connection, page_ids: list[str]) -> None:
         placed = sa.or_(pages.c.segment_id.is_not(None), pages.c.chain_id.is_not(None))
         where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids), placed)
-        connection.execute(sa.update(pages).where(*where).values(**_NO_PLACE))
+        connection.execute(sa.update(pages).where(*where).values(**_UNPLACED))
 
     def _blank_segments(self, connection: sa.Connection, ids: list[str]) -> None:
-        """Removes the words from archived segments, takes the deleted pages out and counts those that remain."""
-        held = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
-        inside = connection.execute(sa.select(pages.c.page_id).where(*held)).scalars()
-        for part in _parts([each for each in inside if each in self._gone]):
-            self._displace(connection, part)
+        """Clears the texts of archived segments, removes deleted pages from them and counts the remaining pages."""
+        in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
+        members = connection.execute(sa.select(pages.c.page_id).where(*in_segments)).scalars()
+        for batch in _batches([each for each in members if each in self._page_ids]):
+            self._unplace(connection, batch)
         counted = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
         count = sa.select(sa.func.count()).select_from(pages).where(*counted)
         unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
@@ -272,7 +275,7 @@ class _Deletion:
         connection.execute(sa.delete(vectors).where(vectors.c.scope_id == self._scope_id, *owned))
 
     def _finish(self) -> None:
-        """Removes the plan and makes every process read its working set anew."""
+        """Deletes the plan and makes every process reload its working set."""
         this = (forgettings.c.scope_id == self._scope_id, forgettings.c.forgetting_id == self._forgetting_id)
         with self._database.write(self._scope_id) as connection:
             invalidate_working_sets(connection, self._scope_id)
@@ -280,9 +283,9 @@ class _Deletion:
 
 
 def mark_unlearned(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], revision: int) -> None:
-    """Makes pages unlearned, inside the caller's transaction; their segments grow hot by them again."""
-    for part in _parts(sorted(page_ids)):
-        where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(part), pages.c.learned.is_(True))
+    """Marks pages as unlearned, inside the caller's transaction, so that their segments may become hot again."""
+    for batch in _batches(sorted(page_ids)):
+        where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(batch), pages.c.learned.is_(True))
         placed = sa.select(pages.c.segment_id, sa.func.count()).where(*where, pages.c.segment_id.is_not(None))
         for segment_id, count in connection.execute(placed.group_by(pages.c.segment_id)).all():
             connection.execute(
@@ -290,8 +293,8 @@ def mark_unlearned(connection: sa.Connection, scope_id: str, page_ids: Iterable[
                 .where(segments.c.scope_id == scope_id, segments.c.segment_id == segment_id)
                 .values(length=segments.c.length + count, revision=revision)
             )
-        fresh = {"learned": False, "learned_provisionally": False}
-        connection.execute(sa.update(pages).where(*where).values(**fresh))
+        unlearned = {"learned": False, "learned_provisionally": False}
+        connection.execute(sa.update(pages).where(*where).values(**unlearned))
 
 
 def _revision(connection: sa.Connection, scope_id: str) -> int | None:
@@ -315,13 +318,13 @@ def _plan(closure: Closure, *, everything: bool) -> dict[str, Any]:
     }
 
 
-def _without(body: Mapping[str, Any], page_ids: frozenset[str]) -> dict[str, Any]:
+def _profile_without(body: Mapping[str, Any], page_ids: frozenset[str]) -> dict[str, Any]:
     return {
         "attributes": [each for each in body["attributes"] if page_ids.isdisjoint(each["source_page_ids"])],
         "traits": [each for each in body["traits"] if page_ids.isdisjoint(each["evidence_page_ids"])],
     }
 
 
-def _parts(ids: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), SLICE_ROWS):
-        yield list(ids[start : start + SLICE_ROWS])
+def _batches(ids: Sequence[str]) -> Iterator[list[str]]:
+    for start in range(0, len(ids), BATCH_ROWS):
+        yield list(ids[start : start + BATCH_ROWS])

@@ -31,18 +31,20 @@ _PART = ".part"
 
 
 class ScratchDir:
-    """Tells the living from the dead: whoever wants a lease locks a file in its name first.
+    """Directory ``FILE.work`` beside the database, with lock files for liveness and with temporary files.
 
-    The system lets go of a lock with its process, however that dies, and whatever has become of the disk. So a lease
-    whose lock is free is nobody's, and neither host nor process id has to be asked: both come back after a restart of a
-    container, and a process that is dead and not buried still has its id.
+    A worker locks a file for its lease before it claims the lease. The operating system releases the lock when the
+    process ends for any reason. So a lease with an unlocked file has no running holder. Process ids and host names are
+    not used: both can be reused after a container restarts, and zombie processes keep their PID.
 
-    A lock is ``SCOPE.LEASE.lock``; a copy that is made under the lease stands in ``SCOPE.LEASE``. A temporary folder
-    ``ID`` and a note ``ID.part``, which names the folder of a half-written file elsewhere, have a lock of their own.
-    Every folder has mode 0700 and every file 0600.
+    Contents, all with mode 0700 (directories) or 0600 (files):
+
+    * ``SCOPE.LEASE.lock``: lock file of a lease; ``SCOPE.LEASE``: directory of a scratch copy made under that lease.
+    * ``ID``: temporary directory; ``ID.part``: file with the path of a directory elsewhere that contains an incomplete
+      file. Each has a lock file ``….lock``.
 
     Args:
-        file: The database, beside which the folder is made at the first use.
+        file: Path of the database; the directory is created when it is first needed.
     """
 
     def __init__(self, file: Path) -> None:
@@ -50,39 +52,39 @@ class ScratchDir:
 
     @contextlib.contextmanager
     def hold(self, lease: Lease) -> Iterator[None]:
-        """Holds the lock of a lease until the block ends, from before the lease is claimed.
+        """Holds the lock of a lease until the block ends; to be entered before the lease is claimed.
 
         Raises:
-            StoreUnavailableError: If the folder can't be written.
+            StoreUnavailableError: If the directory can't be written.
         """
         name = lease_name(lease.scope_id, lease.owner)
         if name is None:
-            raise ValueError(f"{lease.owner} does not name a lease")
+            raise ValueError(f"{lease.owner!r} is not a lease owner: it must end with a colon and a UUID")
         with mapped_errors():
-            lock = self._locked(name)
+            lock = self._create_lock(name)
         try:
             yield
         finally:
             lock.remove()
 
     def is_alive(self, scope_id: str, owner: str) -> bool:
-        """Returns whether the owner of a lease is alive and at it; True as well for one of whom nothing is known."""
+        """Returns whether the owner of a lease is running; True if that is unknown."""
         name = lease_name(scope_id, owner)
         return name is None or is_locked(self._lock(name))
 
     def is_contended(self, lease: Lease) -> bool:
-        """Returns whether somebody else waits for the scope of a lease."""
-        mine = lease_name(lease.scope_id, lease.owner)
-        others = (each for each in self._names() if each.startswith(f"{lease.scope_id}.") and each != mine)
+        """Returns whether another worker waits for the scope of a lease."""
+        own_name = lease_name(lease.scope_id, lease.owner)
+        others = (each for each in self._names() if each.startswith(f"{lease.scope_id}.") and each != own_name)
         return any(is_locked(self._lock(each)) for each in others)
 
     @contextlib.contextmanager
     def folder(self, lease: Lease) -> Iterator[Path]:
-        """Yields an empty folder for a copy under a lease that is held; it is gone at the end.
+        """Yields an empty directory for a scratch copy under a held lease; deletes it when the block ends.
 
-        If the process dies first, whoever opens the store next, copies or forgets removes it.
+        If the process is killed, ``remove_abandoned`` of another process deletes it.
         """
-        self.sweep()
+        self.remove_abandoned()
         folder = self._folder / str(lease_name(lease.scope_id, lease.owner))
         with mapped_errors():
             folder.mkdir(FOLDER_MODE)
@@ -93,17 +95,17 @@ class ScratchDir:
 
     @contextlib.contextmanager
     def temporary(self) -> Iterator[Path]:
-        """Yields an empty folder for any other file that is needed for a while; it is gone at the end.
+        """Yields an empty temporary directory; deletes it when the block ends.
 
-        If the process dies first, whoever opens the store next, or asks for such a folder, removes it.
+        If the process is killed, ``remove_abandoned`` of another process deletes it.
 
         Raises:
-            StoreUnavailableError: If it can't be made.
+            StoreUnavailableError: If it can't be created.
         """
-        self.sweep()
+        self.remove_abandoned()
         name = new_id()
         with mapped_errors():
-            lock = self._locked(name)
+            lock = self._create_lock(name)
         folder = self._folder / name
         try:
             with mapped_errors():
@@ -115,18 +117,18 @@ class ScratchDir:
 
     @contextlib.contextmanager
     def partial_file(self, target: Path) -> Iterator[Path]:
-        """Yields an empty file for the target's content until it is complete; it is gone at the end.
+        """Yields an empty file for the target's incomplete content; deletes it when the block ends.
 
-        It is in a new folder beside the target that no other account may enter, so that nobody can put a link in its
-        place. If the process dies first, whoever opens the store next, copies or forgets removes it.
+        The file is in a new directory with mode 0700 beside the target, so other accounts can't replace it by a link.
+        If the process is killed, ``remove_abandoned`` of another process deletes it.
 
         Raises:
-            OSError: If it can't be made.
+            OSError: If it can't be created.
         """
-        self.sweep()
+        self.remove_abandoned()
         folder = target.absolute().with_name(f".{secrets.token_hex(8)}{_PART}")
         name = f"{new_id()}{_PART}"
-        lock = self._locked(name)
+        lock = self._create_lock(name)
         try:
             (self._folder / name).write_text(str(folder), encoding="utf-8", errors="surrogateescape")
             folder.mkdir(FOLDER_MODE)
@@ -134,30 +136,33 @@ class ScratchDir:
             os.close(create_file(file))
             yield file
         finally:
-            _remove_half_written(self._folder / name)
+            _remove_partial_file(self._folder / name)
             lock.remove()
 
-    def sweep(self) -> None:
-        """Removes what processes left that died."""
+    def remove_abandoned(self) -> None:
+        """Deletes lock files, temporary directories and incomplete files of terminated processes.
+
+        Called when a store is opened, and before anything else is created here.
+        """
         for name in self._names():
             with contextlib.suppress(OSError):
-                self._sweep(name)
+                self._remove_if_abandoned(name)
 
     def has_copy(self, scope_id: str) -> bool:
-        """Returns whether a copy of the scope is there, of the living or because it can't be removed."""
+        """Returns whether a scratch copy of the scope exists: one in use, or one that could not be deleted."""
         return any(each.is_dir() for each in self._folder.glob(f"{scope_id}.*"))
 
-    def _sweep(self, name: str) -> None:
+    def _remove_if_abandoned(self, name: str) -> None:
         lock = FileLock(self._lock(name))
         try:
             if lock.try_acquire():
-                (_remove_half_written if name.endswith(_PART) else _remove)(self._folder / name)
+                (_remove_partial_file if name.endswith(_PART) else _remove)(self._folder / name)
                 lock.remove()
         finally:
             lock.close()
 
-    def _locked(self, name: str) -> FileLock:
-        """Makes the lock of a name and takes it; the folder is made when it is missing."""
+    def _create_lock(self, name: str) -> FileLock:
+        """Creates and acquires the lock file of a name; creates the directory if it is missing."""
         make_folder(self._folder)
         if self._folder.is_symlink():
             raise OSError(errno.ELOOP, f"{self._folder} is a symbolic link; remove it")
@@ -175,46 +180,48 @@ class ScratchDir:
         return self._folder / f"{name}.lock"
 
 
-def _remove_half_written(note: Path) -> None:
-    """Removes the folder that a note names, and then the note."""
+def _remove_partial_file(pointer: Path) -> None:
+    """Deletes the directory whose path a ``.part`` file contains, then the ``.part`` file."""
     with contextlib.suppress(FileNotFoundError):
-        folder = Path(note.read_text(encoding="utf-8", errors="surrogateescape"))
+        folder = Path(pointer.read_text(encoding="utf-8", errors="surrogateescape"))
         if folder.name.startswith(".") and folder.name.endswith(_PART):
-            if folder.is_file() or folder.is_symlink():  # a single file, as earlier releases made it
+            if folder.is_file() or folder.is_symlink():  # earlier releases created a file
                 folder.unlink()
             _remove(folder)
-        note.unlink()
+        pointer.unlink()
 
 
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        _log.warning("the temporary folder %s can't be removed", folder)
+        _log.warning("can't delete the temporary directory %s; delete it by hand", folder)
 
 
 def user_folder() -> Path:
-    """Returns a folder of this account alone among the system's temporary files, made when it is missing.
+    """Returns this account's private directory inside the system's temporary directory; creates it if missing.
 
     Raises:
-        StoreUnavailableError: If another account has taken its name, or may enter it.
+        StoreUnavailableError: If it belongs to another account, or other accounts have access.
     """
     folder = Path(tempfile.gettempdir()) / f"memoryos-{os.getuid() if hasattr(os, 'getuid') else 'copies'}"
     with mapped_errors():
         folder.mkdir(FOLDER_MODE, exist_ok=True)
         found = folder.lstat()
     if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o77 or folder.is_symlink()):
-        raise StoreUnavailableError(f"{folder} is not this user's alone; remove it, or set TMPDIR to another folder")
+        raise StoreUnavailableError(
+            f"{folder} is not private to this user; delete it, or set TMPDIR to another directory"
+        )
     return folder
 
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yields an empty folder among the system's temporary files that belongs to no store; it is gone at the end.
+    """Yields an empty directory inside the system's temporary directory; deletes it when the block ends.
 
-    If the process dies first, the next call of any process removes it.
+    If the process is killed, the next call by any process deletes it.
 
     Raises:
-        StoreUnavailableError: If it can't be made.
+        StoreUnavailableError: If it can't be created.
     """
     with ScratchDir(user_folder() / "temporary").temporary() as folder:
         yield folder
