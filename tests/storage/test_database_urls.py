@@ -1,4 +1,4 @@
-"""Which file a place names, and that every room of the store says the same of it."""
+"""Parsing of database URLs and paths."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ NO_FILES: list[str | Path] = [
 
 @pytest.mark.parametrize("asked", [sqlite_file_of, parse_database_url, open_database])
 @pytest.mark.parametrize("place", NO_FILES)
-def test_a_place_without_a_file_is_refused(asked: Callable[[str | Path], object], place: str | Path) -> None:
+def test_url_without_a_file_is_rejected(asked: Callable[[str | Path], object], place: str | Path) -> None:
     with pytest.raises(ConfigError) as caught:
         asked(place)
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_place_has_a_file(tmp_path: Path) -> None:
+def test_file_of_an_sqlite_url(tmp_path: Path) -> None:
     assert sqlite_file_of(tmp_path / "a b?.db") == tmp_path / "a b?.db"
     assert sqlite_file_of(f"sqlite:///{tmp_path}/x.db") == tmp_path / "x.db"
 
 
-def test_a_server_has_no_file() -> None:
+def test_server_url_has_no_file() -> None:
     place = "postgresql://user:hunter2@host/db"
     assert is_server_url(place)
     assert not is_server_url("sqlite:////x.db")
@@ -39,7 +39,7 @@ def test_a_server_has_no_file() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_password_of_a_database_is_in_no_repr() -> None:
+def test_database_password_is_not_in_the_config_repr() -> None:
     config = Config(database_url="postgresql://user:hunter2@host/db")
     assert "hunter2" not in repr(config)
     assert "hunter2" not in str(config)

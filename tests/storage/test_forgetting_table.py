@@ -1,4 +1,4 @@
-"""Deletion in steps: whatever a process leaves half deleted, the next one completes, and nothing else is touched."""
+"""Deletion in batches: the next process completes an interrupted deletion; other data is not changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINES = [
 
 
 class _StoppedError(BaseException):
-    """Stands for the death of the process."""
+    """Simulates that the process is killed."""
 
 
 def fill(memory: Memoryos, clock: FixedClock) -> None:
@@ -40,7 +40,7 @@ def fill(memory: Memoryos, clock: FixedClock) -> None:
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
-    """Lets the write transaction of this number, and all behind it, fail; counts from 1."""
+    """Makes the write transaction with this number, counted from 1, and all later ones fail."""
     count = [0]
     write = Database.write
 
@@ -57,7 +57,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
 
 
 @pytest.mark.parametrize("everything", [False, True])
-def test_a_deletion_that_was_broken_off_anywhere_is_completed_by_the_next_process(
+def test_deletion_interrupted_at_any_step_is_completed_by_the_next_process(
     make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch, everything: bool
 ) -> None:
     monkeypatch.setattr(forgetting_table, "BATCH_ROWS", 2)
@@ -88,7 +88,7 @@ def test_a_deletion_that_was_broken_off_anywhere_is_completed_by_the_next_proces
 @given(chosen=st.sets(st.integers(0, len(LINES) - 1), min_size=1))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.kinds("sqlite")
-def test_pages_outside_the_closure_survive_with_what_only_they_support(
+def test_pages_outside_the_closure_keep_their_derived_data(
     make_engine: EngineMaker, clock: FixedClock, chosen: set[int]
 ) -> None:
     memory = make_engine(background=False, **SETTINGS).memory(f"tom{sorted(chosen)}-{clock()}")
@@ -108,7 +108,7 @@ def test_pages_outside_the_closure_survive_with_what_only_they_support(
     assert memory.engine.store.verify() == []
 
 
-def test_marks_are_keyed_by_scope(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_tombstone_marks_use_a_key_per_scope(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine = make_engine(background=False, **SETTINGS)
     for name in ("tom", "mia"):
         memory = engine.memory(name)
@@ -122,7 +122,9 @@ def test_marks_are_keyed_by_scope(make_engine: EngineMaker, clock: FixedClock) -
     assert len(texts) == len(set(texts)) >= 2, "the same text has another mark in another memory"
 
 
-def test_a_request_loses_its_hash_with_its_page_and_stays_done(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_forgotten_page_removes_the_request_hash_and_keeps_the_idempotency_key(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
     memory = make_engine(background=False, **SETTINGS).memory("tom")
     page = memory.add_memory("I live in Utrecht.", "", clock(), idempotency_key="k1")
     memory.add_memory("I like tea.", "", clock(), idempotency_key="k2")
@@ -137,9 +139,7 @@ def test_a_request_loses_its_hash_with_its_page_and_stays_done(make_engine: Engi
     assert memory.get_memory_stats()["pages"] == 1
 
 
-def test_forgetting_without_erasing_leaves_that_due_until_the_store_is_closed(
-    make_engine: EngineMaker, clock: FixedClock
-) -> None:
+def test_skipped_erasure_stays_due_until_the_store_is_closed(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine = make_engine(background=False, **SETTINGS)
     memory = engine.memory("tom")
     fill(memory, clock)
@@ -156,9 +156,7 @@ def test_forgetting_without_erasing_leaves_that_due_until_the_store_is_closed(
     assert again.store.verify() == []
 
 
-def test_an_answer_that_the_caller_added_is_deleted_with_its_source(
-    make_engine: EngineMaker, clock: FixedClock
-) -> None:
+def test_answer_added_by_the_caller_is_deleted_with_its_source(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(background=False, **SETTINGS).memory("tom")
     said = memory.add_memory("The code of my safe is SESAME4711.", "Noted.", clock())
     answer = memory.add_memory("How do I open my safe?", "With SESAME4711, as you told me.", clock())
@@ -171,7 +169,7 @@ def test_an_answer_that_the_caller_added_is_deleted_with_its_source(
     ]
 
 
-def test_an_import_knows_what_was_forgotten_elsewhere_and_before_there_were_keys(
+def test_import_respects_tombstones_of_other_stores_and_of_unkeyed_exports(
     make_engine: EngineMaker, clock: FixedClock
 ) -> None:
     engine = make_engine(background=False, **SETTINGS)

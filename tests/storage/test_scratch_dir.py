@@ -1,4 +1,4 @@
-"""The scratch_dir: a copy for a rebuild is gone with whoever made it, and nobody removes what a living one needs."""
+"""The scratch directory: copies of terminated processes are removed, copies of running processes are not."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def here(make_engine: EngineMaker) -> Memoryos:
 
 
 def holding(text: str, *folders: Path) -> set[Path]:
-    """Returns the files under the folders that hold a text."""
+    """Returns the files below the directories that contain a text."""
     files = [each for folder in folders for each in folder.rglob("*") if each.is_file()]
     return {each for each in files if text.encode() in each.read_bytes()}
 
 
 def rebuild_half(doomed: Elsewhere, tmp_path: Path) -> None:
-    """Stops a rebuild while its copy of the log is there, all of it on disk."""
+    """Stops a rebuild while its scratch copy is completely on disk."""
     doomed.do("begin(lambda: memory.rebuild('local'), 'digest')")
     assert holding(SECRET, tmp_path / "store" / "memoryos.db.work"), "the copy is there"
     assert not any((tmp_path / "temporary").iterdir()), "and nowhere else"
@@ -61,7 +61,7 @@ AFTERWARDS: dict[str, Callable[[Memoryos, EngineMaker], object]] = {
 
 
 @pytest.mark.parametrize("what", AFTERWARDS)
-def test_a_copy_that_a_killed_rebuild_left_goes_with(
+def test_scratch_copy_of_a_killed_rebuild_is_removed(
     here: Memoryos, doomed: Elsewhere, make_engine: EngineMaker, tmp_path: Path, what: str
 ) -> None:
     fill(here, [*LINES, SECRET])
@@ -73,7 +73,7 @@ def test_a_copy_that_a_killed_rebuild_left_goes_with(
     assert list((tmp_path / "store" / "memoryos.db.work").iterdir()) == []
 
 
-def test_what_is_forgotten_is_not_left_in_a_copy(here: Memoryos, doomed: Elsewhere, tmp_path: Path) -> None:
+def test_forgotten_text_remains_in_no_scratch_copy(here: Memoryos, doomed: Elsewhere, tmp_path: Path) -> None:
     fill(here, [*LINES, SECRET])
     here.flush()
     secret = [page.page_id for page in here.pages() if page.user_text == SECRET]
@@ -86,7 +86,9 @@ def test_what_is_forgotten_is_not_left_in_a_copy(here: Memoryos, doomed: Elsewhe
     assert here.forget(page_ids=secret).erased
 
 
-def test_a_copy_of_another_scope_is_no_hindrance(here: Memoryos, doomed: Elsewhere, tmp_path: Path) -> None:
+def test_scratch_copy_of_another_scope_does_not_affect_erasure(
+    here: Memoryos, doomed: Elsewhere, tmp_path: Path
+) -> None:
     fill(here, [*LINES, SECRET])
     rebuild_half(doomed, tmp_path)
     eve = here.engine.memory("eve")
@@ -94,7 +96,7 @@ def test_a_copy_of_another_scope_is_no_hindrance(here: Memoryos, doomed: Elsewhe
     assert eve.forget(page_ids=[page.page_id]).erased
 
 
-def test_nobody_takes_the_copy_of_a_living_rebuild(
+def test_scratch_copy_of_a_running_rebuild_is_not_removed(
     here: Memoryos, doomed: Elsewhere, make_engine: EngineMaker, tmp_path: Path
 ) -> None:
     fill(here, [*LINES, SECRET])
@@ -108,7 +110,7 @@ def test_nobody_takes_the_copy_of_a_living_rebuild(
     assert here.engine.store.verify() == []
 
 
-def test_a_lock_and_a_copy_last_as_long_as_the_block(tmp_path: Path) -> None:
+def test_lock_and_scratch_copy_exist_until_the_block_ends(tmp_path: Path) -> None:
     with Store(tmp_path / "memoryos.db") as store, Store(tmp_path / "memoryos.db") as other:
         scope_id = store.scopes.open(Scope("u", "a"), NOW)
         store.log.append(scope_id, [PageDraft(NOW, SECRET, "")], NOW)
@@ -127,8 +129,8 @@ def test_a_lock_and_a_copy_last_as_long_as_the_block(tmp_path: Path) -> None:
         assert list((tmp_path / "memoryos.db.work").iterdir()) == []
 
 
-def test_whoever_makes_a_lock_while_another_sweeps_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweeper finds the file before its maker has locked it, and deletes it."""
+def test_lock_created_during_cleanup_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cleanup finds the lock file before its creator has locked it, and deletes it."""
     with Store(tmp_path / "memoryos.db") as store:
         lease = Lease(new_id(), f"host:1:{new_id()}", NOW)
         acquire = FileLock.acquire
@@ -146,7 +148,7 @@ def test_whoever_makes_a_lock_while_another_sweeps_has_it(tmp_path: Path, monkey
             assert store.scratch_dir.is_alive(lease.scope_id, lease.owner)
 
 
-def test_a_copy_that_can_not_be_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scratch_copy_that_cannot_be_removed_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(tmp_path / "memoryos.db") as store:
         left = tmp_path / "memoryos.db.work" / f"scope.{new_id()}"
         left.mkdir(parents=True)
@@ -157,7 +159,7 @@ def test_a_copy_that_can_not_be_removed_is_told(tmp_path: Path, monkeypatch: pyt
         assert not left.exists()
 
 
-def test_a_workplace_that_can_not_be_made_is_an_error_of_the_store(tmp_path: Path) -> None:
+def test_scratch_dir_that_cannot_be_created_raises_store_error(tmp_path: Path) -> None:
     with Store(tmp_path / "memoryos.db") as store:
         (tmp_path / "memoryos.db.work").write_text("in the way")
         lease = Lease(new_id(), f"host:1:{new_id()}", NOW)

@@ -1,4 +1,4 @@
-"""Verification: a store that is well has no finding, and each kind of damage has one that holds no content."""
+"""Verification: a consistent store has no findings; each kind of damage has a finding without content."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def entry(knowledge_id: str, sources: tuple[str, ...], origin: Origin = ORIGIN) 
 
 
 def fill(store: Store, scope: Scope) -> None:
-    """Fills a scope with something of every kind: four pages, of which two were learned from and one is due."""
+    """Fills a scope with rows of every table: four pages, of which two are learned and one is due."""
     scope_id = store.scopes.open(scope, NOW)
     lease = Lease(scope_id, "me", NOW + timedelta(minutes=5))
     assert store.scopes.claim(lease, NOW)
@@ -71,7 +71,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def damage(file: Path, script: str) -> None:
-    """Runs statements in which TOM is the id of a scope."""
+    """Executes SQL statements, with TOM replaced by the id of a scope."""
     connection = sqlite3.connect(file)
     scope_id = connection.execute("SELECT scope_id FROM scopes WHERE user_id = 'tom'").fetchone()[0]
     connection.executescript(script.replace("TOM", f"'{scope_id}'"))
@@ -85,11 +85,11 @@ def found(file: Path) -> list[str]:
     return faults
 
 
-def test_a_store_that_is_well_has_no_finding(file: Path) -> None:
+def test_consistent_store_has_no_findings(file: Path) -> None:
     assert found(file) == []
 
 
-def test_what_the_engine_writes_and_forgets_has_no_finding(make_engine: EngineMaker) -> None:
+def test_engine_writes_and_deletions_have_no_findings(make_engine: EngineMaker) -> None:
     engine = make_engine(mid_term_heat_threshold=1.0, short_term_capacity=2, mid_term_capacity=2)
     memory = engine.memory("tom")
     texts = ["I love baking rye bread.", "I work as a nurse in Ghent.", "My cat is called Miro.", "I moved to Porto."]
@@ -150,7 +150,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("script", "finding", "count"), DAMAGES)
-def test_damage_is_found_and_named(file: Path, script: str, finding: str, count: int) -> None:
+def test_damage_is_found_in_a_file(file: Path, script: str, finding: str, count: int) -> None:
     damage(file, script)
     lines = [line for line in found(file) if finding in line]
     assert len(lines) == count, found(file)
@@ -167,9 +167,7 @@ PLAIN = [each for each in DAMAGES if "unreadable" not in each[1] and not any(wor
 
 @pytest.mark.kinds("postgresql")
 @pytest.mark.parametrize(("script", "finding", "count"), PLAIN)
-def test_damage_on_a_server_is_found_and_named(
-    place: str, postgres: Server, script: str, finding: str, count: int
-) -> None:
+def test_damage_is_found_on_a_server(place: str, postgres: Server, script: str, finding: str, count: int) -> None:
     with Store(place) as store:
         fill(store, Scope("ann", "helper"))
         fill(store, Scope("tom", "helper"))
@@ -183,7 +181,7 @@ def test_damage_on_a_server_is_found_and_named(
     assert "bicycle" not in str(faults)
 
 
-def test_a_forgotten_page_that_is_there_is_found(place: str) -> None:
+def test_existing_forgotten_page_is_found(place: str) -> None:
     with Store(place) as store:
         fill(store, Scope("tom", "helper"))
         scope_id = str(store.scopes.find(Scope("tom", "helper")))
@@ -194,7 +192,7 @@ def test_a_forgotten_page_that_is_there_is_found(place: str) -> None:
     assert line == f"{OWNER}: forgotten page that still exists: {page.page_id}"
 
 
-def test_an_erasure_that_is_due_is_found(place: str) -> None:
+def test_due_erasure_is_found(place: str) -> None:
     with Store(place) as store:
         with store._database.write() as connection:
             note_erasure(connection, "f1", NOW)
@@ -209,7 +207,7 @@ def test_every_rule_is_tested() -> None:
     assert not [kind for kind in (*verification._RULES, CIRCLE) if kind not in tested]
 
 
-def test_the_damage_of_one_scope_is_not_blamed_on_another(file: Path) -> None:
+def test_findings_name_the_damaged_scope(file: Path) -> None:
     damage(file, "DELETE FROM segments WHERE scope_id = TOM; UPDATE scopes SET last_seq = 0 WHERE scope_id = TOM")
     assert {line.split(":")[0] for line in found(file)} == {OWNER}
 
@@ -217,7 +215,7 @@ def test_the_damage_of_one_scope_is_not_blamed_on_another(file: Path) -> None:
 ORIGIN_TEXT = '{"analyst": "local", "version": "1"}'
 
 
-def test_many_findings_of_a_kind_are_counted(file: Path) -> None:
+def test_excess_findings_of_a_kind_are_counted(file: Path) -> None:
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 57)"
     damage(file, f"{more} INSERT INTO chains SELECT TOM, 'x' || i, '', '{ORIGIN_TEXT}' FROM n")  # noqa: S608
     lines = found(file)
@@ -225,7 +223,7 @@ def test_many_findings_of_a_kind_are_counted(file: Path) -> None:
     assert lines[-1] == f"chain without pages: {57 - MAX_LINES_PER_KIND} more"
 
 
-def test_rows_of_no_scope_are_found(file: Path) -> None:
+def test_rows_without_a_scope_are_found(file: Path) -> None:
     damage(file, "INSERT INTO chains VALUES ('nowhere', 'c9', '', '{}')")
     lines = found(file)
     assert [line for line in lines if line.startswith("file: row ") and "of chains refers to a row of scopes" in line]
@@ -235,24 +233,24 @@ def test_rows_of_no_scope_are_found(file: Path) -> None:
     assert f"file: {51 - MAX_LINES_PER_KIND} more rows refer to rows that are not there" in found(file)
 
 
-def test_an_index_that_lost_its_rows_is_found(file: Path) -> None:
+def test_damaged_index_is_found(file: Path) -> None:
     other = "CREATE INDEX pages_segment ON pages (scope_id, chain_id, seq)"
     script = f"UPDATE sqlite_master SET sql = '{other}' WHERE name = 'pages_segment'"  # noqa: S608
     damage(file, f"PRAGMA writable_schema = ON; {script}")
     assert [line for line in found(file) if line.startswith("file: ") and "pages_segment" in line]
 
 
-def test_a_torn_file_is_a_finding(file: Path) -> None:
+def test_truncated_file_is_found(file: Path) -> None:
     torn = bytearray(file.read_bytes())
     torn[len(torn) // 3 :] = b"\xaa" * (len(torn) - len(torn) // 3)
     file.write_bytes(torn)
     try:
         assert [line for line in found(file) if line.startswith("file: ")]
-    except StoreError as error:  # torn where the store has to read to be opened
+    except StoreError as error:  # the truncated part is read when the store is opened
         assert isinstance(error, StoreUnreadableError)  # noqa: PT017
 
 
-def test_ids_of_users_stay_on_their_line(tmp_path: Path) -> None:
+def test_user_ids_with_line_breaks_are_escaped(tmp_path: Path) -> None:
     with Store(tmp_path / "memoryos.db") as store:
         scope_id = store.scopes.open(Scope("a\n\x1b[31m\u202e", "b"), NOW)
         store.log.append(scope_id, [PageDraft(NOW, "x", "")], NOW)
@@ -262,7 +260,7 @@ def test_ids_of_users_stay_on_their_line(tmp_path: Path) -> None:
     assert line == "user 'a\\n\\x1b[31m\\u202e' with assistant 'b': newest page after last_seq: 1 0"
 
 
-def test_a_verification_sees_one_moment_while_others_write(file: Path) -> None:
+def test_verification_reads_one_snapshot_during_writes(file: Path) -> None:
     with Store(file) as store, Store(file) as other:
         scope_id = other.scopes.open(Scope("tom", "helper"), NOW)
         with store._database.read() as connection:
@@ -272,7 +270,7 @@ def test_a_verification_sees_one_moment_while_others_write(file: Path) -> None:
         assert store.verify() == []
 
 
-def test_the_state_of_a_file_is_told_without_touching_it(tmp_path: Path) -> None:
+def test_schema_state_is_read_without_writing(tmp_path: Path) -> None:
     file = tmp_path / "a #?%20 b.db"
     with pytest.raises(StoreUnavailableError):
         read_schema_state(file)
@@ -295,7 +293,7 @@ def test_the_state_of_a_file_is_told_without_touching_it(tmp_path: Path) -> None
         read_schema_state(file)
 
 
-def test_a_write_that_is_tried_leaves_nothing(file: Path) -> None:
+def test_write_check_is_rolled_back(file: Path) -> None:
     before = file.read_bytes()
     check_writable(file)
     assert file.read_bytes() == before
@@ -305,7 +303,7 @@ def test_a_write_that_is_tried_leaves_nothing(file: Path) -> None:
         assert store.verify() == []
 
 
-def test_a_write_that_can_not_be_is_an_error(file: Path) -> None:
+def test_write_check_raises_if_writing_is_impossible(file: Path) -> None:
     damage(file, "CREATE TRIGGER no BEFORE INSERT ON scopes BEGIN SELECT RAISE(ABORT, 'no'); END")
     with pytest.raises(StoreError):
         check_writable(file)

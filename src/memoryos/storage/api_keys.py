@@ -102,8 +102,8 @@ class KeyTable:
         found: list[ApiKey] = []
         with self._database.read() as connection:
             for start in range(0, len(key_ids), _BATCH_ROWS):
-                mine = api_keys.c.key_id.in_(key_ids[start : start + _BATCH_ROWS])
-                found += [_read(row) for row in connection.execute(sa.select(api_keys).where(mine))]
+                where = api_keys.c.key_id.in_(key_ids[start : start + _BATCH_ROWS])
+                found += [_read(row) for row in connection.execute(sa.select(api_keys).where(where))]
         return found
 
     def any(self) -> bool:
@@ -131,11 +131,11 @@ class KeyTable:
         Raises:
             NotFoundError: If the key does not exist.
         """
-        mine = api_keys.c.key_id == key_id
+        where = api_keys.c.key_id == key_id
         with self._database.write() as connection:
-            statement = sa.update(api_keys).where(mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
+            statement = sa.update(api_keys).where(where, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
             connection.execute(statement)
-            row = connection.execute(sa.select(api_keys).where(mine)).one_or_none()
+            row = connection.execute(sa.select(api_keys).where(where)).one_or_none()
         if row is None:
             raise NotFoundError("there is no such key")
         return _read(row)

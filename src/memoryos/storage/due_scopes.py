@@ -93,10 +93,10 @@ class DueTable:
 
 
 def _has_work(criteria: DueCriteria, now: datetime) -> sa.ColumnElement[bool]:
-    mine = pages.c.scope_id == scopes.c.scope_id
+    in_scope = pages.c.scope_id == scopes.c.scope_id
     model = pages.c.embedded_with
-    unembedded = sa.exists().where(mine, sa.or_(model.is_(None), model < criteria.model, model > criteria.model))
-    outside_window = (mine, pages.c.segment_id.is_(None), pages.c.seq <= scopes.c.last_seq - criteria.window)
+    unembedded = sa.exists().where(in_scope, sa.or_(model.is_(None), model < criteria.model, model > criteria.model))
+    outside_window = (in_scope, pages.c.segment_id.is_(None), pages.c.seq <= scopes.c.last_seq - criteria.window)
     has_full_batch = sa.exists(
         sa.select(pages.c.seq).where(*outside_window).correlate(scopes).offset(criteria.batch - 1).limit(1)
     )
@@ -114,5 +114,5 @@ def _has_work(criteria: DueCriteria, now: datetime) -> sa.ColumnElement[bool]:
     conditions = [unembedded, has_full_batch, is_idle_with_work, has_expired_keys]
     if criteria.provisional:
         mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
-        conditions.append(sa.exists().where(mine, mark))
+        conditions.append(sa.exists().where(in_scope, mark))
     return sa.or_(*conditions)

@@ -107,9 +107,9 @@ class ForgettingTable:
 
         The caller must hold the lease of the scope.
         """
-        mine = sa.select(forgettings).where(forgettings.c.scope_id == scope_id)
+        statement = sa.select(forgettings).where(forgettings.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
-            plans = connection.execute(mine.order_by(forgettings.c.forgetting_id)).all()
+            plans = connection.execute(statement.order_by(forgettings.c.forgetting_id)).all()
         for row in plans:
             _Deletion(self._database, scope_id, row.forgetting_id, row.plan, row.begun_at).run()
         return bool(plans)
@@ -194,34 +194,34 @@ class _Deletion:
             time.sleep(PAUSE_SECONDS)
 
     def _delete_knowledge(self, connection: sa.Connection, ids: list[str]) -> None:
-        mine = (knowledge.c.scope_id == self._scope_id, knowledge.c.knowledge_id.in_(ids))
-        texts = connection.execute(sa.select(knowledge.c.text).where(*mine)).scalars().all()
+        where = (knowledge.c.scope_id == self._scope_id, knowledge.c.knowledge_id.in_(ids))
+        texts = connection.execute(sa.select(knowledge.c.text).where(*where)).scalars().all()
         refuse(connection, self._scope_id, texts, self._begun_at)
         self._delete_vectors(connection, ("knowledge",), ids)
-        connection.execute(sa.delete(knowledge).where(*mine))
+        connection.execute(sa.delete(knowledge).where(*where))
 
     def _restore_knowledge(self, connection: sa.Connection, ids: list[str]) -> None:
-        mine = (knowledge.c.scope_id == self._scope_id, knowledge.c.knowledge_id.in_(ids))
-        connection.execute(sa.update(knowledge).where(*mine).values(superseded_by=None))
+        where = (knowledge.c.scope_id == self._scope_id, knowledge.c.knowledge_id.in_(ids))
+        connection.execute(sa.update(knowledge).where(*where).values(superseded_by=None))
 
     def _profile_versions(self) -> Sequence[int]:
         if not (self._plan["everything"] or self._plan["is_profile_changed"]):
             return ()
         with self._database.read(self._scope_id) as connection:
-            mine = sa.select(profiles.c.version).where(profiles.c.scope_id == self._scope_id)
-            return connection.execute(mine.order_by(profiles.c.version.desc())).scalars().all()
+            statement = sa.select(profiles.c.version).where(profiles.c.scope_id == self._scope_id)
+            return connection.execute(statement.order_by(profiles.c.version.desc())).scalars().all()
 
     def _clean_profiles(self, connection: sa.Connection, versions: list[int]) -> None:
-        mine = (profiles.c.scope_id == self._scope_id, profiles.c.version.in_(versions))
+        where = (profiles.c.scope_id == self._scope_id, profiles.c.version.in_(versions))
         if self._plan["everything"]:
-            connection.execute(sa.delete(profiles).where(*mine))
+            connection.execute(sa.delete(profiles).where(*where))
             return
         page_ids = self._page_ids.union(self._plan["answer_page_ids"])
-        for row in connection.execute(sa.select(profiles.c.version, profiles.c.body).where(*mine)).all():
+        for row in connection.execute(sa.select(profiles.c.version, profiles.c.body).where(*where)).all():
             body = _profile_without(row.body, page_ids)
             if body != row.body:
-                this = (profiles.c.scope_id == self._scope_id, profiles.c.version == row.version)
-                connection.execute(sa.update(profiles).where(*this).values(body=body))
+                version_where = (profiles.c.scope_id == self._scope_id, profiles.c.version == row.version)
+                connection.execute(sa.update(profiles).where(*version_where).values(body=body))
 
     def _mark_unlearned(self, connection: sa.Connection, page_ids: list[str]) -> None:
         mark_unlearned(connection, self._scope_id, page_ids, invalidate_working_sets(connection, self._scope_id))
@@ -229,8 +229,8 @@ class _Deletion:
     def _delete_segments(self, connection: sa.Connection, ids: list[str]) -> None:
         in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
         connection.execute(sa.update(pages).where(*in_segments).values(**_UNPLACED))
-        mine = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
-        connection.execute(sa.delete(segments).where(*mine))
+        where = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
+        connection.execute(sa.delete(segments).where(*where))
 
     def _unplace(self, connection: sa.Connection, page_ids: list[str]) -> None:
         placed = sa.or_(pages.c.segment_id.is_not(None), pages.c.chain_id.is_not(None))
@@ -247,17 +247,17 @@ class _Deletion:
         count = sa.select(sa.func.count()).select_from(pages).where(*counted)
         unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
         values = {"summary": "", "keywords": [], "page_count": count.scalar_subquery(), "length": unlearned}
-        mine = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
-        connection.execute(sa.update(segments).where(*mine).values(**values))
-        connection.execute(sa.delete(segments).where(*mine, segments.c.page_count == 0))
+        where = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
+        connection.execute(sa.update(segments).where(*where).values(**values))
+        connection.execute(sa.delete(segments).where(*where, segments.c.page_count == 0))
 
     def _delete_chains(self, connection: sa.Connection, ids: list[str]) -> None:
-        mine = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
-        connection.execute(sa.delete(chains).where(*mine))
+        where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
+        connection.execute(sa.delete(chains).where(*where))
 
     def _blank_chains(self, connection: sa.Connection, ids: list[str]) -> None:
-        mine = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
-        connection.execute(sa.update(chains).where(*mine).values(summary=""))
+        where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
+        connection.execute(sa.update(chains).where(*where).values(summary=""))
 
     def _delete_answers(self, connection: sa.Connection, page_ids: list[str]) -> None:
         self._delete_vectors(connection, SIDES, page_ids)
@@ -267,8 +267,8 @@ class _Deletion:
     def _delete_pages(self, connection: sa.Connection, page_ids: list[str]) -> None:
         note_tombstones(connection, self._scope_id, "page", page_ids, self._begun_at)
         self._delete_vectors(connection, SIDES, page_ids)
-        mine = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids))
-        connection.execute(sa.delete(pages).where(*mine))
+        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids))
+        connection.execute(sa.delete(pages).where(*where))
 
     def _delete_vectors(self, connection: sa.Connection, kinds: Sequence[str], ids: list[str]) -> None:
         owned = (vectors.c.owner_kind.in_(kinds), vectors.c.owner_id.in_(ids))
@@ -276,10 +276,10 @@ class _Deletion:
 
     def _finish(self) -> None:
         """Deletes the plan and makes every process reload its working set."""
-        this = (forgettings.c.scope_id == self._scope_id, forgettings.c.forgetting_id == self._forgetting_id)
+        plan_where = (forgettings.c.scope_id == self._scope_id, forgettings.c.forgetting_id == self._forgetting_id)
         with self._database.write(self._scope_id) as connection:
             invalidate_working_sets(connection, self._scope_id)
-            connection.execute(sa.delete(forgettings).where(*this))
+            connection.execute(sa.delete(forgettings).where(*plan_where))
 
 
 def mark_unlearned(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], revision: int) -> None:

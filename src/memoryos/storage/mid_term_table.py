@@ -100,8 +100,8 @@ class MidTermTable:
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
             for batch in _batches(segment_ids):
-                mine = (segments.c.scope_id == lease.scope_id, segments.c.segment_id.in_(batch))
-                connection.execute(sa.update(segments).where(*mine).values(archived_at=now, revision=revision))
+                where = (segments.c.scope_id == lease.scope_id, segments.c.segment_id.in_(batch))
+                connection.execute(sa.update(segments).where(*where).values(archived_at=now, revision=revision))
 
     def archived_before(self, scope_id: str, moment: datetime) -> list[str]:
         """Returns the ids of the segments that were archived before a time."""

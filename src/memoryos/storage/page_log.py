@@ -157,8 +157,8 @@ class PageLog:
         found: set[str] = set()
         with self._database.read(scope_id) as connection:
             for start in range(0, len(unique), _BATCH_PAGES):
-                mine = (pages.c.scope_id == scope_id, pages.c.page_id.in_(unique[start : start + _BATCH_PAGES]))
-                found.update(connection.execute(sa.select(pages.c.page_id).where(*mine)).scalars())
+                where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(unique[start : start + _BATCH_PAGES]))
+                found.update(connection.execute(sa.select(pages.c.page_id).where(*where)).scalars())
         return found
 
     def ids_before(self, scope_id: str, moment: datetime) -> list[str]:

@@ -209,21 +209,21 @@ class _Import:
     def finish(self) -> Restored:
         for kind in _TABLES:
             self._flush(kind)
-        mine = scopes.c.scope_id == self._scope_id
-        self._connection.execute(sa.update(scopes).where(mine).values(last_seq=self._last_seq))
+        in_scope = scopes.c.scope_id == self._scope_id
+        self._connection.execute(sa.update(scopes).where(in_scope).values(last_seq=self._last_seq))
         if self._is_whole:
             self._repair()
         return Restored(**self._counts, tiers=self._is_whole)
 
     def _repair(self) -> None:
         """Marks pages as due whose segment or chain is not in the records, and recomputes the segments' counters."""
-        mine = pages.c.scope_id == self._scope_id
+        in_scope = pages.c.scope_id == self._scope_id
         missing = []
         for column, table in ((pages.c.segment_id, segments), (pages.c.chain_id, chains)):
             existing = sa.select(table.c[column.name]).where(table.c.scope_id == self._scope_id)
             missing.append(sa.and_(column.is_not(None), column.not_in(existing)))
         is_incomplete = sa.or_(*missing, pages.c.segment_id.is_(None) != pages.c.chain_id.is_(None))
-        self._connection.execute(sa.update(pages).where(mine, is_incomplete).values(segment_id=None, chain_id=None))
+        self._connection.execute(sa.update(pages).where(in_scope, is_incomplete).values(segment_id=None, chain_id=None))
         in_segment = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
         count = sa.select(sa.func.count()).select_from(pages).where(*in_segment)
         own = segments.c.scope_id == self._scope_id
@@ -234,7 +234,7 @@ class _Import:
         }
         self._connection.execute(sa.update(segments).where(own).values(**values))
         self._connection.execute(sa.delete(segments).where(own, segments.c.page_count == 0))
-        ids = sa.select(pages.c.chain_id).where(mine, pages.c.chain_id.is_not(None))
+        ids = sa.select(pages.c.chain_id).where(in_scope, pages.c.chain_id.is_not(None))
         self._connection.execute(
             sa.delete(chains).where(chains.c.scope_id == self._scope_id, chains.c.chain_id.not_in(ids))
         )

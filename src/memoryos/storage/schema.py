@@ -1,4 +1,4 @@
-"""The tables. Every primary key starts with scope_id, so tables can be distributed by it, except in tables without it.
+"""The tables. Tables that belong to a scope have primary keys that start with scope_id and can be distributed by it.
 
 Times are microseconds since 1970 in UTC; ids are UUIDv7 text; lists and objects are JSON; vectors are little-endian
 float32.

@@ -147,11 +147,11 @@ class Scopes:
             scopes.c.lease_owner.in_([lease.owner, *([dead_owner] if dead_owner else [])]),
             scopes.c.lease_until < now,
         )
-        mine = sa.select(scopes.c.scope_id).where(scopes.c.scope_id == lease.scope_id, free)
+        claimable = sa.select(scopes.c.scope_id).where(scopes.c.scope_id == lease.scope_id, free)
         statement = (
             sa.update(scopes)
             .where(scopes.c.scope_id == lease.scope_id)
-            .where(scopes.c.scope_id.in_(mine.with_for_update(skip_locked=True)))
+            .where(scopes.c.scope_id.in_(claimable.with_for_update(skip_locked=True)))
             .values(lease_owner=lease.owner, lease_until=lease.until)
         )
         with self._database.write(lease.scope_id, waits=False) as connection:

@@ -78,6 +78,6 @@ class StoreTotals:
 
 def _count(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> int:
     """Counts pages per scope and adds the counts up; the database can use an index that starts with the scope."""
-    mine = sa.select(sa.func.count()).select_from(pages).where(pages.c.scope_id == scopes.c.scope_id, *where)
-    total = sa.select(sa.func.sum(mine.correlate(scopes).scalar_subquery())).select_from(scopes)
+    per_scope = sa.select(sa.func.count()).select_from(pages).where(pages.c.scope_id == scopes.c.scope_id, *where)
+    total = sa.select(sa.func.sum(per_scope.correlate(scopes).scalar_subquery())).select_from(scopes)
     return int(connection.execute(total).scalar_one() or 0)

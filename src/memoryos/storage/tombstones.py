@@ -54,8 +54,10 @@ def read_marks(connection: sa.Connection, scope_id: str, kind: Kind) -> Marks:
 
 def read_keys(connection: sa.Connection, scope_id: str) -> Sequence[str]:
     """Returns the keys of a scope, hexadecimal, its own key first."""
-    mine = sa.select(tombstone_keys.c.secret).where(tombstone_keys.c.scope_id == scope_id)
-    return connection.execute(mine.order_by(tombstone_keys.c.is_own.desc(), tombstone_keys.c.secret)).scalars().all()
+    statement = sa.select(tombstone_keys.c.secret).where(tombstone_keys.c.scope_id == scope_id)
+    return (
+        connection.execute(statement.order_by(tombstone_keys.c.is_own.desc(), tombstone_keys.c.secret)).scalars().all()
+    )
 
 
 def own_key(connection: sa.Connection, scope_id: str) -> str:

@@ -45,7 +45,7 @@ class Quota:
 
     @property
     def is_set(self) -> bool:
-        """Whether actual is any limit."""
+        """Whether there is any limit."""
         return self.pages is not None or self.bytes is not None
 
     def check(self, usage: Usage) -> None:

@@ -36,7 +36,7 @@ _NAMEABLE = re.compile(r"[\w./:@#-]{1,200}")
 
 
 _VIEWS = """
-WITH held(scope_id, segment_id, pages, unlearned) AS (
+WITH members(scope_id, segment_id, pages, unlearned) AS (
     SELECT scope_id, segment_id, count(*), sum(CASE WHEN learned THEN 0 ELSE 1 END) FROM pages
     WHERE segment_id IS NOT NULL GROUP BY scope_id, segment_id
 ),
@@ -88,12 +88,12 @@ _RULES = {
     """,
     "segment with a wrong page_count": """
         SELECT s.scope_id, s.segment_id, s.page_count, coalesce(h.pages, 0) FROM segments s
-        LEFT JOIN held h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
+        LEFT JOIN members h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.page_count <> coalesce(h.pages, 0)
     """,
     "segment with a length above its number of unlearned pages": """
         SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unlearned, 0) FROM segments s
-        LEFT JOIN held h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
+        LEFT JOIN members h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.length > coalesce(h.unlearned, 0)
     """,
     "chain without pages": "SELECT scope_id, chain_id FROM chains EXCEPT SELECT scope_id, chain_id FROM pages",
