@@ -174,7 +174,7 @@ def test_crash_leaves_no_file_at_the_target_path(file: Path, target: Path) -> No
     assert done.returncode == 9
     assert [name.endswith(".part") for name in names(target)] == [True]
     with Store(file) as store:
-        assert names(target) == [], "whoever opens the store next removes it"
+        assert names(target) == [], "opening the store removes the incomplete file"
         store.back_up(target)
     assert texts(target) == ["one", "two"]
     assert list(Path(f"{file}.work").iterdir()) == []
@@ -295,7 +295,7 @@ def test_backup_is_a_consistent_snapshot_during_writes(file: Path, target: Path)
             seqs = [page.seq for page in copied.log.after(scope_id)]
             assert seqs == list(range(1, len(seqs) + 1))
             assert copied.scopes.state(scope_id).last_seq == len(seqs)
-            assert (len(seqs) - 2) % 3 == 0, "an append is in it whole or not at all"
+            assert (len(seqs) - 2) % 3 == 0, "appends must be atomic"
             counts.append(len(seqs))
     assert counts == sorted(counts)
     assert counts[-1] > counts[0]

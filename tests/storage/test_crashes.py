@@ -1,6 +1,6 @@
 """Crashes: after a writer is killed, every acknowledged page exists once and other processes continue.
 
-The campaign behind this is ``python -m benchmarks.crash``; here is a little of each part of it.
+These tests run a short version of each part of ``python -m benchmarks.crash``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def test_writers_killed_during_a_rebuild(shop: tuple[Starter, Path]) -> None:
     kill_at_fail_points(starter, folder / "rebuilding", report, analyst="local", work=("rebuild",), every=every)
     assert report.problems == []
     assert any(each.startswith("rebuild") for each in report.places)
-    assert report.copies_left > 0, "each was gone when the store had been opened"
+    assert report.copies_left > 0, "killed rebuilds must leave scratch copies, which the next opening removes"
 
 
 def test_writers_killed_during_forgetting_and_erasing(shop: tuple[Starter, Path]) -> None:
@@ -83,7 +83,9 @@ def test_writers_killed_during_forgetting_and_erasing(shop: tuple[Starter, Path]
     kill_while_forgetting(*shop, report, every={"statement": 60, "before commit": 2, "after commit": 2})
     assert report.problems == []
     assert report.fail_points > 10
-    assert 0 < report.forgotten < report.fail_points, "some were killed before the plan was there, some after"
+    assert 0 < report.forgotten < report.fail_points, (
+        "some writers must be killed before the plan is committed and some after"
+    )
     hit = {each.removesuffix(", committing") for each in report.places}
     assert hit >= {"forget", "erase"}
 

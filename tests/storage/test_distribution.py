@@ -1,7 +1,7 @@
 """Distribution: with Citus, the migrations create distributed tables that follow the rules of Citus.
 
-Citus itself can't be installed here; an extension of its name stands in. It notes what is distributed, and refuses what
-Citus refuses: unique keys without the distribution column, and foreign keys between tables that don't lie together.
+Citus is replaced by a fake extension with its name. The fake records which tables are distributed and, like Citus,
+rejects unique keys without the distribution column and foreign keys between tables that are not co-located.
 """
 
 from __future__ import annotations
@@ -82,16 +82,16 @@ def distributed(server: Server, url: str) -> dict[str, tuple[object, object]]:
 def test_tables_are_distributed_with_citus(server: Server, url: str) -> None:
     with Store(url):
         pass
-    wanted: dict[str, tuple[object, object]] = dict.fromkeys(
+    expected: dict[str, tuple[object, object]] = dict.fromkeys(
         set(metadata.tables) - {"scopes", "owners", "api_keys", "erasures"}, ("scope_id", "scopes")
     )
-    wanted |= {
+    expected |= {
         "scopes": ("scope_id", "none"),
         "owners": ("user_id", "none"),
         "api_keys": (None, None),
         "erasures": (None, None),
     }
-    assert distributed(server, url) == wanted
+    assert distributed(server, url) == expected
 
 
 def test_memory_works_on_distributed_tables(url: str, make_engine: EngineMaker) -> None:

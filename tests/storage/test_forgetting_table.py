@@ -66,18 +66,18 @@ def test_deletion_interrupted_at_any_step_is_completed_by_the_next_process(
         engine = make_engine(background=False, **SETTINGS)
         memory = engine.memory(f"tom{number}")
         fill(memory, clock)
-        gone = [page.page_id for page in memory.pages()][1:6]
+        forgotten_ids = [page.page_id for page in memory.pages()][1:6]
         with monkeypatch.context() as patch:
             stop_at(patch, number)
             try:
-                memory.forget(**({"everything": True} if everything else {"page_ids": gone}))
+                memory.forget(**({"everything": True} if everything else {"page_ids": forgotten_ids}))
                 outcomes.add("done")
             except _StoppedError:
                 pass
         again = make_engine(background=False, **SETTINGS)
         there = [page.page_id for page in again.memory(f"tom{number}").pages()]
-        left = set(there) & set(gone)
-        assert left in (set(), set(gone))
+        left = set(there) & set(forgotten_ids)
+        assert left in (set(), set(forgotten_ids))
         outcomes.add("undone" if left else "completed")
         assert [each for each in again.store.verify() if "erasing" not in each] == []
         if "done" in outcomes:
@@ -95,11 +95,13 @@ def test_pages_outside_the_closure_keep_their_derived_data(
     clock.advance(hours=1)
     fill(memory, clock)
     pages = list(memory.pages())
-    gone = {pages[number].page_id for number in chosen}
-    kept = [(page.page_id, page.user_text, page.assistant_text) for page in pages if page.page_id not in gone]
-    known = {each.text for each in memory.knowledge(None, history=True) if gone.isdisjoint(each.source_page_ids)}
-    receipt = memory.forget(page_ids=sorted(gone))
-    assert set(receipt.page_ids) == gone
+    forgotten_ids = {pages[number].page_id for number in chosen}
+    kept = [(page.page_id, page.user_text, page.assistant_text) for page in pages if page.page_id not in forgotten_ids]
+    known = {
+        each.text for each in memory.knowledge(None, history=True) if forgotten_ids.isdisjoint(each.source_page_ids)
+    }
+    receipt = memory.forget(page_ids=sorted(forgotten_ids))
+    assert set(receipt.page_ids) == forgotten_ids
     assert [(page.page_id, page.user_text, page.assistant_text) for page in memory.pages()] == kept
     assert {each.text for each in memory.knowledge(None, history=True)} == known
     assert memory.engine.store.verify() == []

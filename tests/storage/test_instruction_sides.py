@@ -65,7 +65,7 @@ def test_import_recomputes_instruction_sides(make_engine: EngineMaker, clock: Fi
     other.load(file)
     assert stored(other) == stored(memory)
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    told = [line | {"instruction_sides": 0} if line["kind"] == "page" else line for line in lines]
-    file.write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
+    changed = [line | {"instruction_sides": 0} if line["kind"] == "page" else line for line in lines]
+    file.write_text("\n".join(map(json.dumps, changed)), encoding="utf-8")
     with pytest.raises(InputError, match="instruction_sides"):
         make_engine(data_storage_path=tmp_path / "third").memory("mia").load(file)

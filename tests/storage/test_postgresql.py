@@ -117,7 +117,7 @@ def test_writers_of_one_scope_are_serialized_and_other_scopes_are_not(
             waiting.start()
             waiting.join(0.3)
             assert waiting.is_alive()
-            assert not other.scopes.claim(Lease(scope_ids[0], "me", NOW), NOW), "who claims doesn't wait"
+            assert not other.scopes.claim(Lease(scope_ids[0], "me", NOW), NOW), "a claim must not wait for the row lock"
         waiting.join(30)
     assert [page.user_text for page in store.log.after(scope_ids[0])][1:] == ["behind"]
 

@@ -112,14 +112,14 @@ for line in sys.stdin:
 """
 
 
-class Elsewhere:
+class OtherProcess:
     """Another process that executes code and returns the result."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-c", CHILD]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def open(self, place: str, **settings: Any) -> Elsewhere:
+    def open(self, place: str, **settings: Any) -> OtherProcess:
         """Opens the memory of ``here`` in the other process."""
         self.do(f"open_engine({place!r}, **{SETTINGS | settings!r})")
         return self
@@ -140,20 +140,20 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def another() -> Iterator[Elsewhere]:
-    started = Elsewhere()
+def another() -> Iterator[OtherProcess]:
+    started = OtherProcess()
     yield started
     started.kill()
 
 
 @pytest.fixture
-def there(another: Elsewhere, place: str) -> Elsewhere:
+def there(another: OtherProcess, place: str) -> OtherProcess:
     return another.open(place)
 
 
 @pytest.fixture
-def doomed(place: str) -> Iterator[Elsewhere]:
-    started = Elsewhere()
+def killable(place: str) -> Iterator[OtherProcess]:
+    started = OtherProcess()
     yield started.open(place)
     started.kill()
 
@@ -173,13 +173,13 @@ def test_concurrent_processes_write_to_one_scope(tmp_path: Path) -> None:
     found = check(tmp_path, written)
     assert found["problems"] == []
     assert found["pages"] == 240
-    assert sum(found["analyst_calls"]) > 0, "the workers consolidated meanwhile"
+    assert sum(found["analyst_calls"]) > 0, "the workers must have consolidated pages"
 
 
 # Writes of other processes are visible to the next recall.
 
 
-def test_recall_reflects_changes_of_another_process(here: Memoryos, there: Elsewhere) -> None:
+def test_recall_reflects_changes_of_another_process(here: Memoryos, there: OtherProcess) -> None:
     fill(here)
     here.flush()
     assert here.recall("bread").pages
@@ -197,7 +197,7 @@ def test_recall_reflects_changes_of_another_process(here: Memoryos, there: Elsew
     assert {each.knowledge.text for each in after.knowledge} > known
     assert any("violin" in each.knowledge.text for each in after.knowledge)
     assert after.profile.version == here.profile.version >= version
-    assert all(each.signals.meaning for each in after.pages), "their vectors are read too"
+    assert all(each.signals.meaning for each in after.pages), "the vectors must be reloaded too"
 
     there.do("memory.forget(page_ids=[page.page_id for page in memory.pages() if 'bicycle' in page.user_text])")
     gone = here.recall("Where is the bicycle?", max_pages=50)
@@ -217,7 +217,7 @@ def test_recall_reflects_changes_of_another_process(here: Memoryos, there: Elsew
     assert "Nora moved to Lisbon." in {each.knowledge.text for each in here.recall("Nora").knowledge}
 
 
-def test_recall_omits_segments_archived_by_another_process(here: Memoryos, there: Elsewhere, place: str) -> None:
+def test_recall_omits_segments_archived_by_another_process(here: Memoryos, there: OtherProcess, place: str) -> None:
     there.open(place, mid_term_capacity=1, mid_term_similarity_threshold=2.0)
     fill(here, [*LINES, "The end.", "Really."])
     assert len(here.recall("bread", max_pages=50).pages) == 5
@@ -228,7 +228,7 @@ def test_recall_omits_segments_archived_by_another_process(here: Memoryos, there
     assert found <= {active.segment_id, None}
 
 
-def test_read_transaction_sees_one_snapshot(here: Memoryos, there: Elsewhere) -> None:
+def test_read_transaction_sees_one_snapshot(here: Memoryos, there: OtherProcess) -> None:
     fill(here)
     there.do("begin(lambda: [memory.add_memory('one', 'two') for _ in range(100)], '')")
     seen = 0
@@ -245,15 +245,15 @@ def test_read_transaction_sees_one_snapshot(here: Memoryos, there: Elsewhere) ->
 
 
 @pytest.mark.parametrize("step", ["embed", "digest", "learn"])
-def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memoryos, doomed: Elsewhere, step: str) -> None:
+def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memoryos, killable: OtherProcess, step: str) -> None:
     fill(here)
-    doomed.do(f"begin(memory.flush, {step!r})")
+    killable.do(f"begin(memory.flush, {step!r})")
     holder = here.engine.store.scopes.holder(str(here._find_scope_id()))
     assert holder is not None
-    assert holder.startswith(f"{socket.gethostname()}:{doomed.process.pid}:")
+    assert holder.startswith(f"{socket.gethostname()}:{killable.process.pid}:")
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
-    doomed.kill()
+    killable.kill()
     here.flush(timeout=PATIENCE_SECONDS)
     stats = here.get_memory_stats()
     assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
@@ -263,7 +263,7 @@ def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memoryos, doomed:
 
 @pytest.mark.parametrize("step", ["embed", "digest", "learn"])
 def test_process_that_hangs_loses_its_lease_and_cannot_write(
-    here: Memoryos, there: Elsewhere, clock: FixedClock, step: str
+    here: Memoryos, there: OtherProcess, clock: FixedClock, step: str
 ) -> None:
     fill(here)
     there.do(f"begin(lambda: engine.updater.drain(memory._find_scope_id(), everything=True), {step!r})")
@@ -280,12 +280,12 @@ def test_process_that_hangs_loses_its_lease_and_cannot_write(
     assert there.do("memory.flush(); result = len(memory.segments())") == len(before[1])
 
 
-def test_lease_of_a_zombie_process_is_free(here: Memoryos, doomed: Elsewhere) -> None:
+def test_lease_of_a_zombie_process_is_free(here: Memoryos, killable: OtherProcess) -> None:
     fill(here)
-    doomed.do("begin(memory.flush, 'digest')")
-    doomed.process.send_signal(signal.SIGKILL)
-    os.waitid(os.P_PID, doomed.process.pid, os.WEXITED | os.WNOWAIT)
-    os.kill(doomed.process.pid, 0)
+    killable.do("begin(memory.flush, 'digest')")
+    killable.process.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, killable.process.pid, os.WEXITED | os.WNOWAIT)
+    os.kill(killable.process.pid, 0)
     here.flush(timeout=PATIENCE_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
@@ -305,7 +305,7 @@ def test_lease_with_a_reused_process_id_is_free(here: Memoryos, host: str, pid: 
 @pytest.mark.parametrize(
     "holder",
     ["another-host:1:x", f"{socket.gethostname()}:{os.getpid()}:x", f"../..:1:{'.' * 36}"],
-    ids=["of another host", "of this process", "of no lease"],
+    ids=["another host", "this process", "no lease"],
 )
 def test_lease_of_an_unknown_owner_is_respected_until_it_expires(
     here: Memoryos, clock: FixedClock, holder: str
@@ -327,7 +327,7 @@ def claim(memory: Memoryos, holder: str) -> None:
 
 
 def test_lease_that_could_not_be_released_is_free(
-    here: Memoryos, there: Elsewhere, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+    here: Memoryos, there: OtherProcess, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Simulates a full disk: the process continues and works again when there is free space."""
     neighbour = make_engine(**SETTINGS).memory("tom", "helper")
@@ -338,7 +338,7 @@ def test_lease_that_could_not_be_released_is_free(
             here.flush()
         assert here.engine.store.scopes.holder(str(here._find_scope_id())) is not None
         fill(here)
-        if isinstance(who, Elsewhere):
+        if isinstance(who, OtherProcess):
             assert (
                 who.do(f"memory.flush(timeout={PATIENCE_SECONDS}); result = memory.get_memory_stats()['pages_due']")
                 == 0
@@ -393,14 +393,16 @@ def test_worker_under_load_yields_a_contended_lease_and_continues(make_engine: E
 
 
 @pytest.mark.usefixtures("short_turns")
-def test_uncontended_lease_is_not_yielded(here: Memoryos, doomed: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uncontended_lease_is_not_yielded(
+    here: Memoryos, killable: OtherProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(here)
     scope_id = str(here._find_scope_id())
     with here.engine.updater.leases.leased(scope_id) as lease:
-        doomed.do("begin(memory.flush, '')")
+        killable.do("begin(memory.flush, '')")
         wait_until(lambda: here.engine.store.liveness.is_contended(lease))
-        doomed.kill()
-        assert not here.engine.store.liveness.is_contended(lease), "who waited is dead"
+        killable.kill()
+        assert not here.engine.store.liveness.is_contended(lease), "the waiting worker was killed"
     claims: list[bool] = []
     plain = here.engine.store.scopes.claim
 
@@ -512,7 +514,7 @@ def rows(store: Store) -> dict[str, list[Any]]:
         ("lambda: memory.rebuild('local')", "digest"), ("lambda: memory.recall('bread')", "embed"),
     ],
 )  # fmt: skip
-def test_no_transaction_is_open_during_a_model_call(here: Memoryos, there: Elsewhere, work: str, step: str) -> None:
+def test_no_transaction_is_open_during_a_model_call(here: Memoryos, there: OtherProcess, work: str, step: str) -> None:
     fill(here)
     if "rebuild" in work:
         here.flush()
@@ -521,7 +523,7 @@ def test_no_transaction_is_open_during_a_model_call(here: Memoryos, there: Elsew
     assert here.recall("bread").pages
     here.engine.memory("eve").add_memory("Another scope.")
     here.engine.memory("eve").flush()
-    assert there.do("result = inside.is_set() and not outcome"), "it is still at it"
+    assert there.do("result = inside.is_set() and not outcome"), "the model call must still be running"
     there.do("result = end()")
     here.flush(timeout=PATIENCE_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
@@ -530,9 +532,9 @@ def test_no_transaction_is_open_during_a_model_call(here: Memoryos, there: Elsew
 # Locks of killed processes, deleted lock files and forks.
 
 
-def test_process_killed_in_a_transaction_leaves_no_lock(here: Memoryos, doomed: Elsewhere) -> None:
+def test_process_killed_in_a_transaction_leaves_no_lock(here: Memoryos, killable: OtherProcess) -> None:
     fill(here, LINES[:1])
-    doomed.do("""
+    killable.do("""
         def write():
             with engine.store.log._database.write() as connection:
                 connection.exec_driver_sql("UPDATE pages SET user_text = 'half'")
@@ -540,13 +542,13 @@ def test_process_killed_in_a_transaction_leaves_no_lock(here: Memoryos, doomed: 
         begin(write, "")
         assert inside.wait(60)
     """)
-    doomed.kill()
+    killable.kill()
     fill(here, LINES[1:])
     assert [page.user_text for page in here.pages()] == LINES
 
 
 @pytest.mark.kinds("sqlite")
-def test_deleted_lock_file_locks_again(here: Memoryos, there: Elsewhere) -> None:
+def test_deleted_lock_file_locks_again(here: Memoryos, there: OtherProcess) -> None:
     fill(here)
     lock = here.config.data_storage_path / "memoryos.db.lock"
     for _ in range(2):
@@ -562,13 +564,13 @@ def test_deleted_lock_file_locks_again(here: Memoryos, there: Elsewhere) -> None
     try:
         database = here.engine.store._database
         assert isinstance(database, SQLiteDatabase)
-        assert not database._file_lock.try_acquire(), "both lock the same file again"
+        assert not database._file_lock.try_acquire(), "both databases must lock the same file"
     finally:
         there.do("held.__exit__(None, None, None)")
 
 
-def test_forked_process_must_open_the_store_again(here: Memoryos, there: Elsewhere) -> None:
-    told = there.do("""
+def test_forked_process_must_open_the_store_again(here: Memoryos, there: OtherProcess) -> None:
+    message = there.do("""
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
@@ -584,6 +586,6 @@ def test_forked_process_must_open_the_store_again(here: Memoryos, there: Elsewhe
             result = said.read()
         memory.add_memory("from its parent")
     """)
-    assert told.startswith("StoreUnavailableError: the store was opened before this process was forked")
+    assert message.startswith("StoreUnavailableError: the store was opened before this process was forked")
     fill(here)
     assert [page.user_text for page in here.pages()] == ["from its parent", *LINES]

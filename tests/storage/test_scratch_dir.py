@@ -17,7 +17,7 @@ from memoryos.storage.lease import Lease
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
-from tests.storage.test_processes import LINES, SETTINGS, Elsewhere, fill
+from tests.storage.test_processes import LINES, SETTINGS, OtherProcess, fill
 
 NOW = FixedClock()()
 SECRET = "The safe opens with 4711-0815."
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.kinds("sqlite")
 
 
 @pytest.fixture
-def doomed(place: str, tmp_path: Path) -> Iterator[Elsewhere]:
+def killable(place: str, tmp_path: Path) -> Iterator[OtherProcess]:
     (tmp_path / "temporary").mkdir()
-    started = Elsewhere().open(place)
+    started = OtherProcess().open(place)
     started.do(f"import tempfile; tempfile.tempdir = {str(tmp_path / 'temporary')!r}")
     yield started
     started.kill()
@@ -46,9 +46,9 @@ def holding(text: str, *folders: Path) -> set[Path]:
     return {each for each in files if text.encode() in each.read_bytes()}
 
 
-def rebuild_half(doomed: Elsewhere, tmp_path: Path) -> None:
+def rebuild_half(killable: OtherProcess, tmp_path: Path) -> None:
     """Stops a rebuild while its scratch copy is completely on disk."""
-    doomed.do("begin(lambda: memory.rebuild('local'), 'digest')")
+    killable.do("begin(lambda: memory.rebuild('local'), 'digest')")
     assert holding(SECRET, tmp_path / "store" / "memoryos.db.work"), "the copy is there"
     assert not any((tmp_path / "temporary").iterdir()), "and nowhere else"
 
@@ -62,50 +62,50 @@ AFTERWARDS: dict[str, Callable[[Memoryos, EngineMaker], object]] = {
 
 @pytest.mark.parametrize("what", AFTERWARDS)
 def test_scratch_copy_of_a_killed_rebuild_is_removed(
-    here: Memoryos, doomed: Elsewhere, make_engine: EngineMaker, tmp_path: Path, what: str
+    here: Memoryos, killable: OtherProcess, make_engine: EngineMaker, tmp_path: Path, what: str
 ) -> None:
     fill(here, [*LINES, SECRET])
     here.flush()
-    rebuild_half(doomed, tmp_path)
-    doomed.kill()
+    rebuild_half(killable, tmp_path)
+    killable.kill()
     assert holding(SECRET, tmp_path / "store" / "memoryos.db.work")
     AFTERWARDS[what](here, make_engine)
     assert list((tmp_path / "store" / "memoryos.db.work").iterdir()) == []
 
 
-def test_forgotten_text_remains_in_no_scratch_copy(here: Memoryos, doomed: Elsewhere, tmp_path: Path) -> None:
+def test_forgotten_text_remains_in_no_scratch_copy(here: Memoryos, killable: OtherProcess, tmp_path: Path) -> None:
     fill(here, [*LINES, SECRET])
     here.flush()
     secret = [page.page_id for page in here.pages() if page.user_text == SECRET]
-    rebuild_half(doomed, tmp_path)
+    rebuild_half(killable, tmp_path)
     receipt = here.forget(page_ids=secret)
     assert not receipt.erased, "a living rebuild has a copy"
     assert holding(SECRET, tmp_path)
-    assert doomed.do("result = end()") == "StoreConflictError"
+    assert killable.do("result = end()") == "StoreConflictError"
     assert holding(SECRET, tmp_path) == set()
     assert here.forget(page_ids=secret).erased
 
 
 def test_scratch_copy_of_another_scope_does_not_affect_erasure(
-    here: Memoryos, doomed: Elsewhere, tmp_path: Path
+    here: Memoryos, killable: OtherProcess, tmp_path: Path
 ) -> None:
     fill(here, [*LINES, SECRET])
-    rebuild_half(doomed, tmp_path)
+    rebuild_half(killable, tmp_path)
     eve = here.engine.memory("eve")
     page = eve.add_memory("I am Eve.")
     assert eve.forget(page_ids=[page.page_id]).erased
 
 
 def test_scratch_copy_of_a_running_rebuild_is_not_removed(
-    here: Memoryos, doomed: Elsewhere, make_engine: EngineMaker, tmp_path: Path
+    here: Memoryos, killable: OtherProcess, make_engine: EngineMaker, tmp_path: Path
 ) -> None:
     fill(here, [*LINES, SECRET])
-    rebuild_half(doomed, tmp_path)
+    rebuild_half(killable, tmp_path)
     make_engine(**SETTINGS)
     here.engine.memory("eve").add_memory("I am Eve.")
     here.engine.memory("eve").rebuild("local")
     here.engine.memory("eve").forget(everything=True)
-    assert "applied=True" in doomed.do("result = end()")
+    assert "applied=True" in killable.do("result = end()")
     assert list((tmp_path / "store" / "memoryos.db.work").iterdir()) == []
     assert here.engine.store.verify() == []
 

@@ -84,7 +84,7 @@ def test_interrupted_copy_is_resumed(
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(sa.Connection, "execute", dying)
             target.copy_scope_from(source.store, second)
-        assert list(target.scopes.all()) == [first], "a scope is there whole or not at all"
+        assert list(target.scopes.all()) == [first], "scopes must be copied atomically"
     place = str(source.config.database)
     assert "1 scopes copied, 1 were there" in migrate(place, new_place("moved")).output
 

@@ -54,7 +54,7 @@ def test_bytes_include_utf8_texts_and_metadata(make_engine: EngineMaker) -> None
     memory.add_memory("grüße 🙂", "刚刚", meta_data={"user_name": "Zoë"})
     assert usage(memory) == stored(memory) == Usage(1, len("grüße 🙂刚刚".encode()) + len('{"user_name": "Zo\\u00eb"}'))
     memory.forget(page_ids=[memory.add_memory("x").page_id])
-    assert usage(memory) == stored(memory), "read from the texts themselves, as the counters are not valid now"
+    assert usage(memory) == stored(memory), "invalid counters: the usage is read from the texts"
 
 
 @pytest.mark.parametrize("limits", [{"max_pages_per_scope": 3}, {"max_bytes_per_scope": 3 * (5 + 2)}])
