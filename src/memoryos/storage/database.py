@@ -251,7 +251,9 @@ def _map_sqlite_error(error: exc.DBAPIError) -> StoreError:
     if isinstance(error, exc.IntegrityError):
         return StoreConflictError(reason)
     if any(words in reason for words in _UNREADABLE):
-        return StoreUnreadableError(f"the database can't be read: {reason} (the database was not changed)")
+        return StoreUnreadableError(
+            f"the database can't be read: {reason} (the database was not changed; restore it from a backup)"
+        )
     return StoreUnavailableError(f"the database can't be used now: {reason}")
 
 
@@ -262,7 +264,9 @@ def _map_server_error(error: Any) -> StoreError:
     if error.sqlstate in _ABORTED:
         return ContendedError(reason)
     if error.sqlstate in _DAMAGED:
-        return StoreUnreadableError(f"the database can't be read: {reason} (the database was not changed)")
+        return StoreUnreadableError(
+            f"the database can't be read: {reason} (the database was not changed; restore it from a backup)"
+        )
     if error.sqlstate == _OUT_OF_RANGE:
         return StoreUnreadableError(f"a stored number is out of range: {reason}; `memoryos verify` lists such rows")
     return StoreUnavailableError(f"the database can't be used now: {reason}")

@@ -52,7 +52,7 @@ def advance(connection: sa.Connection, lease: Lease) -> int:
     values = {"id": lease.scope_id, "owner": lease.owner, "until": lease.until}
     revision: int | None = connection.execute(_ADVANCE, values).scalar_one_or_none()
     if revision is None:
-        raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
+        raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost to another worker; nothing was written")
     return revision
 
 

@@ -138,7 +138,7 @@ class LongTermTable:
             return [_knowledge(row) for row in connection.execute(statement)]
 
     def count(self, scope_id: str) -> dict[About, int]:
-        """Returns the number of current entries by side; sides without entries are missing."""
+        """Returns the number of current entries by side; sides without entries are left out."""
         statement = (
             sa.select(knowledge.c.about, sa.func.count())
             .where(knowledge.c.scope_id == scope_id, _CURRENT)

@@ -127,7 +127,7 @@ class MidTermTable:
         return self._read(where, scope_id)
 
     def get(self, scope_id: str, segment_ids: Iterable[str]) -> dict[str, Segment]:
-        """Returns segments by id, including archived ones; unknown ids are missing."""
+        """Returns a dictionary of segments by id, including archived ones; unknown ids are left out."""
         found = [
             each for batch in _batches(segment_ids) for each in self._read(segments.c.segment_id.in_(batch), scope_id)
         ]

@@ -134,7 +134,7 @@ class PageLog:
         return self._read(scope_id, sa.select(*_COLUMNS).where(*where).order_by(pages.c.seq.desc()).limit(count))
 
     def at(self, scope_id: str, positions: Iterable[int]) -> dict[int, Page]:
-        """Returns pages by position; positions without a page are missing."""
+        """Returns a dictionary of pages by position; positions without a page are left out."""
         unique = sorted(set(positions))
         found: dict[int, Page] = {}
         for start in range(0, len(unique), _BATCH_PAGES):
