@@ -50,8 +50,8 @@ from memoryos.errors import AnalystUnavailableError, MemoryOSError, NotFoundErro
 from memoryos.model import Attribute, Page, Trait
 from memoryos.seams import AnswerRequest, Batch, Digest, Fact, Lesson, Material, Meter, Reply, Topic, Usage
 from memoryos.storage.database import Database
-from memoryos.storage.forgetting import ForgettingTable
-from memoryos.storage.mid_term import MidTermTable
+from memoryos.storage.forgetting_table import ForgettingTable
+from memoryos.storage.mid_term_table import MidTermTable
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.micro.dialogue import exchanges
 from memoryos.model import PageDraft, Scope
-from memoryos.storage.vectors import UtteranceVectors
+from memoryos.storage.vector_table import UtteranceVectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,14 +10,14 @@ from memoryos.generation.responder import Answer
 from memoryos.inputs import read_idempotency_key
 from memoryos.model import ANSWERED_FROM
 from memoryos.retrieval.recall import Recall
-from memoryos.storage.idempotency import once_of
+from memoryos.storage.idempotency import idempotency_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memoryos.generation.responder import AnswerStyle
     from memoryos.model import Page, PageDraft
-    from memoryos.storage.idempotency import Once
+    from memoryos.storage.idempotency import IdempotencyKey
 
 __all__ = ["NO_TIME", "once_answered", "once_appended", "repeated"]
 
@@ -25,17 +25,17 @@ NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
 """Stands for a time that the caller did not give: a request that is sent again asks for the same."""
 
 
-def once_appended(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
+def once_appended(idempotency_key: str, drafts: Sequence[PageDraft]) -> IdempotencyKey:
     """Returns the mark of a request to remember exchanges; those without a time of their own have ``NO_TIME``.
 
     Raises:
         InputError: If the key can't be used.
     """
     asked = [(each.at.isoformat(), each.user_text, each.assistant_text, dict(each.metadata)) for each in drafts]
-    return once_of(read_idempotency_key(idempotency_key), asked)
+    return idempotency_key_of(read_idempotency_key(idempotency_key), asked)
 
 
-def once_answered(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> Once:
+def once_answered(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> IdempotencyKey:
     """Returns the mark of a request to answer.
 
     Raises:
@@ -44,7 +44,7 @@ def once_answered(idempotency_key: str, query: str, style: AnswerStyle, *, remem
     key = read_idempotency_key(idempotency_key)
     if not remember:
         raise InputError("idempotency_key", "needs remember: an answer that is not remembered can't be repeated")
-    return once_of(key, ("answer", query, style.relationship, style.style_hint, style.conversation))
+    return idempotency_key_of(key, ("answer", query, style.relationship, style.style_hint, style.conversation))
 
 
 def repeated(query: str, page: Page) -> Answer:

@@ -113,9 +113,7 @@ def test_a_store_that_is_not_well(run: Runner, store: Path) -> None:
     damage(store, "UPDATE scopes SET last_seq = 0 WHERE user_id = 'tom'")
     done = run("verify")
     assert done.exit_code == 1
-    assert done.stdout == (
-        "user 'tom' with assistant 'default_assistant_profile': newest page is behind last_seq: 1 0\n"
-    )
+    assert done.stdout == ("user 'tom' with assistant 'default_assistant_profile': newest page after last_seq: 1 0\n")
     assert "1 findings" in done.stderr
     again = run("verify", "--json")
     assert again.exit_code == 1
@@ -186,7 +184,7 @@ def test_a_broken_store_is_left_as_it_is(run: Runner, store: Path) -> None:
     store.write_text("no database " * 500)
     found = doctor(run)
     assert found.problems() == ["database"]
-    assert "left as it is" in found.checks["database"]["says"]
+    assert "the database was not changed" in found.checks["database"]["says"]
     assert store.read_text() == "no database " * 500
 
 

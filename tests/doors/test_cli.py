@@ -133,7 +133,7 @@ def test_a_file_of_another_program_is_left_alone(run: Runner, tmp_path: Path) ->
     (tmp_path / "store" / "memoryos.db").write_text("no database " * 50)
     done = run("stats")
     assert done.exit_code == 1
-    assert "left as it is" in done.output
+    assert "the database was not changed" in done.output
 
 
 def test_help_and_version() -> None:

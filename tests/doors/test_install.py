@@ -281,7 +281,7 @@ def test_a_new_file_is_for_its_owner_only(home: Path, install: Install) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["memoryos.storage.workplace.create_file", "os.fsync", "back up", "pathlib.Path.replace"]
+    "what", ["memoryos.storage.scratch_dir.create_file", "os.fsync", "back up", "pathlib.Path.replace"]
 )
 @all_clients
 def test_a_folder_that_is_read_only_leaves_all_as_it_is(

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from memoryos.doors.cli import cli
-from memoryos.storage.keys import is_secret_of, key_id_of
+from memoryos.storage.api_keys import is_secret_of, key_id_of
 from memoryos.storage.store import Store
 
 

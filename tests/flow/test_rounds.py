@@ -10,8 +10,8 @@ import threading
 from datetime import timedelta
 
 from memoryos.engine import MemoryEngine
-from memoryos.storage.idempotency import KEPT_DAYS
-from memoryos.storage.scopes import Lease
+from memoryos.storage.idempotency import RETENTION_DAYS
+from memoryos.storage.lease import Lease
 from memoryos.testing import FixedClock
 from memoryos.updating.rounds import Rounds
 from tests.conftest import EngineMaker
@@ -74,10 +74,12 @@ def test_a_scope_that_nobody_writes_to_loses_its_old_notes(make_engine: EngineMa
     engine.memory("tom").add_memory("I bake rye bread.", idempotency_key="one")
     rounds = rounds_of(engine)
     wait_until(lambda: rounds.look() == 0 and due(engine) == (0, 0))
-    clock.advance(days=KEPT_DAYS, seconds=1)
+    clock.advance(days=RETENTION_DAYS, seconds=1)
     assert rounds.look() == 1
     wait_until(lambda: not list(engine.store.due.find(rounds._due(clock()), clock())))
-    assert not engine.store.notes.drop_old(str(engine.store.scopes.find(engine.memory("tom").scope)), clock())
+    assert not engine.store.idempotency.delete_expired(
+        str(engine.store.scopes.find(engine.memory("tom").scope)), clock()
+    )
 
 
 def test_it_goes_on_until_it_is_told_to_end(make_engine: EngineMaker) -> None:

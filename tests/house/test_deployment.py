@@ -19,7 +19,7 @@ from memoryos.config import Config
 from memoryos.doors.cli import cli
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
-from memoryos.storage.places import is_server
+from memoryos.storage.database_urls import is_server_url
 from memoryos.testing import HashEmbedder
 from tests.postgres import binaries, running_server
 
@@ -83,7 +83,7 @@ def test_the_server_of_the_composition_waits_for_a_database_that_only_it_reaches
     services = COMPOSE["services"]
     url = sa.make_url(re.sub(r"\$\{.*?\}", "abc", services["memoryos"]["environment"]["MEMORYOS_DATABASE_URL"]))
     assert (url.username, url.password, url.host, url.database) == ("memoryos", "abc", "postgresql", "memoryos")
-    assert is_server(url.render_as_string(hide_password=False))
+    assert is_server_url(url.render_as_string(hide_password=False))
     assert services["memoryos"]["depends_on"][url.host] == {"condition": "service_healthy"}
     assert "ports" not in services[url.host]
     for service in services.values():

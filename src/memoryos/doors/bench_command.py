@@ -16,7 +16,7 @@ from memoryos.doors.session import as_json_option, print_json
 from memoryos.doors.tables import progress
 from memoryos.errors import InputError
 from memoryos.models.query_cache import QueryCache
-from memoryos.storage.workplace import temporary_folder
+from memoryos.storage.scratch_dir import temporary_folder
 
 if TYPE_CHECKING:
     from memoryos.doors.locomo import Conversation

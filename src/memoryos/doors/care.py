@@ -12,7 +12,7 @@ import click
 from memoryos.doors.checkup import Checked, check_up, size_text
 from memoryos.doors.session import as_json_option, print_json
 from memoryos.errors import NotFoundError
-from memoryos.storage.places import file_of, is_server
+from memoryos.storage.database_urls import is_server_url, sqlite_file_of
 from memoryos.storage.store import Store
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def doctor(session: Session, offline: bool, fix: bool, as_json: bool) -> None:
 def _store(session: Session) -> Iterator[Store]:
     """Opens a store that is there: a mistyped folder is no empty store that is well."""
     place = session.config().database
-    if not is_server(place) and not file_of(place).exists():
-        raise NotFoundError(f"there is no store at {file_of(place)}")
+    if not is_server_url(place) and not sqlite_file_of(place).exists():
+        raise NotFoundError(f"there is no store at {sqlite_file_of(place)}")
     with Store(place) as store:
         yield store
 

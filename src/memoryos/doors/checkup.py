@@ -32,10 +32,10 @@ from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
 from memoryos.optional_methods import CompleteEmbedder
 from memoryos.seams import ChatRequest, Message
+from memoryos.storage.database_urls import is_server_url, parse_database_url, sqlite_file_of
 from memoryos.storage.migrations import HEAD, State
-from memoryos.storage.places import file_of, is_server, url_of
 from memoryos.storage.store import Store
-from memoryos.storage.verifying import state_of_file, try_writing
+from memoryos.storage.verification import check_writable, read_schema_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,7 +109,7 @@ def _parts(config: Config, *, offline: bool, fix: bool) -> Iterator[Checked]:
     embedder, checked = _embedder(config, offline=offline)
     yield checked
     try:
-        file = None if is_server(config.database) else file_of(config.database).absolute()
+        file = None if is_server_url(config.database) else sqlite_file_of(config.database).absolute()
     except ConfigError as error:
         yield Checked("database", "problem", str(error), "set database_url, or leave it out and set data_storage_path")
     else:
@@ -264,11 +264,11 @@ def _database(file: Path, config: Config, embedder: Embedder | None) -> Iterator
         yield Checked("database", "ok", f"{file} is not there yet; it is made when something is first remembered")
         return
     try:
-        state = state_of_file(file)
+        state = read_schema_state(file)
         if state is not State.CURRENT:
             yield _other_schema(file, state)
             return
-        try_writing(file)
+        check_writable(file)
         with Store(file) as store:
             yield Checked("database", "ok", f"{file}, {size_text(file.stat().st_size)}, schema {HEAD}, can be written")
             yield _verified(store)
@@ -280,9 +280,9 @@ def _database(file: Path, config: Config, embedder: Embedder | None) -> Iterator
 
 
 def _database_server(config: Config, embedder: Embedder | None) -> Iterator[Checked]:
-    name = url_of(config.database).render_as_string(hide_password=True)
+    name = parse_database_url(config.database).render_as_string(hide_password=True)
     try:
-        try_writing(config.database)
+        check_writable(config.database)
         with Store(config.database) as store:
             yield Checked("database", "ok", f"{name}, schema {HEAD}, can be written")
             yield _verified(store)
@@ -315,7 +315,7 @@ def _scopes(store: Store, config: Config, model: str | None) -> Iterator[Checked
     failing: list[tuple[str, ScopeState]] = []
     for scope_id, scope in store.scopes.all().items():
         pages += store.log.count(scope_id)
-        due += store.log.count_due(scope_id, store.log.slid_out(scope_id, config.short_term_capacity))
+        due += store.log.count_due(scope_id, store.log.last_seq_outside_window(scope_id, config.short_term_capacity))
         bare += 0 if model is None else store.log.count_unembedded(scope_id, model)
         state = store.scopes.state(scope_id)
         if state.last_error is not None:

@@ -19,7 +19,7 @@ from memoryos.doors.tables import signals_text
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError
 from memoryos.inputs import read_draft
-from memoryos.storage.workplace import temporary_folder
+from memoryos.storage.scratch_dir import temporary_folder
 from memoryos.transfer import read_pages
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memoryos.private_files import is_too_wide, narrow
+from memoryos.private_files import is_open_to_others, restrict_to_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ def wide_paths(file: Path) -> list[Path]:
     Args:
         file: The database.
     """
-    return [path for path in _of_store(file) if is_too_wide(path)] if file.exists() else []
+    return [path for path in _of_store(file) if is_open_to_others(path)] if file.exists() else []
 
 
 def narrow_all(paths: list[Path]) -> list[str]:
@@ -32,7 +32,7 @@ def narrow_all(paths: list[Path]) -> list[str]:
     failures = []
     for path in paths:
         try:
-            narrow(path)
+            restrict_to_owner(path)
         except OSError as error:
             failures.append(f"{path}: {error.strerror}")
     return failures

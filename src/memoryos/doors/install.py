@@ -16,7 +16,7 @@ from memoryos.config import CONFIG_FILE_VARIABLE, Config
 from memoryos.doors.clients import CLIENTS, NAME, UneditableError, block, entry, with_entry, without_entry
 from memoryos.errors import ConfigError
 from memoryos.private_files import create_file
-from memoryos.storage.workplace import Workplace, user_folder
+from memoryos.storage.scratch_dir import ScratchDir, user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,7 +134,7 @@ def _replace(file: Path, old: bytes | None, new: bytes) -> None:
     try:
         target = file.resolve()  # a link stays a link
         target.parent.mkdir(parents=True, exist_ok=True)
-        with Workplace(user_folder() / "temporary").half_written(target) as beside:
+        with ScratchDir(user_folder() / "temporary").partial_file(target) as beside:
             _fill(os.open(beside, os.O_WRONLY | getattr(os, "O_BINARY", 0)), new)
             if old is not None:
                 shutil.copymode(target, beside)

@@ -14,14 +14,14 @@ from rich.text import Text
 from memoryos.doors.session import as_json_option, print_json
 from memoryos.errors import NotFoundError
 from memoryos.inputs import read_scope
-from memoryos.storage.places import file_of, is_server
+from memoryos.storage.database_urls import is_server_url, sqlite_file_of
 from memoryos.storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memoryos.doors.session import Session
-    from memoryos.storage.keys import ApiKey
+    from memoryos.storage.api_keys import ApiKey
 
 __all__ = ["register"]
 
@@ -92,8 +92,8 @@ def revoke(session: Session, key_id: str) -> None:
 @contextmanager
 def _store_that_is_there(session: Session) -> Iterator[Store]:
     place = session.config().database
-    if not is_server(place) and not file_of(place).exists():
-        raise NotFoundError(f"there is no store at {file_of(place)}")
+    if not is_server_url(place) and not sqlite_file_of(place).exists():
+        raise NotFoundError(f"there is no store at {sqlite_file_of(place)}")
     with Store(place) as store:
         yield store
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from memoryos.errors import MemoryOSError
-from memoryos.storage.workplace import temporary_folder
+from memoryos.storage.scratch_dir import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from memoryos.errors import ConfigError, NotFoundError
+from memoryos.storage.database_urls import is_server_url, parse_database_url, sqlite_file_of
 from memoryos.storage.migrations import State
-from memoryos.storage.places import file_of, is_server, url_of
 from memoryos.storage.store import Store
-from memoryos.storage.verifying import state_of_file
+from memoryos.storage.verification import read_schema_state
 
 if TYPE_CHECKING:
-    from memoryos.storage.moving import Moved
+    from memoryos.storage.store_copy import CopiedScope
 
 __all__ = ["migrate"]
 
@@ -31,18 +31,18 @@ def migrate(source: str, target: str) -> None:
     it is. Nobody should write to it meanwhile.
     """
     places = [each if "://" in each else Path(each) for each in (source, target)]
-    if url_of(places[0]) == url_of(places[1]):
+    if parse_database_url(places[0]) == parse_database_url(places[1]):
         raise ConfigError("source and target are the same database")
     _check_source(places[0])
     with Store(places[0]) as old, Store(places[1]) as new:
         scope_ids = list(old.scopes.all())
-        moved: list[Moved] = []
+        moved: list[CopiedScope] = []
         for number, scope_id in enumerate(scope_ids, 1):
-            moved.append(new.take_over(old, scope_id))
+            moved.append(new.copy_scope_from(old, scope_id))
             if number % _SCOPES_A_LINE == 0 or number == len(scope_ids):
                 click.echo(f"{number} of {len(scope_ids)} scopes, {sum(each.pages for each in moved)} pages", err=True)
-        keys = new.take_over_keys(old)
-    there = sum(each.was_there for each in moved)
+        keys = new.copy_api_keys_from(old)
+    there = sum(each.already_existed for each in moved)
     click.echo(
         f"{len(moved) - there} scopes copied, {there} were there; {sum(each.pages for each in moved)} pages and "
         f"{sum(each.rows for each in moved)} rows are the same in both; {keys} API keys copied"
@@ -51,11 +51,11 @@ def migrate(source: str, target: str) -> None:
 
 def _check_source(place: str | Path) -> None:
     """Refuses a file that is not there, which opening would make, and one that opening would bring up."""
-    if is_server(place):
+    if is_server_url(place):
         return
-    file = file_of(place)
+    file = sqlite_file_of(place)
     if not file.exists():
         raise NotFoundError(f"there is no store at {file}")
-    state = state_of_file(file)
+    state = read_schema_state(file)
     if state is not State.CURRENT:
         raise ConfigError(f"{file}: {state.value}; use it once with this release (keep a copy), then migrate it")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.errors import StoreConflictError, StoreError, StoreUnavailableError
 from memoryos.identifiers import new_id
-from memoryos.storage.scopes import Lease
+from memoryos.storage.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,8 +63,8 @@ class Leases:
             HeldError: If another worker kept it until then.
         """
         lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
-        with self._store.presence.present(lease):
-            while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
+        with self._store.liveness.hold(lease):
+            while not self._store.scopes.claim(lease, self._clock(), dead_owner=self._dead_holder(scope_id)):
                 if deadline is not None and time.monotonic() > deadline:
                     raise HeldError(f"another worker holds scope {scope_id}")
                 time.sleep(POLL_SECONDS)
@@ -84,7 +84,7 @@ class Leases:
         The former holder finds at its next write that the lease was lost.
         """
         lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
-        with self._store.presence.present(lease):
+        with self._store.liveness.hold(lease):
             self._store.scopes.seize(lease)
             self._held[lease.owner] = lease
             try:
@@ -105,13 +105,13 @@ class Leases:
             StoreConflictError: If another worker took the scope over.
         """
         renewed = self.renew(lease)
-        if not self._store.scopes.prolong(renewed):
+        if not self._store.scopes.renew(renewed):
             raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
         return renewed
 
     def is_wanted(self, lease: Lease, held_from: float) -> bool:
         """Returns whether somebody else waits for a scope that was held since then (monotonic) and has had its turn."""
-        return time.monotonic() - held_from > HOLD_SECONDS and self._store.presence.is_wanted(lease)
+        return time.monotonic() - held_from > HOLD_SECONDS and self._store.liveness.is_contended(lease)
 
     def give_way(self, scope_id: str) -> None:
         """Waits a moment until whoever wants the scope, which was just given back, has it."""
@@ -127,4 +127,4 @@ class Leases:
 
     def _dead_holder(self, scope_id: str) -> str | None:
         holder = self._store.scopes.holder(scope_id)
-        return None if holder is None or self._store.presence.is_present(scope_id, holder) else holder
+        return None if holder is None or self._store.liveness.is_alive(scope_id, holder) else holder

@@ -68,7 +68,7 @@ class Maintenance:
         if self._is_background:
             self.schedule()
         else:
-            self._store.erase(patience_seconds=PATIENCE_SECONDS)
+            self._store.erase(timeout_seconds=PATIENCE_SECONDS)
 
     def schedule(self) -> None:
         """Has the thread erase at the next quiet moment; without a thread, closing does it."""
@@ -104,7 +104,7 @@ class Maintenance:
             self._thread.join(STOP_PATIENCE_SECONDS)
         with contextlib.suppress(StoreError):
             if self._store.erasures.due_since() is not None:
-                self._store.erase(patience_seconds=PATIENCE_SECONDS)
+                self._store.erase(timeout_seconds=PATIENCE_SECONDS)
 
     def _complete(self) -> None:
         for scope_id in self._store.forgetting.unfinished():
@@ -124,7 +124,7 @@ class Maintenance:
     def _erase(self) -> None:
         self._erased_at = time.monotonic()
         try:
-            is_done = self._store.erase(patience_seconds=PATIENCE_SECONDS) or not self._store.erasures.due_since()
+            is_done = self._store.erase(timeout_seconds=PATIENCE_SECONDS) or not self._store.erasures.due_since()
         except StoreError as error:
             _log.warning("deleted bytes were not erased: %s; tried again later", type(error).__name__)
             is_done = False

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst, Embedder
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.ledger import Ledger
 
@@ -268,7 +268,7 @@ class Updater:
             (EXPIRE, lambda: not round_.holds_records and self._expire(lease)),
             (LEARN, lambda: self._learn(lease, everything=round_.everything)),
             (REDO, lambda: self._redo(lease, round_)),
-            (TIDY, lambda: self._store.notes.drop_old(lease.scope_id, self._clock())),
+            (TIDY, lambda: self._store.idempotency.delete_expired(lease.scope_id, self._clock())),
         )
         for purpose, take in steps:
             try:
@@ -296,7 +296,7 @@ class Updater:
 
     def _consolidate(self, lease: Lease, round_: _Round) -> bool:
         window = 0 if round_.holds_records else self._config.short_term_capacity
-        up_to = self._store.log.slid_out(lease.scope_id, window)
+        up_to = self._store.log.last_seq_outside_window(lease.scope_id, window)
         due = self._store.log.due(lease.scope_id, up_to, self._config.consolidation_batch)
         if not due or (len(due) < self._config.consolidation_batch and not round_.everything):
             return False

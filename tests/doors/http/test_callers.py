@@ -13,7 +13,7 @@ from memoryos.doors.http.keyring import SECONDS_CACHED, Keyring
 from memoryos.doors.http.serving import Serving
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
-from memoryos.storage.keys import ApiKey
+from memoryos.storage.api_keys import ApiKey
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 from tests.doors.http.conftest import ClientMaker

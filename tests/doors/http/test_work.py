@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from memoryos.engine import MemoryEngine
 from memoryos.identifiers import new_id
-from memoryos.storage.scopes import Lease
+from memoryos.storage.lease import Lease
 from memoryos.testing import FixedClock
 from tests.doors.http.conftest import USER
 
@@ -28,7 +28,7 @@ def test_a_lease_counts_until_it_expires(client: TestClient, engine: MemoryEngin
     assert engine.store.scopes.claim(Lease(scope_id, owner, clock() + timedelta(minutes=5)), clock())
     assert not is_working(client), "nobody of that name is at work"
     lease = Lease(scope_id, owner, clock() + timedelta(minutes=5))
-    with engine.store.presence.present(lease):
+    with engine.store.liveness.hold(lease):
         assert is_working(client)
         clock.advance(minutes=6)
         assert not is_working(client)

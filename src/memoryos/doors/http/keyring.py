@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from memoryos.storage.keys import is_secret_of, key_id_of
+from memoryos.storage.api_keys import is_secret_of, key_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from memoryos.engine import MemoryEngine
-    from memoryos.storage.keys import ApiKey
+    from memoryos.storage.api_keys import ApiKey
 
 __all__ = ["SECONDS_CACHED", "Keyring"]
 

@@ -106,5 +106,5 @@ def _state_of(memory: Memoryos, now: datetime) -> tuple[ScopeState | None, bool]
         return None, False
     with store.snapshot(scope_id):
         state, lease = store.scopes.state(scope_id), store.scopes.lease(scope_id)
-    is_held = lease is not None and lease.until >= now and store.presence.is_present(scope_id, lease.owner)
+    is_held = lease is not None and lease.until >= now and store.liveness.is_alive(scope_id, lease.owner)
     return state, is_held

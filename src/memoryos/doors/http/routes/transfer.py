@@ -21,7 +21,7 @@ from memoryos.doors.http.callers import AnyCaller, ScopedMemory
 from memoryos.doors.http.routes.common import USER, router
 from memoryos.doors.http.serving import TheServing
 from memoryos.errors import InputError
-from memoryos.storage.workplace import Workplace
+from memoryos.storage.scratch_dir import ScratchDir
 
 __all__ = ["routes", "upload_routes"]
 
@@ -51,7 +51,7 @@ async def import_memory(
     memory: ScopedMemory, serving: TheServing, request: Request, caller: AnyCaller
 ) -> shapes.Loaded:
     """Reads a file, sent as the body: an export, ChatGPT's or Claude's (the zip too), pages or a message list."""
-    async with _received(request, memory.engine.store.workplace) as file:
+    async with _received(request, memory.engine.store.scratch_dir) as file:
         try:
             loaded = await anyio.to_thread.run_sync(partial(memory.load, file), limiter=serving.long_work)
         except InputError as error:
@@ -82,7 +82,7 @@ class _Packed:
 
 
 @asynccontextmanager
-async def _received(request: Request, workplace: Workplace) -> AsyncIterator[Path]:
+async def _received(request: Request, workplace: ScratchDir) -> AsyncIterator[Path]:
     """Yields a file with the body of a request, which is deleted at the end, or at the next start after a kill."""
     temporary = workplace.temporary()
     folder = await anyio.to_thread.run_sync(temporary.__enter__)

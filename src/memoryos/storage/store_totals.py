@@ -1,6 +1,7 @@
-"""How much the whole store has still to do: numbers for dashboards, never content.
+"""Totals over all scopes for dashboards: the backlog of due work and the cost of model calls.
 
-The cost is a few steps in an index for each scope and for each page that is due, however many pages there are.
+Counting the backlog needs a few index steps per scope and per due page; it does not depend on the number of other
+pages.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ __all__ = ["Backlog", "StoreTotals"]
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is due in all scopes together.
+    """The due work of all scopes together.
 
     Attributes:
-        scopes: How many scopes there are.
-        failing_scopes: Those whose analyst failed last.
-        due_pages: Pages that slid out of short-term memory and have no segment.
-        pages_without_vector: Pages without a vector of the model.
+        scopes: Number of scopes.
+        failing_scopes: Number of scopes whose last analyst call failed.
+        due_pages: Number of pages outside short-term memory that have no segment.
+        pages_without_vector: Number of pages without a vector of the current embedder.
     """
 
     scopes: int
@@ -39,17 +40,17 @@ class Backlog:
 
 
 class StoreTotals:
-    """Sums over all scopes."""
+    """Computes sums over all scopes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def backlog(self, window: int, model: str) -> Backlog:
-        """Returns what is due.
+        """Returns the backlog.
 
         Args:
-            window: Pages of short-term memory. Pages that were forgotten count as if they stood in it.
-            model: Name of the embedder.
+            window: Size of short-term memory in log positions; positions of forgotten pages count too.
+            model: Name of the current embedder.
         """
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
         out = pages.c.seq <= scopes.c.last_seq - window
@@ -64,7 +65,7 @@ class StoreTotals:
             )
 
     def spent(self, day: date) -> list[Cost]:
-        """Returns what models cost all scopes together on a day (UTC), by purpose and model."""
+        """Returns the cost of model calls of all scopes on a day (UTC), ordered by purpose and model."""
         amounts = (costs.c.calls, costs.c.failed_calls, costs.c.prompt_tokens, costs.c.completion_tokens)
         sums = [sa.cast(sa.func.sum(amount), sa.BigInteger) for amount in amounts]
         statement = sa.select(costs.c.purpose, costs.c.model, *sums, sa.func.sum(costs.c.seconds)).where(
@@ -76,7 +77,7 @@ class StoreTotals:
 
 
 def _count(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> int:
-    """Counts pages scope by scope, so that an index finds those of each without a look at the others."""
-    mine = sa.select(sa.func.count()).select_from(pages).where(pages.c.scope_id == scopes.c.scope_id, *where)
-    total = sa.select(sa.func.sum(mine.correlate(scopes).scalar_subquery())).select_from(scopes)
+    """Counts pages per scope and adds the counts up; the database can use an index that starts with the scope."""
+    per_scope = sa.select(sa.func.count()).select_from(pages).where(pages.c.scope_id == scopes.c.scope_id, *where)
+    total = sa.select(sa.func.sum(per_scope.correlate(scopes).scalar_subquery())).select_from(scopes)
     return int(connection.execute(total).scalar_one() or 0)

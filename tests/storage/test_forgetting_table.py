@@ -1,4 +1,4 @@
-"""Deletion in steps: whatever a process leaves half deleted, the next one completes, and nothing else is touched."""
+"""Deletion in batches: the next process completes an interrupted deletion; other data is not changed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from memoryos.errors import NotFoundError
 from memoryos.memory import Memoryos
-from memoryos.storage import forgetting
+from memoryos.storage import forgetting_table
 from memoryos.storage.database import Database
-from memoryos.storage.idempotency import once_of
+from memoryos.storage.idempotency import idempotency_key_of
 from memoryos.storage.schema import erasures, forgettings, idempotency, tombstone_keys, tombstones
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
@@ -28,7 +28,7 @@ LINES = [
 
 
 class _StoppedError(BaseException):
-    """Stands for the death of the process."""
+    """Simulates that the process is killed."""
 
 
 def fill(memory: Memoryos, clock: FixedClock) -> None:
@@ -40,7 +40,7 @@ def fill(memory: Memoryos, clock: FixedClock) -> None:
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
-    """Lets the write transaction of this number, and all behind it, fail; counts from 1."""
+    """Makes the write transaction with this number, counted from 1, and all later ones fail."""
     count = [0]
     write = Database.write
 
@@ -57,27 +57,27 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
 
 
 @pytest.mark.parametrize("everything", [False, True])
-def test_a_deletion_that_was_broken_off_anywhere_is_completed_by_the_next_process(
+def test_deletion_interrupted_at_any_step_is_completed_by_the_next_process(
     make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch, everything: bool
 ) -> None:
-    monkeypatch.setattr(forgetting, "SLICE_ROWS", 2)
+    monkeypatch.setattr(forgetting_table, "BATCH_ROWS", 2)
     outcomes = set()
     for number in range(2, 60, 3):
         engine = make_engine(background=False, **SETTINGS)
         memory = engine.memory(f"tom{number}")
         fill(memory, clock)
-        gone = [page.page_id for page in memory.pages()][1:6]
+        forgotten_ids = [page.page_id for page in memory.pages()][1:6]
         with monkeypatch.context() as patch:
             stop_at(patch, number)
             try:
-                memory.forget(**({"everything": True} if everything else {"page_ids": gone}))
+                memory.forget(**({"everything": True} if everything else {"page_ids": forgotten_ids}))
                 outcomes.add("done")
             except _StoppedError:
                 pass
         again = make_engine(background=False, **SETTINGS)
         there = [page.page_id for page in again.memory(f"tom{number}").pages()]
-        left = set(there) & set(gone)
-        assert left in (set(), set(gone))
+        left = set(there) & set(forgotten_ids)
+        assert left in (set(), set(forgotten_ids))
         outcomes.add("undone" if left else "completed")
         assert [each for each in again.store.verify() if "erasing" not in each] == []
         if "done" in outcomes:
@@ -88,18 +88,20 @@ def test_a_deletion_that_was_broken_off_anywhere_is_completed_by_the_next_proces
 @given(chosen=st.sets(st.integers(0, len(LINES) - 1), min_size=1))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.kinds("sqlite")
-def test_pages_outside_the_closure_survive_with_what_only_they_support(
+def test_pages_outside_the_closure_keep_their_derived_data(
     make_engine: EngineMaker, clock: FixedClock, chosen: set[int]
 ) -> None:
     memory = make_engine(background=False, **SETTINGS).memory(f"tom{sorted(chosen)}-{clock()}")
     clock.advance(hours=1)
     fill(memory, clock)
     pages = list(memory.pages())
-    gone = {pages[number].page_id for number in chosen}
-    kept = [(page.page_id, page.user_text, page.assistant_text) for page in pages if page.page_id not in gone]
-    known = {each.text for each in memory.knowledge(None, history=True) if gone.isdisjoint(each.source_page_ids)}
-    receipt = memory.forget(page_ids=sorted(gone))
-    assert set(receipt.page_ids) == gone
+    forgotten_ids = {pages[number].page_id for number in chosen}
+    kept = [(page.page_id, page.user_text, page.assistant_text) for page in pages if page.page_id not in forgotten_ids]
+    known = {
+        each.text for each in memory.knowledge(None, history=True) if forgotten_ids.isdisjoint(each.source_page_ids)
+    }
+    receipt = memory.forget(page_ids=sorted(forgotten_ids))
+    assert set(receipt.page_ids) == forgotten_ids
     assert [(page.page_id, page.user_text, page.assistant_text) for page in memory.pages()] == kept
     assert {each.text for each in memory.knowledge(None, history=True)} == known
     assert memory.engine.store.verify() == []
@@ -108,7 +110,7 @@ def test_pages_outside_the_closure_survive_with_what_only_they_support(
     assert memory.engine.store.verify() == []
 
 
-def test_marks_are_keyed_by_scope(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_tombstone_marks_use_a_key_per_scope(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine = make_engine(background=False, **SETTINGS)
     for name in ("tom", "mia"):
         memory = engine.memory(name)
@@ -122,24 +124,24 @@ def test_marks_are_keyed_by_scope(make_engine: EngineMaker, clock: FixedClock) -
     assert len(texts) == len(set(texts)) >= 2, "the same text has another mark in another memory"
 
 
-def test_a_request_loses_its_hash_with_its_page_and_stays_done(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_forgotten_page_removes_the_request_hash_and_keeps_the_idempotency_key(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
     memory = make_engine(background=False, **SETTINGS).memory("tom")
     page = memory.add_memory("I live in Utrecht.", "", clock(), idempotency_key="k1")
     memory.add_memory("I like tea.", "", clock(), idempotency_key="k2")
     memory.forget(page_ids=[page.page_id])
     with memory.engine.store._database.read() as connection:
         hashes = dict(connection.execute(sa.select(idempotency.c.key_hash, idempotency.c.request_hash)).all())
-    assert hashes[once_of("k1", "").key_hash] == ""
-    assert hashes[once_of("k2", "").key_hash]
+    assert hashes[idempotency_key_of("k1", "").key_hash] == ""
+    assert hashes[idempotency_key_of("k2", "").key_hash]
     with pytest.raises(NotFoundError, match="forgotten since"):
         memory.add_memory("I live in Utrecht.", "", clock(), idempotency_key="k1")
     assert memory.add_memory("I like tea.", "", clock(), idempotency_key="k2").user_text == "I like tea."
     assert memory.get_memory_stats()["pages"] == 1
 
 
-def test_forgetting_without_erasing_leaves_that_due_until_the_store_is_closed(
-    make_engine: EngineMaker, clock: FixedClock
-) -> None:
+def test_skipped_erasure_stays_due_until_the_store_is_closed(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine = make_engine(background=False, **SETTINGS)
     memory = engine.memory("tom")
     fill(memory, clock)
@@ -147,7 +149,7 @@ def test_forgetting_without_erasing_leaves_that_due_until_the_store_is_closed(
     assert not receipt.erased
     assert any("erased in the background" in each for each in receipt.remains)
     assert any("Backups" in each for each in receipt.remains)
-    assert any("erasing of forgotten bytes is due" in each for each in engine.store.verify())
+    assert any("an erasure of deleted bytes is due" in each for each in engine.store.verify())
     engine.close()
     again = make_engine(background=False, **SETTINGS)
     with again.store._database.read() as connection:
@@ -156,9 +158,7 @@ def test_forgetting_without_erasing_leaves_that_due_until_the_store_is_closed(
     assert again.store.verify() == []
 
 
-def test_an_answer_that_the_caller_added_is_deleted_with_its_source(
-    make_engine: EngineMaker, clock: FixedClock
-) -> None:
+def test_answer_added_by_the_caller_is_deleted_with_its_source(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(background=False, **SETTINGS).memory("tom")
     said = memory.add_memory("The code of my safe is SESAME4711.", "Noted.", clock())
     answer = memory.add_memory("How do I open my safe?", "With SESAME4711, as you told me.", clock())
@@ -171,7 +171,7 @@ def test_an_answer_that_the_caller_added_is_deleted_with_its_source(
     ]
 
 
-def test_an_import_knows_what_was_forgotten_elsewhere_and_before_there_were_keys(
+def test_import_respects_tombstones_of_other_stores_and_of_unkeyed_exports(
     make_engine: EngineMaker, clock: FixedClock
 ) -> None:
     engine = make_engine(background=False, **SETTINGS)

@@ -1,4 +1,4 @@
-"""Mid-term memory: segments and chains, and which page belongs to which."""
+"""The tables of mid-term memory: segments and chains, and their assignment to pages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import sqlalchemy as sa
 
 from memoryos.errors import StoreConflictError
 from memoryos.model import Chain, Origin, Segment
-from memoryos.storage.leaving import take_out
-from memoryos.storage.origins import read_origin, write_origin
-from memoryos.storage.schema import UtcTime, chains, pages, segments
-from memoryos.storage.scopes import Lease, advance
+from memoryos.storage.column_types import UtcTime
+from memoryos.storage.lease import Lease, advance
+from memoryos.storage.origin_json import read_origin, write_origin
+from memoryos.storage.provisional_segments import unassign_pages
+from memoryos.storage.schema import chains, pages, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,21 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["Consolidation", "MidTermTable", "SegmentChange"]
 
 _ACTIVE = segments.c.archived_at.is_(None)
-_SLICE_ROWS = 500
+_BATCH_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Consolidation:
-    """What one digest changes, applied whole or not at all.
+    """The changes of one consolidation, applied atomically.
 
     Attributes:
         chains: Chains that are new or have a new summary.
-        segments: Segments that are new or have grown, as they shall be.
-        chain_of: The chain of each page of the batch, by page id.
-        segment_of: The segment of each page of the batch, by page id.
-        origin: Who digested the batch.
-        provisional: Whether a stand-in did, whose work is redone later.
-        redone: Whether the pages have places already, given by a stand-in, that these replace.
+        segments: New and changed segments, in their new state.
+        chain_of: Chain id by page id, for each page of the batch.
+        segment_of: Segment id by page id, for each page of the batch.
+        origin: The analyst that read the batch.
+        provisional: Whether it was a fallback analyst, whose results are redone later.
+        redone: Whether to replace assignments that a fallback analyst made.
     """
 
     chains: tuple[Chain, ...]
@@ -51,7 +52,7 @@ class Consolidation:
 
 @dataclass(frozen=True, slots=True)
 class SegmentChange:
-    """What a working set keeps of a segment."""
+    """The part of a changed segment that working sets need."""
 
     segment_id: str
     keywords: frozenset[str]
@@ -66,15 +67,17 @@ class MidTermTable:
         self._database = database
 
     def apply(self, lease: Lease, change: Consolidation) -> None:
-        """Commits a consolidation: chains, segments, and the places of the pages.
+        """Commits a consolidation: its chains and segments and their assignment to pages.
 
         Raises:
-            StoreConflictError: If the lease was lost, or a page has a segment already that no stand-in gave it;
-                nothing is written then.
+            StoreConflictError: If the lease was lost, or a page already has a segment that is not provisional; nothing
+                is written then.
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
-            left = take_out(connection, lease.scope_id, list(change.segment_of), revision) if change.redone else None
+            vacated = None
+            if change.redone:
+                vacated = unassign_pages(connection, lease.scope_id, list(change.segment_of), revision)
             origin = write_origin(change.origin)
             for chain in change.chains:
                 values = {"scope_id": lease.scope_id, "chain_id": chain.chain_id}
@@ -85,29 +88,29 @@ class MidTermTable:
             for page_id, segment_id in change.segment_of.items():
                 place = {"chain_id": change.chain_of[page_id], "segment_id": segment_id}
                 _place(connection, lease.scope_id, page_id, place | {"placed_provisionally": change.provisional})
-            if left is not None:
-                left.settle(connection)
+            if vacated is not None:
+                vacated.update_counters(connection)
 
     def archive(self, lease: Lease, segment_ids: Iterable[str], now: datetime) -> None:
-        """Takes segments out of mid-term memory; their pages stay in the log, out of recall.
+        """Archives segments; their pages stay in the log and are no longer recalled.
 
         Raises:
-            StoreConflictError: If another worker took the scope over.
+            StoreConflictError: If the lease was lost.
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
-            for part in _parts(segment_ids):
-                mine = (segments.c.scope_id == lease.scope_id, segments.c.segment_id.in_(part))
-                connection.execute(sa.update(segments).where(*mine).values(archived_at=now, revision=revision))
+            for batch in _batches(segment_ids):
+                where = (segments.c.scope_id == lease.scope_id, segments.c.segment_id.in_(batch))
+                connection.execute(sa.update(segments).where(*where).values(archived_at=now, revision=revision))
 
     def archived_before(self, scope_id: str, moment: datetime) -> list[str]:
-        """Returns the ids of the segments that were archived before a moment."""
+        """Returns the ids of the segments that were archived before a time."""
         where = (segments.c.scope_id == scope_id, segments.c.archived_at < moment)
         with self._database.read(scope_id) as connection:
             return list(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
 
     def visit(self, scope_id: str, visits: Mapping[str, int], now: datetime) -> None:
-        """Counts recalls of segments: N_visit grows, the last visit is now. Unknown segments are passed over."""
+        """Adds recalls to the visit counters (N_visit) and sets the last visit; unknown segments are ignored."""
         visited = sa.literal(now, UtcTime())
         latest = sa.case((segments.c.last_visited_at > visited, segments.c.last_visited_at), else_=visited)
         with self._database.write(scope_id) as connection:
@@ -119,32 +122,34 @@ class MidTermTable:
                 )
 
     def all(self, scope_id: str, *, archived: bool = False) -> list[Segment]:
-        """Returns the active (or the archived) segments, oldest first."""
+        """Returns all active segments or, with ``archived``, all archived segments, oldest first."""
         where = segments.c.archived_at.is_not(None) if archived else _ACTIVE
         return self._read(where, scope_id)
 
     def get(self, scope_id: str, segment_ids: Iterable[str]) -> dict[str, Segment]:
-        """Returns these segments by id, archived ones too; unknown ids are left out."""
-        found = [each for part in _parts(segment_ids) for each in self._read(segments.c.segment_id.in_(part), scope_id)]
+        """Returns a dictionary of segments by id, including archived ones; unknown ids are left out."""
+        found = [
+            each for batch in _batches(segment_ids) for each in self._read(segments.c.segment_id.in_(batch), scope_id)
+        ]
         return {segment.segment_id: segment for segment in found}
 
     def count(self, scope_id: str, *, archived: bool = False) -> int:
-        """Returns the number of active (or of archived) segments."""
+        """Returns the number of active segments or, with ``archived``, of archived segments."""
         counted = (segments.c.scope_id == scope_id, sa.not_(_ACTIVE) if archived else _ACTIVE)
         statement = sa.select(sa.func.count()).select_from(segments).where(*counted)
         with self._database.read(scope_id) as connection:
             return connection.execute(statement).scalar_one()
 
     def warm(self, scope_id: str, visit_weight: float, length_weight: float, over: float) -> list[Segment]:
-        """Returns active segments with unlearned pages whose counters alone weigh more than ``over``.
+        """Returns active segments with unlearned pages whose weighted counters exceed ``over``.
 
-        A filter in front of the exact heat: only those can be hot whose recency is at most 1.
+        A cheap filter before the exact heat, which adds at most one recency weight to the weighted counters.
         """
         weight = segments.c.visits * visit_weight + segments.c.length * length_weight
         return self._read(sa.and_(_ACTIVE, segments.c.length > 0, weight > over), scope_id)
 
     def changes(self, scope_id: str, after_revision: int) -> list[SegmentChange]:
-        """Returns the segments that were written after a revision of the scope, archived ones too."""
+        """Returns the segments that were written after a revision of the scope, including archived ones."""
         statement = sa.select(
             segments.c.segment_id, segments.c.keywords, segments.c.archived_at, segments.c.revision
         ).where(segments.c.scope_id == scope_id, segments.c.revision > after_revision)
@@ -155,7 +160,7 @@ class MidTermTable:
             ]
 
     def chain(self, scope_id: str, chain_id: str) -> Chain | None:
-        """Returns a chain, None if it is not there."""
+        """Returns a chain; None if it does not exist."""
         statement = sa.select(chains.c.chain_id, chains.c.summary).where(
             chains.c.scope_id == scope_id, chains.c.chain_id == chain_id
         )
@@ -164,21 +169,21 @@ class MidTermTable:
         return None if row is None else Chain(row.chain_id, row.summary)
 
     def chains(self, scope_id: str, chain_ids: Iterable[str]) -> list[Chain]:
-        """Returns these chains, oldest first; unknown ids are left out."""
-        wanted = sorted(set(chain_ids))
+        """Returns the chains with these ids, oldest first; unknown ids are ignored."""
+        ids = sorted(set(chain_ids))
         found: list[Chain] = []
         with self._database.read(scope_id) as connection:
-            for start in range(0, len(wanted), _SLICE_ROWS):
-                part = wanted[start : start + _SLICE_ROWS]
+            for start in range(0, len(ids), _BATCH_ROWS):
+                batch = ids[start : start + _BATCH_ROWS]
                 statement = sa.select(chains.c.chain_id, chains.c.summary).where(
-                    chains.c.scope_id == scope_id, chains.c.chain_id.in_(part)
+                    chains.c.scope_id == scope_id, chains.c.chain_id.in_(batch)
                 )
                 rows = connection.execute(statement.order_by(chains.c.chain_id))
                 found += [Chain(row.chain_id, row.summary) for row in rows]
         return found
 
     def origin(self, scope_id: str, segment_id: str) -> Origin | None:
-        """Returns who wrote a segment last, None if it is not there."""
+        """Returns the analyst that wrote a segment last; None if the segment does not exist."""
         statement = sa.select(segments.c.origin).where(
             segments.c.scope_id == scope_id, segments.c.segment_id == segment_id
         )
@@ -203,7 +208,7 @@ def _place(connection: sa.Connection, scope_id: str, page_id: str, place: Mappin
         .values(**place)
     )
     if connection.execute(statement).rowcount != 1:
-        raise StoreConflictError(f"page {page_id} has a segment already")
+        raise StoreConflictError(f"page {page_id} already has a segment; retry with the current state")
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, str], values: Mapping[str, Any]) -> None:
@@ -243,7 +248,7 @@ def _segment(row: Any) -> Segment:
     )
 
 
-def _parts(ids: Iterable[str]) -> Iterator[list[str]]:
-    wanted = list(ids)
-    for start in range(0, len(wanted), _SLICE_ROWS):
-        yield wanted[start : start + _SLICE_ROWS]
+def _batches(ids: Iterable[str]) -> Iterator[list[str]]:
+    all_ids = list(ids)
+    for start in range(0, len(all_ids), _BATCH_ROWS):
+        yield all_ids[start : start + _BATCH_ROWS]

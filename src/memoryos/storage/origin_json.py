@@ -1,4 +1,4 @@
-"""Origins as JSON."""
+"""Converts origins to and from JSON."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def write_origin(origin: Origin) -> dict[str, str]:
 
 
 def read_origin(body: Mapping[str, str]) -> Origin:
-    """Returns the origin of a JSON object."""
+    """Returns the origin that a JSON object describes."""
     return Origin(body["analyst"], body["version"])

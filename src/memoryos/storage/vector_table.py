@@ -1,4 +1,4 @@
-"""Vectors: each row names its model, so that vectors of two models are never compared."""
+"""The table of vectors. Each row names its model, so vectors of different models are never compared."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from memoryos.errors import DimensionMismatchError
 from memoryos.model import SIDES
-from memoryos.storage.schema import DamagedValueError, knowledge, pages, vectors
-from memoryos.storage.scopes import Lease, advance
+from memoryos.storage.column_types import DamagedValueError
+from memoryos.storage.lease import Lease, advance
+from memoryos.storage.schema import knowledge, pages, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,13 +27,13 @@ __all__ = ["UtteranceVectors", "VectorRows", "VectorTable"]
 
 _LITTLE_ENDIAN = np.dtype("<f4")
 _KNOWLEDGE = "knowledge"
-_SLICE_PAGES = 1000
+_BATCH_PAGES = 1000
 _CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
 
 
 @dataclass(frozen=True, slots=True)
 class UtteranceVectors:
-    """The vectors of one utterance: ``float32[windows, dimensions]``, one row for each window that the model reads."""
+    """The vectors of one utterance: ``float32[windows, dimensions]``, one row per input window of the model."""
 
     page_id: str
     seq: int
@@ -42,12 +43,12 @@ class UtteranceVectors:
 
 @dataclass(frozen=True, slots=True)
 class VectorRows:
-    """Stored vectors of many utterances, in the order of the log, the user's side first.
+    """Stored vectors of several utterances, in log order, the user's side first.
 
     Attributes:
-        seqs: Position of each utterance's page.
-        sides: Its side.
-        windows: How many rows of the matrix are its own.
+        seqs: Position of the page, for each utterance.
+        sides: Side, for each utterance.
+        windows: Number of matrix rows, for each utterance: ``int32[len(seqs)]``.
         matrix: ``float32[sum(windows), dimensions]``.
     """
 
@@ -57,7 +58,7 @@ class VectorRows:
     matrix: NDArray[np.float32]
 
     def where(self, kept: NDArray[np.bool_]) -> VectorRows:
-        """Returns those of the utterances for which ``bool[len(seqs)]`` is true."""
+        """Returns the utterances selected by the mask ``bool[len(seqs)]``."""
         return VectorRows(
             tuple(compress(self.seqs, kept)),
             tuple(compress(self.sides, kept)),
@@ -67,7 +68,7 @@ class VectorRows:
 
 
 class VectorTable:
-    """Writes and reads vectors of utterances and of knowledge."""
+    """Writes and reads vectors of utterances and of knowledge entries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -78,7 +79,7 @@ class VectorTable:
         """Writes the vectors of all utterances of these pages and marks the pages as embedded, in one transaction.
 
         Raises:
-            StoreConflictError: If another worker took the scope over.
+            StoreConflictError: If the lease was lost.
         """
         rows = [_row(lease.scope_id, each.side, each.page_id, model, each.vectors) for each in utterances]
         with self._database.write(lease.scope_id) as connection:
@@ -91,10 +92,10 @@ class VectorTable:
             )
 
     def save_knowledge(self, lease: Lease, model: str, entries: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
-        """Writes ``float32[dimensions]`` vectors of knowledge entries by their ids.
+        """Writes vectors of knowledge entries, given as (id, ``float32[dimensions]``).
 
         Raises:
-            StoreConflictError: If another worker took the scope over.
+            StoreConflictError: If the lease was lost.
         """
         rows = [_row(lease.scope_id, _KNOWLEDGE, owner, model, vector[None, :]) for owner, vector in entries]
         with self._database.write(lease.scope_id) as connection:
@@ -102,50 +103,53 @@ class VectorTable:
             _replace(connection, lease.scope_id, model, rows)
 
     def drop_others(self, lease: Lease, model: str) -> None:
-        """Deletes the vectors of every other model.
+        """Deletes the vectors of all other models.
 
         Raises:
-            StoreConflictError: If another worker took the scope over.
+            StoreConflictError: If the lease was lost.
         """
         with self._database.write(lease.scope_id) as connection:
             advance(connection, lease)
             connection.execute(sa.delete(vectors).where(vectors.c.scope_id == lease.scope_id, vectors.c.model != model))
 
     def of_pages(self, scope_id: str, model: str, from_seq: int = 0) -> Iterator[VectorRows]:
-        """Yields the vectors of the utterances from a position on, in the order of the log, the user's side first.
+        """Yields the vectors of all utterances from a position on, in log order, the user's side first.
 
-        They come in slices of at most 1,000 pages, so that no scope is held twice in memory.
+        Each item covers at most 1,000 pages, so the caller can copy them without a second full copy in memory.
 
         Raises:
-            StoreUnreadableError: If a stored vector has not the length that its row states.
-            DimensionMismatchError: If stored vectors have several lengths.
+            StoreUnreadableError: If the length of a stored vector does not match the dimensions in its row.
+            DimensionMismatchError: If stored vectors have different dimensions.
         """
         while True:
             seqs = self._embedded(scope_id, model, pages.c.seq >= from_seq)
             if seqs:
                 yield from self._rows(scope_id, model, seqs, _owned_by([*seqs]))
-            if len(seqs) < _SLICE_PAGES:
+            if len(seqs) < _BATCH_PAGES:
                 return
             from_seq = max(seqs.values()) + 1
 
     def of_pages_at(self, scope_id: str, model: str, seqs: Sequence[int]) -> Iterator[VectorRows]:
-        """Yields the same of the pages at these positions, ascending; of pages that are gone or not embedded nothing.
+        """Yields the vectors of the pages at these ascending positions, like ``of_pages``.
+
+        Positions without a page, or with a page without vectors of the model, are skipped.
 
         Raises:
-            DimensionMismatchError: If a stored vector has not the length that its row states.
+            StoreUnreadableError: Like ``of_pages``.
+            DimensionMismatchError: Like ``of_pages``.
         """
-        for start in range(0, len(seqs), _SLICE_PAGES):
-            found = self._embedded(scope_id, model, pages.c.seq.in_(seqs[start : start + _SLICE_PAGES]))
+        for start in range(0, len(seqs), _BATCH_PAGES):
+            found = self._embedded(scope_id, model, pages.c.seq.in_(seqs[start : start + _BATCH_PAGES]))
             if found:
                 yield from self._rows(scope_id, model, found, vectors.c.owner_id.in_(found))
 
     def _embedded(self, scope_id: str, model: str, where: sa.ColumnElement[bool]) -> dict[str, int]:
-        """Returns the position of each page with vectors of the model, by its id."""
+        """Returns the positions of the pages with vectors of the model, by page id."""
         statement = (
             sa.select(pages.c.page_id, pages.c.seq)
             .where(pages.c.scope_id == scope_id, pages.c.embedded_with == model, where)
             .order_by(pages.c.seq)
-            .limit(_SLICE_PAGES)
+            .limit(_BATCH_PAGES)
         )
         with self._database.read(scope_id) as connection:
             return {row.page_id: row.seq for row in connection.execute(statement)}
@@ -153,7 +157,7 @@ class VectorTable:
     def _rows(
         self, scope_id: str, model: str, seqs: Mapping[str, int], where: sa.ColumnElement[bool]
     ) -> Iterator[VectorRows]:
-        """Yields the vectors of these pages; no join, as a server without statistics joins each with each (190 ms)."""
+        """Yields the vectors of these pages. Avoids a join, which is slow without statistics (190 ms)."""
         statement = sa.select(vectors.c.owner_id, vectors.c.owner_kind, vectors.c.dimensions, vectors.c.vector).where(
             vectors.c.scope_id == scope_id, vectors.c.owner_kind.in_(SIDES), vectors.c.model == model, where
         )
@@ -165,7 +169,7 @@ class VectorTable:
             ]
         if not rows:
             return
-        rows.sort(key=_place)
+        rows.sort(key=_log_order)
         found, sides, dimensions, blobs = zip(*rows, strict=True)
         widths = {*dimensions}
         if len(widths) != 1:
@@ -174,12 +178,14 @@ class VectorTable:
         size = _LITTLE_ENDIAN.itemsize * dimensions[0]
         damaged = np.flatnonzero((lengths == 0) | (lengths % max(size, 1) != 0)) if size > 0 else np.arange(1)
         if damaged.size:
-            raise DamagedValueError("vectors.vector", f"of the {sides[damaged[0]]}'s words on page {found[damaged[0]]}")
+            raise DamagedValueError(
+                "vectors.vector", f"{sides[damaged[0]]} side of the page at position {found[damaged[0]]}"
+            )
         windows = lengths // size
         yield VectorRows(found, sides, windows.astype(np.int32), _matrix(b"".join(blobs), dimensions[0]))
 
     def of_knowledge(self, scope_id: str, model: str) -> dict[str, NDArray[np.float32]]:
-        """Returns ``float32[dimensions]`` of every current knowledge entry with a vector of this model, by its id."""
+        """Returns the vectors ``float32[dimensions]`` of current knowledge entries, by id."""
         statement = (
             sa.select(vectors.c.owner_id, vectors.c.dimensions, vectors.c.vector)
             .join(
@@ -194,7 +200,7 @@ class VectorTable:
             return {owner: _matrix(blob, size)[0] for owner, size, blob in connection.execute(statement)}
 
     def unembedded_knowledge(self, scope_id: str, model: str, limit: int) -> list[tuple[str, str]]:
-        """Returns (id, text) of current knowledge entries without a vector of this model."""
+        """Returns (id, text) of current knowledge entries without a vector of this model, oldest first."""
         has_vector = sa.exists().where(
             vectors.c.scope_id == knowledge.c.scope_id,
             vectors.c.owner_kind == _KNOWLEDGE,
@@ -216,13 +222,13 @@ class VectorTable:
 
 
 def _owned_by(ids: list[str]) -> sa.ColumnElement[bool]:
-    """Returns what is true of the vectors of these pages: as a range where they ascend, as ids made here do."""
-    if all(one < other for one, other in pairwise(ids)):
+    """Returns the SQL condition for these page ids: a range, which is faster, if the ids ascend in log order."""
+    if all(earlier < later for earlier, later in pairwise(ids)):
         return vectors.c.owner_id.between(ids[0], ids[-1])
     return vectors.c.owner_id.in_(ids)
 
 
-def _place(row: tuple[int, Side, int, bytes]) -> tuple[int, bool]:
+def _log_order(row: tuple[int, Side, int, bytes]) -> tuple[int, bool]:
     return row[0], row[1] != SIDES[0]
 
 

@@ -1,4 +1,4 @@
-"""Group commit: threads that append at the same moment share a commit, and nothing else."""
+"""Group commit: concurrent threads share a commit without affecting each other."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-import memoryos.storage.file_lock as lock_room
+import memoryos.storage.file_lock as lock_module
 from memoryos.errors import NotFoundError, StoreConflictError, StoreError, StoreUnavailableError
 from memoryos.model import Page, PageDraft, Scope
-from memoryos.storage.grouping import MOST_WRITES
+from memoryos.storage.group_commit import MAX_WRITES
 from memoryos.storage.schema import scopes
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
@@ -51,7 +51,7 @@ def texts(store: Store, scope_id: str) -> list[str]:
 
 
 def in_threads(*calls: Callable[[], Any]) -> list[Any]:
-    """Calls all at once; returns what each returned or raised."""
+    """Calls all functions concurrently; returns the result or exception of each."""
     results: list[Any] = [None] * len(calls)
 
     def run(number: int) -> None:
@@ -75,13 +75,13 @@ def opened(store: Store) -> SQLiteDatabase:
 
 
 def in_one_group(database: SQLiteDatabase, *calls: Callable[[], Any]) -> list[Any]:
-    """Calls all while another holds the write lock, so that they queue up; returns what each returned or raised."""
+    """Calls all functions while the write lock is held, so that they queue up; returns each result or exception."""
     results: list[Any] = []
     with contextlib.ExitStack() as stack, database._exclusive():
         waiter = threading.Thread(target=lambda: results.extend(in_threads(*calls)))
         waiter.start()
         stack.callback(waiter.join)
-        wait_until(lambda: len(database._grouping._waiting) == len(calls) - 1)
+        wait_until(lambda: len(database._group_commit._queue) == len(calls) - 1)
     return results
 
 
@@ -96,7 +96,7 @@ class Commits:
         self.count += connection.get_execution_options().get("memoryos_begin") == "BEGIN IMMEDIATE"
 
 
-def test_threads_lose_nothing_keep_their_order_and_share_commits(store: Store, scope_id: str) -> None:
+def test_threads_lose_no_page_keep_their_order_and_share_commits(store: Store, scope_id: str) -> None:
     commits = Commits(opened(store))
 
     def write(name: int) -> list[int]:
@@ -116,7 +116,7 @@ def test_threads_lose_nothing_keep_their_order_and_share_commits(store: Store, s
     assert (state.last_seq, state.revision) == (THREADS * 30, THREADS * 15)
 
 
-def test_what_queues_up_is_one_commit(store: Store, scope_id: str) -> None:
+def test_queued_writes_share_one_commit(store: Store, scope_id: str) -> None:
     commits = Commits(opened(store))
     added = in_one_group(
         opened(store), *(lambda name=name: append(store, scope_id, f"{name}") for name in range(THREADS))
@@ -125,15 +125,15 @@ def test_what_queues_up_is_one_commit(store: Store, scope_id: str) -> None:
     assert sorted(page.seq for (page,) in added) == list(range(1, THREADS + 1))
 
 
-def test_a_group_is_bounded(store: Store, scope_id: str) -> None:
+def test_group_has_at_most_max_writes(store: Store, scope_id: str) -> None:
     commits = Commits(opened(store))
-    calls = MOST_WRITES + 6
+    calls = MAX_WRITES + 6
     in_one_group(opened(store), *(lambda name=name: append(store, scope_id, f"{name}") for name in range(calls)))
     assert commits.count == 2
     assert store.log.count(scope_id) == calls
 
 
-def test_a_thread_alone_commits_each_append_without_a_savepoint(store: Store, scope_id: str) -> None:
+def test_single_thread_commits_each_append_without_a_savepoint(store: Store, scope_id: str) -> None:
     commits = Commits(opened(store))
     said: list[str] = []
     event.listen(opened(store)._engine, "before_cursor_execute", lambda *given: said.append(given[2]))
@@ -144,11 +144,11 @@ def test_a_thread_alone_commits_each_append_without_a_savepoint(store: Store, sc
 
 
 class Unfit:
-    """No JSON."""
+    """A value that is not JSON serializable."""
 
 
 @pytest.mark.parametrize("place", [0, 5, THREADS - 1])
-def test_an_append_that_fails_fails_alone(store: Store, scope_id: str, place: int) -> None:
+def test_failed_append_does_not_affect_its_group(store: Store, scope_id: str, place: int) -> None:
     database = opened(store)
 
     def conflict(connection: sa.Connection) -> None:
@@ -182,14 +182,14 @@ def test_an_append_that_fails_fails_alone(store: Store, scope_id: str, place: in
     assert commits.count == 1
 
 
-def test_what_failed_alone_fails_the_same_way_without_company(store: Store, scope_id: str) -> None:
+def test_failed_append_raises_the_same_error_without_a_group(store: Store, scope_id: str) -> None:
     (found,) = in_threads(lambda: append(store, "nowhere", "lost"))
     assert isinstance(found, NotFoundError)
     assert texts(store, scope_id) == []
 
 
 @pytest.mark.parametrize("company", [0, 7])
-def test_a_commit_that_fails_acknowledges_nothing(
+def test_failed_commit_fails_every_write_of_its_group(
     store: Store, scope_id: str, company: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = opened(store)
@@ -208,11 +208,11 @@ def test_a_commit_that_fails_acknowledges_nothing(
     assert [page.seq for (page,) in in_threads(*calls[:1])] == [1]
 
 
-def test_a_transaction_that_the_database_gives_up_fails_all_with_the_reason(store: Store, scope_id: str) -> None:
+def test_transaction_rolled_back_by_the_database_fails_every_write_with_its_error(store: Store, scope_id: str) -> None:
     database = opened(store)
 
     def give_up(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("ROLLBACK")  # as SQLite does by itself when a disk is full
+        connection.exec_driver_sql("ROLLBACK")  # as SQLite does when the disk is full
         raise StoreUnavailableError("the disk is full")
 
     calls = [lambda: append(store, scope_id, "a"), lambda: database.write_grouped(scope_id, give_up), lambda: append(store, scope_id, "b")]  # fmt: skip
@@ -223,13 +223,13 @@ def test_a_transaction_that_the_database_gives_up_fails_all_with_the_reason(stor
     assert append(store, scope_id, "after")[0].seq == 1
 
 
-def test_a_closed_store_tells_all(store: Store, scope_id: str) -> None:
+def test_closed_store_raises_in_every_thread(store: Store, scope_id: str) -> None:
     store.close()
     found = in_threads(*[lambda: append(store, scope_id, "late")] * 5)
     assert [type(each) for each in found] == [StoreUnavailableError] * 5
 
 
-def test_a_store_that_closes_meanwhile_writes_all_or_says_so(store: Store, scope_id: str, tmp_path: Path) -> None:
+def test_closing_during_writes_loses_no_acknowledged_page(store: Store, scope_id: str, tmp_path: Path) -> None:
     acknowledged: list[str] = []
 
     def write(name: int) -> None:
@@ -294,7 +294,7 @@ say("end")
 
 
 def check(folder: Path, said: list[str]) -> list[str]:
-    """Checks that everything acknowledged is there, once, in the order of each thread; returns all that is there."""
+    """Checks that every acknowledged page exists once, in the order of its thread; returns the texts of all pages."""
     with Store(folder / "memoryos.db") as store:
         scope_id = store.scopes.open(Scope("u", "a"), NOW)
         pages = list(store.log.after(scope_id))
@@ -309,7 +309,7 @@ def check(folder: Path, said: list[str]) -> list[str]:
     return stored
 
 
-def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_kill_loses_no_acknowledged_page(tmp_path: Path) -> None:
     writer = run(ENDLESS, tmp_path)
     assert writer.stdout is not None
     said = [writer.stdout.readline().strip() for _ in range(500)]
@@ -322,7 +322,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     assert len(stored) - len(said + rest) <= THREADS
 
 
-def test_a_full_disk_is_an_error_of_every_thread_and_loses_nothing(tmp_path: Path) -> None:
+def test_full_disk_raises_in_every_thread_and_loses_no_acknowledged_page(tmp_path: Path) -> None:
     writer = run(FULL_DISK, tmp_path)
     *said, end = writer.communicate(timeout=PATIENCE_SECONDS)[0].split()
     assert end == "end"
@@ -331,13 +331,13 @@ def test_a_full_disk_is_an_error_of_every_thread_and_loses_nothing(tmp_path: Pat
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("place", ["lock", "begin", "extend", "insert", "commit"])
-def test_an_interrupt_of_the_main_thread_leaves_everybody_able_to_write(
+def test_interrupt_of_the_main_thread_does_not_block_later_writes(
     store: Store, scope_id: str, tmp_path: Path, place: str, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interrupt is raised when a call into C returns, which is where nearly all the time of an append is spent."""
+    """Simulates an interrupt at the return from calls into C, where an append spends nearly all its time."""
     dialect = opened(store)._engine.dialect
     owner, name, words = {
-        "lock": (lock_room, "_lock", None),
+        "lock": (lock_module, "_lock", None),
         "begin": (dialect, "do_execute", "BEGIN"),
         "extend": (dialect, "do_execute", "UPDATE"),
         "insert": (dialect, "do_execute", "INSERT"),
@@ -366,7 +366,7 @@ def test_an_interrupt_of_the_main_thread_leaves_everybody_able_to_write(
     assert texts(store, scope_id) == [*written, "after", "after", "main after"]
 
 
-def test_an_interrupt_of_the_main_thread_is_no_error_of_the_others(
+def test_interrupt_of_the_main_thread_does_not_fail_other_threads(
     store: Store, scope_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = opened(store)
@@ -379,7 +379,7 @@ def test_an_interrupt_of_the_main_thread_is_no_error_of_the_others(
         begin(cursor, statement, *given)
         if threading.current_thread() is threading.main_thread() and statement.startswith("BEGIN"):
             others.start()
-            wait_until(lambda: len(database._grouping._waiting) >= 7)
+            wait_until(lambda: len(database._group_commit._queue) >= 7)
 
     def interrupted(connection: Any) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -396,8 +396,8 @@ def test_an_interrupt_of_the_main_thread_is_no_error_of_the_others(
     assert texts(store, scope_id) == ["other"] * 8
 
 
-def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
-    """Threads other than the main one are interrupted by no signal, but by debuggers and the like."""
+def test_interrupted_waiting_write_leaves_the_queue(store: Store, scope_id: str) -> None:
+    """Signals interrupt only the main thread; debuggers, for example, can interrupt others."""
     database = opened(store)
     raised: list[BaseException] = []
 
@@ -411,7 +411,7 @@ def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
     with database._exclusive():
         for each in waiting:
             each.start()
-        wait_until(lambda: len(database._grouping._waiting) == 3)
+        wait_until(lambda: len(database._group_commit._queue) == 3)
         for each in waiting:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(each.ident or 0), ctypes.py_object(KeyboardInterrupt)
@@ -420,11 +420,11 @@ def test_an_interrupted_wait_is_given_up(store: Store, scope_id: str) -> None:
         each.join(30)
     assert raised
     assert [len(found) for found in in_threads(*[lambda: append(store, scope_id, "later")] * 4)] == [1] * 4
-    assert database._grouping._leader is None
-    assert not database._grouping._waiting
+    assert database._group_commit._leader is None
+    assert not database._group_commit._queue
 
 
-def test_an_error_has_its_own_traceback_in_each_thread(store: Store, scope_id: str) -> None:
+def test_each_thread_gets_its_own_error_object(store: Store, scope_id: str) -> None:
     found = in_one_group(opened(store), *[lambda: append(store, "nowhere", "x")] * 4)
     assert all(isinstance(each, StoreError | NotFoundError) for each in found)
     assert len({id(each.__traceback__) for each in found}) == 4

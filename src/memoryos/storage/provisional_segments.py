@@ -1,4 +1,4 @@
-"""Pages that leave the places which a stand-in gave them: what becomes of the segments and chains that they leave."""
+"""Removes pages from segments and chains that a fallback analyst assigned, so that they can be assigned again."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from memoryos.storage.schema import chains, pages, scopes, segments
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Left", "take_out"]
+__all__ = ["VacatedSegments", "unassign_pages"]
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What pages left behind.
+class VacatedSegments:
+    """The segments and chains from which pages were removed.
 
     Attributes:
-        scope_id: Whose pages.
-        pages: How many pages left each segment.
-        unlearned: How many of them had not been learned from.
-        chains: The chains that they left.
+        scope_id: The scope.
+        pages: Number of removed pages, by segment id.
+        unlearned: Number of removed pages that were unlearned, by segment id.
+        chains: Ids of the chains.
     """
 
     scope_id: str
@@ -33,8 +33,8 @@ class Left:
     unlearned: Mapping[str, int]
     chains: frozenset[str]
 
-    def settle(self, connection: sa.Connection) -> None:
-        """Lowers the counters of the segments that were left, and deletes what is empty."""
+    def update_counters(self, connection: sa.Connection) -> None:
+        """Subtracts the removed pages from the segments' counters and deletes empty segments and chains."""
         for segment_id in self.pages:
             length = segments.c.length - self.unlearned.get(segment_id, 0)
             connection.execute(
@@ -51,28 +51,28 @@ class Left:
             segments.c.page_count <= 0,
         )
         connection.execute(sa.delete(segments).where(*empty))
-        still = sa.select(pages.c.chain_id).where(pages.c.scope_id == self.scope_id, pages.c.chain_id.in_(self.chains))
+        used = sa.select(pages.c.chain_id).where(pages.c.scope_id == self.scope_id, pages.c.chain_id.in_(self.chains))
         orphans = (
             chains.c.scope_id == self.scope_id,
             chains.c.chain_id.in_(self.chains),
-            chains.c.chain_id.not_in(still),
+            chains.c.chain_id.not_in(used),
         )
         connection.execute(sa.delete(chains).where(*orphans))
 
 
-def take_out(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], revision: int) -> Left:
-    """Takes pages out of the places that a stand-in gave them.
+def unassign_pages(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], revision: int) -> VacatedSegments:
+    """Removes pages from the segments and chains that a fallback analyst assigned.
 
     Raises:
-        StoreConflictError: If one of them has no such place.
+        StoreConflictError: If a page has no such assignment.
     """
     where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(page_ids))
     rows = connection.execute(sa.select(pages).where(*where, pages.c.placed_provisionally.is_(True))).all()
     if len(rows) != len(page_ids):
-        raise StoreConflictError("pages were placed again meanwhile")
+        raise StoreConflictError("other work assigned the pages in the meantime; retry with the current state")
     connection.execute(sa.update(pages).where(*where).values(chain_id=None, segment_id=None))
     connection.execute(sa.update(scopes).where(scopes.c.scope_id == scope_id).values(reset_revision=revision))
-    return Left(
+    return VacatedSegments(
         scope_id=scope_id,
         pages=Counter(row.segment_id for row in rows),
         unlearned=Counter(row.segment_id for row in rows if not row.learned),

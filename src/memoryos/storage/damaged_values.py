@@ -1,4 +1,4 @@
-"""Finds rows with values that their columns can't have: text in place of a time, JSON that does not parse."""
+"""Finds stored values that are invalid for their column, such as text in a time column or malformed JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from memoryos.storage.schema import CheckedType, Json, Text, metadata
+from memoryos.storage.column_types import CheckedType, Json, Text
+from memoryos.storage.schema import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,16 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["DamagedValue", "find_damaged"]
 
 _UNTYPED = sa.types.NullType()
-_ROWS_AT_ONCE = 500
+_BATCH_ROWS = 500
 
 
 class DamagedValue(NamedTuple):
-    """A value that can't be read.
+    """A stored unreadable value.
 
     Attributes:
-        scope_id: The scope of its row; "" if the table has none.
-        place: Table and column, as "pages.at".
-        row: The row's other key columns.
+        scope_id: The scope of its row; "" if the table has no scope column.
+        place: Table and column, such as "pages.at".
+        row: Values of the row's other key columns, separated by spaces.
     """
 
     scope_id: str
@@ -35,38 +36,38 @@ class DamagedValue(NamedTuple):
 def find_damaged(
     connection: sa.Connection, scope_id: str | None = None, table_name: str | None = None
 ) -> Iterator[DamagedValue]:
-    """Yields every value that can't be read, table by table.
+    """Yields every unreadable value, ordered by table.
 
     Args:
         connection: Inside a transaction.
-        scope_id: Only rows of this scope; None for all.
-        table_name: Only rows of this table; None for all.
+        scope_id: Limits the search to this scope; None searches all.
+        table_name: Limits the search to this table; None searches all.
     """
     for table in metadata.sorted_tables:
         if table_name in {None, table.name}:
-            yield from _of_table(connection, table, scope_id)
+            yield from _find_in_table(connection, table, scope_id)
 
 
-def _of_table(connection: sa.Connection, table: sa.Table, scope_id: str | None) -> Iterator[DamagedValue]:
+def _find_in_table(connection: sa.Connection, table: sa.Table, scope_id: str | None) -> Iterator[DamagedValue]:
     is_sqlite = connection.dialect.name == "sqlite"
     columns = list(table.columns)
     statement = sa.select(*(each for column in columns for each in _raw(column, is_sqlite=is_sqlite)))
     if scope_id is not None and "scope_id" in table.columns:
         statement = statement.where(table.c.scope_id == scope_id)
     keys = [column.name for column in table.primary_key if column.name != "scope_id"]
-    for rows in connection.execute(statement).partitions(_ROWS_AT_ONCE):
+    for rows in connection.execute(statement).partitions(_BATCH_ROWS):
         for row in rows:
             pairs = zip(columns, row[::2], row[1::2], strict=True)
             values = {column.name: (column, value, kind) for column, value, kind in pairs}
             for column, value, kind in values.values():
                 if not _is_readable(column, value, kind):
                     owner = _text(values["scope_id"][1]) if "scope_id" in values else ""
-                    named = " ".join(_text(values[key][1]) for key in keys)
-                    yield DamagedValue(owner, f"{table.name}.{column.name}", named)
+                    key = " ".join(_text(values[name][1]) for name in keys)
+                    yield DamagedValue(owner, f"{table.name}.{column.name}", key)
 
 
 def _raw(column: sa.Column[Any], *, is_sqlite: bool) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
-    """Returns the value without any conversion, and the name of its type in SQLite; text as bytes there."""
+    """Returns expressions for the unconverted value and, on SQLite, its storage class; SQLite returns text as bytes."""
     if not is_sqlite:
         is_json = isinstance(column.type, Json)
         return sa.cast(column, sa.Text) if is_json else sa.type_coerce(column, _UNTYPED), sa.literal("")
@@ -86,7 +87,7 @@ def _is_readable(column: sa.Column[Any], value: Any, kind: str) -> bool:
 
 
 def _check(column: sa.Column[Any], value: Any, kind: str) -> None:
-    """Raises an error if the column can't have the value."""
+    """Raises TypeError, ValueError, OverflowError or RecursionError if the value is invalid for the column."""
     if isinstance(column.type, (Json, Text)):
         if kind not in {"", "text"}:
             raise TypeError(kind)
@@ -99,11 +100,11 @@ def _check(column: sa.Column[Any], value: Any, kind: str) -> None:
         column.type.checked(value)
     elif isinstance(column.type, sa.Boolean):
         if value not in {0, 1}:
-            raise ValueError("neither true nor false")
+            raise ValueError("not a Boolean")
     elif not isinstance(value, column.type.python_type) and not (
         isinstance(column.type, sa.Float) and isinstance(value, int)
     ):
-        raise TypeError("another type")
+        raise TypeError(f"not a {column.type.python_type.__name__}")
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The cost ledger: what calls of models cost, by scope, day, purpose and model."""
+"""The costs of model calls, by scope, day, purpose and model."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _TOKENS = costs.c.prompt_tokens + costs.c.completion_tokens
 
 
 class CostTable:
-    """Writes down and sums up what models cost."""
+    """Records model calls and adds up their costs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, scope_id: str, day: date, purpose: str, usage: Usage) -> None:
-        """Adds one call to the day's account."""
+        """Adds one call to the row of its scope, day, purpose and model."""
         key = {"scope_id": scope_id, "day": day, "purpose": purpose, "model": usage.model}
         amounts = {
             "calls": 1,
@@ -37,13 +37,13 @@ class CostTable:
             "seconds": usage.seconds,
         }
         where = [costs.c[name] == value for name, value in key.items()]
-        grown = {name: costs.c[name] + amount for name, amount in amounts.items()}
+        sums = {name: costs.c[name] + amount for name, amount in amounts.items()}
         with self._database.write(scope_id) as connection:
-            if connection.execute(sa.update(costs).where(*where).values(**grown)).rowcount == 0:
+            if connection.execute(sa.update(costs).where(*where).values(**sums)).rowcount == 0:
                 connection.execute(sa.insert(costs).values(**key, **amounts))
 
     def of(self, scope_id: str) -> list[Cost]:
-        """Returns the scope's accounts, oldest first."""
+        """Returns the costs of a scope, oldest day first, then by purpose and model."""
         statement = sa.select(costs).where(costs.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
             rows = connection.execute(statement.order_by(costs.c.day, costs.c.purpose, costs.c.model)).all()
@@ -62,14 +62,14 @@ class CostTable:
         ]
 
     def totals(self, scope_id: str) -> tuple[int, int]:
-        """Returns the calls and the tokens of all of the scope's accounts."""
+        """Returns the total number of calls and of tokens of a scope."""
         sums = [sa.func.coalesce(sa.func.sum(each), 0) for each in (costs.c.calls, _TOKENS)]
         with self._database.read(scope_id) as connection:
             calls, tokens = connection.execute(sa.select(*sums).where(costs.c.scope_id == scope_id)).one()
         return int(calls), int(tokens)
 
     def tokens(self, day: date, scope_id: str | None = None) -> int:
-        """Returns the tokens of one day, of one scope or of the whole store."""
+        """Returns the number of tokens of one day (UTC), of one scope or, without one, of all scopes."""
         total = sa.func.coalesce(sa.func.sum(_TOKENS), 0)
         statement = sa.select(total).where(costs.c.day == day)
         if scope_id is not None:

@@ -1,4 +1,4 @@
-"""Backups: one moment of a store in use, whole or not there at all, and nothing of what was deleted."""
+"""Backups: consistent snapshots, complete or absent, without deleted content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.model import PageDraft, Scope
-from memoryos.storage import backing_up
+from memoryos.storage import backup
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 
@@ -53,7 +53,7 @@ def names(target: Path) -> list[str]:
     return sorted(each.name for each in target.parent.iterdir())
 
 
-def test_a_copy_opens_as_a_store_that_is_well(file: Path, target: Path) -> None:
+def test_backup_opens_as_a_store_without_faults(file: Path, target: Path) -> None:
     with Store(file) as store:
         add(store, "three, still in the write-ahead log")
         store.back_up(target)
@@ -64,7 +64,7 @@ def test_a_copy_opens_as_a_store_that_is_well(file: Path, target: Path) -> None:
     assert len(texts(file)) == 4
 
 
-def test_a_copy_can_be_written_to_like_any_store(file: Path, target: Path) -> None:
+def test_backup_is_writable_after_opening(file: Path, target: Path) -> None:
     with Store(file) as store:
         store.back_up(target)
     with Store(target) as store:
@@ -73,7 +73,7 @@ def test_a_copy_can_be_written_to_like_any_store(file: Path, target: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
-def test_what_is_there_is_left_as_it_is(file: Path, target: Path, suffix: str) -> None:
+def test_backup_does_not_change_an_existing_target(file: Path, target: Path, suffix: str) -> None:
     other = Path(f"{target}{suffix}")
     other.write_text("precious")
     with Store(file) as store, pytest.raises(InputError, match="exists"):
@@ -82,36 +82,36 @@ def test_what_is_there_is_left_as_it_is(file: Path, target: Path, suffix: str) -
     assert names(target) == [other.name]
 
 
-def test_a_link_that_leads_nowhere_is_left_as_it_is(file: Path, target: Path) -> None:
+def test_backup_does_not_follow_a_dangling_link(file: Path, target: Path) -> None:
     target.symlink_to(target.parent / "elsewhere")
     with Store(file) as store, pytest.raises(InputError, match="exists"):
         store.back_up(target)
     assert names(target) == ["copy.db"]
 
 
-def test_the_store_itself_is_no_place_for_its_backup(file: Path) -> None:
+def test_backup_to_the_path_of_the_store_is_rejected(file: Path) -> None:
     with Store(file) as store, pytest.raises(InputError, match="exists"):
         store.back_up(file)
     assert texts(file) == ["one", "two"]
 
 
-def test_a_folder_that_is_not_there_is_a_clear_error(file: Path, tmp_path: Path) -> None:
+def test_backup_to_a_missing_directory_raises_input_error(file: Path, tmp_path: Path) -> None:
     with Store(file) as store, pytest.raises(InputError, match="can't be written"):
         store.back_up(tmp_path / "nowhere" / "copy.db")
     assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_a_file_that_somebody_makes_meanwhile_is_not_replaced(
+def test_backup_does_not_replace_a_file_created_meanwhile(
     file: Path, target: Path, has_links: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy = backing_up._copy
+    copy = backup._copy
 
     def slow(*given: object) -> None:
         copy(*given)  # type: ignore[arg-type]
         target.write_text("precious")
 
-    monkeypatch.setattr(backing_up, "_copy", slow)
+    monkeypatch.setattr(backup, "_copy", slow)
     if not has_links:
         _without_links(monkeypatch)
     with Store(file) as store, pytest.raises(InputError, match="exists"):
@@ -127,7 +127,7 @@ def _without_links(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", refuse)
 
 
-def test_a_filesystem_without_links_will_do(file: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backup_works_without_hard_links(file: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _without_links(monkeypatch)
     with Store(file) as store:
         store.back_up(target)
@@ -136,7 +136,7 @@ def test_a_filesystem_without_links_will_do(file: Path, target: Path, monkeypatc
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "no"), KeyboardInterrupt()])
-def test_a_copy_that_fails_leaves_nothing(
+def test_failed_backup_leaves_no_files(
     file: Path, target: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
@@ -151,7 +151,7 @@ def test_a_copy_that_fails_leaves_nothing(
     assert names(target) == []
 
 
-def test_a_store_that_is_closed_is_a_clear_error(file: Path, target: Path) -> None:
+def test_backup_of_a_closed_store_raises_store_error(file: Path, target: Path) -> None:
     store = Store(file)
     store.close()
     with pytest.raises(StoreUnavailableError, match="closed"):
@@ -162,39 +162,41 @@ def test_a_store_that_is_closed_is_a_clear_error(file: Path, target: Path) -> No
 CRASH = """
 import os, sys
 from pathlib import Path
-from memoryos.storage import backing_up
+from memoryos.storage import backup
 from memoryos.storage.store import Store
-backing_up.publish = lambda *_: os._exit(9)
+backup.publish = lambda *_: os._exit(9)
 Store(Path(sys.argv[1])).back_up(Path(sys.argv[2]))
 """
 
 
-def test_a_crash_leaves_no_file_under_the_name(file: Path, target: Path) -> None:
+def test_crash_leaves_no_file_at_the_target_path(file: Path, target: Path) -> None:
     done = subprocess.run([sys.executable, "-c", CRASH, str(file), str(target)], check=False, timeout=60)
     assert done.returncode == 9
     assert [name.endswith(".part") for name in names(target)] == [True]
     with Store(file) as store:
-        assert names(target) == [], "whoever opens the store next removes it"
+        assert names(target) == [], "opening the store removes the incomplete file"
         store.back_up(target)
     assert texts(target) == ["one", "two"]
     assert list(Path(f"{file}.work").iterdir()) == []
 
 
-def test_a_copy_that_somebody_still_writes_stays(file: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = backing_up._copy
+def test_backup_in_progress_is_not_removed_by_another_process(
+    file: Path, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = backup._copy
 
     def slow(*given: object) -> None:
         copy(*given)  # type: ignore[arg-type]
         Store(file).close()
         assert len(names(target)) == 1
 
-    monkeypatch.setattr(backing_up, "_copy", slow)
+    monkeypatch.setattr(backup, "_copy", slow)
     with Store(file) as store:
         store.back_up(target)
     assert names(target) == ["copy.db"]
 
 
-def test_a_note_of_a_half_written_copy_makes_no_other_file_go(file: Path, target: Path) -> None:
+def test_forged_part_file_does_not_delete_other_files(file: Path, target: Path) -> None:
     target.write_text("precious")
     note = Path(f"{file}.work") / "0.part"
     note.parent.mkdir()
@@ -219,7 +221,7 @@ except StoreUnavailableError as error:
 """
 
 
-def test_a_full_disk_is_a_clear_error_and_leaves_nothing(file: Path, target: Path) -> None:
+def test_full_disk_raises_store_error_and_leaves_no_files(file: Path, target: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(file), str(target)],
         capture_output=True,
@@ -231,7 +233,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(file: Path, target: Pat
     assert names(target) == []
 
 
-def test_deleted_content_is_not_in_the_copy(file: Path, target: Path) -> None:
+def test_backup_contains_no_deleted_content(file: Path, target: Path) -> None:
     with Store(file) as store:
         add(store, *(f"a secret that was said {number}" for number in range(50)))
     connection = sqlite3.connect(file)
@@ -262,7 +264,7 @@ with Store(Path(sys.argv[1])) as store:
 """
 
 
-def test_a_copy_is_of_one_moment_while_others_write(file: Path, target: Path) -> None:
+def test_backup_is_a_consistent_snapshot_during_writes(file: Path, target: Path) -> None:
     writer = subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True)
     stop = threading.Event()
     with Store(file) as store, writer:
@@ -293,7 +295,7 @@ def test_a_copy_is_of_one_moment_while_others_write(file: Path, target: Path) ->
             seqs = [page.seq for page in copied.log.after(scope_id)]
             assert seqs == list(range(1, len(seqs) + 1))
             assert copied.scopes.state(scope_id).last_seq == len(seqs)
-            assert (len(seqs) - 2) % 3 == 0, "an append is in it whole or not at all"
+            assert (len(seqs) - 2) % 3 == 0, "appends must be atomic"
             counts.append(len(seqs))
     assert counts == sorted(counts)
     assert counts[-1] > counts[0]

@@ -1,4 +1,4 @@
-"""Moving house: from one kind of database to another and back, whole, once, compared; the source stays as it is."""
+"""Copies between stores of different database kinds: complete, verified, repeatable; the source does not change."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from memoryos.doors.cli import cli
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreConflictError, StoreError
 from memoryos.model import PageDraft, Scope
-from memoryos.storage.moving import copy_scope
 from memoryos.storage.schema import metadata, pages
 from memoryos.storage.store import Store
+from memoryos.storage.store_copy import copy_scope
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
 
@@ -48,7 +48,9 @@ def migrate(source: str, target: str) -> Result:
     return CliRunner().invoke(cli, ["migrate", source, target])
 
 
-def test_there_and_back_again(source: MemoryEngine, new_place: Callable[[str], str], tmp_path: Path) -> None:
+def test_store_is_copied_to_another_database_and_back(
+    source: MemoryEngine, new_place: Callable[[str], str], tmp_path: Path
+) -> None:
     before = rows(source.store)
     place = str(source.config.database)
     server, file = new_place("moved"), tmp_path / "back.db"
@@ -66,12 +68,12 @@ def test_there_and_back_again(source: MemoryEngine, new_place: Callable[[str], s
     assert "0 API keys copied" in again.output
 
 
-def test_a_copy_that_was_interrupted_goes_on(
+def test_interrupted_copy_is_resumed(
     source: MemoryEngine, new_place: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = source.store.scopes.all()
     with Store(new_place("moved")) as target:
-        target.take_over(source.store, first)
+        target.copy_scope_from(source.store, first)
         executed = sa.Connection.execute
 
         def dying(self: sa.Connection, statement: object, *given: object, **named: object) -> object:
@@ -81,15 +83,13 @@ def test_a_copy_that_was_interrupted_goes_on(
 
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(sa.Connection, "execute", dying)
-            target.take_over(source.store, second)
-        assert list(target.scopes.all()) == [first], "a scope is there whole or not at all"
+            target.copy_scope_from(source.store, second)
+        assert list(target.scopes.all()) == [first], "scopes must be copied atomically"
     place = str(source.config.database)
     assert "1 scopes copied, 1 were there" in migrate(place, new_place("moved")).output
 
 
-def test_what_is_there_already_and_differs_is_left_as_it_is(
-    source: MemoryEngine, new_place: Callable[[str], str]
-) -> None:
+def test_different_existing_data_is_not_changed(source: MemoryEngine, new_place: Callable[[str], str]) -> None:
     place = str(source.config.database)
     with Store(new_place("moved")) as target:
         migrate(place, new_place("moved"))
@@ -97,16 +97,16 @@ def test_what_is_there_already_and_differs_is_left_as_it_is(
         target.log.append(second, [PageDraft(NOW, "written since", "")], NOW)
         before = rows(target)
         with pytest.raises(StoreConflictError):
-            target.take_over(source.store, second)
+            target.copy_scope_from(source.store, second)
         assert rows(target) == before
     with Store(new_place("other")) as other:
         other.scopes.open(Scope("ann", "é ' \\ 助手"), NOW)
         with pytest.raises(StoreConflictError):
-            other.take_over(source.store, first)
+            other.copy_scope_from(source.store, first)
     assert migrate(place, new_place("other")).exit_code == 1
 
 
-def test_what_was_written_otherwise_than_read_is_noticed(
+def test_copy_that_differs_from_its_source_is_detected(
     source: MemoryEngine, new_place: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scope_id = next(iter(source.store.scopes.all()))
@@ -119,11 +119,11 @@ def test_what_was_written_otherwise_than_read_is_noticed(
             return executed(self, statement, *given, **named)  # type: ignore[call-overload]
 
         monkeypatch.setattr(sa.Connection, "execute", losing)
-        with pytest.raises(StoreError, match="not written as it was read"):
+        with pytest.raises(StoreError, match="differs from its source"):
             copy_scope(source.store._database, target._database, scope_id)
 
 
-def test_a_source_that_is_not_there_or_the_target_itself(tmp_path: Path) -> None:
+def test_missing_source_or_equal_source_and_target_is_rejected(tmp_path: Path) -> None:
     missing, target = tmp_path / "missing.db", tmp_path / "target.db"
     assert "there is no store" in migrate(str(missing), str(target)).output
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Copies of a scope: its log into a scratch store, and the tiers that were derived there back into its own."""
+"""Copies for a rebuild: the log of a scope to a scratch store, and the newly derived tiers back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from memoryos.storage.lease import Lease, advance
 from memoryos.storage.schema import (
     chains,
     knowledge,
@@ -17,7 +18,6 @@ from memoryos.storage.schema import (
     tombstones,
     vectors,
 )
-from memoryos.storage.scopes import Lease, advance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +33,14 @@ _OF_KNOWLEDGE = vectors.c.owner_kind == "knowledge"
 
 
 def copy_log(source: Database, target: Database, scope_id: str) -> None:
-    """Copies a scope with its pages and their vectors, as if nothing had been derived yet."""
+    """Copies a scope with its pages, their vectors and its tombstones, without any derived data."""
     with source.read(scope_id) as reading, target.write(scope_id) as writing:
         scope = dict(reading.execute(sa.select(scopes).where(scopes.c.scope_id == scope_id)).mappings().one())
         scope |= {"lease_owner": None, "lease_until": None, "attempts": 0, "retry_at": None, "last_error": None}
         writing.execute(sa.insert(scopes).values(**scope))
         for rows in _slices(reading, sa.select(pages).where(pages.c.scope_id == scope_id)):
-            fresh = {name: False if name in _DERIVED[2:] else None for name in _DERIVED}
-            writing.execute(sa.insert(pages), [row | fresh for row in rows])
+            initial = {name: False if name in _DERIVED[2:] else None for name in _DERIVED}
+            writing.execute(sa.insert(pages), [row | initial for row in rows])
         for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, ~_OF_KNOWLEDGE)):
             writing.execute(sa.insert(vectors), rows)
         for table in (tombstone_keys, tombstones):
@@ -49,9 +49,9 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
 
 
 def replace_tiers(target: Database, source: Database, lease: Lease, now: datetime) -> None:
-    """Puts the tiers of the source in the place of the target's, in one transaction.
+    """Replaces the derived tiers of the target by those of the source, in one transaction.
 
-    What was known becomes history. Pages that came meanwhile stay as they are: due.
+    Current knowledge of the target is archived. Pages appended after the copy of the log stay due.
 
     Raises:
         StoreConflictError: If the lease was lost; nothing is written then.
@@ -76,8 +76,8 @@ def _place_pages(reading: sa.Connection, writing: sa.Connection, scope_id: str) 
         .where(pages.c.scope_id == scope_id, pages.c.seq == sa.bindparam("position"))
         .values({name: sa.bindparam(f"new_{name}") for name in _DERIVED})
     )
-    wanted = sa.select(pages.c.seq, *(pages.c[name] for name in _DERIVED)).where(pages.c.scope_id == scope_id)
-    for rows in _slices(reading, wanted):
+    statement = sa.select(pages.c.seq, *(pages.c[name] for name in _DERIVED)).where(pages.c.scope_id == scope_id)
+    for rows in _slices(reading, statement):
         places = [{"position": row["seq"]} | {f"new_{name}": row[name] for name in _DERIVED} for row in rows]
         writing.execute(place, places)
 

@@ -1,4 +1,4 @@
-"""API keys in the store: only a hash of the secret is there, and what was revoked stays so."""
+"""API keys: only hashes of secrets are stored, and revoked keys stay revoked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from memoryos.errors import NotFoundError
-from memoryos.storage.keys import is_secret_of, key_id_of
+from memoryos.storage.api_keys import is_secret_of, key_id_of
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 
@@ -25,7 +25,7 @@ def store(place: str) -> Iterator[Store]:
         yield opened
 
 
-def test_a_key_is_found_by_its_id_and_known_by_its_secret(store: Store) -> None:
+def test_key_is_found_by_id_and_verified_by_secret(store: Store) -> None:
     made = store.keys.create("tom", NOW, name="phone", expires_at=NOW + timedelta(days=1))
     key_id = key_id_of(made.text)
     assert key_id == made.key.key_id
@@ -37,7 +37,7 @@ def test_a_key_is_found_by_its_id_and_known_by_its_secret(store: Store) -> None:
 
 
 @pytest.mark.kinds("sqlite")
-def test_secrets_are_long_random_and_nowhere_kept(store: Store, tmp_path: Path) -> None:
+def test_secrets_are_random_and_never_stored(store: Store, tmp_path: Path) -> None:
     made = [store.keys.create("tom", NOW) for _ in range(20)]
     secrets = {each.text.split("_", 2)[2] for each in made}
     assert len(secrets) == 20
@@ -60,12 +60,12 @@ def test_secrets_are_long_random_and_nowhere_kept(store: Store, tmp_path: Path) 
         lambda text: text + "\n", lambda text: text.replace("_", "-"), lambda text: text[:-2] + "é" * 2, lambda _: "mos__",
     ],
 )  # fmt: skip
-def test_what_is_nearly_a_key_is_none(store: Store, change: object) -> None:
+def test_malformed_keys_are_rejected(store: Store, change: object) -> None:
     made = store.keys.create("tom", NOW)
     assert not is_secret_of(made.key, change(made.text))  # type: ignore[operator]
 
 
-def test_one_keys_secret_opens_no_other(store: Store) -> None:
+def test_secret_of_one_key_does_not_match_another_key(store: Store) -> None:
     one, other = store.keys.create("tom", NOW), store.keys.create("ann", NOW)
     mixed = f"mos_{other.key.key_id}_{one.text.split('_', 2)[2]}"
     assert key_id_of(mixed) == other.key.key_id
@@ -87,7 +87,7 @@ def test_secrets_are_compared_in_constant_time(store: Store, monkeypatch: pytest
     assert seen == [(64, 64), (64, 64)]
 
 
-def test_a_key_expires_and_can_be_revoked_once(store: Store) -> None:
+def test_key_expires_and_keeps_its_first_revocation_time(store: Store) -> None:
     day = timedelta(days=1)
     made = store.keys.create("tom", NOW, expires_at=NOW + day).key
     assert made.is_valid(NOW + day - timedelta(microseconds=1))
@@ -104,7 +104,7 @@ def test_a_key_expires_and_can_be_revoked_once(store: Store) -> None:
         store.keys.revoke("another", NOW)
 
 
-def test_keys_outlive_what_they_open(make_engine: object) -> None:
+def test_key_remains_after_forgetting_the_memories_of_its_user(make_engine: object) -> None:
     engine = make_engine()  # type: ignore[operator]
     made = engine.store.keys.create("tom", NOW)
     memory = engine.memory("tom")
@@ -115,7 +115,7 @@ def test_keys_outlive_what_they_open(make_engine: object) -> None:
 
 
 @pytest.mark.kinds("sqlite")
-def test_an_export_holds_no_key_and_a_backup_all(make_engine: object, tmp_path: Path) -> None:
+def test_export_contains_no_keys_and_backup_contains_all(make_engine: object, tmp_path: Path) -> None:
     engine = make_engine()  # type: ignore[operator]
     made = engine.store.keys.create("tom", NOW)
     engine.memory("tom").add_memory("I have a cat.")
@@ -128,7 +128,7 @@ def test_an_export_holds_no_key_and_a_backup_all(make_engine: object, tmp_path: 
         assert copy.keys.all() == [made.key]
 
 
-def test_several_keys_are_read_at_once_and_any_ever_made_counts(store: Store) -> None:
+def test_get_returns_several_keys_and_any_includes_revoked_ones(store: Store) -> None:
     assert not store.keys.any()
     made = [store.keys.create("tom", NOW).key for _ in range(3)]
     revoked = store.keys.revoke(made[0].key_id, NOW)

@@ -1,4 +1,4 @@
-"""API keys: who may call the server. Only a hash of the secret is kept; who reads the table can't call."""
+"""API keys of the server. Only a hash of each secret is stored, so a copy of the table grants no access."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["ApiKey", "KeyTable", "NewKey", "is_secret_of", "key_id_of"]
 
 _SECRET_BYTES = 32
-_SLICE = 500
+_BATCH_ROWS = 500
 _TEXT = re.compile(r"mos_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The right to call the server: for one user, or for everything.
+    """An API key: grants access to the memory of one user or, for an administrator, of all users.
 
     Attributes:
-        key_id: UUIDv7 text; no secret.
-        name: What the operator calls it; may be empty.
-        user_id: Whose memory it opens; None for a key of an administrator, which opens all.
-        created_at: When it was made.
-        expires_at: From when on it is refused; None for never.
-        revoked_at: When it was revoked; None while it is not.
+        key_id: UUIDv7 text; not secret.
+        name: Label chosen by the operator; may be empty.
+        user_id: The user; None for an administrator.
+        created_at: Creation time.
+        expires_at: Time from which the key is rejected; None without an end.
+        revoked_at: Time of its revocation; None if it is not revoked.
         secret_hash: SHA-256 of its secret, hexadecimal.
     """
 
@@ -52,11 +52,11 @@ class ApiKey:
 
     @property
     def is_admin(self) -> bool:
-        """Whether it opens every user's memory."""
+        """Whether the key grants access to the memory of all users."""
         return self.user_id is None
 
     def is_valid(self, now: datetime) -> bool:
-        """Returns whether it opens anything at that time."""
+        """Returns whether the key is neither expired nor revoked at that time."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def __repr__(self) -> str:
@@ -65,7 +65,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was made just now, with the text that its owner has to keep: it can't be shown again."""
+    """A new key and its full text, which is not stored and can't be shown again."""
 
     key: ApiKey
     text: str
@@ -75,7 +75,7 @@ class NewKey:
 
 
 class KeyTable:
-    """Makes keys, finds them and revokes them. Keys belong to no scope: they are older than what they open."""
+    """Creates, finds and revokes API keys. Keys belong to a user id and not to a scope, which may not exist yet."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -83,7 +83,7 @@ class KeyTable:
     def create(
         self, user_id: str | None, now: datetime, *, name: str = "", expires_at: datetime | None = None
     ) -> NewKey:
-        """Makes a key for one user; for everything, if ``user_id`` is None."""
+        """Creates a key for one user, or for an administrator if ``user_id`` is None."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         key = ApiKey(new_id(), name, user_id, now, expires_at, None, _hash(secret))
         values = {column.name: getattr(key, column.name) for column in api_keys.columns}
@@ -92,32 +92,32 @@ class KeyTable:
         return NewKey(key, f"mos_{key.key_id}_{secret}")
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Returns the key of that id, valid or not; None if there is none."""
+        """Returns the key with that id, valid or not; None if it does not exist."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(api_keys).where(api_keys.c.key_id == key_id)).one_or_none()
             return None if row is None else _read(row)
 
     def get(self, key_ids: Sequence[str]) -> list[ApiKey]:
-        """Returns the keys of those ids that exist, valid or not, in no particular order."""
+        """Returns the existing keys with these ids, valid or not, in any order."""
         found: list[ApiKey] = []
         with self._database.read() as connection:
-            for start in range(0, len(key_ids), _SLICE):
-                mine = api_keys.c.key_id.in_(key_ids[start : start + _SLICE])
-                found += [_read(row) for row in connection.execute(sa.select(api_keys).where(mine))]
+            for start in range(0, len(key_ids), _BATCH_ROWS):
+                where = api_keys.c.key_id.in_(key_ids[start : start + _BATCH_ROWS])
+                found += [_read(row) for row in connection.execute(sa.select(api_keys).where(where))]
         return found
 
     def any(self) -> bool:
-        """Returns whether a key was ever made in this store; revoked and expired ones count."""
+        """Returns whether the store contains any key, including revoked and expired ones."""
         with self._database.read() as connection:
             return connection.execute(sa.select(api_keys.c.key_id).limit(1)).first() is not None
 
     def all(self) -> list[ApiKey]:
-        """Returns every key, revoked ones too, oldest first."""
+        """Returns all keys, including revoked ones, oldest first."""
         with self._database.read() as connection:
             return [_read(row) for row in connection.execute(sa.select(api_keys).order_by(api_keys.c.key_id))]
 
     def any_valid(self, now: datetime) -> bool:
-        """Returns whether there is a key that opens anything at that time."""
+        """Returns whether any key is valid at that time."""
         valid = (
             api_keys.c.revoked_at.is_(None),
             sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
@@ -126,37 +126,37 @@ class KeyTable:
             return connection.execute(sa.select(api_keys.c.key_id).where(*valid).limit(1)).first() is not None
 
     def revoke(self, key_id: str, now: datetime) -> ApiKey:
-        """Revokes a key for good; one that was revoked before keeps its time. Returns it as it is now.
+        """Revokes a key permanently and returns it; a key that is already revoked keeps its revocation time.
 
         Raises:
-            NotFoundError: If there is no such key.
+            NotFoundError: If the key does not exist.
         """
-        mine = api_keys.c.key_id == key_id
+        where = api_keys.c.key_id == key_id
         with self._database.write() as connection:
-            fresh = sa.update(api_keys).where(mine, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
-            connection.execute(fresh)
-            row = connection.execute(sa.select(api_keys).where(mine)).one_or_none()
+            statement = sa.update(api_keys).where(where, api_keys.c.revoked_at.is_(None)).values(revoked_at=now)
+            connection.execute(statement)
+            row = connection.execute(sa.select(api_keys).where(where)).one_or_none()
         if row is None:
             raise NotFoundError("there is no such key")
         return _read(row)
 
 
 def key_id_of(text: str) -> str | None:
-    """Returns the id that a key's text names; None if it is no key's text."""
+    """Returns the id inside the text of a key; None if the text does not have the format of a key."""
     found = _TEXT.fullmatch(text)
     return found.group(1) if found else None
 
 
 def is_secret_of(key: ApiKey, text: str) -> bool:
-    """Returns whether the text is that key's, in a time that does not tell how much of it is right."""
+    """Returns whether the text contains the secret of the key, by a constant-time comparison."""
     found = _TEXT.fullmatch(text)
     return found is not None and hmac.compare_digest(_hash(found.group(2)), key.secret_hash)
 
 
 def _hash(secret: str) -> str:
-    """Returns the SHA-256 of a secret. It has 256 random bits: nobody can try them out, so no slow hash is needed."""
+    """Returns the SHA-256 of a secret; a slow hash is not needed, because a secret has 256 random bits."""
     return hashlib.sha256(secret.encode("ascii")).hexdigest()
 
 
 def _read(row: Any) -> ApiKey:
-    return ApiKey(**row._mapping)  # noqa: SLF001  (SQLAlchemy's public name of it)
+    return ApiKey(**row._mapping)  # noqa: SLF001  (a public attribute of SQLAlchemy rows)

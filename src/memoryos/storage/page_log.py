@@ -1,4 +1,4 @@
-"""The page log: append-only, the truth that everything else is derived from."""
+"""The page log: the append-only source of truth, from which all other data is derived."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from memoryos.errors import NotFoundError
 from memoryos.identifiers import new_id
 from memoryos.language.instructions import instruction_sides
 from memoryos.model import Page, PageDraft
-from memoryos.storage.idempotency import Once, check_complete, find_note, note
+from memoryos.storage.idempotency import IdempotencyKey, check_complete, find_result, save_result
 from memoryos.storage.schema import pages, scopes
-from memoryos.storage.usage import NO_QUOTA, Quota, Usage, bytes_of, count_again, usage_of
+from memoryos.storage.usage import NO_QUOTA, Quota, Usage, bytes_of, refresh_counters, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,18 +40,17 @@ _EXTEND = (
     )
     .returning(scopes.c.last_seq)
 )
-_SLICE_PAGES = 1_000
-_FIRST_DAY = date(1970, 1, 1)
-_DAY = 86_400_000_000
-"""Microseconds."""
+_BATCH_PAGES = 1_000
+_EPOCH_DAY = date(1970, 1, 1)
+_MICROSECONDS_PER_DAY = 86_400_000_000
 
 
 class PageLog:
-    """Appends pages and reads them back.
+    """Appends and reads pages.
 
     Args:
-        database: Where they are.
-        quota: The most that one scope may store.
+        database: The database.
+        quota: Maximum that one scope may store.
     """
 
     def __init__(self, database: Database, quota: Quota = NO_QUOTA) -> None:
@@ -59,41 +58,47 @@ class PageLog:
         self._quota = quota
 
     def append(
-        self, scope_id: str, drafts: Sequence[PageDraft], now: datetime, *, once: Once | None = None
+        self,
+        scope_id: str,
+        drafts: Sequence[PageDraft],
+        now: datetime,
+        *,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> list[Page]:
         """Commits the exchanges as pages, all or none; they are on disk when this returns.
 
-        Threads that append at the same time share a commit.
+        Concurrent appends of several threads share one commit.
 
         Args:
-            scope_id: The owner.
-            drafts: What was said, oldest first; at least one.
-            now: Time of the engine's clock, by which idleness is judged.
-            once: The mark of the request; if it was done already nothing is added.
+            scope_id: The scope.
+            drafts: The exchanges, oldest first; at least one.
+            now: Current time of the engine's clock, from which the idle time of the scope is counted.
+            idempotency_key: Key of the request; if a request with this key was executed before, nothing is added.
 
         Returns:
-            The pages, with ids and positions, in the order given; those of the first time if it was done already.
+            The pages with their ids and positions, in the given order; for a repeated request the pages of the first
+            execution.
 
         Raises:
-            InputError: If another request was done under the same key.
-            NotFoundError: If there is no such scope, or the request was done and its pages were forgotten since.
-            QuotaExceededError: If the scope would store more than its quota; nothing was added.
+            InputError: If the key was used for another request.
+            NotFoundError: If the scope does not exist, or a page of the first execution was forgotten.
+            QuotaExceededError: If the scope would exceed its quota; nothing was added.
         """
         quota = self._quota
-        sides = [_judged(draft) for draft in drafts]  # before the write lock is taken
+        sides = [_instruction_sides_of(draft) for draft in drafts]  # slow: do it before acquiring the write lock
         return self._database.write_grouped(
-            scope_id, lambda connection: _append(connection, scope_id, drafts, sides, now, once, quota)
+            scope_id, lambda connection: _append(connection, scope_id, drafts, sides, now, idempotency_key, quota)
         )
 
     def check_quota(self, scope_id: str, more: Callable[[], Usage]) -> None:
-        """Raises an error if more would not fit, so that an import in several transactions is not cut short.
+        """Checks the quota in advance, for an import that needs several transactions.
 
         Args:
-            scope_id: The owner.
-            more: Returns what is to be added; called only if there is a quota.
+            scope_id: The scope.
+            more: Returns the usage to be added; called only if a quota is set.
 
         Raises:
-            QuotaExceededError: If it would not fit.
+            QuotaExceededError: If the scope would exceed its quota.
         """
         if self._quota.is_set:
             with self._database.read(scope_id) as connection:
@@ -106,15 +111,15 @@ class PageLog:
         with self._database.read(scope_id) as connection:
             return usage_of(connection, scope_id)
 
-    def done(self, scope_id: str, once: Once) -> list[Page] | None:
-        """Returns the pages that a request became, None if it was not done yet.
+    def find_repeated(self, scope_id: str, idempotency_key: IdempotencyKey) -> list[Page] | None:
+        """Returns the pages that an earlier execution of a request added; None if there was none.
 
         Raises:
-            InputError: If another request was done under the same key.
-            NotFoundError: If it was done and its pages were forgotten since.
+            InputError: If the key was used for another request.
+            NotFoundError: If a page of the earlier execution was forgotten.
         """
         with self._database.read(scope_id) as connection:
-            return _done(connection, scope_id, once)
+            return _find_repeated(connection, scope_id, idempotency_key)
 
     def newest(self, scope_id: str, count: int) -> list[Page]:
         """Returns the newest ``count`` pages, oldest first."""
@@ -124,141 +129,141 @@ class PageLog:
         return self._read(scope_id, statement)[::-1]
 
     def newest_before(self, scope_id: str, seq: int | None, count: int) -> list[Page]:
-        """Returns the newest ``count`` pages in front of a position (of all, without one), newest first."""
+        """Returns the newest ``count`` pages before a position, newest first; None means after the last page."""
         where = [pages.c.scope_id == scope_id] + ([] if seq is None else [pages.c.seq < seq])
         return self._read(scope_id, sa.select(*_COLUMNS).where(*where).order_by(pages.c.seq.desc()).limit(count))
 
     def at(self, scope_id: str, positions: Iterable[int]) -> dict[int, Page]:
-        """Returns the pages at these positions, by position; positions without a page are left out."""
-        wanted = sorted(set(positions))
+        """Returns a dictionary of pages by position; positions without a page are left out."""
+        unique = sorted(set(positions))
         found: dict[int, Page] = {}
-        for start in range(0, len(wanted), _SLICE_PAGES):
-            part = wanted[start : start + _SLICE_PAGES]
-            found |= {page.seq: page for page in self._read(scope_id, _AT, {"id": scope_id, "seqs": part})}
+        for start in range(0, len(unique), _BATCH_PAGES):
+            batch = unique[start : start + _BATCH_PAGES]
+            found |= {page.seq: page for page in self._read(scope_id, _AT, {"id": scope_id, "seqs": batch})}
         return found
 
     def by_id(self, scope_id: str, page_ids: Iterable[str]) -> list[Page]:
-        """Returns the pages with these ids in the order of the log; unknown ids are left out."""
-        wanted = sorted(set(page_ids))
+        """Returns the pages with these ids in log order; unknown ids are ignored."""
+        unique = sorted(set(page_ids))
         found: list[Page] = []
-        for start in range(0, len(wanted), _SLICE_PAGES):
-            part = wanted[start : start + _SLICE_PAGES]
-            found += self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
+        for start in range(0, len(unique), _BATCH_PAGES):
+            batch = unique[start : start + _BATCH_PAGES]
+            found += self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(batch)))
         return sorted(found, key=lambda page: page.seq)
 
-    def known_ids(self, scope_id: str, page_ids: Iterable[str]) -> set[str]:
-        """Returns those of the ids that pages have."""
-        wanted = sorted(set(page_ids))
+    def existing_ids(self, scope_id: str, page_ids: Iterable[str]) -> set[str]:
+        """Returns the ids that belong to existing pages."""
+        unique = sorted(set(page_ids))
         found: set[str] = set()
         with self._database.read(scope_id) as connection:
-            for start in range(0, len(wanted), _SLICE_PAGES):
-                mine = (pages.c.scope_id == scope_id, pages.c.page_id.in_(wanted[start : start + _SLICE_PAGES]))
-                found.update(connection.execute(sa.select(pages.c.page_id).where(*mine)).scalars())
+            for start in range(0, len(unique), _BATCH_PAGES):
+                where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(unique[start : start + _BATCH_PAGES]))
+                found.update(connection.execute(sa.select(pages.c.page_id).where(*where)).scalars())
         return found
 
     def ids_before(self, scope_id: str, moment: datetime) -> list[str]:
-        """Returns the ids of the pages from before a moment, in the order of the log."""
+        """Returns the ids of the pages with an earlier time, in log order."""
         statement = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id, pages.c.at < moment)
         with self._database.read(scope_id) as connection:
             return list(connection.execute(statement.order_by(pages.c.seq)).scalars())
 
     def days(self, scope_id: str) -> list[tuple[date, int]]:
-        """Returns the days (UTC) on which something was said, oldest first, with how many pages each has."""
+        """Returns (day in UTC, number of pages) of each day with pages, oldest first."""
         number = _day_number().label("number")
         statement = sa.select(number, sa.func.count()).where(pages.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
             rows = connection.execute(statement.group_by(number).order_by(number)).all()
-            return [(_FIRST_DAY + timedelta(days=row[0]), row[1]) for row in rows]
+            return [(_EPOCH_DAY + timedelta(days=row[0]), row[1]) for row in rows]
 
     def of_day(self, scope_id: str, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
-        """Returns ``count`` pages of a day (UTC) at most that stand behind a position, in the order of the log."""
-        where = pages.c.scope_id == scope_id, pages.c.seq > after_seq, _day_number() == (day - _FIRST_DAY).days
+        """Returns at most ``count`` pages of a day (UTC) after a position, in log order."""
+        where = pages.c.scope_id == scope_id, pages.c.seq > after_seq, _day_number() == (day - _EPOCH_DAY).days
         return self._read(scope_id, _SELECT.where(*where).limit(count))
 
     def after(self, scope_id: str, seq: int = 0) -> Iterator[Page]:
-        """Yields every page behind a position in the order of the log, read in slices so that no log is too long."""
+        """Yields all pages after a position in log order; reads them in batches to limit memory."""
         while True:
             rows = self._read(
-                scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.seq > seq).limit(_SLICE_PAGES)
+                scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.seq > seq).limit(_BATCH_PAGES)
             )
             yield from rows
-            if len(rows) < _SLICE_PAGES:
+            if len(rows) < _BATCH_PAGES:
                 return
             seq = rows[-1].seq
 
-    def slid_out(self, scope_id: str, window: int) -> int:
-        """Returns the position of the newest page outside the window of the newest ``window`` pages; 0 if none is."""
+    def last_seq_outside_window(self, scope_id: str, window: int) -> int:
+        """Returns the position of the newest page that is not among the newest ``window`` pages; 0 if there is none."""
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc())
         with self._database.read(scope_id) as connection:
             return connection.execute(statement.offset(window).limit(1)).scalar_one_or_none() or 0
 
     def count(self, scope_id: str) -> int:
-        """Returns how many pages there are."""
+        """Returns the number of pages."""
         return self._count(scope_id, pages.c.scope_id == scope_id)
 
     def due(self, scope_id: str, up_to_seq: int, limit: int) -> list[Page]:
-        """Returns the oldest pages up to a position that have no segment yet."""
+        """Returns the oldest ``limit`` pages without a segment, up to a position (inclusive)."""
         return self._read(scope_id, _SELECT.where(*_due(scope_id, up_to_seq)).limit(limit))
 
     def count_due(self, scope_id: str, up_to_seq: int) -> int:
-        """Returns how many pages up to a position have no segment yet."""
+        """Returns the number of pages without a segment, up to a position (inclusive)."""
         return self._count(scope_id, *_due(scope_id, up_to_seq))
 
     def unlearned(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
-        """Returns the oldest pages of a segment that long-term memory has not read."""
+        """Returns the oldest ``limit`` unlearned pages of a segment."""
         where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.learned.is_(False))
         return self._read(scope_id, _SELECT.where(*where).limit(limit))
 
     def of_segment(self, scope_id: str, segment_id: str) -> list[Page]:
-        """Returns the pages of a segment in the order of the log."""
+        """Returns the pages of a segment in log order."""
         return self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.segment_id == segment_id))
 
     def unembedded(self, scope_id: str, model: str, limit: int) -> list[Page]:
-        """Returns the oldest pages whose utterances have no vector of this model."""
+        """Returns the oldest ``limit`` pages without vectors of this model."""
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
         return self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, other).limit(limit))
 
     def count_unembedded(self, scope_id: str, model: str) -> int:
-        """Returns how many pages have no vector of this model."""
+        """Returns the number of pages without vectors of this model."""
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
         return self._count(scope_id, pages.c.scope_id == scope_id, other)
 
     def is_switching(self, scope_id: str, model: str) -> bool:
-        """Returns whether a page still has vectors of another model only."""
+        """Returns whether any page has only vectors of another model."""
         other = sa.or_(pages.c.embedded_with < model, pages.c.embedded_with > model)
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id, other).limit(1)
         with self._database.read(scope_id) as connection:
             return connection.execute(statement).scalar_one_or_none() is not None
 
     def count_learned(self, scope_id: str) -> int:
-        """Returns how many pages long-term memory has read."""
+        """Returns the number of learned pages."""
         return self._count(scope_id, pages.c.scope_id == scope_id, pages.c.learned.is_(True))
 
     def placed_provisionally(self, scope_id: str, limit: int) -> list[Page]:
-        """Returns the oldest run of neighbouring pages that a stand-in gave their segments."""
+        """Returns the oldest run of consecutive pages with provisional segments, at most ``limit`` pages."""
         where = (pages.c.scope_id == scope_id, pages.c.placed_provisionally.is_(True))
         found = self._read(scope_id, _SELECT.where(*where).limit(limit))
         return [page for number, page in enumerate(found) if page.seq == found[0].seq + number]
 
     def learned_provisionally(self, scope_id: str, limit: int) -> list[Page]:
-        """Returns the oldest pages that a stand-in learned from, all of one segment."""
+        """Returns the oldest ``limit`` pages that a fallback analyst learned from, all of the same segment."""
         where = (pages.c.scope_id == scope_id, pages.c.learned_provisionally.is_(True))
         first = sa.select(pages.c.segment_id).where(*where).order_by(pages.c.seq).limit(1).scalar_subquery()
         return self._read(scope_id, _SELECT.where(*where, pages.c.segment_id == first).limit(limit))
 
     def count_provisional(self, scope_id: str) -> int:
-        """Returns how many pages a stand-in placed or learned from."""
+        """Returns the number of pages that a fallback analyst assigned or learned from."""
         mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
         return self._count(scope_id, pages.c.scope_id == scope_id, mark)
 
     def segments_of(self, scope_id: str, segment_ids: Iterable[str], from_seq: int) -> list[tuple[int, str]]:
-        """Returns (position, segment id) of the pages of these segments from a position on."""
-        wanted = sorted(set(segment_ids))
+        """Returns (position, segment id) of the pages of these segments, from a position on, in log order."""
+        unique = sorted(set(segment_ids))
         found: list[tuple[int, str]] = []
         with self._database.read(scope_id) as connection:
-            for start in range(0, len(wanted), _SLICE_PAGES):
-                part = wanted[start : start + _SLICE_PAGES]
-                where = (pages.c.scope_id == scope_id, pages.c.segment_id.in_(part), pages.c.seq >= from_seq)
+            for start in range(0, len(unique), _BATCH_PAGES):
+                batch = unique[start : start + _BATCH_PAGES]
+                where = (pages.c.scope_id == scope_id, pages.c.segment_id.in_(batch), pages.c.seq >= from_seq)
                 rows = connection.execute(sa.select(pages.c.seq, pages.c.segment_id).where(*where))
                 found += [(row.seq, str(row.segment_id)) for row in rows]
         return sorted(found)
@@ -273,10 +278,10 @@ class PageLog:
 
 
 def _day_number() -> sa.ColumnElement[int]:
-    """Returns the days from 1970 to a page's day; databases divide towards nought, and a day begins before it."""
+    """Returns the number of days from 1970 to a page; rounds down also before 1970, where SQL division rounds up."""
     moment = sa.type_coerce(pages.c.at, sa.BigInteger)
-    rest = (moment % _DAY + _DAY) % _DAY
-    return (moment - rest) // _DAY
+    rest = (moment % _MICROSECONDS_PER_DAY + _MICROSECONDS_PER_DAY) % _MICROSECONDS_PER_DAY
+    return (moment - rest) // _MICROSECONDS_PER_DAY
 
 
 def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
@@ -289,46 +294,46 @@ def _append(
     drafts: Sequence[PageDraft],
     sides: Sequence[int],
     now: datetime,
-    once: Once | None,
+    idempotency_key: IdempotencyKey | None,
     quota: Quota,
 ) -> list[Page]:
-    done = None if once is None else _done(connection, scope_id, once)
-    if done is not None:
-        return done
+    repeated = None if idempotency_key is None else _find_repeated(connection, scope_id, idempotency_key)
+    if repeated is not None:
+        return repeated
     size = sum(map(bytes_of, drafts))
     if quota.is_set:
-        usage = count_again(connection, scope_id)
+        usage = refresh_counters(connection, scope_id)
         quota.check(Usage(usage.pages + len(drafts), usage.bytes + size))
     extent = {"id": scope_id, "pages": len(drafts), "bytes": size, "now": now}
     last_seq = connection.execute(_EXTEND, extent).scalar_one_or_none()
     if last_seq is None:
-        raise NotFoundError(f"no scope {scope_id}")
+        raise NotFoundError(f"scope {scope_id} does not exist")
     first = last_seq - len(drafts) + 1
-    added = [_page(draft, seq, judged) for seq, (draft, judged) in enumerate(zip(drafts, sides, strict=True), first)]
+    added = [_page(draft, seq, flags) for seq, (draft, flags) in enumerate(zip(drafts, sides, strict=True), first)]
     connection.execute(_INSERT, [_row(scope_id, page) for page in added])
-    if once is not None:
-        note(connection, scope_id, once, [page.page_id for page in added], now)
+    if idempotency_key is not None:
+        save_result(connection, scope_id, idempotency_key, [page.page_id for page in added], now)
     return added
 
 
-def _done(connection: sa.Connection, scope_id: str, once: Once) -> list[Page] | None:
-    page_ids = find_note(connection, scope_id, once)
+def _find_repeated(connection: sa.Connection, scope_id: str, idempotency_key: IdempotencyKey) -> list[Page] | None:
+    page_ids = find_result(connection, scope_id, idempotency_key)
     if page_ids is None:
         return None
     found: list[Page] = []
-    for start in range(0, len(page_ids), _SLICE_PAGES):
-        part = page_ids[start : start + _SLICE_PAGES]
-        rows = connection.execute(_SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(part)))
+    for start in range(0, len(page_ids), _BATCH_PAGES):
+        batch = page_ids[start : start + _BATCH_PAGES]
+        rows = connection.execute(_SELECT.where(pages.c.scope_id == scope_id, pages.c.page_id.in_(batch)))
         found += [Page(*row) for row in rows]
     check_complete(found, page_ids)
     return found
 
 
-def _judged(draft: PageDraft) -> int:
+def _instruction_sides_of(draft: PageDraft) -> int:
     return instruction_sides((draft.user_text, draft.user_name), (draft.assistant_text, draft.assistant_name))
 
 
-def _page(draft: PageDraft, seq: int, judged: int) -> Page:
+def _page(draft: PageDraft, seq: int, flags: int) -> Page:
     return Page(
         page_id=new_id(),
         seq=seq,
@@ -338,7 +343,7 @@ def _page(draft: PageDraft, seq: int, judged: int) -> Page:
         user_name=draft.user_name,
         assistant_name=draft.assistant_name,
         metadata=draft.metadata,
-        instruction_sides=judged,
+        instruction_sides=flags,
     )
 
 

@@ -1,4 +1,4 @@
-"""Verification: is the file whole, and does every row name rows that are there? Findings name ids, never content."""
+"""Verification: checks the file and the consistency of all rows. Findings contain ids and never content."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from memoryos.errors import StoreUnreadableError
 from memoryos.model import SHARED
 from memoryos.storage import migrations
-from memoryos.storage.damage import find_damaged
+from memoryos.storage.damaged_values import find_damaged
 from memoryos.storage.database import mapped_errors
+from memoryos.storage.database_urls import open_database
 from memoryos.storage.json_views import JSON_VIEWS
-from memoryos.storage.places import open_database
 from memoryos.storage.schema import erasures, pages, tombstones
 from memoryos.storage.tombstones import read_marks
-from memoryos.storage.usage import miscounted
+from memoryos.storage.usage import find_wrong_counters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["LINES_A_KIND", "find_faults", "state_of_file", "try_writing"]
+__all__ = ["MAX_LINES_PER_KIND", "check_writable", "find_faults", "read_schema_state"]
 
-LINES_A_KIND = 20
-"""Findings of one kind that are named; the rest is counted."""
+MAX_LINES_PER_KIND = 20
+"""Maximum number of findings of one kind that are listed; the others are only counted."""
 _SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-"""Whatever ``str.strip`` takes away: a side with nothing else says nothing and has no vector."""
+"""All characters that ``str.strip`` removes: a side with only these is empty and has no vector."""
 _NAMEABLE = re.compile(r"[\w./:@#-]{1,200}")
 
 
 _VIEWS = """
-WITH held(scope_id, segment_id, pages, unlearned) AS (
+WITH members(scope_id, segment_id, pages, unlearned) AS (
     SELECT scope_id, segment_id, count(*), sum(CASE WHEN learned THEN 0 ELSE 1 END) FROM pages
     WHERE segment_id IS NOT NULL GROUP BY scope_id, segment_id
 ),
@@ -48,37 +48,37 @@ spoken(scope_id, page_id, side, model) AS (
     WHERE embedded_with IS NOT NULL AND trim(assistant_text, :space) <> ''
 ),
 """
-"""In front of every rule, with what lies inside JSON."""
+"""Common table expressions of all rules, followed by ``JSON_VIEWS``."""
 
 _RULES_OF_A_FILE = {
-    "page id that stands twice": """
+    "duplicate page id": """
         SELECT scope_id, page_id FROM pages NOT INDEXED GROUP BY scope_id, page_id HAVING count(*) > 1
     """,
 }
-"""What a server can't hold: its columns are typed and its indexes whole."""
+"""Rules for SQLite only, where a damaged index can allow such rows."""
 
 _REQUESTS_WITHOUT_PAGE = """
 SELECT n.scope_id, n.key_hash, n.page_id FROM noted n WHERE NOT EXISTS
 (SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
 """
 _RULES = {
-    "newest page is behind last_seq": """
+    "newest page after last_seq": """
         SELECT s.scope_id, p.seq, s.last_seq FROM scopes s
         JOIN (SELECT scope_id, max(seq) AS seq FROM pages GROUP BY scope_id) p ON p.scope_id = s.scope_id
         WHERE p.seq > s.last_seq
     """,
-    "scope that its owner can't find": """
+    "scope without its owner row": """
         SELECT s.scope_id FROM scopes s WHERE NOT EXISTS (SELECT 1 FROM owners o
         WHERE o.user_id = s.user_id AND o.assistant_id = s.assistant_id AND o.scope_id = s.scope_id)
     """,
-    "owner of a scope that is not there": """
+    "owner row of a missing scope": """
         SELECT o.scope_id FROM owners o WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.scope_id = o.scope_id)
     """,
-    "page whose segment is not there": """
+    "page with a missing segment": """
         SELECT p.scope_id, p.page_id, p.segment_id FROM pages p WHERE p.segment_id IS NOT NULL AND NOT EXISTS
         (SELECT 1 FROM segments s WHERE s.scope_id = p.scope_id AND s.segment_id = p.segment_id)
     """,
-    "page whose chain is not there": """
+    "page with a missing chain": """
         SELECT p.scope_id, p.page_id, p.chain_id FROM pages p WHERE p.chain_id IS NOT NULL AND NOT EXISTS
         (SELECT 1 FROM chains c WHERE c.scope_id = p.scope_id AND c.chain_id = p.chain_id)
     """,
@@ -86,37 +86,37 @@ _RULES = {
         SELECT s.scope_id, s.page_id, s.side FROM spoken s WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE
         v.scope_id = s.scope_id AND v.owner_kind = s.side AND v.owner_id = s.page_id AND v.model = s.model)
     """,
-    "segment whose page_count is not what it holds": """
+    "segment with a wrong page_count": """
         SELECT s.scope_id, s.segment_id, s.page_count, coalesce(h.pages, 0) FROM segments s
-        LEFT JOIN held h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
+        LEFT JOIN members h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.page_count <> coalesce(h.pages, 0)
     """,
-    "segment whose length is more than its unlearned pages": """
+    "segment with a length above its number of unlearned pages": """
         SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unlearned, 0) FROM segments s
-        LEFT JOIN held h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
+        LEFT JOIN members h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.length > coalesce(h.unlearned, 0)
     """,
     "chain without pages": "SELECT scope_id, chain_id FROM chains EXCEPT SELECT scope_id, chain_id FROM pages",
     "knowledge without sources": """
         SELECT s.scope_id, s.knowledge_id FROM sources s WHERE s.analyst <> :shared AND s.count = 0
     """,
-    "knowledge whose source is no page": """
+    "knowledge with a missing source page": """
         SELECT n.scope_id, n.knowledge_id, n.page_id FROM named n WHERE NOT EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
     """,
-    "knowledge whose successor is not there": """
+    "knowledge with a missing successor": """
         SELECT k.scope_id, k.knowledge_id, k.superseded_by FROM knowledge k WHERE k.superseded_by IS NOT NULL AND
         NOT EXISTS (SELECT 1 FROM knowledge n WHERE n.scope_id = k.scope_id AND n.knowledge_id = k.superseded_by)
     """,
-    "profile version without the one before it": """
+    "profile version without its predecessor": """
         SELECT p.scope_id, p.version FROM profiles p WHERE p.version <> 1 AND NOT EXISTS
         (SELECT 1 FROM profiles q WHERE q.scope_id = p.scope_id AND q.version = p.version - 1)
     """,
-    "profile version whose evidence is no page": """
+    "profile version with a missing evidence page": """
         SELECT e.scope_id, e.version, e.page_id FROM evidence e WHERE NOT EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = e.scope_id AND p.page_id = e.page_id)
     """,
-    "deletion that began and is not complete; opening the store completes it": """
+    "incomplete deletion; opening the store completes it": """
         SELECT scope_id, forgetting_id FROM forgettings
     """,
     "vector without its owner": """
@@ -126,23 +126,23 @@ _RULES = {
         WHEN v.owner_kind = 'knowledge' THEN EXISTS
         (SELECT 1 FROM knowledge k WHERE k.scope_id = v.scope_id AND k.knowledge_id = v.owner_id) ELSE FALSE END
     """,
-    "vector of another length than stated": """
+    "vector with a wrong length": """
         SELECT scope_id, owner_kind, owner_id, model, dimensions, length(vector) FROM vectors WHERE dimensions < 1
         OR length(vector) = 0 OR length(vector) % (4 * dimensions) <> 0
         OR (owner_kind = 'knowledge' AND length(vector) <> 4 * dimensions)
     """,
-    "model whose vectors have several lengths": """
+    "model with vectors of different lengths": """
         SELECT scope_id, model, min(dimensions), max(dimensions) FROM vectors GROUP BY scope_id, model
         HAVING min(dimensions) <> max(dimensions)
     """,
 }
-"""By kind of finding: the query whose rows are the scope's id and what else is named."""
+"""By kind of finding: a query whose rows are the scope id, followed by the values to list."""
 
 
 def find_faults(database: Database) -> list[str]:
-    """Returns what is wrong with the file and with what it holds, one line a finding, all from one moment.
+    """Returns all faults of the file and its rows in one snapshot, one line per finding.
 
-    A line names user and assistant, the kind and ids; after 20 lines of a kind the others are counted.
+    A line contains the user, the assistant, the kind of finding and ids. After 20 lines of a kind the rest is counted.
 
     Raises:
         StoreError: If the database can't be read now.
@@ -150,31 +150,31 @@ def find_faults(database: Database) -> list[str]:
     faults: list[str] = []
     try:
         with database.read() as connection:
-            faults += database.faults(connection, LINES_A_KIND)
+            faults += database.faults(connection, MAX_LINES_PER_KIND)
             owners = _owners(connection)
             rules = _RULES if database.dialect != "sqlite" else _RULES_OF_A_FILE | _RULES
             for kind, query in rules.items():
                 rows = connection.execute(
                     sa.text(_VIEWS + JSON_VIEWS[database.dialect] + query), {"space": _SPACE, "shared": SHARED.analyst}
                 )
-                faults += _lines(kind, rows, owners)
-            faults += _lines("counted pages and bytes that are not what is stored", miscounted(connection), owners)
+                faults += _format_findings(kind, rows, owners)
+            faults += _format_findings("wrong page or byte counter", find_wrong_counters(connection), owners)
             damaged = ((each.scope_id, each.place, *each.row.split()) for each in find_damaged(connection))
-            faults += _lines("value that can't be read", damaged, owners)
-            faults += _lines("knowledge that is superseded in a circle", _circles(connection), owners)
-            faults += _forgotten(connection, owners, views=_VIEWS + JSON_VIEWS[database.dialect])
-            faults += _erasures(connection)
+            faults += _format_findings("unreadable value", damaged, owners)
+            faults += _format_findings("knowledge in a cycle of successors", _find_cycles(connection), owners)
+            faults += _check_tombstones(connection, owners, views=_VIEWS + JSON_VIEWS[database.dialect])
+            faults += _check_erasures(connection)
     except StoreUnreadableError as error:
         faults.append(f"file: {error}")
     return faults
 
 
-def state_of_file(file: Path) -> migrations.State:
-    """Returns what a database file is to this release, without making, migrating or writing it.
+def read_schema_state(file: Path) -> migrations.State:
+    """Returns the schema state of a database file, without creating, migrating or writing it.
 
     Raises:
         StoreUnavailableError: If it can't be opened.
-        StoreUnreadableError: If it is damaged or no database.
+        StoreUnreadableError: If it is damaged or not a database.
     """
     place = f"{file.absolute().as_uri()}?mode=ro"
     engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(place, uri=True), poolclass=sa.NullPool)
@@ -182,70 +182,70 @@ def state_of_file(file: Path) -> migrations.State:
         return migrations.state_of(connection)
 
 
-def try_writing(place: str | Path) -> None:
-    """Writes to a store that is there, and takes it back.
+def check_writable(place: str | Path) -> None:
+    """Writes to an existing store and rolls the write back.
 
     Raises:
-        StoreError: If that can't be done now.
+        StoreError: If the store can't be written now.
     """
-    values = "'a write that is taken back', 'a', 'b', 0, 0, 0, 0, 0"
+    values = "'a test write that is rolled back', 'a', 'b', 0, 0, 0, 0, 0"
     columns = "scope_id, user_id, assistant_id, last_seq, revision, learned_revision, touched_at, attempts"
     with (
         contextlib.closing(open_database(place)) as database,
-        contextlib.suppress(_TakenBackError),
+        contextlib.suppress(_RollBackError),
         database.write() as own,
     ):
         own.exec_driver_sql(f"INSERT INTO scopes ({columns}) VALUES ({values})")  # noqa: S608
-        raise _TakenBackError
+        raise _RollBackError
 
 
-class _TakenBackError(Exception):
-    """Ends a transaction of which nothing is to stay."""
+class _RollBackError(Exception):
+    """Ends a transaction without committing it."""
 
 
-def _circles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
-    """Yields scope and id of the entries from which the way along ``superseded_by`` leads back to them."""
+def _find_cycles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
+    """Yields (scope id, knowledge id) of all entries in a cycle of ``superseded_by``."""
     rows = connection.exec_driver_sql(
         "SELECT scope_id, knowledge_id, superseded_by FROM knowledge WHERE superseded_by IS NOT NULL"
     )
     successors = {(row[0], row[1]): (row[0], row[2]) for row in rows}
     seen: set[tuple[str, str]] = set()
     for start in successors:
-        way: list[tuple[str, str]] = []
-        at = start
-        while at in successors and at not in seen:
-            seen.add(at)
-            way.append(at)
-            at = successors[at]
-        if at in way:
-            yield from way[way.index(at) :]
+        path: list[tuple[str, str]] = []
+        entry = start
+        while entry in successors and entry not in seen:
+            seen.add(entry)
+            path.append(entry)
+            entry = successors[entry]
+        if entry in path:
+            yield from path[path.index(entry) :]
 
 
-def _forgotten(connection: sa.Connection, owners: Mapping[str, str], *, views: str) -> Iterator[str]:
-    """Yields forgotten pages that are there, and notes of requests whose pages are neither there nor forgotten."""
+def _check_tombstones(connection: sa.Connection, owners: Mapping[str, str], *, views: str) -> Iterator[str]:
+    """Yields forgotten pages that still exist, and idempotency keys with missing, unforgotten pages."""
     requests: dict[str, list[Any]] = {}
     for row in connection.execute(sa.text(views + _REQUESTS_WITHOUT_PAGE), {"space": _SPACE}):
         requests.setdefault(row.scope_id, []).append(row)
-    there: list[tuple[str, str]] = []
+    existing: list[tuple[str, str]] = []
     lost: list[tuple[str, str, str]] = []
     marked = sa.select(tombstones.c.scope_id).where(tombstones.c.kind == "page").distinct()
     for scope_id in sorted({*connection.execute(marked).scalars(), *requests}):
         marks = read_marks(connection, scope_id, "page")
         page_ids = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id) if marks.marks else None
         if page_ids is not None:
-            there += [(scope_id, each) for each in connection.execute(page_ids).scalars() if each in marks]
+            existing += [(scope_id, each) for each in connection.execute(page_ids).scalars() if each in marks]
         lost += [tuple(row) for row in requests.get(scope_id, ()) if row.page_id not in marks]
-    yield from _lines("page that was forgotten and is there", there, owners)
-    yield from _lines("request whose page is not there and was not forgotten", lost, owners)
+    yield from _format_findings("forgotten page that still exists", existing, owners)
+    yield from _format_findings("idempotency key with a missing page", lost, owners)
 
 
-def _erasures(connection: sa.Connection) -> Iterator[str]:
-    """Yields that deleted bytes are still in the file."""
+def _check_erasures(connection: sa.Connection) -> Iterator[str]:
+    """Yields a finding if deleted bytes may still be in the file."""
     since = connection.execute(sa.select(sa.func.min(erasures.c.due_since))).scalar_one_or_none()
     if since is not None:
         yield (
-            f"file: erasing of forgotten bytes is due since {since.isoformat(timespec='seconds')}; the next process "
-            "that opens the memory does it, unless another process reads an old state"
+            f"file: an erasure of deleted bytes is due since {since.isoformat(timespec='seconds')}; the next process "
+            "that opens the store performs it, unless another process reads an older snapshot"
         )
 
 
@@ -254,16 +254,16 @@ def _owners(connection: sa.Connection) -> dict[str, str]:
     return {row[0]: f"user {row[1]!r} with assistant {row[2]!r}" for row in rows}
 
 
-def _lines(kind: str, rows: Iterable[Any], owners: Mapping[str, str]) -> Iterator[str]:
+def _format_findings(kind: str, rows: Iterable[Any], owners: Mapping[str, str]) -> Iterator[str]:
     count = 0
     for count, (scope_id, *named) in enumerate(rows, 1):
-        if count <= LINES_A_KIND:
-            yield f"{owners.get(scope_id, 'no scope')}: {kind}: {' '.join(map(_name, named))}"
-    if count > LINES_A_KIND:
-        yield f"{kind}: {count - LINES_A_KIND} more"
+        if count <= MAX_LINES_PER_KIND:
+            yield f"{owners.get(scope_id, 'no scope')}: {kind}: {' '.join(map(_show, named))}"
+    if count > MAX_LINES_PER_KIND:
+        yield f"{kind}: {count - MAX_LINES_PER_KIND} more"
 
 
-def _name(value: object) -> str:
-    """Returns an id or a number; whatever else stands where an id should may be content."""
+def _show(value: object) -> str:
+    """Returns an id or a number as text; hides any other value, because it may be content."""
     text = str(value)
     return text if _NAMEABLE.fullmatch(text) else "(no id)"
