@@ -8,9 +8,9 @@ import logging
 import pytest
 from starlette.testclient import TestClient
 
-from memoryos.doors.http.access import SECONDS_BETWEEN_LOOKS, Access
-from memoryos.doors.http.guards import check_binding, warn_of_unused_keys
-from memoryos.doors.http.serving import Serving
+from memoryos.doors.http.access import SECONDS_BETWEEN_LOOKS, AccessPolicy
+from memoryos.doors.http.browser_security import check_binding, warn_of_unused_keys
+from memoryos.doors.http.server_state import ServerState
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import ConfigError, StoreUnavailableError
@@ -31,9 +31,9 @@ class Seconds:
 def with_clock(client: TestClient, engine: MemoryEngine) -> Seconds:
     """Lets the server look for keys by a clock of the test."""
     serving = client.app.state.memoryos  # type: ignore[attr-defined]
-    assert isinstance(serving, Serving)
+    assert isinstance(serving, ServerState)
     clock = Seconds()
-    access = Access(lambda: engine, serving.settings, serving.keyring.limiter, clock)
+    access = AccessPolicy(lambda: engine, serving.settings, serving.keyring.limiter, clock)
     serving.access.needs_keys = access.needs_keys  # type: ignore[method-assign]
     return clock
 
@@ -81,7 +81,7 @@ def test_a_store_whose_last_key_was_revoked_stays_closed(engine: MemoryEngine, m
 def test_keys_can_be_switched_off_for_this_machine_with_a_warning(
     engine: MemoryEngine, make_client: ClientMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "memoryos.doors.http.guards")
+    caplog.set_level(logging.WARNING, "memoryos.doors.http.browser_security")
     warn_of_unused_keys(ServerSettings(keys=False), engine)
     assert not caplog.records, "there is no key yet"
     engine.store.keys.create("tom", engine.clock())

@@ -11,14 +11,14 @@ import httpx2
 import pytest
 
 from memoryos.doors.http.app import build_app
-from memoryos.doors.http.happenings import Lookout
+from memoryos.doors.http.change_watcher import ChangeWatcher
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
 from memoryos.memory import Memoryos
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
-from tests.doors.http.proxy_stand_ins import serving
+from tests.doors.http.proxy_fakes import serving
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -28,7 +28,7 @@ def names(happened: list[tuple[str, Any]]) -> list[str]:
 
 def test_what_happens_is_told_once(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
-    lookout = Lookout(memory)
+    lookout = ChangeWatcher(memory)
     assert lookout.changes() == []
     pages = [memory.add_memory(f"I like tea number {number}.", "Good.") for number in range(9)]
     told = lookout.changes()
@@ -59,7 +59,7 @@ def test_a_visit_heats_and_is_told(engine: MemoryEngine) -> None:
     for number in range(12):
         memory.add_memory(f"I like tea number {number}.", "Good.")
     memory.flush()
-    lookout = Lookout(memory)
+    lookout = ChangeWatcher(memory)
     memory.recall("tea")
     engine.updater.record_all_visits()
     told = lookout.changes()
@@ -72,7 +72,7 @@ def test_what_was_forgotten_is_told_by_ids_and_counts(engine: MemoryEngine) -> N
     memory = engine.memory("tom")
     pages = [memory.add_memory(f"I like tea number {number}.", "Good.") for number in range(12)]
     memory.force_mid_term_analysis()
-    lookout = Lookout(memory)
+    lookout = ChangeWatcher(memory)
     memory.forget(page_ids=[pages[0].page_id, pages[-1].page_id])
     told = lookout.changes()
     gone = next(value for name, value in told if name == "gone")
@@ -89,7 +89,7 @@ def test_what_was_forgotten_is_told_by_ids_and_counts(engine: MemoryEngine) -> N
 @pytest.mark.parametrize("window", [0, 1, 3])
 def test_each_page_slides_out_once_whatever_the_window(make_engine: EngineMaker, window: int) -> None:
     memory = make_engine(short_term_capacity=window).memory("tom")
-    lookout = Lookout(memory)
+    lookout = ChangeWatcher(memory)
     slid: list[int] = []
     for burst in (1, 1, 4, 2, 7, 1):
         for _ in range(burst):
@@ -146,7 +146,7 @@ def test_a_stream_tells_what_others_do_and_ends_with_the_server(engine: MemoryEn
 
 @pytest.mark.enable_socket
 def test_a_quiet_stream_is_kept_open(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memoryos.doors.http.routes.events.KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr("memoryos.doors.http.routes.event_routes.KEEP_ALIVE_SECONDS", 0.05)
     with httpx2.stream("GET", f"{address}{USER}/events", timeout=PATIENCE_SECONDS) as response:
         read = b""
         for part in response.iter_raw():

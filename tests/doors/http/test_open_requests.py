@@ -21,8 +21,8 @@ from memoryos.storage.store import Store
 from memoryos.testing import FixedClock, StandInServer
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
-from tests.doors.http.proxy_cases import proxied
-from tests.doors.http.proxy_stand_ins import Scripted, ScriptedEndpoint, delta, serving, sse
+from tests.doors.http.proxy_fakes import Scripted, ScriptedEndpoint, delta, serving, sse
+from tests.doors.http.proxy_fixture import proxied
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.enable_socket

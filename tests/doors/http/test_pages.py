@@ -20,7 +20,7 @@ from memoryos.memory import Memoryos
 from memoryos.views import MemoryView
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
-from tests.doors.http.proxy_stand_ins import serving
+from tests.doors.http.proxy_fakes import serving
 
 
 def add(client: TestClient, text: str, **headers: str) -> Any:

@@ -15,13 +15,13 @@ import pytest
 from memoryos.doors.http.affinity import affinity_of
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_exchange import Exchange, Repeats
-from memoryos.doors.http.proxy_wishes import Wishes
+from memoryos.doors.http.proxy_options import ProxyOptions
 from memoryos.errors import EmbeddingError
 from memoryos.memory import Memoryos
 from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_cases import KEY, proxied
-from tests.doors.http.proxy_stand_ins import Received, Scripted, ScriptedEndpoint, completion, delta, document, sse
+from tests.doors.http.proxy_fakes import Received, Scripted, ScriptedEndpoint, completion, delta, document, sse
+from tests.doors.http.proxy_fixture import KEY, proxied
 
 pytestmark = pytest.mark.enable_socket
 
@@ -201,7 +201,7 @@ def test_twins_that_come_at_once_are_remembered_once(make_engine: EngineMaker) -
 def test_a_question_is_a_repetition_for_some_minutes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("memoryos.doors.http.proxy_exchange.time.monotonic", lambda: now)
-    wishes = Wishes("tom", "assistant", recalls=True, remembers=True, idempotency_key=None)
+    wishes = ProxyOptions("tom", "assistant", recalls=True, remembers=True, idempotency_key=None)
     chats = [read_chat(json.dumps({"messages": user(text)}).encode()) for text in ("One?", "Two?", "Three?")]
     repeats = Repeats()
     first = repeats.key(wishes, chats[0])

@@ -15,8 +15,7 @@ import pytest
 
 from memoryos.doors.http.proxy_exchange import Exchange
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_cases import KEY, Proxied, proxied
-from tests.doors.http.proxy_stand_ins import (
+from tests.doors.http.proxy_fakes import (
     Piece,
     Received,
     Scripted,
@@ -27,6 +26,7 @@ from tests.doors.http.proxy_stand_ins import (
     serving,
     sse,
 )
+from tests.doors.http.proxy_fixture import KEY, Proxied, proxied
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
@@ -370,7 +370,7 @@ def test_a_proxy_that_is_its_own_endpoint_notices(make_engine: EngineMaker) -> N
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    from tests.doors.http.proxy_cases import build  # noqa: PLC0415
+    from tests.doors.http.proxy_fixture import build  # noqa: PLC0415
 
     engine = make_engine(openai_base_url=f"http://127.0.0.1:{port}/v1")
     with serving(build(engine), port=port) as address:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from memoryos.doors.http import proxy_wishes
+from memoryos.doors.http import proxy_options
 from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_cases import proxied
+from tests.doors.http.proxy_fixture import proxied
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "howto" / "proxy.md").read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def test_the_example_runs(make_engine: EngineMaker) -> None:
 
 
 def test_the_page_names_every_header_and_setting() -> None:
-    names = [getattr(proxy_wishes, each) for each in ("USER", "ASSISTANT", "RECALL", "REMEMBER", "IDEMPOTENCY_KEY")]
+    names = [getattr(proxy_options, each) for each in ("USER", "ASSISTANT", "RECALL", "REMEMBER", "IDEMPOTENCY_KEY")]
     for each in [*names, "proxy_memory_tokens", "proxy_timeout_seconds", "openai_base_url", "openai_api_key"]:
         assert f"`{each}`" in PAGE, each
 

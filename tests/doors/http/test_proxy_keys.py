@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_cases import KEY, Proxied, proxied
-from tests.doors.http.proxy_stand_ins import ScriptedEndpoint, completion, document
+from tests.doors.http.proxy_fakes import ScriptedEndpoint, completion, document
+from tests.doors.http.proxy_fixture import KEY, Proxied, proxied
 
 pytestmark = pytest.mark.enable_socket
 

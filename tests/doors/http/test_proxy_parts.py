@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_memory import LONGEST_QUESTION, fit, memory_prompt, question, sources_of
-from memoryos.doors.http.proxy_reading import LONGEST_ANSWER, LONGEST_DOCUMENT, reader_for
+from memoryos.doors.http.proxy_reply_parser import LONGEST_ANSWER, LONGEST_DOCUMENT, parser_for
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait, Utterance
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage, Signals
-from tests.doors.http.proxy_stand_ins import completion, delta, sse
+from tests.doors.http.proxy_fakes import completion, delta, sse
 
 NOW = datetime(2025, 5, 8, tzinfo=timezone.utc)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -94,7 +94,7 @@ def test_a_stream_is_read_the_same_however_it_is_cut(
 ) -> None:
     events = [*map(delta, texts), delta(finish="stop"), *([b"[DONE]"] if has_done else [])]
     whole = b"".join(each for each in sse(*events) if isinstance(each, bytes)).replace(b"\n\n", end)
-    reader = reader_for(200, {"content-type": "text/event-stream; charset=utf-8"})
+    reader = parser_for(200, {"content-type": "text/event-stream; charset=utf-8"})
     assert reader is not None
     places = sorted({0, len(whole), *(each % (len(whole) + 1) for each in cuts)})
     for start, stop in itertools.pairwise(places):
@@ -106,7 +106,7 @@ def test_a_stream_is_read_the_same_however_it_is_cut(
 
 
 def test_a_stream_that_does_not_end_is_no_answer() -> None:
-    reader = reader_for(200, {"content-type": "text/event-stream"})
+    reader = parser_for(200, {"content-type": "text/event-stream"})
     assert reader is not None
     reader.feed(b"".join(each for each in sse(delta("Half")) if isinstance(each, bytes)))
     assert reader.answer() is None
@@ -114,7 +114,7 @@ def test_a_stream_that_does_not_end_is_no_answer() -> None:
 
 @pytest.mark.parametrize("kind", ["text/event-stream", "application/json"])
 def test_memory_for_reading_is_bounded(kind: str) -> None:
-    reader = reader_for(200, {"content-type": kind})
+    reader = parser_for(200, {"content-type": kind})
     assert reader is not None
     piece = b"x" * (1 << 20)
     for _ in range(LONGEST_DOCUMENT // len(piece) + 3):
@@ -126,7 +126,7 @@ def test_memory_for_reading_is_bounded(kind: str) -> None:
 
 
 def test_an_answer_that_is_too_long_is_not_remembered() -> None:
-    reader = reader_for(200, {})
+    reader = parser_for(200, {})
     assert reader is not None
     reader.feed(json.dumps(completion("x" * (LONGEST_ANSWER + 1))).encode())
     assert reader.answer() is None

@@ -19,7 +19,7 @@ from memoryos.seams import Reply
 from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
-from tests.doors.http.proxy_stand_ins import serving
+from tests.doors.http.proxy_fakes import serving
 from tests.waiting import PATIENCE_SECONDS
 
 

@@ -17,7 +17,7 @@ from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_stand_ins import ScriptedEndpoint, completion, document, serving
+from tests.doors.http.proxy_fakes import ScriptedEndpoint, completion, document, serving
 from tests.waiting import PATIENCE_SECONDS
 
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from memoryos.doors.http.settings import ServerSettings
     from memoryos.engine import MemoryEngine
 
-__all__ = ["SECONDS_BETWEEN_LOOKS", "Access"]
+__all__ = ["SECONDS_BETWEEN_LOOKS", "AccessPolicy"]
 
 SECONDS_BETWEEN_LOOKS = 0.5
 """How long "the store has no key" is believed before the store is read again."""
 
 
-class Access:
+class AccessPolicy:
     """Whether a server requires keys.
 
     A store that has ever had a key stays closed: after its last key was revoked or expired, every request is refused

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["AFFINITY_HEADER", "AffinityTold", "affinity_of", "note_affinity"]
+__all__ = ["AFFINITY_HEADER", "AffinityMiddleware", "affinity_of", "note_affinity"]
 
 AFFINITY_HEADER = "MemoryOS-Affinity"
 _STATE = "memoryos_affinity"
@@ -34,7 +34,7 @@ def note_affinity(connection: HTTPConnection, user_id: str, assistant_id: str) -
     setattr(connection.state, _STATE, affinity_of(user_id, assistant_id))
 
 
-class AffinityTold:
+class AffinityMiddleware:
     """Middleware: the response of a request about one memory carries ``MemoryOS-Affinity``."""
 
     def __init__(self, app: ASGIApp) -> None:

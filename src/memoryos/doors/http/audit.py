@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from fastapi import Request
 
-    from memoryos.doors.http.callers import Caller
+    from memoryos.doors.http.authentication import Caller
     from memoryos.memory import Memoryos
 
 __all__ = ["Action", "audit"]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import anyio
 from starlette.datastructures import Headers
 
-from memoryos.doors.http.problems import Problem, problem_response
-from memoryos.doors.http.streams import EVENT_STREAM, event
+from memoryos.doors.http.event_stream import EVENT_STREAM, event
+from memoryos.doors.http.problem_details import Problem, problem_response
 from memoryos.errors import MemoryOSError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from memoryos.doors.http.access import Access
-    from memoryos.doors.http.callers import Caller
+    from memoryos.doors.http.access import AccessPolicy
+    from memoryos.doors.http.authentication import Caller
     from memoryos.doors.http.keyring import Keyring
 
 __all__ = ["OpenRequests"]
@@ -71,7 +71,7 @@ class OpenRequests:
             if not self._open[key_id]:
                 del self._open[key_id]
 
-    async def watch(self, access: Access, keyring: Keyring) -> None:
+    async def watch(self, access: AccessPolicy, keyring: Keyring) -> None:
         """Ends requests of keys that were revoked or expired, and requests without a key once keys are required.
 
         Checks every quarter of a second and goes on until it is cancelled. While the store can't be read, open
@@ -88,7 +88,7 @@ class OpenRequests:
                 for request in refused:
                     group.start_soon(request.end)
 
-    async def _refused(self, access: Access, keyring: Keyring) -> list[_OpenRequest]:
+    async def _refused(self, access: AccessPolicy, keyring: Keyring) -> list[_OpenRequest]:
         key_ids = {each for each in self._open if each is not None}
         refused: set[str | None] = set()
         if key_ids:

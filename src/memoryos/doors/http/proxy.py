@@ -10,14 +10,14 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
 from memoryos.doors.http.affinity import note_affinity
-from memoryos.doors.http.callers import AnyCaller
-from memoryos.doors.http.problems import RESPONSES
+from memoryos.doors.http.authentication import AnyCaller
+from memoryos.doors.http.problem_details import RESPONSES
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_exchange import Exchange, Repeats
+from memoryos.doors.http.proxy_options import ASSISTANT, IDEMPOTENCY_KEY, RECALL, REMEMBER, USER, read_proxy_options
 from memoryos.doors.http.proxy_relay import Relay
 from memoryos.doors.http.proxy_upstream import Upstream
-from memoryos.doors.http.proxy_wishes import ASSISTANT, IDEMPOTENCY_KEY, RECALL, REMEMBER, USER, read_wishes
-from memoryos.doors.http.serving import Serving, TheServing
+from memoryos.doors.http.server_state import CurrentServer, ServerState
 from memoryos.inputs import read_scope
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ def proxy_router() -> APIRouter:
     connections = _Connections()
 
     @asynccontextmanager
-    async def living(_: object) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         try:
             yield
         finally:
             await connections.close()
 
-    router = APIRouter(prefix="/v1", tags=["proxy"], responses=RESPONSES, lifespan=living)
+    router = APIRouter(prefix="/v1", tags=["proxy"], responses=RESPONSES, lifespan=lifespan)
     repeats = Repeats()
 
     @router.post(
@@ -88,7 +88,7 @@ def proxy_router() -> APIRouter:
         responses=_REPLY,  # type: ignore[arg-type]
         openapi_extra=_DOCUMENTED,
     )
-    async def complete(request: Request, caller: AnyCaller, serving: TheServing) -> Response:
+    async def complete(request: Request, caller: AnyCaller, server: CurrentServer) -> Response:
         """Passes a chat on to the endpoint of the settings, with what is remembered for its last user message.
 
         The exchange is remembered when the answer came to its end.
@@ -96,12 +96,12 @@ def proxy_router() -> APIRouter:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise HTTPException(415, f"the body must be {_JSON}")
         chat = await run_sync(read_chat, await request.body())
-        upstream = await connections.to(serving)
-        wishes = read_wishes(request, caller, chat, upstream.config)
+        upstream = await connections.to(server)
+        wishes = read_proxy_options(request, caller, chat, upstream.config)
         read_scope(wishes.user_id, wishes.assistant_id)
         note_affinity(request, wishes.user_id, wishes.assistant_id)
         headers = upstream.headers(request, caller)
-        exchange = Exchange(request, caller, serving, chat, wishes, repeats.key(wishes, chat))
+        exchange = Exchange(request, caller, server, chat, wishes, repeats.key(wishes, chat))
         outgoing = upstream.request(request, "/chat/completions", headers, await exchange.body())
         return Relay(upstream.client, outgoing, {RECALL: exchange.recalled}, exchange.remember)
 
@@ -112,9 +112,9 @@ def proxy_router() -> APIRouter:
         response_class=Response,
         responses=_REPLY,  # type: ignore[arg-type]
     )
-    async def models(request: Request, caller: AnyCaller, serving: TheServing) -> Response:
+    async def models(request: Request, caller: AnyCaller, server: CurrentServer) -> Response:
         """Passes the endpoint's list of models on."""
-        upstream = await connections.to(serving)
+        upstream = await connections.to(server)
         return Relay(upstream.client, upstream.request(request, "/models", upstream.headers(request, caller)))
 
     return router
@@ -126,10 +126,10 @@ class _Connections:
     def __init__(self) -> None:
         self._upstream: Upstream | None = None
 
-    async def to(self, serving: Serving) -> Upstream:
+    async def to(self, server: ServerState) -> Upstream:
         if self._upstream is None:
-            engine = await run_sync(serving.engine)
-            settings = serving.settings
+            engine = await run_sync(server.engine)
+            settings = server.settings
             self._upstream = self._upstream or Upstream(
                 engine.config, settings.proxy_timeout_seconds, settings.proxy_headers
             )

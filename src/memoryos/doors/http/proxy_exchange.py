@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from anyio.to_thread import run_sync
 
 from memoryos.doors.http.audit import audit
-from memoryos.doors.http.observing import span
+from memoryos.doors.http.observability import span
 from memoryos.doors.http.proxy_memory import fit, memory_prompt, question, sources_of
 from memoryos.errors import InputError, NotFoundError
 from memoryos.identifiers import new_id
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
-    from memoryos.doors.http.callers import Caller
+    from memoryos.doors.http.authentication import Caller
     from memoryos.doors.http.proxy_body import Chat
-    from memoryos.doors.http.proxy_wishes import Wishes
-    from memoryos.doors.http.serving import Serving
+    from memoryos.doors.http.proxy_options import ProxyOptions
+    from memoryos.doors.http.server_state import ServerState
     from memoryos.memory import Memoryos
     from memoryos.retrieval.recall import Recall
 
@@ -57,7 +57,7 @@ class Repeats:
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[str, str, str], tuple[float, str]] = OrderedDict()
 
-    def key(self, wishes: Wishes, chat: Chat) -> str:
+    def key(self, wishes: ProxyOptions, chat: Chat) -> str:
         """Returns the key under which this exchange is remembered: the caller's own, or that of the same question."""
         if wishes.idempotency_key is not None:
             return wishes.idempotency_key
@@ -75,7 +75,7 @@ class Exchange:
     Attributes:
         request: The request.
         caller: Who sent it.
-        serving: The server.
+        server: The server.
         chat: Its body.
         wishes: Whose memory it is about.
         key: The key under which it is remembered.
@@ -84,9 +84,9 @@ class Exchange:
 
     request: Request
     caller: Caller
-    serving: Serving
+    server: ServerState
     chat: Chat
-    wishes: Wishes
+    wishes: ProxyOptions
     key: str
     recalled: str = OFF
     _shown: Recall | None = field(default=None, init=False)
@@ -111,7 +111,7 @@ class Exchange:
         self._asked_at = memory.engine.clock()
         query = question(mended(self.chat.asked or ""))
         if query.strip():
-            max_tokens = self.serving.settings.proxy_memory_tokens
+            max_tokens = self.server.settings.proxy_memory_tokens
             with span("memoryos.recall"):
                 found = memory.recall(query, max_tokens=max_tokens)
             shown = fit(found, self.chat.said(), max_tokens)
@@ -145,7 +145,7 @@ class Exchange:
             audit(self.request, self.caller, "write", memory, count=1)
 
     def _memory(self) -> Memoryos:
-        return self.serving.engine().memory(self.wishes.user_id, self.wishes.assistant_id)
+        return self.server.engine().memory(self.wishes.user_id, self.wishes.assistant_id)
 
 
 async def _attempt(what: str, call: Callable[[], Done], seconds: float) -> Done | None:

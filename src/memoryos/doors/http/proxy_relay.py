@@ -11,7 +11,7 @@ import httpx2
 from fastapi import HTTPException
 from starlette.responses import Response
 
-from memoryos.doors.http.proxy_reading import reader_for
+from memoryos.doors.http.proxy_reply_parser import parser_for
 from memoryos.doors.http.proxy_upstream import returned_headers
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from memoryos.doors.http.proxy_reading import ReplyReader
+    from memoryos.doors.http.proxy_reply_parser import ReplyParser
 
 __all__ = ["Relay"]
 
@@ -52,7 +52,7 @@ class Relay(Response):
         self._request = request
         self._added = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
         self._remember = remember
-        self._reader: ReplyReader | None = None
+        self._reader: ReplyParser | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  (of Response)
         """Serves one request.
@@ -76,7 +76,7 @@ class Relay(Response):
             return _refusal(error)
         headers = [*returned_headers(response.headers.raw), *self._added]
         if self._remember is not None:
-            self._reader = reader_for(response.status_code, response.headers)
+            self._reader = parser_for(response.status_code, response.headers)
         try:
             await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
             async with aclosing(self._read(response)) as pieces:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from fastapi import HTTPException
 
-from memoryos.doors.http.proxy_wishes import PREFIX
+from memoryos.doors.http.proxy_options import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from memoryos.config import Config
-    from memoryos.doors.http.callers import Caller
+    from memoryos.doors.http.authentication import Caller
 
 __all__ = ["Upstream", "returned_headers"]
 

@@ -48,7 +48,7 @@ def run_server(session: Session, settings: ServerSettings, announce: Callable[[s
         ClickException: If it can't listen there.
         ConfigError: If other machines could reach it without a key, or a setting can't be used.
     """
-    from memoryos.doors.http.running import run  # noqa: PLC0415  (other commands need no web server)
+    from memoryos.doors.http.server_runner import run  # noqa: PLC0415  (other commands need no web server)
 
     with MemoryEngine(session.config()) as engine:
         with contextlib.suppress(EmbeddingError):  # an endpoint may come back; /readyz says so until then

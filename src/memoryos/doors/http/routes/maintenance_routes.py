@@ -1,0 +1,68 @@
+"""Upkeep: counts and costs of one memory, consolidation on demand, rebuilding."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+from anyio.to_thread import run_sync
+from fastapi import Query, Request
+
+from memoryos.doors import shapes
+from memoryos.doors.http.audit import audit
+from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.routes.route_base import USER, router
+from memoryos.doors.http.server_state import CurrentServer
+
+__all__ = ["routes"]
+
+routes = router("upkeep")
+
+
+class Costs(shapes.Shape):
+    """What calls of the LLM cost, oldest first: an account a day, purpose and model."""
+
+    costs: list[shapes.Cost]
+
+
+@routes.get(f"{USER}/stats")
+def get_stats(memory: ScopedMemory) -> shapes.Stats:
+    """Returns counts of every tier, what is due, and the analyst's last error."""
+    return shapes.Stats.model_validate(memory.get_memory_stats())
+
+
+@routes.get(f"{USER}/costs")
+def get_costs(memory: ScopedMemory) -> Costs:
+    """Returns what calls of the LLM cost."""
+    return Costs(costs=[shapes.Cost.model_validate(each) for each in memory.costs()])
+
+
+@routes.post(f"{USER}/flush")
+async def flush(
+    memory: ScopedMemory,
+    server: CurrentServer,
+    timeout_seconds: Annotated[float, Query(gt=0, le=3_600, description="Gives up then; what is left stays due.")] = 60,
+) -> shapes.Stats:
+    """Consolidates all that slid out of short-term memory, and returns the counts of afterwards."""
+
+    def flushed() -> shapes.Stats:
+        memory.flush(timeout_seconds)
+        return shapes.Stats.model_validate(memory.get_memory_stats())
+
+    return await run_sync(flushed, limiter=server.long_work)
+
+
+@routes.post(f"{USER}/rebuild")
+async def rebuild(
+    memory: ScopedMemory,
+    server: CurrentServer,
+    request: Request,
+    caller: AnyCaller,
+    *,
+    analyst: Annotated[Literal["llm", "local"] | None, Query(description="Who reads; default: the server's.")] = None,
+    dry_run: Annotated[bool, Query(description="Only says what would change.")] = False,
+) -> shapes.Rebuilt:
+    """Derives all tiers again from the log; what was known becomes history."""
+    rebuilt = await run_sync(partial(memory.rebuild, analyst, dry_run=dry_run), limiter=server.long_work)
+    audit(request, caller, "read" if dry_run else "rebuild", memory, count=1)
+    return shapes.Rebuilt.model_validate(rebuilt)

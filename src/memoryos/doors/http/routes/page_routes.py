@@ -1,0 +1,100 @@
+"""Pages: remembering exchanges, and reading them back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from pydantic import FailFast, Field
+
+from memoryos.doors import shapes
+from memoryos.doors.http.audit import audit
+from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.routes.route_base import MAX_SEQ, USER, Body, IdempotencyKey, Limit, part, router
+
+__all__ = ["routes"]
+
+routes = router("pages")
+
+
+class NewPage(Body):
+    """One exchange. Either side may be empty, not both."""
+
+    user_input: str = Field(default="", examples=["I moved to Utrecht last week."])
+    agent_response: str = Field(default="", examples=["How do you like it there?"])
+    timestamp: str | None = Field(default=None, description="When, ISO 8601; default: now.", examples=["2023-05-08"])
+    meta_data: dict[str, Any] | None = Field(
+        default=None, description="Anything to keep with it; `user_name` and `assistant_name` name the speakers."
+    )
+
+
+class NewMessages(Body):
+    """An OpenAI message list: a user message and the assistant message behind it become one page."""
+
+    messages: Annotated[list[dict[str, Any]], FailFast()] = Field(
+        max_length=10_000, examples=[[{"role": "user", "content": "Hi!"}, {"role": "assistant", "content": "Hello!"}]]
+    )
+
+
+class Pages(shapes.Shape):
+    """Pages that were remembered."""
+
+    pages: list[shapes.Page]
+
+
+class PageList(Pages):
+    """A part of the log, newest first."""
+
+    next_before_seq: int | None = Field(description="`before_seq` of the next part; null when there is none.")
+
+
+@routes.post(f"{USER}/pages", status_code=201)
+def add_page(
+    memory: ScopedMemory, body: NewPage, request: Request, caller: AnyCaller, idempotency_key: IdempotencyKey = None
+) -> shapes.Page:
+    """Remembers one exchange; it is on disk, and can be found, when the answer comes. No model is called."""
+    page = memory.add_memory(
+        body.user_input, body.agent_response, body.timestamp, body.meta_data, idempotency_key=idempotency_key
+    )
+    audit(request, caller, "write", memory, count=1)
+    return shapes.Page.model_validate(page)
+
+
+@routes.post(f"{USER}/messages", status_code=201)
+def add_messages(
+    memory: ScopedMemory, body: NewMessages, request: Request, caller: AnyCaller, idempotency_key: IdempotencyKey = None
+) -> Pages:
+    """Remembers a message list, all of it or nothing. System and tool messages are passed over."""
+    pages = memory.add_messages(body.messages, idempotency_key=idempotency_key)
+    audit(request, caller, "write", memory, count=len(pages))
+    return Pages(pages=[shapes.Page.model_validate(page) for page in pages])
+
+
+@routes.get(f"{USER}/pages")
+def list_pages(
+    memory: ScopedMemory,
+    request: Request,
+    caller: AnyCaller,
+    *,
+    limit: Limit = 50,
+    before_seq: Annotated[int | None, Query(ge=1, le=MAX_SEQ, description="Only pages in front of this one.")] = None,
+    q: Annotated[
+        str | None, Query(min_length=1, max_length=1_000, description="Only pages that hold this text, in any case.")
+    ] = None,
+) -> PageList:
+    """Lists pages, newest first. A part may be short, or empty, before the last one when a text is looked for."""
+    if q is None:
+        pages, last = part(memory.newest_pages(limit + 1, before_seq=before_seq), limit)
+        next_before_seq = None if last is None else last.seq
+    else:
+        pages, next_before_seq = memory.search_pages(q, limit, before_seq=before_seq)
+    audit(request, caller, "read", memory, count=len(pages))
+    return PageList(pages=[shapes.Page.model_validate(page) for page in pages], next_before_seq=next_before_seq)
+
+
+@routes.get(f"{USER}/pages/{{page_id:id}}")
+def get_page(memory: ScopedMemory, page_id: str, request: Request, caller: AnyCaller) -> shapes.Page:
+    """Returns one page."""
+    page = memory.page(page_id)
+    audit(request, caller, "read", memory, count=1)
+    return shapes.Page.model_validate(page)

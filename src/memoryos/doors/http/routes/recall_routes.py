@@ -1,0 +1,50 @@
+"""Recall: what is remembered for a query, with the reason for each item."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from pydantic import Field
+
+from memoryos.config import RankingWeights
+from memoryos.doors import shapes
+from memoryos.doors.http.audit import audit
+from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.observability import span
+from memoryos.doors.http.routes.route_base import USER, Body, router
+
+__all__ = ["routes"]
+
+routes = router("recall")
+
+
+class Query(Body):
+    """What to look for."""
+
+    query: str = Field(examples=["Where does Tom live?"])
+    max_pages: int | None = Field(default=None, ge=1, le=10_000, description="Default: as the settings say.")
+    max_tokens: int | None = Field(
+        default=None, ge=1, le=10_000_000, description="Estimated tokens of the pages; then single sides may be shown."
+    )
+    ranking: RankingWeights | None = Field(
+        default=None,
+        description="What signals count, for this trial only: it heats no segment. Those left out: as set.",
+    )
+    near_misses: int = Field(default=0, ge=0, le=100, description="So many of the next best pages are told too.")
+
+
+@routes.post(f"{USER}/recall")
+def recall(memory: ScopedMemory, body: Query, request: Request, caller: AnyCaller) -> shapes.ExplainedRecall:
+    """Returns what is remembered for a query. Calls no LLM; nothing is remembered of it."""
+    ranking = None
+    if body.ranking is not None:
+        ranking = memory.config.ranking.model_copy(update=body.ranking.model_dump(exclude_unset=True))
+    with span("memoryos.recall"):
+        found = memory.recall(
+            body.query,
+            max_pages=body.max_pages,
+            max_tokens=body.max_tokens,
+            ranking=ranking,
+            near_misses=body.near_misses,
+        )
+    audit(request, caller, "read", memory, count=len(found.pages) + len(found.short_term) + len(found.knowledge))
+    return shapes.ExplainedRecall.of(found)

@@ -1,0 +1,144 @@
+"""The tiers: profile, knowledge, segments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query, Request
+from pydantic import Field
+
+from memoryos.doors import shapes
+from memoryos.doors.http.audit import audit
+from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.routes.route_base import USER, Body, Limit, part, router
+from memoryos.model import About
+
+__all__ = ["routes"]
+
+routes = router("tiers")
+
+After = Annotated[str | None, Query(max_length=100, description="`next_after` of the part before.")]
+
+
+class ProfileVersion(shapes.Profile):
+    """One version of the profile."""
+
+    recorded_at: shapes.Time | None
+    origin: shapes.Origin | None
+
+
+class ProfileHistory(shapes.Shape):
+    """Every version of the profile, oldest first."""
+
+    versions: list[ProfileVersion]
+
+
+class KnowledgeList(shapes.Shape):
+    """A part of what is known, oldest first."""
+
+    knowledge: list[shapes.Knowledge]
+    next_after: str | None = Field(description="`after` of the next part; null when there is none.")
+
+
+class KnowledgeHistory(shapes.Shape):
+    """A fact with all that it replaced and all that replaced it, oldest first."""
+
+    knowledge: list[shapes.Knowledge]
+
+
+class Correction(Body):
+    """The right wording of a fact."""
+
+    text: str = Field(examples=["Lives in Utrecht."])
+
+
+class SegmentList(shapes.Shape):
+    """A part of the segments, oldest first."""
+
+    segments: list[shapes.Segment]
+    next_after: str | None = Field(description="`after` of the next part; null when there is none.")
+
+
+@routes.get(f"{USER}/profile")
+def get_profile(memory: ScopedMemory, request: Request, caller: AnyCaller) -> ProfileVersion:
+    """Returns the user's profile: attributes, and traits with their evidence."""
+    profile = memory.profile
+    audit(request, caller, "read", memory, count=len(profile.attributes) + len(profile.traits))
+    return ProfileVersion.model_validate(profile)
+
+
+@routes.get(f"{USER}/profile/history")
+def get_profile_history(memory: ScopedMemory, request: Request, caller: AnyCaller) -> ProfileHistory:
+    """Returns every version of the profile, oldest first."""
+    versions = memory.profile_history()
+    audit(request, caller, "read", memory, count=len(versions))
+    return ProfileHistory(versions=[ProfileVersion.model_validate(each) for each in versions])
+
+
+@routes.get(f"{USER}/knowledge")
+def list_knowledge(
+    memory: ScopedMemory,
+    request: Request,
+    caller: AnyCaller,
+    *,
+    about: Annotated[About | None, Query(description="Only about one of them; default: both.")] = None,
+    history: Annotated[bool, Query(description="What was superseded or archived too.")] = False,
+    limit: Limit = 100,
+    after: After = None,
+) -> KnowledgeList:
+    """Lists facts with the pages that they were read in, oldest first."""
+    entries = sorted(memory.knowledge(about, history=history), key=lambda entry: entry.knowledge_id)
+    shown, last = part([entry for entry in entries if after is None or entry.knowledge_id > after], limit)
+    audit(request, caller, "read", memory, count=len(shown))
+    return KnowledgeList(
+        knowledge=[shapes.Knowledge.model_validate(entry) for entry in shown],
+        next_after=None if last is None else last.knowledge_id,
+    )
+
+
+@routes.get(f"{USER}/knowledge/{{knowledge_id:id}}/history")
+def get_knowledge_history(
+    memory: ScopedMemory, knowledge_id: str, request: Request, caller: AnyCaller
+) -> KnowledgeHistory:
+    """Returns a fact with all that it replaced and all that replaced it, oldest first."""
+    entries = memory.history(knowledge_id)
+    audit(request, caller, "read", memory, count=len(entries))
+    return KnowledgeHistory(knowledge=[shapes.Knowledge.model_validate(entry) for entry in entries])
+
+
+@routes.put(f"{USER}/knowledge/{{knowledge_id:id}}")
+def correct_knowledge(
+    memory: ScopedMemory, knowledge_id: str, body: Correction, request: Request, caller: AnyCaller
+) -> shapes.Knowledge:
+    """Puts a fact right and returns the new one; the old one goes into history and is not learned again."""
+    right = memory.correct(knowledge_id, body.text)
+    audit(request, caller, "correct", memory, count=1)
+    return shapes.Knowledge.model_validate(right)
+
+
+@routes.get(f"{USER}/segments")
+def list_segments(
+    memory: ScopedMemory,
+    request: Request,
+    caller: AnyCaller,
+    *,
+    archived: Annotated[bool, Query(description="Those that fell out of mid-term memory instead.")] = False,
+    limit: Limit = 100,
+    after: After = None,
+) -> SegmentList:
+    """Lists segments with their heat now, oldest first."""
+    warmth = sorted(memory.heat(archived=archived), key=lambda each: each[0].segment_id)
+    shown, last = part([each for each in warmth if after is None or each[0].segment_id > after], limit)
+    audit(request, caller, "read", memory, count=len(shown))
+    return SegmentList(
+        segments=[shapes.Segment.of(*each) for each in shown],
+        next_after=None if last is None else last[0].segment_id,
+    )
+
+
+@routes.get(f"{USER}/segments/{{segment_id:id}}")
+def get_segment(memory: ScopedMemory, segment_id: str, request: Request, caller: AnyCaller) -> shapes.SegmentDetail:
+    """Returns one segment with its chains and pages."""
+    content = memory.segment(segment_id)
+    audit(request, caller, "read", memory, count=len(content.pages))
+    return shapes.SegmentDetail.of_content(content)
