@@ -9,9 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from memoryos.doors.http.access import SECONDS_BETWEEN_LOOKS, AccessPolicy
-from memoryos.doors.http.browser_security import check_binding, warn_of_unused_keys
 from memoryos.doors.http.server_state import ServerState
 from memoryos.doors.http.settings import ServerSettings
+from memoryos.doors.http.startup_checks import check_binding, warn_of_unused_keys
 from memoryos.engine import MemoryEngine
 from memoryos.errors import ConfigError, StoreUnavailableError
 from tests.doors.http.conftest import ClientMaker
@@ -81,7 +81,7 @@ def test_a_store_whose_last_key_was_revoked_stays_closed(engine: MemoryEngine, m
 def test_keys_can_be_switched_off_for_this_machine_with_a_warning(
     engine: MemoryEngine, make_client: ClientMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "memoryos.doors.http.browser_security")
+    caplog.set_level(logging.WARNING, "memoryos.doors.http.startup_checks")
     warn_of_unused_keys(ServerSettings(keys=False), engine)
     assert not caplog.records, "there is no key yet"
     engine.store.keys.create("tom", engine.clock())

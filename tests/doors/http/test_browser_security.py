@@ -6,8 +6,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from memoryos.doors.http.app import build_app
-from memoryos.doors.http.browser_security import check_binding
 from memoryos.doors.http.settings import ServerSettings
+from memoryos.doors.http.startup_checks import check_binding
 from memoryos.engine import MemoryEngine
 from memoryos.errors import ConfigError
 

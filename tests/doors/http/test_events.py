@@ -28,30 +28,30 @@ def names(happened: list[tuple[str, Any]]) -> list[str]:
 
 def test_what_happens_is_told_once(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
-    lookout = ChangeWatcher(memory)
-    assert lookout.changes() == []
+    watcher = ChangeWatcher(memory)
+    assert watcher.poll() == []
     pages = [memory.add_memory(f"I like tea number {number}.", "Good.") for number in range(9)]
-    told = lookout.changes()
+    told = watcher.poll()
     assert [value["page_id"] for name, value in told if name == "page_added"] == [page.page_id for page in pages]
     assert [value["seq"] for name, value in told if name == "page_slid_out"] == [1, 2]
     assert told[-1][0] == "stats"
     assert told[-1][1]["pages"] == 9
-    assert lookout.changes() == []
+    assert watcher.poll() == []
 
     memory.add_memory("One more.")
-    told = lookout.changes()
+    told = watcher.poll()
     assert names(told) == ["page_added", "page_slid_out", "stats"]
     assert told[1][1]["seq"] == 3
 
     memory.flush()
-    told = lookout.changes()
+    told = watcher.poll()
     assert "segment_changed" in names(told)
     memory.force_mid_term_analysis()
-    told = lookout.changes()
+    told = watcher.poll()
     learned = next(value for name, value in told if name == "learned")
     assert learned["profile_version"] == memory.profile.version
     assert {entry["text"] for entry in learned["knowledge"]} <= {entry.text for entry in memory.knowledge()}
-    assert lookout.changes() == []
+    assert watcher.poll() == []
 
 
 def test_a_visit_heats_and_is_told(engine: MemoryEngine) -> None:
@@ -59,42 +59,42 @@ def test_a_visit_heats_and_is_told(engine: MemoryEngine) -> None:
     for number in range(12):
         memory.add_memory(f"I like tea number {number}.", "Good.")
     memory.flush()
-    lookout = ChangeWatcher(memory)
+    watcher = ChangeWatcher(memory)
     memory.recall("tea")
     engine.updater.record_all_visits()
-    told = lookout.changes()
+    told = watcher.poll()
     assert names(told) == ["segment_changed"]
     assert told[0][1]["visits"] == 1
-    assert lookout.changes() == []
+    assert watcher.poll() == []
 
 
 def test_what_was_forgotten_is_told_by_ids_and_counts(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
     pages = [memory.add_memory(f"I like tea number {number}.", "Good.") for number in range(12)]
     memory.force_mid_term_analysis()
-    lookout = ChangeWatcher(memory)
+    watcher = ChangeWatcher(memory)
     memory.forget(page_ids=[pages[0].page_id, pages[-1].page_id])
-    told = lookout.changes()
+    told = watcher.poll()
     gone = next(value for name, value in told if name == "gone")
     assert gone["pages"] == 2
     assert gone["knowledge_ids"]
     assert "tea number 0" not in json.dumps(gone)
     assert "page_added" not in names(told)
     memory.forget(everything=True)
-    assert next(value for name, value in lookout.changes() if name == "gone")["pages"] == 10
+    assert next(value for name, value in watcher.poll() if name == "gone")["pages"] == 10
     memory.add_memory("A new beginning.")
-    assert names(lookout.changes())[0] == "page_added"
+    assert names(watcher.poll())[0] == "page_added"
 
 
 @pytest.mark.parametrize("window", [0, 1, 3])
 def test_each_page_slides_out_once_whatever_the_window(make_engine: EngineMaker, window: int) -> None:
     memory = make_engine(short_term_capacity=window).memory("tom")
-    lookout = ChangeWatcher(memory)
+    watcher = ChangeWatcher(memory)
     slid: list[int] = []
     for burst in (1, 1, 4, 2, 7, 1):
         for _ in range(burst):
             memory.add_memory("Hello.")
-        slid += [value["seq"] for name, value in lookout.changes() if name == "page_slid_out"]
+        slid += [value["seq"] for name, value in watcher.poll() if name == "page_slid_out"]
     assert slid == list(range(1, 16 - window + 1))
 
 

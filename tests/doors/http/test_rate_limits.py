@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from memoryos.doors.http import rate_limits
+from memoryos.doors.http import token_bucket
 from memoryos.doors.http.addresses import rate_limit_name
 from memoryos.doors.http.app import build_app
-from memoryos.doors.http.rate_limits import Limit
 from memoryos.doors.http.settings import ServerSettings
+from memoryos.doors.http.token_bucket import TokenBuckets
 from memoryos.engine import MemoryEngine
 from tests.conftest import EngineMaker
 from tests.doors.http.test_authentication import noted
@@ -29,37 +29,37 @@ class Seconds:
 
 def test_the_whole_limit_may_come_at_once_and_then_one_by_one() -> None:
     clock = Seconds()
-    limit = Limit(6, clock)
-    left = [limit.count("a") for _ in range(6)]
+    buckets = TokenBuckets(6, clock)
+    left = [buckets.take("a") for _ in range(6)]
     assert [each and each.remaining for each in left] == [5, 4, 3, 2, 1, 0]
-    refused = limit.count("a")
+    refused = buckets.take("a")
     assert refused is not None
     assert (refused.retry_seconds, refused.remaining) == (10.0, 0)
     assert refused.headers["Retry-After"] == "10"
-    other = limit.count("b")
+    other = buckets.take("b")
     assert other is not None
     assert other.remaining == 5
     clock.now += 10
-    again = limit.count("a")
+    again = buckets.take("a")
     assert again is not None
     assert (again.retry_seconds, again.remaining) == (0.0, 0)
     clock.now += 1000
-    assert limit.look("a") == limit.look("never seen")
+    assert buckets.peek("a") == buckets.peek("never seen")
 
 
 def test_no_limit_is_none() -> None:
-    limit = Limit(None)
-    assert limit.count("a") is limit.look("a") is None
+    buckets = TokenBuckets(None)
+    assert buckets.take("a") is buckets.peek("a") is None
 
 
 @given(requests=st.integers(1, 100), pauses=st.lists(st.floats(0, 30), max_size=300))
 def test_in_any_minute_at_most_twice_the_limit_and_on_average_the_limit(requests: int, pauses: list[float]) -> None:
     clock = Seconds()
-    limit = Limit(requests, clock)
+    buckets = TokenBuckets(requests, clock)
     allowed = []
     for pause in pauses:
         clock.now += pause
-        told = limit.count("a")
+        told = buckets.take("a")
         assert told is not None
         assert 0 <= told.remaining <= requests
         if not told.retry_seconds:
@@ -72,23 +72,23 @@ def test_in_any_minute_at_most_twice_the_limit_and_on_average_the_limit(requests
 @given(requests=st.integers(1, 100), sent=st.integers(0, 200))
 def test_who_waits_as_long_as_told_is_allowed(requests: int, sent: int) -> None:
     clock = Seconds()
-    limit = Limit(requests, clock)
+    buckets = TokenBuckets(requests, clock)
     for _ in range(sent):
-        limit.count("a")
-    told = limit.look("a")
+        buckets.take("a")
+    told = buckets.peek("a")
     assert told is not None
     clock.now += told.retry_seconds
-    again = limit.count("a")
+    again = buckets.take("a")
     assert again is not None
     assert again.retry_seconds == 0
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limits, "_CALLERS_KEPT", 10)
-    limit = Limit(5, Seconds())
+    monkeypatch.setattr(token_bucket, "_MAX_BUCKETS", 10)
+    buckets = TokenBuckets(5, Seconds())
     for number in range(100):
-        limit.count(str(number))
-    assert len(limit._full_at) == 10
+        buckets.take(str(number))
+    assert len(buckets._full_at) == 10
 
 
 def served(engine: MemoryEngine, address: str = "10.0.0.1", **settings: object) -> TestClient:

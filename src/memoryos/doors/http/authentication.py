@@ -1,15 +1,16 @@
-"""Authenticates requests: a key becomes a ``Caller``, which may use the memories of its user only."""
+"""Authentication: finds the caller of a request by its API key, and the memory that the caller may use."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Header, HTTPException, Query, Request
 
-from memoryos.doors.http.affinity import note_affinity
-from memoryos.doors.http.audit import audit
+from memoryos.doors.http.affinity import set_affinity
+from memoryos.doors.http.audit import AuditLog
+from memoryos.doors.http.caller import LOCAL, Caller
+from memoryos.doors.http.request_state import request_state
 from memoryos.memory import Memoryos
 
 if TYPE_CHECKING:
@@ -17,128 +18,93 @@ if TYPE_CHECKING:
 
     from memoryos.doors.http.server_state import ServerState
 
-__all__ = [
-    "LOCAL",
-    "AdminCaller",
-    "AnyCaller",
-    "Caller",
-    "ScopedMemory",
-    "admin",
-    "authenticate",
-    "caller",
-    "check_may_use",
-    "scope_of",
-]
+__all__ = ["AdminCaller", "AnyCaller", "Audit", "ScopedMemory", "authenticate"]
 
 _log = logging.getLogger(__name__)
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="memoryos"'}
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent a request.
-
-    Attributes:
-        key_id: The key that it came with; None while keys are off.
-        is_admin: Whether every user's memory is open, and what concerns the whole server.
-        user_id: The only user whose memory is open; None for an administrator, and while keys are off.
-    """
-
-    key_id: str | None
-    is_admin: bool
-    user_id: str | None
-
-    def may_use(self, user_id: str) -> bool:
-        """Returns whether that user's memory is open to this caller, be there one or not."""
-        return self.is_admin or self.user_id == user_id
-
-
-LOCAL = Caller(key_id=None, is_admin=True, user_id=None)
-"""Whoever calls while keys are off: a program of this machine."""
-
-
 async def authenticate(connection: HTTPConnection) -> Caller:
-    """Returns who sent a request. Middleware and mounted applications, as the MCP server, call it directly.
+    """Returns the caller of a request. Middleware and mounted applications (MCP) call it directly.
 
-    The key is read from ``Authorization: Bearer mos_…`` or ``X-API-Key``. The request is counted once, however often
-    this is called for it.
+    The key is read from ``Authorization: Bearer mos_…`` or ``X-API-Key``. The caller is stored in the request state,
+    so that several calls for one request count it once for the rate limits.
 
     Raises:
-        HTTPException: 401 without a valid key while keys are on; 429 when the limits say so.
-        StoreError: If the keys can't be read now.
+        HTTPException: 401 without a valid key while keys are on; 429 above a rate limit.
+        StoreError: If the keys can't be read.
     """
-    known: Caller | None = getattr(connection.state, "memoryos_caller", None)
-    if known is None:
-        server: ServerState = connection.app.state.memoryos
-        known = await _identify(connection, server)
-        connection.state.memoryos_caller = known
-    return known
+    state = request_state(connection.scope)
+    if state.caller is None:
+        state.caller = await _identify(connection, connection.app.state.memoryos)
+    return state.caller
 
 
-async def caller(request: Request) -> Caller:
-    """Returns who sent the request.
+async def any_caller(request: Request) -> Caller:
+    """Returns the caller of a request.
 
     Raises:
         HTTPException: As ``authenticate``.
-        StoreError: Likewise.
+        StoreError: As ``authenticate``.
     """
     return await authenticate(request)
 
 
-AnyCaller = Annotated[Caller, Depends(caller)]
-"""A route's parameter: whoever calls with a valid key, or with none while keys are off."""
+AnyCaller = Annotated[Caller, Depends(any_caller)]
+"""Route parameter: a caller with a valid key, or any caller while keys are off."""
 
 
-async def admin(caller: AnyCaller) -> Caller:
-    """Returns the caller of a route that concerns the whole server.
+async def admin_caller(caller: AnyCaller) -> Caller:
+    """Returns the caller of a request if it is an administrator.
 
     Raises:
         HTTPException: 403 for a key of one user.
     """
     if not caller.is_admin:
-        raise HTTPException(403, "this needs a key of an administrator")
+        raise HTTPException(403, "this route requires the key of an administrator")
     return caller
 
 
-AdminCaller = Annotated[Caller, Depends(admin)]
-"""A route's parameter: a caller to whom everything is open."""
+AdminCaller = Annotated[Caller, Depends(admin_caller)]
+"""Route parameter: a caller who may use every memory and the routes of the whole server."""
 
 
-def check_may_use(caller: Caller, user_id: str) -> None:
-    """Refuses another user's memory, whether or not there is one: nothing tells the two apart.
-
-    Raises:
-        HTTPException: 403 if the memory of that user is not open to the caller.
-    """
-    if not caller.may_use(user_id):
-        raise HTTPException(403, "this key opens the memory of another user")
+async def audit_log(request: Request, caller: AnyCaller) -> AuditLog:
+    """Returns the audit log of a request."""
+    return AuditLog(request, caller)
 
 
-def scope_of(
+Audit = Annotated[AuditLog, Depends(audit_log)]
+"""Route parameter: writes the audit lines of the request."""
+
+
+def scoped_memory(
     request: Request,
     user_id: str,
-    caller: AnyCaller,
-    assistant_id: Annotated[str | None, Query(description="The assistant; default: the server's own.")] = None,
-    x_assistant_id: Annotated[str | None, Header(description="The same, where a query is in the way.")] = None,
+    audit: Audit,
+    assistant_id: Annotated[str | None, Query(description="The assistant; default: the server's setting.")] = None,
+    x_assistant_id: Annotated[
+        str | None, Header(description="The assistant, for clients that can't set the query.")
+    ] = None,
 ) -> Memoryos:
-    """Returns the memory that a route with ``{user_id}`` in its path is about. It makes no scope.
+    """Returns the memory of the ``{user_id}`` in a route's path. It does not create the scope.
 
     Raises:
-        HTTPException: 403 for another user's path.
-        InputError: If an id can't be used.
+        HTTPException: 403 if the caller may not use that user's memory; this is also written to the audit log.
+        InputError: If an id is not valid.
     """
-    if not caller.may_use(user_id):
-        audit(request, caller, "refuse", user_id=user_id)
-    check_may_use(caller, user_id)
+    if not audit.caller.may_use(user_id):
+        audit.record("refuse", user_id=user_id)
+    audit.caller.require_access(user_id)
     server: ServerState = request.app.state.memoryos
     engine = server.engine()
     memory = engine.memory(user_id, assistant_id or x_assistant_id or engine.config.assistant_id)
-    note_affinity(request, memory.scope.user_id, memory.scope.assistant_id)
+    set_affinity(request, memory.scope.user_id, memory.scope.assistant_id)
     return memory
 
 
-ScopedMemory = Annotated[Memoryos, Depends(scope_of)]
-"""A route's parameter: the memory of the user in its path, checked against the key."""
+ScopedMemory = Annotated[Memoryos, Depends(scoped_memory)]
+"""Route parameter: the memory of the user in the path, after the check of the caller's rights."""
 
 
 async def _identify(connection: HTTPConnection, server: ServerState) -> Caller:
@@ -148,19 +114,20 @@ async def _identify(connection: HTTPConnection, server: ServerState) -> Caller:
         return LOCAL
     text = _key_text(connection)
     if text is None:
-        raise HTTPException(401, "a key is needed", headers=_CHALLENGE)
+        raise HTTPException(401, "a key is required: send Authorization: Bearer mos_…", headers=_CHALLENGE)
     key = await server.keyring.find(text)
     if key is None:
         server.rates.count_failure(address)
-        _log.warning("a key was not valid", extra={"fields": {"address": address}})
-        raise HTTPException(401, "the key is not valid", headers=_CHALLENGE)
-    found = Caller(key_id=key.key_id, is_admin=key.is_admin, user_id=key.user_id)
-    server.rates.count(connection, found)
-    return found
+        _log.warning("request with an invalid key", extra={"fields": {"address": address}})
+        raise HTTPException(401, "the key is wrong, revoked or expired", headers=_CHALLENGE)
+    caller = Caller(key_id=key.key_id, is_admin=key.is_admin, user_id=key.user_id)
+    server.rates.count(connection, caller)
+    return caller
 
 
 def _key_text(connection: HTTPConnection) -> str | None:
-    kind, _, text = connection.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and text.strip():
+    """Returns the text of the API key in the headers, None if there is no key."""
+    scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and text.strip():
         return text.strip()
     return connection.headers.get("x-api-key") or None

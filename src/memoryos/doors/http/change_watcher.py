@@ -1,4 +1,4 @@
-"""What happened in a memory between two looks at it: pages that came and slid out, segments, what was learned."""
+"""Detects changes of a memory between two snapshots: new pages, pages that left the window, segments and facts."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["ChangeWatcher", "Snapshot", "diff_events"]
 
 NEWEST_PAGES = 100
-"""So many new pages are told one by one; of a longer import the counts tell the rest."""
+"""Most new pages that are reported one by one; a larger import appears only in the counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """How a memory was at one moment.
+    """The state of a memory at one time.
 
     Attributes:
         stats: Counts of its tiers.
         newest: Its newest pages, newest first; at least those of the short-term window.
-        window: How many of them are the short-term window.
+        window: Capacity of the short-term window in pages.
         segments: Active segments with their heat, by id.
         knowledge: Current facts, by id.
     """
@@ -39,76 +39,85 @@ class Snapshot:
 
 
 class ChangeWatcher:
-    """Looks at one memory again and again."""
+    """Polls one memory for changes."""
 
     def __init__(self, memory: Memoryos) -> None:
         self._memory = memory
         self._revision = memory.revision()
-        self._seen = self._look()
+        self._latest = self._take_snapshot()
 
     @property
     def stats(self) -> dict[str, Any]:
-        """The counts as they were at the last look."""
-        return self._seen.stats
+        """The counts in the latest snapshot."""
+        return self._latest.stats
 
-    def changes(self) -> list[tuple[str, Any]]:
-        """Returns what happened since the last look, as names and JSON-compatible values.
+    def poll(self) -> list[tuple[str, Any]]:
+        """Returns the events since the last poll, as names and JSON-compatible values.
 
         Raises:
             StoreError: If the store can't be read.
         """
         revision = self._memory.revision()
         if revision == self._revision:
-            now = self._warmed()
+            current = self._with_current_heat()
         else:
-            now, self._revision = self._look(), revision
-        before, self._seen = self._seen, now
-        return list(diff_events(before, now))
+            current, self._revision = self._take_snapshot(), revision
+        previous, self._latest = self._latest, current
+        return list(diff_events(previous, current))
 
-    def _look(self) -> Snapshot:
+    def _take_snapshot(self) -> Snapshot:
         memory = self._memory
         window = memory.config.short_term_capacity
         return Snapshot(
             stats=memory.get_memory_stats(),
             newest=tuple(memory.newest_pages(window + NEWEST_PAGES)),
             window=window,
-            segments={segment.segment_id: (segment, heat) for segment, heat in memory.heat()},
+            segments=self._segments(),
             knowledge={entry.knowledge_id: entry for entry in memory.knowledge(None)},
         )
 
-    def _warmed(self) -> Snapshot:
-        seen = self._seen
-        segments = {segment.segment_id: (segment, heat) for segment, heat in self._memory.heat()}
-        return Snapshot(seen.stats, seen.newest, seen.window, segments, seen.knowledge)
+    def _with_current_heat(self) -> Snapshot:
+        """Returns the latest snapshot with the current heat, which recalls change without a new revision."""
+        latest = self._latest
+        return Snapshot(latest.stats, latest.newest, latest.window, self._segments(), latest.knowledge)
+
+    def _segments(self) -> dict[str, tuple[Segment, float]]:
+        return {segment.segment_id: (segment, heat) for segment, heat in self._memory.heat()}
 
 
 def diff_events(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
-    """Yields the name and the JSON-compatible value of each thing that happened, in the order of the tiers."""
+    """Yields name and JSON-compatible value of each change, in the order of the tiers."""
     last_seq = before.newest[0].seq if before.newest else 0
     added = [page for page in reversed(now.newest) if page.seq > last_seq]
     for page in added:
         yield "page_added", shapes.Page.model_validate(page).as_json()
-    yield from _slid_out(before, now)
+    yield from _pages_out_of_window(before, now)
+    yield from _segment_events(before, now)
+    learned = [entry for knowledge_id, entry in now.knowledge.items() if knowledge_id not in before.knowledge]
+    version = now.stats["profile_version"]
+    if learned or version != before.stats["profile_version"]:
+        facts = [shapes.Knowledge.model_validate(entry).as_json() for entry in learned]
+        yield "learned", {"knowledge": facts, "profile_version": version}
+    forgotten_pages = before.stats["pages"] - (now.stats["pages"] - len(added))
+    removed_facts = sorted(before.knowledge.keys() - now.knowledge.keys())
+    if forgotten_pages > 0 or removed_facts:
+        yield "gone", {"pages": max(0, forgotten_pages), "knowledge_ids": removed_facts}
+    if now.stats != before.stats:
+        yield "stats", now.stats
+
+
+def _segment_events(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
+    """Yields changed and removed segments. A change of heat alone is not reported."""
     for segment_id, (segment, heat) in now.segments.items():
         known = before.segments.get(segment_id)
         if known is None or known[0] != segment:
             yield "segment_changed", shapes.Segment.of(segment, heat).as_json()
     for segment_id in before.segments.keys() - now.segments.keys():
         yield "segment_gone", {"segment_id": segment_id}
-    learned = [entry for knowledge_id, entry in now.knowledge.items() if knowledge_id not in before.knowledge]
-    version = now.stats["profile_version"]
-    if learned or version != before.stats["profile_version"]:
-        facts = [shapes.Knowledge.model_validate(entry).as_json() for entry in learned]
-        yield "learned", {"knowledge": facts, "profile_version": version}
-    forgotten = before.stats["pages"] - (now.stats["pages"] - len(added))
-    no_longer = sorted(before.knowledge.keys() - now.knowledge.keys())
-    if forgotten > 0 or no_longer:
-        yield "gone", {"pages": max(0, forgotten), "knowledge_ids": no_longer}
-    if now.stats != before.stats:
-        yield "stats", now.stats
 
 
-def _slid_out(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
+def _pages_out_of_window(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
+    """Yields the pages that left the short-term window, oldest first."""
     if len(now.newest) <= now.window:
         return
     first_inside = now.newest[now.window - 1].seq if now.window else now.newest[0].seq + 1

@@ -1,4 +1,4 @@
-"""Server-sent events: what the server tells while it happens."""
+"""Server-sent events: formats events and sends them as a streaming response."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ __all__ = ["EVENT_STREAM", "KEEP_ALIVE", "event", "event_stream"]
 EVENT_STREAM = "text/event-stream"
 Events = AsyncGenerator[bytes, None] | Generator[bytes, None, None]
 KEEP_ALIVE = b": \n\n"
-"""A comment that keeps a quiet connection open."""
+"""A comment, which clients ignore and which keeps an idle connection open."""
 
 
 def event(name: str, data: Any) -> bytes:
-    """Returns one event: its name, and JSON on one line."""
+    """Returns one event with a name and JSON data on one line."""
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def event_stream(events: Events) -> StreamingResponse:
-    """Returns a response that no cache keeps and no proxy holds back; when its reader leaves, the events are closed."""
-    return _Closing(events)
+    """Returns a response that proxies neither cache nor buffer. The generator is closed when the client disconnects."""
+    return _ClosingResponse(events)
 
 
-class _Closing(StreamingResponse):
+class _ClosingResponse(StreamingResponse):
+    """Closes its generator at the end, which Starlette does not."""
+
     def __init__(self, events: Events) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__(events, media_type=EVENT_STREAM, headers=headers)

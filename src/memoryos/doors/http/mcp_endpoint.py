@@ -1,4 +1,4 @@
-"""The MCP server at ``/mcp``: the same tools as ``memoryos mcp``, each call for whoever sent it."""
+"""The MCP server at ``/mcp``: the same tools as ``memoryos mcp``, with the rights of each request's caller."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
 
-from memoryos.doors.http.authentication import Caller, authenticate
+from memoryos.doors.http.authentication import authenticate
+from memoryos.doors.http.caller import Caller
 from memoryos.doors.mcp_connection import Connection
 from memoryos.doors.mcp_server import build_server
 from memoryos.errors import InputError, NotFoundError
@@ -30,7 +31,7 @@ _caller: ContextVar[Caller] = ContextVar("memoryos_mcp_caller")
 
 
 class McpEndpoint:
-    """Answers requests of the MCP protocol; every one stands for itself, so that no session is kept."""
+    """Serves MCP over HTTP. It is stateless: no session outlives its request."""
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
@@ -39,8 +40,8 @@ class McpEndpoint:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serves until the block ends."""
-        mcp_server = build_server(_CallersConnection(self._server.engine))
-        # The hosts that may ask are checked for the whole server, in front of this.
+        mcp_server = build_server(_CallerConnection(self._server.engine))
+        # BrowserSecurityMiddleware checks the Host header of all requests, so MCP's own check is off.
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         limit = self._server.settings.max_body_bytes
         mcp_server.streamable_http_app(stateless_http=True, transport_security=security, max_request_body_size=limit)
@@ -56,9 +57,10 @@ class McpEndpoint:
 
         Raises:
             HTTPException: As ``authenticate``.
+            RuntimeError: Outside ``running``.
         """
         if self._sessions is None:
-            raise RuntimeError("the MCP server does not run; is the lifespan of the application entered?")
+            raise RuntimeError("the MCP server is not running; enter the application's lifespan first")
         token = _caller.set(await authenticate(Request(scope, receive, send)))
         try:
             await self._sessions.handle_request(scope, receive, send)
@@ -66,21 +68,22 @@ class McpEndpoint:
             _caller.reset(token)
 
 
-class _CallersConnection(Connection):
-    """The engine of the server, which lives longer; each call gets only at what its caller may see."""
+class _CallerConnection(Connection):
+    """Gives MCP tools access to the server's engine, limited to the rights of the current caller."""
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
+        """Does nothing: the server opens and closes the engine."""
         yield
 
     def memory(self, user_id: str | None, assistant_id: str | None) -> Memoryos:
         caller = _caller.get()
-        asked = caller.user_id if user_id is None else user_id
-        if asked is not None and not caller.may_use(asked):
-            raise InputError("user_id", "this key opens the memory of another user")
-        return super().memory(asked, assistant_id)
+        requested = caller.user_id if user_id is None else user_id
+        if requested is not None and not caller.may_use(requested):
+            raise InputError("user_id", "this key is for the memory of another user")
+        return super().memory(requested, assistant_id)
 
     def settings(self) -> Config:
         if not _caller.get().is_admin:
-            raise NotFoundError("the settings are shown to administrators only")
+            raise NotFoundError("the settings require the key of an administrator")
         return super().settings()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from memoryos.doors.http.access import AccessPolicy
-    from memoryos.doors.http.authentication import Caller
+    from memoryos.doors.http.caller import Caller
     from memoryos.doors.http.keyring import Keyring
 
 __all__ = ["OpenRequests"]

@@ -9,8 +9,8 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from memoryos.doors.http.affinity import note_affinity
-from memoryos.doors.http.authentication import AnyCaller
+from memoryos.doors.http.affinity import set_affinity
+from memoryos.doors.http.authentication import AnyCaller, Audit
 from memoryos.doors.http.problem_details import RESPONSES
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_exchange import Exchange, Repeats
@@ -88,7 +88,7 @@ def proxy_router() -> APIRouter:
         responses=_REPLY,  # type: ignore[arg-type]
         openapi_extra=_DOCUMENTED,
     )
-    async def complete(request: Request, caller: AnyCaller, server: CurrentServer) -> Response:
+    async def complete(request: Request, audit: Audit, server: CurrentServer) -> Response:
         """Passes a chat on to the endpoint of the settings, with what is remembered for its last user message.
 
         The exchange is remembered when the answer came to its end.
@@ -97,11 +97,11 @@ def proxy_router() -> APIRouter:
             raise HTTPException(415, f"the body must be {_JSON}")
         chat = await run_sync(read_chat, await request.body())
         upstream = await connections.to(server)
-        wishes = read_proxy_options(request, caller, chat, upstream.config)
-        read_scope(wishes.user_id, wishes.assistant_id)
-        note_affinity(request, wishes.user_id, wishes.assistant_id)
-        headers = upstream.headers(request, caller)
-        exchange = Exchange(request, caller, server, chat, wishes, repeats.key(wishes, chat))
+        options = read_proxy_options(request, audit.caller, chat, upstream.config)
+        read_scope(options.user_id, options.assistant_id)
+        set_affinity(request, options.user_id, options.assistant_id)
+        headers = upstream.headers(request, audit.caller)
+        exchange = Exchange(audit, server, chat, options, repeats.key(options, chat))
         outgoing = upstream.request(request, "/chat/completions", headers, await exchange.body())
         return Relay(upstream.client, outgoing, {RECALL: exchange.recalled}, exchange.remember)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from anyio.to_thread import run_sync
 
-from memoryos.doors.http.audit import audit
 from memoryos.doors.http.observability import span
 from memoryos.doors.http.proxy_memory import fit, memory_prompt, question, sources_of
 from memoryos.errors import InputError, NotFoundError
@@ -23,9 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from fastapi import Request
-
-    from memoryos.doors.http.authentication import Caller
+    from memoryos.doors.http.audit import AuditLog
     from memoryos.doors.http.proxy_body import Chat
     from memoryos.doors.http.proxy_options import ProxyOptions
     from memoryos.doors.http.server_state import ServerState
@@ -57,11 +54,11 @@ class Repeats:
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[str, str, str], tuple[float, str]] = OrderedDict()
 
-    def key(self, wishes: ProxyOptions, chat: Chat) -> str:
+    def key(self, options: ProxyOptions, chat: Chat) -> str:
         """Returns the key under which this exchange is remembered: the caller's own, or that of the same question."""
-        if wishes.idempotency_key is not None:
-            return wishes.idempotency_key
-        asked = (wishes.user_id, wishes.assistant_id, chat.digest())
+        if options.idempotency_key is not None:
+            return options.idempotency_key
+        asked = (options.user_id, options.assistant_id, chat.digest())
         now = time.monotonic()
         while self._keys and (len(self._keys) >= self.MOST or next(iter(self._keys.values()))[0] < now - self.SECONDS):
             self._keys.popitem(last=False)
@@ -73,20 +70,18 @@ class Exchange:
     """What becomes of one chat.
 
     Attributes:
-        request: The request.
-        caller: Who sent it.
+        audit: Writes the audit lines of the request.
         server: The server.
         chat: Its body.
-        wishes: Whose memory it is about.
+        options: Whose memory it is about.
         key: The key under which it is remembered.
         recalled: What a client is told of the recall: how many pages, "failed" or "off".
     """
 
-    request: Request
-    caller: Caller
+    audit: AuditLog
     server: ServerState
     chat: Chat
-    wishes: ProxyOptions
+    options: ProxyOptions
     key: str
     recalled: str = OFF
     _shown: Recall | None = field(default=None, init=False)
@@ -94,7 +89,7 @@ class Exchange:
 
     async def body(self) -> bytes:
         """Returns what goes to the endpoint: the chat with memory in it, or as it is if there is none or it failed."""
-        if self.wishes.recalls and self.chat.asked is not None:
+        if self.options.recalls and self.chat.asked is not None:
             body = await _attempt("recall", self._recall, RECALL_SECONDS)
             self.recalled = FAILED if body is None else str(0 if self._shown is None else len(self._shown.pages))
             if body is not None:
@@ -103,7 +98,7 @@ class Exchange:
 
     async def remember(self, answer: str) -> None:
         """Remembers the exchange, once however often it is sent. A failure is logged: the chat itself has succeeded."""
-        if self.wishes.remembers and self.chat.asked is not None:
+        if self.options.remembers and self.chat.asked is not None:
             await _attempt("remembering", lambda: self._remember(answer), REMEMBER_SECONDS)
 
     def _recall(self) -> bytes:
@@ -115,7 +110,7 @@ class Exchange:
             with span("memoryos.recall"):
                 found = memory.recall(query, max_tokens=max_tokens)
             shown = fit(found, self.chat.said(), max_tokens)
-            audit(self.request, self.caller, "read", memory, count=len(shown.pages) if shown else 0)
+            self.audit.record("read", memory, count=len(shown.pages) if shown else 0)
             if shown is not None:
                 body = self.chat.with_memory(memory_prompt(shown, max_tokens))
                 self._shown = shown
@@ -142,10 +137,10 @@ class Exchange:
         except NotFoundError:
             _log.debug("a question was asked again whose answer was forgotten; it stays forgotten")
         else:
-            audit(self.request, self.caller, "write", memory, count=1)
+            self.audit.record("write", memory, count=1)
 
     def _memory(self) -> Memoryos:
-        return self.server.engine().memory(self.wishes.user_id, self.wishes.assistant_id)
+        return self.server.engine().memory(self.options.user_id, self.options.assistant_id)
 
 
 async def _attempt(what: str, call: Callable[[], Done], seconds: float) -> Done | None:

@@ -1,4 +1,4 @@
-"""What a chat's headers and its field ``user`` ask of the proxy: whose memory, and what is to be left undone."""
+"""The options of a proxied chat: user, assistant, and whether to recall and to remember."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from memoryos.config import Config
-    from memoryos.doors.http.authentication import Caller
+    from memoryos.doors.http.caller import Caller
     from memoryos.doors.http.proxy_body import Chat
 
 __all__ = ["ASSISTANT", "IDEMPOTENCY_KEY", "PREFIX", "RECALL", "REMEMBER", "USER", "ProxyOptions", "read_proxy_options"]
 
 PREFIX = "x-memoryos-"
-"""Headers that begin so are for us; none of them goes on to the endpoint."""
+"""Prefix of the proxy's own request headers, which are not passed on to the endpoint."""
 USER = "X-MemoryOS-User"
 ASSISTANT = "X-MemoryOS-Assistant"
 RECALL = "X-MemoryOS-Recall"
 REMEMBER = "X-MemoryOS-Remember"
 IDEMPOTENCY_KEY = "Idempotency-Key"
-_ANSWERS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+_BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyOptions:
-    """Whose memory a chat is about, and what is done with it.
+    """The options of one chat.
 
     Attributes:
         user_id: The user.
         assistant_id: The assistant.
-        recalls: Whether memory is put in.
-        remembers: Whether the exchange becomes a page.
-        idempotency_key: The caller's own key of this request; None if it gave none.
+        recalls: Whether recalled memory is added to the chat.
+        remembers: Whether the exchange is stored as a page.
+        idempotency_key: The idempotency key of the request; None if it has none.
     """
 
     user_id: str
@@ -49,50 +49,52 @@ class ProxyOptions:
 
 
 def read_proxy_options(request: Request, caller: Caller, chat: Chat, config: Config) -> ProxyOptions:
-    """Returns what a request asks for.
+    """Returns the options of a chat from its headers, its field ``user`` and the settings.
 
-    The header names the user, else the field ``user``; with both, the field is the endpoint's business and is not read.
-    A key of one user can name nobody else. An administrator has to name somebody; while keys are off, whoever names
-    nobody means the user of the settings.
+    The header with the user takes precedence over the field, which then is only passed on to the endpoint. With the
+    key of one user, the user is always the key's. An administrator must name a user. While keys are off, the default
+    is the user of the settings.
 
     Raises:
-        HTTPException: 403 if a key of one user names another.
-        InputError: If a header can't be read, or an administrator's key names nobody.
+        HTTPException: 403 if the request names another user than its key.
+        InputError: If a header is not valid, or the request of an administrator names no user.
     """
     key = _header(request, IDEMPOTENCY_KEY)
     return ProxyOptions(
         user_id=_user(_header(request, USER) or chat.user, caller, config),
         assistant_id=_header(request, ASSISTANT) or config.assistant_id,
-        recalls=_switch(request, RECALL),
-        remembers=_switch(request, REMEMBER),
+        recalls=_boolean(request, RECALL),
+        remembers=_boolean(request, REMEMBER),
         idempotency_key=None if key is None else read_idempotency_key(key),
     )
 
 
-def _user(named: str | None, caller: Caller, config: Config) -> str:
+def _user(requested: str | None, caller: Caller, config: Config) -> str:
     if caller.user_id is not None:
-        if named not in {None, caller.user_id}:
-            raise HTTPException(403, f"this key opens the memory of another user; where `user` is no user, set {USER}")
+        if requested not in {None, caller.user_id}:
+            raise HTTPException(
+                403, f"this key is for the memory of another user; if the field `user` is not a user id, set {USER}"
+            )
         return caller.user_id
-    if named is not None:
-        return named
+    if requested is not None:
+        return requested
     if caller.key_id is not None:
-        raise InputError("user", f"an administrator's key opens every memory; name the user by {USER} or `user`")
+        raise InputError("user", f"the key of an administrator requires a user: set {USER} or the field `user`")
     return config.user_id
 
 
-def _switch(request: Request, name: str) -> bool:
+def _boolean(request: Request, name: str) -> bool:
     value = _header(request, name) or "yes"
-    if value.lower() not in _ANSWERS:
+    if value.lower() not in _BOOLEANS:
         raise InputError(name, "must be yes or no")
-    return _ANSWERS[value.lower()]
+    return _BOOLEANS[value.lower()]
 
 
 def _header(request: Request, name: str) -> str | None:
-    """Returns the value of a header, read as UTF-8; None if it is absent or empty."""
+    """Returns the value of a header, decoded as UTF-8; None if it is absent or empty."""
     values = set(request.headers.getlist(name))
     if len(values) > 1:
-        raise InputError(name, "is given twice, with two values")
+        raise InputError(name, "is given twice with different values; send it once")
     value = next(iter(values), "")
     try:
         value = value.encode("latin-1").decode()

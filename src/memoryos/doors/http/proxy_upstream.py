@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from memoryos.config import Config
-    from memoryos.doors.http.authentication import Caller
+    from memoryos.doors.http.caller import Caller
 
 __all__ = ["Upstream", "returned_headers"]
 

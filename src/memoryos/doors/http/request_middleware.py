@@ -1,4 +1,4 @@
-"""Middleware in front of the routes: slashes in ids, the key of a request, and limits on its body."""
+"""Middleware before routing: encoded slashes in ids, authentication, and limits on request bodies."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = ["AuthenticationMiddleware", "BodyLimitMiddleware", "EncodedSlashMiddleware", "IdConvertor"]
 
-LEAST_BYTES_PER_SECOND = 4_096
-"""A body may take ``body_seconds`` and the time in which it arrives at this speed."""
+MIN_BYTES_PER_SECOND = 4_096
+"""Each received byte extends the timeout ``body_seconds`` by its share of a second at this speed."""
 _INLINE_BYTES = 1 << 18
-"""A body up to this size is checked in the event loop, a larger one in a thread."""
+"""Largest body that is checked in the event loop; larger ones are checked in a thread."""
 _SLASH = "\ufdd0"
-"""Replaces a slash inside an id while routes are matched; Unicode reserves it for such internal use."""
+"""Replaces a slash inside an id during routing; Unicode reserves this code point for internal use."""
 _TOO_LARGE = Problem(
     type="urn:memoryos:content-too-large", title="Content Too Large", status=413, detail="The body is too large."
 )
@@ -47,11 +47,11 @@ _CLOSE = {"Connection": "close"}
 
 
 class AuthenticationMiddleware:
-    """Authenticates a request before its body is read and a route is looked for, and serves it.
+    """Authenticates a request before its body is read and before routing.
 
     Args:
         app: The application.
-        server: The server.
+        server: The state of the server.
         open_routes: Routes that need no key.
     """
 
@@ -77,14 +77,14 @@ class AuthenticationMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Limits the size of bodies, the time that they take, and the number of values in their JSON.
+    """Limits the size of request bodies, their transfer time and the number of values in their JSON.
 
-    The body of an upload is passed on as it arrives, any other when it is whole: every other route takes JSON.
+    The body of an upload is streamed to the route. Any other body is JSON; it is read completely and checked first.
 
     Args:
         app: The application.
         settings: The limits.
-        uploads: Routes whose body is a file, which may have ``max_import_bytes``.
+        uploads: Routes whose body is a file of at most ``max_import_bytes``.
     """
 
     def __init__(self, app: ASGIApp, settings: ServerSettings, uploads: Sequence[BaseRoute]) -> None:
@@ -99,27 +99,27 @@ class BodyLimitMiddleware:
             return
         is_upload = any(route.matches(scope)[0] is Match.FULL for route in self._uploads)
         limit = self._settings.max_import_bytes if is_upload else self._settings.max_body_bytes
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and (len(announced) > len(str(limit)) or int(announced) > limit):
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdecimal() and (len(length) > len(str(limit)) or int(length) > limit):
             await self._refuse(scope, receive, send)
             return
-        body = _Body(receive, limit, self._settings.body_seconds)
+        body = _LimitedBody(receive, limit, self._settings.body_seconds)
         if is_upload:
             await self._app(scope, body.receive, send)
             return
         try:
-            whole = await self._read(body)
+            content = await self._read(body)
         except (HTTPException, InputError) as error:
             await error_response(error)(scope, receive, send)
             return
-        if whole is not None:
-            await self._app(scope, _replaying(whole, receive), send)
+        if content is not None:
+            await self._app(scope, _replaying(content, receive), send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 413 and then discards the body, if it is not larger than an import may be.
+        """Answers 413, then discards the body if it is at most ``max_import_bytes`` long.
 
-        Most clients read nothing before they have sent their body: a connection that is closed at once is an error of
-        the network to them.
+        Most clients send their whole body before they read the response. If the server closed the connection
+        immediately, they would report a network error instead of the 413.
         """
 
         async def send_open(message: Message) -> None:
@@ -128,37 +128,37 @@ class BodyLimitMiddleware:
         await problem_response(_TOO_LARGE, _CLOSE)(scope, receive, send_open)
         headers = Headers(scope=scope)
         length = headers["content-length"]
-        most = self._settings.max_import_bytes
-        if "expect" not in headers and len(length) <= len(str(most)) and int(length) <= most:
-            body = _Body(receive, most, self._settings.body_seconds)
+        limit = self._settings.max_import_bytes
+        if "expect" not in headers and len(length) <= len(str(limit)) and int(length) <= limit:
+            body = _LimitedBody(receive, limit, self._settings.body_seconds)
             with contextlib.suppress(HTTPException):
-                while not body.is_whole:
+                while not body.is_complete:
                     await body.receive()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _read(self, body: _Body) -> bytes | None:
-        """Returns the whole body, checked; None if the client left before its end.
+    async def _read(self, body: _LimitedBody) -> bytes | None:
+        """Returns the complete body after the JSON check; None if the client disconnected.
 
         Raises:
             HTTPException: 408 or 413.
             InputError: As ``check_json``.
         """
         parts = []
-        while not body.is_whole:
+        while not body.is_complete:
             message = await body.receive()
             if message["type"] == "http.disconnect":
                 return None
             parts.append(message.get("body", b""))
-        whole = b"".join(parts)
-        if len(whole) <= _INLINE_BYTES:
-            check_json(whole, self._settings.max_json_values)
+        content = b"".join(parts)
+        if len(content) <= _INLINE_BYTES:
+            check_json(content, self._settings.max_json_values)
         else:
-            await anyio.to_thread.run_sync(partial(check_json, whole, self._settings.max_json_values))
-        return whole
+            await anyio.to_thread.run_sync(partial(check_json, content, self._settings.max_json_values))
+        return content
 
 
 class EncodedSlashMiddleware:
-    """Keeps ``%2F`` in a path apart from the slashes between its parts: ids are data and may have any character."""
+    """Distinguishes ``%2F`` inside an id from the slashes between path segments: ids may contain any character."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -173,58 +173,55 @@ class EncodedSlashMiddleware:
 
 
 class IdConvertor(Convertor[str]):
-    """A part of a path that is an id."""
+    """Path convertor for an id."""
 
     regex = "[^/]+"
 
     def convert(self, value: str) -> str:
-        """Returns the id as the caller has it."""
+        """Returns the id of a path segment."""
         return value.replace(_SLASH, "/")
 
     def to_string(self, value: str) -> str:
-        """Returns the id as a part of a path."""
+        """Returns the path segment of an id."""
         return value.replace("/", _SLASH)
 
 
-class _Body:
-    """Receives the body of a request within its limits.
-
-    Only the time in which the server waits for the client counts.
-    """
+class _LimitedBody:
+    """Receives a request body with a size limit and a timeout. Only time spent waiting for the client counts."""
 
     def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
         self._receive = receive
         self._limit = limit
         self._seconds = seconds
-        self._waited = 0.0
-        self._read = 0
-        self.is_whole = False
+        self._waited_seconds = 0.0
+        self._received_bytes = 0
+        self.is_complete = False
 
     async def receive(self) -> Message:
         """Returns the next message.
 
         Raises:
-            HTTPException: 413 if the body is too large, 408 if it does not arrive in time.
+            HTTPException: 413 if the body is too large, 408 on timeout.
         """
-        if self.is_whole:
+        if self.is_complete:
             return await self._receive()
-        began = time.monotonic()
-        left = self._seconds + self._read / LEAST_BYTES_PER_SECOND - self._waited
-        with anyio.move_on_after(max(0.0, left)) as waiting:
+        started = time.monotonic()
+        remaining = self._seconds + self._received_bytes / MIN_BYTES_PER_SECOND - self._waited_seconds
+        with anyio.move_on_after(max(0.0, remaining)) as timeout:
             message = await self._receive()
-        if waiting.cancelled_caught:
+        if timeout.cancelled_caught:
             raise HTTPException(408, _TOO_SLOW, _CLOSE)
-        self._waited += time.monotonic() - began
-        self._read += len(message.get("body", b""))
-        if self._read > self._limit:
+        self._waited_seconds += time.monotonic() - started
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > self._limit:
             raise HTTPException(413, _TOO_LARGE.detail, _CLOSE)
-        self.is_whole = not message.get("more_body", False)
+        self.is_complete = not message.get("more_body", False)
         return message
 
 
-def _replaying(body: bytes, receive: Receive) -> Receive:
-    """Returns a ``receive`` that begins with a whole body."""
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
+def _replaying(content: bytes, receive: Receive) -> Receive:
+    """Returns a ``receive`` function that returns a body that was already read, then the client's next messages."""
+    messages = [{"type": "http.request", "body": content, "more_body": False}]
 
     async def replay() -> Message:
         return messages.pop() if messages else await receive()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from memoryos.doors.http.app import build_app
-from memoryos.doors.http.browser_security import check_binding, warn_of_unused_keys
 from memoryos.doors.http.connection_limits import limited_protocol
 from memoryos.doors.http.logs import configure_logs
+from memoryos.doors.http.startup_checks import check_binding, warn_of_unused_keys
 from memoryos.doors.http.tracing import start_tracing
 
 if TYPE_CHECKING:

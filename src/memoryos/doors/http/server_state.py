@@ -1,4 +1,4 @@
-"""What the requests of one server share: it stands in ``app.state.memoryos``."""
+"""The state that all requests of one server share; it is stored in ``app.state.memoryos``."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["CurrentServer", "EngineSource", "ServerState", "server_state_of"]
 
-LONG_WORK = 4
-"""Imports, rebuilds and flushes at one time."""
+MAX_LONG_TASKS = 4
+"""Imports, rebuilds and flushes that run at the same time."""
 
 
 class EngineSource:
-    """The engine, opened once by whoever needs it first.
+    """Returns the engine; opens it at the first call if it is given as a function.
 
     Args:
-        engine: The engine, which stays its owner's; or what opens it, and then ``close`` closes it.
+        engine: An engine, which the caller closes; or a function that opens one, which ``close`` then closes.
     """
 
     def __init__(self, engine: MemoryEngine | Callable[[], MemoryEngine]) -> None:
@@ -44,7 +44,8 @@ class EngineSource:
         """Returns the engine.
 
         Raises:
-            MemoryOSError: If it can't be opened; the next call tries again.
+            MemoryOSError: If the engine can't be opened; the next call tries again.
+            RuntimeError: After ``close``.
         """
         engine = self._engine
         if engine is not None:
@@ -52,7 +53,7 @@ class EngineSource:
         with self._lock:
             if self._engine is None:
                 if self._open is None:
-                    raise RuntimeError("the server has closed its engine")
+                    raise RuntimeError("the server has closed its engine; start it again")
                 self._engine = self._open()
             return self._engine
 
@@ -66,25 +67,25 @@ class EngineSource:
 
 @dataclass(slots=True)
 class ServerState:
-    """What the requests of one server share.
+    """The state that all requests of one server share.
 
     Attributes:
         engine: Returns the engine.
-        settings: Those of the server.
-        ending: Is set when the server is told to end: streams that would go on for ever end then.
-        long_work: Lets a few at a time do what may take minutes, so that the others find a thread.
-        addresses: Finds the address of a request's client.
-        keyring: Finds the keys of callers.
-        access: Decides whether a request needs a key.
-        rates: Counts requests and refuses those that are too many.
+        settings: The server's settings.
+        ending: Set when the server shuts down; endless streams then stop.
+        long_work: Limits the threads of long tasks, so that other requests find a free thread.
+        addresses: Finds the client address of a request.
+        keyring: Looks up API keys.
+        access: Decides whether a request requires a key.
+        rates: Limits requests per key, user and address.
         open_requests: Counts the open requests of each key and ends those whose key was revoked.
-        metrics: Takes down requests, and tells Prometheus.
+        metrics: Records request latencies and exports Prometheus metrics.
     """
 
     engine: EngineSource
     settings: ServerSettings
     ending: threading.Event = field(default_factory=threading.Event)
-    long_work: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LONG_WORK))
+    long_work: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(MAX_LONG_TASKS))
     addresses: ClientAddresses = field(init=False)
     keyring: Keyring = field(init=False)
     access: AccessPolicy = field(init=False)
@@ -102,9 +103,10 @@ class ServerState:
 
 
 async def server_state_of(request: Request) -> ServerState:
-    """Returns what the server of this request holds."""
+    """Returns the state of the server that received a request."""
     server: ServerState = request.app.state.memoryos
     return server
 
 
 CurrentServer = Annotated[ServerState, Depends(server_state_of)]
+"""Route parameter: the state of the server."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Query
 from pydantic import Field
 
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.routes.route_base import MAX_SEQ, USER, Limit, part, router
 from memoryos.memory import Memoryos
 from memoryos.storage.scopes import ScopeState
@@ -54,10 +53,10 @@ class Work(shapes.Shape):
 
 
 @routes.get(f"{USER}/days")
-def list_days(memory: ScopedMemory, request: Request, caller: AnyCaller) -> Days:
+def list_days(memory: ScopedMemory, audit: Audit) -> Days:
     """Lists the days on which something was said, with how many pages each has."""
     days = memory.days()
-    audit(request, caller, "read", memory, count=len(days))
+    audit.record("read", memory, count=len(days))
     return Days(days=[Day(day=day, pages=count) for day, count in days])
 
 
@@ -65,15 +64,14 @@ def list_days(memory: ScopedMemory, request: Request, caller: AnyCaller) -> Days
 def list_pages_of_day(
     memory: ScopedMemory,
     day: date,
-    request: Request,
-    caller: AnyCaller,
+    audit: Audit,
     *,
     limit: Limit = 50,
     after_seq: Annotated[int, Query(ge=0, le=MAX_SEQ, description="Only pages behind this one.")] = 0,
 ) -> DayPages:
     """Lists the pages of one day (UTC) in the order of the log."""
     pages, last = part(memory.pages_of_day(day, limit + 1, after_seq=after_seq), limit)
-    audit(request, caller, "read", memory, count=len(pages))
+    audit.record("read", memory, count=len(pages))
     return DayPages(
         pages=[shapes.Page.model_validate(page) for page in pages],
         next_after_seq=None if last is None else last.seq,

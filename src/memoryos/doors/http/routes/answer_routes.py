@@ -6,13 +6,11 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Any, TypedDict
 
-from fastapi import Request
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.event_stream import EVENT_STREAM, event, event_stream
 from memoryos.doors.http.observability import span
 from memoryos.doors.http.problem_details import problem_of
@@ -59,8 +57,7 @@ class Answered(shapes.Shape):
 def answer(
     memory: ScopedMemory,
     body: Question,
-    request: Request,
-    caller: AnyCaller,
+    audit: Audit,
     idempotency_key: IdempotencyKey = None,
 ) -> Answered | StreamingResponse:
     """Answers from memory, by the LLM of the settings or by quoting, and remembers the exchange.
@@ -69,7 +66,7 @@ def answer(
     """
     asked = (body.query, body.relationship_with_user, body.style_hint, body.meta_data)
     wishes: _Wishes = {"remember": body.remember, "idempotency_key": idempotency_key}
-    audit(request, caller, "answer", memory, count=1)
+    audit.record("answer", memory, count=1)
     if body.stream:
         with span("memoryos.answer.recall"):
             pieces = memory.get_response(*asked, stream=True, **wishes)

@@ -8,11 +8,9 @@ from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import Request
 from starlette.responses import StreamingResponse
 
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.change_watcher import ChangeWatcher
 from memoryos.doors.http.event_stream import EVENT_STREAM, KEEP_ALIVE, event, event_stream
 from memoryos.doors.http.problem_details import problem_of
@@ -37,19 +35,19 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 @routes.get(f"{USER}/events", response_class=StreamingResponse, responses=_RESPONSES)
-def watch(memory: ScopedMemory, server: CurrentServer, request: Request, caller: AnyCaller) -> StreamingResponse:
+def watch(memory: ScopedMemory, server: CurrentServer, audit: Audit) -> StreamingResponse:
     """Tells live what happens: a page slides out, a segment heats up, something is learned."""
-    lookout = ChangeWatcher(memory)
-    audit(request, caller, "read", memory, count=0)
-    return event_stream(_told(lookout, server))
+    watcher = ChangeWatcher(memory)
+    audit.record("read", memory, count=0)
+    return event_stream(_told(watcher, server))
 
 
-async def _told(lookout: ChangeWatcher, server: ServerState) -> AsyncGenerator[bytes, None]:
-    yield event("stats", lookout.stats)
+async def _told(watcher: ChangeWatcher, server: ServerState) -> AsyncGenerator[bytes, None]:
+    yield event("stats", watcher.stats)
     spoke_at = time.monotonic()
     while await _go_on(server):
         try:
-            happened = await run_sync(lookout.changes)
+            happened = await run_sync(watcher.poll)
         except MemoryOSError as error:
             yield event("error", problem_of(error).model_dump())
             return

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Query
 from pydantic import FailFast, Field
 
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory, check_may_use
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.routes.route_base import USER, Body, Id, router
 from memoryos.doors.http.server_state import CurrentServer
 from memoryos.inputs import read_scope
@@ -51,20 +50,18 @@ class UserGone(shapes.Shape):
 
 
 @routes.post(f"{USER}/forget")
-def forget(memory: ScopedMemory, body: Forgetting, request: Request, caller: AnyCaller) -> shapes.Forgotten:
+def forget(memory: ScopedMemory, body: Forgetting, audit: Audit) -> shapes.Forgotten:
     """Forgets for good, or says what would go: pages, facts, and everything that was derived from them."""
     receipt = memory.forget(**body.model_dump())
-    audit(request, caller, "read" if receipt.dry_run else "forget", memory, count=len(receipt.page_ids))
+    audit.record("read" if receipt.dry_run else "forget", memory, count=len(receipt.page_ids))
     return shapes.Forgotten.model_validate(receipt)
 
 
 @routes.delete(f"{USER}/pages/{{page_id:id}}")
-def delete_page(
-    memory: ScopedMemory, page_id: str, request: Request, caller: AnyCaller, *, dry_run: DryRun = False
-) -> shapes.Forgotten:
+def delete_page(memory: ScopedMemory, page_id: str, audit: Audit, *, dry_run: DryRun = False) -> shapes.Forgotten:
     """Forgets one page for good, with everything that was derived from it."""
     receipt = memory.forget(page_ids=[page_id], dry_run=dry_run, erase=None)
-    audit(request, caller, "read" if dry_run else "forget", memory, count=1)
+    audit.record("read" if dry_run else "forget", memory, count=1)
     return shapes.Forgotten.model_validate(receipt)
 
 
@@ -72,14 +69,13 @@ def delete_page(
 def delete_user(
     user_id: str,
     server: CurrentServer,
-    request: Request,
-    caller: AnyCaller,
+    audit: Audit,
     *,
     assistant_id: Annotated[str | None, Query(description="Only with this assistant; default: with all.")] = None,
     dry_run: DryRun = False,
 ) -> UserGone:
     """Forgets everything of a user for good, with every assistant. A user without memories has nothing to forget."""
-    check_may_use(caller, user_id)
+    audit.caller.require_access(user_id)
     engine = server.engine()
     read_scope(user_id, assistant_id or engine.config.assistant_id)
     gone = []
@@ -87,7 +83,7 @@ def delete_user(
         if scope.user_id == user_id and assistant_id in {None, scope.assistant_id}:
             memory = engine.memory(user_id, scope.assistant_id)
             receipt = memory.forget(everything=True, dry_run=dry_run, erase=None)
-            audit(request, caller, "read" if dry_run else "forget", memory, count=len(receipt.page_ids))
+            audit.record("read" if dry_run else "forget", memory, count=len(receipt.page_ids))
             told = shapes.Forgotten.model_validate(receipt)
             gone.append(Gone(**dict(told), assistant_id=scope.assistant_id))
     return UserGone(memories=gone)

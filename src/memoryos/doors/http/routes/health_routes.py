@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
-from fastapi import Query, Request, Response
+from fastapi import Query, Response
 from pydantic import Field
 
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AdminCaller, AnyCaller
+from memoryos.doors.http.authentication import AdminCaller, Audit
 from memoryos.doors.http.routes.route_base import MAX_SEQ, Limit, router
 from memoryos.doors.http.server_state import CurrentServer, ServerState
 from memoryos.errors import MemoryOSError
@@ -86,16 +85,15 @@ async def get_readiness(server: CurrentServer, response: Response) -> Ready:
 @routes.get("/v1/users")
 def list_users(
     server: CurrentServer,
-    request: Request,
-    caller: AnyCaller,
+    audit: Audit,
     *,
     limit: Limit = 100,
     offset: Annotated[int, Query(ge=0, le=MAX_SEQ, description="`next_offset` of the part before.")] = 0,
 ) -> UserList:
     """Lists users with their assistants, oldest first: all for an administrator, else the key's own."""
-    scopes = [scope for scope in server.engine().scopes() if caller.may_use(scope.user_id)]
+    scopes = [scope for scope in server.engine().scopes() if audit.caller.may_use(scope.user_id)]
     shown = scopes[offset : offset + limit]
-    audit(request, caller, "list", count=len(shown))
+    audit.record("list", count=len(shown))
     end = offset + len(shown)
     return UserList(
         users=[User.model_validate(scope) for scope in shown], next_offset=end if end < len(scopes) else None

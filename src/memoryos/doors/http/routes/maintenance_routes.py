@@ -6,11 +6,10 @@ from functools import partial
 from typing import Annotated, Literal
 
 from anyio.to_thread import run_sync
-from fastapi import Query, Request
+from fastapi import Query
 
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.routes.route_base import USER, router
 from memoryos.doors.http.server_state import CurrentServer
 
@@ -56,13 +55,12 @@ async def flush(
 async def rebuild(
     memory: ScopedMemory,
     server: CurrentServer,
-    request: Request,
-    caller: AnyCaller,
+    audit: Audit,
     *,
     analyst: Annotated[Literal["llm", "local"] | None, Query(description="Who reads; default: the server's.")] = None,
     dry_run: Annotated[bool, Query(description="Only says what would change.")] = False,
 ) -> shapes.Rebuilt:
     """Derives all tiers again from the log; what was known becomes history."""
     rebuilt = await run_sync(partial(memory.rebuild, analyst, dry_run=dry_run), limiter=server.long_work)
-    audit(request, caller, "read" if dry_run else "rebuild", memory, count=1)
+    audit.record("read" if dry_run else "rebuild", memory, count=1)
     return shapes.Rebuilt.model_validate(rebuilt)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Query
 from pydantic import FailFast, Field
 
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.routes.route_base import MAX_SEQ, USER, Body, IdempotencyKey, Limit, part, router
 
 __all__ = ["routes"]
@@ -49,32 +48,29 @@ class PageList(Pages):
 
 
 @routes.post(f"{USER}/pages", status_code=201)
-def add_page(
-    memory: ScopedMemory, body: NewPage, request: Request, caller: AnyCaller, idempotency_key: IdempotencyKey = None
-) -> shapes.Page:
+def add_page(memory: ScopedMemory, body: NewPage, audit: Audit, idempotency_key: IdempotencyKey = None) -> shapes.Page:
     """Remembers one exchange; it is on disk, and can be found, when the answer comes. No model is called."""
     page = memory.add_memory(
         body.user_input, body.agent_response, body.timestamp, body.meta_data, idempotency_key=idempotency_key
     )
-    audit(request, caller, "write", memory, count=1)
+    audit.record("write", memory, count=1)
     return shapes.Page.model_validate(page)
 
 
 @routes.post(f"{USER}/messages", status_code=201)
 def add_messages(
-    memory: ScopedMemory, body: NewMessages, request: Request, caller: AnyCaller, idempotency_key: IdempotencyKey = None
+    memory: ScopedMemory, body: NewMessages, audit: Audit, idempotency_key: IdempotencyKey = None
 ) -> Pages:
     """Remembers a message list, all of it or nothing. System and tool messages are passed over."""
     pages = memory.add_messages(body.messages, idempotency_key=idempotency_key)
-    audit(request, caller, "write", memory, count=len(pages))
+    audit.record("write", memory, count=len(pages))
     return Pages(pages=[shapes.Page.model_validate(page) for page in pages])
 
 
 @routes.get(f"{USER}/pages")
 def list_pages(
     memory: ScopedMemory,
-    request: Request,
-    caller: AnyCaller,
+    audit: Audit,
     *,
     limit: Limit = 50,
     before_seq: Annotated[int | None, Query(ge=1, le=MAX_SEQ, description="Only pages in front of this one.")] = None,
@@ -88,13 +84,13 @@ def list_pages(
         next_before_seq = None if last is None else last.seq
     else:
         pages, next_before_seq = memory.search_pages(q, limit, before_seq=before_seq)
-    audit(request, caller, "read", memory, count=len(pages))
+    audit.record("read", memory, count=len(pages))
     return PageList(pages=[shapes.Page.model_validate(page) for page in pages], next_before_seq=next_before_seq)
 
 
 @routes.get(f"{USER}/pages/{{page_id:id}}")
-def get_page(memory: ScopedMemory, page_id: str, request: Request, caller: AnyCaller) -> shapes.Page:
+def get_page(memory: ScopedMemory, page_id: str, audit: Audit) -> shapes.Page:
     """Returns one page."""
     page = memory.page(page_id)
-    audit(request, caller, "read", memory, count=1)
+    audit.record("read", memory, count=1)
     return shapes.Page.model_validate(page)

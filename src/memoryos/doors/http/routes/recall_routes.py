@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import Request
 from pydantic import Field
 
 from memoryos.config import RankingWeights
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.observability import span
 from memoryos.doors.http.routes.route_base import USER, Body, router
 
@@ -33,7 +31,7 @@ class Query(Body):
 
 
 @routes.post(f"{USER}/recall")
-def recall(memory: ScopedMemory, body: Query, request: Request, caller: AnyCaller) -> shapes.ExplainedRecall:
+def recall(memory: ScopedMemory, body: Query, audit: Audit) -> shapes.ExplainedRecall:
     """Returns what is remembered for a query. Calls no LLM; nothing is remembered of it."""
     ranking = None
     if body.ranking is not None:
@@ -46,5 +44,5 @@ def recall(memory: ScopedMemory, body: Query, request: Request, caller: AnyCalle
             ranking=ranking,
             near_misses=body.near_misses,
         )
-    audit(request, caller, "read", memory, count=len(found.pages) + len(found.short_term) + len(found.knowledge))
+    audit.record("read", memory, count=len(found.pages) + len(found.short_term) + len(found.knowledge))
     return shapes.ExplainedRecall.of(found)

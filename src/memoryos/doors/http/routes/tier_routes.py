@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Query, Request
+from fastapi import Query
 from pydantic import Field
 
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.routes.route_base import USER, Body, Limit, part, router
 from memoryos.model import About
 
@@ -60,26 +59,25 @@ class SegmentList(shapes.Shape):
 
 
 @routes.get(f"{USER}/profile")
-def get_profile(memory: ScopedMemory, request: Request, caller: AnyCaller) -> ProfileVersion:
+def get_profile(memory: ScopedMemory, audit: Audit) -> ProfileVersion:
     """Returns the user's profile: attributes, and traits with their evidence."""
     profile = memory.profile
-    audit(request, caller, "read", memory, count=len(profile.attributes) + len(profile.traits))
+    audit.record("read", memory, count=len(profile.attributes) + len(profile.traits))
     return ProfileVersion.model_validate(profile)
 
 
 @routes.get(f"{USER}/profile/history")
-def get_profile_history(memory: ScopedMemory, request: Request, caller: AnyCaller) -> ProfileHistory:
+def get_profile_history(memory: ScopedMemory, audit: Audit) -> ProfileHistory:
     """Returns every version of the profile, oldest first."""
     versions = memory.profile_history()
-    audit(request, caller, "read", memory, count=len(versions))
+    audit.record("read", memory, count=len(versions))
     return ProfileHistory(versions=[ProfileVersion.model_validate(each) for each in versions])
 
 
 @routes.get(f"{USER}/knowledge")
 def list_knowledge(
     memory: ScopedMemory,
-    request: Request,
-    caller: AnyCaller,
+    audit: Audit,
     *,
     about: Annotated[About | None, Query(description="Only about one of them; default: both.")] = None,
     history: Annotated[bool, Query(description="What was superseded or archived too.")] = False,
@@ -89,7 +87,7 @@ def list_knowledge(
     """Lists facts with the pages that they were read in, oldest first."""
     entries = sorted(memory.knowledge(about, history=history), key=lambda entry: entry.knowledge_id)
     shown, last = part([entry for entry in entries if after is None or entry.knowledge_id > after], limit)
-    audit(request, caller, "read", memory, count=len(shown))
+    audit.record("read", memory, count=len(shown))
     return KnowledgeList(
         knowledge=[shapes.Knowledge.model_validate(entry) for entry in shown],
         next_after=None if last is None else last.knowledge_id,
@@ -97,30 +95,25 @@ def list_knowledge(
 
 
 @routes.get(f"{USER}/knowledge/{{knowledge_id:id}}/history")
-def get_knowledge_history(
-    memory: ScopedMemory, knowledge_id: str, request: Request, caller: AnyCaller
-) -> KnowledgeHistory:
+def get_knowledge_history(memory: ScopedMemory, knowledge_id: str, audit: Audit) -> KnowledgeHistory:
     """Returns a fact with all that it replaced and all that replaced it, oldest first."""
     entries = memory.history(knowledge_id)
-    audit(request, caller, "read", memory, count=len(entries))
+    audit.record("read", memory, count=len(entries))
     return KnowledgeHistory(knowledge=[shapes.Knowledge.model_validate(entry) for entry in entries])
 
 
 @routes.put(f"{USER}/knowledge/{{knowledge_id:id}}")
-def correct_knowledge(
-    memory: ScopedMemory, knowledge_id: str, body: Correction, request: Request, caller: AnyCaller
-) -> shapes.Knowledge:
+def correct_knowledge(memory: ScopedMemory, knowledge_id: str, body: Correction, audit: Audit) -> shapes.Knowledge:
     """Puts a fact right and returns the new one; the old one goes into history and is not learned again."""
     right = memory.correct(knowledge_id, body.text)
-    audit(request, caller, "correct", memory, count=1)
+    audit.record("correct", memory, count=1)
     return shapes.Knowledge.model_validate(right)
 
 
 @routes.get(f"{USER}/segments")
 def list_segments(
     memory: ScopedMemory,
-    request: Request,
-    caller: AnyCaller,
+    audit: Audit,
     *,
     archived: Annotated[bool, Query(description="Those that fell out of mid-term memory instead.")] = False,
     limit: Limit = 100,
@@ -129,7 +122,7 @@ def list_segments(
     """Lists segments with their heat now, oldest first."""
     warmth = sorted(memory.heat(archived=archived), key=lambda each: each[0].segment_id)
     shown, last = part([each for each in warmth if after is None or each[0].segment_id > after], limit)
-    audit(request, caller, "read", memory, count=len(shown))
+    audit.record("read", memory, count=len(shown))
     return SegmentList(
         segments=[shapes.Segment.of(*each) for each in shown],
         next_after=None if last is None else last[0].segment_id,
@@ -137,8 +130,8 @@ def list_segments(
 
 
 @routes.get(f"{USER}/segments/{{segment_id:id}}")
-def get_segment(memory: ScopedMemory, segment_id: str, request: Request, caller: AnyCaller) -> shapes.SegmentDetail:
+def get_segment(memory: ScopedMemory, segment_id: str, audit: Audit) -> shapes.SegmentDetail:
     """Returns one segment with its chains and pages."""
     content = memory.segment(segment_id)
-    audit(request, caller, "read", memory, count=len(content.pages))
+    audit.record("read", memory, count=len(content.pages))
     return shapes.SegmentDetail.of_content(content)

@@ -16,8 +16,7 @@ from fastapi import Request
 from starlette.responses import StreamingResponse
 
 from memoryos.doors import shapes
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.authentication import AnyCaller, ScopedMemory
+from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.routes.route_base import USER, router
 from memoryos.doors.http.server_state import CurrentServer
 from memoryos.errors import InputError
@@ -38,25 +37,23 @@ _UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stre
 
 
 @routes.get(f"{USER}/export", response_class=StreamingResponse, responses=_EXPORT)
-def export_memory(memory: ScopedMemory, request: Request, caller: AnyCaller) -> StreamingResponse:
+def export_memory(memory: ScopedMemory, audit: Audit) -> StreamingResponse:
     """Returns all that is remembered as JSON lines, all from one moment; the import of any MemoryOS reads them."""
     lines = _Packed(memory.export_lines())
-    audit(request, caller, "export", memory, count=lines.count)
+    audit.record("export", memory, count=lines.count)
     headers = {"Content-Disposition": 'attachment; filename="memory.jsonl"', "Cache-Control": "no-store"}
     return StreamingResponse(iter(lines), media_type=JSON_LINES, headers=headers)
 
 
 @upload_routes.post(f"{USER}/import", openapi_extra=_UPLOAD)
-async def import_memory(
-    memory: ScopedMemory, server: CurrentServer, request: Request, caller: AnyCaller
-) -> shapes.Loaded:
+async def import_memory(memory: ScopedMemory, server: CurrentServer, request: Request, audit: Audit) -> shapes.Loaded:
     """Reads a file, sent as the body: an export, ChatGPT's or Claude's (the zip too), pages or a message list."""
     async with _received(request, memory.engine.store.workplace) as file:
         try:
             loaded = await anyio.to_thread.run_sync(partial(memory.load, file), limiter=server.long_work)
         except InputError as error:
             raise InputError(error.field, _without_place(str(error), file).removeprefix(f"{error.field}: ")) from error
-    audit(request, caller, "import", memory, count=loaded.pages)
+    audit.record("import", memory, count=loaded.pages)
     problems = [_without_place(each, file) for each in loaded.problems]
     return shapes.Loaded.model_validate(loaded).model_copy(update={"problems": problems})
 
