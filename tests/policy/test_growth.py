@@ -326,7 +326,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     message_lists.is_message_list: lambda said: message_lists.is_message_list(salvage.read_document(f"[{said}").value),
     proxy_body.read_chat: lambda said: proxy_body.read_chat(chat(said)).with_memory(said),
     proxy_body.text_of: lambda said: proxy_body.text_of({"content": said}),
-    proxy_memory.question: proxy_memory.question,
+    proxy_memory.recall_query: proxy_memory.recall_query,
     proxy_memory.sources_of: lambda said: proxy_memory.sources_of(f"{said} {said[::-1]}", recalled(said), said),
     proxy_memory.memory_prompt: lambda said: proxy_memory.memory_prompt(recalled(said), 2_000),
     proxy_memory.fit: lambda said: proxy_memory.fit(recalled(said), frozenset(), 2_000),

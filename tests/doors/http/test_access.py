@@ -8,7 +8,7 @@ import logging
 import pytest
 from starlette.testclient import TestClient
 
-from memoryos.doors.http.access import SECONDS_BETWEEN_LOOKS, AccessPolicy
+from memoryos.doors.http.access import CHECK_INTERVAL_SECONDS, AccessPolicy
 from memoryos.doors.http.server_state import ServerState
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.http.startup_checks import check_binding, warn_of_unused_keys
@@ -58,8 +58,8 @@ def test_the_first_key_closes_a_running_server_within_a_second(engine: MemoryEng
     clock = with_clock(client, engine)
     assert client.get(PAGES).status_code == 200
     made = engine.store.keys.create("tom", engine.clock())
-    assert SECONDS_BETWEEN_LOOKS < 1
-    clock.now += SECONDS_BETWEEN_LOOKS + 0.01
+    assert CHECK_INTERVAL_SECONDS < 1
+    clock.now += CHECK_INTERVAL_SECONDS + 0.01
     assert client.get(PAGES).status_code == 401
     assert client.get(PAGES, headers=bearer(made.text)).status_code == 200
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from memoryos.doors.http.json_limits import DEEPEST, check_json
+from memoryos.doors.http.json_limits import MAX_DEPTH, check_json
 from memoryos.errors import InputError
 from tests.doors.http.conftest import USER, ClientMaker
 
@@ -43,9 +43,9 @@ def test_strings_count_for_nothing_whatever_is_in_them(value: Any, escaped: bool
 
 
 def test_depth_is_limited_and_brackets_in_strings_are_none() -> None:
-    check_json(b"[" * DEEPEST + b"]" * DEEPEST, 50_000)
+    check_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, 50_000)
     check_json(json.dumps({"text": "[{" * 100_000, "more": ["\\", "[" * 500]}).encode(), 50_000)
-    for text in (b"[" * (DEEPEST + 1), b'{"a":' * (DEEPEST + 1), b"[" * 1_000_000):
+    for text in (b"[" * (MAX_DEPTH + 1), b'{"a":' * (MAX_DEPTH + 1), b"[" * 1_000_000):
         with pytest.raises(InputError, match="nested"):
             check_json(text, 50_000)
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.doors.http.app import build_app
-from memoryos.doors.http.metrics import FRESH_SECONDS, Metrics
+from memoryos.doors.http.metrics import CACHE_SECONDS, Metrics
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
@@ -82,7 +82,7 @@ def test_the_backlog_is_that_of_the_scopes(make_engine: EngineMaker) -> None:
     engine.memory("tom").flush()
     engine.memory("tom").recall("bread")
     assert value(metrics, "pages_due") == 4, "asked again within some seconds it is not counted again"
-    seconds.now += FRESH_SECONDS + 1
+    seconds.now += CACHE_SECONDS + 1
     assert [value(metrics, name) for name in ("pages_due", "pages_without_vector", "scopes_open")] == [1, 4, 1]
     assert value(metrics, "working_set_bytes") == engine.working_sets.nbytes > 0
     assert value(metrics, "scopes_failing") == 0

@@ -201,20 +201,20 @@ def test_twins_that_come_at_once_are_remembered_once(make_engine: EngineMaker) -
 def test_a_question_is_a_repetition_for_some_minutes_only(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("memoryos.doors.http.proxy_exchange.time.monotonic", lambda: now)
-    wishes = ProxyOptions("tom", "assistant", recalls=True, remembers=True, idempotency_key=None)
+    options = ProxyOptions("tom", "assistant", recalls=True, remembers=True, idempotency_key=None)
     chats = [read_chat(json.dumps({"messages": user(text)}).encode()) for text in ("One?", "Two?", "Three?")]
     repeats = Repeats()
-    first = repeats.key(wishes, chats[0])
-    assert repeats.key(wishes, chats[1]) != first
-    assert repeats.key(replace(wishes, user_id="ann"), chats[0]) != first
-    assert repeats.key(replace(wishes, idempotency_key="own"), chats[0]) == "own"
+    first = repeats.key(options, chats[0])
+    assert repeats.key(options, chats[1]) != first
+    assert repeats.key(replace(options, user_id="ann"), chats[0]) != first
+    assert repeats.key(replace(options, idempotency_key="own"), chats[0]) == "own"
     now += Repeats.SECONDS - 1
-    assert repeats.key(wishes, chats[0]) == first
+    assert repeats.key(options, chats[0]) == first
     now += 2
-    assert repeats.key(wishes, chats[0]) != first
-    monkeypatch.setattr(Repeats, "MOST", 2)
-    second = repeats.key(wishes, chats[0])
-    assert [repeats.key(wishes, each) == second for each in (chats[0], chats[1], chats[2], chats[0])] == [
+    assert repeats.key(options, chats[0]) != first
+    monkeypatch.setattr(Repeats, "MAX_KEYS", 2)
+    second = repeats.key(options, chats[0])
+    assert [repeats.key(options, each) == second for each in (chats[0], chats[1], chats[2], chats[0])] == [
         True,
         False,
         False,

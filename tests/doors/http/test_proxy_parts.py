@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memoryos.doors.http.proxy_body import read_chat
-from memoryos.doors.http.proxy_memory import LONGEST_QUESTION, fit, memory_prompt, question, sources_of
+from memoryos.doors.http.proxy_memory import MAX_QUERY, fit, memory_prompt, recall_query, sources_of
 from memoryos.doors.http.proxy_reply_parser import LONGEST_ANSWER, LONGEST_DOCUMENT, parser_for
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait, Utterance
@@ -69,7 +69,7 @@ def test_one_message_is_put_in_and_every_other_byte_stays(
 def test_of_messages_given_twice_the_last_counts() -> None:
     body = b'{"messages": [{"role": "user", "content": "first"}], "a\\"b": 1, "messages" : [{"role":"user","content":"last"}]}'
     chat = read_chat(body)
-    assert chat.asked == "last"
+    assert chat.question == "last"
     assert chat.with_memory("M") == body.replace(
         b'[{"role":"user"', b'[{"role": "system", "content": "M"}, {"role":"user"'
     )
@@ -238,9 +238,9 @@ def test_an_answer_is_based_on_what_brought_a_word_into_it() -> None:
     assert sources_of("Rex.", shown, "What is a T-rexx?") == ["p7"]
 
 
-@given(st.text(max_size=3 * LONGEST_QUESTION))
+@given(st.text(max_size=3 * MAX_QUERY))
 def test_a_long_message_is_looked_up_by_its_ends(asked: str) -> None:
-    looked_up = question(asked)
-    assert len(looked_up) <= LONGEST_QUESTION + 1
-    assert asked.startswith(looked_up[: LONGEST_QUESTION // 2])
-    assert asked.endswith(looked_up[-LONGEST_QUESTION // 2 :])
+    looked_up = recall_query(asked)
+    assert len(looked_up) <= MAX_QUERY + 1
+    assert asked.startswith(looked_up[: MAX_QUERY // 2])
+    assert asked.endswith(looked_up[-MAX_QUERY // 2 :])

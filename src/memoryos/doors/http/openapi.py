@@ -1,4 +1,4 @@
-"""The description of the API in OpenAPI, for those who have a key."""
+"""The OpenAPI document of the HTTP interface; reading it requires a key."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-__all__ = ["describe"]
+__all__ = ["add_openapi"]
 
 _KEYS = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer mos_…`"},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key."},
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "The key, in a header of its own.",
+    },
 }
 
 
-def describe(app: FastAPI, open_paths: Collection[str]) -> None:
-    """Lets the description name problems and keys, and serves it at ``/openapi.json``.
+def add_openapi(app: FastAPI, open_paths: Collection[str]) -> None:
+    """Adds problem details and API keys to the OpenAPI document, and serves it at ``/openapi.json``.
 
     Args:
-        app: The application, with all its routes.
-        open_paths: What needs no key.
+        app: The application with all its routes.
+        open_paths: Paths that need no key.
     """
     generate = app.openapi
 
@@ -37,7 +42,7 @@ def describe(app: FastAPI, open_paths: Collection[str]) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def describe(caller: AnyCaller) -> dict[str, Any]:  # noqa: ARG001  (checked by its type)
+    async def get_openapi(caller: AnyCaller) -> dict[str, Any]:  # noqa: ARG001  (the annotation requires a key)
         return openapi()
 
 

@@ -1,4 +1,4 @@
-"""Every error that the server answers with: a problem of RFC 9457, with nothing of what was remembered in it."""
+"""Error responses as problem details (RFC 9457). They never contain stored memory."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ __all__ = [
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
-LONGEST_DETAIL = 500
-MOST_FAULTS = 20
-"""Most errors of one request that a response lists."""
+MAX_DETAIL = 500
+MAX_FAULTS = 20
+"""Most errors that one response lists."""
 
 
 class Fault(BaseModel):
-    """What is wrong with one part of a request."""
+    """An error in one part of a request."""
 
-    field: str = Field(description="Where it stands, as body.query.")
+    field: str = Field(description="Path of the part, as body.query.")
     message: str
 
 
 class Problem(BaseModel):
     """An error (RFC 9457)."""
 
-    type: str = Field(description="Names the kind of error; a URN that never changes.")
+    type: str = Field(description="URN of the error type; it never changes.")
     title: str
     status: int
-    detail: str = Field(default="", description="What the caller can do about it.")
-    errors: list[Fault] = Field(default=[], description="What is wrong with the request: the first 20 errors.")
+    detail: str = Field(default="", description="What happened and what the caller can do.")
+    errors: list[Fault] = Field(default=[], description="The first 20 errors of the request.")
 
 
 _KINDS: tuple[tuple[type[errors.MemoryOSError], int, str, str], ...] = (
@@ -59,58 +59,68 @@ _KINDS: tuple[tuple[type[errors.MemoryOSError], int, str, str], ...] = (
     (errors.InputError, 422, "input", ""),
     (errors.NotFoundError, 404, "not-found", ""),
     (errors.QuotaExceededError, 507, "quota", ""),
-    (errors.StoreConflictError, 409, "conflict", "Something else changed it first; nothing was written. Try again."),
-    (errors.StoreUnavailableError, 503, "store-unavailable", "The database can't be used now; try again."),
-    (errors.StoreError, 503, "store", "The database can't be used; see the log of the server."),
-    (errors.BudgetExceededError, 503, "budget", "The tokens of the day are used up; consolidation goes on tomorrow."),
-    (errors.AnalystUnavailableError, 503, "analyst-unavailable", "The model can't be reached now; nothing is lost."),
-    (errors.AnalystError, 502, "analyst", "The model's reply can't be used; nothing was remembered of it."),
-    (errors.EmbeddingError, 502, "embedding", "The embedder failed; what is stored stays stored."),
-    (errors.MemoryOSError, 500, "error", "See the log of the server."),
+    (
+        errors.StoreConflictError,
+        409,
+        "conflict",
+        "Another request changed the data first; nothing was written. Try again.",
+    ),
+    (errors.StoreUnavailableError, 503, "store-unavailable", "The database is not available now; try again."),
+    (errors.StoreError, 503, "store", "The database failed; see the server's log."),
+    (errors.BudgetExceededError, 503, "budget", "The daily token budget is used up; consolidation continues tomorrow."),
+    (
+        errors.AnalystUnavailableError,
+        503,
+        "analyst-unavailable",
+        "The model is not reachable now; no data is lost. Try again.",
+    ),
+    (errors.AnalystError, 502, "analyst", "The model's reply is not usable; it was not stored. Try again."),
+    (errors.EmbeddingError, 502, "embedding", "The embedder failed; stored data is unchanged. See the server's log."),
+    (errors.MemoryOSError, 500, "error", "An error of the server; see its log."),
 )
 _RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
 _TITLES = {each.value: each.phrase for each in HTTPStatus} | _RENAMED
-"""By status, in whatever release of Python: some knows two of them by an older name."""
+"""Reason phrases by status. Two of them differ between Python versions, so they are set here."""
 _DOCUMENTED = {
-    400: "The request, or a setting that it needs, can't be used.",
-    401: "A key is needed, or it is not valid.",
-    403: "The key opens another user's memory.",
-    404: "It is not there.",
-    405: "The route knows other methods.",
-    409: "Something else changed it first; nothing was written.",
+    400: "The request or a required setting is not valid.",
+    401: "A key is required, or the key is not valid.",
+    403: "The key is for another user's memory.",
+    404: "Not found.",
+    405: "The route does not support this method.",
+    409: "Another request changed the data first; nothing was written.",
     408: "The body did not arrive in time.",
     413: "The body is too large, or its JSON has too many values.",
-    422: "Something in the request can't be used; `errors` says what.",
-    429: "Too many requests; `Retry-After` says when to come again.",
+    422: "The request is not valid; `errors` lists the reasons.",
+    429: "Too many requests; `Retry-After` says when to try again.",
     500: "An error of the server.",
-    502: "The model's reply can't be used.",
-    503: "The database or the model can't be used now; `Retry-After` says when to try again.",
-    507: "The memory would hold more than its quota; forget pages, or raise the quota.",
+    502: "The model's reply is not usable.",
+    503: "The database or the model is not available now; `Retry-After` says when to try again.",
+    507: "The memory would exceed its quota; forget pages, or raise the quota.",
 }
 _REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": text} | _REFERENCE for status, text in _DOCUMENTED.items()
 }
-"""What every route may answer instead of what was asked for, for its documentation."""
+"""OpenAPI descriptions of the error responses of every route."""
 
 
 def problem_of(error: errors.MemoryOSError) -> Problem:
-    """Returns what is told about an error: for whom the caller is not to blame only its kind."""
+    """Returns the problem for an error. The message is included only if the caller caused the error."""
     status, name, detail = next((status, name, text) for kind, status, name, text in _KINDS if isinstance(error, kind))
     faults = []
     if isinstance(error, errors.InputError):
-        faults.append(Fault(field=error.field, message=str(error).removeprefix(f"{error.field}: ")[:LONGEST_DETAIL]))
-    return _problem(status, name, detail or str(error)[:LONGEST_DETAIL], faults)
+        faults.append(Fault(field=error.field, message=str(error).removeprefix(f"{error.field}: ")[:MAX_DETAIL]))
+    return _problem(status, name, detail or str(error)[:MAX_DETAIL], faults)
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """Returns the response of a problem."""
+    """Returns a problem as a response."""
     body = json.dumps(problem.model_dump(exclude_defaults=True) | {"detail": problem.detail})
     return Response(body, problem.status, headers, MEDIA_TYPE)
 
 
 def install_problems(app: FastAPI) -> None:
-    """Lets the server answer with a problem whatever is raised."""
+    """Registers the exception handlers, so that every exception becomes a problem."""
     app.add_exception_handler(errors.MemoryOSError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_error)
@@ -119,7 +129,7 @@ def install_problems(app: FastAPI) -> None:
 
 
 def error_response(error: errors.MemoryOSError | HTTPException) -> Response:
-    """Returns the response of an error: a problem, with the headers that say when to come again or what is missing."""
+    """Returns an error as a problem response, with headers such as ``Retry-After`` or ``WWW-Authenticate``."""
     if isinstance(error, HTTPException):
         name = _TITLES.get(error.status_code, f"Status {error.status_code}").lower().replace(" ", "-")
         return problem_response(_problem(error.status_code, name, str(error.detail)), error.headers)
@@ -136,24 +146,24 @@ async def _on_error(_: Request, error: Exception) -> Response:
 
 
 async def _on_invalid(_: Request, error: Exception) -> Response:
-    found = error.errors() if isinstance(error, RequestValidationError) else []
+    faults_found = error.errors() if isinstance(error, RequestValidationError) else []
     faults = [
-        Fault(field=".".join(map(str, each["loc"]))[:LONGEST_DETAIL], message=each["msg"][:LONGEST_DETAIL])
-        for each in found[:MOST_FAULTS]
+        Fault(field=".".join(map(str, each["loc"]))[:MAX_DETAIL], message=each["msg"][:MAX_DETAIL])
+        for each in faults_found[:MAX_FAULTS]
     ]
-    detail = "The request can't be read; `errors` says what is wrong."
-    if len(found) > MOST_FAULTS:
-        detail += f" It lists the first {MOST_FAULTS} errors."
+    detail = "The request is not valid; `errors` lists the reasons."
+    if len(faults_found) > MAX_FAULTS:
+        detail += f" Only the first {MAX_FAULTS} are listed."
     return problem_response(_problem(422, "input", detail, faults))
 
 
 async def _on_timeout(_: Request, __: Exception) -> Response:
-    problem = _problem(503, "timeout", "The time was over first; what is left stays due. Try again.")
+    problem = _problem(503, "timeout", "The operation timed out; unfinished work stays due. Try again.")
     return problem_response(problem, {"Retry-After": str(RETRY_SECONDS)})
 
 
 async def _on_bug(_: Request, __: Exception) -> Response:
-    return problem_response(_problem(500, "bug", "An error of the server; its log says more."))
+    return problem_response(_problem(500, "bug", "An internal error of the server; see its log."))
 
 
 def _problem(status: int, name: str, detail: str, faults: list[Fault] | None = None) -> Problem:

@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 
     from memoryos.model import Attribute, Trait
 
-__all__ = ["NAME", "OPENING", "VERSION", "fit", "memory_prompt", "question", "sources_of"]
+__all__ = ["NAME", "OPENING", "VERSION", "fit", "memory_prompt", "recall_query", "sources_of"]
 
 NAME = "proxy"
 VERSION = "1"
 OPENING = "You remember earlier conversations with this user: what helps you to answer stands in <memory>."
 
-LONGEST_QUESTION = 4_000
+MAX_QUERY = 4_000
 """Characters of a recall query. Of a longer message its beginning and end are used, where requests usually are."""
-SHORTEST_EXCERPT = 125
-LONGEST_EXCERPT = 8_000
+MIN_EXCERPT = 125
+MAX_EXCERPT = 8_000
 SHARE_OF_ATTRIBUTES = 0.25
 SHARE_OF_FACTS = 0.5
 """Shares of the budget for attributes and facts before pages are packed; afterwards they may use the rest."""
-SHORTEST_WORD = 3
-LONGEST_CHAT = 1_000_000
+MIN_WORD = 3
+MAX_CHAT = 1_000_000
 """Characters at the end of a chat that are searched for the words of an answer."""
-LONGEST_PART = 16
+MAX_PART = 16
 """Longest non-ASCII word, in characters, that is also searched inside longer words."""
 _WORD = re.compile(r"(\w+)(['’](?=\w))?")
 LINE_NUMBER_TOKENS = 1.5
 """Most tokens of a page number and of the blank line before a heading."""
 
 
-def question(asked: str) -> str:
+def recall_query(message: str) -> str:
     """Returns the recall query for a message."""
-    if len(asked) <= LONGEST_QUESTION:
-        return asked
-    half = LONGEST_QUESTION // 2
-    return f"{asked[:half]}\n{asked[-half:]}"
+    if len(message) <= MAX_QUERY:
+        return message
+    half = MAX_QUERY // 2
+    return f"{message[:half]}\n{message[-half:]}"
 
 
 def memory_prompt(shown: Recall, max_tokens: int) -> str:
@@ -55,20 +55,20 @@ def memory_prompt(shown: Recall, max_tokens: int) -> str:
     return "\n\n".join([OPENING, DATA.format(tags="<memory>"), fenced("memory", record)])
 
 
-def fit(recall: Recall, said: frozenset[tuple[str, str]], max_tokens: int) -> Recall | None:
+def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int) -> Recall | None:
     """Returns the part of a recall to add to a chat; None if no item fits.
 
     Args:
-        recall: The recall for the question. Pages of the short-term window are ranked like the others, because they may
+        recall: The recall for the question. Pages of the short-term window are ranked like the non_ascii, because they may
             come from another chat.
-        said: Role and text of each message of the chat; utterances with the same role and text are left out.
+        chat_texts: Role and text of each message of the chat; utterances with the same role and text are left out.
         max_tokens: Most estimated tokens of the system message.
     """
     packer = _Packer(recall.query, max_tokens)
     profile = recall.profile
     packer.add_attributes(profile.attributes, SHARE_OF_ATTRIBUTES)
     packer.add_knowledge(recall.knowledge, SHARE_OF_FACTS)
-    packer.add_pages(_pages(recall, said))
+    packer.add_pages(_pages(recall, chat_texts))
     packer.add_attributes(profile.attributes, 1.0)
     packer.add_knowledge(recall.knowledge, 1.0)
     packer.add_traits(profile.traits)
@@ -83,8 +83,8 @@ def sources_of(answer: str, shown: Recall, chat: str) -> list[str]:
     An endpoint does not report its sources. A page counts as a source if it contains a word of the answer that is not
     in the chat.
     """
-    words = {word for word in content_words(answer) if len(word) >= SHORTEST_WORD or not word.isalpha()}
-    new_words = words - _words_in_chat(chat[-LONGEST_CHAT:], words)
+    words = {word for word in content_words(answer) if len(word) >= MIN_WORD or not word.isalpha()}
+    new_words = words - _words_in_chat(chat[-MAX_CHAT:], words)
     found: list[str] = []
     for text, page_ids in _shown_texts(shown):
         if not new_words.isdisjoint(content_words(text)):
@@ -100,13 +100,13 @@ def _words_in_chat(chat: str, words: set[str]) -> set[str]:
     """
     folded = fold(chat)
     runs = [(run[1], run[2]) for run in _WORD.finditer(folded)]
-    said = {run for run, _ in runs}
-    said.update(f"{one}{mark}{other}" for (one, mark), (other, _) in pairwise(runs) if mark)
-    others = {word for word in words if not word.isascii()}
-    for length in {len(word) for word in others if len(word) <= LONGEST_PART}:
+    words_in_chat = {run for run, _ in runs}
+    words_in_chat.update(f"{first}{mark}{second}" for (first, mark), (second, _) in pairwise(runs) if mark)
+    non_ascii = {word for word in words if not word.isascii()}
+    for length in {len(word) for word in non_ascii if len(word) <= MAX_PART}:
         pieces = (folded[at : at + length] for at in range(len(folded) - length + 1))
-        said.update(others.intersection(pieces))
-    return words & said
+        words_in_chat.update(non_ascii.intersection(pieces))
+    return words & words_in_chat
 
 
 def _shown_texts(shown: Recall) -> Iterator[tuple[str, Sequence[str]]]:
@@ -183,7 +183,7 @@ def _is_heading(line: str) -> bool:
     return line.startswith(("# ", "["))
 
 
-def _pages(recall: Recall, said: frozenset[tuple[str, str]]) -> list[RecalledPage]:
+def _pages(recall: Recall, chat_texts: frozenset[tuple[str, str]]) -> list[RecalledPage]:
     """Returns the candidate pages: the ranked ones, best first, then the rest of the window, newest first."""
     best: dict[str, Quote] = {}
     for quote in recall.quotes:
@@ -199,8 +199,8 @@ def _pages(recall: Recall, said: frozenset[tuple[str, str]]) -> list[RecalledPag
     for page_id, quote in best.items():
         ranked.setdefault(page_id, _page_of(quote))
     found = [*sorted(ranked.values(), key=lambda each: -each.score), *unranked]
-    fresh = [replace(each, shown=_sides_not_in_chat(each, said)) for each in found]
-    return [each for each in fresh if each.shown]
+    candidates = [replace(each, shown=_sides_not_in_chat(each, chat_texts)) for each in found]
+    return [each for each in candidates if each.shown]
 
 
 def _page_of(quote: Quote) -> RecalledPage:
@@ -214,9 +214,9 @@ def _page_of(quote: Quote) -> RecalledPage:
     return RecalledPage(page, (of.side,), quote.score, quote.signals)
 
 
-def _sides_not_in_chat(found: RecalledPage, said: frozenset[tuple[str, str]]) -> tuple[Side, ...]:
-    return tuple(side for side in found.shown if (side, found.page.text(side).strip()) not in said)
+def _sides_not_in_chat(found: RecalledPage, chat_texts: frozenset[tuple[str, str]]) -> tuple[Side, ...]:
+    return tuple(side for side in found.shown if (side, found.page.text(side).strip()) not in chat_texts)
 
 
 def _max_utterance(max_tokens: int) -> int:
-    return min(max(max_tokens, SHORTEST_EXCERPT), LONGEST_EXCERPT)
+    return min(max(max_tokens, MIN_EXCERPT), MAX_EXCERPT)

@@ -1,4 +1,4 @@
-"""An endpoint's reply as it passes by: its text is read along, and whether it came to its end."""
+"""Parses the endpoint's reply while it is relayed: collects the answer's text and detects whether it is complete."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ if TYPE_CHECKING:
 __all__ = ["ReplyParser", "parser_for"]
 
 LONGEST_ANSWER = 1_000_000
-"""Characters; a longer answer passes and is not remembered."""
+"""Longest answer in characters that is stored; longer ones are only relayed."""
 LONGEST_DOCUMENT = 16 << 20
-"""Bytes of a reply that is no stream, or of one event of a stream; likewise."""
+"""Largest JSON reply or single event in bytes that is parsed; larger ones are only relayed."""
 _NO_ANSWER = frozenset(
     {"tool_calls", "function_call", "content_filter", "abort", "error", "insufficient_system_resource"}
 )
-"""Reasons to finish after which there is nothing to remember: tools are to be called, or the endpoint broke off."""
+"""Finish reasons after which nothing is stored: the model calls tools, or the endpoint stopped the answer."""
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class ReplyParser(Protocol):
-    """Reads a reply of status 200 along as it passes."""
+    """Parses a reply of status 200 while it is relayed."""
 
     @property
     def holds_last(self) -> bool:
-        """Whether only the last byte tells that the reply is whole, so that it is passed on after it was remembered."""
+        """Whether the last byte completes the reply. The relay then stores the exchange before it sends that byte."""
 
     @property
     def is_done(self) -> bool:
-        """Whether the reply said that nothing follows."""
+        """Whether the reply has marked its end."""
 
     def feed(self, piece: bytes) -> None:
-        """Reads the next piece."""
+        """Parses the next piece."""
 
     def answer(self) -> str | None:
-        """Returns the text if the answer came to its end and is one to remember, else None."""
+        """Returns the text of a complete answer; None if it is incomplete or should not be stored."""
 
 
 def parser_for(status: int, headers: Mapping[str, str]) -> ReplyParser | None:
-    """Returns what reads such a reply along, None if there is nothing to read in it."""
+    """Returns a parser for a reply; None for an error or an unknown encoding."""
     if status != 200:  # noqa: PLR2004
         return None
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    inner: ReplyParser = _StreamReader() if kind == "text/event-stream" else _DocumentReader()
+    inner: ReplyParser = _StreamParser() if kind == "text/event-stream" else _DocumentParser()
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding in {"gzip", "x-gzip", "deflate"}:
-        return _InflatingReader(inner)
+        return _InflatingParser(inner)
     return inner if coding in {"", "identity"} else None
 
 
 @dataclass(slots=True)
-class _Heard:
-    """What the first choice of a completion said so far."""
+class _AnswerText:
+    """Collects the text and finish reason of the first choice of a completion."""
 
     pieces: list[str] = field(default_factory=list)
     length: int = 0
@@ -68,60 +68,60 @@ class _Heard:
     calls_tools: bool = False
     has_failed: bool = False
 
-    def hear(self, reply: Any, part: str) -> None:
-        """Takes a completion (part "message") or a piece of one (part "delta"); any field may be missing."""
+    def add(self, reply: Any, part: str) -> None:
+        """Adds a completion (part "message") or a chunk of a stream (part "delta"). Any field may be missing."""
         if not isinstance(reply, dict) or reply.get("error"):
             self.has_failed = True
             return
         choices = reply.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("index", 0) == 0:
-                self._hear_choice(choice, choice.get(part))
+                self._add_choice(choice, choice.get(part))
 
-    def _hear_choice(self, choice: Mapping[str, Any], said: Any) -> None:
-        if isinstance(said, dict):
-            text = said.get("content")
+    def _add_choice(self, choice: Mapping[str, Any], content: Any) -> None:
+        if isinstance(content, dict):
+            text = content.get("content")
             if isinstance(text, str):
                 self.length += len(text)
                 self.has_failed = self.has_failed or self.length > LONGEST_ANSWER
                 self.pieces += [] if self.has_failed else [text]
-            self.calls_tools = self.calls_tools or bool(said.get("tool_calls") or said.get("function_call"))
+            self.calls_tools = self.calls_tools or bool(content.get("tool_calls") or content.get("function_call"))
         finish = choice.get("finish_reason")
         self.finish = finish if isinstance(finish, str) else self.finish
 
     def answer(self, *, is_done: bool) -> str | None:
-        is_whole = is_done or self.finish is not None
-        if not is_whole or self.has_failed or self.calls_tools or self.finish in _NO_ANSWER:
+        is_complete = is_done or self.finish is not None
+        if not is_complete or self.has_failed or self.calls_tools or self.finish in _NO_ANSWER:
             return None
         return strip_thinking(mended("".join(self.pieces))) or None
 
 
-class _StreamReader:
-    """Reads server-sent events; keeps the answer's text and the event that is under way, nothing else."""
+class _StreamParser:
+    """Parses server-sent events. It stores only the answer's text and the current incomplete event."""
 
     holds_last = False
 
     def __init__(self) -> None:
         self.is_done = False
-        self._heard = _Heard()
-        self._begun = bytearray()
+        self._text = _AnswerText()
+        self._incomplete = bytearray()
 
     def feed(self, piece: bytes) -> None:
-        if self._heard.has_failed:
+        if self._text.has_failed:
             return
-        searched = max(0, len(self._begun) - 3)
-        self._begun += piece
+        searched = max(0, len(self._incomplete) - 3)
+        self._incomplete += piece
         start = 0
-        while (end := _EVENT_END.search(self._begun, max(start, searched))) is not None:
-            self._read(bytes(self._begun[start : end.start()]))
+        while (end := _EVENT_END.search(self._incomplete, max(start, searched))) is not None:
+            self._read(bytes(self._incomplete[start : end.start()]))
             start = end.end()
-        del self._begun[:start]
-        if len(self._begun) > LONGEST_DOCUMENT:
-            self._heard.has_failed = True
-            self._begun.clear()
+        del self._incomplete[:start]
+        if len(self._incomplete) > LONGEST_DOCUMENT:
+            self._text.has_failed = True
+            self._incomplete.clear()
 
     def answer(self) -> str | None:
-        return self._heard.answer(is_done=self.is_done)
+        return self._text.answer(is_done=self.is_done)
 
     def _read(self, event: bytes) -> None:
         lines = (line.partition(b":") for line in _LINE_END.split(event))
@@ -129,11 +129,11 @@ class _StreamReader:
         if data.strip() == b"[DONE]":
             self.is_done = True
         elif data:
-            self._heard.hear(_parsed(data), "delta")
+            self._text.add(_parsed(data), "delta")
 
 
-class _DocumentReader:
-    """Reads a completion that comes as one JSON document."""
+class _DocumentParser:
+    """Parses a completion that is one JSON document."""
 
     holds_last = True
     is_done = False
@@ -150,13 +150,13 @@ class _DocumentReader:
             self._document += piece
 
     def answer(self) -> str | None:
-        heard = _Heard()
-        heard.hear(_parsed(bytes(self._document)), "message")
-        return heard.answer(is_done=False)
+        text_parts = _AnswerText()
+        text_parts.add(_parsed(bytes(self._document)), "message")
+        return text_parts.answer(is_done=False)
 
 
-class _InflatingReader:
-    """Reads a reply that an endpoint compressed although it was asked not to; the bytes that pass stay as they are."""
+class _InflatingParser:
+    """Decompresses a compressed reply for its inner parser. The relayed bytes stay compressed."""
 
     def __init__(self, inner: ReplyParser) -> None:
         self._inner = inner
@@ -187,7 +187,7 @@ class _InflatingReader:
 
 
 def _parsed(data: bytes) -> Any:
-    """Returns what the JSON says, None if it is none."""
+    """Returns the parsed JSON, None if it is not valid."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

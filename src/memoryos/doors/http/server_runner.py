@@ -1,4 +1,4 @@
-"""Runs the server on this process's main thread until it is told to end; requests under way are drained."""
+"""Runs the server in the main thread until a signal stops it, then drains open requests."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ __all__ = ["run"]
 
 
 def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str], None]) -> bool:
-    """Serves until SIGTERM or SIGINT, then until requests under way are answered, or the settings' time is over.
+    """Serves until SIGTERM or SIGINT, then until open requests are answered or ``drain_seconds`` have passed.
 
     Args:
-        engine: The engine, which stays its owner's.
-        settings: Where to listen, and how.
-        announce: Called once with the address when requests can come.
+        engine: The engine, which the caller closes.
+        settings: The server's settings.
+        announce: Called once with the server's address when it accepts requests.
 
     Returns:
-        Whether it could listen.
+        Whether the server could listen on its address.
 
     Raises:
         ConfigError: As ``check_binding`` and ``start_tracing``.
@@ -60,20 +60,22 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
     uvicorn_server = _Server(config, app.state.memoryos, announce)
-    # uvicorn raises the signal once more when it has ended; as the system's own that would end us without clean-up.
-    before = {each: signal.signal(each, uvicorn_server.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
+    # After shutdown uvicorn raises the signal again; the default handler would end the process without clean-up.
+    previous_handlers = {
+        each: signal.signal(each, uvicorn_server.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)
+    }
     try:
-        with contextlib.suppress(SystemExit):  # uvicorn's word for an address that is taken
+        with contextlib.suppress(SystemExit):  # raised by uvicorn if the address is in use
             uvicorn_server.run()
     finally:
         end_tracing()
-        for each, ours in before.items():
-            signal.signal(each, ours)
+        for each, handler in previous_handlers.items():
+            signal.signal(each, handler)
     return uvicorn_server.started
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens, and ends streams that would go on for ever when it is told to end."""
+    """Announces the server's address, and stops endless streams at shutdown."""
 
     def __init__(self, config: uvicorn.Config, server: ServerState, announce: Callable[[str], None]) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""Routes of the inspector alone: the days of a memory, and the state of its background work."""
+"""Routes for the inspector only: the days of a memory and the state of its background work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from memoryos.doors import shapes
 from memoryos.doors.http.authentication import Audit, ScopedMemory
-from memoryos.doors.http.routes.route_base import MAX_SEQ, USER, Limit, part, router
+from memoryos.doors.http.routes.route_base import MAX_SEQ, USER, Limit, cut_to_limit, router
 from memoryos.memory import Memoryos
 from memoryos.storage.scopes import ScopeState
 
@@ -20,41 +20,41 @@ routes = router("inspector")
 
 
 class Day(shapes.Shape):
-    """A day on which something was said."""
+    """A day with pages."""
 
     day: date = Field(description="In UTC.")
     pages: int
 
 
 class Days(shapes.Shape):
-    """Every day on which something was said, oldest first."""
+    """All days with pages, oldest first."""
 
     days: list[Day]
 
 
 class DayPages(shapes.Shape):
-    """A part of the pages of one day, in the order of the log."""
+    """Some pages of one day, in log order."""
 
     pages: list[shapes.Page]
-    next_after_seq: int | None = Field(description="`after_seq` of the next part; null when there is none.")
+    next_after_seq: int | None = Field(description="`after_seq` of the next request; null at the end.")
 
 
 class Work(shapes.Shape):
     """The state of the background work on one memory."""
 
-    now: shapes.Time = Field(description="The server's time; the times here are to be compared with it.")
-    background: bool = Field(description="Whether a worker does what is due by itself.")
-    working: bool = Field(description="Whether a living worker holds this memory now.")
-    waiting: int = Field(description="Memories of this server that wait for its worker.")
+    now: shapes.Time = Field(description="The server's time, for comparison with the other times.")
+    background: bool = Field(description="Whether a background worker is enabled.")
+    working: bool = Field(description="Whether a live worker has a lease on this memory.")
+    waiting: int = Field(description="Memories of this server in the worker's queue.")
     last_page_at: shapes.Time | None = Field(description="When the newest page was added.")
-    failures: int = Field(description="Failures of the analyst in a row.")
-    retry_at: shapes.Time | None = Field(description="Before this time the worker leaves it alone.")
-    last_error: str | None = Field(description="What the analyst said last, while it fails.")
+    failures: int = Field(description="Consecutive failures of the analyst.")
+    retry_at: shapes.Time | None = Field(description="Time of the worker's next attempt.")
+    last_error: str | None = Field(description="Last error of the analyst, until it succeeds again.")
 
 
 @routes.get(f"{USER}/days")
 def list_days(memory: ScopedMemory, audit: Audit) -> Days:
-    """Lists the days on which something was said, with how many pages each has."""
+    """Lists the days with pages, oldest first, with the number of pages."""
     days = memory.days()
     audit.record("read", memory, count=len(days))
     return Days(days=[Day(day=day, pages=count) for day, count in days])
@@ -67,10 +67,10 @@ def list_pages_of_day(
     audit: Audit,
     *,
     limit: Limit = 50,
-    after_seq: Annotated[int, Query(ge=0, le=MAX_SEQ, description="Only pages behind this one.")] = 0,
+    after_seq: Annotated[int, Query(ge=0, le=MAX_SEQ, description="Only pages after this one.")] = 0,
 ) -> DayPages:
-    """Lists the pages of one day (UTC) in the order of the log."""
-    pages, last = part(memory.pages_of_day(day, limit + 1, after_seq=after_seq), limit)
+    """Lists the pages of one day (UTC) in log order."""
+    pages, last = cut_to_limit(memory.pages_of_day(day, limit + 1, after_seq=after_seq), limit)
     audit.record("read", memory, count=len(pages))
     return DayPages(
         pages=[shapes.Page.model_validate(page) for page in pages],
@@ -80,14 +80,14 @@ def list_pages_of_day(
 
 @routes.get(f"{USER}/work")
 def get_work(memory: ScopedMemory) -> Work:
-    """Returns whether a worker is at it, and what it met: failures, the last error, when it tries again."""
+    """Returns whether a worker processes the memory, its failures, the last error, and the next attempt."""
     engine = memory.engine
     now = engine.clock()
-    state, is_held = _state_of(memory, now)
+    state, is_leased = _state_of(memory, now)
     return Work(
         now=now,
         background=engine.config.background,
-        working=is_held,
+        working=is_leased,
         waiting=engine.worker.waiting(),
         last_page_at=None if state is None else state.touched_at,
         failures=0 if state is None else state.attempts,
@@ -97,12 +97,12 @@ def get_work(memory: ScopedMemory) -> Work:
 
 
 def _state_of(memory: Memoryos, now: datetime) -> tuple[ScopeState | None, bool]:
-    """Returns how far a memory's scope is, and whether a living worker holds an unexpired lease on it."""
+    """Returns the state of a memory's scope, and whether a live worker has an unexpired lease on it."""
     store = memory.engine.store
     scope_id = store.scopes.find(memory.scope)
     if scope_id is None:
         return None, False
     with store.snapshot(scope_id):
         state, lease = store.scopes.state(scope_id), store.scopes.lease(scope_id)
-    is_held = lease is not None and lease.until >= now and store.presence.is_present(scope_id, lease.owner)
-    return state, is_held
+    is_leased = lease is not None and lease.until >= now and store.presence.is_present(scope_id, lease.owner)
+    return state, is_leased

@@ -1,4 +1,4 @@
-"""Answers from memory: whole, or piece by piece as they come."""
+"""Routes for answers from memory, complete or streamed."""
 
 from __future__ import annotations
 
@@ -22,34 +22,36 @@ __all__ = ["routes"]
 
 routes = router("answers")
 
-_STREAMED = (
-    "With `stream`: events `recall` (what was remembered), `piece` ({text}) as they come, then `done` (the whole "
-    "answer) or `error` (a problem)."
+_STREAM_HELP = (
+    "With `stream`: events `recall` (the recalled memory), `piece` ({text}) for each part of the answer, then `done` "
+    "(the complete answer) or `error` (a problem)."
 )
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": f"The answer. {_STREAMED}", "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}
+    200: {"description": f"The answer. {_STREAM_HELP}", "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}
 }
 
 
 class Question(Body):
-    """What to answer, and how."""
+    """A question, and how to answer it."""
 
     query: str = Field(examples=["What do you remember about my job?"])
-    relationship_with_user: Text = Field(default="friend", max_length=1_000, description="What the assistant is.")
+    relationship_with_user: Text = Field(
+        default="friend", max_length=1_000, description="The assistant's relationship with the user."
+    )
     style_hint: Text = Field(default="", max_length=10_000, description="How to answer.")
-    meta_data: dict[Text, Any] | None = Field(default=None, description="What is known of this conversation.")
-    remember: bool = Field(default=True, description="Whether the exchange becomes a page.")
-    stream: bool = Field(default=False, description="Server-sent events instead of one body.")
-    with_recall: bool = Field(default=False, description="What was remembered for the question stands in the answer.")
+    meta_data: dict[Text, Any] | None = Field(default=None, description="Data about this conversation for the prompt.")
+    remember: bool = Field(default=True, description="Whether to store the exchange as a page.")
+    stream: bool = Field(default=False, description="Whether to stream the answer as server-sent events.")
+    with_recall: bool = Field(default=False, description="Whether to include the recalled memory.")
 
 
 class Answered(shapes.Shape):
-    """An answer, with what it is based on."""
+    """An answer with its sources."""
 
     answer: str
-    source_page_ids: list[str] = Field(description="The pages that it is based on, best first.")
-    origin: shapes.Origin | None = Field(description="Who answered; null when it was given before.")
-    flagged_page_ids: list[str] = Field(description="Pages in its context that read like instructions to a model.")
+    source_page_ids: list[str] = Field(description="Source pages, best first.")
+    origin: shapes.Origin | None = Field(description="Model and prompt of the answer; null for a repeated request.")
+    flagged_page_ids: list[str] = Field(description="Pages in the context that look like instructions to a model.")
     recall: shapes.ExplainedRecall | None = None
 
 
@@ -60,46 +62,46 @@ def answer(
     audit: Audit,
     idempotency_key: IdempotencyKey = None,
 ) -> Answered | StreamingResponse:
-    """Answers from memory, by the LLM of the settings or by quoting, and remembers the exchange.
+    """Answers from memory, with the configured LLM or by quoting, and stores the exchange.
 
-    A stream that its reader leaves before the end is not remembered. An `Idempotency-Key` needs `remember`.
+    If the client disconnects from a stream before its end, nothing is stored. An `Idempotency-Key` requires `remember`.
     """
-    asked = (body.query, body.relationship_with_user, body.style_hint, body.meta_data)
-    wishes: _Wishes = {"remember": body.remember, "idempotency_key": idempotency_key}
+    question = (body.query, body.relationship_with_user, body.style_hint, body.meta_data)
+    options: _Options = {"remember": body.remember, "idempotency_key": idempotency_key}
     audit.record("answer", memory, count=1)
     if body.stream:
         with span("memoryos.answer.recall"):
-            pieces = memory.get_response(*asked, stream=True, **wishes)
-        return event_stream(_events(pieces))
+            stream = memory.get_response(*question, stream=True, **options)
+        return event_stream(_events(stream))
     with span("memoryos.answer"):
-        whole = memory.get_response(*asked, **wishes)
-    return _told(whole, with_recall=body.with_recall)
+        complete = memory.get_response(*question, **options)
+    return _answered(complete, with_recall=body.with_recall)
 
 
-class _Wishes(TypedDict):
+class _Options(TypedDict):
     remember: bool
     idempotency_key: str | None
 
 
-def _events(pieces: AnswerStream) -> Generator[bytes, None, None]:
-    with closing(pieces):
-        yield event("recall", shapes.ExplainedRecall.of(pieces.recall).as_json())
+def _events(stream: AnswerStream) -> Generator[bytes, None, None]:
+    with closing(stream):
+        yield event("recall", shapes.ExplainedRecall.of(stream.recall).as_json())
         try:
-            for piece in pieces:
+            for piece in stream:
                 yield event("piece", {"text": piece})
         except MemoryOSError as error:
             yield event("error", problem_of(error).model_dump())
             return
-    if pieces.answer is None:
+    if stream.answer is None:
         raise TypeError("the stream ended without an answer")
-    yield event("done", _told(pieces.answer, with_recall=False).as_json())
+    yield event("done", _answered(stream.answer, with_recall=False).as_json())
 
 
-def _told(whole: Answer, *, with_recall: bool) -> Answered:
+def _answered(complete: Answer, *, with_recall: bool) -> Answered:
     return Answered(
-        answer=str(whole),
-        source_page_ids=list(whole.sources),
-        origin=None if whole.origin is None else shapes.Origin.model_validate(whole.origin),
-        flagged_page_ids=list(whole.flagged),
-        recall=shapes.ExplainedRecall.of(whole.recall) if with_recall else None,
+        answer=str(complete),
+        source_page_ids=list(complete.sources),
+        origin=None if complete.origin is None else shapes.Origin.model_validate(complete.origin),
+        flagged_page_ids=list(complete.flagged),
+        recall=shapes.ExplainedRecall.of(complete.recall) if with_recall else None,
     )

@@ -1,4 +1,4 @@
-"""What happens in one memory, told live."""
+"""Live events of one memory."""
 
 from __future__ import annotations
 
@@ -23,48 +23,48 @@ __all__ = ["routes"]
 routes = router("events")
 
 KEEP_ALIVE_SECONDS = 15.0
-ENDING_SECONDS = 0.25
-"""So soon a stream notices that the server ends."""
-_TOLD = (
+POLL_SECONDS = 0.25
+"""Interval at which a waiting stream checks whether the server shuts down."""
+_DESCRIPTION = (
     "Server-sent events: first `stats`; then `page_added`, `page_slid_out`, `segment_changed`, `segment_gone`, "
-    "`learned`, `gone` and `stats` as they happen; `error` ends it. It goes on until the reader leaves."
+    "`learned`, `gone` and `stats` when they occur; `error` ends the stream. It has no other end."
 )
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"description": _TOLD, "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}
+    200: {"description": _DESCRIPTION, "content": {EVENT_STREAM: {"schema": {"type": "string"}}}}
 }
 
 
 @routes.get(f"{USER}/events", response_class=StreamingResponse, responses=_RESPONSES)
 def watch(memory: ScopedMemory, server: CurrentServer, audit: Audit) -> StreamingResponse:
-    """Tells live what happens: a page slides out, a segment heats up, something is learned."""
+    """Streams the changes of a memory: pages that leave short-term memory, segment heat, new knowledge."""
     watcher = ChangeWatcher(memory)
     audit.record("read", memory, count=0)
-    return event_stream(_told(watcher, server))
+    return event_stream(_events(watcher, server))
 
 
-async def _told(watcher: ChangeWatcher, server: ServerState) -> AsyncGenerator[bytes, None]:
+async def _events(watcher: ChangeWatcher, server: ServerState) -> AsyncGenerator[bytes, None]:
     yield event("stats", watcher.stats)
-    spoke_at = time.monotonic()
-    while await _go_on(server):
+    sent_at = time.monotonic()
+    while await _wait_for_next_poll(server):
         try:
-            happened = await run_sync(watcher.poll)
+            changes = await run_sync(watcher.poll)
         except MemoryOSError as error:
             yield event("error", problem_of(error).model_dump())
             return
-        for name, value in happened:
+        for name, value in changes:
             yield event(name, value)
-        if happened or time.monotonic() - spoke_at > KEEP_ALIVE_SECONDS:
-            spoke_at = time.monotonic()
-            if not happened:
+        if changes or time.monotonic() - sent_at > KEEP_ALIVE_SECONDS:
+            sent_at = time.monotonic()
+            if not changes:
                 yield KEEP_ALIVE
 
 
-async def _go_on(server: ServerState) -> bool:
-    """Waits until it is time to look again; returns whether the server goes on."""
-    look_at = time.monotonic() + server.settings.event_seconds
+async def _wait_for_next_poll(server: ServerState) -> bool:
+    """Waits for the next poll. Returns False if the server shuts down."""
+    poll_at = time.monotonic() + server.settings.event_seconds
     while not server.ending.is_set():
-        left = look_at - time.monotonic()
+        left = poll_at - time.monotonic()
         if left <= 0:
             return True
-        await anyio.sleep(min(left, ENDING_SECONDS))
+        await anyio.sleep(min(left, POLL_SECONDS))
     return False

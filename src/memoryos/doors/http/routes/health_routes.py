@@ -1,4 +1,4 @@
-"""Whether the server lives and is ready, and what concerns all of it."""
+"""Routes for liveness, readiness and server-wide data."""
 
 from __future__ import annotations
 
@@ -18,63 +18,63 @@ __all__ = ["open_routes", "routes"]
 
 routes = router("server")
 open_routes = router("health")
-"""What needs no key: whoever starts and watches the server has none."""
+"""Routes without a key, for process managers and monitoring."""
 
-_UNREADY: dict[int | str, dict[str, Any]] = {503: {"description": "Something that it needs can't be used."}}
+_UNREADY: dict[int | str, dict[str, Any]] = {503: {"description": "The store or the embedder is not available."}}
 
 
 class Alive(shapes.Shape):
-    """The server lives."""
+    """The server process is running."""
 
     status: Literal["ok"] = "ok"
 
 
 class Ready(shapes.Shape):
-    """Whether the server can do its work."""
+    """Whether the server can serve requests."""
 
     status: Literal["ready", "not ready"]
     store: Literal["ok", "unavailable"] = Field(description="Whether the database can be read.")
-    embedder: Literal["ok", "unavailable"] = Field(description="Whether a text was embedded just now.")
-    backlog: int | None = Field(description="Memories that wait for the background worker; null without a store.")
+    embedder: Literal["ok", "unavailable"] = Field(description="Whether a test text could be embedded.")
+    backlog: int | None = Field(description="Memories in the worker's queue; null if the store is not available.")
 
 
 class User(shapes.Shape):
-    """A user with an assistant for whom something was remembered."""
+    """A user and an assistant with a memory."""
 
     user_id: str
     assistant_id: str
 
 
 class UserList(shapes.Shape):
-    """A part of the users, oldest first."""
+    """Some users, oldest first."""
 
     users: list[User]
-    next_offset: int | None = Field(description="`offset` of the next part; null when there is none.")
+    next_offset: int | None = Field(description="`offset` of the next request; null at the end.")
 
 
 class ServerStats(shapes.Shape):
-    """What the server holds."""
+    """Statistics of the whole server."""
 
     memories: int
-    memories_failing: int = Field(description="Memories whose analyst failed last.")
-    backlog: int = Field(description="Memories that wait for the background worker.")
-    pages_due: int = Field(description="Pages of all that slid out of short-term memory and have no segment.")
+    memories_failing: int = Field(description="Memories whose last analyst call failed.")
+    backlog: int = Field(description="Memories in the background worker's queue.")
+    pages_due: int = Field(description="Pages outside short-term memory that are not yet in a segment.")
     pages_without_vector: int
     embedder: str
     analyst: str
     has_llm: bool
-    keys: bool = Field(description="Whether every request needs a key.")
+    keys: bool = Field(description="Whether every request requires a key.")
 
 
 @open_routes.get("/healthz")
 async def get_health() -> Alive:
-    """Returns that the server lives, and nothing about what it needs."""
+    """Returns that the server process is running. It checks nothing else."""
     return Alive()
 
 
 @open_routes.get("/readyz", responses=_UNREADY)
 async def get_readiness(server: CurrentServer, response: Response) -> Ready:
-    """Embeds a text, reads from the store, and tells how many memories wait for the worker; 503 if it can't."""
+    """Embeds a text, reads from the store and returns the worker's queue length; 503 if one of them fails."""
     ready = await run_sync(_check, server)
     if ready.status != "ready":
         response.status_code = 503
@@ -88,9 +88,9 @@ def list_users(
     audit: Audit,
     *,
     limit: Limit = 100,
-    offset: Annotated[int, Query(ge=0, le=MAX_SEQ, description="`next_offset` of the part before.")] = 0,
+    offset: Annotated[int, Query(ge=0, le=MAX_SEQ, description="`next_offset` of the previous response.")] = 0,
 ) -> UserList:
-    """Lists users with their assistants, oldest first: all for an administrator, else the key's own."""
+    """Lists users with their assistants, oldest first: all for an administrator, otherwise only the key's user."""
     scopes = [scope for scope in server.engine().scopes() if audit.caller.may_use(scope.user_id)]
     shown = scopes[offset : offset + limit]
     audit.record("list", count=len(shown))
@@ -102,7 +102,7 @@ def list_users(
 
 @routes.get("/v1/stats")
 def get_server_stats(server: CurrentServer, caller: AdminCaller) -> ServerStats:
-    """Returns what the server holds; for administrators."""
+    """Returns statistics of the whole server; for administrators."""
     engine = server.engine()
     due = engine.store.totals.backlog(engine.config.short_term_capacity, engine.embedder.name)
     return ServerStats(

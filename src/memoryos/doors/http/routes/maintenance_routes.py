@@ -1,4 +1,4 @@
-"""Upkeep: counts and costs of one memory, consolidation on demand, rebuilding."""
+"""Routes for maintenance of one memory: statistics, LLM costs, flush and rebuild."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ routes = router("upkeep")
 
 
 class Costs(shapes.Shape):
-    """What calls of the LLM cost, oldest first: an account a day, purpose and model."""
+    """LLM costs, oldest first, one entry per day, purpose and model."""
 
     costs: list[shapes.Cost]
 
 
 @routes.get(f"{USER}/stats")
 def get_stats(memory: ScopedMemory) -> shapes.Stats:
-    """Returns counts of every tier, what is due, and the analyst's last error."""
+    """Returns counts of every tier, the pages that are due, and the analyst's last error."""
     return shapes.Stats.model_validate(memory.get_memory_stats())
 
 
 @routes.get(f"{USER}/costs")
 def get_costs(memory: ScopedMemory) -> Costs:
-    """Returns what calls of the LLM cost."""
+    """Returns the LLM costs."""
     return Costs(costs=[shapes.Cost.model_validate(each) for each in memory.costs()])
 
 
@@ -40,15 +40,15 @@ def get_costs(memory: ScopedMemory) -> Costs:
 async def flush(
     memory: ScopedMemory,
     server: CurrentServer,
-    timeout_seconds: Annotated[float, Query(gt=0, le=3_600, description="Gives up then; what is left stays due.")] = 60,
+    timeout_seconds: Annotated[float, Query(gt=0, le=3_600, description="Timeout; unfinished work stays due.")] = 60,
 ) -> shapes.Stats:
-    """Consolidates all that slid out of short-term memory, and returns the counts of afterwards."""
+    """Consolidates all pages that have left short-term memory, and returns the new counts."""
 
-    def flushed() -> shapes.Stats:
+    def flush_and_count() -> shapes.Stats:
         memory.flush(timeout_seconds)
         return shapes.Stats.model_validate(memory.get_memory_stats())
 
-    return await run_sync(flushed, limiter=server.long_work)
+    return await run_sync(flush_and_count, limiter=server.long_work)
 
 
 @routes.post(f"{USER}/rebuild")
@@ -57,10 +57,12 @@ async def rebuild(
     server: CurrentServer,
     audit: Audit,
     *,
-    analyst: Annotated[Literal["llm", "local"] | None, Query(description="Who reads; default: the server's.")] = None,
-    dry_run: Annotated[bool, Query(description="Only says what would change.")] = False,
+    analyst: Annotated[
+        Literal["llm", "local"] | None, Query(description="The analyst; default: the server's setting.")
+    ] = None,
+    dry_run: Annotated[bool, Query(description="Whether only to preview the changes.")] = False,
 ) -> shapes.Rebuilt:
-    """Derives all tiers again from the log; what was known becomes history."""
+    """Derives all tiers again from the log. The previous knowledge becomes history."""
     rebuilt = await run_sync(partial(memory.rebuild, analyst, dry_run=dry_run), limiter=server.long_work)
     audit.record("read" if dry_run else "rebuild", memory, count=1)
     return shapes.Rebuilt.model_validate(rebuilt)

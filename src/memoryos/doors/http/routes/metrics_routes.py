@@ -1,4 +1,4 @@
-"""What Prometheus asks for."""
+"""The route for Prometheus."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ routes = router("server")
 
 
 @routes.get("/metrics", response_class=Response, responses={200: {"content": {MEDIA_TYPE: {}}}})
-def get_metrics(server: CurrentServer, caller: AdminCaller) -> Response:  # noqa: ARG001  (checked by its type)
-    """Returns the metrics of the server in the text format of Prometheus; for administrators."""
+def get_metrics(server: CurrentServer, caller: AdminCaller) -> Response:  # noqa: ARG001  (the annotation requires an administrator)
+    """Returns the server's metrics in the Prometheus text format; for administrators."""
     return Response(server.metrics.text(), media_type=MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""Recall: what is remembered for a query, with the reason for each item."""
+"""The route for recall: ranked pages and facts for a query, with the reason for each."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ routes = router("recall")
 
 
 class Query(Body):
-    """What to look for."""
+    """A recall query."""
 
     query: str = Field(examples=["Where does Tom live?"])
-    max_pages: int | None = Field(default=None, ge=1, le=10_000, description="Default: as the settings say.")
+    max_pages: int | None = Field(default=None, ge=1, le=10_000, description="Default: the server's setting.")
     max_tokens: int | None = Field(
-        default=None, ge=1, le=10_000_000, description="Estimated tokens of the pages; then single sides may be shown."
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Most estimated tokens of the pages. A page may then be shortened to one side.",
     )
     ranking: RankingWeights | None = Field(
         default=None,
-        description="What signals count, for this trial only: it heats no segment. Those left out: as set.",
+        description="Weights for this query only, which then changes no heat. Omitted weights: the server's setting.",
     )
-    near_misses: int = Field(default=0, ge=0, le=100, description="So many of the next best pages are told too.")
+    near_misses: int = Field(default=0, ge=0, le=100, description="Number of next best pages to return as well.")
 
 
 @routes.post(f"{USER}/recall")
 def recall(memory: ScopedMemory, body: Query, audit: Audit) -> shapes.ExplainedRecall:
-    """Returns what is remembered for a query. Calls no LLM; nothing is remembered of it."""
+    """Returns the memory that is relevant to a query. Calls no LLM and stores nothing."""
     ranking = None
     if body.ranking is not None:
         ranking = memory.config.ranking.model_copy(update=body.ranking.model_dump(exclude_unset=True))

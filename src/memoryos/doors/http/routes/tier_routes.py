@@ -1,4 +1,4 @@
-"""The tiers: profile, knowledge, segments."""
+"""Routes for the memory tiers: profile, knowledge and segments."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import Field
 
 from memoryos.doors import shapes
 from memoryos.doors.http.authentication import Audit, ScopedMemory
-from memoryos.doors.http.routes.route_base import USER, Body, Limit, part, router
+from memoryos.doors.http.routes.route_base import USER, Body, Limit, cut_to_limit, router
 from memoryos.model import About
 
 __all__ = ["routes"]
 
 routes = router("tiers")
 
-After = Annotated[str | None, Query(max_length=100, description="`next_after` of the part before.")]
+After = Annotated[str | None, Query(max_length=100, description="`next_after` of the previous response.")]
 
 
 class ProfileVersion(shapes.Profile):
@@ -27,35 +27,35 @@ class ProfileVersion(shapes.Profile):
 
 
 class ProfileHistory(shapes.Shape):
-    """Every version of the profile, oldest first."""
+    """All versions of the profile, oldest first."""
 
     versions: list[ProfileVersion]
 
 
 class KnowledgeList(shapes.Shape):
-    """A part of what is known, oldest first."""
+    """Some facts, oldest first."""
 
     knowledge: list[shapes.Knowledge]
-    next_after: str | None = Field(description="`after` of the next part; null when there is none.")
+    next_after: str | None = Field(description="`after` of the next request; null at the end.")
 
 
 class KnowledgeHistory(shapes.Shape):
-    """A fact with all that it replaced and all that replaced it, oldest first."""
+    """A fact with its predecessors and successors, oldest first."""
 
     knowledge: list[shapes.Knowledge]
 
 
 class Correction(Body):
-    """The right wording of a fact."""
+    """The corrected text of a fact."""
 
     text: str = Field(examples=["Lives in Utrecht."])
 
 
 class SegmentList(shapes.Shape):
-    """A part of the segments, oldest first."""
+    """Some segments, oldest first."""
 
     segments: list[shapes.Segment]
-    next_after: str | None = Field(description="`after` of the next part; null when there is none.")
+    next_after: str | None = Field(description="`after` of the next request; null at the end.")
 
 
 @routes.get(f"{USER}/profile")
@@ -68,7 +68,7 @@ def get_profile(memory: ScopedMemory, audit: Audit) -> ProfileVersion:
 
 @routes.get(f"{USER}/profile/history")
 def get_profile_history(memory: ScopedMemory, audit: Audit) -> ProfileHistory:
-    """Returns every version of the profile, oldest first."""
+    """Returns all versions of the profile, oldest first."""
     versions = memory.profile_history()
     audit.record("read", memory, count=len(versions))
     return ProfileHistory(versions=[ProfileVersion.model_validate(each) for each in versions])
@@ -79,14 +79,14 @@ def list_knowledge(
     memory: ScopedMemory,
     audit: Audit,
     *,
-    about: Annotated[About | None, Query(description="Only about one of them; default: both.")] = None,
-    history: Annotated[bool, Query(description="What was superseded or archived too.")] = False,
+    about: Annotated[About | None, Query(description="Subject of the facts; default: both.")] = None,
+    history: Annotated[bool, Query(description="Whether to include superseded and archived facts.")] = False,
     limit: Limit = 100,
     after: After = None,
 ) -> KnowledgeList:
-    """Lists facts with the pages that they were read in, oldest first."""
+    """Lists facts with their source pages, oldest first."""
     entries = sorted(memory.knowledge(about, history=history), key=lambda entry: entry.knowledge_id)
-    shown, last = part([entry for entry in entries if after is None or entry.knowledge_id > after], limit)
+    shown, last = cut_to_limit([entry for entry in entries if after is None or entry.knowledge_id > after], limit)
     audit.record("read", memory, count=len(shown))
     return KnowledgeList(
         knowledge=[shapes.Knowledge.model_validate(entry) for entry in shown],
@@ -96,7 +96,7 @@ def list_knowledge(
 
 @routes.get(f"{USER}/knowledge/{{knowledge_id:id}}/history")
 def get_knowledge_history(memory: ScopedMemory, knowledge_id: str, audit: Audit) -> KnowledgeHistory:
-    """Returns a fact with all that it replaced and all that replaced it, oldest first."""
+    """Returns a fact with its predecessors and successors, oldest first."""
     entries = memory.history(knowledge_id)
     audit.record("read", memory, count=len(entries))
     return KnowledgeHistory(knowledge=[shapes.Knowledge.model_validate(entry) for entry in entries])
@@ -104,10 +104,10 @@ def get_knowledge_history(memory: ScopedMemory, knowledge_id: str, audit: Audit)
 
 @routes.put(f"{USER}/knowledge/{{knowledge_id:id}}")
 def correct_knowledge(memory: ScopedMemory, knowledge_id: str, body: Correction, audit: Audit) -> shapes.Knowledge:
-    """Puts a fact right and returns the new one; the old one goes into history and is not learned again."""
-    right = memory.correct(knowledge_id, body.text)
+    """Corrects a fact and returns the new one. The old one becomes history and is not learned again."""
+    corrected = memory.correct(knowledge_id, body.text)
     audit.record("correct", memory, count=1)
-    return shapes.Knowledge.model_validate(right)
+    return shapes.Knowledge.model_validate(corrected)
 
 
 @routes.get(f"{USER}/segments")
@@ -115,13 +115,13 @@ def list_segments(
     memory: ScopedMemory,
     audit: Audit,
     *,
-    archived: Annotated[bool, Query(description="Those that fell out of mid-term memory instead.")] = False,
+    archived: Annotated[bool, Query(description="Whether to list archived segments instead.")] = False,
     limit: Limit = 100,
     after: After = None,
 ) -> SegmentList:
-    """Lists segments with their heat now, oldest first."""
-    warmth = sorted(memory.heat(archived=archived), key=lambda each: each[0].segment_id)
-    shown, last = part([each for each in warmth if after is None or each[0].segment_id > after], limit)
+    """Lists segments with their current heat, oldest first."""
+    segments = sorted(memory.heat(archived=archived), key=lambda each: each[0].segment_id)
+    shown, last = cut_to_limit([each for each in segments if after is None or each[0].segment_id > after], limit)
     audit.record("read", memory, count=len(shown))
     return SegmentList(
         segments=[shapes.Segment.of(*each) for each in shown],

@@ -1,4 +1,4 @@
-"""Export and import of one memory as a file."""
+"""Routes for export and import of one memory as a file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["routes", "upload_routes"]
 
 routes = router("transfer")
 upload_routes = router("transfer")
-"""Routes whose body is a file: it is read as a stream and may have ``max_import_bytes``."""
+"""Routes whose body is a file of at most ``max_import_bytes``, which is streamed to disk."""
 
 JSON_LINES = "application/jsonl"
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -38,8 +38,8 @@ _UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stre
 
 @routes.get(f"{USER}/export", response_class=StreamingResponse, responses=_EXPORT)
 def export_memory(memory: ScopedMemory, audit: Audit) -> StreamingResponse:
-    """Returns all that is remembered as JSON lines, all from one moment; the import of any MemoryOS reads them."""
-    lines = _Packed(memory.export_lines())
+    """Returns a consistent snapshot of the memory as JSON lines, which any MemoryOS can import."""
+    lines = _CompressedLines(memory.export_lines())
     audit.record("export", memory, count=lines.count)
     headers = {"Content-Disposition": 'attachment; filename="memory.jsonl"', "Cache-Control": "no-store"}
     return StreamingResponse(iter(lines), media_type=JSON_LINES, headers=headers)
@@ -47,40 +47,40 @@ def export_memory(memory: ScopedMemory, audit: Audit) -> StreamingResponse:
 
 @upload_routes.post(f"{USER}/import", openapi_extra=_UPLOAD)
 async def import_memory(memory: ScopedMemory, server: CurrentServer, request: Request, audit: Audit) -> shapes.Loaded:
-    """Reads a file, sent as the body: an export, ChatGPT's or Claude's (the zip too), pages or a message list."""
-    async with _received(request, memory.engine.store.workplace) as file:
+    """Imports the body, a file: an export of MemoryOS, of ChatGPT or Claude (also as zip), pages, or a message list."""
+    async with _body_file(request, memory.engine.store.workplace) as file:
         try:
             loaded = await anyio.to_thread.run_sync(partial(memory.load, file), limiter=server.long_work)
         except InputError as error:
-            raise InputError(error.field, _without_place(str(error), file).removeprefix(f"{error.field}: ")) from error
+            raise InputError(error.field, _without_path(str(error), file).removeprefix(f"{error.field}: ")) from error
     audit.record("import", memory, count=loaded.pages)
-    problems = [_without_place(each, file) for each in loaded.problems]
+    problems = [_without_path(each, file) for each in loaded.problems]
     return shapes.Loaded.model_validate(loaded).model_copy(update={"problems": problems})
 
 
-class _Packed:
-    """Lines, read at once and kept compressed: a reader who takes their time holds no transaction open."""
+class _CompressedLines:
+    """Reads all lines immediately and stores them compressed, so that a slow client holds no transaction open."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        packer = zlib.compressobj(1)
+        compressor = zlib.compressobj(1)
         self._parts: deque[bytes] = deque()
         self.count = 0
         for line in lines:
-            self._parts.append(packer.compress(line.encode()))
+            self._parts.append(compressor.compress(line.encode()))
             self.count += 1
-        self._parts.append(packer.flush())
+        self._parts.append(compressor.flush())
 
     def __iter__(self) -> Iterator[bytes]:
-        unpacker = zlib.decompressobj()
+        uncompressor = zlib.decompressobj()
         while self._parts:
-            part = unpacker.decompress(self._parts.popleft())
+            part = uncompressor.decompress(self._parts.popleft())
             if part:
                 yield part
 
 
 @asynccontextmanager
-async def _received(request: Request, workplace: Workplace) -> AsyncIterator[Path]:
-    """Yields a file with the body of a request, which is deleted at the end, or at the next start after a kill."""
+async def _body_file(request: Request, workplace: Workplace) -> AsyncIterator[Path]:
+    """Yields a temporary file with the request body. It is deleted at the end, or after a crash at the next start."""
     temporary = workplace.temporary()
     folder = await anyio.to_thread.run_sync(temporary.__enter__)
     try:
@@ -94,5 +94,5 @@ async def _received(request: Request, workplace: Workplace) -> AsyncIterator[Pat
             await anyio.to_thread.run_sync(temporary.__exit__, None, None, None)
 
 
-def _without_place(text: str, file: Path) -> str:
+def _without_path(text: str, file: Path) -> str:
     return text.replace(str(file), "the file")
