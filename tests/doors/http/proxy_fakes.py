@@ -1,4 +1,4 @@
-"""An endpoint that sends the bytes it is told, and an application on a port of its own: what the proxy stands between."""
+"""A scripted LLM endpoint, and a function that serves an application on a port."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Piece = bytes | threading.Event
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it reached the endpoint."""
+    """A request that the endpoint received."""
 
     method: str
     path: str
@@ -39,13 +39,13 @@ class Received:
 
 @dataclass
 class Scripted:
-    """A reply: its bytes piece by piece; at an event it waits for it."""
+    """A scripted reply: its bytes in pieces. At an event, sending waits until the event is set."""
 
     pieces: list[Piece]
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/event-stream"})
-    breaks_off: bool = False
-    says_length: bool = False
+    is_truncated: bool = False
+    has_content_length: bool = False
 
 
 def sse(*events: Any) -> list[Piece]:
@@ -70,17 +70,19 @@ def completion(content: str | None, finish: str = "stop", **more: Any) -> dict[s
 
 def document(body: Any, status: int = 200, **headers: str) -> Scripted:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Scripted([json.dumps(body).encode()], status, {"Content-Type": "application/json"} | named, says_length=True)
+    return Scripted(
+        [json.dumps(body).encode()], status, {"Content-Type": "application/json"} | named, has_content_length=True
+    )
 
 
 class ScriptedEndpoint:
-    """An endpoint on loopback that answers every request with what ``reply`` makes of it."""
+    """An endpoint on the loopback address that answers every request with the result of ``reply``."""
 
     def __init__(self, reply: Callable[[Received], Scripted]) -> None:
         self.reply = reply
         self.received: list[Received] = []
         self.left = threading.Event()
-        """Set when a client hung up before the reply was whole."""
+        """Set when a client disconnected before the end of the reply."""
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
@@ -111,7 +113,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.owner = owner
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing."""
+        """Suppresses the traceback on stderr."""
 
 
 class _Answering(BaseHTTPRequestHandler):
@@ -120,7 +122,7 @@ class _Answering(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_: Any) -> None:
-        """Says nothing."""
+        """Suppresses the log on stderr."""
 
     def do_GET(self) -> None:
         self._answer()
@@ -139,7 +141,7 @@ class _Answering(BaseHTTPRequestHandler):
         self.send_response_only(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if reply.says_length:
+        if reply.has_content_length:
             self.send_header("Content-Length", str(sum(len(each) for each in reply.pieces if isinstance(each, bytes))))
         else:
             self.send_header("Transfer-Encoding", "chunked")
@@ -156,30 +158,30 @@ class _Answering(BaseHTTPRequestHandler):
             if isinstance(piece, threading.Event):
                 self._wait(piece)
                 continue
-            if reply.breaks_off and number == len(reply.pieces) - 1:
+            if reply.is_truncated and number == len(reply.pieces) - 1:
                 self.close_connection = True
                 return
-            self.wfile.write(piece if reply.says_length else b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.write(piece if reply.has_content_length else b"%x\r\n%s\r\n" % (len(piece), piece))
             self.wfile.flush()
-        if not reply.says_length:
+        if not reply.has_content_length:
             self.wfile.write(b"0\r\n\r\n")
 
     def _wait(self, event: threading.Event) -> None:
-        """Waits for the event; raises when the client hangs up meanwhile."""
+        """Waits for the event. Raises if the client disconnects first."""
         until = time.monotonic() + PATIENCE_SECONDS
         self.connection.settimeout(0.02)
         while not event.is_set():
             if time.monotonic() > until:
-                raise TimeoutError("the event never came")
+                raise TimeoutError("the event was not set")
             with contextlib.suppress(TimeoutError):
                 if self.connection.recv(1, socket.MSG_PEEK) == b"":
-                    raise ConnectionResetError("the client hung up")
+                    raise ConnectionResetError("the client disconnected")
         self.connection.settimeout(None)
 
 
 @contextlib.contextmanager
 def serving(app: FastAPI, port: int = 0, protocol: type[asyncio.Protocol] | None = None) -> Iterator[str]:
-    """Serves an application on a port of loopback, a free one by default; yields its address."""
+    """Serves an application on a loopback port, by default a free one, and yields its URL."""
     http: Any = protocol or "auto"
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, http=http, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, daemon=True)

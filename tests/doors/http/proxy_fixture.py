@@ -1,4 +1,4 @@
-"""A proxy on a port of its own between a client and an endpoint, for the tests of each of its promises."""
+"""A running proxy between a client and a scripted endpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Proxied:
 
     Attributes:
         address: Its base URL.
-        engine: What it remembers with.
+        engine: Its engine.
     """
 
     address: str
@@ -43,7 +43,7 @@ class Proxied:
             return got
 
     def pages(self, user_id: str = "default_user") -> list[tuple[str, str]]:
-        """Returns what is remembered of a user, oldest first."""
+        """Returns the stored exchanges of a user, oldest first."""
         memory = self.engine.memory(user_id, self.engine.config.assistant_id)
         return [(page.user_text, page.assistant_text) for page in memory.pages()]
 

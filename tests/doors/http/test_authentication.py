@@ -1,4 +1,4 @@
-"""Who calls: without a valid key nothing opens, and the key of one user opens no other user's memory."""
+"""Tests authentication: a valid key is required, and the key of one user is not valid for another."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ PAGES = "/v1/users/tom/pages"
 
 @pytest.fixture
 def connect(make_client: ClientMaker) -> ClientMaker:
-    """Returns a maker of clients of servers with keys, unless settings tell otherwise."""
+    """Returns a factory of clients of servers with keys, unless the settings turn keys off."""
     return functools.partial(make_client, keys=True)
 
 
-def serving(client: TestClient) -> ServerState:
+def server_of(client: TestClient) -> ServerState:
     found = client.app.state.memoryos  # type: ignore[attr-defined]
     assert isinstance(found, ServerState)
     return found
 
 
-def noted(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Returns the ids of the keys that are looked for in the store from now on."""
-    looked: list[str] = []
+def record_key_lookups(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Returns a list to which the ids of lookups up keys are appended."""
+    lookups: list[str] = []
     find = engine.store.keys.find
 
     def found(key_id: str) -> ApiKey | None:
-        looked.append(key_id)
+        lookups.append(key_id)
         return find(key_id)
 
     monkeypatch.setattr(engine.store.keys, "find", found)
-    return looked
+    return lookups
 
 
 def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def test_a_key_is_read_from_either_header(engine: MemoryEngine, connect: ClientMaker) -> None:
+def test_key_is_read_from_both_headers(engine: MemoryEngine, connect: ClientMaker) -> None:
     client = connect()
     text = engine.store.keys.create("tom", engine.clock()).text
     for headers in (bearer(text), {"Authorization": f"bearer   {text} "}, {"X-API-Key": text}):
@@ -60,7 +60,7 @@ def test_a_key_is_read_from_either_header(engine: MemoryEngine, connect: ClientM
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"}, {"X-API-Key": ""}]
 )
-def test_without_a_key_a_challenge_comes_back(connect: ClientMaker, headers: dict[str, str]) -> None:
+def test_missing_key_gets_a_challenge(connect: ClientMaker, headers: dict[str, str]) -> None:
     answer = connect().get(PAGES, headers=headers)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="memoryos"'
@@ -68,7 +68,7 @@ def test_without_a_key_a_challenge_comes_back(connect: ClientMaker, headers: dic
     assert answer.json()["status"] == 401
 
 
-def test_wrong_revoked_and_expired_keys_look_alike(
+def test_wrong_revoked_and_expired_keys_get_the_same_error(
     engine: MemoryEngine, connect: ClientMaker, clock: FixedClock
 ) -> None:
     client = connect()
@@ -84,11 +84,11 @@ def test_wrong_revoked_and_expired_keys_look_alike(
     assert len({each.content for each in answers}) == 1
 
 
-def test_a_revocation_elsewhere_takes_effect_within_a_second(
+def test_revocation_by_another_process_takes_effect_within_a_second(
     engine: MemoryEngine, connect: ClientMaker, tmp_path: Path
 ) -> None:
     client, now = connect(), [1000.0]
-    serving(client).keyring = Keyring(lambda: engine, lambda: now[0])
+    server_of(client).keyring = Keyring(lambda: engine, lambda: now[0])
     made = engine.store.keys.create("tom", engine.clock())
     assert client.get(PAGES, headers=bearer(made.text)).status_code == 200
     with Store(tmp_path / "store" / "memoryos.db") as other:
@@ -98,20 +98,18 @@ def test_a_revocation_elsewhere_takes_effect_within_a_second(
     assert client.get(PAGES, headers=bearer(made.text)).status_code == 401
 
 
-def test_a_known_key_costs_no_look_into_the_store(
-    engine: MemoryEngine, connect: ClientMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cached_key_needs_no_query(engine: MemoryEngine, connect: ClientMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     client = connect()
-    serving(client).keyring = Keyring(lambda: engine, lambda: 1000.0)
+    server_of(client).keyring = Keyring(lambda: engine, lambda: 1000.0)
     made = engine.store.keys.create(None, engine.clock())
-    looked = noted(engine, monkeypatch)
+    lookups = record_key_lookups(engine, monkeypatch)
     for _ in range(5):
         assert client.get(PAGES, headers=bearer(made.text)).status_code == 200
-    assert looked == [made.key.key_id]
+    assert lookups == [made.key.key_id]
     assert client.get(PAGES, headers=bearer(made.text[:-1] + "-")).status_code == 401
 
 
-def test_when_keys_cant_be_read_nothing_opens(
+def test_requests_are_refused_while_keys_cannot_be_read(
     engine: MemoryEngine, connect: ClientMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = connect()
@@ -126,21 +124,21 @@ def test_when_keys_cant_be_read_nothing_opens(
     assert "Retry-After" in answer.headers
 
 
-def test_a_key_opens_its_user_and_no_other_be_there_one_or_not(engine: MemoryEngine, connect: ClientMaker) -> None:
+def test_key_is_valid_for_its_user_only(engine: MemoryEngine, connect: ClientMaker) -> None:
     client = connect()
     engine.memory("ann").add_memory("My secret is Zuvalka.")
     text = engine.store.keys.create("tom", engine.clock()).text
-    there, nowhere = (client.get(f"/v1/users/{name}/pages", headers=bearer(text)) for name in ("ann", "nobody"))
-    assert (there.status_code, nowhere.status_code) == (403, 403)
-    assert there.content == nowhere.content
-    assert "Zuvalka" not in there.text
-    for nearly in ("Tom", "tom%20", "to", "tom%2F", "tom%00"):
-        assert client.get(f"/v1/users/{nearly}/pages", headers=bearer(text)).status_code in {403, 422}
+    existing, unknown = (client.get(f"/v1/users/{name}/pages", headers=bearer(text)) for name in ("ann", "nobody"))
+    assert (existing.status_code, unknown.status_code) == (403, 403)
+    assert existing.content == unknown.content
+    assert "Zuvalka" not in existing.text
+    for similar in ("Tom", "tom%20", "to", "tom%2F", "tom%00"):
+        assert client.get(f"/v1/users/{similar}/pages", headers=bearer(text)).status_code in {403, 422}
     admin = engine.store.keys.create(None, engine.clock()).text
     assert client.get("/v1/users/ann/pages", headers=bearer(admin)).status_code == 200
 
 
-def test_what_concerns_the_whole_server_needs_an_administrator(engine: MemoryEngine, connect: ClientMaker) -> None:
+def test_server_routes_require_an_administrator(engine: MemoryEngine, connect: ClientMaker) -> None:
     client = connect()
     user, admin = (engine.store.keys.create(owner, engine.clock()).text for owner in ("tom", None))
     for path in ("/metrics", "/v1/stats"):
@@ -149,9 +147,7 @@ def test_what_concerns_the_whole_server_needs_an_administrator(engine: MemoryEng
         assert client.get(path, headers=bearer(admin)).status_code == 200
 
 
-def test_the_assistant_comes_from_the_query_or_a_header_and_reading_makes_none(
-    engine: MemoryEngine, connect: ClientMaker
-) -> None:
+def test_assistant_is_read_from_query_or_header(engine: MemoryEngine, connect: ClientMaker) -> None:
     client = connect(keys=None)
     engine.memory("tom", "one").add_memory("For one.")
     engine.memory("tom", "two").add_memory("For two.")
@@ -162,5 +158,5 @@ def test_the_assistant_comes_from_the_query_or_a_header_and_reading_makes_none(
     assert len(engine.scopes()) == 2
 
 
-def test_without_keys_every_program_of_this_machine_may(connect: ClientMaker) -> None:
+def test_local_requests_need_no_key_while_keys_are_off(connect: ClientMaker) -> None:
     assert connect(keys=None).get(PAGES).status_code == 200

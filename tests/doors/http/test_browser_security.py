@@ -1,4 +1,4 @@
-"""What stands in front of the server: no binding without keys, no foreign page, headers on everything."""
+"""Tests startup checks of the address, host and origin checks, and security headers."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ def served(engine: MemoryEngine, **settings: object) -> TestClient:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "memory.example.org"])  # noqa: S104
-def test_another_address_needs_keys(engine: MemoryEngine, host: str) -> None:
+def test_public_address_requires_keys(engine: MemoryEngine, host: str) -> None:
     with pytest.raises(ConfigError, match="keys can't be off"):
         check_binding(ServerSettings(host=host, keys=False), engine)
-    assert ServerSettings(host=host, keys=False).needs_keys, "and if nobody checks, they are on"
+    assert ServerSettings(host=host, keys=False).needs_keys, "keys stay on even without the startup check"
     with pytest.raises(ConfigError, match="memoryos keys create --admin"):
         check_binding(ServerSettings(host=host), engine)
     made = engine.store.keys.create("tom", engine.clock())
     check_binding(ServerSettings(host=host), engine)
     engine.store.keys.revoke(made.key.key_id, engine.clock())
-    with pytest.raises(ConfigError, match="there is none"):
+    with pytest.raises(ConfigError, match="no valid key"):
         check_binding(ServerSettings(host=host), engine)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.8.8"])
-def test_this_machine_needs_none_unless_it_is_told_so(engine: MemoryEngine, host: str) -> None:
+def test_loopback_address_requires_keys_only_if_set(engine: MemoryEngine, host: str) -> None:
     check_binding(ServerSettings(host=host), engine)
     check_binding(ServerSettings(host=host, keys=False), engine)
-    with pytest.raises(ConfigError, match="there is none"):
+    with pytest.raises(ConfigError, match="no valid key"):
         check_binding(ServerSettings(host=host, keys=True), engine)
 
 
@@ -49,13 +49,13 @@ def test_this_machine_needs_none_unless_it_is_told_so(engine: MemoryEngine, host
         ("localhost.evil.example.org", 421), ("[::1", 421), ("10.0.0.1", 421), ("2130706433", 421), ("user@localhost:x", 421),
     ],
 )  # fmt: skip
-def test_a_name_that_was_rebound_is_refused(engine: MemoryEngine, host: str, status: int) -> None:
+def test_foreign_host_name_is_refused(engine: MemoryEngine, host: str, status: int) -> None:
     with served(engine) as client:
         assert client.get("/v1/users/tom/pages", headers={"Host": host}).status_code == status
         assert (client.post("/mcp", headers={"Host": host}).status_code == 421) is (status == 421)
 
 
-def test_further_names_can_be_allowed_and_with_keys_any_will_do(engine: MemoryEngine) -> None:
+def test_additional_hosts_are_allowed_and_keys_allow_any_host(engine: MemoryEngine) -> None:
     with served(engine, allowed_hosts=["Memory.example.org"]) as client:
         assert client.get("/v1/users/tom/pages", headers={"Host": "memory.example.org"}).status_code == 200
     text = engine.store.keys.create(None, engine.clock()).text
@@ -67,7 +67,7 @@ def test_further_names_can_be_allowed_and_with_keys_any_will_do(engine: MemoryEn
 @pytest.mark.parametrize(
     "origin", ["https://evil.example.org", "null", "http://127.0.0.1:9999", "http://localhost:8078", "x"]
 )
-def test_a_page_of_another_origin_is_refused(engine: MemoryEngine, origin: str) -> None:
+def test_foreign_origin_is_refused(engine: MemoryEngine, origin: str) -> None:
     with served(engine) as client:
         answer = client.post("/v1/users/tom/pages", json=PAGE, headers={"Origin": origin})
         assert answer.status_code == 403
@@ -76,14 +76,14 @@ def test_a_page_of_another_origin_is_refused(engine: MemoryEngine, origin: str) 
     assert engine.scopes() == ()
 
 
-def test_our_own_page_is_let_in(engine: MemoryEngine) -> None:
+def test_own_origin_is_accepted(engine: MemoryEngine) -> None:
     with served(engine) as client:
         answer = client.post("/v1/users/tom/pages", json=PAGE, headers={"Origin": "http://127.0.0.1:8078"})
         assert answer.status_code == 201
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_other_origins_only_where_they_are_named(engine: MemoryEngine) -> None:
+def test_cors_allows_only_listed_origins(engine: MemoryEngine) -> None:
     asked = {"Origin": "https://app.example.org", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}  # fmt: skip
     with served(engine) as client:
         assert client.options("/v1/users/tom/pages", headers=asked).status_code == 403
@@ -98,7 +98,7 @@ def test_other_origins_only_where_they_are_named(engine: MemoryEngine) -> None:
         assert other.status_code == 403
 
 
-def test_every_response_tells_browsers_to_be_careful(engine: MemoryEngine) -> None:
+def test_every_response_has_security_headers(engine: MemoryEngine) -> None:
     with served(engine) as client:
         answers = [client.get(path) for path in ("/v1/users/tom/pages", "/nowhere", "/healthz", "/metrics")]
         answers.append(client.get("/healthz", headers={"Host": "evil.example.org"}))

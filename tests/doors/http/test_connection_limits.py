@@ -1,4 +1,4 @@
-"""Connections that are slow, or many: each is given up, and other clients are served meanwhile."""
+"""Tests the limits for slow and numerous connections; other clients are served meanwhile."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def connected(address: str) -> Iterator[socket.socket]:
 
 
 def dribble(connection: socket.socket, text: bytes) -> None:
-    """Sends a byte from time to time until the server closes the connection."""
+    """Sends single bytes until the server closes the connection."""
     connection.settimeout(0.05)
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
@@ -56,7 +56,7 @@ def dribble(connection: socket.socket, text: bytes) -> None:
 
 
 def received(connection: socket.socket) -> bytes:
-    """Returns all that the server sends until it closes the connection."""
+    """Returns all data until the server closes the connection."""
     got = b""
     with contextlib.suppress(ConnectionResetError):
         while piece := connection.recv(65_536):
@@ -72,19 +72,19 @@ def is_served(address: str) -> bool:
 
 
 @pytest.mark.parametrize("begin", [b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "])
-def test_headers_that_dribble_in_are_given_up(engine: MemoryEngine, begin: bytes) -> None:
+def test_slow_headers_time_out(engine: MemoryEngine, begin: bytes) -> None:
     with limited(engine, header_seconds=0.5) as address, connected(address) as slow:
         slow.sendall(begin)
         assert httpx2.get(f"{address}/healthz").status_code == 200
         dribble(slow, b"x")
 
 
-def test_a_silent_connection_is_closed(engine: MemoryEngine) -> None:
+def test_idle_connection_is_closed(engine: MemoryEngine) -> None:
     with limited(engine, header_seconds=0.3) as address, connected(address) as silent:
         assert received(silent) == b""
 
 
-def test_a_body_that_dribbles_in_is_given_up(engine: MemoryEngine) -> None:
+def test_slow_body_times_out(engine: MemoryEngine) -> None:
     with limited(engine, body_seconds=0.3, header_seconds=0.5) as address, connected(address) as slow:
         slow.sendall(f"{HEAD}Content-Length: 1000\r\n\r\n{{".encode())
         answer = received(slow)
@@ -93,21 +93,21 @@ def test_a_body_that_dribbles_in_is_given_up(engine: MemoryEngine) -> None:
     assert engine.scopes() == ()
 
 
-def test_an_import_that_dribbles_in_is_given_up(engine: MemoryEngine) -> None:
+def test_slow_import_times_out(engine: MemoryEngine) -> None:
     with limited(engine, body_seconds=0.3) as address, connected(address) as slow:
         head = f"POST {USER}/import HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n["
         slow.sendall(head.encode())
         assert received(slow).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_body_that_nobody_reads_keeps_no_connection_open(engine: MemoryEngine) -> None:
+def test_connection_with_an_unread_body_is_closed(engine: MemoryEngine) -> None:
     with limited(engine, keys=True, header_seconds=0.5) as address, connected(address) as slow:
         slow.sendall(f"{HEAD}Content-Length: 1000000\r\n\r\n".encode())
         assert slow.recv(1_000).startswith(b"HTTP/1.1 401 ")
         dribble(slow, b"x")
 
 
-def test_a_response_may_take_longer_than_headers_and_connections_are_used_again(engine: MemoryEngine) -> None:
+def test_slow_response_is_allowed_and_connection_is_reused(engine: MemoryEngine) -> None:
     with limited(engine, header_seconds=2.0, event_seconds=0.05) as address, connected(address) as patient:
         for _ in range(3):
             patient.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -127,14 +127,14 @@ def test_a_response_may_take_longer_than_headers_and_connections_are_used_again(
             got += patient.recv(10_000)
 
 
-def test_two_requests_at_once_are_both_answered(engine: MemoryEngine) -> None:
+def test_pipelined_requests_are_both_answered(engine: MemoryEngine) -> None:
     with limited(engine) as address, connected(address) as quick:
         request = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         quick.sendall(request + b"\r\n" + request + b"Connection: close\r\n\r\n")
         assert received(quick).count(b"HTTP/1.1 200 ") == 2
 
 
-def test_a_client_that_reads_nothing_is_cut_off(engine: MemoryEngine) -> None:
+def test_client_that_does_not_read_is_disconnected(engine: MemoryEngine) -> None:
     for number in range(40):
         engine.memory("tom").add_memory(f"Page {number}. {'x' * 200_000}")
     with limited(engine, send_seconds=0.3, address_connections=1) as address, socket.socket() as idle:
@@ -143,15 +143,15 @@ def test_a_client_that_reads_nothing_is_cut_off(engine: MemoryEngine) -> None:
         idle.connect(("127.0.0.1", urlsplit(address).port or 0))
         idle.sendall(f"GET {USER}/pages HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         assert idle.recv(10).startswith(b"HTTP/1.1 2")
-        wait_until(lambda: is_served(address))  # the connection that is cut off counts no longer
+        wait_until(lambda: is_served(address))  # the aborted connection is no longer counted
         with contextlib.suppress(ConnectionResetError):
             got = sum(map(len, iter(lambda: idle.recv(65_536), b"")))
-            assert got < 8_000_000, "it was cut off before the end"
+            assert got < 8_000_000, "the response was cut off"
     with limited(engine) as address:
         assert len(httpx2.get(f"{address}{USER}/pages", timeout=PATIENCE_SECONDS).content) > 8_000_000
 
 
-def test_one_address_has_so_many_connections(engine: MemoryEngine) -> None:
+def test_connections_per_address_are_limited(engine: MemoryEngine) -> None:
     with limited(engine, address_connections=3) as address, contextlib.ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(connected(address)).sendall(b"GET /healthz HTTP/1.1\r\n")
@@ -161,13 +161,13 @@ def test_one_address_has_so_many_connections(engine: MemoryEngine) -> None:
         wait_until(lambda: is_served(address))
 
 
-def test_a_trusted_proxy_may_have_any_number(engine: MemoryEngine) -> None:
+def test_connections_of_a_trusted_proxy_are_not_limited(engine: MemoryEngine) -> None:
     with limited(engine, address_connections=1, trusted_proxies=["127.0.0.1"]) as address:  # noqa: SIM117
         with connected(address), connected(address), connected(address):
             assert httpx2.get(f"{address}/healthz").status_code == 200
 
 
-def test_a_body_that_is_announced_too_large_is_refused_by_a_response(engine: MemoryEngine) -> None:
+def test_too_large_content_length_gets_a_response(engine: MemoryEngine) -> None:
     with limited(engine, max_body_bytes=10_000) as address:
         answer = httpx2.post(f"{address}{USER}/pages", content=b"x" * 30_000_000)
         assert answer.status_code == 413

@@ -1,4 +1,4 @@
-"""What happens in a memory, told live; and the same as a pure function of two looks."""
+"""Tests live events: diffs of snapshots, and the stream over HTTP."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ from tests.doors.http.proxy_fakes import serving
 from tests.waiting import PATIENCE_SECONDS
 
 
-def names(happened: list[tuple[str, Any]]) -> list[str]:
-    return [name for name, _ in happened]
+def names(events: list[tuple[str, Any]]) -> list[str]:
+    return [name for name, _ in events]
 
 
-def test_what_happens_is_told_once(engine: MemoryEngine) -> None:
+def test_each_change_is_reported_once(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
     watcher = ChangeWatcher(memory)
     assert watcher.poll() == []
     pages = [memory.add_memory(f"I like tea number {number}.", "Good.") for number in range(9)]
-    told = watcher.poll()
-    assert [value["page_id"] for name, value in told if name == "page_added"] == [page.page_id for page in pages]
-    assert [value["seq"] for name, value in told if name == "page_slid_out"] == [1, 2]
-    assert told[-1][0] == "stats"
-    assert told[-1][1]["pages"] == 9
+    events = watcher.poll()
+    assert [value["page_id"] for name, value in events if name == "page_added"] == [page.page_id for page in pages]
+    assert [value["seq"] for name, value in events if name == "page_slid_out"] == [1, 2]
+    assert events[-1][0] == "stats"
+    assert events[-1][1]["pages"] == 9
     assert watcher.poll() == []
 
     memory.add_memory("One more.")
-    told = watcher.poll()
-    assert names(told) == ["page_added", "page_slid_out", "stats"]
-    assert told[1][1]["seq"] == 3
+    events = watcher.poll()
+    assert names(events) == ["page_added", "page_slid_out", "stats"]
+    assert events[1][1]["seq"] == 3
 
     memory.flush()
-    told = watcher.poll()
-    assert "segment_changed" in names(told)
+    events = watcher.poll()
+    assert "segment_changed" in names(events)
     memory.force_mid_term_analysis()
-    told = watcher.poll()
-    learned = next(value for name, value in told if name == "learned")
+    events = watcher.poll()
+    learned = next(value for name, value in events if name == "learned")
     assert learned["profile_version"] == memory.profile.version
     assert {entry["text"] for entry in learned["knowledge"]} <= {entry.text for entry in memory.knowledge()}
     assert watcher.poll() == []
 
 
-def test_a_visit_heats_and_is_told(engine: MemoryEngine) -> None:
+def test_recall_reports_a_changed_segment(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
     for number in range(12):
         memory.add_memory(f"I like tea number {number}.", "Good.")
@@ -62,24 +62,24 @@ def test_a_visit_heats_and_is_told(engine: MemoryEngine) -> None:
     watcher = ChangeWatcher(memory)
     memory.recall("tea")
     engine.updater.record_all_visits()
-    told = watcher.poll()
-    assert names(told) == ["segment_changed"]
-    assert told[0][1]["visits"] == 1
+    events = watcher.poll()
+    assert names(events) == ["segment_changed"]
+    assert events[0][1]["visits"] == 1
     assert watcher.poll() == []
 
 
-def test_what_was_forgotten_is_told_by_ids_and_counts(engine: MemoryEngine) -> None:
+def test_forgotten_entries_are_reported_by_id_and_count(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
     pages = [memory.add_memory(f"I like tea number {number}.", "Good.") for number in range(12)]
     memory.force_mid_term_analysis()
     watcher = ChangeWatcher(memory)
     memory.forget(page_ids=[pages[0].page_id, pages[-1].page_id])
-    told = watcher.poll()
-    gone = next(value for name, value in told if name == "gone")
+    events = watcher.poll()
+    gone = next(value for name, value in events if name == "gone")
     assert gone["pages"] == 2
     assert gone["knowledge_ids"]
     assert "tea number 0" not in json.dumps(gone)
-    assert "page_added" not in names(told)
+    assert "page_added" not in names(events)
     memory.forget(everything=True)
     assert next(value for name, value in watcher.poll() if name == "gone")["pages"] == 10
     memory.add_memory("A new beginning.")
@@ -87,7 +87,7 @@ def test_what_was_forgotten_is_told_by_ids_and_counts(engine: MemoryEngine) -> N
 
 
 @pytest.mark.parametrize("window", [0, 1, 3])
-def test_each_page_slides_out_once_whatever_the_window(make_engine: EngineMaker, window: int) -> None:
+def test_each_page_leaves_the_window_once(make_engine: EngineMaker, window: int) -> None:
     memory = make_engine(short_term_capacity=window).memory("tom")
     watcher = ChangeWatcher(memory)
     slid: list[int] = []
@@ -99,7 +99,7 @@ def test_each_page_slides_out_once_whatever_the_window(make_engine: EngineMaker,
 
 
 class Listening:
-    """Reads a stream of events in the background."""
+    """Reads an event stream in the background."""
 
     def __init__(self, address: str) -> None:
         self.heard: list[tuple[str, Any]] = []
@@ -130,7 +130,7 @@ def address(engine: MemoryEngine) -> Iterator[str]:
 
 
 @pytest.mark.enable_socket
-def test_a_stream_tells_what_others_do_and_ends_with_the_server(engine: MemoryEngine) -> None:
+def test_stream_reports_changes_of_others_and_ends_at_shutdown(engine: MemoryEngine) -> None:
     app = build_app(engine, ServerSettings(event_seconds=0.02))
     with serving(app) as address:
         listening = Listening(address)
@@ -145,7 +145,7 @@ def test_a_stream_tells_what_others_do_and_ends_with_the_server(engine: MemoryEn
 
 
 @pytest.mark.enable_socket
-def test_a_quiet_stream_is_kept_open(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_stream_sends_keep_alive_comments(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.doors.http.routes.event_routes.KEEP_ALIVE_SECONDS", 0.05)
     with httpx2.stream("GET", f"{address}{USER}/events", timeout=PATIENCE_SECONDS) as response:
         read = b""
@@ -157,7 +157,7 @@ def test_a_quiet_stream_is_kept_open(address: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.enable_socket
-def test_a_store_that_is_away_ends_a_stream_with_a_problem(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_failure_ends_a_stream_with_a_problem(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     listening = Listening(address)
     listening.wait(lambda heard: heard == ["stats"])
 

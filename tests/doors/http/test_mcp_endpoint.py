@@ -1,4 +1,4 @@
-"""The MCP server inside of the HTTP server: a real client, and each call for whoever sent it."""
+"""Tests MCP over HTTP with a real client and the rights of each caller."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def key(engine: MemoryEngine, user_id: str | None) -> dict[str, str]:
 
 
 @pytest.mark.enable_socket
-def test_a_client_remembers_and_finds(engine: MemoryEngine) -> None:
+def test_client_adds_and_recalls_a_page(engine: MemoryEngine) -> None:
     async def talk(address: str) -> tuple[list[str], str]:
         async with Client(f"{address}/mcp") as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
@@ -59,7 +59,7 @@ def test_a_client_remembers_and_finds(engine: MemoryEngine) -> None:
     assert engine.memory("tom").get_memory_stats()["pages"] == 1
 
 
-def test_without_a_key_nothing_is_told(guarded: TestClient, engine: MemoryEngine) -> None:
+def test_request_without_a_key_gets_no_data(guarded: TestClient, engine: MemoryEngine) -> None:
     for headers in ({}, {"Authorization": "Bearer mos_x"}):
         response = call(guarded, "list_memories", headers, user_id="ann")
         assert response.status_code == 401
@@ -67,7 +67,7 @@ def test_without_a_key_nothing_is_told(guarded: TestClient, engine: MemoryEngine
     assert call(guarded, "list_memories", key(engine, "ann"))["structuredContent"]["pages"]
 
 
-def test_a_key_is_its_user_and_nobody_else(guarded: TestClient, engine: MemoryEngine) -> None:
+def test_key_selects_its_user_only(guarded: TestClient, engine: MemoryEngine) -> None:
     bens = key(engine, "ben")
     assert call(guarded, "list_memories", bens)["structuredContent"]["pages"] == []
     for tool, arguments in (
@@ -90,20 +90,20 @@ def test_a_key_is_its_user_and_nobody_else(guarded: TestClient, engine: MemoryEn
         assert "canary" not in read(guarded, uri, bens)
 
 
-def test_callers_of_one_connection_are_told_apart(guarded: TestClient, engine: MemoryEngine) -> None:
+def test_callers_on_one_connection_keep_their_own_rights(guarded: TestClient, engine: MemoryEngine) -> None:
     keys = {name: key(engine, name) for name in ("ann", "ben")}
     for _ in range(3):
         assert call(guarded, "memory_stats", keys["ann"])["structuredContent"]["user_id"] == "ann"
         assert call(guarded, "memory_stats", keys["ben"])["structuredContent"]["user_id"] == "ben"
 
 
-def test_an_administrator_names_whom_they_mean(guarded: TestClient, engine: MemoryEngine) -> None:
+def test_administrator_must_name_a_user(guarded: TestClient, engine: MemoryEngine) -> None:
     listed = call(guarded, "list_memories", key(engine, None), user_id="ann")
     assert "canary" in json.dumps(listed)
     other = call(guarded, "memory_stats", key(engine, None))["structuredContent"]["user_id"]
     assert other == engine.config.user_id
 
 
-def test_settings_of_the_server_are_for_administrators(guarded: TestClient, engine: MemoryEngine) -> None:
+def test_settings_require_an_administrator(guarded: TestClient, engine: MemoryEngine) -> None:
     assert "data_storage_path" in read(guarded, "memoryos://config", key(engine, None))
     assert "data_storage_path" not in read(guarded, "memoryos://config", key(engine, "ben"))

@@ -1,4 +1,4 @@
-"""Spans of requests: by route, below their caller's trace, and without a word of what was asked."""
+"""Tests request spans: named by route, children of the caller's trace, without request data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import EngineMaker
 
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
-    """Returns what collects the spans of this test; a process takes only one provider for good, so it is put in."""
+    """Returns an exporter that collects the spans of the test. The provider is patched, since it can be set only once."""
     collected = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(collected))
@@ -31,7 +31,7 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     provider.shutdown()
 
 
-def test_requests_have_spans_by_route(make_engine: EngineMaker, exporter: InMemorySpanExporter) -> None:
+def test_request_spans_are_named_by_route(make_engine: EngineMaker, exporter: InMemorySpanExporter) -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with TestClient(build_app(make_engine(), ServerSettings()), base_url="http://127.0.0.1") as client:
         client.post("/v1/users/tom/pages", json={"user_input": "Zuvalka bakes bread."}, headers={"traceparent": parent})
@@ -63,7 +63,7 @@ def test_requests_have_spans_by_route(make_engine: EngineMaker, exporter: InMemo
     assert "Zuvalka" not in "".join(each.to_json() for each in exporter.get_finished_spans())
 
 
-def test_an_error_of_the_server_is_one_of_its_span(
+def test_server_error_sets_the_span_status(
     make_engine: EngineMaker, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine()
@@ -88,7 +88,7 @@ def _events(span: ReadableSpan) -> list[object]:
     return list(span.events)
 
 
-def test_tracing_begins_only_where_an_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracing_requires_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in tracing._ENDPOINTS:
         monkeypatch.delenv(name, raising=False)
     tracing.start_tracing()()
@@ -123,6 +123,6 @@ assert b"memoryos.recall" in body and b"memoryos.pages" in body
 """
 
 
-def test_spans_arrive_where_the_environment_says() -> None:
+def test_spans_are_exported_to_the_configured_endpoint() -> None:
     done = subprocess.run([sys.executable, "-c", COLLECTED], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""How many requests may come: no caller gets more than its share, and nobody else pays for that."""
+"""Tests token buckets, and rate limits per key, user and address."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.http.token_bucket import TokenBuckets
 from memoryos.engine import MemoryEngine
 from tests.conftest import EngineMaker
-from tests.doors.http.test_authentication import noted
+from tests.doors.http.test_authentication import record_key_lookups
 
 PAGES = "/v1/users/tom/pages"
 
@@ -27,7 +27,7 @@ class Seconds:
         return self.now
 
 
-def test_the_whole_limit_may_come_at_once_and_then_one_by_one() -> None:
+def test_bucket_allows_a_burst_and_then_refills() -> None:
     clock = Seconds()
     buckets = TokenBuckets(6, clock)
     left = [buckets.take("a") for _ in range(6)]
@@ -47,22 +47,22 @@ def test_the_whole_limit_may_come_at_once_and_then_one_by_one() -> None:
     assert buckets.peek("a") == buckets.peek("never seen")
 
 
-def test_no_limit_is_none() -> None:
+def test_disabled_limit_returns_none() -> None:
     buckets = TokenBuckets(None)
     assert buckets.take("a") is buckets.peek("a") is None
 
 
 @given(requests=st.integers(1, 100), pauses=st.lists(st.floats(0, 30), max_size=300))
-def test_in_any_minute_at_most_twice_the_limit_and_on_average_the_limit(requests: int, pauses: list[float]) -> None:
+def test_rate_is_at_most_the_limit_on_average_and_twice_in_a_minute(requests: int, pauses: list[float]) -> None:
     clock = Seconds()
     buckets = TokenBuckets(requests, clock)
     allowed = []
     for pause in pauses:
         clock.now += pause
-        told = buckets.take("a")
-        assert told is not None
-        assert 0 <= told.remaining <= requests
-        if not told.retry_seconds:
+        allowance = buckets.take("a")
+        assert allowance is not None
+        assert 0 <= allowance.remaining <= requests
+        if not allowance.retry_seconds:
             allowed.append(clock.now)
     assert len(allowed) <= requests + requests * (clock.now - 1000) / 60 + 1
     for at in allowed:
@@ -70,20 +70,20 @@ def test_in_any_minute_at_most_twice_the_limit_and_on_average_the_limit(requests
 
 
 @given(requests=st.integers(1, 100), sent=st.integers(0, 200))
-def test_who_waits_as_long_as_told_is_allowed(requests: int, sent: int) -> None:
+def test_request_after_retry_seconds_is_allowed(requests: int, sent: int) -> None:
     clock = Seconds()
     buckets = TokenBuckets(requests, clock)
     for _ in range(sent):
         buckets.take("a")
-    told = buckets.peek("a")
-    assert told is not None
-    clock.now += told.retry_seconds
+    allowance = buckets.peek("a")
+    assert allowance is not None
+    clock.now += allowance.retry_seconds
     again = buckets.take("a")
     assert again is not None
     assert again.retry_seconds == 0
 
 
-def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_buckets_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_bucket, "_MAX_BUCKETS", 10)
     buckets = TokenBuckets(5, Seconds())
     for number in range(100):
@@ -96,7 +96,7 @@ def served(engine: MemoryEngine, address: str = "10.0.0.1", **settings: object) 
     return TestClient(app, base_url="http://127.0.0.1", client=(address, 5000))
 
 
-def test_a_user_of_many_keys_has_one_limit_and_an_administrator_none(make_engine: EngineMaker) -> None:
+def test_user_limit_is_shared_by_its_keys(make_engine: EngineMaker) -> None:
     engine = make_engine()
     now = engine.clock()
     texts = [engine.store.keys.create(owner, now).text for owner in ("tom", "tom", "ann", None)]
@@ -114,39 +114,39 @@ def test_a_user_of_many_keys_has_one_limit_and_an_administrator_none(make_engine
             assert (answer.status_code, "RateLimit-Limit" in answer.headers) == (200, False)
 
 
-def test_a_key_and_an_address_can_have_limits(make_engine: EngineMaker) -> None:
+def test_limits_per_key_and_address(make_engine: EngineMaker) -> None:
     engine = make_engine()
     text = engine.store.keys.create(None, engine.clock()).text
     with served(engine, key_requests_per_minute=1) as client:
         assert [client.get(PAGES, headers={"X-API-Key": text}).status_code for _ in range(2)] == [200, 429]
     with served(engine, keys=False, address_requests_per_minute=2) as client:
         assert [client.get(PAGES).status_code for _ in range(3)] == [200, 200, 429]
-        assert client.get("/healthz").status_code == 200, "who watches the server is not refused"
+        assert client.get("/healthz").status_code == 200, "health checks are not limited"
 
 
-def test_without_keys_nothing_is_limited(make_engine: EngineMaker) -> None:
+def test_no_rate_limits_while_keys_are_off(make_engine: EngineMaker) -> None:
     with served(make_engine(), keys=None) as client:
         answer = client.get(PAGES)
         assert not [name for name in answer.headers if name.lower().startswith("ratelimit")]
 
 
-def test_wrong_keys_are_limited_by_address_and_never_lock_out_a_valid_one(
+def test_invalid_keys_are_limited_and_never_block_a_valid_key(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine()
     unused = engine.store.keys.create("tom", engine.clock()).text
     with served(engine, failed_keys_per_minute=3) as client:
-        looked = noted(engine, monkeypatch)
+        lookups = record_key_lookups(engine, monkeypatch)
         for text in (unused[:-1] + "-", "mos_wrong"):
             wrong = [client.get(PAGES, headers={"X-API-Key": text}) for _ in range(5)]
             assert wrong[-1].status_code == 429
             assert int(wrong[-1].headers["Retry-After"]) > 0
-        assert len(looked) == 5, "what is not even well-formed is not looked up"
-        assert client.get(PAGES, headers={"X-API-Key": unused}).status_code == 200, "though it was never used before"
-        assert [client.get(PAGES).status_code for _ in range(5)] == [401] * 5, "no key is no guess"
+        assert len(lookups) == 5, "malformed keys are not looked up"
+        assert client.get(PAGES, headers={"X-API-Key": unused}).status_code == 200, "although it is not in the cache"
+        assert [client.get(PAGES).status_code for _ in range(5)] == [401] * 5, "a missing key is not counted as invalid"
 
 
-def test_behind_a_trusted_proxy_each_client_has_its_own_limits(make_engine: EngineMaker) -> None:
+def test_clients_behind_a_trusted_proxy_have_separate_limits(make_engine: EngineMaker) -> None:
     engine = make_engine()
     with served(engine, "10.0.0.1", failed_keys_per_minute=1, trusted_proxies=["10.0.0.0/8"]) as client:
 
@@ -157,7 +157,7 @@ def test_behind_a_trusted_proxy_each_client_has_its_own_limits(make_engine: Engi
 
         assert [ask("203.0.113.9"), ask("203.0.113.9"), ask("203.0.113.10")] == [401, 429, 401]
     with served(engine, "192.0.2.1", failed_keys_per_minute=1, trusted_proxies=["10.0.0.0/8"]) as client:
-        assert [ask("203.0.113.9"), ask("203.0.113.10")] == [401, 429], "who is not trusted can't name an address"
+        assert [ask("203.0.113.9"), ask("203.0.113.10")] == [401, 429], "headers of untrusted peers are ignored"
 
 
 @pytest.mark.parametrize(
@@ -167,5 +167,5 @@ def test_behind_a_trusted_proxy_each_client_has_its_own_limits(make_engine: Engi
         ("::ffff:10.0.0.1", "10.0.0.1"), ("testclient", "testclient"), ("", ""),
     ],
 )  # fmt: skip
-def test_an_ipv6_network_counts_as_one(address: str, name: str) -> None:
+def test_ipv6_network_shares_one_limit(address: str, name: str) -> None:
     assert rate_limit_name(address) == name

@@ -1,4 +1,4 @@
-"""Recall and answers over REST: signals, near misses, weights; answers whole and as a stream."""
+"""Tests recall and answers over REST: signals, near misses, weights, complete and streamed answers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def events(text: str) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.usefixtures("filled")
-def test_what_is_recalled_says_why(client: TestClient) -> None:
+def test_recall_returns_the_reasons(client: TestClient) -> None:
     found = recall(client, query="Who plays the violin?", max_pages=2)
     best = found["pages"][0]
     assert best["shown"] == {"user": "My sister Ann plays the violin.", "assistant": "How nice."}
@@ -62,7 +62,7 @@ def test_what_is_recalled_says_why(client: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_near_misses_are_the_next_best(client: TestClient) -> None:
+def test_near_misses_are_the_next_best_pages(client: TestClient) -> None:
     found = recall(client, query="tea", max_pages=3, near_misses=4)
     more = recall(client, query="tea", max_pages=7)
     assert [each["page_id"] for each in found["pages"] + found["near_misses"]] == [e["page_id"] for e in more["pages"]]
@@ -75,7 +75,7 @@ def test_near_misses_are_the_next_best(client: TestClient) -> None:
     assert len(recall(client, query="tea", max_pages=3, near_misses=100)["near_misses"]) == 21 - 3
 
 
-def test_weights_are_tried_for_one_recall(client: TestClient, filled: MemoryEngine) -> None:
+def test_weights_apply_to_one_recall(client: TestClient, filled: MemoryEngine) -> None:
     usual = recall(client, query="violin")
     names = ("meaning", "words", "previous", "following", "speaker", "session", "segment", "time")
     nothing = recall(client, query="violin", ranking=dict.fromkeys(names, 0))
@@ -96,13 +96,13 @@ def test_weights_are_tried_for_one_recall(client: TestClient, filled: MemoryEngi
     [{}, {"query": ""}, {"query": " "}, {"query": "x", "max_pages": 0}, {"query": "x", "near_misses": -1},
      {"query": "x", "max_tokens": 0}, {"query": 7}, {"query": "x", "user_id": "ann"}, [], "x"],
 )  # fmt: skip
-def test_what_can_not_be_looked_up_is_told(client: TestClient, body: Any) -> None:
+def test_invalid_query_is_422(client: TestClient, body: Any) -> None:
     response = client.post(f"{USER}/recall", json=body)
     assert response.status_code == 422
     assert response.json()["errors"][0]["field"]
 
 
-def test_an_answer_is_remembered_if_wished(client: TestClient, filled: MemoryEngine) -> None:
+def test_answer_is_stored_on_request(client: TestClient, filled: MemoryEngine) -> None:
     before = filled.memory("tom").get_memory_stats()["pages"]
     body = {"query": "Who plays the violin?", "remember": False, "with_recall": True}
     answered = client.post(f"{USER}/answers", json=body).json()
@@ -114,7 +114,7 @@ def test_an_answer_is_remembered_if_wished(client: TestClient, filled: MemoryEng
     assert filled.memory("tom").newest_pages(1)[0].user_text == "Who plays the violin?"
 
 
-def test_a_stream_tells_recall_pieces_and_the_whole(client: TestClient, filled: MemoryEngine) -> None:
+def test_answer_stream_sends_recall_pieces_and_done(client: TestClient, filled: MemoryEngine) -> None:
     body = {"query": "Who plays the violin?", "stream": True}
     response = client.post(f"{USER}/answers", json=body, headers={"Idempotency-Key": "s"})
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -128,16 +128,14 @@ def test_a_stream_tells_recall_pieces_and_the_whole(client: TestClient, filled: 
     assert filled.memory("tom").get_memory_stats()["pages"] == 29
 
 
-def test_what_is_wrong_with_a_question_is_no_stream(client: TestClient) -> None:
+def test_invalid_question_gets_a_problem_instead_of_a_stream(client: TestClient) -> None:
     response = client.post(f"{USER}/answers", json={"query": " ", "stream": True})
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.enable_socket
-def test_an_llm_that_fails_is_a_problem_and_nothing_is_remembered(
-    make_engine: EngineMaker, make_client: ClientMaker
-) -> None:
+def test_llm_failure_is_a_problem_and_stores_nothing(make_engine: EngineMaker, make_client: ClientMaker) -> None:
     with StandInServer(behaviour="500", retry_after="7") as upstream:
         engine = make_engine(openai_api_key="k", openai_base_url=upstream.base_url, llm_max_retries=0)
         client = make_client(engine)
@@ -152,7 +150,7 @@ def test_an_llm_that_fails_is_a_problem_and_nothing_is_remembered(
         assert engine.memory("tom").get_memory_stats()["pages"] == 1
 
 
-def test_an_answer_that_breaks_off_is_an_error_and_not_remembered(
+def test_truncated_answer_is_an_error_and_not_stored(
     client: TestClient, filled: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> Iterator[str]:
@@ -168,9 +166,7 @@ def test_an_answer_that_breaks_off_is_an_error_and_not_remembered(
 
 
 @pytest.mark.enable_socket
-def test_a_stream_that_its_reader_leaves_is_not_remembered(
-    filled: MemoryEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stream_after_a_disconnect_is_not_stored(filled: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, ended = threading.Event(), threading.Event()
 
     def slowly() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Hostile requests: bodies that are huge, deep, broken or lie about their length; what an error tells, and what not."""
+"""Tests hostile requests: huge, deep, malformed and mislabelled bodies, and their error responses."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def deep(levels: int) -> str:
         (json.dumps({"user_input": "x" * 4_000_001}).encode(), 422),
     ],
 )
-def test_a_hostile_body_is_refused_or_stored_as_it_is(client: TestClient, body: bytes, status: int) -> None:
+def test_hostile_body_is_refused_or_stored_unchanged(client: TestClient, body: bytes, status: int) -> None:
     response = client.post(f"{USER}/pages", content=body, headers=JSON)
     assert response.status_code == status, response.text
     assert len(response.text) < 5_000
@@ -64,13 +64,13 @@ def test_a_hostile_body_is_refused_or_stored_as_it_is(client: TestClient, body: 
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", ""])
-def test_a_form_of_another_page_is_no_body(client: TestClient, content_type: str) -> None:
+def test_form_bodies_are_refused(client: TestClient, content_type: str) -> None:
     body = b'{"user_input": "sent by a form"}'
     response = client.post(f"{USER}/pages", content=body, headers={"Content-Type": content_type})
     assert response.status_code == 422
 
 
-def test_a_body_that_is_too_large_is_refused_at_once(make_client: ClientMaker) -> None:
+def test_too_large_body_is_refused_immediately(make_client: ClientMaker) -> None:
     client = make_client(max_body_bytes=10_000)
     for path in (f"{USER}/pages", f"{USER}/recall", "/v1/chat/completions", "/nowhere"):
         response = client.post(path, content=b"x" * 10_001, headers=JSON)
@@ -84,7 +84,7 @@ def test_a_body_that_is_too_large_is_refused_at_once(make_client: ClientMaker) -
 
 
 @pytest.mark.enable_socket
-def test_a_body_without_end_is_not_read_without_end(engine: MemoryEngine) -> None:
+def test_endless_body_is_refused(engine: MemoryEngine) -> None:
     with serving(build_app(engine, ServerSettings(max_body_bytes=100_000))) as address:
         place = urlsplit(address)
         with socket.create_connection(("127.0.0.1", place.port or 0), timeout=PATIENCE_SECONDS) as connection:
@@ -109,7 +109,7 @@ def test_a_body_without_end_is_not_read_without_end(engine: MemoryEngine) -> Non
             assert sent < 50_000_000
 
 
-def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
+def test_unknown_paths_and_methods_get_a_problem(client: TestClient) -> None:
     for method, path, status in (("GET", "/nowhere", 404), ("PUT", "/v1/users", 405), ("GET", "/mcp", 405)):
         response = client.request(method, path)
         assert response.status_code == status
@@ -136,7 +136,7 @@ def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
         (RuntimeError("SECRET"), 500),
     ],
 )
-def test_each_error_has_its_problem(
+def test_error_responses_are_problem_details(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -155,10 +155,15 @@ def test_each_error_has_its_problem(
         assert response.headers["retry-after"] == "12"
 
 
-def test_every_error_of_the_tree_has_a_problem() -> None:
+def test_every_error_class_has_a_problem() -> None:
+    arguments = {
+        "InputError": ("field", "text"),
+        "DimensionMismatchError": (1, 2),
+        "QuotaExceededError": ("pages", 1, 2),
+    }
     for name in errors.__all__:
         kind = getattr(errors, name)
-        error = kind("field", "text") if name == "InputError" else kind(1, 2) if "Dimension" in name else kind("text")
+        error = kind(*arguments.get(name, ("text",)))
         assert problem_of(error).status >= 400
     assert problem_of(errors.InputError("query", "is empty")).errors[0].model_dump() == {
         "field": "query",

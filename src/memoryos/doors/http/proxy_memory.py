@@ -59,7 +59,7 @@ def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int)
     """Returns the part of a recall to add to a chat; None if no item fits.
 
     Args:
-        recall: The recall for the question. Pages of the short-term window are ranked like the non_ascii, because they may
+        recall: The recall for the question. Pages of the short-term window are ranked like the others, because they may
             come from another chat.
         chat_texts: Role and text of each message of the chat; utterances with the same role and text are left out.
         max_tokens: Most estimated tokens of the system message.
