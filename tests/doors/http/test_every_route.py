@@ -115,12 +115,12 @@ def test_every_route_requires_a_key(guarded: Guarded) -> None:
 def test_key_of_another_user_is_refused(guarded: Guarded, path: str, method: str) -> None:
     bens, before = guarded.key("ben"), guarded.everything()
     refused = guarded.ask(path, method, bens)
-    nobody = guarded.ask(path, method, bens, user_id="nobody-at-all")
-    assert refused.status_code == nobody.status_code == 403
-    assert refused.json() == nobody.json()
+    missing = guarded.ask(path, method, bens, user_id="nobody-at-all")
+    assert refused.status_code == missing.status_code == 403
+    assert refused.json() == missing.json()
     own = guarded.ask(path, method, bens, user_id="ben")
     assert own.status_code not in {401, 403}
-    for response in (refused, nobody, own):
+    for response in (refused, missing, own):
         assert CANARY not in response.text.replace(BODIES["recall"]["query"], "")
     assert guarded.everything() == before
     assert {scope.user_id for scope in guarded.engine.scopes()} <= {"ann", "ben"}

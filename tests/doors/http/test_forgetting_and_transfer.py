@@ -67,8 +67,8 @@ def test_deleting_a_user_deletes_all_its_assistants_only(client: TestClient, eng
         engine.memory(user, assistant).add_memory("Hello.")
     only = client.delete(f"{USER}?assistant_id=one").json()["memories"]
     assert [each["assistant_id"] for each in only] == ["one"]
-    gone = client.delete(USER).json()["memories"]
-    assert sorted(each["assistant_id"] for each in gone if each["page_ids"]) == ["three", "two"]
+    deleted = client.delete(USER).json()["memories"]
+    assert sorted(each["assistant_id"] for each in deleted if each["page_ids"]) == ["three", "two"]
     left = {
         scope: engine.memory(*(scope.user_id, scope.assistant_id)).get_memory_stats()["pages"]
         for scope in engine.scopes()

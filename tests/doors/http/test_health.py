@@ -73,7 +73,7 @@ def test_server_statistics(client: TestClient, engine: MemoryEngine) -> None:
     for user in ("tom", "ann"):
         for _ in range(9):
             engine.memory(user).add_memory("Hello.")
-    told = client.get("/v1/stats").json()
-    assert (told["memories"], told["pages_due"], told["pages_without_vector"]) == (2, 4, 18)
-    assert told["embedder"] == engine.embedder.name
-    assert not told["has_llm"]
+    stats = client.get("/v1/stats").json()
+    assert (stats["memories"], stats["pages_due"], stats["pages_without_vector"]) == (2, 4, 18)
+    assert stats["embedder"] == engine.embedder.name
+    assert not stats["has_llm"]

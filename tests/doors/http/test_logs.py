@@ -53,9 +53,9 @@ def line_of(error: BaseException | None = None, **given: object) -> dict[str, ob
     record.__dict__.update(given)
     text = JsonFormatter().format(record)
     assert "\n" not in text
-    told = json.loads(text)
-    assert isinstance(told, dict)
-    return told
+    line = json.loads(text)
+    assert isinstance(line, dict)
+    return line
 
 
 def test_log_line_contains_its_fields() -> None:
@@ -71,13 +71,13 @@ def test_error_messages_are_logged_only_for_own_safe_errors() -> None:
         except ValueError as error:
             raise StoreUnavailableError("the disk is full") from error
     except StoreUnavailableError as error:
-        told = line_of(error)["error"]
-    assert isinstance(told, list)
-    assert [each["type"] for each in told] == ["memoryos.errors.StoreUnavailableError", "builtins.ValueError"]
-    assert told[0]["message"] == "the disk is full"
-    assert "message" not in told[1]
-    assert all(__file__ in each["places"][-1] for each in told)
-    assert "Zuvalka" not in json.dumps(told)
+        chain = line_of(error)["error"]
+    assert isinstance(chain, list)
+    assert [each["type"] for each in chain] == ["memoryos.errors.StoreUnavailableError", "builtins.ValueError"]
+    assert chain[0]["message"] == "the disk is full"
+    assert "message" not in chain[1]
+    assert all(__file__ in each["places"][-1] for each in chain)
+    assert "Zuvalka" not in json.dumps(chain)
 
 
 def test_suppressed_cause_is_not_logged() -> None:
@@ -87,9 +87,9 @@ def test_suppressed_cause_is_not_logged() -> None:
         except ValueError:
             raise KeyError("seen") from None
     except KeyError as error:
-        told = line_of(error)["error"]
-    assert isinstance(told, list)
-    assert [each["type"] for each in told] == ["builtins.KeyError"]
+        chain = line_of(error)["error"]
+    assert isinstance(chain, list)
+    assert [each["type"] for each in chain] == ["builtins.KeyError"]
 
 
 @pytest.mark.usefixtures("clean_logging")
@@ -192,12 +192,12 @@ def test_audit_log_contains_reads_and_deletions(make_engine: EngineMaker, caplog
         client.get("/v1/users/tom/pages", headers=ours)
         client.get("/v1/users/ann/pages", headers=ours)
         client.delete(f"/v1/users/tom/pages/{page['page_id']}", headers=ours)
-    told = [vars(record)["fields"] for record in caplog.records if record.name == "memoryos.audit"]
-    assert [(each["action"], each["count"]) for each in told] == [
+    lines = [vars(record)["fields"] for record in caplog.records if record.name == "memoryos.audit"]
+    assert [(each["action"], each["count"]) for each in lines] == [
         ("write", 1),
         ("read", 1),
         ("refuse", 0),
         ("forget", 1),
     ]
-    assert {each["key_id"] for each in told} == {made.key.key_id}
-    assert [each["user_id"] for each in told] == ["tom", "tom", "ann", "tom"]
+    assert {each["key_id"] for each in lines} == {made.key.key_id}
+    assert [each["user_id"] for each in lines] == ["tom", "tom", "ann", "tom"]

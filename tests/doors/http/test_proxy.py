@@ -249,11 +249,11 @@ def test_answer_is_forgotten_with_its_source_page(make_engine: EngineMaker) -> N
         proxied(make_engine, endpoint.base_url) as proxy,
     ):
         memory = proxy.engine.memory("default_user")
-        told = memory.add_memory(TOLD, "Nice.")
+        page = memory.add_memory(TOLD, "Nice.")
         other = memory.add_memory("I play chess.", "Good.")
         proxy.sdk().chat.completions.create(model="any", messages=user("Where am I at home?"))
         assert len(proxy.pages()) == 3
-        memory.forget(page_ids=[told.page_id], dry_run=False)
+        memory.forget(page_ids=[page.page_id], dry_run=False)
         assert proxy.pages() == [(other.user_text, other.assistant_text), ("Where am I at home?", "")]
 
 

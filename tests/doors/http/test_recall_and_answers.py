@@ -118,11 +118,11 @@ def test_answer_stream_sends_recall_pieces_and_done(client: TestClient, filled: 
     body = {"query": "Who plays the violin?", "stream": True}
     response = client.post(f"{USER}/answers", json=body, headers={"Idempotency-Key": "s"})
     assert response.headers["content-type"].startswith("text/event-stream")
-    told = events(response.text)
-    assert told[0][0] == "recall"
-    pieces = "".join(data["text"] for name, data in told if name == "piece")
-    assert told[-1][0] == "done"
-    assert told[-1][1]["answer"] == pieces == filled.memory("tom").newest_pages(1)[0].assistant_text
+    received = events(response.text)
+    assert received[0][0] == "recall"
+    pieces = "".join(data["text"] for name, data in received if name == "piece")
+    assert received[-1][0] == "done"
+    assert received[-1][1]["answer"] == pieces == filled.memory("tom").newest_pages(1)[0].assistant_text
     again = events(client.post(f"{USER}/answers", json=body, headers={"Idempotency-Key": "s"}).text)
     assert again[-1][1]["answer"] == pieces
     assert filled.memory("tom").get_memory_stats()["pages"] == 29
@@ -144,9 +144,9 @@ def test_llm_failure_is_a_problem_and_stores_nothing(make_engine: EngineMaker, m
         assert whole.status_code == 503
         assert int(whole.headers["retry-after"]) >= 1
         assert upstream.base_url not in whole.text
-        told = events(client.post(f"{USER}/answers", json={"query": "What do I like?", "stream": True}).text)
-        assert [name for name, _ in told] == ["recall", "error"]
-        assert told[-1][1]["status"] == 503
+        received = events(client.post(f"{USER}/answers", json={"query": "What do I like?", "stream": True}).text)
+        assert [name for name, _ in received] == ["recall", "error"]
+        assert received[-1][1]["status"] == 503
         assert engine.memory("tom").get_memory_stats()["pages"] == 1
 
 
@@ -159,9 +159,9 @@ def test_truncated_answer_is_an_error_and_not_stored(
 
     monkeypatch.setattr(filled.analyst, "answer", lambda *_: Reply(broken(), lambda: ()))
     before = filled.memory("tom").get_memory_stats()["pages"]
-    told = events(client.post(f"{USER}/answers", json={"query": "Who?", "stream": True}).text)
-    assert [name for name, _ in told] == ["recall", "piece", "error"]
-    assert "secret" not in json.dumps(told[-1])
+    received = events(client.post(f"{USER}/answers", json={"query": "Who?", "stream": True}).text)
+    assert [name for name, _ in received] == ["recall", "piece", "error"]
+    assert "secret" not in json.dumps(received[-1])
     assert filled.memory("tom").get_memory_stats()["pages"] == before
 
 
