@@ -194,7 +194,9 @@ def test_repeated_request_is_executed_once(client: TestClient) -> None:
     assert twice[0] == twice[1]
     assert len(client.get(f"{USER}/pages").json()["pages"]) == 4
     client.delete(f"{USER}/pages/{first['page_id']}")
-    repeated = client.post(f"{USER}/pages", json={"user_input": "Remember this once."}, headers={"Idempotency-Key": "k1"})
+    repeated = client.post(
+        f"{USER}/pages", json={"user_input": "Remember this once."}, headers={"Idempotency-Key": "k1"}
+    )
     assert repeated.status_code == 404
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_memory import MAX_QUERY, fit, memory_prompt, recall_query, sources_of
-from memoryos.doors.http.proxy_reply_parser import LONGEST_ANSWER, LONGEST_DOCUMENT, parser_for
+from memoryos.doors.http.proxy_reply_parser import MAX_ANSWER, MAX_DOCUMENT, parser_for
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait, Utterance
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage, Signals
@@ -117,7 +117,7 @@ def test_parser_memory_is_bounded(kind: str) -> None:
     reader = parser_for(200, {"content-type": kind})
     assert reader is not None
     piece = b"x" * (1 << 20)
-    for _ in range(LONGEST_DOCUMENT // len(piece) + 3):
+    for _ in range(MAX_DOCUMENT // len(piece) + 3):
         reader.feed(piece)
     reader.feed(b"\n\n" + b"".join(each for each in sse(delta("Late", "stop")) if isinstance(each, bytes)))
     assert reader.answer() is None
@@ -128,7 +128,7 @@ def test_parser_memory_is_bounded(kind: str) -> None:
 def test_too_long_answer_is_not_stored() -> None:
     reader = parser_for(200, {})
     assert reader is not None
-    reader.feed(json.dumps(completion("x" * (LONGEST_ANSWER + 1))).encode())
+    reader.feed(json.dumps(completion("x" * (MAX_ANSWER + 1))).encode())
     assert reader.answer() is None
 
 

@@ -53,6 +53,7 @@ def address(make_engine: EngineMaker) -> Iterator[str]:
             yield address
 
 
+@pytest.mark.filterwarnings("ignore:the ranking weight .segment. is ignored:DeprecationWarning")
 @pytest.mark.enable_socket
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_generated_requests_cause_no_server_error(

@@ -1,8 +1,7 @@
 """The server's log as JSON lines, without request data or model output.
 
-Error messages can contain text of users. Of an exception, the log therefore contains the type and the stack frames.
-Only configuration and store errors of MemoryOS also have their message, because it contains no such text and says what
-the operator has to do.
+Error messages can contain text of users, so an exception is logged by its type and stack frames. Only configuration
+and store errors of MemoryOS also have their message: it contains no such text and tells the operator what to do.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ __all__ = ["OpenRequests"]
 
 CHECK_SECONDS = 0.25
 """Interval between two checks of the keys of open requests."""
-ENDING_SECONDS = 1.0
+LAST_MESSAGE_SECONDS = 1.0
 """Timeout for the last message to a client that does not read."""
 _TOO_MANY = Problem(
     type="urn:memoryos:too-many-requests",
@@ -130,7 +130,7 @@ class _OpenRequest:
             return
         self._is_ended = True
         self.cancel_scope.cancel()
-        with anyio.move_on_after(ENDING_SECONDS):
+        with anyio.move_on_after(LAST_MESSAGE_SECONDS):
             if not self._has_started:
                 await problem_response(_NO_LONGER_VALID)(self._scope, self._receive, self._send)
             elif self._is_event_stream:

@@ -133,12 +133,12 @@ class _Packer:
     def add_attributes(self, attributes: Iterable[Attribute], share: float) -> None:
         for each in attributes:
             profile = self.shown.profile
-            if each not in profile.attributes and self._count(self._alone(profile=Profile(attributes=(each,))), share):
+            if each not in profile.attributes and self._count(self._single(profile=Profile(attributes=(each,))), share):
                 self._add(profile=replace(profile, attributes=(*profile.attributes, each)))
 
     def add_knowledge(self, entries: Iterable[RecalledKnowledge], share: float) -> None:
         for each in entries:
-            if each not in self.shown.knowledge and self._count(self._alone(knowledge=(each,)), share):
+            if each not in self.shown.knowledge and self._count(self._single(knowledge=(each,)), share):
                 self._add(knowledge=(*self.shown.knowledge, each))
 
     def add_pages(self, pages: Iterable[RecalledPage]) -> None:
@@ -146,16 +146,16 @@ class _Packer:
         for each in pages:
             for sides in dict.fromkeys([each.shown, *((side,) for side in each.shown)]):
                 page = replace(each, shown=sides)
-                if self._count(self._alone(pages=(page,))):
+                if self._count(self._single(pages=(page,))):
                     self._add(pages=(*self.shown.pages, page))
                     break
 
     def add_traits(self, traits: Iterable[Trait]) -> None:
         for each in traits:
-            if self._count(self._alone(profile=Profile(traits=(each,)))):
+            if self._count(self._single(profile=Profile(traits=(each,)))):
                 self._add(profile=replace(self.shown.profile, traits=(*self.shown.profile.traits, each)))
 
-    def _alone(self, **parts: Any) -> Recall:
+    def _single(self, **parts: Any) -> Recall:
         """Returns a recall with one item only."""
         return Recall(self.shown.query, **parts)
 

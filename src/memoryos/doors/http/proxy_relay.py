@@ -99,7 +99,7 @@ class Relay(Response):
             parser.feed(piece)
             if parser.is_done:
                 await self._store_answer()
-            if parser.holds_last:
+            if parser.ends_at_last_byte:
                 last_piece, piece = piece, last_piece  # noqa: PLW2901  (holds back the last piece)
             if piece:
                 yield piece

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ReplyParser", "parser_for"]
 
-LONGEST_ANSWER = 1_000_000
+MAX_ANSWER = 1_000_000
 """Longest answer in characters that is stored; longer ones are only relayed."""
-LONGEST_DOCUMENT = 16 << 20
+MAX_DOCUMENT = 16 << 20
 """Largest JSON reply or single event in bytes that is parsed; larger ones are only relayed."""
 _NO_ANSWER = frozenset(
     {"tool_calls", "function_call", "content_filter", "abort", "error", "insufficient_system_resource"}
@@ -32,7 +32,7 @@ class ReplyParser(Protocol):
     """Parses a reply of status 200 while it is relayed."""
 
     @property
-    def holds_last(self) -> bool:
+    def ends_at_last_byte(self) -> bool:
         """Whether the last byte completes the reply. The relay then stores the exchange before it sends that byte."""
 
     @property
@@ -83,7 +83,7 @@ class _AnswerText:
             text = content.get("content")
             if isinstance(text, str):
                 self.length += len(text)
-                self.has_failed = self.has_failed or self.length > LONGEST_ANSWER
+                self.has_failed = self.has_failed or self.length > MAX_ANSWER
                 self.pieces += [] if self.has_failed else [text]
             self.calls_tools = self.calls_tools or bool(content.get("tool_calls") or content.get("function_call"))
         finish = choice.get("finish_reason")
@@ -99,7 +99,7 @@ class _AnswerText:
 class _StreamParser:
     """Parses server-sent events. It stores only the answer's text and the current incomplete event."""
 
-    holds_last = False
+    ends_at_last_byte = False
 
     def __init__(self) -> None:
         self.is_done = False
@@ -116,7 +116,7 @@ class _StreamParser:
             self._read(bytes(self._incomplete[start : end.start()]))
             start = end.end()
         del self._incomplete[:start]
-        if len(self._incomplete) > LONGEST_DOCUMENT:
+        if len(self._incomplete) > MAX_DOCUMENT:
             self._text.has_failed = True
             self._incomplete.clear()
 
@@ -135,7 +135,7 @@ class _StreamParser:
 class _DocumentParser:
     """Parses a completion that is one JSON document."""
 
-    holds_last = True
+    ends_at_last_byte = True
     is_done = False
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ class _DocumentParser:
         self._is_too_long = False
 
     def feed(self, piece: bytes) -> None:
-        self._is_too_long = self._is_too_long or len(self._document) + len(piece) > LONGEST_DOCUMENT
+        self._is_too_long = self._is_too_long or len(self._document) + len(piece) > MAX_DOCUMENT
         if self._is_too_long:
             self._document.clear()
         else:
@@ -164,8 +164,8 @@ class _InflatingParser:
         self._is_broken = False
 
     @property
-    def holds_last(self) -> bool:
-        return self._inner.holds_last
+    def ends_at_last_byte(self) -> bool:
+        return self._inner.ends_at_last_byte
 
     @property
     def is_done(self) -> bool:
@@ -175,7 +175,7 @@ class _InflatingParser:
         if self._is_broken:
             return
         try:
-            plain = self._inflate.decompress(piece, LONGEST_DOCUMENT)
+            plain = self._inflate.decompress(piece, MAX_DOCUMENT)
         except zlib.error:
             self._is_broken = True
             return

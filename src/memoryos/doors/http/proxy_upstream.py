@@ -77,7 +77,7 @@ class Upstream:
         incoming = request.scope["headers"]
         if PASSED in dict(incoming):
             raise HTTPException(508, "the proxy's endpoint is the proxy itself; check openai_base_url")
-        headers = self._headers(incoming, is_open=caller.key_id is None)
+        headers = self._headers(incoming, are_keys_off=caller.key_id is None)
         if not self._is_configured and b"authorization" not in dict(headers):
             raise HTTPException(
                 401, "no endpoint is configured; set openai_api_key or openai_base_url, or send an OpenAI key"
@@ -105,8 +105,8 @@ class Upstream:
         except httpx2.InvalidURL as error:
             raise HTTPException(400, "the query or openai_base_url is not valid in a URL") from error
 
-    def _headers(self, incoming: Iterable[tuple[bytes, bytes]], *, is_open: bool) -> list[tuple[bytes, bytes]]:
-        sent = self._sent | (_CREDENTIALS if is_open and self._authorization is None else frozenset())
+    def _headers(self, incoming: Iterable[tuple[bytes, bytes]], *, are_keys_off: bool) -> list[tuple[bytes, bytes]]:
+        sent = self._sent | (_CREDENTIALS if are_keys_off and self._authorization is None else frozenset())
         passed_on = [
             (name, value)
             for name, value in incoming

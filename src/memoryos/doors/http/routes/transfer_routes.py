@@ -71,9 +71,9 @@ class _CompressedLines:
         self._parts.append(compressor.flush())
 
     def __iter__(self) -> Iterator[bytes]:
-        uncompressor = zlib.decompressobj()
+        decompressor = zlib.decompressobj()
         while self._parts:
-            part = uncompressor.decompress(self._parts.popleft())
+            part = decompressor.decompress(self._parts.popleft())
             if part:
                 yield part
 
