@@ -23,6 +23,7 @@ __all__ = ["SECONDS_CACHED", "Keyring"]
 SECONDS_CACHED = 0.5
 """How long a valid key is cached; after that a revocation by another process takes effect."""
 _KEYS_CACHED = 4096
+"""Capacity of the cache; the least recently used keys are evicted."""
 _THREADS = 4
 
 

@@ -19,7 +19,7 @@ _KEY = "memoryos"
 
 @dataclass(slots=True)
 class RequestState:
-    """What is known about one request so far. All fields begin empty.
+    """The state of one request. All fields are initially empty.
 
     Attributes:
         caller: The authenticated caller.

@@ -29,7 +29,7 @@ MAX_LONG_TASKS = 4
 
 
 class EngineSource:
-    """Returns the engine; opens it at the first call if it is given as a function.
+    """Provides the engine, which it opens at the first call if it is given as a function.
 
     Args:
         engine: An engine, which the caller closes; or a function that opens one, which ``close`` then closes.
