@@ -353,7 +353,7 @@ def test_failed_storing_does_not_fail_the_chat(
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         got = proxy.sdk().chat.completions.create(model="any", messages=user(ASKED))
         assert got.choices[0].message.content == f"You said: {ASKED}"
-    assert "remembering for the proxy failed: RuntimeError" in caplog.text
+    assert "proxy: storing the exchange failed: RuntimeError" in caplog.text
     assert ASKED not in caplog.text
 
 
