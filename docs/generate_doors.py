@@ -13,7 +13,7 @@ from schema_tables import fields_table
 
 from memoryos import errors
 from memoryos.doors.cli import cli
-from memoryos.doors.http.problems import problem_of
+from memoryos.doors.http.problem_details import problem_of
 from memoryos.doors.mcp_command import mcp
 from memoryos.doors.mcp_connection import Connection, explained
 from memoryos.doors.mcp_server import build_server

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from memoryos.config import Config
-from memoryos.doors.http.running import run
+from memoryos.doors.http.server_runner import run
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.identifiers import new_id

@@ -63,7 +63,7 @@ def test_a_user_sees_their_own_memory_and_no_other(visit: Visitor, guarded: Serv
     expect(page.get_by_role("button", name=re.compile("Memory of somebody-else"))).to_be_visible()
     tab.refusals.clear()
     page.goto(f"{guarded.address}/#/tiers?user={story.user_id}&assistant={story.assistant_id}")
-    expect(page.get_by_role("alert").first).to_contain_text("this key opens the memory of another user")
+    expect(page.get_by_role("alert").first).to_contain_text("this key is for the memory of another user")
     expect(page.get_by_role("img", name="Live events: no access")).to_be_visible()
     assert {each.split()[0] for each in tab.refusals} == {"403"}
     tab.refusals.clear()

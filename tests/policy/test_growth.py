@@ -24,7 +24,7 @@ from memoryos.analysts.citing import CitationReader
 from memoryos.analysts.learning import learn_from
 from memoryos.analysts.notes import dated_note
 from memoryos.analysts.prompts import digest, learn, shapes, transcript
-from memoryos.doors.http import proxy_body, proxy_memory, proxy_reading
+from memoryos.doors.http import proxy_body, proxy_memory, proxy_reply_parser
 from memoryos.errors import InputError, InvalidReplyError, MemoryOSError
 from memoryos.importing import chat_exports, message_lists, salvage
 from memoryos.inputs import read_draft, read_idempotency_key, read_messages, read_query, read_scope, read_time
@@ -269,7 +269,7 @@ def chat(said: str) -> bytes:
 
 
 def relayed(content_type: str, body: bytes) -> object:
-    reader = proxy_reading.reader_for(200, {"content-type": content_type})
+    reader = proxy_reply_parser.parser_for(200, {"content-type": content_type})
     assert reader is not None
     for start in range(0, len(body), 1_000):
         reader.feed(body[start : start + 1_000])
@@ -366,11 +366,11 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     message_lists.is_message_list: lambda said: message_lists.is_message_list(salvage.read_document(f"[{said}").value),
     proxy_body.read_chat: lambda said: proxy_body.read_chat(chat(said)).with_memory(said),
     proxy_body.text_of: lambda said: proxy_body.text_of({"content": said}),
-    proxy_memory.question: proxy_memory.question,
+    proxy_memory.recall_query: proxy_memory.recall_query,
     proxy_memory.sources_of: lambda said: proxy_memory.sources_of(f"{said} {said[::-1]}", recalled(said), said),
     proxy_memory.memory_prompt: lambda said: proxy_memory.memory_prompt(recalled(said), 2_000),
     proxy_memory.fit: lambda said: proxy_memory.fit(recalled(said), frozenset(), 2_000),
-    proxy_reading.reader_for: lambda said: (
+    proxy_reply_parser.parser_for: lambda said: (
         relayed("text/event-stream", said.encode()),
         relayed("application/json", said.encode()),
     ),
@@ -395,7 +395,7 @@ WITHOUT_TEXT = {
     "memoryos.models.thinking": set(),
     "memoryos.doors.http.proxy_memory": set(),
     "memoryos.doors.http.proxy_body": set(),
-    "memoryos.doors.http.proxy_reading": set(),
+    "memoryos.doors.http.proxy_reply_parser": set(),
     "memoryos.inputs": {"read_count"},
 }  # fmt: skip
 """By module, its public functions that read no free text; those of language and analysts are judged without an entry."""

@@ -37,7 +37,7 @@ class Connection:
         self._opening: threading.Thread | None = None
 
     @asynccontextmanager
-    async def living(self, _: object) -> AsyncIterator[None]:
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
         """Begins to open the engine; closes it at the end."""
         self._opening = threading.Thread(target=self._warm_up, name="memoryos-opening", daemon=True)
         self._opening.start()

@@ -31,7 +31,7 @@ def build_server(connection: Connection) -> MCPServer[None]:
     """Returns the server with its tools, resources and prompt; running it opens and closes the connection."""
     server: MCPServer[None] = MCPServer(
         "memoryos", title="MemoryOS", instructions=INSTRUCTIONS, version=version("memoryos-engine"),
-        lifespan=connection.living, middleware=[connection.meet], log_level="WARNING", tools=build_tools(connection),
+        lifespan=connection.lifespan, middleware=[connection.meet], log_level="WARNING", tools=build_tools(connection),
     )  # fmt: skip
     _add_resources(server, connection)
     return server

@@ -10,9 +10,9 @@ from pydantic import Field
 from memoryos.analysts.traits import dimensions
 from memoryos.config import HeatWeights, RankingWeights
 from memoryos.doors import shapes
-from memoryos.doors.http.callers import AnyCaller
-from memoryos.doors.http.routes.common import router
-from memoryos.doors.http.serving import TheServing
+from memoryos.doors.http.authentication import AnyCaller
+from memoryos.doors.http.routes.route_base import router
+from memoryos.doors.http.server_state import CurrentServer
 
 __all__ = ["setup_routes"]
 
@@ -51,9 +51,9 @@ class Setup(shapes.Shape):
 
 
 @setup_routes.get("/v1/setup")
-def get_setup(serving: TheServing, caller: AnyCaller) -> Setup:
+def get_setup(server: CurrentServer, caller: AnyCaller) -> Setup:
     """Returns who calls and what the server's settings are, as far as they explain what it answers."""
-    engine = serving.engine()
+    engine = server.engine()
     config = engine.config
     return Setup(
         version=version("memoryos-engine"),
