@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from memoryos.doors import care, keys_command, shapes, tables
+from memoryos.doors import keys_command, maintenance_commands, shapes, tables
 from memoryos.doors.bench_command import bench
 from memoryos.doors.demo import play
 from memoryos.doors.http.serve_command import serve as serve_http
@@ -333,7 +333,7 @@ def correct(session: Session, knowledge_id: str, text: str) -> None:
     click.echo(f"corrected ({right.knowledge_id})")
 
 
-care.register(cli)
+maintenance_commands.register(cli)
 keys_command.register(cli)
 cli.add_command(install)
 cli.add_command(bench)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = [
-    "Bar",
+    "ProgressBar",
     "config_table",
     "cost_table",
     "forgotten_table",
@@ -44,7 +44,7 @@ def show(table: Table, console: Console | None = None) -> None:
     (console or Console()).print(table)
 
 
-class Bar:
+class ProgressBar:
     """A bar on stderr that appears once the work has lasted a second."""
 
     def __init__(self, title: str, total: int | None) -> None:
@@ -65,9 +65,9 @@ class Bar:
 
 
 @contextmanager
-def progress(title: str, total: int | None = None) -> Iterator[Bar]:
+def progress(title: str, total: int | None = None) -> Iterator[ProgressBar]:
     """Yields a bar for something that may take longer than a second."""
-    bar = Bar(title, total)
+    bar = ProgressBar(title, total)
     try:
         yield bar
     finally:

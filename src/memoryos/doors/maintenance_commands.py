@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from memoryos.doors.checkup import Checked, check_up, size_text
+from memoryos.doors.doctor import Checked, check_up, size_text
 from memoryos.doors.session import as_json_option, print_json
 from memoryos.errors import NotFoundError
 from memoryos.storage.places import file_of, is_server

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from memoryos.doors import checkup
-from memoryos.doors.checkup import filesystem_of, size_text
+from memoryos.doors import doctor
 from memoryos.doors.cli import cli
+from memoryos.doors.doctor import filesystem_of, size_text
 from memoryos.doors.mcp_trial import Trial, TrialError, try_server
 from memoryos.errors import EmbeddingError
 from memoryos.models.minilm import MiniLM
@@ -54,9 +54,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    for module in ("memoryos.engine", "memoryos.doors.checkup"):
+    for module in ("memoryos.engine", "memoryos.doors.doctor"):
         monkeypatch.setattr(f"{module}.build_embedder", lambda config: HashEmbedder())  # noqa: ARG005
-    monkeypatch.setattr(checkup, "try_server", lambda command: Trial(0.5, ("add_memory",), "local"))  # noqa: ARG005
+    monkeypatch.setattr(doctor, "try_server", lambda command: Trial(0.5, ("add_memory",), "local"))  # noqa: ARG005
 
     def invoke(*arguments: str) -> Result:
         done = CliRunner().invoke(cli, ["--data", str(folder), *arguments])
@@ -89,7 +89,7 @@ class Found(NamedTuple):
         return [what for what, check in self.checks.items() if check["state"] == "problem"]
 
 
-def doctor(run: Runner, *options: str) -> Found:
+def run_doctor(run: Runner, *options: str) -> Found:
     """Returns what the doctor says; both of its forms must agree, and hold no content."""
     done, shown = run("doctor", "--json", *options), run("doctor", *options)
     checks = json.loads(done.stdout)
@@ -162,7 +162,7 @@ def test_sizes_are_readable() -> None:
 
 def test_a_healthy_installation(run: Runner, store: Path) -> None:
     before = store.read_bytes()
-    found = doctor(run)
+    found = run_doctor(run)
     assert (found.exit_code, list(found.checks)) == (0, CHECKS)
     assert {check["state"] for check in found.checks.values()} == {"ok"}
     assert "2 in 2 scopes; 0 wait to be consolidated" in found.checks["pages"]["says"]
@@ -170,21 +170,21 @@ def test_a_healthy_installation(run: Runner, store: Path) -> None:
 
 
 def test_nothing_is_made_where_nothing_is(run: Runner, folder: Path) -> None:
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.exit_code == 0
     assert "not there yet" in found.checks["database"]["says"]
     assert not folder.exists()
     folder.mkdir()
-    assert doctor(run).exit_code == 0
+    assert run_doctor(run).exit_code == 0
     assert list(folder.iterdir()) == []
     (folder / "memoryos.db").touch()
-    assert doctor(run).checks["database"]["state"] == "note"
+    assert run_doctor(run).checks["database"]["state"] == "note"
     assert (folder / "memoryos.db").stat().st_size == 0
 
 
 def test_a_broken_store_is_left_as_it_is(run: Runner, store: Path) -> None:
     store.write_text("no database " * 500)
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.problems() == ["database"]
     assert "left as it is" in found.checks["database"]["says"]
     assert store.read_text() == "no database " * 500
@@ -194,7 +194,7 @@ def test_a_broken_store_is_left_as_it_is(run: Runner, store: Path) -> None:
 def test_the_schema_of_another_release_is_left_as_it_is(run: Runner, store: Path, version: str, state: str) -> None:
     damage(store, f"UPDATE alembic_version SET version_num = '{version}'")  # noqa: S608
     before = store.read_bytes()
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.checks["database"]["state"] == state
     assert "release" in found.checks["database"]["says"]
     assert store.read_bytes() == before
@@ -204,7 +204,7 @@ def test_damaged_data_is_a_problem(run: Runner, store: Path) -> None:
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 9)"
     origin = '{"analyst": "local", "version": "1"}'
     damage(store, f"{more} INSERT INTO chains SELECT scope_id, i, 'bicycle', '{origin}' FROM scopes, n")  # noqa: S608
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.problems() == ["data"]
     assert found.checks["data"]["says"].endswith("; and 15 more")
     assert "memoryos verify" in found.checks["data"]["advice"]
@@ -212,12 +212,12 @@ def test_damaged_data_is_a_problem(run: Runner, store: Path) -> None:
 
 def test_a_store_that_can_not_be_written(run: Runner, store: Path) -> None:
     damage(store, "CREATE TRIGGER no BEFORE INSERT ON scopes BEGIN SELECT RAISE(ABORT, 'no'); END")
-    assert doctor(run).problems() == ["database"]
+    assert run_doctor(run).problems() == ["database"]
 
 
 def test_last_errors_are_told_with_their_user(run: Runner, store: Path) -> None:
     damage(store, "UPDATE scopes SET attempts = 3, last_error = 'digest: it is away' WHERE user_id = 'tom'")
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.exit_code == 0
     assert found.checks["last error"]["state"] == "note"
     assert "user 'tom'" in found.checks["last error"]["says"]
@@ -226,14 +226,14 @@ def test_last_errors_are_told_with_their_user(run: Runner, store: Path) -> None:
 
 def test_the_errors_of_many_users_are_counted(run: Runner, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     damage(store, "UPDATE scopes SET last_error = 'it is away'")
-    monkeypatch.setattr(checkup, "SCOPES_SHOWN", 1)
-    assert "1 more scopes" in doctor(run).text
+    monkeypatch.setattr(doctor, "SCOPES_SHOWN", 1)
+    assert "1 more scopes" in run_doctor(run).text
 
 
 def test_pages_that_wait_are_counted(run: Runner, store: Path) -> None:
     for number in range(9):
         run("--user", "tom", "add", f"page {number}")
-    says = doctor(run).checks["pages"]["says"]
+    says = run_doctor(run).checks["pages"]["says"]
     assert says == "11 in 2 scopes; 3 wait to be consolidated, 11 to be embedded"
     assert store.is_file()
 
@@ -251,10 +251,10 @@ def test_a_language_that_the_embedder_does_not_know_is_told(
     assert store.is_file()
     for text in ("Ik woon in Gent.", "Mijn zus heet Nora.", "我住在根特。"):
         run("--user", "tom", "add", text)
-    assert "languages" not in doctor(run).checks
-    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: EnglishOnly())  # noqa: ARG005
-    monkeypatch.setattr("memoryos.doors.checkup.multilingual_e5.is_installed", lambda: installed)
-    check = doctor(run).checks["languages"]
+    assert "languages" not in run_doctor(run).checks
+    monkeypatch.setattr("memoryos.doors.doctor.build_embedder", lambda config: EnglishOnly())  # noqa: ARG005
+    monkeypatch.setattr("memoryos.doors.doctor.multilingual_e5.is_installed", lambda: installed)
+    check = run_doctor(run).checks["languages"]
     assert check["state"] == "note"
     assert "Dutch and Chinese" in check["says"]
     assert ("memoryos-engine[multilingual]" in check["advice"]) is not installed
@@ -266,8 +266,8 @@ def test_languages_that_the_embedder_knows_are_nothing_to_tell(
 ) -> None:
     assert store.is_file()
     run("--user", "tom", "add", "Ik woon in Gent.")
-    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: EnglishOnly())  # noqa: ARG005
-    assert "languages" not in doctor(run).checks
+    monkeypatch.setattr("memoryos.doors.doctor.build_embedder", lambda config: EnglishOnly())  # noqa: ARG005
+    assert "languages" not in run_doctor(run).checks
 
 
 @pytest.mark.parametrize("content", [None, b"not the model"])
@@ -277,8 +277,8 @@ def test_a_wrong_model_file(
     file = tmp_path / "model.onnx"
     if content is not None:
         file.write_bytes(content)
-    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: MiniLM(file))  # noqa: ARG005
-    found = doctor(run)
+    monkeypatch.setattr("memoryos.doors.doctor.build_embedder", lambda config: MiniLM(file))  # noqa: ARG005
+    found = run_doctor(run)
     assert found.problems() == ["embedder"]
     assert "pip install" in found.checks["embedder"]["says"]
 
@@ -307,8 +307,8 @@ class Odd(HashEmbedder):
     ],
 )
 def test_an_embedder_that_fails(run: Runner, matrix: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: Odd(matrix))  # noqa: ARG005
-    found = doctor(run)
+    monkeypatch.setattr("memoryos.doors.doctor.build_embedder", lambda config: Odd(matrix))  # noqa: ARG005
+    found = run_doctor(run)
     assert found.problems() == ["embedder"]
     assert words in found.checks["embedder"]["says"]
 
@@ -321,7 +321,7 @@ def test_the_built_in_embedder_is_well(folder: Path) -> None:
 
 def test_settings_that_can_not_be_used(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORYOS_SHORT_TERM_CAPACITY", "many")
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.problems() == ["settings"]
     assert "short_term_capacity" in found.checks["settings"]["says"]
     assert "LLM" not in found.checks
@@ -336,7 +336,7 @@ def test_a_config_file_that_is_not_there(run: Runner) -> None:
 def test_unknown_variables_are_named_without_their_values(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORYOS_SHORTTERM_CAPACITY", KEY)
     monkeypatch.setenv("MEMORYOS_HEAT__VISIT_WEIGHT", "2")
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.checks["settings"]["state"] == "note"
     assert found.checks["settings"]["says"].endswith(": MEMORYOS_SHORTTERM_CAPACITY")
     assert KEY not in found.text
@@ -345,7 +345,7 @@ def test_unknown_variables_are_named_without_their_values(run: Runner, monkeypat
 @pytest.mark.enable_socket
 def test_a_server_that_is_not_there(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORYOS_DATABASE_URL", f"postgresql://tom:{KEY}@127.0.0.1:9/db")
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.problems() == ["database"]
     assert KEY not in found.text
 
@@ -355,26 +355,26 @@ def test_a_folder_that_can_not_be_written(run: Runner, folder: Path, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.problems() == ["folder"]
     assert f"{folder.parent} can't be written: Permission denied" in found.checks["folder"]["says"]
 
 
 def test_a_folder_that_is_a_file(run: Runner, folder: Path) -> None:
     folder.write_text("in the way")
-    assert doctor(run).problems() == ["folder"]
+    assert run_doctor(run).problems() == ["folder"]
 
 
 def test_a_full_disk(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkup, "LEAST_FREE_BYTES", 1 << 62)
-    assert doctor(run).problems() == ["disk"]
+    monkeypatch.setattr(doctor, "LEAST_FREE_BYTES", 1 << 62)
+    assert run_doctor(run).problems() == ["disk"]
 
 
 def test_a_network_filesystem(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/sda / ext4 rw 0 0\nserver:/home {tmp_path.parent} nfs4 rw 0 0\nodd line\n")
-    monkeypatch.setattr(checkup, "MOUNTS", mounts)
-    found = doctor(run)
+    monkeypatch.setattr(doctor, "MOUNTS", mounts)
+    found = run_doctor(run)
     assert found.problems() == ["disk"]
     assert "on nfs4, a network filesystem" in found.checks["disk"]["says"]
 
@@ -391,14 +391,14 @@ def test_a_filesystem_is_that_of_the_nearest_mount(tmp_path: Path) -> None:
 
 def test_a_package_that_is_missing(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "requires", lambda _: ["click>=8", "nowhere>=1", 'other>=1; extra == "x"'])
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.problems() == ["packages"]
     assert found.checks["packages"]["advice"] == "pip install nowhere"
 
 
 def test_a_sqlite_that_is_too_old(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
-    assert doctor(run).problems() == ["Python"]
+    assert run_doctor(run).problems() == ["Python"]
 
 
 @pytest.fixture
@@ -414,13 +414,13 @@ def with_llm(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 def test_an_llm_is_asked_once(run: Runner, with_llm: Callable[[str], None]) -> None:
     with StandInServer(reply=lambda _: "OK") as server:
         with_llm(server.base_url.replace("127.0.0.1", f"tom:{KEY}@127.0.0.1") + f"?key={KEY}")
-        found = doctor(run)
+        found = run_doctor(run)
         assert [body["messages"][-1]["content"] for body in server.requests] == ["Reply with OK"] * 2
         says = found.checks["LLM"]["says"]
         assert says.startswith(f"gpt-4o-mini at {server.base_url} answered in ")
         assert says.endswith(" tokens)")
         assert KEY not in found.text
-        assert doctor(run, "--offline").checks["LLM"]["state"] == "note"
+        assert run_doctor(run, "--offline").checks["LLM"]["state"] == "note"
         assert len(server.requests) == 2
 
 
@@ -431,7 +431,7 @@ def test_an_llm_is_asked_once(run: Runner, with_llm: Callable[[str], None]) -> N
 def test_an_llm_that_fails(run: Runner, with_llm: Callable[[str], None], behaviour: Any, words: str) -> None:
     with StandInServer(behaviour=behaviour, retry_after="60") as server:
         with_llm(server.base_url)
-        found = doctor(run)
+        found = run_doctor(run)
         assert len(server.requests) == 2, "no call is tried again"
     assert found.problems() == ["LLM"]
     assert words in found.checks["LLM"]["says"]
@@ -443,11 +443,11 @@ def test_an_llm_that_fails(run: Runner, with_llm: Callable[[str], None], behavio
 def test_an_llm_that_is_down(run: Runner, with_llm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     with StandInServer() as server:
         with_llm(server.base_url)
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.problems() == ["LLM"]
     assert "can't be reached" in found.checks["LLM"]["says"]
     monkeypatch.setenv("OPENAI_BASE_URL", "http://[half")
-    found = doctor(run)
+    found = run_doctor(run)
     assert "at an address that is none" in found.checks["LLM"]["says"]
     assert KEY not in found.text
 
@@ -458,14 +458,14 @@ def test_a_secret_that_slips_into_an_error_is_taken_out(
 ) -> None:
     with_llm("http://127.0.0.1:9/v1")
     odd = Odd(EmbeddingError(f"the endpoint said:\nno key {KEY}"))
-    monkeypatch.setattr("memoryos.doors.checkup.build_embedder", lambda config: odd)  # noqa: ARG005
-    found = doctor(run, "--offline")
+    monkeypatch.setattr("memoryos.doors.doctor.build_embedder", lambda config: odd)  # noqa: ARG005
+    found = run_doctor(run, "--offline")
     assert found.checks["embedder"]["says"] == "the endpoint said: no key •••"
 
 
 def test_an_address_without_a_key_is_a_note(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:11434/v1")
-    found = doctor(run)
+    found = run_doctor(run)
     assert found.exit_code == 0
     assert found.checks["LLM"]["state"] == "note"
     assert "set OPENAI_API_KEY" in found.checks["LLM"]["advice"]
@@ -483,7 +483,7 @@ def test_an_embedder_elsewhere_is_not_asked_offline(folder: Path, monkeypatch: p
 def test_a_store_in_use_is_checked_too(run: Runner, store: Path) -> None:
     with Store(store) as other, other._database.read() as connection:
         connection.exec_driver_sql("SELECT 1 FROM scopes").all()
-        assert doctor(run).exit_code == 0
+        assert run_doctor(run).exit_code == 0
         assert run("verify").exit_code == 0
 
 
@@ -491,7 +491,7 @@ def test_a_store_in_use_is_checked_too(run: Runner, store: Path) -> None:
 def test_the_doctor_starts_the_server_as_a_client_would(
     run: Runner, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkup, "try_server", try_server)
+    monkeypatch.setattr(doctor, "try_server", try_server)
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({"short_term_capacity": 3}))
     done = run("--config", str(settings), "doctor", "--json")
@@ -520,13 +520,13 @@ def test_a_server_that_does_not_start_is_a_problem(
 ) -> None:
     with pytest.raises(TrialError, match=says):
         try_server(command)
-    monkeypatch.setattr(checkup, "try_server", lambda _: try_server(command))
-    found = doctor(run)
+    monkeypatch.setattr(doctor, "try_server", lambda _: try_server(command))
+    found = run_doctor(run)
     assert found.problems() == ["MCP server"]
     assert says in found.checks["MCP server"]["says"]
 
 
 def test_offline_no_server_is_started_that_would_ask_for_vectors(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORYOS_EMBEDDING_BASE_URL", "http://127.0.0.1:9/v1")
-    monkeypatch.delattr(checkup, "try_server")
-    assert doctor(run, "--offline").checks["MCP server"]["state"] == "note"
+    monkeypatch.delattr(doctor, "try_server")
+    assert run_doctor(run, "--offline").checks["MCP server"]["state"] == "note"

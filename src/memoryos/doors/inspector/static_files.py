@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from memoryos.doors.inspector.setup import setup_routes
+from memoryos.doors.inspector.setup_route import setup_routes
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
