@@ -18,7 +18,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr
 
 
-def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
+def test_key_is_created_listed_and_revoked(tmp_path: Path) -> None:
     code, text, said = run(tmp_path, "create", "--user", "tom", "--name", "[red]phone", "--expires-days", "30")
     assert code == 0
     key_id = key_id_of(text.strip())
@@ -37,7 +37,7 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     assert json.loads(run(tmp_path, "list", "--json")[1])[0]["state"] == "revoked"
 
 
-def test_a_key_for_programs(tmp_path: Path) -> None:
+def test_admin_key_as_json(tmp_path: Path) -> None:
     code, text, said = run(tmp_path, "create", "--admin", "--json")
     made = json.loads(text)
     assert (code, said, made["user_id"], made["state"]) == (0, "", None, "valid")
@@ -46,12 +46,12 @@ def test_a_key_for_programs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--user", "tom", "--admin"], ["--user", ""], ["--admin", "--expires-days", "0"]])  # fmt: skip
-def test_for_whom_has_to_be_said(tmp_path: Path, arguments: list[str]) -> None:
+def test_create_requires_either_user_or_admin(tmp_path: Path, arguments: list[str]) -> None:
     assert run(tmp_path, "create", *arguments)[0] != 0
     assert not (tmp_path / "memoryos.db").exists()
 
 
-def test_a_mistyped_folder_is_no_empty_list(tmp_path: Path) -> None:
+def test_missing_store_is_an_error(tmp_path: Path) -> None:
     code, _, said = run(tmp_path / "nowhere", "list")
     assert code == 1
     assert "there is no store at" in said

@@ -83,7 +83,7 @@ async def talk(client: Client) -> dict[str, Any]:
     return found
 
 
-def test_a_client_that_offers_its_model_has_it_read_and_answer(tmp_path: Path) -> None:
+def test_client_model_reads_and_answers(tmp_path: Path) -> None:
     sampler = Sampler()
 
     async def work(client: Client) -> None:
@@ -109,7 +109,7 @@ def test_a_client_that_offers_its_model_has_it_read_and_answer(tmp_path: Path) -
     ],
     ids=["not wanted", "an LLM is set", "a protocol without it"],
 )  # fmt: skip
-def test_its_model_is_left_alone(tmp_path: Path, mode: Literal["auto", "legacy"], variables: dict[str, str]) -> None:
+def test_client_model_is_not_used(tmp_path: Path, mode: Literal["auto", "legacy"], variables: dict[str, str]) -> None:
     sampler = Sampler()
 
     async def work(client: Client) -> None:
@@ -121,12 +121,12 @@ def test_its_model_is_left_alone(tmp_path: Path, mode: Literal["auto", "legacy"]
     assert sampler.asked == []
 
 
-def test_a_client_that_offers_none_gets_the_local_analyst(tmp_path: Path) -> None:
+def test_client_without_sampling_gets_the_local_analyst(tmp_path: Path) -> None:
     with LineClient(tmp_path, "--data", tmp_path / "store", variables=WANTED) as client:
         assert client.structured("memory_stats")["analyst"] == "local"
 
 
-def test_while_its_user_refuses_the_local_analyst_stands_in(tmp_path: Path) -> None:
+def test_local_analyst_is_the_fallback_while_the_user_rejects_sampling(tmp_path: Path) -> None:
     sampler = Sampler(ErrorData(code=-1, message="the user rejected this: I keep bees in Oslo"))
 
     async def work(client: Client) -> None:
@@ -142,7 +142,7 @@ def test_while_its_user_refuses_the_local_analyst_stands_in(tmp_path: Path) -> N
     assert "Oslo" not in (tmp_path / "stderr.txt").read_text()
 
 
-def test_a_client_that_never_replies_does_not_hold_up_the_end(tmp_path: Path) -> None:
+def test_server_stops_while_the_client_does_not_reply(tmp_path: Path) -> None:
     with LineClient(tmp_path, "--data", tmp_path / "store", variables=WANTED, hello=OFFERING) as client:
         client.send({"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": {"name": "add_memory", "arguments": {"user_input": "I keep bees."}}})  # fmt: skip
         assert client.receive()["id"] == 77
@@ -153,7 +153,7 @@ def test_a_client_that_never_replies_does_not_hold_up_the_end(tmp_path: Path) ->
         assert time.monotonic() - started < SECONDS / 2
 
 
-def test_without_a_client_it_can_not_be_asked() -> None:
+def test_client_model_without_session_is_unavailable() -> None:
     bill = Bill()
     with pytest.raises(AnalystUnavailableError, match="does not support sampling"):
         ClientModel().complete(ChatRequest((Message("user", "hello"),)), bill)
@@ -174,7 +174,7 @@ class Speaking:
 
 
 @pytest.mark.parametrize(("text", "said"), [("<think>hm</think> Bees.", "Bees."), ("  ", None), ("<think>hm", None)])
-def test_thoughts_and_blanks_are_no_reply(text: str, said: str | None) -> None:
+def test_thinking_and_blank_text_are_removed_from_replies(text: str, said: str | None) -> None:
     bill = Bill()
 
     async def run() -> str | None:

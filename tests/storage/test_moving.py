@@ -54,7 +54,7 @@ def test_there_and_back_again(source: MemoryEngine, new_place: Callable[[str], s
     server, file = new_place("moved"), tmp_path / "back.db"
     assert migrate(place, server).exit_code == 0
     done = migrate(server, str(file))
-    assert "2 scopes copied, 0 were there; 12 pages" in done.output
+    assert "2 scopes copied, 0 skipped as identical; verified 12 pages" in done.output
     assert "1 API keys copied" in done.output
     assert rows(source.store) == before
     for moved in (server, file):
@@ -62,7 +62,7 @@ def test_there_and_back_again(source: MemoryEngine, new_place: Callable[[str], s
             assert rows(store) == before
             assert store.verify() == []
     again = migrate(place, server)
-    assert "0 scopes copied, 2 were there" in again.output
+    assert "0 scopes copied, 2 skipped as identical" in again.output
     assert "0 API keys copied" in again.output
 
 
@@ -84,7 +84,7 @@ def test_a_copy_that_was_interrupted_goes_on(
             target.take_over(source.store, second)
         assert list(target.scopes.all()) == [first], "a scope is there whole or not at all"
     place = str(source.config.database)
-    assert "1 scopes copied, 1 were there" in migrate(place, new_place("moved")).output
+    assert "1 scopes copied, 1 skipped as identical" in migrate(place, new_place("moved")).output
 
 
 def test_what_is_there_already_and_differs_is_left_as_it_is(

@@ -37,7 +37,7 @@ __all__ = [
 
 ADVERSARIAL = CATEGORIES[5]
 HEADLINE = ("all", *(CATEGORIES[number] for number in (1, 4, 2, 3)))
-"""Question groups of a table. "all" is the union of the four categories without the adversarial one, as in the paper."""
+"""Question groups of a table. "all" contains the four categories without the adversarial one, as in the paper."""
 WINDOW = 7
 TIMED_RECALLS = 100
 

@@ -70,7 +70,7 @@ class _CallersConnection(Connection):
     """The engine of the server, which lives longer; each call gets only at what its caller may see."""
 
     @asynccontextmanager
-    async def living(self, _: object) -> AsyncIterator[None]:
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
         yield
 
     def memory(self, user_id: str | None, assistant_id: str | None) -> Memoryos:
