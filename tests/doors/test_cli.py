@@ -1,4 +1,4 @@
-"""The command line: each command, its JSON, its exit codes."""
+"""Tests of the command line: commands, JSON output and exit codes."""
 
 from __future__ import annotations
 

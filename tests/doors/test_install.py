@@ -1,4 +1,4 @@
-"""``memoryos install``: every client's file, on every platform, is changed in one place only or not at all."""
+"""Tests of ``memoryos install``: the entry of every client is added and removed on every platform; other content stays."""
 
 from __future__ import annotations
 
@@ -496,7 +496,7 @@ DOCUMENTED = [
 
 
 def documented_entry(language: str, text: str) -> dict[str, Any]:
-    """Returns what a client reads in a block of the documentation."""
+    """Returns the entry in a documented configuration block."""
     read = tomllib.loads(text) if language == "toml" else json.loads(text)
     ((servers, table),) = read.items()
     assert servers in {client.servers for client in CLIENTS.values()}

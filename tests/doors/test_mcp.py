@@ -1,4 +1,4 @@
-"""The MCP server as its clients see it: the official SDK's, and one that reads every byte."""
+"""Tests of the MCP server with the official SDK client and with a client that checks every line."""
 
 from __future__ import annotations
 
@@ -167,9 +167,9 @@ def test_stdout_contains_only_protocol_messages(tmp_path: Path) -> None:
         client.ask("tools/list")
         for name, arguments in CALLS.items():
             if name == "ask_memory":
-                said = client.failure(name, **arguments)
-                assert "retrieve_memory works without the LLM" in said
-                assert KEY not in said
+                text = client.failure(name, **arguments)
+                assert "retrieve_memory works without the LLM" in text
+                assert KEY not in text
             else:
                 client.structured(name, **arguments)
         client.ask("resources/read", {"uri": "memoryos://status"})
@@ -293,13 +293,13 @@ FITTING: dict[str, st.SearchStrategy[Any]] = {
 
 
 def hostile(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Arguments of a tool: mostly of the declared types, now and then of any; some missing, some unknown."""
+    """Returns a strategy for tool arguments: mostly of the declared types, some of other types, missing or unknown."""
     values: dict[str, st.SearchStrategy[Any]] = {}
     for name, spec in schema["properties"].items():
         kinds = [each["type"] for each in spec.get("anyOf", [spec])]
         values[name] = st.one_of(*[FITTING[kind] for kind in kinds], *[FITTING[kind] for kind in kinds], ANYTHING)
-    strangers = st.one_of(st.just({}), st.just({}), st.dictionaries(st.text(max_size=8), ANYTHING, max_size=1))
-    return st.tuples(strangers, st.fixed_dictionaries({}, optional=values)).map(lambda pair: pair[0] | pair[1])
+    unknown = st.one_of(st.just({}), st.just({}), st.dictionaries(st.text(max_size=8), ANYTHING, max_size=1))
+    return st.tuples(unknown, st.fixed_dictionaries({}, optional=values)).map(lambda pair: pair[0] | pair[1])
 
 
 @pytest.mark.parametrize("tool", list(PARAMETERS))
@@ -313,7 +313,7 @@ def test_hostile_arguments_get_an_answer(client: LineClient, schemas: dict[str, 
             assert set(arguments) <= set(schemas[tool]["inputSchema"]["properties"])
             return
         text = result["content"][0]["text"]
-        assert len(text) < 3_000, "an error need not repeat what was sent"
+        assert len(text) < 3_000, "an error message does not repeat long arguments"
         assert "Traceback" not in text
         assert "internal server error" not in text, client.log.read_text()[-3000:]
         assert text.removeprefix(f"Error executing tool {tool}").strip()
@@ -391,7 +391,7 @@ def test_blank_line_and_unknown_notification_get_no_answer(client: LineClient) -
 
 
 class WebServer:
-    """``memoryos mcp --http`` on a free port."""
+    """A process of ``memoryos mcp --http`` on a free port."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:

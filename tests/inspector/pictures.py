@@ -40,11 +40,11 @@ def main() -> None:
 
 def _chat(tab: Visit) -> None:
     page = tab.go("chat")
-    page.get_by_role("switch", name="Remember it").uncheck()
-    page.get_by_role("textbox", name="What you say").fill(the_story().question)
+    page.get_by_role("switch", name="Store in memory").uncheck()
+    page.get_by_role("textbox", name="Message").fill(the_story().question)
     page.keyboard.press("Enter")
     expect(page.locator(".why .page").first).to_be_visible()
-    expect(page.locator("main")).to_contain_text("not remembered")
+    expect(page.locator("main")).to_contain_text("not stored")
     page.wait_for_timeout(500)
     _keep(page, "inspector-chat")
 

@@ -60,8 +60,8 @@ def test_no_view_has_a_grave_fault(visit: Visitor, story: Story, view: str) -> N
     tab = visit(bypass_csp=True)
     page = tab.go(*view.split("/"))
     if view == "chat":
-        page.get_by_role("switch", name="Remember it").uncheck()
-        page.get_by_role("textbox", name="What you say").fill(story.question)
+        page.get_by_role("switch", name="Store in memory").uncheck()
+        page.get_by_role("textbox", name="Message").fill(story.question)
         page.keyboard.press("Enter")
         expect(page.locator(".why .page").first).to_be_visible()
     if view == "explorer":
@@ -96,13 +96,13 @@ def test_forgetting_has_no_grave_fault(visit: Visitor, api: Api, story: Story, s
     api.post(f"{user_path(somebody)}/pages", {"user_input": "Forget me."}, assistant_id=story.assistant_id)
     tab = visit(bypass_csp=True)
     page = tab.go("forget", user_id=somebody)
-    for way in ("Facts", "What is about …", "All before …", "Everything"):
+    for way in ("Facts", "By query", "Before a date", "Everything"):
         page.get_by_role("button", name=way).click()
         expect(page.locator('main [aria-busy="true"]')).to_have_count(0)
         assert findings(page) == []
-    page.get_by_role("button", name="Show what would go").click()
+    page.get_by_role("button", name="Preview").click()
     check_everywhere(tab, "forget-closure")
-    page.get_by_role("button", name="Forget for good").click()
+    page.get_by_role("button", name="Forget permanently").click()
     check_everywhere(tab, "dialog-forget")
 
 
@@ -125,7 +125,7 @@ def test_the_chosen_theme_stays(visit: Visitor) -> None:
     page = tab.go("search")
     paper = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(paper)
-    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: system").click()
     page.get_by_role("button", name="Theme: light").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     dark = page.evaluate(paper)

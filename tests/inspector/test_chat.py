@@ -12,7 +12,7 @@ from tests.inspector.story import Story
 
 
 def ask(page: Page, text: str) -> None:
-    page.get_by_label("What you say").fill(text)
+    page.get_by_label("Message").fill(text)
     page.get_by_role("button", name="Send").click()
 
 
@@ -21,7 +21,7 @@ def forgetful(visit: Visitor) -> Page:
     """A tab on the chat in which nothing is remembered."""
     page = visit().go("chat")
     expect(page.locator(".earlier")).to_have_count(10)
-    page.get_by_role("switch", name="Remember it").uncheck()
+    page.get_by_role("switch", name="Store in memory").uncheck()
     return page
 
 
@@ -30,7 +30,7 @@ def test_an_answer_comes_with_what_was_recalled_and_why(forgetful: Page, api: Ap
     answer = forgetful.locator('.exchange[data-state="done"]')
     expect(answer.locator(".bubble.assistant")).to_contain_text(story.told)
     expect(answer.get_by_text("quoted by the local analyst")).to_be_visible()
-    why = forgetful.get_by_role("complementary", name="What was recalled, and why")
+    why = forgetful.get_by_role("complementary", name="Recalled for the answer")
     asked = {"query": story.question, "ranking": {}}
     found = api.post(f"{user_path(story.user_id)}/recall", asked, assistant_id=story.assistant_id)
     expect(why.locator(".ranking > li")).to_have_count(len(found["pages"]))
@@ -80,7 +80,7 @@ def test_each_answer_keeps_its_own_reasons(forgetful: Page, story: Story) -> Non
     expect(done).to_have_count(2)
     asked = forgetful.locator(".why .asked")
     expect(asked).to_have_text(f"What about {story.word}?")
-    done.first.get_by_role("button", name="What was recalled").click()
+    done.first.get_by_role("button", name="Show recall").click()
     expect(asked).to_have_text(story.question)
 
 
@@ -88,14 +88,14 @@ def test_what_is_remembered_becomes_a_page_and_what_is_not_does_not(
     visit: Visitor, api: Api, story: Story, somebody: str
 ) -> None:
     page = visit().go("chat", user_id=somebody)
-    expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
+    expect(page.get_by_text("No messages yet.")).to_be_visible()
     done = page.locator('.exchange[data-state="done"]')
     ask(page, "I keep bees on the roof.")
     expect(done).to_have_count(1)
-    page.get_by_role("switch", name="Remember it").uncheck()
+    page.get_by_role("switch", name="Store in memory").uncheck()
     ask(page, "This is between us.")
     expect(done).to_have_count(2)
-    expect(done.last).to_contain_text("not remembered")
+    expect(done.last).to_contain_text("not stored")
     kept = api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"]
     assert [each["user_text"] for each in kept] == ["I keep bees on the roof."]
 
@@ -135,7 +135,7 @@ def test_an_answer_that_is_stopped_is_not_remembered(visit: Visitor, api: Api, s
     page.route("**/answers*", lambda _: None)
     ask(page, "Take your time.")
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator('.exchange[data-state="stopped"]')).to_contain_text("stopped; not remembered")
+    expect(page.locator('.exchange[data-state="stopped"]')).to_contain_text("stopped; not stored")
     assert api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"] == []
 
 
@@ -152,7 +152,7 @@ def test_a_refusal_is_told_and_the_next_question_can_be_asked(forgetful: Page, s
 
 
 def test_enter_sends_and_shift_enter_begins_a_line(forgetful: Page) -> None:
-    field = forgetful.get_by_label("What you say")
+    field = forgetful.get_by_label("Message")
     field.fill("One line")
     field.press("Shift+Enter")
     field.type("and another")
@@ -164,7 +164,7 @@ def test_enter_sends_and_shift_enter_begins_a_line(forgetful: Page) -> None:
 
 
 def test_how_to_answer_goes_with_the_question(forgetful: Page) -> None:
-    forgetful.get_by_label("How to answer").fill("in one word")
+    forgetful.get_by_label("Style of the answer").fill("in one word")
     with forgetful.expect_request("**/answers*") as sent:
         ask(forgetful, "Who am I?")
     assert sent.value.post_data_json == {
@@ -181,7 +181,7 @@ def test_pictures(visit: Visitor, story: Story, theme: str) -> None:
     for name, options in (("", {}), ("-phone", {"viewport": PHONE})):
         tab = visit(theme=theme, **options)
         page = tab.go("chat")
-        page.get_by_role("switch", name="Remember it").uncheck()
+        page.get_by_role("switch", name="Store in memory").uncheck()
         ask(page, story.question)
         expect(page.locator('.exchange[data-state="done"]')).to_have_count(1)
         expect(page.locator(".why .ranking > li").first).to_be_visible()

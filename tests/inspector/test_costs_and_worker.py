@@ -27,7 +27,7 @@ def llm_api(playwright: Playwright, with_llm: Server) -> Iterator[Api]:
 
 def test_without_an_llm_nothing_cost_anything(visit: Visitor) -> None:
     page = visit().go("costs")
-    expect(page.get_by_text("No model was called for this memory")).to_be_visible()
+    expect(page.get_by_text("No LLM was called for this memory")).to_be_visible()
     expect(page.get_by_text("This server has no LLM")).to_be_visible()
 
 
@@ -51,7 +51,7 @@ def test_the_ledger_adds_up(visit: Visitor, with_llm: Server, llm_api: Api, stor
 def test_a_rested_worker_says_that_nothing_is_due(visit: Visitor, story: Story) -> None:
     tab = visit()
     page = tab.go("worker")
-    expect(page.get_by_role("heading", name="Nothing is due")).to_be_visible()
+    expect(page.get_by_role("heading", name="No work is due")).to_be_visible()
     expect(page.locator(".figure", has_text="pages due").locator("strong")).to_have_text("0")
     expect(page.locator(".workload")).to_contain_text("Analyst: local")
     expect(page.locator(".figure").filter(has_text=re.compile(r"^\d+pages$"))).to_have_text(f"{len(story.drafts)}pages")
@@ -62,7 +62,7 @@ def test_what_happens_is_told_live_and_due_work_is_done_on_demand(
 ) -> None:
     tab = visit()
     page = tab.go("worker", user_id=somebody)
-    expect(page.get_by_text("Nothing has happened since this view was opened.")).to_be_visible()
+    expect(page.get_by_text("No events since this view was opened.")).to_be_visible()
     expect(page.get_by_label("Live events: live")).to_be_visible()
     for index in range(9):
         api.post(
@@ -70,12 +70,12 @@ def test_what_happens_is_told_live_and_due_work_is_done_on_demand(
         )
     feed = page.get_by_role("log")
     expect(feed).to_contain_text("Page no. 9 was added")
-    expect(feed).to_contain_text("Page no. 2 slid out of short-term memory")
-    expect(page.get_by_role("heading", name="Pages wait until a batch is full")).to_be_visible()
+    expect(feed).to_contain_text("Page no. 2 left short-term memory")
+    expect(page.get_by_role("heading", name="Due pages are collected until a batch is full")).to_be_visible()
     expect(page.locator(".figure", has_text="pages due").locator("strong")).to_have_text("2")
-    page.get_by_role("button", name="Work now").click()
-    expect(page.locator(".toast")).to_have_text("All that was due is done.")
-    expect(page.get_by_role("heading", name="Nothing is due")).to_be_visible()
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator(".toast")).to_have_text("All due work is done.")
+    expect(page.get_by_role("heading", name="No work is due")).to_be_visible()
     expect(feed).to_contain_text("A segment of")
     tab.shoot("worker")
 
@@ -93,8 +93,8 @@ def test_an_analyst_that_fails_is_told_with_its_next_try(
     expect(trouble).to_contain_text(re.compile(r"\d failures? in a row, tries again in \d+ (minutes|hours?|seconds)"))
     expect(trouble).to_contain_text(re.compile("It said: .+"))
     tab.shoot("worker-failing")
-    page.get_by_role("button", name="Work now").click()
-    expect(page.locator(".toast.bad")).to_contain_text("That did not work")
-    expect(page.get_by_role("button", name="Work now")).to_be_enabled()
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator(".toast.bad")).to_contain_text("The request failed")
+    expect(page.get_by_role("button", name="Run now")).to_be_enabled()
     assert {each.split(" ")[0] for each in tab.refusals} <= {"502", "503"}
     tab.refusals.clear()

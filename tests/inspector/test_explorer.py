@@ -35,8 +35,8 @@ def slide(page: Page, name: str, value: float) -> None:
 @pytest.fixture
 def explorer(visit: Visitor, story: Story) -> Page:
     page = visit().go("explorer")
-    expect(page.get_by_text("Ask something")).to_be_visible()
-    page.get_by_label("What to recall").fill(story.question)
+    expect(page.get_by_text("Enter a query")).to_be_visible()
+    page.get_by_label("Query").fill(story.question)
     expect(page.get_by_role("region", name="Ranking")).to_have_attribute("aria-busy", "false")
     return page
 
@@ -84,7 +84,7 @@ def test_a_slider_ranks_again_at_once_and_tells_what_moved(explorer: Page, api: 
         else:
             moved = before.index(page_id) - index
             expect(mark).to_have_text(f"{'▲' if moved > 0 else '▼'} {abs(moved)}")
-    explorer.get_by_role("button", name="As set").click()
+    explorer.get_by_role("button", name="Reset").click()
     expect(explorer.locator(".moved")).to_have_count(0)
     assert ranked(explorer) == before
 
@@ -109,7 +109,7 @@ def test_a_trial_heats_no_segment(visit: Visitor, api: Api, story: Story) -> Non
 
     before = visits()
     page = visit().go("explorer")
-    page.get_by_label("What to recall").fill(f"Everything about {story.word}")
+    page.get_by_label("Query").fill(f"Everything about {story.word}")
     expect(page.locator(".found .page").first).to_be_visible()
     slide(page, "session", 2)
     expect(page.locator(".moved").first).to_be_visible()
@@ -118,10 +118,10 @@ def test_a_trial_heats_no_segment(visit: Visitor, api: Api, story: Story) -> Non
 
 def test_the_packed_context_is_shown_with_its_tokens(explorer: Page, api: Api, story: Story) -> None:
     found = recalled(api, story)
-    packed = explorer.get_by_role("region", name="Packed context")
+    packed = explorer.get_by_role("region", name="Context")
     expect(packed.locator(".meter")).to_contain_text(f"{found['tokens']} tokens")
     expect(packed.locator(".prompt")).to_have_text(found["prompt"])
-    explorer.get_by_label("tokens at most").fill("120")
+    explorer.get_by_label("maximum tokens").fill("120")
     bounded = recalled(api, story, max_tokens=120)
     expect(packed.locator(".meter")).to_contain_text(f"{bounded['tokens']} of 120 tokens")
     expect(packed.locator(".prompt")).to_have_text(bounded["prompt"])
@@ -130,7 +130,7 @@ def test_the_packed_context_is_shown_with_its_tokens(explorer: Page, api: Api, s
 
 
 def test_bounds_change_how_many_are_found(explorer: Page) -> None:
-    explorer.get_by_label("pages at most").fill("3")
+    explorer.get_by_label("maximum pages").fill("3")
     explorer.get_by_label("near misses").fill("2")
     expect(explorer.get_by_text("Recalled: 3 pages")).to_be_visible()
     expect(explorer.locator(".found .page")).to_have_count(5)
@@ -142,7 +142,7 @@ def test_bounds_change_how_many_are_found(explorer: Page) -> None:
 def test_facts_say_where_they_were_read(explorer: Page, api: Api, story: Story) -> None:
     found = recalled(api, story)["knowledge"]
     assert found
-    packed = explorer.get_by_role("region", name="Packed context")
+    packed = explorer.get_by_role("region", name="Context")
     packed.get_by_text(f"Facts ({len(found)})").click()
     first = packed.locator(".facts-found > li").first
     expect(first).to_contain_text(found[0]["text"])
@@ -157,9 +157,9 @@ def test_what_is_overtaken_is_never_shown(explorer: Page, api: Api, story: Story
     """The answer to a longer word comes late; what is shown is what is asked for now."""
     held: list[Any] = []
     explorer.route("**/recall*", lambda route: held.append(route) if not held else route.continue_())
-    explorer.get_by_label("What to recall").fill("something else altogether")
+    explorer.get_by_label("Query").fill("something else altogether")
     expect(explorer.get_by_role("region", name="Ranking")).to_have_attribute("aria-busy", "true")
-    explorer.get_by_label("What to recall").fill(story.question)
+    explorer.get_by_label("Query").fill(story.question)
     settled(explorer)
     found = recalled(api, story)
     assert ranked(explorer) == ids(found["pages"]) + ids(found["near_misses"])
@@ -170,7 +170,7 @@ def test_pictures(visit: Visitor, story: Story, theme: str) -> None:
     for name, options in (("", {"viewport": {"width": 1360, "height": 860}}), ("-phone", {"viewport": PHONE})):
         tab = visit(theme=theme, **options)
         page = tab.go("explorer")
-        page.get_by_label("What to recall").fill(story.question)
+        page.get_by_label("Query").fill(story.question)
         expect(page.locator(".found .page").first).to_be_visible()
         slide(page, "words", 0.2)
         expect(page.locator(".moved").first).to_be_visible()

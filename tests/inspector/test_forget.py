@@ -43,25 +43,25 @@ def test_what_a_query_finds_is_picked_by_hand_shown_and_forgotten(
 ) -> None:
     tab = visit()
     page = tab.go("forget", user_id=taught)
-    choose(page, "What is about …")
-    page.get_by_label("What it is about").fill(story.question)
+    choose(page, "By query")
+    page.get_by_label("Query").fill(story.question)
     page.get_by_role("button", name="Find pages").click()
     hit = page.locator(".found-pages .page", has_text=story.told).first
     expect(hit).to_be_visible()
     hit_id = hit.get_attribute("data-page")
-    expect(page.get_by_role("button", name="Show what would go")).to_be_disabled()
+    expect(page.get_by_role("button", name="Preview")).to_be_disabled()
     hit.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Show what would go").click()
-    expect(closure(page).get_by_role("heading", name="What would go")).to_be_focused()
+    page.get_by_role("button", name="Preview").click()
+    expect(closure(page).get_by_role("heading", name="Would be deleted")).to_be_focused()
     expect(closure(page).locator(".found-pages").first.locator(".page")).to_have_attribute("data-page", str(hit_id))
     tab.shoot("forget")
     before = pages_of(api, story, taught)
-    closure(page).get_by_role("button", name="Forget for good").click()
-    sure = page.get_by_role("dialog", name="Forget this for good?")
+    closure(page).get_by_role("button", name="Forget permanently").click()
+    sure = page.get_by_role("dialog", name="Forget this permanently?")
     sure.get_by_role("button", name="Cancel").click()
     assert pages_of(api, story, taught) == before
-    closure(page).get_by_role("button", name="Forget for good").click()
-    sure.get_by_role("button", name="Forget for good").click()
+    closure(page).get_by_role("button", name="Forget permanently").click()
+    sure.get_by_role("button", name="Forget permanently").click()
     expect(page.get_by_role("heading", name="1 page was forgotten.")).to_be_visible()
     expect(page.locator("main")).to_contain_text(
         re.compile("No byte of it is left in the files|Another program is still reading")
@@ -76,7 +76,7 @@ def test_what_a_query_finds_is_picked_by_hand_shown_and_forgotten(
 def test_the_closure_names_the_facts_that_go_with_a_page(visit: Visitor, api: Api, story: Story, taught: str) -> None:
     fact = fact_of(api, story, taught)
     page = visit().go("forget", "pages", *fact["source_page_ids"], user_id=taught)
-    page.get_by_role("button", name="Show what would go").click()
+    page.get_by_role("button", name="Preview").click()
     expect(closure(page).locator(".texts")).to_contain_text(fact["text"])
 
 
@@ -89,10 +89,10 @@ def test_a_fact_is_forgotten_and_its_pages_stay(visit: Visitor, api: Api, story:
     facts = page.locator(".picks li")
     expect(facts).to_have_count(1)
     facts.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Show what would go").click()
+    page.get_by_role("button", name="Preview").click()
     expect(closure(page).locator(".texts")).to_have_text(fact["text"])
-    closure(page).get_by_role("button", name="Forget for good").click()
-    page.get_by_role("dialog").get_by_role("button", name="Forget for good").click()
+    closure(page).get_by_role("button", name="Forget permanently").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget permanently").click()
     expect(page.get_by_role("heading", name="0 pages were forgotten.")).to_be_visible()
     path = f"{user_path(taught)}/knowledge"
     known = api.get(path, assistant_id=story.assistant_id, history="true", limit=500)["knowledge"]
@@ -105,12 +105,12 @@ def test_all_before_a_day_goes(visit: Visitor, api: Api, story: Story, taught: s
     day = sorted({each.at.date() for each in story.drafts})[2]
     gone = sum(each.at.date() < day for each in story.drafts)
     page = visit().go("forget", user_id=taught)
-    choose(page, "All before …")
-    page.get_by_label("Everything that was said before this day (UTC)").fill(day.isoformat())
-    page.get_by_role("button", name="Show what would go").click()
+    choose(page, "Before a date")
+    page.get_by_label("All pages before this day (UTC)").fill(day.isoformat())
+    page.get_by_role("button", name="Preview").click()
     expect(closure(page).locator(".figure").first).to_have_text(f"{gone}pages")
-    closure(page).get_by_role("button", name="Forget for good").click()
-    page.get_by_role("dialog").get_by_role("button", name="Forget for good").click()
+    closure(page).get_by_role("button", name="Forget permanently").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget permanently").click()
     expect(page.get_by_role("heading", name=f"{gone} pages were forgotten.")).to_be_visible()
     assert len(pages_of(api, story, taught)) == len(story.drafts) - gone
 
@@ -119,11 +119,11 @@ def test_everything_goes_only_when_the_name_is_typed(visit: Visitor, api: Api, s
     everything = len(story.drafts)
     page = visit().go("forget", user_id=taught)
     choose(page, "Everything")
-    page.get_by_role("button", name="Show what would go").click()
+    page.get_by_role("button", name="Preview").click()
     expect(closure(page).locator(".figure").first).to_have_text(f"{everything}pages")
-    closure(page).get_by_role("button", name="Forget for good").click()
+    closure(page).get_by_role("button", name="Forget permanently").click()
     sure = page.get_by_role("dialog")
-    forget = sure.get_by_role("button", name="Forget for good")
+    forget = sure.get_by_role("button", name="Forget permanently")
     expect(forget).to_be_disabled()
     sure.get_by_role("textbox").fill(taught[:-1])
     expect(forget).to_be_disabled()
@@ -143,14 +143,14 @@ def test_what_is_gone_meanwhile_can_not_go_again(visit: Visitor, api: Api, story
         {"page_ids": [listed[0]["page_id"]], "dry_run": False},
         assistant_id=story.assistant_id,
     )
-    page.get_by_role("button", name="Show what would go").click()
-    expect(closure(page)).to_contain_text("Nothing would go.")
-    expect(closure(page).get_by_role("button", name="Forget for good")).to_be_disabled()
+    page.get_by_role("button", name="Preview").click()
+    expect(closure(page)).to_contain_text("Nothing would be deleted.")
+    expect(closure(page).get_by_role("button", name="Forget permanently")).to_be_disabled()
 
 
 def test_nobody_has_nothing_to_forget(visit: Visitor, somebody: str) -> None:
     tab = visit()
     page = tab.go("forget", user_id=somebody)
-    expect(page.get_by_text("No page is picked.")).to_be_visible()
-    page.get_by_role("button", name="To the search").click()
+    expect(page.get_by_text("No page is selected.")).to_be_visible()
+    page.get_by_role("button", name="Open the search").click()
     tab.settle("search")

@@ -45,7 +45,7 @@ def test_words_are_found_in_any_case_and_marked(visit: Visitor, story: Story) ->
 def test_words_that_nobody_said_find_nothing(visit: Visitor) -> None:
     page = visit().go("search")
     page.get_by_role("searchbox").fill("(.*)+[ that nobody said")
-    expect(page.get_by_text("No page holds these words.")).to_be_visible()
+    expect(page.get_by_text("No page contains these words.")).to_be_visible()
 
 
 def test_signs_of_patterns_are_words_like_others(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
@@ -65,19 +65,19 @@ def test_what_is_picked_goes_to_forgetting(visit: Visitor, story: Story) -> None
     expect(boxes).to_have_count(holds(story, story.word))
     boxes.nth(0).check()
     boxes.nth(1).check()
-    picked = page.get_by_role("region", name="2 pages picked")
+    picked = page.get_by_role("region", name="2 pages selected")
     picked.get_by_role("button", name="Clear").click()
     expect(picked).to_have_count(0)
     boxes.nth(1).check()
     ids = page.locator(".hits .page").evaluate_all("cards => cards.map(card => card.dataset.page)")
     page.get_by_role("button", name="Forget …").click()
-    expect(page.get_by_text("1 page is picked.")).to_be_visible()
+    expect(page.get_by_text("1 page is selected.")).to_be_visible()
     assert f"#/forget/pages/{ids[1]}?" in page.url
 
 
 def test_a_page_that_comes_meanwhile_is_offered(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     page = visit().go("search", user_id=somebody)
-    expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
+    expect(page.get_by_text("No pages yet.")).to_be_visible()
     api.post(f"{user_path(somebody)}/pages", {"user_input": "Hello there"}, assistant_id=story.assistant_id)
     page.get_by_role("button", name="Show 1 new page").click()
     expect(page.locator(".hits .page")).to_contain_text("Hello there")

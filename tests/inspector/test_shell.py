@@ -33,7 +33,7 @@ def guarded(serve: Callable[[Kind], Server]) -> Server:
 def test_a_server_with_keys_asks_for_one_and_keeps_it_out_of_sight(visit: Visitor, guarded: Server) -> None:
     tab = visit(guarded)
     tab.page.goto(guarded.address)
-    expect(tab.page.get_by_role("heading", name="This server asks for a key")).to_be_visible()
+    expect(tab.page.get_by_role("heading", name="This server requires a key")).to_be_visible()
     enter(tab, guarded.keys["admin"])
     expect(tab.page.get_by_role("heading", name="Chat")).to_be_visible()
     assert guarded.keys["admin"] not in tab.page.url
@@ -49,7 +49,7 @@ def test_a_wrong_key_is_told_and_asked_for_again(visit: Visitor, guarded: Server
     tab = visit(guarded)
     tab.page.goto(guarded.address)
     enter(tab, "mos_wrong")
-    expect(tab.page.get_by_role("alert")).to_have_text("The server does not know this key.")
+    expect(tab.page.get_by_role("alert")).to_have_text("The server rejected this key.")
     enter(tab, guarded.keys["admin"])
     expect(tab.page.get_by_role("heading", name="Chat")).to_be_visible()
     tab.refusals.clear()
@@ -74,8 +74,8 @@ def test_the_key_is_forgotten_when_asked(visit: Visitor, guarded: Server) -> Non
     tab.page.goto(guarded.address)
     enter(tab, guarded.keys["user"])
     tab.page.get_by_role("button", name=re.compile("^Memory of")).click()
-    tab.page.get_by_role("button", name="Forget the key").click()
-    expect(tab.page.get_by_role("heading", name="This server asks for a key")).to_be_visible()
+    tab.page.get_by_role("button", name="Remove the key").click()
+    expect(tab.page.get_by_role("heading", name="This server requires a key")).to_be_visible()
     assert tab.page.evaluate("sessionStorage.length") == 0
     tab.refusals.clear()
 
@@ -88,7 +88,7 @@ def test_another_memory_is_chosen_from_the_list_and_by_name(
     tab = visit()
     page = tab.go("tiers")
     page.keyboard.press("u")
-    dialog = page.get_by_role("dialog", name="Whose memory?")
+    dialog = page.get_by_role("dialog", name="Select a memory")
     dialog.get_by_role("searchbox").fill(odd[-8:])
     dialog.get_by_role("button", name=odd).click()
     expect(dialog).to_have_count(0)
@@ -96,7 +96,7 @@ def test_another_memory_is_chosen_from_the_list_and_by_name(
     page.reload()
     expect(page.locator("ol.window .page")).to_contain_text("I am odd.")
     page.get_by_role("button", name=re.compile("^Memory of")).click()
-    dialog.get_by_text("Another one").click()
+    dialog.get_by_text("Enter a user and an assistant").click()
     dialog.get_by_label("User").fill(f"{somebody}-new")
     dialog.get_by_label("Assistant").fill("somebody's assistant")
     dialog.get_by_role("button", name="Open").click()

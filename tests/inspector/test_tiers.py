@@ -41,8 +41,8 @@ def wait_until_live(page: Page) -> None:
 
 
 def record_news(page: Page) -> None:
-    """Records every message of the list "What just happened", which shows only the newest four."""
-    page.get_by_role("status", name="What just happened").evaluate("""list => {
+    """Records every message of the list "Recent events", which shows only the newest four."""
+    page.get_by_role("status", name="Recent events").evaluate("""list => {
         window.news = [];
         const note = () => window.news.push(...[...list.children].map(each => each.textContent));
         new MutationObserver(note).observe(list, {childList: true, subtree: true, characterData: true});
@@ -88,7 +88,7 @@ def test_a_page_slides_out_before_ones_eyes(visit: Visitor, api: Api, story: Sto
     say(api, somebody, story, TALKS[CAPACITY])
     expect(window.locator(".page").first).to_contain_text(TALKS[CAPACITY][0])
     expect(window.locator(".page")).to_have_count(CAPACITY)
-    expect(page.get_by_role("region", name="Slid out")).to_contain_text(TALKS[0][0])
+    expect(page.get_by_role("region", name="Moved to mid-term memory")).to_contain_text(TALKS[0][0])
     expect(window).not_to_contain_text(TALKS[0][0])
     wait_for_news(page, "Page no. 8 came in")
     wait_for_news(page, "Page no. 1 slid out of the window")
@@ -100,7 +100,7 @@ def test_a_segment_is_founded_heats_up_and_something_is_learned(
     for talk in TALKS:
         say(api, somebody, story, talk)
     page = visit().go("tiers", "segments", user_id=somebody)
-    expect(page.get_by_text("No segment yet")).to_be_visible()
+    expect(page.get_by_text("No segments yet")).to_be_visible()
     wait_until_live(page)
     record_news(page)
     path = user_path(somebody)
@@ -234,7 +234,7 @@ def test_heat_is_explained_by_its_terms(visit: Visitor, api: Api, story: Story) 
 def test_a_segment_that_is_not_there_is_told(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("tiers", "segments", "0190c0de-0000-7000-8000-000000000000")
-    expect(page.get_by_text("This segment is no longer there.")).to_be_visible()
+    expect(page.get_by_text("This segment no longer exists.")).to_be_visible()
     assert [each.split()[0] for each in tab.refusals] == ["404"]
     tab.refusals.clear()
 
@@ -266,7 +266,7 @@ def test_facts_are_chosen_by_whom_they_are_about_and_by_words(visit: Visitor, ap
     page.get_by_role("searchbox").fill(fact["text"].upper())
     expect(shown).to_have_count(1)
     page.get_by_role("searchbox").fill("no fact says this")
-    expect(page.get_by_text("No fact is like that.")).to_be_visible()
+    expect(page.get_by_text("No fact matches the filter.")).to_be_visible()
 
 
 def test_a_fact_is_put_right_and_its_history_stays(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
@@ -281,13 +281,13 @@ def test_a_fact_is_put_right_and_its_history_stays(visit: Visitor, api: Api, sto
     before = first.locator(".said").inner_text()
     first.get_by_role("button", name="History").click()
     dialog = page.get_by_role("dialog", name="History of a fact")
-    dialog.get_by_role("button", name="Put right").click()
-    dialog.get_by_label("What is right").fill("Plays the cello since March.")
+    dialog.get_by_role("button", name="Correct").click()
+    dialog.get_by_label("Corrected text").fill("Plays the cello since March.")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
     expect(page.locator(".known")).to_contain_text("Plays the cello since March.")
     expect(page.locator(".known .said", has_text=re.compile(f"^{re.escape(before)}$"))).to_have_count(0)
-    page.get_by_role("switch", name="with history").check()
+    page.get_by_role("switch", name="include history").check()
     expect(page.locator(".known .past", has_text=before)).to_contain_text("replaced")
     page.locator(".known > li", has_text="since March").get_by_role("button", name="History").click()
     expect(dialog.locator(".versions > li .said")).to_have_text([before, "Plays the cello since March."])
@@ -298,7 +298,7 @@ def test_the_profile_has_a_radar_and_the_evidence_of_each_trait(visit: Visitor, 
     assert profile["traits"]
     page = visit().go("tiers", "profile")
     known = len(profile["traits"])
-    radar = page.get_by_role("img", name=f"Traits that are known, by category: {known} of 90")
+    radar = page.get_by_role("img", name=f"Known traits by category: {known} of 90")
     expect(radar).to_be_visible()
     page.wait_for_function(
         "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)", arg=radar.element_handle()

@@ -77,7 +77,7 @@ def test_a_click_into_the_picture_opens_that_day(visit: Visitor, story: Story) -
 
 def test_a_new_page_appears_without_a_reload(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     page = visit().go("timeline", user_id=somebody)
-    expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
+    expect(page.get_by_text("No pages yet.")).to_be_visible()
     api.post(
         f"{user_path(somebody)}/pages",
         {"user_input": "Hello", "timestamp": "2021-05-06T07:08:09Z"},

@@ -61,7 +61,7 @@ def test_a_bar_shows_how_far_a_file_is_and_it_can_be_stopped(
     expect(page.locator(".job")).to_contain_text(re.compile(r"Sending long\.jsonl: [1-9]\d? %"))
     assert 0 < float(bar.get_attribute("value") or 0) < 1
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator(".job")).to_contain_text("Stopped; nothing of it was kept.")
+    expect(page.locator(".job")).to_contain_text("Stopped; nothing was imported.")
     assert api.get(f"{user_path(somebody)}/stats", assistant_id=story.assistant_id)["pages"] == 0
 
 
@@ -90,9 +90,9 @@ def test_an_export_is_saved_and_read_back_elsewhere(
     other = visit().go("transfer", user_id=somebody)
     other.get_by_label("Choose files", exact=True).last.set_input_files(file)
     expect(other.locator(".job")).to_contain_text(f"{len(story.drafts)} pages added")
-    expect(other.locator(".job")).to_contain_text("with its tiers")
+    expect(other.locator(".job")).to_contain_text("including tiers")
     other.get_by_label("Choose files", exact=True).last.set_input_files(file)
-    expect(other.locator(".job").last).to_contain_text(f"{len(story.drafts)} known already")
+    expect(other.locator(".job").last).to_contain_text(f"{len(story.drafts)} already known")
     stats = [api.get(f"{user_path(each)}/stats", assistant_id=story.assistant_id) for each in (story.user_id, somebody)]
     assert stats[0]["segments"] == stats[1]["segments"]
 
