@@ -1,4 +1,4 @@
-"""A server for the inspector's tests, in a process of its own: ``python -m tests.inspector.server KIND FOLDER``.
+"""Runs a server for the inspector tests in a separate process: ``python -m tests.inspector.server KIND FOLDER``.
 
 It fills its store, says in one line of JSON where it listens, and serves until it is told to end. Its clock goes on from
 the end of the story.
@@ -27,15 +27,15 @@ from memoryos.testing import Behaviour, HashEmbedder, StandInServer
 from tests.inspector.story import StoryClock, the_story
 
 Kind = Literal["plain", "llm", "keys", "large"]
-"""``plain`` knows the story and has no LLM; ``llm`` has one; ``keys`` asks for keys; ``large`` holds 5,000 pages."""
+"""``plain`` has the story and no LLM; ``llm`` has an LLM; ``keys`` requires keys; ``large`` has 5,000 pages."""
 
 LARGE = 5_000
 POISON = "the endpoint falls over when it reads this"
-"""A page that holds this can't be read by the LLM of ``llm``."""
+"""The LLM of ``llm`` fails on a page that contains this text."""
 
 
 def main() -> None:
-    """Reads kind and folder from the command line, fills a store and serves it."""
+    """Reads the kind and the folder from the command line, fills a store and serves it."""
     kind, folder = sys.argv[1], Path(sys.argv[2])
     if kind not in get_args(Kind):
         raise SystemExit(f"no kind {kind}")
@@ -62,13 +62,13 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends the server when whoever started it is gone: then its input is closed."""
+    """Stops the server when the parent process closes its stdin or ends."""
     sys.stdin.read()
     os.kill(os.getpid(), signal.SIGINT)
 
 
 def _fill(engine: MemoryEngine, clock: StoryClock) -> None:
-    """Lives through the story once, and has it happen again and again in the years before."""
+    """Fills a memory with the story and with copies of it from earlier years."""
     story = the_story()
     with tempfile.TemporaryDirectory() as folder:
         with MemoryEngine(_quiet(folder), embedder=engine.embedder, clock=clock) as once:
@@ -83,7 +83,7 @@ def _fill(engine: MemoryEngine, clock: StoryClock) -> None:
 
 
 def _multiplied(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the records of a memory of ``LARGE`` pages, made of those of a small one."""
+    """Returns the export records of a memory of ``LARGE`` pages, copied from those of a small one."""
     count = sum(each["kind"] == "page" for each in told)
     copies = -(-LARGE // count)
     records = [each for each in told if each["kind"] in {"memoryos", "scope"}]
@@ -97,7 +97,7 @@ def _multiplied(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _earlier(told: list[dict[str, Any]], span: timedelta, *, is_last: bool) -> list[dict[str, Any]]:
-    """Returns the records of one memory as of another, that was so much earlier."""
+    """Returns copies of the records for another memory, with their times moved to the past."""
     ids: defaultdict[str, str] = defaultdict(new_id)
 
     def moved(name: str, value: Any) -> Any:

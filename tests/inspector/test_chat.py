@@ -1,4 +1,4 @@
-"""The view that chats, and shows beside each answer what was recalled for it."""
+"""Tests of the chat view."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def ask(page: Page, text: str) -> None:
 
 @pytest.fixture
 def forgetful(visit: Visitor) -> Page:
-    """A tab on the chat in which nothing is remembered."""
+    """A tab on the chat view that does not store messages."""
     page = visit().go("chat")
     expect(page.locator(".earlier")).to_have_count(10)
     page.get_by_role("switch", name="Store in memory").uncheck()
     return page
 
 
-def test_an_answer_comes_with_what_was_recalled_and_why(forgetful: Page, api: Api, story: Story) -> None:
+def test_answer_shows_recalled_pages_and_signals(forgetful: Page, api: Api, story: Story) -> None:
     ask(forgetful, story.question)
     answer = forgetful.locator('.exchange[data-state="done"]')
     expect(answer.locator(".bubble.assistant")).to_contain_text(story.told)
@@ -47,7 +47,7 @@ def test_an_answer_comes_with_what_was_recalled_and_why(forgetful: Page, api: Ap
             assert number == pytest.approx(value, abs=0.05)  # neighbours in the log move as a visit is noted
 
 
-def test_bars_are_as_long_as_their_numbers_say(forgetful: Page, story: Story) -> None:
+def test_signal_bars_are_proportional_to_their_values(forgetful: Page, story: Story) -> None:
     ask(forgetful, story.question)
     expect(forgetful.locator('.exchange[data-state="done"]')).to_be_visible()
     rows = forgetful.locator(".why .ranking .signal")
@@ -62,7 +62,7 @@ def test_bars_are_as_long_as_their_numbers_say(forgetful: Page, story: Story) ->
         assert box["width"] / whole["width"] == pytest.approx(abs(number) / longest, abs=0.02)
 
 
-def test_the_source_of_an_answer_is_marked_and_opens(forgetful: Page, story: Story) -> None:
+def test_source_page_of_an_answer_is_marked_and_opens(forgetful: Page, story: Story) -> None:
     ask(forgetful, story.question)
     forgetful.locator('.exchange[data-state="done"]').get_by_role("button", name="Source 1").click()
     dialog = forgetful.get_by_role("dialog", name="Page")
@@ -72,7 +72,7 @@ def test_the_source_of_an_answer_is_marked_and_opens(forgetful: Page, story: Sto
     expect(forgetful.get_by_role("button", name="Source 1").first).to_be_focused()
 
 
-def test_each_answer_keeps_its_own_reasons(forgetful: Page, story: Story) -> None:
+def test_each_answer_keeps_its_own_recall(forgetful: Page, story: Story) -> None:
     ask(forgetful, story.question)
     done = forgetful.locator('.exchange[data-state="done"]')
     expect(done).to_have_count(1)
@@ -84,9 +84,7 @@ def test_each_answer_keeps_its_own_reasons(forgetful: Page, story: Story) -> Non
     expect(asked).to_have_text(story.question)
 
 
-def test_what_is_remembered_becomes_a_page_and_what_is_not_does_not(
-    visit: Visitor, api: Api, story: Story, somebody: str
-) -> None:
+def test_only_stored_messages_become_pages(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     page = visit().go("chat", user_id=somebody)
     expect(page.get_by_text("No messages yet.")).to_be_visible()
     done = page.locator('.exchange[data-state="done"]')
@@ -100,8 +98,8 @@ def test_what_is_remembered_becomes_a_page_and_what_is_not_does_not(
     assert [each["user_text"] for each in kept] == ["I keep bees on the roof."]
 
 
-def test_an_answer_is_shown_piece_by_piece(visit: Visitor) -> None:
-    """The stream is served from here, so that each moment of it can be looked at."""
+def test_answer_is_streamed(visit: Visitor) -> None:
+    """The test replaces the stream of the server, to check the view after each part."""
     tab = visit()
     page = tab.go("chat")
     page.evaluate(
@@ -130,7 +128,7 @@ def test_an_answer_is_shown_piece_by_piece(visit: Visitor) -> None:
     expect(page.get_by_role("button", name="Send")).to_be_visible()
 
 
-def test_an_answer_that_is_stopped_is_not_remembered(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_stopped_answer_is_not_stored(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     page = visit().go("chat", user_id=somebody)
     page.route("**/answers*", lambda _: None)
     ask(page, "Take your time.")
@@ -139,7 +137,7 @@ def test_an_answer_that_is_stopped_is_not_remembered(visit: Visitor, api: Api, s
     assert api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"] == []
 
 
-def test_a_refusal_is_told_and_the_next_question_can_be_asked(forgetful: Page, story: Story) -> None:
+def test_error_is_shown_and_the_next_question_works(forgetful: Page, story: Story) -> None:
     def refuse(route: Route) -> None:
         route.abort()
 
@@ -151,7 +149,7 @@ def test_a_refusal_is_told_and_the_next_question_can_be_asked(forgetful: Page, s
     expect(forgetful.locator('.exchange[data-state="done"]')).to_have_count(1)
 
 
-def test_enter_sends_and_shift_enter_begins_a_line(forgetful: Page) -> None:
+def test_enter_sends_and_shift_enter_adds_a_line(forgetful: Page) -> None:
     field = forgetful.get_by_label("Message")
     field.fill("One line")
     field.press("Shift+Enter")
@@ -163,7 +161,7 @@ def test_enter_sends_and_shift_enter_begins_a_line(forgetful: Page) -> None:
     expect(forgetful.locator(".exchange:not(.earlier) .bubble.user")).to_have_text("One line\nand another")
 
 
-def test_how_to_answer_goes_with_the_question(forgetful: Page) -> None:
+def test_style_is_sent_with_the_question(forgetful: Page) -> None:
     forgetful.get_by_label("Style of the answer").fill("in one word")
     with forgetful.expect_request("**/answers*") as sent:
         ask(forgetful, "Who am I?")

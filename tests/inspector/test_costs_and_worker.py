@@ -1,4 +1,4 @@
-"""The views of what models cost, and of the work in the background."""
+"""Tests of the costs view and the worker view."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def llm_api(playwright: Playwright, with_llm: Server) -> Iterator[Api]:
     context.dispose()
 
 
-def test_without_an_llm_nothing_cost_anything(visit: Visitor) -> None:
+def test_costs_are_empty_without_llm(visit: Visitor) -> None:
     page = visit().go("costs")
     expect(page.get_by_text("No LLM was called for this memory")).to_be_visible()
     expect(page.get_by_text("This server has no LLM")).to_be_visible()
 
 
-def test_the_ledger_adds_up(visit: Visitor, with_llm: Server, llm_api: Api, story: Story) -> None:
+def test_costs_are_summed(visit: Visitor, with_llm: Server, llm_api: Api, story: Story) -> None:
     costs = llm_api.get(f"{user_path(story.user_id)}/costs", assistant_id=story.assistant_id)["costs"]
     assert {"digest", "learn"} <= {each["purpose"] for each in costs}
     tab = visit(with_llm)
@@ -48,7 +48,7 @@ def test_the_ledger_adds_up(visit: Visitor, with_llm: Server, llm_api: Api, stor
     tab.shoot("costs")
 
 
-def test_a_rested_worker_says_that_nothing_is_due(visit: Visitor, story: Story) -> None:
+def test_idle_worker_shows_no_due_work(visit: Visitor, story: Story) -> None:
     tab = visit()
     page = tab.go("worker")
     expect(page.get_by_role("heading", name="No work is due")).to_be_visible()
@@ -57,9 +57,7 @@ def test_a_rested_worker_says_that_nothing_is_due(visit: Visitor, story: Story) 
     expect(page.locator(".figure").filter(has_text=re.compile(r"^\d+pages$"))).to_have_text(f"{len(story.drafts)}pages")
 
 
-def test_what_happens_is_told_live_and_due_work_is_done_on_demand(
-    visit: Visitor, api: Api, story: Story, somebody: str
-) -> None:
+def test_worker_view_shows_live_events_and_runs_due_work(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     tab = visit()
     page = tab.go("worker", user_id=somebody)
     expect(page.get_by_text("No events since this view was opened.")).to_be_visible()
@@ -80,7 +78,7 @@ def test_what_happens_is_told_live_and_due_work_is_done_on_demand(
     tab.shoot("worker")
 
 
-def test_an_analyst_that_fails_is_told_with_its_next_try(
+def test_worker_view_shows_failures_and_the_next_retry(
     visit: Visitor, with_llm: Server, llm_api: Api, story: Story, somebody: str
 ) -> None:
     path = user_path(somebody)

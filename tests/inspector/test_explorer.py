@@ -1,4 +1,4 @@
-"""The view that shows a ranking with every signal, and what other weights would make of it."""
+"""Tests of the recall explorer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ranked(page: Page) -> list[str | None]:
 
 
 def slide(page: Page, name: str, value: float) -> None:
-    """Moves a slider as a pointer would: its value, and the event that tells of it."""
+    """Sets the value of a slider and sends the input event."""
     page.locator(f"input[type=range][name={name}]").evaluate(
         "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', { bubbles: true })); }",
         str(value),
@@ -45,7 +45,7 @@ def settled(page: Page) -> None:
     expect(page.get_by_role("region", name="Ranking")).to_have_attribute("aria-busy", "false")
 
 
-def test_the_ranking_is_that_of_the_server_with_its_near_misses(explorer: Page, api: Api, story: Story) -> None:
+def test_ranking_and_near_misses_match_the_server(explorer: Page, api: Api, story: Story) -> None:
     found = recalled(api, story)
     assert ranked(explorer) == ids(found["pages"]) + ids(found["near_misses"])
     expect(explorer.get_by_text("Near misses: the next 5 pages")).to_be_visible()
@@ -54,7 +54,7 @@ def test_the_ranking_is_that_of_the_server_with_its_near_misses(explorer: Page, 
     assert scores == pytest.approx([each["score"] for each in found["pages"] + found["near_misses"]], abs=0.006)
 
 
-def test_every_signal_has_its_bar(explorer: Page, api: Api, story: Story) -> None:
+def test_every_signal_has_a_bar(explorer: Page, api: Api, story: Story) -> None:
     best = recalled(api, story)["pages"][0]
     first = explorer.locator(".found .page").first
     for name, value in best["signals"].items():
@@ -65,7 +65,7 @@ def test_every_signal_has_its_bar(explorer: Page, api: Api, story: Story) -> Non
             expect(shown).to_have_count(0)
 
 
-def test_a_slider_ranks_again_at_once_and_tells_what_moved(explorer: Page, api: Api, story: Story) -> None:
+def test_slider_updates_the_ranking_and_shows_rank_changes(explorer: Page, api: Api, story: Story) -> None:
     usual = recalled(api, story)
     before = ids(usual["pages"] + usual["near_misses"])
     slide(explorer, "words", 0)
@@ -89,7 +89,7 @@ def test_a_slider_ranks_again_at_once_and_tells_what_moved(explorer: Page, api: 
     assert ranked(explorer) == before
 
 
-def test_weights_are_tried_by_the_keyboard(explorer: Page) -> None:
+def test_weights_change_by_keyboard(explorer: Page) -> None:
     slider = explorer.get_by_role("slider", name="words")
     slider.focus()
     with explorer.expect_request("**/recall*") as sent:
@@ -100,7 +100,7 @@ def test_weights_are_tried_by_the_keyboard(explorer: Page) -> None:
     expect(explorer.locator(".weight.hue-words output")).to_have_text("0.85")
 
 
-def test_a_trial_heats_no_segment(visit: Visitor, api: Api, story: Story) -> None:
+def test_explorer_does_not_change_heat(visit: Visitor, api: Api, story: Story) -> None:
     def visits() -> dict[str, int]:
         path = f"{user_path(story.user_id)}/segments"
         return {
@@ -116,7 +116,7 @@ def test_a_trial_heats_no_segment(visit: Visitor, api: Api, story: Story) -> Non
     assert visits() == before
 
 
-def test_the_packed_context_is_shown_with_its_tokens(explorer: Page, api: Api, story: Story) -> None:
+def test_context_is_shown_with_its_tokens(explorer: Page, api: Api, story: Story) -> None:
     found = recalled(api, story)
     packed = explorer.get_by_role("region", name="Context")
     expect(packed.locator(".meter")).to_contain_text(f"{found['tokens']} tokens")
@@ -129,7 +129,7 @@ def test_the_packed_context_is_shown_with_its_tokens(explorer: Page, api: Api, s
     assert ranked(explorer) == ids(bounded["pages"]) + ids(bounded["near_misses"])
 
 
-def test_bounds_change_how_many_are_found(explorer: Page) -> None:
+def test_limits_change_the_number_of_results(explorer: Page) -> None:
     explorer.get_by_label("maximum pages").fill("3")
     explorer.get_by_label("near misses").fill("2")
     expect(explorer.get_by_text("Recalled: 3 pages")).to_be_visible()
@@ -139,7 +139,7 @@ def test_bounds_change_how_many_are_found(explorer: Page) -> None:
     expect(explorer.locator(".cut")).to_have_count(0)
 
 
-def test_facts_say_where_they_were_read(explorer: Page, api: Api, story: Story) -> None:
+def test_recalled_facts_link_to_their_sources(explorer: Page, api: Api, story: Story) -> None:
     found = recalled(api, story)["knowledge"]
     assert found
     packed = explorer.get_by_role("region", name="Context")
@@ -153,8 +153,8 @@ def test_facts_say_where_they_were_read(explorer: Page, api: Api, story: Story) 
     expect(explorer.get_by_role("dialog", name="Page")).to_contain_text(source["user_text"] or source["assistant_text"])
 
 
-def test_what_is_overtaken_is_never_shown(explorer: Page, api: Api, story: Story) -> None:
-    """The answer to a longer word comes late; what is shown is what is asked for now."""
+def test_outdated_response_is_not_shown(explorer: Page, api: Api, story: Story) -> None:
+    """The response to an earlier query arrives last and is ignored."""
     held: list[Any] = []
     explorer.route("**/recall*", lambda route: held.append(route) if not held else route.continue_())
     explorer.get_by_label("Query").fill("something else altogether")

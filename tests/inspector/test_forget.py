@@ -1,4 +1,4 @@
-"""The view that forgets: what would go is shown before it goes."""
+"""Tests of the forget view."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.inspector.story import Story
 
 @pytest.fixture
 def taught(api: Api, story: Story, somebody: str) -> str:
-    """A user of the test's own who lived through the same story."""
+    """A user for this test only, with the same story."""
     api.copy(story.user_id, somebody)
     return somebody
 
@@ -38,7 +38,7 @@ def closure(page: Page) -> Any:
     return page.locator(".closure")
 
 
-def test_what_a_query_finds_is_picked_by_hand_shown_and_forgotten(
+def test_pages_found_by_query_are_selected_previewed_and_forgotten(
     visit: Visitor, api: Api, story: Story, taught: str
 ) -> None:
     tab = visit()
@@ -73,14 +73,14 @@ def test_what_a_query_finds_is_picked_by_hand_shown_and_forgotten(
     expect(page.get_by_role("group", name="What to forget")).to_be_visible()
 
 
-def test_the_closure_names_the_facts_that_go_with_a_page(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+def test_preview_lists_facts_derived_from_a_page(visit: Visitor, api: Api, story: Story, taught: str) -> None:
     fact = fact_of(api, story, taught)
     page = visit().go("forget", "pages", *fact["source_page_ids"], user_id=taught)
     page.get_by_role("button", name="Preview").click()
     expect(closure(page).locator(".texts")).to_contain_text(fact["text"])
 
 
-def test_a_fact_is_forgotten_and_its_pages_stay(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+def test_forgetting_a_fact_keeps_its_pages(visit: Visitor, api: Api, story: Story, taught: str) -> None:
     fact = fact_of(api, story, taught)
     before = pages_of(api, story, taught)
     page = visit().go("forget", user_id=taught)
@@ -101,7 +101,7 @@ def test_a_fact_is_forgotten_and_its_pages_stay(visit: Visitor, api: Api, story:
     assert pages_of(api, story, taught) == before
 
 
-def test_all_before_a_day_goes(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+def test_forget_all_pages_before_a_day(visit: Visitor, api: Api, story: Story, taught: str) -> None:
     day = sorted({each.at.date() for each in story.drafts})[2]
     gone = sum(each.at.date() < day for each in story.drafts)
     page = visit().go("forget", user_id=taught)
@@ -115,7 +115,7 @@ def test_all_before_a_day_goes(visit: Visitor, api: Api, story: Story, taught: s
     assert len(pages_of(api, story, taught)) == len(story.drafts) - gone
 
 
-def test_everything_goes_only_when_the_name_is_typed(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+def test_forgetting_everything_requires_typing_the_user(visit: Visitor, api: Api, story: Story, taught: str) -> None:
     everything = len(story.drafts)
     page = visit().go("forget", user_id=taught)
     choose(page, "Everything")
@@ -135,7 +135,9 @@ def test_everything_goes_only_when_the_name_is_typed(visit: Visitor, api: Api, s
     assert pages_of(api, story, taught) == []
 
 
-def test_what_is_gone_meanwhile_can_not_go_again(visit: Visitor, api: Api, story: Story, taught: str) -> None:
+def test_items_deleted_in_the_meantime_can_not_be_forgotten(
+    visit: Visitor, api: Api, story: Story, taught: str
+) -> None:
     listed = api.get(f"{user_path(taught)}/pages", assistant_id=story.assistant_id, limit=1)["pages"]
     page = visit().go("forget", "pages", listed[0]["page_id"], user_id=taught)
     api.post(
@@ -148,7 +150,7 @@ def test_what_is_gone_meanwhile_can_not_go_again(visit: Visitor, api: Api, story
     expect(closure(page).get_by_role("button", name="Forget permanently")).to_be_disabled()
 
 
-def test_nobody_has_nothing_to_forget(visit: Visitor, somebody: str) -> None:
+def test_forget_view_of_an_empty_memory(visit: Visitor, somebody: str) -> None:
     tab = visit()
     page = tab.go("forget", user_id=somebody)
     expect(page.get_by_text("No page is selected.")).to_be_visible()

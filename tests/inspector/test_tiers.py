@@ -1,4 +1,4 @@
-"""The tiers: window, segments, knowledge, profile; and that what happens is shown as it happens."""
+"""Tests of the tiers view (window, segments, knowledge, profile) and its live updates."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def say(api: Api, user_id: str, story: Story, talk: tuple[str, str]) -> Any:
 
 
 def wait_until_live(page: Page) -> None:
-    """Waits until the server sends events to the page: what happens before is not shown."""
+    """Waits for the event connection; earlier events are not shown."""
     expect(page.get_by_role("img", name="Live events: live", exact=True)).to_be_visible()
 
 
@@ -51,11 +51,11 @@ def record_news(page: Page) -> None:
 
 
 def wait_for_news(page: Page, text: str) -> None:
-    """Waits until a message with this text has been shown since the recording began."""
+    """Waits until a message with this text was shown after the start of the recording."""
     page.wait_for_function("text => window.news.some(each => each.includes(text))", arg=text)
 
 
-def test_the_overview_counts_what_is_there(visit: Visitor, api: Api, story: Story) -> None:
+def test_overview_shows_the_counts(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers")
     stats = of(api, story, "/stats")
     tiers = page.get_by_role("navigation", name="Tier")
@@ -67,7 +67,7 @@ def test_the_overview_counts_what_is_there(visit: Visitor, api: Api, story: Stor
     expect(tiers.locator("a[aria-current]")).to_have_class("window")
 
 
-def test_the_window_shows_the_newest_pages_and_which_leaves_next(visit: Visitor, api: Api, story: Story) -> None:
+def test_window_shows_the_newest_pages_and_the_next_to_leave(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers")
     cards = page.locator("ol.window .page")
     newest = of(api, story, "/pages", limit=CAPACITY)["pages"]
@@ -77,7 +77,7 @@ def test_the_window_shows_the_newest_pages_and_which_leaves_next(visit: Visitor,
     expect(cards.last).to_contain_text("leaves next")
 
 
-def test_a_page_slides_out_before_ones_eyes(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_page_moves_to_mid_term_in_the_window_view(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     for talk in TALKS[:CAPACITY]:
         say(api, somebody, story, talk)
     page = visit().go("tiers", user_id=somebody)
@@ -94,9 +94,7 @@ def test_a_page_slides_out_before_ones_eyes(visit: Visitor, api: Api, story: Sto
     wait_for_news(page, "Page no. 1 slid out of the window")
 
 
-def test_a_segment_is_founded_heats_up_and_something_is_learned(
-    visit: Visitor, api: Api, story: Story, somebody: str
-) -> None:
+def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     for talk in TALKS:
         say(api, somebody, story, talk)
     page = visit().go("tiers", "segments", user_id=somebody)
@@ -128,7 +126,7 @@ def test_a_segment_is_founded_heats_up_and_something_is_learned(
     expect(page.locator(".known")).to_contain_text("Ines")
 
 
-def test_segments_stand_in_the_order_that_is_chosen(visit: Visitor, api: Api, story: Story) -> None:
+def test_segments_are_sorted_by_the_chosen_order(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "segments")
     segments = of(api, story, "/segments", limit=500)["segments"]
     rows = page.locator(".segment-row")
@@ -149,12 +147,12 @@ def test_segments_stand_in_the_order_that_is_chosen(visit: Visitor, api: Api, st
 
 
 def hrefs(rows: Locator) -> list[str]:
-    """Where the rows in sight lead to, all read at one moment."""
+    """Returns the link targets of the visible rows, read in one step."""
     found: list[str] = rows.evaluate_all("all => all.map(each => each.getAttribute('href'))")
     return found
 
 
-def test_rows_keep_their_places_under_the_pointer(visit: Visitor, api: Api, story: Story) -> None:
+def test_order_of_rows_is_stable_under_the_pointer(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "segments")
     rows = page.locator(".segment-row")
     wait_until_live(page)
@@ -179,7 +177,7 @@ def test_rows_keep_their_places_under_the_pointer(visit: Visitor, api: Api, stor
     assert hrefs(rows)[:5] != before[:5]
 
 
-def test_a_row_says_heat_size_keywords_and_when(visit: Visitor, api: Api, story: Story) -> None:
+def test_segment_row_shows_heat_size_keywords_and_time(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "segments")
     segments = of(api, story, "/segments", limit=500)["segments"]
     largest = max(segments, key=lambda each: each["page_count"])
@@ -198,7 +196,7 @@ def test_a_row_says_heat_size_keywords_and_when(visit: Visitor, api: Api, story:
     assert (bar["x"] - strip["x"]) / strip["width"] == pytest.approx(share, abs=0.02)
 
 
-def test_a_segment_opens_to_its_chains_and_pages(visit: Visitor, api: Api, story: Story) -> None:
+def test_segment_view_shows_chains_and_pages(visit: Visitor, api: Api, story: Story) -> None:
     segments = of(api, story, "/segments", limit=500)["segments"]
     largest = max(segments, key=lambda each: each["page_count"])
     whole = of(api, story, f"/segments/{largest['segment_id']}")
@@ -221,7 +219,7 @@ def test_a_segment_opens_to_its_chains_and_pages(visit: Visitor, api: Api, story
     expect(page.locator(".segment-row").first).to_be_visible()
 
 
-def test_heat_is_explained_by_its_terms(visit: Visitor, api: Api, story: Story) -> None:
+def test_segment_view_shows_the_terms_of_the_heat(visit: Visitor, api: Api, story: Story) -> None:
     segments = of(api, story, "/segments", limit=500)["segments"]
     hottest = max(segments, key=lambda each: each["heat"])
     page = visit().go("tiers", "segments", hottest["segment_id"])
@@ -231,7 +229,7 @@ def test_heat_is_explained_by_its_terms(visit: Visitor, api: Api, story: Story) 
     assert float(equation.locator(".heat").inner_text()) == pytest.approx(total, abs=0.03)
 
 
-def test_a_segment_that_is_not_there_is_told(visit: Visitor) -> None:
+def test_missing_segment_is_reported(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("tiers", "segments", "0190c0de-0000-7000-8000-000000000000")
     expect(page.get_by_text("This segment no longer exists.")).to_be_visible()
@@ -239,7 +237,7 @@ def test_a_segment_that_is_not_there_is_told(visit: Visitor) -> None:
     tab.refusals.clear()
 
 
-def test_knowledge_says_what_it_was_read_in(visit: Visitor, api: Api, story: Story) -> None:
+def test_knowledge_view_shows_source_pages(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "knowledge")
     facts = of(api, story, "/knowledge", limit=500)["knowledge"]
     shown = page.locator(".known > li")
@@ -253,7 +251,7 @@ def test_knowledge_says_what_it_was_read_in(visit: Visitor, api: Api, story: Sto
     expect(page.get_by_role("dialog", name="Page")).to_contain_text(source["user_text"] or source["assistant_text"])
 
 
-def test_facts_are_chosen_by_whom_they_are_about_and_by_words(visit: Visitor, api: Api, story: Story) -> None:
+def test_facts_are_filtered_by_subject_and_words(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "knowledge")
     shown = page.locator(".known > li")
     for name, about in (("The user", "user"), ("The assistant", "assistant")):
@@ -269,7 +267,7 @@ def test_facts_are_chosen_by_whom_they_are_about_and_by_words(visit: Visitor, ap
     expect(page.get_by_text("No fact matches the filter.")).to_be_visible()
 
 
-def test_a_fact_is_put_right_and_its_history_stays(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_corrected_fact_keeps_its_history(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
     for talk in [*TALKS, *TALKS]:
         say(api, somebody, story, talk)
     path = user_path(somebody)
@@ -293,7 +291,7 @@ def test_a_fact_is_put_right_and_its_history_stays(visit: Visitor, api: Api, sto
     expect(dialog.locator(".versions > li .said")).to_have_text([before, "Plays the cello since March."])
 
 
-def test_the_profile_has_a_radar_and_the_evidence_of_each_trait(visit: Visitor, api: Api, story: Story) -> None:
+def test_profile_view_shows_radar_chart_and_evidence(visit: Visitor, api: Api, story: Story) -> None:
     profile = of(api, story, "/profile")
     assert profile["traits"]
     page = visit().go("tiers", "profile")
@@ -318,7 +316,7 @@ def test_the_profile_has_a_radar_and_the_evidence_of_each_trait(visit: Visitor, 
     expect(page.get_by_role("dialog", name="Page")).to_contain_text(source["user_text"] or source["assistant_text"])
 
 
-def test_a_category_and_an_older_version_are_chosen(visit: Visitor, api: Api, story: Story) -> None:
+def test_profile_category_and_version_are_selectable(visit: Visitor, api: Api, story: Story) -> None:
     versions = of(api, story, "/profile/history")["versions"]
     page = visit().go("tiers", "profile")
     newest = versions[-1]
@@ -334,7 +332,7 @@ def test_a_category_and_an_older_version_are_chosen(visit: Visitor, api: Api, st
 
 
 @pytest.mark.parametrize("tier", ["window", "segments", "knowledge", "profile"])
-def test_somebody_of_whom_nothing_is_known(visit: Visitor, somebody: str, tier: str) -> None:
+def test_tiers_of_an_empty_memory(visit: Visitor, somebody: str, tier: str) -> None:
     page = visit().go("tiers", tier, user_id=somebody)
     expect(page.locator(".empty")).to_be_visible()
 

@@ -1,4 +1,4 @@
-"""The view that brings conversations in and takes a memory along."""
+"""Tests of the import and export view."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lines(count: int) -> str:
     )
 
 
-def test_files_are_read_one_after_the_other_and_what_became_of_them_is_told(
+def test_files_are_imported_in_sequence_with_results(
     visit: Visitor, api: Api, story: Story, somebody: str, tmp_path: Path
 ) -> None:
     good, bad, odd = (tmp_path / name for name in ("said.jsonl", "not-a-conversation.txt", "odd.json"))
@@ -44,7 +44,7 @@ def test_files_are_read_one_after_the_other_and_what_became_of_them_is_told(
     tab.shoot("transfer")
 
 
-def test_a_bar_shows_how_far_a_file_is_and_it_can_be_stopped(
+def test_upload_shows_progress_and_can_be_stopped(
     visit: Visitor, api: Api, story: Story, somebody: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "long.jsonl"
@@ -65,7 +65,7 @@ def test_a_bar_shows_how_far_a_file_is_and_it_can_be_stopped(
     assert api.get(f"{user_path(somebody)}/stats", assistant_id=story.assistant_id)["pages"] == 0
 
 
-def test_a_file_can_be_dropped(visit: Visitor, somebody: str) -> None:
+def test_file_can_be_dropped(visit: Visitor, somebody: str) -> None:
     page = visit().go("transfer", user_id=somebody)
     dropped = page.evaluate_handle(
         "text => { const data = new DataTransfer(); data.items.add(new File([text], 'dropped.jsonl')); return data; }",
@@ -77,7 +77,7 @@ def test_a_file_can_be_dropped(visit: Visitor, somebody: str) -> None:
     expect(page.locator(".job")).to_contain_text("3 pages added")
 
 
-def test_an_export_is_saved_and_read_back_elsewhere(
+def test_export_is_saved_and_imported_elsewhere(
     visit: Visitor, api: Api, story: Story, somebody: str, tmp_path: Path
 ) -> None:
     page = visit().go("transfer")
@@ -97,7 +97,7 @@ def test_an_export_is_saved_and_read_back_elsewhere(
     assert stats[0]["segments"] == stats[1]["segments"]
 
 
-def test_a_server_that_went_away_is_told(visit: Visitor, somebody: str, tmp_path: Path) -> None:
+def test_unreachable_server_is_reported(visit: Visitor, somebody: str, tmp_path: Path) -> None:
     file = tmp_path / "said.jsonl"
     file.write_text(lines(2), "utf-8")
     page = visit().go("transfer", user_id=somebody)
