@@ -301,6 +301,6 @@ def api(playwright: Playwright, server: Server) -> Iterator[Api]:
 
 
 @pytest.fixture
-def somebody() -> str:
+def new_user() -> str:
     """A new user with an empty memory, for this test only."""
     return f"ada-{uuid.uuid4().hex[:8]}"

@@ -28,19 +28,19 @@ class Story:
     """One conversation and a question about it.
 
     Attributes:
-        user_id: The user in whose memory it is.
-        assistant_id: The assistant.
-        drafts: What was said, oldest first.
-        question: A question that a page answers.
-        told: Words of that page.
-        word: A word that some pages hold, and others don't.
+        user_id: The user of the memory.
+        assistant_id: The assistant of the memory.
+        drafts: The exchanges, oldest first.
+        question: A question that one page answers.
+        answer_words: Words of that page.
+        word: A word that only some of the pages contain.
     """
 
     user_id: str
     assistant_id: str
     drafts: tuple[PageDraft, ...]
     question: str
-    told: str
+    answer_words: str
     word: str
 
     @property
@@ -51,12 +51,11 @@ class Story:
     def tell(self, memory: Memoryos, clock: StoryClock) -> None:
         """Adds the conversation to a memory and consolidates after each day.
 
-        A short one leaves no segment hot enough to be learned from; it is recalled then, as an assistant does.
+        The pages of a short conversation are also recalled; otherwise no segment gets hot enough for long-term memory.
         """
         is_short = len(self.drafts) < SHORT
         for _, drafts in groupby(self.drafts, key=lambda each: each.at.date()):
-            said = list(drafts)
-            for each in said:
+            for each in drafts:
                 clock.show(each.at)
                 memory.add_memory(each.user_text, each.assistant_text, each.at, with_names(each))
                 if is_short:

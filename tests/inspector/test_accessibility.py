@@ -93,11 +93,11 @@ def test_dialogs_have_no_serious_accessibility_violation(visit: Visitor) -> None
 
 
 def test_forget_view_has_no_serious_accessibility_violation(
-    visit: Visitor, api: Api, story: Story, somebody: str
+    visit: Visitor, api: Api, story: Story, new_user: str
 ) -> None:
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "Forget me."}, assistant_id=story.assistant_id)
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "Forget me."}, assistant_id=story.assistant_id)
     tab = visit(bypass_csp=True)
-    page = tab.go("forget", user_id=somebody)
+    page = tab.go("forget", user_id=new_user)
     for way in ("Facts", "By query", "Before a date", "Everything"):
         page.get_by_role("button", name=way).click()
         expect(page.locator('main [aria-busy="true"]')).to_have_count(0)
@@ -109,11 +109,11 @@ def test_forget_view_has_no_serious_accessibility_violation(
 
 
 def test_empty_memory_and_key_form_have_no_serious_accessibility_violation(
-    visit: Visitor, serve: Any, somebody: str
+    visit: Visitor, serve: Any, new_user: str
 ) -> None:
     tab = visit(bypass_csp=True)
     for view in ("chat", "timeline", "search", "forget", "tiers"):
-        tab.go(view, user_id=somebody)
+        tab.go(view, user_id=new_user)
         assert findings(tab.page) == [], view
     locked = visit(serve("keys"), bypass_csp=True)
     locked.page.goto(locked.address)

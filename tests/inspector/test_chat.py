@@ -28,7 +28,7 @@ def forgetful(visit: Visitor) -> Page:
 def test_answer_shows_recalled_pages_and_signals(forgetful: Page, api: Api, story: Story) -> None:
     ask(forgetful, story.question)
     answer = forgetful.locator('.exchange[data-state="done"]')
-    expect(answer.locator(".bubble.assistant")).to_contain_text(story.told)
+    expect(answer.locator(".bubble.assistant")).to_contain_text(story.answer_words)
     expect(answer.get_by_text("quoted by the local analyst")).to_be_visible()
     why = forgetful.get_by_role("complementary", name="Recalled for the answer")
     asked = {"query": story.question, "ranking": {}}
@@ -66,7 +66,7 @@ def test_source_page_of_an_answer_is_marked_and_opens(forgetful: Page, story: St
     ask(forgetful, story.question)
     forgetful.locator('.exchange[data-state="done"]').get_by_role("button", name="Source 1").click()
     dialog = forgetful.get_by_role("dialog", name="Page")
-    expect(dialog).to_contain_text(story.told)
+    expect(dialog).to_contain_text(story.answer_words)
     forgetful.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(forgetful.get_by_role("button", name="Source 1").first).to_be_focused()
@@ -84,8 +84,8 @@ def test_each_answer_keeps_its_own_recall(forgetful: Page, story: Story) -> None
     expect(asked).to_have_text(story.question)
 
 
-def test_only_stored_messages_become_pages(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    page = visit().go("chat", user_id=somebody)
+def test_only_stored_messages_become_pages(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    page = visit().go("chat", user_id=new_user)
     expect(page.get_by_text("No messages yet.")).to_be_visible()
     done = page.locator('.exchange[data-state="done"]')
     ask(page, "I keep bees on the roof.")
@@ -94,7 +94,7 @@ def test_only_stored_messages_become_pages(visit: Visitor, api: Api, story: Stor
     ask(page, "This is between us.")
     expect(done).to_have_count(2)
     expect(done.last).to_contain_text("not stored")
-    kept = api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"]
+    kept = api.get(f"{user_path(new_user)}/pages", assistant_id=story.assistant_id)["pages"]
     assert [each["user_text"] for each in kept] == ["I keep bees on the roof."]
 
 
@@ -128,13 +128,13 @@ def test_answer_is_streamed(visit: Visitor) -> None:
     expect(page.get_by_role("button", name="Send")).to_be_visible()
 
 
-def test_stopped_answer_is_not_stored(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    page = visit().go("chat", user_id=somebody)
+def test_stopped_answer_is_not_stored(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    page = visit().go("chat", user_id=new_user)
     page.route("**/answers*", lambda _: None)
     ask(page, "Take your time.")
     page.get_by_role("button", name="Stop").click()
     expect(page.locator('.exchange[data-state="stopped"]')).to_contain_text("stopped; not stored")
-    assert api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"] == []
+    assert api.get(f"{user_path(new_user)}/pages", assistant_id=story.assistant_id)["pages"] == []
 
 
 def test_error_is_shown_and_the_next_question_works(forgetful: Page, story: Story) -> None:

@@ -72,22 +72,22 @@ def test_page_works_below_a_path_prefix(engine: MemoryEngine) -> None:
 
 
 def test_files_need_no_key_but_the_api_does(engine: MemoryEngine) -> None:
-    guarded = TestClient(build_app(engine, ServerSettings(keys=True)), base_url=LOCAL)
-    assert guarded.get("/").status_code == guarded.get("/inspector/app.js").status_code == 200
-    assert guarded.get("/v1/setup").status_code == guarded.get("/v1/users").status_code == 401
+    client = TestClient(build_app(engine, ServerSettings(keys=True)), base_url=LOCAL)
+    assert client.get("/").status_code == client.get("/inspector/app.js").status_code == 200
+    assert client.get("/v1/setup").status_code == client.get("/v1/users").status_code == 401
 
 
 def test_setup_route_returns_the_caller(engine: MemoryEngine) -> None:
-    guarded = TestClient(build_app(engine, ServerSettings(keys=True)), base_url=LOCAL)
+    client = TestClient(build_app(engine, ServerSettings(keys=True)), base_url=LOCAL)
     for user_id in ("tom", None):
         key = engine.store.keys.create(user_id, engine.clock()).text
-        told: dict[str, Any] = guarded.get("/v1/setup", headers={"Authorization": f"Bearer {key}"}).json()
-        assert told["is_admin"] is (user_id is None)
-        assert told["user_id"] == (user_id or engine.config.user_id)
-        assert told["keys"] is True
-        assert len(told["dimensions"]) == 90
-        assert told["ranking"] == engine.config.ranking.model_dump()
-        assert key not in json.dumps(told)
+        setup: dict[str, Any] = client.get("/v1/setup", headers={"Authorization": f"Bearer {key}"}).json()
+        assert setup["is_admin"] is (user_id is None)
+        assert setup["user_id"] == (user_id or engine.config.user_id)
+        assert setup["keys"] is True
+        assert len(setup["dimensions"]) == 90
+        assert setup["ranking"] == engine.config.ranking.model_dump()
+        assert key not in json.dumps(setup)
 
 
 def test_vendored_files_match_their_hashes() -> None:

@@ -38,7 +38,7 @@ PLACES = (
     ("tiers", "knowledge"),
     ("tiers", "profile"),
 )
-STRANGERS = """() => [...document.querySelectorAll("body *")].flatMap(each => [
+UNEXPECTED_ELEMENTS = """() => [...document.querySelectorAll("body *")].flatMap(each => [
     ...(/^(script|iframe|object|embed|link|style|base|meta|frame|applet)$/i.test(each.tagName) ? [each.outerHTML] : []),
     ...[...each.attributes].filter(({name, value}) => /^on|^srcdoc$/i.test(name)
         || (/^(href|src|action|formaction|xlink:href|data)$/i.test(name) && /^\\s*(javascript|data|http:..evil)/i.test(value)))
@@ -107,7 +107,7 @@ def check(tab: Visit) -> None:
     """Checks that no script ran, no element was created, no request was sent, and nothing overflows."""
     page = tab.page
     assert page.evaluate("window.broken") is None
-    assert page.evaluate(STRANGERS) == []
+    assert page.evaluate(UNEXPECTED_ELEMENTS) == []
     assert page.evaluate(OVERFLOW) <= 0
     assert tab.faults == []
 

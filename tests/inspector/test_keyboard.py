@@ -101,19 +101,19 @@ def test_slash_question_mark_and_escape_shortcuts(visit: Visitor) -> None:
     expect(help_).to_have_count(0)
 
 
-def test_memory_is_selected_by_keyboard(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "I am somebody else."}, assistant_id=story.assistant_id)
+def test_memory_is_selected_by_keyboard(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "I am somebody else."}, assistant_id=story.assistant_id)
     page = visit().go("search")
     page.locator("main h1").focus()
     press(page, "u")
     choice = page.get_by_role("dialog", name="Select a memory")
     expect(choice).to_be_visible()
     choice.get_by_role("searchbox").focus()
-    page.keyboard.type(somebody)
+    page.keyboard.type(new_user)
     expect(choice.locator("li")).to_have_count(1)
     press(page, "Tab", "Enter")
     expect(choice).to_have_count(0)
-    expect(page.locator("header.top .scope")).to_contain_text(somebody)
+    expect(page.locator("header.top .scope")).to_contain_text(new_user)
     expect(page.locator("main .page")).to_contain_text("I am somebody else.")
 
 
@@ -150,12 +150,12 @@ def test_every_control_is_reachable_by_tab_and_visible(visit: Visitor, view: str
     assert unmarked == []
 
 
-def test_forget_a_page_by_keyboard(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    path = f"{user_path(somebody)}/pages"
+def test_forget_a_page_by_keyboard(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    path = f"{user_path(new_user)}/pages"
     for text in ("Forget me, please.", "Remember me, please."):
         api.post(path, {"user_input": text}, assistant_id=story.assistant_id)
     tab = visit()
-    page = tab.go("chat", user_id=somebody)
+    page = tab.go("chat", user_id=new_user)
     page.locator("main h1").focus()
     press(page, "/")
     expect(page.get_by_role("searchbox")).to_be_focused()

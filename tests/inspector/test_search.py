@@ -48,10 +48,10 @@ def test_search_without_match(visit: Visitor) -> None:
     expect(page.get_by_text("No page contains these words.")).to_be_visible()
 
 
-def test_pattern_characters_are_searched_literally(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_pattern_characters_are_searched_literally(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     said = "It cost $5 (really?) [a+b]*c \\d ^x{2} | y/z - done."
-    api.post(f"{user_path(somebody)}/pages", {"user_input": said}, assistant_id=story.assistant_id)
-    page = visit().go("search", user_id=somebody)
+    api.post(f"{user_path(new_user)}/pages", {"user_input": said}, assistant_id=story.assistant_id)
+    page = visit().go("search", user_id=new_user)
     for words in ("$5 (really?)", "[a+b]*c \\d", "^x{2} | y/z -"):
         page.get_by_role("searchbox").fill(words)
         expect(page.locator(".hits mark")).to_have_text(words)
@@ -75,9 +75,9 @@ def test_selected_pages_are_passed_to_the_forget_view(visit: Visitor, story: Sto
     assert f"#/forget/pages/{ids[1]}?" in page.url
 
 
-def test_new_page_is_offered_in_the_search(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    page = visit().go("search", user_id=somebody)
+def test_new_page_is_offered_in_the_search(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    page = visit().go("search", user_id=new_user)
     expect(page.get_by_text("No pages yet.")).to_be_visible()
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "Hello there"}, assistant_id=story.assistant_id)
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "Hello there"}, assistant_id=story.assistant_id)
     page.get_by_role("button", name="Show 1 new page").click()
     expect(page.locator(".hits .page")).to_contain_text("Hello there")

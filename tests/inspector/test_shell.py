@@ -80,8 +80,8 @@ def test_key_can_be_removed(visit: Visitor, guarded: Server) -> None:
     tab.refusals.clear()
 
 
-def test_memory_is_selected_from_the_list_and_by_name(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    odd = f"{somebody}/ä & ?#%"
+def test_memory_is_selected_from_the_list_and_by_name(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    odd = f"{new_user}/ä & ?#%"
     api.post(f"{user_path(odd)}/pages", {"user_input": "I am odd."}, assistant_id=story.assistant_id)
     tab = visit()
     page = tab.go("tiers")
@@ -95,18 +95,18 @@ def test_memory_is_selected_from_the_list_and_by_name(visit: Visitor, api: Api, 
     expect(page.locator("ol.window .page")).to_contain_text("I am odd.")
     page.get_by_role("button", name=re.compile("^Memory of")).click()
     dialog.get_by_text("Enter a user and an assistant").click()
-    dialog.get_by_label("User").fill(f"{somebody}-new")
-    dialog.get_by_label("Assistant").fill("somebody's assistant")
+    dialog.get_by_label("User").fill(f"{new_user}-new")
+    dialog.get_by_label("Assistant").fill("new_user's assistant")
     dialog.get_by_role("button", name="Open").click()
-    expect(page.locator("button.scope")).to_have_text(re.compile(f"{somebody}-new.*somebody's assistant"))
+    expect(page.locator("button.scope")).to_have_text(re.compile(f"{new_user}-new.*new_user's assistant"))
     expect(page.locator(".empty")).to_be_visible()
 
 
-def test_viewing_creates_no_memory(visit: Visitor, api: Api, somebody: str) -> None:
+def test_viewing_creates_no_memory(visit: Visitor, api: Api, new_user: str) -> None:
     tab = visit()
     for view in ("chat", "tiers", "explorer"):
-        tab.go(view, user_id=somebody)
-    assert somebody not in {each["user_id"] for each in api.get("/v1/users", limit=500)["users"]}
+        tab.go(view, user_id=new_user)
+    assert new_user not in {each["user_id"] for each in api.get("/v1/users", limit=500)["users"]}
 
 
 def test_theme_follows_the_system_until_changed(visit: Visitor) -> None:
@@ -135,15 +135,15 @@ def test_browser_back_restores_the_view(visit: Visitor) -> None:
     expect(page.get_by_role("heading", name="Tiers")).to_be_visible()
 
 
-def test_live_connection_reconnects(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "First."}, assistant_id=story.assistant_id)
+def test_live_connection_reconnects(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "First."}, assistant_id=story.assistant_id)
     tab = visit()
     tab.page.route("**/events*", lambda route: route.abort())
-    page = tab.go("tiers", user_id=somebody)
+    page = tab.go("tiers", user_id=new_user)
     expect(page.get_by_role("img", name="Live events: not connected")).to_be_visible()
     page.unroute("**/events*")
     expect(page.get_by_role("img", name="Live events: live")).to_be_visible()
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "Second."}, assistant_id=story.assistant_id)
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "Second."}, assistant_id=story.assistant_id)
     expect(page.locator("ol.window .page").first).to_contain_text("Second.")
 
 

@@ -77,15 +77,15 @@ def test_window_shows_the_newest_pages_and_the_next_to_leave(visit: Visitor, api
     expect(cards.last).to_contain_text("leaves next")
 
 
-def test_page_moves_to_mid_term_in_the_window_view(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_page_moves_to_mid_term_in_the_window_view(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     for talk in TALKS[:CAPACITY]:
-        say(api, somebody, story, talk)
-    page = visit().go("tiers", user_id=somebody)
+        say(api, new_user, story, talk)
+    page = visit().go("tiers", user_id=new_user)
     window = page.locator("ol.window")
     expect(window.locator(".page")).to_have_count(CAPACITY)
     wait_until_live(page)
     record_news(page)
-    say(api, somebody, story, TALKS[CAPACITY])
+    say(api, new_user, story, TALKS[CAPACITY])
     expect(window.locator(".page").first).to_contain_text(TALKS[CAPACITY][0])
     expect(window.locator(".page")).to_have_count(CAPACITY)
     expect(page.get_by_role("region", name="Moved to mid-term memory")).to_contain_text(TALKS[0][0])
@@ -94,16 +94,16 @@ def test_page_moves_to_mid_term_in_the_window_view(visit: Visitor, api: Api, sto
     wait_for_news(page, "Page no. 1 slid out of the window")
 
 
-def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     for talk in TALKS:
-        say(api, somebody, story, talk)
-    page = visit().go("tiers", "segments", user_id=somebody)
+        say(api, new_user, story, talk)
+    page = visit().go("tiers", "segments", user_id=new_user)
     expect(page.get_by_text("No segments yet")).to_be_visible()
     wait_until_live(page)
     record_news(page)
-    path = user_path(somebody)
+    path = user_path(new_user)
     for number in range(CAPACITY):
-        say(api, somebody, story, (f"Nothing much today, number {number}.", "All right."))
+        say(api, new_user, story, (f"Nothing much today, number {number}.", "All right."))
     api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
     rows = page.locator(".segment-row")
     expect(rows.first).to_be_visible()
@@ -267,14 +267,14 @@ def test_facts_are_filtered_by_subject_and_words(visit: Visitor, api: Api, story
     expect(page.get_by_text("No fact matches the filter.")).to_be_visible()
 
 
-def test_corrected_fact_keeps_its_history(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_corrected_fact_keeps_its_history(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     for talk in [*TALKS, *TALKS]:
-        say(api, somebody, story, talk)
-    path = user_path(somebody)
+        say(api, new_user, story, talk)
+    path = user_path(new_user)
     for _ in range(3):
         api.post(f"{path}/recall", {"query": "cello"}, assistant_id=story.assistant_id)
         api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
-    page = visit().go("tiers", "knowledge", user_id=somebody)
+    page = visit().go("tiers", "knowledge", user_id=new_user)
     first = page.locator(".known > li").first
     before = first.locator(".said").inner_text()
     first.get_by_role("button", name="History").click()
@@ -332,8 +332,8 @@ def test_profile_category_and_version_are_selectable(visit: Visitor, api: Api, s
 
 
 @pytest.mark.parametrize("tier", ["window", "segments", "knowledge", "profile"])
-def test_tiers_of_an_empty_memory(visit: Visitor, somebody: str, tier: str) -> None:
-    page = visit().go("tiers", tier, user_id=somebody)
+def test_tiers_of_an_empty_memory(visit: Visitor, new_user: str, tier: str) -> None:
+    page = visit().go("tiers", tier, user_id=new_user)
     expect(page.locator(".empty")).to_be_visible()
 
 

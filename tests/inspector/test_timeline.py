@@ -73,11 +73,11 @@ def test_click_in_the_chart_opens_the_day(visit: Visitor, story: Story) -> None:
     expect(oldest.get_by_role("button").first).to_be_focused()
 
 
-def test_new_page_appears_without_reload(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    page = visit().go("timeline", user_id=somebody)
+def test_new_page_appears_without_reload(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    page = visit().go("timeline", user_id=new_user)
     expect(page.get_by_text("No pages yet.")).to_be_visible()
     api.post(
-        f"{user_path(somebody)}/pages",
+        f"{user_path(new_user)}/pages",
         {"user_input": "Hello", "timestamp": "2021-05-06T07:08:09Z"},
         assistant_id=story.assistant_id,
     )
