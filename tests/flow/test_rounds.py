@@ -104,7 +104,7 @@ def test_the_command_does_what_others_left_and_ends_when_told(make_engine: Engin
     command = [sys.executable, "-m", "memoryos", "worker", "--poll-seconds", "0.1"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert "looks for due scopes" in process.stdout.readline()
+        assert "polling for due scopes" in process.stdout.readline()
         wait_until(lambda: writer.store.totals.backlog(1, "minilm").due_pages == 0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

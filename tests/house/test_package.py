@@ -80,7 +80,7 @@ def test_the_archive_of_the_source_holds_what_the_tests_and_the_documents_need(
 
 def test_the_demo_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     out, errors = run(wheel, tmp_path, "demo").communicate(timeout=120)
-    assert "8 of 8 questions found what they should" in out, errors
+    assert "8 of 8 questions found the expected answer" in out, errors
 
 
 @pytest.mark.enable_socket

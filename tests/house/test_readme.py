@@ -45,8 +45,8 @@ def test_make_demo_shows_what_it_says(tmp_path: Path) -> None:
     with reading(tmp_path) as reader:
         printed = reader.shell(last.rpartition("/")[2])
     assert "No key" in printed
-    assert "The tiers fill" in printed
-    found = re.search(r"(\d) of 8 questions found what they should\.\n$", printed)
+    assert "Tiers after each part of the conversation" in printed
+    found = re.search(r"(\d) of 8 questions found the expected answer\.\n$", printed)
     assert found
     assert int(found[1]) >= 7
 
@@ -83,8 +83,8 @@ def test_its_commands_and_its_snippet_do_what_it_says(tmp_path: Path) -> None:
                 if "curl" in block.text:
                     assert "My sister Nora lives in Porto." in printed
                 if "--remove" in block.text:
-                    assert "has the server now" in printed
-                    assert "has the server no more" in printed
+                    assert "was added to Claude Desktop" in printed
+                    assert "was removed from Claude Desktop" in printed
             elif block.mark == "prints":
                 kinds["prints"] += 1
                 assert printed == block.text

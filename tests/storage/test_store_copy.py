@@ -56,7 +56,7 @@ def test_store_is_copied_to_another_database_and_back(
     server, file = new_place("moved"), tmp_path / "back.db"
     assert migrate(place, server).exit_code == 0
     done = migrate(server, str(file))
-    assert "2 scopes copied, 0 were there; 12 pages" in done.output
+    assert "2 scopes copied, 0 skipped as identical; verified 12 pages" in done.output
     assert "1 API keys copied" in done.output
     assert rows(source.store) == before
     for moved in (server, file):
@@ -64,7 +64,7 @@ def test_store_is_copied_to_another_database_and_back(
             assert rows(store) == before
             assert store.verify() == []
     again = migrate(place, server)
-    assert "0 scopes copied, 2 were there" in again.output
+    assert "0 scopes copied, 2 skipped as identical" in again.output
     assert "0 API keys copied" in again.output
 
 
@@ -86,7 +86,7 @@ def test_interrupted_copy_is_resumed(
             target.copy_scope_from(source.store, second)
         assert list(target.scopes.all()) == [first], "scopes must be copied atomically"
     place = str(source.config.database)
-    assert "1 scopes copied, 1 were there" in migrate(place, new_place("moved")).output
+    assert "1 scopes copied, 1 skipped as identical" in migrate(place, new_place("moved")).output
 
 
 def test_different_existing_data_is_not_changed(source: MemoryEngine, new_place: Callable[[str], str]) -> None:

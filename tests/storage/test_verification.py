@@ -226,7 +226,11 @@ def test_excess_findings_of_a_kind_are_counted(file: Path) -> None:
 def test_rows_without_a_scope_are_found(file: Path) -> None:
     damage(file, "INSERT INTO chains VALUES ('nowhere', 'c9', '', '{}')")
     lines = found(file)
-    assert [line for line in lines if line.startswith("file: row ") and "of chains refers to a missing row of scopes" in line]
+    assert [
+        line
+        for line in lines
+        if line.startswith("file: row ") and "of chains refers to a missing row of scopes" in line
+    ]
     assert "no scope: chain without pages: c9" in lines
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 50)"
     damage(file, f"{more} INSERT INTO chains SELECT 'nowhere', 'x' || i, '', '{{}}' FROM n")  # noqa: S608

@@ -35,7 +35,7 @@ from memoryos.doors.http.routes import (
 )
 from memoryos.doors.http.server_state import EngineSource, ServerState
 from memoryos.doors.http.settings import ServerSettings
-from memoryos.doors.inspector.pages import inspector_routes
+from memoryos.doors.inspector.static_files import inspector_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -1,13 +1,13 @@
-/** What is asked first: the server's set-up, and whose memory is shown when the address names none. */
+/** The first requests: the server's setup, and the memory to show if the address names none. */
 
 import { ask } from "./api.js";
 import { setClock } from "./format.js";
 
 /**
  * @returns {Promise<{setup: any, scope: {userId: string, assistantId: string}}>}
- * @throws {Problem} 401 when the server wants a key
+ * @throws {Problem} with status 401 if the server requires a key
  */
-export async function arrive() {
+export async function loadStartup() {
   const setup = await ask("v1/setup");
   setClock(setup.now);
   const { users } = await ask("v1/users", { query: { limit: 500 } });

@@ -1,4 +1,4 @@
-"""The files of the inspector: one page and what it loads, all from the package, to nobody but a browser's own eyes."""
+"""Serves the page of the inspector and its static files from the package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from memoryos.doors.inspector.setup import setup_routes
+from memoryos.doors.inspector.setup_route import setup_routes
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -27,7 +27,8 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""What the page may do: load its own files and ask its own server. Nothing inline runs, nothing becomes markup."""
+"""Content Security Policy: the page may load and call only its own server; no inline script runs, and trusted types
+prevent that text becomes markup."""
 KINDS = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -38,9 +39,9 @@ KINDS = {
 
 
 def inspector_routes() -> list[BaseRoute]:
-    """Returns the page at ``/``, its files under ``/inspector/`` and the route that it asks first.
+    """Returns the page at ``/``, its files under ``/inspector/`` and the route ``/v1/setup``, which it requests first.
 
-    The files need no key: nothing of any memory is in them.
+    The page and the files need no key, because they contain no stored data.
     """
     return [
         Route("/", _page, include_in_schema=False),
@@ -51,7 +52,7 @@ def inspector_routes() -> list[BaseRoute]:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as it is sent."""
+    """The content, media type and ETag of a file."""
 
     body: bytes
     kind: str
@@ -59,17 +60,18 @@ class _File:
 
 
 async def _page(request: Request) -> Response:
-    return _sent(request, _files()["index.html"])
+    return _file_response(request, _files()["index.html"])
 
 
 async def _file(request: Request) -> Response:
     found = _files().get(request.path_params["path"])
     if found is None:
         raise HTTPException(404)
-    return _sent(request, found)
+    return _file_response(request, found)
 
 
-def _sent(request: Request, file: _File) -> Response:
+def _file_response(request: Request, file: _File) -> Response:
+    """Returns the file, or 304 if the browser's cached copy is current."""
     headers = {
         "Cache-Control": "no-cache",
         "Content-Security-Policy": POLICY,
@@ -77,15 +79,15 @@ def _sent(request: Request, file: _File) -> Response:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
-    if file.tag in known:
+    cached_tags = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+    if file.tag in cached_tags:
         return Response(None, 304, headers)
     return Response(file.body, headers=headers | {"Content-Type": file.kind})
 
 
 @cache
 def _files() -> dict[str, _File]:
-    """Returns all files by their paths, read once: they change only with the package."""
+    """Returns all files by path; cached, because they change only with the package."""
     return dict(_read(resources.files("memoryos.doors.inspector") / "static", ""))
 
 

@@ -1,4 +1,4 @@
-"""What a page has to know before it asks for anything: who calls, and the numbers that the server works with."""
+"""The route ``/v1/setup``: the caller and the settings that the inspector needs at its start."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ setup_routes: APIRouter = router("server")
 
 
 class TraitDimension(shapes.Shape):
-    """One of the 90 dimensions of the profile."""
+    """One of the 90 trait dimensions of the profile."""
 
     category: str
     name: str
-    high: str = Field(description="What the level high means.")
-    low: str = Field(description="What the level low means.")
+    high: str = Field(description="Meaning of the level high.")
+    low: str = Field(description="Meaning of the level low.")
 
 
 class Setup(shapes.Shape):
-    """Who calls, and the numbers that the server works with; no secret, nothing that is remembered."""
+    """The caller and settings of the server, without secrets and stored data."""
 
     version: str
-    now: shapes.Time = Field(description="The server's time.")
-    keys: bool = Field(description="Whether every request needs a key.")
-    is_admin: bool = Field(description="Whether the caller may see the memories of all users.")
-    user_id: str = Field(description="The caller's own user; for an administrator the settings' one.")
-    assistant_id: str = Field(description="The settings' assistant.")
+    now: shapes.Time = Field(description="Current time of the server.")
+    keys: bool = Field(description="Whether requests need a key.")
+    is_admin: bool = Field(description="Whether the caller can access the memories of all users.")
+    user_id: str = Field(description="User of the caller; for an administrator, the user of the settings.")
+    assistant_id: str = Field(description="Assistant of the settings.")
     analyst: str
     embedder: str
     has_llm: bool
-    llm_context_tokens: int = Field(description="Tokens that the LLM reads and writes in one call.")
+    llm_context_tokens: int = Field(description="Context size of the LLM: tokens read and written in one call.")
     short_term_capacity: int
     mid_term_capacity: int
     retrieval_queue_capacity: int
-    heat_threshold: float = Field(description="A hotter segment is learned from.")
+    heat_threshold: float = Field(description="Long-term memory is updated from segments with a higher heat.")
     heat: HeatWeights
     ranking: RankingWeights
     dimensions: list[TraitDimension]
@@ -52,7 +52,7 @@ class Setup(shapes.Shape):
 
 @setup_routes.get("/v1/setup")
 def get_setup(server: CurrentServer, caller: AnyCaller) -> Setup:
-    """Returns who calls and what the server's settings are, as far as they explain what it answers."""
+    """Returns the caller and the settings that explain the server's results."""
     engine = server.engine()
     config = engine.config
     return Setup(
