@@ -249,7 +249,7 @@ def test_adding_and_recalling_never_wait_for_the_llm(
 def test_closing_does_not_wait_for_a_hanging_llm(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "STOP_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "STOP_TIMEOUT_SECONDS", 0.2)
     asked, may_answer = threading.Event(), threading.Event()
 
     def hanging(_: dict[str, Any]) -> Behaviour:

@@ -28,7 +28,7 @@ from memoryos.errors import (
     StoreUnavailableError,
 )
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst, ScriptedChatModel
-from memoryos.updating.leasing import HeldError
+from memoryos.updating.leases import LeaseHeldError
 from tests.conftest import EngineMaker
 
 SNIPPET = """
@@ -433,7 +433,11 @@ def test_what_analyst_reads_is_said_once(
 
 @pytest.mark.parametrize(
     ("error", "level"),
-    [(HeldError("busy"), "DEBUG"), (StoreConflictError("lost"), "INFO"), (StoreUnavailableError("full"), "WARNING")],
+    [
+        (LeaseHeldError("busy"), "DEBUG"),
+        (StoreConflictError("lost"), "INFO"),
+        (StoreUnavailableError("full"), "WARNING"),
+    ],
 )
 def test_what_others_do_to_a_scope_is_no_warning(
     make_engine: EngineMaker,
@@ -463,8 +467,8 @@ def test_what_others_do_to_a_scope_is_no_warning(
 def test_a_scope_that_is_held_is_told_apart(make_engine: EngineMaker) -> None:
     engine, other = make_engine(), make_engine()
     scope_id = engine.store.scopes.open(engine.memory("tom").scope, engine.clock())
-    with engine.updater.leases.leased(scope_id), pytest.raises(HeldError):
-        other.updater.drain(scope_id, everything=True, patience_seconds=0.0)
+    with engine.updater.leases.acquire(scope_id), pytest.raises(LeaseHeldError):
+        other.updater.drain(scope_id, everything=True, lease_timeout_seconds=0.0)
 
 
 def test_no_user_text_is_logged_above_debug(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:

@@ -150,7 +150,7 @@ def test_a_rebuild_whose_lease_was_lost_writes_nothing(make_engine: EngineMaker,
     def progress() -> None:
         if next(steps) == 1:
             clock.advance(seconds=3600)
-            with other.engine.updater.leases.leased(str(other._find_scope_id())):
+            with other.engine.updater.leases.acquire(str(other._find_scope_id())):
                 pass
 
     with pytest.raises(Exception, match="lease"):

@@ -56,7 +56,7 @@ def test_a_turn_ends_by_time_too(make_engine: EngineMaker) -> None:
 
     def turn(max_seconds: float) -> bool:
         return engine.updater.drain_turn(
-            memory._scope_id, everything=True, patience_seconds=1, before_step=lambda: None, max_steps=1_000,
+            memory._scope_id, everything=True, lease_timeout_seconds=1, before_step=lambda: None, max_steps=1_000,
             max_seconds=max_seconds,
         )  # fmt: skip
 

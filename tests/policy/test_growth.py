@@ -26,7 +26,17 @@ from memoryos.doors.http import proxy_body, proxy_memory, proxy_reading
 from memoryos.errors import InputError, InvalidReplyError, MemoryOSError
 from memoryos.importing import chat_exports, message_lists, salvage
 from memoryos.inputs import read_draft, read_idempotency_key, read_messages, read_query, read_scope, read_time
-from memoryos.language import dates, fence, identity, instructions, languages, normalizing, plain, text, tokens
+from memoryos.language import (
+    ascii_words,
+    dates,
+    fence,
+    instructions,
+    languages,
+    normalizing,
+    reply_language,
+    text,
+    tokens,
+)
 from memoryos.language.matching import Bounded
 from memoryos.model import Page, Profile, Utterance
 from memoryos.models import openai, thinking
@@ -271,7 +281,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     text.sentences: text.sentences,
     tokens.content_words: tokens.content_words,
     tokens.fold: tokens.fold,
-    tokens.little_terms: lambda said: tokens.little_terms(said.split(), None),
+    tokens.function_terms: lambda said: tokens.function_terms(said.split(), None),
     tokens.search_terms: tokens.search_terms,
     tokens.stem: tokens.stem,
     tokens.terms: tokens.terms,
@@ -280,12 +290,12 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     fence.indented: fence.indented,
     fence.one_line: fence.one_line,
     fence.speaker_label: fence.speaker_label,
-    identity.speaks_otherwise: lambda said: identity.speaks_otherwise(said, said[:1_000]),
+    reply_language.is_in_other_language: lambda said: reply_language.is_in_other_language(said, said[:1_000]),
     instructions.reads_as_instruction: instructions.reads_as_instruction,
     instructions.instruction_sides: lambda said: instructions.instruction_sides((said, None), (said, said)),
     languages.language_of: languages.language_of,
     normalizing.normalized: lambda said: normalizing.normalized("NFKC", said),
-    plain.plain_words: plain.plain_words,
+    ascii_words.ascii_words: ascii_words.ascii_words,
     question.read_question: lambda said: question.read_question(said, speakers=("Mia", "Aab", "田中", "user"), now=NOW),
     question.index_terms: lambda said: question.index_terms(said, NOW),
     recall.line_tokens: recall.line_tokens,
@@ -345,7 +355,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
 WITHOUT_TEXT = {
     "memoryos.language.dates": {"date_terms", "spoken"},
     "memoryos.language.matching": {"linear"},
-    "memoryos.language.saying": {"named_day", "said_day"},
+    "memoryos.language.date_phrases": {"format_day", "format_mention"},
     "memoryos.analysts.attributes": {"note_of"},
     "memoryos.analysts.prompts.shapes": {"schema_of"},
     "memoryos.analysts.speech": {"compiled"},

@@ -76,8 +76,8 @@ def test_between_two_people_nobody_is_presumed() -> None:
 def test_little_words_of_the_language_are_told_from_its_topic(text: str, little: str, topic: str) -> None:
     question = read_question(text, speakers=[], now=AT)
     assert {little, topic} <= {*question.terms}
-    assert little in question.little_terms
-    assert topic not in question.little_terms
+    assert little in question.function_terms
+    assert topic not in question.function_terms
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
 from memoryos.storage.vectors import UtteranceVectors
 from memoryos.testing import FixedClock
-from memoryos.updating import leasing
+from memoryos.updating import leases
 from tests.conftest import EngineMaker
 from tests.waiting import TIMEOUT_SECONDS, wait_until
 
@@ -371,7 +371,7 @@ def work_for_ever(memory: Memoryos, until: threading.Event) -> threading.Thread:
 
 @pytest.fixture
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leasing, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "HOLD_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("short_turns")
@@ -397,7 +397,7 @@ def test_a_worker_under_steady_load_gives_way_and_goes_on(make_engine: EngineMak
 def test_nobody_gives_way_to_nobody(here: Memoryos, doomed: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(here)
     scope_id = str(here._find_scope_id())
-    with here.engine.updater.leases.leased(scope_id) as lease:
+    with here.engine.updater.leases.acquire(scope_id) as lease:
         doomed.do("begin(memory.flush, '')")
         wait_until(lambda: here.engine.store.presence.is_wanted(lease))
         doomed.kill()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from dateutil.relativedelta import relativedelta
 
+from memoryos.language.ascii_words import ascii_words
 from memoryos.language.date_words import DAY_WORDS, MONTHS, NUMBERS, PATTERNS, SHIFTS, UNITS, WEEKDAYS
 from memoryos.language.languages import language_of
-from memoryos.language.plain import plain_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -106,7 +106,7 @@ def _all_mentions(text: str, today: date) -> Iterator[Mention]:
     lowered = text.lower()
     if len(lowered) != len(text):  # a few capitals change their length; places must stay
         lowered = text
-    words = plain_words(text)
+    words = ascii_words(text)
     lowered = lowered if words is not None else lowered.translate(_WIDE_DIGITS)
     for kind, pattern in _wanted(lowered, _WORDS.findall(lowered) if words is None or "'" in lowered else words):
         resolve = _RESOLVERS[kind]

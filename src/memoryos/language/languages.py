@@ -7,8 +7,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Literal, get_args
 
+from memoryos.language.ascii_words import ascii_words
 from memoryos.language.normalizing import normalized
-from memoryos.language.plain import plain_words
 from memoryos.language.stop_words import STOP_WORDS_OF
 
 __all__ = ["LANGUAGES", "LANGUAGE_NAMES", "Language", "language_of"]
@@ -69,7 +69,7 @@ def language_of(text: str, default: Language | None = None) -> Language | None:
     Han characters without kana are Chinese, unless the default is Japanese: it does not tell then.
     """
     read = text[:_LONGEST_READ]
-    words = plain_words(read)
+    words = ascii_words(read)
     if words is not None and _NEVER_ENGLISH.isdisjoint(words):
         return default if _WORDS["en"].isdisjoint(words) else "en"
     lowered = read.lower()

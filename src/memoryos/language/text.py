@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from memoryos.language.matching import Bounded
-from memoryos.language.tokens import CJK, content_words, fold, little_terms, search_terms, stem, terms
+from memoryos.language.tokens import CJK, content_words, fold, function_terms, search_terms, stem, terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,8 +18,8 @@ __all__ = [
     "estimate_tokens",
     "excerpt",
     "fold",
+    "function_terms",
     "keywords",
-    "little_terms",
     "search_terms",
     "sentences",
     "terms",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import Stemmer
 
+from memoryos.language.ascii_words import ascii_words
 from memoryos.language.languages import language_of
 from memoryos.language.normalizing import normalized
-from memoryos.language.plain import plain_words
 from memoryos.language.stop_words import JAPANESE_TAILS, STOP_WORDS, STOP_WORDS_OF
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from memoryos.language.languages import Language
 
-__all__ = ["CJK", "content_words", "fold", "little_terms", "search_terms", "stem", "terms"]
+__all__ = ["CJK", "content_words", "fold", "function_terms", "search_terms", "stem", "terms"]
 
 CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U000323af"
 """Chinese, Japanese and Korean characters, as they stand between the brackets of a pattern."""
@@ -63,7 +63,7 @@ def terms(text: str) -> list[str]:
     language = language_of(text)
     if language in {"nl", "pt"}:
         return _stemmed_terms(text, language)
-    words = plain_words(text if text.isascii() else fold(text))
+    words = ascii_words(text if text.isascii() else fold(text))
     if words is not None:
         found = [*map(stem, words)]
     else:
@@ -90,7 +90,7 @@ def content_words(text: str) -> list[str]:
     return [word for word in _surface_words(text) if word not in stops]
 
 
-def little_terms(found: Sequence[str], language: Language | None) -> frozenset[str]:
+def function_terms(found: Sequence[str], language: Language | None) -> frozenset[str]:
     """Returns those of the terms that say little: of stop words, and Chinese characters, which are half a word each."""
     stops = _stop_terms(language)
     return frozenset(term for term in found if term in stops or _HAN.fullmatch(term))

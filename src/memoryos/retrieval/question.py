@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memoryos.language.asking_words import ASSISTANT_SAYS, REMEMBER, USER_SAYS
 from memoryos.language.dates import date_terms, mentions
 from memoryos.language.languages import language_of
+from memoryos.language.question_words import ASSISTANT_SAYS, REMEMBER, USER_SAYS
 from memoryos.language.stop_words import STOP_WORDS_OF
-from memoryos.language.text import fold, little_terms, search_terms
+from memoryos.language.text import fold, function_terms, search_terms
 from memoryos.model import SIDES, Side
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Question:
         dense_text: The text to embed: the query without names of speakers, since a name draws the vector towards
             every utterance that contains it. Never empty.
         terms: Search terms, including those of the days that it refers to.
-        little_terms: The function words among the terms.
+        function_terms: The function words among the terms.
         speakers: The speakers that it names, as the scope spells their names.
         side: The side that "I" or "you" refers to. None if a speaker is named. If neither word occurs and the other
             speaker is an assistant, the user's side, since users mostly ask about their own statements.
@@ -52,7 +52,7 @@ class Question:
     side: Side | None = None
     times: tuple[tuple[date, date], ...] = ()
     language: Language | None = None
-    little_terms: frozenset[str] = frozenset()
+    function_terms: frozenset[str] = frozenset()
 
 
 def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Question:
@@ -74,7 +74,7 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
         speakers=frozenset(named.values()),
         side=None if named else _side(query, language) or _presumed(speakers),
         language=language,
-        little_terms=little_terms(words, language),
+        function_terms=function_terms(words, language),
         times=times,
     )
 

@@ -11,7 +11,7 @@ from memoryos.identifiers import new_id
 from memoryos.model import Chain, Page, Segment
 from memoryos.seams import Batch, Digest
 from memoryos.storage.mid_term import Consolidation
-from memoryos.updating.mid_term import check_digest, found_segment, grow_segment, match_segment, unit
+from memoryos.updating.segment_matching import check_digest, create_segment, grow_segment, match_segment, unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from memoryos.seams import Analyst
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.ledger import Ledger
+    from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["DIGEST", "Consolidator"]
 
@@ -39,7 +39,7 @@ class Consolidator:
         store: Store,
         analyst: Analyst,
         working_sets: WorkingSets,
-        ledger: Ledger,
+        ledger: UsageLedger,
         *,
         similarity_threshold: float,
     ) -> None:
@@ -105,7 +105,7 @@ class Consolidator:
                 self._similarity_threshold,
             )
             if number is None:
-                segment = found_segment(new_id(), topic, pages)
+                segment = create_segment(new_id(), topic, pages)
             else:
                 segment_id = candidates.ids[number]
                 known = segments.get(segment_id) or self._store.mid_term.get(scope_id, [segment_id]).get(segment_id)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from memoryos.storage.closure import Closure
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.leasing import Leases
-    from memoryos.updating.maintenance import Maintenance
+    from memoryos.updating.leases import Leases
+    from memoryos.updating.store_maintenance import Maintenance
 
 __all__ = ["CORRECTION", "Forgetter", "Forgotten"]
 
@@ -151,10 +151,10 @@ class Forgetter:
 
     def _leased(self, scope_id: str, forget: Callable[[Lease], Closure]) -> Closure:
         """Forgets under the lease of the scope, which is taken from a worker, but waited for where others forget."""
-        with contextlib.suppress(StoreConflictError), self._leases.seized(scope_id) as lease:
+        with contextlib.suppress(StoreConflictError), self._leases.seize(scope_id) as lease:
             return forget(lease)
         for _ in range(MOST_TRIES):
-            with contextlib.suppress(StoreConflictError), self._leases.leased(scope_id) as lease:
+            with contextlib.suppress(StoreConflictError), self._leases.acquire(scope_id) as lease:
                 return forget(lease)
         raise StoreConflictError("others changed this memory again and again; nothing was forgotten, try again")
 

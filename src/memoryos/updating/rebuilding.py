@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from memoryos.model import Origin, Profile
     from memoryos.seams import Analyst, Embedder
     from memoryos.storage.store import Store
-    from memoryos.updating.ledger import Ledger
+    from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["Change", "Rebuilder", "Rebuilt"]
 
@@ -81,7 +81,7 @@ class Rebuilder:
         embedder: Embedder,
         updater: Updater,
         config: Config,
-        ledger: Ledger,
+        ledger: UsageLedger,
         *,
         clock: Callable[[], datetime],
     ) -> None:
@@ -108,18 +108,18 @@ class Rebuilder:
             EmbeddingError: If the embedder failed; likewise.
             StoreError: If another worker took the scope over meanwhile; likewise.
         """
-        with self._leases.leased(scope_id) as lease, self._store.scratch(lease) as scratch:
+        with self._leases.acquire(scope_id) as lease, self._store.scratch(lease) as scratch:
             self._store.copy_log(scratch, scope_id)
 
             def before_step() -> None:
-                self._leases.keep(lease)
+                self._leases.prolong(lease)
                 if progress is not None:
                     progress()
 
             _drain(self._scratch_updater(scratch, analyst), scope_id, before_step)
             rebuilt = self._compare(scratch, scope_id, analyst.origin, applied=not dry_run)
             if not dry_run:
-                self._store.replace_tiers(scratch, self._leases.keep(lease), self._clock())
+                self._store.replace_tiers(scratch, self._leases.prolong(lease), self._clock())
             return rebuilt
 
     def _scratch_updater(self, scratch: Store, analyst: Analyst) -> Updater:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.consolidation import Consolidator
-    from memoryos.updating.learning import Learner
+    from memoryos.updating.learner import Learner
 
 __all__ = ["Redoer"]
 

@@ -27,8 +27,8 @@ from memoryos.errors import (
 from memoryos.updating.consolidation import DIGEST, Consolidator
 from memoryos.updating.embedding import EmbeddingStep
 from memoryos.updating.heat import coldest, hot
-from memoryos.updating.learning import LEARN, Learner
-from memoryos.updating.leasing import Leases
+from memoryos.updating.learner import LEARN, Learner
+from memoryos.updating.leases import Leases
 from memoryos.updating.null_analyst import NullAnalyst
 from memoryos.updating.redoing import Redoer
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from memoryos.seams import Analyst, Embedder
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.ledger import Ledger
+    from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["Updater"]
 
@@ -76,7 +76,7 @@ class Updater:
         analyst: Analyst,
         working_sets: WorkingSets,
         config: Config,
-        ledger: Ledger,
+        ledger: UsageLedger,
         *,
         redoer: Analyst | None = None,
         clock: Callable[[], datetime],
@@ -124,7 +124,7 @@ class Updater:
         *,
         everything: bool,
         timeout_seconds: float | None = None,
-        patience_seconds: float | None = None,
+        lease_timeout_seconds: float | None = None,
         before_step: Callable[[], None] | None = None,
     ) -> int:
         """Takes the scope's due steps until none is left.
@@ -133,7 +133,7 @@ class Updater:
             scope_id: The scope.
             everything: Consolidates whatever slid out of the window; else only full batches.
             timeout_seconds: When to stop between two steps.
-            patience_seconds: How long to wait for another worker's lease; default: as long as the timeout.
+            lease_timeout_seconds: How long to wait for another worker's lease; default: as long as the timeout.
             before_step: Called before each step: the background worker makes way for the foreground here.
 
         Returns:
@@ -149,18 +149,18 @@ class Updater:
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         round_ = self._round(scope_id, everything=everything, deadline=deadline)
         while True:
-            patience = deadline if patience_seconds is None else time.monotonic() + patience_seconds
-            with self.leases.leased(scope_id, patience) as lease:
+            patience = deadline if lease_timeout_seconds is None else time.monotonic() + lease_timeout_seconds
+            with self.leases.acquire(scope_id, patience) as lease:
                 if self._take_turn(lease, round_, before_step):
                     return round_.steps
-            self.leases.give_way(scope_id)
+            self.leases.yield_to_waiter(scope_id)
 
     def drain_turn(
         self,
         scope_id: str,
         *,
         everything: bool,
-        patience_seconds: float,
+        lease_timeout_seconds: float,
         before_step: Callable[[], None],
         max_steps: int,
         max_seconds: float,
@@ -170,7 +170,7 @@ class Updater:
         Args:
             scope_id: The scope.
             everything: As for ``drain``.
-            patience_seconds: How long to wait for another worker's lease.
+            lease_timeout_seconds: How long to wait for another worker's lease.
             before_step: Called before each step.
             max_steps: After this many steps the turn is over.
             max_seconds: After this long it is over too; a step is never interrupted.
@@ -183,7 +183,7 @@ class Updater:
         """
         round_ = self._round(scope_id, everything=everything)
         round_.max_steps, round_.ends_at = max_steps, time.monotonic() + max_seconds
-        with self.leases.leased(scope_id, time.monotonic() + patience_seconds) as lease:
+        with self.leases.acquire(scope_id, time.monotonic() + lease_timeout_seconds) as lease:
             return self._take_turn(lease, round_, before_step)
 
     def flush(
@@ -208,7 +208,7 @@ class Updater:
 
         _despite_conflicts(work)
 
-    def embed(self, scope_id: str, *, patience_seconds: float) -> None:
+    def embed(self, scope_id: str, *, lease_timeout_seconds: float) -> None:
         """Makes the vectors that are missing and takes no other step: no analyst is asked.
 
         Raises:
@@ -216,8 +216,8 @@ class Updater:
             StoreUnavailableError: If another worker kept the lease for longer than the patience.
         """
         if self._embedding.is_due(scope_id):
-            with self.leases.leased(scope_id, time.monotonic() + patience_seconds) as lease:
-                while self._embedding.take(self.leases.renew(lease)):
+            with self.leases.acquire(scope_id, time.monotonic() + lease_timeout_seconds) as lease:
+                while self._embedding.take(self.leases.with_new_expiry(lease)):
                     pass
 
     def redo_wait_seconds(self, scope_id: str) -> float | None:
@@ -227,7 +227,7 @@ class Updater:
         return self._pause_seconds(scope_id)
 
     @property
-    def works_while_failing(self) -> bool:
+    def has_fallback(self) -> bool:
         """Whether a stand-in works while the analyst fails, so that a scope never has to wait."""
         return self._redoer is not None
 
@@ -242,12 +242,12 @@ class Updater:
         while True:
             if before_step is not None:
                 before_step()
-            if not self._step(self.leases.renew(lease), round_):
+            if not self._step(self.leases.with_new_expiry(lease), round_):
                 break
             round_.steps += 1
             if round_.deadline is not None and time.monotonic() > round_.deadline:
                 raise TimeoutError(f"pages of scope {lease.scope_id} were still due when the time was over")
-            if round_.is_over() or self.leases.is_wanted(lease, since):
+            if round_.is_over() or self.leases.is_contended(lease, since):
                 return False
         if self.redo_wait_seconds(lease.scope_id) is None:
             self._store.scopes.record_success(lease.scope_id)
@@ -361,12 +361,12 @@ class Updater:
         return count
 
     def _learn_waiting(self, scope_id: str) -> int:
-        with self.leases.leased(scope_id) as lease:
+        with self.leases.acquire(scope_id) as lease:
             _, learner = self._readers(scope_id)
             waiting = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
             for segment in waiting:
                 try:
-                    learner.learn(self.leases.renew(lease), segment)
+                    learner.learn(self.leases.with_new_expiry(lease), segment)
                 except AnalystError as error:
                     self._record_failure(scope_id, LEARN, error)
                     raise

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from memoryos.errors import MemoryOSError, StoreConflictError
-from memoryos.updating.leasing import HeldError
+from memoryos.updating.leases import LeaseHeldError
 from memoryos.updating.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from memoryos.config import Config
     from memoryos.storage.store import Store
-    from memoryos.updating.maintenance import Maintenance
+    from memoryos.updating.store_maintenance import Maintenance
     from memoryos.updating.updater import Updater
 
 __all__ = ["Worker"]
@@ -28,14 +28,14 @@ _log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 0.05
 """The worker waits for so long a pause of the foreground before each step …"""
-PATIENCE_SECONDS = 1.0
+FOREGROUND_TIMEOUT_SECONDS = 1.0
 """… but not longer than this, so that a foreground without a pause can't starve it."""
 RESUME_SECONDS = 30.0
 """A server opens a scope for each request: what another process left there is looked for once in so long."""
 RESUMED_KEPT = 100_000
-STOP_PATIENCE_SECONDS = 10.0
+STOP_TIMEOUT_SECONDS = 10.0
 """How long the engine's closing waits for the step that the worker is in."""
-LEASE_PATIENCE_SECONDS = 0.5
+LEASE_TIMEOUT_SECONDS = 0.5
 """How long it waits for a scope that another worker holds before it turns to the next."""
 TURN_STEPS = 10
 """After this many steps a scope goes to the end of the queue, so that one user's backlog delays no other's …"""
@@ -108,11 +108,11 @@ class Worker:
             self._resumed_at[scope_id] = now
             self.wake_all([scope_id])
 
-    def make_way(self) -> None:
+    def note_foreground_activity(self) -> None:
         """Says that the foreground is busy now: the worker waits before its next step."""
         self._foreground_at = time.monotonic()
 
-    def quiet_seconds(self) -> float:
+    def foreground_idle_seconds(self) -> float:
         """Returns for how long the foreground has been idle."""
         return time.monotonic() - self._foreground_at
 
@@ -130,7 +130,7 @@ class Worker:
             self._stopping = True
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(STOP_PATIENCE_SECONDS)
+            self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def _start(self) -> None:
         if self._thread is None and not self._stopping:
@@ -163,13 +163,13 @@ class Worker:
         try:
             retry_at = self._store.scopes.state(scope_id).retry_at
             wait_seconds = 0.0 if retry_at is None else (retry_at - self._clock()).total_seconds()
-            if wait_seconds > 0 and not self._updater.works_while_failing:
+            if wait_seconds > 0 and not self._updater.has_fallback:
                 self._come_back(scope_id, wait_seconds)
                 return
             is_done = self._updater.drain_turn(
                 scope_id,
                 everything=everything,
-                patience_seconds=LEASE_PATIENCE_SECONDS,
+                lease_timeout_seconds=LEASE_TIMEOUT_SECONDS,
                 before_step=self._wait_for_quiet,
                 max_steps=TURN_STEPS,
                 max_seconds=TURN_SECONDS,
@@ -191,7 +191,7 @@ class Worker:
 
     def _come_back(self, scope_id: str, seconds: float) -> None:
         with self._changed:
-            self._idle.move(scope_id, time.monotonic() + max(seconds, LEASE_PATIENCE_SECONDS))
+            self._idle.move(scope_id, time.monotonic() + max(seconds, LEASE_TIMEOUT_SECONDS))
 
     def _requeue(self, scope_id: str, *, everything: bool) -> None:
         """Puts a scope whose turn is over behind every scope that is due now."""
@@ -206,7 +206,7 @@ class Worker:
         while not self._stopping:
             now = time.monotonic()
             quiet_in = self._foreground_at + QUIET_SECONDS - now
-            if quiet_in <= 0 or now - started > PATIENCE_SECONDS:
+            if quiet_in <= 0 or now - started > FOREGROUND_TIMEOUT_SECONDS:
                 return
             time.sleep(quiet_in)
         raise _StoppedError
@@ -214,7 +214,7 @@ class Worker:
 
 def _level(error: MemoryOSError) -> int:
     """Returns how loudly it is told: that others work on a scope, or forgot pages meanwhile, is no fault."""
-    if isinstance(error, HeldError):
+    if isinstance(error, LeaseHeldError):
         return logging.DEBUG
     return logging.INFO if isinstance(error, StoreConflictError) else logging.WARNING
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memoryos.errors import InvalidReplyError
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait
 from memoryos.seams import Fact, Lesson, Material
-from memoryos.updating.long_term import NewKnowledge, check_lesson, merge_knowledge, merge_profile
+from memoryos.updating.lesson_merging import NewKnowledge, check_lesson, merge_knowledge, merge_profile
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ORIGIN = Origin("scripted", "1")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from memoryos.storage.store import Store
     from memoryos.updating.worker import Worker
 
-__all__ = ["Rounds"]
+__all__ = ["ScopePoller"]
 
 LOOK_AGAIN_SECONDS = 300.0
 """After so long a scope is tried again in which nothing has changed since."""
@@ -27,7 +27,7 @@ _MOST_WAITING = 100
 """Scopes that are handed to the worker before it has to be done with them."""
 
 
-class Rounds:
+class ScopePoller:
     """Looks for due scopes again and again and hands them to the worker. Needs nothing from other processes.
 
     A scope that a living process holds is left to it. One that a dead process held is free at once.
@@ -60,7 +60,7 @@ class Rounds:
         self._tried: dict[str, object] = {}
         self._forget_at = 0.0
 
-    def look(self) -> int:
+    def poll(self) -> int:
         """Hands over the scopes that are due now; returns how many.
 
         Raises:
@@ -82,7 +82,7 @@ class Rounds:
                 break
         return count
 
-    def go(self, until: threading.Event, poll_seconds: float) -> None:
+    def run(self, until: threading.Event, poll_seconds: float) -> None:
         """Goes on looking until it is told to end.
 
         Raises:
@@ -91,7 +91,7 @@ class Rounds:
         while not until.is_set():
             started = time.monotonic()
             if self._worker.waiting() == 0:
-                self.look()
+                self.poll()
             took = time.monotonic() - started
             until.wait(max(poll_seconds, took / _SHARE_OF_LOOKING))
 

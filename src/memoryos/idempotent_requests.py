@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from memoryos.model import Page, PageDraft
     from memoryos.storage.idempotency import Once
 
-__all__ = ["NO_TIME", "once_answered", "once_appended", "repeated"]
+__all__ = ["NO_TIME", "answer_request", "append_request", "repeated_answer"]
 
 NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
 """Stands for a time that the caller did not give: a request that is sent again asks for the same."""
 
 
-def once_appended(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
+def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
     """Returns the mark of a request to remember exchanges; those without a time of their own have ``NO_TIME``.
 
     Raises:
@@ -35,7 +35,7 @@ def once_appended(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
     return once_of(read_idempotency_key(idempotency_key), asked)
 
 
-def once_answered(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> Once:
+def answer_request(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> Once:
     """Returns the mark of a request to answer.
 
     Raises:
@@ -43,11 +43,11 @@ def once_answered(idempotency_key: str, query: str, style: AnswerStyle, *, remem
     """
     key = read_idempotency_key(idempotency_key)
     if not remember:
-        raise InputError("idempotency_key", "needs remember: an answer that is not remembered can't be repeated")
+        raise InputError("idempotency_key", "needs remember: an answer that is not remembered can't be repeated_answer")
     return once_of(key, ("answer", query, style.relationship, style.style_hint, style.conversation))
 
 
-def repeated(query: str, page: Page) -> Answer:
+def repeated_answer(query: str, page: Page) -> Answer:
     """Returns the answer that was remembered as a page: with its sources, without a recall and without its origin.
 
     Raises:

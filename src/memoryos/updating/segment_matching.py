@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from memoryos.seams import Batch, Digest, Topic
 
-__all__ = ["check_digest", "found_segment", "grow_segment", "jaccard", "match_segment", "unit"]
+__all__ = ["check_digest", "create_segment", "grow_segment", "jaccard", "match_segment", "unit"]
 
 MAX_TOPICS = 2
 KEYWORDS_KEPT = 24
@@ -68,7 +68,7 @@ def match_segment(
     return best if scores[best] >= threshold else None
 
 
-def found_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segment:
+def create_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segment:
     """Returns the segment that a topic founds with these pages."""
     times = [page.at for page in pages]
     return Segment(

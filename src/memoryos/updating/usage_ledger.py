@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from memoryos.seams import Meter, Usage
     from memoryos.storage.store import Store
 
-__all__ = ["Ledger"]
+__all__ = ["UsageLedger"]
 
 
-class Ledger:
+class UsageLedger:
     """Hands out meters.
 
     Args:
@@ -55,7 +55,7 @@ class Ledger:
 
 
 class _Meter:
-    def __init__(self, ledger: Ledger, scope_id: str | Callable[[], str], purpose: str) -> None:
+    def __init__(self, ledger: UsageLedger, scope_id: str | Callable[[], str], purpose: str) -> None:
         self._ledger = ledger
         self._scope_id = scope_id
         self._purpose = purpose

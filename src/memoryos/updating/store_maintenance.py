@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from memoryos.storage.store import Store
-    from memoryos.updating.leasing import Leases
+    from memoryos.updating.leases import Leases
 
 __all__ = ["Maintenance"]
 
@@ -30,9 +30,9 @@ PAUSE_SECONDS = 30.0
 LOOK_SECONDS = 30.0
 """How often a busy process looks for what another one left."""
 POLL_SECONDS = 0.2
-PATIENCE_SECONDS = 0.5
+READER_TIMEOUT_SECONDS = 0.5
 """How long one attempt waits for a reader in another process."""
-STOP_PATIENCE_SECONDS = 10.0
+STOP_TIMEOUT_SECONDS = 10.0
 
 
 class Maintenance:
@@ -42,16 +42,16 @@ class Maintenance:
         store: Where it is noted what is due.
         leases: A deletion is completed under the lease of its scope.
         is_background: Whether a thread may erase later. Otherwise opening and closing do it.
-        quiet_seconds: Returns for how long the foreground has been idle.
+        foreground_idle_seconds: Returns for how long the foreground has been idle.
     """
 
     def __init__(
-        self, store: Store, leases: Leases, *, is_background: bool, quiet_seconds: Callable[[], float]
+        self, store: Store, leases: Leases, *, is_background: bool, foreground_idle_seconds: Callable[[], float]
     ) -> None:
         self._store = store
         self._leases = leases
         self._is_background = is_background
-        self._quiet_seconds = quiet_seconds
+        self._quiet_seconds = foreground_idle_seconds
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_wanted = False
@@ -71,7 +71,7 @@ class Maintenance:
         if self._is_background:
             self.schedule()
         else:
-            self._store.erase(patience_seconds=PATIENCE_SECONDS)
+            self._store.erase(patience_seconds=READER_TIMEOUT_SECONDS)
 
     def schedule(self) -> None:
         """Has the thread erase at the next quiet moment; without a thread, closing does it."""
@@ -104,14 +104,14 @@ class Maintenance:
             self._is_stopping = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join(STOP_PATIENCE_SECONDS)
+            self._thread.join(STOP_TIMEOUT_SECONDS)
         with contextlib.suppress(StoreError):
             if self._store.erasures.due_since() is not None:
-                self._store.erase(patience_seconds=PATIENCE_SECONDS)
+                self._store.erase(patience_seconds=READER_TIMEOUT_SECONDS)
 
     def _complete(self) -> None:
         for scope_id in self._store.forgetting.unfinished():
-            with contextlib.suppress(StoreError), self._leases.leased(scope_id, time.monotonic()):
+            with contextlib.suppress(StoreError), self._leases.acquire(scope_id, time.monotonic()):
                 self._store.forgetting.complete(scope_id)
 
     def _run(self) -> None:
@@ -127,7 +127,7 @@ class Maintenance:
     def _erase(self) -> None:
         self._erased_at = time.monotonic()
         try:
-            is_done = self._store.erase(patience_seconds=PATIENCE_SECONDS) or not self._store.erasures.due_since()
+            is_done = self._store.erase(patience_seconds=READER_TIMEOUT_SECONDS) or not self._store.erasures.due_since()
         except StoreError as error:
             _log.warning("deleted bytes were not erased: %s; tried again later", type(error).__name__)
             is_done = False

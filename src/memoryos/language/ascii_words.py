@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-__all__ = ["plain_words"]
+__all__ = ["ascii_words"]
 
 _LONGEST_KEPT = 4_000
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 
 
-def plain_words(text: str) -> tuple[str, ...] | None:
+def ascii_words(text: str) -> tuple[str, ...] | None:
     """Returns the words of a text in ASCII, lower-cased, in order; None for any other text.
 
     Language, terms and dates of a text are read from them one after another, so those of the last short texts are kept.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.storage.store import Store
 
-__all__ = ["HeldError", "Leases"]
+__all__ = ["LeaseHeldError", "Leases"]
 
 POLL_SECONDS = 0.02
 HOLD_SECONDS = 1.0
@@ -29,7 +29,7 @@ GIVE_WAY_SECONDS = 0.2
 """… and waits so long at most for the other to take it."""
 
 
-class HeldError(StoreUnavailableError):
+class LeaseHeldError(StoreUnavailableError):
     """Another worker holds the scope: it does the work, nothing is wrong."""
 
 
@@ -50,7 +50,7 @@ class Leases:
         self._process = f"{socket.gethostname()}:{os.getpid()}"
 
     @contextlib.contextmanager
-    def leased(self, scope_id: str, deadline: float | None = None) -> Iterator[Lease]:
+    def acquire(self, scope_id: str, deadline: float | None = None) -> Iterator[Lease]:
         """Yields the lease on a scope, which is given back at the end.
 
         A lease that is not held by anybody alive is free, whatever stands in the database.
@@ -60,15 +60,15 @@ class Leases:
             deadline: Monotonic time until which another worker's lease is waited for; None waits as long as it takes.
 
         Raises:
-            HeldError: If another worker kept it until then.
+            LeaseHeldError: If another worker kept it until then.
         """
-        lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
+        lease = self.with_new_expiry(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
         with self._store.presence.present(lease):
             while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
                 if deadline is not None and time.monotonic() > deadline:
-                    raise HeldError(f"another worker holds scope {scope_id}")
+                    raise LeaseHeldError(f"another worker holds scope {scope_id}")
                 time.sleep(POLL_SECONDS)
-                lease = self.renew(lease)
+                lease = self.with_new_expiry(lease)
             self._held[lease.owner] = lease
             try:
                 yield lease
@@ -78,12 +78,12 @@ class Leases:
                     self._store.scopes.release(lease)
 
     @contextlib.contextmanager
-    def seized(self, scope_id: str) -> Iterator[Lease]:
+    def seize(self, scope_id: str) -> Iterator[Lease]:
         """Takes the scope from whoever works on it and yields its lease, which is given back at the end.
 
         The former holder finds at its next write that the lease was lost.
         """
-        lease = self.renew(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
+        lease = self.with_new_expiry(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
         with self._store.presence.present(lease):
             self._store.scopes.seize(lease)
             self._held[lease.owner] = lease
@@ -94,32 +94,32 @@ class Leases:
                 with contextlib.suppress(StoreError):
                     self._store.scopes.release(lease)
 
-    def renew(self, lease: Lease) -> Lease:
+    def with_new_expiry(self, lease: Lease) -> Lease:
         """Returns the lease as the next write prolongs it."""
         return Lease(lease.scope_id, lease.owner, self._clock() + timedelta(seconds=self._seconds))
 
-    def keep(self, lease: Lease) -> Lease:
+    def prolong(self, lease: Lease) -> Lease:
         """Prolongs a lease now, for work between whose writes more time passes than a lease lasts.
 
         Raises:
             StoreConflictError: If another worker took the scope over.
         """
-        renewed = self.renew(lease)
+        renewed = self.with_new_expiry(lease)
         if not self._store.scopes.prolong(renewed):
             raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
         return renewed
 
-    def is_wanted(self, lease: Lease, held_from: float) -> bool:
+    def is_contended(self, lease: Lease, held_from: float) -> bool:
         """Returns whether somebody else waits for a scope that was held since then (monotonic) and has had its turn."""
         return time.monotonic() - held_from > HOLD_SECONDS and self._store.presence.is_wanted(lease)
 
-    def give_way(self, scope_id: str) -> None:
+    def yield_to_waiter(self, scope_id: str) -> None:
         """Waits a moment until whoever wants the scope, which was just given back, has it."""
         deadline = time.monotonic() + GIVE_WAY_SECONDS
         while self._store.scopes.holder(scope_id) is None and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
-    def give_up(self) -> None:
+    def release_all(self) -> None:
         """Gives back every lease, so that others may go on at once with what a step that hangs has left due."""
         for lease in list(self._held.values()):
             with contextlib.suppress(StoreError):

@@ -8,7 +8,7 @@ from collections import Counter
 from memoryos.language.normalizing import normalized
 from memoryos.language.stop_words import STOP_WORDS
 
-__all__ = ["speaks_otherwise"]
+__all__ = ["is_in_other_language"]
 
 _SCRIPTS = {
     "han": "一-鿿㐀-䶿",
@@ -58,7 +58,7 @@ _LITTLE_WORDS = {"English": STOP_WORDS} | {
 }
 
 
-def speaks_otherwise(reply: str, source: str) -> bool:
+def is_in_other_language(reply: str, source: str) -> bool:
     """Returns whether a reply is in another language than its source, as far as scripts and little words tell.
 
     What is short, mixed or only names is not judged: a wrong alarm costs more than a sentence in another language.

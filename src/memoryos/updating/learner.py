@@ -8,7 +8,13 @@ from memoryos.identifiers import new_id
 from memoryos.model import Knowledge, Segment
 from memoryos.seams import Fact, Lesson, Material
 from memoryos.storage.long_term import Learning, SegmentLearned
-from memoryos.updating.long_term import check_lesson, merge_knowledge, merge_profile, without_pages, without_refused
+from memoryos.updating.lesson_merging import (
+    check_lesson,
+    merge_knowledge,
+    merge_profile,
+    without_pages,
+    without_refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from memoryos.seams import Analyst
     from memoryos.storage.scopes import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.ledger import Ledger
+    from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["LEARN", "Learner"]
 
@@ -36,7 +42,7 @@ class Learner:
     """Has the analyst read a segment's unlearned pages and commits what it learned."""
 
     def __init__(
-        self, store: Store, analyst: Analyst, config: Config, ledger: Ledger, *, clock: Callable[[], datetime]
+        self, store: Store, analyst: Analyst, config: Config, ledger: UsageLedger, *, clock: Callable[[], datetime]
     ) -> None:
         self._store = store
         self._analyst = analyst
