@@ -371,7 +371,7 @@ def work_for_ever(memory: Memoryos, until: threading.Event) -> threading.Thread:
 
 @pytest.fixture
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "MAX_HOLD_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("short_turns")

@@ -1,4 +1,4 @@
-"""Leases: of several workers, threads and processes, one works on a scope at a time."""
+"""Leases: mutual exclusion of workers, threads and processes on one scope."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 __all__ = ["LeaseHeldError", "Leases"]
 
 POLL_SECONDS = 0.02
-HOLD_SECONDS = 1.0
-"""Who has worked for so long on a scope that another waits for gives way between two steps …"""
-GIVE_WAY_SECONDS = 0.2
-"""… and waits so long at most for the other to take it."""
+MAX_HOLD_SECONDS = 1.0
+"""A contended lease is yielded between two steps after this long …"""
+YIELD_SECONDS = 0.2
+"""… and the former holder waits at most this long for the other worker to acquire it."""
 
 
 class LeaseHeldError(StoreUnavailableError):
-    """Another worker holds the scope: it does the work, nothing is wrong."""
+    """Another worker holds the scope's lease and does its work; not a fault."""
 
 
 class Leases:
-    """Hands out the leases of scopes, by turns.
+    """Acquires, extends and releases the leases of scopes.
 
     Args:
-        store: Where they stand.
-        config: How long a lease lasts.
+        store: Holds the leases.
+        config: Duration of a lease.
         clock: Returns now (aware, UTC).
     """
 
@@ -51,77 +51,82 @@ class Leases:
 
     @contextlib.contextmanager
     def acquire(self, scope_id: str, deadline: float | None = None) -> Iterator[Lease]:
-        """Yields the lease on a scope, which is given back at the end.
+        """Waits for the scope's lease, yields it, and releases it at the end.
 
-        A lease that is not held by anybody alive is free, whatever stands in the database.
+        The lease of a process that no longer runs is free at once, even if the database says that it has not expired.
 
         Args:
             scope_id: The scope.
-            deadline: Monotonic time until which another worker's lease is waited for; None waits as long as it takes.
+            deadline: Monotonic time at which waiting ends; None waits without limit.
 
         Raises:
-            LeaseHeldError: If another worker kept it until then.
+            LeaseHeldError: If another worker kept the lease until the deadline.
         """
         lease = self.with_new_expiry(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
         with self._store.presence.present(lease):
             while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
                 if deadline is not None and time.monotonic() > deadline:
-                    raise LeaseHeldError(f"another worker holds scope {scope_id}")
+                    raise LeaseHeldError(f"another worker holds the lease of scope {scope_id}; try again later")
                 time.sleep(POLL_SECONDS)
                 lease = self.with_new_expiry(lease)
-            self._held[lease.owner] = lease
-            try:
+            with self._releasing(lease):
                 yield lease
-            finally:
-                del self._held[lease.owner]
-                with contextlib.suppress(StoreError):
-                    self._store.scopes.release(lease)
 
     @contextlib.contextmanager
     def seize(self, scope_id: str) -> Iterator[Lease]:
-        """Takes the scope from whoever works on it and yields its lease, which is given back at the end.
+        """Takes the lease from its current holder, yields it, and releases it at the end.
 
-        The former holder finds at its next write that the lease was lost.
+        The former holder's next write fails with StoreConflictError.
         """
         lease = self.with_new_expiry(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
         with self._store.presence.present(lease):
             self._store.scopes.seize(lease)
-            self._held[lease.owner] = lease
-            try:
+            with self._releasing(lease):
                 yield lease
-            finally:
-                del self._held[lease.owner]
-                with contextlib.suppress(StoreError):
-                    self._store.scopes.release(lease)
 
     def with_new_expiry(self, lease: Lease) -> Lease:
-        """Returns the lease as the next write prolongs it."""
+        """Returns the lease with a full duration from now on; the holder's next write stores the new expiry."""
         return Lease(lease.scope_id, lease.owner, self._clock() + timedelta(seconds=self._seconds))
 
     def prolong(self, lease: Lease) -> Lease:
-        """Prolongs a lease now, for work between whose writes more time passes than a lease lasts.
+        """Stores a new expiry at once, for work whose writes are further apart than the duration of a lease.
 
         Raises:
-            StoreConflictError: If another worker took the scope over.
+            StoreConflictError: If another worker holds the lease now.
         """
         renewed = self.with_new_expiry(lease)
         if not self._store.scopes.prolong(renewed):
-            raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
+            raise StoreConflictError(f"the lease of scope {lease.scope_id} was taken over by another worker; try again")
         return renewed
 
     def is_contended(self, lease: Lease, held_from: float) -> bool:
-        """Returns whether somebody else waits for a scope that was held since then (monotonic) and has had its turn."""
-        return time.monotonic() - held_from > HOLD_SECONDS and self._store.presence.is_wanted(lease)
+        """Returns whether another worker waits for a lease that was held for ``MAX_HOLD_SECONDS``.
+
+        Args:
+            lease: The lease.
+            held_from: Monotonic time of its acquisition.
+        """
+        return time.monotonic() - held_from > MAX_HOLD_SECONDS and self._store.presence.is_wanted(lease)
 
     def yield_to_waiter(self, scope_id: str) -> None:
-        """Waits a moment until whoever wants the scope, which was just given back, has it."""
-        deadline = time.monotonic() + GIVE_WAY_SECONDS
+        """Waits up to ``YIELD_SECONDS`` until a waiting worker has acquired the lease that was just released."""
+        deadline = time.monotonic() + YIELD_SECONDS
         while self._store.scopes.holder(scope_id) is None and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
     def release_all(self) -> None:
-        """Gives back every lease, so that others may go on at once with what a step that hangs has left due."""
+        """Releases every lease of this object, so that others can continue the work of a step that hangs."""
         for lease in list(self._held.values()):
+            with contextlib.suppress(StoreError):
+                self._store.scopes.release(lease)
+
+    @contextlib.contextmanager
+    def _releasing(self, lease: Lease) -> Iterator[None]:
+        self._held[lease.owner] = lease
+        try:
+            yield
+        finally:
+            del self._held[lease.owner]
             with contextlib.suppress(StoreError):
                 self._store.scopes.release(lease)
 
