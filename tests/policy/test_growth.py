@@ -28,6 +28,7 @@ from memoryos.importing import chat_exports, message_lists, salvage
 from memoryos.inputs import read_draft, read_idempotency_key, read_messages, read_query, read_scope, read_time
 from memoryos.language import (
     ascii_words,
+    confusables,
     dates,
     fence,
     instructions,
@@ -286,6 +287,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     tokens.stem: tokens.stem,
     tokens.terms: tokens.terms,
     dates.mentions: lambda said: dates.mentions(said, NOW),
+    confusables.skeleton: confusables.skeleton,
+    confusables.skeleton_positions: confusables.skeleton_positions,
     fence.fenced: lambda said: fence.fenced("memory", said),
     fence.indented: fence.indented,
     fence.one_line: fence.one_line,
@@ -293,6 +296,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     reply_language.is_in_other_language: lambda said: reply_language.is_in_other_language(said, said[:1_000]),
     instructions.reads_as_instruction: instructions.reads_as_instruction,
     instructions.instruction_sides: lambda said: instructions.instruction_sides((said, None), (said, said)),
+    languages.certain_language_of: lambda said: languages.certain_language_of(said, min_words=1),
+    languages.count_letters: languages.count_letters,
     languages.language_of: languages.language_of,
     normalizing.normalized: lambda said: normalizing.normalized("NFKC", said),
     ascii_words.ascii_words: ascii_words.ascii_words,
@@ -353,7 +358,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
 }
 """Every function that reads text of users, of models or of files, with how a text is given to it."""
 WITHOUT_TEXT = {
-    "memoryos.language.dates": {"date_terms", "spoken"},
+    "memoryos.language.dates": {"date_terms", "format_date_range"},
     "memoryos.language.matching": {"linear"},
     "memoryos.language.date_phrases": {"format_day", "format_mention"},
     "memoryos.analysts.attributes": {"note_of"},

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from memoryos.language.stop_words import STOP_WORDS_OF
+from memoryos.language.stop_words import TOPIC_STOP_WORDS
 from memoryos.language.text import fold, sentences
 from memoryos.language.tokens import CJK
 
@@ -47,7 +47,7 @@ _CALENDAR = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
     "september october november december".split()
 )
-_STOPS = frozenset().union(*STOP_WORDS_OF.values())
+_STOPS = frozenset().union(*TOPIC_STOP_WORDS.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from memoryos.language.dates import date_terms, mentions
 from memoryos.language.languages import language_of
 from memoryos.language.question_words import ASSISTANT_SAYS, REMEMBER, USER_SAYS
-from memoryos.language.stop_words import STOP_WORDS_OF
+from memoryos.language.stop_words import TOPIC_STOP_WORDS
 from memoryos.language.text import fold, function_terms, search_terms
 from memoryos.model import SIDES, Side
 
@@ -106,7 +106,7 @@ def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
                 continue
             for known, word in words.items():
                 is_short_form = len(known) >= _MIN_PREFIX and word[:1].isupper() and folded.startswith(known)
-                is_pronoun = folded in STOP_WORDS_OF["vi"] and word.islower()
+                is_pronoun = folded in TOPIC_STOP_WORDS["vi"] and word.islower()
                 if (known == folded and not is_pronoun) or is_short_form:
                     named[word] = speaker
     return named
