@@ -1,4 +1,4 @@
-"""Requests that are sent again, because their answer was lost: by what they are known, and what they get."""
+"""Idempotency keys: identifies requests that are sent again, and creates the answers to them."""
 
 from __future__ import annotations
 
@@ -22,37 +22,41 @@ if TYPE_CHECKING:
 __all__ = ["NO_TIME", "answer_request", "append_request", "repeated_answer"]
 
 NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
-"""Stands for a time that the caller did not give: a request that is sent again asks for the same."""
+"""Placeholder for a missing time of a page, so that a repeated request has the same hash at another time."""
 
 
 def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
-    """Returns the mark of a request to remember exchanges; those without a time of their own have ``NO_TIME``.
+    """Returns the hashes of a request to append pages.
+
+    Args:
+        idempotency_key: The caller's key.
+        drafts: The pages; those without a given time have ``NO_TIME``.
 
     Raises:
-        InputError: If the key can't be used.
+        InputError: If the key is invalid.
     """
-    asked = [(each.at.isoformat(), each.user_text, each.assistant_text, dict(each.metadata)) for each in drafts]
-    return once_of(read_idempotency_key(idempotency_key), asked)
+    content = [(each.at.isoformat(), each.user_text, each.assistant_text, dict(each.metadata)) for each in drafts]
+    return once_of(read_idempotency_key(idempotency_key), content)
 
 
 def answer_request(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> Once:
-    """Returns the mark of a request to answer.
+    """Returns the hashes of a request for an answer.
 
     Raises:
-        InputError: If the key can't be used, or goes with an answer that is not to be remembered.
+        InputError: If the key is invalid, or the answer is not remembered.
     """
     key = read_idempotency_key(idempotency_key)
     if not remember:
-        raise InputError("idempotency_key", "needs remember: an answer that is not remembered can't be repeated_answer")
+        raise InputError("idempotency_key", "requires remember=True: an answer that is not stored can't be repeated")
     return once_of(key, ("answer", query, style.relationship, style.style_hint, style.conversation))
 
 
 def repeated_answer(query: str, page: Page) -> Answer:
-    """Returns the answer that was remembered as a page: with its sources, without a recall and without its origin.
+    """Returns the answer that is stored in a page, with its sources but with an empty recall and without its origin.
 
     Raises:
-        NotFoundError: If the answer was forgotten since.
+        NotFoundError: If the answer was forgotten.
     """
     if not page.assistant_text:
-        raise NotFoundError("this request was done, and its answer was forgotten since")
+        raise NotFoundError("the answer to this request was forgotten; send the request with a new idempotency key")
     return Answer(page.assistant_text, Recall(query), tuple(page.metadata.get(ANSWERED_FROM, ())))

@@ -249,7 +249,7 @@ def test_an_answer_is_repeated_without_a_call(make_engine: EngineMaker) -> None:
     assert memory.get_memory_stats()["pages"] == 2
     with pytest.raises(InputError, match="another request"):
         memory.get_response("What do I have?", style_hint="short", idempotency_key="one")
-    with pytest.raises(InputError, match="needs remember"):
+    with pytest.raises(InputError, match="requires remember=True"):
         memory.get_response("What do I have?", remember=False, idempotency_key="three")
     assert len(model.requests) == called
 

@@ -303,7 +303,7 @@ def test_no_shape_raises_anything(tmp_path: Path, values: list[Any], message: An
 
 @pytest.mark.parametrize("value", [[], {}, None, 5, "text", [{}], [{"messages": []}], [{"mapping": []}], ""])
 def test_a_file_without_conversations_is_refused(tmp_path: Path, value: Any) -> None:
-    with pytest.raises(InputError, match="holds no conversations"):
+    with pytest.raises(InputError, match="contains no conversations"):
         read(tmp_path, value)
 
 
@@ -420,7 +420,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
 
 def test_archives_nested_deeper_are_left_alone(tmp_path: Path) -> None:
     inner = packed({"conversations.json": [ferns()]})
-    with pytest.raises(InputError, match="holds no conversations"):
+    with pytest.raises(InputError, match="contains no conversations"):
         read_zip(tmp_path, {"Conversations_1.zip": packed({"Conversations_2.zip": inner})})
 
 

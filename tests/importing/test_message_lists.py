@@ -138,7 +138,7 @@ def test_a_line_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     "value", ["", "[", "{}", "[]", "5", "text", '{"messages": []}', '[{"messages": [5]}]', "[[[]]]"]
 )
 def test_a_file_without_messages_is_refused(tmp_path: Path, value: str) -> None:
-    with pytest.raises(InputError, match="holds no messages"):
+    with pytest.raises(InputError, match="contains no messages"):
         read(tmp_path, value)
 
 

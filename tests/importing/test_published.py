@@ -199,7 +199,7 @@ def test_a_file_of_another_shape_raises_nothing(tmp_path: Path, value: Any) -> N
 def test_a_foreign_mapping_is_noted(tmp_path: Path) -> None:
     write(tmp_path, users_alice_mid={"other": 1})
     assert only(read_published(tmp_path, NOW)).problems == (
-        "users/alice/mid_term.json: holds nothing that the published program writes",
+        "users/alice/mid_term.json: contains no data of the published program",
     )
 
 

@@ -1,4 +1,4 @@
-"""Days as a person says them, in each language."""
+"""Formats days in the style of each language."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["format_day", "format_mention"]
 
 _LEAST_DAYS_OF_A_MONTH = 27
+"""Difference between the last and the first day of the shortest month."""
 
 
 def format_day(day: date, language: Language) -> str:
@@ -32,7 +33,7 @@ def format_day(day: date, language: Language) -> str:
 
 
 def format_mention(mention: Mention, language: Language) -> str:
-    """Returns the days of a mention with the preposition that belongs before them, as "on 7 May 2023"."""
+    """Returns the days of a mention with their preposition, as "on 7 May 2023"."""
     first, last = mention.first, mention.last
     if language in {"ja", "zh"}:
         return _han(first, last, "から" if language == "ja" else "至")
@@ -48,7 +49,7 @@ def format_mention(mention: Mention, language: Language) -> str:
 
 
 def _long(first: date, last: date, language: Language) -> str:
-    """Returns a month, a year, or several of them."""
+    """Returns a range of at least a month, as months or years with their preposition."""
     is_year = (first.month, first.day, last.month, last.day) == (1, 1, 12, 31)
     inside = {"en": "in ", "nl": "in ", "pt": "em ", "vi": ""}[language]
     if language == "en":

@@ -1,4 +1,4 @@
-"""The words of dates, by language: what ``dates`` looks for. English here; a language is added by adding rows."""
+"""Words and patterns of dates, by language. English is in this file; a language is added as further rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of dates in Chinese and Japanese."""
+"""Words and patterns of dates in Chinese and Japanese."""
 
 from __future__ import annotations
 

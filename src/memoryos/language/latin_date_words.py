@@ -1,4 +1,4 @@
-"""The words of dates in Dutch, Portuguese and Vietnamese, with and without their marks."""
+"""Words and patterns of dates in Dutch, Portuguese and Vietnamese, with and without accents."""
 
 from __future__ import annotations
 

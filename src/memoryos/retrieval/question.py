@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.language.dates import date_terms, mentions
 from memoryos.language.languages import language_of
-from memoryos.language.question_words import ASSISTANT_SAYS, REMEMBER, USER_SAYS
+from memoryos.language.question_words import ASKS_ABOUT_ASSISTANT, ASKS_ABOUT_USER, REMEMBER
 from memoryos.language.stop_words import TOPIC_STOP_WORDS
 from memoryos.language.text import fold, function_terms, search_terms
 from memoryos.model import SIDES, Side
@@ -127,7 +127,7 @@ def _presumed(speakers: Sequence[str]) -> Side | None:
 
 def _side(query: str, language: Language | None) -> Side | None:
     asked = REMEMBER.sub(" ", query)
-    language = language if language in USER_SAYS else "en"
-    if ASSISTANT_SAYS[language].search(asked):
+    language = language if language in ASKS_ABOUT_USER else "en"
+    if ASKS_ABOUT_ASSISTANT[language].search(asked):
         return "assistant"
-    return "user" if USER_SAYS[language].search(asked) else None
+    return "user" if ASKS_ABOUT_USER[language].search(asked) else None
