@@ -47,7 +47,7 @@ def read_source(path: Path, now: datetime) -> list[Source]:
     if path.is_dir():
         return _read_folder(path, now)
     if not path.is_file():
-        raise InputError("path", f"{path} is no existing file or folder; check the path")
+        raise InputError("path", f"{path} does not exist or is neither a file nor a folder; check the path")
     return read_chat_export(path, now) if is_archive(path) else _read_file(path, now)
 
 
