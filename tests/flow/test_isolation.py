@@ -108,7 +108,7 @@ def unscoped(statement: str) -> str:
         ("INSERT INTO pages (seq) SELECT pages.seq FROM pages", False),
     ],
 )  # fmt: skip
-def test_the_check_itself(statement: str, is_fine: bool) -> None:
+def test_statement_check_detects_violations(statement: str, is_fine: bool) -> None:
     assert (unscoped(statement) == "") is is_fine
 
 
@@ -154,9 +154,7 @@ def shown(memory: Memoryos, folder: Path) -> str:
     return "\n".join(str(each) if isinstance(each, str) else repr(each) for each in parts)
 
 
-def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(
-    tmp_path: Path, clock: FixedClock, place: str
-) -> None:
+def test_every_statement_on_a_tier_is_limited_to_its_own_scope(tmp_path: Path, clock: FixedClock, place: str) -> None:
     statements = Statements()
     model = ScriptedChatModel()
     config = Config(database_url=place, keep_archived_days=1, **SETTINGS)
@@ -298,7 +296,7 @@ def do(memory: Memoryos, word: str, deed: str, clock: FixedClock) -> None:
         max_size=16,
     ),
 )
-def test_whatever_is_done_by_turns_no_scope_shows_another(
+def test_no_sequence_of_operations_shows_data_of_another_scope(
     owners: list[tuple[str, str]], deeds: list[tuple[int, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     house = House(tmp_path_factory.mktemp("apart"), FixedClock())
@@ -317,7 +315,7 @@ def test_whatever_is_done_by_turns_no_scope_shows_another(
 
 @settings(max_examples=10)
 @given(user=IDS, assistant=IDS, nearly=st.sampled_from(sorted(NEARLY)), is_first=st.booleans())
-def test_an_id_that_nearly_is_another_shows_nothing_of_it(
+def test_similar_ids_do_not_share_data(
     user: str, assistant: str, nearly: str, is_first: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     house = House(tmp_path_factory.mktemp("isolation"), FixedClock())

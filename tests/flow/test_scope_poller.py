@@ -36,7 +36,9 @@ def due(engine: MemoryEngine) -> tuple[int, int]:
     return found.due_pages, found.pages_without_vector
 
 
-def test_full_batches_at_once_and_the_rest_when_a_scope_fell_idle(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_full_batches_are_due_at_once_and_incomplete_ones_when_idle(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
     writer, worker = make_engine(**SETTINGS), make_engine(**SETTINGS)
     poller = poller_of(worker)
     assert poller.poll() == 0
@@ -54,7 +56,7 @@ def test_full_batches_at_once_and_the_rest_when_a_scope_fell_idle(make_engine: E
     assert writer.memory("ann").knowledge()
 
 
-def test_a_scope_that_is_held_or_left_alone_is_passed_over(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_held_and_unchanged_scopes_are_skipped(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine = make_engine(**SETTINGS)
     add(engine, "tom", 5)
     scope_id = str(engine.store.scopes.find(engine.memory("tom").scope))
@@ -69,7 +71,7 @@ def test_a_scope_that_is_held_or_left_alone_is_passed_over(make_engine: EngineMa
     wait_until(lambda: due(engine) == (0, 0))
 
 
-def test_a_scope_that_nobody_writes_to_loses_its_old_notes(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_expired_notes_of_an_inactive_scope_are_deleted(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine = make_engine(**SETTINGS)
     engine.memory("tom").add_memory("I bake rye bread.", idempotency_key="one")
     poller = poller_of(engine)
@@ -80,7 +82,7 @@ def test_a_scope_that_nobody_writes_to_loses_its_old_notes(make_engine: EngineMa
     assert not engine.store.notes.drop_old(str(engine.store.scopes.find(engine.memory("tom").scope)), clock())
 
 
-def test_it_goes_on_until_it_is_told_to_end(make_engine: EngineMaker) -> None:
+def test_run_polls_until_its_event_is_set(make_engine: EngineMaker) -> None:
     engine = make_engine(**SETTINGS)
     told = threading.Event()
     thread = threading.Thread(target=poller_of(engine).run, args=(told, 0.02))
@@ -92,7 +94,7 @@ def test_it_goes_on_until_it_is_told_to_end(make_engine: EngineMaker) -> None:
     assert not thread.is_alive()
 
 
-def test_the_command_does_what_others_left_and_ends_when_told(make_engine: EngineMaker, place: str) -> None:
+def test_worker_command_does_due_work_of_others_and_ends_on_signal(make_engine: EngineMaker, place: str) -> None:
     writer = make_engine(**SETTINGS)
     for user in ("ann", "tom"):
         add(writer, user, 4)

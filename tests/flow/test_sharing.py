@@ -11,7 +11,7 @@ from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
 
 
-def test_only_what_is_named_reaches_another_user(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
+def test_only_the_given_facts_are_shared(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
     engine = make_engine(short_term_capacity=0, mid_term_heat_threshold=1.0)
     ann, bob = engine.memory("ann"), engine.memory("bob")
     for number in range(4):

@@ -59,7 +59,7 @@ def pages(source: Source) -> list[tuple[str, str]]:
         "\ufeff" + json.dumps(TALK),
     ],
 )
-def test_every_shape_becomes_the_same_pages(tmp_path: Path, value: Any) -> None:
+def test_every_accepted_structure_yields_the_same_pages(tmp_path: Path, value: Any) -> None:
     source = read(tmp_path, value)
     assert pages(source) == PAGES
     assert source.problems == ()
@@ -67,17 +67,17 @@ def test_every_shape_becomes_the_same_pages(tmp_path: Path, value: Any) -> None:
     assert (source.user_id, source.assistant_id) == (None, None)
 
 
-def test_one_message_is_enough(tmp_path: Path) -> None:
+def test_single_message_is_read(tmp_path: Path) -> None:
     assert pages(read(tmp_path, {"role": "user", "content": "hello"})) == [("hello", "")]
 
 
-def test_lists_are_not_paired_with_each_other(tmp_path: Path) -> None:
+def test_messages_of_different_lists_are_not_paired(tmp_path: Path) -> None:
     value = [[TALK[1]], [TALK[2]]]
     assert pages(read(tmp_path, value)) == [(PAGES[0][0], ""), ("", PAGES[0][1])]
     assert pages(read(tmp_path, lines(*value))) == [(PAGES[0][0], ""), ("", PAGES[0][1])]
 
 
-def test_a_list_with_a_title_is_called_by_it(tmp_path: Path) -> None:
+def test_list_is_labelled_with_its_title(tmp_path: Path) -> None:
     source = read(tmp_path, [{"title": "Ferns", "messages": TALK}, {"id": "c-7", "messages": TALK}, TALK])
     assert [each.metadata.get("conversation") for each in source.drafts] == ["Ferns", "Ferns", "c-7", "c-7", None, None]
 
@@ -157,7 +157,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         lines({"messages": TALK[:3]}, {"messages": TALK[3:]}),
     ],
 )
-def test_cut_at_every_byte_all_whole_messages_before_the_cut_are_read(tmp_path: Path, text: str) -> None:
+def test_truncated_file_keeps_all_complete_messages(tmp_path: Path, text: str) -> None:
     sides = ["How often", "Twice", '"And"', "Little"]
     ends = []
     for each in sides:  # the object with the role, which may hold objects of its own
@@ -186,14 +186,14 @@ ODD: Any = st.recursive(
 
 
 @given(st.lists(ODD, max_size=4), st.booleans())
-def test_no_shape_raises_anything(tmp_path: Path, values: list[Any], as_lines: bool) -> None:
+def test_no_json_structure_raises(tmp_path: Path, values: list[Any], as_lines: bool) -> None:
     read(tmp_path, lines(TALK[1], *values) if as_lines else [TALK[1], *values])
     with contextlib.suppress(InputError):
         read(tmp_path, values)
 
 
 @given(st.text(max_size=60) | st.text(alphabet='[]{}",:\\ 1eax\n', max_size=60))
-def test_no_text_raises_anything(tmp_path: Path, text: str) -> None:
+def test_no_text_raises(tmp_path: Path, text: str) -> None:
     content = json.dumps(TALK) + text
     (tmp_path / "talk.json").write_bytes(content.encode("utf-8", errors="surrogatepass"))
     assert pages(read_message_list(tmp_path / "talk.json", NOW)[0])[:2] == PAGES
