@@ -1,4 +1,4 @@
-"""Another embedder on existing data: words meanwhile, both generations side by side, one switch."""
+"""Change of the embedder on existing data: word search during the change, both sets of vectors, atomic switch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import EngineMaker
 
 
 class Named(HashEmbedder):
-    """Another model: other vectors under another name."""
+    """An embedder with another name and other vectors."""
 
     def __init__(self, name: str, dimensions: int = 32) -> None:
         super().__init__(dimensions)
@@ -67,12 +67,12 @@ def test_word_search_works_during_an_embedder_change_and_the_change_is_atomic(
     with pytest.raises(EmbeddingError):
         again.flush()
     assert 0 < again.get_memory_stats()["pages_without_vector"] < 40
-    assert set(models(again)) == {"old", "new"}, "side by side"
+    assert set(models(again)) == {"old", "new"}, "both sets of vectors are stored"
     later.fails_after = None
-    assert {each.signals.meaning for each in again.recall("loaf 7").pages} == {0.0}, "not by half"
+    assert {each.signals.meaning for each in again.recall("loaf 7").pages} == {0.0}, "incomplete vectors are not used"
     again.flush()
     assert again.get_memory_stats()["pages_without_vector"] == 0
-    assert set(models(again)) == {"new"}, "the old generation goes when the new one is whole"
+    assert set(models(again)) == {"new"}, "old vectors are deleted when the new ones are complete"
     assert any(each.signals.meaning for each in again.recall("loaf 7").pages)
     assert sum(each.page_count for each in again.segments()) == 40
 
@@ -137,7 +137,7 @@ def test_archived_segments_expire_with_their_pages(make_engine: EngineMaker, clo
 
 
 class Asymmetric(HashEmbedder):
-    """Reads a question in its own way: backwards."""
+    """An embedder that embeds queries differently: reversed."""
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self.embed([text[::-1] for text in texts])

@@ -1,4 +1,4 @@
-"""Conservation: pages in = pages in the log, each in the window, due, or in exactly one segment."""
+"""Conservation of pages: every added page is in the log, and in the window, due, or in exactly one segment."""
 
 from __future__ import annotations
 

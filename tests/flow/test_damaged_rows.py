@@ -1,5 +1,5 @@
 # ruff: noqa: S608
-"""A row that can't be read is a typed error that names it, wherever it is read, and verify lists it."""
+"""Damaged rows: every read raises a typed error that names the row, and verify lists it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def damage(memory: Memoryos, statement: str) -> None:
 
 
 def read_all(memory: Memoryos, target: Path) -> list[Callable[[], object]]:
-    """Returns the ways to read that look at every table."""
+    """Returns functions that together read every table."""
     return [
         lambda: memory.recall("bicycle"),
         lambda: list(memory.pages()),
@@ -132,7 +132,7 @@ def check(memory: Memoryos, target: Path, place: str, row: str) -> None:
             read()
         except MemoryOSError as error:
             errors.append(error)
-    assert errors, "something reads the row"
+    assert errors, "at least one function reads the row"
     assert all(isinstance(each, StoreUnreadableError) for each in errors)
     assert any("memoryos verify" in str(each) and place in str(each) and row in str(each) for each in errors)
     faults = memory.engine.store.verify()

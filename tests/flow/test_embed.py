@@ -1,4 +1,4 @@
-"""Vectors on demand: what was just written is found by meaning, and nothing else happens."""
+"""embed() computes missing vectors and takes no other step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forgetting: by id, with everything that was derived, for good, down to the bytes of the files."""
+"""Forgetting by id: deletes pages with all derived data, including the bytes in the files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def page_with(memory: Memoryos, text: str) -> str:
 
 
 def everything_said(memory: Memoryos, folder: Path) -> str:
-    """Returns all that can be read of a memory through its surface."""
+    """Returns all data that the public methods of a memory return."""
     target = folder / f"export-{len(list(folder.glob('export-*')))}.jsonl"
     memory.export(target)
     recall = memory.recall("What was I diagnosed with, diabetes?", max_pages=50)
@@ -207,7 +207,7 @@ def test_worker_writes_nothing_about_pages_forgotten_during_its_call(
 
 
 class Forgetful(ScriptedAnalyst):
-    """Whose pages are forgotten elsewhere while it reads them, so many times."""
+    """An analyst during whose first calls the pages are forgotten by another thread."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -283,7 +283,7 @@ def test_invalid_arguments_raise_clear_errors(make_engine: EngineMaker, clock: F
     with pytest.raises(NotFoundError):
         other.forget(page_ids=[page_id])
     memory.forget(page_ids=[page_id])
-    assert memory.forget(page_ids=[page_id]).page_ids == (), "forgetting twice is fine"
+    assert memory.forget(page_ids=[page_id]).page_ids == (), "forgetting is idempotent"
 
 
 def test_forgetting_survives_a_failing_analyst(make_engine: EngineMaker, clock: FixedClock) -> None:

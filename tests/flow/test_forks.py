@@ -1,4 +1,4 @@
-"""A forked child can't use what its parent opened: it is told so, exits, and its parent goes on."""
+"""Forked children get an error from objects of the parent and exit; the parent continues."""
 
 from __future__ import annotations
 

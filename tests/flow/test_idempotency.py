@@ -1,4 +1,4 @@
-"""A request that is sent again is done once, whatever happened to the first one, and says so honestly."""
+"""Idempotency keys: a repeated request is executed once, whatever happened to the first one."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_notes_contain_no_text_and_no_testable_hash_of_it(memory: Memoryos, tmp_
     ((_, key_hash, request_hash, page_ids, _),) = rows(tmp_path)
     assert (len(key_hash), len(request_hash), page_ids) == (64, 64, f'["{page.page_id}"]')
     memory.add_memory("yes", "no", idempotency_key="another key")
-    assert len({row[2] for row in rows(tmp_path)}) == 2, "the same words under another key have another hash"
+    assert len({row[2] for row in rows(tmp_path)}) == 2, "the hash depends on the key"
 
 
 @pytest.mark.kinds("sqlite")
@@ -200,7 +200,7 @@ def test_repetition_after_any_failed_statement_stores_one_page(make_engine: Engi
         finally:
             event.remove(sa.Engine, "before_cursor_execute", fail)
         memory.add_memory(f"Number {failing}.", idempotency_key=f"key {failing}")
-    assert failures >= 4, "the lookup, the extent, the pages and the note"
+    assert failures >= 4, "every statement of the transaction failed once"
     assert [page.user_text for page in memory.pages()] == ["The first.", *(f"Number {number}." for number in range(20))]
     assert engine.store.verify() == []
 

@@ -1,4 +1,4 @@
-"""What a model does not read counts less, and only then."""
+"""Weight of meaning for languages that the embedder does not support."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from memoryos.retrieval.retriever import UNSUPPORTED_LANGUAGE_SHARE
 from memoryos.testing import HashEmbedder
 
 LARGEST_SHARE = {"vi": 0.75}
-"""Where a language does worse than others: of its pages so many share a segment."""
+"""Lower limits for languages with worse segments: number of pages of one topic in one segment."""
 
 
 class EnglishOnly(HashEmbedder):
-    """Knows one language."""
+    """An embedder that supports English only."""
 
     languages = frozenset({"en"})
 

@@ -1,4 +1,4 @@
-"""The LLM analyst from end to end, against a local endpoint that speaks the OpenAI protocol and misbehaves."""
+"""End-to-end tests of the LLM analyst with a local OpenAI-compatible endpoint that also fails."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def server() -> Iterator[StandInServer]:
 
 
 def settings(server: StandInServer, behaviour: Behaviour = "ok", **given: Any) -> dict[str, Any]:
-    """Returns settings for the server; only a test of a slow reply waits for the time limit."""
+    """Returns settings for the server; the timeout is short only in tests of slow replies."""
     return {
         "openai_api_key": "sk-test-1234567890",
         "openai_base_url": server.base_url,
@@ -167,7 +167,7 @@ def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
     )
     assert "sk-test" not in caplog.text
     assert memory.segments() == []
-    assert memory.recall("violin").pages, "what waits can be found"
+    assert memory.recall("violin").pages, "due pages can be found"
     server.behaviour = "ok"
     memory.flush()
     stats = memory.get_memory_stats()

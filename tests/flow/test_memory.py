@@ -1,4 +1,4 @@
-"""The public surface: what a user of the library meets."""
+"""The public Python interface."""
 
 from __future__ import annotations
 
@@ -416,7 +416,7 @@ def test_settings_out_of_range_are_refused(tmp_path: Path) -> None:
 
 
 class MemoryEngineStub:
-    """Never used: the settings are refused before."""
+    """Not used, because the settings are rejected first."""
 
 
 def test_selected_analyst_is_logged_once(

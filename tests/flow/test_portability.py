@@ -1,4 +1,4 @@
-"""Moving house: an export read back is the same memory, and writes the same export."""
+"""Export and load: the loaded memory equals the exported one and exports the same file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rebuilding the tiers from the log: whole or not at all, with a diff."""
+"""Rebuilding the tiers from the log: atomic, with a list of differences."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_rebuild_derives_tiers_with_another_analyst(make_engine: EngineMaker, cl
     assert stats["pages_due"] == 0
     assert sum(each.page_count for each in again.segments()) == len(LINES) - 1
     assert again.recall("Where does Nora live?").pages
-    assert stats["llm_calls"] == len(model.requests), "what it cost is in the ledger"
+    assert stats["llm_calls"] == len(model.requests), "usage is recorded"
 
 
 def test_other_engines_see_the_rebuilt_tiers(make_engine: EngineMaker, clock: FixedClock) -> None:
@@ -112,9 +112,9 @@ def test_failed_rebuild_changes_nothing(make_engine: EngineMaker, clock: FixedCl
     again = make_engine(analyst=LLMAnalyst(model), **SETTINGS).memory("tom")
     with pytest.raises(AnalystUnavailableError):
         again.rebuild()
-    assert len(model.requests) == 3, "it tries a few times"
+    assert len(model.requests) == 3, "three attempts"
     assert state(again) == before
-    assert again.engine.store.scopes.holder(str(again._find_scope_id())) is None, "the lease is given back"
+    assert again.engine.store.scopes.holder(str(again._find_scope_id())) is None, "the lease is released"
 
 
 def test_rebuild_survives_occasional_analyst_failures(make_engine: EngineMaker, clock: FixedClock) -> None:

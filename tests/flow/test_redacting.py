@@ -1,4 +1,4 @@
-"""With redaction no file of the store holds a secret, whichever way a page came in."""
+"""Redaction: no file of the store contains a secret, through whichever interface a page was added."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT = "My card is [redacted card number], my token [redacted token], and I am [
 
 
 class SpyEmbedder(HashEmbedder):
-    """Keeps every text that it is given."""
+    """An embedder that records its texts."""
 
     def __init__(self) -> None:
         super().__init__()

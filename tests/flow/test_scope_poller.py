@@ -1,4 +1,4 @@
-"""A process that only consolidates: whatever is due in any scope is done, and what is not due costs no step."""
+"""The scope poller of the worker process: due scopes of all processes are queued, other scopes are not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_full_batches_are_due_at_once_and_incomplete_ones_when_idle(
         add(writer, user, count)
     assert poller.poll() == 2
     wait_until(lambda: due(worker) == (3, 0))
-    assert poller.poll() <= 2, "what was written since is looked at once more"
+    assert poller.poll() <= 2, "scopes changed by the work are queued once more"
     wait_until(lambda: worker.worker.waiting() == 0)
     wait_until(lambda: poller.poll() == 0)
     assert due(worker) == (3, 0)

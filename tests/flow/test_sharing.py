@@ -1,4 +1,4 @@
-"""Assistant knowledge belongs to its scope, until somebody shares it on purpose."""
+"""Sharing of assistant knowledge between users."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def test_only_the_given_facts_are_shared(make_engine: EngineMaker, clock: FixedC
     assert shared[0].source_page_ids == ()
     assert shared[0].origin.analyst == "shared"
     assert "123" not in bob.recall("What is the PIN?").to_prompt()
-    assert engine.share_assistant_knowledge(ann, bob, [taught[0].knowledge_id]) == [], "not twice"
+    assert engine.share_assistant_knowledge(ann, bob, [taught[0].knowledge_id]) == [], (
+        "a known fact is not copied again"
+    )
     about_ann = ann.knowledge("user")
     assert about_ann
     with pytest.raises(InputError, match="about the user"):

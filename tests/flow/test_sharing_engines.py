@@ -1,4 +1,4 @@
-"""Objects on one store share an engine; closing one closes no other, and garbage keeps nothing open."""
+"""Shared engines: one per store and settings, closed with its last user or by garbage collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMBEDDER = HashEmbedder()
 
 
 def open_descriptors() -> int:
-    """Returns how many files this process has open; 0 where the system does not tell."""
+    """Returns the number of open files of this process; 0 if the system does not report it."""
     folder = Path("/proc/self/fd")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 

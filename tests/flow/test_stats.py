@@ -1,4 +1,4 @@
-"""Counts of a memory: from one moment, and without reading what is counted."""
+"""Counts of a memory: from one snapshot, without reading the counted rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker serves scopes in turns: a flood of one user's pages delays another user by a bounded number of steps."""
+"""Turns of the worker: a backlog of one user delays another user by a bounded number of steps."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_backlog_of_one_user_delays_others_by_one_turn(
     assert served[: TURN_STEPS + 1] == [ids["flood"]] * TURN_STEPS + [ids["other"]]
     assert due(engine, ids["flood"])
     with worker._changed:
-        assert worker._next() == (ids["flood"], idle is not False), "it goes on in its next turn"
+        assert worker._next() == (ids["flood"], idle is not False), "the scope is queued again"
 
 
 def due(engine: MemoryEngine, scope_id: str) -> int:

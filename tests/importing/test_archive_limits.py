@@ -1,4 +1,4 @@
-"""Hostile archives are refused with a typed error, and a large export is read in little memory."""
+"""Limits of archives: hostile archives raise a typed error, and large exports need little memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports as ChatGPT and Claude.ai write them, whole and damaged, and the archives that they come in."""
+"""Exports of ChatGPT and Claude.ai: complete and damaged files, folders and archives."""
 
 from __future__ import annotations
 
@@ -313,7 +313,7 @@ def test_single_conversation_and_wrapped_list_are_read(tmp_path: Path) -> None:
 
 
 def whole_messages(text: str, cut: int, starts: list[str]) -> list[bool]:
-    """Returns of each message whether its object ends before the cut."""
+    """Returns for each message whether its JSON object ends before the cut."""
     begins = [
         text.index("{", text.index(each) - 8 if each.startswith('"uuid') else text.index(each)) for each in starts
     ]

@@ -1,4 +1,4 @@
-"""Every format is recognised by what it holds; what is none of them is refused with the list of those known."""
+"""Format detection: each format is detected by content; other files raise an error that lists the formats."""
 
 from __future__ import annotations
 

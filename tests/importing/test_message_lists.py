@@ -1,4 +1,4 @@
-"""Message lists in every shape in which they lie around, whole and damaged."""
+"""Message lists in every accepted structure, complete and damaged."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_truncated_file_keeps_all_complete_messages(tmp_path: Path, text: str) -> None:
     sides = ["How often", "Twice", '"And"', "Little"]
     ends = []
-    for each in sides:  # the object with the role, which may hold objects of its own
+    for each in sides:  # the object with the role, which may contain other objects
         begin = text.rindex("{", 0, text.rindex('"role"', 0, text.index(each)))
         ends.append(json.JSONDecoder().raw_decode(text, begin)[1])
     whole = [side for page in PAGES for side in page]

@@ -1,4 +1,4 @@
-"""Data folders as the published program writes them: json.dump(…, ensure_ascii=False, indent=2), never atomically."""
+"""Data folders in the format of the published program, complete and damaged by its non-atomic writes."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_a_folder_without_its_files_is_refused(tmp_path: Path) -> None:
 
 
 def whole_numbers(text: str, cut: int, numbers: range) -> list[str]:
-    """Returns the pages whose closing bracket stands before the cut."""
+    """Returns the pages whose closing bracket is before the cut."""
     ends = {each: text.index("}", text.index(f'"answer {each}"')) for each in numbers}
     return [f"question {each}" for each, end in ends.items() if end < cut]
 

@@ -1,4 +1,4 @@
-"""Relative and absolute dates, in each language."""
+"""Relative and absolute dates in each language."""
 
 from __future__ import annotations
 

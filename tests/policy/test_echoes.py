@@ -1,4 +1,4 @@
-"""Echoes: what an answer repeats of forgotten pages is found, and what the user said elsewhere is no secret."""
+"""Echoes: remaining answers that repeat content which only forgotten pages have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fences hold, whatever is said; orders to a model are noticed, ordinary talk is not."""
+"""Fences in prompts, and the detection of instructions to a model."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_the_tag_of_the_fence_itself_is_escaped_whatever_its_name() -> None:
 
 
 def invisible_removed(text: str) -> str:
-    """Returns a text as a reader sees it: compatibility characters composed, characters without a glyph left out."""
+    """Returns a text in compatibility form without invisible characters."""
     composed = unicodedata.normalize("NFKC", text)
     kept = [each for each in composed if unicodedata.category(each)[0] not in "CM" or each.isspace()]
     return "".join(each for each in kept if each not in "\u115f\u1160\u2800\u3164\uffa0")
@@ -308,7 +308,7 @@ def test_fence_replaces_only_opening_brackets(text: str) -> None:
     "text", ["\n" * 500_000, "<" * 500_000, "< " * 500_000, "<" + " " * 500_000, "＜" + "\u200b" * 500_000, "<m\u00ad" * 10**5, "ignore all " * 10**5]
 )  # fmt: skip
 def test_half_a_megabyte_is_fenced_quickly(text: str) -> None:
-    # These would take minutes if the time grew with the square of the length.
+    # With quadratic time these would take minutes.
     assert len(fenced("memory", text)) >= len(text)
     assert not reads_as_instruction(text)
 

@@ -1,4 +1,4 @@
-"""Bad input gets a typed error that names the field; good input is kept verbatim."""
+"""Validation of inputs: invalid input raises an error that names the field; valid input is kept verbatim."""
 
 from __future__ import annotations
 

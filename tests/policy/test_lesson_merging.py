@@ -1,4 +1,4 @@
-"""What a lesson makes of profile and knowledge: nothing lost, nothing older over something newer."""
+"""Merging of lessons into profile and knowledge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounded patterns, RE2 and normalisation: what they do beside taking linear time."""
+"""Bounded patterns, RE2 and normalisation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The question: who and what it means, in each language."""
+"""Reading of queries: side, speakers, days and terms in each language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Eq. 2 and 3, what a segment becomes, and the contract of a digest."""
+"""Segment matching (Eq. 2, 3), joined segments and the contract of a digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words, sentences, tokens and excerpts of any text."""
+"""Terms, sentences, token estimates and excerpts of texts."""
 
 from __future__ import annotations
 
