@@ -25,7 +25,7 @@ MAX_UNPACKED_BYTES = 2**30
 MAX_RATIO = 100
 """Maximum ratio of unpacked bytes to archive bytes. Chat exports have 5 to 20, a zip bomb has 1,000 and more."""
 FREE_BYTES = 16 << 20
-"""This many unpacked bytes are allowed in addition, whatever the ratio."""
+"""This many unpacked bytes are allowed in addition, independent of the ratio."""
 MAX_ENTRIES = 50_000
 MAX_DIRECTORY_BYTES = 4 << 20
 """Maximum size of an archive's directory, which is read into memory before its entries can be counted."""
@@ -80,7 +80,7 @@ def open_texts(path: Path, name: re.Pattern[str]) -> Iterator[tuple[str, TextStr
     """Yields the name and text stream of each matching file; each stream is valid until the next one is requested.
 
     Args:
-        path: A folder, an archive or a single file; a single file is yielded whatever its name.
+        path: A folder, an archive or a single file; a single file is yielded even if its name does not match.
         name: Pattern of the wanted paths inside the folder or archive.
 
     Raises:

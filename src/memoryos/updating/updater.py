@@ -208,7 +208,7 @@ class Updater:
                     pass
 
     def learn_everything(self, scope_id: str) -> int:
-        """Consolidates all due pages and learns from every active segment with unlearned pages, whatever its heat.
+        """Consolidates all due pages and learns from every active segment with unlearned pages, hot or not.
 
         Returns:
             The number of segments read.
