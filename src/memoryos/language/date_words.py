@@ -89,4 +89,4 @@ _RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (kind, triggers, re.compile(rule)) for kind, triggers, rule in _RULES
 )
-"""(Kind, words or signs of which one must be in the lower-cased text, pattern)."""
+"""(Kind, triggers, pattern): a pattern is tried only on lower-case texts that contain one of its triggers."""

@@ -38,7 +38,7 @@ class Question:
             every utterance that contains it. Never empty.
         terms: Search terms, including those of the days that it refers to.
         function_terms: The function words among the terms.
-        speakers: The speakers that it names, as the scope spells their names.
+        speakers: The speakers that it names, in the scope's spelling.
         side: The side that "I" or "you" refers to. None if a speaker is named. If neither word occurs and the other
             speaker is an assistant, the user's side, since users mostly ask about their own statements.
         times: Ranges of days that it refers to, both ends inclusive.
@@ -72,7 +72,7 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
         dense_text=_without_names(query, named),
         terms=tuple(words),
         speakers=frozenset(named.values()),
-        side=None if named else _side(query, language) or _presumed(speakers),
+        side=None if named else _side(query, language) or _default_side(speakers),
         language=language,
         function_terms=function_terms(words, language),
         times=times,
@@ -95,6 +95,7 @@ def index_terms(text: str, at: datetime) -> list[str]:
 
 
 def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
+    """Returns the speaker of each word of the query that is a speaker's name, a part of it or a short form."""
     words = {fold(word): word for word in _NAME.findall(query)}
     named: dict[str, str] = {}
     for speaker in speakers:
@@ -121,13 +122,13 @@ def _without_names(query: str, named: dict[str, str]) -> str:
     return text if any(character.isalnum() for character in text) else query
 
 
-def _presumed(speakers: Sequence[str]) -> Side | None:
+def _default_side(speakers: Sequence[str]) -> Side | None:
     return "user" if "assistant" in speakers else None
 
 
 def _side(query: str, language: Language | None) -> Side | None:
-    asked = REMEMBER.sub(" ", query)
+    question = REMEMBER.sub(" ", query)
     language = language if language in ASKS_ABOUT_USER else "en"
-    if ASKS_ABOUT_ASSISTANT[language].search(asked):
+    if ASKS_ABOUT_ASSISTANT[language].search(question):
         return "assistant"
-    return "user" if ASKS_ABOUT_USER[language].search(asked) else None
+    return "user" if ASKS_ABOUT_USER[language].search(question) else None

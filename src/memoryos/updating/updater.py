@@ -272,7 +272,7 @@ class Updater:
             except (AnalystError, EmbeddingError) as error:
                 self._record_failure(lease.scope_id, step.name, error)
                 if step.name == REDO and isinstance(error, AnalystError):
-                    drain.may_redo = False  # the fallback's work stays valid, so the drain goes on
+                    drain.may_redo = False  # the fallback's results stay valid, so the drain continues
                 else:
                     raise
         return False
