@@ -80,7 +80,7 @@ def _fill(engine: MemoryEngine, pages: int) -> None:
         said, replied = (" ".join(chooser.choices(WORDS, k=50)) + f". Number {number}." for _ in range(2))
         drafts.append(read_draft(said, replied, now + timedelta(hours=number), None, now=now))
     engine.store.log.append(scope_id, drafts, now)
-    engine.updater.embed(scope_id, patience_seconds=60)
+    engine.updater.embed(scope_id, lease_timeout_seconds=60)
 
 
 def _write(folder: Path) -> None:

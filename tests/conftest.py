@@ -23,9 +23,9 @@ from tests.busy import busy_processes
 from tests.postgres import Server, running_server
 
 settings.register_profile(
-    "house", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    "project", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-settings.load_profile("house")
+settings.load_profile("project")
 
 EngineMaker = Callable[..., MemoryEngine]
 WORKERS_PER_CORE = 2

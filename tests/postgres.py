@@ -30,7 +30,7 @@ SETTINGS = {
 """The machine doesn't fail while tests run: what a commit costs on a disk is for benchmarks."""
 DURABLE = SETTINGS | {"fsync": "on", "full_page_writes": "on", "autovacuum": "on", "shared_buffers": "512MB"}
 """As an operator runs it, for benchmarks."""
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 _DIE_WITH_PARENT = 1
 
 
@@ -105,13 +105,13 @@ def running_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Server]:
             yield _ready(Server(folder), process)
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(PATIENCE_SECONDS)
+            process.wait(TIMEOUT_SECONDS)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ready(server: Server, process: subprocess.Popen[bytes]) -> Server:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             server.execute("CREATE ROLE memoryos LOGIN CREATEDB")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["PATIENCE_SECONDS", "slowdown", "wait_until"]
+__all__ = ["TIMEOUT_SECONDS", "slowdown", "wait_until"]
 
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 """Limit for anything that is expected to happen, so that a test that hangs ends: far more than a busy machine needs."""
 _POLL_SECONDS = 0.005
 _SPIN_SECONDS = 0.1
@@ -15,7 +15,7 @@ _SPIN_SECONDS = 0.1
 
 def wait_until(is_so: Callable[[], bool]) -> None:
     """Polls the condition until it holds; fails after the limit."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not is_so():
         assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(_POLL_SECONDS)

@@ -59,7 +59,7 @@ from memoryos.testing import HashEmbedder, ScriptedAnalyst
 from memoryos.updating import worker as background
 from memoryos.updating.consolidation import Consolidator
 from memoryos.updating.embedding import EmbeddingStep
-from memoryos.updating.learning import Learner
+from memoryos.updating.learner import Learner
 from memoryos.updating.rebuilding import Rebuilder
 from memoryos.updating.redoing import Redoer
 

@@ -96,7 +96,7 @@ class _Witness(logging.Handler):
     def __init__(self, written: Written, engine: MemoryEngine) -> None:
         super().__init__(logging.WARNING)
         self._written = written
-        leased, analyst = engine.updater.leases.leased, engine.analyst
+        leased, analyst = engine.updater.leases.acquire, engine.analyst
 
         @contextlib.contextmanager
         def witnessed(*given: Any) -> Iterator[Any]:
@@ -147,7 +147,7 @@ def said(writer: int, number: int) -> tuple[str, str]:
 
 def write(folder: Path, name: int, pages: int) -> Written:
     """Adds the pages of one writer, its worker on, when a line arrives on the input."""
-    vars(background).update(QUIET_SECONDS=0.0005, PATIENCE_SECONDS=0.01)
+    vars(background).update(QUIET_SECONDS=0.0005, FOREGROUND_TIMEOUT_SECONDS=0.01)
     written = Written(name)
     memory = open_memory(folder, worker=True)
     logging.getLogger("memoryos").addHandler(_Witness(written, memory.engine))

@@ -68,7 +68,7 @@ def fill(engine: MemoryEngine, user_id: str, pages: int, said: Iterator[tuple[st
             UtteranceVectors(each.page_id, each.seq, each.side, matrix[number : number + 1])
             for number, each in enumerate(utterances)
         ]
-        with engine.updater.leases.leased(scope_id) as lease:
+        with engine.updater.leases.acquire(scope_id) as lease:
             engine.store.vectors.save_pages(lease, engine.embedder.name, [page.page_id for page in log], vectors)
         written += matrix.nbytes
     return written

@@ -21,11 +21,11 @@ from memoryos.storage.store import Store
 from memoryos.storage.usage import Quota
 from memoryos.updating.foreground import ForegroundActivity
 from memoryos.updating.forgetter import Forgetter
-from memoryos.updating.ledger import Ledger
-from memoryos.updating.maintenance import Maintenance
 from memoryos.updating.rebuilding import Rebuilder
 from memoryos.updating.sharing import share_assistant_knowledge
+from memoryos.updating.store_maintenance import Maintenance
 from memoryos.updating.updater import Updater
+from memoryos.updating.usage_ledger import UsageLedger
 from memoryos.updating.worker import Worker
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class MemoryEngine:
         self.working_sets = WorkingSets(
             self.store, self.embedder.name, self.embedder.dimensions, self.config.working_set_max_bytes
         )
-        self.ledger = Ledger(self.store, self.config, clock=self.clock)
+        self.ledger = UsageLedger(self.store, self.config, clock=self.clock)
         self.updater = Updater(
             self.store,
             self.embedder,
@@ -220,7 +220,7 @@ def _shut(
     if os.getpid() != process:
         return
     worker.stop()
-    updater.leases.give_up()
+    updater.leases.release_all()
     updater.record_all_visits()
     maintenance.close()
     store.close()

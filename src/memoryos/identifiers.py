@@ -1,4 +1,4 @@
-"""Ids: UUIDv7 text, so that they sort by the time they were made."""
+"""Creates ids: UUIDv7 text, which sorts by creation time."""
 
 from __future__ import annotations
 

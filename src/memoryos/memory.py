@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.errors import AnalystError, ConfigError, StoreUnavailableError
 from memoryos.generation.responder import Answer, AnswerStream, AnswerStyle
+from memoryos.idempotent_requests import NO_TIME, answer_request, append_request, repeated_answer
 from memoryos.inputs import read_draft, read_messages, read_query, read_scope
 from memoryos.model import ANSWERED_FROM
-from memoryos.repeating import NO_TIME, once_answered, once_appended, repeated
 from memoryos.shared_engines import join_engine, leave_engine
 from memoryos.upkeep import MemoryUpkeep
 
@@ -278,10 +278,10 @@ class Memoryos(MemoryUpkeep):
         redactor = self._engine.redactor
         drafts = [redactor.draft(each) for each in read(now)]
         if idempotency_key is not None:
-            once = once_appended(idempotency_key, [redactor.draft(each) for each in read(NO_TIME)])
+            once = append_request(idempotency_key, [redactor.draft(each) for each in read(NO_TIME)])
         if not drafts:
             return []
-        self._engine.worker.make_way()
+        self._engine.worker.note_foreground_activity()
         pages = self._engine.store.log.append(self._scope_id, drafts, now, idempotency_key=once)
         self._wake(self._scope_id)
         return pages
@@ -308,7 +308,7 @@ class Memoryos(MemoryUpkeep):
     def _answered(self, query: str, once: IdempotencyKey) -> Answer | None:
         scope_id = self._find_scope_id()
         pages = None if scope_id is None else self._engine.store.log.find_repeated(scope_id, once)
-        return repeated(query, pages[0]) if pages else None
+        return repeated_answer(query, pages[0]) if pages else None
 
     def _remember(self, query: str, answer: Answer, asked_at: datetime, once: IdempotencyKey | None) -> Answer:
         sources = dict.fromkeys(answer.sources)
@@ -318,7 +318,7 @@ class Memoryos(MemoryUpkeep):
         metadata = {ANSWERED_FROM: list(sources)} if sources else None
         (page,) = self._append(lambda now: [read_draft(query, str(answer), asked_at, metadata, now=now)], once=once)
         is_ours = page.assistant_text == self._engine.redactor.text(str(answer))
-        return answer if is_ours else repeated(query, page)
+        return answer if is_ours else repeated_answer(query, page)
 
     def _once_answered(self, idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> IdempotencyKey:
         """Returns the mark of a request to answer, in which no secret is hashed."""
@@ -326,7 +326,7 @@ class Memoryos(MemoryUpkeep):
         hashed = replace(
             style, style_hint=redactor.text(style.style_hint), conversation=redactor.value(style.conversation)
         )
-        return once_answered(idempotency_key, redactor.text(query), hashed, remember=remember)
+        return answer_request(idempotency_key, redactor.text(query), hashed, remember=remember)
 
     def _resume(self) -> None:
         scope_id = self._find_scope_id()

@@ -1,7 +1,7 @@
-"""Redaction: replaces secrets in a text by placeholders, before the text is stored. Off by default.
+"""Redaction: replaces secrets in texts with placeholders before the texts are stored. Off by default.
 
-Every pattern is matched by RE2 in linear time; checksums and context are checked afterwards. One scan decides which
-detectors match at all, so a text without secrets costs a few microseconds.
+RE2 matches every pattern in linear time; checksums and context are checked afterwards. One scan finds the detectors
+that match at all, so a text without secrets takes a few microseconds.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _IDS = ("_id", "_ids", "_page_ids")
 _RECORD_TEXTS = frozenset(
     {"user_text", "assistant_text", "user_name", "assistant_name", "metadata", "summary", "keywords", "text", "body"}
 )
-"""Members of a record of an export that hold words; the others are ids, times and numbers."""
+"""Members of an exported record that contain text; the others are ids, times and numbers."""
 _ALIKE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _ALIKE |= dict.fromkeys((0xA0, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F, 0x3000), ord(" "))
 _ALIKE |= dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212), ord("-"))
-"""Full-width forms, spaces and dashes as the ASCII character that they stand for, one for one."""
+"""ASCII characters by code of their full-width forms and of other spaces and dashes; lengths do not change."""
 
 
 class Redactor:
-    """Replaces secrets by placeholders as ``[redacted card number]``. Redacting twice changes nothing more.
+    """Replaces secrets with placeholders such as ``[redacted card number]``. Redaction is idempotent.
 
     Args:
-        detectors: What is looked for; without detectors every text stays as it is.
+        detectors: The kinds of secrets; without detectors texts are not changed.
     """
 
     def __init__(self, detectors: Iterable[Detector] = ()) -> None:
@@ -59,14 +59,14 @@ class Redactor:
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is looked for."""
+        """Whether there is any detector."""
         return bool(self._detectors)
 
     def text(self, text: str) -> str:
-        """Returns the text with a placeholder in the place of each secret.
+        """Returns the text with each secret replaced by a placeholder.
 
         Raises:
-            InputError: If the placeholders make it longer than a text may be.
+            InputError: If the result is longer than the limit for texts.
         """
         if not self._detectors:
             return text
@@ -79,9 +79,9 @@ class Redactor:
         return _replaced(text, _outside_of_placeholders(text, found)) if found else text
 
     def value(self, value: Any) -> Any:
-        """Returns a JSON value with its texts redacted, names of members too, but for members that hold ids.
+        """Returns a JSON value with its texts and member names redacted, except members that contain ids.
 
-        A member whose name says that it holds a password or a key has its text replaced whatever it is.
+        The text of a member with a name such as "password" or "api_key" is replaced as a whole.
         """
         if not self._detectors:
             return value
@@ -94,7 +94,7 @@ class Redactor:
         return value
 
     def draft(self, draft: PageDraft) -> PageDraft:
-        """Returns the exchange with its texts, names and metadata redacted.
+        """Returns the page with its texts, speaker names and metadata redacted.
 
         Raises:
             InputError: As ``text``.
@@ -113,7 +113,7 @@ class Redactor:
         )
 
     def record(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns a record of an export with everything redacted that holds words.
+        """Returns an exported record with all members redacted that contain text.
 
         Raises:
             InputError: As ``text``.
@@ -132,34 +132,32 @@ class Redactor:
 
 
 def read_detectors(patterns: Mapping[str, str]) -> list[Detector]:
-    """Returns the built-in detectors and those of the user's own patterns.
+    """Returns the built-in detectors and the detectors of user-defined patterns.
 
     Args:
-        patterns: RE2 patterns by name; a match is replaced by ``[redacted name]``. Of a pattern with groups only the
+        patterns: RE2 patterns by name; a match is replaced with ``[redacted name]``. If a pattern has groups, only the
             first group is replaced.
 
     Raises:
-        ConfigError: If there are too many, or one is too long, is refused by RE2 or matches the empty text.
+        ConfigError: If there are too many patterns, or one is too long, invalid in RE2, or matches the empty text.
     """
     if len(patterns) > MAX_PATTERNS:
-        raise ConfigError(
-            f"redaction_patterns: {len(patterns)} patterns are too many; at most {MAX_PATTERNS} may be set"
-        )
+        raise ConfigError(f"redaction_patterns: {len(patterns)} patterns are set; at most {MAX_PATTERNS} are allowed")
     return [*BUILT_IN, *(_own(name, pattern) for name, pattern in patterns.items())]
 
 
 def _own(name: str, pattern: str) -> Detector:
     field = f"redaction_patterns[{name[:MAX_NAME_CHARACTERS]!r}]"
     if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
-        raise ConfigError(f"{field}: a name is 1 to {MAX_NAME_CHARACTERS} letters, digits, spaces, '_' and '-'")
+        raise ConfigError(f"{field}: a name must have 1 to {MAX_NAME_CHARACTERS} letters, digits, spaces, '_' and '-'")
     if len(pattern) > MAX_PATTERN_CHARACTERS:
         raise ConfigError(f"{field}: has {len(pattern):,} characters; at most {MAX_PATTERN_CHARACTERS:,} are allowed")
     try:
         compiled = re2.compile(pattern, _options())
     except re2.error as error:
-        raise ConfigError(f"{field}: RE2 refuses the pattern (it has no lookaround and no back references)") from error
+        raise ConfigError(f"{field}: not a valid RE2 pattern (RE2 has no lookaround and no back references)") from error
     if compiled.search("") is not None:
-        raise ConfigError(f"{field}: matches the empty text")
+        raise ConfigError(f"{field}: matches the empty text; require at least one character")
     return Detector(placeholder(name), pattern, whole)
 
 
@@ -171,26 +169,26 @@ def _options() -> Any:
 
 
 def _secret(match: Any) -> tuple[int, int]:
-    """Returns the span of the first group that took part, of a pattern without groups that of the whole match."""
+    """Returns the span of the first group that matched; of the whole match if the pattern has no groups."""
     groups = range(1, match.re.groups + 1)
     span: Span = next((match.span(each) for each in groups if match.start(each) >= 0), match.span())
     return span
 
 
 def _outside_of_placeholders(text: str, found: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Returns the spans that do not begin in a placeholder, which may be what another pattern takes for a secret."""
-    there = [each.span() for each in _PLACEHOLDER.finditer(text)]
-    starts = [start for start, _ in there]
+    """Returns the spans that do not begin in an existing placeholder, because a pattern may match its words."""
+    placeholders = [each.span() for each in _PLACEHOLDER.finditer(text)]
+    starts = [start for start, _ in placeholders]
     kept = []
     for span in found:
         before = bisect_right(starts, span[0]) - 1
-        if before < 0 or span[0] >= there[before][1]:
+        if before < 0 or span[0] >= placeholders[before][1]:
             kept.append(span)
     return kept
 
 
 def _replaced(text: str, found: list[tuple[int, int, str]]) -> str:
-    """Returns the text with placeholders for these spans; spans that touch or overlap become one."""
+    """Returns the text with the spans replaced by placeholders; adjacent and overlapping spans become one."""
     parts: list[str] = []
     done = 0
     for start, end, name in sorted(found, key=lambda each: (each[0], -each[1])):
@@ -199,9 +197,11 @@ def _replaced(text: str, found: list[tuple[int, int, str]]) -> str:
         done = max(done, end)
     redacted = "".join([*parts, text[done:]])
     if len(redacted) > _MAX_CHARACTERS:
-        raise InputError("redaction", f"placeholders make the text longer than {_MAX_CHARACTERS:,} characters")
+        raise InputError(
+            "redaction", f"placeholders make the text longer than {_MAX_CHARACTERS:,} characters; split it"
+        )
     return redacted
 
 
 NO_REDACTION = Redactor()
-"""Leaves every text as it is."""
+"""A redactor that does not change texts."""

@@ -1,7 +1,7 @@
-"""What secrets look like: the patterns of the built-in detectors, with the checks that a pattern can't express.
+"""The built-in detectors of secrets: RE2 patterns, and checks that a pattern can't express, such as checksums.
 
-A pattern is searched by RE2 over the whole text. None may look far ahead of what it matches, or many matches in one
-text would cost quadratic time: a private key, which spans many lines, is matched by its markers and put together here.
+Each pattern is searched in the whole text. No pattern may read far beyond its match, because many matches in one text
+would take quadratic time. So a private key, which has many lines, is matched by its markers and assembled by code.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Detector(NamedTuple):
     """One kind of secret.
 
     Attributes:
-        placeholder: What takes its place.
-        pattern: RE2 pattern; its first group is the secret, without a group the whole match.
-        find: Returns the spans to replace in a text, from those that the pattern matched.
+        placeholder: The text that replaces a secret.
+        pattern: RE2 pattern. The secret is its first group, or the whole match without a group.
+        find: Returns the spans to replace, given a text and the spans that the pattern matched.
     """
 
     placeholder: str
@@ -34,12 +34,12 @@ class Detector(NamedTuple):
 
 
 def placeholder(name: str) -> str:
-    """Returns what takes the place of a secret."""
+    """Returns the text that replaces a secret of this kind."""
     return f"[redacted {name}]"
 
 
-def whole(text: str, spans: Sequence[Span]) -> Iterable[Span]:  # noqa: ARG001  (the text is of no use here)
-    """Returns every match."""
+def whole(text: str, spans: Sequence[Span]) -> Iterable[Span]:  # noqa: ARG001  (signature of Detector.find)
+    """Returns all matched spans."""
     return spans
 
 
@@ -61,7 +61,7 @@ _TOKENS = (
     r"\bsq0(?:atp|csp)-[\w-]{22,}|\bhvs\.[\w-]{24,}|\bdp\.(?:pt|st|ct|sa)\.[A-Za-z0-9]{40,}|\bglsa_[A-Za-z0-9]{32}_\w{8}",
     r"\bAGE-SECRET-KEY-1[A-Z0-9]{58}|\bmos_[0-9a-f-]{36}_[\w-]{43}|\bnvapi-[\w-]{40,}",
 )
-"""Tokens that begin in a way that nothing else does."""
+"""Tokens with a prefix that only they have."""
 
 _LOGIN_WORDS = (
     r"pass[_-]?words?|passwd|passcode|pass[_-]?phrase|passwort|kennwort|mot de passe|contraseña|contrasena|senha|"
@@ -72,13 +72,13 @@ _KEY = (
     r"account[_ -]?key|secret|token|credentials?|sharedaccesskey"
 )
 _IS = r"\\*[\"'`\])]*\s{0,3}(?:=>|:=|[:=>])\s{0,3}"
-"""Between a name and its value."""
+"""The separator between a name and its value."""
 _VALUE = r"""(?:\\*"([^"\n]+)|'([^'\n]+)|`([^`\n]+)|(\S+))"""
 SENSITIVE_NAME = re2.compile(
     rf"(?i).*(?:{_LOGIN_WORDS}|api[_-]?key|secret[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|token|"
     r"secret|authorization|cookie)"
 )
-"""Name of a member of JSON that holds a secret."""
+"""Names of JSON members that contain a secret."""
 
 _NOT_VALUES = frozenset(
     "none null nil true false required optional hidden secret password token string str int text bytes any varchar "
@@ -97,7 +97,7 @@ _LONG = 20
 
 
 def _values(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, int, bool]]:
-    """Yields values that are no placeholders and no code, without what stands behind them; and whether it is quoted."""
+    """Yields spans of values without trailing punctuation, and whether each is quoted; skips placeholders and code."""
     for start, matched_end in spans:
         value = text[start:matched_end]
         is_quoted = text[start - 1] in "\"'`"
@@ -110,7 +110,7 @@ def _values(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, int, bool]]
 
 
 def _assigned_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields values of passwords. A plain word counts only if nothing follows: `password: swordfish`, not in prose."""
+    """Yields values of passwords. A plain word is one only at the end of the line, as in `password: swordfish`."""
     for start, end, is_quoted in _values(text, spans):
         value = text[start:end]
         rest = text[end : end + 20].lstrip(_TRAILING)
@@ -119,24 +119,24 @@ def _assigned_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 
 def _assigned_keys(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields values of keys and tokens that look random: long, with a digit."""
+    """Yields values of keys and tokens that are long and contain a digit."""
     for start, end, _ in _values(text, spans):
         value = text[start:end]
         if " " not in value and len(value) >= _LETTERS_AND_DIGITS and any(map(str.isdigit, value)):
             yield start, end
 
 
-def _told_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields what somebody says that a password is, if it is quoted or no ordinary word: `my password is hunter2`."""
+def _stated_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    """Yields passwords in sentences such as `my password is hunter2`, if they are quoted or not plain words."""
     for start, end, is_quoted in _values(text, spans):
         value = text[start:end]
-        is_odd = any(map(str.isdigit, value)) or _MARKS.search(value.rstrip("!?")) is not None
-        if len(value) >= _SHORTEST and (is_quoted or is_odd) and not _EMAIL.fullmatch(value):
+        is_unusual = any(map(str.isdigit, value)) or _MARKS.search(value.rstrip("!?")) is not None
+        if len(value) >= _SHORTEST and (is_quoted or is_unusual) and not _EMAIL.fullmatch(value):
             yield start, end
 
 
 def _random(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields matches with a digit and a letter: others are words with hyphens."""
+    """Yields matches with a digit and a letter; other matches are hyphenated words."""
     for start, end in spans:
         value = text[start:end]
         if any(map(str.isdigit, value)) and any(map(str.isalpha, value)):
@@ -151,7 +151,7 @@ _LONGEST_KEY = 20_000
 
 
 def _private_keys(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields each block from its first marker to its last; without an end, the lines that look like its content."""
+    """Yields each block from its begin marker to its end marker; without an end marker, to the last base64 line."""
     begin: int | None = None
     starts = [start for start, _ in spans[1:]] + [len(text)]
     for number, (start, end) in enumerate(spans):
@@ -175,7 +175,7 @@ _GROUP = 4
 
 
 def _cards(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields card numbers in runs of digits: issuer, length and Luhn checksum fit, and groups begin and end them."""
+    """Yields groups of digits that form a card number with a valid issuer, length and Luhn checksum."""
     for start, end in spans:
         before = text[max(0, start - 2) : start]
         if before.endswith("+") or (before.endswith((".", ",")) and before[:1].isdigit()):
@@ -199,7 +199,7 @@ def _groups(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _card(text: str, groups: Sequence[Span], first: int) -> int | None:
-    """Returns the last group of the card that begins with a group; None if none does."""
+    """Returns the last group of a card number that begins with the given group; None if there is no such number."""
     digits = ""
     for number in range(first, min(first + 5, len(groups))):
         start, end = groups[number]
@@ -214,7 +214,7 @@ def _card(text: str, groups: Sequence[Span], first: int) -> int | None:
 
 
 def _is_issued(digits: str) -> bool:
-    """Returns whether an issuer of cards gives numbers that begin so, with this length."""
+    """Returns whether a card issuer uses numbers with this beginning and length."""
     two, four, length = int(digits[:2]), int(digits[:4]), len(digits)
     if digits[0] == "4":
         return length in {13, 16, 19}
@@ -241,11 +241,11 @@ _IBAN_LENGTHS = {
     }.items()
     for name in names.split()
 }  # fmt: skip
-"""Characters of an IBAN by country (ISO 13616)."""
+"""Length of an IBAN by country (ISO 13616)."""
 
 
 def _ibans(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields account numbers whose length and checksum fit their country."""
+    """Yields IBANs with the length of their country and a valid checksum."""
     for start, _ in spans:
         length = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
         taken: list[str] = []
@@ -293,7 +293,7 @@ BUILT_IN = (
     Detector(
         placeholder("password"),
         rf"(?i)(?:{_LOGIN_WORDS})\s+(?:is|was|to|are|ist|est|es|é|jest|=|-)\s+{_VALUE}",
-        _told_passwords,
+        _stated_passwords,
     ),
     Detector(placeholder("password"), rf"(?i)--(?:{_LOGIN_WORDS})\s+{_VALUE}", _assigned_passwords),
     Detector(placeholder("key"), rf"(?i)(?:{_KEY})(?:[_ -]?id)?{_IS}{_VALUE}", _assigned_keys),

@@ -92,7 +92,7 @@ class MemoryUpkeep(MemoryView):
         scope_id = self._find_scope_id()
         try:
             if scope_id is not None:
-                self._engine.updater.embed(scope_id, patience_seconds=timeout)
+                self._engine.updater.embed(scope_id, lease_timeout_seconds=timeout)
         except (StoreConflictError, StoreUnavailableError):
             return False
         return True

@@ -112,7 +112,7 @@ class MemoryView:
         scope_id = self._find_scope_id()
         if scope_id is None:
             return Recall(query)
-        self._engine.worker.make_way()
+        self._engine.worker.note_foreground_activity()
         found = self._engine.retriever.recall(
             scope_id,
             query,

@@ -22,8 +22,8 @@ from memoryos.model import Origin, Profile
 from memoryos.retrieval.recall import Recall, RecalledPage, Signals
 from memoryos.seams import AnswerRequest, ChatRequest, Digest, Lesson, Material, Meter, Reply, Usage
 from memoryos.testing import Bill, ScriptedAnalyst, ScriptedChatModel, ok_reply
-from memoryos.updating.long_term import check_lesson
-from memoryos.updating.mid_term import check_digest
+from memoryos.updating.lesson_merging import check_lesson
+from memoryos.updating.segment_matching import check_digest
 from tests.analysts.test_llm_replies import DIGEST, LESSON, MATERIAL, SAID
 from tests.analysts.test_prompts import CHINESE, ENGLISH, batch, entry, pages
 

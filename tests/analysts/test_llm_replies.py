@@ -26,8 +26,8 @@ from memoryos.analysts.traits import dimensions
 from memoryos.errors import InvalidReplyError
 from memoryos.model import Page, Profile, Trait
 from memoryos.seams import Batch, Digest, Lesson, Material
-from memoryos.updating.long_term import check_lesson
-from memoryos.updating.mid_term import check_digest
+from memoryos.updating.lesson_merging import check_lesson
+from memoryos.updating.segment_matching import check_digest
 from tests.analysts.test_prompts import CHINESE, ENGLISH, batch, entry, pages, profile
 
 Read = TypeVar("Read")

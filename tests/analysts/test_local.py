@@ -19,8 +19,8 @@ from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Side, Ut
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, Signals
 from memoryos.seams import AnswerRequest, Batch, Lesson, Material
 from memoryos.testing import Bill
-from memoryos.updating.long_term import check_lesson
-from memoryos.updating.mid_term import check_digest
+from memoryos.updating.lesson_merging import check_lesson
+from memoryos.updating.segment_matching import check_digest
 
 AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
 ANALYST = LocalAnalyst()

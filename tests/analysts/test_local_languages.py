@@ -11,7 +11,7 @@ from memoryos.model import Attribute, Page, Profile, Utterance
 from memoryos.retrieval.recall import Quote, Recall, Signals
 from memoryos.seams import AnswerRequest, Lesson, Material
 from memoryos.testing import Bill
-from memoryos.updating.long_term import check_lesson
+from memoryos.updating.lesson_merging import check_lesson
 
 AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
 

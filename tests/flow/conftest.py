@@ -1,4 +1,4 @@
-"""The tests of this folder run on every kind of database, unless they are marked to need one."""
+"""Runs the tests of this folder on every kind of database, unless they are marked for one kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another embedder on existing data: words meanwhile, both generations side by side, one switch."""
+"""Change of the embedder on existing data: word search during the change, both sets of vectors, atomic switch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.conftest import EngineMaker
 
 
 class Named(HashEmbedder):
-    """Another model: other vectors under another name."""
+    """An embedder with another name and other vectors."""
 
     def __init__(self, name: str, dimensions: int = 32) -> None:
         super().__init__(dimensions)
@@ -50,7 +50,9 @@ def models(memory: Memoryos) -> dict[str, int]:
         return {row[0]: row[1] for row in rows}
 
 
-def test_words_find_meanwhile_and_the_switch_is_one(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_word_search_works_during_an_embedder_change_and_the_change_is_atomic(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
     given = {"short_term_capacity": 0, "consolidation_batch": 5}
     memory = make_engine(embedder=Named("old"), **given).memory("tom")
     fill(memory, clock)
@@ -65,17 +67,17 @@ def test_words_find_meanwhile_and_the_switch_is_one(make_engine: EngineMaker, cl
     with pytest.raises(EmbeddingError):
         again.flush()
     assert 0 < again.get_memory_stats()["pages_without_vector"] < 40
-    assert set(models(again)) == {"old", "new"}, "side by side"
+    assert set(models(again)) == {"old", "new"}, "both sets of vectors are stored"
     later.fails_after = None
-    assert {each.signals.meaning for each in again.recall("loaf 7").pages} == {0.0}, "not by half"
+    assert {each.signals.meaning for each in again.recall("loaf 7").pages} == {0.0}, "incomplete vectors are not used"
     again.flush()
     assert again.get_memory_stats()["pages_without_vector"] == 0
-    assert set(models(again)) == {"new"}, "the old generation goes when the new one is whole"
+    assert set(models(again)) == {"new"}, "old vectors are deleted when the new ones are complete"
     assert any(each.signals.meaning for each in again.recall("loaf 7").pages)
     assert sum(each.page_count for each in again.segments()) == 40
 
 
-def test_one_can_go_back_before_the_switch(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_embedder_change_can_be_reverted_before_it_completes(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(embedder=Named("old"), short_term_capacity=0).memory("tom")
     fill(memory, clock)
     failing = Named("new")
@@ -88,7 +90,7 @@ def test_one_can_go_back_before_the_switch(make_engine: EngineMaker, clock: Fixe
     assert back.recall("loaf 7").pages
 
 
-def test_vectors_of_another_length_are_refused_at_the_first_call(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_vectors_of_wrong_length_raise_at_the_first_call(make_engine: EngineMaker, clock: FixedClock) -> None:
     class Lying(HashEmbedder):
         @property
         def dimensions(self) -> int:
@@ -104,7 +106,7 @@ def test_vectors_of_another_length_are_refused_at_the_first_call(make_engine: En
     assert len(list(memory.pages())) == 1
 
 
-def test_the_same_name_with_another_length_is_refused(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_same_model_name_with_another_dimension_raises(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(embedder=Named("model", 32), short_term_capacity=0).memory("tom")
     fill(memory, clock, 3)
     other = make_engine(embedder=Named("model", 48), short_term_capacity=0).memory("tom")
@@ -113,7 +115,7 @@ def test_the_same_name_with_another_length_is_refused(make_engine: EngineMaker, 
     assert memory.recall("loaf").pages
 
 
-def test_archived_segments_are_forgotten_after_their_time(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_archived_segments_expire_with_their_pages(make_engine: EngineMaker, clock: FixedClock) -> None:
     given = {
         "short_term_capacity": 0, "consolidation_batch": 1, "mid_term_capacity": 1, "mid_term_similarity_threshold": 2,
         "keep_archived_days": 30,
@@ -135,16 +137,14 @@ def test_archived_segments_are_forgotten_after_their_time(make_engine: EngineMak
 
 
 class Asymmetric(HashEmbedder):
-    """Reads a question in its own way: backwards."""
+    """An embedder that embeds queries differently: reversed."""
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self.embed([text[::-1] for text in texts])
 
 
 @pytest.mark.parametrize("wrap", [lambda embedder: embedder, QueryCache])
-def test_a_model_may_read_questions_in_its_own_way(
-    make_engine: EngineMaker, wrap: Callable[[Embedder], Embedder]
-) -> None:
+def test_embedder_may_embed_queries_differently(make_engine: EngineMaker, wrap: Callable[[Embedder], Embedder]) -> None:
     memory = make_engine(embedder=wrap(Asymmetric())).memory("ann")
     memory.add_memory("the bread is ready", "")
     memory.embed()

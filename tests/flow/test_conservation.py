@@ -1,4 +1,4 @@
-"""Conservation: pages in = pages in the log, each in the window, due, or in exactly one segment."""
+"""Conservation of pages: every added page is in the log, and in the window, due, or in exactly one segment."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def check(memory: Memoryos, said: list[tuple[str, str]], *, flushed: bool) -> No
     assert [(page.user_text, page.assistant_text) for page in pages] == said
     assert [page.seq for page in pages] == list(range(1, len(said) + 1))
     capacity = memory.config.short_term_capacity
-    slid_out, window = pages[: max(0, len(pages) - capacity)], pages[max(0, len(pages) - capacity) :]
+    last_seq_outside_window, window = pages[: max(0, len(pages) - capacity)], pages[max(0, len(pages) - capacity) :]
     held = Counter(page.segment_id for page in pages if page.segment_id is not None)
     counts = {each.segment_id: each.page_count for each in [*memory.segments(), *memory.segments(archived=True)]}
     assert held == counts
-    due = [page for page in slid_out if page.segment_id is None]
+    due = [page for page in last_seq_outside_window if page.segment_id is None]
     stats = memory.get_memory_stats()
     assert stats["pages_due"] == len(due)
     assert stats["short_term_pages"] == len(window)
@@ -57,7 +57,7 @@ actions = st.lists(
 
 @settings(max_examples=25)
 @given(actions, st.integers(0, 4), st.integers(1, 5), st.integers(1, 3), st.booleans())
-def test_no_page_is_lost_doubled_or_left(
+def test_every_page_is_consolidated_exactly_once(
     script: list[tuple[str, str, str]], window: int, batch: int, segments: int, is_local: bool
 ) -> None:
     clock = FixedClock()
@@ -98,7 +98,7 @@ def test_no_page_is_lost_doubled_or_left(
         engine.close()
 
 
-def test_a_drain_that_has_nothing_to_do_changes_nothing(memory: Memoryos) -> None:
+def test_drain_without_due_work_changes_nothing(memory: Memoryos) -> None:
     for number in range(30):
         memory.add_memory(f"I bake bread number {number}", "Good.")
     memory.flush()
@@ -107,7 +107,7 @@ def test_a_drain_that_has_nothing_to_do_changes_nothing(memory: Memoryos) -> Non
     assert (memory.get_memory_stats(), list(memory.pages()), memory.segments(), memory.knowledge(None)) == before
 
 
-def test_both_topics_of_a_batch_hold_their_own_pages_only(make_engine: EngineMaker) -> None:
+def test_two_topics_of_a_batch_contain_disjoint_pages(make_engine: EngineMaker) -> None:
     class Splitting(ScriptedAnalyst):
         def digest(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
             ids = [page.page_id for page in batch.pages]
@@ -123,7 +123,7 @@ def test_both_topics_of_a_batch_hold_their_own_pages_only(make_engine: EngineMak
 
 
 @pytest.mark.parametrize("error", [AnalystUnavailableError("down"), InvalidReplyError("nonsense")])
-def test_an_analyst_that_fails_leaves_the_pages_due_and_searchable(
+def test_failed_digest_leaves_pages_due_and_searchable(
     make_engine: EngineMaker, clock: FixedClock, error: Exception
 ) -> None:
     analyst = ScriptedAnalyst(digests=[error, error])
@@ -144,7 +144,7 @@ def test_an_analyst_that_fails_leaves_the_pages_due_and_searchable(
     assert memory.knowledge(None, history=True) == []
 
 
-def test_a_bad_lesson_changes_neither_profile_nor_knowledge(make_engine: EngineMaker) -> None:
+def test_invalid_lesson_changes_neither_profile_nor_knowledge(make_engine: EngineMaker) -> None:
     analyst = ScriptedAnalyst(lessons=[InvalidReplyError("nonsense")])
     memory = make_engine(analyst=analyst, short_term_capacity=0).memory("u")
     for number in range(10):
@@ -157,7 +157,7 @@ def test_a_bad_lesson_changes_neither_profile_nor_knowledge(make_engine: EngineM
     assert memory.get_memory_stats()["pages_learned"] == 10
 
 
-def test_every_hot_segment_is_learned_from_and_cools(make_engine: EngineMaker) -> None:
+def test_every_hot_segment_is_learned_from_and_loses_heat(make_engine: EngineMaker) -> None:
     digests = []
 
     class TwoTopics(ScriptedAnalyst):

@@ -1,5 +1,5 @@
 # ruff: noqa: S608
-"""A row that can't be read is a typed error that names it, wherever it is read, and verify lists it."""
+"""Damaged rows: every read raises a typed error that names the row, and verify lists it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def damage(memory: Memoryos, statement: str) -> None:
 
 
 def read_all(memory: Memoryos, target: Path) -> list[Callable[[], object]]:
-    """Returns the ways to read that look at every table."""
+    """Returns functions that together read every table."""
     return [
         lambda: memory.recall("bicycle"),
         lambda: list(memory.pages()),
@@ -132,7 +132,7 @@ def check(memory: Memoryos, target: Path, place: str, row: str) -> None:
             read()
         except MemoryOSError as error:
             errors.append(error)
-    assert errors, "something reads the row"
+    assert errors, "at least one function reads the row"
     assert all(isinstance(each, StoreUnreadableError) for each in errors)
     assert any("memoryos verify" in str(each) and place in str(each) and row in str(each) for each in errors)
     faults = memory.engine.store.verify()
@@ -140,7 +140,7 @@ def check(memory: Memoryos, target: Path, place: str, row: str) -> None:
 
 
 @pytest.mark.parametrize(("statement", "place_of_damage", "row"), EVERYWHERE)
-def test_damage_is_a_typed_error_and_is_listed(
+def test_damaged_value_raises_a_typed_error_and_is_listed_by_verify(
     filled: Memoryos, tmp_path: Path, statement: str, place_of_damage: str, row: str
 ) -> None:
     damage(filled, statement)
@@ -149,7 +149,7 @@ def test_damage_is_a_typed_error_and_is_listed(
 
 @pytest.mark.kinds("sqlite")
 @pytest.mark.parametrize(("statement", "place_of_damage", "row"), SQLITE_ONLY)
-def test_damage_that_only_a_file_can_have_is_too(
+def test_damage_possible_only_in_sqlite_files_is_listed_by_verify(
     filled: Memoryos, tmp_path: Path, statement: str, place_of_damage: str, row: str
 ) -> None:
     damage(filled, statement)
@@ -157,14 +157,14 @@ def test_damage_that_only_a_file_can_have_is_too(
 
 
 @pytest.mark.parametrize("change", ["dimensions = 0", "dimensions = 7", "vector = substr(vector, 1, 6)"])
-def test_a_vector_of_another_length_is_a_typed_error(make_engine: EngineMaker, filled: Memoryos, change: str) -> None:
+def test_vector_of_wrong_length_raises_a_typed_error(make_engine: EngineMaker, filled: Memoryos, change: str) -> None:
     damage(filled, f"UPDATE vectors SET {change} WHERE owner_kind = 'user'")
     with pytest.raises(MemoryOSError):
         make_engine(short_term_capacity=1).memory("tom", "helper").recall("bicycle")
     assert any("vector" in fault for fault in filled.engine.store.verify())
 
 
-def test_what_a_scope_is_told_names_no_row_of_another_scope(filled: Memoryos) -> None:
+def test_damage_errors_of_a_scope_name_no_row_of_another_scope(filled: Memoryos) -> None:
     eve = filled.engine.memory("eve", "helper")
     eve.add_memory("I am Eve.")
     damage(filled, "UPDATE pages SET at = 9223372036854775807 WHERE seq = 2")

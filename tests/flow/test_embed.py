@@ -1,4 +1,4 @@
-"""Vectors on demand: what was just written is found by meaning, and nothing else happens."""
+"""embed() computes missing vectors and takes no other step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memoryos.testing import HashEmbedder
 from tests.conftest import EngineMaker
 
 
-def test_embedding_consolidates_nothing(make_engine: EngineMaker) -> None:
+def test_embed_does_not_consolidate(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=0, consolidation_batch=2).memory("tom")
     assert memory.embed()
     for number in range(40):
@@ -28,7 +28,7 @@ def test_embedding_consolidates_nothing(make_engine: EngineMaker) -> None:
     assert (stats["pages_without_vector"], stats["pages_due"], stats["segments"]) == (0, 41, 0)
 
 
-def test_a_busy_worker_is_not_waited_for_longer_than_told(make_engine: EngineMaker) -> None:
+def test_embed_waits_for_the_lease_no_longer_than_its_timeout(make_engine: EngineMaker) -> None:
     engine = make_engine()
     memory = engine.memory("tom")
     memory.add_memory("rye")
@@ -42,7 +42,7 @@ def test_a_busy_worker_is_not_waited_for_longer_than_told(make_engine: EngineMak
     assert memory.recall("rye").quotes[0].cosine == pytest.approx(1.0, abs=1e-5)
 
 
-def test_an_embedder_that_fails_is_an_error(make_engine: EngineMaker) -> None:
+def test_embed_raises_the_error_of_the_embedder(make_engine: EngineMaker) -> None:
     class Broken(HashEmbedder):
         def windows(self, text: str) -> list[str]:
             raise EmbeddingError(f"can't read {text}")

@@ -1,4 +1,4 @@
-"""Forgetting: by id, with everything that was derived, for good, down to the bytes of the files."""
+"""Forgetting by id: deletes pages with all derived data, including the bytes in the files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def page_with(memory: Memoryos, text: str) -> str:
 
 
 def everything_said(memory: Memoryos, folder: Path) -> str:
-    """Returns all that can be read of a memory through its surface."""
+    """Returns all data that the public methods of a memory return."""
     target = folder / f"export-{len(list(folder.glob('export-*')))}.jsonl"
     memory.export(target)
     recall = memory.recall("What was I diagnosed with, diabetes?", max_pages=50)
@@ -56,7 +56,7 @@ def bytes_of(folder: Path) -> bytes:
 
 @pytest.mark.kinds("sqlite")
 @pytest.mark.parametrize("analyst", ["local", "llm"])
-def test_nothing_of_it_is_left_anywhere(
+def test_forgotten_content_is_in_no_table_file_or_answer(
     analyst: str, make_engine: EngineMaker, clock: FixedClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "memoryos")
@@ -92,7 +92,7 @@ def test_nothing_of_it_is_left_anywhere(
     assert "Porto" in memory.recall("Where does Nora live?").to_prompt()
 
 
-def test_what_other_pages_support_is_derived_again(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_data_with_other_source_pages_is_derived_again(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock, ["I live in Utrecht.", "I love rye bread.", "I live in Utrecht.", "The end.", "Really."])
     pages = list(memory.pages())
@@ -123,7 +123,7 @@ def test_a_dry_run_lists_the_closure_and_changes_nothing(make_engine: EngineMake
     assert done.attributes == ("job",)
 
 
-def test_a_query_only_previews(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_forgetting_by_query_only_previews(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     tried = memory.forget(query_preview="my sister Nora")
@@ -133,7 +133,9 @@ def test_a_query_only_previews(make_engine: EngineMaker, clock: FixedClock) -> N
 
 
 @pytest.mark.kinds("sqlite")
-def test_pages_from_before_a_time_and_everything(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
+def test_forget_before_a_time_and_forget_everything(
+    make_engine: EngineMaker, clock: FixedClock, tmp_path: Path
+) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     fourth = list(memory.pages())[3]
@@ -183,7 +185,9 @@ def test_a_corrected_fact_stays_corrected_and_keeps_its_history(make_engine: Eng
         memory.correct(right.knowledge_id, "  ")
 
 
-def test_a_worker_that_reads_what_is_forgotten_writes_nothing(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_worker_writes_nothing_about_pages_forgotten_during_its_call(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
     class Interrupted(ScriptedAnalyst):
         def digest(self, batch: Batch, meter: Meter) -> Digest:
             if not self.calls:
@@ -203,7 +207,7 @@ def test_a_worker_that_reads_what_is_forgotten_writes_nothing(make_engine: Engin
 
 
 class Forgetful(ScriptedAnalyst):
-    """Whose pages are forgotten elsewhere while it reads them, so many times."""
+    """An analyst during whose first calls the pages are forgotten by another thread."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
@@ -226,7 +230,7 @@ class Forgetful(ScriptedAnalyst):
 
 @pytest.mark.parametrize("work", ["flush", "force_mid_term_analysis"])
 @pytest.mark.parametrize("times", [1, 5, 1000])
-def test_a_flush_beside_forgetting_comes_to_its_end(
+def test_flush_completes_during_concurrent_forgetting(
     make_engine: EngineMaker, clock: FixedClock, times: int, work: str
 ) -> None:
     analyst = Forgetful(times)
@@ -249,7 +253,7 @@ def test_a_flush_beside_forgetting_comes_to_its_end(
         assert stats["pages"] == 40 - times
 
 
-def test_a_flush_beside_forgetting_keeps_to_its_time(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_flush_respects_its_timeout_during_concurrent_forgetting(make_engine: EngineMaker, clock: FixedClock) -> None:
     analyst = Forgetful(1000)
     memory = make_engine(analyst=analyst, short_term_capacity=0, consolidation_batch=2).memory("tom")
     analyst.elsewhere.append(make_engine(short_term_capacity=0).memory("tom"))
@@ -259,7 +263,7 @@ def test_a_flush_beside_forgetting_keeps_to_its_time(make_engine: EngineMaker, c
         memory.flush(timeout=0)
 
 
-def test_bad_wishes_are_clear_errors(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_invalid_arguments_raise_clear_errors(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     with pytest.raises(NotFoundError):
         memory.forget(everything=True)
@@ -279,7 +283,7 @@ def test_bad_wishes_are_clear_errors(make_engine: EngineMaker, clock: FixedClock
     with pytest.raises(NotFoundError):
         other.forget(page_ids=[page_id])
     memory.forget(page_ids=[page_id])
-    assert memory.forget(page_ids=[page_id]).page_ids == (), "forgetting twice is fine"
+    assert memory.forget(page_ids=[page_id]).page_ids == (), "forgetting is idempotent"
 
 
 def test_forgetting_survives_a_failing_analyst(make_engine: EngineMaker, clock: FixedClock) -> None:
@@ -295,7 +299,7 @@ def test_forgetting_survives_a_failing_analyst(make_engine: EngineMaker, clock: 
     assert memory.get_memory_stats()["pages_due"] == 0
 
 
-def test_what_remains_of_an_archived_segment_stays_archived(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_remaining_pages_of_an_archived_segment_stay_archived(make_engine: EngineMaker, clock: FixedClock) -> None:
     given = {
         "short_term_capacity": 0,
         "consolidation_batch": 2,

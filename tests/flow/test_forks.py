@@ -1,4 +1,4 @@
-"""A forked child can't use what its parent opened: it is told so, exits, and its parent goes on."""
+"""Forked children get an error from objects of the parent and exit; the parent continues."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ print("well")
 
 
 @pytest.mark.parametrize("way", ["fork", "multiprocessing", "while writing", "default embedder"])
-def test_a_forked_child_is_told_and_exits_and_the_parent_goes_on(place: str, way: str) -> None:
+def test_forked_child_gets_an_error_and_the_parent_continues(place: str, way: str) -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED, place, way]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.stdout.strip() == "well", done.stderr[-2_000:]

@@ -1,4 +1,4 @@
-"""A request that is sent again is done once, whatever happened to the first one, and says so honestly."""
+"""Idempotency keys: a repeated request is executed once, whatever happened to the first one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def notes_of(memory: Memoryos, scope_id: str) -> int:
         return int(connection.execute(counted).scalar_one())
 
 
-def test_a_repeated_request_returns_the_page_of_the_first_time(memory: Memoryos, clock: FixedClock) -> None:
+def test_repeated_request_returns_the_first_page(memory: Memoryos, clock: FixedClock) -> None:
     first = memory.add_memory("I have a cat.", "Nice.", meta_data={"a": 1, "b": [2]}, idempotency_key="one")
     clock.advance(minutes=3)
     again = memory.add_memory("I have a cat.", "Nice.", meta_data={"b": [2], "a": 1}, idempotency_key="one")
@@ -50,14 +50,14 @@ def test_a_repeated_request_returns_the_page_of_the_first_time(memory: Memoryos,
     assert memory.get_memory_stats()["pages"] == 3
 
 
-def test_message_lists_are_repeated_whole_and_in_order(memory: Memoryos) -> None:
+def test_repeated_message_list_returns_all_pages_in_order(memory: Memoryos) -> None:
     first = memory.add_messages(iter(MESSAGES), idempotency_key="one")
     assert memory.add_messages(MESSAGES, idempotency_key="one") == first
     assert [page.user_text for page in memory.pages()] == ["I bake.", "Rye."]
     assert memory.add_messages([], idempotency_key="none") == []
 
 
-def test_a_page_that_was_consolidated_meanwhile_is_still_the_page(make_engine: EngineMaker) -> None:
+def test_repeated_request_returns_a_page_consolidated_since(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=1).memory("tom")
     first = memory.add_memory("I have a cat.", idempotency_key="one")
     for number in range(4):
@@ -79,7 +79,7 @@ def test_a_page_that_was_consolidated_meanwhile_is_still_the_page(make_engine: E
         lambda memory: memory.get_response("I have a cat.", idempotency_key="one"),
     ],
 )
-def test_another_request_under_the_same_key_is_refused(memory: Memoryos, other: Callable[[Memoryos], object]) -> None:
+def test_different_request_with_the_same_key_raises(memory: Memoryos, other: Callable[[Memoryos], object]) -> None:
     memory.add_memory("I have a cat.", "Nice.", "2024-01-01", idempotency_key="one")
     with pytest.raises(InputError, match="another request") as caught:
         other(memory)
@@ -88,7 +88,7 @@ def test_another_request_under_the_same_key_is_refused(memory: Memoryos, other: 
 
 
 @pytest.mark.parametrize("key", ["", "  ", "a\0b", "\ud800", "x" * 1001, 7])
-def test_a_key_that_is_none_is_refused(memory: Memoryos, key: Any) -> None:
+def test_invalid_key_raises(memory: Memoryos, key: Any) -> None:
     with pytest.raises(InputError, match="idempotency_key"):
         memory.add_memory("I have a cat.", idempotency_key=key)
     with pytest.raises(InputError, match="idempotency_key"):
@@ -96,7 +96,7 @@ def test_a_key_that_is_none_is_refused(memory: Memoryos, key: Any) -> None:
     assert list(memory.pages()) == []
 
 
-def test_the_keys_of_one_scope_are_not_those_of_another(make_engine: EngineMaker) -> None:
+def test_keys_of_different_scopes_are_independent(make_engine: EngineMaker) -> None:
     engine = make_engine()
     one, other = engine.memory("tom"), engine.memory("ann")
     first = one.add_memory("I have a cat.", idempotency_key="one")
@@ -106,7 +106,7 @@ def test_the_keys_of_one_scope_are_not_those_of_another(make_engine: EngineMaker
 
 
 @pytest.mark.kinds("sqlite")
-def test_what_was_forgotten_is_not_stored_again_by_a_late_repetition(memory: Memoryos, tmp_path: Path) -> None:
+def test_late_repetition_does_not_store_forgotten_pages_again(memory: Memoryos, tmp_path: Path) -> None:
     page = memory.add_memory("My secret is Zuvalka.", idempotency_key="one")
     pages = memory.add_messages(MESSAGES, idempotency_key="many")
     memory.forget(page_ids=[page.page_id, pages[0].page_id])
@@ -126,16 +126,16 @@ def test_what_was_forgotten_is_not_stored_again_by_a_late_repetition(memory: Mem
 
 
 @pytest.mark.kinds("sqlite")
-def test_notes_hold_no_text_and_no_hash_of_it_that_can_be_tried_out(memory: Memoryos, tmp_path: Path) -> None:
+def test_notes_contain_no_text_and_no_testable_hash_of_it(memory: Memoryos, tmp_path: Path) -> None:
     page = memory.add_memory("yes", "no", idempotency_key="a key with words")
     ((_, key_hash, request_hash, page_ids, _),) = rows(tmp_path)
     assert (len(key_hash), len(request_hash), page_ids) == (64, 64, f'["{page.page_id}"]')
     memory.add_memory("yes", "no", idempotency_key="another key")
-    assert len({row[2] for row in rows(tmp_path)}) == 2, "the same words under another key have another hash"
+    assert len({row[2] for row in rows(tmp_path)}) == 2, "the hash depends on the key"
 
 
 @pytest.mark.kinds("sqlite")
-def test_old_notes_go_a_few_at_a_time(memory: Memoryos, clock: FixedClock, tmp_path: Path) -> None:
+def test_writes_delete_a_few_expired_notes_each(memory: Memoryos, clock: FixedClock, tmp_path: Path) -> None:
     for number in range(25):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
     clock.advance(days=RETENTION_DAYS)
@@ -148,7 +148,7 @@ def test_old_notes_go_a_few_at_a_time(memory: Memoryos, clock: FixedClock, tmp_p
     assert left == [16, 7, 3, 4]
 
 
-def test_upkeep_drops_all_old_notes_and_no_other(memory: Memoryos, clock: FixedClock) -> None:
+def test_drain_deletes_all_expired_notes_and_no_others(memory: Memoryos, clock: FixedClock) -> None:
     store, worked = memory.engine.store, memory.engine.memory("ann")
     for number in range(600):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
@@ -164,7 +164,7 @@ def test_upkeep_drops_all_old_notes_and_no_other(memory: Memoryos, clock: FixedC
     assert not store.idempotency.delete_expired(ids["tom"], clock())
 
 
-def test_twins_at_the_same_moment_store_one_page(make_engine: EngineMaker) -> None:
+def test_concurrent_identical_requests_store_one_page(make_engine: EngineMaker) -> None:
     memory = make_engine().memory("tom")
     start = threading.Barrier(8)
 
@@ -178,7 +178,7 @@ def test_twins_at_the_same_moment_store_one_page(make_engine: EngineMaker) -> No
     assert len({*ids}) == 4 == memory.get_memory_stats()["pages"]
 
 
-def test_whatever_statement_fails_a_repetition_stores_it_once(make_engine: EngineMaker) -> None:
+def test_repetition_after_any_failed_statement_stores_one_page(make_engine: EngineMaker) -> None:
     engine = make_engine()
     memory = engine.memory("tom")
     memory.add_memory("The first.")
@@ -200,13 +200,13 @@ def test_whatever_statement_fails_a_repetition_stores_it_once(make_engine: Engin
         finally:
             event.remove(sa.Engine, "before_cursor_execute", fail)
         memory.add_memory(f"Number {failing}.", idempotency_key=f"key {failing}")
-    assert failures >= 4, "the lookup, the extent, the pages and the note"
+    assert failures >= 4, "every statement of the transaction failed once"
     assert [page.user_text for page in memory.pages()] == ["The first.", *(f"Number {number}." for number in range(20))]
     assert engine.store.verify() == []
 
 
 @pytest.mark.kinds("sqlite")
-def test_notes_stay_through_forgetting_rebuilding_and_a_backup(make_engine: EngineMaker, tmp_path: Path) -> None:
+def test_notes_survive_forgetting_rebuilding_and_backup(make_engine: EngineMaker, tmp_path: Path) -> None:
     engine = make_engine(short_term_capacity=1)
     memory = engine.memory("tom")
     first = memory.add_memory("I have a cat.", idempotency_key="one")
@@ -221,7 +221,7 @@ def test_notes_stay_through_forgetting_rebuilding_and_a_backup(make_engine: Engi
     assert engine.store.verify() == []
 
 
-def test_an_export_takes_no_notes_along(make_engine: EngineMaker, tmp_path: Path) -> None:
+def test_export_contains_no_notes(make_engine: EngineMaker, tmp_path: Path) -> None:
     memory = make_engine().memory("tom")
     memory.add_memory("I have a cat.", idempotency_key="one")
     memory.export(tmp_path / "export.jsonl")
@@ -236,7 +236,7 @@ def answering(make_engine: EngineMaker, *answers: str) -> tuple[Memoryos, Script
     return make_engine(analyst=LLMAnalyst(model), embedder=HashEmbedder()).memory("tom"), model
 
 
-def test_an_answer_is_repeated_without_a_call(make_engine: EngineMaker) -> None:
+def test_repeated_answer_needs_no_model_call(make_engine: EngineMaker) -> None:
     memory, model = answering(make_engine, "A cat.", "A dog.")
     page = memory.add_memory("I have a cat called Miro.")
     first = memory.get_response("What do I have?", idempotency_key="one")
@@ -249,12 +249,12 @@ def test_an_answer_is_repeated_without_a_call(make_engine: EngineMaker) -> None:
     assert memory.get_memory_stats()["pages"] == 2
     with pytest.raises(InputError, match="another request"):
         memory.get_response("What do I have?", style_hint="short", idempotency_key="one")
-    with pytest.raises(InputError, match="needs remember"):
+    with pytest.raises(InputError, match="requires remember=True"):
         memory.get_response("What do I have?", remember=False, idempotency_key="three")
     assert len(model.requests) == called
 
 
-def test_a_streamed_answer_is_noted_when_it_is_complete(make_engine: EngineMaker) -> None:
+def test_streamed_answer_is_noted_when_complete(make_engine: EngineMaker) -> None:
     memory, _ = answering(make_engine, "One answer.", "Another answer.")
     begun = memory.get_response("Who am I?", idempotency_key="one", stream=True)
     next(begun)
@@ -265,7 +265,7 @@ def test_a_streamed_answer_is_noted_when_it_is_complete(make_engine: EngineMaker
     assert memory.get_memory_stats()["pages"] == 1
 
 
-def test_the_answer_of_a_twin_that_came_first_is_the_answer(make_engine: EngineMaker) -> None:
+def test_concurrent_identical_questions_get_the_first_answer(make_engine: EngineMaker) -> None:
     memory, model = answering(make_engine, "Mine.", "Yours.")
     twin: list[str] = []
     answer = type(model).complete
@@ -284,7 +284,7 @@ def test_the_answer_of_a_twin_that_came_first_is_the_answer(make_engine: EngineM
     assert memory.get_memory_stats()["pages"] == 1
 
 
-def test_a_forgotten_answer_is_not_given_again(make_engine: EngineMaker) -> None:
+def test_repetition_of_a_forgotten_answer_raises(make_engine: EngineMaker) -> None:
     memory, model = answering(make_engine, "A cat.")
     memory.get_response("What do I have?", idempotency_key="one")
     memory.forget(page_ids=[next(memory.pages()).page_id])
@@ -294,7 +294,7 @@ def test_a_forgotten_answer_is_not_given_again(make_engine: EngineMaker) -> None
     assert len(model.requests) == called
 
 
-def test_a_failed_answer_is_tried_again(make_engine: EngineMaker) -> None:
+def test_failed_answer_is_retried_under_the_same_key(make_engine: EngineMaker) -> None:
     memory = make_engine().memory("tom")
     memory.add_memory("I have a cat.")
     assert memory.get_response("Do I have a cat?", idempotency_key="one")
@@ -308,7 +308,7 @@ def test_a_failed_answer_is_tried_again(make_engine: EngineMaker) -> None:
     other=st.text(min_size=1),
     one=st.recursive(st.none() | st.text() | st.integers(), st.lists),
 )
-def test_marks_tell_requests_apart(key: str, other: str, one: object) -> None:
+def test_hashes_differ_for_different_requests(key: str, other: str, one: object) -> None:
     clean = [each.encode("utf-8", "ignore").decode() for each in (key, other)]
     assert idempotency_key_of(clean[0], one) == idempotency_key_of(clean[0], one)
     assert (idempotency_key_of(clean[0], one) == idempotency_key_of(clean[1], one)) is (clean[0] == clean[1])

@@ -1,4 +1,4 @@
-"""Scopes apart: every statement names its scope, and whatever one holds no other shows, whatever their ids."""
+"""Isolation of scopes: every statement is limited to one scope, and no operation shows data of another scope."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ READS_ALL_SCOPES = {
     "WHERE forgettings.forgetting_id = erasures.erasure_id))":
     "the file is erased for all scopes together; it returns ids",
 }  # fmt: skip
-"""Statements on tables of tiers that name no scope, and why they may."""
+"""Allowed statements on tables of tiers without a condition on the scope, with the reason."""
 MARKERS = ("Zuvalka", "Brontiq")
 SETTINGS: dict[str, Any] = {
     "background": False, "short_term_capacity": 1, "consolidation_batch": 2, "mid_term_capacity": 1,
@@ -47,12 +47,12 @@ SETTINGS: dict[str, Any] = {
 
 
 class Statements:
-    """Every statement on a table of a tier, and the ids of scopes that it was given."""
+    """Records every statement on a table of a tier, with the scope ids in its parameters."""
 
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
-        self.strangers: list[str] = []
-        self.beside_the_wall: list[str] = []
+        self.foreign_statements: list[str] = []
+        self.without_server_scope: list[str] = []
         self.scope_ids: set[str] = set()
         self.opened: dict[int, list[str]] = {}
         self.current: str | None = None
@@ -75,17 +75,17 @@ class Statements:
             return
         if any(re.search(rf"\b{table}\b", text) for table in TIERS):
             self.seen.setdefault(text, unscoped(text))
-            told = self.opened[id(connection.connection.dbapi_connection)]
-            if self.scope_ids and told not in ([], [self.current]) and text not in READS_ALL_SCOPES:
-                self.beside_the_wall.append(f"{told} for {self.current}: {text}")
+            allowed = self.opened[id(connection.connection.dbapi_connection)]
+            if self.scope_ids and allowed not in ([], [self.current]) and text not in READS_ALL_SCOPES:
+                self.without_server_scope.append(f"{allowed} for {self.current}: {text}")
         rows = [row.values() if isinstance(row, dict) else row for row in (parameters if many else [parameters])]
         given = {value for row in rows for value in row if isinstance(value, str)}
         if (given & self.scope_ids) - {self.current}:
-            self.strangers.append(text)
+            self.foreign_statements.append(text)
 
 
 def unscoped(statement: str) -> str:
-    """Returns the tables that a statement touches without a condition on their scope."""
+    """Returns the tables that a statement uses without a condition on the scope."""
     if statement.startswith("INSERT") and " SELECT " not in statement:
         return "" if "(scope_id" in statement else "an INSERT without a scope"
     loose = []
@@ -115,12 +115,12 @@ def unscoped(statement: str) -> str:
         ("INSERT INTO pages (seq) SELECT pages.seq FROM pages", False),
     ],
 )  # fmt: skip
-def test_the_check_itself(statement: str, is_fine: bool) -> None:
+def test_statement_check_detects_violations(statement: str, is_fine: bool) -> None:
     assert (unscoped(statement) == "") is is_fine
 
 
 def live(memory: Memoryos, marker: str, clock: FixedClock) -> None:
-    """Does with a memory whatever can be done."""
+    """Calls all methods that change a memory."""
     for number in range(3):
         memory.add_memory(f"My sister {marker} lives in Porto.", f"I promise to call {marker}.", clock())
         memory.add_messages(
@@ -146,7 +146,7 @@ def live(memory: Memoryos, marker: str, clock: FixedClock) -> None:
 
 
 def shown(memory: Memoryos, folder: Path) -> str:
-    """Returns all that a memory shows, apart from its own ids."""
+    """Returns all data that a memory shows, without its own ids."""
     file = folder / f"{len(list(folder.glob('*.jsonl')))}.jsonl"
     memory.export(file)
     recall = memory.recall("Where does my sister live, and what do I bake?", max_pages=100, max_tokens=10_000)
@@ -161,9 +161,7 @@ def shown(memory: Memoryos, folder: Path) -> str:
     return "\n".join(str(each) if isinstance(each, str) else repr(each) for each in parts)
 
 
-def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(
-    tmp_path: Path, clock: FixedClock, place: str
-) -> None:
+def test_every_statement_on_a_tier_is_limited_to_its_own_scope(tmp_path: Path, clock: FixedClock, place: str) -> None:
     statements = Statements()
     model = ScriptedChatModel()
     config = Config(database_url=place, keep_archived_days=1, **SETTINGS)
@@ -188,9 +186,9 @@ def test_every_statement_on_a_tier_names_one_scope_and_that_is_its_own(
         assert memories[1].recall("sister").pages
     loose = {text: tables for text, tables in statements.seen.items() if tables and text not in READS_ALL_SCOPES}
     assert loose == {}
-    assert statements.strangers == []
-    assert statements.beside_the_wall == [], "a transaction that the server was not told the scope of"
-    assert {*READS_ALL_SCOPES} <= {*statements.seen}, "an exception that is no longer needed"
+    assert statements.foreign_statements == []
+    assert statements.without_server_scope == [], "a transaction without the scope setting of the server"
+    assert {*READS_ALL_SCOPES} <= {*statements.seen}, "an exception that is not needed any more"
     touched = {
         (text.split()[0], table) for text in statements.seen for table in TIERS if re.search(rf"\b{table}\b", text)
     }
@@ -235,8 +233,8 @@ IDS = st.one_of(
 ).filter(str.strip)  # fmt: skip
 
 
-class House:
-    """Several memories of one engine, each with a word that no other may know."""
+class Memories:
+    """Several memories of one engine, each with a marker that no other may show."""
 
     def __init__(self, folder: Path, clock: FixedClock) -> None:
         self.clock = clock
@@ -247,7 +245,7 @@ class House:
         self.memories: list[tuple[Memoryos, str]] = []
 
     def check(self) -> None:
-        """Reads everything in every way, offers every id to every stranger, and looks at what was asked of the LLM."""
+        """Reads everything with every method, passes every id to every other scope, and inspects the LLM requests."""
         for memory, word in self.memories:
             self.engine.store.scopes.record_error(memory._scope_id, f"{word} failed")
             self.engine.ledger.record(memory._scope_id, f"{word} bought", Usage("m", 1, 1, 0.1))
@@ -262,13 +260,13 @@ class House:
                 check_foreign_ids(stranger, memory)
         words = [word for _, word in self.memories]
         for request in self._model.requests:
-            assert sum(word in repr(request) for word in words) <= 1, "no analyst reads two scopes"
+            assert sum(word in repr(request) for word in words) <= 1, "a request contains texts of two scopes"
         assert sorted(self.engine.scopes()) == sorted(memory.scope for memory, _ in self.memories)
         assert {each.name for each in self._folder.iterdir() if each.suffix != ".jsonl"} == {"store"}
 
 
 def check_foreign_ids(memory: Memoryos, stranger: Memoryos) -> None:
-    """Offers the ids of one scope to another, which must not know them."""
+    """Passes the ids of one scope to another scope, which must reject them."""
     pages, entries, current = list(stranger.pages()), stranger.knowledge(None, history=True), stranger.knowledge(None)
     before = (pages, entries, stranger.segments(), stranger.profile)
     for page in pages:
@@ -309,39 +307,39 @@ def do(memory: Memoryos, word: str, deed: str, clock: FixedClock) -> None:
         max_size=16,
     ),
 )
-def test_whatever_is_done_by_turns_no_scope_shows_another(
+def test_no_sequence_of_operations_shows_data_of_another_scope(
     owners: list[tuple[str, str]], deeds: list[tuple[int, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    house = House(tmp_path_factory.mktemp("apart"), FixedClock())
-    with house.engine as engine:
-        house.memories = [(engine.memory(*owner), f"sesame{place}marker") for place, owner in enumerate(owners)]
-        for memory, word in house.memories:
+    world = Memories(tmp_path_factory.mktemp("apart"), FixedClock())
+    with world.engine as engine:
+        world.memories = [(engine.memory(*owner), f"sesame{place}marker") for place, owner in enumerate(owners)]
+        for memory, word in world.memories:
             said = f"My secret word is {word} and I live with my sister.", f"I promise to keep {word}."
-            memory.add_memory(*said, house.clock())
+            memory.add_memory(*said, world.clock())
         for place, deed in deeds:
-            house.clock.advance(minutes=1)
-            do(*house.memories[place % len(owners)], deed, house.clock)
-        for memory, _ in house.memories:
+            world.clock.advance(minutes=1)
+            do(*world.memories[place % len(owners)], deed, world.clock)
+        for memory, _ in world.memories:
             memory.flush()
-        house.check()
+        world.check()
 
 
 @settings(max_examples=10)
 @given(user=IDS, assistant=IDS, nearly=st.sampled_from(sorted(NEARLY)), is_first=st.booleans())
-def test_an_id_that_nearly_is_another_shows_nothing_of_it(
+def test_similar_ids_do_not_share_data(
     user: str, assistant: str, nearly: str, is_first: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    house = House(tmp_path_factory.mktemp("isolation"), FixedClock())
-    with house.engine as engine:
+    world = Memories(tmp_path_factory.mktemp("isolation"), FixedClock())
+    with world.engine as engine:
         one = engine.memory(user, assistant)
         try:
             other = engine.memory(*NEARLY[nearly](user, assistant))
         except InputError:
             reject()
         assume(one.scope != other.scope)
-        house.memories = [(one, MARKERS[0]), (other, MARKERS[1])]
-        for memory, marker in house.memories[:: 1 if is_first else -1]:
-            live(memory, marker, house.clock)
-        one.add_memory(f"{MARKERS[0]} came late.", "", house.clock())
+        world.memories = [(one, MARKERS[0]), (other, MARKERS[1])]
+        for memory, marker in world.memories[:: 1 if is_first else -1]:
+            live(memory, marker, world.clock)
+        one.add_memory(f"{MARKERS[0]} came late.", "", world.clock())
         assert all(each.knowledge(None) for each in (one, other))
-        house.check()
+        world.check()

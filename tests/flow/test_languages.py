@@ -1,4 +1,4 @@
-"""What a model does not read counts less, and only then."""
+"""Weight of meaning for languages that the embedder does not support."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from memoryos.retrieval.retriever import UNSUPPORTED_LANGUAGE_SHARE
 from memoryos.testing import HashEmbedder
 
 LARGEST_SHARE = {"vi": 0.75}
-"""Where a language does worse than others: of its pages so many share a segment."""
+"""Lower limits for languages with worse segments: number of pages of one topic in one segment."""
 
 
 class EnglishOnly(HashEmbedder):
-    """Knows one language."""
+    """An embedder that supports English only."""
 
     languages = frozenset({"en"})
 
@@ -38,9 +38,7 @@ def meaning(folder: Path, embedder: HashEmbedder, query: str) -> float:
 @pytest.mark.parametrize(
     ("query", "share"), [("Waar woont mijn zus?", UNSUPPORTED_LANGUAGE_SHARE), ("Where is the bread?", 1), ("Porto", 1)]
 )
-def test_meaning_counts_less_in_a_language_that_the_model_does_not_know(
-    tmp_path: Path, query: str, share: float
-) -> None:
+def test_meaning_has_less_weight_in_unsupported_languages(tmp_path: Path, query: str, share: float) -> None:
     known = meaning(tmp_path / "any", HashEmbedder(), query)
     assert known != 0
     assert meaning(tmp_path / "english", EnglishOnly(), query) == pytest.approx(share * known)

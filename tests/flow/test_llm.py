@@ -1,4 +1,4 @@
-"""The LLM analyst from end to end, against a local endpoint that speaks the OpenAI protocol and misbehaves."""
+"""End-to-end tests of the LLM analyst with a local OpenAI-compatible endpoint that also fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memoryos.memory import Memoryos as MemoryOfOne
 from memoryos.testing import Behaviour, FixedClock, HashEmbedder, StandInServer
 from memoryos.updating import worker
 from tests.conftest import EngineMaker
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import TIMEOUT_SECONDS
 
 pytestmark = pytest.mark.enable_socket
 
@@ -49,17 +49,17 @@ FAILING: dict[Behaviour, type[AnalystError]] = {
 
 @pytest.fixture
 def server() -> Iterator[StandInServer]:
-    with StandInServer(slow_seconds=PATIENCE_SECONDS) as running:
+    with StandInServer(slow_seconds=TIMEOUT_SECONDS) as running:
         yield running
 
 
 def settings(server: StandInServer, behaviour: Behaviour = "ok", **given: Any) -> dict[str, Any]:
-    """Returns settings for the server; only a test of a slow reply waits for the time limit."""
+    """Returns settings for the server; the timeout is short only in tests of slow replies."""
     return {
         "openai_api_key": "sk-test-1234567890",
         "openai_base_url": server.base_url,
         "llm_max_retries": 0,
-        "llm_timeout_seconds": 4.0 if behaviour == "slow" else PATIENCE_SECONDS,
+        "llm_timeout_seconds": 4.0 if behaviour == "slow" else TIMEOUT_SECONDS,
         "short_term_capacity": 0,
     } | given
 
@@ -76,12 +76,12 @@ def purposes(server: StandInServer) -> list[str]:
 
 
 @pytest.mark.parametrize("first", range(0, 60, 10))
-def test_nothing_is_lost_stuck_or_taken_from_a_bad_reply_whenever_the_llm_fails(first: int, tmp_path: Path) -> None:
+def test_llm_failures_at_any_time_lose_no_page_and_store_no_invalid_reply(first: int, tmp_path: Path) -> None:
     behaved = [run_schedule(seed, tmp_path) for seed in range(first, first + 10)]
     assert sum(each.total() - each["ok"] for each in behaved) > 0
 
 
-def test_one_call_reads_a_batch_and_one_a_hot_segment(
+def test_one_llm_call_per_batch_and_one_per_hot_segment(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server)).memory("tom")
@@ -96,7 +96,7 @@ def test_one_call_reads_a_batch_and_one_a_hot_segment(
     assert memory.heat()[0][0].page_count == len(LINES)
 
 
-def test_an_answer_is_one_call_and_a_recall_none(
+def test_answer_takes_one_llm_call_and_recall_none(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server)).memory("tom")
@@ -113,7 +113,7 @@ def test_an_answer_is_one_call_and_a_recall_none(
     assert recall.pages
 
 
-def test_a_streamed_answer_is_the_same_and_one_call(
+def test_streamed_answer_equals_the_whole_answer_and_takes_one_call(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server)).memory("tom")
@@ -127,7 +127,7 @@ def test_a_streamed_answer_is_the_same_and_one_call(
     assert [each.calls for each in memory.costs() if each.purpose == "answer"] == [2]
 
 
-def test_the_prompt_holds_what_the_assistant_is_and_how_it_should_answer(
+def test_prompt_contains_relationship_and_style(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     given = settings(
@@ -167,7 +167,7 @@ def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
     )
     assert "sk-test" not in caplog.text
     assert memory.segments() == []
-    assert memory.recall("violin").pages, "what waits can be found"
+    assert memory.recall("violin").pages, "due pages can be found"
     server.behaviour = "ok"
     memory.flush()
     stats = memory.get_memory_stats()
@@ -176,7 +176,7 @@ def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
 
 
 @pytest.mark.parametrize("behaviour", FAILING)
-def test_a_bad_lesson_changes_nothing(
+def test_invalid_lesson_changes_nothing(
     behaviour: Behaviour, make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server, behaviour)).memory("tom")
@@ -195,7 +195,7 @@ def test_a_bad_lesson_changes_nothing(
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("behaviour", [each for each in FAILING if each in {"slow", "429", "500", "empty", "dropped"}])
-def test_a_failed_answer_is_an_error_and_no_memory(
+def test_failed_answer_raises_and_is_not_remembered(
     behaviour: Behaviour, stream: bool, make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server, behaviour)).memory("tom")
@@ -210,7 +210,7 @@ def test_a_failed_answer_is_an_error_and_no_memory(
     assert memory.get_memory_stats()["last_error"].startswith("answer: ")
 
 
-def test_the_thoughts_of_a_model_are_no_part_of_anything(
+def test_reasoning_of_a_model_is_not_stored_or_returned(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     server.behaviour = "thinking"
@@ -230,51 +230,51 @@ def test_adding_and_recalling_never_wait_for_the_llm(
 
     def hanging(_: dict[str, Any]) -> Behaviour:
         asked.set()
-        may_answer.wait(PATIENCE_SECONDS)
+        may_answer.wait(TIMEOUT_SECONDS)
         return "ok"
 
     server.behaviour = hanging
     engine = make_engine(**settings(server, background=True, consolidation_batch=2))
     memory = engine.memory("tom")
     add_all(memory, clock)
-    assert asked.wait(PATIENCE_SECONDS)
+    assert asked.wait(TIMEOUT_SECONDS)
     add_all(memory, clock)
     assert memory.recall("Where does Nora live?").pages
     assert not may_answer.is_set()
     may_answer.set()
-    memory.flush(PATIENCE_SECONDS)
+    memory.flush(TIMEOUT_SECONDS)
     assert memory.get_memory_stats()["pages_due"] == 0
 
 
 def test_closing_does_not_wait_for_a_hanging_llm(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "STOP_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(worker, "STOP_TIMEOUT_SECONDS", 0.2)
     asked, may_answer = threading.Event(), threading.Event()
 
     def hanging(_: dict[str, Any]) -> Behaviour:
         asked.set()
-        may_answer.wait(PATIENCE_SECONDS)
+        may_answer.wait(TIMEOUT_SECONDS)
         return "ok"
 
     server.behaviour = hanging
     given = settings(server, background=True, consolidation_batch=2)
     engine = make_engine(**given)
     add_all(engine.memory("tom"), clock)
-    assert asked.wait(PATIENCE_SECONDS)
+    assert asked.wait(TIMEOUT_SECONDS)
     engine.close()
     assert not may_answer.is_set()
     may_answer.set()
     for thread in threading.enumerate():
         if thread.name == "memoryos-worker":
-            thread.join(PATIENCE_SECONDS)
+            thread.join(TIMEOUT_SECONDS)
     server.behaviour = "ok"
     memory = make_engine(**settings(server)).memory("tom")
     memory.flush()
     assert sum(each.page_count for each in memory.segments()) == len(LINES)
 
 
-def test_the_endpoint_says_when_to_come_back(
+def test_retry_after_of_the_endpoint_sets_the_next_retry(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     server.behaviour, server.retry_after = "429", "120"
@@ -322,7 +322,7 @@ def test_a_budget_of_the_store_counts_every_scope(
     assert other.get_memory_stats()["pages_due"] == len(LINES)
 
 
-def test_the_local_analyst_works_meanwhile_and_is_redone(
+def test_local_analyst_works_during_an_outage_and_is_redone_after_it(
     make_engine: EngineMaker, server: StandInServer, clock: FixedClock
 ) -> None:
     server.behaviour = "500"
@@ -359,7 +359,7 @@ def test_worker_redoes_the_work_of_the_fallback_analyst(
     )  # fmt: skip
     memory = make_engine(**given).memory("tom")
     add_all(memory, clock)
-    memory.flush(PATIENCE_SECONDS)
+    memory.flush(TIMEOUT_SECONDS)
     assert memory.get_memory_stats()["pages_provisional"] == len(LINES)
     server.behaviour = "ok"
     clock.advance(hours=2)
@@ -371,7 +371,7 @@ def test_worker_redoes_the_work_of_the_fallback_analyst(
     assert memory.get_memory_stats()["pages_provisional"] == 0
 
 
-def test_the_documented_snippet_works_with_a_real_key(server: StandInServer, tmp_path: Path) -> None:
+def test_documented_llm_snippet_works(server: StandInServer, tmp_path: Path) -> None:
     memo = Memoryos(
         user_id="demo_user", openai_api_key="sk-real", openai_base_url=server.base_url,
         data_storage_path=str(tmp_path / "simple_demo_data"), llm_model="gpt-4o-mini", assistant_id="demo_assistant",
@@ -388,7 +388,7 @@ def test_the_documented_snippet_works_with_a_real_key(server: StandInServer, tmp
     memo.close()
 
 
-def test_an_engine_with_a_key_starts_without_a_network(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_engine_with_an_llm_key_starts_without_network(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine: MemoryEngine = make_engine(
         openai_api_key="sk-real", openai_base_url="http://127.0.0.1:9/v1", llm_max_retries=0
     )

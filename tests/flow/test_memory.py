@@ -1,4 +1,4 @@
-"""The public surface: what a user of the library meets."""
+"""The public Python interface."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from memoryos.errors import (
     StoreUnavailableError,
 )
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst, ScriptedChatModel
-from memoryos.updating.leasing import HeldError
+from memoryos.updating.leases import LeaseHeldError
 from tests.conftest import EngineMaker
 
 SNIPPET = """
@@ -43,7 +43,7 @@ print(response)
 """
 
 
-def test_the_documented_snippet_works_verbatim(tmp_path: Path) -> None:
+def test_documented_snippet_works(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SNIPPET], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
     )
@@ -52,14 +52,14 @@ def test_the_documented_snippet_works_verbatim(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", "ü#x", "q?y", "p%20q", "100%"])
-def test_the_folder_is_the_one_that_was_named(tmp_path: Path, name: str) -> None:
+def test_database_is_in_the_configured_folder(tmp_path: Path, name: str) -> None:
     with Memoryos("u", data_storage_path=tmp_path / name, embedder=HashEmbedder()) as memory:
         memory.add_memory("hello")
     assert (tmp_path / name / "memoryos.db").is_file()
     assert [each.name for each in tmp_path.iterdir()] == [name]
 
 
-def test_a_closed_memory_says_so(tmp_path: Path) -> None:
+def test_closed_memory_raises(tmp_path: Path) -> None:
     memory = Memoryos("u", data_storage_path=tmp_path, embedder=HashEmbedder())
     memory.add_memory("hello")
     memory.close()
@@ -69,7 +69,7 @@ def test_a_closed_memory_says_so(tmp_path: Path) -> None:
             use()
 
 
-def test_an_engine_that_is_dropped_ends_its_worker(tmp_path: Path) -> None:
+def test_garbage_collected_engine_ends_its_worker(tmp_path: Path) -> None:
     memory = Memoryos("u", data_storage_path=tmp_path, embedder=HashEmbedder())
     memory.add_memory("hello")
     del memory
@@ -77,7 +77,7 @@ def test_an_engine_that_is_dropped_ends_its_worker(tmp_path: Path) -> None:
     assert not [each for each in threading.enumerate() if each.name.startswith("memoryos")]
 
 
-def test_a_page_is_found_at_once(memory: Memoryos) -> None:
+def test_page_is_found_immediately_after_add_memory(memory: Memoryos) -> None:
     page = memory.add_memory("The red bicycle stands in the shed.", "Noted.")
     assert memory.recall("Where is the bicycle?").short_term == (page,)
     for number in range(20):
@@ -85,7 +85,7 @@ def test_a_page_is_found_at_once(memory: Memoryos) -> None:
     assert memory.recall("Where is the bicycle?").pages[0].page.page_id == page.page_id
 
 
-def test_short_term_pages_are_always_shown_and_never_repeated(memory: Memoryos) -> None:
+def test_short_term_pages_are_shown_once(memory: Memoryos) -> None:
     for number in range(20):
         memory.add_memory(f"I bake bread number {number}.", "Good.")
     found = memory.recall("bread", max_pages=50)
@@ -95,7 +95,7 @@ def test_short_term_pages_are_always_shown_and_never_repeated(memory: Memoryos) 
     assert "number 19" not in found.to_prompt(include_short_term=False)
 
 
-def test_a_budget_of_tokens_is_kept_and_utterances_stand_verbatim(make_engine: EngineMaker) -> None:
+def test_recall_respects_the_token_budget_and_quotes_verbatim(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=0).memory("u")
     for number in range(40):
         memory.add_memory(
@@ -111,7 +111,7 @@ def test_a_budget_of_tokens_is_kept_and_utterances_stand_verbatim(make_engine: E
     assert found.pages
 
 
-def test_each_item_says_why(memory: Memoryos) -> None:
+def test_every_recalled_item_has_signals(memory: Memoryos) -> None:
     for number in range(20):
         memory.add_memory(f"I bake bread number {number}.", "Good.")
     for each in memory.recall("bread number 3").pages:
@@ -119,7 +119,7 @@ def test_each_item_says_why(memory: Memoryos) -> None:
         assert each.shown
 
 
-def test_nothing_remembered_is_no_error(memory: Memoryos) -> None:
+def test_empty_memory_recalls_nothing(memory: Memoryos) -> None:
     assert memory.recall("anything").pages == ()
     assert memory.get_user_profile_summary() == ""
     assert memory.get_memory_stats()["pages"] == 0
@@ -127,7 +127,7 @@ def test_nothing_remembered_is_no_error(memory: Memoryos) -> None:
     assert "don't remember" in memory.get_response("What is my name?")
 
 
-def test_an_answer_has_its_sources_and_the_exchange_is_remembered(memory: Memoryos) -> None:
+def test_answer_has_sources_and_its_page_is_remembered(memory: Memoryos) -> None:
     page = memory.add_memory("My sister Nora lives in Porto.", "How lovely.")
     answer = memory.get_response("Where does Nora live?")
     assert "Porto" in answer
@@ -137,7 +137,7 @@ def test_an_answer_has_its_sources_and_the_exchange_is_remembered(memory: Memory
     assert len(list(memory.pages())) == 2
 
 
-def test_a_stream_is_remembered_after_its_last_piece(make_engine: EngineMaker) -> None:
+def test_streamed_answer_is_remembered_after_its_last_piece(make_engine: EngineMaker) -> None:
     memory = make_engine(analyst=ScriptedAnalyst(answers=["one two three"])).memory("u")
     memory.add_memory("hello", "")
     pieces = memory.get_response("question", stream=True)
@@ -147,7 +147,7 @@ def test_a_stream_is_remembered_after_its_last_piece(make_engine: EngineMaker) -
     assert list(memory.pages())[-1].assistant_text == "one two three"
 
 
-def test_a_stream_closed_before_its_end_is_not_remembered(make_engine: EngineMaker) -> None:
+def test_stream_closed_early_is_not_remembered(make_engine: EngineMaker) -> None:
     memory = make_engine(analyst=ScriptedAnalyst(answers=["one two three"])).memory("u")
     memory.add_memory("hello", "")
     pieces = memory.get_response("question", stream=True)
@@ -189,7 +189,7 @@ def test_a_recalled_answer_is_not_learned_again(make_engine: EngineMaker) -> Non
     assert texts == ["Works as a baker in Ghent"]
 
 
-def test_one_users_knowledge_is_invisible_to_another(make_engine: EngineMaker) -> None:
+def test_knowledge_of_a_user_is_invisible_to_others(make_engine: EngineMaker) -> None:
     engine = make_engine(short_term_capacity=0)
     ann, bob = engine.memory("ann", "helper"), engine.memory("bob", "helper")
     for _ in range(3):
@@ -206,14 +206,14 @@ def test_one_users_knowledge_is_invisible_to_another(make_engine: EngineMaker) -
 
 @pytest.mark.kinds("sqlite")
 @pytest.mark.parametrize("user_id", ["../../x", "/etc/x", "..", "'; DROP TABLE pages; --", "x" * 1000, "名前"])
-def test_a_hostile_id_stays_data(make_engine: EngineMaker, tmp_path: Path, user_id: str) -> None:
+def test_hostile_ids_are_treated_as_data(make_engine: EngineMaker, tmp_path: Path, user_id: str) -> None:
     memory = make_engine().memory(user_id)
     memory.add_memory("hello", "there")
     assert memory.get_memory_stats()["user_id"] == user_id
     assert {each.name for each in tmp_path.iterdir()} == {"store"}
 
 
-def test_times_out_of_order_keep_the_order_of_arrival(make_engine: EngineMaker) -> None:
+def test_pages_keep_the_order_of_arrival_whatever_their_times(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=2).memory("u")
     for year in (2023, 2019, 2031, 2021, 2020):
         memory.add_memory(f"It happened in the year {year}", "", datetime(year, 1, 1, tzinfo=timezone.utc))
@@ -223,7 +223,7 @@ def test_times_out_of_order_keep_the_order_of_arrival(make_engine: EngineMaker) 
     assert shown.index("2019") < shown.index("2023") < shown.index("2031")
 
 
-def test_a_megabyte_is_remembered_found_and_shown_as_an_excerpt(make_engine: EngineMaker) -> None:
+def test_megabyte_page_is_found_and_shown_as_an_excerpt(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=0).memory("u")
     text = "filler words go on " * 30_000 + "the zebra sleeps in Oslo " + "and on and on " * 30_000
     memory.add_memory(text, "")
@@ -236,7 +236,7 @@ def test_a_megabyte_is_remembered_found_and_shown_as_an_excerpt(make_engine: Eng
 
 
 @pytest.mark.kinds("sqlite")
-def test_pasted_megabytes_are_read_in_reasonable_time(make_engine: EngineMaker) -> None:
+def test_megabyte_pages_are_processed_in_reasonable_time(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=0).memory("u")
     for text in ("I work as " * 100_000, "1" * 1_000_000, "in a " * 200_000, "I " * 500_000, "我喜欢" * 300_000):
         memory.add_memory(text, text)
@@ -245,7 +245,7 @@ def test_pasted_megabytes_are_read_in_reasonable_time(make_engine: EngineMaker) 
     assert memory.get_response("What is my job?")
 
 
-def test_messages_are_remembered_all_or_none(memory: Memoryos) -> None:
+def test_add_messages_is_atomic(memory: Memoryos) -> None:
     with pytest.raises(InputError):
         memory.add_messages([{"role": "user", "content": "fine"}, {"role": "user", "content": "\0"}])
     assert list(memory.pages()) == []
@@ -273,7 +273,7 @@ def test_export_and_import_keep_every_page(memory: Memoryos, make_engine: Engine
     "line",
     ["{", "[]", '{"user_text": 3}', '{"user_text": "a", "colour": "red"}', "{}", '{"user_text": "a", "at": "soon"}'],
 )
-def test_a_bad_line_is_named_and_nothing_is_added(memory: Memoryos, tmp_path: Path, line: str) -> None:
+def test_import_error_names_the_line_and_adds_nothing(memory: Memoryos, tmp_path: Path, line: str) -> None:
     file = tmp_path / "pages.jsonl"
     file.write_text('{"user_text": "good"}\n' + line + "\n")
     with pytest.raises(InputError, match="line 2"):
@@ -281,7 +281,7 @@ def test_a_bad_line_is_named_and_nothing_is_added(memory: Memoryos, tmp_path: Pa
     assert list(memory.pages()) == []
 
 
-def test_the_worker_consolidates_on_its_own_and_stops_with_the_engine(make_engine: EngineMaker) -> None:
+def test_background_worker_consolidates_and_stops_with_the_engine(make_engine: EngineMaker) -> None:
     engine = make_engine(background=True, short_term_capacity=0, consolidation_batch=5, idle_seconds=0.05)
     memory = engine.memory("u")
     for number in range(13):
@@ -329,7 +329,7 @@ def test_several_processes_write_one_scope(place: str, make_engine: EngineMaker)
     assert sum(each.page_count for each in memory.segments()) == 117
 
 
-def test_a_killed_writer_loses_nothing_that_was_acknowledged(place: str, make_engine: EngineMaker) -> None:
+def test_killed_process_loses_no_acknowledged_page(place: str, make_engine: EngineMaker) -> None:
     acknowledged: list[str] = []
     for kill_after in (3, 17, 31):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, place, "ann"], stdout=subprocess.PIPE, text=True)
@@ -346,7 +346,7 @@ def test_a_killed_writer_loses_nothing_that_was_acknowledged(place: str, make_en
     assert sum(each.page_count for each in memory.segments()) == len(pages) - 3
 
 
-def test_another_embedder_on_old_data_embeds_anew(make_engine: EngineMaker) -> None:
+def test_new_embedder_embeds_existing_pages_again(make_engine: EngineMaker) -> None:
     first = make_engine(short_term_capacity=0)
     memory = first.memory("u")
     for number in range(12):
@@ -380,7 +380,7 @@ def test_an_embedder_that_fails_leaves_pages_findable_by_words_later(make_engine
     assert memory.get_memory_stats()["pages_without_vector"] == 0
 
 
-def test_the_async_face_is_the_same_memory(make_engine: EngineMaker) -> None:
+def test_async_interface_returns_the_same_data(make_engine: EngineMaker) -> None:
     async def use() -> tuple[str, list[str]]:
         async with AsyncMemoryos(make_engine().memory("u")) as memory:
             await memory.add_memory("My sister Nora lives in Porto.", "How lovely.")
@@ -395,7 +395,7 @@ def test_the_async_face_is_the_same_memory(make_engine: EngineMaker) -> None:
     assert "Porto" in "".join(pieces)
 
 
-def test_the_async_face_has_every_method() -> None:
+def test_async_interface_has_all_methods() -> None:
     blocking = {name for name in vars(Memoryos) if not name.startswith("_")} - {
         "engine",
         "config",
@@ -416,10 +416,10 @@ def test_settings_out_of_range_are_refused(tmp_path: Path) -> None:
 
 
 class MemoryEngineStub:
-    """Never used: the settings are refused before."""
+    """Not used, because the settings are rejected first."""
 
 
-def test_what_analyst_reads_is_said_once(
+def test_selected_analyst_is_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("memoryos.assembly._logged_messages", set())
@@ -433,9 +433,13 @@ def test_what_analyst_reads_is_said_once(
 
 @pytest.mark.parametrize(
     ("error", "level"),
-    [(HeldError("busy"), "DEBUG"), (StoreConflictError("lost"), "INFO"), (StoreUnavailableError("full"), "WARNING")],
+    [
+        (LeaseHeldError("busy"), "DEBUG"),
+        (StoreConflictError("lost"), "INFO"),
+        (StoreUnavailableError("full"), "WARNING"),
+    ],
 )
-def test_what_others_do_to_a_scope_is_no_warning(
+def test_lease_conflicts_of_the_worker_are_not_warnings(
     make_engine: EngineMaker,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -460,11 +464,11 @@ def test_what_others_do_to_a_scope_is_no_warning(
     assert [each.levelname for each in caplog.records] == [level]
 
 
-def test_a_scope_that_is_held_is_told_apart(make_engine: EngineMaker) -> None:
+def test_held_lease_raises_lease_held_error(make_engine: EngineMaker) -> None:
     engine, other = make_engine(), make_engine()
     scope_id = engine.store.scopes.open(engine.memory("tom").scope, engine.clock())
-    with engine.updater.leases.leased(scope_id), pytest.raises(HeldError):
-        other.updater.drain(scope_id, everything=True, patience_seconds=0.0)
+    with engine.updater.leases.acquire(scope_id), pytest.raises(LeaseHeldError):
+        other.updater.drain(scope_id, everything=True, lease_timeout_seconds=0.0)
 
 
 def test_no_user_text_is_logged_above_debug(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:
@@ -478,13 +482,13 @@ def test_no_user_text_is_logged_above_debug(make_engine: EngineMaker, caplog: py
     assert "secret" not in caplog.text
 
 
-def test_all_is_complete_and_sorted() -> None:
+def test_dunder_all_is_complete_and_sorted() -> None:
     assert sorted(memoryos.__all__) == memoryos.__all__
     assert all(hasattr(memoryos, name) for name in memoryos.__all__)
     assert MemoryEngine.memory.__doc__
     assert Config.paper().segment_gate == 5
 
 
-def test_the_clock_is_asked_and_never_the_machine(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_only_the_injected_clock_provides_times(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine().memory("u")
     assert memory.add_memory("hello", "").at == clock()

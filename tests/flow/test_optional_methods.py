@@ -173,7 +173,7 @@ def test_engine_keeps_primary_and_fallback_analyst_apart(make_engine: EngineMake
     engine: MemoryEngine = make_engine(analyst=primary, fallback_analyst=fallback)
     assert engine.analyst_of(None) is primary
     assert engine.analyst is not primary
-    assert engine.updater.works_while_failing
+    assert engine.updater.has_fallback
     alone: MemoryEngine = make_engine(analyst=primary)
     assert alone.analyst is primary
-    assert not alone.updater.works_while_failing
+    assert not alone.updater.has_fallback

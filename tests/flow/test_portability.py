@@ -1,4 +1,4 @@
-"""Moving house: an export read back is the same memory, and writes the same export."""
+"""Export and load: the loaded memory equals the exported one and exports the same file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def test_what_is_read_back_is_the_same_memory(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
+def test_export_and_load_reproduce_the_memory(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     memory.correct(memory.knowledge()[0].knowledge_id, "Corrected by hand.")
@@ -94,7 +94,7 @@ def test_export_load_export_is_identical(
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_store_moves_with_all_its_users(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
+def test_store_export_contains_all_users(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
     engine = make_engine(**SETTINGS)
     for user in ("tom", "mia", "../x"):
         fill(engine.memory(user, f"helper of {user}"), clock)
@@ -108,7 +108,7 @@ def test_a_store_moves_with_all_its_users(make_engine: EngineMaker, clock: Fixed
         other.memory("tom").load(tmp_path / "all.jsonl")
 
 
-def test_into_a_memory_with_pages_only_new_pages_are_read(
+def test_load_into_a_non_empty_memory_adds_only_new_pages(
     make_engine: EngineMaker, clock: FixedClock, tmp_path: Path
 ) -> None:
     engine = make_engine(**SETTINGS)
@@ -139,7 +139,7 @@ def test_into_a_memory_with_pages_only_new_pages_are_read(
         ("page", {"kind": "colour"}),
     ],
 )  # fmt: skip
-def test_a_damaged_record_is_named_and_nothing_is_read(
+def test_load_error_names_the_record_and_adds_nothing(
     kind: str, change: dict[str, Any], make_engine: EngineMaker, clock: FixedClock, tmp_path: Path
 ) -> None:
     engine = make_engine(**SETTINGS)
@@ -171,7 +171,7 @@ def test_a_page_whose_segment_is_not_in_the_file_is_due(
     assert sum(each.page_count for each in other.segments()) == len(LINES) - 1
 
 
-def test_files_that_are_no_exports_are_clear_errors(make_engine: EngineMaker, tmp_path: Path) -> None:
+def test_other_files_raise_clear_errors(make_engine: EngineMaker, tmp_path: Path) -> None:
     memory = make_engine().memory("tom")
     for name, content in {
         "later": '{"kind": "memoryos", "format": 2}',
@@ -192,7 +192,7 @@ def test_files_that_are_no_exports_are_clear_errors(make_engine: EngineMaker, tm
         memory.export(tmp_path / "no folder" / "x.jsonl")
 
 
-def test_an_export_brings_nothing_back_that_was_forgotten(
+def test_loading_an_old_export_does_not_restore_forgotten_pages(
     make_engine: EngineMaker, clock: FixedClock, tmp_path: Path
 ) -> None:
     memory = make_engine(**SETTINGS).memory("tom")

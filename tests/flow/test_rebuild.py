@@ -1,4 +1,4 @@
-"""Rebuilding the tiers from the log: whole or not at all, with a diff."""
+"""Rebuilding the tiers from the log: atomic, with a list of differences."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def state(memory: Memoryos) -> tuple[object, ...]:
     return list(memory.pages()), memory.segments(), memory.knowledge(None, history=True), memory.profile
 
 
-def test_the_tiers_are_derived_again_by_another_analyst(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_rebuild_derives_tiers_with_another_analyst(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     by_rules = memory.knowledge(None)
@@ -55,10 +55,10 @@ def test_the_tiers_are_derived_again_by_another_analyst(make_engine: EngineMaker
     assert stats["pages_due"] == 0
     assert sum(each.page_count for each in again.segments()) == len(LINES) - 1
     assert again.recall("Where does Nora live?").pages
-    assert stats["llm_calls"] == len(model.requests), "what it cost is in the ledger"
+    assert stats["llm_calls"] == len(model.requests), "usage is recorded"
 
 
-def test_a_memory_that_is_open_elsewhere_sees_the_new_tiers(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_other_engines_see_the_rebuilt_tiers(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     assert memory.recall("Porto").pages
@@ -69,7 +69,7 @@ def test_a_memory_that_is_open_elsewhere_sees_the_new_tiers(make_engine: EngineM
     assert {each.knowledge.origin.analyst for each in found.knowledge} == {"llm/scripted"}
 
 
-def test_a_dry_run_says_what_would_change_and_changes_nothing(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_rebuild_dry_run_reports_changes_and_makes_none(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     before = state(memory)
@@ -81,7 +81,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(make_engine: Engin
     assert again.rebuild().knowledge_added == tried.knowledge_added
 
 
-def test_rebuilding_by_the_same_analyst_changes_no_fact(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_rebuild_with_the_same_analyst_changes_no_fact(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     rebuilt = memory.rebuild("local")
@@ -89,7 +89,7 @@ def test_rebuilding_by_the_same_analyst_changes_no_fact(make_engine: EngineMaker
     assert rebuilt.knowledge_kept == len(memory.knowledge(None)) > 0
 
 
-def test_what_older_rules_wrote_stays_until_it_is_rebuilt(
+def test_results_of_older_analyst_versions_stay_until_a_rebuild(
     make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as older:
@@ -104,7 +104,7 @@ def test_what_older_rules_wrote_stays_until_it_is_rebuilt(
     assert {entry.origin for entry in memory.knowledge(None)} == {LocalAnalyst().origin} == {rebuilt.origin}
 
 
-def test_a_rebuild_that_fails_leaves_everything_as_it_was(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_failed_rebuild_changes_nothing(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     before = state(memory)
@@ -112,12 +112,12 @@ def test_a_rebuild_that_fails_leaves_everything_as_it_was(make_engine: EngineMak
     again = make_engine(analyst=LLMAnalyst(model), **SETTINGS).memory("tom")
     with pytest.raises(AnalystUnavailableError):
         again.rebuild()
-    assert len(model.requests) == 3, "it tries a few times"
+    assert len(model.requests) == 3, "three attempts"
     assert state(again) == before
-    assert again.engine.store.scopes.holder(str(again._find_scope_id())) is None, "the lease is given back"
+    assert again.engine.store.scopes.holder(str(again._find_scope_id())) is None, "the lease is released"
 
 
-def test_a_rebuild_outlives_a_failure_now_and_then(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_rebuild_survives_occasional_analyst_failures(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     model = ScriptedChatModel([AnalystUnavailableError("down")])
@@ -125,7 +125,7 @@ def test_a_rebuild_outlives_a_failure_now_and_then(make_engine: EngineMaker, clo
     assert again.rebuild().applied
 
 
-def test_pages_that_come_during_a_rebuild_stay_due(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_pages_added_during_a_rebuild_stay_due(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     come = iter([True])
@@ -140,7 +140,7 @@ def test_pages_that_come_during_a_rebuild_stay_due(make_engine: EngineMaker, clo
     assert sum(each.page_count for each in memory.segments()) == len(LINES)
 
 
-def test_a_rebuild_whose_lease_was_lost_writes_nothing(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_rebuild_without_its_lease_writes_nothing(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(lease_seconds=60, **SETTINGS).memory("tom")
     other = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
@@ -150,7 +150,7 @@ def test_a_rebuild_whose_lease_was_lost_writes_nothing(make_engine: EngineMaker,
     def progress() -> None:
         if next(steps) == 1:
             clock.advance(seconds=3600)
-            with other.engine.updater.leases.leased(str(other._find_scope_id())):
+            with other.engine.updater.leases.acquire(str(other._find_scope_id())):
                 pass
 
     with pytest.raises(Exception, match="lease"):
@@ -158,7 +158,7 @@ def test_a_rebuild_whose_lease_was_lost_writes_nothing(make_engine: EngineMaker,
     assert state(memory) == before
 
 
-def test_a_profile_that_is_no_longer_supported_becomes_empty(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_rebuild_empties_a_profile_without_sources(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     fill(memory, clock)
     assert memory.profile.attributes
@@ -178,7 +178,7 @@ def test_a_profile_that_is_no_longer_supported_becomes_empty(make_engine: Engine
     assert len(again.engine.store.long_term.profile_versions(str(again._find_scope_id()))) == version + 1
 
 
-def test_nothing_to_rebuild_and_no_llm_are_clear_errors(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_rebuild_without_pages_or_llm_raises_clear_errors(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     with pytest.raises(NotFoundError):
         memory.rebuild()

@@ -1,4 +1,4 @@
-"""With redaction no file of the store holds a secret, whichever way a page came in."""
+"""Redaction: no file of the store contains a secret, through whichever interface a page was added."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEPT = "My card is [redacted card number], my token [redacted token], and I am [
 
 
 class SpyEmbedder(HashEmbedder):
-    """Keeps every text that it is given."""
+    """An embedder that records its texts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class SpyEmbedder(HashEmbedder):
         return super().embed(texts)
 
 
-def test_every_way_in_is_redacted(make_engine: EngineMaker, tmp_path: Path) -> None:
+def test_every_input_interface_redacts(make_engine: EngineMaker, tmp_path: Path) -> None:
     embedder = SpyEmbedder()
     engine = make_engine(**SETTINGS, embedder=embedder, short_term_capacity=1)
     memory = engine.memory("tom", "helper")
@@ -59,9 +59,7 @@ def test_every_way_in_is_redacted(make_engine: EngineMaker, tmp_path: Path) -> N
         assert not [each for each in SECRETS if each.encode() in content], file
 
 
-def test_an_export_that_was_made_without_redaction_is_redacted_when_it_is_read(
-    make_engine: EngineMaker, tmp_path: Path
-) -> None:
+def test_loading_an_unredacted_export_redacts_it(make_engine: EngineMaker, tmp_path: Path) -> None:
     source = make_engine().memory("ann")
     source.add_memory(SAID, "Noted.")
     source.add_memory(f"I live in {CARD} street.", "Noted.")
@@ -75,7 +73,7 @@ def test_an_export_that_was_made_without_redaction_is_redacted_when_it_is_read(
     assert not [each for each in SECRETS if each in (tmp_path / "again.jsonl").read_text(encoding="utf-8")]
 
 
-def test_a_repeated_request_is_known_by_its_redacted_text(make_engine: EngineMaker) -> None:
+def test_repeated_request_is_recognised_by_its_redacted_text(make_engine: EngineMaker) -> None:
     memory = make_engine(**SETTINGS).memory("tom")
     first = memory.add_memory(SAID, idempotency_key="k")
     assert memory.add_memory(SAID, idempotency_key="k") == first

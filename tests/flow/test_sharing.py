@@ -1,4 +1,4 @@
-"""Assistant knowledge belongs to its scope, until somebody shares it on purpose."""
+"""Sharing of assistant knowledge between users."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
 
 
-def test_only_what_is_named_reaches_another_user(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
+def test_only_the_given_facts_are_shared(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
     engine = make_engine(short_term_capacity=0, mid_term_heat_threshold=1.0)
     ann, bob = engine.memory("ann"), engine.memory("bob")
     for number in range(4):
@@ -27,7 +27,9 @@ def test_only_what_is_named_reaches_another_user(make_engine: EngineMaker, clock
     assert shared[0].source_page_ids == ()
     assert shared[0].origin.analyst == "shared"
     assert "123" not in bob.recall("What is the PIN?").to_prompt()
-    assert engine.share_assistant_knowledge(ann, bob, [taught[0].knowledge_id]) == [], "not twice"
+    assert engine.share_assistant_knowledge(ann, bob, [taught[0].knowledge_id]) == [], (
+        "a known fact is not copied again"
+    )
     about_ann = ann.knowledge("user")
     assert about_ann
     with pytest.raises(InputError, match="about the user"):

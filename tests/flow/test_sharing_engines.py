@@ -1,4 +1,4 @@
-"""Objects on one store share an engine; closing one closes no other, and garbage keeps nothing open."""
+"""Shared engines: one per store and settings, closed with its last user or by garbage collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMBEDDER = HashEmbedder()
 
 
 def open_descriptors() -> int:
-    """Returns how many files this process has open; 0 where the system does not tell."""
+    """Returns the number of open files of this process; 0 if the system does not report it."""
     folder = Path("/proc/self/fd")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 
@@ -25,7 +25,7 @@ def opened(folder: Path, user: str = "tom", **given: object) -> Memoryos:
     return Memoryos(user, data_storage_path=folder, **({"embedder": EMBEDDER} | given))  # type: ignore[arg-type]
 
 
-def test_a_thousand_objects_cost_the_descriptors_and_threads_of_one(tmp_path: Path) -> None:
+def test_a_thousand_memories_share_descriptors_and_threads(tmp_path: Path) -> None:
     with opened(tmp_path, "u") as first:
         first.add_memory("hello")
         first.flush()
@@ -42,7 +42,7 @@ def test_a_thousand_objects_cost_the_descriptors_and_threads_of_one(tmp_path: Pa
         assert first.add_memory("still here").seq == 2
 
 
-def test_closing_one_closes_no_other_and_the_last_closes_the_engine(tmp_path: Path) -> None:
+def test_engine_closes_with_its_last_memory(tmp_path: Path) -> None:
     one, other = opened(tmp_path), opened(tmp_path, "eve")
     engine = one.engine
     one.close()
@@ -57,7 +57,7 @@ def test_closing_one_closes_no_other_and_the_last_closes_the_engine(tmp_path: Pa
         assert again.add_memory("hello").seq == 1
 
 
-def test_other_settings_embedders_clocks_and_files_have_engines_of_their_own(tmp_path: Path) -> None:
+def test_different_settings_embedders_clocks_and_files_have_separate_engines(tmp_path: Path) -> None:
     one = opened(tmp_path / "a")
     others = [
         opened(tmp_path / "a", short_term_capacity=3),
@@ -72,7 +72,7 @@ def test_other_settings_embedders_clocks_and_files_have_engines_of_their_own(tmp
         each.close()
 
 
-def test_one_store_by_several_names_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aliases_of_a_path_share_one_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "store")
     (tmp_path / "store").mkdir()
@@ -82,7 +82,7 @@ def test_one_store_by_several_names_is_one(tmp_path: Path, monkeypatch: pytest.M
         each.close()
 
 
-def test_a_file_that_was_replaced_is_opened_anew(tmp_path: Path) -> None:
+def test_replaced_database_file_gets_a_new_engine(tmp_path: Path) -> None:
     one = opened(tmp_path / "store")
     one.add_memory("old")
     (tmp_path / "store").rename(tmp_path / "moved")
@@ -92,7 +92,7 @@ def test_a_file_that_was_replaced_is_opened_anew(tmp_path: Path) -> None:
     one.close()
 
 
-def test_garbage_closes_the_engine(tmp_path: Path) -> None:
+def test_garbage_collection_closes_the_engine(tmp_path: Path) -> None:
     threads = threading.active_count()
     for number in range(20):
         opened(tmp_path / str(number)).add_memory("hello")
@@ -100,7 +100,7 @@ def test_garbage_closes_the_engine(tmp_path: Path) -> None:
     assert threading.active_count() <= threads + 1
 
 
-def test_threads_that_open_at_once_share_too(tmp_path: Path) -> None:
+def test_concurrent_constructors_share_one_engine(tmp_path: Path) -> None:
     found: list[Memoryos] = []
     together = threading.Barrier(8)
 

@@ -1,4 +1,4 @@
-"""Counts of a memory: from one moment, and without reading what is counted."""
+"""Counts of a memory: from one snapshot, without reading the counted rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def remember(engine: MemoryEngine, count: int) -> None:
     memory.force_mid_term_analysis()
 
 
-def test_all_counts_are_from_one_moment(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_counts_are_from_one_snapshot(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     remember(engine, 9)
     memory = engine.memory("tom")
     before = memory.get_memory_stats()
@@ -41,7 +41,7 @@ def test_all_counts_are_from_one_moment(engine: MemoryEngine, monkeypatch: pytes
     assert memory.get_memory_stats()["pages"] == before["pages"] + 1
 
 
-def test_counts_are_those_of_the_lists(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_equal_the_lengths_of_the_lists(engine: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     remember(engine, 12)
     memory = engine.memory("tom")
     first = memory.knowledge()[0]

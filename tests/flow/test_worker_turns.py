@@ -1,4 +1,4 @@
-"""The worker serves scopes in turns: a flood of one user's pages delays another user by a bounded number of steps."""
+"""Turns of the worker: a backlog of one user delays another user by a bounded number of steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import EngineMaker
 
 @pytest.mark.kinds("sqlite")
 @pytest.mark.parametrize("idle", [False, True])
-def test_a_flood_of_one_user_delays_another_by_one_turn(
+def test_backlog_of_one_user_delays_others_by_one_turn(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, idle: bool
 ) -> None:
     monkeypatch.setattr(worker_module, "TURN_SECONDS", 1e9)
@@ -41,14 +41,14 @@ def test_a_flood_of_one_user_delays_another_by_one_turn(
     assert served[: TURN_STEPS + 1] == [ids["flood"]] * TURN_STEPS + [ids["other"]]
     assert due(engine, ids["flood"])
     with worker._changed:
-        assert worker._next() == (ids["flood"], idle is not False), "it goes on in its next turn"
+        assert worker._next() == (ids["flood"], idle is not False), "the scope is queued again"
 
 
 def due(engine: MemoryEngine, scope_id: str) -> int:
     return engine.store.log.count_due(scope_id, engine.store.log.last_seq_outside_window(scope_id, 0))
 
 
-def test_a_turn_ends_by_time_too(make_engine: EngineMaker) -> None:
+def test_turn_ends_at_its_time_limit(make_engine: EngineMaker) -> None:
     engine = make_engine(short_term_capacity=0, consolidation_batch=1)
     memory = engine.memory("ann")
     for number in range(5):
@@ -56,7 +56,7 @@ def test_a_turn_ends_by_time_too(make_engine: EngineMaker) -> None:
 
     def turn(max_seconds: float) -> bool:
         return engine.updater.drain_turn(
-            memory._scope_id, everything=True, patience_seconds=1, before_step=lambda: None, max_steps=1_000,
+            memory._scope_id, everything=True, lease_timeout_seconds=1, before_step=lambda: None, max_steps=1_000,
             max_seconds=max_seconds,
         )  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_a_turn_ends_by_time_too(make_engine: EngineMaker) -> None:
     assert turn(1e9)
 
 
-def test_handing_out_scopes_does_not_depend_on_how_many_wait() -> None:
+def test_queue_operations_do_not_depend_on_the_queue_length() -> None:
     def seconds(count: int) -> float:
         schedule = Schedule()
         for number in range(count):
@@ -77,7 +77,7 @@ def test_handing_out_scopes_does_not_depend_on_how_many_wait() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["add", "move", "take"]), st.integers(0, 9))))
-def test_a_schedule_hands_out_what_is_due_first(steps: list[tuple[str, str, int]]) -> None:
+def test_schedule_returns_the_earliest_due_scope(steps: list[tuple[str, str, int]]) -> None:
     schedule, known = Schedule(), dict[str, float]()
     for scope_id, action, at in steps:
         if action == "take":
@@ -92,7 +92,7 @@ def test_a_schedule_hands_out_what_is_due_first(steps: list[tuple[str, str, int]
         assert len(schedule) == len(known)
 
 
-def test_moving_a_scope_again_and_again_keeps_the_heap_small() -> None:
+def test_repeated_rescheduling_keeps_the_heap_small() -> None:
     schedule = Schedule()
     for number in range(10_000):
         schedule.move("busy", number)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.busy import busy_processes
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.waiting import TIMEOUT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
 STARTER = """
@@ -47,5 +47,5 @@ def test_they_end_when_the_process_that_started_them_is_killed() -> None:
         pid = int(starter.stdout.readline())
         assert is_there(pid)
         starter.kill()
-        starter.wait(PATIENCE_SECONDS)
+        starter.wait(TIMEOUT_SECONDS)
     wait_until(lambda: not is_there(pid))

@@ -21,10 +21,10 @@ MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 35
 
 PURE = {
-    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.identity", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.asking_words", "memoryos.language.date_words", "memoryos.language.saying",
-    "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.plain", "memoryos.language.tokens",
+    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.reply_language", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.question_words", "memoryos.language.date_words", "memoryos.language.date_phrases",
+    "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.ascii_words", "memoryos.language.tokens",
     "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.redaction", "memoryos.secret_shapes",
-    "memoryos.updating.heat", "memoryos.updating.mid_term", "memoryos.updating.long_term",
+    "memoryos.updating.heat", "memoryos.updating.segment_matching", "memoryos.updating.lesson_merging",
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
     "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Hostile archives are refused with a typed error, and a large export is read in little memory."""
+"""Limits of archives: hostile archives raise a typed error, and large exports need little memory."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def pieces(count: int, text: str) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("member", ["text", "padding", "deep"])
-def test_a_zip_bomb_is_refused_in_little_memory(tmp_path: Path, member: str) -> None:
+def test_zip_bomb_is_rejected_with_little_memory(tmp_path: Path, member: str) -> None:
     fill = {"text": b'"' + b"a" * (1 << 20), "padding": b" " * (1 << 20), "deep": b'{"a":' * (1 << 18)}[member]
     file = tmp_path / "bomb.zip"
     with (
@@ -68,7 +68,7 @@ def test_a_zip_bomb_is_refused_in_little_memory(tmp_path: Path, member: str) -> 
     assert peak < 200 << 20
 
 
-def test_a_large_export_is_read_in_the_memory_of_its_largest_conversation(tmp_path: Path) -> None:
+def test_large_export_needs_memory_of_one_conversation_only(tmp_path: Path) -> None:
     file = tmp_path / NAME
     with file.open("wb") as target:
         for piece in pieces(8_000, "x" * 4_000):
@@ -83,13 +83,13 @@ def test_a_large_export_is_read_in_the_memory_of_its_largest_conversation(tmp_pa
     assert peak < 25 << 20, "two pieces of a megabyte, pages up to 8 MB, and an index"
 
 
-def test_the_ratio_counts_archives_in_the_archive(tmp_path: Path) -> None:
+def test_ratio_limit_includes_nested_archives(tmp_path: Path) -> None:
     inner = zipped(tmp_path / "inner.zip", {NAME: b" " * (40 << 20)}).read_bytes()
     outer = zipped(tmp_path / "outer.zip", {"conversations-1.zip": inner})
     assert f"{MAX_RATIO} times its size" in refused(outer)
 
 
-def test_an_export_that_compresses_as_chats_do_is_read(tmp_path: Path) -> None:
+def test_typical_compression_ratio_is_accepted(tmp_path: Path) -> None:
     content = json.dumps([ferns()] * 400).encode()
     file = zipped(tmp_path / "export.zip", {NAME: content, "images/a.png": b"0" * 1_000, "chat.html": b"<html>"})
     assert len(content) > 10 * file.stat().st_size
@@ -111,7 +111,7 @@ def test_other_methods_than_deflate_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../conversations.json", "/conversations.json", "C:\\conversations.json", "..\\x"])
-def test_a_path_that_leaves_the_archive_is_refused(tmp_path: Path, name: str) -> None:
+def test_path_outside_of_the_archive_is_rejected(tmp_path: Path, name: str) -> None:
     assert "outside of itself" in refused(zipped(tmp_path / "export.zip", {NAME: json.dumps([ferns()]), name: "[]"}))
 
 
@@ -162,7 +162,7 @@ def test_a_damaged_end_of_an_entry_is_refused_and_gives_no_pages(tmp_path: Path)
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 64])
-def test_items_do_not_depend_on_where_the_pieces_end(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_items_do_not_depend_on_the_piece_boundaries(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(salvage, "_PIECE_CHARACTERS", piece)
     values = [{"a": 'é\\u00e9 "\n'}, 12, -1.5e10, True, None, "text", [], [1, {"b": []}], float("inf")]
     text = json.dumps(values, indent=1)
@@ -187,7 +187,7 @@ def test_items_do_not_depend_on_where_the_pieces_end(piece: int, monkeypatch: py
         ('{"a": 1} x', [{"a": 1}], "line 1, column 10"),
     ],
 )
-def test_damage_has_its_place(text: str, items: list[object], damage: str) -> None:
+def test_damage_is_reported_with_its_position(text: str, items: list[object], damage: str) -> None:
     reader = salvage.ItemReader(stream(text))
     assert list(reader) == items
     assert reader.damage.endswith(damage)
@@ -198,7 +198,7 @@ def stream(text: str) -> archives.TextStream:
     return archives.TextStream(io.BytesIO(text.encode()), Path("file"))
 
 
-def test_pages_wait_in_order_of_time_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spool_returns_pages_in_order_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.importing.spool._KEPT_IN_MEMORY", 100)
     spool = DraftSpool()
     drafts = [PageDraft(NOW.replace(year=2030 - n % 3), f"text {n} é", "", "Ann", None, {"n": n}) for n in range(50)]

@@ -1,4 +1,4 @@
-"""Exports as ChatGPT and Claude.ai write them, whole and damaged, and the archives that they come in."""
+"""Exports of ChatGPT and Claude.ai: complete and damaged files, folders and archives."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_messages_whose_tree_is_broken_are_kept(tmp_path: Path) -> None:
     assert pages(read(tmp_path, [old])) == SKILLS
 
 
-def test_what_was_not_said_is_left_out(tmp_path: Path) -> None:
+def test_system_texts_tool_calls_and_reasoning_are_not_imported(tmp_path: Path) -> None:
     context = {"content": {"content_type": "user_editable_context", "user_profile": "x"}}
     value = chatgpt(
         node("n1", "root", "system", "be kind"),
@@ -191,7 +191,7 @@ def test_what_was_not_said_is_left_out(tmp_path: Path) -> None:
     assert pages(read(tmp_path, [value])) == [("What is 2+2?", "Four.")]
 
 
-def test_parts_that_are_no_text_are_noted(tmp_path: Path) -> None:
+def test_images_and_files_become_placeholders(tmp_path: Path) -> None:
     image = {"content_type": "image_asset_pointer", "asset_pointer": "file-service://file-1", "width": 4, "height": 3}
     spoken = {"content_type": "audio_transcription", "text": "spoken words", "direction": "in", "decoding_id": None}
     sound = {"audio_asset_pointer": {"asset_pointer": "sediment://file_1"}, "content_type": "audio_asset_pointer"}
@@ -208,7 +208,7 @@ def test_parts_that_are_no_text_are_noted(tmp_path: Path) -> None:
     ]
 
 
-def test_claude_blocks_are_preferred_over_the_text_that_repeats_thoughts(tmp_path: Path) -> None:
+def test_claude_text_blocks_take_precedence_over_text(tmp_path: Path) -> None:
     blocks = [
         {"type": "thinking", "thinking": "The user asks."},
         {"type": "text", "text": "Let me look."},
@@ -234,7 +234,7 @@ def test_claude_blocks_are_preferred_over_the_text_that_repeats_thoughts(tmp_pat
     assert found == [("Look\n\n[file: notes.txt]\n\n[image]", "Let me look.\n\nFound."), ("And\n\nnow", "")]
 
 
-def test_a_message_without_time_takes_that_of_the_one_before(tmp_path: Path) -> None:
+def test_message_without_time_gets_the_previous_time(tmp_path: Path) -> None:
     value = chatgpt(
         node("n1", "root", "user", "a", create_time=None), node("n2", "n1", "assistant", "b", create_time="nan")
     )
@@ -252,11 +252,11 @@ def test_a_message_without_time_takes_that_of_the_one_before(tmp_path: Path) -> 
         ("t" * 999, "t" * 200),
     ],
 )
-def test_a_conversation_without_title_is_called_by_its_id(tmp_path: Path, title: Any, expected: str) -> None:
+def test_conversation_without_title_is_labelled_with_its_id(tmp_path: Path, title: Any, expected: str) -> None:
     assert {each.metadata["conversation"] for each in read(tmp_path, [ferns() | {"title": title}]).drafts} == {expected}
 
 
-def test_what_cannot_be_stored_is_a_problem_with_its_place(tmp_path: Path) -> None:
+def test_unstorable_messages_are_problems_with_their_place(tmp_path: Path) -> None:
     value = ferns()
     value["mapping"]["n2"]["message"]["content"]["parts"] = ["secret \ud83d"]
     value["mapping"]["n4"]["message"]["content"] = 5
@@ -292,7 +292,7 @@ ODD: Any = st.recursive(
 
 
 @given(st.lists(ODD, max_size=4), ODD, ODD)
-def test_no_shape_raises_anything(tmp_path: Path, values: list[Any], message: Any, content: Any) -> None:
+def test_no_json_structure_raises(tmp_path: Path, values: list[Any], message: Any, content: Any) -> None:
     odd_node = ferns() | {
         "mapping": {"n1": {"message": message, "parent": content}, "n2": message},
         "current_node": content,
@@ -303,17 +303,17 @@ def test_no_shape_raises_anything(tmp_path: Path, values: list[Any], message: An
 
 @pytest.mark.parametrize("value", [[], {}, None, 5, "text", [{}], [{"messages": []}], [{"mapping": []}], ""])
 def test_a_file_without_conversations_is_refused(tmp_path: Path, value: Any) -> None:
-    with pytest.raises(InputError, match="holds no conversations"):
+    with pytest.raises(InputError, match="contains no conversations"):
         read(tmp_path, value)
 
 
-def test_one_conversation_and_a_wrapped_list_are_understood(tmp_path: Path) -> None:
+def test_single_conversation_and_wrapped_list_are_read(tmp_path: Path) -> None:
     assert pages(read(tmp_path, ferns())) == FERNS
     assert pages(read(tmp_path, {"conversations": [skills()]})) == SKILLS
 
 
 def whole_messages(text: str, cut: int, starts: list[str]) -> list[bool]:
-    """Returns of each message whether its object ends before the cut."""
+    """Returns for each message whether its JSON object ends before the cut."""
     begins = [
         text.index("{", text.index(each) - 8 if each.startswith('"uuid') else text.index(each)) for each in starts
     ]
@@ -328,7 +328,7 @@ def whole_messages(text: str, cut: int, starts: list[str]) -> list[bool]:
         (skills, SKILLS, [f'"uuid": "019d{each:04d}"' for each in range(1, 5)]),
     ],
 )
-def test_cut_at_every_byte_all_whole_messages_before_the_cut_are_read(
+def test_truncated_file_keeps_all_complete_messages(
     tmp_path: Path, make: Any, expected: list[tuple[str, str]], starts: list[str], indent: int | None
 ) -> None:
     text = json.dumps([make()], indent=indent)
@@ -344,7 +344,7 @@ def test_cut_at_every_byte_all_whole_messages_before_the_cut_are_read(
         assert found == [each for each in zip(sides[::2], sides[1::2], strict=True) if any(each)], cut
 
 
-def test_a_cut_conversation_keeps_its_whole_messages(tmp_path: Path) -> None:
+def test_truncated_conversation_keeps_its_complete_messages(tmp_path: Path) -> None:
     text = json.dumps([ferns()])
     source = read(tmp_path, text[: text.index('"id": "n4"')])
     assert pages(source) == [FERNS[0], ("And light?", "")]
@@ -381,7 +381,7 @@ def read_zip(tmp_path: Path, files: dict[str, Any] | bytes, name: str = "export.
         },
     ],
 )
-def test_an_archive_is_read_as_downloaded(tmp_path: Path, files: dict[str, Any]) -> None:
+def test_downloaded_archive_is_read(tmp_path: Path, files: dict[str, Any]) -> None:
     assert pages(read_zip(tmp_path, files)) == FERNS + SKILLS
     assert pages(read_zip(tmp_path, files, "data-2026-batch-0000")) == FERNS + SKILLS
 
@@ -402,7 +402,7 @@ def test_an_unpacked_folder_is_read(tmp_path: Path) -> None:
         "..\\conversations.json",
     ],
 )
-def test_a_path_that_leaves_the_archive_is_refused(tmp_path: Path, name: str) -> None:
+def test_path_outside_of_the_archive_is_rejected(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="outside"):
         read_zip(tmp_path, {name: [ferns()]})
 
@@ -418,9 +418,9 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
         read_zip(tmp_path, {"Conversations_1.zip": inner, "Conversations_2.zip": inner})
 
 
-def test_archives_nested_deeper_are_left_alone(tmp_path: Path) -> None:
+def test_deeper_nested_archives_are_ignored(tmp_path: Path) -> None:
     inner = packed({"conversations.json": [ferns()]})
-    with pytest.raises(InputError, match="holds no conversations"):
+    with pytest.raises(InputError, match="contains no conversations"):
         read_zip(tmp_path, {"Conversations_1.zip": packed({"Conversations_2.zip": inner})})
 
 
@@ -432,7 +432,7 @@ def test_a_damaged_archive_is_refused_or_read(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 2000), st.integers(0, 255))
-def test_an_archive_with_a_wrong_byte_raises_nothing_else(tmp_path: Path, position: int, value: int) -> None:
+def test_archive_with_a_wrong_byte_raises_only_input_error(tmp_path: Path, position: int, value: int) -> None:
     whole = bytearray(packed({"conversations.json": [ferns()]}))
     whole[position % len(whole)] = value
     with contextlib.suppress(InputError):
@@ -443,7 +443,7 @@ def test_an_archive_with_a_wrong_byte_raises_nothing_else(tmp_path: Path, positi
     st.dictionaries(st.sampled_from("abcdef"), st.none() | st.sampled_from("abcdefxy"), min_size=1),
     st.none() | st.sampled_from("abz"),
 )
-def test_a_branch_holds_no_message_twice_and_ends_in_its_leaf(parents: dict[str, str | None], leaf: str | None) -> None:
+def test_branch_has_no_duplicates_and_ends_in_its_leaf(parents: dict[str, str | None], leaf: str | None) -> None:
     branch = current_branch(parents, sorted(parents), leaf)
     assert len(set(branch)) == len(branch)
     assert set(branch) <= set(parents)

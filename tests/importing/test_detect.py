@@ -1,4 +1,4 @@
-"""Every format is recognised by what it holds; what is none of them is refused with the list of those known."""
+"""Format detection: each format is detected by content; other files raise an error that lists the formats."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def pages(path: Path) -> list[tuple[str, str]]:
         "\n".join(json.dumps(each) for each in MESSAGES),
     ],
 )
-def test_a_file_is_recognised_by_what_it_holds(tmp_path: Path, value: Any) -> None:
+def test_file_format_is_detected_by_content(tmp_path: Path, value: Any) -> None:
     assert pages(write(tmp_path / "anything.txt", value)) == [("question", "answer")]
 
 
-def test_a_folder_is_recognised_by_its_files(tmp_path: Path) -> None:
+def test_folder_format_is_detected_by_its_files(tmp_path: Path) -> None:
     write(tmp_path / "data" / "users" / "alice" / "short_term.json", [PAGE])
     write(tmp_path / "chats" / "conversations.json", [CLAUDE])
     assert pages(tmp_path / "data") == pages(tmp_path / "chats") == [("question", "answer")]
@@ -84,7 +84,7 @@ def test_an_archive_is_recognised(tmp_path: Path) -> None:
     assert pages(tmp_path / "chats.zip") == [("question", "answer")]
 
 
-def test_pages_of_our_own_come_back_as_they_were(tmp_path: Path) -> None:
+def test_own_export_is_read_unchanged(tmp_path: Path) -> None:
     metadata = {"user_name": "Alice", "imported": "knowledge"}
     line = {
         "page_id": "id",
@@ -99,7 +99,7 @@ def test_pages_of_our_own_come_back_as_they_were(tmp_path: Path) -> None:
     assert (source.drafts[0].at, source.drafts[0].user_name, dict(source.drafts[0].metadata)) == (at, "Alice", metadata)
 
 
-def test_damaged_pages_of_our_own_are_refused_as_a_whole(tmp_path: Path) -> None:
+def test_damaged_own_export_is_rejected_as_a_whole(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="line 2"):
         read_source(write(tmp_path / "pages.jsonl", own_lines() + own_lines()[:30]), NOW)
     with pytest.raises(InputError, match="can't be read"):
@@ -109,20 +109,20 @@ def test_damaged_pages_of_our_own_are_refused_as_a_whole(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "value", ["", "hello", "{}", "[]", "5", "[1, 2]", '{"a": 1}\n{"b": 2}', '{"messages": []}', "\0\0", "{"]
 )
-def test_what_is_unknown_is_refused_with_the_known_formats(tmp_path: Path, value: str) -> None:
+def test_unsupported_format_error_lists_supported_formats(tmp_path: Path, value: str) -> None:
     with pytest.raises(InputError, match=r"published MemoryOS.*ChatGPT or Claude\.ai.*messages"):
         read_source(write(tmp_path / "conversations.json", value), NOW)
 
 
-def test_what_is_not_there_or_empty_is_refused(tmp_path: Path) -> None:
+def test_missing_or_empty_path_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_source(tmp_path / "missing", NOW)
-    with pytest.raises(InputError, match="no known format"):
+    with pytest.raises(InputError, match="no supported format"):
         read_source(tmp_path, NOW)
 
 
 @given(st.binary(max_size=80))
-def test_no_file_raises_anything_else(tmp_path: Path, content: bytes) -> None:
+def test_any_file_raises_only_input_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
     with contextlib.suppress(InputError):
         read_source(tmp_path / "file", NOW)
@@ -131,7 +131,7 @@ def test_no_file_raises_anything_else(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     "value", [own_lines() * 2, [PAGE, PAGE], {"sessions": {"s": {"details": [PAGE]}}}, [CLAUDE], [CHATGPT], MESSAGES]
 )
-def test_no_cut_raises_anything_else(tmp_path: Path, value: Any) -> None:
+def test_any_truncation_raises_only_input_error(tmp_path: Path, value: Any) -> None:
     content = (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)).encode()
     for cut in range(len(content)):
         (tmp_path / "file").write_bytes(content[:cut])
@@ -143,6 +143,6 @@ def test_no_cut_raises_anything_else(tmp_path: Path, value: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["conversations.json", "conversations-000.json", "a/b/conversations-12.json"])
-def test_the_files_of_a_chat_export_are_known_by_name(name: str) -> None:
+def test_chat_export_file_names_match(name: str) -> None:
     assert chat_exports.NAME.search(name)
     assert not chat_exports.NAME.search(name.replace("conversations", "shared_conversations"))

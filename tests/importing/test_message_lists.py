@@ -1,4 +1,4 @@
-"""Message lists in every shape in which they lie around, whole and damaged."""
+"""Message lists in every accepted structure, complete and damaged."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def pages(source: Source) -> list[tuple[str, str]]:
         "\ufeff" + json.dumps(TALK),
     ],
 )
-def test_every_shape_becomes_the_same_pages(tmp_path: Path, value: Any) -> None:
+def test_every_accepted_structure_yields_the_same_pages(tmp_path: Path, value: Any) -> None:
     source = read(tmp_path, value)
     assert pages(source) == PAGES
     assert source.problems == ()
@@ -67,17 +67,17 @@ def test_every_shape_becomes_the_same_pages(tmp_path: Path, value: Any) -> None:
     assert (source.user_id, source.assistant_id) == (None, None)
 
 
-def test_one_message_is_enough(tmp_path: Path) -> None:
+def test_single_message_is_read(tmp_path: Path) -> None:
     assert pages(read(tmp_path, {"role": "user", "content": "hello"})) == [("hello", "")]
 
 
-def test_lists_are_not_paired_with_each_other(tmp_path: Path) -> None:
+def test_messages_of_different_lists_are_not_paired(tmp_path: Path) -> None:
     value = [[TALK[1]], [TALK[2]]]
     assert pages(read(tmp_path, value)) == [(PAGES[0][0], ""), ("", PAGES[0][1])]
     assert pages(read(tmp_path, lines(*value))) == [(PAGES[0][0], ""), ("", PAGES[0][1])]
 
 
-def test_a_list_with_a_title_is_called_by_it(tmp_path: Path) -> None:
+def test_list_is_labelled_with_its_title(tmp_path: Path) -> None:
     source = read(tmp_path, [{"title": "Ferns", "messages": TALK}, {"id": "c-7", "messages": TALK}, TALK])
     assert [each.metadata.get("conversation") for each in source.drafts] == ["Ferns", "Ferns", "c-7", "c-7", None, None]
 
@@ -112,7 +112,7 @@ def test_a_time_that_cannot_be_read_is_a_problem(tmp_path: Path, written: Any) -
     [
         (5, "is no message"),
         ({"content": "x"}, "is no message"),
-        ({"role": 5, "content": "secret"}, "role is no text"),
+        ({"role": 5, "content": "secret"}, "role is not text"),
         ({"role": "user", "content": 5}, "neither text nor a list"),
         ({"role": "user", "content": {"text": "secret"}}, "neither text nor a list"),
         ({"role": "user", "content": "secret \0"}, "NUL"),
@@ -138,7 +138,7 @@ def test_a_line_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     "value", ["", "[", "{}", "[]", "5", "text", '{"messages": []}', '[{"messages": [5]}]', "[[[]]]"]
 )
 def test_a_file_without_messages_is_refused(tmp_path: Path, value: str) -> None:
-    with pytest.raises(InputError, match="holds no messages"):
+    with pytest.raises(InputError, match="contains no messages"):
         read(tmp_path, value)
 
 
@@ -157,10 +157,10 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         lines({"messages": TALK[:3]}, {"messages": TALK[3:]}),
     ],
 )
-def test_cut_at_every_byte_all_whole_messages_before_the_cut_are_read(tmp_path: Path, text: str) -> None:
+def test_truncated_file_keeps_all_complete_messages(tmp_path: Path, text: str) -> None:
     sides = ["How often", "Twice", '"And"', "Little"]
     ends = []
-    for each in sides:  # the object with the role, which may hold objects of its own
+    for each in sides:  # the object with the role, which may contain other objects
         begin = text.rindex("{", 0, text.rindex('"role"', 0, text.index(each)))
         ends.append(json.JSONDecoder().raw_decode(text, begin)[1])
     whole = [side for page in PAGES for side in page]
@@ -186,14 +186,14 @@ ODD: Any = st.recursive(
 
 
 @given(st.lists(ODD, max_size=4), st.booleans())
-def test_no_shape_raises_anything(tmp_path: Path, values: list[Any], as_lines: bool) -> None:
+def test_no_json_structure_raises(tmp_path: Path, values: list[Any], as_lines: bool) -> None:
     read(tmp_path, lines(TALK[1], *values) if as_lines else [TALK[1], *values])
     with contextlib.suppress(InputError):
         read(tmp_path, values)
 
 
 @given(st.text(max_size=60) | st.text(alphabet='[]{}",:\\ 1eax\n', max_size=60))
-def test_no_text_raises_anything(tmp_path: Path, text: str) -> None:
+def test_no_text_raises(tmp_path: Path, text: str) -> None:
     content = json.dumps(TALK) + text
     (tmp_path / "talk.json").write_bytes(content.encode("utf-8", errors="surrogatepass"))
     assert pages(read_message_list(tmp_path / "talk.json", NOW)[0])[:2] == PAGES

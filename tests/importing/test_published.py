@@ -1,4 +1,4 @@
-"""Data folders as the published program writes them: json.dump(…, ensure_ascii=False, indent=2), never atomically."""
+"""Data folders in the format of the published program, complete and damaged by its non-atomic writes."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_every_tier_of_one_user_and_one_assistant_becomes_one_source(tmp_path: P
     ]
 
 
-def test_a_page_that_was_put_into_two_sessions_is_read_once(tmp_path: Path) -> None:
+def test_page_in_two_sessions_is_read_once(tmp_path: Path) -> None:
     pages = [paged(1), paged(2)]
     write(tmp_path, users_alice_mid=mid_term(pages, pages), users_alice_short=[qa(2), qa(3)])
     source = only(read_published(tmp_path, NOW))
@@ -143,7 +143,7 @@ def test_pages_are_in_order_of_time_across_sessions(tmp_path: Path) -> None:
     assert texts(only(read_published(tmp_path, NOW))) == [f"question {number}" for number in range(1, 5)]
 
 
-def test_owners_are_named_where_the_folder_says_so(tmp_path: Path) -> None:
+def test_user_and_assistant_are_known_if_unique(tmp_path: Path) -> None:
     write(
         tmp_path,
         users_alice_short=[qa(1)],
@@ -158,7 +158,7 @@ def test_owners_are_named_where_the_folder_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["team/alice", ".alice", "用户 1"])
-def test_an_id_is_the_path_that_the_program_made_of_it(tmp_path: Path, user_id: str) -> None:
+def test_id_is_restored_from_the_folder_path(tmp_path: Path, user_id: str) -> None:
     folder = tmp_path / "users" / user_id
     folder.mkdir(parents=True)
     (folder / "short_term.json").write_text(text_of([qa(1)]), encoding="utf-8")
@@ -177,7 +177,7 @@ def test_an_id_is_the_path_that_the_program_made_of_it(tmp_path: Path, user_id: 
         (qa(1, user_input="", agent_response=None), "both sides are empty"),
     ],
 )
-def test_a_page_that_cannot_be_stored_is_a_problem_and_not_half_stored(tmp_path: Path, page: Any, problem: str) -> None:
+def test_unstorable_page_is_a_problem_and_not_partially_stored(tmp_path: Path, page: Any, problem: str) -> None:
     folder = tmp_path / "users" / "alice"
     folder.mkdir(parents=True)
     (folder / "short_term.json").write_text(json.dumps([page, qa(2)]), encoding="utf-8")
@@ -190,7 +190,7 @@ def test_a_page_that_cannot_be_stored_is_a_problem_and_not_half_stored(tmp_path:
 
 
 @pytest.mark.parametrize("value", [{}, [], 5, "text", None, {"sessions": 5}, {"sessions": [5]}, {"knowledge_base": 7}])
-def test_a_file_of_another_shape_raises_nothing(tmp_path: Path, value: Any) -> None:
+def test_file_with_another_structure_does_not_raise(tmp_path: Path, value: Any) -> None:
     for name in ("mid", "short", "user"):
         write(tmp_path, **{f"users_alice_{name}": json.dumps(value)})
     assert len(only(read_published(tmp_path, NOW)).drafts) == 0
@@ -199,7 +199,7 @@ def test_a_file_of_another_shape_raises_nothing(tmp_path: Path, value: Any) -> N
 def test_a_foreign_mapping_is_noted(tmp_path: Path) -> None:
     write(tmp_path, users_alice_mid={"other": 1})
     assert only(read_published(tmp_path, NOW)).problems == (
-        "users/alice/mid_term.json: holds nothing that the published program writes",
+        "users/alice/mid_term.json: contains no data of the published program",
     )
 
 
@@ -214,7 +214,7 @@ def test_a_time_that_cannot_be_read_is_kept_as_written(tmp_path: Path) -> None:
     assert odd not in source.problems[0]
 
 
-def test_a_page_without_any_time_near_it_takes_now(tmp_path: Path) -> None:
+def test_page_without_any_time_gets_now(tmp_path: Path) -> None:
     write(tmp_path, users_alice_short=[qa(1, timestamp=None)])
     assert only(read_published(tmp_path, NOW)).drafts[0].at == NOW
 
@@ -237,16 +237,14 @@ def test_a_folder_without_its_files_is_refused(tmp_path: Path) -> None:
 
 
 def whole_numbers(text: str, cut: int, numbers: range) -> list[str]:
-    """Returns the pages whose closing bracket stands before the cut."""
+    """Returns the pages whose closing bracket is before the cut."""
     ends = {each: text.index("}", text.index(f'"answer {each}"')) for each in numbers}
     return [f"question {each}" for each, end in ends.items() if end < cut]
 
 
 @pytest.mark.parametrize("indent", [2, None])
 @pytest.mark.parametrize("name", ["short", "mid"])
-def test_cut_at_every_byte_all_whole_pages_before_the_cut_are_read(
-    tmp_path: Path, name: str, indent: int | None
-) -> None:
+def test_truncated_file_keeps_all_complete_pages(tmp_path: Path, name: str, indent: int | None) -> None:
     value = [qa(1), qa(2), qa(3)] if name == "short" else mid_term([paged(1), paged(2)], [paged(3)])
     content = json.dumps(value, ensure_ascii=False, indent=indent).encode()
     write(tmp_path, **{f"users_alice_{name}": ""})
@@ -260,7 +258,7 @@ def test_cut_at_every_byte_all_whole_pages_before_the_cut_are_read(
         assert not any("question" in each for each in source.problems)
 
 
-def test_cut_at_every_byte_all_whole_entries_before_the_cut_are_read(tmp_path: Path) -> None:
+def test_truncated_file_keeps_all_complete_entries(tmp_path: Path) -> None:
     content = text_of(long_term("calm", ("knows 1", "knows 2"), ("can 3",)))
     write(tmp_path, users_alice_user="")
     for cut in range(len(content)):
@@ -272,7 +270,7 @@ def test_cut_at_every_byte_all_whole_entries_before_the_cut_are_read(tmp_path: P
         assert found == {each for each, end in ends.items() if end < cut}, cut
 
 
-def test_pages_behind_the_damage_are_found_too(tmp_path: Path) -> None:
+def test_pages_after_the_damage_are_found(tmp_path: Path) -> None:
     content = text_of(mid_term([paged(1), paged(2), paged(3)], [paged(4)]))
     write(tmp_path, users_alice_mid=content.replace('"answer 2"', '"answer \\x'))
     source = only(read_published(tmp_path, NOW))
@@ -282,7 +280,7 @@ def test_pages_behind_the_damage_are_found_too(tmp_path: Path) -> None:
     assert texts(only(read_published(tmp_path, NOW))) == [f"question {number}" for number in range(1, 5)]
 
 
-def test_bytes_that_are_no_text_cost_their_page_only(tmp_path: Path) -> None:
+def test_invalid_bytes_lose_only_their_page(tmp_path: Path) -> None:
     content = text_of([qa(1), qa(2)]).encode().replace(b"question 1", b"question \xff\xfe")
     write(tmp_path, users_alice_short="")
     next(tmp_path.rglob("*.json")).write_bytes(content)
@@ -292,7 +290,7 @@ def test_bytes_that_are_no_text_cost_their_page_only(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-def test_no_damage_raises_anything(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_damage_raises(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     content = text_of(mid_term([paged(1), paged(2)], [paged(3)])).encode()
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.integers(start, min(len(content), start + 40)))
@@ -304,14 +302,14 @@ def test_no_damage_raises_anything(data: st.DataObject, tmp_path_factory: pytest
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 100_000, "[" + "9" * 10_000 + ",", "[NaN, 1e999"])
-def test_deep_and_large_values_raise_nothing(tmp_path: Path, content: str) -> None:
+def test_deep_and_large_values_do_not_raise(tmp_path: Path, content: str) -> None:
     write(tmp_path, users_alice_short=content)
     source = only(read_published(tmp_path, NOW))
     assert len(source.drafts) == 0
     assert source.problems
 
 
-def test_a_problem_that_comes_again_and_again_is_counted(tmp_path: Path) -> None:
+def test_repeated_problem_is_counted(tmp_path: Path) -> None:
     write(tmp_path, users_alice_short=[qa(1), *[7] * 1_015])
     problems = only(read_published(tmp_path, NOW)).problems
     assert len(problems) == 11

@@ -1,4 +1,4 @@
-"""Every regular expression of the package, and texts made from each of them to make it slow."""
+"""Collects all regular expressions of the package and generates texts that may make each of them slow."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11
 compiler: Any = importlib.import_module("re._compiler" if sys.version_info >= (3, 11) else "sre_compile")
 
 UNIMPORTABLE = ("memoryos.__main__", "memoryos.storage.migrations.env")
-"""One runs the command line, the other needs a migration under way; neither has a pattern."""
+"""Importing the first runs the command line, the second needs a running migration. Neither contains a pattern."""
 POOL = "ab1 \n.,:<>/\\\"'-_#[{(*`AI是か가é\u200b\x01"
-"""Characters that stand for the classes of characters in a pattern."""
+"""Sample characters for the character classes of patterns."""
 MOST_SAMPLES = 40
 MOST_ATTACKS = 500
 Pattern = Any
-"""Of ``re``, of RE2, or bounded."""
+"""A pattern of ``re`` or RE2, or a ``Bounded`` one."""
 KINDS = (re.Pattern, Bounded, re2._Regexp)
 
 
 @dataclasses.dataclass(frozen=True)
 class Attack:
-    """A text of any length: a beginning, something repeated, and an end."""
+    """A text of any length: a start, a repeated unit and an end."""
 
     start: str
     unit: str
     end: str
 
     def text(self, length: int) -> str:
-        """Returns the text, of about so many characters."""
+        """Returns the text with about ``length`` characters."""
         times = max(1, (length - len(self.start) - len(self.end)) // max(1, len(self.unit)))
         return self.start + self.unit * times + self.end
 
@@ -57,7 +57,7 @@ def modules() -> list[ModuleType]:
 
 
 def patterns() -> dict[str, Pattern]:
-    """Returns the compiled patterns of all modules, by where they were found; each only once."""
+    """Returns the distinct compiled patterns of all modules by their location."""
     found: dict[str, Pattern] = {}
     seen: set[int] = set()
     known: set[tuple[Any, ...]] = set()
@@ -77,7 +77,7 @@ def _identity(pattern: Pattern) -> tuple[Any, ...]:
 
 
 def _patterns_in(place: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Pattern]]:
-    """Yields the patterns that a value of the package holds, however deep."""
+    """Yields the patterns in a value of the package, at any depth."""
     if isinstance(value, KINDS):
         yield place, value
         return
@@ -140,7 +140,7 @@ def _is_call_of_re(node: ast.AST) -> bool:
 
 
 def _inline(module: ModuleType) -> Iterator[tuple[str, Pattern]]:
-    """Yields the patterns that are written inside functions, where they depend on nothing but the module."""
+    """Yields the patterns in functions that depend only on names of the module."""
     for place, call in _calls(module):
         try:
             pattern, flags = evaluated(module, call)
@@ -163,7 +163,7 @@ def evaluated(module: ModuleType, call: ast.Call) -> tuple[str, int]:
 
 
 def attacks(pattern: Pattern) -> list[Attack]:
-    """Returns texts that this pattern may be slow on, made from its repetitions, alternatives and beginnings."""
+    """Returns texts that may make the pattern slow, generated from its repetitions, alternatives and beginnings."""
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     source = re.sub(r"\\p(?:\w|\{\w+\})", "[\u0301\u0323]", source)  # a class that only RE2 has
     flags = getattr(pattern, "flags", 0) & (re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
@@ -179,7 +179,7 @@ def attacks(pattern: Pattern) -> list[Attack]:
 
 
 def _spread(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Returns at most ``MOST_ATTACKS`` of them, from all parts of the pattern."""
+    """Returns at most ``MOST_ATTACKS`` items, evenly selected."""
     return found[:: max(1, -(-len(found) // MOST_ATTACKS))]
 
 
@@ -189,7 +189,7 @@ def _units(source: str) -> list[str]:
 
 
 def _attacks_on(tree: Any, root: Any, before: str) -> Iterator[tuple[str, str]]:
-    """Yields (start, unit): what leads to a repetition and what it repeats, and every beginning, to be tried anew."""
+    """Yields (start, unit): the text before a repetition and its repeated text; also every beginning as a unit."""
     for item in tree:
         operation, value = item
         for part in _inner(operation, value):
@@ -217,7 +217,7 @@ def _inner(operation: Any, value: Any) -> list[Any]:
 
 
 def _samples(tree: Any, root: Any) -> list[str]:
-    """Returns short texts that a part of a pattern matches: each alternative once, the rest as it comes first."""
+    """Returns short texts that a part of a pattern matches, with each alternative in at least one text."""
     each = [_one(item, root) or [""] for item in tree]
     first = "".join(samples[0] for samples in each)
     found = [first]

@@ -1,4 +1,4 @@
-"""Relative and absolute dates, in each language."""
+"""Relative and absolute dates in each language."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)  # a Monday
         ("去年", "2022"),
     ],
 )
-def test_a_mention_is_resolved(text: str, expected: str) -> None:
+def test_date_expression_is_resolved(text: str, expected: str) -> None:
     found = mentions(text, AT)
     assert [format_date_range(each.first, each.last) for each in found] == [expected]
 
@@ -56,7 +56,7 @@ def test_a_mention_is_resolved(text: str, expected: str) -> None:
     "text",
     ["I may go", "march on", "a second one", "the sun is out", "Sunday mornings", "on Sunday mornings", "at 5", ""],
 )
-def test_no_date_is_read_where_none_is(text: str) -> None:
+def test_text_without_dates_has_no_mentions(text: str) -> None:
     assert mentions(text, AT) == []
 
 
@@ -188,7 +188,7 @@ OTHER_LANGUAGES = {
 
 
 @pytest.mark.parametrize(("text", "expected"), [case for cases in OTHER_LANGUAGES.values() for case in cases])
-def test_a_mention_in_other_languages_is_resolved(text: str, expected: str) -> None:
+def test_date_expression_in_other_languages_is_resolved(text: str, expected: str) -> None:
     found = mentions(text, AT)
     assert [format_date_range(each.first, each.last) for each in found] == [expected]
 
@@ -202,12 +202,12 @@ def test_a_mention_in_other_languages_is_resolved(text: str, expected: str) -> N
         "日本が好き", "月がきれい", "毎週金曜日に", "今日本にいる", "一日中", "三日間", "きょうだいがいる", "3か月間", "来年度", "毎日走る", "日子过得好", "一天到晚", "年前",
     ],
 )  # fmt: skip
-def test_words_that_only_look_like_dates(text: str) -> None:
+def test_words_similar_to_dates_are_not_mentions(text: str) -> None:
     assert mentions(text, AT) == []
 
 
 @given(st.text(st.characters(), max_size=200), st.datetimes(timezones=st.just(timezone.utc)))
-def test_any_text_at_any_time(text: str, at: datetime) -> None:
+def test_mentions_of_any_text_are_ordered_and_disjoint(text: str, at: datetime) -> None:
     last = 0
     for each in mentions(text, at):
         assert last <= each.start < each.end <= len(text)
@@ -218,7 +218,7 @@ def test_any_text_at_any_time(text: str, at: datetime) -> None:
 
 
 @given(st.dates(date(1900, 1, 1), date(2100, 1, 1)), st.integers(0, 2000))
-def test_the_terms_of_a_range_hold_those_of_its_days(first: date, days: int) -> None:
+def test_terms_of_a_range_include_those_of_its_days(first: date, days: int) -> None:
     last = date.fromordinal(first.toordinal() + days)
     assert date_terms(first, last)
     if days == 0:

@@ -1,4 +1,4 @@
-"""Echoes: what an answer repeats of forgotten pages is found, and what the user said elsewhere is no secret."""
+"""Echoes: remaining answers that repeat content which only forgotten pages have."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def found(forgotten: str, *remaining: tuple[str, str], reply: str = "I see.") ->
         ("Tôi bị dị ứng với tôm hùm Nauy9.", "Bạn không ăn được tôm hùm nauy9."),
     ],
 )  # fmt: skip
-def test_a_later_answer_that_repeats_a_secret_is_derived(forgotten: str, answer: str) -> None:
+def test_later_answer_with_forgotten_content_is_an_echo(forgotten: str, answer: str) -> None:
     assert found(forgotten, ("And what was it?", answer)).answers == {"p2"}
 
 
@@ -44,16 +44,16 @@ def test_a_later_answer_that_repeats_a_secret_is_derived(forgotten: str, answer:
         ("", ("Hello", "Hello")),
     ],
 )  # fmt: skip
-def test_an_answer_that_proves_nothing_stays(forgotten: str, other: tuple[str, str]) -> None:
+def test_answer_with_common_words_is_no_echo(forgotten: str, other: tuple[str, str]) -> None:
     assert found(forgotten, other).answers == frozenset()
 
 
-def test_what_the_user_says_elsewhere_is_no_secret_but_a_repeated_code_is_listed() -> None:
+def test_content_in_remaining_user_text_is_not_traced_but_codes_are_listed() -> None:
     echoes = found("My PIN is 9931.", ("Is 9931 a good PIN?", "No."), ("And now?", "9931 is still a bad PIN."))
     assert echoes == Echoes(frozenset(), frozenset({"p2", "p3"}))
 
 
-def test_an_answer_from_before_is_not_derived() -> None:
+def test_earlier_answer_is_no_echo() -> None:
     finder = EchoFinder()
     finder.add_forgotten(5, "So my code is SESAME4711.", "")
     finder.add_remaining("p1", 1, "Give me a code.", "Take SESAME4711.")
@@ -61,7 +61,7 @@ def test_an_answer_from_before_is_not_derived() -> None:
     assert finder.result().answers == frozenset()
 
 
-def test_what_only_the_assistant_said_is_listed_and_not_deleted() -> None:
+def test_repeated_assistant_sentence_is_listed_only() -> None:
     reply = "Let me know if you need anything else."
     echoes = found("Thanks a lot.", ("Bye for now.", f"Of course. {reply}"), reply=reply)
     assert echoes == Echoes(frozenset(), frozenset({"p2"}))
@@ -80,5 +80,5 @@ def seconds_of(pages: int) -> float:
     return time.process_time() - started
 
 
-def test_the_time_grows_with_the_pages_and_not_with_their_square() -> None:
+def test_echo_search_takes_linear_time() -> None:
     assert min(seconds_of(4_000) for _ in range(2)) < 3 * min(seconds_of(2_000) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Fences hold, whatever is said; orders to a model are noticed, ordinary talk is not."""
+"""Fences in prompts, and the detection of instructions to a model."""
 
 from __future__ import annotations
 
@@ -190,23 +190,23 @@ BRACKET_TOKENS = [
 
 
 @pytest.mark.parametrize("text", ORDERS)
-def test_an_order_to_a_model_is_noticed(text: str) -> None:
+def test_instruction_to_a_model_is_detected(text: str) -> None:
     assert reads_as_instruction(text)
     assert reads_as_instruction(f"Thanks, that was lovely!\n{text}\nSee you.")
 
 
 @pytest.mark.parametrize("text", ORDINARY)
-def test_ordinary_talk_is_not_taken_for_an_order(text: str) -> None:
+def test_ordinary_text_is_no_instruction(text: str) -> None:
     assert not reads_as_instruction(text)
 
 
-def test_a_dialogue_of_ordinary_talk_is_not_taken_for_an_order_either() -> None:
+def test_ordinary_dialogue_is_no_instruction() -> None:
     assert not reads_as_instruction("\n".join(ORDINARY))
 
 
 @pytest.mark.parametrize("tag", ["memory", "conversation", "known"])
 @pytest.mark.parametrize("closing", CLOSING)
-def test_no_tag_of_ours_or_of_a_chat_model_stands_in_a_fence(closing: str, tag: str) -> None:
+def test_prompt_tags_and_control_tokens_are_escaped(closing: str, tag: str) -> None:
     text = fenced(tag, f"before {closing} after")
     assert text.startswith(f"<{tag}>\nbefore &lt;")
     assert text.endswith(f" after\n</{tag}>")
@@ -214,7 +214,7 @@ def test_no_tag_of_ours_or_of_a_chat_model_stands_in_a_fence(closing: str, tag: 
 
 
 @pytest.mark.parametrize("token", BRACKET_TOKENS)
-def test_no_token_in_square_brackets_stands_in_a_fence(token: str) -> None:
+def test_control_tokens_in_square_brackets_are_escaped(token: str) -> None:
     assert fenced("memory", f"before {token} after").startswith("<memory>\nbefore &#91;")
 
 
@@ -223,7 +223,7 @@ def test_the_tag_of_the_fence_itself_is_escaped_whatever_its_name() -> None:
 
 
 def invisible_removed(text: str) -> str:
-    """Returns a text as a reader sees it: compatibility characters composed, characters without a glyph left out."""
+    """Returns a text in compatibility form without invisible characters."""
     composed = unicodedata.normalize("NFKC", text)
     kept = [each for each in composed if unicodedata.category(each)[0] not in "CM" or each.isspace()]
     return "".join(each for each in kept if each not in "\u115f\u1160\u2800\u3164\uffa0")
@@ -243,7 +243,7 @@ disguised = st.sampled_from(["<", "＜", "≮", "﹤"]).flatmap(
 
 @settings(max_examples=200)
 @given(st.lists(st.one_of(st.text(max_size=5), tagged, disguised), max_size=6).map("".join), st.sampled_from(TAGS))
-def test_a_fence_closes_once_for_whoever_does_not_see_invisible_characters(text: str, tag: str) -> None:
+def test_invisible_characters_cannot_hide_a_closing_tag(text: str, tag: str) -> None:
     for seen in (fenced(tag, text), invisible_removed(fenced(tag, text))):
         assert seen.casefold().count(f"</{tag}>") == 1
         assert seen.casefold().count(f"<{tag}>") == 1
@@ -286,20 +286,20 @@ def test_the_time_of_a_fence_grows_linearly(unit: str) -> None:
 @pytest.mark.parametrize(
     "text", ["a < b", "I <3 you", "<b>bold</b>", "x <- 3", "«mémoire»", "《记忆》", "1 << 4", "<", "<a|b>"]
 )
-def test_other_text_stands_in_a_fence_as_it_is(text: str) -> None:
+def test_other_text_is_not_changed_by_the_fence(text: str) -> None:
     assert fenced("memory", text) == f"<memory>\n{text}\n</memory>"
 
 
 @settings(max_examples=100)
 @given(tagged, st.sampled_from(TAGS))
-def test_a_fence_opens_once_and_closes_once(text: str, tag: str) -> None:
+def test_fence_has_one_opening_and_one_closing_tag(text: str, tag: str) -> None:
     found = re.findall(r"<[^\w<]*(?:memory|conversation|known|sources)", fenced(tag, text), re.IGNORECASE)
     assert found == [f"<{tag}", f"</{tag}"]
 
 
 @settings(max_examples=100)
 @given(tagged)
-def test_a_fence_changes_nothing_but_what_opens_a_tag(text: str) -> None:
+def test_fence_replaces_only_opening_brackets(text: str) -> None:
     inner = fenced("memory", text).removeprefix("<memory>\n").removesuffix("\n</memory>")
     assert re.sub("&lt;|[<＜]", "<", inner) == re.sub("&lt;|[<＜]", "<", text)
 
@@ -307,8 +307,8 @@ def test_a_fence_changes_nothing_but_what_opens_a_tag(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["\n" * 500_000, "<" * 500_000, "< " * 500_000, "<" + " " * 500_000, "＜" + "\u200b" * 500_000, "<m\u00ad" * 10**5, "ignore all " * 10**5]
 )  # fmt: skip
-def test_half_a_megabyte_of_anything_is_fenced_and_read_in_no_time(text: str) -> None:
-    # These would take minutes if the time grew with the square of the length.
+def test_half_a_megabyte_is_fenced_quickly(text: str) -> None:
+    # With quadratic time these would take minutes.
     assert len(fenced("memory", text)) >= len(text)
     assert not reads_as_instruction(text)
 
@@ -322,7 +322,7 @@ def test_one_line_is_one_line_that_can_be_sent(text: str) -> None:
 
 
 @given(st.text(st.one_of(st.sampled_from("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029 7.[a"), st.characters()), max_size=20))
-def test_only_the_first_line_stands_at_the_margin(text: str) -> None:
+def test_all_lines_after_the_first_are_indented(text: str) -> None:
     lines = indented(f"x{text}").splitlines()
     assert lines[0].startswith("x")
     assert all(line.startswith("  ") for line in lines[1:])
@@ -352,5 +352,5 @@ def test_only_the_first_line_stands_at_the_margin(text: str) -> None:
         ("x" * 1_000, "x" * 80 + "…"),
     ],
 )
-def test_a_name_is_a_name(name: str, label: str) -> None:
+def test_speaker_label_quotes_ambiguous_names(name: str, label: str) -> None:
     assert speaker_label(name) == label

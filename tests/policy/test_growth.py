@@ -1,4 +1,4 @@
-"""No text takes more than linear time: every pattern and every function that reads users' text is attacked."""
+"""Linear time: tests every pattern and every function that reads users' text with adversarial texts."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from memoryos.errors import InputError, InvalidReplyError, MemoryOSError
 from memoryos.importing import chat_exports, message_lists, salvage
 from memoryos.inputs import read_draft, read_idempotency_key, read_messages, read_query, read_scope, read_time
 from memoryos.language import (
+    ascii_words,
     confusables,
     dates,
     fence,
-    identity,
     instructions,
     languages,
     normalizing,
-    plain,
+    reply_language,
     text,
     tokens,
 )
@@ -53,25 +53,25 @@ NOW = datetime(2026, 5, 8, tzinfo=timezone.utc)
 SMALL, LARGE = 32_000, 64_000
 MOST_GROWTH = 3.0
 LEAST_SECONDS = 0.004
-"""Below this no ratio is judged: the clock and the processor's caches weigh more than the length."""
+"""Shorter times are not compared, because they depend on clock resolution and caches."""
 SUSPICIOUS = 0.003
-"""Seconds of a pattern for 4 kB from which it is measured at full length; a quadratic one takes at least 8 ms."""
+"""A pattern that takes longer than this for 4 kB is measured with longer texts; a quadratic one takes at least 8 ms."""
 BLATANT = 0.05
-"""Likewise, after which no further text is tried."""
+"""After a longer time no further text is tried."""
 MOST_SECONDS = 0.6
-"""CPU time after which one run is given up: nothing here may take so long."""
+"""Limit of the CPU time of one run."""
 BOUND_SECONDS = 0.025
-"""CPU time of a bounded pattern for the longest text that it reads."""
+"""Limit of the CPU time of a bounded pattern for a text of its maximum length."""
 TRIES = 3
 
 
 class TooSlowError(Exception):
-    """Raised when a run has used its CPU time."""
+    """A run exceeded its CPU time."""
 
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Ends what runs inside after so much CPU time, where the platform has such a timer: a test must not hang."""
+    """Raises TooSlowError in the block after this CPU time, on platforms with such a timer."""
 
     def end(*_: object) -> None:
         raise TooSlowError
@@ -89,7 +89,7 @@ def limited(seconds: float) -> Iterator[None]:
 
 
 def cpu_seconds(run: Callable[[str], object], said: str, *, tries: int = 1) -> float:
-    """Returns the least CPU time of some runs; infinite if one was given up."""
+    """Returns the minimum CPU time of the runs; infinity if a run exceeded the limit."""
     taken = []
     for _ in range(tries):
         start = time.thread_time()
@@ -103,9 +103,9 @@ def cpu_seconds(run: Callable[[str], object], said: str, *, tries: int = 1) -> f
 
 
 def growth(run: Callable[[str], object], attack: Attack) -> float:
-    """Returns how much longer a text of twice the length takes; 0 if it takes no time at all.
+    """Returns the ratio of the times for a text of double length and the text; 0 if both are too short to measure.
 
-    It is measured again while it looks too large: a busy machine only ever adds time.
+    Too large a ratio is measured again, because a busy machine can only add time.
     """
     ratio = float("inf")
     for tries in (1, TRIES, TRIES):
@@ -124,19 +124,19 @@ def growth(run: Callable[[str], object], attack: Attack) -> float:
 
 
 def searching(pattern: Pattern) -> Callable[[str], object]:
-    """Returns what finds every match of a pattern in a text."""
+    """Returns a function that finds all matches of a pattern in a text."""
     is_of_bytes = isinstance(pattern.pattern, bytes)
     return lambda said: sum(1 for _ in pattern.finditer(said.encode() if is_of_bytes else said))
 
 
 def slow_attack(pattern: Pattern) -> str | None:
-    """Returns what makes a pattern slow, None if nothing does."""
+    """Returns a description of a text that makes the pattern slow; None if there is no such text."""
     run = searching(pattern)
     if isinstance(pattern, Bounded):
         return slow_within_bound(pattern)
     suspects: list[tuple[float, Attack]] = []
     for attack in attacks(pattern):
-        for size in (300, 4_000):  # exponential time shows in the first, and would never end in the second
+        for size in (300, 4_000):  # exponential time is visible with the first length and would not end with the second
             taken = cpu_seconds(run, attack.text(size))
             if taken == float("inf"):
                 return f"{attack} at {size} characters"
@@ -150,7 +150,7 @@ def slow_attack(pattern: Pattern) -> str | None:
 
 
 def slow_within_bound(pattern: Bounded) -> str | None:
-    """Returns what is slow within the bound of a pattern; a longer text is not read at all."""
+    """Returns a text within the length limit of a pattern that makes it slow; None if there is no such text."""
     run = searching(pattern)
     for attack in attacks(pattern):
         said = attack.text(pattern.longest)[: pattern.longest]
@@ -183,12 +183,12 @@ def test_every_pattern_takes_linear_time() -> None:
     ],
     ids=lambda pattern: str(pattern.pattern),
 )
-def test_patterns_that_are_too_slow_are_noticed(pattern: Pattern) -> None:
-    # The first ones stalled the server, or are of the same kinds.
+def test_slow_patterns_are_detected(pattern: Pattern) -> None:
+    # The first patterns blocked the server in the past or are similar to those.
     assert slow_attack(pattern) is not None
 
 
-MADE_OF_DATA = {
+DATA_DEPENDENT = {
     "memoryos.language.matching.__init__": "every bounded pattern is found where it is kept",
     "memoryos.language.matching.linear": "likewise",
     "memoryos.analysts.attributes._PATTERNS": "likewise",
@@ -199,7 +199,7 @@ MADE_OF_DATA = {
     "memoryos.redaction.__init__": "RE2 takes linear time",
     "memoryos.redaction._own": "RE2 takes linear time",
 }
-"""Functions whose patterns depend on their arguments, and how they are tested."""
+"""Functions whose patterns depend on their arguments, with the way they are tested."""
 
 
 def test_patterns_inside_functions_are_found() -> None:
@@ -210,7 +210,7 @@ def test_patterns_inside_functions_are_found() -> None:
         try:
             evaluated(by_name[function.rpartition(".")[0]], call)
         except NameError:
-            unknown += [] if function in MADE_OF_DATA else [place]
+            unknown += [] if function in DATA_DEPENDENT else [place]
     assert not unknown
 
 
@@ -253,7 +253,7 @@ def material(said: str) -> Material:
 
 
 def lenient(run: Callable[[str], object]) -> Callable[[str], object]:
-    """Returns the function without the errors with which it refuses a text: those must not take long either."""
+    """Returns the function with its errors about invalid texts ignored; the time until an error counts too."""
 
     def reads(said: str) -> None:
         try:
@@ -306,11 +306,13 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     text.sentences: text.sentences,
     tokens.content_words: tokens.content_words,
     tokens.fold: tokens.fold,
-    tokens.little_terms: lambda said: tokens.little_terms(said.split(), None),
+    tokens.function_terms: lambda said: tokens.function_terms(said.split(), None),
     tokens.search_terms: tokens.search_terms,
     tokens.stem: tokens.stem,
     tokens.terms: tokens.terms,
     dates.mentions: lambda said: dates.mentions(said, NOW),
+    confusables.skeleton: confusables.skeleton,
+    confusables.skeleton_positions: confusables.skeleton_positions,
     fence.fenced: lambda said: fence.fenced("memory", said),
     confusables.skeleton: confusables.skeleton,
     EchoFinder: traced,
@@ -319,12 +321,14 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     fence.indented: fence.indented,
     fence.one_line: fence.one_line,
     fence.speaker_label: fence.speaker_label,
-    identity.speaks_otherwise: lambda said: identity.speaks_otherwise(said, said[:1_000]),
+    reply_language.is_in_other_language: lambda said: reply_language.is_in_other_language(said, said[:1_000]),
     instructions.reads_as_instruction: instructions.reads_as_instruction,
     instructions.instruction_sides: lambda said: instructions.instruction_sides((said, None), (said, said)),
+    languages.certain_language_of: lambda said: languages.certain_language_of(said, min_words=1),
+    languages.count_letters: languages.count_letters,
     languages.language_of: languages.language_of,
     normalizing.normalized: lambda said: normalizing.normalized("NFKC", said),
-    plain.plain_words: plain.plain_words,
+    ascii_words.ascii_words: ascii_words.ascii_words,
     question.read_question: lambda said: question.read_question(said, speakers=("Mia", "Aab", "田中", "user"), now=NOW),
     question.index_terms: lambda said: question.index_terms(said, NOW),
     recall.line_tokens: recall.line_tokens,
@@ -381,11 +385,11 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     read_scope: lambda said: read_scope(said, said),
     read_time: lambda said: read_time("timestamp", said),
 }
-"""Every function that reads text of users, of models or of files, with how a text is given to it."""
+"""Every function that reads text of users, models or files, with a call that passes a text to it."""
 WITHOUT_TEXT = {
-    "memoryos.language.dates": {"date_terms", "spoken"},
+    "memoryos.language.dates": {"date_terms", "format_date_range"},
     "memoryos.language.matching": {"linear"},
-    "memoryos.language.saying": {"named_day", "said_day"},
+    "memoryos.language.date_phrases": {"format_day", "format_mention"},
     "memoryos.analysts.attributes": {"note_of"},
     "memoryos.analysts.prompts.shapes": {"schema_of"},
     "memoryos.analysts.speech": {"compiled"},
@@ -398,10 +402,10 @@ WITHOUT_TEXT = {
     "memoryos.doors.http.proxy_reply_parser": set(),
     "memoryos.inputs": {"read_count"},
 }  # fmt: skip
-"""By module, its public functions that read no free text; those of language and analysts are judged without an entry."""
+"""Public functions without free text as input, by module. All other functions in language and analysts must be tested."""
 
 
-def test_every_function_that_reads_text_is_attacked() -> None:
+def test_every_text_function_has_a_linear_time_test() -> None:
     missing = []
     for module in modules():
         name = module.__name__

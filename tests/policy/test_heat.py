@@ -44,7 +44,7 @@ def test_heat_is_the_sum_of_eq_4() -> None:
 
 
 @given(segments, times, st.integers(0, 10**9))
-def test_heat_never_rises_while_nothing_happens(one: Segment, now: datetime, seconds: int) -> None:
+def test_heat_never_rises_without_visits(one: Segment, now: datetime, seconds: int) -> None:
     assert heat(one, now + timedelta(seconds=seconds), WEIGHTS) <= heat(one, now, WEIGHTS)
 
 
@@ -61,7 +61,7 @@ def test_a_visit_in_the_future_is_a_visit_now(visited: datetime, now: datetime) 
         assert recency(visited, now, 1e7) == 1
 
 
-def test_the_zone_of_a_time_changes_nothing() -> None:
+def test_heat_does_not_depend_on_the_time_zone() -> None:
     tokyo = NOW.astimezone(timezone(timedelta(hours=9)))
     assert heat(segment(last_visited_at=tokyo), NOW, WEIGHTS) == heat(segment(), NOW, WEIGHTS)
 
@@ -75,7 +75,7 @@ def test_every_hot_segment_is_found_and_no_cold_one(many: list[Segment], now: da
     )
 
 
-def test_a_segment_of_exactly_the_threshold_stays() -> None:
+def test_segment_with_heat_equal_to_the_threshold_is_not_hot() -> None:
     assert hot([segment(visits=4)], NOW, WEIGHTS, 5.0) == []
     assert len(hot([segment(visits=5)], NOW, WEIGHTS, 5.0)) == 1
 

@@ -1,4 +1,4 @@
-"""Bad input gets a typed error that names the field; good input is kept verbatim."""
+"""Validation of inputs: invalid input raises an error that names the field; valid input is kept verbatim."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ storable = st.text(st.characters(exclude_characters="\0", exclude_categories=["C
         ("x" * 4_000_001, "x", "user_input"),
     ],
 )
-def test_a_text_that_cant_be_remembered(user: Any, assistant: Any, field: str) -> None:
+def test_unstorable_text_raises(user: Any, assistant: Any, field: str) -> None:
     with pytest.raises(InputError) as caught:
         read_draft(user, assistant, None, None, now=NOW)
     assert caught.value.field == field
 
 
 @given(storable, storable)
-def test_what_can_be_remembered_is_kept_verbatim(user: str, assistant: str) -> None:
+def test_storable_text_is_kept_verbatim(user: str, assistant: str) -> None:
     if user.strip() or assistant.strip():
         draft = read_draft(user, assistant, None, None, now=NOW)
         assert (draft.user_text, draft.assistant_text, draft.at) == (user, assistant, NOW)
@@ -61,13 +61,13 @@ def test_a_time_is_read_as_utc(value: Any, expected: datetime) -> None:
     "value",
     ["soon", "", "1:56 pm", "2023-13-01", 1_683_554_160, datetime.min.replace(tzinfo=timezone(timedelta(hours=9)))],
 )
-def test_a_time_that_cant_be_read(value: Any) -> None:
+def test_invalid_time_raises(value: Any) -> None:
     with pytest.raises(InputError):
         read_time("timestamp", value)
 
 
 @pytest.mark.parametrize("meta", [{"x": object()}, {"x": float("nan")}, "text", {"user_name": 3}, {"user_name": "\0"}])
-def test_metadata_that_cant_be_kept(meta: Any) -> None:
+def test_invalid_metadata_raises(meta: Any) -> None:
     with pytest.raises(InputError):
         read_draft("hi", "", None, meta, now=NOW)
 
@@ -80,7 +80,7 @@ def test_metadata_names_the_speakers_and_is_a_copy() -> None:
 
 
 @pytest.mark.parametrize("user_id", ["", "  ", "x" * 1001, "a\0b", "a\ud800", None, 7])
-def test_an_id_that_cant_be_used(user_id: Any) -> None:
+def test_invalid_id_raises(user_id: Any) -> None:
     with pytest.raises(InputError):
         read_scope(user_id, "assistant")
 
@@ -88,23 +88,23 @@ def test_an_id_that_cant_be_used(user_id: Any) -> None:
 @pytest.mark.parametrize(
     "user_id", ["../../x", "/etc/passwd", ".", "'; DROP TABLE pages; --", "你好", "x" * 1000, "a\nb"]
 )
-def test_an_id_is_data_and_may_look_like_anything(user_id: str) -> None:
+def test_ids_may_contain_any_printable_text(user_id: str) -> None:
     assert read_scope(user_id, "a").user_id == user_id
 
 
 @pytest.mark.parametrize("query", ["", " ", None, "a\0", "\udc00"])
-def test_a_query_that_cant_be_asked(query: Any) -> None:
+def test_invalid_query_raises(query: Any) -> None:
     with pytest.raises(InputError):
         read_query(query)
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, "3", True])
-def test_a_count_that_is_none(count: Any) -> None:
+def test_invalid_count_raises(count: Any) -> None:
     with pytest.raises(InputError):
         read_count("max_pages", count)
 
 
-def test_messages_become_pages_and_no_one_is_dropped() -> None:
+def test_messages_become_pages_without_loss() -> None:
     drafts = read_messages(
         [
             {"role": "system", "content": "be kind"},
@@ -134,6 +134,6 @@ def test_every_message_is_in_one_page_in_order(said: list[tuple[str, str]]) -> N
 
 
 @pytest.mark.parametrize("messages", [["text"], [None], [{"content": "x"}], [{"role": "user", "content": 3}]])
-def test_messages_that_are_none(messages: Any) -> None:
+def test_invalid_messages_raise(messages: Any) -> None:
     with pytest.raises(InputError):
         read_messages(messages, now=NOW)

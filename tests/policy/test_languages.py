@@ -1,12 +1,18 @@
-"""The language of a text, told by its letters and little words."""
+"""The language detector and its word lists."""
 
 from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoryos.language.languages import LANGUAGES, language_of
+from memoryos.language import languages as detector
+from memoryos.language import stop_words
+from memoryos.language.languages import LANGUAGES, certain_language_of, language_of
 
 TEXTS = {
     "en": [
@@ -33,7 +39,7 @@ TEXTS = {
 @pytest.mark.parametrize(
     ("language", "text"), [(language, text) for language, texts in TEXTS.items() for text in texts]
 )
-def test_a_sentence_is_enough(language: str, text: str) -> None:
+def test_language_of_one_sentence_is_detected(language: str, text: str) -> None:
     assert language_of(text) == language
     assert language_of(text.upper()) == language
 
@@ -45,18 +51,71 @@ def test_a_sentence_is_enough(language: str, text: str) -> None:
         "Ich wohne in Berlin und das ist schön", "La casa de mi madre es muy grande y la quiero", "Где живёт моя сестра?", "saya tinggal di Jakarta dan tidak suka kopi",
     ],
 )  # fmt: skip
-def test_other_languages_and_names_are_none_of_them(text: str) -> None:
+def test_other_languages_and_names_return_the_default(text: str) -> None:
     assert language_of(text) is None
     assert language_of(text, "nl") == "nl"
 
 
-def test_han_characters_alone_are_chinese_unless_the_conversation_is_japanese() -> None:
+def test_han_characters_without_kana_are_chinese_unless_the_default_is_japanese() -> None:
     assert language_of("東京大学") == "zh"
     assert language_of("東京大学", "ja") == "ja"
     assert language_of("東京大学です", "zh") == "ja"
 
 
 @given(st.text(st.characters()))
-def test_any_text(text: str) -> None:
+def test_any_text_has_a_supported_language_or_none(text: str) -> None:
     assert language_of(text) in {None, *LANGUAGES}
     assert language_of(text, "vi") in LANGUAGES
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "The user asked for a recipe with lentils because her sister does not eat meat."),
+        ("nl", "De gebruiker vroeg om een recept met linzen omdat haar zus geen vlees eet."),
+        ("pt", "O Tom contou ao assistente que se mudou para Berlim e que procura um apartamento."),
+        ("fr", "L'utilisateur a déménagé et il cherche un appartement dans la ville pour le chien."),
+        ("de", "Der Nutzer ist nach Berlin gezogen und sucht eine Wohnung mit einem Garten."),
+        ("es", "El usuario se mudó a la ciudad y busca un piso con un jardín para el perro."),
+    ],
+)
+def test_certain_language_needs_enough_words(language: str, text: str) -> None:
+    assert certain_language_of(text, min_words=8) == language
+    assert certain_language_of(text, min_words=30) is None
+
+
+def test_names_have_no_certain_language() -> None:
+    assert certain_language_of("Rio de la Plata Machu Picchu Parque Nacional", min_words=4) is None
+
+
+WORD_FILES = sorted((Path(detector.__file__).parent / "data").glob("*.json"))
+
+
+@pytest.mark.parametrize("file", WORD_FILES, ids=lambda file: file.stem)
+def test_each_word_file_states_purpose_and_source(file: Path) -> None:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    assert content["purpose"].endswith(".")
+    assert content["source"].endswith(".")
+
+
+def test_every_language_has_words_for_each_purpose() -> None:
+    assert len(WORD_FILES) == 3
+    assert {*stop_words.TOPIC_STOP_WORDS} == {*stop_words.BM25_HALF_WEIGHT_WORDS} == {*LANGUAGES}
+    assert {
+        "en",
+        "nl",
+        "pt",
+        "vi",
+    } <= stop_words.FOLDED_LANGUAGE_WORDS.keys() & stop_words.ACCENTED_LANGUAGE_WORDS.keys()
+
+
+def test_no_other_module_contains_a_language_word_list() -> None:
+    sample = ("een", "que", "und", "les")
+    package = Path(detector.__file__).parents[1]
+    lists = [
+        file.name
+        for file in package.rglob("*.py")
+        if "analysts" not in file.parts
+        and sum(bool(re.search(rf"(?<=\s){word}(?=\s)", file.read_text(encoding="utf-8"))) for word in sample) >= 3
+    ]
+    assert lists == []

@@ -1,4 +1,4 @@
-"""Bounded patterns, RE2 and normalisation: what they do beside taking linear time."""
+"""Bounded patterns, RE2 and normalisation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_re2_counts_places_in_characters() -> None:
     assert [each.start() for each in linear("(?i)ENDE").finditer("Größe ende, 我ende")] == [6, 13]
 
 
-def test_normalising_keeps_ordinary_text_and_cuts_runs_of_marks() -> None:
+def test_normalising_drops_surplus_combining_marks_only() -> None:
     for ordinary in ("Café ﬁn Å", "Tiếng Việt", "e" + "\u0301\u0323" * (MOST_MARKS // 2)):
         assert normalized("NFKC", ordinary) == unicodedata.normalize("NFKC", ordinary)
     runs = "e" + "\u0301" * 500 + "x" + "\u0323" * 500
@@ -59,7 +59,7 @@ def test_normalising_keeps_ordinary_text_and_cuts_runs_of_marks() -> None:
         ("The end.", ["The end."]),
     ],
 )
-def test_sentences_end_where_they_did(text: str, expected: list[str]) -> None:
+def test_sentence_boundaries(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
 
 

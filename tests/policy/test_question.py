@@ -1,4 +1,4 @@
-"""The question: who and what it means, in each language."""
+"""Reading of queries: side, speakers, days and terms in each language."""
 
 from __future__ import annotations
 
@@ -49,18 +49,16 @@ ABOUT: list[tuple[str, Side | None]] = [
 
 
 @pytest.mark.parametrize(("text", "side"), ABOUT)
-def test_i_and_you_mean_a_side(text: str, side: Side | None) -> None:
+def test_first_and_second_person_select_a_side(text: str, side: Side | None) -> None:
     assert read_question(text, speakers=["user"], now=AT).side == side
 
 
 @pytest.mark.parametrize(("text", "side"), ABOUT)
-def test_beside_an_assistant_a_question_without_a_sign_is_about_what_the_user_told(
-    text: str, side: Side | None
-) -> None:
+def test_question_to_an_assistant_is_about_the_user_by_default(text: str, side: Side | None) -> None:
     assert read_question(text, speakers=["user", "assistant"], now=AT).side == (side or "user")
 
 
-def test_between_two_people_nobody_is_presumed() -> None:
+def test_question_between_two_people_has_no_default_side() -> None:
     assert read_question("When is the party?", speakers=["Ann", "Bob"], now=AT).side is None
 
 
@@ -73,11 +71,11 @@ def test_between_two_people_nobody_is_presumed() -> None:
         ("什么时候聚会？", "什么", "聚会"),
     ],
 )
-def test_little_words_of_the_language_are_told_from_its_topic(text: str, little: str, topic: str) -> None:
+def test_function_terms_exclude_topic_words(text: str, little: str, topic: str) -> None:
     question = read_question(text, speakers=[], now=AT)
     assert {little, topic} <= {*question.terms}
-    assert little in question.little_terms
-    assert topic not in question.little_terms
+    assert little in question.function_terms
+    assert topic not in question.function_terms
 
 
 @pytest.mark.parametrize(
@@ -91,13 +89,13 @@ def test_little_words_of_the_language_are_told_from_its_topic(text: str, little:
         ("Em gái của Lan sống ở đâu?", "Lan", "Em gái của sống ở đâu?"),
     ],
 )
-def test_a_name_goes_out_of_what_is_embedded(text: str, speaker: str, dense: str) -> None:
+def test_speaker_names_are_removed_from_the_embedded_query(text: str, speaker: str, dense: str) -> None:
     question = read_question(text, speakers=[speaker, "assistant"], now=AT)
     assert question.speakers == {speaker}
     assert question.dense_text == dense
 
 
-def test_a_pronoun_is_no_name() -> None:
+def test_lower_case_pronoun_is_no_speaker_name() -> None:
     assert read_question("anh sống ở đâu?", speakers=["Lan Anh"], now=AT).speakers == frozenset()
     assert read_question("Lan Anh sống ở đâu?", speakers=["Lan Anh"], now=AT).speakers == {"Lan Anh"}
     assert read_question("王峰", speakers=["王峰"], now=AT).dense_text == "王峰"
@@ -113,5 +111,5 @@ def test_a_pronoun_is_no_name() -> None:
         ("上周五我做了什么？", "2023-05-05"),
     ],
 )
-def test_a_day_is_among_its_terms(text: str, day: str) -> None:
+def test_terms_include_the_resolved_day(text: str, day: str) -> None:
     assert f"@{day}" in read_question(text, speakers=[], now=AT).terms

@@ -1,4 +1,4 @@
-"""Words, sentences, tokens and excerpts of any text."""
+"""Terms, sentences, token estimates and excerpts of texts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_terms(text: str, expected: list[str]) -> None:
         ("dogs", ["dog"]),
     ],
 )
-def test_chinese_characters_are_searched_one_by_one_too(text: str, expected: list[str]) -> None:
+def test_search_terms_include_single_chinese_characters(text: str, expected: list[str]) -> None:
     assert search_terms(text) == expected
 
 
@@ -67,7 +67,7 @@ def test_chinese_characters_are_searched_one_by_one_too(text: str, expected: lis
         ("ＡＢＣ１２", "abc12"),
     ],
 )
-def test_forms_of_a_word_meet(asked: str, said: str) -> None:
+def test_inflected_forms_share_a_term(asked: str, said: str) -> None:
     assert set(terms(asked)) & set(terms(said))
 
 
@@ -79,16 +79,16 @@ def test_forms_of_a_word_meet(asked: str, said: str) -> None:
         ("いつ行きましたか？", "昨日見ました"),
     ],
 )
-def test_endings_and_particles_of_japanese_are_no_words(asked: str, said: str) -> None:
+def test_japanese_endings_and_particles_are_no_terms(asked: str, said: str) -> None:
     assert not set(terms(asked)) & set(terms(said))
 
 
-def test_a_vietnamese_word_of_two_syllables_counts_more_than_its_parts() -> None:
+def test_vietnamese_syllable_pairs_are_terms() -> None:
     assert "benh vien" in terms("Tôi làm ở bệnh viện")
     assert "benh vien" in terms("toi lam o benh vien nay")
 
 
-def test_keywords_leave_out_the_little_words_of_their_language() -> None:
+def test_keywords_exclude_stop_words_of_the_language() -> None:
     found = keywords(["Ik heb gisteren met mijn zus een taart gebakken voor haar verjaardag"], 4)
     assert set(found) == {"verjaardag", "gebakken", "taart", "zus"}
     assert "東京" in keywords(["東京に住んでいます。東京は楽しい"], 2)
@@ -96,7 +96,7 @@ def test_keywords_leave_out_the_little_words_of_their_language() -> None:
 
 
 @given(any_text)
-def test_nothing_makes_them_fail(text: str) -> None:
+def test_text_functions_accept_any_text(text: str) -> None:
     assert isinstance(terms(text), list)
     assert all(part.strip() == part and part for part in sentences(text))
     assert estimate_tokens(text) >= 0
@@ -104,7 +104,7 @@ def test_nothing_makes_them_fail(text: str) -> None:
 
 
 @given(any_text)
-def test_folding_twice_is_folding_once(text: str) -> None:
+def test_folding_is_idempotent(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
@@ -129,19 +129,19 @@ def test_sentences_of_each_language(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
 
 
-def test_keywords_are_words_that_a_person_would_name() -> None:
+def test_keywords_are_topic_words() -> None:
     texts = ["I baked sourdough bread today", "My sourdough starter is ready", "The bread was great"]
     assert {"sourdough", "bread"} <= set(keywords(texts, 3))
 
 
 @given(st.text(max_size=400), st.text(max_size=20), st.integers(100, 300))
-def test_an_excerpt_is_never_longer_than_asked(text: str, query: str, limit: int) -> None:
+def test_excerpt_respects_its_limit(text: str, query: str, limit: int) -> None:
     assert len(excerpt(text, query, limit)) <= max(limit, 0)
     if len(text) <= limit:
         assert excerpt(text, query, limit) == text
 
 
-def test_an_excerpt_stands_around_what_was_asked_and_says_what_is_missing() -> None:
+def test_excerpt_contains_the_query_words_and_marks_omissions() -> None:
     text = "word " * 50_000 + "the zebra sleeps " + "word " * 50_000
     shown = excerpt(text, "Where does the zebra sleep?", 2_000)
     assert "zebra sleeps" in shown
@@ -161,6 +161,6 @@ def test_a_megabyte_is_read_in_linear_time() -> None:
     assert large < 40 * small
 
 
-def test_chinese_costs_more_tokens_a_character() -> None:
+def test_chinese_characters_cost_more_tokens() -> None:
     assert estimate_tokens("abcd") == 1
     assert estimate_tokens("你好") == 1.5

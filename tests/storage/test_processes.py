@@ -33,9 +33,9 @@ from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
 from memoryos.storage.vector_table import UtteranceVectors
 from memoryos.testing import FixedClock
-from memoryos.updating import leasing
+from memoryos.updating import leases
 from tests.conftest import EngineMaker
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.waiting import TIMEOUT_SECONDS, wait_until
 
 NOW = FixedClock()()
 LATER = NOW + timedelta(minutes=5)
@@ -136,7 +136,7 @@ class OtherProcess:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.communicate(timeout=PATIENCE_SECONDS)
+        self.process.communicate(timeout=TIMEOUT_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memoryos, killabl
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
     killable.kill()
-    here.flush(timeout=PATIENCE_SECONDS)
+    here.flush(timeout=TIMEOUT_SECONDS)
     stats = here.get_memory_stats()
     assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
     assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
@@ -271,7 +271,7 @@ def test_process_that_hangs_loses_its_lease_and_cannot_write(
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
     clock.advance(seconds=301)
-    here.flush(timeout=PATIENCE_SECONDS)
+    here.flush(timeout=TIMEOUT_SECONDS)
     before = (list(here.pages()), here.segments(), here.knowledge(None, history=True), here.profile)
     assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
     there.process.send_signal(signal.SIGCONT)
@@ -286,7 +286,7 @@ def test_lease_of_a_zombie_process_is_free(here: Memoryos, killable: OtherProces
     killable.process.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, killable.process.pid, os.WEXITED | os.WNOWAIT)
     os.kill(killable.process.pid, 0)
-    here.flush(timeout=PATIENCE_SECONDS)
+    here.flush(timeout=TIMEOUT_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
 
@@ -297,7 +297,7 @@ def test_lease_with_a_reused_process_id_is_free(here: Memoryos, host: str, pid: 
     fill(here)
     scope_id = str(here._find_scope_id())
     claim(here, f"{host}:{pid}:{new_id()}")
-    here.flush(timeout=PATIENCE_SECONDS)
+    here.flush(timeout=TIMEOUT_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
     assert here.engine.store.scopes.holder(scope_id) is None
 
@@ -316,7 +316,7 @@ def test_lease_of_an_unknown_owner_is_respected_until_it_expires(
         here.flush(timeout=0.5)
     assert here.get_memory_stats()["pages_due"] == len(LINES) - 1
     clock.advance(seconds=61)
-    here.flush(timeout=PATIENCE_SECONDS)
+    here.flush(timeout=TIMEOUT_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
 
@@ -340,11 +340,10 @@ def test_lease_that_could_not_be_released_is_free(
         fill(here)
         if isinstance(who, OtherProcess):
             assert (
-                who.do(f"memory.flush(timeout={PATIENCE_SECONDS}); result = memory.get_memory_stats()['pages_due']")
-                == 0
+                who.do(f"memory.flush(timeout={TIMEOUT_SECONDS}); result = memory.get_memory_stats()['pages_due']") == 0
             )
         else:
-            who.flush(timeout=PATIENCE_SECONDS)
+            who.flush(timeout=TIMEOUT_SECONDS)
             assert who.get_memory_stats()["pages_due"] == 0
 
 
@@ -370,7 +369,7 @@ def work_for_ever(memory: Memoryos, until: threading.Event) -> threading.Thread:
 
 @pytest.fixture
 def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leasing, "HOLD_SECONDS", 0.05)
+    monkeypatch.setattr(leases, "MAX_HOLD_SECONDS", 0.05)
 
 
 @pytest.mark.usefixtures("short_turns")
@@ -382,11 +381,11 @@ def test_worker_under_load_yields_a_contended_lease_and_continues(make_engine: E
     wait_until(lambda: here.engine.store.scopes.holder(str(here._find_scope_id())) is not None)
     try:
         for _ in range(3):
-            other.engine.updater.drain(str(other._find_scope_id()), everything=False, timeout_seconds=PATIENCE_SECONDS)
+            other.engine.updater.drain(str(other._find_scope_id()), everything=False, timeout_seconds=TIMEOUT_SECONDS)
             assert holder.is_alive()
     finally:
         ends.set()
-        holder.join(PATIENCE_SECONDS)
+        holder.join(TIMEOUT_SECONDS)
     assert not holder.is_alive()
     assert here.get_memory_stats()["pages_due"] == 0
     assert here.engine.store.verify() == []
@@ -398,7 +397,7 @@ def test_uncontended_lease_is_not_yielded(
 ) -> None:
     fill(here)
     scope_id = str(here._find_scope_id())
-    with here.engine.updater.leases.leased(scope_id) as lease:
+    with here.engine.updater.leases.acquire(scope_id) as lease:
         killable.do("begin(memory.flush, '')")
         wait_until(lambda: here.engine.store.liveness.is_contended(lease))
         killable.kill()
@@ -525,7 +524,7 @@ def test_no_transaction_is_open_during_a_model_call(here: Memoryos, there: Other
     here.engine.memory("eve").flush()
     assert there.do("result = inside.is_set() and not outcome"), "the model call must still be running"
     there.do("result = end()")
-    here.flush(timeout=PATIENCE_SECONDS)
+    here.flush(timeout=TIMEOUT_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
 

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note
+from memoryos.language.date_phrases import format_day
 from memoryos.language.dates import format_date_range
 from memoryos.language.matching import Bounded
-from memoryos.language.saying import named_day
 from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _other_deed(text: str, at: datetime, language: Language) -> Note | None:
     if match is None or _OTHERS_EMPTY.search(match["what"]):
         return None
     brackets = "（{}）" if language == "ja" else " ({})"
-    return Note(template.format(match["what"].strip(" ,:、")) + brackets.format(named_day(at.date(), language)), at)
+    return Note(template.format(match["what"].strip(" ,:、")) + brackets.format(format_day(at.date(), language)), at)
 
 
 def _chinese_deed(text: str, at: datetime) -> Note | None:

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
+from memoryos.language.date_phrases import format_mention
 from memoryos.language.dates import mentions
 from memoryos.language.matching import Bounded
-from memoryos.language.saying import said_day
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,6 +44,6 @@ def rephrase_chinese(sentence: str, at: datetime) -> Note | None:
     when = match["when"].strip("，, ")
     body = f"{when}{match['body']}" if mentions(when, at) else match["body"]
     note = dated_note(
-        re.sub(r"^[，,\s]+", "", re.sub(r"我们?的", "自己的", body)), at, lambda mention: said_day(mention, "zh")
+        re.sub(r"^[，,\s]+", "", re.sub(r"我们?的", "自己的", body)), at, lambda mention: format_mention(mention, "zh")
     )
     return Note(note.text.replace("我", "自己"), note.since)

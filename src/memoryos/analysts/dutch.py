@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import PROPER, Speech, compiled
+from memoryos.language.date_phrases import format_mention
 from memoryos.language.matching import Bounded
-from memoryos.language.saying import said_day
 from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _rephrase(sentence: str, at: datetime) -> Note | None:
     body = _owned(text) or _said_of_self(text)
     if body is None:
         return None
-    note = dated_note(body, at, lambda mention: said_day(mention, "nl"), dropped=_PREPOSITION)
+    note = dated_note(body, at, lambda mention: format_mention(mention, "nl"), dropped=_PREPOSITION)
     return Note(" ".join(note.text.split()), note.since)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import Speech, compiled
+from memoryos.language.date_phrases import format_mention
 from memoryos.language.dates import mentions
 from memoryos.language.matching import Bounded
-from memoryos.language.saying import said_day
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -119,7 +119,7 @@ def _rephrase(sentence: str, at: datetime) -> Note | None:
     body = _owned(text) or _said_of_self(text, at)
     if body is None:
         return None
-    return dated_note(_without_tail(body), at, lambda mention: said_day(mention, "ja"))
+    return dated_note(_without_tail(body), at, lambda mention: format_mention(mention, "ja"))
 
 
 def _owned(text: str) -> str | None:

@@ -81,7 +81,7 @@ class _Entry:
 
 def learn_from(material: Material) -> Lesson:
     """Reads the pages once, in the order of the log; deterministic."""
-    ledger = _Ledger(material)
+    ledger = _FactMerger(material)
     traits = TraitReader(material.profile.traits)
     attributes: dict[str, Attribute] = {}
     for page in material.pages:
@@ -157,7 +157,7 @@ def _rephrased(clause: str, page: Page, language: Language) -> Note | None:
     return None if is_small_talk(clause) else rephrase(clause, page.at)
 
 
-class _Ledger:
+class _FactMerger:
     """What is known already and what this lesson adds: nothing twice, and what contradicts supersedes."""
 
     def __init__(self, material: Material) -> None:

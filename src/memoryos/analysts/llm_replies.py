@@ -12,7 +12,7 @@ from memoryos.analysts.prompts.learn import LearnReply
 from memoryos.analysts.prompts.shapes import read_reply
 from memoryos.analysts.traits import dimensions
 from memoryos.errors import InvalidReplyError
-from memoryos.language.identity import speaks_otherwise
+from memoryos.language.reply_language import is_in_other_language
 from memoryos.language.text import fold, terms
 from memoryos.model import Attribute, Trait
 from memoryos.seams import Digest, Fact, Lesson, Topic
@@ -180,5 +180,5 @@ def _check_language(texts: Iterable[str], pages: Sequence[Page]) -> None:
     source = " ".join(page.text(side) for page in pages for side in page.speaking())
     said = list(texts)
     whole = [each for each in said if len(each) >= LETTERS_TO_JUDGE]
-    if any(speaks_otherwise(each, source) for each in (" ".join(said), *whole)):
+    if any(is_in_other_language(each, source) for each in (" ".join(said), *whole)):
         raise InvalidReplyError("the reply must be in the language of the conversation")

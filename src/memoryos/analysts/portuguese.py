@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import PROPER, Speech, compiled, unmarked
+from memoryos.language.date_phrases import format_mention
 from memoryos.language.dates import mentions
 from memoryos.language.matching import Bounded
-from memoryos.language.saying import said_day
 from memoryos.language.text import content_words
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _rephrase(sentence: str, at: datetime) -> Note | None:
     body = _owned(text, plain) or _said_of_self(text, plain, at)
     if body is None:
         return None
-    note = dated_note(body, at, lambda mention: said_day(mention, "pt"), dropped=_PREPOSITION)
+    note = dated_note(body, at, lambda mention: format_mention(mention, "pt"), dropped=_PREPOSITION)
     return Note(" ".join(note.text.split()), note.since)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from memoryos.analysts.answer_words import ATTRIBUTE_QUESTIONS, PHRASES, retold
 from memoryos.analysts.attributes import statements
 from memoryos.analysts.digesting import is_small_talk
+from memoryos.language.date_phrases import format_day
 from memoryos.language.languages import language_of
-from memoryos.language.saying import named_day
 from memoryos.language.text import content_words, fold, sentences, terms
 from memoryos.seams import Reply
 
@@ -166,7 +166,7 @@ def _passage(text: str, asked: frozenset[str]) -> str:
 
 
 def _when(day: date | None, language: Language) -> str:
-    return PHRASES[language].earlier if day is None else named_day(day, language)
+    return PHRASES[language].earlier if day is None else format_day(day, language)
 
 
 def _language_of_memory(recall: Recall) -> Language:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.notes import Note, dated_note
 from memoryos.analysts.speech import PROPER, Speech, compiled, unmarked
+from memoryos.language.date_phrases import format_mention
 from memoryos.language.matching import Bounded
-from memoryos.language.saying import said_day
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -139,7 +139,7 @@ def _rephrase(sentence: str, at: datetime) -> Note | None:
     body = _owned(text, plain) or _said_of_self(text, plain)
     if body is None:
         return None
-    note = dated_note(_OF_ME.sub("của mình", _FILLERS.sub("", body)), at, lambda mention: said_day(mention, "vi"))
+    note = dated_note(_OF_ME.sub("của mình", _FILLERS.sub("", body)), at, lambda mention: format_mention(mention, "vi"))
     return Note(f"{note.text[:1].upper()}{note.text[1:]}", note.since)
 
 

@@ -11,7 +11,7 @@ import click
 
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreError
-from memoryos.updating.rounds import Rounds
+from memoryos.updating.scope_poller import ScopePoller
 
 if TYPE_CHECKING:
     from memoryos.doors.session import Session
@@ -32,19 +32,19 @@ def worker(session: Session, poll_seconds: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with MemoryEngine(session.config()) as engine:
-        rounds = Rounds(
+        poller = ScopePoller(
             engine.store,
             engine.worker,
             engine.config,
             model=engine.embedder.name,
-            redoes=engine.updater.works_while_failing,
+            redoes=engine.updater.has_fallback,
             clock=engine.clock,
         )
-        rounds.look()
+        poller.poll()
         click.echo(f"worker started; polling for due scopes every {poll_seconds:g} s")
         while not stopping.is_set():
             try:
-                rounds.go(stopping, poll_seconds)
+                poller.run(stopping, poll_seconds)
             except StoreError as error:
                 _log.warning("can't read the store: %s; retrying in %g s", error, poll_seconds)
                 stopping.wait(poll_seconds)

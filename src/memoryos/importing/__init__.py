@@ -1,1 +1,1 @@
-"""Importing: readers that turn the files of other programs into pages. They store nothing."""
+"""Importing: readers that convert files of other programs into pages. They store nothing."""

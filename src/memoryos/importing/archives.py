@@ -1,4 +1,4 @@
-"""Texts out of files, folders and zip archives, as streams. No archive is unpacked as a whole."""
+"""Opens texts in files, folders and zip archives as streams. No archive is unpacked as a whole."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ __all__ = ["TextStream", "is_archive", "open_texts", "read_text"]
 
 MAX_UNPACKED_BYTES = 2**30
 MAX_RATIO = 100
-"""Unpacked bytes per byte of the archive; exports of chats have 5 to 20, a zip bomb has 1,000 and more …"""
+"""Maximum ratio of unpacked bytes to archive bytes. Chat exports have 5 to 20, a zip bomb has 1,000 and more."""
 FREE_BYTES = 16 << 20
-"""… from this many unpacked bytes on."""
+"""This many unpacked bytes are allowed in addition, independent of the ratio."""
 MAX_ENTRIES = 50_000
 MAX_DIRECTORY_BYTES = 4 << 20
-"""Bytes of the directory of an archive, which is read into memory before its entries can be counted."""
+"""Maximum size of an archive's directory, which is read into memory before its entries can be counted."""
 MAX_FILE_BYTES = 256 << 20
-"""Bytes of a file that is no chat export: those formats are read as a whole."""
+"""Maximum size of a file that is not a chat export; such formats are read as a whole."""
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _KEPT_IN_MEMORY = 8 << 20
 _ADVICE = "unpack it yourself and import conversations.json"
 _INNER = re.compile(r"(?:^|/)conversations[^/]{0,200}\.zip$", re.IGNORECASE)
-"""OpenAI's privacy portal packs the export of ChatGPT, a zip file, into another one."""
+"""Name of an archive in an archive: OpenAI's privacy portal packs the zip file of ChatGPT's export into another one."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 class TextStream:
-    """A text that is read piece by piece; bytes that are not UTF-8 become lone surrogates, which no page may have."""
+    """A text stream. Bytes that are not UTF-8 become lone surrogates, which the log rejects."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._path = path
 
     def read(self, count: int) -> str:
-        """Returns the next characters, "" at the end.
+        """Returns up to ``count`` further characters; "" at the end.
 
         Raises:
-            InputError: If they can't be read, or an archive unpacks to too much.
+            InputError: If they can't be read, or the archive exceeds its limits.
         """
         try:
             return self._text.read(count)
@@ -61,10 +61,10 @@ class TextStream:
 
 
 def read_text(file: Path) -> str:
-    """Returns the text of a file; bytes that are no UTF-8 become lone surrogates, which no page may have.
+    """Returns the text of a file. Bytes that are not UTF-8 become lone surrogates, which the log rejects.
 
     Raises:
-        InputError: If it can't be read, or has more than 256 MB.
+        InputError: If the file can't be read or has more than 256 MB.
     """
     try:
         with file.open("rb") as stream:
@@ -77,13 +77,15 @@ def read_text(file: Path) -> str:
 
 
 def open_texts(path: Path, name: re.Pattern[str]) -> Iterator[tuple[str, TextStream]]:
-    """Yields name and text of each file of a folder or archive whose path in it matches; of a file just its own.
+    """Yields the name and text stream of each matching file; each stream is valid until the next one is requested.
 
-    A stream is valid until the next one is asked for.
+    Args:
+        path: A folder, an archive or a single file; a single file is yielded even if its name does not match.
+        name: Pattern of the wanted paths inside the folder or archive.
 
     Raises:
-        InputError: If something can't be read; or an archive is encrypted, names a path outside of itself, has entries
-            that overlap, has too many of them, or unpacks to too much.
+        InputError: If a file can't be read, or an archive is encrypted, contains a path outside of itself, overlapping
+            entries or too many entries, or unpacks to too many bytes.
     """
     try:
         if path.is_dir():
@@ -100,7 +102,7 @@ def open_texts(path: Path, name: re.Pattern[str]) -> Iterator[tuple[str, TextStr
 
 
 def is_archive(path: Path) -> bool:
-    """Returns whether a file is a zip archive, going by its name or its first bytes."""
+    """Returns whether a file is a zip archive, by its name or its first bytes."""
     if path.suffix.lower() == ".zip":
         return path.is_file()
     try:
@@ -116,7 +118,7 @@ def _plain(file: Path) -> Iterator[tuple[str, TextStream]]:
 
 
 class _Unpacking:
-    """Reads one archive with those in it, and counts how many bytes may still come out of it."""
+    """Reads an archive and the archives in it, and limits the total number of unpacked bytes."""
 
     def __init__(self, path: Path, name: re.Pattern[str], archive_bytes: int) -> None:
         self._path = path
@@ -126,7 +128,7 @@ class _Unpacking:
         self._read = 0
 
     def texts(self, file: IO[bytes], *, nested: bool = False) -> Iterator[tuple[str, TextStream]]:
-        """Yields the wanted files of an archive, and of those packed into it one level deep."""
+        """Yields the matching files of an archive and of archives in it, one level deep."""
         with zipfile.ZipFile(_BoundedFile(file)) as archive:
             entries = archive.infolist()
             _check_entries(entries, archive.start_dir)
@@ -142,10 +144,10 @@ class _Unpacking:
                         yield from self.texts(inner, nested=True)
 
     def count(self, count: int) -> None:
-        """Counts bytes that came out of the archive, whatever its headers say.
+        """Counts bytes that were actually unpacked; sizes in the archive's headers are not trusted.
 
         Raises:
-            InputError: If they are too many.
+            InputError: If the total exceeds the limit.
         """
         self._read += count
         if self._read > self._most:
@@ -156,12 +158,12 @@ class _Unpacking:
         if entry.flag_bits & _ENCRYPTED:
             raise InputError("path", f"the zip file is encrypted; {_ADVICE}")
         if entry.compress_type not in _METHODS:
-            raise InputError("path", f"the zip file is compressed by another method than deflate; {_ADVICE}")
+            raise InputError("path", f"the zip file uses a compression method other than deflate; {_ADVICE}")
         return io.BufferedReader(_CountedEntry(archive.open(entry), self))
 
 
 class _CountedEntry(io.RawIOBase):
-    """An entry of an archive that counts what is read."""
+    """A stream of an archive's entry that counts the bytes read."""
 
     def __init__(self, stream: IO[bytes], unpacking: _Unpacking) -> None:
         self._stream = stream
@@ -182,7 +184,7 @@ class _CountedEntry(io.RawIOBase):
 
 
 class _BoundedFile:
-    """A file as ``zipfile`` reads it: no single read may be larger than a directory of an archive may be."""
+    """A file for ``zipfile`` that rejects reads larger than the limit of an archive's directory."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -206,13 +208,13 @@ def _check_entries(entries: list[zipfile.ZipInfo], directory_at: int) -> None:
     ends = [*(each.header_offset for each in ordered[1:]), directory_at]
     for entry, end in zip(ordered, ends, strict=True):
         if entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size > end:
-            raise InputError("path", "the zip file has entries that overlap, as a zip bomb has; it was not read")
+            raise InputError("path", f"the zip file has overlapping entries and may be a zip bomb; {_ADVICE}")
 
 
 def _check_inside(name: str) -> None:
     for path in (PurePosixPath(name), PureWindowsPath(name)):
         if path.is_absolute() or path.drive or ".." in path.parts:
-            raise InputError("path", "the zip file names a file outside of itself; it was not read")
+            raise InputError("path", f"the zip file contains a path outside of itself; {_ADVICE}")
 
 
 def _too_many_entries() -> InputError:

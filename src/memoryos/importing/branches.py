@@ -1,4 +1,4 @@
-"""Conversations as trees: an edited message or another answer starts a branch beside the one that went on."""
+"""Selects the current branch of a conversation tree, in which edited messages and regenerated answers are branches."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ __all__ = ["current_branch"]
 
 
 def current_branch(parents: Mapping[str, str | None], oldest_first: Sequence[str], leaf: Any = None) -> list[str]:
-    """Returns the ids of the branch that ends in a leaf, oldest first; without a leaf it ends in the newest message.
+    """Returns the ids of the branch that ends in a leaf, oldest first; without a leaf, of the newest message's branch.
 
-    Messages that hang together with none of these, as where a message between is lost, give a branch of their own, so
-    that damage never drops more than what it hit. Alternatives to the first message share a parent that is not there.
+    Messages that are not connected to this branch, because a message between them is missing, form further branches,
+    which are included. So damage loses only the damaged messages. Alternatives to the first message share an unknown
+    parent, so only one of them is included.
 
     Args:
-        parents: The parent of each message; None or an unknown id for a first one.
+        parents: The parent of each message; None or an unknown id for a first message.
         oldest_first: All ids in order of time.
-        leaf: The last message of the branch, if it is known.
+        leaf: The last message of the current branch, if known.
     """
     roots = _roots(parents)
     branches: list[list[str]] = []
@@ -32,22 +33,23 @@ def current_branch(parents: Mapping[str, str | None], oldest_first: Sequence[str
 
 
 def _climb(parents: Mapping[str, str | None], start: str) -> list[str]:
+    """Returns a message and its ancestors, youngest first; stops at a cycle."""
     path: dict[str, None] = {}
-    here: str | None = start
-    while here is not None and here in parents and here not in path:
-        path[here] = None
-        here = parents[here]
+    current: str | None = start
+    while current is not None and current in parents and current not in path:
+        path[current] = None
+        current = parents[current]
     return list(path)
 
 
 def _roots(parents: Mapping[str, str | None]) -> dict[str, str]:
-    """Returns what names the tree of each message: the unknown parent of its first message, else that message."""
+    """Returns an id of each message's tree: the unknown parent of the tree's first message, or that message's id."""
     roots: dict[str, str] = {}
     for start in parents:
         path: dict[str, None] = {}
-        here = start
-        while here in parents and here not in roots and here not in path:
-            path[here] = None
-            here = parents[here] or here
-        roots.update(dict.fromkeys(path, roots.get(here, here)))
+        current = start
+        while current in parents and current not in roots and current not in path:
+            path[current] = None
+            current = parents[current] or current
+        roots.update(dict.fromkeys(path, roots.get(current, current)))
     return roots

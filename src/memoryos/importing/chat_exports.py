@@ -1,9 +1,10 @@
-"""Data exports of ChatGPT and of Claude.ai: ``conversations.json``, or the zip file or folder that it came in.
+"""Reads data exports of ChatGPT and Claude.ai: ``conversations.json``, or the zip file or folder that contains it.
 
-ChatGPT writes ``{"title", "mapping": {id: {"parent", "message": {"author": {"role"}, "content": {"parts"}, …}}},
-"current_node"}`` a conversation, since 2026 in several files ``conversations-000.json`` and so on. Claude.ai writes
-``{"name", "chat_messages": [{"sender", "text", "content": [block, …], "created_at", "parent_message_uuid"}, …]}``.
-Only what the two sides said to each other is read: no system texts, tool calls, tool results or thoughts.
+A conversation of ChatGPT is ``{"title", "mapping": {id: {"parent", "message": {"author": {"role"}, "content":
+{"parts"}, …}}}, "current_node"}``; since 2026 they are in several files ``conversations-000.json`` and so on. One of
+Claude.ai is ``{"name", "chat_messages": [{"sender", "text", "content": [block, …], "created_at",
+"parent_message_uuid"}, …]}``. Only messages of the user and the assistant are read, without system texts, tool calls,
+tool results and reasoning.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["NAME", "is_chat_export", "read_chat_export"]
 
 NAME = re.compile(r"(?:^|/)conversations(?:-\d+)?\.json$")
-"""How the files of an export are called, inside its zip file too."""
+"""Names of the files of an export, in a folder and in a zip file."""
 _SIDES: dict[str, Side] = {"user": "user", "human": "user", "assistant": "assistant"}
 _IMAGE = "[image]"
 _SAID = (None, "text", "multimodal_text")
@@ -39,7 +40,7 @@ _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|webp|heic|bmp|svg|tiff?)$", re.IGNORE
 
 
 class _Node(NamedTuple):
-    """A message in its tree; without a side it only holds the tree together, without text it can't be read."""
+    """A message in its tree. ``side`` is None for messages that are not imported, ``text`` if it can't be read."""
 
     parent: str | None
     side: Side | None
@@ -48,10 +49,10 @@ class _Node(NamedTuple):
 
 
 def is_chat_export(file: Path) -> bool:
-    """Returns whether a JSON file holds conversations of either export; it is read up to the first item that tells.
+    """Returns whether a JSON file contains conversations of either export; reads up to the first item that decides it.
 
     Raises:
-        InputError: If it can't be read.
+        InputError: If the file can't be read.
     """
     for _, text in open_texts(file, NAME):
         for item in ItemReader(text):
@@ -63,10 +64,10 @@ def is_chat_export(file: Path) -> bool:
 
 
 def read_chat_export(path: Path, now: datetime) -> list[Source]:
-    """Reads an export: its zip file, the unpacked folder or one of its files. All conversations make one source.
+    """Reads an export, given as zip file, unpacked folder or single file, as one source.
 
     Raises:
-        InputError: If it can't be read, or holds no conversation of either kind.
+        InputError: If it can't be read or contains no conversation of either export.
     """
     reading = Reading(now)
     found = False
@@ -81,13 +82,13 @@ def read_chat_export(path: Path, now: datetime) -> list[Source]:
             _note_damage(reading, conversations, name)
     if not found:
         why = "".join(f"; {problem}" for problem in reading.problems[:1])
-        raise InputError("path", f"{path} holds no conversations of ChatGPT or Claude.ai (conversations.json){why}")
+        raise InputError("path", f"{path} contains no conversations of ChatGPT or Claude.ai (conversations.json){why}")
     return [reading.source()]
 
 
 def _note_damage(reading: Reading, conversations: ItemReader, name: str) -> bool:
     if conversations.damage:
-        reading.note(name, f"{conversations.damage}; what stands before was read")
+        reading.note(name, f"{conversations.damage}; the part before it was read")
     return bool(conversations.damage)
 
 
@@ -102,10 +103,12 @@ def _kind(conversation: Any) -> str | None:
 
 def _read_conversation(reading: Reading, body: Any, place: str) -> None:
     if _kind(body) is None:
-        reading.note(place, "is cut off by the damage" if isinstance(body, Torn) else "is no conversation")
+        reading.note(
+            place, "is incomplete because the file is damaged" if isinstance(body, Torn) else "is no conversation"
+        )
         return
     if isinstance(body, Torn):
-        reading.note(place, "is damaged; its whole messages were read")
+        reading.note(place, "is damaged; its complete messages were read")
     tree = _chatgpt_tree(body["mapping"]) if _kind(body) == "mapping" else _claude_tree(body["chat_messages"])
     leaf = body.get("current_node", body.get("current_leaf_message_uuid"))
     title = label(*(body.get(name) for name in ("title", "name", "conversation_id", "id", "uuid")))
@@ -114,7 +117,7 @@ def _read_conversation(reading: Reading, body: Any, place: str) -> None:
 
 
 def _branch(reading: Reading, tree: dict[str, _Node], leaf: Any, place: str) -> Iterator[Message]:
-    """Yields what was said in the current branch."""
+    """Yields the messages of the current branch."""
     numbers = {each: number for number, each in enumerate(tree, 1)}
     oldest_first = sorted(tree, key=lambda each: (tree[each].at or _NEVER, numbers[each]))
     for each in current_branch({name: node.parent for name, node in tree.items()}, oldest_first, leaf):
@@ -141,7 +144,7 @@ def _chatgpt_tree(mapping: dict[str, Any]) -> dict[str, _Node]:
 
 
 def _is_shown(message: dict[str, Any]) -> bool:
-    """Returns whether a message was said to the other side: it is no tool call, no thought and not hidden."""
+    """Returns whether a message was shown to the user: it is no tool call, no reasoning and not hidden."""
     hidden = _mapping(message.get("metadata")).get("is_visually_hidden_from_conversation") is True
     said = _mapping(message.get("content")).get("content_type") in _SAID
     return said and not hidden and message.get("recipient") in _TO_ALL and message.get("channel") not in _THOUGHT
@@ -181,7 +184,7 @@ def _claude_tree(messages: list[Any]) -> dict[str, _Node]:
 
 
 def _claude_text(message: dict[str, Any]) -> str | None:
-    """Returns the text blocks; ``text`` repeats them with thoughts and stopgaps, and stands alone in old exports."""
+    """Returns the text blocks; ``text``, which adds reasoning and placeholders, only in old exports without blocks."""
     content, text = message.get("content"), message.get("text")
     if isinstance(content, list) and content:
         blocks = [each for each in content if isinstance(each, dict) and each.get("type", "text") == "text"]
@@ -197,7 +200,7 @@ def _claude_text(message: dict[str, Any]) -> str | None:
 
 
 def _attached(files: Any, key: str) -> list[str]:
-    """Returns a note for each file that came with a message; what is in it was not said."""
+    """Returns a placeholder for each attached file; contents of files are not imported."""
     names = [label(each.get(key)) for each in files if isinstance(each, dict)] if isinstance(files, list) else []
     return [_IMAGE if each and _PICTURE.search(each) else f"[file: {each}]" if each else "[file]" for each in names]
 

@@ -1,4 +1,4 @@
-"""Finds out which program wrote a file, zip archive or folder, and reads it."""
+"""Detects the format of a file, zip archive or folder, and reads it."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _KNOWN = (
 
 
 def read_source(path: Path, now: datetime) -> list[Source]:
-    """Reads a file, zip archive or folder of any known format.
+    """Reads a file, zip archive or folder of any supported format.
 
     Args:
-        path: What to read.
-        now: Time of pages whose file gives none.
+        path: The file, archive or folder.
+        now: Time of pages without a time in the file.
 
     Raises:
-        InputError: If it can't be read or is of no known format; the message lists them.
+        InputError: If it can't be read or its format is not supported; the message lists the supported formats.
     """
     if path.is_dir():
         return _read_folder(path, now)
     if not path.is_file():
-        raise InputError("path", f"{path} does not exist, or is neither a file nor a folder")
+        raise InputError("path", f"{path} does not exist or is neither a file nor a folder; check the path")
     return read_chat_export(path, now) if is_archive(path) else _read_file(path, now)
 
 
@@ -86,7 +86,7 @@ def _read_own_pages(file: Path, now: datetime) -> list[Source]:
         for draft in read_pages(file, now=now):
             drafts.append(draft)
     except (RecursionError, ValueError) as error:
-        raise InputError("path", f"{file} has a line that can't be read: {type(error).__name__}") from error
+        raise InputError("path", f"{file} has a line that can't be read ({type(error).__name__}); repair it") from error
     return [Source(None, None, drafts, ())]
 
 
@@ -95,4 +95,4 @@ def _is_own_page(value: Any) -> bool:
 
 
 def _unknown(path: Path) -> InputError:
-    return InputError("path", f"{path} is of no known format; known are: {_KNOWN}")
+    return InputError("path", f"{path} has no supported format; supported are: {_KNOWN}")

@@ -1,7 +1,7 @@
-"""Plain message lists, as chat APIs take them.
+"""Reads message lists in the format of chat APIs.
 
-A JSON array of ``{"role", "content"[, "timestamp" or "created_at"]}``, an object with ``messages``, an array of either,
-or JSON lines of any of these; message lines in a row are one conversation.
+A file is a JSON array of ``{"role", "content"[, "timestamp" or "created_at"]}``, an object with ``messages``, an array
+of either, or JSON lines of any of these. Consecutive lines with messages are one conversation.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ Placed = tuple[str, Any]
 
 
 def is_message_list(value: Any) -> bool:
-    """Returns whether a JSON value is a message or holds a list of messages."""
+    """Returns whether a JSON value is a message or contains a list of messages."""
     return _is_message(value) or any(_is_message(body) for _, members in _lists("", value) for _, body in members)
 
 
 def read_message_list(file: Path, now: datetime) -> list[Source]:
-    """Reads a file of message lists; all of them make one source.
+    """Reads a file of message lists as one source.
 
     Raises:
-        InputError: If it can't be read, or holds no message.
+        InputError: If the file can't be read or contains no message.
     """
     reading = Reading(now)
     documents = read_documents(read_text(file))
     if not any(is_message_list(each.value) for each in documents):
-        raise InputError("path", f'{file} holds no messages, as {{"role": "user", "content": "…"}}')
+        raise InputError("path", f'{file} contains no messages such as {{"role": "user", "content": "…"}}')
     lines: list[Placed] = []
     for document in documents:
         place = ", ".join(filter(None, (file.name, document.place)))
         if document.damage:
-            reading.note(place, f"{document.damage}; what stands before was read")
+            reading.note(place, f"{document.damage}; the part before it was read")
         if _is_message(document.value):
             lines.append((place, document.value))
         elif document.value is not None:
@@ -63,7 +63,7 @@ def _is_message(value: Any) -> bool:
 
 
 def _lists(place: str, value: Any) -> Iterator[tuple[str | None, list[Placed]]]:
-    """Yields each conversation of a value that is no message itself: its title, and its members with their places."""
+    """Yields title and messages (with their places) of each conversation in a JSON value that is not a message."""
     if isinstance(value, list) and not any(_is_message(each) for each in value):
         conversations = [(f"{place}, list {number}", each) for number, each in enumerate(value, 1)]
     else:
@@ -85,11 +85,11 @@ def _add(reading: Reading, members: list[Placed], title: str | None) -> None:
 
 def _message(reading: Reading, place: str, body: Any) -> Message | None:
     if isinstance(body, Torn) or not _is_message(body):
-        reading.note(place, "is cut off by the damage" if isinstance(body, Torn) else "is no message")
+        reading.note(place, "is incomplete because the file is damaged" if isinstance(body, Torn) else "is no message")
         return None
     role = body["role"]
     if not isinstance(role, str):
-        reading.note(place, "its role is no text")
+        reading.note(place, "its role is not text")
         return None
     text = _text(body.get("content"))
     if text is None:
@@ -99,7 +99,7 @@ def _message(reading: Reading, place: str, body: Any) -> Message | None:
     written = body.get("timestamp") or body.get("created_at")
     at = time_of(written)
     if written and at is None:
-        reading.note(place, "its time can't be read; it takes the time of a message beside it")
+        reading.note(place, "its time can't be read; the time of a neighbouring message was used")
     return Message(_SIDES[role], text, at, place)
 
 

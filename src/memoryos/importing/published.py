@@ -1,4 +1,4 @@
-"""Data folders of the published MemoryOS (BAI-LAB/MemoryOS, its pypi and mcp editions).
+"""Reads data folders of the published MemoryOS program (BAI-LAB/MemoryOS, its pypi and mcp editions).
 
 ::
 
@@ -32,38 +32,38 @@ _ASSISTANT_FILES = ("long_term_assistant.json",)
 _FIRST_NAMES = ("page_id", "user_input", "agent_response", "timestamp", "knowledge")
 _LONG_TERM = ("user_profiles", "knowledge_base", "assistant_knowledge")
 _NOTHING = frozenset({"", "none", "- none", "- none."})
-_CUT = "is cut off by the damage"
+_CUT = "is incomplete because the file is damaged"
 
 Placed = tuple[str, Any]
 
 
 def is_published_folder(folder: Path) -> bool:
-    """Returns whether a folder holds a file of the published program at its place."""
+    """Returns whether a folder contains a file of the published program at its expected path."""
     return any(
         (*_owners(folder / "users", _USER_FILES).values(), *_owners(folder / "assistants", _ASSISTANT_FILES).values())
     )
 
 
 def is_published_memory(value: Any) -> bool:
-    """Returns whether a JSON value is the content of one of its files."""
+    """Returns whether a JSON value is the content of a file of the published program."""
     if isinstance(value, dict):
         return isinstance(value.get("sessions"), dict) or any(name in value for name in _LONG_TERM)
     return isinstance(value, list) and any(_is_page(each) for each in value)
 
 
 def read_published(folder: Path, now: datetime) -> list[Source]:
-    """Reads a data folder, one source an owner.
+    """Reads a data folder as one source per user and per assistant.
 
-    The program keeps what users say apart from assistants, and what assistants know apart from users; only where a
-    folder has a single assistant, or a single user, is the other id known.
+    The program's files of users do not contain the assistant, and those of assistants do not contain the user. The
+    missing id is known only if the folder has a single assistant or a single user.
 
     Raises:
-        InputError: If the folder holds no file of the published program.
+        InputError: If the folder contains no file of the published program.
     """
     users, assistants = _owners(folder / "users", _USER_FILES), _owners(folder / "assistants", _ASSISTANT_FILES)
     if not any((*users.values(), *assistants.values())):
         raise InputError(
-            "path", f"{folder} is no data folder of MemoryOS: it has no users/<user_id>/short_term.json or the like"
+            "path", f"{folder} is no data folder of MemoryOS: it has no file such as users/<user_id>/short_term.json"
         )
     only_user, only_assistant = _only(users), _only(assistants)
     owned: list[tuple[tuple[str | None, str | None], list[Path]]] = [
@@ -78,14 +78,14 @@ def read_published(folder: Path, now: datetime) -> list[Source]:
 
 
 def read_published_file(file: Path, now: datetime) -> list[Source]:
-    """Reads a single file of a data folder; it doesn't say whose it is."""
+    """Reads a single file of a data folder as one source, without the ids of user and assistant."""
     reading = Reading(now)
     _read_file(reading, file, file.name)
     return [reading.source()]
 
 
 def _owners(root: Path, names: tuple[str, ...]) -> dict[str, list[Path]]:
-    """Returns the files of each owner below a folder. An id with slashes is a path of folders."""
+    """Returns the files of each user or assistant in a folder. An id with slashes is a path of several folders."""
     if not root.is_dir():
         return {}
     owners: dict[str, list[Path]] = {}
@@ -112,9 +112,9 @@ def _read_file(reading: Reading, file: Path, name: str) -> None:
         reading.note(name, "can't be read")
         return
     if document.damage:
-        reading.note(name, f"{document.damage}; what is whole was read")
+        reading.note(name, f"{document.damage}; the undamaged parts were read")
     elif isinstance(document.value, dict) and document.value and not is_published_memory(document.value):
-        reading.note(name, "holds nothing that the published program writes")
+        reading.note(name, "contains no data of the published program")
     _add_pages(reading, [*_pages(reading, document, name)])
     _add_entries(reading, [*_entries(reading, document, name)])
 
@@ -127,11 +127,11 @@ def _pages(reading: Reading, document: Document, name: str) -> Iterator[Placed]:
             yield from _members(reading, session.get("details", []) if isinstance(session, dict) else session, place)
     elif value is not None:
         yield from _members(reading, value, name)
-    yield from ((f"{name}, behind the damage", each) for each in _rest(document) if _is_page(each))
+    yield from ((f"{name}, after the damage", each) for each in _rest(document) if _is_page(each))
 
 
 def _entries(reading: Reading, document: Document, name: str) -> Iterator[tuple[str, str, Any]]:
-    """Yields kind, place and body of everything the program had learned."""
+    """Yields kind, place and body of each profile and each knowledge entry."""
     value = document.value if isinstance(document.value, dict) else {}
     for key, kind in zip(_LONG_TERM, ("profile", "knowledge", "assistant_knowledge"), strict=True):
         for place, body in _members(reading, value.get(key, []), f"{name}, {key}"):
@@ -139,7 +139,7 @@ def _entries(reading: Reading, document: Document, name: str) -> Iterator[tuple[
     kind = "assistant_knowledge" if "assistant" in name.rpartition("/")[2] else "knowledge"
     for body in _rest(document):
         if "knowledge" in body:
-            yield kind, f"{name}, behind the damage", body
+            yield kind, f"{name}, after the damage", body
 
 
 def _rest(document: Document) -> Iterator[dict[str, Any]]:
@@ -147,7 +147,7 @@ def _rest(document: Document) -> Iterator[dict[str, Any]]:
 
 
 def _members(reading: Reading, value: Any, place: str) -> Iterator[Placed]:
-    """Yields each member of a list or mapping with its place, by number: an id may be content."""
+    """Yields each member of a list or mapping with its place, a number, because ids may contain content."""
     if isinstance(value, (list, dict)):
         members = value.values() if isinstance(value, dict) else value
         yield from ((f"{place}, {number}", each) for number, each in enumerate(members, 1))
@@ -160,7 +160,7 @@ def _is_page(value: Any) -> bool:
 
 
 def _add_pages(reading: Reading, pages: list[Placed]) -> None:
-    """Adds pages, each once: the program puts a page into every session whose topic it touches."""
+    """Adds each page once; the published program stores a page in every session with its topic."""
     bodies: list[tuple[str, dict[str, Any]]] = []
     for place, body in pages:
         if isinstance(body, dict) and not isinstance(body, Torn):
@@ -181,11 +181,11 @@ def _sides(body: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _unread_time(reading: Reading, place: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Returns metadata with the time as written if it can't be read, so that it isn't lost."""
+    """Returns metadata that contains a time that can't be parsed, as written in the file; otherwise empty metadata."""
     written = body.get("timestamp")
     if not written or time_of(written) is not None:
         return {}
-    reading.note(place, "its time can't be read; it takes the time of a page beside it")
+    reading.note(place, "its time can't be read; the time of a neighbouring page was used")
     kept = label(written)
     return {"timestamp": kept} if kept else {}
 
@@ -204,7 +204,7 @@ def _add_entries(reading: Reading, entries: list[tuple[str, str, Any]]) -> None:
 
 
 def _entry(body: Any) -> tuple[Any, Any]:
-    """Returns text and time of an entry or a profile; some forks keep a profile as a mapping."""
+    """Returns text and time of an entry or a profile; some forks store a profile as a mapping."""
     if not isinstance(body, dict):
         return body, None
     text = body.get("knowledge", body.get("data"))

@@ -1,6 +1,6 @@
-"""JSON that may be damaged: what is whole before the damage is read, and what is whole behind it can be found.
+"""Reads JSON that may be damaged: the values before the damage, and complete objects after it.
 
-A large array is read item by item, so that memory holds one item and not the file.
+A large array is read item by item, so that memory contains one item instead of the whole file.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 __all__ = ["Document", "ItemReader", "Torn", "find_objects", "read_document", "read_documents"]
 
 MAX_ITEM_CHARACTERS = 32_000_000
-"""Characters of one item of an array: one conversation."""
+"""Maximum length of an item of an array, which is one conversation."""
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(")?|[\[\]{},]', re.DOTALL)
-"""A string, whose closing quote is the group, or a mark. A string without one reaches to the end of the text."""
+"""A string or a punctuation mark. The group is the closing quote; it is missing in a string cut off by the end."""
 _CLOSING = {"[": "]", "{": "}"}
 _MAX_DIGITS = 400
 _PIECE_CHARACTERS = 1 << 20
 _NEAR_THE_END = 16
-"""A value that ends there may be a number, an escape or a word as true, of which the rest was not read yet."""
+"""A value that ends this close to the end of the read text may be incomplete: a number, an escape or ``true``."""
 _WRAPPED = re.compile(r'\{\s{0,100}"conversations"\s{0,100}:\s{0,100}(?=\[)')
 _SPACES = re.compile(r"[ \t\r\n]+")
 _WRAPPER_CHARACTERS = 400
 _TOO_DEEP = "nested too deeply to be read"
 _DEEP_CHARACTERS = 20_000
-"""What an object that is nested too deeply counts as having been read."""
-_CHARACTERS_A_COUNT = 16
-"""An error of the decoder counts the lines before it: so many characters take as long as reading one."""
+"""Cost, in characters, of an attempt to read an object that is nested too deeply."""
+_CHARACTERS_PER_READ = 16
+"""The decoder counts the lines before an error; counting this many characters costs as much as reading one."""
 _MAX_READS = 16
-"""How often the text may be read in all while whole objects are searched in damaged ones that hold each other."""
+"""Maximum cost, in lengths of the text, of searching for complete objects in nested damaged ones."""
 
 
 class Torn(dict[str, Any]):
-    """A mapping whose end is missing: it holds the members that were complete."""
+    """A JSON object whose end is missing; it contains the members that are complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class Document:
     """One JSON value of a text.
 
     Attributes:
-        value: The value; of a damaged one what stands before the damage, open mappings as ``Torn``; None if nothing.
-        place: Where it stands: "" for the whole text, else its line.
-        damage: Where it is damaged, "" if it is whole.
-        rest: The text behind the damage.
+        value: The value. If it is damaged, the part before the damage, with incomplete objects as ``Torn``, or None.
+        place: Its line; "" if it is the whole text.
+        damage: Position of the damage; "" if the value is complete.
+        rest: The text after the damage.
     """
 
     value: Any
@@ -63,7 +63,12 @@ class Document:
 
 
 def read_document(text: str, place: str = "") -> Document:
-    """Reads a text as one JSON value, as far as it goes."""
+    """Reads a text as one JSON value, up to the first damage.
+
+    Args:
+        text: The text.
+        place: Its place in the file, for the document.
+    """
     try:
         return Document(_DECODER.decode(text), place)
     except json.JSONDecodeError as error:
@@ -74,15 +79,16 @@ def read_document(text: str, place: str = "") -> Document:
 
 
 class ItemReader:
-    """Reads the items of a JSON array one after the other; also those of ``{"conversations": […]}``.
+    """Reads the items of a JSON array, or of ``{"conversations": […]}``, one by one.
 
-    Any other value counts as its only item. When the iteration ends at damage, the item there comes as far as it goes.
+    Any other value is treated as an array with this item. The iteration ends at the first damage, with the undamaged
+    part of the item there.
 
     Args:
         stream: The text.
 
     Attributes:
-        damage: Where the text is damaged; "" as long as nothing is known of it.
+        damage: Position of the damage; "" if none was found so far.
     """
 
     def __init__(self, stream: TextStream) -> None:
@@ -127,12 +133,12 @@ class ItemReader:
             self.damage = self._place(self._at)
 
     def _item(self) -> Iterator[Any]:
-        """Yields the value here, or what is left of it before the damage, if anything is."""
+        """Yields the value at the current position, or its part before the damage; nothing if there is no such part."""
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                if self._may_go_on(error) and self._read_more():
+                if self._may_be_incomplete(error) and self._read_more():
                     continue
                 self.damage = self._place(error.pos)
                 rest = _before(self._text[self._at : error.pos])
@@ -148,12 +154,12 @@ class ItemReader:
             yield value
             return
 
-    def _may_go_on(self, error: json.JSONDecodeError) -> bool:
-        """Returns whether the error may come from the end of what was read, and not from damage."""
+    def _may_be_incomplete(self, error: json.JSONDecodeError) -> bool:
+        """Returns whether the cause of the error may be the end of the text read so far, instead of damage."""
         return error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - _NEAR_THE_END
 
     def _next_mark(self) -> str:
-        """Goes to the next character that is no space and returns it; "" at the end."""
+        """Advances to the next character that is not white space and returns it; "" at the end."""
         while True:
             if spaces := _SPACES.match(self._text, self._at):
                 self._at = spaces.end()
@@ -163,10 +169,13 @@ class ItemReader:
                 return ""
 
     def _read_more(self) -> bool:
-        """Reads on, at least as much as is left of the text, so that long items cost linear time; False at the end."""
+        """Reads more text; returns False at the end.
+
+        It reads at least as much as is still buffered, so that long items take linear time.
+        """
         left = len(self._text) - self._at
         if left > MAX_ITEM_CHARACTERS:
-            raise InputError("path", f"a conversation has more than {MAX_ITEM_CHARACTERS:,} characters; leave it out")
+            raise InputError("path", f"a conversation has more than {MAX_ITEM_CHARACTERS:,} characters; remove it")
         piece = self._stream.read(max(_PIECE_CHARACTERS, left))
         if not piece:
             return False
@@ -183,7 +192,7 @@ class ItemReader:
 
 
 def read_documents(text: str) -> list[Document]:
-    """Reads a text as one JSON value or as JSON lines; a text that is neither counts as one damaged value."""
+    """Reads a text as one JSON value or as JSON lines; a text that is neither is one damaged value."""
     whole = read_document(text)
     if not whole.damage:
         return [whole]
@@ -194,7 +203,7 @@ def read_documents(text: str) -> list[Document]:
 
 
 def find_objects(text: str, first_names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Yields every whole JSON object of a text that begins with a member of one of these names."""
+    """Yields every complete JSON object in a text whose first member has one of these names."""
     start = re.compile(rf'\{{\s*"(?:{"|".join(map(re.escape, first_names))})"\s*:')
     found = start.search(text)
     reads_left = _MAX_READS * len(text)
@@ -204,13 +213,13 @@ def find_objects(text: str, first_names: tuple[str, ...]) -> Iterator[dict[str, 
             yield value
         except (json.JSONDecodeError, RecursionError) as error:
             read_to = error.pos if isinstance(error, json.JSONDecodeError) else found.start() + _DEEP_CHARACTERS
-            reads_left -= read_to - found.start() + read_to // _CHARACTERS_A_COUNT
+            reads_left -= read_to - found.start() + read_to // _CHARACTERS_PER_READ
             end = found.end() if reads_left > 0 else max(found.end(), read_to)
         found = start.search(text, end)
 
 
 def _before(text: str) -> Any:
-    """Returns the value of a text that is JSON up to its end, where it breaks off."""
+    """Returns the value of a JSON text that is cut off, with open arrays and objects closed; None without a value."""
     open_ends: list[str] = []
     end = 0
     for found in _TOKEN.finditer(text):
@@ -232,7 +241,7 @@ def _before(text: str) -> Any:
 
 
 def _mark_torn(value: Any, depth: int) -> Any:
-    """Returns the value with its open mappings as ``Torn``: they are the last member of the last member and so on."""
+    """Returns the value with its incomplete objects, which are nested as last members, as ``Torn``."""
     holder: Any = [value]
     root = holder
     for _ in range(depth):

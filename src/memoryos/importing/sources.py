@@ -1,4 +1,4 @@
-"""What a reader hands back: pages, whose they are as far as the file says it, and what could not be read."""
+"""Results of the readers: pages, their user and assistant if the file names them, and problems."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["Message", "Reading", "Source", "fill_gaps", "label", "time_of"]
 _MAX_LABEL_CHARACTERS = 200
 _PLACES_NAMED = 10
 _FIRST_MILLISECONDS = 1e11
-"""A number from here on counts milliseconds: as seconds it would lie in the year 5138."""
+"""Larger numbers are milliseconds since 1970; as seconds they would be later than the year 5138."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The pages of one owner in one file or folder.
+    """The pages of one user and assistant in one file or folder.
 
     Attributes:
-        user_id: The user, None where the file doesn't say.
-        assistant_id: The assistant, None where the file doesn't say.
-        drafts: The pages, oldest first; those of large files are on disk.
-        problems: What could not be read, with file and place, never with content.
+        user_id: The user; None if the file does not contain it.
+        assistant_id: The assistant; None if the file does not contain it.
+        drafts: The pages, oldest first; those of large files are in a temporary file.
+        problems: Descriptions of unreadable parts with file and place, without content.
     """
 
     user_id: str | None
@@ -44,7 +44,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation: who said what, when (None where the file doesn't say), and where it stands."""
+    """One message of a conversation.
+
+    Attributes:
+        side: Its speaker.
+        text: Its text.
+        at: Its time; None if the file does not contain it.
+        place: Its place in the file, for problems.
+    """
 
     side: Side
     text: str
@@ -54,10 +61,10 @@ class Message:
 
 @dataclass(slots=True)
 class Reading:
-    """A source while it is being read.
+    """A source that is being read.
 
     Attributes:
-        now: Time of a page for which nothing better is known.
+        now: Time of pages without a time in the file.
         drafts: The pages so far.
         problems: The problems so far.
     """
@@ -69,7 +76,7 @@ class Reading:
     _known: set[Hashable] = field(default_factory=set)
 
     def note(self, place: str, problem: str) -> None:
-        """Notes a problem; of one that comes again and again the first places are named and the others counted."""
+        """Records a problem. For repeated problems, the first ten places are listed and the others counted."""
         self._counts[problem] += 1
         if self._counts[problem] <= _PLACES_NAMED:
             self.problems.append(f"{place}: {problem}")
@@ -77,7 +84,7 @@ class Reading:
     def draft(
         self, place: str, user_text: Any, assistant_text: Any, at: datetime | None, metadata: Mapping[str, Any]
     ) -> PageDraft | None:
-        """Returns the page if the log can store it; notes why not and returns None otherwise."""
+        """Returns the page if the log accepts it; otherwise records the problem and returns None."""
         try:
             return read_draft(user_text, assistant_text, at, metadata, now=self.now)
         except InputError as error:
@@ -85,7 +92,7 @@ class Reading:
             return None
 
     def add_once(self, draft: PageDraft | None, key: Hashable) -> None:
-        """Adds a page unless there is none, or one with the same key was added."""
+        """Adds a page if it is not None and no page with the same key was added."""
         if draft is not None and key not in self._known:
             self._known.add(key)
             self.drafts.append(draft)
@@ -93,7 +100,7 @@ class Reading:
     def add_messages(
         self, messages: Sequence[Message], conversation: str | None = None, started_at: datetime | None = None
     ) -> None:
-        """Adds the pages of a conversation, paired as ``inputs.read_messages`` does; what can't be stored is noted."""
+        """Adds a conversation's pages, paired by ``inputs.read_messages``; records messages that can't be stored."""
         times = fill_gaps([started_at, *(each.at for each in messages)])[1:]
         storable = [
             {"role": each.side, "content": each.text, "timestamp": at}
@@ -105,14 +112,14 @@ class Reading:
             self.drafts.append(replace(each, metadata=metadata))
 
     def source(self, user_id: str | None = None, assistant_id: str | None = None) -> Source:
-        """Returns what was read, oldest page first."""
+        """Returns the source, with the oldest page first."""
         more = {problem: count - _PLACES_NAMED for problem, count in self._counts.items() if count > _PLACES_NAMED}
         unnamed = (f"{count:,} more places: {problem}" for problem, count in more.items())
         return Source(user_id, assistant_id, self.drafts, (*self.problems, *unnamed))
 
 
 def time_of(value: Any) -> datetime | None:
-    """Returns the time that a file gives as ISO 8601 text, seconds or milliseconds since 1970; None if it can't."""
+    """Returns a time given as ISO 8601 text, or as seconds or milliseconds since 1970; None if it can't be parsed."""
     try:
         if isinstance(value, str):
             return read_time("timestamp", value)
@@ -124,7 +131,7 @@ def time_of(value: Any) -> datetime | None:
 
 
 def fill_gaps(times: Sequence[datetime | None]) -> list[datetime | None]:
-    """Returns the times with each gap filled by the time before it, and leading gaps by the first time there is."""
+    """Returns the times with each None replaced by the time before it, and leading Nones by the first time."""
     last = next((each for each in times if each is not None), None)
     filled = []
     for each in times:
@@ -134,7 +141,7 @@ def fill_gaps(times: Sequence[datetime | None]) -> list[datetime | None]:
 
 
 def label(*candidates: Any) -> str | None:
-    """Returns the first candidate that is text and can be stored, shortened; None if there is none."""
+    """Returns the first candidate that is storable text, shortened to 200 characters; None without such a candidate."""
     for each in candidates:
         try:
             return read_query(each)[:_MAX_LABEL_CHARACTERS]

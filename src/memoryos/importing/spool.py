@@ -1,4 +1,4 @@
-"""Pages that were read from a file and wait to be stored: in a temporary file, so that memory stays bounded."""
+"""A spool of imported pages: keeps them in a temporary file until they are stored, so that memory use is bounded."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _KEPT_IN_MEMORY = 8 << 20
 
 
 class DraftSpool(Sequence[PageDraft]):
-    """A sequence of exchanges in order of time; those of the same time in the order in which they were added.
+    """A sequence of pages, ordered by time and then by insertion.
 
-    From 8 MB on the texts are in a temporary file without a name, which nobody else can open and which is gone with the
-    process. Memory holds the time and place of each exchange.
+    From 8 MB on, the texts are in an unnamed temporary file, which other processes can't open and which the operating
+    system deletes with the process. Memory contains only the time and file position of each page.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class DraftSpool(Sequence[PageDraft]):
         weakref.finalize(self, self._file.close)
 
     def append(self, draft: PageDraft) -> None:
-        """Adds an exchange."""
+        """Adds a page."""
         fields = (draft.user_text, draft.assistant_text, draft.user_name, draft.assistant_name, dict(draft.metadata))
         line = json.dumps(fields, ensure_ascii=False).encode()
         self._file.seek(self._end)

@@ -70,7 +70,7 @@ class PageSearch:
         scope_id = engine.store.scopes.find(memory.scope)
         if scope_id is None:
             return ()
-        engine.worker.make_way()
+        engine.worker.note_foreground_activity()
         pages = self._retriever.recall(
             scope_id,
             read_query(query),

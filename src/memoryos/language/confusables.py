@@ -1,7 +1,6 @@
-"""Skeletons: text as a reader or a model may see it, without invisible characters, in plain letters.
+"""Skeletons (Unicode Technical Standard 39): texts without invisible characters, with lookalikes replaced by ASCII.
 
-Two texts that look alike have the same skeleton (the idea of Unicode Technical Standard 39). Skeletons are only
-compared with patterns; they are never shown or stored.
+Two texts that look alike have the same skeleton. Skeletons are only matched against patterns, never shown or stored.
 """
 
 from __future__ import annotations
@@ -44,17 +43,17 @@ _LOOKALIKES = {
     "[": "⁅❲⟦【〔〖〘",
     "_": "‿▁",
 }  # fmt: skip
-"""By plain character: those of other alphabets that look like it (Unicode's confusables.txt), case-folded."""
+"""Lookalikes by ASCII character, case-folded, from Unicode's confusables.txt."""
 _PLAIN = {character: plain for plain, characters in _LOOKALIKES.items() for character in characters}
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols without a glyph: fillers of Hangul, the empty Braille pattern."""
+"""Letters and symbols without a visible glyph: Hangul fillers, the empty Braille pattern."""
 _INVISIBLE = frozenset("CMZ")
-"""First letters of the general categories that are left out: control and format characters, marks, separators."""
+"""First letters of the removed Unicode categories: control and format characters, marks, separators."""
 _CACHED_CHARACTERS = 8_192
 
 
 class _Table:
-    """The table for ``str.translate`` that turns a text into its skeleton."""
+    """Translation table of ``skeleton`` for ``str.translate``, computed on demand."""
 
     def __getitem__(self, code: int) -> str:
         return _of_character(chr(code))
@@ -66,13 +65,13 @@ _TABLE = _Table()
 def skeleton(text: str) -> str:
     """Returns a text's skeleton: NFKD, case-folded, lookalikes replaced, without white space and invisible characters.
 
-    The time grows linearly with the length.
+    Takes linear time.
     """
     return text.translate(_TABLE)
 
 
 def skeleton_positions(text: str) -> list[int]:
-    """Returns for each character of ``skeleton(text)`` the position in ``text`` that it comes from."""
+    """Returns the position in ``text`` of the source of each character of ``skeleton(text)``."""
     return [position for position, character in enumerate(text) for _ in _of_character(character)]
 
 

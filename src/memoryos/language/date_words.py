@@ -1,4 +1,4 @@
-"""The words of dates, by language: what ``dates`` looks for. English here; a language is added by adding rows."""
+"""Words and patterns of dates, by language. English is in this file; a language is added as further rows."""
 
 from __future__ import annotations
 
@@ -89,4 +89,4 @@ _RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (kind, triggers, re.compile(rule)) for kind, triggers, rule in _RULES
 )
-"""(Kind, words or signs of which one must be in the lower-cased text, pattern)."""
+"""(Kind, triggers, pattern): a pattern is tried only on lower-case texts that contain one of its triggers."""

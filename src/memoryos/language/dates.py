@@ -1,4 +1,4 @@
-"""Dates in running text: "yesterday" in a page of 8 May 2023 is 7 May 2023."""
+"""Finds and resolves dates in texts: "yesterday" in a page of 8 May 2023 is 7 May 2023."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from dateutil.relativedelta import relativedelta
 
+from memoryos.language.ascii_words import ascii_words
 from memoryos.language.date_words import DAY_WORDS, MONTHS, NUMBERS, PATTERNS, SHIFTS, UNITS, WEEKDAYS
 from memoryos.language.languages import language_of
-from memoryos.language.plain import plain_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,19 +35,27 @@ for _place, (_kind, _triggers, _pattern) in enumerate(PATTERNS):
 _TRIGGERS = frozenset(_BY_WORD)
 _WIDE_DIGITS = {0xFF10 + digit: str(digit) for digit in range(10)}
 _DAY_FIRST = frozenset({"nl", "pt", "vi"})
-"""Languages that write 5/3/2023 for the fifth of March; English is read as American where it can be."""
+"""Languages in which 5/3/2023 is the fifth of March. In English it is read as May 3, the American order."""
 _PORTUGUESE_PAST = re.compile(
     r"\b(?:\w+(?:ei|ou|eu|iu|amos|emos|imos|aram|eram|iram)|fui|foi|fiz|fez|tive|teve|vim|veio|vi|saí|caí|nasci|conheci)\b"
 )
 _AROUND = 60
-_LONGEST_ASKED = 1_000
-"""Characters by which the language of a text with dates in figures is told, once for all of its dates."""
+_LONGEST_DETECTED = 1_000
+"""Characters from which the language of a text with numeric dates is detected; cached for all dates of the text."""
 _language_of = lru_cache(maxsize=16)(language_of)
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """A time that a text names: where it stands, and the days it means, both inclusive."""
+    """A date expression in a text.
+
+    Attributes:
+        start: Its start in the text.
+        end: Its end in the text, exclusive.
+        text: The expression, verbatim.
+        first: The first day that it refers to.
+        last: The last day, inclusive.
+    """
 
     start: int
     end: int
@@ -57,11 +65,12 @@ class Mention:
 
 
 def mentions(text: str, at: datetime) -> list[Mention]:
-    """Returns the times that a text names, in order and without overlaps.
+    """Returns the date expressions of a text, in order and without overlaps.
 
     Args:
-        text: Any text in English, Dutch, Japanese, Portuguese, Vietnamese or Chinese.
-        at: When it was said; relative times are resolved against its date. A date without a year is the nearest one.
+        text: A text in English, Dutch, Japanese, Portuguese, Vietnamese or Chinese.
+        at: The time of the text. Relative dates are resolved against its date; a date without a year is the nearest
+            such day.
     """
     named = list(_all_mentions(text, at.date()))
     named.sort(key=lambda each: (each.start, -each.end))
@@ -73,7 +82,7 @@ def mentions(text: str, at: datetime) -> list[Mention]:
 
 
 def format_date_range(first: date, last: date) -> str:
-    """Returns the days as a person says them, as "7 May 2023", "May 2023", "2022" or "1–7 May 2023" in English."""
+    """Returns a range of days in English, as "7 May 2023", "May 2023", "2022" or "1–7 May 2023"."""
     if first == last:
         return f"{first.day} {first:%B} {first.year}"
     if (first, last) == _year(first.year):
@@ -89,9 +98,9 @@ def format_date_range(first: date, last: date) -> str:
 
 @lru_cache(maxsize=10_000)
 def date_terms(first: date, last: date) -> tuple[str, ...]:
-    """Returns index terms of the days, the same for a page and for a question, as "@2023-05" and "@2023-05-07".
+    """Returns the index terms of a range of days, as "@2023-05" and "@2023-05-07", for pages and queries alike.
 
-    A range of more than eight days is named by its months only, one of more than a year by its years.
+    A range of more than eight days has only terms of months, and a range of about a year or more only terms of years.
     """
     days = (last - first).days + 1
     if days <= _DAYS_A_WEEK + 1:
@@ -104,11 +113,13 @@ def date_terms(first: date, last: date) -> tuple[str, ...]:
 
 def _all_mentions(text: str, today: date) -> Iterator[Mention]:
     lowered = text.lower()
-    if len(lowered) != len(text):  # a few capitals change their length; places must stay
+    if len(lowered) != len(text):  # the lower-case form of a few letters is longer, which would shift positions
         lowered = text
-    words = plain_words(text)
+    words = ascii_words(text)
     lowered = lowered if words is not None else lowered.translate(_WIDE_DIGITS)
-    for kind, pattern in _wanted(lowered, _WORDS.findall(lowered) if words is None or "'" in lowered else words):
+    for kind, pattern in _applicable_patterns(
+        lowered, _WORDS.findall(lowered) if words is None or "'" in lowered else words
+    ):
         resolve = _RESOLVERS[kind]
         for match in pattern.finditer(lowered):
             try:
@@ -119,14 +130,17 @@ def _all_mentions(text: str, today: date) -> Iterator[Mention]:
                 yield Mention(match.start(), match.end(), text[match.start() : match.end()], *days)
 
 
-def _wanted(lowered: str, words: Sequence[str]) -> Iterator[tuple[str, re.Pattern[str]]]:
-    """Yields the patterns of which a word or a sign is in the text: most texts need none, and a pattern costs 2 µs."""
-    wanted: set[int] = set()
+def _applicable_patterns(lowered: str, words: Sequence[str]) -> Iterator[tuple[str, re.Pattern[str]]]:
+    """Yields the patterns that have a trigger word or character in the text.
+
+    Most texts have no trigger, and each pattern takes 2 µs.
+    """
+    numbers: set[int] = set()
     if not _TRIGGERS.isdisjoint(words):
-        wanted.update(number for word in _TRIGGERS.intersection(words) for number in _BY_WORD[word])
+        numbers.update(number for word in _TRIGGERS.intersection(words) for number in _BY_WORD[word])
     if not lowered.isascii() or "-" in lowered or "/" in lowered:
-        wanted.update(number for sign, numbers in _BY_SIGN.items() if sign in lowered for number in numbers)
-    for number in sorted(wanted):
+        numbers.update(number for sign, places in _BY_SIGN.items() if sign in lowered for number in places)
+    for number in sorted(numbers):
         kind, _, pattern = PATTERNS[number]
         yield kind, pattern
 
@@ -160,7 +174,7 @@ def _iso(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
 
 def _slashes(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
     first, second = int(match["month"]), int(match["day"])
-    is_month_first = first <= _MONTHS_A_YEAR and _language_of(match.string[:_LONGEST_ASKED]) not in _DAY_FIRST
+    is_month_first = first <= _MONTHS_A_YEAR and _language_of(match.string[:_LONGEST_DETECTED]) not in _DAY_FIRST
     month, day = (first, second) if is_month_first or second > _MONTHS_A_YEAR else (second, first)
     return _day(date(int(match["year"]), month, day))
 
@@ -191,7 +205,7 @@ def _ago(match: re.Match[str], today: date) -> Range | None:
 
 
 def _ago_if_past(match: re.Match[str], today: date) -> Range | None:
-    """Reads "há três dias" as a time only where something happened: with "moro aqui" it is how long."""
+    """Resolves "há três dias" as a date only near a verb in the past; with "moro aqui" it is a duration."""
     around = match.string[max(0, match.start() - _AROUND) : match.end() + _AROUND]
     return _ago(match, today) if _PORTUGUESE_PAST.search(around) else None
 

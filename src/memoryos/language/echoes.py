@@ -1,10 +1,10 @@
-"""Echoes: where texts that stay repeat what forgotten texts said, found in one linear pass over both.
+"""Echoes: remaining pages that repeat content of forgotten pages, found in one linear pass over both.
 
-What can be traced of a forgotten text:
-* its sentences, word for word, by a hash of their first words;
-* codes and numbers: words with a digit, but for years and short numbers;
+The traced content of a forgotten page is:
+* sentences, recognised by their first words;
+* codes and numbers: words with a digit, except years and short numbers;
 * names: words with a capital letter inside a sentence;
-* rare words of the user, which no remaining text of the user has; where words are not spaced, three characters.
+* rare words of the user that no remaining text of the user contains; three characters in scripts without spaces.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from memoryos.language.stop_words import STOP_WORDS_OF
+from memoryos.language.stop_words import TOPIC_STOP_WORDS
 from memoryos.language.text import fold, sentences
 from memoryos.language.tokens import CJK
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 __all__ = ["EchoFinder", "Echoes"]
 
 SHORTEST_SENTENCE = 12
-"""Characters from which a sentence is traced, or half as many Chinese, Japanese or Korean ones."""
+"""Minimum length of a traced sentence in characters; half of it in Chinese, Japanese and Korean."""
 SENTENCE_WORDS = 8
-"""A longer sentence is recognised by this many words at its beginning."""
+"""Number of words at the beginning by which a longer sentence is recognised."""
 SHORTEST_WORD = 5
 SHORTEST_CODE = 4
 RARE_PAGES = 3
-"""A plain word in more remaining answers than this is general vocabulary, and proves nothing."""
+"""A rare word in more remaining pages than this is general vocabulary and is not traced."""
 WORDS_OF_ANSWER_PER_RARE_WORD = 50
-"""A long answer must repeat more rare words to count: one, and another one for each so many words."""
+"""An answer is derived from a forgotten page if it repeats one rare word, and one more for every 50 words it has."""
 LONGEST_TRACED = 100_000
-"""Characters of one side of a page that are searched."""
+"""Only this many characters of one side of a page are searched."""
 
 _WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
 _TRIPLE = 3
@@ -47,15 +47,15 @@ _CALENDAR = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
     "september october november december".split()
 )
-_STOPS = frozenset().union(*STOP_WORDS_OF.values())
+_STOPS = frozenset().union(*TOPIC_STOP_WORDS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Echoes:
-    """The remaining pages that repeat forgotten ones.
+    """The remaining pages that repeat content of forgotten pages.
 
     Attributes:
-        answers: Pages whose assistant says later what otherwise only forgotten pages said.
+        answers: Pages whose answer, given after a forgotten page, repeats content that only forgotten pages have.
         echoes: Other pages that repeat a sentence or a code.
     """
 
@@ -72,7 +72,7 @@ class _Remaining:
 
 
 class EchoFinder:
-    """Compares forgotten pages, which are all added first, with the pages that remain."""
+    """Compares forgotten pages with remaining pages. All forgotten pages must be added first."""
 
     def __init__(self) -> None:
         self._first_said: dict[Hashable, int] = {}
@@ -86,7 +86,7 @@ class EchoFinder:
         self._remaining: list[_Remaining] = []
 
     def add_forgotten(self, seq: int, user_text: str, assistant_text: str) -> None:
-        """Adds a page that is to be forgotten, at its position in the log."""
+        """Adds a forgotten page with its position in the log."""
         user_text, assistant_text = user_text[:LONGEST_TRACED], assistant_text[:LONGEST_TRACED]
         said, spoken = _split(user_text)
         replied, replies = _split(assistant_text)
@@ -109,7 +109,7 @@ class EchoFinder:
             self._first_said.setdefault(word, seq)
 
     def add_remaining(self, page_id: str, seq: int, user_text: str, assistant_text: str) -> None:
-        """Adds a page that stays."""
+        """Adds a remaining page with its position in the log."""
         if not self._first_said:
             return
         user, _ = self._found(user_text[:LONGEST_TRACED])
@@ -123,7 +123,7 @@ class EchoFinder:
             self._remaining.append(_Remaining(page_id, frozenset(user), frozenset(answer), count))
 
     def result(self) -> Echoes:
-        """Returns what was found among the remaining pages so far."""
+        """Returns the echoes among the remaining pages added so far."""
         common = {word for word in self._plain if self._spread[word] > RARE_PAGES}
         secret = self._of_user - self._known - common
         answers = {page.page_id for page in self._remaining if self._is_derived(page, secret)}
@@ -131,18 +131,18 @@ class EchoFinder:
         return Echoes(frozenset(answers), frozenset(echoes - answers))
 
     def _is_listed(self, each: Hashable) -> bool:
-        """Returns whether a page is listed for repeating this: a sentence, or a code that few pages have."""
+        """Returns whether a page with this content is listed as an echo: a sentence, or a code that few pages have."""
         return isinstance(each, tuple) or (each in self._codes and self._spread[str(each)] <= RARE_PAGES)
 
     def _is_derived(self, page: _Remaining, secret: set[Hashable]) -> bool:
-        """Returns whether an answer repeats a secret, or enough rare words for its length."""
+        """Returns whether an answer repeats a traced sentence, code or name, or enough rare words for its length."""
         repeated = page.answer & secret
         if repeated - self._plain:
             return True
         return len(repeated) > page.answer_words // WORDS_OF_ANSWER_PER_RARE_WORD
 
     def _found(self, text: str) -> tuple[set[Hashable], int]:
-        """Returns what of the forgotten texts stands in a text, and how many words the text has."""
+        """Returns the traced content in a text, and the number of its words."""
         words = _words(text)
         distinct = set(words)
         if not text.isascii():
@@ -167,7 +167,7 @@ def _split(text: str) -> tuple[list[list[str]], set[str]]:
 
 
 def _recognised(text: str, said: list[list[str]]) -> Iterator[tuple[str, ...]]:
-    """Yields what sentences are recognised by: their first words. Short sentences are left out."""
+    """Yields the first words of each sentence that is long enough to be traced."""
     for words in said:
         wide = 0 if text.isascii() else sum(map(bool, map(_WIDE.match, words)))
         length = sum(map(len, words)) + len(words) - 1 - wide
@@ -180,7 +180,7 @@ def _words(text: str) -> list[str]:
 
 
 def _triples(words: list[str]) -> Iterator[str]:
-    """Yields each three neighbouring characters of a script without spaces between words."""
+    """Yields all sequences of three Chinese, Japanese or Korean characters."""
     for place in range(len(words) - 2):
         if len(words[place]) == 1 and not words[place].isascii():
             triple = "".join(words[place : place + 3])

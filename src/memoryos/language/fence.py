@@ -1,4 +1,4 @@
-"""Fences stored text in prompts: it can't close its tag, begin a line of ours, or hold a model's control tokens."""
+"""Fences stored text in prompts: it can't close its tag, imitate a line of the prompt, or contain control tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from memoryos.language.matching import Bounded
 __all__ = ["fenced", "indented", "one_line", "speaker_label"]
 
 TAGS = ("memory", "conversation", "known", "sources")
-"""The tags of our prompts: stored text neither opens nor closes one."""
+"""The tags of MemoryOS's prompts; they are escaped in stored text."""
 LONGEST_NAME = 80
 
 _TOKENS = (
@@ -21,7 +21,7 @@ _TOKENS = (
     r"|(?:start|end)_of_(?:turn|image|text)|(?:start|end)ofturn|(?:tool|function)_(?:calls?|results?|responses?)"
     r"|unused_?\d{1,5}|extra_id_\d{1,5}|reserved_special_token_\d{1,5})>)"
 )
-"""What stands behind the bracket in tokens by which chat models tell roles and turns apart, in a skeleton."""
+"""Control tokens of chat models, which separate roles and turns, without their opening bracket, as skeletons."""
 _BRACKET_TOKENS = (
     r"/?(?:inst|sys|system_prompt|available_tools|tool_calls|tool_results|tool_content)(?!\w)"
     r"|\|(?:system|user|human|assistant|tool|endofturn)(?!\w)"
@@ -29,36 +29,39 @@ _BRACKET_TOKENS = (
 _ESCAPED = {"<": "&lt;", "«": "&lt;", "[": "&#91;"}
 
 _CONTROL = re.compile("[\0-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]+")
-"""Control characters but tab and line breaks: they move a terminal's cursor or can't be sent."""
+"""Control characters without tab and line breaks: they move a terminal's cursor or are rejected by endpoints."""
 _UNSENDABLE = re.compile("[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _LEADS_A_LINE = Bounded(r"\d+\s*[.):]|[^\w\"']|_", longest=LONGEST_NAME + 1)
 
 
 def fenced(tag: str, text: str) -> str:
-    """Returns the text between ``<tag>`` and ``</tag>``; tags of our prompts and of chat models in it are escaped.
+    """Returns the text between ``<tag>`` and ``</tag>``, with tags of prompts and control tokens of models escaped.
 
-    Tags are looked for in the text's skeleton, so that neither lookalikes nor invisible characters hide one. Only the
-    bracket that opens a tag is replaced; every other character stays as it is. The time grows linearly with the length.
+    Tags are searched in the text's skeleton, so that lookalikes and invisible characters can't hide a tag. Only the
+    opening bracket of a tag is replaced. Takes linear time.
     """
     return f"<{tag}>\n{_escaped(text, _opening(tag))}\n</{tag}>"
 
 
 def one_line(text: str) -> str:
-    """Returns the text on one line, without control characters and what no endpoint takes."""
+    """Returns the text on one line, without control characters and lone surrogates."""
     return " ".join(_UNSENDABLE.sub(" ", text).split())
 
 
 def indented(text: str) -> str:
-    """Returns the text with each line but the first indented, so that none passes for a line of ours.
+    """Returns the text with all lines after the first one indented, so that none imitates a line of the prompt.
 
-    Whatever a model or a terminal may take for a line break counts as one; control characters are left out.
+    All characters that models or terminals treat as line breaks are line breaks here. Control characters are removed.
     """
     return _CONTROL.sub("", _LINE_BREAK.sub("\n  ", text))
 
 
 def speaker_label(name: str) -> str:
-    """Returns a speaker's name for the beginning of a line: on one line, short, quoted if it may pass for our text."""
+    """Returns a speaker's name for the start of a line: on one line, at most 80 characters.
+
+    The name is quoted if it could be mistaken for a list number or for markup.
+    """
     name = one_line(name)
     name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
     plain = one_line(unicodedata.normalize("NFKC", name))
@@ -67,9 +70,9 @@ def speaker_label(name: str) -> str:
 
 @lru_cache(maxsize=32)
 def _opening(tag: str) -> re.Pattern[str]:
-    """Returns the pattern of a bracket that opens one of our tags or a model's token, for skeletons.
+    """Returns the pattern, for skeletons, of a bracket that opens a tag of a prompt or a control token of a model.
 
-    Between bracket and name no other bracket may stand, so every character is read a bounded number of times.
+    No other bracket is allowed between bracket and name, so each character is read a bounded number of times.
     """
     names = "|".join(re.escape(skeleton(each)) for each in sorted({*TAGS, tag}))
     ours = rf"(?=(?:[^\w<«]|_)*(?:{names}))"

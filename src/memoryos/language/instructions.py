@@ -1,4 +1,4 @@
-"""Text that reads like an instruction to a model: a heuristic warning; fencing is the actual defence."""
+"""Heuristic detection of instructions to a model in stored text. It only warns; fencing is the actual defence."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["INSTRUCTION_SIDES", "instruction_sides", "reads_as_instruction"]
 
 _GAP = r"[^.!?。！？]{0,40}"
-_NOT_TOLD = r"(?<!\bi )(?<!\byou )(?<!\bwe )(?<!\bthey )(?<!always )(?<!never )(?<!not )(?<!n't )(?<!n’t )"
+_NOT_REPORTED = r"(?<!\bi )(?<!\byou )(?<!\bwe )(?<!\bthey )(?<!always )(?<!never )(?<!not )(?<!n't )(?<!n’t )"
 _RULES = r"\b(?:instructions?|prompts?|rules?|guidelines?|directions?|guardrails?)\b"
 _ORDERS = (
-    rf"{_NOT_TOLD}\b(?:ignore|disregard|forget|override|bypass)\b{_GAP}"
+    rf"{_NOT_REPORTED}\b(?:ignore|disregard|forget|override|bypass)\b{_GAP}"
     rf"(?:\b(?:previous|prior|above|earlier|all|any|your|these|everything)\b{_GAP}{_RULES}"
     rf"|{_RULES} (?:you|above|before|so far)\b)",
     rf"\b(?:reveal|print|show|repeat|output|leak)\b{_GAP}\b(?:the|your) (?:system|hidden) prompt\b",
@@ -58,21 +58,21 @@ _STARTS = (
     *("desconsidere", "esqueça", "esqueca", "mostr[ea]", "revel[ea]", "imprim[ea]", "negeer", "vergeet"),
     *("bỏ qua", "phớt lờ", "quên"),
 )  # fmt: skip
-"""What each of ``_ORDERS`` begins with. RE2 finds these places, so that rules are tried nowhere else."""
+"""Beginnings of ``_ORDERS``. RE2 finds their positions, and the rules are tried only there."""
 _START = linear("(?i)" + "|".join(_STARTS))
 _ORDER = re.compile("|".join(f"(?:{each})" for each in _ORDERS), re.IGNORECASE)
 _ORDER_OF_A_LINE = re.compile("|".join(f"(?:{each})" for each in _ORDERS_OF_A_LINE), re.IGNORECASE | re.MULTILINE)
 INSTRUCTION_SIDES: dict[Side, int] = {"user": 1, "assistant": 2}
 LONGEST_READ = 20_000
-"""Characters of a text that are read."""
+"""Only this many characters of a text are searched."""
 
 
 def reads_as_instruction(text: str) -> bool:
-    """Returns whether a text talks to a model rather than to a person, as "ignore all previous instructions" does.
+    """Returns whether a text contains an instruction to a model, such as "ignore all previous instructions".
 
-    A heuristic warning only; fencing is the actual defence. English, Chinese, Japanese, Portuguese, Dutch and
-    Vietnamese. The first ``LONGEST_READ`` characters are read, in time linear in their number: every repetition in a
-    rule is bounded, and a rule is tried only where RE2 finds one of the words that rules begin with.
+    The rules cover English, Chinese, Japanese, Portuguese, Dutch and Vietnamese, and search the first ``LONGEST_READ``
+    characters in linear time: every repetition in a rule is bounded, and a rule is tried only at the positions where
+    RE2 finds one of the beginnings.
     """
     read = text[:LONGEST_READ].encode("utf-8", "replace").decode()
     if _ORDER_OF_A_LINE.search(read):
@@ -81,9 +81,9 @@ def reads_as_instruction(text: str) -> bool:
 
 
 def instruction_sides(user: Iterable[str | None], assistant: Iterable[str | None]) -> int:
-    """Returns which sides of a page read like an instruction, as the sum of their ``INSTRUCTION_SIDES``.
+    """Returns the sides of a page that contain an instruction to a model, as the sum of their ``INSTRUCTION_SIDES``.
 
-    It is computed once, when a page is written, and stored with it.
+    The result is computed when a page is written and stored with it.
 
     Args:
         user: Text and name of the user's side.

@@ -1,4 +1,4 @@
-"""The words of dates in Dutch, Portuguese and Vietnamese, with and without their marks."""
+"""Words and patterns of dates in Dutch, Portuguese and Vietnamese, with and without accents."""
 
 from __future__ import annotations
 
@@ -137,4 +137,4 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("shift", ("tuần", "tuan", "tháng", "thang"), rf"(?<!\d\s)\b(?P<unit>cuối tuần|cuoi tuan|tuần|tuan|tháng|thang)\s{_VI_SHIFT}"),
     ("shift", ("năm", "nam"), r"\b(?P<unit>năm|nam)\s(?P<shift>ngoái|ngoai|trước|truoc|này|nay|sau|tới)\b"),
 )  # fmt: skip
-"""As those of ``date_words``."""
+"""Rows of ``date_words.PATTERNS``."""

@@ -1,4 +1,4 @@
-"""Matching whose time is bounded: RE2 for any length of text, bounded patterns of ``re`` for the rest."""
+"""Regular expressions with bounded running time: RE2 for texts of any length, ``re`` with a length limit otherwise."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_CLAUSE", "Bounded", "linear"]
 
 LONGEST_CLAUSE = 400
-"""Characters of a sentence that grammar patterns read."""
+"""Maximum length of a sentence that grammar patterns match, in characters."""
 
 
 class Bounded:
-    """A pattern of ``re`` that finds nothing in a text longer than its bound; the length is checked before matching.
+    """A pattern of ``re`` with a length limit: it matches nothing in a longer text, which costs no matching time.
 
-    Python's ``re`` backtracks and holds the GIL, so a slow match stops every thread of the process. Patterns that read
-    whole texts must take linear time. A pattern whose time grows faster, as grammar rules with several open-ended
-    parts do, is bounded instead, and must be fast for every text within its bound. Tests measure both.
+    Python's ``re`` backtracks and holds the GIL, so a slow match stops all threads of the process. Patterns for whole
+    texts must take linear time. Patterns whose time grows faster, such as grammar rules with several open-ended parts,
+    have a length limit and must be fast for every text within it. Tests measure both.
 
     Args:
-        pattern: As ``re.compile`` takes it.
-        flags: Likewise.
-        longest: Characters of the longest text that it reads.
+        pattern: As for ``re.compile``.
+        flags: As for ``re.compile``.
+        longest: The length limit in characters.
     """
 
     __slots__ = ("_compiled", "longest")
@@ -37,7 +37,7 @@ class Bounded:
 
     @property
     def pattern(self) -> str:
-        """The pattern as it was written."""
+        """The source of the pattern."""
         return self._compiled.pattern
 
     @property
@@ -46,15 +46,15 @@ class Bounded:
         return self._compiled.flags
 
     def search(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """Returns the first match from a place on; None if there is none or the text is too long."""
+        """Returns the first match at or after ``start``; None without a match or if the text is too long."""
         return self._compiled.search(text, start) if len(text) <= self.longest else None
 
     def match(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """Returns the match at a place; None if there is none or the text is too long."""
+        """Returns the match at ``start``; None without a match or if the text is too long."""
         return self._compiled.match(text, start) if len(text) <= self.longest else None
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
-        """Returns the match of the whole text; None if there is none or the text is too long."""
+        """Returns the match of the whole text; None without a match or if the text is too long."""
         return self._compiled.fullmatch(text) if len(text) <= self.longest else None
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
@@ -71,11 +71,11 @@ class Bounded:
 
 
 def linear(pattern: str) -> Any:
-    r"""Returns a pattern of RE2, which takes linear time and does not hold the GIL.
+    r"""Returns a compiled RE2 pattern, which takes linear time and releases the GIL.
 
-    It has no look-around, and its ``\w``, ``\b``, ``\d`` and ``\s`` know ASCII only. Text with lone surrogates
-    can't be matched. Searching for all matches is linear only if a match ends close behind the place that decides it:
-    keep repetitions out of alternatives.
+    It has no look-around, and its ``\w``, ``\b``, ``\d`` and ``\s`` match ASCII only. Text with lone surrogates
+    can't be matched. Finding all matches takes linear time only if RE2 need not read far beyond the end of a match:
+    do not use repetitions in alternatives.
     """
     options = re2.Options()
     options.log_errors = False

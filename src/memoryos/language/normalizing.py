@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["normalized"]
 
 MOST_MARKS = 30
-"""Combining marks in a row that are kept; the limit of the Stream-Safe Text Format (Unicode Annex 15)."""
+"""Maximum number of consecutive combining marks, from the Stream-Safe Text Format (Unicode Annex 15)."""
 _TOO_MANY_MARKS = linear(rf"\pM{{{MOST_MARKS + 1}}}")
 
 
 def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
-    """Returns the text in a normal form; of more than ``MOST_MARKS`` combining marks in a row the rest is dropped.
+    """Returns the text in a Unicode normal form; drops combining marks beyond ``MOST_MARKS`` consecutive ones.
 
-    ``unicodedata.normalize`` sorts such a run in quadratic time, and holds the GIL meanwhile.
+    ``unicodedata.normalize`` sorts longer runs in quadratic time and holds the GIL meanwhile.
     """
     if len(text) > MOST_MARKS and not text.isascii() and _TOO_MANY_MARKS.search(text.encode("utf-8", "replace")):
         text = "".join(_without_surplus_marks(text))

@@ -1,4 +1,4 @@
-"""Text as keywords, sentences, estimated tokens and excerpts."""
+"""Keywords, sentences, token estimates and excerpts of texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from memoryos.language.matching import Bounded
-from memoryos.language.tokens import CJK, content_words, fold, little_terms, search_terms, stem, terms
+from memoryos.language.tokens import CJK, content_words, fold, function_terms, search_terms, stem, terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,8 +18,8 @@ __all__ = [
     "estimate_tokens",
     "excerpt",
     "fold",
+    "function_terms",
     "keywords",
-    "little_terms",
     "search_terms",
     "sentences",
     "terms",
@@ -27,7 +27,10 @@ __all__ = [
 
 _CJK_RUN = re.compile(rf"[{CJK}]+")
 _SENTENCE_END = re.compile(r"(?P<latin>[.!?]+[\"'”’)\]]*)|[。！？…｡]+[”’」』）]*|\n+")
-"""A run that may end a sentence; a Latin one does only before space, which is asked afterwards to keep time linear."""
+"""Punctuation that may end a sentence. For Latin punctuation, the code checks that white space follows.
+
+A look-ahead in the pattern would take quadratic time.
+"""
 _ABBREVIATIONS = frozenset(
     (
         "mr mrs ms dr prof st sr jr vs etc e.g i.e u.s u.k p.m a.m no vol fig approx inc ltd co dept est "
@@ -39,15 +42,16 @@ _LONGEST_ABBREVIATION = 12
 _LAST_WORD = Bounded(r"([\w.]+)\.\Z", longest=_LONGEST_ABBREVIATION + 1)
 
 CJK_TOKENS = 0.75
-"""Tokens of one Chinese, Japanese or Korean character: what current tokenizers need, within a fifth."""
+"""Tokens of one Chinese, Japanese or Korean character; current tokenizers differ from it by up to 20%."""
 EXCERPT_STEP = 400
+"""Length of the pieces, in characters, in which query words are counted for an excerpt."""
 
 
 def keywords(texts: Sequence[str], limit: int = 10) -> list[str]:
-    """Returns the words that say what the texts are about, most telling first.
+    """Returns the most characteristic words of the texts, in descending order of weight.
 
-    Words are counted by stem over the texts; a word that many of the texts share counts more than one that a single
-    text repeats. Of the forms of a stem the most frequent one is shown.
+    Words are counted by stem. The number of texts with the word has more weight than its repetitions in one text. Each
+    stem is represented by its most frequent form.
     """
     spread: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -66,7 +70,7 @@ def keywords(texts: Sequence[str], limit: int = 10) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Returns the sentences of a text in order, without surrounding space; abbreviations don't end one."""
+    """Returns the sentences of a text in order, without surrounding white space; abbreviations end no sentence."""
     found: list[str] = []
     start = 0
     for end in _sentence_ends(text):
@@ -79,7 +83,7 @@ def sentences(text: str) -> list[str]:
 
 
 def estimate_tokens(text: str) -> float:
-    """Returns about how many tokens a text costs: a quarter a character, 0.75 a Chinese, Japanese or Korean one."""
+    """Returns an estimate of a text's tokens: 0.25 per character, 0.75 per Chinese, Japanese or Korean character."""
     if text.isascii():
         return len(text) / 4
     wide = sum(map(len, _CJK_RUN.findall(text)))
@@ -87,19 +91,19 @@ def estimate_tokens(text: str) -> float:
 
 
 def excerpt(text: str, query: str, limit: int) -> str:
-    """Returns at most ``limit`` characters of a text, from where most words of the query stand.
+    """Returns at most ``limit`` characters of a text, from the part that contains most words of the query.
 
-    What is left out before and behind is marked with its length, as "[… 1,200 characters left out …]".
+    Omitted text before and after the part is marked with its length, as "[… 1,200 characters left out …]".
     """
     if len(text) <= limit:
         return text
-    room = max(1, limit - 2 * len(_mark(len(text))) - 2)
-    start = _densest(text, query, room)
+    length = max(1, limit - 2 * len(_mark(len(text))) - 2)
+    start = _densest(text, query, length)
     start = _after_space(text, start) if start else 0
-    end = min(len(text), start + room)
+    end = min(len(text), start + length)
     before = f"{_mark(start)} " if start else ""
-    behind = f" {_mark(len(text) - end)}" if end < len(text) else ""
-    return f"{before}{text[start:end]}{behind}"[:limit]
+    after = f" {_mark(len(text) - end)}" if end < len(text) else ""
+    return f"{before}{text[start:end]}{after}"[:limit]
 
 
 def _weight(root: str) -> float:
@@ -119,13 +123,14 @@ def _sentence_ends(text: str) -> Iterator[int]:
         yield match.end()
 
 
-def _densest(text: str, query: str, room: int) -> int:
-    wanted = set(content_words(query))
-    if not wanted:
+def _densest(text: str, query: str, length: int) -> int:
+    """Returns the start of the part of ``length`` characters with most words of the query; the first of equal parts."""
+    query_words = set(content_words(query))
+    if not query_words:
         return 0
     pieces = range(0, len(text), EXCERPT_STEP)
-    hits = [len(wanted.intersection(content_words(text[at : at + EXCERPT_STEP]))) for at in pieces]
-    width = max(1, room // EXCERPT_STEP)
+    hits = [len(query_words.intersection(content_words(text[at : at + EXCERPT_STEP]))) for at in pieces]
+    width = max(1, length // EXCERPT_STEP)
     window = sum(hits[:width])
     best, best_at = window, 0
     for at in range(1, max(1, len(hits) - width + 1)):

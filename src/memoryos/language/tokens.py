@@ -1,4 +1,4 @@
-"""Words of a text: one way for what is indexed and for what is asked."""
+"""Words and search terms of a text, computed in the same way for indexed texts and for queries."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING
 
 import Stemmer
 
+from memoryos.language.ascii_words import ascii_words
 from memoryos.language.languages import language_of
 from memoryos.language.normalizing import normalized
-from memoryos.language.plain import plain_words
-from memoryos.language.stop_words import JAPANESE_TAILS, STOP_WORDS, STOP_WORDS_OF
+from memoryos.language.stop_words import (
+    BM25_HALF_WEIGHT_WORDS,
+    BM25_JAPANESE_ENDINGS,
+    TOPIC_STOP_WORDS,
+    TOPIC_STOP_WORDS_OF_UNKNOWN,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from memoryos.language.languages import Language
 
-__all__ = ["CJK", "content_words", "fold", "little_terms", "search_terms", "stem", "terms"]
+__all__ = ["CJK", "content_words", "fold", "function_terms", "search_terms", "stem", "terms"]
 
 CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U000323af"
-"""Chinese, Japanese and Korean characters, as they stand between the brackets of a pattern."""
+"""Chinese, Japanese and Korean characters, as they are written between the brackets of a pattern."""
 _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
 _CJK_RUN = re.compile(rf"[{CJK}]+")
 _SCRIPTS = re.compile(
@@ -36,34 +41,36 @@ _POSSESSIVE = re.compile(r"['’]s?\Z")
 _FOLDED_LETTERS = str.maketrans(
     {"đ": "d", "ø": "o", "ł": "l", "ð": "d", "þ": "th", "ı": "i", "æ": "ae", "œ": "oe", "ħ": "h"}
 )
-_MARKED = re.compile("[\u0300-\u036f]")
+_ACCENTS = re.compile("[\u0300-\u036f]")
 _SHORTEST_STEMMED = 3
 _PLURAL = re.compile(r"(?<=\w\w\w)(?:ões|ães|oes)\Z")
-"""Portuguese plurals whose stem is not that of the singular."""
+"""Endings of Portuguese plurals whose stem differs from that of the singular."""
 _STEMMERS: dict[str, str] = {"nl": "dutch", "pt": "portuguese"}
 
 
 def fold(text: str) -> str:
-    """Returns the text as words are compared: NFKC, case folded, Latin marks taken off (đ→d, ø→o, ß→ss)."""
+    """Returns the text in the form in which words are compared: NFKC, case folded, without accents (đ→d, ø→o, ß→ss)."""
     if text.isascii():
         return text.lower()
     folded = normalized("NFKC", text).casefold().translate(_FOLDED_LETTERS)
-    return normalized("NFC", _MARKED.sub("", normalized("NFD", folded)))
+    return normalized("NFC", _ACCENTS.sub("", normalized("NFD", folded)))
 
 
 def terms(text: str) -> list[str]:
-    """Returns the words of a text, in order, with repeats.
+    """Returns the terms of a text, in order, with repetitions.
 
-    Latin words are folded and stemmed as English ones, as their language is not always known. Where it is, a word
-    brings more terms: in Dutch and Portuguese its stem there, in Vietnamese its pair with the syllable after it, as
-    most words have two. Runs of Chinese and Korean become overlapping pairs, a lone character stays: words of two
-    characters are found so, which triples and word breaking miss. Of Japanese, pairs stay inside one script (and go
-    from the last kanji to its ending), a word in katakana stays whole besides, and pairs that only endings make go.
+    * Latin words are folded and stemmed as English words, because the language of a text is not always detected.
+    * Dutch and Portuguese words add their stem in that language.
+    * Vietnamese adds each pair of neighbouring syllables, because most words have two syllables.
+    * Runs of Chinese and Korean characters become overlapping pairs; a single character is kept. Pairs match words of
+      two characters, which triples and word segmentation miss.
+    * Japanese becomes pairs within one script, pairs of a kanji and the ending after it, and whole katakana words.
+      Pairs that occur in endings are left out.
     """
     language = language_of(text)
     if language in {"nl", "pt"}:
         return _stemmed_terms(text, language)
-    words = plain_words(text if text.isascii() else fold(text))
+    words = ascii_words(text if text.isascii() else fold(text))
     if words is not None:
         found = [*map(stem, words)]
     else:
@@ -72,9 +79,9 @@ def terms(text: str) -> list[str]:
 
 
 def search_terms(text: str) -> list[str]:
-    """Returns the terms of a text for indexing and for questions alike: its words, and each Chinese character alone.
+    """Returns the terms of a text for the index and for queries: ``terms`` and each single Han character.
 
-    Another word for the same thing often shares one character with it and no pair.
+    Single characters match synonyms, which often share one character but no pair.
     """
     found = terms(text)
     if text.isascii():
@@ -84,31 +91,38 @@ def search_terms(text: str) -> list[str]:
 
 
 def content_words(text: str) -> list[str]:
-    """Returns the folded words of a text that are no stop words of its language, as a person reads them, in order."""
-    language = language_of(text)
-    stops = STOP_WORDS if language in {None, "en", "zh"} else STOP_WORDS_OF["en"] | STOP_WORDS_OF[str(language)]
+    """Returns the folded, unstemmed words of a text without the topic stop words of its language, in order."""
+    stops = _topic_stop_words(language_of(text))
     return [word for word in _surface_words(text) if word not in stops]
 
 
-def little_terms(found: Sequence[str], language: Language | None) -> frozenset[str]:
-    """Returns those of the terms that say little: of stop words, and Chinese characters, which are half a word each."""
+def function_terms(found: Sequence[str], language: Language | None) -> frozenset[str]:
+    """Returns the terms with half weight in BM25: those of stop words, and single Han characters."""
     stops = _stop_terms(language)
     return frozenset(term for term in found if term in stops or _HAN.fullmatch(term))
 
 
 @cache
+def _topic_stop_words(language: Language | None) -> frozenset[str]:
+    """Returns the topic stop words of a language; those of English are included, because texts mix it in."""
+    if language in {None, "en", "zh"}:
+        return TOPIC_STOP_WORDS_OF_UNKNOWN
+    return TOPIC_STOP_WORDS["en"] | TOPIC_STOP_WORDS[str(language)]
+
+
+@cache
 def _stop_terms(language: Language | None) -> frozenset[str]:
-    """Returns what the stop words of a language become in ``terms``; those of English where it is not known."""
+    """Returns the terms of a language's BM25 stop words; those of English for an unknown language."""
     known = language or "en"
     found: set[str] = set()
-    for word in STOP_WORDS_OF[known]:
+    for word in BM25_HALF_WEIGHT_WORDS[known]:
         found.update(_forms(word, _STEMMERS[known]) if known in _STEMMERS else _terms_of_run(word))
     return frozenset(found)
 
 
 @lru_cache(maxsize=100_000)
 def stem(word: str, algorithm: str = "english") -> str:
-    """Returns the stem; by a stemmer of its own, because one holds the word it works on and threads would share it."""
+    """Returns the stem of a word. Each call creates a stemmer, because a stemmer is not thread-safe."""
     word = _POSSESSIVE.sub("", word)
     if len(word) < _SHORTEST_STEMMED or word.isdigit() or not (word.isascii() or algorithm != "english"):
         return word
@@ -116,7 +130,7 @@ def stem(word: str, algorithm: str = "english") -> str:
 
 
 def _stemmed_terms(text: str, language: Language) -> list[str]:
-    """Returns what marked and unmarked spelling have in common, and the English stem for texts of unknown language."""
+    """Returns the stems of each word with accents, without accents, and as an English word, all folded."""
     found: list[str] = []
     for run in _RUN.findall(normalized("NFKC", text).casefold()):
         if _CJK_RUN.match(run):
@@ -134,7 +148,7 @@ def _forms(word: str, algorithm: str) -> tuple[str, ...]:
 
 
 def _syllable_pairs(folded: str) -> list[str]:
-    stops = STOP_WORDS_OF["vi"]
+    stops = BM25_HALF_WEIGHT_WORDS["vi"]
     return [
         f"{one} {other}"
         for part in re.split(r"[^\w\s]+", folded)
@@ -166,11 +180,11 @@ def _japanese_terms(run: str) -> Iterator[str]:
         if match["hiragana"]:
             if before:
                 yield before[-1] + part[0]
-            yield from (pair for pair in map("".join, pairwise(part)) if pair not in JAPANESE_TAILS)
+            yield from (pair for pair in map("".join, pairwise(part)) if pair not in BM25_JAPANESE_ENDINGS)
             before = ""
         elif match["katakana"]:
             word = part.rstrip("ー") or part
-            if len(word) > 2:  # noqa: PLR2004  (a pair is whole already)
+            if len(word) > 2:  # noqa: PLR2004  (a word of two characters is a pair already)
                 yield word
             yield from _pairs(word)
             before = ""
@@ -190,7 +204,7 @@ def _surface_words(text: str) -> Iterator[str]:
 
 
 def _japanese_words(run: str) -> Iterator[str]:
-    """Yields words in kanji and katakana whole, and those in hiragana that begin a run, without their particle."""
+    """Yields runs of kanji and of katakana, and a run of hiragana at the beginning, without its particle."""
     for match in _SCRIPTS.finditer(run):
         if not match["hiragana"]:
             yield match.group()

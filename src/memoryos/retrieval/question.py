@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memoryos.language.asking_words import ASSISTANT_SAYS, REMEMBER, USER_SAYS
 from memoryos.language.dates import date_terms, mentions
 from memoryos.language.languages import language_of
-from memoryos.language.stop_words import STOP_WORDS_OF
-from memoryos.language.text import fold, little_terms, search_terms
+from memoryos.language.question_words import ASKS_ABOUT_ASSISTANT, ASKS_ABOUT_USER, REMEMBER
+from memoryos.language.stop_words import TOPIC_STOP_WORDS
+from memoryos.language.text import fold, function_terms, search_terms
 from memoryos.model import SIDES, Side
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Question:
         dense_text: The text to embed: the query without names of speakers, since a name draws the vector towards
             every utterance that contains it. Never empty.
         terms: Search terms, including those of the days that it refers to.
-        little_terms: The function words among the terms.
-        speakers: The speakers that it names, as the scope spells their names.
+        function_terms: The function words among the terms.
+        speakers: The speakers that it names, in the scope's spelling.
         side: The side that "I" or "you" refers to. None if a speaker is named. If neither word occurs and the other
             speaker is an assistant, the user's side, since users mostly ask about their own statements.
         times: Ranges of days that it refers to, both ends inclusive.
@@ -52,7 +52,7 @@ class Question:
     side: Side | None = None
     times: tuple[tuple[date, date], ...] = ()
     language: Language | None = None
-    little_terms: frozenset[str] = frozenset()
+    function_terms: frozenset[str] = frozenset()
 
 
 def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Question:
@@ -72,9 +72,9 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
         dense_text=_without_names(query, named),
         terms=tuple(words),
         speakers=frozenset(named.values()),
-        side=None if named else _side(query, language) or _presumed(speakers),
+        side=None if named else _side(query, language) or _default_side(speakers),
         language=language,
-        little_terms=little_terms(words, language),
+        function_terms=function_terms(words, language),
         times=times,
     )
 
@@ -95,6 +95,7 @@ def index_terms(text: str, at: datetime) -> list[str]:
 
 
 def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
+    """Returns the speaker of each word of the query that is a speaker's name, a part of it or a short form."""
     words = {fold(word): word for word in _NAME.findall(query)}
     named: dict[str, str] = {}
     for speaker in speakers:
@@ -106,7 +107,7 @@ def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
                 continue
             for known, word in words.items():
                 is_short_form = len(known) >= _MIN_PREFIX and word[:1].isupper() and folded.startswith(known)
-                is_pronoun = folded in STOP_WORDS_OF["vi"] and word.islower()
+                is_pronoun = folded in TOPIC_STOP_WORDS["vi"] and word.islower()
                 if (known == folded and not is_pronoun) or is_short_form:
                     named[word] = speaker
     return named
@@ -121,13 +122,13 @@ def _without_names(query: str, named: dict[str, str]) -> str:
     return text if any(character.isalnum() for character in text) else query
 
 
-def _presumed(speakers: Sequence[str]) -> Side | None:
+def _default_side(speakers: Sequence[str]) -> Side | None:
     return "user" if "assistant" in speakers else None
 
 
 def _side(query: str, language: Language | None) -> Side | None:
-    asked = REMEMBER.sub(" ", query)
-    language = language if language in USER_SAYS else "en"
-    if ASSISTANT_SAYS[language].search(asked):
+    question = REMEMBER.sub(" ", query)
+    language = language if language in ASKS_ABOUT_USER else "en"
+    if ASKS_ABOUT_ASSISTANT[language].search(question):
         return "assistant"
-    return "user" if USER_SAYS[language].search(asked) else None
+    return "user" if ASKS_ABOUT_USER[language].search(question) else None

@@ -114,7 +114,7 @@ def rank(
     if cosines is None:
         cosines = Cosines(np.zeros(len(corpus), np.float32), np.zeros(len(corpus), np.bool_))
     meaning = weights.meaning * _z_scores(cosines.values, known=cosines.known)
-    words = weights.words * _z_scores(corpus.words.score(question.terms, little=question.little_terms))
+    words = weights.words * _z_scores(corpus.words.score(question.terms, little=question.function_terms))
     own = meaning + words
     sessions = _session_numbers(corpus.seconds)
     neighbours = _neighbour_shares(own, sessions, weights)
@@ -153,7 +153,7 @@ def rank_entries(
     """
     cosines = np.zeros(len(words), np.float32) if query_vector is None else vectors @ query_vector
     meaning = weights.meaning * _z_scores(cosines, known=np.asarray(vectors.any(axis=1)))
-    by_words = weights.words * _z_scores(words.score(question.terms, little=question.little_terms))
+    by_words = weights.words * _z_scores(words.score(question.terms, little=question.function_terms))
     scores = meaning + by_words
     order = _order(scores, np.ones(len(scores), np.bool_))
     return Ranking(scores, order, cosines, {"meaning": meaning, "words": by_words})

@@ -1,4 +1,4 @@
-"""The step that consolidates: one digest of the due pages becomes chains and segments."""
+"""The consolidation step: turns the analyst's digest of due pages into chains and segments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from memoryos.identifiers import new_id
 from memoryos.model import Chain, Page, Segment
 from memoryos.seams import Batch, Digest
 from memoryos.storage.mid_term_table import Consolidation
-from memoryos.updating.mid_term import check_digest, found_segment, grow_segment, match_segment, unit
+from memoryos.updating.segment_matching import check_digest, create_segment, grow_segment, match_segment, unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,23 +23,31 @@ if TYPE_CHECKING:
     from memoryos.seams import Analyst
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.ledger import Ledger
+    from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["DIGEST", "Consolidator"]
 
 DIGEST = "digest"
-"""What the ledger and the log call this step."""
+"""Name of this step in logs and in the usage ledger."""
 
 
 class Consolidator:
-    """Has the analyst digest a batch, places its topics (Eq. 2, 3), commits the whole."""
+    """Requests a digest of a batch, assigns its topics to segments (Eq. 2, 3), and commits all in one transaction.
+
+    Args:
+        store: Pages and tiers.
+        analyst: Digests the pages.
+        working_sets: Searchable snapshots: vectors of pages and segments.
+        ledger: Records token usage.
+        similarity_threshold: θ of Eq. 3.
+    """
 
     def __init__(
         self,
         store: Store,
         analyst: Analyst,
         working_sets: WorkingSets,
-        ledger: Ledger,
+        ledger: UsageLedger,
         *,
         similarity_threshold: float,
     ) -> None:
@@ -50,16 +58,16 @@ class Consolidator:
         self._ledger = ledger
 
     def consolidate(self, lease: Lease, pages: Sequence[Page], *, redo: bool = False) -> None:
-        """Consolidates these pages with one call of the analyst.
+        """Consolidates pages with one analyst call.
 
         Args:
-            lease: The right to do so.
-            pages: Neighbours in the log.
-            redo: Whether they have places already, given by a stand-in, that are to be given anew.
+            lease: The scope's lease.
+            pages: Consecutive pages of the log.
+            redo: Whether to replace the chains and segments that the fallback analyst assigned.
 
         Raises:
-            AnalystError: If the analyst failed or broke its contract; nothing is written then.
-            StoreConflictError: If the lease was lost meanwhile; nothing is written then.
+            AnalystError: If the analyst failed or its digest is invalid; nothing was written.
+            StoreConflictError: If the lease was lost; nothing was written.
         """
         snapshot = self._working_sets.get(lease.scope_id)
         batch = self._batch(lease.scope_id, pages, snapshot)
@@ -68,7 +76,7 @@ class Consolidator:
         origin = digest.origin or self._analyst.origin
         provisional = origin != self._analyst.origin
         chain_of, chains = _chains(batch, digest)
-        segments, segment_of = self._place(lease.scope_id, batch, digest, snapshot)
+        segments, segment_of = self._assign_segments(lease.scope_id, batch, digest, snapshot)
         change = Consolidation(chains, segments, chain_of, segment_of, origin, provisional, redo)
         self._store.mid_term.apply(lease, change)
 
@@ -88,9 +96,10 @@ class Consolidator:
             previous_summary="" if chain is None else chain.summary,
         )
 
-    def _place(
+    def _assign_segments(
         self, scope_id: str, batch: Batch, digest: Digest, snapshot: ScopeSnapshot
     ) -> tuple[tuple[Segment, ...], Mapping[str, str]]:
+        """Returns the new and changed segments, and the segment id of each page id."""
         candidates = _SegmentCandidates(snapshot)
         vector_of = dict(zip((page.page_id for page in batch.pages), batch.vectors, strict=True))
         segment_of: dict[str, str] = {}
@@ -105,13 +114,13 @@ class Consolidator:
                 self._similarity_threshold,
             )
             if number is None:
-                segment = found_segment(new_id(), topic, pages)
+                segment = create_segment(new_id(), topic, pages)
             else:
                 segment_id = candidates.ids[number]
                 known = segments.get(segment_id) or self._store.mid_term.get(scope_id, [segment_id]).get(segment_id)
                 if known is None:
-                    raise StoreConflictError(f"segment {segment_id} was forgotten meanwhile")
-                segment = grow_segment(known, topic, pages, candidates.turn(number, added))
+                    raise StoreConflictError(f"segment {segment_id} was forgotten during the consolidation; try again")
+                segment = grow_segment(known, topic, pages, candidates.cosine_after(number, added))
             segments[segment.segment_id] = segment
             candidates.put(number, segment, added)
             segment_of |= {page.page_id: segment.segment_id for page in pages}
@@ -119,7 +128,7 @@ class Consolidator:
 
 
 class _SegmentCandidates:
-    """The active segments as candidates for the topics of one batch, including the changes by earlier topics."""
+    """The active segments that topics of one batch may join, updated after each topic."""
 
     def __init__(self, snapshot: ScopeSnapshot) -> None:
         active = np.flatnonzero(snapshot.segments.active)
@@ -129,13 +138,16 @@ class _SegmentCandidates:
 
     @property
     def directions(self) -> NDArray[np.float32]:
+        """Vectors of the segments, ``float32[segments, d]``, rows L2-normalised."""
         lengths = np.linalg.norm(self._sums, axis=1, keepdims=True)
         return np.asarray(self._sums / np.where(lengths > 0, lengths, 1), np.float32)
 
-    def turn(self, number: int, added: NDArray[np.float32]) -> float:
+    def cosine_after(self, number: int, added: NDArray[np.float32]) -> float:
+        """Returns the cosine between a segment's vectors before and after adding a sum of page vectors."""
         return float(unit(self._sums[number]) @ unit(self._sums[number] + added))
 
     def put(self, number: int | None, segment: Segment, added: NDArray[np.float32]) -> None:
+        """Updates candidate ``number`` after a topic joined it; appends a new candidate if it is None."""
         if number is None:
             self.ids.append(segment.segment_id)
             self.keywords.append(segment.keywords)
@@ -146,6 +158,7 @@ class _SegmentCandidates:
 
 
 def _chains(batch: Batch, digest: Digest) -> tuple[Mapping[str, str], tuple[Chain, ...]]:
+    """Returns the chain id of each page id, and the chains; the first may continue the previous page's chain."""
     chains: list[Chain] = []
     chain_of: dict[str, str] = {}
     summaries = iter(digest.chain_summaries)

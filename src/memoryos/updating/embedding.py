@@ -1,4 +1,4 @@
-"""The step that embeds: utterances and knowledge without a vector of the current model."""
+"""The embedding step: computes vectors of utterances and knowledge that have none of the current model."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddingStep"]
 
-PAGES_A_STEP = 16
-KNOWLEDGE_A_STEP = 64
+PAGES_PER_STEP = 16
+KNOWLEDGE_PER_STEP = 64
 
 
 class EmbeddingStep:
-    """Embeds what has no vector of this embedder yet, a few pages at a time.
+    """Embeds pages and knowledge in small batches.
 
-    After another embedder was set, both generations of vectors stand side by side until the new one is whole; then the
-    old one goes.
+    After a change of the embedder, the vectors of both models are kept until the new ones are complete. Then the old
+    ones are deleted.
     """
 
     def __init__(self, store: Store, embedder: Embedder) -> None:
@@ -37,23 +37,31 @@ class EmbeddingStep:
         self._embedder = embedder
         self._switching: set[str] = set()
 
-    def is_due(self, scope_id: str) -> bool:
-        """Returns whether a page waits for its vectors."""
+    def has_pages(self, scope_id: str) -> bool:
+        """Returns whether a page has no vectors yet."""
         return bool(self._store.log.unembedded(scope_id, self._embedder.name, 1))
 
+    def is_due(self, scope_id: str) -> bool:
+        """Returns whether a page or a knowledge entry has no vector, or old vectors are to be deleted."""
+        return (
+            self.has_pages(scope_id)
+            or scope_id in self._switching
+            or bool(self._store.vectors.unembedded_knowledge(scope_id, self._embedder.name, 1))
+        )
+
     def take(self, lease: Lease) -> bool:
-        """Embeds the next pages or knowledge entries; returns whether there were any.
+        """Embeds the next batch of pages or knowledge entries; returns False if there was none.
 
         Raises:
-            EmbeddingError: If the embedder can't; what was due stays due.
+            EmbeddingError: If the embedder failed; the batch stays due.
         """
-        pages = self._store.log.unembedded(lease.scope_id, self._embedder.name, PAGES_A_STEP)
+        pages = self._store.log.unembedded(lease.scope_id, self._embedder.name, PAGES_PER_STEP)
         if pages:
             if self._store.log.is_switching(lease.scope_id, self._embedder.name):
                 self._switching.add(lease.scope_id)
             self._embed_pages(lease, pages)
             return True
-        entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._embedder.name, KNOWLEDGE_A_STEP)
+        entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._embedder.name, KNOWLEDGE_PER_STEP)
         if entries:
             matrix = self._embed([text for _, text in entries])
             ids = [knowledge_id for knowledge_id, _ in entries]

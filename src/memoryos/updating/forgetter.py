@@ -1,4 +1,4 @@
-"""The forgetter: what goes with a page or a fact, and its deletion for good."""
+"""Forgetting and correcting: deletes pages and facts with all data derived from them, and reports what was deleted."""
 
 from __future__ import annotations
 
@@ -18,48 +18,47 @@ if TYPE_CHECKING:
     from memoryos.storage.closure import Closure
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.leasing import Leases
-    from memoryos.updating.maintenance import Maintenance
+    from memoryos.updating.leases import Leases
+    from memoryos.updating.store_maintenance import Maintenance
 
 __all__ = ["CORRECTION", "Forgetter", "Forgotten"]
 
 CORRECTION = Origin("user", "correction")
-"""Origin of a fact that the user put right."""
-
+"""Origin of a fact that the user corrected."""
 
 REMAINS = (
-    "Facts about the assistant that were shared with other users stay there.",
-    "The ids of the user and of the assistant, and what models cost, stay in the store.",
-    "Backups and exports from before still contain everything.",
+    "Copies of facts about the assistant that were shared with other users are kept.",
+    "The ids of the user and of the assistant and the token usage of models are kept.",
+    "Earlier backups and exports still contain the forgotten data.",
 )
-REMAINS_ON_A_SERVER = "The database server's own log, standbys and backups keep deleted rows until these age out."
+REMAINS_ON_A_SERVER = "The database server's write-ahead log, standbys and backups keep deleted rows until they expire."
 ERASING_IS_DUE = "Deleted bytes are still in the files; they are erased in the background or at the next opening."
 MOST_TRIES = 10
-"""How often forgetting begins again because somebody else changed the same memory meanwhile."""
+"""How often forgetting restarts after a conflict with another change of the same scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """A receipt: what was forgotten, or would be, by its ids and without its content.
+    """Receipt of a deletion: ids and counts of the forgotten data, without its content.
 
     Attributes:
-        at: When.
-        dry_run: Whether nothing was changed.
-        page_ids: Pages, oldest first.
-        answer_page_ids: Pages whose answer was based on forgotten ones, as recorded or as its words show: the answer
-            went, the question stays.
-        echo_page_ids: Pages that repeat a sentence or a code of forgotten ones. They stay; forget them too if they
-            should not.
-        knowledge_ids: Facts, those of history too.
-        attributes: Names of attributes of the profile, of all its versions.
-        traits: Names of traits, of all its versions.
-        segments: Segments whose summaries went; what remains of their pages is consolidated again.
-        pages_due: Pages that are consolidated again.
-        pages_reopened: Pages that are learned from again, because they supported something that went.
-        erased: Whether no byte of it is left in the files. False in a dry run, while another process reads an old state
-            or a rebuild has a copy, and where the erasing was left to the background; it is noted as due, and done as
-            soon as possible. On PostgreSQL always False.
-        remains: What forgetting does not reach, in sentences for people.
+        at: Time of the deletion.
+        dry_run: Whether nothing was changed; the other fields then describe what would be forgotten.
+        page_ids: Forgotten pages, oldest first.
+        answer_page_ids: Pages whose answer was based on forgotten pages, by its recorded sources or by its words. The
+            answer is deleted, the question is kept.
+        echo_page_ids: Pages that repeat a sentence or a code of forgotten pages. They are kept; forget them with a
+            second call if necessary.
+        knowledge_ids: Forgotten facts, including superseded ones.
+        attributes: Names of forgotten profile attributes, of all profile versions.
+        traits: Names of forgotten traits, of all profile versions.
+        segments: Number of segments whose summaries were deleted. Their remaining pages are consolidated again.
+        pages_due: Number of pages that are consolidated again.
+        pages_reopened: Number of pages that are learned from again, because they are sources of forgotten data.
+        erased: Whether the deleted bytes are erased from the database files. False in a dry run, while another process
+            reads an older snapshot or a rebuild has a copy, and if the erasure runs in the background; it is recorded
+            as due then. Always False on PostgreSQL.
+        remains: Sentences for the user about data that forgetting does not delete.
     """
 
     at: datetime
@@ -78,13 +77,13 @@ class Forgotten:
 
 
 class Forgetter:
-    """Forgets and corrects, in one scope at a time.
+    """Forgets and corrects data of one scope per call.
 
     Args:
-        store: Where everything is kept.
-        working_sets: The searchable copies, which forget at once.
-        leases: Keep workers from deriving anything while a scope is searched and deleted from.
-        maintenance: Erases later what is not erased at once.
+        store: Pages and tiers.
+        working_sets: Searchable snapshots; the scope's snapshot is dropped after a deletion.
+        leases: Keep workers from deriving data from pages while these are deleted.
+        maintenance: Erases deleted bytes in the background.
         clock: Returns now (aware, UTC).
     """
 
@@ -106,37 +105,37 @@ class Forgetter:
     def forget(
         self, scope_id: str, page_ids: Sequence[str], knowledge_ids: Sequence[str], *, dry_run: bool, erase: bool | None
     ) -> Forgotten:
-        """Forgets pages and facts by their ids, with all that was derived from them.
+        """Forgets pages and facts by their ids, with all data derived from them.
 
         Args:
             scope_id: The scope.
             page_ids: Pages.
             knowledge_ids: Facts.
-            dry_run: Whether only to say what would go.
-            erase: Whether to return when the bytes are erased; False leaves that to the maintenance. None waits only
-                where it is quick.
+            dry_run: Whether to return the receipt without deleting.
+            erase: Whether to wait until the deleted bytes are erased. False erases in the background. None waits only
+                if the erasure is fast on this database.
 
         Raises:
-            NotFoundError: If an id is not in this scope and was not forgotten before; nothing was changed.
-            StoreConflictError: If others changed the same memory again and again; nothing was changed.
+            NotFoundError: If an id is not in this scope and was not forgotten earlier; nothing was changed.
+            StoreConflictError: If every attempt conflicted with other changes; nothing was changed.
         """
         self._check(scope_id, page_ids, knowledge_ids)
         return self._forget_known(scope_id, page_ids, knowledge_ids, dry_run=dry_run, erase=erase)
 
     def forget_before(self, scope_id: str, moment: datetime, *, dry_run: bool, erase: bool | None) -> Forgotten:
-        """Forgets every page from before a moment."""
+        """Forgets all pages older than a moment; arguments, result and errors as for ``forget``."""
         page_ids = self._store.log.ids_before(scope_id, moment)
         return self._forget_known(scope_id, page_ids, (), dry_run=dry_run, erase=erase)
 
     def forget_everything(self, scope_id: str, *, dry_run: bool, erase: bool | None) -> Forgotten:
-        """Forgets whatever was remembered here."""
+        """Forgets all pages, tiers and facts of the scope; arguments, result and errors as for ``forget``."""
         forgetting = self._store.forgetting
         if dry_run:
             return self._receipt(forgetting.closure(scope_id, *forgetting.contents(scope_id)), dry_run=True)
         closure = self._leased(
             scope_id, lambda lease: forgetting.forget_everything(scope_id, self._clock(), lease=lease)
         )
-        return self._done(scope_id, closure, erase=erase)
+        return self._finish(scope_id, closure, erase=erase)
 
     def _forget_known(
         self, scope_id: str, page_ids: Sequence[str], knowledge_ids: Sequence[str], *, dry_run: bool, erase: bool | None
@@ -147,29 +146,31 @@ class Forgetter:
         closure = self._leased(
             scope_id, lambda lease: forgetting.forget(scope_id, page_ids, knowledge_ids, self._clock(), lease=lease)
         )
-        return self._done(scope_id, closure, erase=erase)
+        return self._finish(scope_id, closure, erase=erase)
 
     def _leased(self, scope_id: str, forget: Callable[[Lease], Closure]) -> Closure:
-        """Forgets under the lease of the scope, which is taken from a worker, but waited for where others forget."""
-        with contextlib.suppress(StoreConflictError), self._leases.seized(scope_id) as lease:
+        """Forgets under the scope's lease: the first attempt takes it from a worker, further attempts wait for it."""
+        with contextlib.suppress(StoreConflictError), self._leases.seize(scope_id) as lease:
             return forget(lease)
         for _ in range(MOST_TRIES):
-            with contextlib.suppress(StoreConflictError), self._leases.leased(scope_id) as lease:
+            with contextlib.suppress(StoreConflictError), self._leases.acquire(scope_id) as lease:
                 return forget(lease)
-        raise StoreConflictError("others changed this memory again and again; nothing was forgotten, try again")
+        raise StoreConflictError(
+            f"forgetting conflicted with other changes {MOST_TRIES + 1} times; nothing was forgotten; try again"
+        )
 
     def correct(self, scope_id: str, knowledge_id: str, text: str) -> Knowledge:
-        """Puts a fact right: the new one supersedes it, and the old wording is not learned again.
+        """Replaces the text of a fact: a new fact supersedes it, and the old text is never learned again.
 
-        Attributes that say the same as the old fact, from the same pages, go; the pages are learned from again.
+        Profile attributes with the same content and source pages are deleted, and the pages are learned from again.
 
         Raises:
-            NotFoundError: If there is no such current fact.
+            NotFoundError: If the scope has no current fact with this id.
         """
         current = {entry.knowledge_id: entry for entry in self._store.long_term.knowledge(scope_id)}
         wrong = current.get(knowledge_id)
         if wrong is None:
-            raise NotFoundError(f"no current knowledge {knowledge_id}")
+            raise NotFoundError(f"knowledge_id {knowledge_id} is not current in this scope; list the current knowledge")
         now = self._clock()
         right = Knowledge(
             new_id(), wrong.about, text.strip(), now, wrong.valid_from, None, None, wrong.source_page_ids, CORRECTION
@@ -178,18 +179,18 @@ class Forgetter:
         return right
 
     def _check(self, scope_id: str, page_ids: Sequence[str], knowledge_ids: Sequence[str]) -> None:
-        there = self._store.log.existing_ids(scope_id, page_ids)
-        missing = [page_id for page_id in page_ids if page_id not in there]
+        stored = self._store.log.existing_ids(scope_id, page_ids)
+        missing = [page_id for page_id in page_ids if page_id not in stored]
         if missing:
-            gone = self._store.forgetting.forgotten_pages(scope_id)
-            missing = [page_id for page_id in missing if page_id not in gone]
+            forgotten = self._store.forgetting.forgotten_pages(scope_id)
+            missing = [page_id for page_id in missing if page_id not in forgotten]
         if knowledge_ids:
             known = {entry.knowledge_id for entry in self._store.long_term.knowledge(scope_id, history=True)}
             missing += [each for each in knowledge_ids if each not in known]
         if missing:
-            raise NotFoundError(f"{missing[0]} is not in this memory; nothing was forgotten")
+            raise NotFoundError(f"{missing[0]} is not an id of this scope; nothing was forgotten; check the id")
 
-    def _done(self, scope_id: str, closure: Closure, *, erase: bool | None) -> Forgotten:
+    def _finish(self, scope_id: str, closure: Closure, *, erase: bool | None) -> Forgotten:
         self._working_sets.drop(scope_id)
         if self._store.erasures.is_quick if erase is None else erase:
             is_erased = self._store.erase(scope_id)

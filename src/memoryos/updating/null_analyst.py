@@ -1,6 +1,6 @@
-"""The analyst of record scopes: it groups records under one topic and extracts nothing.
+"""The analyst of record scopes: groups records under one topic and extracts nothing.
 
-Records are values that a program stores under keys (see ``integrations/records.py``). No LLM may read them.
+Records are values that a program stores under keys (see ``integrations/records.py``). They are never sent to an LLM.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ __all__ = ["NullAnalyst"]
 
 
 class NullAnalyst:
-    """An ``Analyst`` that reads nothing: no text of a record reaches a model."""
+    """An ``Analyst`` that calls no model."""
 
     @property
     def origin(self) -> Origin:
-        """Returns ("filing", "1"), as stored in existing databases."""
+        """Returns ("filing", "1"), the origin that existing databases contain."""
         return Origin("filing", "1")
 
-    def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (costs nothing)
+    def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (no model call, so no usage)
         """Returns one chain and one topic for all pages."""
         continues = (batch.previous is not None, *(True for _ in batch.pages[1:]))
         topic = Topic("Records", frozenset({"records"}), tuple(page.page_id for page in batch.pages))
         return Digest(continues, ("Records",), (topic,))
 
-    def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (costs nothing)
+    def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (as above)
         """Returns an empty lesson."""
         return Lesson()
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (as above)
-        """Raises ``AnalystUnavailableError``: record scopes can't answer questions."""
-        raise AnalystUnavailableError("this scope holds records, which can't answer questions; search them instead")
+        """Raises ``AnalystUnavailableError``, because record scopes can't answer questions."""
+        raise AnalystUnavailableError("a scope of records can't answer questions; search its records instead")

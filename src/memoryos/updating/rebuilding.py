@@ -1,4 +1,4 @@
-"""Rebuilding: the tiers are derived from the log again, beside the present ones, and then put in their place."""
+"""Rebuilding: derives the tiers from the log again in a scratch store, then replaces the current tiers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from memoryos.model import Origin, Profile
     from memoryos.seams import Analyst, Embedder
     from memoryos.storage.store import Store
-    from memoryos.updating.ledger import Ledger
+    from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["Change", "Rebuilder", "Rebuilt"]
 
-PATIENCE = 3
-"""Failures in a row, without a step between them, after which a rebuild gives up."""
+MOST_FAILURES = 3
+"""A rebuild fails after this many consecutive analyst failures without a step between them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A named thing that differs: what it was and what it is, None where it is not there."""
+    """An attribute or trait that differs; ``before`` or ``after`` is None where it does not exist."""
 
     name: str
     before: str | None
@@ -36,18 +36,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild makes of the tiers.
+    """Result of a rebuild.
 
     Attributes:
-        origin: Who derived them.
-        segments_before: Active segments as they were.
-        segments_after: Active segments as they are.
-        knowledge_kept: Facts that are the same word for word.
-        knowledge_added: Facts that are new.
-        knowledge_removed: Facts that are no longer current; they stay in history.
-        attributes: Attributes of the profile that differ.
-        traits: Traits that differ in level.
-        applied: Whether it was put in place, or only tried.
+        origin: The analyst that derived the new tiers.
+        segments_before: Number of active segments before.
+        segments_after: Number of active segments after.
+        knowledge_kept: Number of facts with identical text.
+        knowledge_added: New facts.
+        knowledge_removed: Facts that are no longer current; they stay in the history.
+        attributes: Profile attributes that differ.
+        traits: Traits whose level differs.
+        applied: Whether the new tiers replaced the current ones; False after a dry run.
     """
 
     origin: Origin
@@ -62,16 +62,16 @@ class Rebuilt:
 
 
 class Rebuilder:
-    """Derives a scope's tiers again in a scratch store, compares, and replaces them in one transaction.
+    """Derives a scope's tiers in a scratch store, compares them, and replaces the current ones in one transaction.
 
-    Nothing changes until everything is read: a rebuild that fails leaves the memory as it was.
+    A failed rebuild leaves the memory unchanged.
 
     Args:
-        store: Where everything is kept.
-        embedder: Makes the vectors that are not there yet.
-        updater: Holds the lease meanwhile, so that nobody else consolidates the scope.
+        store: Pages and tiers.
+        embedder: Computes missing vectors.
+        updater: Provides the lease, which keeps other workers from consolidating the scope.
         config: Capacities, thresholds, weights.
-        ledger: Takes down what models cost.
+        ledger: Records token usage.
         clock: Returns now (aware, UTC).
     """
 
@@ -81,7 +81,7 @@ class Rebuilder:
         embedder: Embedder,
         updater: Updater,
         config: Config,
-        ledger: Ledger,
+        ledger: UsageLedger,
         *,
         clock: Callable[[], datetime],
     ) -> None:
@@ -95,31 +95,31 @@ class Rebuilder:
     def rebuild(
         self, scope_id: str, analyst: Analyst, *, dry_run: bool, progress: Callable[[], None] | None = None
     ) -> Rebuilt:
-        """Derives the tiers of one scope by this analyst.
+        """Derives the tiers of one scope again.
 
         Args:
             scope_id: The scope.
-            analyst: Who reads the log.
-            dry_run: Whether to leave the tiers as they are and only say what would change.
+            analyst: Reads the pages.
+            dry_run: Whether to return the differences without changing the tiers.
             progress: Called before each step.
 
         Raises:
-            AnalystError: If the analyst keeps failing; nothing was changed.
-            EmbeddingError: If the embedder failed; likewise.
-            StoreError: If another worker took the scope over meanwhile; likewise.
+            AnalystError: If the analyst failed repeatedly; nothing was changed.
+            EmbeddingError: If the embedder failed; nothing was changed.
+            StoreError: If another worker took over the lease; nothing was changed.
         """
-        with self._leases.leased(scope_id) as lease, self._store.scratch(lease) as scratch:
+        with self._leases.acquire(scope_id) as lease, self._store.scratch(lease) as scratch:
             self._store.copy_log(scratch, scope_id)
 
             def before_step() -> None:
-                self._leases.keep(lease)
+                self._leases.prolong(lease)
                 if progress is not None:
                     progress()
 
             _drain(self._scratch_updater(scratch, analyst), scope_id, before_step)
             rebuilt = self._compare(scratch, scope_id, analyst.origin, applied=not dry_run)
             if not dry_run:
-                self._store.replace_tiers(scratch, self._leases.keep(lease), self._clock())
+                self._store.replace_tiers(scratch, self._leases.prolong(lease), self._clock())
             return rebuilt
 
     def _scratch_updater(self, scratch: Store, analyst: Analyst) -> Updater:
@@ -146,6 +146,7 @@ class Rebuilder:
 
 
 def _drain(updater: Updater, scope_id: str, before_step: Callable[[], None]) -> None:
+    """Drains the scope; continues after failures of the analyst, up to ``MOST_FAILURES`` consecutive ones."""
     failures, steps = 0, 0
 
     def counted() -> None:
@@ -161,7 +162,7 @@ def _drain(updater: Updater, scope_id: str, before_step: Callable[[], None]) -> 
             raise
         except AnalystUnavailableError:
             failures = failures + 1 if steps <= steps_before + 1 else 1
-            if failures >= PATIENCE:
+            if failures >= MOST_FAILURES:
                 raise
         else:
             return

@@ -1,4 +1,4 @@
-"""The step that redoes: what a stand-in read while the analyst was away, the analyst reads itself."""
+"""The redo step: the configured analyst repeats the work that its fallback did while it was unavailable."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ if TYPE_CHECKING:
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.consolidation import Consolidator
-    from memoryos.updating.learning import Learner
+    from memoryos.updating.learner import Learner
 
 __all__ = ["Redoer"]
 
 
 class Redoer:
-    """Gives pages that a stand-in placed new places, and learns anew from pages that it learned from.
+    """Consolidates and learns again from pages that the fallback analyst processed.
 
     Args:
-        store: Where everything is kept.
-        consolidator: Consolidates by the analyst itself.
-        learner: Learns by the analyst itself.
+        store: Pages and tiers.
+        consolidator: Consolidates with the configured analyst.
+        learner: Learns with the configured analyst.
     """
 
     def __init__(self, store: Store, consolidator: Consolidator, learner: Learner) -> None:
@@ -28,15 +28,19 @@ class Redoer:
         self._learner = learner
 
     def is_due(self, scope_id: str) -> bool:
-        """Returns whether anything of a stand-in's is left to redo."""
+        """Returns whether the scope has results of the fallback analyst."""
         return self._store.log.count_provisional(scope_id) > 0
 
     def take(self, lease: Lease, pages: int) -> bool:
-        """Redoes one digest of at most so many pages, or else one lesson; False if there is neither.
+        """Redoes one digest or, if none is left, one lesson; returns False if neither is left.
+
+        Args:
+            lease: The scope's lease.
+            pages: Maximum number of pages in the digest.
 
         Raises:
-            AnalystError: If the analyst is still away; what the stand-in wrote stays.
-            StoreConflictError: If the lease was lost meanwhile; nothing is written then.
+            AnalystError: If the analyst failed again; the fallback's results stay.
+            StoreConflictError: If the lease was lost; nothing was written.
         """
         placed = self._store.log.placed_provisionally(lease.scope_id, pages)
         if placed:

@@ -1,4 +1,4 @@
-"""A priority queue of scopes, ordered by the time at which each is due."""
+"""A priority queue of scopes, ordered by due time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Schedule"]
 
 
 class Schedule:
-    """Holds each scope once. Adding and taking cost O(log n); scopes that are due at the same time keep their order.
+    """A heap that contains each scope once, in O(log n) per operation; equal due times are first in, first out.
 
-    A time that moves later leaves the heap as it is: the entry is put back when it comes up too early. So a scope that
-    is rescheduled again and again never has more than two entries.
+    Postponing a scope does not change the heap: the old entry is pushed again with the new time when it comes up. So a
+    scope that is rescheduled often has at most two entries.
     """
 
     def __init__(self) -> None:
@@ -25,19 +25,19 @@ class Schedule:
         return len(self._due_at)
 
     def add(self, scope_id: str, at: float) -> None:
-        """Adds a scope that is due at a time (monotonic seconds); one that is there keeps its place."""
+        """Adds a scope that is due at a time (monotonic seconds); a scope that is queued already keeps its time."""
         if scope_id not in self._due_at:
             self.move(scope_id, at)
 
     def move(self, scope_id: str, at: float) -> None:
-        """Sets when a scope is due, whether it was there or not."""
+        """Sets the due time (monotonic seconds) of a scope; adds the scope if it is not queued."""
         self._due_at[scope_id] = at
         entry_at = self._entry_at.get(scope_id)
         if entry_at is None or at < entry_at:
             self._push(scope_id, at)
 
     def next_at(self) -> float | None:
-        """Returns when the next scope is due; None without scopes."""
+        """Returns the earliest due time (monotonic seconds); None if the queue is empty."""
         while self._heap:
             at, _, scope_id = self._heap[0]
             if at != self._entry_at.get(scope_id):
@@ -50,10 +50,10 @@ class Schedule:
         return None
 
     def take(self) -> str:
-        """Removes and returns the scope that is due first.
+        """Removes and returns the scope with the earliest due time.
 
         Raises:
-            IndexError: If there is none.
+            IndexError: If the queue is empty.
         """
         self.next_at()
         _, _, scope_id = heapq.heappop(self._heap)

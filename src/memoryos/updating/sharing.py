@@ -1,4 +1,4 @@
-"""Sharing: what one user taught the assistant reaches another user only by this explicit call."""
+"""Sharing of assistant knowledge between users, which happens only by an explicit call."""
 
 from __future__ import annotations
 
@@ -22,24 +22,33 @@ __all__ = ["share_assistant_knowledge"]
 def share_assistant_knowledge(
     store: Store, source_id: str, target_id: str, knowledge_ids: Sequence[str], now: datetime
 ) -> list[Knowledge]:
-    """Copies current facts about the assistant into another scope, without their pages: nothing says whose they were.
+    """Copies current facts about the assistant into another scope, without source pages, so that no user is identified.
 
-    What the other scope knows already, word for word, is not copied twice.
+    A fact whose text the target scope has already is not copied.
+
+    Args:
+        store: The store of both scopes.
+        source_id: The scope to copy from.
+        target_id: The scope to copy to.
+        knowledge_ids: Facts about the assistant.
+        now: Recording time of the copies.
 
     Returns:
-        The new entries, in the order given.
+        The new entries, in the order of ``knowledge_ids``.
 
     Raises:
-        InputError: If an entry is about the user: that is never shared.
-        NotFoundError: If an entry is not current in the source; nothing was shared.
+        InputError: If a fact is about the user; such facts are never shared.
+        NotFoundError: If a fact is not current in the source scope; nothing was shared.
     """
     current = {entry.knowledge_id: entry for entry in store.long_term.knowledge(source_id)}
     missing = [each for each in knowledge_ids if each not in current]
     if missing:
-        raise NotFoundError(f"no current knowledge {missing[0]}; nothing was shared")
+        raise NotFoundError(
+            f"knowledge_id {missing[0]} is not current in this scope; nothing was shared; list the current knowledge"
+        )
     chosen = [current[each] for each in dict.fromkeys(knowledge_ids)]
     if any(entry.about != "assistant" for entry in chosen):
-        raise InputError("knowledge_ids", "names a fact about the user; only facts about the assistant are shared")
+        raise InputError("knowledge_ids", "contains a fact about the user; pass only facts about the assistant")
     known = {fold(entry.text) for entry in store.long_term.knowledge(target_id)}
     copies = [
         replace(entry, knowledge_id=new_id(), recorded_at=now, source_page_ids=(), origin=SHARED)

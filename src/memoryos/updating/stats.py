@@ -1,4 +1,4 @@
-"""Counts of a scope's tiers, for people and dashboards."""
+"""Counts of a scope's tiers, as shown by ``get_memory_stats`` and dashboards."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ NOTHING: dict[str, Any] = {
     "analyst_failures": 0,
     "last_error": None,
 }
-"""The counts of a scope that nothing was remembered for; the keys of every ``get_memory_stats()``."""
+"""The counts of a scope without pages; every result of ``get_memory_stats()`` has these keys."""
 
 
 def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict[str, Any]:
-    """Returns the counts of one scope at one moment, with the keys of ``NOTHING``."""
+    """Returns the counts of one scope, read from one snapshot, with the keys of ``NOTHING``."""
     with store.snapshot(scope_id):
         state = store.scopes.state(scope_id)
         current = store.long_term.count(scope_id)

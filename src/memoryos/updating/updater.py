@@ -1,7 +1,7 @@
-"""The updater: takes the due steps of one scope, one after the other, each committed before the next (§3.2, §3.3).
+"""The updater: takes the due steps of a scope one by one, under the scope's lease, and commits each (§3.2, §3.3).
 
-There is no list of jobs: what is due is a query, so a crash between any two lines leaves the work due and nothing else.
-No transaction is open while an analyst or the embedder works.
+There is no table of jobs: queries find the work that is due (``steps.py``). So a crash at any point loses no work and
+leaves nothing half done. No transaction is open during an analyst or embedder call.
 """
 
 from __future__ import annotations
@@ -24,13 +24,9 @@ from memoryos.errors import (
     StoreConflictError,
     StoreError,
 )
-from memoryos.updating.consolidation import DIGEST, Consolidator
-from memoryos.updating.embedding import EmbeddingStep
-from memoryos.updating.heat import coldest, hot
-from memoryos.updating.learning import LEARN, Learner
-from memoryos.updating.leasing import Leases
-from memoryos.updating.null_analyst import NullAnalyst
-from memoryos.updating.redoing import Redoer
+from memoryos.updating.learner import LEARN
+from memoryos.updating.leases import Leases
+from memoryos.updating.steps import REDO, Drain, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,31 +37,29 @@ if TYPE_CHECKING:
     from memoryos.seams import Analyst, Embedder
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.ledger import Ledger
+    from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["Updater"]
 
 _log = logging.getLogger(__name__)
 MOST_DOUBLINGS = 30
+"""Upper limit of the exponent of the back-off."""
 MOST_CONFLICTS = 10
-"""How often a flush begins again because pages were forgotten meanwhile."""
-RECORD_SIMILARITY_THRESHOLD = 0.0
-"""All records of a scope join one segment, because they share one topic."""
-FORGET, EMBED, ARCHIVE, EXPIRE, REDO, TIDY = "forget", "embed", "archive", "expire", "redo", "tidy"
+"""How often a flush restarts after a conflict, because pages were forgotten during it."""
 Result = TypeVar("Result")
 
 
 class Updater:
-    """Takes the due steps of scopes, under a lease, so that of several workers and processes one does it.
+    """Drains scopes. A scope's lease ensures that only one worker in one process drains it at a time.
 
     Args:
-        store: Where everything is kept.
-        embedder: Makes the vectors.
-        analyst: Reads the pages.
-        redoer: Redoes the work of the fallback analyst; None if there is no fallback.
-        ledger: Takes down what models cost.
-        working_sets: The searchable copies.
+        store: Pages, tiers and leases.
+        embedder: Computes the vectors.
+        analyst: Digests pages and learns from segments.
+        working_sets: Searchable snapshots.
         config: Capacities, thresholds, weights.
+        ledger: Records token usage.
+        redoer: The configured analyst without its fallback; it redoes the fallback's work. None without a fallback.
         clock: Returns now (aware, UTC).
     """
 
@@ -76,7 +70,7 @@ class Updater:
         analyst: Analyst,
         working_sets: WorkingSets,
         config: Config,
-        ledger: Ledger,
+        ledger: UsageLedger,
         *,
         redoer: Analyst | None = None,
         clock: Callable[[], datetime],
@@ -84,34 +78,25 @@ class Updater:
         self._store = store
         self._config = config
         self._clock = clock
-        self._embedding = EmbeddingStep(store, embedder)
-
-        def readers(reader: Analyst, similarity_threshold: float) -> tuple[Consolidator, Learner]:
-            consolidator = Consolidator(store, reader, working_sets, ledger, similarity_threshold=similarity_threshold)
-            return consolidator, Learner(store, reader, config, ledger, clock=clock)
-
-        threshold = config.mid_term_similarity_threshold
-        self._conversation_readers = readers(analyst, threshold)
-        self._record_readers = readers(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
-        self._redoer = None if redoer is None else Redoer(store, *readers(redoer, threshold))
+        self._steps = Steps(store, embedder, analyst, working_sets, config, ledger, redoer=redoer, clock=clock)
         self._visits: dict[str, Counter[str]] = {}
         self._visits_lock = threading.Lock()
         self.leases = Leases(store, config, clock=clock)
 
     def note_visits(self, scope_id: str, segment_ids: Iterable[str]) -> None:
-        """Notes in memory that these segments were recalled; the next drain or ``record_visits`` writes it down."""
+        """Counts a recall of these segments in memory; the next drain or ``record_visits`` stores the counts."""
         with self._visits_lock:
             self._visits.setdefault(scope_id, Counter()).update(segment_ids)
 
     def record_visits(self, scope_id: str) -> None:
-        """Writes down the visits noted so far, in one short transaction."""
+        """Stores the visits counted so far, in one short transaction."""
         with self._visits_lock:
             visits = self._visits.pop(scope_id, None)
         if visits:
             self._store.mid_term.visit(scope_id, visits, self._clock())
 
     def record_all_visits(self) -> None:
-        """Writes down every visit noted so far, as far as the store lets it: a lost visit is no lost memory."""
+        """Stores the visits of all scopes. A store error is ignored, because lost visit counts lose no memory."""
         with self._visits_lock:
             scope_ids = list(self._visits)
         with contextlib.suppress(StoreError):
@@ -124,67 +109,68 @@ class Updater:
         *,
         everything: bool,
         timeout_seconds: float | None = None,
-        patience_seconds: float | None = None,
+        lease_timeout_seconds: float | None = None,
         before_step: Callable[[], None] | None = None,
     ) -> int:
-        """Takes the scope's due steps until none is left.
+        """Takes the scope's due steps until no step is due.
 
         Args:
             scope_id: The scope.
-            everything: Consolidates whatever slid out of the window; else only full batches.
-            timeout_seconds: When to stop between two steps.
-            patience_seconds: How long to wait for another worker's lease; default: as long as the timeout.
-            before_step: Called before each step: the background worker makes way for the foreground here.
+            everything: Whether to consolidate incomplete batches too.
+            timeout_seconds: Maximum duration, checked between two steps; None for no limit.
+            lease_timeout_seconds: How long to wait for another worker's lease; default: as long as the timeout.
+            before_step: Called before each step.
 
         Returns:
-            How many steps were taken.
+            The number of steps taken.
 
         Raises:
-            AnalystError: If the analyst failed; recorded on the scope, what was due stays due. If a stand-in works
-                meanwhile, that is no error.
-            EmbeddingError: If the embedder failed; recorded likewise.
+            AnalystError: If the analyst failed. The error is recorded on the scope and the work stays due. With a
+                fallback analyst, an unavailable analyst raises nothing.
+            EmbeddingError: If the embedder failed; recorded in the same way.
             StoreUnavailableError: If another worker kept the lease until the timeout.
-            TimeoutError: If steps were left when the time was over.
+            TimeoutError: If steps were due after the timeout.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        round_ = self._round(scope_id, everything=everything, deadline=deadline)
+        drain = self._begin(scope_id, everything=everything)
+        limits = _Limits(deadline=math.inf if deadline is None else deadline)
         while True:
-            patience = deadline if patience_seconds is None else time.monotonic() + patience_seconds
-            with self.leases.leased(scope_id, patience) as lease:
-                if self._take_turn(lease, round_, before_step):
-                    return round_.steps
-            self.leases.give_way(scope_id)
+            lease_deadline = deadline if lease_timeout_seconds is None else time.monotonic() + lease_timeout_seconds
+            with self.leases.acquire(scope_id, lease_deadline) as lease:
+                if self._take_steps(lease, drain, limits, before_step):
+                    return limits.steps
+            self.leases.yield_to_waiter(scope_id)
 
     def drain_turn(
         self,
         scope_id: str,
         *,
         everything: bool,
-        patience_seconds: float,
+        lease_timeout_seconds: float,
         before_step: Callable[[], None],
         max_steps: int,
         max_seconds: float,
     ) -> bool:
-        """Takes due steps until none is left, or the turn of the scope is over.
+        """Takes due steps until no step is due or the limits of one turn are reached.
 
         Args:
             scope_id: The scope.
             everything: As for ``drain``.
-            patience_seconds: How long to wait for another worker's lease.
+            lease_timeout_seconds: How long to wait for another worker's lease.
             before_step: Called before each step.
-            max_steps: After this many steps the turn is over.
-            max_seconds: After this long it is over too; a step is never interrupted.
+            max_steps: Maximum number of steps.
+            max_seconds: Maximum duration, checked between two steps.
 
         Returns:
-            Whether no step is left.
+            Whether no step is due any more.
 
         Raises:
             MemoryOSError: As ``drain``.
         """
-        round_ = self._round(scope_id, everything=everything)
-        round_.max_steps, round_.ends_at = max_steps, time.monotonic() + max_seconds
-        with self.leases.leased(scope_id, time.monotonic() + patience_seconds) as lease:
-            return self._take_turn(lease, round_, before_step)
+        drain = self._begin(scope_id, everything=everything)
+        limits = _Limits(max_steps=max_steps, turn_ends_at=time.monotonic() + max_seconds)
+        with self.leases.acquire(scope_id, time.monotonic() + lease_timeout_seconds) as lease:
+            return self._take_steps(lease, drain, limits, before_step)
 
     def flush(
         self,
@@ -193,12 +179,12 @@ class Updater:
         timeout_seconds: float | None = None,
         before_step: Callable[[], None] | None = None,
     ) -> None:
-        """Takes every due step, and begins again when pages are forgotten meanwhile.
+        """Takes all due steps; restarts if pages are forgotten during it.
 
         Raises:
-            StoreConflictError: If that happened too often.
+            StoreConflictError: After too many restarts.
             MemoryOSError: As ``drain``.
-            TimeoutError: If steps were left when the time was over.
+            TimeoutError: If steps were due after the timeout.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
 
@@ -206,180 +192,113 @@ class Updater:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             return self.drain(scope_id, everything=True, timeout_seconds=left, before_step=before_step)
 
-        _despite_conflicts(work)
+        _retry_conflicts(work)
 
-    def embed(self, scope_id: str, *, patience_seconds: float) -> None:
-        """Makes the vectors that are missing and takes no other step: no analyst is asked.
+    def embed(self, scope_id: str, *, lease_timeout_seconds: float) -> None:
+        """Computes the missing vectors and takes no other step; calls no analyst.
 
         Raises:
             EmbeddingError: If the embedder failed.
-            StoreUnavailableError: If another worker kept the lease for longer than the patience.
+            StoreUnavailableError: If another worker kept the lease until the timeout.
         """
-        if self._embedding.is_due(scope_id):
-            with self.leases.leased(scope_id, time.monotonic() + patience_seconds) as lease:
-                while self._embedding.take(self.leases.renew(lease)):
+        embedding = self._steps.embedding
+        if embedding.has_pages(scope_id):
+            with self.leases.acquire(scope_id, time.monotonic() + lease_timeout_seconds) as lease:
+                while embedding.take(self.leases.with_new_expiry(lease)):
                     pass
 
-    def redo_wait_seconds(self, scope_id: str) -> float | None:
-        """Returns in how many seconds a stand-in's work may be tried to redo; None if there is none to redo."""
-        if self._redoer is None or not self._redoer.is_due(scope_id):
-            return None
-        return self._pause_seconds(scope_id)
-
-    @property
-    def works_while_failing(self) -> bool:
-        """Whether a stand-in works while the analyst fails, so that a scope never has to wait."""
-        return self._redoer is not None
-
-    def note_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
-        """Takes down an error that nothing has to be tried again for."""
-        self._store.scopes.record_error(scope_id, _described(purpose, error))
-        _log.warning("scope %s: %s failed: %s: %s", scope_id, purpose, type(error).__name__, error)
-
-    def _take_turn(self, lease: Lease, round_: _Round, before_step: Callable[[], None] | None) -> bool:
-        """Takes steps until none is left; False if the turn ended before: its bound, or another worker that waits."""
-        since = time.monotonic()
-        while True:
-            if before_step is not None:
-                before_step()
-            if not self._step(self.leases.renew(lease), round_):
-                break
-            round_.steps += 1
-            if round_.deadline is not None and time.monotonic() > round_.deadline:
-                raise TimeoutError(f"pages of scope {lease.scope_id} were still due when the time was over")
-            if round_.is_over() or self.leases.is_wanted(lease, since):
-                return False
-        if self.redo_wait_seconds(lease.scope_id) is None:
-            self._store.scopes.record_success(lease.scope_id)
-        return True
-
-    def _round(self, scope_id: str, *, everything: bool, deadline: float | None = None) -> _Round:
-        """Returns what a drain of the scope has to do; writes down its visits first."""
-        may_redo = everything or self._pause_seconds(scope_id) == 0
-        self.record_visits(scope_id)
-        return _Round(everything, deadline, may_redo, self._holds_records(scope_id))
-
-    def _step(self, lease: Lease, round_: _Round) -> bool:
-        steps: tuple[tuple[str, Callable[[], bool]], ...] = (
-            (FORGET, lambda: self._store.forgetting.complete(lease.scope_id)),
-            (EMBED, lambda: self._embedding.take(lease)),
-            (DIGEST, lambda: self._consolidate(lease, round_)),
-            (ARCHIVE, lambda: not round_.holds_records and self._archive(lease)),
-            (EXPIRE, lambda: not round_.holds_records and self._expire(lease)),
-            (LEARN, lambda: self._learn(lease, everything=round_.everything)),
-            (REDO, lambda: self._redo(lease, round_)),
-            (TIDY, lambda: self._store.idempotency.delete_expired(lease.scope_id, self._clock())),
-        )
-        for purpose, take in steps:
-            try:
-                if take():
-                    return True
-            except (AnalystError, EmbeddingError) as error:
-                self._record_failure(lease.scope_id, purpose, error)
-                raise
-        return False
-
-    def _redo(self, lease: Lease, round_: _Round) -> bool:
-        """Has the analyst itself read what its stand-in read; if it is still away, that is no error of the drain."""
-        if self._redoer is None or not round_.may_redo or not self._redoer.is_due(lease.scope_id):
-            return False
-        try:
-            return self._redoer.take(lease, self._config.consolidation_batch)
-        except AnalystError as error:
-            round_.may_redo = False
-            self._record_failure(lease.scope_id, REDO, error)
-            return False
-
-    def _pause_seconds(self, scope_id: str) -> float:
-        retry_at = self._store.scopes.state(scope_id).retry_at
-        return 0.0 if retry_at is None else max(0.0, (retry_at - self._clock()).total_seconds())
-
-    def _consolidate(self, lease: Lease, round_: _Round) -> bool:
-        window = 0 if round_.holds_records else self._config.short_term_capacity
-        up_to = self._store.log.last_seq_outside_window(lease.scope_id, window)
-        due = self._store.log.due(lease.scope_id, up_to, self._config.consolidation_batch)
-        if not due or (len(due) < self._config.consolidation_batch and not round_.everything):
-            return False
-        consolidator, _ = self._readers(lease.scope_id)
-        consolidator.consolidate(lease, due)
-        return True
-
-    def _archive(self, lease: Lease) -> bool:
-        excess = self._store.mid_term.count(lease.scope_id) - self._config.mid_term_capacity
-        if excess <= 0:
-            return False
-        now = self._clock()
-        cold = coldest(self._store.mid_term.all(lease.scope_id), now, self._config.heat, excess)
-        self._store.mid_term.archive(lease, [segment.segment_id for segment in cold], now)
-        return True
-
-    def _expire(self, lease: Lease) -> bool:
-        """Forgets segments that were archived long enough ago, with their pages.
-
-        Answers are traced by their recorded sources alone: nobody sees a preview of this.
-        """
-        if self._config.keep_archived_days is None:
-            return False
-        moment = self._clock() - timedelta(days=self._config.keep_archived_days)
-        expired = self._store.mid_term.archived_before(lease.scope_id, moment)
-        if not expired:
-            return False
-        ids = [page.page_id for each in expired for page in self._store.log.of_segment(lease.scope_id, each)]
-        self._store.forgetting.forget(lease.scope_id, ids, (), self._clock(), lease=lease, by_words=False)
-        return True
-
-    def _learn(self, lease: Lease, *, everything: bool) -> bool:
-        """Learns from the hottest segment.
-
-        Amid a conversation a hot segment waits for a batch of unlearned pages, so that one call of the analyst reads
-        ten pages and not five; a flush and an idle scope don't wait.
-        """
-        weights, threshold = self._config.heat, self._config.mid_term_heat_threshold
-        over = threshold - weights.recency_weight
-        warm = self._store.mid_term.warm(lease.scope_id, weights.visit_weight, weights.length_weight, over)
-        hottest = hot(warm, self._clock(), weights, threshold)
-        if not everything:
-            hottest = [segment for segment in hottest if segment.length >= self._config.consolidation_batch]
-        if not hottest:
-            return False
-        _, learner = self._readers(lease.scope_id)
-        learner.learn(lease, hottest[0])
-        return True
-
     def learn_everything(self, scope_id: str) -> int:
-        """Consolidates everything due and learns from every active segment with unlearned pages, hot or not.
+        """Consolidates all due pages and learns from every active segment with unlearned pages, hot or not.
 
         Returns:
-            How many segments were read.
+            The number of segments read.
 
         Raises:
             AnalystError: If the analyst failed; recorded on the scope.
         """
         self.flush(scope_id)
-        count = _despite_conflicts(lambda: self._learn_waiting(scope_id))
+        count = _retry_conflicts(lambda: self._learn_unlearned(scope_id))
         self.flush(scope_id)
         return count
 
-    def _learn_waiting(self, scope_id: str) -> int:
-        with self.leases.leased(scope_id) as lease:
-            _, learner = self._readers(scope_id)
-            waiting = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
-            for segment in waiting:
+    def redo_wait_seconds(self, scope_id: str) -> float | None:
+        """Returns the seconds until the fallback's work may be redone; None if there is no such work."""
+        redoer = self._steps.redoer
+        if redoer is None or not redoer.is_due(scope_id):
+            return None
+        return self._backoff_seconds(scope_id)
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether a fallback works while the analyst fails, so that a scope never waits for the analyst."""
+        return self._steps.redoer is not None
+
+    def note_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
+        """Records an error on the scope without scheduling a retry."""
+        self._store.scopes.record_error(scope_id, _described(purpose, error))
+        _log.warning("scope %s: %s failed: %s: %s", scope_id, purpose, type(error).__name__, error)
+
+    def _begin(self, scope_id: str, *, everything: bool) -> Drain:
+        """Stores the scope's visits, which change its heat, and returns what the drain may do."""
+        may_redo = everything or self._backoff_seconds(scope_id) == 0
+        self.record_visits(scope_id)
+        return Drain(scope_id, everything=everything, holds_records=self._holds_records(scope_id), may_redo=may_redo)
+
+    def _take_steps(self, lease: Lease, drain: Drain, limits: _Limits, before_step: Callable[[], None] | None) -> bool:
+        """Takes steps until no step is due; returns False if a limit or a waiting worker ended the turn earlier."""
+        started = time.monotonic()
+        while True:
+            if before_step is not None:
+                before_step()
+            if not self._take_first_due(self.leases.with_new_expiry(lease), drain):
+                break
+            limits.steps += 1
+            if time.monotonic() > limits.deadline:
+                raise TimeoutError(
+                    f"pages of scope {lease.scope_id} were still due at the timeout; they stay due, call flush again"
+                )
+            if limits.are_reached() or self.leases.is_contended(lease, started):
+                return False
+        if self.redo_wait_seconds(lease.scope_id) is None:
+            self._store.scopes.record_success(lease.scope_id)
+        return True
+
+    def _take_first_due(self, lease: Lease, drain: Drain) -> bool:
+        """Takes the first step that is due; returns False if none is."""
+        for step in self._steps.in_order:
+            try:
+                if step.is_due(drain) and step.take(lease, drain):
+                    return True
+            except (AnalystError, EmbeddingError) as error:
+                self._record_failure(lease.scope_id, step.name, error)
+                if step.name == REDO and isinstance(error, AnalystError):
+                    drain.may_redo = False  # the fallback's results stay valid, so the drain continues
+                else:
+                    raise
+        return False
+
+    def _learn_unlearned(self, scope_id: str) -> int:
+        learner = self._steps.learner_of(holds_records=self._holds_records(scope_id))
+        with self.leases.acquire(scope_id) as lease:
+            unlearned = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
+            for segment in unlearned:
                 try:
-                    learner.learn(self.leases.renew(lease), segment)
+                    learner.learn(self.leases.with_new_expiry(lease), segment)
                 except AnalystError as error:
                     self._record_failure(scope_id, LEARN, error)
                     raise
-        return len(waiting)
-
-    def _readers(self, scope_id: str) -> tuple[Consolidator, Learner]:
-        """Returns the consolidator and the learner of a scope; those of record scopes call no analyst."""
-        return self._record_readers if self._holds_records(scope_id) else self._conversation_readers
+        return len(unlearned)
 
     def _holds_records(self, scope_id: str) -> bool:
         return self._store.scopes.state(scope_id).scope.holds_records
 
+    def _backoff_seconds(self, scope_id: str) -> float:
+        """Returns the seconds left until the analyst may be called again after a failure."""
+        retry_at = self._store.scopes.state(scope_id).retry_at
+        return 0.0 if retry_at is None else max(0.0, (retry_at - self._clock()).total_seconds())
+
     def _record_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
+        """Records an error on the scope and schedules a retry with exponential back-off."""
         attempts = min(self._store.scopes.state(scope_id).attempts, MOST_DOUBLINGS)
         pause = min(self._config.retry_base_seconds * 2**attempts, self._config.retry_max_seconds)
         if isinstance(error, AnalystUnavailableError) and error.retry_after_seconds is not None:
@@ -387,7 +306,7 @@ class Updater:
         retry_at = self._clock() + timedelta(seconds=pause)
         self._store.scopes.record_failure(scope_id, _described(purpose, error), retry_at)
         _log.warning(
-            "scope %s: %s failed: %s: %s; what is due stays due, next try in %.0f s",
+            "scope %s: %s failed: %s: %s; the work stays due, next retry in %.0f s",
             scope_id,
             purpose,
             type(error).__name__,
@@ -397,33 +316,27 @@ class Updater:
 
 
 @dataclass(slots=True)
-class _Round:
-    """What one drain does and how far it has come.
+class _Limits:
+    """How far a drain may go, and how far it has come. Times are monotonic seconds.
 
     Attributes:
-        everything: Whether all that is due is consolidated; else only full batches.
-        deadline: When it fails if steps are left (monotonic seconds); None for never.
-        may_redo: Whether the analyst may be asked to redo its stand-in's work.
-        holds_records: Whether the scope holds records, which no analyst reads.
+        deadline: When the drain fails with TimeoutError if steps are left.
+        max_steps: Number of steps after which the turn ends.
+        turn_ends_at: When the turn ends.
         steps: Steps taken so far.
-        max_steps: When the turn ends although steps are left; None for never.
-        ends_at: The same as a time (monotonic seconds).
     """
 
-    everything: bool
-    deadline: float | None
-    may_redo: bool
-    holds_records: bool
+    deadline: float = math.inf
+    max_steps: float = math.inf
+    turn_ends_at: float = math.inf
     steps: int = 0
-    max_steps: int | None = None
-    ends_at: float = math.inf
 
-    def is_over(self) -> bool:
+    def are_reached(self) -> bool:
         """Returns whether the turn has used up its steps or its time."""
-        return (self.max_steps is not None and self.steps >= self.max_steps) or time.monotonic() > self.ends_at
+        return self.steps >= self.max_steps or time.monotonic() > self.turn_ends_at
 
 
-def _despite_conflicts(work: Callable[[], Result]) -> Result:
+def _retry_conflicts(work: Callable[[], Result]) -> Result:
     for _ in range(MOST_CONFLICTS):
         with contextlib.suppress(StoreConflictError):
             return work()

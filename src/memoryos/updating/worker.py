@@ -1,4 +1,4 @@
-"""The background worker: one thread that drains the scopes with due work, in turns, and yields to the foreground."""
+"""The background worker: one thread that drains queued scopes in turns and pauses while the foreground is busy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.errors import MemoryOSError, StoreConflictError
 from memoryos.updating.foreground import ForegroundActivity
-from memoryos.updating.leasing import HeldError
+from memoryos.updating.leases import LeaseHeldError
 from memoryos.updating.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from memoryos.config import Config
     from memoryos.storage.store import Store
-    from memoryos.updating.maintenance import Maintenance
+    from memoryos.updating.store_maintenance import Maintenance
     from memoryos.updating.updater import Updater
 
 __all__ = ["Worker"]
@@ -28,32 +28,35 @@ __all__ = ["Worker"]
 _log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 0.05
-"""The worker waits for so long a pause of the foreground before each step …"""
-PATIENCE_SECONDS = 1.0
-"""… but not longer than this, so that a foreground without a pause can't starve it."""
+"""Before each step the worker waits until the foreground has been idle for this long …"""
+FOREGROUND_TIMEOUT_SECONDS = 1.0
+"""… but no longer than this, so that a permanently busy foreground can't starve it."""
 RESUME_SECONDS = 30.0
-"""A server opens a scope for each request: what another process left there is looked for once in so long."""
+"""Minimum interval at which ``resume`` queues the same scope, because a server opens a scope for each request."""
 RESUMED_KEPT = 100_000
-STOP_PATIENCE_SECONDS = 10.0
-"""How long the engine's closing waits for the step that the worker is in."""
-LEASE_PATIENCE_SECONDS = 0.5
-"""How long it waits for a scope that another worker holds before it turns to the next."""
+"""Maximum number of scopes whose last ``resume`` is remembered."""
+STOP_TIMEOUT_SECONDS = 10.0
+"""How long ``stop`` waits for the running step."""
+LEASE_TIMEOUT_SECONDS = 0.5
+"""How long the worker waits for a scope's lease before it continues with the next scope."""
 TURN_STEPS = 10
-"""After this many steps a scope goes to the end of the queue, so that one user's backlog delays no other's …"""
+"""After this many steps a scope goes to the end of the queue, so that one user's backlog delays no other user …"""
 TURN_SECONDS = 1.0
-"""… or after this long, whichever comes first; a step that is running is never interrupted."""
+"""… or after this long, whichever comes first. A running step is never interrupted."""
+UNEXPECTED_ERROR_PAUSE_SECONDS = 60.0
+"""Pause of a scope after an error that is no ``MemoryOSError``."""
 
 
 class Worker:
-    """Drains woken scopes, one at a time, each for a bounded turn. Every error of a scope stays with that scope.
+    """Drains queued scopes, one at a time, each for a bounded turn. An error in a scope does not affect other scopes.
 
     Args:
         updater: Takes the steps.
-        store: Says which scopes have a back-off.
-        config: Idle time and back-off.
+        store: Provides the scopes' back-off.
+        config: Idle time.
         maintenance: Runs between two scopes; None for none.
         activity: Use of the store by the foreground; the worker waits for its pauses.
-        clock: Returns now (aware, UTC), by which back-offs are judged.
+        clock: Returns now (aware, UTC), against which a back-off is compared.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def wake(self, scope_id: str) -> None:
-        """Says that a page was added; returns at once."""
+        """Queues a scope because a page was added, and again for the time when it becomes idle; returns at once."""
         with self._changed:
             now = time.monotonic()
             self._woken.add(scope_id, now)
@@ -90,7 +93,12 @@ class Worker:
             self._changed.notify()
 
     def wake_all(self, scope_ids: Iterable[str], *, idle: bool = False) -> None:
-        """Says that these scopes may have work left from an earlier process; all of it is due in ``idle`` ones."""
+        """Queues scopes that may have work left by an earlier process.
+
+        Args:
+            scope_ids: The scopes.
+            idle: Whether they are idle, so that incomplete batches are due too.
+        """
         with self._changed:
             now = time.monotonic()
             for scope_id in scope_ids:
@@ -103,7 +111,10 @@ class Worker:
             self._changed.notify()
 
     def resume(self, scope_id: str) -> None:
-        """Says that a scope was opened: it may have work left from another process. Asked often, it looks once."""
+        """Queues a scope that was opened, because another process may have left work in it.
+
+        Does nothing if the last call for the scope is less than ``RESUME_SECONDS`` ago.
+        """
         now = time.monotonic()
         if now - self._resumed_at.get(scope_id, -math.inf) >= RESUME_SECONDS:
             if len(self._resumed_at) >= RESUMED_KEPT:
@@ -111,25 +122,25 @@ class Worker:
             self._resumed_at[scope_id] = now
             self.wake_all([scope_id])
 
-    def make_way(self) -> None:
-        """Says that the foreground is busy now: the worker waits before its next step."""
+    def note_foreground_activity(self) -> None:
+        """Records that the foreground is busy now, so that the worker pauses before its next step."""
         self._activity.note()
 
     def waiting(self) -> int:
-        """Returns how many scopes wait for the worker now."""
+        """Returns the number of queued scopes, without those that wait to become idle."""
         return len(self._woken)
 
     def stop(self) -> None:
-        """Ends the thread after the step that it is in. What is left stays due.
+        """Ends the thread after the running step. The remaining work stays due.
 
-        A step that waits for a model for too long is left behind: no transaction is open while it waits, and when it
-        comes back it finds the store closed and ends.
+        After ``STOP_TIMEOUT_SECONDS`` a step that still waits for a model is abandoned. This is safe: it has no open
+        transaction, and its next access to the closed store raises an error that ends the thread.
         """
         with self._changed:
             self._stopping = True
             self._changed.notify()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(STOP_PATIENCE_SECONDS)
+            self._thread.join(STOP_TIMEOUT_SECONDS)
 
     def _start(self) -> None:
         if self._thread is None and not self._stopping:
@@ -148,7 +159,7 @@ class Worker:
                     self._maintenance.look()
 
     def _next(self) -> tuple[str, bool]:
-        """Waits for the scope that is due first; returns it, and whether all its work is due or only full batches."""
+        """Waits for the scope that is due first; returns it, and whether incomplete batches are due too."""
         while not self._stopping:
             woken_at, idle_at = self._woken.next_at(), self._idle.next_at()
             if woken_at is not None and (idle_at is None or woken_at <= idle_at):
@@ -163,13 +174,13 @@ class Worker:
         try:
             retry_at = self._store.scopes.state(scope_id).retry_at
             wait_seconds = 0.0 if retry_at is None else (retry_at - self._clock()).total_seconds()
-            if wait_seconds > 0 and not self._updater.works_while_failing:
-                self._come_back(scope_id, wait_seconds)
+            if wait_seconds > 0 and not self._updater.has_fallback:
+                self._retry_in(scope_id, wait_seconds)
                 return
             is_done = self._updater.drain_turn(
                 scope_id,
                 everything=everything,
-                patience_seconds=LEASE_PATIENCE_SECONDS,
+                lease_timeout_seconds=LEASE_TIMEOUT_SECONDS,
                 before_step=self._wait_for_quiet,
                 max_steps=TURN_STEPS,
                 max_seconds=TURN_SECONDS,
@@ -179,22 +190,24 @@ class Worker:
                 return
             redo_seconds = self._updater.redo_wait_seconds(scope_id)
             if redo_seconds is not None:
-                self._come_back(scope_id, redo_seconds)
+                self._retry_in(scope_id, redo_seconds)
         except _StoppedError:
             return
         except MemoryOSError as error:
-            _log.log(_level(error), "scope %s waits: %s", scope_id, type(error).__name__)
-            self._come_back(scope_id, 0.0)
-        except Exception:  # noqa: BLE001  (the loop outlives every error of a scope)
-            _log.exception("scope %s waits after an unexpected error", scope_id)
-            self._come_back(scope_id, 60.0)
+            _log.log(_level(error), "scope %s was not drained: %s; retrying", scope_id, type(error).__name__)
+            self._retry_in(scope_id, 0.0)
+        except Exception:  # noqa: BLE001  (an error in one scope must not end the thread)
+            pause = UNEXPECTED_ERROR_PAUSE_SECONDS
+            _log.exception("scope %s was not drained after an unexpected error; retrying in %.0f s", scope_id, pause)
+            self._retry_in(scope_id, pause)
 
-    def _come_back(self, scope_id: str, seconds: float) -> None:
+    def _retry_in(self, scope_id: str, seconds: float) -> None:
+        """Queues a scope for a later time; no earlier than ``LEASE_TIMEOUT_SECONDS`` from now."""
         with self._changed:
-            self._idle.move(scope_id, time.monotonic() + max(seconds, LEASE_PATIENCE_SECONDS))
+            self._idle.move(scope_id, time.monotonic() + max(seconds, LEASE_TIMEOUT_SECONDS))
 
     def _requeue(self, scope_id: str, *, everything: bool) -> None:
-        """Puts a scope whose turn is over behind every scope that is due now."""
+        """Moves a scope whose turn has ended to the end of the queue."""
         with self._changed:
             if everything:
                 self._idle.move(scope_id, time.monotonic())
@@ -205,18 +218,18 @@ class Worker:
         started = time.monotonic()
         while not self._stopping:
             quiet_in = QUIET_SECONDS - self._activity.quiet_seconds()
-            if quiet_in <= 0 or time.monotonic() - started > PATIENCE_SECONDS:
+            if quiet_in <= 0 or time.monotonic() - started > FOREGROUND_TIMEOUT_SECONDS:
                 return
             time.sleep(quiet_in)
         raise _StoppedError
 
 
 def _level(error: MemoryOSError) -> int:
-    """Returns how loudly it is told: that others work on a scope, or forgot pages meanwhile, is no fault."""
-    if isinstance(error, HeldError):
+    """Returns the log level: a lease held elsewhere and a conflict with forgetting are expected, other errors not."""
+    if isinstance(error, LeaseHeldError):
         return logging.DEBUG
     return logging.INFO if isinstance(error, StoreConflictError) else logging.WARNING
 
 
 class _StoppedError(Exception):
-    """The engine closes; what is left stays due."""
+    """The worker was stopped; the remaining work stays due."""

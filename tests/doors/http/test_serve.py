@@ -20,7 +20,7 @@ from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.testing import HashEmbedder, StandInServer
 from tests.doors.http.conftest import USER
-from tests.waiting import PATIENCE_SECONDS, wait_until
+from tests.waiting import TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -39,7 +39,7 @@ def served(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[
         yield process, line.removeprefix("MemoryOS listens on ").strip()
     finally:
         process.kill()
-        process.communicate(timeout=PATIENCE_SECONDS)
+        process.communicate(timeout=TIMEOUT_SECONDS)
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -50,7 +50,7 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen
 
 
 def ends(process: subprocess.Popen[str]) -> int:
-    return process.wait(PATIENCE_SECONDS)
+    return process.wait(TIMEOUT_SECONDS)
 
 
 def in_background(call: Any) -> tuple[threading.Thread, list[Any]]:
@@ -73,24 +73,24 @@ def test_open_requests_are_answered_before_shutdown(tmp_path: Path) -> None:
             listens = threading.Event()
 
             def listen() -> None:
-                with httpx2.stream("GET", f"{address}{USER}/events", timeout=PATIENCE_SECONDS) as response:
+                with httpx2.stream("GET", f"{address}{USER}/events", timeout=TIMEOUT_SECONDS) as response:
                     listens.set()
                     response.read()
 
             events, _ = in_background(listen)
-            assert listens.wait(PATIENCE_SECONDS)
+            assert listens.wait(TIMEOUT_SECONDS)
             whole, answers = in_background(
-                lambda: httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=PATIENCE_SECONDS)
+                lambda: httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=TIMEOUT_SECONDS)
             )
             stream, streamed = in_background(
                 lambda: httpx2.post(
-                    f"{address}{USER}/answers", json=QUESTION | {"stream": True}, timeout=PATIENCE_SECONDS
+                    f"{address}{USER}/answers", json=QUESTION | {"stream": True}, timeout=TIMEOUT_SECONDS
                 )
             )
             wait_until(lambda: len(upstream.requests) >= 2)
             process.send_signal(signal.SIGTERM)
             for thread in (whole, stream, events):
-                thread.join(PATIENCE_SECONDS)
+                thread.join(TIMEOUT_SECONDS)
                 assert not thread.is_alive()
             assert answers[0].status_code == 200
             assert "event: done" in streamed[0].text
@@ -108,7 +108,7 @@ def test_requests_over_the_drain_timeout_are_not_stored(tmp_path: Path) -> None:
 
             def ask() -> str:
                 try:
-                    httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=PATIENCE_SECONDS).raise_for_status()
+                    httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=TIMEOUT_SECONDS).raise_for_status()
                 except httpx2.HTTPError as error:
                     return type(error).__name__
                 return "answered"
@@ -116,7 +116,7 @@ def test_requests_over_the_drain_timeout_are_not_stored(tmp_path: Path) -> None:
             asked, got = in_background(ask)
             wait_until(lambda: len(upstream.requests) == 1)
             process.send_signal(signal.SIGTERM)
-            asked.join(PATIENCE_SECONDS)
+            asked.join(TIMEOUT_SECONDS)
             assert got != ["answered"]
             ends(process)
     assert pages(tmp_path) == ["I like tea."]
@@ -137,7 +137,7 @@ def test_used_port_is_reported(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = start(tmp_path, "--port", str(taken.getsockname()[1]))
-        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
         assert process.returncode == 1
         assert "Traceback" not in said
 
@@ -145,7 +145,7 @@ def test_used_port_is_reported(tmp_path: Path) -> None:
 def test_public_address_needs_a_key_to_start(tmp_path: Path) -> None:
     for arguments in (["--host", "0.0.0.0"], ["--host", "0.0.0.0", "--no-keys"], ["--keys"]):  # noqa: S104
         process = start(tmp_path, *arguments)
-        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
         assert process.returncode == 1
         assert "memoryos keys create" in said
         assert "Traceback" not in said
@@ -153,6 +153,6 @@ def test_public_address_needs_a_key_to_start(tmp_path: Path) -> None:
 
 def test_settings_come_from_the_environment_and_are_validated(tmp_path: Path) -> None:
     process = start(tmp_path, MEMORYOS_SERVER_THREADS="0")
-    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    _, said = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 1
     assert "threads" in said

@@ -1,20 +1,20 @@
-"""Plain texts: the words of one in ASCII, found once for everybody who looks at it in turn."""
+"""Words of ASCII texts, cached because several functions read the same text in turn."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-__all__ = ["plain_words"]
+__all__ = ["ascii_words"]
 
 _LONGEST_KEPT = 4_000
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 
 
-def plain_words(text: str) -> tuple[str, ...] | None:
-    """Returns the words of a text in ASCII, lower-cased, in order; None for any other text.
+def ascii_words(text: str) -> tuple[str, ...] | None:
+    """Returns the lower-case words of an ASCII text, in order; None for any other text.
 
-    Language, terms and dates of a text are read from them one after another, so those of the last short texts are kept.
+    The words of the last short texts are cached: language, terms and dates of a text are computed one after another.
     """
     return _kept(text) if len(text) <= _LONGEST_KEPT else _found(text)
 

@@ -1,4 +1,4 @@
-"""Mid-term memory: which segment a topic joins (Eq. 2, 3), and what a segment becomes when it does."""
+"""Segment matching: selects the segment that a topic joins (Eq. 2, 3) and computes the joined segment."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from memoryos.seams import Batch, Digest, Topic
 
-__all__ = ["check_digest", "found_segment", "grow_segment", "jaccard", "match_segment", "unit"]
+__all__ = ["check_digest", "create_segment", "grow_segment", "jaccard", "match_segment", "unit"]
 
 MAX_TOPICS = 2
 KEYWORDS_KEPT = 24
 SUMMARY_CHARACTERS = 300
 DRIFT_COSINE = 0.97
-"""A join that turns the segment's vector further than this has changed what the segment is about."""
+"""A join after which the cosine to the former segment vector is below this changes the segment's topic."""
 
 
 def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -46,18 +46,18 @@ def match_segment(
     keywords: Sequence[frozenset[str]],
     threshold: float,
 ) -> int | None:
-    """Returns the segment with the highest F_score = cos(e_s, e_p) + Jaccard(K_s, K_p), if it is ≥ θ (Eq. 2, 3).
+    """Returns the index of the segment with the highest F_score = cos(e_s, e_p) + Jaccard(K_s, K_p) ≥ θ (Eq. 2, 3).
 
     Args:
         topic: Mean of the e_p of the topic's pages as ``float32[d]``, and K_p. The mean is not normalised, so that its
-            product with e_s is the mean of the pages' cosines: Eq. 2 scores pages, and a normalised mean of many pages
-            is near to everything.
+            product with e_s is the mean of the pages' cosines. Eq. 2 scores single pages, and a normalised mean of
+            many pages has a high cosine with every segment.
         directions: e_s of the candidates, ``float32[segments, d]``, rows L2-normalised.
         keywords: K_s of the candidates, in the same order.
         threshold: θ.
 
     Returns:
-        Index of the candidate; of equal scores the first; None if no candidate reaches θ.
+        The index; the lowest one of equal scores; None if no candidate reaches θ.
     """
     if len(keywords) == 0:
         return None
@@ -68,8 +68,8 @@ def match_segment(
     return best if scores[best] >= threshold else None
 
 
-def found_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segment:
-    """Returns the segment that a topic founds with these pages."""
+def create_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segment:
+    """Returns a new segment with the topic's pages."""
     times = [page.at for page in pages]
     return Segment(
         segment_id=segment_id,
@@ -87,10 +87,10 @@ def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: 
     """Returns the segment after a topic with these pages joined it.
 
     Args:
-        segment: What it was.
-        topic: What joins.
-        pages: The topic's pages; each that was not learned from yet counts into L_interaction.
-        cosine: Between the segment's vector before and after: below 0.97 the summary is refreshed.
+        segment: The segment before.
+        topic: The topic that joins it.
+        pages: The topic's pages. L_interaction grows by the number of unlearned ones.
+        cosine: Cosine between the segment's vectors before and after; below 0.97 the summary is updated.
     """
     return replace(
         segment,
@@ -104,24 +104,28 @@ def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: 
 
 
 def check_digest(batch: Batch, digest: Digest) -> None:
-    """Checks that a digest keeps the contract of ``seams.Digest``.
+    """Checks a digest against the contract of ``seams.Digest``.
 
     Raises:
-        InvalidReplyError: If a page is in no topic or in two, there are more than two topics, a page id was not in
-            the batch, or the chains don't add up.
+        InvalidReplyError: If a page is in no topic or in two, there are more than two topics, a page id is not in
+            the batch, or the number of chain summaries is wrong.
     """
     if len(digest.continues) != len(batch.pages):
-        raise InvalidReplyError(f"{len(digest.continues)} links for {len(batch.pages)} pages")
+        raise InvalidReplyError(
+            f"the digest has {len(digest.continues)} values of 'continues' for {len(batch.pages)} pages; one per page"
+        )
     starts = sum(1 for index, linked in enumerate(digest.continues) if index == 0 or not linked)
     if len(digest.chain_summaries) != starts:
-        raise InvalidReplyError(f"{len(digest.chain_summaries)} chain summaries for {starts} chains")
+        raise InvalidReplyError(
+            f"the digest has {len(digest.chain_summaries)} chain summaries for {starts} chains; one per chain"
+        )
     if not 1 <= len(digest.topics) <= MAX_TOPICS:
-        raise InvalidReplyError(f"{len(digest.topics)} topics; one or two are allowed")
+        raise InvalidReplyError(f"the digest has {len(digest.topics)} topics; one or two are allowed")
     placed = [page_id for topic in digest.topics for page_id in topic.page_ids]
     if sorted(placed) != sorted(page.page_id for page in batch.pages):
-        raise InvalidReplyError("the topics do not hold each page of the batch exactly once")
+        raise InvalidReplyError("the topics of the digest do not contain each page of the batch exactly once")
     if not all(topic.page_ids for topic in digest.topics):
-        raise InvalidReplyError("a topic has no page")
+        raise InvalidReplyError("a topic of the digest has no page")
 
 
 def _unlearned(pages: Sequence[Page]) -> int:
@@ -129,16 +133,17 @@ def _unlearned(pages: Sequence[Page]) -> int:
 
 
 def _joined(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:
-    kept = [*sorted(old & new), *sorted(new - old, key=_drawn), *sorted(old - new, key=_drawn)]
+    kept = [*sorted(old & new), *sorted(new - old, key=_hash), *sorted(old - new, key=_hash)]
     return frozenset(kept[:KEYWORDS_KEPT])
 
 
-def _drawn(word: str) -> int:
-    """An order that is the same everywhere and favours no letter."""
+def _hash(word: str) -> int:
+    """Returns a sort key that is the same on every machine and does not depend on the alphabet."""
     return zlib.crc32(word.encode("utf-8", "replace"))
 
 
 def _refreshed(old: str, new: str) -> str:
+    """Returns the new summary's sentences, then those of the old one, up to ``SUMMARY_CHARACTERS``."""
     kept = sentences(new)
     kept += [each for each in sentences(old) if each not in kept]
     summary = ""

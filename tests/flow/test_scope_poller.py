@@ -1,4 +1,4 @@
-"""A process that only consolidates: whatever is due in any scope is done, and what is not due costs no step."""
+"""The scope poller of the worker process: due scopes of all processes are queued, other scopes are not."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from memoryos.engine import MemoryEngine
 from memoryos.storage.idempotency import RETENTION_DAYS
 from memoryos.storage.lease import Lease
 from memoryos.testing import FixedClock
-from memoryos.updating.rounds import Rounds
+from memoryos.updating.scope_poller import ScopePoller
 from tests.conftest import EngineMaker
 from tests.waiting import wait_until
 
 SETTINGS = {"short_term_capacity": 1, "consolidation_batch": 3, "mid_term_heat_threshold": 1.0, "idle_seconds": 60}
 
 
-def rounds_of(engine: MemoryEngine) -> Rounds:
-    return Rounds(
+def poller_of(engine: MemoryEngine) -> ScopePoller:
+    return ScopePoller(
         engine.store, engine.worker, engine.config, model=engine.embedder.name, redoes=False, clock=engine.clock
     )
 
@@ -36,56 +36,58 @@ def due(engine: MemoryEngine) -> tuple[int, int]:
     return found.due_pages, found.pages_without_vector
 
 
-def test_full_batches_at_once_and_the_rest_when_a_scope_fell_idle(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_full_batches_are_due_at_once_and_incomplete_ones_when_idle(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
     writer, worker = make_engine(**SETTINGS), make_engine(**SETTINGS)
-    rounds = rounds_of(worker)
-    assert rounds.look() == 0
+    poller = poller_of(worker)
+    assert poller.poll() == 0
     for user, count in (("ann", 6), ("tom", 2)):
         add(writer, user, count)
-    assert rounds.look() == 2
+    assert poller.poll() == 2
     wait_until(lambda: due(worker) == (3, 0))
-    assert rounds.look() <= 2, "what was written since is looked at once more"
+    assert poller.poll() <= 2, "scopes changed by the work are queued once more"
     wait_until(lambda: worker.worker.waiting() == 0)
-    wait_until(lambda: rounds.look() == 0)
+    wait_until(lambda: poller.poll() == 0)
     assert due(worker) == (3, 0)
     clock.advance(seconds=61)
-    wait_until(lambda: rounds.look() >= 0 and due(worker) == (0, 0))
-    wait_until(lambda: rounds.look() == 0)
+    wait_until(lambda: poller.poll() >= 0 and due(worker) == (0, 0))
+    wait_until(lambda: poller.poll() == 0)
     assert writer.memory("ann").knowledge()
 
 
-def test_a_scope_that_is_held_or_left_alone_is_passed_over(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_held_and_unchanged_scopes_are_skipped(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine = make_engine(**SETTINGS)
     add(engine, "tom", 5)
     scope_id = str(engine.store.scopes.find(engine.memory("tom").scope))
     engine.store.scopes.record_failure(scope_id, "away", clock() + timedelta(seconds=30))
-    assert rounds_of(engine).look() == 0
+    assert poller_of(engine).poll() == 0
     clock.advance(seconds=31)
     lease = Lease(scope_id, "somebody of another kind", clock() + timedelta(minutes=5))
     assert engine.store.scopes.claim(lease, clock())
-    assert rounds_of(engine).look() == 0
+    assert poller_of(engine).poll() == 0
     clock.advance(minutes=6)
-    assert rounds_of(engine).look() == 1
+    assert poller_of(engine).poll() == 1
     wait_until(lambda: due(engine) == (0, 0))
 
 
-def test_a_scope_that_nobody_writes_to_loses_its_old_notes(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_expired_notes_of_an_inactive_scope_are_deleted(make_engine: EngineMaker, clock: FixedClock) -> None:
     engine = make_engine(**SETTINGS)
     engine.memory("tom").add_memory("I bake rye bread.", idempotency_key="one")
-    rounds = rounds_of(engine)
-    wait_until(lambda: rounds.look() == 0 and due(engine) == (0, 0))
+    poller = poller_of(engine)
+    wait_until(lambda: poller.poll() == 0 and due(engine) == (0, 0))
     clock.advance(days=RETENTION_DAYS, seconds=1)
-    assert rounds.look() == 1
-    wait_until(lambda: not list(engine.store.due.find(rounds._due(clock()), clock())))
+    assert poller.poll() == 1
+    wait_until(lambda: not list(engine.store.due.find(poller._due(clock()), clock())))
     assert not engine.store.idempotency.delete_expired(
         str(engine.store.scopes.find(engine.memory("tom").scope)), clock()
     )
 
 
-def test_it_goes_on_until_it_is_told_to_end(make_engine: EngineMaker) -> None:
+def test_run_polls_until_its_event_is_set(make_engine: EngineMaker) -> None:
     engine = make_engine(**SETTINGS)
     told = threading.Event()
-    thread = threading.Thread(target=rounds_of(engine).go, args=(told, 0.02))
+    thread = threading.Thread(target=poller_of(engine).run, args=(told, 0.02))
     thread.start()
     add(engine, "tom", 5)
     wait_until(lambda: due(engine)[1] == 0)
@@ -94,7 +96,7 @@ def test_it_goes_on_until_it_is_told_to_end(make_engine: EngineMaker) -> None:
     assert not thread.is_alive()
 
 
-def test_the_command_does_what_others_left_and_ends_when_told(make_engine: EngineMaker, place: str) -> None:
+def test_worker_command_does_due_work_of_others_and_ends_on_signal(make_engine: EngineMaker, place: str) -> None:
     writer = make_engine(**SETTINGS)
     for user in ("ann", "tom"):
         add(writer, user, 4)

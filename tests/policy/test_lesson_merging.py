@@ -1,4 +1,4 @@
-"""What a lesson makes of profile and knowledge: nothing lost, nothing older over something newer."""
+"""Merging of lessons into profile and knowledge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memoryos.errors import InvalidReplyError
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait
 from memoryos.seams import Fact, Lesson, Material
-from memoryos.updating.long_term import NewKnowledge, check_lesson, merge_knowledge, merge_profile
+from memoryos.updating.lesson_merging import NewKnowledge, check_lesson, merge_knowledge, merge_profile
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ORIGIN = Origin("scripted", "1")
@@ -45,14 +45,14 @@ def test_two_contradicting_facts_of_one_lesson_both_stay() -> None:
     assert [each.superseded_by for each in added] == ["n001", None]
 
 
-def test_what_was_said_earlier_goes_straight_into_history() -> None:
+def test_fact_superseded_by_a_stored_one_goes_into_history() -> None:
     new = merge([entry("now")], [Fact("user", "Lives in Rome", ("p1",), superseded_by="now")])
     assert new.added[0].superseded_by == "now"
     assert new.superseded == {}
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 20))
-def test_the_queue_archives_the_oldest_and_loses_none(stored: int, learned: int, capacity: int) -> None:
+def test_queue_archives_its_oldest_entries(stored: int, learned: int, capacity: int) -> None:
     current = [entry(f"k{number:03}") for number in range(stored)]
     new = merge(current, [Fact("user", f"fact {number}", ("p1",)) for number in range(learned)], capacity)
     ids = [each.knowledge_id for each in [*current, *new.added]]
@@ -60,7 +60,7 @@ def test_the_queue_archives_the_oldest_and_loses_none(stored: int, learned: int,
     assert list(new.archived) == ids[: max(0, stored + learned - capacity)]
 
 
-def test_the_queues_of_user_and_assistant_are_apart() -> None:
+def test_queues_of_user_and_assistant_are_separate() -> None:
     current = [entry("u1"), entry("a1", "assistant")]
     assert merge(current, [Fact("user", "x", ("p1",))], capacity=1).archived == ("u1",)
 
@@ -95,6 +95,6 @@ def test_an_empty_lesson_makes_no_new_version() -> None:
         Lesson(traits=(Trait("interests", "music", "high", "r", ()),)),
     ],
 )
-def test_a_lesson_without_sources_or_with_invented_ones_is_refused(lesson: Lesson) -> None:
+def test_lesson_with_missing_or_unknown_sources_raises(lesson: Lesson) -> None:
     with pytest.raises(InvalidReplyError):
         check_lesson(Material((PAGE,), Profile(), ()), lesson)

@@ -1,4 +1,4 @@
-"""Who is asked about: the words by which a question means what the user said, or what the assistant did."""
+"""Patterns that decide whether a question asks about the user's statements or about the assistant's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from memoryos.language.languages import Language
 
-__all__ = ["ASSISTANT_SAYS", "REMEMBER", "USER_SAYS"]
+__all__ = ["ASKS_ABOUT_ASSISTANT", "ASKS_ABOUT_USER", "REMEMBER"]
 
 REMEMBER = re.compile(
     r"\b(?:do|did|can|could)\s+you\s+(?:still\s+)?(?:remember|recall|know)\b|你还记得|\b(?:weet|herinner|ken)\s(?:je|jij|u)\b(?:\sje)?"
@@ -16,7 +16,7 @@ REMEMBER = re.compile(
     r"|(?:まだ)?覚えて(?:い)?(?:る|ます)|知って(?:い)?(?:る|ます)",
     re.IGNORECASE,
 )
-"""What a question about memory says before what it asks."""
+"""Introductions such as "do you remember", which contain "you" but do not ask about the assistant's statements."""
 _ENGLISH_USER = re.compile(
     r"\b(?:did|do|have|had|was|were|am|what(?:'s| is| are)|where|when)\s+(?:i|my)\b|\bi\s(?:\w+\s)?(?:said|told|"
     r"mention|share|recommend|ask|like|love|want|went|read|watch|have|had|was)|\bmy\b|我(?!给我|们)",
@@ -29,7 +29,7 @@ _ENGLISH_ASSISTANT = re.compile(
     r"|(?:你|您)[^我]{0,6}(?:给我|推荐|建议|告诉|说过|教|分享|介绍|提醒|提到|劝|叫我|让我)",
     re.IGNORECASE,
 )
-USER_SAYS: dict[Language, re.Pattern[str]] = {
+ASKS_ABOUT_USER: dict[Language, re.Pattern[str]] = {
     "en": _ENGLISH_USER,
     "zh": _ENGLISH_USER,
     "nl": re.compile(r"\b(?:ik|mijn|m'n|me|mij|we|wij|ons|onze)\b", re.IGNORECASE),
@@ -39,8 +39,8 @@ USER_SAYS: dict[Language, re.Pattern[str]] = {
     "vi": re.compile(r"\b(?:tôi|mình|em|tui|tớ|anh|chị|toi|minh)\b", re.IGNORECASE),
     "ja": re.compile("私|わたし|僕|ぼく|俺|うちの|自分"),
 }
-"""By language: the question asks what the user said of themselves. That of English reads Chinese too."""
-ASSISTANT_SAYS: dict[Language, re.Pattern[str]] = {
+"""By language: matches questions about the user's statements. English and Chinese share one pattern."""
+ASKS_ABOUT_ASSISTANT: dict[Language, re.Pattern[str]] = {
     "en": _ENGLISH_ASSISTANT,
     "zh": _ENGLISH_ASSISTANT,
     "nl": re.compile(
@@ -58,4 +58,4 @@ ASSISTANT_SAYS: dict[Language, re.Pattern[str]] = {
     ),
     "ja": re.compile("(?:あなた|君|きみ)(?:は|が|の)|(?:おすすめ|お勧め|勧め|薦め|すすめ|提案|紹介|アドバイス|約束)(?:し|を)?(?:て)?(?:くれ|もらっ|いただ)|教えてくれた|言ってくれた"),
 }  # fmt: skip
-"""By language: it asks what the assistant said or did."""
+"""By language: matches questions about the assistant's statements and actions."""

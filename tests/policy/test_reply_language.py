@@ -1,4 +1,4 @@
-"""Another language is noticed both ways; what is short, mixed or only names is let be."""
+"""Replies in another language are detected; short, mixed and name-only replies are not judged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memoryos.language.identity import speaks_otherwise
+from memoryos.language.reply_language import is_in_other_language
 
 TEXTS = {
     "English": [
@@ -47,10 +47,10 @@ HAN = ("Chinese", "Japanese")
 
 
 @pytest.mark.parametrize(("source", "reply"), list(itertools.product(TEXTS, TEXTS)))
-def test_a_reply_is_in_the_language_of_its_source(source: str, reply: str) -> None:
+def test_reply_in_another_language_than_its_source_is_detected(source: str, reply: str) -> None:
     whole = " ".join(TEXTS[source])
-    assert [speaks_otherwise(each, whole) for each in TEXTS[reply]] == [source != reply] * 3
-    assert [speaks_otherwise(each, whole.upper()) for each in TEXTS[reply]] == [source != reply] * 3
+    assert [is_in_other_language(each, whole) for each in TEXTS[reply]] == [source != reply] * 3
+    assert [is_in_other_language(each, whole.upper()) for each in TEXTS[reply]] == [source != reply] * 3
 
 
 @pytest.mark.parametrize("source", TEXTS)
@@ -78,8 +78,8 @@ def test_a_reply_is_in_the_language_of_its_source(source: str, reply: str) -> No
         "https://example.org/a/de/la/the-house-of-the-and-in-on?que=para&e=o",
     ],
 )
-def test_what_is_short_or_only_names_is_not_judged(source: str, reply: str) -> None:
-    assert not speaks_otherwise(reply, " ".join(TEXTS[source]))
+def test_short_replies_and_names_are_not_judged(source: str, reply: str) -> None:
+    assert not is_in_other_language(reply, " ".join(TEXTS[source]))
 
 
 @pytest.mark.parametrize(
@@ -94,16 +94,16 @@ def test_what_is_short_or_only_names_is_not_judged(source: str, reply: str) -> N
         ("A Nora vive em Den Haag e gosta de ler The Guardian com o café da manhã.", "Portuguese"),
     ],
 )
-def test_words_of_another_language_make_no_other_language(reply: str, source: str) -> None:
-    assert not speaks_otherwise(reply, " ".join(TEXTS[source]))
+def test_quoted_foreign_words_do_not_change_the_language(reply: str, source: str) -> None:
+    assert not is_in_other_language(reply, " ".join(TEXTS[source]))
 
 
 @pytest.mark.parametrize(("one", "other"), [pair for pair in itertools.combinations(TEXTS, 2) if pair != HAN])
-def test_what_is_half_in_each_language_is_right_for_both(one: str, other: str) -> None:
+def test_mixed_text_matches_both_languages(one: str, other: str) -> None:
     mixed = " ".join(part for pair in zip(TEXTS[one], TEXTS[other], strict=True) for part in pair)
     for each in (one, other):
-        assert not speaks_otherwise(mixed, " ".join(TEXTS[each]))
-        assert not any(speaks_otherwise(text, mixed) for text in TEXTS[each])
+        assert not is_in_other_language(mixed, " ".join(TEXTS[each]))
+        assert not any(is_in_other_language(text, mixed) for text in TEXTS[each])
 
 
 @pytest.mark.parametrize(
@@ -119,16 +119,16 @@ def test_what_is_half_in_each_language_is_right_for_both(one: str, other: str) -
     ],
 )
 @pytest.mark.parametrize("source", TEXTS)
-def test_other_languages_are_noticed_too(reply: str, source: str) -> None:
-    assert speaks_otherwise(reply, " ".join(TEXTS[source]))
+def test_replies_in_unsupported_languages_are_detected(reply: str, source: str) -> None:
+    assert is_in_other_language(reply, " ".join(TEXTS[source]))
 
 
-def test_nothing_is_asked_of_a_source_without_a_language() -> None:
+def test_source_without_a_certain_language_accepts_any_reply() -> None:
     for source in ("", "42", "👍" * 30, "ok", "hm, tja"):
-        assert not speaks_otherwise(TEXTS["English"][0], source)
+        assert not is_in_other_language(TEXTS["English"][0], source)
 
 
 @given(st.text(st.characters()), st.text(st.characters()))
 def test_any_two_texts_can_be_compared(reply: str, source: str) -> None:
-    assert speaks_otherwise(reply, source) in {True, False}
-    assert not speaks_otherwise(source, source)
+    assert is_in_other_language(reply, source) in {True, False}
+    assert not is_in_other_language(source, source)

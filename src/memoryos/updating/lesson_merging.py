@@ -1,4 +1,4 @@
-"""Long-term memory: what a lesson makes of the profile and of the knowledge (§3.3)."""
+"""Lesson merging: checks an analyst's lesson and merges it into profile and knowledge (§3.3)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _PLACE = re.compile(r"#(\d+)\Z")
 
 @dataclass(frozen=True, slots=True)
 class NewKnowledge:
-    """What a lesson makes of the knowledge.
+    """Changes of the knowledge by a lesson.
 
     Attributes:
-        added: The new entries; one that a later fact of the same lesson replaces is superseded from the start.
-        superseded: Newer entry by older stored entry, both ids.
-        archived: Stored or new current entries beyond the capacity, oldest first, by id.
+        added: The new entries. An entry that a later fact of the same lesson replaces is superseded from the start.
+        superseded: Id of the newer entry by id of the stored entry that it supersedes.
+        archived: Ids of current entries beyond the capacity, oldest first.
     """
 
     added: tuple[Knowledge, ...]
@@ -38,10 +38,11 @@ class NewKnowledge:
 
 
 def check_lesson(material: Material, lesson: Lesson) -> None:
-    """Checks that a lesson keeps the contract of ``seams.Lesson``.
+    """Checks a lesson against the contract of ``seams.Lesson``.
 
     Raises:
-        InvalidReplyError: If something has no source, names a page or an entry that was not shown, or is empty.
+        InvalidReplyError: If an attribute, trait or fact has no source page, refers to a page or an entry that is not
+            in the material, or is empty.
     """
     shown = {page.page_id for page in material.pages}
     known = shown | _cited(material.profile)
@@ -53,17 +54,17 @@ def check_lesson(material: Material, lesson: Lesson) -> None:
     for index, fact in enumerate(lesson.facts):
         _check_sources(f"fact {index}", fact.source_page_ids, shown)
         if not fact.text.strip():
-            raise InvalidReplyError(f"fact {index} is empty")
+            raise InvalidReplyError(f"fact {index} of the lesson has no text")
         for other in (*fact.supersedes, *((fact.superseded_by,) if fact.superseded_by else ())):
             place = _place(other)
             if other not in current and (place is None or place >= index):
-                raise InvalidReplyError(f"fact {index} names entry {other}, which was not shown")
+                raise InvalidReplyError(f"fact {index} refers to entry {other}, which is not in the material")
     if not current.issuperset(lesson.dropped):
-        raise InvalidReplyError("the lesson drops an entry that was not shown")
+        raise InvalidReplyError("the lesson drops an entry that is not in the material")
 
 
 def without_pages(profile: Profile, page_ids: AbstractSet[str]) -> Profile:
-    """Returns the profile without what these pages alone say."""
+    """Returns the profile without the attributes and traits whose only sources are these pages."""
     return replace(
         profile,
         attributes=tuple(each for each in profile.attributes if not page_ids >= set(each.source_page_ids)),
@@ -72,7 +73,14 @@ def without_pages(profile: Profile, page_ids: AbstractSet[str]) -> Profile:
 
 
 def without_refused(lesson: Lesson, refused: Container[str]) -> Lesson:
-    """Returns the lesson without what was forgotten or corrected; references to facts of the lesson follow."""
+    """Returns the lesson without facts and attributes that were forgotten or corrected.
+
+    References between facts of the lesson ("#0") are renumbered; references to removed facts are removed.
+
+    Args:
+        lesson: The lesson.
+        refused: Texts of forgotten and corrected facts and attributes.
+    """
     kept = [index for index, fact in enumerate(lesson.facts) if fact.text not in refused]
     place = {f"#{index}": f"#{new}" for new, index in enumerate(kept)}
     facts = [lesson.facts[index] for index in kept]
@@ -99,18 +107,17 @@ def _is_lost(reference: str, place: Mapping[str, str]) -> bool:
 def merge_profile(
     current: Profile, lesson: Lesson, now: datetime, origin: Origin, *, kept: Profile | None = None
 ) -> Profile | None:
-    """Returns the next version of the profile, None if nothing of it changes.
+    """Returns the next version of the profile; None if it does not change.
 
-    A new attribute or trait replaces the one of the same name, whole; the others stay as they are. Pages are not read
-    in the order in which they were said: an attribute from older pages does not replace one from newer ones (page ids
-    are UUIDv7 and sort by the log).
+    A new attribute or trait replaces the one of the same name. Pages are not read in log order, so an attribute from
+    older pages does not replace one from newer pages (page ids are UUIDv7, which sort in log order).
 
     Args:
-        current: The profile as it is.
-        lesson: What was learned.
-        now: The time of the new version.
-        origin: Who learned it.
-        kept: The current profile without what is withdrawn; default: nothing is.
+        current: The profile before.
+        lesson: The lesson.
+        now: Recording time of the new version.
+        origin: The analyst that created the lesson.
+        kept: The current profile without withdrawn attributes and traits; default: ``current``.
     """
     kept = kept or current
     attributes = {each.name: each for each in kept.attributes}
@@ -138,13 +145,13 @@ def merge_knowledge(
     new_entry: Callable[[Fact], Knowledge],
     capacity: int,
 ) -> NewKnowledge:
-    """Returns what the facts make of the current entries: a FIFO queue of ``capacity`` about each party.
+    """Returns the changes of the knowledge, which is one FIFO queue about the user and one about the assistant.
 
     Args:
         current: Stored current entries, oldest first.
-        facts: What was learned; "#0" in ``supersedes`` means the first fact of this lesson.
-        new_entry: Makes an entry of a fact: it gives the id and the time.
-        capacity: Current entries that are kept about the user, and about the assistant; older ones are archived.
+        facts: Facts of the lesson; "#0" in ``supersedes`` refers to the lesson's first fact.
+        new_entry: Creates an entry from a fact, with id and recording time.
+        capacity: Capacity of each queue; older entries are archived.
     """
     added: list[Knowledge] = []
     superseded: dict[str, str] = {}
@@ -172,6 +179,7 @@ def _beyond(active: Sequence[Knowledge], capacity: int) -> Iterable[str]:
 
 
 def _place(reference: str) -> int | None:
+    """Returns the index of a fact of the lesson from its reference, as 0 from "#0"; None for an entry id."""
     match = _PLACE.match(reference)
     return int(match.group(1)) if match else None
 
@@ -187,7 +195,7 @@ def _cited(profile: Profile) -> set[str]:
 
 def _check_sources(what: str, page_ids: Sequence[str], known: set[str]) -> None:
     if not page_ids:
-        raise InvalidReplyError(f"{what} has no source page")
+        raise InvalidReplyError(f"{what} of the lesson has no source page")
     unknown = [page_id for page_id in page_ids if page_id not in known]
     if unknown:
-        raise InvalidReplyError(f"{what} names page {unknown[0]}, which was not shown")
+        raise InvalidReplyError(f"{what} of the lesson refers to page {unknown[0]}, which is not in the material")

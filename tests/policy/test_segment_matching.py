@@ -1,4 +1,4 @@
-"""Eq. 2 and 3, what a segment becomes, and the contract of a digest."""
+"""Segment matching (Eq. 2, 3), joined segments and the contract of a digest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memoryos.errors import InvalidReplyError
 from memoryos.model import Page
 from memoryos.seams import Batch, Digest, Topic
-from memoryos.updating.mid_term import check_digest, found_segment, grow_segment, jaccard, match_segment, unit
+from memoryos.updating.segment_matching import check_digest, create_segment, grow_segment, jaccard, match_segment, unit
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 words = st.frozensets(st.sampled_from("abcdefgh"))
@@ -48,7 +48,7 @@ def test_a_topic_joins_the_best_segment_from_the_threshold_on() -> None:
 
 def test_a_segment_grows_by_the_pages_that_join() -> None:
     topic = Topic("About bread.", frozenset({"bread"}), ("p0", "p1"))
-    founded = found_segment("s", topic, [page(0), page(1)])
+    founded = create_segment("s", topic, [page(0), page(1)])
     assert (founded.length, founded.page_count, founded.visits) == (2, 2, 0)
     grown = grow_segment(founded, Topic("About rye.", frozenset({"rye"}), ("p9",)), [page(9)], cosine=0.5)
     assert (grown.length, grown.page_count) == (3, 3)
@@ -58,17 +58,17 @@ def test_a_segment_grows_by_the_pages_that_join() -> None:
     assert grown.summary == "About rye. About bread."
 
 
-def test_a_join_that_changes_little_keeps_the_summary() -> None:
-    founded = found_segment("s", Topic("Old.", frozenset(), ("p0",)), [page(0)])
+def test_join_with_little_drift_keeps_the_summary() -> None:
+    founded = create_segment("s", Topic("Old.", frozenset(), ("p0",)), [page(0)])
     assert grow_segment(founded, Topic("New.", frozenset(), ("p1",)), [page(1)], cosine=0.99).summary == "Old."
 
 
-def test_an_old_page_that_joins_late_does_not_turn_back_the_last_visit() -> None:
-    founded = found_segment("s", Topic("Old.", frozenset(), ("p5",)), [page(5)])
+def test_older_page_does_not_reset_the_last_visit() -> None:
+    founded = create_segment("s", Topic("Old.", frozenset(), ("p5",)), [page(5)])
     assert grow_segment(founded, Topic("New.", frozenset(), ("p1",)), [page(1)], 1.0).last_visited_at == page(5).at
 
 
-def test_a_good_digest_passes() -> None:
+def test_valid_digest_passes() -> None:
     assert check_digest(batch(), GOOD) is None  # type: ignore[func-returns-value]
 
 
@@ -86,6 +86,6 @@ def test_a_good_digest_passes() -> None:
         replace(GOOD, topics=tuple(Topic("t", frozenset(), (f"p{number}",)) for number in range(3))),
     ],
 )
-def test_a_digest_that_loses_doubles_or_invents_a_page_is_refused(bad: Digest) -> None:
+def test_digest_with_missing_duplicate_or_unknown_pages_raises(bad: Digest) -> None:
     with pytest.raises(InvalidReplyError):
         check_digest(batch(), bad)

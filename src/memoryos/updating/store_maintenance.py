@@ -1,4 +1,4 @@
-"""Maintenance of a store: completes deletions that a process left, and erases deleted bytes at a quiet moment."""
+"""Background maintenance of a store: completes interrupted deletions and erases deleted bytes from the files."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from memoryos.errors import StoreError
 if TYPE_CHECKING:
     from memoryos.storage.store import Store
     from memoryos.updating.foreground import ForegroundActivity
-    from memoryos.updating.leasing import Leases
+    from memoryos.updating.leases import Leases
 
 __all__ = ["Maintenance"]
 
 _log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 1.0
-"""The erasure waits for a pause of the foreground this long …"""
+"""The erasure starts when the foreground has been idle for this long …"""
 LONGEST_WAIT_SECONDS = 30.0
-"""… but no longer than this."""
+"""… or at the latest after this long."""
 PAUSE_SECONDS = 30.0
-"""Between two erasures: what is forgotten meanwhile is erased together."""
+"""Minimum pause between two erasures. One erasure covers all deletions since the last one."""
 LOOK_SECONDS = 30.0
-"""How often a busy process looks for what another one left."""
+"""Minimum interval at which ``look`` reads the store."""
 POLL_SECONDS = 0.2
-PATIENCE_SECONDS = 0.5
-"""How long one attempt waits for a reader in another process."""
-STOP_PATIENCE_SECONDS = 10.0
+READER_TIMEOUT_SECONDS = 0.5
+"""How long one attempt to erase waits for readers in other processes."""
+STOP_TIMEOUT_SECONDS = 10.0
 
 
 class Maintenance:
-    """Finishes what forgetting leaves due, of this process and of others.
+    """Completes deletions and erasures that this process or another one left due.
 
     Args:
-        store: Where it is noted what is due.
-        leases: A deletion is completed under the lease of its scope.
-        is_background: Whether a thread may erase later. Otherwise opening and closing do it.
+        store: Records which deletions and erasures are due.
+        leases: Provides the lease of the scope in which a deletion is completed.
+        is_background: Whether a background thread erases. Otherwise opening and closing the store do.
         activity: Use of the store by the foreground.
     """
 
@@ -51,13 +51,13 @@ class Maintenance:
         self._activity = activity
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._is_wanted = False
+        self._is_requested = False
         self._is_stopping = False
         self._erased_at = -math.inf
         self._looked_at = -math.inf
 
     def open(self) -> None:
-        """Completes deletions that dead processes left, and erases or schedules what is due.
+        """Completes interrupted deletions, then erases deleted bytes or schedules their erasure.
 
         Raises:
             StoreError: If the store can't be read or written.
@@ -68,21 +68,23 @@ class Maintenance:
         if self._is_background:
             self.schedule()
         else:
-            self._store.erase(timeout_seconds=PATIENCE_SECONDS)
+            self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS)
 
     def schedule(self) -> None:
-        """Has the thread erase at the next quiet moment; without a thread, closing does it."""
+        """Requests an erasure in the background thread; without a thread, ``close`` erases."""
         if not self._is_background:
             return
         with self._changed:
-            self._is_wanted = True
+            self._is_requested = True
             if self._thread is None and not self._is_stopping:
                 self._thread = threading.Thread(target=self._run, name="memoryos-maintenance", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
     def look(self) -> None:
-        """Schedules what this process or another one left due. Asked often, it looks once in a while.
+        """Completes deletions and schedules erasures that any process left due.
+
+        Does nothing if the last call is less than ``LOOK_SECONDS`` ago.
 
         Raises:
             StoreError: If the store can't be read.
@@ -96,27 +98,27 @@ class Maintenance:
             self.schedule()
 
     def close(self) -> None:
-        """Ends the thread and erases what is due, as far as other processes allow it."""
+        """Ends the thread and erases deleted bytes, unless readers in other processes prevent it."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join(STOP_PATIENCE_SECONDS)
+            self._thread.join(STOP_TIMEOUT_SECONDS)
         with contextlib.suppress(StoreError):
             if self._store.erasures.due_since() is not None:
-                self._store.erase(timeout_seconds=PATIENCE_SECONDS)
+                self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS)
 
     def _complete(self) -> None:
         for scope_id in self._store.forgetting.unfinished():
-            with contextlib.suppress(StoreError), self._leases.leased(scope_id, time.monotonic()):
+            with contextlib.suppress(StoreError), self._leases.acquire(scope_id, time.monotonic()):
                 self._store.forgetting.complete(scope_id)
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._is_wanted and not self._is_stopping:
+                while not self._is_requested and not self._is_stopping:
                     self._changed.wait()
-                self._is_wanted = False
+                self._is_requested = False
             if not self._wait_for_quiet():
                 return
             self._erase()
@@ -124,16 +126,16 @@ class Maintenance:
     def _erase(self) -> None:
         self._erased_at = time.monotonic()
         try:
-            is_done = self._store.erase(timeout_seconds=PATIENCE_SECONDS) or not self._store.erasures.due_since()
+            is_done = self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS) or not self._store.erasures.due_since()
         except StoreError as error:
-            _log.warning("deleted bytes were not erased: %s; tried again later", type(error).__name__)
+            _log.warning("deleted bytes were not erased: %s; retrying in %.0f s", type(error).__name__, PAUSE_SECONDS)
             is_done = False
         if not is_done:
             with self._changed:
-                self._is_wanted = True
+                self._is_requested = True
 
     def _wait_for_quiet(self) -> bool:
-        """Waits for a quiet moment; returns whether the engine is still open."""
+        """Waits until the foreground is idle; returns False if the store is being closed."""
         started = time.monotonic()
         with self._changed:
             while not self._is_stopping:

@@ -1,4 +1,4 @@
-"""The ledger: takes down what models cost and says when a day's tokens are used up."""
+"""The usage ledger: records token usage of model calls and enforces the daily token budgets."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from memoryos.seams import Meter, Usage
     from memoryos.storage.store import Store
 
-__all__ = ["Ledger"]
+__all__ = ["UsageLedger"]
 
 
-class Ledger:
-    """Hands out meters.
+class UsageLedger:
+    """Creates meters, which record usage and check budgets.
 
     Args:
-        store: Where costs are kept.
-        config: What may be spent in a day.
+        store: Stores the usage.
+        config: Daily token budgets.
         clock: Returns now (aware, UTC).
     """
 
@@ -33,15 +33,24 @@ class Ledger:
         self._clock = clock
 
     def meter(self, scope_id: str | Callable[[], str], purpose: str) -> Meter:
-        """Returns the meter of one scope for one purpose; a scope that may not be there yet is given as a call."""
-        return _Meter(self, scope_id, purpose)
+        """Returns the meter of one scope for one purpose.
+
+        Args:
+            scope_id: The scope; or, for a scope that is not created yet, a function that returns its id.
+            purpose: Name of the step or request that calls the model.
+        """
+        return _Meter(self, scope_id if callable(scope_id) else lambda: scope_id, purpose)
 
     def record(self, scope_id: str, purpose: str, usage: Usage) -> None:
-        """Writes down what one call cost."""
+        """Stores the usage of one model call."""
         self._store.costs.add(scope_id, self._clock().astimezone(timezone.utc).date(), purpose, usage)
 
     def check(self, scope_id: str) -> None:
-        """Raises ``BudgetExceededError`` if the day's tokens of the scope or of the store are used up."""
+        """Checks the daily token budgets.
+
+        Raises:
+            BudgetExceededError: If the budget of the scope or that of the store is used up.
+        """
         now = self._clock().astimezone(timezone.utc)
         for name, limit, owner in (
             ("llm_daily_tokens_per_scope", self._of_scope, scope_id),
@@ -50,21 +59,19 @@ class Ledger:
             if limit is not None and self._store.costs.tokens(now.date(), owner) >= limit:
                 tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), timezone.utc)
                 raise BudgetExceededError(
-                    f"the {limit} tokens of {name} are used up until tomorrow", (tomorrow - now).total_seconds()
+                    f"the daily budget {name} of {limit} tokens is used up; wait until 0:00 UTC or raise {name}",
+                    (tomorrow - now).total_seconds(),
                 )
 
 
 class _Meter:
-    def __init__(self, ledger: Ledger, scope_id: str | Callable[[], str], purpose: str) -> None:
+    def __init__(self, ledger: UsageLedger, scope_id: Callable[[], str], purpose: str) -> None:
         self._ledger = ledger
         self._scope_id = scope_id
         self._purpose = purpose
 
     def allow(self) -> None:
-        self._ledger.check(self._found())
+        self._ledger.check(self._scope_id())
 
     def __call__(self, usage: Usage) -> None:
-        self._ledger.record(self._found(), self._purpose, usage)
-
-    def _found(self) -> str:
-        return self._scope_id if isinstance(self._scope_id, str) else self._scope_id()
+        self._ledger.record(self._scope_id(), self._purpose, usage)

@@ -1,4 +1,4 @@
-"""Rounds: a process that only consolidates goes from scope to scope and takes what is due, whoever added it."""
+"""The scope poller of the worker process: finds scopes with due work, from any process, and queues them."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from memoryos.storage.store import Store
     from memoryos.updating.worker import Worker
 
-__all__ = ["Rounds"]
+__all__ = ["ScopePoller"]
 
 LOOK_AGAIN_SECONDS = 300.0
-"""After so long a scope is tried again in which nothing has changed since."""
-_SHARE_OF_LOOKING = 0.1
-"""Looking for work takes at most this share of the time, however many scopes there are."""
-_MOST_WAITING = 100
-"""Scopes that are handed to the worker before it has to be done with them."""
+"""A scope that has not changed since its last attempt is queued again after this long."""
+_MAX_POLLING_SHARE = 0.1
+"""Maximum share of the time that polling takes; the pause grows with the duration of a poll."""
+_MAX_QUEUED = 100
+"""Maximum number of scopes that one poll queues; the next poll starts when the worker's queue is empty."""
 
 
-class Rounds:
-    """Looks for due scopes again and again and hands them to the worker. Needs nothing from other processes.
+class ScopePoller:
+    """Polls the store for due scopes and queues them for the worker. Other processes need not cooperate.
 
-    A scope that a living process holds is left to it. One that a dead process held is free at once.
+    Scopes whose lease a running process holds are skipped. The lease of a process that no longer runs is ignored.
 
     Args:
-        store: Where everything is kept.
-        worker: Does the work.
+        store: Pages, tiers and leases.
+        worker: Drains the scopes.
         config: Capacities, thresholds, weights.
         model: Name of the embedder.
-        redoes: Whether the work of a stand-in is to be redone.
+        redoes: Whether the fallback analyst's work counts as due.
         clock: Returns now (aware, UTC).
     """
 
@@ -58,17 +58,17 @@ class Rounds:
         self._redoes = redoes
         self._clock = clock
         self._tried: dict[str, object] = {}
-        self._forget_at = 0.0
+        self._clear_tried_at = 0.0
 
-    def look(self) -> int:
-        """Hands over the scopes that are due now; returns how many.
+    def poll(self) -> int:
+        """Queues the scopes that are due now; returns their number.
 
         Raises:
-            StoreError: If the store can't be read now.
+            StoreError: If the store can't be read.
         """
-        if time.monotonic() > self._forget_at:
+        if time.monotonic() > self._clear_tried_at:
             self._tried.clear()
-            self._forget_at = time.monotonic() + LOOK_AGAIN_SECONDS
+            self._clear_tried_at = time.monotonic() + LOOK_AGAIN_SECONDS
         count = 0
         now = self._clock()
         for scope in self._store.due.find(self._due(now), now):
@@ -78,22 +78,26 @@ class Rounds:
             self._tried[scope.scope_id] = state
             self._worker.wake_all([scope.scope_id], idle=scope.is_idle)
             count += 1
-            if count >= _MOST_WAITING:
+            if count >= _MAX_QUEUED:
                 break
         return count
 
-    def go(self, until: threading.Event, poll_seconds: float) -> None:
-        """Goes on looking until it is told to end.
+    def run(self, until: threading.Event, poll_seconds: float) -> None:
+        """Polls until the event is set.
+
+        Args:
+            until: Ends the loop.
+            poll_seconds: Minimum pause between two polls.
 
         Raises:
-            StoreError: If the store can't be read at the beginning; later it is tried again.
+            StoreError: If the store can't be read; call it again to continue.
         """
         while not until.is_set():
             started = time.monotonic()
             if self._worker.waiting() == 0:
-                self.look()
+                self.poll()
             took = time.monotonic() - started
-            until.wait(max(poll_seconds, took / _SHARE_OF_LOOKING))
+            until.wait(max(poll_seconds, took / _MAX_POLLING_SHARE))
 
     def _is_held(self, scope: DueScope, now: datetime) -> bool:
         if scope.owner is None or scope.until is None or scope.until < now:

@@ -1,4 +1,4 @@
-"""The step that learns: the unlearned pages of one hot segment become profile and knowledge (§3.3)."""
+"""The learning step: extracts profile and knowledge from the unlearned pages of one hot segment (§3.3)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from memoryos.identifiers import new_id
 from memoryos.model import Knowledge, Segment
 from memoryos.seams import Fact, Lesson, Material
 from memoryos.storage.long_term_table import Learning, SegmentLearned
-from memoryos.updating.long_term import check_lesson, merge_knowledge, merge_profile, without_pages, without_refused
+from memoryos.updating.lesson_merging import (
+    check_lesson,
+    merge_knowledge,
+    merge_profile,
+    without_pages,
+    without_refused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,62 +25,74 @@ if TYPE_CHECKING:
     from memoryos.seams import Analyst
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.ledger import Ledger
+    from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["LEARN", "Learner"]
 
 LEARN = "learn"
-"""What the ledger and the log call this step."""
+"""Name of this step in logs and in the usage ledger."""
 
-PAGES_A_LESSON = 50
-"""A segment with more unlearned pages is read in several lessons; it stays due until all are read."""
-TOKENS_A_PAGE = 160
-"""Of the model's context, for one page of a lesson as an excerpt; a small context reads fewer pages at once."""
+PAGES_PER_LESSON = 50
+"""A segment with more unlearned pages needs several lessons; it stays due until all pages are read."""
+TOKENS_PER_PAGE = 160
+"""Share of the model's context for the excerpt of one page; with a small context a lesson has fewer pages."""
 
 
 class Learner:
-    """Has the analyst read a segment's unlearned pages and commits what it learned."""
+    """Requests a lesson about a segment's unlearned pages and commits it.
+
+    Args:
+        store: Pages and tiers.
+        analyst: Creates the lessons.
+        config: Knowledge capacity and context size.
+        ledger: Records token usage.
+        clock: Returns now (aware, UTC).
+    """
 
     def __init__(
-        self, store: Store, analyst: Analyst, config: Config, ledger: Ledger, *, clock: Callable[[], datetime]
+        self, store: Store, analyst: Analyst, config: Config, ledger: UsageLedger, *, clock: Callable[[], datetime]
     ) -> None:
         self._store = store
         self._analyst = analyst
         self._config = config
         self._ledger = ledger
-        self._pages_a_lesson = max(1, min(PAGES_A_LESSON, config.llm_context_tokens // TOKENS_A_PAGE))
+        self._pages_per_lesson = max(1, min(PAGES_PER_LESSON, config.llm_context_tokens // TOKENS_PER_PAGE))
         self._clock = clock
 
     def learn(self, lease: Lease, segment: Segment) -> None:
-        """Learns from the oldest unlearned pages of a segment with one call of the analyst.
+        """Learns from the oldest unlearned pages of a segment with one analyst call.
 
         Raises:
-            AnalystError: If the analyst failed or broke its contract; nothing is written then.
-            StoreConflictError: If the lease was lost meanwhile; nothing is written then.
+            AnalystError: If the analyst failed or its lesson is invalid; nothing was written.
+            StoreConflictError: If the lease was lost; nothing was written.
         """
-        unlearned = self._store.log.unlearned(lease.scope_id, segment.segment_id, self._pages_a_lesson + 1)
-        left_pages = max(0, segment.length - self._pages_a_lesson) if len(unlearned) > self._pages_a_lesson else 0
-        counted = SegmentLearned(segment.segment_id, left_pages)
-        self._read(lease, tuple(unlearned[: self._pages_a_lesson]), counted)
+        limit = self._pages_per_lesson
+        unlearned = self._store.log.unlearned(lease.scope_id, segment.segment_id, limit + 1)
+        remaining_pages = max(0, segment.length - limit) if len(unlearned) > limit else 0
+        self._read(lease, tuple(unlearned[:limit]), SegmentLearned(segment.segment_id, remaining_pages))
 
     def learn_again(self, lease: Lease) -> bool:
-        """Learns from the oldest pages of one segment that a stand-in learned from; False if there are none.
+        """Learns again from pages of one segment, oldest first, that the fallback analyst has learned from.
 
-        What the stand-in learned from these pages, and from no others, is withdrawn in the same moment.
+        The same transaction withdraws the facts, attributes and traits whose only sources are these pages.
+
+        Returns:
+            False if there are no such pages.
 
         Raises:
-            AnalystError: If the analyst failed or broke its contract; nothing is written then.
-            StoreConflictError: If the lease was lost meanwhile; nothing is written then.
+            AnalystError: If the analyst failed or its lesson is invalid; nothing was written.
+            StoreConflictError: If the lease was lost; nothing was written.
         """
-        pages = tuple(self._store.log.learned_provisionally(lease.scope_id, self._pages_a_lesson))
+        pages = tuple(self._store.log.learned_provisionally(lease.scope_id, self._pages_per_lesson))
         if pages:
             self._read(lease, pages, None)
         return bool(pages)
 
-    def _read(self, lease: Lease, pages: tuple[Page, ...], counted: SegmentLearned | None) -> None:
+    def _read(self, lease: Lease, pages: tuple[Page, ...], learned: SegmentLearned | None) -> None:
+        """Requests a lesson about the pages and commits it; ``learned`` is None if the pages are read again."""
         known = tuple(self._store.long_term.knowledge(lease.scope_id))
         profile = self._store.long_term.profile(lease.scope_id)
-        again = frozenset(page.page_id for page in pages) if counted is None else frozenset()
+        again = frozenset(page.page_id for page in pages) if learned is None else frozenset()
         withdrawn = {each.knowledge_id for each in known if again.issuperset(each.source_page_ids)}
         current = tuple(each for each in known if each.knowledge_id not in withdrawn)
         material = Material(pages, without_pages(profile, again), current)
@@ -90,14 +108,14 @@ class Learner:
             lambda fact: _entry(fact, now, origin),
             self._config.long_term_knowledge_capacity,
         )
-        left = withdrawn | set(lesson.dropped)
+        dropped = withdrawn | set(lesson.dropped)
         change = Learning(
-            segment=counted,
+            segment=learned,
             learned_page_ids=tuple(page.page_id for page in pages),
             profile=merge_profile(profile, lesson, now, origin, kept=material.profile),
             added=knowledge.added,
             superseded=knowledge.superseded,
-            archived=(*knowledge.archived, *sorted(left - set(knowledge.superseded))),
+            archived=(*knowledge.archived, *sorted(dropped - set(knowledge.superseded))),
             provisional=origin != self._analyst.origin,
         )
         self._store.long_term.apply(lease, change, now)

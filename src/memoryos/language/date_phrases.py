@@ -1,4 +1,4 @@
-"""Days as a person says them, in each language."""
+"""Formats days in the style of each language."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from memoryos.language.dates import Mention
     from memoryos.language.languages import Language
 
-__all__ = ["named_day", "said_day"]
+__all__ = ["format_day", "format_mention"]
 
 _LEAST_DAYS_OF_A_MONTH = 27
+"""Difference between the last and the first day of the shortest month."""
 
 
-def named_day(day: date, language: Language) -> str:
+def format_day(day: date, language: Language) -> str:
     """Returns a day with its year, as "7 May 2023", "7 de maio de 2023" or "2023年5月7日"."""
     if language == "nl":
         return f"{day.day} {DUTCH_MONTHS[day.month - 1]} {day.year}"
@@ -31,24 +32,24 @@ def named_day(day: date, language: Language) -> str:
     return format_date_range(day, day)
 
 
-def said_day(mention: Mention, language: Language) -> str:
-    """Returns the days of a mention with the preposition that belongs before them, as "on 7 May 2023"."""
+def format_mention(mention: Mention, language: Language) -> str:
+    """Returns the days of a mention with their preposition, as "on 7 May 2023"."""
     first, last = mention.first, mention.last
     if language in {"ja", "zh"}:
         return _han(first, last, "から" if language == "ja" else "至")
     if first == last:
-        return {"en": "on ", "nl": "op ", "pt": "em ", "vi": ""}[language] + named_day(first, language)
+        return {"en": "on ", "nl": "op ", "pt": "em ", "vi": ""}[language] + format_day(first, language)
     if (last - first).days < _LEAST_DAYS_OF_A_MONTH:
         around = {"en": "around ", "nl": "rond ", "pt": "por volta de ", "vi": "khoảng "}[language]
         if language == "en":
             return around + format_date_range(first, last)
         start = str(first.day) if first.month == last.month else _without_year(first, language)
-        return f"{around}{start}–{named_day(last, language).removeprefix('ngày ')}"
+        return f"{around}{start}–{format_day(last, language).removeprefix('ngày ')}"
     return _long(first, last, language)
 
 
 def _long(first: date, last: date, language: Language) -> str:
-    """Returns a month, a year, or several of them."""
+    """Returns a range of at least a month, as months or years with their preposition."""
     is_year = (first.month, first.day, last.month, last.day) == (1, 1, 12, 31)
     inside = {"en": "in ", "nl": "in ", "pt": "em ", "vi": ""}[language]
     if language == "en":
@@ -63,15 +64,17 @@ def _long(first: date, last: date, language: Language) -> str:
 
 
 def _month(day: date, language: Language) -> str:
-    return named_day(day, language).removeprefix("ngày ").removeprefix(str(day.day)).removeprefix(" de").strip()
+    return format_day(day, language).removeprefix("ngày ").removeprefix(str(day.day)).removeprefix(" de").strip()
 
 
 def _without_year(day: date, language: Language) -> str:
-    return named_day(day, language).removeprefix("ngày ").removesuffix(str(day.year)).removesuffix(" năm ").strip(" de")
+    return (
+        format_day(day, language).removeprefix("ngày ").removesuffix(str(day.year)).removesuffix(" năm ").strip(" de")
+    )
 
 
 def _han(first: date, last: date, until: str) -> str:
-    start = named_day(first, "zh")
+    start = format_day(first, "zh")
     if first == last:
         return start
     if (
