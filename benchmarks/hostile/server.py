@@ -1,4 +1,4 @@
-"""The server that is attacked: ``memoryos serve`` with keys, on a copy of a prepared store, on loopback."""
+"""Starts the attacked server: ``memoryos serve`` with keys on loopback, on a copy of a prepared store."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Server:
     process: subprocess.Popen[str]
 
     def peak_megabytes(self) -> int | None:
-        """Returns the largest resident size of the process until now, or None if the process has ended."""
+        """Returns the peak resident set of the process, or None if the process has ended."""
         if self.process.poll() is not None:
             return None
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
