@@ -54,7 +54,7 @@ def print_table(title: str, table: dict[str, Any]) -> None:
 
 
 def peak_megabytes() -> float:
-    """Returns the peak resident set of this process (on Linux not from ``getrusage``, which includes the parent)."""
+    """Returns the peak resident set of this process from ``/proc``, because ``getrusage`` includes the parent."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 

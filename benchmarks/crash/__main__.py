@@ -92,7 +92,7 @@ class Running:
         self._pid = pid
         self._trace = trace
 
-    def said(self) -> list[str]:
+    def output_lines(self) -> list[str]:
         """Returns the complete lines of its output so far."""
         return self._trace.with_suffix(".said").read_text(encoding="utf-8").split("\n")[:-1]
 
@@ -127,7 +127,7 @@ class Running:
 
     def _count(self, word: str) -> int:
         file = self._trace.with_suffix(".said")
-        return sum(line.startswith(f"{word} ") or line == word for line in self.said()) if file.exists() else 0
+        return sum(line.startswith(f"{word} ") or line == word for line in self.output_lines()) if file.exists() else 0
 
     def _wait_for(self, is_done: Any) -> None:
         deadline = time.monotonic() + TIMEOUT_SECONDS
@@ -186,7 +186,7 @@ def kill_at_random(starter: Starter, folder: Path, kills: int, seed: int, report
 def _kill_on_one_store(starter: Starter, folder: Path, kills: int, chooser: random.Random, report: Report) -> None:
     plan = Plan(
         str(folder),
-        analyst=chooser.choice(("local", "scripted", "wavering")),
+        analyst=chooser.choice(("local", "scripted", "unreliable")),
         settings=SMALL
         | {
             "background": chooser.random() < 0.6,  # noqa: PLR2004  (a little more than half)
@@ -212,7 +212,9 @@ def _kill_on_one_store(starter: Starter, folder: Path, kills: int, chooser: rand
             for name in names
         ]
         for running in _kill_in_turn([starter.start(each) for each in plans], chooser, report):
-            report.problems += [f"{folder.name}: {each}" for each in promised.hear(running.plan.writer, running.said())]
+            report.problems += [
+                f"{folder.name}: {each}" for each in promised.process_lines(running.plan.writer, running.output_lines())
+            ]
         left -= len(names)
         findings = check(plan, promised, drain=not left or chooser.random() < 0.5)  # noqa: PLR2004  (every other time)
         report.take(folder.name, findings)
@@ -232,14 +234,18 @@ def _kill_in_turn(writers: list[Running], chooser: random.Random, report: Report
         doing = victim.kill()
         ended = victim.wait()
         if ended != KILLED:
-            report.problems.append(f"a writer exited unexpectedly ({ended}): {victim.said()[-1:]} {victim.errors()}")
+            report.problems.append(
+                f"a writer exited unexpectedly ({ended}): {victim.output_lines()[-1:]} {victim.errors()}"
+            )
         report.kills += 1
         report.places[_place(doing)] += 1
-        said = [each.said().copy() for each in alive]
+        said = [each.output_lines().copy() for each in alive]
         for survivor, lines in zip(alive, said, strict=True):
             count = sum(line.startswith("added ") for line in lines)
             if not survivor.wait_for_more("added", count + 2):
-                report.problems.append(f"a writer exited unexpectedly: {survivor.said()[-1:]} {survivor.errors()}")
+                report.problems.append(
+                    f"a writer exited unexpectedly: {survivor.output_lines()[-1:]} {survivor.errors()}"
+                )
     return writers
 
 
@@ -275,11 +281,11 @@ def kill_at_fail_points(
         every: Step of n by kind of fail point: 1 tries all, 2 every second one.
     """
     begun = folder / f"begun-{analyst}"
-    for name, deeds, template in (("opening", ("add", "flush"), None), ("working", work, begun)):
-        plan = Plan(str(folder / f"{name}-{analyst}"), analyst=analyst, settings=SMALL, deeds=deeds)
+    for name, actions, template in (("opening", ("add", "flush"), None), ("working", work, begun)):
+        plan = Plan(str(folder / f"{name}-{analyst}"), analyst=analyst, settings=SMALL, actions=actions)
         before = Promised()
         if template is not None:
-            _run(starter, replace(plan, folder=str(template), deeds=BEGINNING), before, report)
+            _run(starter, replace(plan, folder=str(template), actions=BEGINNING), before, report)
         points = [
             replace(plan, folder=f"{plan.folder}-{kind.replace(' ', '-')}-{number}", kill=kind, kill_at=number)
             for kind, count in _counts(starter, plan, template, before, report).items()
@@ -299,8 +305,10 @@ def kill_while_forgetting(starter: Starter, folder: Path, report: Report, *, eve
         every: As for ``kill_at_fail_points``.
     """
     begun, before = folder / "begun-forgetting", Promised()
-    plan = Plan(str(folder / "forgetting"), analyst="scripted", settings=SMALL, deeds=("forget",))
-    _run(starter, replace(plan, folder=str(begun), deeds=(*["add"] * 8, "messages", "flush", "answer")), before, report)
+    plan = Plan(str(folder / "forgetting"), analyst="scripted", settings=SMALL, actions=("forget",))
+    _run(
+        starter, replace(plan, folder=str(begun), actions=(*["add"] * 8, "messages", "flush", "answer")), before, report
+    )
     for kind, count in _counts(starter, plan, begun, before, report).items():
         for number in range(1, count + 1, every[kind]):
             name = f"{plan.folder}-{kind.replace(' ', '-')}-{number}"
@@ -309,7 +317,7 @@ def kill_while_forgetting(starter: Starter, folder: Path, report: Report, *, eve
             if running.wait() == KILLED:
                 report.fail_points += 1
                 report.places[_place(running.doing())] += 1
-            said = [line.split()[1:] for line in running.said() if line.startswith("forgetting ")]
+            said = [line.split()[1:] for line in running.output_lines() if line.startswith("forgetting ")]
             findings = check_forgotten(killed, map(int, said[0] if said else ()))
             report.forgotten += findings.is_forgotten
             report.take(Path(name).name, findings)
@@ -333,7 +341,9 @@ def _kill_at(starter: Starter, plans: list[Plan], template: Path | None, before:
         name = Path(running.plan.folder).name
         if ended not in {0, KILLED}:
             report.problems.append(f"{name}: the writer failed: {running.errors()}")
-        report.problems += [f"{name}: {each}" for each in promised.hear(running.plan.writer, running.said())]
+        report.problems += [
+            f"{name}: {each}" for each in promised.process_lines(running.plan.writer, running.output_lines())
+        ]
         if ended == KILLED:
             report.fail_points += 1
             report.places[_place(running.doing())] += 1
@@ -360,8 +370,8 @@ def _run(starter: Starter, plan: Plan, promised: Promised, report: Report) -> li
         report.problems.append(f"{plan.folder}: {error}")
         running.kill()
         ended = 0
-    said = running.said()
-    report.problems += [f"{plan.folder}: {each}" for each in promised.hear(plan.writer, said)]
+    said = running.output_lines()
+    report.problems += [f"{plan.folder}: {each}" for each in promised.process_lines(plan.writer, said)]
     if ended != 0:
         report.problems.append(f"{plan.folder}: the writer exited with {ended}: {running.errors()}")
     return said
@@ -379,15 +389,21 @@ PROTECTED = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}.lock",
 
 def fill_disks(starter: Starter, folder: Path, report: Report, rooms: range) -> None:
     """Simulates a full disk while writers add, consolidate and open; tries each number of free bytes."""
-    for name, deeds in FULL_DISKS.items():
+    for name, actions in FULL_DISKS.items():
         for room in rooms:
             settings = SMALL | ({"background": True, "idle_seconds": 0.3} if name == "worker" else {})
             plan = Plan(
-                str(folder / f"full-{name}-{room}"), analyst="scripted", settings=settings, deeds=deeds, room_bytes=room
+                str(folder / f"full-{name}-{room}"),
+                analyst="scripted",
+                settings=settings,
+                actions=actions,
+                room_bytes=room,
             )
             _run_refused(starter, plan, f"full disk, {name}", report)
     for room in rooms:
-        plan = Plan(str(folder / f"full-opening-{room}"), settings=SMALL, deeds=("add", "flush"), limit_bytes=room + 1)
+        plan = Plan(
+            str(folder / f"full-opening-{room}"), settings=SMALL, actions=("add", "flush"), limit_bytes=room + 1
+        )
         _run_refused(starter, plan, "full disk, opening", report)
 
 
@@ -395,8 +411,8 @@ def protect_files(starter: Starter, folder: Path, report: Report) -> None:
     """Makes the files of a store read-only, one after another, while a writer works."""
     for file in PROTECTED:
         protected = f"protect:{file}", "add", "recall", "flush", "reopen", "add", "recall"
-        deeds = ("add", "add", "flush", *protected, f"release:{file}", "reopen", "add", "flush")
-        plan = Plan(str(folder / f"protected{file}"), settings=SMALL, deeds=deeds, unprivileged=True)
+        actions = ("add", "add", "flush", *protected, f"release:{file}", "reopen", "add", "flush")
+        plan = Plan(str(folder / f"protected{file}"), settings=SMALL, actions=actions, unprivileged=True)
         Path(plan.folder).mkdir()
         if os.getuid() == 0:
             os.chown(plan.folder, NOBODY, NOBODY)
@@ -407,8 +423,8 @@ def _run_refused(starter: Starter, plan: Plan, name: str, report: Report) -> Non
     promised = Promised()
     for line in _run(starter, plan, promised, report):
         if line.startswith("refused "):
-            _, deed, error, reason = line.replace(f"{plan.folder}/", "").split(" ", 3)
-            report.writes_refused[f"{name}: {deed.partition(':')[0]}: {error}: {reason}"] += 1
+            _, action, error, reason = line.replace(f"{plan.folder}/", "").split(" ", 3)
+            report.writes_refused[f"{name}: {action.partition(':')[0]}: {error}: {reason}"] += 1
     findings = check(replace(plan, unprivileged=False), promised, drain=True)
     report.take(Path(plan.folder).name, findings)
     report.close_store(promised, findings)
@@ -421,16 +437,16 @@ def tear_logs(starter: Starter, folder: Path, count: int, seed: int, report: Rep
     SQLite ignores everything from the first invalid frame on, so pages after the damage must be missing.
     """
     chooser = random.Random(seed)
-    plan = Plan(str(folder / "torn"), analyst="scripted", settings=SMALL, deeds=("add", "flush"))
+    plan = Plan(str(folder / "torn"), analyst="scripted", settings=SMALL, actions=("add", "flush"))
     before = Promised()
     _run(starter, plan, before, report)
-    deeds = (*["add", "add", "messages", "flush", "answer"] * 6, *["pause"] * 1000)
-    running = starter.start(replace(plan, deeds=deeds, first=before.next_number(plan.writer)))
-    running.wait_for_more("added", deeds.count("add") + deeds.count("messages") + deeds.count("answer"))
+    actions = (*["add", "add", "messages", "flush", "answer"] * 6, *["pause"] * 1000)
+    running = starter.start(replace(plan, actions=actions, first=before.next_number(plan.writer)))
+    running.wait_for_more("added", actions.count("add") + actions.count("messages") + actions.count("answer"))
     running.kill()
     report.kills += 1
     promised = Promised(dict(before.pages), answers=set(before.answers))
-    report.problems += promised.hear(plan.writer, running.said())
+    report.problems += promised.process_lines(plan.writer, running.output_lines())
     log = (Path(plan.folder) / f"{DATABASE}-wal").read_bytes()
     for number in range(count):
         torn = _torn(log, chooser, number)
@@ -467,18 +483,18 @@ def _check_torn(plan: Plan, promised: Promised, damaged_from: int, report: Repor
 
 def delete_indexes(starter: Starter, folder: Path, report: Report) -> None:
     """Deletes the index of the write-ahead log after a kill, and during a run that is killed later."""
-    for name, deeds in (("killed", ()), ("running", (f"unlink:{DATABASE}-shm",))):
+    for name, actions in (("killed", ()), ("running", (f"unlink:{DATABASE}-shm",))):
         plan = Plan(
             str(folder / f"index-{name}"),
             settings=SMALL,
-            deeds=(*["add"] * 5, "flush", *deeds, *["add"] * 5, "flush", "answer", *["pause"] * 1000),
+            actions=(*["add"] * 5, "flush", *actions, *["add"] * 5, "flush", "answer", *["pause"] * 1000),
         )
         running = starter.start(plan)
         running.wait_for_more("added", 11)
         running.kill()
         report.kills += 1
         promised = Promised()
-        report.problems += promised.hear(plan.writer, running.said())
+        report.problems += promised.process_lines(plan.writer, running.output_lines())
         (Path(plan.folder) / f"{DATABASE}-shm").unlink(missing_ok=True)
         findings = check(plan, promised, drain=True)
         report.take(Path(plan.folder).name, findings)
@@ -492,7 +508,7 @@ def _tidy(folder: Path, findings: Findings) -> None:
 
 
 @contextmanager
-def workshop(place: Path | None = None) -> Iterator[tuple[Starter, Path]]:
+def crash_test_environment(place: Path | None = None) -> Iterator[tuple[Starter, Path]]:
     """Yields a starter and a world-readable temporary folder; closes and deletes them at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memoryos-crash-", dir=place)))
@@ -505,7 +521,7 @@ def main() -> int:
     arguments = _arguments()
     report = Report()
     started = time.monotonic()
-    with workshop(arguments.folder) as (starter, folder):
+    with crash_test_environment(arguments.folder) as (starter, folder):
         kill_at_random(starter, folder, arguments.kills, arguments.seed, report)
         every = {"statement": arguments.every, "before commit": 1, "after commit": 1}
         for analyst in ("scripted", "local"):

@@ -82,7 +82,7 @@ class Announced:
     writer: str
     first: int
     count: int
-    deed: str
+    action: str
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Promised:
     Attributes:
         pages: Checksum of the assistant's text by writer and number, for every page that must be stored.
         open: Announced pages that were neither acknowledged nor refused.
-        barred: Pages that were refused, or missing in an earlier check.
+        refused: Pages that were refused, or missing in an earlier check.
         answers: Pages whose assistant's text is a generated answer, so that its checksum is not known before.
         log_bytes: Length of the write-ahead log when a page was acknowledged.
         acknowledged: Number of acknowledged pages.
@@ -101,13 +101,13 @@ class Promised:
 
     pages: dict[tuple[str, int], int | None] = field(default_factory=dict)
     open: list[Announced] = field(default_factory=list)
-    barred: set[tuple[str, int]] = field(default_factory=set)
+    refused: set[tuple[str, int]] = field(default_factory=set)
     answers: set[tuple[str, int]] = field(default_factory=set)
     log_bytes: dict[tuple[str, int], int] = field(default_factory=dict)
     acknowledged: int = 0
     is_rebuilt: bool = False
 
-    def hear(self, writer: str, lines: Iterable[str]) -> list[str]:
+    def process_lines(self, writer: str, lines: Iterable[str]) -> list[str]:
         """Processes the output lines of a writer; returns the unexpected lines."""
         problems: list[str] = []
         announced: Announced | None = None
@@ -118,8 +118,8 @@ class Promised:
             elif word == "added" and announced is not None:
                 self._acknowledge(announced, int(rest[2]), int(rest[3]))
                 announced = None
-            elif word == "refused" and announced is not None and rest[0] == announced.deed:
-                self.barred |= set(_keys(announced))
+            elif word == "refused" and announced is not None and rest[0] == announced.action:
+                self.refused |= set(_keys(announced))
                 announced = None
             elif word == "rebuilding":
                 self.is_rebuilt = True
@@ -131,7 +131,7 @@ class Promised:
 
     def next_number(self, writer: str) -> int:
         """Returns the next unused page number of the writer."""
-        used = [number for name, number in (*self.pages, *self.barred) if name == writer]
+        used = [number for name, number in (*self.pages, *self.refused) if name == writer]
         used += [each.first + each.count - 1 for each in self.open if each.writer == writer]
         return max(used, default=0) + 1
 
@@ -141,7 +141,7 @@ class Promised:
         self.pages |= dict.fromkeys(others)
         self.pages[last] = checksum
         self.acknowledged += announced.count
-        if announced.deed == "answer":
+        if announced.action == "answer":
             self.answers.add(last)
 
 
@@ -289,8 +289,8 @@ def _settle(promised: Promised, held: Counter[tuple[str, int]], findings: Findin
             findings.problems.append(f"{present} of {keys} are stored, of a call that must be atomic")
         findings.unacknowledged += len(present)
         promised.pages |= dict.fromkeys(present)
-        promised.barred |= set(keys) - set(present)
-        if announced.deed == "answer":
+        promised.refused |= set(keys) - set(present)
+        if announced.action == "answer":
             promised.answers |= set(present)
     promised.open.clear()
 
@@ -328,7 +328,7 @@ def _drain(memory: Memoryos, file: Path, findings: Findings) -> None:
 
 
 def _unrecalled(memory: Memoryos) -> list[str]:
-    """Returns whether a recall finds other pages than those outside archived segments."""
+    """Returns the problems of a recall of everything, which must find all pages outside archived segments."""
     archived = {each.segment_id for each in memory.segments(archived=True)}
     wanted = {page.page_id for page in memory.pages() if page.segment_id not in archived}
     recall = memory.recall("my sister", max_pages=10_000)

@@ -4,13 +4,13 @@
 starting hundreds of writers fast. A writer prints these lines, each flushed:
 
     open                            the store is open
-    adding FIRST COUNT DEED         a call that adds these pages begins
+    adding FIRST COUNT ACTION         a call that adds these pages begins
     added FIRST COUNT SUM BYTES     the call returned; checksum of the last reply, length of the write-ahead log
     forgetting NUMBER …             a call that forgets these pages begins
     rebuilding                      from now on the local analyst may have processed all pages
-    did DEED                        another call returned
-    refused DEED ERROR MESSAGE      a StoreError; the pages of the call must not be stored
-    failed DEED ERROR MESSAGE       any other error, which is always a bug
+    did ACTION                        another call returned
+    refused ACTION ERROR MESSAGE      a StoreError; the pages of the call must not be stored
+    failed ACTION ERROR MESSAGE       any other error, which is always a bug
     counted STATEMENTS COMMITS      the writer finished without being killed
 """
 
@@ -105,9 +105,9 @@ class Plan:
         writer: Name of the writer; it is part of the text of its pages.
         first: Number of its first page.
         seed: Seed of its random choices.
-        analyst: local, scripted, or wavering (scripted, fails half of the time, with the local analyst as fallback).
+        analyst: local, scripted, or unreliable (scripted, fails half of the time, with the local analyst as fallback).
         settings: Settings for ``Config``.
-        deeds: Actions in order; empty means random actions without end.
+        actions: Actions in order; empty means random actions without end.
         kill: Fail point at which the writer kills itself: statement, before commit, after commit; "" for none.
         kill_at: Number of the fail point of that kind, from 1.
         limit_bytes: Maximum size of files from the start; 0 for no limit.
@@ -122,7 +122,7 @@ class Plan:
     seed: int = 0
     analyst: str = "local"
     settings: dict[str, Any] = field(default_factory=dict)
-    deeds: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
     kill: str = ""
     kill_at: int = 0
     limit_bytes: int = 0
@@ -153,13 +153,13 @@ def open_engine(plan: Plan, *, steady: bool = False) -> MemoryEngine:
     )
     if plan.analyst == "local":
         return MemoryEngine(config, embedder=HashEmbedder(), analyst=LocalAnalyst())
-    is_failing = plan.analyst == "wavering"
-    analyst = Noting(0.5 if is_failing and not steady else 0.0)
+    is_failing = plan.analyst == "unreliable"
+    analyst = FactPerPageAnalyst(0.5 if is_failing and not steady else 0.0)
     fallback = LocalAnalyst() if is_failing else None
     return MemoryEngine(config, embedder=HashEmbedder(), analyst=analyst, fallback_analyst=fallback)
 
 
-class Noting(ScriptedAnalyst):
+class FactPerPageAnalyst(ScriptedAnalyst):
     """Scripted analyst that derives facts from every page, so that facts are often replaced, dropped and evicted."""
 
     def __init__(self, failing: float) -> None:
@@ -206,7 +206,7 @@ class Noting(ScriptedAnalyst):
         has_failed = random.random() < self._failing
         meter(Usage("noting", 10, 5, 0.001, failed=has_failed))
         if has_failed:
-            raise AnalystUnavailableError("as told")
+            raise AnalystUnavailableError("failure of the test")
 
 
 def _number(page: Page) -> int:
@@ -304,25 +304,25 @@ class Writer:
         if self._plan.limit_bytes:
             self._attempt("unlimit", self._do_unlimit)
             self._attempt("open", self._open)
-        for deed in self._plan.deeds or self._endless():
-            self.do(deed)
+        for action in self._plan.actions or self._endless():
+            self.do(action)
         with self._marks.doing("close"):
             self._attempt("close", lambda: self._opened().close())
 
-    def do(self, deed: str) -> None:
+    def do(self, action: str) -> None:
         """Executes one action, for example "add", "limit" or "protect:memoryos.db-wal"."""
-        name, _, file = deed.partition(":")
+        name, _, file = action.partition(":")
         work = getattr(self, f"_do_{name}")
         with self._marks.doing(name):
-            self._attempt(deed, (lambda: work(file)) if file else work)
+            self._attempt(action, (lambda: work(file)) if file else work)
 
-    def _attempt(self, deed: str, work: Callable[[], None]) -> None:
+    def _attempt(self, action: str, work: Callable[[], None]) -> None:
         try:
             work()
         except StoreError as error:
-            _say("refused", deed, type(error).__name__, error)
+            _say("refused", action, type(error).__name__, error)
         except (MemoryOSError, OSError, TimeoutError) as error:
-            _say("failed", deed, type(error).__name__, error)
+            _say("failed", action, type(error).__name__, error)
 
     def _endless(self) -> Iterator[str]:
         while True:
@@ -338,10 +338,10 @@ class Writer:
             raise StoreError("there is no engine")
         return self._engine
 
-    def _add(self, deed: str, count: int, add: Callable[[int], str]) -> None:
+    def _add(self, action: str, count: int, add: Callable[[int], str]) -> None:
         first = self._next
         self._next += count
-        _say("adding", first, count, deed)
+        _say("adding", first, count, action)
         reply = add(first)
         log = Path(self._plan.folder) / f"{DATABASE}-wal"
         _say("added", first, count, zlib.crc32(reply.encode()), log.stat().st_size if log.exists() else 0)

@@ -88,7 +88,7 @@ def run_gvd(data: Path, language: str, embedder: Embedder) -> dict[str, Any]:
 
 
 def remember(dialogue: Dialogue, folder: Path, embedder: Embedder) -> None:
-    """Adds and consolidates all pages of a dialogue, with speaker names that identify the sides."""
+    """Adds and consolidates all pages of a dialogue, with the ids of its sides as metadata."""
     end = dialogue.pages[-1].at
     with MemoryEngine(Config(**settings(folder, 0)), embedder=embedder, clock=lambda: end) as engine:
         memory = engine.memory(dialogue.language)

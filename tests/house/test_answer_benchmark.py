@@ -167,14 +167,14 @@ def test_invalid_answer_lines_are_reported_and_skipped(bench: Bench, capsys: pyt
     assert bench.run("--rows", "BM25", "--score", str(answers)) == 0
     said = capsys.readouterr().err.splitlines()
     assert [line.removeprefix(f"{answers}") for line in said] == [
-        ":1: no JSON object; the line is left out",
-        ":2: no JSON object; the line is left out",
-        ':3: no "id" of text; the line is left out',
-        ':4: no "answer" (or "prediction") of text; the line is left out',
-        ": 'BM25/ten/1' is none of the questions; it is left out",
-        ": 'BM25/one/3' is answered twice; the last answer counts",
-        ":8: no JSON object; the line is left out",
-        ":9: no JSON object; the line is left out",
+        ":1: not a JSON object; the line is skipped",
+        ":2: not a JSON object; the line is skipped",
+        ':3: "id" is missing or not a string; the line is skipped',
+        ':4: "answer" (or "prediction") is missing or not a string; the line is skipped',
+        ": 'BM25/ten/1' is not a question of this run; the line is skipped",
+        ": 'BM25/one/3' has several answers; the last one is scored",
+        ":8: not a JSON object; the line is skipped",
+        ":9: not a JSON object; the line is skipped",
     ]
     row = bench.report("elsewhere.scores.json")["rows"]["BM25"]
     assert row["missing"] == 9
@@ -191,7 +191,7 @@ def test_local_analyst_answers_only_the_memoryos_row(bench: Bench, capsys: pytes
     assert {each["row"] for each in bench.lines()} == {"memoryos"}
     assert bench.report()["answered_by"] == "local"
     assert bench.report()["writing"]["calls"] == 0
-    assert 'the local analyst answers, for the row "memoryos" only' in capsys.readouterr().err
+    assert 'the local analyst answers, and only the row "memoryos"' in capsys.readouterr().err
 
 
 @pytest.mark.enable_socket
@@ -226,7 +226,7 @@ def test_second_run_resumes_after_truncated_line(served: ServedBench) -> None:
 @pytest.mark.enable_socket
 def test_answers_with_different_settings_are_refused(served: ServedBench) -> None:
     assert served.run("--rows", "BM25", "--questions", "1") == 0
-    with pytest.raises(SystemExit, match="give another --out"):
+    with pytest.raises(SystemExit, match="choose another --out"):
         served.run("--rows", "BM25", "--max-tokens", "500")
     assert served.asked.total() == 2
 
@@ -239,7 +239,7 @@ def test_second_run_completes_answers_after_server_failure(
     assert served.run("--rows", "BM25", "full context") == 1
     assert len(served.lines()) == 4
     assert served.report()["rows"]["BM25"]["missing"] == 6
-    assert "5 failures in a row: the rest is left for another run" in capsys.readouterr().err
+    assert "5 consecutive failures: stopping; run the command again to continue" in capsys.readouterr().err
     failed = served.asked.total() - 4
     served.server.behaviour = "ok"
     assert served.run("--rows", "BM25", "full context") == 0
@@ -254,7 +254,7 @@ def test_interrupted_memory_build_is_completed(
     monkeypatch.setattr("benchmarks.locomo.contexts.WINDOW", 1)  # so that pages leave the window
     served.server.behaviour = lambda _: "ok" if len(served.server.requests) < 2 else "500"
     assert served.run("--rows", "memoryos", local_memory=False) == 1
-    assert "run it again to go on" in capsys.readouterr().err
+    assert "run the command again to continue" in capsys.readouterr().err
     assert not served.asked
     served.server.behaviour = "ok"
     assert served.run("--rows", "memoryos", local_memory=False) == 0
@@ -285,4 +285,4 @@ def test_judge_scores_answers_except_category_5(served: ServedBench) -> None:
 def test_judge_requires_an_llm(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         bench.run("--judge")
-    assert "--judge goes with answering, and needs an LLM" in capsys.readouterr().err
+    assert "--judge can't be combined with --export-contexts or --score, and needs an LLM" in capsys.readouterr().err
