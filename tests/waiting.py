@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["TIMEOUT_SECONDS", "slowdown", "wait_until"]
+__all__ = ["PATIENCE_SECONDS", "TIMEOUT_SECONDS", "slowdown", "wait_until"]
 
 TIMEOUT_SECONDS = 60.0
 """Timeout for expected events; long enough for a busy machine."""
+PATIENCE_SECONDS = TIMEOUT_SECONDS
+"""Former name of ``TIMEOUT_SECONDS``."""
 _POLL_SECONDS = 0.005
 _SPIN_SECONDS = 0.1
 

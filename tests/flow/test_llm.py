@@ -19,7 +19,7 @@ from memoryos.memory import Memoryos as MemoryOfOne
 from memoryos.testing import Behaviour, FixedClock, HashEmbedder, StandInServer
 from memoryos.updating import worker
 from tests.conftest import EngineMaker
-from tests.waiting import TIMEOUT_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.enable_socket
 
@@ -49,7 +49,7 @@ FAILING: dict[Behaviour, type[AnalystError]] = {
 
 @pytest.fixture
 def server() -> Iterator[StandInServer]:
-    with StandInServer(slow_seconds=TIMEOUT_SECONDS) as running:
+    with StandInServer(slow_seconds=PATIENCE_SECONDS) as running:
         yield running
 
 
@@ -59,7 +59,7 @@ def settings(server: StandInServer, behaviour: Behaviour = "ok", **given: Any) -
         "openai_api_key": "sk-test-1234567890",
         "openai_base_url": server.base_url,
         "llm_max_retries": 0,
-        "llm_timeout_seconds": 4.0 if behaviour == "slow" else TIMEOUT_SECONDS,
+        "llm_timeout_seconds": 4.0 if behaviour == "slow" else PATIENCE_SECONDS,
         "short_term_capacity": 0,
     } | given
 
@@ -230,19 +230,19 @@ def test_adding_and_recalling_never_wait_for_the_llm(
 
     def hanging(_: dict[str, Any]) -> Behaviour:
         asked.set()
-        may_answer.wait(TIMEOUT_SECONDS)
+        may_answer.wait(PATIENCE_SECONDS)
         return "ok"
 
     server.behaviour = hanging
     engine = make_engine(**settings(server, background=True, consolidation_batch=2))
     memory = engine.memory("tom")
     add_all(memory, clock)
-    assert asked.wait(TIMEOUT_SECONDS)
+    assert asked.wait(PATIENCE_SECONDS)
     add_all(memory, clock)
     assert memory.recall("Where does Nora live?").pages
     assert not may_answer.is_set()
     may_answer.set()
-    memory.flush(TIMEOUT_SECONDS)
+    memory.flush(PATIENCE_SECONDS)
     assert memory.get_memory_stats()["pages_due"] == 0
 
 
@@ -254,20 +254,20 @@ def test_closing_does_not_wait_for_a_hanging_llm(
 
     def hanging(_: dict[str, Any]) -> Behaviour:
         asked.set()
-        may_answer.wait(TIMEOUT_SECONDS)
+        may_answer.wait(PATIENCE_SECONDS)
         return "ok"
 
     server.behaviour = hanging
     given = settings(server, background=True, consolidation_batch=2)
     engine = make_engine(**given)
     add_all(engine.memory("tom"), clock)
-    assert asked.wait(TIMEOUT_SECONDS)
+    assert asked.wait(PATIENCE_SECONDS)
     engine.close()
     assert not may_answer.is_set()
     may_answer.set()
     for thread in threading.enumerate():
         if thread.name == "memoryos-worker":
-            thread.join(TIMEOUT_SECONDS)
+            thread.join(PATIENCE_SECONDS)
     server.behaviour = "ok"
     memory = make_engine(**settings(server)).memory("tom")
     memory.flush()
@@ -359,7 +359,7 @@ def test_worker_redoes_the_work_of_the_fallback_analyst(
     )  # fmt: skip
     memory = make_engine(**given).memory("tom")
     add_all(memory, clock)
-    memory.flush(TIMEOUT_SECONDS)
+    memory.flush(PATIENCE_SECONDS)
     assert memory.get_memory_stats()["pages_provisional"] == len(LINES)
     server.behaviour = "ok"
     clock.advance(hours=2)

@@ -26,7 +26,7 @@ from memoryos.errors import AnalystError, AnalystUnavailableError, InvalidReplyE
 from memoryos.models.openai import OpenAIChat
 from memoryos.seams import ChatRequest, Message, Meter, ReplySchema, Usage
 from memoryos.testing import Behaviour, Bill, StandInServer
-from tests.waiting import TIMEOUT_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -71,7 +71,7 @@ def make() -> Iterator[Maker]:
     made: list[OpenAIChat] = []
 
     def maker(base_url: str, **given: Any) -> OpenAIChat:
-        values: dict[str, Any] = {"api_key": KEY, "timeout_seconds": TIMEOUT_SECONDS, "max_retries": 0} | given
+        values: dict[str, Any] = {"api_key": KEY, "timeout_seconds": PATIENCE_SECONDS, "max_retries": 0} | given
         made.append(OpenAIChat("some-model", base_url=base_url, **values))
         return made[-1]
 
@@ -241,7 +241,7 @@ def test_all_simulated_behaviours_are_covered() -> None:
 def test_failed_call_raises_and_returns_no_text(make: Maker, behaviour: Behaviour, way: str) -> None:
     kind, words = BROKEN[behaviour]
     with StandInServer(reply=lambda _: SAID, behaviour=behaviour, slow_seconds=20) as server:
-        chat = make(server.base_url, timeout_seconds=0.5 if behaviour == "slow" else TIMEOUT_SECONDS)
+        chat = make(server.base_url, timeout_seconds=0.5 if behaviour == "slow" else PATIENCE_SECONDS)
         bill = Bill()
         error = failure(chat, way, bill)
         assert type(error) is kind
@@ -597,7 +597,7 @@ def test_concurrent_calls_stay_within_the_limit(make: Maker) -> None:
             running[1] = max(running)
             is_first = next(pairs) < 2
         if is_first:
-            together.wait(TIMEOUT_SECONDS)
+            together.wait(PATIENCE_SECONDS)
         time.sleep(0.02)
         with lock:
             running[0] -= 1
@@ -694,7 +694,7 @@ def test_stream_keeps_its_slot_while_it_is_read(make: Maker) -> None:
             assert not other.done()
             assert len(server.requests) == 1
             list(pieces)
-            assert other.result(TIMEOUT_SECONDS) == "one two three"
+            assert other.result(PATIENCE_SECONDS) == "one two three"
 
 
 def test_call_after_close_opens_a_new_connection(make: Maker) -> None:

@@ -25,7 +25,7 @@ from memoryos.storage.schema import scopes
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
-from tests.waiting import TIMEOUT_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 NOW = FixedClock()()
 THREADS = 32
@@ -316,7 +316,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     writer.send_signal(signal.SIGKILL)
     *rest, last = writer.stdout.read().split("\n")
     assert last == ""
-    writer.wait(TIMEOUT_SECONDS)
+    writer.wait(PATIENCE_SECONDS)
     writer.stdout.close()
     stored = check(tmp_path, said + rest)
     assert len(stored) - len(said + rest) <= THREADS
@@ -324,7 +324,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_an_error_of_every_thread_and_loses_nothing(tmp_path: Path) -> None:
     writer = run(FULL_DISK, tmp_path)
-    *said, end = writer.communicate(timeout=TIMEOUT_SECONDS)[0].split()
+    *said, end = writer.communicate(timeout=PATIENCE_SECONDS)[0].split()
     assert end == "end"
     assert {*check(tmp_path, said)} == {*said}
 

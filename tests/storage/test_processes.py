@@ -35,7 +35,7 @@ from memoryos.storage.vectors import UtteranceVectors
 from memoryos.testing import FixedClock
 from memoryos.updating import leasing
 from tests.conftest import EngineMaker
-from tests.waiting import TIMEOUT_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 NOW = FixedClock()()
 LATER = NOW + timedelta(minutes=5)
@@ -136,7 +136,7 @@ class Elsewhere:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.communicate(timeout=TIMEOUT_SECONDS)
+        self.process.communicate(timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def test_the_scope_of_a_process_that_died_at_work_is_taken_over_at_once(
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
     doomed.kill()
-    here.flush(timeout=TIMEOUT_SECONDS)
+    here.flush(timeout=PATIENCE_SECONDS)
     stats = here.get_memory_stats()
     assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
     assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
@@ -273,7 +273,7 @@ def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
     clock.advance(seconds=301)
-    here.flush(timeout=TIMEOUT_SECONDS)
+    here.flush(timeout=PATIENCE_SECONDS)
     before = (list(here.pages()), here.segments(), here.knowledge(None, history=True), here.profile)
     assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
     there.process.send_signal(signal.SIGCONT)
@@ -288,7 +288,7 @@ def test_the_scope_of_a_process_that_is_dead_and_not_buried_is_free(here: Memory
     doomed.process.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, doomed.process.pid, os.WEXITED | os.WNOWAIT)
     os.kill(doomed.process.pid, 0)
-    here.flush(timeout=TIMEOUT_SECONDS)
+    here.flush(timeout=PATIENCE_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
 
@@ -299,7 +299,7 @@ def test_a_lease_whose_process_id_lives_again_is_free(here: Memoryos, host: str,
     fill(here)
     scope_id = str(here._find_scope_id())
     claim(here, f"{host}:{pid}:{new_id()}")
-    here.flush(timeout=TIMEOUT_SECONDS)
+    here.flush(timeout=PATIENCE_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
     assert here.engine.store.scopes.holder(scope_id) is None
 
@@ -318,7 +318,7 @@ def test_a_lease_of_which_nothing_is_known_is_respected_until_it_ends(
         here.flush(timeout=0.5)
     assert here.get_memory_stats()["pages_due"] == len(LINES) - 1
     clock.advance(seconds=61)
-    here.flush(timeout=TIMEOUT_SECONDS)
+    here.flush(timeout=PATIENCE_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
 
@@ -342,10 +342,11 @@ def test_a_lease_that_could_not_be_given_back_is_free_for_everybody(
         fill(here)
         if isinstance(who, Elsewhere):
             assert (
-                who.do(f"memory.flush(timeout={TIMEOUT_SECONDS}); result = memory.get_memory_stats()['pages_due']") == 0
+                who.do(f"memory.flush(timeout={PATIENCE_SECONDS}); result = memory.get_memory_stats()['pages_due']")
+                == 0
             )
         else:
-            who.flush(timeout=TIMEOUT_SECONDS)
+            who.flush(timeout=PATIENCE_SECONDS)
             assert who.get_memory_stats()["pages_due"] == 0
 
 
@@ -383,11 +384,11 @@ def test_a_worker_under_steady_load_gives_way_and_goes_on(make_engine: EngineMak
     wait_until(lambda: here.engine.store.scopes.holder(str(here._find_scope_id())) is not None)
     try:
         for _ in range(3):
-            other.engine.updater.drain(str(other._find_scope_id()), everything=False, timeout_seconds=TIMEOUT_SECONDS)
+            other.engine.updater.drain(str(other._find_scope_id()), everything=False, timeout_seconds=PATIENCE_SECONDS)
             assert holder.is_alive()
     finally:
         ends.set()
-        holder.join(TIMEOUT_SECONDS)
+        holder.join(PATIENCE_SECONDS)
     assert not holder.is_alive()
     assert here.get_memory_stats()["pages_due"] == 0
     assert here.engine.store.verify() == []
@@ -524,7 +525,7 @@ def test_others_write_and_read_while_a_model_works(here: Memoryos, there: Elsewh
     here.engine.memory("eve").flush()
     assert there.do("result = inside.is_set() and not outcome"), "it is still at it"
     there.do("result = end()")
-    here.flush(timeout=TIMEOUT_SECONDS)
+    here.flush(timeout=PATIENCE_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
 

@@ -26,7 +26,7 @@ from memoryos.model import Page, Profile
 from memoryos.retrieval.recall import Recall
 from memoryos.seams import AnswerRequest, Batch, ChatRequest, Material, Message, Usage
 from memoryos.testing import Behaviour, Bill, HashEmbedder, ScriptedChatModel, StandInServer, misbehave, ok_reply
-from tests.waiting import TIMEOUT_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
 REQUEST = ChatRequest((Message("user", "Hello there, you"),))
@@ -213,7 +213,7 @@ def test_hash_embedder_follows_the_embedder_contract() -> None:
 def post(server: StandInServer, body: Any) -> tuple[int, Any, str]:
     """Sends a raw HTTP request; returns status, headers and body."""
     address = urlsplit(server.base_url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
     try:
         connection.request("POST", f"{address.path}/chat/completions", json.dumps(body))
         response = connection.getresponse()
@@ -345,7 +345,7 @@ def test_closed_server_drops_keep_alive_connections() -> None:
     before = threading.active_count()
     server = StandInServer()
     address = urlsplit(server.base_url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
     connection.request("POST", "/v1/chat/completions", json.dumps(body_of()))
     assert connection.getresponse().read()
     connection.auto_open = 0
@@ -362,10 +362,10 @@ def test_closed_server_drops_keep_alive_connections() -> None:
 @pytest.mark.enable_socket
 def test_close_does_not_wait_for_slow_replies() -> None:
     started = time.monotonic()
-    with StandInServer(behaviour="slow", slow_seconds=2 * TIMEOUT_SECONDS) as server, ThreadPoolExecutor(1) as pool:
+    with StandInServer(behaviour="slow", slow_seconds=2 * PATIENCE_SECONDS) as server, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(post, server, body_of())
         while not server.requests:
             time.sleep(0.005)
         server.close()
-        assert waiting.exception(TIMEOUT_SECONDS) is not None or waiting.result()[0] == 200
-    assert time.monotonic() - started < TIMEOUT_SECONDS
+        assert waiting.exception(PATIENCE_SECONDS) is not None or waiting.result()[0] == 200
+    assert time.monotonic() - started < PATIENCE_SECONDS

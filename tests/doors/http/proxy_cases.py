@@ -15,7 +15,7 @@ from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from tests.doors.http.proxy_stand_ins import serving
-from tests.waiting import TIMEOUT_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 KEY = "sk-the-endpoints-own"
 
@@ -38,7 +38,7 @@ class Proxied:
 
     def post(self, body: bytes, headers: dict[str, str] | None = None) -> httpx2.Response:
         named = {"Content-Type": "application/json"} | (headers or {})
-        with httpx2.Client(timeout=TIMEOUT_SECONDS) as client:
+        with httpx2.Client(timeout=PATIENCE_SECONDS) as client:
             got: httpx2.Response = client.post(f"{self.address}/v1/chat/completions", content=body, headers=named)
             return got
 

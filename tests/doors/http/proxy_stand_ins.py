@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from tests.waiting import TIMEOUT_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 Piece = bytes | threading.Event
 
@@ -166,7 +166,7 @@ class _Answering(BaseHTTPRequestHandler):
 
     def _wait(self, event: threading.Event) -> None:
         """Waits for the event; raises when the client hangs up meanwhile."""
-        until = time.monotonic() + TIMEOUT_SECONDS
+        until = time.monotonic() + PATIENCE_SECONDS
         self.connection.settimeout(0.02)
         while not event.is_set():
             if time.monotonic() > until:
@@ -190,5 +190,5 @@ def serving(app: FastAPI, port: int = 0, protocol: type[asyncio.Protocol] | None
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(TIMEOUT_SECONDS)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive()

@@ -19,7 +19,7 @@ from memoryos.engine import MemoryEngine
 from memoryos.memory import Memoryos
 from tests.doors.http.conftest import USER, ClientMaker
 from tests.doors.http.proxy_stand_ins import serving
-from tests.waiting import TIMEOUT_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 JSON = {"Content-Type": "application/json"}
 
@@ -87,7 +87,7 @@ def test_a_body_that_is_too_large_is_refused_at_once(make_client: ClientMaker) -
 def test_a_body_without_end_is_not_read_without_end(engine: MemoryEngine) -> None:
     with serving(build_app(engine, ServerSettings(max_body_bytes=100_000))) as address:
         place = urlsplit(address)
-        with socket.create_connection(("127.0.0.1", place.port or 0), timeout=TIMEOUT_SECONDS) as connection:
+        with socket.create_connection(("127.0.0.1", place.port or 0), timeout=PATIENCE_SECONDS) as connection:
             head = f"POST {USER}/pages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
             connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
             sent, answer = 0, b""
@@ -104,7 +104,7 @@ def test_a_body_without_end_is_not_read_without_end(engine: MemoryEngine) -> Non
             sender = threading.Thread(target=send)
             sender.start()
             answer = connection.recv(1_000)
-            sender.join(TIMEOUT_SECONDS)
+            sender.join(PATIENCE_SECONDS)
             assert answer.startswith(b"HTTP/1.1 413 ")
             assert sent < 50_000_000
 

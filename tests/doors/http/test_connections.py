@@ -22,7 +22,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.enable_socket
 
-TIMEOUT_SECONDS = 20.0
+PATIENCE_SECONDS = 20.0
 HEAD = f"POST {USER}/pages HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
@@ -35,14 +35,14 @@ def limited(engine: MemoryEngine, **given: Any) -> Iterator[str]:
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), timeout=TIMEOUT_SECONDS) as connection:
+    with socket.create_connection(("127.0.0.1", urlsplit(address).port or 0), timeout=PATIENCE_SECONDS) as connection:
         yield connection
 
 
 def dribble(connection: socket.socket, text: bytes) -> None:
     """Sends a byte from time to time until the server closes the connection."""
     connection.settimeout(0.05)
-    until = time.monotonic() + TIMEOUT_SECONDS
+    until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         try:
             connection.sendall(text)
@@ -139,7 +139,7 @@ def test_a_client_that_reads_nothing_is_cut_off(engine: MemoryEngine) -> None:
         engine.memory("tom").add_memory(f"Page {number}. {'x' * 200_000}")
     with limited(engine, send_seconds=0.3, address_connections=1) as address, socket.socket() as idle:
         idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        idle.settimeout(TIMEOUT_SECONDS)
+        idle.settimeout(PATIENCE_SECONDS)
         idle.connect(("127.0.0.1", urlsplit(address).port or 0))
         idle.sendall(f"GET {USER}/pages HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         assert idle.recv(10).startswith(b"HTTP/1.1 2")
@@ -148,7 +148,7 @@ def test_a_client_that_reads_nothing_is_cut_off(engine: MemoryEngine) -> None:
             got = sum(map(len, iter(lambda: idle.recv(65_536), b"")))
             assert got < 8_000_000, "it was cut off before the end"
     with limited(engine) as address:
-        assert len(httpx2.get(f"{address}{USER}/pages", timeout=TIMEOUT_SECONDS).content) > 8_000_000
+        assert len(httpx2.get(f"{address}{USER}/pages", timeout=PATIENCE_SECONDS).content) > 8_000_000
 
 
 def test_one_address_has_so_many_connections(engine: MemoryEngine) -> None:

@@ -19,7 +19,7 @@ from memoryos.memory import Memoryos
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
 from tests.doors.http.proxy_stand_ins import serving
-from tests.waiting import TIMEOUT_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 
 def names(happened: list[tuple[str, Any]]) -> list[str]:
@@ -109,7 +109,7 @@ class Listening:
         self.thread.start()
 
     def _listen(self, address: str) -> None:
-        with httpx2.stream("GET", address, timeout=TIMEOUT_SECONDS) as response:
+        with httpx2.stream("GET", address, timeout=PATIENCE_SECONDS) as response:
             for part in response.iter_raw():
                 with self._changed:
                     self.raw += part
@@ -120,7 +120,7 @@ class Listening:
 
     def wait(self, is_heard: Callable[[list[str]], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: is_heard(names(self.heard)), TIMEOUT_SECONDS), self.heard
+            assert self._changed.wait_for(lambda: is_heard(names(self.heard)), PATIENCE_SECONDS), self.heard
 
 
 @pytest.fixture
@@ -140,14 +140,14 @@ def test_a_stream_tells_what_others_do_and_ends_with_the_server(engine: MemoryEn
         engine.memory("tom").add_memory("By another process.")
         listening.wait(lambda heard: heard.count("page_added") == 2)
         app.state.memoryos.ending.set()
-        listening.thread.join(TIMEOUT_SECONDS)
+        listening.thread.join(PATIENCE_SECONDS)
         assert not listening.thread.is_alive()
 
 
 @pytest.mark.enable_socket
 def test_a_quiet_stream_is_kept_open(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.doors.http.routes.events.KEEP_ALIVE_SECONDS", 0.05)
-    with httpx2.stream("GET", f"{address}{USER}/events", timeout=TIMEOUT_SECONDS) as response:
+    with httpx2.stream("GET", f"{address}{USER}/events", timeout=PATIENCE_SECONDS) as response:
         read = b""
         for part in response.iter_raw():
             read += part
@@ -166,6 +166,6 @@ def test_a_store_that_is_away_ends_a_stream_with_a_problem(address: str, monkeyp
 
     monkeypatch.setattr(Memoryos, "revision", fail)
     listening.wait(lambda heard: heard[-1] == "error")
-    listening.thread.join(TIMEOUT_SECONDS)
+    listening.thread.join(PATIENCE_SECONDS)
     assert listening.heard[-1][1]["status"] == 503
     assert "secret" not in listening.raw.decode()

@@ -27,7 +27,7 @@ from tests.doors.http.proxy_stand_ins import (
     serving,
     sse,
 )
-from tests.waiting import TIMEOUT_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -66,7 +66,7 @@ def test_a_stream_passes_byte_for_byte_as_it_comes(make_engine: EngineMaker) -> 
         proxied(make_engine, endpoint.base_url) as proxy,
     ):
         body = b'{"messages": [{"role": "user", "content": "Hi"}], "stream": true}'
-        with httpx2.Client(timeout=TIMEOUT_SECONDS) as client, client.stream(
+        with httpx2.Client(timeout=PATIENCE_SECONDS) as client, client.stream(
             "POST", f"{proxy.address}/v1/chat/completions", content=body, headers={"Content-Type": "application/json"}
         ) as response:  # fmt: skip
             assert response.headers["content-type"] == "text/event-stream"
@@ -92,7 +92,7 @@ def test_the_last_bytes_come_when_the_exchange_is_on_disk(
 
     def slowly(self: Exchange, answer: str) -> None:
         begun.set()
-        assert goes_on.wait(TIMEOUT_SECONDS)
+        assert goes_on.wait(PATIENCE_SECONDS)
         remember(self, answer)
 
     monkeypatch.setattr(Exchange, "_remember", slowly)
@@ -100,7 +100,7 @@ def test_the_last_bytes_come_when_the_exchange_is_on_disk(
     streamed = Scripted([*sse(delta("Hello."), delta(finish="stop"), b"[DONE]"), *never_read])
     last = b"[DONE]" if stream else b'"stop"}]}'
     with ScriptedEndpoint(lambda _: streamed if stream else document(completion("Hello."))) as endpoint:  # noqa: SIM117
-        with proxied(make_engine, endpoint.base_url) as proxy, httpx2.Client(timeout=TIMEOUT_SECONDS) as client:
+        with proxied(make_engine, endpoint.base_url) as proxy, httpx2.Client(timeout=PATIENCE_SECONDS) as client:
             got = bytearray()
             seen = threading.Event()
 
@@ -117,10 +117,10 @@ def test_the_last_bytes_come_when_the_exchange_is_on_disk(
 
             reading = threading.Thread(target=read)
             reading.start()
-            assert begun.wait(TIMEOUT_SECONDS)
+            assert begun.wait(PATIENCE_SECONDS)
             assert not seen.wait(0.1)
             goes_on.set()
-            reading.join(TIMEOUT_SECONDS)
+            reading.join(PATIENCE_SECONDS)
             assert seen.is_set()
             assert proxy.pages() == [("Hi", "Hello.")]
 
@@ -243,7 +243,7 @@ def test_an_error_inside_a_stream_passes_and_is_not_remembered(make_engine: Engi
 def leave_in_the_middle(proxy: Proxied, body: bytes, *, after: bytes) -> None:
     """Sends a request, reads until these bytes came, and hangs up."""
     host, _, port = proxy.address.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         got = b""
@@ -262,7 +262,7 @@ def test_a_client_that_leaves_ends_the_call_and_only_a_whole_answer_is_remembere
             for _ in range(3):
                 endpoint.left.clear()
                 leave_in_the_middle(proxy, asking("Hi", stream=True), after=b"bon.")
-                assert endpoint.left.wait(TIMEOUT_SECONDS)
+                assert endpoint.left.wait(PATIENCE_SECONDS)
             if has_finished:
                 wait_until(lambda: proxy.pages() == [("Hi", "Lisbon.")])
             else:
@@ -278,12 +278,12 @@ def test_a_client_that_leaves_before_a_reply_ends_the_call(make_engine: EngineMa
 
     with ScriptedEndpoint(reply) as endpoint, proxied(make_engine, endpoint.base_url, llm_concurrency=1) as proxy:
         host, _, port = proxy.address.removeprefix("http://").partition(":")
-        with socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS) as connection:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
             body = asking("Hi")
             head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
             connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-            assert asked.wait(TIMEOUT_SECONDS)
-        assert endpoint.left.wait(TIMEOUT_SECONDS)
+            assert asked.wait(PATIENCE_SECONDS)
+        assert endpoint.left.wait(PATIENCE_SECONDS)
         assert proxy.pages() == []
         endpoint.reply = lambda _: document(completion("Here again."))
         assert proxy.post(asking("Hi")).json() == completion("Here again.")
@@ -306,7 +306,7 @@ def test_a_slow_client_slows_the_endpoint_down(make_engine: EngineMaker) -> None
             return count
 
     with ScriptedEndpoint(lambda _: Scripted(Counting())) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:  # noqa: SIM117
-        with httpx2.Client(timeout=TIMEOUT_SECONDS) as client, client.stream(
+        with httpx2.Client(timeout=PATIENCE_SECONDS) as client, client.stream(
             "POST", f"{proxy.address}/v1/chat/completions", content=asking("Hi", stream=True),
             headers={"Content-Type": "application/json"},
         ) as response:  # fmt: skip
@@ -332,7 +332,7 @@ def test_an_endpoint_that_is_silent_for_too_long_is_given_up(make_engine: Engine
     never = threading.Event()
 
     def reply(_: Received) -> Scripted:
-        never.wait(TIMEOUT_SECONDS)
+        never.wait(PATIENCE_SECONDS)
         return document(completion("Late."))
 
     with ScriptedEndpoint(reply) as endpoint:
@@ -351,7 +351,7 @@ def test_too_many_chats_are_told_to_come_again(make_engine: EngineMaker, monkeyp
     with ScriptedEndpoint(lambda _: Scripted(pieces)) as endpoint:  # noqa: SIM117
         with (
             proxied(make_engine, endpoint.base_url, llm_concurrency=1) as proxy,
-            httpx2.Client(timeout=TIMEOUT_SECONDS) as client,
+            httpx2.Client(timeout=PATIENCE_SECONDS) as client,
         ):
             with client.stream(
                 "POST", f"{proxy.address}/v1/chat/completions", content=asking("Hi", stream=True),

@@ -20,7 +20,7 @@ from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
 from tests.doors.http.proxy_stand_ins import serving
-from tests.waiting import TIMEOUT_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_a_stream_that_its_reader_leaves_is_not_remembered(
     def slowly() -> Iterator[str]:
         try:
             yield "The first piece; "
-            go_on.wait(TIMEOUT_SECONDS)
+            go_on.wait(PATIENCE_SECONDS)
             yield "the second; "
             yield "the last."
         finally:
@@ -186,8 +186,8 @@ def test_a_stream_that_its_reader_leaves_is_not_remembered(
     before = filled.memory("tom").get_memory_stats()["pages"]
     with serving(build_app(filled, ServerSettings())) as address:
         body = {"query": "Who?", "stream": True}
-        with httpx2.stream("POST", f"{address}{USER}/answers", json=body, timeout=TIMEOUT_SECONDS) as response:
+        with httpx2.stream("POST", f"{address}{USER}/answers", json=body, timeout=PATIENCE_SECONDS) as response:
             assert any("first piece" in part for part in response.iter_text())
         go_on.set()
-        assert ended.wait(TIMEOUT_SECONDS)
+        assert ended.wait(PATIENCE_SECONDS)
     assert filled.memory("tom").get_memory_stats()["pages"] == before

@@ -18,7 +18,7 @@ from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from tests.conftest import EngineMaker
 from tests.doors.http.proxy_stand_ins import ScriptedEndpoint, completion, document, serving
-from tests.waiting import TIMEOUT_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 
 def _nobody() -> MemoryEngine:
@@ -72,7 +72,7 @@ def test_no_request_makes_the_server_fail(
         @BOUNDED
         @given(cases)
         def ask(case: Case[Any]) -> None:
-            response = session.request(**case.as_transport_kwargs(base_url=address), timeout=TIMEOUT_SECONDS)
+            response = session.request(**case.as_transport_kwargs(base_url=address), timeout=PATIENCE_SECONDS)
             assert response.status_code < 500, (case.as_curl_command(), response.text)
             if response.status_code >= 400 and not path.startswith("/v1/chat"):
                 assert response.headers["content-type"] == "application/problem+json", response.text
@@ -87,7 +87,7 @@ def _ids(address: str, path: str) -> dict[str, str]:
     listed = {"page_id": "pages", "knowledge_id": "knowledge", "segment_id": "segments"}
     for name, kind in listed.items():
         if f"{{{name}}}" in path:
-            entries = requests.get(f"{address}/v1/users/tom/{kind}", timeout=TIMEOUT_SECONDS).json()[kind]
+            entries = requests.get(f"{address}/v1/users/tom/{kind}", timeout=PATIENCE_SECONDS).json()[kind]
             return {name: entries[0][name]}
     return {}
 

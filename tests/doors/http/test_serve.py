@@ -20,7 +20,7 @@ from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.testing import HashEmbedder, StandInServer
 from tests.doors.http.conftest import USER
-from tests.waiting import TIMEOUT_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
 
@@ -37,7 +37,7 @@ def served(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[
         yield process, line.removeprefix("MemoryOS listens on ").strip()
     finally:
         process.kill()
-        process.communicate(timeout=TIMEOUT_SECONDS)
+        process.communicate(timeout=PATIENCE_SECONDS)
 
 
 def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
@@ -48,7 +48,7 @@ def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen
 
 
 def ends(process: subprocess.Popen[str]) -> int:
-    return process.wait(TIMEOUT_SECONDS)
+    return process.wait(PATIENCE_SECONDS)
 
 
 def in_background(call: Any) -> tuple[threading.Thread, list[Any]]:
@@ -71,24 +71,24 @@ def test_requests_under_way_are_answered_before_it_ends(tmp_path: Path) -> None:
             listens = threading.Event()
 
             def listen() -> None:
-                with httpx2.stream("GET", f"{address}{USER}/events", timeout=TIMEOUT_SECONDS) as response:
+                with httpx2.stream("GET", f"{address}{USER}/events", timeout=PATIENCE_SECONDS) as response:
                     listens.set()
                     response.read()
 
             events, _ = in_background(listen)
-            assert listens.wait(TIMEOUT_SECONDS)
+            assert listens.wait(PATIENCE_SECONDS)
             whole, answers = in_background(
-                lambda: httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=TIMEOUT_SECONDS)
+                lambda: httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=PATIENCE_SECONDS)
             )
             stream, streamed = in_background(
                 lambda: httpx2.post(
-                    f"{address}{USER}/answers", json=QUESTION | {"stream": True}, timeout=TIMEOUT_SECONDS
+                    f"{address}{USER}/answers", json=QUESTION | {"stream": True}, timeout=PATIENCE_SECONDS
                 )
             )
             wait_until(lambda: len(upstream.requests) >= 2)
             process.send_signal(signal.SIGTERM)
             for thread in (whole, stream, events):
-                thread.join(TIMEOUT_SECONDS)
+                thread.join(PATIENCE_SECONDS)
                 assert not thread.is_alive()
             assert answers[0].status_code == 200
             assert "event: done" in streamed[0].text
@@ -99,14 +99,14 @@ def test_requests_under_way_are_answered_before_it_ends(tmp_path: Path) -> None:
 
 
 def test_what_takes_too_long_is_given_up_and_not_remembered(tmp_path: Path) -> None:
-    with StandInServer(latency_seconds=2 * TIMEOUT_SECONDS) as upstream:
+    with StandInServer(latency_seconds=2 * PATIENCE_SECONDS) as upstream:
         llm = {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": upstream.base_url}
         with served(tmp_path, MEMORYOS_SERVER_DRAIN_SECONDS="1", **llm) as (process, address):
             httpx2.post(f"{address}{USER}/pages", json={"user_input": "I like tea."})
 
             def ask() -> str:
                 try:
-                    httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=TIMEOUT_SECONDS).raise_for_status()
+                    httpx2.post(f"{address}{USER}/answers", json=QUESTION, timeout=PATIENCE_SECONDS).raise_for_status()
                 except httpx2.HTTPError as error:
                     return type(error).__name__
                 return "answered"
@@ -114,7 +114,7 @@ def test_what_takes_too_long_is_given_up_and_not_remembered(tmp_path: Path) -> N
             asked, got = in_background(ask)
             wait_until(lambda: len(upstream.requests) == 1)
             process.send_signal(signal.SIGTERM)
-            asked.join(TIMEOUT_SECONDS)
+            asked.join(PATIENCE_SECONDS)
             assert got != ["answered"]
             upstream.close()  # the thread that waits for its reply ends, and then the process
             ends(process)
@@ -136,7 +136,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = start(tmp_path, "--port", str(taken.getsockname()[1]))
-        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 1
         assert "Traceback" not in said
 
@@ -144,7 +144,7 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 def test_other_machines_need_keys(tmp_path: Path) -> None:
     for arguments in (["--host", "0.0.0.0"], ["--host", "0.0.0.0", "--no-keys"], ["--keys"]):  # noqa: S104
         process = start(tmp_path, *arguments)
-        _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 1
         assert "memoryos keys create" in said
         assert "Traceback" not in said
@@ -152,6 +152,6 @@ def test_other_machines_need_keys(tmp_path: Path) -> None:
 
 def test_settings_come_from_the_environment_and_wrong_ones_are_told(tmp_path: Path) -> None:
     process = start(tmp_path, MEMORYOS_SERVER_THREADS="0")
-    _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
     assert "threads" in said
