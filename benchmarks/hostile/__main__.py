@@ -38,7 +38,7 @@ FLOOD_SECONDS = 240.0
 QUICK_SECONDS = 5.0
 QUICK_SCALE = 0.04
 OVERTIME_SECONDS = 60.0
-"""An attacker that has not ended this long after its time is killed."""
+"""An attacking process is killed this long after its planned end."""
 QUIET = "ordinary"
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     attacks = [arguments.only] if arguments.only else [each for each in ATTACKS if each != QUIET]
     with tempfile.TemporaryDirectory() as folder:
         report = _Run(Path(folder), quick=arguments.quick).report(attacks)
-    print(f"allowed: p99 of {MOST_TIMES_QUIET:g} × the quiet server's")
+    print(f"bound: p99 at most {MOST_TIMES_QUIET:g} × that of the quiet server")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     sys.exit(0 if report["passed"] else 1)

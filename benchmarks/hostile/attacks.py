@@ -36,16 +36,16 @@ ORDINARY_INTERVAL_SECONDS = 0.1
 FLOOD_PAGES = 250_000
 PAGES_PER_IMPORT = 10_000
 CONSOLIDATION_SECONDS = 30.0
-"""How long the flood goes on being measured after its last page was accepted."""
+"""Time for which measurements continue after the server accepted the last page of the flood."""
 TEXT_CHARACTERS = 100_000
 CHAT_NUMBERS = 400_000
-"""Source marks in one chat for the proxy, which together make about 7 MB."""
+"""Number of source marks in one chat request to the proxy; together about 7 MB."""
 UNKNOWN_NAMES = 500_000
 JSON_DEPTH = 1_000_000
 ZIP_BYTES = 400 << 20
 ZIP_ENTRIES = 20_000
 SLOW_CONNECTIONS = 100
-"""Of each kind: idle, slow headers, slow bodies."""
+"""Number of connections of each kind: idle, slow headers, slow bodies."""
 SLOW_BYTE_SECONDS = 0.5
 USER = f"/v1/users/{ATTACKER}"
 
@@ -299,7 +299,7 @@ def _json(route: str, body: dict[str, Any]) -> Request:
 ATTACKS: dict[str, Callable[[Attack], None]] = {
     "ordinary": ordinary, "flood": flood, "texts": texts, "bodies": bodies, "zips": zips, "slow": slow,
 }  # fmt: skip
-"""By name; "ordinary" is the load of the quiet server."""
+"""Attacks by name; "ordinary" is the load of the quiet server."""
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ __all__ = ["Probe", "Samples", "probes", "watch"]
 INTERVAL_SECONDS = 0.1
 WARM_UP_REQUESTS = 30
 TIMEOUT_SECONDS = 60.0
-"""A request without an answer for this long counts with this latency and as unanswered."""
+"""Timeout of a probe; a request that times out counts as failed, with this latency."""
 QUERIES = ("What did my sister buy in Lisbon?", "Which trip am I planning?", "How much does pottery cost?")
 FIRST_ERROR = 400
 

@@ -21,7 +21,7 @@ ATTACKER = "attacker"
 VICTIM_PAGES = 600
 STOP_SECONDS = 10.0
 NO_ENDPOINT = "http://127.0.0.1:9/v1"
-"""Where the proxy forwards chats to: nothing listens there, and nothing leaves the machine."""
+"""Upstream address of the proxy; no server listens there, so that no request leaves the machine."""
 
 
 @dataclass(frozen=True, slots=True)
