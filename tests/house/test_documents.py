@@ -102,3 +102,12 @@ def test_lock_files_contain_hashes_and_no_urls() -> None:
         assert all("==" in line for line in pinned)
         assert not re.search(r"https?:|file:|--index|--find", text)
         assert text.count("--hash=sha256:") >= len(pinned)
+
+
+def test_contributing_guide_contains_ten_pairs_and_fits_one_page() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("| before | after |\n|---|---|\n")
+    rows = table.partition("\n\n")[0].splitlines()
+    assert len(rows) == 10
+    assert all(len(re.split(r"(?<!\\)\|", row)) == 4 for row in rows)
+    assert len(text.splitlines()) <= 60
