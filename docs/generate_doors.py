@@ -91,7 +91,7 @@ def errors_reference() -> str:
     parts = [ERRORS_HEAD, "```text", inspect.cleandoc(tree), "```", ""]
     for name in errors.__all__:
         kind = getattr(errors, name)
-        error = _made(kind)
+        error = _example(kind)
         problem = problem_of(error)
         meaning, attributes = _read(kind)
         parts += [f"## {name}", "", meaning, ""]
@@ -130,14 +130,14 @@ def _options(command: click.Command) -> list[str]:
     options = [each for each in command.params if isinstance(each, click.Option)]
     if not options:
         return []
-    return ["| option | takes | default | meaning |", "|---|---|---|---|", *map(_option, options)]
+    return ["| option | value | default | meaning |", "|---|---|---|---|", *map(_option, options)]
 
 
 def _option(option: click.Option) -> str:
     context = click.Context(click.Command("any"))
     meaning, _, said = (option.help or "").partition("[default: ")
     shown = option.get_help_extra(context).get("default", "") or said.rstrip("]")
-    default = "needed" if option.required else f"`{shown}`" if option.show_default and shown else shown
+    default = "required" if option.required else f"`{shown}`" if option.show_default and shown else shown
     takes = "" if option.is_flag else option.type.get_metavar(option, context) or option.type.name
     names = ", ".join(f"`{each}`" for each in [*option.opts, *option.secondary_opts])
     return f"| {names} | {_in_cell(takes)} | {default} | {meaning.strip()} |"
@@ -149,7 +149,7 @@ def _in_cell(text: str) -> str:
 
 def _tool(tool: Tool, shapes: dict[str, dict[str, Any]]) -> list[str]:
     hints = tool.annotations
-    kind = "only reads" if hints and hints.read_only_hint else "deletes" if hints and hints.destructive_hint else "adds"
+    kind = "read-only" if hints and hints.read_only_hint else "deletes" if hints and hints.destructive_hint else "adds"
     parts = [f"### `{tool.name}`", "", f"{tool.title} ({kind}). {tool.description}", ""]
     parts += [*fields_table(tool.input_schema), ""]
     given = dict(tool.output_schema or {})
@@ -160,7 +160,7 @@ def _tool(tool: Tool, shapes: dict[str, dict[str, Any]]) -> list[str]:
     return parts
 
 
-def _made(kind: type[errors.MemoryOSError]) -> errors.MemoryOSError:
+def _example(kind: type[errors.MemoryOSError]) -> errors.MemoryOSError:
     if kind is errors.InputError:
         return errors.InputError("field", MESSAGE_PLACEHOLDER)
     if kind is errors.DimensionMismatchError:
@@ -179,7 +179,7 @@ def _mcp_text(error: errors.MemoryOSError) -> str:
 
 
 def _read(kind: type) -> tuple[str, Iterator[tuple[str, str]]]:
-    """Returns the first line of a docstring and its attributes."""
+    """Returns the first line of a docstring, and the names and texts of its attributes."""
     text = inspect.cleandoc(str(kind.__doc__))
     lines = text.partition("Attributes:")[2]
     return text.partition("\n")[0], (
@@ -188,4 +188,4 @@ def _read(kind: type) -> tuple[str, Iterator[tuple[str, str]]]:
 
 
 def _no_engine() -> MemoryEngine:
-    raise LookupError("the reference needs no engine")
+    raise LookupError("the reference is generated without an engine")

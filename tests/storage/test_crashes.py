@@ -16,6 +16,7 @@ from benchmarks.crash.__main__ import (
     SMALL,
     Report,
     Starter,
+    crash_test_environment,
     delete_indexes,
     fill_disks,
     kill_at_fail_points,
@@ -23,7 +24,6 @@ from benchmarks.crash.__main__ import (
     kill_while_forgetting,
     protect_files,
     tear_logs,
-    workshop,
 )
 from benchmarks.crash.checking import Promised, check
 from benchmarks.crash.writer import DATABASE, Plan
@@ -33,7 +33,7 @@ MEMORY = Path("/dev/shm")  # noqa: S108  (a killed process leaves the same files
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[tuple[Starter, Path]]:
-    with workshop(MEMORY if MEMORY.is_dir() else None) as (starter, folder):
+    with crash_test_environment(MEMORY if MEMORY.is_dir() else None) as (starter, folder):
         yield starter, folder
 
 
@@ -41,10 +41,10 @@ def shop() -> Iterator[tuple[Starter, Path]]:
 def whole(shop: tuple[Starter, Path]) -> tuple[Plan, Promised]:
     """Returns a store without faults and the list of pages that were added to it."""
     starter, folder = shop
-    plan = Plan(str(folder / "whole"), analyst="scripted", settings=SMALL, deeds=(*["add"] * 9, "flush"))
+    plan = Plan(str(folder / "whole"), analyst="scripted", settings=SMALL, actions=(*["add"] * 9, "flush"))
     running, promised = starter.start(plan), Promised()
     assert running.wait() == 0
-    assert promised.hear(plan.writer, running.said()) == []
+    assert promised.process_lines(plan.writer, running.output_lines()) == []
     return plan, promised
 
 
@@ -128,8 +128,8 @@ def test_deleted_index_of_the_log_is_recreated(shop: tuple[Starter, Path]) -> No
     [
         ("DELETE FROM pages WHERE seq = 9", "was acknowledged and is lost"),
         ("UPDATE pages SET user_text = (SELECT user_text FROM pages WHERE seq = 1) WHERE seq = 9", "is there 2 times"),
-        ("UPDATE pages SET assistant_text = 'no' WHERE seq = 2", "is not as it was said"),
-        ("UPDATE pages SET at = at + 1 WHERE seq = 2", "is not as it was said"),
+        ("UPDATE pages SET assistant_text = 'no' WHERE seq = 2", "was changed"),
+        ("UPDATE pages SET at = at + 1 WHERE seq = 2", "was changed"),
         ("UPDATE pages SET seq = seq + 1 WHERE seq = 9", "a gap in the log"),
         ("UPDATE pages SET seq = 100 WHERE seq = 1", "out of order"),
         ("UPDATE pages SET segment_id = NULL WHERE seq = 2", "half a place"),
