@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from memoryos import Memoryos
 from memoryos.doors.file_modes import narrow_all, wide_paths
 from memoryos.errors import InputError, StoreUnavailableError
-from memoryos.memory import Memoryos
 from memoryos.private_files import create_file, make_folder, publish
 from memoryos.storage.file_lock import FileLock
 from memoryos.storage.store import Store

@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.errors import InputError, NotFoundError, StoreError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.storage.idempotency import KEPT_DAYS, once_of
 from memoryos.storage.schema import idempotency
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel
@@ -33,13 +33,13 @@ def rows(folder: Path) -> list[tuple[Any, ...]]:
     return found
 
 
-def notes_of(memory: Memoryos, scope_id: str) -> int:
+def notes_of(memory: Memory, scope_id: str) -> int:
     counted = sa.select(sa.func.count()).select_from(idempotency).where(idempotency.c.scope_id == scope_id)
     with memory.engine.store._database.read(scope_id) as connection:
         return int(connection.execute(counted).scalar_one())
 
 
-def test_a_repeated_request_returns_the_page_of_the_first_time(memory: Memoryos, clock: FixedClock) -> None:
+def test_a_repeated_request_returns_the_page_of_the_first_time(memory: Memory, clock: FixedClock) -> None:
     first = memory.add_memory("I have a cat.", "Nice.", meta_data={"a": 1, "b": [2]}, idempotency_key="one")
     clock.advance(minutes=3)
     again = memory.add_memory("I have a cat.", "Nice.", meta_data={"b": [2], "a": 1}, idempotency_key="one")
@@ -50,7 +50,7 @@ def test_a_repeated_request_returns_the_page_of_the_first_time(memory: Memoryos,
     assert memory.get_memory_stats()["pages"] == 3
 
 
-def test_message_lists_are_repeated_whole_and_in_order(memory: Memoryos) -> None:
+def test_message_lists_are_repeated_whole_and_in_order(memory: Memory) -> None:
     first = memory.add_messages(iter(MESSAGES), idempotency_key="one")
     assert memory.add_messages(MESSAGES, idempotency_key="one") == first
     assert [page.user_text for page in memory.pages()] == ["I bake.", "Rye."]
@@ -79,7 +79,7 @@ def test_a_page_that_was_consolidated_meanwhile_is_still_the_page(make_engine: E
         lambda memory: memory.get_response("I have a cat.", idempotency_key="one"),
     ],
 )
-def test_another_request_under_the_same_key_is_refused(memory: Memoryos, other: Callable[[Memoryos], object]) -> None:
+def test_another_request_under_the_same_key_is_refused(memory: Memory, other: Callable[[Memory], object]) -> None:
     memory.add_memory("I have a cat.", "Nice.", "2024-01-01", idempotency_key="one")
     with pytest.raises(InputError, match="another request") as caught:
         other(memory)
@@ -88,7 +88,7 @@ def test_another_request_under_the_same_key_is_refused(memory: Memoryos, other: 
 
 
 @pytest.mark.parametrize("key", ["", "  ", "a\0b", "\ud800", "x" * 1001, 7])
-def test_a_key_that_is_none_is_refused(memory: Memoryos, key: Any) -> None:
+def test_a_key_that_is_none_is_refused(memory: Memory, key: Any) -> None:
     with pytest.raises(InputError, match="idempotency_key"):
         memory.add_memory("I have a cat.", idempotency_key=key)
     with pytest.raises(InputError, match="idempotency_key"):
@@ -106,7 +106,7 @@ def test_the_keys_of_one_scope_are_not_those_of_another(make_engine: EngineMaker
 
 
 @pytest.mark.kinds("sqlite")
-def test_what_was_forgotten_is_not_stored_again_by_a_late_repetition(memory: Memoryos, tmp_path: Path) -> None:
+def test_what_was_forgotten_is_not_stored_again_by_a_late_repetition(memory: Memory, tmp_path: Path) -> None:
     page = memory.add_memory("My secret is Zuvalka.", idempotency_key="one")
     pages = memory.add_messages(MESSAGES, idempotency_key="many")
     memory.forget(page_ids=[page.page_id, pages[0].page_id])
@@ -126,7 +126,7 @@ def test_what_was_forgotten_is_not_stored_again_by_a_late_repetition(memory: Mem
 
 
 @pytest.mark.kinds("sqlite")
-def test_notes_hold_no_text_and_no_hash_of_it_that_can_be_tried_out(memory: Memoryos, tmp_path: Path) -> None:
+def test_notes_hold_no_text_and_no_hash_of_it_that_can_be_tried_out(memory: Memory, tmp_path: Path) -> None:
     page = memory.add_memory("yes", "no", idempotency_key="a key with words")
     ((_, key_hash, request_hash, page_ids, _),) = rows(tmp_path)
     assert (len(key_hash), len(request_hash), page_ids) == (64, 64, f'["{page.page_id}"]')
@@ -135,7 +135,7 @@ def test_notes_hold_no_text_and_no_hash_of_it_that_can_be_tried_out(memory: Memo
 
 
 @pytest.mark.kinds("sqlite")
-def test_old_notes_go_a_few_at_a_time(memory: Memoryos, clock: FixedClock, tmp_path: Path) -> None:
+def test_old_notes_go_a_few_at_a_time(memory: Memory, clock: FixedClock, tmp_path: Path) -> None:
     for number in range(25):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
     clock.advance(days=KEPT_DAYS)
@@ -148,7 +148,7 @@ def test_old_notes_go_a_few_at_a_time(memory: Memoryos, clock: FixedClock, tmp_p
     assert left == [16, 7, 3, 4]
 
 
-def test_upkeep_drops_all_old_notes_and_no_other(memory: Memoryos, clock: FixedClock) -> None:
+def test_upkeep_drops_all_old_notes_and_no_other(memory: Memory, clock: FixedClock) -> None:
     store, worked = memory.engine.store, memory.engine.memory("ann")
     for number in range(600):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
@@ -231,7 +231,7 @@ def test_an_export_takes_no_notes_along(make_engine: EngineMaker, tmp_path: Path
     assert target.add_memory("Something else.", idempotency_key="one").seq == 2
 
 
-def answering(make_engine: EngineMaker, *answers: str) -> tuple[Memoryos, ScriptedChatModel]:
+def answering(make_engine: EngineMaker, *answers: str) -> tuple[Memory, ScriptedChatModel]:
     model = ScriptedChatModel(answers)
     return make_engine(analyst=LLMAnalyst(model), embedder=HashEmbedder()).memory("tom"), model
 
@@ -249,7 +249,7 @@ def test_an_answer_is_repeated_without_a_call(make_engine: EngineMaker) -> None:
     assert memory.get_memory_stats()["pages"] == 2
     with pytest.raises(InputError, match="another request"):
         memory.get_response("What do I have?", style_hint="short", idempotency_key="one")
-    with pytest.raises(InputError, match="needs remember"):
+    with pytest.raises(InputError, match="requires remember"):
         memory.get_response("What do I have?", remember=False, idempotency_key="three")
     assert len(model.requests) == called
 

@@ -27,6 +27,7 @@ from memoryos.errors import (
     StoreConflictError,
     StoreUnavailableError,
 )
+from memoryos.memory import Memory
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst, ScriptedChatModel
 from memoryos.updating.leasing import HeldError
 from tests.conftest import EngineMaker
@@ -77,7 +78,7 @@ def test_an_engine_that_is_dropped_ends_its_worker(tmp_path: Path) -> None:
     assert not [each for each in threading.enumerate() if each.name.startswith("memoryos")]
 
 
-def test_a_page_is_found_at_once(memory: Memoryos) -> None:
+def test_a_page_is_found_at_once(memory: Memory) -> None:
     page = memory.add_memory("The red bicycle stands in the shed.", "Noted.")
     assert memory.recall("Where is the bicycle?").short_term == (page,)
     for number in range(20):
@@ -85,7 +86,7 @@ def test_a_page_is_found_at_once(memory: Memoryos) -> None:
     assert memory.recall("Where is the bicycle?").pages[0].page.page_id == page.page_id
 
 
-def test_short_term_pages_are_always_shown_and_never_repeated(memory: Memoryos) -> None:
+def test_short_term_pages_are_always_shown_and_never_repeated(memory: Memory) -> None:
     for number in range(20):
         memory.add_memory(f"I bake bread number {number}.", "Good.")
     found = memory.recall("bread", max_pages=50)
@@ -111,7 +112,7 @@ def test_a_budget_of_tokens_is_kept_and_utterances_stand_verbatim(make_engine: E
     assert found.pages
 
 
-def test_each_item_says_why(memory: Memoryos) -> None:
+def test_each_item_says_why(memory: Memory) -> None:
     for number in range(20):
         memory.add_memory(f"I bake bread number {number}.", "Good.")
     for each in memory.recall("bread number 3").pages:
@@ -119,7 +120,7 @@ def test_each_item_says_why(memory: Memoryos) -> None:
         assert each.shown
 
 
-def test_nothing_remembered_is_no_error(memory: Memoryos) -> None:
+def test_nothing_remembered_is_no_error(memory: Memory) -> None:
     assert memory.recall("anything").pages == ()
     assert memory.get_user_profile_summary() == ""
     assert memory.get_memory_stats()["pages"] == 0
@@ -127,7 +128,7 @@ def test_nothing_remembered_is_no_error(memory: Memoryos) -> None:
     assert "don't remember" in memory.get_response("What is my name?")
 
 
-def test_an_answer_has_its_sources_and_the_exchange_is_remembered(memory: Memoryos) -> None:
+def test_an_answer_has_its_sources_and_the_exchange_is_remembered(memory: Memory) -> None:
     page = memory.add_memory("My sister Nora lives in Porto.", "How lovely.")
     answer = memory.get_response("Where does Nora live?")
     assert "Porto" in answer
@@ -163,7 +164,7 @@ def test_a_stream_closed_before_its_end_is_not_remembered(make_engine: EngineMak
     [lambda memory: memory.get_response("question"), lambda memory: list(memory.get_response("question", stream=True))],
 )
 def test_a_failed_answer_is_recorded_as_an_error_and_not_remembered(
-    make_engine: EngineMaker, ask: Callable[[Memoryos], object]
+    make_engine: EngineMaker, ask: Callable[[Memory], object]
 ) -> None:
     memory = make_engine(analyst=ScriptedAnalyst(answers=[AnalystUnavailableError("down")])).memory("u")
     memory.add_memory("hello", "")
@@ -245,7 +246,7 @@ def test_pasted_megabytes_are_read_in_reasonable_time(make_engine: EngineMaker) 
     assert memory.get_response("What is my job?")
 
 
-def test_messages_are_remembered_all_or_none(memory: Memoryos) -> None:
+def test_messages_are_remembered_all_or_none(memory: Memory) -> None:
     with pytest.raises(InputError):
         memory.add_messages([{"role": "user", "content": "fine"}, {"role": "user", "content": "\0"}])
     assert list(memory.pages()) == []
@@ -253,7 +254,7 @@ def test_messages_are_remembered_all_or_none(memory: Memoryos) -> None:
     assert memory.add_messages([]) == []
 
 
-def test_export_and_import_keep_every_page(memory: Memoryos, make_engine: EngineMaker, tmp_path: Path) -> None:
+def test_export_and_import_keep_every_page(memory: Memory, make_engine: EngineMaker, tmp_path: Path) -> None:
     memory.add_memory("one", "", "2023-05-08T10:00:00", {"user_name": "Ann", "tags": ["x"]})
     memory.add_memory("", "two\nlines “quoted” 你好", "2023-05-09")
     assert memory.export(tmp_path / "pages.jsonl") == 2
@@ -273,7 +274,7 @@ def test_export_and_import_keep_every_page(memory: Memoryos, make_engine: Engine
     "line",
     ["{", "[]", '{"user_text": 3}', '{"user_text": "a", "colour": "red"}', "{}", '{"user_text": "a", "at": "soon"}'],
 )
-def test_a_bad_line_is_named_and_nothing_is_added(memory: Memoryos, tmp_path: Path, line: str) -> None:
+def test_a_bad_line_is_named_and_nothing_is_added(memory: Memory, tmp_path: Path, line: str) -> None:
     file = tmp_path / "pages.jsonl"
     file.write_text('{"user_text": "good"}\n' + line + "\n")
     with pytest.raises(InputError, match="line 2"):
@@ -395,14 +396,10 @@ def test_the_async_face_is_the_same_memory(make_engine: EngineMaker) -> None:
     assert "Porto" in "".join(pieces)
 
 
-def test_the_async_face_has_every_method() -> None:
-    blocking = {name for name in vars(Memoryos) if not name.startswith("_")} - {
-        "engine",
-        "config",
-        "profile",
-        "pages",
-        "heat",
-    }
+def test_async_memory_has_every_method() -> None:
+    properties = {"config", "engine", "modules", "profile", "scope"}
+    iterators = {"export_lines", "pages"}
+    blocking = {name for name in vars(Memory) if not name.startswith("_")} - properties - iterators
     assert blocking <= {name for name in vars(AsyncMemoryos) if not name.startswith("_")}
 
 
@@ -444,15 +441,15 @@ def test_what_others_do_to_a_scope_is_no_warning(
 ) -> None:
     engine, drained = make_engine(), threading.Event()
     scope_id = engine.store.scopes.open(engine.memory("tom").scope, engine.clock())
-    drain = engine.updater.drain
+    drain_turn = engine.updater.drain_turn
 
-    def once(*given: Any, **named: Any) -> int:
+    def once(*given: Any, **named: Any) -> bool:
         if not drained.is_set():
             drained.set()
             raise error
-        return drain(*given, **named)
+        return drain_turn(*given, **named)
 
-    monkeypatch.setattr(engine.updater, "drain", once)
+    monkeypatch.setattr(engine.updater, "drain_turn", once)
     with caplog.at_level(logging.DEBUG, logger="memoryos.updating.worker"):
         engine.worker.wake_all([scope_id])
         assert drained.wait(30)

@@ -7,7 +7,7 @@ import pytest
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.local import LocalAnalyst
 from memoryos.errors import AnalystUnavailableError, ConfigError, NotFoundError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Origin
 from memoryos.testing import FixedClock, ScriptedChatModel, ok_reply
 from tests.conftest import EngineMaker
@@ -23,14 +23,14 @@ LINES = [
 SETTINGS = {"short_term_capacity": 1, "mid_term_heat_threshold": 2.0}
 
 
-def fill(memory: Memoryos, clock: FixedClock) -> None:
+def fill(memory: Memory, clock: FixedClock) -> None:
     for line in LINES:
         memory.add_memory(line, "I see.", clock())
         clock.advance(minutes=5)
     memory.flush()
 
 
-def state(memory: Memoryos) -> tuple[object, ...]:
+def state(memory: Memory) -> tuple[object, ...]:
     return list(memory.pages()), memory.segments(), memory.knowledge(None, history=True), memory.profile
 
 
@@ -114,7 +114,7 @@ def test_a_rebuild_that_fails_leaves_everything_as_it_was(make_engine: EngineMak
         again.rebuild()
     assert len(model.requests) == 3, "it tries a few times"
     assert state(again) == before
-    assert again.engine.store.scopes.holder(str(again._find_scope_id())) is None, "the lease is given back"
+    assert again.engine.store.scopes.holder(again._handle.find()) is None, "the lease is given back"
 
 
 def test_a_rebuild_outlives_a_failure_now_and_then(make_engine: EngineMaker, clock: FixedClock) -> None:
@@ -150,7 +150,7 @@ def test_a_rebuild_whose_lease_was_lost_writes_nothing(make_engine: EngineMaker,
     def progress() -> None:
         if next(steps) == 1:
             clock.advance(seconds=3600)
-            with other.engine.updater.leases.leased(str(other._find_scope_id())):
+            with other.engine.updater.leases.leased(other._handle.find()):
                 pass
 
     with pytest.raises(Exception, match="lease"):
@@ -175,7 +175,7 @@ def test_a_profile_that_is_no_longer_supported_becomes_empty(make_engine: Engine
     assert again.profile.attributes == ()
     assert again.profile.version == version + 1
     assert {change.after for change in rebuilt.attributes} == {None}
-    assert len(again.engine.store.long_term.profile_versions(str(again._find_scope_id()))) == version + 1
+    assert len(again.engine.store.long_term.profile_versions(again._handle.find())) == version + 1
 
 
 def test_nothing_to_rebuild_and_no_llm_are_clear_errors(make_engine: EngineMaker, clock: FixedClock) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from memoryos.doors.locomo import Conversation, read_locomo
 from memoryos.inputs import read_draft
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import PageDraft
 from memoryos.transfer import read_pages
 
@@ -48,7 +48,7 @@ class Story:
         """The time at which the story is looked at: a day after its last exchange."""
         return self.drafts[-1].at + timedelta(days=1)
 
-    def tell(self, memory: Memoryos, clock: StoryClock) -> None:
+    def tell(self, memory: Memory, clock: StoryClock) -> None:
         """Lives through the conversation: after each of its days what was said is consolidated.
 
         A short one leaves no segment hot enough to be learned from; it is recalled then, as an assistant does.

@@ -23,7 +23,7 @@ from benchmarks.processes.__main__ import check, run_processes
 
 from memoryos.errors import StoreConflictError, StoreUnavailableError
 from memoryos.identifiers import new_id
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
 from memoryos.storage.long_term import Learning, SegmentLearned
 from memoryos.storage.mid_term import Consolidation
@@ -159,11 +159,11 @@ def doomed(place: str) -> Iterator[Elsewhere]:
 
 
 @pytest.fixture
-def here(make_engine: EngineMaker) -> Memoryos:
+def here(make_engine: EngineMaker) -> Memory:
     return make_engine(**SETTINGS).memory("tom", "helper")
 
 
-def fill(memory: Memoryos, lines: list[str] = LINES) -> None:
+def fill(memory: Memory, lines: list[str] = LINES) -> None:
     for line in lines:
         memory.add_memory(line)
 
@@ -179,7 +179,7 @@ def test_writers_of_one_scope_in_several_processes(tmp_path: Path) -> None:
 # What others do is seen at the next recall.
 
 
-def test_a_recall_sees_what_another_process_added_learned_forgot_and_rebuilt(here: Memoryos, there: Elsewhere) -> None:
+def test_a_recall_sees_what_another_process_added_learned_forgot_and_rebuilt(here: Memory, there: Elsewhere) -> None:
     fill(here)
     here.flush()
     assert here.recall("bread").pages
@@ -217,7 +217,7 @@ def test_a_recall_sees_what_another_process_added_learned_forgot_and_rebuilt(her
     assert "Nora moved to Lisbon." in {each.knowledge.text for each in here.recall("Nora").knowledge}
 
 
-def test_a_recall_does_not_see_what_another_process_archived(here: Memoryos, there: Elsewhere, place: str) -> None:
+def test_a_recall_does_not_see_what_another_process_archived(here: Memory, there: Elsewhere, place: str) -> None:
     there.open(place, mid_term_capacity=1, mid_term_similarity_threshold=2.0)
     fill(here, [*LINES, "The end.", "Really."])
     assert len(here.recall("bread", max_pages=50).pages) == 5
@@ -228,7 +228,7 @@ def test_a_recall_does_not_see_what_another_process_archived(here: Memoryos, the
     assert found <= {active.segment_id, None}
 
 
-def test_what_is_read_at_one_moment_is_of_one_moment(here: Memoryos, there: Elsewhere) -> None:
+def test_what_is_read_at_one_moment_is_of_one_moment(here: Memory, there: Elsewhere) -> None:
     fill(here)
     there.do("begin(lambda: [memory.add_memory('one', 'two') for _ in range(100)], '')")
     seen = 0
@@ -246,11 +246,11 @@ def test_what_is_read_at_one_moment_is_of_one_moment(here: Memoryos, there: Else
 
 @pytest.mark.parametrize("step", ["embed", "digest", "learn"])
 def test_the_scope_of_a_process_that_died_at_work_is_taken_over_at_once(
-    here: Memoryos, doomed: Elsewhere, step: str
+    here: Memory, doomed: Elsewhere, step: str
 ) -> None:
     fill(here)
     doomed.do(f"begin(memory.flush, {step!r})")
-    holder = here.engine.store.scopes.holder(str(here._find_scope_id()))
+    holder = here.engine.store.scopes.holder(here._handle.find())
     assert holder is not None
     assert holder.startswith(f"{socket.gethostname()}:{doomed.process.pid}:")
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
@@ -260,15 +260,15 @@ def test_the_scope_of_a_process_that_died_at_work_is_taken_over_at_once(
     stats = here.get_memory_stats()
     assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
     assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
-    assert here.engine.store.scopes.holder(str(here._find_scope_id())) is None
+    assert here.engine.store.scopes.holder(here._handle.find()) is None
 
 
 @pytest.mark.parametrize("step", ["embed", "digest", "learn"])
 def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
-    here: Memoryos, there: Elsewhere, clock: FixedClock, step: str
+    here: Memory, there: Elsewhere, clock: FixedClock, step: str
 ) -> None:
     fill(here)
-    there.do(f"begin(lambda: engine.updater.drain(memory._find_scope_id(), everything=True), {step!r})")
+    there.do(f"begin(lambda: engine.updater.drain(memory._handle.find(), everything=True), {step!r})")
     there.process.send_signal(signal.SIGSTOP)
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
@@ -282,7 +282,7 @@ def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
     assert there.do("memory.flush(); result = len(memory.segments())") == len(before[1])
 
 
-def test_the_scope_of_a_process_that_is_dead_and_not_buried_is_free(here: Memoryos, doomed: Elsewhere) -> None:
+def test_the_scope_of_a_process_that_is_dead_and_not_buried_is_free(here: Memory, doomed: Elsewhere) -> None:
     fill(here)
     doomed.do("begin(memory.flush, 'digest')")
     doomed.process.send_signal(signal.SIGKILL)
@@ -294,10 +294,10 @@ def test_the_scope_of_a_process_that_is_dead_and_not_buried_is_free(here: Memory
 
 @pytest.mark.parametrize("host", [socket.gethostname(), "the-same-but-restarted"], ids=["this host", "another host"])
 @pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["the first", "this", "its parent"])
-def test_a_lease_whose_process_id_lives_again_is_free(here: Memoryos, host: str, pid: int) -> None:
+def test_a_lease_whose_process_id_lives_again_is_free(here: Memory, host: str, pid: int) -> None:
     """As after the restart of a container: host and process id are those of the dead one."""
     fill(here)
-    scope_id = str(here._find_scope_id())
+    scope_id = here._handle.find()
     claim(here, f"{host}:{pid}:{new_id()}")
     here.flush(timeout=PATIENCE_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
@@ -310,7 +310,7 @@ def test_a_lease_whose_process_id_lives_again_is_free(here: Memoryos, host: str,
     ids=["of another host", "of this process", "of no lease"],
 )
 def test_a_lease_of_which_nothing_is_known_is_respected_until_it_ends(
-    here: Memoryos, clock: FixedClock, holder: str
+    here: Memory, clock: FixedClock, holder: str
 ) -> None:
     fill(here)
     claim(here, holder)
@@ -322,14 +322,14 @@ def test_a_lease_of_which_nothing_is_known_is_respected_until_it_ends(
     assert here.get_memory_stats()["pages_due"] == 0
 
 
-def claim(memory: Memoryos, holder: str) -> None:
+def claim(memory: Memory, holder: str) -> None:
     now = memory.engine.clock()
-    lease = Lease(str(memory._find_scope_id()), holder, now + timedelta(seconds=60))
+    lease = Lease(memory._handle.find(), holder, now + timedelta(seconds=60))
     assert memory.engine.store.scopes.claim(lease, now)
 
 
 def test_a_lease_that_could_not_be_given_back_is_free_for_everybody(
-    here: Memoryos, there: Elsewhere, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+    here: Memory, there: Elsewhere, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a full disk: the process lives on and works again when there is room."""
     neighbour = make_engine(**SETTINGS).memory("tom", "helper")
@@ -338,7 +338,7 @@ def test_a_lease_that_could_not_be_given_back_is_free_for_everybody(
         with monkeypatch.context() as patch:
             patch.setattr(here.engine.store.scopes, "release", no_room)
             here.flush()
-        assert here.engine.store.scopes.holder(str(here._find_scope_id())) is not None
+        assert here.engine.store.scopes.holder(here._handle.find()) is not None
         fill(here)
         if isinstance(who, Elsewhere):
             assert (
@@ -357,14 +357,14 @@ def no_room(_: Lease) -> None:
 # By turns.
 
 
-def work_for_ever(memory: Memoryos, until: threading.Event) -> threading.Thread:
+def work_for_ever(memory: Memory, until: threading.Event) -> threading.Thread:
     """Drains a scope into which pages come faster than they are consolidated."""
 
     def before_step() -> None:
         if not until.is_set():
             memory.add_memory("One more.")
 
-    scope_id = str(memory._find_scope_id())
+    scope_id = memory._handle.find()
     thread = threading.Thread(target=memory.engine.updater.drain, args=(scope_id,), kwargs={"everything": True, "before_step": before_step})  # fmt: skip
     thread.start()
     return thread
@@ -381,10 +381,10 @@ def test_a_worker_under_steady_load_gives_way_and_goes_on(make_engine: EngineMak
     here.add_memory("The first.")
     ends = threading.Event()
     holder = work_for_ever(here, ends)
-    wait_until(lambda: here.engine.store.scopes.holder(str(here._find_scope_id())) is not None)
+    wait_until(lambda: here.engine.store.scopes.holder(here._handle.find()) is not None)
     try:
         for _ in range(3):
-            other.engine.updater.drain(str(other._find_scope_id()), everything=False, timeout_seconds=PATIENCE_SECONDS)
+            other.engine.updater.drain(other._handle.find(), everything=False, timeout_seconds=PATIENCE_SECONDS)
             assert holder.is_alive()
     finally:
         ends.set()
@@ -395,9 +395,9 @@ def test_a_worker_under_steady_load_gives_way_and_goes_on(make_engine: EngineMak
 
 
 @pytest.mark.usefixtures("short_turns")
-def test_nobody_gives_way_to_nobody(here: Memoryos, doomed: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_gives_way_to_nobody(here: Memory, doomed: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(here)
-    scope_id = str(here._find_scope_id())
+    scope_id = here._handle.find()
     with here.engine.updater.leases.leased(scope_id) as lease:
         doomed.do("begin(memory.flush, '')")
         wait_until(lambda: here.engine.store.presence.is_wanted(lease))
@@ -514,7 +514,7 @@ def rows(store: Store) -> dict[str, list[Any]]:
         ("lambda: memory.rebuild('local')", "digest"), ("lambda: memory.recall('bread')", "embed"),
     ],
 )  # fmt: skip
-def test_others_write_and_read_while_a_model_works(here: Memoryos, there: Elsewhere, work: str, step: str) -> None:
+def test_others_write_and_read_while_a_model_works(here: Memory, there: Elsewhere, work: str, step: str) -> None:
     fill(here)
     if "rebuild" in work:
         here.flush()
@@ -532,7 +532,7 @@ def test_others_write_and_read_while_a_model_works(here: Memoryos, there: Elsewh
 # What a death leaves of the locks, and what else may happen to them.
 
 
-def test_a_process_that_dies_amid_a_transaction_leaves_no_lock(here: Memoryos, doomed: Elsewhere) -> None:
+def test_a_process_that_dies_amid_a_transaction_leaves_no_lock(here: Memory, doomed: Elsewhere) -> None:
     fill(here, LINES[:1])
     doomed.do("""
         def write():
@@ -548,7 +548,7 @@ def test_a_process_that_dies_amid_a_transaction_leaves_no_lock(here: Memoryos, d
 
 
 @pytest.mark.kinds("sqlite")
-def test_a_lock_file_that_was_deleted_locks_again(here: Memoryos, there: Elsewhere) -> None:
+def test_a_lock_file_that_was_deleted_locks_again(here: Memory, there: Elsewhere) -> None:
     fill(here)
     lock = here.config.data_storage_path / "memoryos.db.lock"
     for _ in range(2):
@@ -569,7 +569,7 @@ def test_a_lock_file_that_was_deleted_locks_again(here: Memoryos, there: Elsewhe
         there.do("held.__exit__(None, None, None)")
 
 
-def test_a_forked_process_is_told_to_open_the_store_again(here: Memoryos, there: Elsewhere) -> None:
+def test_a_forked_process_is_told_to_open_the_store_again(here: Memory, there: Elsewhere) -> None:
     told = there.do("""
         reader, writer = os.pipe()
         child = os.fork()

@@ -10,7 +10,7 @@ import pytest
 
 from memoryos.errors import StoreUnavailableError
 from memoryos.identifiers import new_id
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import PageDraft, Scope
 from memoryos.storage.file_lock import FileLock
 from memoryos.storage.scopes import Lease
@@ -36,7 +36,7 @@ def doomed(place: str, tmp_path: Path) -> Iterator[Elsewhere]:
 
 
 @pytest.fixture
-def here(make_engine: EngineMaker) -> Memoryos:
+def here(make_engine: EngineMaker) -> Memory:
     return make_engine(**SETTINGS).memory("tom", "helper")
 
 
@@ -53,7 +53,7 @@ def rebuild_half(doomed: Elsewhere, tmp_path: Path) -> None:
     assert not any((tmp_path / "temporary").iterdir()), "and nowhere else"
 
 
-AFTERWARDS: dict[str, Callable[[Memoryos, EngineMaker], object]] = {
+AFTERWARDS: dict[str, Callable[[Memory, EngineMaker], object]] = {
     "opening the store": lambda _, make_engine: make_engine(**SETTINGS),
     "a rebuild": lambda memory, _: memory.rebuild("local"),
     "forgetting": lambda memory, _: memory.forget(page_ids=[next(memory.pages()).page_id]),
@@ -62,7 +62,7 @@ AFTERWARDS: dict[str, Callable[[Memoryos, EngineMaker], object]] = {
 
 @pytest.mark.parametrize("what", AFTERWARDS)
 def test_a_copy_that_a_killed_rebuild_left_goes_with(
-    here: Memoryos, doomed: Elsewhere, make_engine: EngineMaker, tmp_path: Path, what: str
+    here: Memory, doomed: Elsewhere, make_engine: EngineMaker, tmp_path: Path, what: str
 ) -> None:
     fill(here, [*LINES, SECRET])
     here.flush()
@@ -73,7 +73,7 @@ def test_a_copy_that_a_killed_rebuild_left_goes_with(
     assert list((tmp_path / "store" / "memoryos.db.work").iterdir()) == []
 
 
-def test_what_is_forgotten_is_not_left_in_a_copy(here: Memoryos, doomed: Elsewhere, tmp_path: Path) -> None:
+def test_what_is_forgotten_is_not_left_in_a_copy(here: Memory, doomed: Elsewhere, tmp_path: Path) -> None:
     fill(here, [*LINES, SECRET])
     here.flush()
     secret = [page.page_id for page in here.pages() if page.user_text == SECRET]
@@ -86,7 +86,7 @@ def test_what_is_forgotten_is_not_left_in_a_copy(here: Memoryos, doomed: Elsewhe
     assert here.forget(page_ids=secret).erased
 
 
-def test_a_copy_of_another_scope_is_no_hindrance(here: Memoryos, doomed: Elsewhere, tmp_path: Path) -> None:
+def test_a_copy_of_another_scope_is_no_hindrance(here: Memory, doomed: Elsewhere, tmp_path: Path) -> None:
     fill(here, [*LINES, SECRET])
     rebuild_half(doomed, tmp_path)
     eve = here.engine.memory("eve")
@@ -95,7 +95,7 @@ def test_a_copy_of_another_scope_is_no_hindrance(here: Memoryos, doomed: Elsewhe
 
 
 def test_nobody_takes_the_copy_of_a_living_rebuild(
-    here: Memoryos, doomed: Elsewhere, make_engine: EngineMaker, tmp_path: Path
+    here: Memory, doomed: Elsewhere, make_engine: EngineMaker, tmp_path: Path
 ) -> None:
     fill(here, [*LINES, SECRET])
     rebuild_half(doomed, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -15,11 +16,13 @@ from memoryos.storage.schema import owners, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from memoryos.storage.database import Database
 
-__all__ = ["Lease", "ScopeState", "Scopes", "advance"]
+__all__ = ["NULL_SCOPE_ID", "Lease", "ScopeState", "Scopes", "advance"]
+
+NULL_SCOPE_ID = "00000000-0000-0000-0000-000000000000"
+"""Id for reading a scope that does not exist: no row has this id, so every query returns an empty result."""
 
 _ADVANCE = (
     sa.update(scopes)
@@ -55,6 +58,19 @@ class ScopeState:
     attempts: int
     retry_at: datetime | None
     last_error: str | None
+
+
+_NULL_STATE = ScopeState(
+    scope=Scope("", ""),
+    last_seq=0,
+    revision=0,
+    learned_revision=0,
+    reset_revision=0,
+    touched_at=datetime.min.replace(tzinfo=timezone.utc),
+    attempts=0,
+    retry_at=None,
+    last_error=None,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +125,13 @@ class Scopes:
             return list(connection.execute(sa.select(scopes.c.scope_id).order_by(scopes.c.scope_id)).scalars())
 
     def state(self, scope_id: str) -> ScopeState:
-        """Returns how far the scope has come.
+        """Returns the state of a scope; an empty state for ``NULL_SCOPE_ID``.
 
         Raises:
             NotFoundError: If there is no such scope.
         """
+        if scope_id == NULL_SCOPE_ID:
+            return _NULL_STATE
         with self._database.read(scope_id) as connection:
             row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
         if row is None:

@@ -15,7 +15,7 @@ from memoryos.doors.http.happenings import Lookout
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
 from tests.doors.http.proxy_stand_ins import serving
@@ -161,10 +161,10 @@ def test_a_store_that_is_away_ends_a_stream_with_a_problem(address: str, monkeyp
     listening = Listening(address)
     listening.wait(lambda heard: heard == ["stats"])
 
-    def fail(_: Memoryos) -> int:
+    def fail(_: Memory) -> int:
         raise StoreUnavailableError("/the/secret/place can't be read")
 
-    monkeypatch.setattr(Memoryos, "revision", fail)
+    monkeypatch.setattr(Memory, "revision", fail)
     listening.wait(lambda heard: heard[-1] == "error")
     listening.thread.join(PATIENCE_SECONDS)
     assert listening.heard[-1][1]["status"] == 503

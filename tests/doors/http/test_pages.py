@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
-from memoryos.memory import Memoryos
-from memoryos.views import MemoryView
+from memoryos.memory import Memory
+from memoryos.storage.page_text_search import search_text
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
 from tests.doors.http.proxy_stand_ins import serving
@@ -143,8 +143,8 @@ def test_pages_are_found_by_their_words_in_any_case(client: TestClient) -> None:
 
 
 def test_a_search_goes_on_where_it_stopped(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memoryos.views.SEARCHED_PAGES", 4)
-    monkeypatch.setattr("memoryos.views.SEARCHED_SLICE", 2)
+    monkeypatch.setattr("memoryos.storage.page_text_search.MAX_PAGES_READ", 4)
+    monkeypatch.setattr("memoryos.storage.page_text_search.PAGES_PER_READ", 2)
     wanted = [add(client, f"{'needle' if number % 5 == 0 else 'hay'} {number}")["page_id"] for number in range(16)][::5]
     parts = client.get(f"{USER}/pages", params={"q": "needle"}).json()
     assert parts["next_before_seq"] is not None
@@ -159,14 +159,14 @@ def test_a_search_finds_all_and_nothing_else(texts: list[str], count: int, data:
     seen: list[str] = []
 
     class Listed:
-        def newest_pages(self, limit: int, *, before_seq: int | None = None) -> list[Any]:
+        def newest_before(self, scope_id: str, before_seq: int | None, limit: int) -> list[Any]:  # noqa: ARG002
             seqs = range(1, len(texts) + 1)
             pages = [PageOf(seq, texts[seq - 1]) for seq in seqs if before_seq is None or seq < before_seq]
             return pages[::-1][:limit]
 
     before_seq: int | None = None
     while True:
-        found, before_seq = MemoryView.search_pages(Listed(), wanted, count, before_seq=before_seq)  # type: ignore[arg-type]
+        found, before_seq = search_text(Listed(), "", wanted, count, before_seq=before_seq)  # type: ignore[arg-type]
         assert len(found) <= count
         seen += [page.text("user") for page in found]
         if before_seq is None:
@@ -243,7 +243,7 @@ def test_reading_makes_no_scope(client: TestClient, engine: MemoryEngine) -> Non
 
 
 def test_a_read_only_answer_heats_nothing_when_weights_are_tried(client: TestClient, make_engine: EngineMaker) -> None:
-    memory: Memoryos = make_engine().memory("tom")
+    memory: Memory = make_engine().memory("tom")
     for number in range(12):
         memory.add_memory(f"I like tea number {number}.", "Good.")
     memory.flush()

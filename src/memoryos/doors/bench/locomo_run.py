@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memoryos.doors.locomo import Conversation, Exchange
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.seams import Embedder
 
 __all__ = [
@@ -145,14 +145,14 @@ def ingest(
         }
 
 
-def add_exchanges(memory: Memoryos, conversation: Conversation) -> int:
+def add_exchanges(memory: Memory, conversation: Conversation) -> int:
     """Remembers every exchange of a conversation, with the ids of its evidence; returns how many."""
     for exchange in conversation.exchanges:
         add_exchange(memory, conversation, exchange)
     return len(conversation.exchanges)
 
 
-def add_exchange(memory: Memoryos, conversation: Conversation, exchange: Exchange) -> None:
+def add_exchange(memory: Memory, conversation: Conversation, exchange: Exchange) -> None:
     """Remembers one exchange of a conversation, with the ids of its evidence."""
     memory.add_memory(
         exchange.user_text,
@@ -187,7 +187,7 @@ def _alone(folder: Path, *, window: int) -> dict[str, Any]:
     return settings(folder, window=window) | {"database_url": None, "openai_api_key": None}
 
 
-def _recall_p50_ms(memory: Memoryos, conversation: Conversation) -> float:
+def _recall_p50_ms(memory: Memory, conversation: Conversation) -> float:
     latencies = []
     for question in conversation.questions[:TIMED_RECALLS]:
         asked = time.perf_counter()
@@ -196,7 +196,7 @@ def _recall_p50_ms(memory: Memoryos, conversation: Conversation) -> float:
     return float(np.median(latencies)) * 1e3 if latencies else 0.0
 
 
-def _is_conserved(memory: Memoryos, conversation: Conversation) -> bool:
+def _is_conserved(memory: Memory, conversation: Conversation) -> bool:
     pages = list(memory.pages())
     window = {page.page_id for page in pages[max(0, len(pages) - memory.config.short_term_capacity) :]}
     segments = {segment.segment_id: segment.page_count for segment in memory.segments()}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from memoryos.doors.http.callers import Caller
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
 
 __all__ = ["Action", "audit"]
 
@@ -23,7 +23,7 @@ def audit(
     request: Request,
     caller: Caller,
     action: Action,
-    memory: Memoryos | None = None,
+    memory: Memory | None = None,
     *,
     count: int = 0,
     user_id: str | None = None,

@@ -10,7 +10,7 @@ from fastapi import Depends, Header, HTTPException, Query, Request
 
 from memoryos.doors.http.affinity import note_affinity
 from memoryos.doors.http.audit import audit
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -120,7 +120,7 @@ def scope_of(
     caller: AnyCaller,
     assistant_id: Annotated[str | None, Query(description="The assistant; default: the server's own.")] = None,
     x_assistant_id: Annotated[str | None, Header(description="The same, where a query is in the way.")] = None,
-) -> Memoryos:
+) -> Memory:
     """Returns the memory that a route with ``{user_id}`` in its path is about. It makes no scope.
 
     Raises:
@@ -137,7 +137,7 @@ def scope_of(
     return memory
 
 
-ScopedMemory = Annotated[Memoryos, Depends(scope_of)]
+ScopedMemory = Annotated[Memory, Depends(scope_of)]
 """A route's parameter: the memory of the user in its path, checked against the key."""
 
 

@@ -10,7 +10,7 @@ from memoryos.doors import shapes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.model import Knowledge, Page, Segment
 
 __all__ = ["Lookout", "Snapshot", "happenings"]
@@ -41,7 +41,7 @@ class Snapshot:
 class Lookout:
     """Looks at one memory again and again."""
 
-    def __init__(self, memory: Memoryos) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._revision = memory.revision()
         self._seen = self._look()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from memoryos.config import Config
     from memoryos.doors.http.serving import Serving
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
 
 __all__ = ["McpDoor"]
 
@@ -73,7 +73,7 @@ class _CallersConnection(Connection):
     async def living(self, _: object) -> AsyncIterator[None]:
         yield
 
-    def memory(self, user_id: str | None, assistant_id: str | None) -> Memoryos:
+    def memory(self, user_id: str | None, assistant_id: str | None) -> Memory:
         caller = _caller.get()
         asked = caller.user_id if user_id is None else user_id
         if asked is not None and not caller.may_use(asked):

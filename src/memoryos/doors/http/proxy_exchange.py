@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from memoryos.doors.http.proxy_body import Chat
     from memoryos.doors.http.proxy_wishes import Wishes
     from memoryos.doors.http.serving import Serving
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.retrieval.recall import Recall
 
 __all__ = ["Exchange", "Repeats"]
@@ -108,7 +108,7 @@ class Exchange:
 
     def _recall(self) -> bytes:
         memory = self._memory()
-        self._asked_at = memory.engine.clock()
+        self._asked_at = self.serving.engine().clock()
         query = question(mended(self.chat.asked or ""))
         if query.strip():
             max_tokens = self.serving.settings.proxy_memory_tokens
@@ -144,7 +144,7 @@ class Exchange:
         else:
             audit(self.request, self.caller, "write", memory, count=1)
 
-    def _memory(self) -> Memoryos:
+    def _memory(self) -> Memory:
         return self.serving.engine().memory(self.wishes.user_id, self.wishes.assistant_id)
 
 

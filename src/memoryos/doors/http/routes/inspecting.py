@@ -12,8 +12,10 @@ from memoryos.doors import shapes
 from memoryos.doors.http.audit import audit
 from memoryos.doors.http.callers import AnyCaller, ScopedMemory
 from memoryos.doors.http.routes.common import MAX_SEQ, USER, Limit, part, router
-from memoryos.memory import Memoryos
+from memoryos.doors.http.serving import TheServing
+from memoryos.model import Scope
 from memoryos.storage.scopes import ScopeState
+from memoryos.storage.store import Store
 
 __all__ = ["routes"]
 
@@ -81,11 +83,11 @@ def list_pages_of_day(
 
 
 @routes.get(f"{USER}/work")
-def get_work(memory: ScopedMemory) -> Work:
+def get_work(memory: ScopedMemory, serving: TheServing) -> Work:
     """Returns whether a worker is at it, and what it met: failures, the last error, when it tries again."""
-    engine = memory.engine
+    engine = serving.engine()
     now = engine.clock()
-    state, is_held = _state_of(memory, now)
+    state, is_held = _state_of(engine.store, memory.scope, now)
     return Work(
         now=now,
         background=engine.config.background,
@@ -98,10 +100,9 @@ def get_work(memory: ScopedMemory) -> Work:
     )
 
 
-def _state_of(memory: Memoryos, now: datetime) -> tuple[ScopeState | None, bool]:
+def _state_of(store: Store, scope: Scope, now: datetime) -> tuple[ScopeState | None, bool]:
     """Returns how far a memory's scope is, and whether a living worker holds an unexpired lease on it."""
-    store = memory.engine.store
-    scope_id = store.scopes.find(memory.scope)
+    scope_id = store.scopes.find(scope)
     if scope_id is None:
         return None, False
     with store.snapshot(scope_id):

@@ -51,7 +51,7 @@ async def import_memory(
     memory: ScopedMemory, serving: TheServing, request: Request, caller: AnyCaller
 ) -> shapes.Loaded:
     """Reads a file, sent as the body: an export, ChatGPT's or Claude's (the zip too), pages or a message list."""
-    async with _received(request, memory.engine.store.workplace) as file:
+    async with _received(request, serving.engine().store.workplace) as file:
         try:
             loaded = await anyio.to_thread.run_sync(partial(memory.load, file), limiter=serving.long_work)
         except InputError as error:

@@ -1,0 +1,67 @@
+"""Request records and repeated answers for calls with an idempotency key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from memoryos.errors import InputError, NotFoundError
+from memoryos.generation.responder import Answer
+from memoryos.inputs import read_idempotency_key
+from memoryos.model import ANSWERED_FROM
+from memoryos.retrieval.recall import Recall
+from memoryos.storage.idempotency import once_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from memoryos.generation.responder import AnswerStyle
+    from memoryos.model import Page, PageDraft
+    from memoryos.redaction import Redactor
+    from memoryos.storage.idempotency import Once
+
+__all__ = ["NO_TIME", "answer_request", "append_request", "repeated_answer"]
+
+NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
+"""Placeholder for a missing timestamp, so that a repeated request without a timestamp has the same hash."""
+
+
+def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
+    """Returns the record of a request to store exchanges.
+
+    Args:
+        idempotency_key: The caller's key.
+        drafts: The redacted exchanges; ``NO_TIME`` replaces a missing timestamp.
+
+    Raises:
+        InputError: If the key is not valid.
+    """
+    content = [(each.at.isoformat(), each.user_text, each.assistant_text, dict(each.metadata)) for each in drafts]
+    return once_of(read_idempotency_key(idempotency_key), content)
+
+
+def answer_request(idempotency_key: str, query: str, style: AnswerStyle, redactor: Redactor, *, remember: bool) -> Once:
+    """Returns the record of a request for an answer. Secrets are replaced before hashing.
+
+    Raises:
+        InputError: If the key is not valid, or ``remember`` is False.
+    """
+    key = read_idempotency_key(idempotency_key)
+    if not remember:
+        raise InputError(
+            "idempotency_key", "requires remember=True, because only a stored answer can be returned again"
+        )
+    style = replace(style, style_hint=redactor.text(style.style_hint), conversation=redactor.value(style.conversation))
+    return once_of(key, ("answer", redactor.text(query), style.relationship, style.style_hint, style.conversation))
+
+
+def repeated_answer(query: str, page: Page) -> Answer:
+    """Returns the answer stored in a page, with its sources and without recall and origin.
+
+    Raises:
+        NotFoundError: If the answer was forgotten.
+    """
+    if not page.assistant_text:
+        raise NotFoundError("the answer to this request was forgotten; send the request with a new idempotency key")
+    return Answer(page.assistant_text, Recall(query), tuple(page.metadata.get(ANSWERED_FROM, ())))
