@@ -73,7 +73,7 @@ def test_an_export_never_replaces_or_follows_what_has_its_name(kind: str, tmp_pa
         target.symlink_to(victim)
     with (
         Memoryos("mia", data_storage_path=tmp_path / "data", embedder=HashEmbedder()) as memory,
-        pytest.raises(InputError, match="exists; it was left as it is"),
+        pytest.raises(InputError, match="exists and was left unchanged"),
     ):
         memory.export(target)
     assert kind == "dangling link" or victim.read_text() == "precious"

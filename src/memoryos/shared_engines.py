@@ -1,4 +1,4 @@
-"""One engine for all ``Memoryos`` objects of a process that are on one store and have equal settings."""
+"""Registry of engines: all ``Memoryos`` objects of a process with the same store and settings share one engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PLACE_FIELDS = frozenset({"data_storage_path", "database_url"})
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The settings and objects that an engine is made of."""
+    """The arguments of an engine."""
 
     settings: dict[str, Any]
     embedder: Embedder | None
@@ -34,13 +34,13 @@ class _Parts:
     clock: Callable[[], datetime] | None
 
     def equals(self, other: _Parts) -> bool:
-        """Returns whether an engine of these parts does what one of the other parts does."""
+        """Returns whether two engines with these arguments would behave equally."""
         is_same = self.embedder is other.embedder and self.analyst is other.analyst and self.clock == other.clock
         return is_same and self.settings == other.settings
 
 
 class _Shared:
-    """An engine with its users. It references the engine weakly: garbage is collected, and closes the engine."""
+    """An engine with its users. The reference is weak, so that an unused engine is garbage-collected and closed."""
 
     def __init__(self, engine: MemoryEngine, parts: _Parts, file: tuple[int, int] | None) -> None:
         self.engine = weakref.ref(engine)
@@ -50,12 +50,12 @@ class _Shared:
         weakref.finalize(engine, self._drop_parts).atexit = False
 
     def open_engine(self) -> MemoryEngine | None:
-        """Returns the engine, None if it was closed or collected."""
+        """Returns the engine; None if it was closed or garbage-collected."""
         engine = self.engine()
         return engine if engine is not None and engine.is_open else None
 
     def fits(self, parts: _Parts, file: tuple[int, int] | None) -> bool:
-        """Returns whether the engine is made of equal parts and has the file open that is there now."""
+        """Returns whether the engine has equal arguments and its database file was not replaced by another file."""
         return self.file == file and self._parts is not None and self._parts.equals(parts)
 
     def _drop_parts(self) -> None:
@@ -63,7 +63,7 @@ class _Shared:
 
 
 class _Registry:
-    """The shared engines of this process, by the place of their store."""
+    """The shared engines of this process, by the location of their store."""
 
     def __init__(self) -> None:
         self.reset()
@@ -87,7 +87,7 @@ class _Registry:
             return engine
 
     def leave(self, user: object, engine: MemoryEngine) -> bool:
-        """Takes a user from an engine; returns whether it was the last one."""
+        """Removes a user from an engine; returns whether it was the last user."""
         place = _place(engine.config)
         with self._lock:
             for shared in self._open(place):
@@ -118,17 +118,17 @@ def join_engine(
     analyst: Analyst | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> MemoryEngine:
-    """Returns the open engine of equal settings and the same objects on this store, a new one if there is none.
+    """Returns the open engine with this store, equal settings and the same objects; otherwise a new engine.
 
     Args:
-        user: The object that uses the engine until it leaves it or is collected.
+        user: The user of the engine, until ``leave_engine`` or its garbage collection.
         config: All settings.
-        embedder: As for ``MemoryEngine``; shared only with users that gave the same object.
-        analyst: As for ``MemoryEngine``; likewise.
-        clock: As for ``MemoryEngine``; likewise.
+        embedder: As for ``MemoryEngine``. Engines are shared only between users of the same object.
+        analyst: As for ``MemoryEngine``; shared like ``embedder``.
+        clock: As for ``MemoryEngine``; shared like ``embedder``.
 
     Raises:
-        ConfigError: If a setting can't be met.
+        ConfigError: If a setting is out of range or a required package is not installed.
         StoreError: If the database can't be opened.
     """
     settings = {name: value for name, value in config if name not in _PLACE_FIELDS}
@@ -136,7 +136,7 @@ def join_engine(
 
 
 def leave_engine(user: object, engine: MemoryEngine) -> None:
-    """Ends the use of an engine; the last user's leaving closes it."""
+    """Removes a user from its engine; closes the engine after the last user."""
     if engine.is_open and _registry.leave(user, engine):
         engine.close()
 
@@ -148,7 +148,7 @@ def _place(config: Config) -> str:
 
 
 def _identity(config: Config) -> tuple[int, int] | None:
-    """Returns what tells the database's file from another one of the same name; None for a server's."""
+    """Returns device and inode of the database file; None for a database server."""
     if is_server(config.database):
         return None
     try:
@@ -159,7 +159,7 @@ def _identity(config: Config) -> tuple[int, int] | None:
 
 
 def _forget_parent() -> None:
-    """Empties the registry in a forked child: the engines are its parent's, and so may be the lock."""
+    """Empties the registry in a forked child process, which can't use the engines and the lock of its parent."""
     _registry.reset()
 
 

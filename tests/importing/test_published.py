@@ -174,7 +174,7 @@ def test_an_id_is_the_path_that_the_program_made_of_it(tmp_path: Path, user_id: 
         (qa(1, agent_response=["a"]), "must be text (str), not list"),
         (qa(1, user_input="a\0b"), "NUL"),
         (qa(1, user_input="secret \ud83d"), "lone surrogate"),
-        (qa(1, user_input="", agent_response=None), "both sides are empty"),
+        (qa(1, user_input="", agent_response=None), "agent_response; one of them needs text"),
     ],
 )
 def test_a_page_that_cannot_be_stored_is_a_problem_and_not_half_stored(tmp_path: Path, page: Any, problem: str) -> None:
