@@ -190,7 +190,7 @@ def test_cost_and_rebuild_are_shown(run: Runner, tmp_path: Path, monkeypatch: py
     fill(run, tmp_path)
     assert json.loads(run("cost", "--json").stdout) == []
     monkeypatch.setattr(
-        "memoryos.engine.build_analyst",
+        "memoryos.modules.build_analyst",
         lambda config, kind=None: LocalAnalyst() if kind == "local" else LLMAnalyst(ScriptedChatModel()),  # noqa: ARG005
     )
     tried = json.loads(run("rebuild", "--analyst", "llm", "--dry-run", "--json").stdout)
@@ -208,7 +208,7 @@ def test_an_llm_that_is_not_set_is_a_message(run: Runner, tmp_path: Path) -> Non
     fill(run, tmp_path)
     done = run("rebuild", "--analyst", "llm")
     assert done.exit_code == 1
-    assert "no LLM is set" in done.output
+    assert "no LLM is configured" in done.output
 
 
 def test_pages_that_wait_for_an_llm_can_be_found(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

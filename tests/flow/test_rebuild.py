@@ -183,5 +183,5 @@ def test_nothing_to_rebuild_and_no_llm_are_clear_errors(make_engine: EngineMaker
     with pytest.raises(NotFoundError):
         memory.rebuild()
     fill(memory, clock)
-    with pytest.raises(ConfigError, match="no LLM is set"):
+    with pytest.raises(ConfigError, match="no LLM is configured"):
         memory.rebuild("llm")
