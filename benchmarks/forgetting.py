@@ -21,7 +21,7 @@ from memoryos.config import Config
 from memoryos.doors.locomo import Conversation, read_locomo
 from memoryos.engine import MemoryEngine
 from memoryos.language.text import sentences
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Page
 
 SHORTEST = 12
@@ -86,7 +86,7 @@ def _words(page: Page) -> str:
     return f"{page.user_text}\n{page.assistant_text}"
 
 
-def _everything(memory: Memoryos, store: Path, questions: list[str], folder: str, log: StringIO, name: str) -> str:
+def _everything(memory: Memory, store: Path, questions: list[str], folder: str, log: StringIO, name: str) -> str:
     """Returns all readable content: bytes of the files, recalls, an export, profile, facts, segments, the page log."""
     export = Path(folder) / f"{name}.jsonl"
     memory.export(export)

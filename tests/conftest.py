@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock, HashEmbedder
 from tests.busy import busy_processes
@@ -173,5 +173,5 @@ def engine(make_engine: EngineMaker) -> MemoryEngine:
 
 
 @pytest.fixture
-def memory(make_engine: EngineMaker) -> Memoryos:
+def memory(make_engine: EngineMaker) -> Memory:
     return make_engine().memory("tom", "helper")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from memoryos import Memoryos
 from memoryos.doors.file_modes import narrow_all, wide_paths
 from memoryos.errors import InputError, StoreUnavailableError
-from memoryos.memory import Memoryos
 from memoryos.private_files import create_file, make_folder, publish
 from memoryos.storage.file_lock import FileLock
 from memoryos.storage.scratch_dir import ScratchDir
@@ -73,7 +73,7 @@ def test_export_never_replaces_or_follows_an_existing_path(kind: str, tmp_path: 
         target.symlink_to(victim)
     with (
         Memoryos("mia", data_storage_path=tmp_path / "data", embedder=HashEmbedder()) as memory,
-        pytest.raises(InputError, match="exists; it was left as it is"),
+        pytest.raises(InputError, match="exists and was left unchanged"),
     ):
         memory.export(target)
     assert kind == "dangling link" or victim.read_text() == "precious"

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.crash.writer import DATABASE, Plan, at, open_engine, said
 from memoryos.errors import MemoryOSError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.storage.migrations import HEAD
 
 FLUSH_SECONDS = 20.0
@@ -305,7 +305,7 @@ def _is_verbatim(promised: Promised, key: tuple[str, int], texts: tuple[str, str
     return texts == (user_text, assistant_text) and is_reply_right and is_time_right
 
 
-def _drain(memory: Memoryos, file: Path, findings: Findings) -> None:
+def _drain(memory: Memory, file: Path, findings: Findings) -> None:
     """Consolidates everything due twice; the second time must change nothing."""
     memory.flush(timeout=FLUSH_SECONDS)
     stats = memory.get_memory_stats()
@@ -327,7 +327,7 @@ def _drain(memory: Memoryos, file: Path, findings: Findings) -> None:
     findings.problems += _unrecalled(memory)
 
 
-def _unrecalled(memory: Memoryos) -> list[str]:
+def _unrecalled(memory: Memory) -> list[str]:
     """Returns the problems of a recall of everything, which must find all pages outside archived segments."""
     archived = {each.segment_id for each in memory.segments(archived=True)}
     wanted = {page.page_id for page in memory.pages() if page.segment_id not in archived}

@@ -22,7 +22,7 @@ from benchmarks.locomo.__main__ import add_exchange, add_exchanges
 from memoryos.config import Config
 from memoryos.doors.locomo import Conversation, read_locomo
 from memoryos.engine import MemoryEngine
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.testing import StandInServer
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _settings(server: StandInServer, folder: Path, **given: Any) -> Config:
 
 
 @contextlib.contextmanager
-def _served(conversation: Conversation, embedder: CachingEmbedder) -> Iterator[tuple[StandInServer, Memoryos]]:
+def _served(conversation: Conversation, embedder: CachingEmbedder) -> Iterator[tuple[StandInServer, Memory]]:
     """Yields the simulated endpoint and a memory that uses it and contains the consolidated conversation."""
     with (
         StandInServer() as server,

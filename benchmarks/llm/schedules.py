@@ -21,7 +21,7 @@ from memoryos.analysts.local import LocalAnalyst
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystError, AnalystUnavailableError, InvalidReplyError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.seams import ChatRequest
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel, misbehave, ok_reply
 
@@ -105,7 +105,7 @@ def run_schedule(seed: int, folder: Path) -> Counter[str]:
     return run.behaved
 
 
-def _do_something(run: Schedule, memory: Memoryos, clock: FixedClock) -> None:
+def _do_something(run: Schedule, memory: Memory, clock: FixedClock) -> None:
     deed = run.chooser.random()
     if deed < 0.6:  # noqa: PLR2004  (mostly, people talk)
         for _ in range(run.chooser.randint(1, 6)):
@@ -132,7 +132,7 @@ def _do_something(run: Schedule, memory: Memoryos, clock: FixedClock) -> None:
     clock.advance(hours=run.chooser.choice([0, 1, 30]))
 
 
-def _check(run: Schedule, memory: Memoryos) -> None:
+def _check(run: Schedule, memory: Memory) -> None:
     pages = list(memory.pages())
     assert [page.user_text for page in pages] == run.added, _seed(run, "a page was lost or doubled")
     segments = [*memory.segments(), *memory.segments(archived=True)]
@@ -147,7 +147,7 @@ def _check(run: Schedule, memory: Memoryos) -> None:
     assert not kept, _seed(run, f"junk was kept: {kept}")
 
 
-def _check_the_end(run: Schedule, memory: Memoryos) -> None:
+def _check_the_end(run: Schedule, memory: Memory) -> None:
     stats = memory.get_memory_stats()
     wanted = {"pages_due": 0, "pages_without_vector": 0, "pages_provisional": 0, "last_error": None}
     assert {name: stats[name] for name in wanted} == wanted, _seed(run, f"not complete: {stats}")
@@ -161,7 +161,7 @@ def _check_the_end(run: Schedule, memory: Memoryos) -> None:
     assert _state(memory) == before, _seed(run, "a second flush changed something")
 
 
-def _state(memory: Memoryos) -> tuple[Any, ...]:
+def _state(memory: Memory) -> tuple[Any, ...]:
     return list(memory.pages()), memory.segments(), memory.knowledge(None, history=True), memory.profile
 
 

@@ -18,7 +18,7 @@ from memoryos.config import Config
 from memoryos.doors.locomo import Conversation, LocomoQuestion
 from memoryos.engine import MemoryEngine
 from memoryos.generation.prompt import answer_prompt
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Profile
 from memoryos.retrieval.recall import Recall
 from memoryos.retrieval.retriever import Retriever
@@ -151,7 +151,7 @@ class Contexts:
             sys.stderr.write(f"{each.name}: {len(each.exchanges)} pages, consolidated by {who}\n")
 
 
-def _remember(memory: Memoryos, conversation: Conversation, *, consolidate: bool) -> None:
+def _remember(memory: Memory, conversation: Conversation, *, consolidate: bool) -> None:
     """Adds the missing pages, which continues an interrupted run."""
     known = sum(1 for _ in memory.pages())
     add_exchanges(memory, replace(conversation, exchanges=conversation.exchanges[known:]))

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.micro.dialogue import exchanges, questions
+from memoryos import Memoryos
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
-from memoryos.memory import Memoryos
 
 SIZES = (100, 1_000, 10_000)
 SAMPLES = 200

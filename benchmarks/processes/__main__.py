@@ -26,7 +26,7 @@ from benchmarks.crash.checking import NOTHING_FOUND_BY
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import PageDraft, Scope
 from memoryos.seams import Batch, Digest, Lesson, Material, Meter
 from memoryos.storage.database import Database
@@ -126,7 +126,7 @@ class _Recorder(logging.Handler):
             times.append((started, time.monotonic_ns()))
 
 
-def open_memory(folder: Path, *, worker: bool) -> Memoryos:
+def open_memory(folder: Path, *, worker: bool) -> Memory:
     """Opens the scope with the settings of this benchmark."""
     config = Config(data_storage_path=folder, background=worker, **SETTINGS)
     return MemoryEngine(config, embedder=HashEmbedder()).memory(*SCOPE)
@@ -172,7 +172,7 @@ def write(folder: Path, name: int, pages: int) -> Written:
     return written
 
 
-def _is_cut_short(memory: Memoryos) -> bool:
+def _is_cut_short(memory: Memory) -> bool:
     """Flushes; returns True if the flush timed out, for example because another process holds the lease."""
     try:
         memory.flush(timeout=FLUSH_SECONDS)
@@ -254,7 +254,7 @@ def _passed_on(written: list[Written]) -> int:
     return sum(this != next_ for this, next_ in pairwise(holders))
 
 
-def _check_log(memory: Memoryos, written: list[Written]) -> list[str]:
+def _check_log(memory: Memory, written: list[Written]) -> list[str]:
     pages = list(memory.pages())
     problems = []
     if [page.seq for page in pages] != list(range(1, len(pages) + 1)):
@@ -270,7 +270,7 @@ def _check_log(memory: Memoryos, written: list[Written]) -> list[str]:
     return problems
 
 
-def _check_tiers(memory: Memoryos) -> Iterator[str]:
+def _check_tiers(memory: Memory) -> Iterator[str]:
     stats = memory.get_memory_stats()
     for name in ("pages_due", "pages_without_vector", "analyst_failures"):
         if stats[name]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.postgres import Server
 
-    from memoryos import Memoryos
+    from memoryos.memory import Memory
 
 PAGES_A_SCOPE = 100
 COLD_PAGES = 600
@@ -173,7 +173,7 @@ def _huge(places: _Stores, pages: int) -> dict[str, Any]:
     return {"huge": figures | {"within_bounds": figures["within_bounds"] and slowest <= MOST_HUGE_MS}}
 
 
-def _recall(memory: Memoryos, query: str) -> float:
+def _recall(memory: Memory, query: str) -> float:
     return _timed(partial(memory.recall, query, max_tokens=1000))
 
 

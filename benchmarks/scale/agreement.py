@@ -24,7 +24,7 @@ from memoryos.doors.locomo import read_locomo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from memoryos import Memoryos
+    from memoryos.memory import Memory
 
 TOP = 20
 LEAST_AGREEMENT = 0.98
@@ -83,7 +83,7 @@ def compare(exact: MemoryEngine, coded: MemoryEngine, queries: Sequence[str]) ->
     }
 
 
-def _seconds(memory: Memoryos, query: str) -> tuple[float, list[str]]:
+def _seconds(memory: Memory, query: str) -> tuple[float, list[str]]:
     started = time.perf_counter()
     recall = memory.recall(query, max_pages=TOP)
     return time.perf_counter() - started, [each.page.page_id for each in recall.pages]

@@ -1,11 +1,11 @@
-"""MemoryOS: an operating system for an agent's memory.
+"""MemoryOS: memory for LLM agents, with short-, mid- and long-term tiers.
 
 >>> from memoryos import Memoryos
 >>> memo = Memoryos(user_id="tom")
 >>> memo.add_memory("I work as a data scientist.", "Nice!")
 >>> memo.recall("What is my job?").to_prompt()
 
-Names are imported when they are first used: a server that speaks before it remembers starts at once.
+Names are imported at their first use, so that a program that needs only some of them starts faster.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.engine import MemoryEngine
     from memoryos.errors import MemoryOSError
+    from memoryos.facade import Memoryos
     from memoryos.generation.responder import Answer
-    from memoryos.memory import Memoryos
     from memoryos.model import Knowledge, Page, Profile, Segment
     from memoryos.retrieval.recall import Recall
 
@@ -37,14 +37,14 @@ __all__ = [
     "Segment",
 ]
 
-_HOMES = {
+_MODULES = {
     "Answer": "memoryos.generation.responder",
     "AsyncMemoryos": "memoryos.aio",
     "Config": "memoryos.config",
     "Knowledge": "memoryos.model",
     "MemoryEngine": "memoryos.engine",
     "MemoryOSError": "memoryos.errors",
-    "Memoryos": "memoryos.memory",
+    "Memoryos": "memoryos.facade",
     "Page": "memoryos.model",
     "Profile": "memoryos.model",
     "Recall": "memoryos.retrieval.recall",
@@ -53,12 +53,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_MODULES})

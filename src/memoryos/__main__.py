@@ -1,4 +1,4 @@
-"""``python -m memoryos`` is the command ``memoryos``."""
+"""Runs the command ``memoryos``: ``python -m memoryos``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 
 if sys.path and sys.path[0] == os.getcwd():  # noqa: PTH109
-    del sys.path[0]  # whatever lies in the folder where a client starts the server is no library of ours
+    del sys.path[0]  # Python files in the current folder must not replace libraries
 
 from memoryos.doors.entry import main
 

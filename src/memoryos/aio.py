@@ -1,4 +1,4 @@
-"""``AsyncMemoryos``: the same memory for asyncio and trio; every method runs in a worker thread."""
+"""``AsyncMemoryos``: ``Memory`` for asyncio and trio. Each method runs in a worker thread."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 
-from memoryos.memory import Memoryos
+from memoryos.facade import Memoryos
+from memoryos.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
     from pathlib import Path
     from types import TracebackType
 
@@ -25,26 +26,27 @@ if TYPE_CHECKING:
     from memoryos.retrieval.recall import Recall
     from memoryos.updating.forgetter import Forgotten
     from memoryos.updating.rebuilding import Rebuilt
+    from memoryos.updating.tier_views import SegmentContent
 
 __all__ = ["AsyncMemoryos"]
 
 THREADS = 256
-"""Calls at one time: most of them wait for an LLM. anyio's own limit of 40 threads would queue them."""
+"""Maximum number of concurrent calls. Most calls wait for an LLM, so anyio's default of 40 threads is too few."""
 _limiter: RunVar[CapacityLimiter] = RunVar("memoryos_limiter")
 
 Done = TypeVar("Done")
 
 
 class AsyncMemoryos:
-    """Has the methods of ``Memoryos`` as coroutines; arguments, values and errors are the same.
+    """The methods of ``Memory`` as coroutines, with the same arguments, return values and errors.
 
     Args:
-        memory: The memory to wrap, or the user's id; then the other arguments are those of ``Memoryos``.
-        **settings: Arguments of ``Memoryos``.
+        memory: The memory to wrap, or the id of a user, for whom a ``Memoryos`` is created.
+        **settings: Arguments of ``Memoryos``; only with the id of a user.
     """
 
-    def __init__(self, memory: Memoryos | str, **settings: Any) -> None:
-        self.memory = memory if isinstance(memory, Memoryos) else Memoryos(memory, **settings)
+    def __init__(self, memory: Memory | str, **settings: Any) -> None:
+        self.memory = memory if isinstance(memory, Memory) else Memoryos(memory, **settings)
 
     async def add_memory(
         self,
@@ -100,7 +102,7 @@ class AsyncMemoryos:
         *,
         idempotency_key: str | None = None,
     ) -> AsyncIterator[str]:
-        """As ``Memoryos.get_response`` with ``stream=True``: yields the pieces as they come."""
+        """As ``Memoryos.get_response`` with ``stream=True``: yields the pieces as they arrive."""
         arguments = (query, relationship_with_user, style_hint, user_conversation_meta_data)
         ask = partial(self.memory.get_response, stream=True, idempotency_key=idempotency_key)
         pieces = await _in_thread(lambda: ask(*arguments))
@@ -122,6 +124,32 @@ class AsyncMemoryos:
         """As ``Memoryos.segments``."""
         return await _in_thread(partial(self.memory.segments, archived=archived))
 
+    async def heat(self, *, archived: bool = False) -> list[tuple[Segment, float]]:
+        """As ``Memoryos.heat``."""
+        return await _in_thread(partial(self.memory.heat, archived=archived))
+
+    async def segment(self, segment_id: str) -> SegmentContent:
+        """As ``Memoryos.segment``."""
+        return await _in_thread(self.memory.segment, segment_id)
+
+    async def page(self, page_id: str) -> Page:
+        """As ``Memoryos.page``."""
+        return await _in_thread(self.memory.page, page_id)
+
+    async def search_pages(
+        self, text: str, count: int, *, before_seq: int | None = None
+    ) -> tuple[list[Page], int | None]:
+        """As ``Memoryos.search_pages``."""
+        return await _in_thread(partial(self.memory.search_pages, text, count, before_seq=before_seq))
+
+    async def days(self) -> list[tuple[date, int]]:
+        """As ``Memoryos.days``."""
+        return await _in_thread(self.memory.days)
+
+    async def pages_of_day(self, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
+        """As ``Memoryos.pages_of_day``."""
+        return await _in_thread(partial(self.memory.pages_of_day, day, count, after_seq=after_seq))
+
     async def newest_pages(self, count: int, *, before_seq: int | None = None) -> list[Page]:
         """As ``Memoryos.newest_pages``."""
         return await _in_thread(partial(self.memory.newest_pages, count, before_seq=before_seq))
@@ -141,6 +169,10 @@ class AsyncMemoryos:
     async def get_memory_stats(self) -> dict[str, Any]:
         """As ``Memoryos.get_memory_stats``."""
         return await _in_thread(self.memory.get_memory_stats)
+
+    async def revision(self) -> int:
+        """As ``Memoryos.revision``."""
+        return await _in_thread(self.memory.revision)
 
     async def costs(self) -> list[Cost]:
         """As ``Memoryos.costs``."""
@@ -166,7 +198,7 @@ class AsyncMemoryos:
         """As ``Memoryos.profile_history``."""
         return await _in_thread(self.memory.profile_history)
 
-    async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (the blocking core's own)
+    async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (a parameter of the blocking method)
         """As ``Memoryos.flush``."""
         await _in_thread(self.memory.flush, timeout)
 

@@ -109,7 +109,7 @@ def build_analyst(config: Config, kind: AnalystKind | None = None) -> Analyst:
         return LocalAnalyst()
     if not config.has_llm:
         if kind == "llm":
-            raise ConfigError("openai_api_key: no LLM is set")
+            raise ConfigError("openai_api_key: no LLM is configured; set openai_api_key, or use the local analyst")
         _log_once("using the local analyst; no text leaves this machine")
         return LocalAnalyst()
     from memoryos.models.openai import OpenAIChat  # noqa: PLC0415

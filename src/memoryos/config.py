@@ -1,4 +1,4 @@
-"""Every number of MemoryOS: its unit, range and default, and where it stands in the paper (Kang et al. 2025).
+"""All settings, each with its unit, range, default and value in the paper (Kang et al. 2025).
 
 Precedence: argument > environment (``MEMORYOS_*``; ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``) > config file > default.
 """
@@ -27,31 +27,31 @@ _log = logging.getLogger(__name__)
 
 ENV_PREFIX = "MEMORYOS_"
 SERVER_ENV_PREFIX = "MEMORYOS_SERVER_"
-"""Variables of the HTTP server, which reads them itself."""
+"""Prefix of the HTTP server's settings, which ``doors.http.settings`` reads."""
 CONFIG_FILE_VARIABLE = "MEMORYOS_CONFIG_FILE"
 _PLACEHOLDER_KEYS = frozenset({"", "YOUR_OPENAI_API_KEY", "YOUR_API_KEY", "your-api-key", "sk-...", "sk-xxx", "xxx"})
 
 _PASSWORD = re.compile(r"(?<=:)[^:/@][^@]*(@|\Z)")
-"""The password in the URL of a database, as in ``scheme://name:password@host``; without "@" it is none."""
+"""Matches the password in a database URL, ``scheme://name:password@host``. Without a final "@" it is not one."""
 _PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&]*")
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 TOKENS_A_PAGE = 100
-"""The least that a page takes in a prompt; a batch must fit into half of the LLM's context with that."""
+"""Assumed minimum of tokens of a page in a prompt. A batch of such pages must fit into half of the LLM's context."""
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 
 
 class HeatWeights(BaseModel):
-    """The coefficients of Eq. 4, ``heat = α N_visit + β L_interaction + γ exp(-Δt / μ)``."""
+    """The coefficients of Eq. 4: ``heat = α N_visit + β L_interaction + γ exp(-Δt / μ)``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    visit_weight: Weight = Field(default=1.0, description="α of Eq. 4: what one recall of the segment counts.")
-    length_weight: Weight = Field(default=1.0, description="β of Eq. 4: what one page of the segment counts.")
-    recency_weight: Weight = Field(default=1.0, description="γ of Eq. 4: what a visit right now counts.")
+    visit_weight: Weight = Field(default=1.0, description="α of Eq. 4: heat per recall of the segment.")
+    length_weight: Weight = Field(default=1.0, description="β of Eq. 4: heat per page of the segment.")
+    recency_weight: Weight = Field(default=1.0, description="γ of Eq. 4: heat of a visit at this moment.")
     recency_seconds: float = Field(
-        default=1e7, gt=0, le=1e12, description="μ of Eq. 4, in seconds: after so long the recency has fallen to 1/e."
+        default=1e7, gt=0, le=1e12, description="μ of Eq. 4, in seconds: time in which the recency term falls to 1/e."
     )
 
 
@@ -59,7 +59,7 @@ SEGMENT_WEIGHT_IGNORED = "the ranking weight 'segment' is ignored and will be re
 
 
 class RankingWeights(BaseModel):
-    """The weight of each signal in the ranking of utterances. Signals are in standard deviations of their scope.
+    """The weight of each signal in the ranking of utterances. Signals are z-scores within their scope.
 
     The weight "segment" is deprecated: it has no effect, and a value other than 0 causes a DeprecationWarning.
     """
@@ -68,16 +68,16 @@ class RankingWeights(BaseModel):
 
     meaning: Weight = Field(default=1.0, description="Cosine of query and utterance, as a z-score.")
     words: Weight = Field(default=0.8, description="BM25 of query and utterance, as a z-score.")
-    previous: Weight = Field(default=0.4, description="Share of the score of the utterance before.")
-    following: Weight = Field(default=0.2, description="Share of the score of the utterance after.")
-    speaker: Weight = Field(default=1.0, description="Added when the query names who says it.")
-    session: Weight = Field(default=0.3, description="Share of the mean of the session's three best scores.")
+    previous: Weight = Field(default=0.4, description="Share of the score of the previous utterance.")
+    following: Weight = Field(default=0.2, description="Share of the score of the next utterance.")
+    speaker: Weight = Field(default=1.0, description="Added if the query names the speaker of the utterance.")
+    session: Weight = Field(default=0.3, description="Share of the mean of the three best scores of the session.")
     segment: Weight = Field(default=0.0, deprecated=True, description="Deprecated and ignored: it improved no result.")
-    time: Weight = Field(default=1.0, description="Added when the query names the time of the utterance.")
+    time: Weight = Field(default=1.0, description="Added if the query names the time of the utterance.")
 
     def model_post_init(self, _: Any) -> None:
-        """Warns if a weight is given that has no effect."""
-        if self.__dict__["segment"]:  # not the attribute, since reading it warns too
+        """Warns about a weight without effect."""
+        if self.__dict__["segment"]:  # reading the attribute itself would warn too
             warnings.warn(SEGMENT_WEIGHT_IGNORED, DeprecationWarning, stacklevel=3)
 
 
@@ -85,7 +85,7 @@ class Config(BaseSettings):
     """All settings of one engine; immutable.
 
     Raises:
-        ConfigError: If a value is out of its range or a name is unknown.
+        ConfigError: If a value is out of range or a name is unknown.
     """
 
     model_config = SettingsConfigDict(
@@ -98,12 +98,12 @@ class Config(BaseSettings):
         validate_by_alias=True,
     )
 
-    user_id: str = Field(
-        default="default_user", description="Whose memory the command line and the servers use, unless told."
+    user_id: str = Field(default="default_user", description="Default user of the command line and the servers.")
+    assistant_id: str = Field(
+        default=DEFAULT_ASSISTANT_ID, description="Default assistant of the command line and the servers."
     )
-    assistant_id: str = Field(default=DEFAULT_ASSISTANT_ID, description="With which assistant, likewise.")
     data_storage_path: Path = Field(
-        default=Path("./memoryos_data"), description="Folder of the embedded database; made when it is missing."
+        default=Path("./memoryos_data"), description="Folder of the embedded database; created if it is missing."
     )
     database_url: str | None = Field(
         default=None, repr=False, description="SQLAlchemy URL of the database; default: SQLite in data_storage_path."
@@ -111,160 +111,189 @@ class Config(BaseSettings):
     openai_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("openai_api_key", "MEMORYOS_OPENAI_API_KEY", "OPENAI_API_KEY"),
-        description="Key of the LLM's endpoint; unset or a placeholder means no LLM.",
+        description="API key of the LLM's endpoint. Unset or a placeholder: no LLM.",
     )
     openai_base_url: str | None = Field(
         default=None,
         validation_alias=AliasChoices("openai_base_url", "MEMORYOS_OPENAI_BASE_URL", "OPENAI_BASE_URL"),
-        description="Address of an OpenAI-compatible endpoint; default: OpenAI's.",
+        description="Base URL of an OpenAI-compatible endpoint; default: OpenAI's.",
     )
     llm_model: str = Field(default="gpt-4o-mini", min_length=1, description="Name of the LLM at that endpoint.")
     llm_context_tokens: int = Field(
         default=16_000,
         ge=4_000,
         le=10_000_000,
-        description="Tokens that the LLM reads and writes in one call; else long utterances stand as excerpts.",
+        description="The LLM's context size: prompt and reply of one call. Long utterances are shortened to fit.",
     )
     llm_temperature: float | None = Field(
         default=None, ge=0, le=2, description="Sampling temperature; default: the endpoint's own."
     )
     llm_timeout_seconds: float = Field(
-        default=60.0, gt=0, le=3600, description="A call that is silent for so long has failed."
+        default=60.0, gt=0, le=3600, description="A call fails after this time without data from the endpoint."
     )
     llm_max_retries: int = Field(
-        default=2, ge=0, le=10, description="Further tries of a call, with jitter, or when the endpoint says so."
+        default=2,
+        ge=0,
+        le=10,
+        description="Retries of a failed call, after a back-off with jitter or the time that the endpoint requests.",
     )
-    llm_concurrency: int = Field(default=100, ge=1, le=10_000, description="Calls of the LLM at one time, per engine.")
+    llm_concurrency: int = Field(
+        default=100, ge=1, le=10_000, description="Maximum number of concurrent LLM calls per engine."
+    )
     llm_daily_tokens: int | None = Field(
         default=None,
         ge=0,
-        description="Tokens a day (UTC) of the whole store; when they are used up, consolidation waits for tomorrow.",
+        description="Token budget of the whole store per day (UTC). When it is used up, consolidation waits for the "
+        "next day.",
     )
     llm_daily_tokens_per_scope: int | None = Field(
-        default=None, ge=0, description="The same for each user with each assistant."
+        default=None, ge=0, description="Token budget per day (UTC) of each user with each assistant."
     )
     on_llm_failure: Literal["wait", "local"] = Field(
         default="wait",
-        description="While the LLM fails, pages wait, searchable; or the local analyst reads and is redone later.",
+        description="While the LLM fails: `wait` leaves pages due (recall still finds them); `local` uses the local "
+        "analyst, and the LLM redoes its work later.",
     )
     mcp_sampling: bool = Field(
         default=False,
-        description="Whether the MCP server may ask the client's own model to read and answer, where no LLM is set and "
-        "the client offers that (sampling, over stdio); the local analyst stands in whenever it does not reply.",
+        description="Whether the MCP server may use the client's model (MCP sampling, over stdio) if no LLM is "
+        "configured. The local analyst is the fallback while that model does not reply.",
     )
     embedding_model_name: str = Field(
         default="all-MiniLM-L6-v2",
         min_length=1,
-        description="Name of the embedder. The default one is built in; others come from the endpoint below or, "
-        "without one, from sentence-transformers (an extra).",
+        description="Name of the embedding model. The default is built in. Others are served by embedding_base_url "
+        "or, if it is unset, loaded with sentence-transformers (an extra).",
     )
     embedding_base_url: str | None = Field(
-        default=None, description="Address of an OpenAI-compatible endpoint for embeddings."
+        default=None, description="Base URL of an OpenAI-compatible endpoint for embeddings."
     )
-    embedding_api_key: SecretStr | None = Field(default=None, description="Key of that endpoint.")
+    embedding_api_key: SecretStr | None = Field(default=None, description="API key of the embedding endpoint.")
     embedding_dimensions: int | None = Field(
-        default=None, ge=1, le=65_536, description="Length of the vectors of an embedder that is not built in."
+        default=None, ge=1, le=65_536, description="Vector length of an embedding model that is not built in."
     )
     embedding_model_kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="Options of a model of sentence-transformers."
+        default_factory=dict, description="Options of a sentence-transformers model."
     )
     agent_profile: str = Field(
-        default="", max_length=20_000, description="Who the assistant is: its role, in the prompt of every answer."
+        default="", max_length=20_000, description="Role of the assistant, included in the prompt of every answer."
     )
     standing_instructions: str = Field(
-        default="", max_length=20_000, description="What the assistant always keeps to, in the prompt of every answer."
+        default="",
+        max_length=20_000,
+        description="Permanent instructions for the assistant, included in the prompt of every answer.",
     )
 
     short_term_capacity: int = Field(
-        default=7, ge=0, le=10_000, description="Pages of short-term memory (paper: 7). 0 switches the window off."
+        default=7, ge=0, le=10_000, description="Number of pages in short-term memory (paper: 7). 0 disables it."
     )
     mid_term_capacity: int = Field(
-        default=2000, ge=1, le=1_000_000, description="Segments of mid-term memory (paper: 200)."
+        default=2000,
+        ge=1,
+        le=1_000_000,
+        description="Maximum number of active segments in mid-term memory (paper: 200).",
     )
     mid_term_heat_threshold: float = Field(
-        default=5.0, ge=0, le=1e9, description="τ of §3.3: a segment hotter than this is learned from (paper: 5)."
+        default=5.0,
+        ge=0,
+        le=1e9,
+        description="τ of §3.3: segments with more heat than this are learned from (paper: 5).",
     )
     mid_term_similarity_threshold: float = Field(
-        default=0.6, ge=0, le=2, description="θ of Eq. 2: the F_score from which a topic joins a segment (paper: 0.6)."
+        default=0.6,
+        ge=0,
+        le=2,
+        description="θ of Eq. 2: minimum F_score at which a topic joins a segment (paper: 0.6).",
     )
     long_term_knowledge_capacity: int = Field(
         default=100,
         ge=1,
         le=100_000,
-        description="Active entries about the user, and about the assistant (paper: 100).",
+        description="Maximum number of active facts about the user, and about the assistant (paper: 100).",
     )
     retrieval_queue_capacity: int = Field(
-        default=7, ge=1, le=10_000, description="Pages that a recall returns unless told otherwise (paper: 10)."
+        default=7, ge=1, le=10_000, description="Default number of pages that a recall returns (paper: 10)."
     )
     knowledge_recalled: int = Field(
-        default=10, ge=0, le=10_000, description="Entries recalled about the user, and about the assistant (paper: 10)."
+        default=10,
+        ge=0,
+        le=10_000,
+        description="Number of facts recalled about the user, and about the assistant (paper: 10).",
     )
     segment_gate: int | None = Field(
         default=None,
         ge=1,
-        description="Only pages of so many best segments are ranked (paper: 5). Default: all; the gate costs recall.",
+        description="Rank only the pages of this many best segments (paper: 5). Default: all pages, which finds more.",
     )
     keep_archived_days: int | None = Field(
         default=None,
         ge=0,
         le=36_500,
-        description="Segments are forgotten, with their pages, so many days after they were archived. Default: never.",
+        description="Days after which an archived segment is forgotten with its pages. Default: never.",
     )
     max_pages_per_scope: int | None = Field(
         default=None,
         ge=1,
-        description="Most pages of each user with each assistant; adding more fails with QuotaExceededError "
-        "(HTTP 507). Default: no limit.",
+        description="Maximum number of pages of each user with each assistant. Adding more fails with "
+        "QuotaExceededError (HTTP 507). Default: no limit.",
     )
     max_bytes_per_scope: int | None = Field(
         default=None,
         ge=1,
-        description="The same in bytes of texts (UTF-8) and metadata (JSON); vectors and indexes take more on disk.",
+        description="Maximum bytes of texts (UTF-8) and metadata (JSON) of each user with each assistant; the size on "
+        "disk is larger.",
     )
     redact_secrets: bool = Field(
         default=False,
-        description="Whether keys, tokens, passwords, card numbers and IBANs are replaced by placeholders before a "
-        "page is stored; what was stored before stays as it is.",
+        description="Whether to replace keys, tokens, passwords, card numbers and IBANs by placeholders before a page "
+        "is stored. Pages stored earlier stay unchanged.",
     )
     redaction_patterns: dict[str, str] = Field(
         default_factory=dict,
-        description="More patterns (RE2) by name: a match, or its first group, becomes `[redacted name]`; at most 50, "
-        "of at most 1,000 characters. Needs redact_secrets.",
+        description="Additional patterns (RE2) by name. A match, or its first group, becomes `[redacted name]`. At "
+        "most 50 patterns of at most 1,000 characters. Requires redact_secrets.",
     )
     heat: HeatWeights = Field(default_factory=HeatWeights, description="The coefficients of Eq. 4.")
     ranking: RankingWeights = Field(
-        default_factory=RankingWeights, description="What each signal of the ranking counts."
+        default_factory=RankingWeights, description="The weight of each signal in the ranking."
     )
 
     consolidation_batch: int = Field(
-        default=10, ge=1, le=1000, description="Due pages from which the worker consolidates, and pages of one digest."
+        default=10,
+        ge=1,
+        le=1000,
+        description="Number of due pages at which the worker consolidates, and number of pages in one batch.",
     )
     idle_seconds: float = Field(
         default=30.0,
         ge=0,
         le=86_400,
-        description="A scope without a new page for so long is consolidated whatever is due.",
+        description="After this time without a new page, all due pages of a scope are consolidated, even less than a "
+        "batch.",
     )
     lease_seconds: float = Field(
         default=300.0,
         gt=0,
         le=86_400,
-        description="After so long a worker that went silent loses its scope to another.",
+        description="Lease duration: another worker may take over a scope after this time without a renewal.",
     )
     retry_base_seconds: float = Field(
-        default=5.0, gt=0, le=86_400, description="First pause after an analyst failed; doubles with each failure."
+        default=5.0,
+        gt=0,
+        le=86_400,
+        description="First back-off after an analyst failure; doubles with each further failure.",
     )
     retry_max_seconds: float = Field(
-        default=3600.0, gt=0, le=604_800, description="Longest pause after an analyst failed."
+        default=3600.0, gt=0, le=604_800, description="Maximum back-off after analyst failures."
     )
     background: bool = Field(
-        default=True, description="Whether a worker thread consolidates; without it, flush() does."
+        default=True, description="Whether a background thread consolidates. If False, only flush() does."
     )
     working_set_max_bytes: int = Field(
         default=1 << 30,
         ge=1 << 20,
-        description="Memory for the searchable copies of all scopes; the oldest give way, "
-        "and one that alone needs more keeps two bits a dimension of its vectors.",
+        description="Memory limit for the in-memory copies of all scopes (LRU cache). A copy that alone exceeds it "
+        "stores 2 bits per dimension of its vectors.",
     )
 
     _config_file: ClassVar[Path | None] = None
@@ -273,15 +302,15 @@ class Config(BaseSettings):
     def _check_that_a_batch_fits(self) -> Config:
         if self.has_llm and self.consolidation_batch * TOKENS_A_PAGE > self.llm_context_tokens // 2:
             raise ValueError(
-                f"consolidation_batch: {self.consolidation_batch} pages are too many for llm_context_tokens of "
-                f"{self.llm_context_tokens}"
+                f"consolidation_batch: {self.consolidation_batch} pages do not fit into llm_context_tokens = "
+                f"{self.llm_context_tokens}; lower the one or raise the other"
             )
         return self
 
     @model_validator(mode="after")
     def _check_redaction_patterns(self) -> Config:
         if self.redaction_patterns and not self.redact_secrets:
-            raise ValueError("redaction_patterns: nothing is redacted without redact_secrets; set it too")
+            raise ValueError("redaction_patterns: has no effect without redact_secrets; set redact_secrets=True")
         try:
             read_detectors(self.redaction_patterns)
         except ConfigError as error:
@@ -297,14 +326,14 @@ class Config(BaseSettings):
 
     @classmethod
     def load(cls, path: str | Path | None = None, **overrides: Any) -> Config:
-        """Reads the config file (argument, else ``MEMORYOS_CONFIG_FILE``, else none), the environment, the overrides.
+        """Returns the settings from the overrides, the environment and the config file, in this order of precedence.
 
         Args:
-            path: A JSON object with names of fields.
-            **overrides: Fields that beat file and environment; None means "not given".
+            path: A file with a JSON object of settings; default: the file named by ``MEMORYOS_CONFIG_FILE``, if set.
+            **overrides: Settings; None means "not given".
 
         Raises:
-            ConfigError: If the file is missing or no JSON object, or a value is unknown or out of range.
+            ConfigError: If the file is missing or not a JSON object, or a setting is unknown or out of range.
         """
         given = {name: value for name, value in overrides.items() if value is not None}
         name = path or os.environ.get(CONFIG_FILE_VARIABLE)
@@ -325,9 +354,10 @@ class Config(BaseSettings):
 
     @classmethod
     def paper(cls, **overrides: Any) -> Config:
-        """Returns the paper's set-up (§4.1 and §3.4) instead of ours, for numbers that can be compared.
+        """Returns the settings of the paper (§4.1 and §3.4), for comparable measurements.
 
-        200 segments; the five best segments gate the pages; ten pages by embedding alone.
+        Mid-term memory has 200 segments. A recall returns ten pages, ranked by embedding alone, from the five best
+        segments.
         """
         numbers: dict[str, Any] = {
             "short_term_capacity": 7,
@@ -344,15 +374,15 @@ class Config(BaseSettings):
         return cls(**(numbers | overrides))
 
     def with_(self, **overrides: Any) -> Config:
-        """Returns these settings with some replaced.
+        """Returns a copy with some settings replaced.
 
         Raises:
-            ConfigError: If a value is out of its range or a name is unknown.
+            ConfigError: If a value is out of range or a name is unknown.
         """
         return type(self)(**({name: getattr(self, name) for name in type(self).model_fields} | overrides))
 
     def shown(self) -> dict[str, Any]:
-        """Returns every setting as JSON-compatible values, with stars for what is secret."""
+        """Returns every setting as a JSON-compatible value, with secrets masked."""
         values: dict[str, Any] = self.model_dump(mode="json")
         if self.database_url is not None:
             hidden = _PASSWORD.sub(lambda found: "•••@" if found[1] else found[0], self.database_url)
@@ -361,18 +391,18 @@ class Config(BaseSettings):
 
     @property
     def has_llm(self) -> bool:
-        """Whether a key is set that is no placeholder."""
+        """Whether an API key is set that is not a placeholder."""
         key = self.openai_api_key
         return key is not None and key.get_secret_value().strip() not in _PLACEHOLDER_KEYS
 
     @property
     def has_embedding_endpoint(self) -> bool:
-        """Whether an endpoint for embeddings is set: its address or its key."""
+        """Whether an embedding endpoint is configured: its base URL or its API key."""
         return bool(self.embedding_base_url) or self.embedding_api_key is not None
 
     @property
     def database(self) -> str | Path:
-        """SQLAlchemy URL of the database, or the file of the embedded one."""
+        """SQLAlchemy URL of the database, or the file of the embedded database."""
         return self.database_url or self.data_storage_path.expanduser().absolute() / "memoryos.db"
 
     @classmethod
@@ -394,7 +424,7 @@ def _warn_of_unknown_variables(settings: type[Config]) -> None:
     for variable in os.environ:
         name = variable.upper().split("__")[0]
         if name.startswith(ENV_PREFIX) and not name.startswith(SERVER_ENV_PREFIX) and name not in known:
-            _log.warning("environment variable %s is no setting of MemoryOS; it is ignored", variable)
+            _log.warning("environment variable %s is not a setting and is ignored; correct or unset it", variable)
 
 
 def _describe(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""The engine: the four modules put together over one store, for many scopes."""
+"""``MemoryEngine``: builds the modules over one store and creates ``Memory`` objects for its scopes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memoryos.assembly import Analysts, build_analyst, build_analysts, build_embedder, with_fallback
+from memoryos.assembly import Analysts, build_analysts, build_embedder, with_fallback
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
-from memoryos.errors import StoreUnavailableError
 from memoryos.generation.responder import Responder
+from memoryos.inputs import read_scope
 from memoryos.loading import Loader
+from memoryos.memory import Memory
+from memoryos.modules import Modules
 from memoryos.optional_methods import close_method
 from memoryos.redaction import NO_REDACTION, Redactor, read_detectors
 from memoryos.retrieval.retriever import Retriever
@@ -32,9 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from memoryos.assembly import AnalystKind
     from memoryos.loading import Loaded
-    from memoryos.memory import Memoryos
     from memoryos.model import Knowledge, Scope
     from memoryos.seams import Analyst, Embedder
 
@@ -42,19 +42,25 @@ __all__ = ["MemoryEngine"]
 
 
 class MemoryEngine:
-    """Many scopes in one process: one store, one model in memory, one background worker.
+    """The memories of many users in one process, with one store, one embedding model and one background worker.
+
+    Attributes:
+        config: All settings.
+        clock: Returns the current time (aware, UTC).
+        modules: The modules, which all memories of the engine share.
 
     Args:
-        config: All settings; default: the environment and the defaults.
-        embedder: Makes vectors; default: the built-in MiniLM, loaded at its first use.
-        analyst: Reads conversations; default: the LLM of the settings, or the local analyst if no LLM is configured.
+        config: All settings; default: the environment variables and the defaults.
+        embedder: Turns texts into vectors; default: the embedding model of the settings, loaded at its first use.
+        analyst: Extracts facts from conversations and answers; default: the configured LLM, or the local analyst.
         fallback_analyst: Used while ``analyst`` fails; ``analyst`` later redoes its work. Ignored without ``analyst``:
-            then ``Config.on_llm_failure`` decides.
-        clock: Returns now (aware, UTC); default: the system's clock. Dialogues may be dated years ago.
+            then ``Config.on_llm_failure`` selects the fallback.
+        clock: Returns the current time (aware, UTC); default: the system clock. A test or an import of old
+            conversations may pass another clock.
 
     Raises:
-        ConfigError: If a setting can't be met, as an embedder that is not installed.
-        StoreError: If the database can't be opened; it is left as it is.
+        ConfigError: If a setting is out of range or a required package is not installed.
+        StoreError: If the database can't be opened; it is left unchanged.
     """
 
     def __init__(
@@ -66,97 +72,78 @@ class MemoryEngine:
         fallback_analyst: Analyst | None = None,
         clock: Callable[[], datetime] | None = None,
     ) -> None:
-        self._process = os.getpid()
         self.config = config or Config()
         self.clock = clock or _system_clock
-        self.embedder = embedder or build_embedder(self.config)
+        used_embedder = embedder or build_embedder(self.config)
         analysts = build_analysts(self.config) if analyst is None else Analysts(analyst, fallback_analyst)
-        self._primary_analyst = analysts.primary
-        self.analyst = with_fallback(analysts, self.config)
-        quota = Quota(self.config.max_pages_per_scope, self.config.max_bytes_per_scope)
-        self.store = Store(self.config.database, quota=quota)
-        self.working_sets = WorkingSets(
-            self.store, self.embedder.name, self.embedder.dimensions, self.config.working_set_max_bytes
-        )
-        self.ledger = UsageLedger(self.store, self.config, clock=self.clock)
-        self.updater = Updater(
-            self.store,
-            self.embedder,
-            self.analyst,
-            self.working_sets,
-            self.config,
-            self.ledger,
-            redoer=None if analysts.fallback is None else analysts.primary,
-            clock=self.clock,
-        )
-        self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
-        self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
-        activity = ForegroundActivity()
-        self.maintenance = Maintenance(self.store, self.updater.leases, activity, is_background=self.config.background)
-        self.forgetter = Forgetter(
-            self.store, self.working_sets, self.updater.leases, self.maintenance, clock=self.clock
-        )
-        self.redactor = NO_REDACTION
-        if self.config.redact_secrets:
-            self.redactor = Redactor(read_detectors(self.config.redaction_patterns))
-        self.loader = Loader(self.store, self.redactor, clock=self.clock)
-        self.responder = Responder(self.analyst, self.config)
-        self.worker = Worker(
-            self.updater, self.store, self.config, self.maintenance, activity=activity, clock=self.clock
-        )
-        closing = [close_method(self.embedder)] if embedder is None else []
+        self.modules = _build_modules(self, used_embedder, analysts)
+        closing = [close_method(used_embedder)] if embedder is None else []
         closing += [close_method(analysts.primary)] if analyst is None else []
-        modules = (self.worker, self.maintenance, self.updater, self.store)
-        self._shut = weakref.finalize(self, _shut, self._process, *modules, closing)
-        self.maintenance.open()
+        self._close = _closes_with(self.modules, closing)
+        self.modules.maintenance.open()
+
+    @property
+    def store(self) -> Store:
+        """The database and its tables."""
+        return self.modules.store
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder."""
+        return self.modules.embedder
+
+    @property
+    def analyst(self) -> Analyst:
+        """The analyst, with its fallback."""
+        return self.modules.analyst
+
+    @property
+    def working_sets(self) -> WorkingSets:
+        """The in-memory copies of scopes for searching."""
+        return self.modules.working_sets
+
+    @property
+    def retriever(self) -> Retriever:
+        """Ranks pages and facts for a query."""
+        return self.modules.retriever
+
+    @property
+    def updater(self) -> Updater:
+        """Consolidates pages into mid-term and long-term memory."""
+        return self.modules.updater
+
+    @property
+    def worker(self) -> Worker:
+        """The background thread that calls the updater."""
+        return self.modules.worker
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be used: it was not closed, and no parent process opened it."""
-        return self._shut.alive and os.getpid() == self._process
+        """Whether the engine can be used: it is not closed, and this process opened it."""
+        return self._close.alive and os.getpid() == self.modules.process_id
 
-    def check_process(self) -> None:
-        """Raises an error in a forked child: locks, threads and connections of the engine are its parent's.
-
-        Raises:
-            StoreUnavailableError: If a parent process opened the engine.
-        """
-        if os.getpid() != self._process:
-            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
-
-    def memory(self, user_id: str, assistant_id: str = DEFAULT_ASSISTANT_ID) -> Memoryos:
+    def memory(self, user_id: str, assistant_id: str = DEFAULT_ASSISTANT_ID) -> Memory:
         """Returns the memory of one user with one assistant.
 
         Raises:
-            InputError: If an id can't be used.
+            InputError: If an id is not valid.
         """
-        from memoryos.memory import Memoryos  # noqa: PLC0415  (a memory knows its engine; the engine only hands it out)
-
-        return Memoryos(user_id, assistant_id=assistant_id, engine=self)
-
-    def analyst_of(self, kind: AnalystKind | None) -> Analyst:
-        """Returns the analyst of a kind, without a fallback; None means the engine's primary analyst.
-
-        Raises:
-            ConfigError: If an LLM is asked for and none is set.
-        """
-        primary = self._primary_analyst
-        is_primary = kind is None or (kind == "local") == (primary.origin.analyst == "local")
-        return primary if is_primary else build_analyst(self.config, kind)
+        return Memory(read_scope(user_id, assistant_id), self.modules)
 
     def scopes(self) -> tuple[Scope, ...]:
-        """Returns every scope that anything was remembered for, oldest first."""
+        """Returns every scope of the store, oldest first."""
         return tuple(self.store.scopes.all().values())
 
     def share_assistant_knowledge(
-        self, source: Memoryos, target: Memoryos, knowledge_ids: Sequence[str]
+        self, source: Memory, target: Memory, knowledge_ids: Sequence[str]
     ) -> list[Knowledge]:
-        """Lets another user's assistant know what this one's was taught: only these facts about the assistant.
+        """Copies facts about the assistant from one memory to another, without their source pages.
 
         Args:
-            source: Where they are known.
-            target: Where they shall be known too.
-            knowledge_ids: Ids of current facts about the assistant, reviewed by whoever calls this.
+            source: The memory that contains the facts.
+            target: The memory that receives them.
+            knowledge_ids: Ids of current facts about the assistant. The caller must check that they contain no
+                personal data of the source's user.
 
         Raises:
             InputError: If a fact is about the user.
@@ -167,30 +154,30 @@ class MemoryEngine:
         return share_assistant_knowledge(self.store, source_id, target_id, knowledge_ids, now)
 
     def export(self, path: str | Path) -> int:
-        """Writes every scope of the store to a new file of JSON lines; returns how many pages.
+        """Writes every scope of the store to a new file of JSON lines; returns the number of pages.
 
         Raises:
             InputError: If the file exists or can't be written.
         """
-        return self.loader.export_store(Path(path))
+        return self.modules.loader.export_store(Path(path))
 
     def load(self, path: str | Path) -> dict[Scope, Loaded]:
-        """Reads an export of a store, or the folder of the published program, each user into a scope of its own.
+        """Imports an export of a store, or the data folder of the published program, one scope per user.
 
         Raises:
-            InputError: If nothing can be read, or a user is not named.
+            InputError: If the file can't be read, or does not name its users.
         """
-        loaded = self.loader.load_store(Path(path), DEFAULT_ASSISTANT_ID)
+        loaded = self.modules.loader.load_store(Path(path), DEFAULT_ASSISTANT_ID)
         if self.config.background:
             self.worker.wake_all(filter(None, map(self.store.scopes.find, loaded)))
         return loaded
 
     def close(self) -> None:
-        """Ends the worker after the step that it is in and closes the store. What is left stays due.
+        """Stops the worker after its current step and closes the store. Due work stays due.
 
-        In a forked child nothing happens: the engine is its parent's.
+        Does nothing in a forked child process: the parent process owns the engine.
         """
-        self._shut()
+        self._close()
 
     def __enter__(self) -> MemoryEngine:  # noqa: PYI034
         return self
@@ -201,23 +188,64 @@ class MemoryEngine:
         self.close()
 
 
-def _system_clock() -> datetime:
-    return datetime.now(timezone.utc)
+def _build_modules(engine: MemoryEngine, embedder: Embedder, analysts: Analysts) -> Modules:
+    """Opens the store and returns the modules over it."""
+    config, clock, process_id = engine.config, engine.clock, os.getpid()
+    store = Store(config.database, quota=Quota(config.max_pages_per_scope, config.max_bytes_per_scope))
+    analyst = with_fallback(analysts, config)
+    working_sets = WorkingSets(store, embedder.name, embedder.dimensions, config.working_set_max_bytes)
+    ledger = UsageLedger(store, config, clock=clock)
+    redoer = None if analysts.fallback is None else analysts.primary
+    updater = Updater(store, embedder, analyst, working_sets, config, ledger, redoer=redoer, clock=clock)
+    activity = ForegroundActivity()
+    maintenance = Maintenance(store, updater.leases, activity, is_background=config.background)
+    worker = Worker(updater, store, config, maintenance, activity=activity, clock=clock)
+    redactor = Redactor(read_detectors(config.redaction_patterns)) if config.redact_secrets else NO_REDACTION
+    return Modules(
+        engine=engine,
+        config=config,
+        clock=clock,
+        process_id=process_id,
+        store=store,
+        redactor=redactor,
+        loader=Loader(store, redactor, clock=clock),
+        embedder=embedder,
+        working_sets=working_sets,
+        retriever=Retriever(store, embedder, working_sets, config),
+        primary_analyst=analysts.primary,
+        analyst=analyst,
+        ledger=ledger,
+        updater=updater,
+        rebuilder=Rebuilder(store, embedder, updater, config, ledger, clock=clock),
+        forgetter=Forgetter(store, working_sets, updater.leases, maintenance, clock=clock),
+        maintenance=maintenance,
+        worker=worker,
+        responder=Responder(analyst, config),
+    )
 
 
-def _shut(
-    process: int,
+def _closes_with(modules: Modules, closing: list[Callable[[], None]]) -> weakref.finalize[..., Modules]:
+    """Returns a function that closes the modules once; it is also called when they are garbage-collected.
+
+    The arguments of the function are the single parts, because a reference to ``modules`` would keep it alive.
+    """
+    parts = modules.worker, modules.maintenance, modules.updater, modules.store
+    return weakref.finalize(modules, _close, modules.process_id, *parts, closing)
+
+
+def _close(
+    process_id: int,
     worker: Worker,
     maintenance: Maintenance,
     updater: Updater,
     store: Store,
     closing: list[Callable[[], None]],
 ) -> None:
-    """Stops the worker, closes the store, then calls ``closing``: embedder and analyst, if the engine built them.
+    """Stops the worker, closes the store, then calls ``closing``: close methods of objects that the engine created.
 
-    Does nothing in a forked child.
+    Does nothing in a forked child process.
     """
-    if os.getpid() != process:
+    if os.getpid() != process_id:
         return
     worker.stop()
     updater.leases.release_all()
@@ -226,3 +254,7 @@ def _shut(
     store.close()
     for close in closing:
         close()
+
+
+def _system_clock() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,26 +1,26 @@
-"""Every error that MemoryOS raises on purpose.
+"""The hierarchy of errors that MemoryOS raises.
 
 ::
 
     MemoryOSError
     ├── ConfigError              a setting is unknown, out of range or contradicts another
-    ├── InputError               the caller handed over something that can't be remembered or looked up
-    ├── NotFoundError            the named thing is not in this scope
-    ├── QuotaExceededError       the scope holds as many pages or bytes as the settings allow; nothing was stored
+    ├── InputError               an argument is not valid; nothing was stored
+    ├── NotFoundError            no page, segment or fact with this id is in this scope
+    ├── QuotaExceededError       the scope has reached its limit of pages or bytes; nothing was stored
     ├── StoreError
-    │   ├── StoreUnavailableError    the database can't be reached or written now (read-only, full, locked); try again
+    │   ├── StoreUnavailableError    the database can't be reached or written now (read-only, full, locked); retry
     │   ├── StoreConflictError       another worker changed the same rows first; nothing was written
-    │   ├── StoreUnreadableError     the file is damaged or no database; it was left as it is
-    │   └── SchemaMismatchError      a newer release or another program made the database; it was left as it is
+    │   ├── StoreUnreadableError     the file is damaged or not a database; it was left unchanged
+    │   └── SchemaMismatchError      a newer release or another program created the database; it was left unchanged
     ├── AnalystError
     │   ├── AnalystUnavailableError  the analyst can't be reached now; the pages stay due
-    │   │   └── BudgetExceededError      the day's tokens are used up; the pages stay due until tomorrow
-    │   └── InvalidReplyError        the analyst answered with something that can't be used; nothing was learned
-    └── EmbeddingError               texts could not be turned into vectors
-        └── DimensionMismatchError   vectors of another length than the model's
+    │   │   └── BudgetExceededError      the token budget of the day is used up; the pages stay due until the next day
+    │   └── InvalidReplyError        the reply of the analyst is not usable; nothing was learned
+    └── EmbeddingError               the embedder failed
+        └── DimensionMismatchError   the embedder returned vectors of a wrong length
 
-Split by who must act: the caller (Config, Input, NotFound, QuotaExceeded), the operator (Store), the model or its
-endpoint (Analyst, Embedding).
+The caller must act on Config, Input, NotFound and QuotaExceeded errors, the operator on Store errors, and the owner of
+the model or its endpoint on Analyst and Embedding errors.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ __all__ = [
 
 
 class MemoryOSError(Exception):
-    """The root: catching it catches everything that MemoryOS raises on purpose."""
+    """Base class of all errors that MemoryOS raises."""
 
 
 class ConfigError(MemoryOSError):
-    """A setting is unknown, out of its range, or contradicts another one."""
+    """A setting is unknown, out of range, or contradicts another setting."""
 
 
 class InputError(MemoryOSError):
-    """An argument can't be used as it is; nothing was stored.
+    """An argument is not valid; nothing was stored.
 
     Attributes:
-        field: Name of the argument at fault.
+        field: Name of the argument.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -66,22 +66,22 @@ class InputError(MemoryOSError):
 
 
 class NotFoundError(MemoryOSError):
-    """The named thing does not exist in this scope."""
+    """No page, segment or fact with this id exists in this scope."""
 
 
 class QuotaExceededError(MemoryOSError):
-    """A scope would hold more pages or bytes than the settings allow; nothing was stored.
+    """A scope would exceed its limit of pages or bytes; nothing was stored.
 
     Attributes:
-        setting: Name of the setting that limits it.
-        limit: Its value.
-        needed: Pages or bytes that the scope would hold.
+        setting: Name of the setting with the limit.
+        limit: Value of the setting.
+        needed: Number of pages or bytes that the scope would contain.
     """
 
     def __init__(self, setting: str, limit: int, needed: int) -> None:
         unit = "pages" if "pages" in setting else "bytes"
         super().__init__(
-            f"this memory would hold {needed:,} {unit}, and {setting} allows {limit:,}; forget pages that are no "
+            f"this memory would contain {needed:,} {unit}, but {setting} allows {limit:,}; forget pages that are no "
             f"longer needed, or raise {setting}"
         )
         self.setting = setting
@@ -90,7 +90,7 @@ class QuotaExceededError(MemoryOSError):
 
 
 class StoreError(MemoryOSError):
-    """The database did not do what it was asked."""
+    """A database operation failed."""
 
 
 class StoreUnavailableError(StoreError):
@@ -98,26 +98,26 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreConflictError(StoreError):
-    """Another worker changed the same rows first; nothing was changed."""
+    """Another worker changed the same rows first; nothing was written."""
 
 
 class StoreUnreadableError(StoreError):
-    """The file is damaged or is no database; it was left as it is."""
+    """The file is damaged or not a database; it was left unchanged."""
 
 
 class SchemaMismatchError(StoreError):
-    """The database has a schema that this release does not know; it was left as it is."""
+    """The schema of the database is unknown to this release; the database was left unchanged."""
 
 
 class AnalystError(MemoryOSError):
-    """The analyst did not deliver; the pages it was to read stay due."""
+    """The analyst failed; the pages of the call stay due."""
 
 
 class AnalystUnavailableError(AnalystError):
     """The analyst's model or endpoint can't be reached now.
 
     Attributes:
-        retry_after_seconds: How long the endpoint asks to be left alone; None if it did not say.
+        retry_after_seconds: Wait that the endpoint requested before a retry; None if it requested none.
     """
 
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
@@ -126,11 +126,11 @@ class AnalystUnavailableError(AnalystError):
 
 
 class BudgetExceededError(AnalystUnavailableError):
-    """The tokens that the settings allow for a day are used up; consolidation goes on tomorrow (UTC)."""
+    """The token budget of the day is used up; consolidation continues on the next day (UTC)."""
 
 
 class InvalidReplyError(AnalystError):
-    """The analyst's reply breaks its contract; nothing of it was kept."""
+    """The reply of the analyst is not usable; nothing of it was stored."""
 
 
 class EmbeddingError(MemoryOSError):
@@ -138,11 +138,11 @@ class EmbeddingError(MemoryOSError):
 
 
 class DimensionMismatchError(EmbeddingError):
-    """The embedder returned vectors of another length than it promised.
+    """The embedder returned vectors of a wrong length.
 
     Attributes:
-        expected: Length that the embedder's ``dimensions`` promises.
-        actual: Length of what came back.
+        expected: Length according to the embedder's ``dimensions``.
+        actual: Length of the returned vectors.
     """
 
     def __init__(self, expected: int, actual: int) -> None:

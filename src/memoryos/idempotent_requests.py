@@ -1,7 +1,8 @@
-"""Idempotency keys: identifies requests that are sent again, and creates the answers to them."""
+"""Request records and repeated answers for calls with an idempotency key."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -17,42 +18,50 @@ if TYPE_CHECKING:
 
     from memoryos.generation.responder import AnswerStyle
     from memoryos.model import Page, PageDraft
+    from memoryos.redaction import Redactor
     from memoryos.storage.idempotency import IdempotencyKey
 
 __all__ = ["NO_TIME", "answer_request", "append_request", "repeated_answer"]
 
 NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
-"""Placeholder for a missing time of a page, so that a repeated request has the same hash at another time."""
+"""Placeholder for a missing timestamp, so that a repeated request without a timestamp has the same hash."""
 
 
 def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> IdempotencyKey:
-    """Returns the hashes of a request to append pages.
+    """Returns the record of a request to store exchanges.
 
     Args:
         idempotency_key: The caller's key.
-        drafts: The pages; those without a given time have ``NO_TIME``.
+        drafts: The redacted exchanges; ``NO_TIME`` replaces a missing timestamp.
 
     Raises:
-        InputError: If the key is invalid.
+        InputError: If the key is not valid.
     """
     content = [(each.at.isoformat(), each.user_text, each.assistant_text, dict(each.metadata)) for each in drafts]
     return idempotency_key_of(read_idempotency_key(idempotency_key), content)
 
 
-def answer_request(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> IdempotencyKey:
-    """Returns the hashes of a request for an answer.
+def answer_request(
+    idempotency_key: str, query: str, style: AnswerStyle, redactor: Redactor, *, remember: bool
+) -> IdempotencyKey:
+    """Returns the record of a request for an answer. Secrets are replaced before hashing.
 
     Raises:
-        InputError: If the key is invalid, or the answer is not remembered.
+        InputError: If the key is not valid, or ``remember`` is False.
     """
     key = read_idempotency_key(idempotency_key)
     if not remember:
-        raise InputError("idempotency_key", "requires remember=True: an answer that is not stored can't be repeated")
-    return idempotency_key_of(key, ("answer", query, style.relationship, style.style_hint, style.conversation))
+        raise InputError(
+            "idempotency_key", "requires remember=True, because only a stored answer can be returned again"
+        )
+    style = replace(style, style_hint=redactor.text(style.style_hint), conversation=redactor.value(style.conversation))
+    return idempotency_key_of(
+        key, ("answer", redactor.text(query), style.relationship, style.style_hint, style.conversation)
+    )
 
 
 def repeated_answer(query: str, page: Page) -> Answer:
-    """Returns the answer that is stored in a page, with its sources but with an empty recall and without its origin.
+    """Returns the answer stored in a page, with its sources and without recall and origin.
 
     Raises:
         NotFoundError: If the answer was forgotten.

@@ -1,4 +1,4 @@
-"""The border: what callers hand over becomes a value of the model, or a typed error that says what to do."""
+"""Validates arguments of the public methods and converts them to value types."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def read_scope(user_id: str, assistant_id: str) -> Scope:
-    """Returns the scope of two ids. They are data, never paths: any text of 1 to 1,000 characters will do.
+    """Returns the scope of two ids: any text of 1 to 1,000 characters, never used as a path.
 
     Raises:
-        InputError: If an id is empty, too long, no text, or has a NUL or a lone surrogate.
+        InputError: If an id is empty, too long, not text, or contains a NUL character or a lone surrogate.
     """
     for field, value in (("user_id", user_id), ("assistant_id", assistant_id)):
         _check_text(field, value, MAX_ID_CHARACTERS)
@@ -53,16 +53,16 @@ def read_draft(
     *,
     now: datetime,
 ) -> PageDraft:
-    """Returns the exchange as the log takes it. One side may be empty, not both.
+    """Returns one exchange. One side may be empty, not both.
 
     Raises:
-        InputError: If a text is no string, too long, has a NUL or a lone surrogate, both are empty, the timestamp
-            can't be read, or the metadata is not JSON-compatible.
+        InputError: If a text is not a string, too long, or contains a NUL character or a lone surrogate; if both texts
+            are empty; if the timestamp can't be parsed; or if the metadata is not JSON-compatible.
     """
     _check_text("user_input", user_input, MAX_TEXT_CHARACTERS)
     _check_text("agent_response", agent_response, MAX_TEXT_CHARACTERS)
     if not user_input.strip() and not agent_response.strip():
-        raise InputError("user_input", "both sides are empty; there is nothing to remember")
+        raise InputError("user_input", "is empty, and so is agent_response; one of them needs text")
     metadata = _read_metadata(meta_data)
     return PageDraft(
         at=now if timestamp is None else read_time("timestamp", timestamp),
@@ -75,13 +75,13 @@ def read_draft(
 
 
 def read_messages(messages: Iterable[Mapping[str, Any]], *, now: datetime) -> list[PageDraft]:
-    """Returns an OpenAI message list as exchanges: a user message and the assistant message behind it are one page.
+    """Returns the exchanges of an OpenAI message list: a user message and the assistant message after it are one page.
 
-    A message without a partner is a page with one side. Only text is remembered: system, developer and tool messages,
-    images and tool calls are passed over. A message may carry ``timestamp``; a page takes its first message's.
+    A user message without an answer, or an answer without a user message, is a page with one side. Skips system,
+    developer and tool messages, images and tool calls. The ``timestamp`` of a page's first message is the page's time.
 
     Raises:
-        InputError: If an entry is no message, or its text can't be remembered.
+        InputError: If an entry is not a message or its text is not valid.
     """
     drafts: list[PageDraft] = []
     asked: tuple[str, Any] | None = None
@@ -106,10 +106,10 @@ def read_messages(messages: Iterable[Mapping[str, Any]], *, now: datetime) -> li
 
 
 def read_query(query: str, *, field: str = "query") -> str:
-    """Returns the query, or another text that has to say something, checked.
+    """Returns a query, or another text that must not be empty, after validation.
 
     Raises:
-        InputError: If it is no string, empty, too long, or has a NUL or a lone surrogate.
+        InputError: If it is not a string, empty, too long, or contains a NUL character or a lone surrogate.
     """
     _check_text(field, query, MAX_TEXT_CHARACTERS)
     if not query.strip():
@@ -118,10 +118,10 @@ def read_query(query: str, *, field: str = "query") -> str:
 
 
 def read_count(field: str, value: int | None) -> int | None:
-    """Returns a number of pages or tokens, None if none was given.
+    """Returns a number of pages or tokens after validation; None stays None.
 
     Raises:
-        InputError: If it is no whole number, or less than 1.
+        InputError: If it is not a whole number or less than 1.
     """
     if value is None:
         return None
@@ -131,10 +131,10 @@ def read_count(field: str, value: int | None) -> int | None:
 
 
 def read_idempotency_key(key: str) -> str:
-    """Returns the key by which a caller knows a request again, checked: any text of 1 to 1,000 characters.
+    """Returns an idempotency key after validation: any text of 1 to 1,000 characters.
 
     Raises:
-        InputError: If it is no string, empty, too long, or has a NUL or a lone surrogate.
+        InputError: If it is not a string, empty, too long, or contains a NUL character or a lone surrogate.
     """
     _check_text("idempotency_key", key, MAX_ID_CHARACTERS)
     if not key.strip():
@@ -143,10 +143,10 @@ def read_idempotency_key(key: str) -> str:
 
 
 def read_time(field: str, value: datetime | str) -> datetime:
-    """Returns an aware UTC time of a datetime or of ISO 8601 text; one without a zone is read as UTC.
+    """Returns a datetime, or ISO 8601 text, as an aware UTC time. A time without a time zone is UTC.
 
     Raises:
-        InputError: If it can't be read as a time.
+        InputError: If it can't be parsed as a time.
     """
     if isinstance(value, str):
         value = _parse(field, value)
@@ -157,14 +157,16 @@ def read_time(field: str, value: datetime | str) -> datetime:
     try:
         return value.astimezone(timezone.utc)
     except OverflowError as error:
-        raise InputError(field, "lies outside the years 1 to 9999") from error
+        raise InputError(field, "is outside the years 1 to 9999") from error
 
 
 def _parse(field: str, text: str) -> datetime:
     try:
         return parser.isoparse(text.strip())
     except (ValueError, OverflowError) as error:
-        raise InputError(field, f"{text[:40]!r} is no ISO 8601 time, as 2023-05-08T13:56:00+00:00") from error
+        raise InputError(
+            field, f"{text[:40]!r} is not an ISO 8601 time; write it like 2023-05-08T13:56:00+00:00"
+        ) from error
 
 
 def _check_text(field: str, value: object, limit: int) -> None:
@@ -175,7 +177,7 @@ def _check_text(field: str, value: object, limit: int) -> None:
     found = _UNSTORABLE.search(value)
     if found:
         what = "a NUL character" if found.group() == "\0" else "a lone surrogate"
-        raise InputError(field, f"has {what} at position {found.start()}; remove it, as with str.replace")
+        raise InputError(field, f"contains {what} at position {found.start()}; remove it, for example with str.replace")
 
 
 def _read_metadata(meta_data: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -201,7 +203,7 @@ def _check_values(field: str, value: Any) -> None:
             _check_text(field, each, MAX_TEXT_CHARACTERS)
         elif isinstance(each, (dict, list)):
             if depth > MAX_DEPTH:
-                raise InputError(field, f"has lists or objects in one another, more than {MAX_DEPTH} deep")
+                raise InputError(field, f"has lists or objects nested more than {MAX_DEPTH} deep; flatten them")
             parts = [*each, *each.values()] if isinstance(each, dict) else each
             inside += [(part, depth + 1) for part in parts]
 

@@ -1,4 +1,4 @@
-"""Loading: files of ours and of other programs become memories."""
+"""``Loader``: imports files into scopes and exports the store."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ PAGES_A_COMMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of a file.
+    """The result of an import.
 
     Attributes:
-        pages: Pages that were added.
-        known: Pages that were there already.
-        forgotten: Pages that were forgotten here, and so stay forgotten.
-        tiers: Whether the tiers were read too, so that nothing has to be derived again.
-        problems: What could not be read, with file and place, without content.
+        pages: Number of pages added.
+        known: Number of pages skipped because they exist already.
+        forgotten: Number of pages skipped because they were forgotten here.
+        tiers: Whether the tiers were restored too, so that nothing has to be derived again.
+        problems: Unreadable parts of the file, each with file and position, without content.
     """
 
     pages: int
@@ -49,12 +49,12 @@ class Loaded:
 
 
 class Loader:
-    """Reads files into scopes, and a whole store into a file.
+    """Imports files into scopes, and exports the whole store.
 
     Args:
-        store: Where everything is kept.
-        redactor: Replaces secrets before anything is stored.
-        clock: Returns now (aware, UTC): the time of pages that have none.
+        store: The store.
+        redactor: Replaces secrets before a page is stored.
+        clock: Returns the current time (aware, UTC), used for pages without a time.
     """
 
     def __init__(self, store: Store, redactor: Redactor, *, clock: Callable[[], datetime]) -> None:
@@ -63,42 +63,46 @@ class Loader:
         self._clock = clock
 
     def load(self, path: Path, scope: Scope, *, progress: Callable[[int], None] | None = None) -> Loaded:
-        """Reads a file of one user with one assistant into a scope, whatever names are in the file.
+        """Imports a file of one user into a scope. User and assistant ids in the file are ignored.
 
         Raises:
-            InputError: If nothing can be read, or it holds the memories of several; nothing was added then.
+            InputError: If the file can't be read or contains several users; nothing was added.
         """
         if is_export(path):
             if len(self._owners(path)) > 1:
-                raise InputError("path", f"{path} holds the memories of several users; load it as a store")
+                raise InputError(
+                    "path", f"{path} contains several users; import it into a store (MemoryEngine.load, import --all)"
+                )
             return self._restore(path, lambda _: scope).get(scope, Loaded(0))
         sources = read_source(path, self._clock())
         if len({(source.user_id, source.assistant_id) for source in sources}) > 1:
-            raise InputError("path", f"{path} holds the memories of several users; load it as a store")
+            raise InputError(
+                "path", f"{path} contains several users; import it into a store (MemoryEngine.load, import --all)"
+            )
         return self._append(sources, scope, progress)
 
     def load_store(self, path: Path, assistant_id: str) -> dict[Scope, Loaded]:
-        """Reads a file or folder of many users, each into a scope of its own.
+        """Imports a file or folder of many users, one scope per user and assistant.
 
         Args:
-            path: An export of a store, or the folder of the published program.
-            assistant_id: The assistant where the file names none.
+            path: An export of a store, or the data folder of the published program.
+            assistant_id: The assistant for users without a named assistant.
 
         Raises:
-            InputError: If nothing can be read, or a user is not named; what was read before stays.
+            InputError: If the file can't be read or does not name its users. Users imported before the error stay.
         """
         if is_export(path):
             return self._restore(path, lambda owner: owner)
         by_owner: dict[Scope, list[Source]] = {}
         for source in read_source(path, self._clock()):
             if source.user_id is None:
-                raise InputError("path", f"{path} does not say whose memories it holds; load it into one memory")
+                raise InputError("path", f"{path} does not name its users; import it into one memory (Memoryos.load)")
             owner = read_scope(source.user_id, source.assistant_id or assistant_id)
             by_owner.setdefault(owner, []).append(source)
         return {owner: self._append(sources, owner, None) for owner, sources in by_owner.items()}
 
     def export_store(self, path: Path) -> int:
-        """Writes every scope of the store to a new file; returns how many pages.
+        """Writes every scope of the store to a new file; returns the number of pages.
 
         Raises:
             InputError: If the file exists or can't be written.
@@ -126,7 +130,7 @@ class Loader:
         return found
 
     def _append(self, sources: Iterable[Source], scope: Scope, progress: Callable[[int], None] | None) -> Loaded:
-        """Adds the pages of all sources in order of time, if the quota of the scope leaves room for all of them."""
+        """Adds the pages of all sources in time order; adds none if they exceed the quota of the scope."""
         found = list(sources)
         count = sum(len(source.drafts) for source in found)
         problems = tuple(problem for source in found for problem in source.problems)

@@ -1,6 +1,6 @@
-"""The nouns of MemoryOS: frozen values that every other file passes around.
+"""The value types of MemoryOS: frozen dataclasses without access to database, model or clock.
 
-Times are aware and in UTC. Ids are UUIDv7 text. A value never reaches for a database, a model or a clock.
+Times are aware and in UTC. Ids are UUIDv7 text.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ __all__ = [
 ]
 
 Side = Literal["user", "assistant"]
-"""Who of the two parties of a page speaks."""
+"""The speaker of an utterance: one of the two sides of a page."""
 About = Literal["user", "assistant"]
-"""Whom a knowledge entry describes."""
+"""The subject of a fact."""
 Level = Literal["high", "medium", "low"]
-"""How strongly a trait shows; ``traits90.json`` says what high and low mean for each dimension."""
+"""The strength of a trait; ``traits90.json`` defines high and low for each dimension."""
 
 SIDES: tuple[Side, Side] = ("user", "assistant")
 ABOUT: tuple[About, About] = ("user", "assistant")
 ANSWERED_FROM = "answered_from"
-"""Key of a page's metadata: ids of the pages that an answer, remembered as this page, was based on."""
+"""Metadata key of a page that contains an answer: the ids of the source pages of the answer."""
 RECORDS = "memoryos-records/"
-"""How the assistant's id of every scope of records begins."""
+"""Prefix of the assistant's id of every scope of records."""
 
 
 def _no_metadata() -> Mapping[str, Any]:
@@ -57,20 +57,20 @@ def _no_metadata() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
-    """The owner of a memory: one user talking with one assistant. Both ids are data, never paths."""
+    """The owner of a memory: one user with one assistant. Both ids are arbitrary text, never paths."""
 
     user_id: str
     assistant_id: str
 
     @property
     def holds_records(self) -> bool:
-        """Whether programs keep values under keys here: they are found like pages, and no analyst reads them."""
+        """Whether this scope contains records (values that a program stores under keys). No analyst reads records."""
         return self.assistant_id.startswith(RECORDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One side of a page: the unit that is embedded and ranked."""
+    """One side of a page: the unit of embedding and ranking."""
 
     page_id: str
     seq: int
@@ -82,7 +82,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class PageDraft:
-    """A validated exchange before the log gives it an id and a position; fields as in ``Page``."""
+    """A validated exchange without id and log position; fields as in ``Page``."""
 
     at: datetime
     user_text: str
@@ -94,22 +94,22 @@ class PageDraft:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One exchange {Q, R, T} of Eq. 1: what the user said, what the assistant said, when.
+    """One exchange {Q, R, T} of Eq. 1: the user's text, the assistant's text and the time.
 
     Attributes:
         page_id: UUIDv7 text.
         seq: Position in the log of its scope, from 1, without gaps.
-        at: When the exchange took place (aware, UTC).
-        user_text: The user's side, verbatim; empty when only the assistant spoke.
-        assistant_text: The assistant's side, verbatim; empty when only the user spoke.
-        user_name: How the user's side is called in this page, if it was named.
-        assistant_name: How the assistant's side is called in this page, if it was named.
-        metadata: What the caller attached, JSON-compatible.
-        chain_id: The chain it belongs to, once consolidated.
-        segment_id: The segment it belongs to, once consolidated.
-        learned: Whether long-term memory has read it.
-        instruction_sides: Sides that read like an instruction to a model, 1 for the user's, 2 for the assistant's, 3
-            for both; None for a page that an earlier release wrote, which did not judge it.
+        at: Time of the exchange (aware, UTC).
+        user_text: The user's text, verbatim; empty if only the assistant spoke.
+        assistant_text: The assistant's text, verbatim; empty if only the user spoke.
+        user_name: Name of the user in this page; None if unnamed.
+        assistant_name: Name of the assistant in this page; None if unnamed.
+        metadata: The caller's metadata, JSON-compatible.
+        chain_id: The page's chain; None before consolidation.
+        segment_id: The page's segment; None before consolidation.
+        learned: Whether the facts of this page are in long-term memory.
+        instruction_sides: Sides that look like an instruction to a model: 1 the user's, 2 the assistant's, 3 both, 0
+            none; None for a page of an earlier release, which did not check.
     """
 
     page_id: str
@@ -126,20 +126,20 @@ class Page:
     instruction_sides: int | None = None
 
     def text(self, side: Side) -> str:
-        """Returns what that side said, "" if it said nothing."""
+        """Returns the text of a side; "" if the side is empty."""
         return self.user_text if side == "user" else self.assistant_text
 
     def speaker(self, side: Side) -> str:
-        """Returns the name of that side; "user" or "assistant" where it was not named."""
+        """Returns the name of a side; "user" or "assistant" if unnamed."""
         name = self.user_name if side == "user" else self.assistant_name
         return name or side
 
     def speaking(self) -> tuple[Side, ...]:
-        """Returns the sides that said something, the user's first."""
+        """Returns the sides with text, the user's first."""
         return tuple(side for side in SIDES if self.text(side).strip())
 
     def utterances(self) -> tuple[Utterance, ...]:
-        """Returns what each side said that said something, the user's first."""
+        """Returns the utterances: one for each side with text, the user's first."""
         return tuple(
             Utterance(self.page_id, self.seq, side, self.speaker(side), self.text(side), self.at)
             for side in self.speaking()
@@ -148,19 +148,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who derived a thing: the analyst and the version of its prompt or rules."""
+    """The source of derived data: the analyst and the version of its prompt or rules."""
 
     analyst: str
     version: str
 
 
 SHARED = Origin("shared", "1")
-"""Origin of a fact about the assistant that was learned in another scope; it has no source pages here."""
+"""Origin of a fact about the assistant that was copied from another scope, without its source pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Pages that continue one another, with one summary (the meta of Eq. 1)."""
+    """Consecutive pages of one conversation thread, with one summary (the meta of Eq. 1)."""
 
     chain_id: str
     summary: str
@@ -172,14 +172,15 @@ class Segment:
 
     Attributes:
         segment_id: UUIDv7 text.
-        summary: What its pages are about.
+        summary: Summary of its pages.
         keywords: K_s of Eq. 3.
-        visits: N_visit of Eq. 4, since it was last learned from.
-        length: L_interaction of Eq. 4: pages that joined since it was last learned from.
-        page_count: All pages that it holds.
-        last_visited_at: When it was last recalled or joined.
+        visits: N_visit of Eq. 4: recalls since the segment was last learned from.
+        length: L_interaction of Eq. 4: pages added since the segment was last learned from.
+        page_count: Number of all its pages.
+        last_visited_at: Time of its last recall or last added page.
         created_at: Time of its first page.
-        archived_at: When it fell out of mid-term memory; its pages stay in the log, out of recall.
+        archived_at: Time of its removal from mid-term memory; None while it is active. The pages of an archived
+            segment stay in the log but are not recalled.
     """
 
     segment_id: str
@@ -195,18 +196,18 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """One fact about the user or the assistant, with the pages that it was read in.
+    """One fact about the user or the assistant, with its source pages.
 
     Attributes:
         knowledge_id: UUIDv7 text.
-        about: Whom it describes.
+        about: The subject of the fact.
         text: The fact, one sentence.
-        recorded_at: When it was written down.
-        valid_from: Since when it holds, where the conversation says so.
-        superseded_by: The entry that replaced it; None while it is current.
-        archived_at: When the queue of ``long_term_knowledge_capacity`` pushed it out of recall.
-        source_page_ids: The pages that it was read in, oldest first.
-        origin: Who wrote it.
+        recorded_at: Time at which the fact was stored.
+        valid_from: Start of its validity, if the conversation states one.
+        superseded_by: Id of the fact that replaced it; None while it is current.
+        archived_at: Time at which it exceeded ``long_term_knowledge_capacity`` and left recall; None while active.
+        source_page_ids: Ids of its source pages, oldest first.
+        origin: The analyst that found it.
     """
 
     knowledge_id: str
@@ -227,7 +228,7 @@ class Attribute:
     Attributes:
         name: snake_case name of the attribute.
         value: Its value, in the user's words.
-        source_page_ids: The pages that say so, oldest first.
+        source_page_ids: Ids of its source pages, oldest first.
     """
 
     name: str
@@ -237,14 +238,14 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One of the 90 dimensions of ``traits90.json``, as far as the words support it.
+    """One of the 90 personality dimensions of ``traits90.json``, with evidence.
 
     Attributes:
         category: The dimension's category, as in the file.
         dimension: The dimension's name, as in the file; unique together with the category.
         level: high, medium or low.
-        reason: Why, in one sentence.
-        evidence_page_ids: The pages that show it, oldest first; never empty.
+        reason: The reason for the level, in one sentence.
+        evidence_page_ids: Ids of the pages with the evidence, oldest first; never empty.
     """
 
     category: str
@@ -256,17 +257,17 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What calls of a model cost one scope on one day for one purpose.
+    """The cost of model calls of one scope on one day for one purpose.
 
     Attributes:
         day: The day in UTC.
         purpose: digest, learn or answer.
         model: Name of the model.
-        calls: All calls, failed ones too.
-        failed_calls: Those that brought no reply.
-        prompt_tokens: Tokens that the model read.
-        completion_tokens: Tokens that it wrote.
-        seconds: How long the calls took together.
+        calls: Number of calls, including failed calls.
+        failed_calls: Number of calls without a reply.
+        prompt_tokens: Tokens of the prompts.
+        completion_tokens: Tokens of the replies.
+        seconds: Total duration of the calls.
     """
 
     day: date
@@ -280,13 +281,13 @@ class Cost:
 
     @property
     def tokens(self) -> int:
-        """All tokens, read and written."""
+        """Tokens of prompts and replies."""
         return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of the user: static attributes and traits. Versions are kept; version 0 is the empty one."""
+    """The user's attributes and traits. Every version is stored; version 0 is the empty profile."""
 
     version: int = 0
     attributes: tuple[Attribute, ...] = ()
@@ -295,5 +296,5 @@ class Profile:
     origin: Origin | None = None
 
     def attribute(self, name: str) -> str | None:
-        """Returns the value of one attribute, None if it is not known."""
+        """Returns the value of one attribute; None if it is unknown."""
         return next((each.value for each in self.attributes if each.name == name), None)

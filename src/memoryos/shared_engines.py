@@ -1,4 +1,4 @@
-"""Shares one engine among the ``Memoryos`` objects of a process with the same store and equal settings."""
+"""Registry of engines: all ``Memoryos`` objects of a process with the same store and settings share one engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PLACE_FIELDS = frozenset({"data_storage_path", "database_url"})
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The settings and objects from which an engine is built."""
+    """The arguments of an engine."""
 
     settings: dict[str, Any]
     embedder: Embedder | None
@@ -34,13 +34,13 @@ class _Parts:
     clock: Callable[[], datetime] | None
 
     def equals(self, other: _Parts) -> bool:
-        """Returns whether engines built from these and from the other parts behave alike."""
+        """Returns whether two engines with these arguments would behave equally."""
         is_same = self.embedder is other.embedder and self.analyst is other.analyst and self.clock == other.clock
         return is_same and self.settings == other.settings
 
 
 class _Shared:
-    """An engine and its users, both weakly referenced, so that garbage collection can close the engine."""
+    """An engine with its users. The reference is weak, so that an unused engine is garbage-collected and closed."""
 
     def __init__(self, engine: MemoryEngine, parts: _Parts, file: tuple[int, int] | None) -> None:
         self.engine = weakref.ref(engine)
@@ -50,12 +50,12 @@ class _Shared:
         weakref.finalize(engine, self._drop_parts).atexit = False
 
     def open_engine(self) -> MemoryEngine | None:
-        """Returns the engine; None if it was closed or garbage collected."""
+        """Returns the engine; None if it was closed or garbage-collected."""
         engine = self.engine()
         return engine if engine is not None and engine.is_open else None
 
     def fits(self, parts: _Parts, file: tuple[int, int] | None) -> bool:
-        """Returns whether the engine has equal parts and its database file has not been replaced."""
+        """Returns whether the engine has equal arguments and its database file was not replaced by another file."""
         return self.file == file and self._parts is not None and self._parts.equals(parts)
 
     def _drop_parts(self) -> None:
@@ -87,7 +87,7 @@ class _Registry:
             return engine
 
     def leave(self, user: object, engine: MemoryEngine) -> bool:
-        """Removes a user of an engine; returns whether it was the last one."""
+        """Removes a user from an engine; returns whether it was the last user."""
         place = _place(engine.config)
         with self._lock:
             for shared in self._open(place):
@@ -118,17 +118,17 @@ def join_engine(
     analyst: Analyst | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> MemoryEngine:
-    """Returns the open engine of this store with equal settings and the same objects; builds one if none exists.
+    """Returns the open engine with this store, equal settings and the same objects; otherwise a new engine.
 
     Args:
-        user: The object that uses the engine until ``leave_engine`` or its garbage collection.
+        user: The user of the engine, until ``leave_engine`` or its garbage collection.
         config: All settings.
-        embedder: As for ``MemoryEngine``; the engine is shared only among users with the same object.
-        analyst: As for ``MemoryEngine``; compared in the same way.
-        clock: As for ``MemoryEngine``; compared in the same way.
+        embedder: As for ``MemoryEngine``. Engines are shared only between users of the same object.
+        analyst: As for ``MemoryEngine``; shared like ``embedder``.
+        clock: As for ``MemoryEngine``; shared like ``embedder``.
 
     Raises:
-        ConfigError: If a setting can't be fulfilled.
+        ConfigError: If a setting is out of range or a required package is not installed.
         StoreError: If the database can't be opened.
     """
     settings = {name: value for name, value in config if name not in _PLACE_FIELDS}
@@ -136,7 +136,7 @@ def join_engine(
 
 
 def leave_engine(user: object, engine: MemoryEngine) -> None:
-    """Ends the use of an engine by a user; closes the engine after its last user."""
+    """Removes a user from its engine; closes the engine after the last user."""
     if engine.is_open and _registry.leave(user, engine):
         engine.close()
 
@@ -148,7 +148,7 @@ def _place(config: Config) -> str:
 
 
 def _identity(config: Config) -> tuple[int, int] | None:
-    """Returns device and inode number of the database file; None for a database server or a missing file."""
+    """Returns device and inode of the database file; None for a database server."""
     if is_server_url(config.database):
         return None
     try:
@@ -159,7 +159,7 @@ def _identity(config: Config) -> tuple[int, int] | None:
 
 
 def _forget_parent() -> None:
-    """Empties the registry in a forked child, whose engines and locks belong to the parent."""
+    """Empties the registry in a forked child process, which can't use the engines and the lock of its parent."""
     _registry.reset()
 
 

@@ -1,12 +1,12 @@
-"""Memories as JSON lines: what ``export`` writes and ``load`` reads, and plain pages as anybody may write them.
+"""Reads and writes exports (JSON lines), and reads plain pages (JSON lines without tiers).
 
-An export begins with ``{"kind": "memoryos", "format": 1}``; each ``{"kind": "scope", …}`` names the owner of the
-records behind it: pages, chains, segments, knowledge, profiles, tombstones (``docs/reference/export.md``). Plain pages
+An export begins with ``{"kind": "memoryos", "format": 1}``. Each ``{"kind": "scope", …}`` names the owner of the
+records after it: pages, chains, segments, knowledge, profiles, tombstones (``docs/reference/export.md``). Plain pages
 are::
 
     {"at": "2023-05-08T13:56:00+00:00", "user_text": "…", "assistant_text": "…", "meta_data": {"user_name": "…"}}
 
-``timestamp``, ``user_input`` and ``agent_response``, the names of ``add_memory``'s arguments, are understood as well.
+The names of the arguments of ``add_memory`` (``timestamp``, ``user_input``, ``agent_response``) are accepted too.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def write_export(
     scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]],
     partial_file: Callable[[Path], AbstractContextManager[Path]],
 ) -> int:
-    """Writes records to a new file that only its owner may read, one a line; returns how many pages.
+    """Writes records to a new file, one per line, readable by its owner only; returns the number of pages.
 
     Args:
         file: The new file.
         scopes: The records of each scope.
-        partial_file: Yields an empty file for the content until it is complete.
+        partial_file: Yields a temporary file, which replaces ``file`` when it is complete.
 
     Raises:
         InputError: If the file exists, or can't be written.
@@ -62,14 +62,14 @@ def write_export(
                     pages += line.startswith(_PAGE)
             publish(beside, file)
     except FileExistsError as error:
-        raise InputError("path", f"{file} exists; it was left as it is") from error
+        raise InputError("path", f"{file} exists and was left unchanged; choose another path") from error
     except OSError as error:
         raise InputError("path", f"{file} can't be written: {error.strerror}") from error
     return pages
 
 
 def export_lines(scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]]) -> Iterator[str]:
-    """Yields the lines of an export, each with its line break."""
+    """Yields the lines of an export, including line breaks."""
     yield _line({"kind": HEADER, "format": FORMAT})
     for scope, records in scopes:
         yield _line({"kind": "scope", "user_id": scope.user_id, "assistant_id": scope.assistant_id})
@@ -78,7 +78,7 @@ def export_lines(scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]]) ->
 
 
 def is_export(file: Path) -> bool:
-    """Returns whether a file begins like an export of ours."""
+    """Returns whether a file begins with the header of an export."""
     try:
         with file.open("rb") as lines:
             head = json.loads(lines.readline(_LONGEST_HEAD))
@@ -91,10 +91,10 @@ class ExportReader:
     """Reads an export line by line; a context manager.
 
     Args:
-        file: What ``write_export`` wrote.
+        file: A file written by ``write_export``.
 
     Raises:
-        InputError: If the file can't be read, or is none of a format that this release knows.
+        InputError: If the file can't be read or is not an export of a supported format.
     """
 
     def __init__(self, file: Path) -> None:
@@ -108,12 +108,14 @@ class ExportReader:
         head = next(self._records(), {})
         if head.get("kind") != HEADER or head.get("format") != FORMAT:
             self._lines.close()
-            raise InputError("path", f"{file} is no export of format {FORMAT}")
+            raise InputError(
+                "path", f"{file} is not an export of format {FORMAT}; a newer format needs a newer release"
+            )
 
     def scopes(self) -> Iterator[tuple[Scope, Iterator[dict[str, Any]]]]:
-        """Yields each scope with its records; use them up before you ask for the next one."""
+        """Yields each scope with its records. The records must be read to the end before the next scope."""
         for stray in self._of_scope():
-            raise self.at_fault(InputError("kind", f"{stray.get('kind')} stands before any scope"))
+            raise self.at_fault(InputError("kind", f"a record of kind {stray.get('kind')} precedes the first scope"))
         while self._next_scope is not None:
             owner, self._next_scope = self._next_scope, None
             try:
@@ -123,7 +125,7 @@ class ExportReader:
             yield scope, self._of_scope()
 
     def at_fault(self, error: InputError) -> InputError:
-        """Returns an error about a record with the line that it stands on."""
+        """Returns an error with the current line number added."""
         return InputError("path", f"{self._file}, line {self._number}: {error}")
 
     def __enter__(self) -> ExportReader:  # noqa: PYI034
@@ -149,17 +151,17 @@ class ExportReader:
                     continue
                 record = json.loads(line)
                 if not isinstance(record, dict):
-                    raise self.at_fault(InputError("line", "is no JSON object"))
+                    raise self.at_fault(InputError("line", "is not a JSON object"))
                 yield record
         except (ValueError, RecursionError, OSError) as error:
             raise self.at_fault(InputError("line", f"can't be read: {type(error).__name__}")) from error
 
 
 def read_pages(file: Path, *, now: datetime) -> list[PageDraft]:
-    """Reads every line of a file as an exchange; empty lines are passed over.
+    """Returns the exchanges of a file, one per line; skips empty lines.
 
     Raises:
-        InputError: If the file can't be read, or a line is no exchange; the message says which line.
+        InputError: If the file can't be read or a line is not an exchange; the message has the line number.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -181,11 +183,11 @@ def _line(record: Mapping[str, Any]) -> str:
 
 def _draft(body: Any, now: datetime) -> PageDraft:
     if not isinstance(body, dict):
-        raise InputError("line", "is no JSON object")
+        raise InputError("line", "is not a JSON object")
     fields = {_NAMES.get(str(name), str(name)): value for name, value in body.items()}
     unknown = sorted(set(fields) - _KNOWN)
     if unknown:
-        raise InputError(unknown[0], "is no field of a page")
+        raise InputError(unknown[0], "is not a field of a page")
     return read_draft(
         fields.get("user_text", ""),
         fields.get("assistant_text", ""),

@@ -192,7 +192,7 @@ def test_rebuild_with_llm_shows_changes_and_costs(run: Runner, tmp_path: Path, m
     fill(run, tmp_path)
     assert json.loads(run("cost", "--json").stdout) == []
     monkeypatch.setattr(
-        "memoryos.engine.build_analyst",
+        "memoryos.modules.build_analyst",
         lambda config, kind=None: LocalAnalyst() if kind == "local" else LLMAnalyst(ScriptedChatModel()),  # noqa: ARG005
     )
     tried = json.loads(run("rebuild", "--analyst", "llm", "--dry-run", "--json").stdout)
@@ -210,7 +210,7 @@ def test_rebuild_without_configured_llm_prints_an_error(run: Runner, tmp_path: P
     fill(run, tmp_path)
     done = run("rebuild", "--analyst", "llm")
     assert done.exit_code == 1
-    assert "no LLM is set" in done.output
+    assert "no LLM is configured" in done.output
 
 
 def test_pages_are_found_while_the_llm_fails(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

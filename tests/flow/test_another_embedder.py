@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from memoryos.errors import DimensionMismatchError, EmbeddingError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.models.query_cache import QueryCache
 from memoryos.seams import Embedder
 from memoryos.testing import FixedClock, HashEmbedder
@@ -36,14 +36,14 @@ class Named(HashEmbedder):
         return super().embed(texts)
 
 
-def fill(memory: Memoryos, clock: FixedClock, count: int = 40) -> None:
+def fill(memory: Memory, clock: FixedClock, count: int = 40) -> None:
     for number in range(count):
         memory.add_memory(f"I baked loaf {number} of rye bread with my sister Nora.", "Lovely.", clock())
         clock.advance(minutes=1)
     memory.flush()
 
 
-def models(memory: Memoryos) -> dict[str, int]:
+def models(memory: Memory) -> dict[str, int]:
     database = memory.engine.store._database
     with database.read() as connection:
         rows = connection.exec_driver_sql("SELECT model, COUNT(DISTINCT owner_id) FROM vectors GROUP BY model")

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystUnavailableError, InvalidReplyError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.seams import Digest, Lesson, Topic
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst
 from tests.conftest import EngineMaker
 
 
-def check(memory: Memoryos, said: list[tuple[str, str]], *, flushed: bool) -> None:
+def check(memory: Memory, said: list[tuple[str, str]], *, flushed: bool) -> None:
     pages = list(memory.pages())
     assert [(page.user_text, page.assistant_text) for page in pages] == said
     assert [page.seq for page in pages] == list(range(1, len(said) + 1))
@@ -98,7 +98,7 @@ def test_every_page_is_consolidated_exactly_once(
         engine.close()
 
 
-def test_drain_without_due_work_changes_nothing(memory: Memoryos) -> None:
+def test_drain_without_due_work_changes_nothing(memory: Memory) -> None:
     for number in range(30):
         memory.add_memory(f"I bake bread number {number}", "Good.")
     memory.flush()

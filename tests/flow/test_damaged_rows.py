@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from memoryos.errors import MemoryOSError, StoreUnreadableError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Attribute, Knowledge, Origin, Profile, Trait
 from memoryos.storage.schema import knowledge, profiles
 from tests.conftest import EngineMaker
@@ -19,7 +19,7 @@ ORIGIN = Origin("local", "1")
 
 
 @pytest.fixture
-def filled(make_engine: EngineMaker) -> Memoryos:
+def filled(make_engine: EngineMaker) -> Memory:
     memory = make_engine(short_term_capacity=1, consolidation_batch=2).memory("tom", "helper")
     for number in range(6):
         memory.add_memory(f"I have bicycle number {number}.", "It is red.")
@@ -63,12 +63,12 @@ def filled(make_engine: EngineMaker) -> Memoryos:
     return memory
 
 
-def damage(memory: Memoryos, statement: str) -> None:
+def damage(memory: Memory, statement: str) -> None:
     with memory.engine.store._database.write() as connection:
         connection.exec_driver_sql(statement)
 
 
-def read_all(memory: Memoryos, target: Path) -> list[Callable[[], object]]:
+def read_all(memory: Memory, target: Path) -> list[Callable[[], object]]:
     """Returns functions that together read every table."""
     return [
         lambda: memory.recall("bicycle"),
@@ -125,7 +125,7 @@ SQLITE_ONLY = [
 ]
 
 
-def check(memory: Memoryos, target: Path, place: str, row: str) -> None:
+def check(memory: Memory, target: Path, place: str, row: str) -> None:
     errors = []
     for read in read_all(memory, target):
         try:
@@ -141,7 +141,7 @@ def check(memory: Memoryos, target: Path, place: str, row: str) -> None:
 
 @pytest.mark.parametrize(("statement", "place_of_damage", "row"), EVERYWHERE)
 def test_damaged_value_raises_a_typed_error_and_is_listed_by_verify(
-    filled: Memoryos, tmp_path: Path, statement: str, place_of_damage: str, row: str
+    filled: Memory, tmp_path: Path, statement: str, place_of_damage: str, row: str
 ) -> None:
     damage(filled, statement)
     check(filled, tmp_path / "out.jsonl", place_of_damage, row)
@@ -150,21 +150,21 @@ def test_damaged_value_raises_a_typed_error_and_is_listed_by_verify(
 @pytest.mark.kinds("sqlite")
 @pytest.mark.parametrize(("statement", "place_of_damage", "row"), SQLITE_ONLY)
 def test_damage_possible_only_in_sqlite_files_is_listed_by_verify(
-    filled: Memoryos, tmp_path: Path, statement: str, place_of_damage: str, row: str
+    filled: Memory, tmp_path: Path, statement: str, place_of_damage: str, row: str
 ) -> None:
     damage(filled, statement)
     check(filled, tmp_path / "out.jsonl", place_of_damage, row)
 
 
 @pytest.mark.parametrize("change", ["dimensions = 0", "dimensions = 7", "vector = substr(vector, 1, 6)"])
-def test_vector_of_wrong_length_raises_a_typed_error(make_engine: EngineMaker, filled: Memoryos, change: str) -> None:
+def test_vector_of_wrong_length_raises_a_typed_error(make_engine: EngineMaker, filled: Memory, change: str) -> None:
     damage(filled, f"UPDATE vectors SET {change} WHERE owner_kind = 'user'")
     with pytest.raises(MemoryOSError):
         make_engine(short_term_capacity=1).memory("tom", "helper").recall("bicycle")
     assert any("vector" in fault for fault in filled.engine.store.verify())
 
 
-def test_damage_errors_of_a_scope_name_no_row_of_another_scope(filled: Memoryos) -> None:
+def test_damage_errors_of_a_scope_name_no_row_of_another_scope(filled: Memory) -> None:
     eve = filled.engine.memory("eve", "helper")
     eve.add_memory("I am Eve.")
     damage(filled, "UPDATE pages SET at = 9223372036854775807 WHERE seq = 2")

@@ -9,7 +9,7 @@ import pytest
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.errors import AnalystError, InputError, NotFoundError, StoreConflictError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Page
 from memoryos.seams import Batch, Digest, Lesson, Material, Meter
 from memoryos.testing import FixedClock, ScriptedAnalyst, ScriptedChatModel
@@ -29,18 +29,18 @@ LINES = [
 SETTINGS = {"short_term_capacity": 1, "mid_term_heat_threshold": 1.0, "consolidation_batch": 3}
 
 
-def fill(memory: Memoryos, clock: FixedClock, lines: list[str] = LINES) -> None:
+def fill(memory: Memory, clock: FixedClock, lines: list[str] = LINES) -> None:
     for line in lines:
         memory.add_memory(line, f"Noted: {line}" if line == SECRET else "I see.", clock())
         clock.advance(minutes=5)
     memory.flush()
 
 
-def page_with(memory: Memoryos, text: str) -> str:
+def page_with(memory: Memory, text: str) -> str:
     return next(page.page_id for page in memory.pages() if text in page.user_text)
 
 
-def everything_said(memory: Memoryos, folder: Path) -> str:
+def everything_said(memory: Memory, folder: Path) -> str:
     """Returns all data that the public methods of a memory return."""
     target = folder / f"export-{len(list(folder.glob('export-*')))}.jsonl"
     memory.export(target)
@@ -199,7 +199,7 @@ def test_worker_writes_nothing_about_pages_forgotten_during_its_call(
     memory.add_memory(SECRET, "", clock())
     memory.add_memory("I love rye bread.", "", clock())
     with pytest.raises(StoreConflictError):
-        memory.engine.updater.drain(str(memory._find_scope_id()), everything=True)
+        memory.engine.updater.drain(memory._handle.find(), everything=True)
     assert memory.segments() == []
     memory.flush()
     assert [page.user_text for page in memory.pages()] == ["I love rye bread."]
@@ -212,7 +212,7 @@ class Forgetful(ScriptedAnalyst):
     def __init__(self, times: int) -> None:
         super().__init__()
         self.left = times
-        self.elsewhere: list[Memoryos] = []
+        self.elsewhere: list[Memory] = []
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:
         self._forget(batch.pages[0])

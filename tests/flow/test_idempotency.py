@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.errors import InputError, NotFoundError, StoreError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.storage.idempotency import RETENTION_DAYS, idempotency_key_of
 from memoryos.storage.schema import idempotency
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel
@@ -33,13 +33,13 @@ def rows(folder: Path) -> list[tuple[Any, ...]]:
     return found
 
 
-def notes_of(memory: Memoryos, scope_id: str) -> int:
+def notes_of(memory: Memory, scope_id: str) -> int:
     counted = sa.select(sa.func.count()).select_from(idempotency).where(idempotency.c.scope_id == scope_id)
     with memory.engine.store._database.read(scope_id) as connection:
         return int(connection.execute(counted).scalar_one())
 
 
-def test_repeated_request_returns_the_first_page(memory: Memoryos, clock: FixedClock) -> None:
+def test_repeated_request_returns_the_first_page(memory: Memory, clock: FixedClock) -> None:
     first = memory.add_memory("I have a cat.", "Nice.", meta_data={"a": 1, "b": [2]}, idempotency_key="one")
     clock.advance(minutes=3)
     again = memory.add_memory("I have a cat.", "Nice.", meta_data={"b": [2], "a": 1}, idempotency_key="one")
@@ -50,7 +50,7 @@ def test_repeated_request_returns_the_first_page(memory: Memoryos, clock: FixedC
     assert memory.get_memory_stats()["pages"] == 3
 
 
-def test_repeated_message_list_returns_all_pages_in_order(memory: Memoryos) -> None:
+def test_repeated_message_list_returns_all_pages_in_order(memory: Memory) -> None:
     first = memory.add_messages(iter(MESSAGES), idempotency_key="one")
     assert memory.add_messages(MESSAGES, idempotency_key="one") == first
     assert [page.user_text for page in memory.pages()] == ["I bake.", "Rye."]
@@ -79,7 +79,7 @@ def test_repeated_request_returns_a_page_consolidated_since(make_engine: EngineM
         lambda memory: memory.get_response("I have a cat.", idempotency_key="one"),
     ],
 )
-def test_different_request_with_the_same_key_raises(memory: Memoryos, other: Callable[[Memoryos], object]) -> None:
+def test_different_request_with_the_same_key_raises(memory: Memory, other: Callable[[Memory], object]) -> None:
     memory.add_memory("I have a cat.", "Nice.", "2024-01-01", idempotency_key="one")
     with pytest.raises(InputError, match="another request") as caught:
         other(memory)
@@ -88,7 +88,7 @@ def test_different_request_with_the_same_key_raises(memory: Memoryos, other: Cal
 
 
 @pytest.mark.parametrize("key", ["", "  ", "a\0b", "\ud800", "x" * 1001, 7])
-def test_invalid_key_raises(memory: Memoryos, key: Any) -> None:
+def test_invalid_key_raises(memory: Memory, key: Any) -> None:
     with pytest.raises(InputError, match="idempotency_key"):
         memory.add_memory("I have a cat.", idempotency_key=key)
     with pytest.raises(InputError, match="idempotency_key"):
@@ -106,7 +106,7 @@ def test_keys_of_different_scopes_are_independent(make_engine: EngineMaker) -> N
 
 
 @pytest.mark.kinds("sqlite")
-def test_late_repetition_does_not_store_forgotten_pages_again(memory: Memoryos, tmp_path: Path) -> None:
+def test_late_repetition_does_not_store_forgotten_pages_again(memory: Memory, tmp_path: Path) -> None:
     page = memory.add_memory("My secret is Zuvalka.", idempotency_key="one")
     pages = memory.add_messages(MESSAGES, idempotency_key="many")
     memory.forget(page_ids=[page.page_id, pages[0].page_id])
@@ -126,7 +126,7 @@ def test_late_repetition_does_not_store_forgotten_pages_again(memory: Memoryos, 
 
 
 @pytest.mark.kinds("sqlite")
-def test_notes_contain_no_text_and_no_testable_hash_of_it(memory: Memoryos, tmp_path: Path) -> None:
+def test_notes_contain_no_text_and_no_testable_hash_of_it(memory: Memory, tmp_path: Path) -> None:
     page = memory.add_memory("yes", "no", idempotency_key="a key with words")
     ((_, key_hash, request_hash, page_ids, _),) = rows(tmp_path)
     assert (len(key_hash), len(request_hash), page_ids) == (64, 64, f'["{page.page_id}"]')
@@ -135,7 +135,7 @@ def test_notes_contain_no_text_and_no_testable_hash_of_it(memory: Memoryos, tmp_
 
 
 @pytest.mark.kinds("sqlite")
-def test_writes_delete_a_few_expired_notes_each(memory: Memoryos, clock: FixedClock, tmp_path: Path) -> None:
+def test_writes_delete_a_few_expired_notes_each(memory: Memory, clock: FixedClock, tmp_path: Path) -> None:
     for number in range(25):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
     clock.advance(days=RETENTION_DAYS)
@@ -148,7 +148,7 @@ def test_writes_delete_a_few_expired_notes_each(memory: Memoryos, clock: FixedCl
     assert left == [16, 7, 3, 4]
 
 
-def test_drain_deletes_all_expired_notes_and_no_others(memory: Memoryos, clock: FixedClock) -> None:
+def test_drain_deletes_all_expired_notes_and_no_others(memory: Memory, clock: FixedClock) -> None:
     store, worked = memory.engine.store, memory.engine.memory("ann")
     for number in range(600):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
@@ -231,7 +231,7 @@ def test_export_contains_no_notes(make_engine: EngineMaker, tmp_path: Path) -> N
     assert target.add_memory("Something else.", idempotency_key="one").seq == 2
 
 
-def answering(make_engine: EngineMaker, *answers: str) -> tuple[Memoryos, ScriptedChatModel]:
+def answering(make_engine: EngineMaker, *answers: str) -> tuple[Memory, ScriptedChatModel]:
     model = ScriptedChatModel(answers)
     return make_engine(analyst=LLMAnalyst(model), embedder=HashEmbedder()).memory("tom"), model
 

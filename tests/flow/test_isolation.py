@@ -20,7 +20,7 @@ from memoryos.analysts.llm import LLMAnalyst
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, NotFoundError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.seams import Usage
 from memoryos.storage.schema import metadata
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel
@@ -119,7 +119,7 @@ def test_statement_check_detects_violations(statement: str, is_fine: bool) -> No
     assert (unscoped(statement) == "") is is_fine
 
 
-def live(memory: Memoryos, marker: str, clock: FixedClock) -> None:
+def live(memory: Memory, marker: str, clock: FixedClock) -> None:
     """Calls all methods that change a memory."""
     for number in range(3):
         memory.add_memory(f"My sister {marker} lives in Porto.", f"I promise to call {marker}.", clock())
@@ -145,7 +145,7 @@ def live(memory: Memoryos, marker: str, clock: FixedClock) -> None:
     memory.flush()
 
 
-def shown(memory: Memoryos, folder: Path) -> str:
+def shown(memory: Memory, folder: Path) -> str:
     """Returns all data that a memory shows, without its own ids."""
     file = folder / f"{len(list(folder.glob('*.jsonl')))}.jsonl"
     memory.export(file)
@@ -171,15 +171,15 @@ def test_every_statement_on_a_tier_is_limited_to_its_own_scope(tmp_path: Path, c
     ):
         memories = [engine.memory("tom", assistant_id) for assistant_id in ("one", "two")]
         for memory in memories:
-            memory._scope_id  # noqa: B018  (made before anything is noted)
+            memory._handle.open()
         statements.scope_ids = {*engine.store.scopes.all()}
         for turn in range(2):
             for memory, marker in zip(memories, MARKERS, strict=True):
-                statements.current = memory._scope_id
+                statements.current = memory._handle.open()
                 live(memory, marker, clock)
                 shown(memory, tmp_path)
                 clock.advance(days=turn * 10)
-        statements.current = memories[0]._scope_id
+        statements.current = memories[0]._handle.open()
         memories[0].forget(before=clock())
         memories[0].forget(everything=True)
         statements.scope_ids = set()
@@ -242,13 +242,13 @@ class Memories:
         self._model = ScriptedChatModel()
         config = Config(data_storage_path=folder / "store", **SETTINGS)
         self.engine = MemoryEngine(config, embedder=HashEmbedder(), analyst=LLMAnalyst(self._model), clock=clock)
-        self.memories: list[tuple[Memoryos, str]] = []
+        self.memories: list[tuple[Memory, str]] = []
 
     def check(self) -> None:
         """Reads everything with every method, passes every id to every other scope, and inspects the LLM requests."""
         for memory, word in self.memories:
-            self.engine.store.scopes.record_error(memory._scope_id, f"{word} failed")
-            self.engine.ledger.record(memory._scope_id, f"{word} bought", Usage("m", 1, 1, 0.1))
+            self.engine.store.scopes.record_error(memory._handle.open(), f"{word} failed")
+            self.engine.modules.ledger.record(memory._handle.open(), f"{word} bought", Usage("m", 1, 1, 0.1))
             others = [(stranger, other) for stranger, other in self.memories if stranger is not memory]
             before = len(self._model.requests)
             seen = shown(memory, self._folder)
@@ -265,7 +265,7 @@ class Memories:
         assert {each.name for each in self._folder.iterdir() if each.suffix != ".jsonl"} == {"store"}
 
 
-def check_foreign_ids(memory: Memoryos, stranger: Memoryos) -> None:
+def check_foreign_ids(memory: Memory, stranger: Memory) -> None:
     """Passes the ids of one scope to another scope, which must reject them."""
     pages, entries, current = list(stranger.pages()), stranger.knowledge(None, history=True), stranger.knowledge(None)
     before = (pages, entries, stranger.segments(), stranger.profile)
@@ -285,7 +285,7 @@ def check_foreign_ids(memory: Memoryos, stranger: Memoryos) -> None:
     assert (list(stranger.pages()), stranger.knowledge(None, history=True), stranger.segments(), stranger.profile) == before  # fmt: skip
 
 
-def do(memory: Memoryos, word: str, deed: str, clock: FixedClock) -> None:
+def do(memory: Memory, word: str, deed: str, clock: FixedClock) -> None:
     if deed == "add":
         memory.add_memory(f"I said {word} to my sister.", f"I heard {word}.", clock())
     elif deed == "flush":

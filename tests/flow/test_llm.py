@@ -15,7 +15,7 @@ from benchmarks.llm.schedules import run_schedule
 from memoryos import Memoryos
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystError, AnalystUnavailableError, BudgetExceededError, InvalidReplyError
-from memoryos.memory import Memoryos as MemoryOfOne
+from memoryos.memory import Memory
 from memoryos.testing import Behaviour, FixedClock, HashEmbedder, StandInServer
 from memoryos.updating import worker
 from tests.conftest import EngineMaker
@@ -64,7 +64,7 @@ def settings(server: StandInServer, behaviour: Behaviour = "ok", **given: Any) -
     } | given
 
 
-def add_all(memory: MemoryOfOne, clock: FixedClock) -> None:
+def add_all(memory: Memory, clock: FixedClock) -> None:
     for user, assistant in LINES:
         memory.add_memory(user, assistant, clock())
         clock.advance(minutes=1)
@@ -162,9 +162,7 @@ def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
     assert stats["pages_due"] == len(LINES)
     assert stats["last_error"].startswith(f"digest: {FAILING[behaviour].__name__}")
     assert stats["analyst_failures"] == 2
-    assert any(
-        "digest failed" in each.message and str(memory._find_scope_id()) in each.message for each in caplog.records
-    )
+    assert any("digest failed" in each.message and memory._handle.find() in each.message for each in caplog.records)
     assert "sk-test" not in caplog.text
     assert memory.segments() == []
     assert memory.recall("violin").pages, "due pages can be found"
@@ -283,7 +281,7 @@ def test_retry_after_of_the_endpoint_sets_the_next_retry(
     add_all(memory, clock)
     with pytest.raises(AnalystUnavailableError):
         memory.flush()
-    retry_at = engine.store.scopes.state(str(memory._find_scope_id())).retry_at
+    retry_at = engine.store.scopes.state(memory._handle.find()).retry_at
     assert retry_at == clock() + timedelta(seconds=120)
 
 
@@ -292,13 +290,13 @@ def test_a_spent_budget_defers_consolidation_until_tomorrow(
 ) -> None:
     memory = make_engine(**settings(server, llm_daily_tokens_per_scope=100)).memory("tom")
     add_all(memory, clock)
-    memory.engine.updater.drain(str(memory._find_scope_id()), everything=False)
+    memory.engine.updater.drain(memory._handle.find(), everything=False)
     with pytest.raises(BudgetExceededError):
         memory.flush()
     digests = purposes(server)
     assert digests == ["digest"]
     assert "BudgetExceededError" in memory.get_memory_stats()["last_error"]
-    retry_at = memory.engine.store.scopes.state(str(memory._find_scope_id())).retry_at
+    retry_at = memory.engine.store.scopes.state(memory._handle.find()).retry_at
     assert retry_at is not None
     assert (retry_at.hour, retry_at.date()) == (0, (clock() + timedelta(days=1)).date())
     assert memory.get_response("Where does Nora live?", remember=False)

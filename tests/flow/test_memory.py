@@ -27,6 +27,7 @@ from memoryos.errors import (
     StoreConflictError,
     StoreUnavailableError,
 )
+from memoryos.memory import Memory
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst, ScriptedChatModel
 from memoryos.updating.leases import LeaseHeldError
 from tests.conftest import EngineMaker
@@ -77,7 +78,7 @@ def test_garbage_collected_engine_ends_its_worker(tmp_path: Path) -> None:
     assert not [each for each in threading.enumerate() if each.name.startswith("memoryos")]
 
 
-def test_page_is_found_immediately_after_add_memory(memory: Memoryos) -> None:
+def test_page_is_found_immediately_after_add_memory(memory: Memory) -> None:
     page = memory.add_memory("The red bicycle stands in the shed.", "Noted.")
     assert memory.recall("Where is the bicycle?").short_term == (page,)
     for number in range(20):
@@ -85,7 +86,7 @@ def test_page_is_found_immediately_after_add_memory(memory: Memoryos) -> None:
     assert memory.recall("Where is the bicycle?").pages[0].page.page_id == page.page_id
 
 
-def test_short_term_pages_are_shown_once(memory: Memoryos) -> None:
+def test_short_term_pages_are_shown_once(memory: Memory) -> None:
     for number in range(20):
         memory.add_memory(f"I bake bread number {number}.", "Good.")
     found = memory.recall("bread", max_pages=50)
@@ -111,7 +112,7 @@ def test_recall_respects_the_token_budget_and_quotes_verbatim(make_engine: Engin
     assert found.pages
 
 
-def test_every_recalled_item_has_signals(memory: Memoryos) -> None:
+def test_every_recalled_item_has_signals(memory: Memory) -> None:
     for number in range(20):
         memory.add_memory(f"I bake bread number {number}.", "Good.")
     for each in memory.recall("bread number 3").pages:
@@ -119,7 +120,7 @@ def test_every_recalled_item_has_signals(memory: Memoryos) -> None:
         assert each.shown
 
 
-def test_empty_memory_recalls_nothing(memory: Memoryos) -> None:
+def test_empty_memory_recalls_nothing(memory: Memory) -> None:
     assert memory.recall("anything").pages == ()
     assert memory.get_user_profile_summary() == ""
     assert memory.get_memory_stats()["pages"] == 0
@@ -127,7 +128,7 @@ def test_empty_memory_recalls_nothing(memory: Memoryos) -> None:
     assert "don't remember" in memory.get_response("What is my name?")
 
 
-def test_answer_has_sources_and_its_page_is_remembered(memory: Memoryos) -> None:
+def test_answer_has_sources_and_its_page_is_remembered(memory: Memory) -> None:
     page = memory.add_memory("My sister Nora lives in Porto.", "How lovely.")
     answer = memory.get_response("Where does Nora live?")
     assert "Porto" in answer
@@ -163,7 +164,7 @@ def test_stream_closed_early_is_not_remembered(make_engine: EngineMaker) -> None
     [lambda memory: memory.get_response("question"), lambda memory: list(memory.get_response("question", stream=True))],
 )
 def test_a_failed_answer_is_recorded_as_an_error_and_not_remembered(
-    make_engine: EngineMaker, ask: Callable[[Memoryos], object]
+    make_engine: EngineMaker, ask: Callable[[Memory], object]
 ) -> None:
     memory = make_engine(analyst=ScriptedAnalyst(answers=[AnalystUnavailableError("down")])).memory("u")
     memory.add_memory("hello", "")
@@ -245,7 +246,7 @@ def test_megabyte_pages_are_processed_in_reasonable_time(make_engine: EngineMake
     assert memory.get_response("What is my job?")
 
 
-def test_add_messages_is_atomic(memory: Memoryos) -> None:
+def test_add_messages_is_atomic(memory: Memory) -> None:
     with pytest.raises(InputError):
         memory.add_messages([{"role": "user", "content": "fine"}, {"role": "user", "content": "\0"}])
     assert list(memory.pages()) == []
@@ -253,7 +254,7 @@ def test_add_messages_is_atomic(memory: Memoryos) -> None:
     assert memory.add_messages([]) == []
 
 
-def test_export_and_import_keep_every_page(memory: Memoryos, make_engine: EngineMaker, tmp_path: Path) -> None:
+def test_export_and_import_keep_every_page(memory: Memory, make_engine: EngineMaker, tmp_path: Path) -> None:
     memory.add_memory("one", "", "2023-05-08T10:00:00", {"user_name": "Ann", "tags": ["x"]})
     memory.add_memory("", "two\nlines “quoted” 你好", "2023-05-09")
     assert memory.export(tmp_path / "pages.jsonl") == 2
@@ -273,7 +274,7 @@ def test_export_and_import_keep_every_page(memory: Memoryos, make_engine: Engine
     "line",
     ["{", "[]", '{"user_text": 3}', '{"user_text": "a", "colour": "red"}', "{}", '{"user_text": "a", "at": "soon"}'],
 )
-def test_import_error_names_the_line_and_adds_nothing(memory: Memoryos, tmp_path: Path, line: str) -> None:
+def test_import_error_names_the_line_and_adds_nothing(memory: Memory, tmp_path: Path, line: str) -> None:
     file = tmp_path / "pages.jsonl"
     file.write_text('{"user_text": "good"}\n' + line + "\n")
     with pytest.raises(InputError, match="line 2"):
@@ -396,7 +397,7 @@ def test_async_interface_returns_the_same_data(make_engine: EngineMaker) -> None
 
 
 def test_async_interface_has_all_methods() -> None:
-    blocking = {name for name in vars(Memoryos) if not name.startswith("_")} - {
+    blocking = {name for name in vars(Memory) if not name.startswith("_")} - {
         "engine",
         "config",
         "profile",

@@ -163,7 +163,7 @@ def test_engine_closes_an_analyst_that_it_built(make_engine: EngineMaker, monkey
     closed: list[LLMAnalyst] = []
     monkeypatch.setattr(LLMAnalyst, "close", lambda analyst: closed.append(analyst))  # noqa: PLW0108  (a method binds)
     engine = make_engine(openai_api_key="key", openai_base_url="http://127.0.0.1:9/v1", on_llm_failure="local")
-    primary = engine.analyst_of(None)
+    primary = engine.modules.analyst_of(None)
     engine.close()
     assert closed == [primary]
 
@@ -171,7 +171,7 @@ def test_engine_closes_an_analyst_that_it_built(make_engine: EngineMaker, monkey
 def test_engine_keeps_primary_and_fallback_analyst_apart(make_engine: EngineMaker) -> None:
     primary, fallback = ScriptedAnalyst(), ScriptedAnalyst()
     engine: MemoryEngine = make_engine(analyst=primary, fallback_analyst=fallback)
-    assert engine.analyst_of(None) is primary
+    assert engine.modules.analyst_of(None) is primary
     assert engine.analyst is not primary
     assert engine.updater.has_fallback
     alone: MemoryEngine = make_engine(analyst=primary)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Scope
 from memoryos.testing import FixedClock, HashEmbedder
 from tests.conftest import EngineMaker
@@ -27,7 +27,7 @@ LINES = (
 )
 
 
-def fill(memory: Memoryos, clock: FixedClock, lines: tuple[str, ...] = LINES) -> None:
+def fill(memory: Memory, clock: FixedClock, lines: tuple[str, ...] = LINES) -> None:
     for line in lines:
         memory.add_memory(line, "I see.", clock(), {"user_name": "Tom", "tags": ["x", {"y": 1.5}]})
         clock.advance(minutes=5)

@@ -7,7 +7,7 @@ import pytest
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.local import LocalAnalyst
 from memoryos.errors import AnalystUnavailableError, ConfigError, NotFoundError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Origin
 from memoryos.testing import FixedClock, ScriptedChatModel, ok_reply
 from tests.conftest import EngineMaker
@@ -23,14 +23,14 @@ LINES = [
 SETTINGS = {"short_term_capacity": 1, "mid_term_heat_threshold": 2.0}
 
 
-def fill(memory: Memoryos, clock: FixedClock) -> None:
+def fill(memory: Memory, clock: FixedClock) -> None:
     for line in LINES:
         memory.add_memory(line, "I see.", clock())
         clock.advance(minutes=5)
     memory.flush()
 
 
-def state(memory: Memoryos) -> tuple[object, ...]:
+def state(memory: Memory) -> tuple[object, ...]:
     return list(memory.pages()), memory.segments(), memory.knowledge(None, history=True), memory.profile
 
 
@@ -114,7 +114,7 @@ def test_failed_rebuild_changes_nothing(make_engine: EngineMaker, clock: FixedCl
         again.rebuild()
     assert len(model.requests) == 3, "three attempts"
     assert state(again) == before
-    assert again.engine.store.scopes.holder(str(again._find_scope_id())) is None, "the lease is released"
+    assert again.engine.store.scopes.holder(again._handle.find()) is None, "the lease is released"
 
 
 def test_rebuild_survives_occasional_analyst_failures(make_engine: EngineMaker, clock: FixedClock) -> None:
@@ -150,7 +150,7 @@ def test_rebuild_without_its_lease_writes_nothing(make_engine: EngineMaker, cloc
     def progress() -> None:
         if next(steps) == 1:
             clock.advance(seconds=3600)
-            with other.engine.updater.leases.acquire(str(other._find_scope_id())):
+            with other.engine.updater.leases.acquire(other._handle.find()):
                 pass
 
     with pytest.raises(Exception, match="lease"):
@@ -175,7 +175,7 @@ def test_rebuild_empties_a_profile_without_sources(make_engine: EngineMaker, clo
     assert again.profile.attributes == ()
     assert again.profile.version == version + 1
     assert {change.after for change in rebuilt.attributes} == {None}
-    assert len(again.engine.store.long_term.profile_versions(str(again._find_scope_id()))) == version + 1
+    assert len(again.engine.store.long_term.profile_versions(again._handle.find())) == version + 1
 
 
 def test_rebuild_without_pages_or_llm_raises_clear_errors(make_engine: EngineMaker, clock: FixedClock) -> None:
@@ -183,5 +183,5 @@ def test_rebuild_without_pages_or_llm_raises_clear_errors(make_engine: EngineMak
     with pytest.raises(NotFoundError):
         memory.rebuild()
     fill(memory, clock)
-    with pytest.raises(ConfigError, match="no LLM is set"):
+    with pytest.raises(ConfigError, match="no LLM is configured"):
         memory.rebuild("llm")

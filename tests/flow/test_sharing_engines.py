@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from memoryos import Memoryos
 from memoryos.errors import StoreUnavailableError
-from memoryos.memory import Memoryos
 from memoryos.testing import FixedClock, HashEmbedder
 
 EMBEDDER = HashEmbedder()

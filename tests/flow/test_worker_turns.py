@@ -24,11 +24,11 @@ def test_backlog_of_one_user_delays_others_by_one_turn(
     monkeypatch.setattr(worker_module, "TURN_SECONDS", 1e9)
     engine = make_engine(short_term_capacity=0, consolidation_batch=3)
     now = engine.clock()
-    ids = {user: engine.memory(user)._scope_id for user in ("flood", "other")}
+    ids = {user: engine.memory(user)._handle.open() for user in ("flood", "other")}
     for user, count in (("flood", 5_000), ("other", 3)):
         drafts = [read_draft(f"I bake bread {n}.", "", None, None, now=now) for n in range(count)]
         engine.store.log.append(ids[user], drafts, now)
-    worker = Worker(engine.updater, engine.store, engine.config, engine.maintenance, clock=engine.clock)
+    worker = Worker(engine.updater, engine.store, engine.config, engine.modules.maintenance, clock=engine.clock)
     monkeypatch.setattr(worker, "_start", lambda: None)
     served: list[str] = []
     worker.wake_all([ids["flood"], ids["other"]], idle=idle)
@@ -56,7 +56,7 @@ def test_turn_ends_at_its_time_limit(make_engine: EngineMaker) -> None:
 
     def turn(max_seconds: float) -> bool:
         return engine.updater.drain_turn(
-            memory._scope_id, everything=True, lease_timeout_seconds=1, before_step=lambda: None, max_steps=1_000,
+            memory._handle.open(), everything=True, lease_timeout_seconds=1, before_step=lambda: None, max_steps=1_000,
             max_seconds=max_seconds,
         )  # fmt: skip
 

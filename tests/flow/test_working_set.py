@@ -14,7 +14,7 @@ import pytest
 
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreConflictError, StoreUnavailableError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Page
 from memoryos.retrieval import working_set
 from memoryos.retrieval.arrays import GrowingArray
@@ -38,7 +38,7 @@ class InjectedError(Exception):
     """An error that a test raises in the middle of a refresh."""
 
 
-def begin(make_engine: EngineMaker) -> Memoryos:
+def begin(make_engine: EngineMaker) -> Memory:
     memory = make_engine(**SETTINGS).memory("tom")
     for text in ("My sister Nora lives in Porto.", "I bake rye bread.", "I work as a data scientist.", "I sail."):
         memory.add_memory(text, f"You say: {text}")
@@ -47,7 +47,7 @@ def begin(make_engine: EngineMaker) -> Memoryos:
     return memory
 
 
-def add_more(memory: Memoryos) -> None:
+def add_more(memory: Memory) -> None:
     for text in LATER:
         memory.add_memory(text, "Noted.")
     memory.flush()
@@ -59,8 +59,8 @@ def new_retriever(engine: MemoryEngine, max_bytes: int = 1 << 30) -> tuple[Worki
     return sets, Retriever(engine.store, engine.embedder, sets, engine.config)
 
 
-def recalled(memory: Memoryos, retriever: Retriever) -> str:
-    scope_id, now = str(memory._find_scope_id()), memory.engine.clock()
+def recalled(memory: Memory, retriever: Retriever) -> str:
+    scope_id, now = memory._handle.find(), memory.engine.clock()
     return repr(retriever.recall(scope_id, "Where is Nora's bread?", now=now, max_pages=50))
 
 
@@ -112,7 +112,7 @@ def test_a_refresh_that_fails_at_any_step_changes_neither_old_snapshots_nor_the_
     make_engine: EngineMaker, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = begin(make_engine)
-    scope_id = str(memory._find_scope_id())
+    scope_id = memory._handle.find()
     readers = [new_retriever(memory.engine) for _ in range(100)]
     before = {recalled(memory, retriever) for _, retriever in readers}
     assert len(before) == 1
@@ -138,7 +138,7 @@ def test_after_a_failed_refresh_nothing_is_returned_until_the_store_can_be_read(
 ) -> None:
     memory = begin(make_engine)
     sets, _ = new_retriever(memory.engine)
-    scope_id = str(memory._find_scope_id())
+    scope_id = memory._handle.find()
     sets.get(scope_id)
     add_more(memory)
     with monkeypatch.context() as patch:
@@ -165,7 +165,7 @@ def test_snapshots_stay_as_they_are_while_pages_are_added_and_forgotten(
     make_engine: EngineMaker, max_bytes: int
 ) -> None:
     memory = begin(make_engine)
-    scope_id = str(memory._find_scope_id())
+    scope_id = memory._handle.find()
     sets, retriever = new_retriever(memory.engine, max_bytes)
     is_done = threading.Event()
 
@@ -219,16 +219,16 @@ def test_vectors_of_pages_that_are_embedded_out_of_order_are_all_used(
         )
         memory.embed()
     recalled(memory, retriever)
-    assert len(unembedded(str(memory._find_scope_id()), memory.engine.embedder.name, 9)) == len(LATER) - 1
+    assert len(unembedded(memory._handle.find(), memory.engine.embedder.name, 9)) == len(LATER) - 1
     memory.embed()
     assert recalled(memory, retriever) == recalled(memory, new_retriever(memory.engine)[1])
-    snapshot = sets.get(str(memory._find_scope_id()))
+    snapshot = sets.get(memory._handle.find())
     assert snapshot.page_vectors([page.seq for page in memory.pages()]).any(axis=1).all()
 
 
 def test_a_forgotten_page_has_no_vector(make_engine: EngineMaker) -> None:
     memory = begin(make_engine)
-    scope_id = str(memory._find_scope_id())
+    scope_id = memory._handle.find()
     pages = list(memory.pages())
     for forgotten in (pages[1], pages[-1]):
         memory.forget(page_ids=[forgotten.page_id])
@@ -247,7 +247,7 @@ def test_consolidation_stops_if_its_pages_were_forgotten(
     memory = begin(make_engine)
     for text in LATER:
         memory.add_memory(text, "Noted.")
-    store, scope_id = memory.engine.store, str(memory._find_scope_id())
+    store, scope_id = memory.modules.store, memory._handle.find()
     due = store.log.due
     forgotten: list[str] = []
 
@@ -274,7 +274,7 @@ def test_consolidation_stops_if_its_pages_were_forgotten(
 
 def test_a_working_set_above_its_limit_keeps_codes_and_finds_the_same(make_engine: EngineMaker) -> None:
     memory = begin(make_engine)
-    scope_id = str(memory._find_scope_id())
+    scope_id = memory._handle.find()
     exact_sets, exact = new_retriever(memory.engine)
     coded_sets, coded = new_retriever(memory.engine, max_bytes=1)
     for _ in range(2):
@@ -301,7 +301,7 @@ def test_consolidation_gives_the_same_segments_with_vectors_and_with_codes(make_
             memory.add_memory(text, f"You say: {text}")
             memory.flush()
         pages = {page.page_id: page.user_text for page in memory.pages()}
-        assert engine.working_sets.get(str(memory._find_scope_id())).vectors.is_exact == (max_bytes > 1)
+        assert engine.working_sets.get(memory._handle.find()).vectors.is_exact == (max_bytes > 1)
         return [[pages[each.page_id] for each in memory.segment(one.segment_id).pages] for one in memory.segments()]
 
     assert grouped(1) == grouped(1 << 30)

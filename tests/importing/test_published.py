@@ -174,7 +174,7 @@ def test_id_is_restored_from_the_folder_path(tmp_path: Path, user_id: str) -> No
         (qa(1, agent_response=["a"]), "must be text (str), not list"),
         (qa(1, user_input="a\0b"), "NUL"),
         (qa(1, user_input="secret \ud83d"), "lone surrogate"),
-        (qa(1, user_input="", agent_response=None), "both sides are empty"),
+        (qa(1, user_input="", agent_response=None), "agent_response; one of them needs text"),
     ],
 )
 def test_unstorable_page_is_a_problem_and_not_partially_stored(tmp_path: Path, page: Any, problem: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from memoryos.doors.locomo import Conversation, read_locomo
 from memoryos.inputs import read_draft
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import PageDraft
 from memoryos.transfer import read_pages
 
@@ -48,7 +48,7 @@ class Story:
         """The current time of the tests: one day after the last exchange."""
         return self.drafts[-1].at + timedelta(days=1)
 
-    def tell(self, memory: Memoryos, clock: StoryClock) -> None:
+    def tell(self, memory: Memory, clock: StoryClock) -> None:
         """Adds the conversation to a memory and consolidates after each day.
 
         The pages of a short conversation are also recalled; otherwise no segment gets hot enough for long-term memory.

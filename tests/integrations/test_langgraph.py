@@ -30,7 +30,7 @@ from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.integrations import records
 from memoryos.integrations.langgraph import ASSISTANT_ID, MemoryOSStore
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst
 from tests.conftest import EngineMaker
 
@@ -140,7 +140,7 @@ def test_crash_between_write_and_forget_loses_no_version(engine: MemoryEngine, m
 
     store._collection(TOM)._max_outdated_pages = 1
     with monkeypatch.context() as patch:
-        patch.setattr(Memoryos, "forget", crash)
+        patch.setattr(Memory, "forget", crash)
         with pytest.raises(StoreUnavailableError):
             store.put(TOM, "diet", {"text": "oats"})
     with MemoryOSStore(engine, fields=["text"]) as again:

@@ -14,7 +14,7 @@ from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, NotFoundError, StoreUnavailableError
 from memoryos.integrations.langgraph import MemoryOSStore
 from memoryos.integrations.mem0 import Memory
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory as UserMemory
 from memoryos.testing import FixedClock
 
 
@@ -277,7 +277,7 @@ def test_crash_during_an_update_loses_no_version_and_shows_one(
         raise StoreUnavailableError("crashed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Memoryos, "forget", crash)
+        patch.setattr(UserMemory, "forget", crash)
         with pytest.raises(StoreUnavailableError):
             memory.update(memory_id, "I bake oats")
     with Memory(engine) as again:

@@ -14,7 +14,7 @@ from agents.models.openai_chatcompletions import OpenAIChatCompletionsModel
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.integrations.openai_agents import MemoryOSSession
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.testing import StandInServer
 
 SessionMaker = Callable[..., MemoryOSSession]
@@ -50,7 +50,7 @@ CALL: Any = {"type": "function_call", "call_id": "c1", "name": "weather", "argum
 RETURNED: Any = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
 
 
-def words(memory: Memoryos) -> list[tuple[str, str]]:
+def words(memory: Memory) -> list[tuple[str, str]]:
     return [(page.user_text, page.assistant_text) for page in memory.pages()]
 
 
@@ -108,7 +108,7 @@ def test_crash_during_pop_keeps_the_other_items_once(make: SessionMaker, monkeyp
         raise StoreUnavailableError("crashed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Memoryos, "forget", crash)
+        patch.setattr(Memory, "forget", crash)
         with pytest.raises(StoreUnavailableError):
             run(session.pop_item())
     again = make()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memoryos.errors import NotFoundError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.storage import forgetting_table
 from memoryos.storage.database import Database
 from memoryos.storage.idempotency import idempotency_key_of
@@ -31,7 +31,7 @@ class _StoppedError(BaseException):
     """Simulates that the process is killed."""
 
 
-def fill(memory: Memoryos, clock: FixedClock) -> None:
+def fill(memory: Memory, clock: FixedClock) -> None:
     for line in LINES:
         memory.add_memory(line, "I see.", clock())
         clock.advance(minutes=5)

@@ -23,7 +23,7 @@ from benchmarks.processes.__main__ import check, run_processes
 
 from memoryos.errors import StoreConflictError, StoreUnavailableError
 from memoryos.identifiers import new_id
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
 from memoryos.storage.lease import Lease
 from memoryos.storage.long_term_table import Learning, SegmentLearned
@@ -159,11 +159,11 @@ def killable(place: str) -> Iterator[OtherProcess]:
 
 
 @pytest.fixture
-def here(make_engine: EngineMaker) -> Memoryos:
+def here(make_engine: EngineMaker) -> Memory:
     return make_engine(**SETTINGS).memory("tom", "helper")
 
 
-def fill(memory: Memoryos, lines: list[str] = LINES) -> None:
+def fill(memory: Memory, lines: list[str] = LINES) -> None:
     for line in lines:
         memory.add_memory(line)
 
@@ -179,7 +179,7 @@ def test_concurrent_processes_write_to_one_scope(tmp_path: Path) -> None:
 # Writes of other processes are visible to the next recall.
 
 
-def test_recall_reflects_changes_of_another_process(here: Memoryos, there: OtherProcess) -> None:
+def test_recall_reflects_changes_of_another_process(here: Memory, there: OtherProcess) -> None:
     fill(here)
     here.flush()
     assert here.recall("bread").pages
@@ -217,7 +217,7 @@ def test_recall_reflects_changes_of_another_process(here: Memoryos, there: Other
     assert "Nora moved to Lisbon." in {each.knowledge.text for each in here.recall("Nora").knowledge}
 
 
-def test_recall_omits_segments_archived_by_another_process(here: Memoryos, there: OtherProcess, place: str) -> None:
+def test_recall_omits_segments_archived_by_another_process(here: Memory, there: OtherProcess, place: str) -> None:
     there.open(place, mid_term_capacity=1, mid_term_similarity_threshold=2.0)
     fill(here, [*LINES, "The end.", "Really."])
     assert len(here.recall("bread", max_pages=50).pages) == 5
@@ -228,7 +228,7 @@ def test_recall_omits_segments_archived_by_another_process(here: Memoryos, there
     assert found <= {active.segment_id, None}
 
 
-def test_read_transaction_sees_one_snapshot(here: Memoryos, there: OtherProcess) -> None:
+def test_read_transaction_sees_one_snapshot(here: Memory, there: OtherProcess) -> None:
     fill(here)
     there.do("begin(lambda: [memory.add_memory('one', 'two') for _ in range(100)], '')")
     seen = 0
@@ -245,10 +245,10 @@ def test_read_transaction_sees_one_snapshot(here: Memoryos, there: OtherProcess)
 
 
 @pytest.mark.parametrize("step", ["embed", "digest", "learn"])
-def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memoryos, killable: OtherProcess, step: str) -> None:
+def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memory, killable: OtherProcess, step: str) -> None:
     fill(here)
     killable.do(f"begin(memory.flush, {step!r})")
-    holder = here.engine.store.scopes.holder(str(here._find_scope_id()))
+    holder = here.engine.store.scopes.holder(here._handle.find())
     assert holder is not None
     assert holder.startswith(f"{socket.gethostname()}:{killable.process.pid}:")
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
@@ -258,15 +258,15 @@ def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memoryos, killabl
     stats = here.get_memory_stats()
     assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
     assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
-    assert here.engine.store.scopes.holder(str(here._find_scope_id())) is None
+    assert here.engine.store.scopes.holder(here._handle.find()) is None
 
 
 @pytest.mark.parametrize("step", ["embed", "digest", "learn"])
 def test_process_that_hangs_loses_its_lease_and_cannot_write(
-    here: Memoryos, there: OtherProcess, clock: FixedClock, step: str
+    here: Memory, there: OtherProcess, clock: FixedClock, step: str
 ) -> None:
     fill(here)
-    there.do(f"begin(lambda: engine.updater.drain(memory._find_scope_id(), everything=True), {step!r})")
+    there.do(f"begin(lambda: engine.updater.drain(memory._handle.find(), everything=True), {step!r})")
     there.process.send_signal(signal.SIGSTOP)
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
@@ -280,7 +280,7 @@ def test_process_that_hangs_loses_its_lease_and_cannot_write(
     assert there.do("memory.flush(); result = len(memory.segments())") == len(before[1])
 
 
-def test_lease_of_a_zombie_process_is_free(here: Memoryos, killable: OtherProcess) -> None:
+def test_lease_of_a_zombie_process_is_free(here: Memory, killable: OtherProcess) -> None:
     fill(here)
     killable.do("begin(memory.flush, 'digest')")
     killable.process.send_signal(signal.SIGKILL)
@@ -292,10 +292,10 @@ def test_lease_of_a_zombie_process_is_free(here: Memoryos, killable: OtherProces
 
 @pytest.mark.parametrize("host", [socket.gethostname(), "the-same-but-restarted"], ids=["this host", "another host"])
 @pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["the first", "this", "its parent"])
-def test_lease_with_a_reused_process_id_is_free(here: Memoryos, host: str, pid: int) -> None:
+def test_lease_with_a_reused_process_id_is_free(here: Memory, host: str, pid: int) -> None:
     """Simulates a container restart: host name and process id equal those of the terminated process."""
     fill(here)
-    scope_id = str(here._find_scope_id())
+    scope_id = here._handle.find()
     claim(here, f"{host}:{pid}:{new_id()}")
     here.flush(timeout=TIMEOUT_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
@@ -307,9 +307,7 @@ def test_lease_with_a_reused_process_id_is_free(here: Memoryos, host: str, pid: 
     ["another-host:1:x", f"{socket.gethostname()}:{os.getpid()}:x", f"../..:1:{'.' * 36}"],
     ids=["another host", "this process", "no lease"],
 )
-def test_lease_of_an_unknown_owner_is_respected_until_it_expires(
-    here: Memoryos, clock: FixedClock, holder: str
-) -> None:
+def test_lease_of_an_unknown_owner_is_respected_until_it_expires(here: Memory, clock: FixedClock, holder: str) -> None:
     fill(here)
     claim(here, holder)
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
@@ -320,14 +318,14 @@ def test_lease_of_an_unknown_owner_is_respected_until_it_expires(
     assert here.get_memory_stats()["pages_due"] == 0
 
 
-def claim(memory: Memoryos, holder: str) -> None:
+def claim(memory: Memory, holder: str) -> None:
     now = memory.engine.clock()
-    lease = Lease(str(memory._find_scope_id()), holder, now + timedelta(seconds=60))
+    lease = Lease(memory._handle.find(), holder, now + timedelta(seconds=60))
     assert memory.engine.store.scopes.claim(lease, now)
 
 
 def test_lease_that_could_not_be_released_is_free(
-    here: Memoryos, there: OtherProcess, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+    here: Memory, there: OtherProcess, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Simulates a full disk: the process continues and works again when there is free space."""
     neighbour = make_engine(**SETTINGS).memory("tom", "helper")
@@ -336,7 +334,7 @@ def test_lease_that_could_not_be_released_is_free(
         with monkeypatch.context() as patch:
             patch.setattr(here.engine.store.scopes, "release", no_room)
             here.flush()
-        assert here.engine.store.scopes.holder(str(here._find_scope_id())) is not None
+        assert here.engine.store.scopes.holder(here._handle.find()) is not None
         fill(here)
         if isinstance(who, OtherProcess):
             assert (
@@ -354,14 +352,14 @@ def no_room(_: Lease) -> None:
 # Yielding a contended lease.
 
 
-def work_for_ever(memory: Memoryos, until: threading.Event) -> threading.Thread:
+def work_for_ever(memory: Memory, until: threading.Event) -> threading.Thread:
     """Drains a scope to which pages are appended faster than they are consolidated."""
 
     def before_step() -> None:
         if not until.is_set():
             memory.add_memory("One more.")
 
-    scope_id = str(memory._find_scope_id())
+    scope_id = memory._handle.find()
     thread = threading.Thread(target=memory.engine.updater.drain, args=(scope_id,), kwargs={"everything": True, "before_step": before_step})  # fmt: skip
     thread.start()
     return thread
@@ -378,10 +376,10 @@ def test_worker_under_load_yields_a_contended_lease_and_continues(make_engine: E
     here.add_memory("The first.")
     ends = threading.Event()
     holder = work_for_ever(here, ends)
-    wait_until(lambda: here.engine.store.scopes.holder(str(here._find_scope_id())) is not None)
+    wait_until(lambda: here.engine.store.scopes.holder(here._handle.find()) is not None)
     try:
         for _ in range(3):
-            other.engine.updater.drain(str(other._find_scope_id()), everything=False, timeout_seconds=TIMEOUT_SECONDS)
+            other.engine.updater.drain(other._handle.find(), everything=False, timeout_seconds=TIMEOUT_SECONDS)
             assert holder.is_alive()
     finally:
         ends.set()
@@ -393,10 +391,10 @@ def test_worker_under_load_yields_a_contended_lease_and_continues(make_engine: E
 
 @pytest.mark.usefixtures("short_turns")
 def test_uncontended_lease_is_not_yielded(
-    here: Memoryos, killable: OtherProcess, monkeypatch: pytest.MonkeyPatch
+    here: Memory, killable: OtherProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(here)
-    scope_id = str(here._find_scope_id())
+    scope_id = here._handle.find()
     with here.engine.updater.leases.acquire(scope_id) as lease:
         killable.do("begin(memory.flush, '')")
         wait_until(lambda: here.engine.store.liveness.is_contended(lease))
@@ -513,7 +511,7 @@ def rows(store: Store) -> dict[str, list[Any]]:
         ("lambda: memory.rebuild('local')", "digest"), ("lambda: memory.recall('bread')", "embed"),
     ],
 )  # fmt: skip
-def test_no_transaction_is_open_during_a_model_call(here: Memoryos, there: OtherProcess, work: str, step: str) -> None:
+def test_no_transaction_is_open_during_a_model_call(here: Memory, there: OtherProcess, work: str, step: str) -> None:
     fill(here)
     if "rebuild" in work:
         here.flush()
@@ -531,7 +529,7 @@ def test_no_transaction_is_open_during_a_model_call(here: Memoryos, there: Other
 # Locks of killed processes, deleted lock files and forks.
 
 
-def test_process_killed_in_a_transaction_leaves_no_lock(here: Memoryos, killable: OtherProcess) -> None:
+def test_process_killed_in_a_transaction_leaves_no_lock(here: Memory, killable: OtherProcess) -> None:
     fill(here, LINES[:1])
     killable.do("""
         def write():
@@ -547,7 +545,7 @@ def test_process_killed_in_a_transaction_leaves_no_lock(here: Memoryos, killable
 
 
 @pytest.mark.kinds("sqlite")
-def test_deleted_lock_file_locks_again(here: Memoryos, there: OtherProcess) -> None:
+def test_deleted_lock_file_locks_again(here: Memory, there: OtherProcess) -> None:
     fill(here)
     lock = here.config.data_storage_path / "memoryos.db.lock"
     for _ in range(2):
@@ -568,7 +566,7 @@ def test_deleted_lock_file_locks_again(here: Memoryos, there: OtherProcess) -> N
         there.do("held.__exit__(None, None, None)")
 
 
-def test_forked_process_must_open_the_store_again(here: Memoryos, there: OtherProcess) -> None:
+def test_forked_process_must_open_the_store_again(here: Memory, there: OtherProcess) -> None:
     message = there.do("""
         reader, writer = os.pipe()
         child = os.fork()

@@ -7,7 +7,7 @@ from collections import Counter
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.local import LocalAnalyst
 from memoryos.errors import AnalystUnavailableError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.seams import ChatRequest
 from memoryos.testing import FixedClock, ScriptedChatModel, ok_reply
 from tests.conftest import EngineMaker
@@ -26,20 +26,20 @@ class Flaky:
         return ok_reply([(each.role, each.content) for each in request.messages])
 
 
-def memory_of(make_engine: EngineMaker, flaky: Flaky, **given: object) -> Memoryos:
+def memory_of(make_engine: EngineMaker, flaky: Flaky, **given: object) -> Memory:
     no_pause = {"retry_base_seconds": 1e-9, "retry_max_seconds": 1e-9}
     analysts = {"analyst": LLMAnalyst(flaky.model), "fallback_analyst": LocalAnalyst()}
     return make_engine(**analysts, **no_pause, short_term_capacity=0, consolidation_batch=3, **given).memory("tom")
 
 
-def add(memory: Memoryos, clock: FixedClock, *texts: str) -> None:
+def add(memory: Memory, clock: FixedClock, *texts: str) -> None:
     for text in texts:
         memory.add_memory(text, "", clock())
         clock.advance(minutes=1)
     memory.flush()
 
 
-def check(memory: Memoryos) -> None:
+def check(memory: Memory) -> None:
     held = Counter(page.segment_id for page in memory.pages())
     assert {each.segment_id: each.page_count for each in memory.segments()} == held
     unlearned = Counter(page.segment_id for page in memory.pages() if not page.learned)
@@ -57,7 +57,7 @@ def test_redone_pages_move_to_segments_of_the_primary_analyst(make_engine: Engin
     add(memory, clock, "I baked rye bread in Utrecht.")
     assert memory.get_memory_stats()["pages_provisional"] == 0
     check(memory)
-    scope_id = str(memory._find_scope_id())
+    scope_id = memory._handle.find()
     store = memory.engine.store
     origins = {each.segment_id: store.mid_term.origin(scope_id, each.segment_id) for each in memory.segments()}
     assert {origin.analyst for origin in origins.values() if origin} == {"llm/scripted"}

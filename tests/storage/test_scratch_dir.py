@@ -10,7 +10,7 @@ import pytest
 
 from memoryos.errors import StoreUnavailableError
 from memoryos.identifiers import new_id
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import PageDraft, Scope
 from memoryos.storage.file_lock import FileLock
 from memoryos.storage.lease import Lease
@@ -36,7 +36,7 @@ def killable(place: str, tmp_path: Path) -> Iterator[OtherProcess]:
 
 
 @pytest.fixture
-def here(make_engine: EngineMaker) -> Memoryos:
+def here(make_engine: EngineMaker) -> Memory:
     return make_engine(**SETTINGS).memory("tom", "helper")
 
 
@@ -53,7 +53,7 @@ def rebuild_half(killable: OtherProcess, tmp_path: Path) -> None:
     assert not any((tmp_path / "temporary").iterdir()), "and nowhere else"
 
 
-AFTERWARDS: dict[str, Callable[[Memoryos, EngineMaker], object]] = {
+AFTERWARDS: dict[str, Callable[[Memory, EngineMaker], object]] = {
     "opening the store": lambda _, make_engine: make_engine(**SETTINGS),
     "a rebuild": lambda memory, _: memory.rebuild("local"),
     "forgetting": lambda memory, _: memory.forget(page_ids=[next(memory.pages()).page_id]),
@@ -62,7 +62,7 @@ AFTERWARDS: dict[str, Callable[[Memoryos, EngineMaker], object]] = {
 
 @pytest.mark.parametrize("what", AFTERWARDS)
 def test_scratch_copy_of_a_killed_rebuild_is_removed(
-    here: Memoryos, killable: OtherProcess, make_engine: EngineMaker, tmp_path: Path, what: str
+    here: Memory, killable: OtherProcess, make_engine: EngineMaker, tmp_path: Path, what: str
 ) -> None:
     fill(here, [*LINES, SECRET])
     here.flush()
@@ -73,7 +73,7 @@ def test_scratch_copy_of_a_killed_rebuild_is_removed(
     assert list((tmp_path / "store" / "memoryos.db.work").iterdir()) == []
 
 
-def test_forgotten_text_remains_in_no_scratch_copy(here: Memoryos, killable: OtherProcess, tmp_path: Path) -> None:
+def test_forgotten_text_remains_in_no_scratch_copy(here: Memory, killable: OtherProcess, tmp_path: Path) -> None:
     fill(here, [*LINES, SECRET])
     here.flush()
     secret = [page.page_id for page in here.pages() if page.user_text == SECRET]
@@ -87,7 +87,7 @@ def test_forgotten_text_remains_in_no_scratch_copy(here: Memoryos, killable: Oth
 
 
 def test_scratch_copy_of_another_scope_does_not_affect_erasure(
-    here: Memoryos, killable: OtherProcess, tmp_path: Path
+    here: Memory, killable: OtherProcess, tmp_path: Path
 ) -> None:
     fill(here, [*LINES, SECRET])
     rebuild_half(killable, tmp_path)
@@ -97,7 +97,7 @@ def test_scratch_copy_of_another_scope_does_not_affect_erasure(
 
 
 def test_scratch_copy_of_a_running_rebuild_is_not_removed(
-    here: Memoryos, killable: OtherProcess, make_engine: EngineMaker, tmp_path: Path
+    here: Memory, killable: OtherProcess, make_engine: EngineMaker, tmp_path: Path
 ) -> None:
     fill(here, [*LINES, SECRET])
     rebuild_half(killable, tmp_path)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import QuotaExceededError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.model import PageDraft, Scope
 from memoryos.storage.schema import pages, scopes
 from memoryos.storage.store import Store
@@ -35,17 +35,17 @@ def counters(store: Store, scope_id: str) -> Any:
         return connection.execute(sa.select(scopes).where(scopes.c.scope_id == scope_id)).one()
 
 
-def stored(memory: Memoryos) -> Usage:
+def stored(memory: Memory) -> Usage:
     """Counts the pages of a memory one by one."""
     found = memory.newest_pages(10_000)
     return Usage(len(found), sum(map(bytes_of, found)))
 
 
-def usage(memory: Memoryos) -> Usage:
-    return memory.engine.store.log.usage(memory._scope_id)
+def usage(memory: Memory) -> Usage:
+    return memory.modules.store.log.usage(memory._handle.open())
 
 
-def limited(make_engine: EngineMaker, **limits: int) -> Memoryos:
+def limited(make_engine: EngineMaker, **limits: int) -> Memory:
     return make_engine(**limits).memory("tom", "helper")
 
 

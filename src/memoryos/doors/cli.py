@@ -21,13 +21,13 @@ from memoryos.doors.inspector.ui_command import ui
 from memoryos.doors.install import install
 from memoryos.doors.mcp_command import mcp as serve_mcp
 from memoryos.doors.migrate_command import migrate
-from memoryos.doors.session import Session, as_json_option, print_json
+from memoryos.doors.session import Session, as_json_option, own_memory, print_json
 from memoryos.doors.worker_command import worker
 from memoryos.errors import AnalystError, MemoryOSError
 
 if TYPE_CHECKING:
     from memoryos.assembly import AnalystKind
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
 
 __all__ = ["cli", "main"]
 
@@ -269,8 +269,8 @@ def config(session: Session, as_json: bool) -> None:
 @click.pass_obj
 def export(session: Session, file: Path, whole_store: bool) -> None:
     """Export the memory to a new JSON Lines file."""
-    with session.memory() as memory:
-        count = memory.engine.export(file) if whole_store else memory.export(file)
+    with session.engine() as engine:
+        count = engine.export(file) if whole_store else own_memory(engine).export(file)
     click.echo(f"{count} pages written to {file}")
 
 
@@ -280,12 +280,13 @@ def export(session: Session, file: Path, whole_store: bool) -> None:
 @click.pass_obj
 def import_(session: Session, path: Path, whole_store: bool) -> None:
     """Import a file of MemoryOS, the published MemoryOS, ChatGPT or Claude, or a list of messages."""
-    with session.memory() as memory, tables.progress("storing pages") as bar:
+    with session.engine() as engine, tables.progress("storing pages") as bar:
         if whole_store:
-            loaded = memory.engine.load(path)
-            memories = [memory.engine.memory(scope.user_id, scope.assistant_id) for scope in loaded]
+            loaded = engine.load(path)
+            memories = [engine.memory(scope.user_id, scope.assistant_id) for scope in loaded]
             results = list(loaded.values())
         else:
+            memory = own_memory(engine)
             memories, results = [memory], [memory.load(path, progress=bar.update)]
         for each in memories:
             _catch_up(each)
@@ -350,7 +351,7 @@ def mcp(arguments: tuple[str, ...]) -> None:
     serve_mcp(list(arguments), prog_name="memoryos mcp")
 
 
-def _catch_up(memory: Memoryos) -> None:
+def _catch_up(memory: Memory) -> None:
     """Embeds and consolidates all due pages, as a background worker would.
 
     A failing analyst is printed as a note and does not fail the command, because due pages can be found all the same.
@@ -365,6 +366,6 @@ def _catch_up(memory: Memoryos) -> None:
             click.echo(f"note: {_due_pages(memory)} pages are still due: {error}", err=True)
 
 
-def _due_pages(memory: Memoryos) -> int:
+def _due_pages(memory: Memory) -> int:
     counts = memory.get_memory_stats()
     return int(counts["pages_due"] + counts["pages_without_vector"])

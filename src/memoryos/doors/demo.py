@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memoryos.generation.responder import Answer
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.model import PageDraft
 
 __all__ = ["play"]
@@ -138,7 +138,7 @@ def _locomo_conversation(file: Path, number: int) -> tuple[str, list[PageDraft],
     return f"{chosen.user_name} and {chosen.assistant_name}", drafts, questions
 
 
-def _fill(memory: Memoryos, drafts: Sequence[PageDraft], console: Console) -> None:
+def _fill(memory: Memory, drafts: Sequence[PageDraft], console: Console) -> None:
     """Stores the conversation in parts and prints the counts of the tiers after each part."""
     table = Table(title="Tiers after each part of the conversation", title_justify="left")
     for column in ("until", "pages", "window", "segments", "hottest", "learned", "facts", "traits"):
@@ -157,7 +157,7 @@ def _fill(memory: Memoryos, drafts: Sequence[PageDraft], console: Console) -> No
     console.print(table)
 
 
-def _counts(memory: Memoryos) -> list[str]:
+def _counts(memory: Memory) -> list[str]:
     stats = memory.get_memory_stats()
     segments = memory.heat()
     facts = stats["knowledge_about_user"] + stats["knowledge_about_assistant"]
@@ -173,7 +173,7 @@ def _counts(memory: Memoryos) -> list[str]:
     return [str(each) for each in shown]
 
 
-def _show_long_term(memory: Memoryos, console: Console) -> None:
+def _show_long_term(memory: Memory, console: Console) -> None:
     profile = memory.profile
     attributes = ", ".join(f"{each.name.replace('_', ' ')} {each.value}" for each in profile.attributes)
     console.print(Text(f"\nProfile: {attributes}"))
@@ -184,7 +184,7 @@ def _show_long_term(memory: Memoryos, console: Console) -> None:
             console.print(Text(f"Superseded fact, kept in the history: {entry.text}"))
 
 
-def _ask(memory: Memoryos, question: _Question, console: Console) -> bool:
+def _ask(memory: Memory, question: _Question, console: Console) -> bool:
     answer = memory.get_response(question.text, remember=False)
     shown = " ".join([str(answer), *_shown(answer, question.pages)])
     is_found = any(each.lower() in shown.lower() for each in question.expected)
@@ -199,7 +199,7 @@ def _shown(answer: Answer, count: int) -> list[str]:
     return [each.page.text(side) for each in answer.recall.pages[:count] for side in each.shown]
 
 
-def _sources(memory: Memoryos, answer: Answer) -> Iterator[str]:
+def _sources(memory: Memory, answer: Answer) -> Iterator[str]:
     sources = [page for page in memory.pages() if page.page_id in answer.sources[:SHOWN_SOURCES]]
     signals = {quote.utterance.page_id: quote.signals for quote in reversed(answer.recall.quotes)}
     for page in sources:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from memoryos.config import Config
     from memoryos.engine import MemoryEngine
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.models.mcp_sampling import ClientModel
 
 __all__ = ["Connection", "explained"]
@@ -66,7 +66,7 @@ class Connection:
                 self._engine = self._open_engine()
             return self._engine
 
-    def memory(self, user_id: str | None, assistant_id: str | None) -> Memoryos:
+    def memory(self, user_id: str | None, assistant_id: str | None) -> Memory:
         """Returns the memory of the user and the assistant; None selects those of the settings.
 
         Raises:

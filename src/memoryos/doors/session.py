@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
 
-__all__ = ["Session", "as_json_option", "print_json"]
+__all__ = ["Session", "as_json_option", "own_memory", "print_json"]
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -55,11 +55,16 @@ class Session:
         return [text for pair in given.items() for text in pair]
 
     @contextmanager
-    def memory(self) -> Iterator[Memoryos]:
-        """Opens the memory without a background worker, because the process ends with the command."""
-        config = self.config(background=False)
-        with MemoryEngine(config) as engine:
-            yield engine.memory(config.user_id, config.assistant_id)
+    def engine(self) -> Iterator[MemoryEngine]:
+        """Opens an engine without a background worker, because the process ends with the command."""
+        with MemoryEngine(self.config(background=False)) as engine:
+            yield engine
+
+    @contextmanager
+    def memory(self) -> Iterator[Memory]:
+        """Opens the memory of the configured user and assistant, in an engine without a background worker."""
+        with self.engine() as engine:
+            yield own_memory(engine)
 
     @contextmanager
     def existing_store(self) -> Iterator[Store]:
@@ -74,6 +79,11 @@ class Session:
             raise NotFoundError(f"there is no store at {sqlite_file_of(database)}")
         with Store(database) as store:
             yield store
+
+
+def own_memory(engine: MemoryEngine) -> Memory:
+    """Returns the memory of the configured user and assistant."""
+    return engine.memory(engine.config.user_id, engine.config.assistant_id)
 
 
 def as_json_option(command: Command) -> Command:

@@ -13,7 +13,7 @@ from memoryos.model import About, Level
 if TYPE_CHECKING:
     from memoryos import model
     from memoryos.retrieval import recall as found
-    from memoryos.views import SegmentContent
+    from memoryos.updating.tier_views import SegmentContent
 
 __all__ = [
     "Attribute",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from memoryos.retrieval.recall import Recall
     from memoryos.seams import Analyst, Meter
 
-__all__ = ["Answer", "AnswerStream", "AnswerStyle", "Responder"]
+__all__ = ["Answer", "AnswerStream", "AnswerStyle", "Responder", "answer_sources", "replay"]
 
 REPLY_SHARE = 0.25
 """Share of the model's context that is reserved for the reply."""
@@ -169,3 +169,18 @@ class Responder:
             if longest <= SHORTEST_EXCERPT or estimate_tokens(prompt) <= max_tokens:
                 return prompt
             longest //= 2
+
+
+def answer_sources(answer: Answer) -> list[str]:
+    """Returns the ids of the pages that an answer is based on: its sources, then those of the facts that it quotes."""
+    sources = dict.fromkeys(answer.sources)
+    for fact in answer.recall.knowledge:
+        if fact.text in answer:
+            sources |= dict.fromkeys(fact.source_page_ids)
+    return list(sources)
+
+
+def replay(answer: Answer) -> Generator[str, None, Answer]:
+    """Yields a stored answer as one piece and returns it."""
+    yield str(answer)
+    return answer

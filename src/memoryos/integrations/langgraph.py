@@ -71,7 +71,7 @@ class MemoryOSStore(BaseStore):
             raise InputError("settings", "can't be combined with an engine; configure the engine instead")
         self._owns_engine = engine is None
         self._engine = engine or MemoryEngine(Config.load(**settings))
-        self._page_search = PageSearch(self._engine)
+        self._page_search = PageSearch(self._engine.modules)
         self._fields = tuple(fields)
         self._collections: dict[tuple[str, ...], RecordCollection] = {}
 

@@ -48,7 +48,7 @@ class Memory:
             raise InputError("settings", "can't be combined with an engine; configure the engine instead")
         self.engine = engine or MemoryEngine(Config.load(**settings))
         self._owns_engine = engine is None
-        self._page_search = PageSearch(self.engine)
+        self._page_search = PageSearch(self.engine.modules)
         self._collections: dict[Scope, RecordCollection] = {}
         self._scope_of: dict[str, Scope] = {}
 

@@ -14,8 +14,10 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 from memoryos.generation.prompt import DATA
+from memoryos.inputs import read_scope
 from memoryos.integrations.records import PageSearch, RecordCollection
 from memoryos.language.fence import fenced
+from memoryos.memory import Memory
 from memoryos.model import RECORDS
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from agents import Agent, RunContextWrapper, SessionSettings, TResponseInputItem
 
-    from memoryos.memory import Memoryos
     from memoryos.model import Page
     from memoryos.retrieval.recall import Recall
 
@@ -49,15 +50,14 @@ class MemoryOSSession:
         session_settings: Settings of the SDK; ``limit`` is the default number of items returned.
     """
 
-    def __init__(self, session_id: str, memory: Memoryos, session_settings: SessionSettings | None = None) -> None:
+    def __init__(self, session_id: str, memory: Memory, session_settings: SessionSettings | None = None) -> None:
         self.session_id = session_id
         self.session_settings: SessionSettings | None = session_settings
         self.memory = memory
-        records = memory.engine.memory(
-            memory.scope.user_id, f"{RECORDS}openai-agents/{memory.scope.assistant_id}/{session_id}"
-        )
+        assistant_id = f"{RECORDS}openai-agents/{memory.scope.assistant_id}/{session_id}"
+        records = Memory(read_scope(memory.scope.user_id, assistant_id), memory.modules)
         self._items = RecordCollection(
-            records, PageSearch(memory.engine), lambda page: page.metadata.get(_KEY), max_outdated_pages=1
+            records, PageSearch(memory.modules), lambda page: page.metadata.get(_KEY), max_outdated_pages=1
         )
         self._lock = threading.Lock()
 

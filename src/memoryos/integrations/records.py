@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from memoryos.engine import MemoryEngine
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.model import Page
+    from memoryos.modules import Modules
     from memoryos.retrieval.recall import RecalledPage
 
 __all__ = ["RANKING", "PageSearch", "RecordCollection", "merged"]
@@ -41,16 +41,16 @@ class PageSearch:
     Uses the engine's store, embedder and working sets. A query is embedded once for all scopes.
 
     Args:
-        engine: The engine.
+        modules: The engine's modules.
     """
 
-    def __init__(self, engine: MemoryEngine) -> None:
-        self._engine = engine
-        embedder = QueryCache(engine.embedder)
-        self._retriever = Retriever(engine.store, embedder, engine.working_sets, engine.config)
+    def __init__(self, modules: Modules) -> None:
+        self._modules = modules
+        embedder = QueryCache(modules.embedder)
+        self._retriever = Retriever(modules.store, embedder, modules.working_sets, modules.config)
 
     def find(
-        self, memory: Memoryos, query: str, max_pages: int, ranking: RankingWeights | None
+        self, memory: Memory, query: str, max_pages: int, ranking: RankingWeights | None
     ) -> tuple[RecalledPage, ...]:
         """Returns the best pages of a memory for a query, best first.
 
@@ -66,22 +66,22 @@ class PageSearch:
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read.
         """
-        engine = self._engine
-        scope_id = engine.store.scopes.find(memory.scope)
+        modules = self._modules
+        scope_id = modules.scopes.find(memory.scope)
         if scope_id is None:
             return ()
-        engine.worker.note_foreground_activity()
+        modules.worker.note_foreground_activity()
         pages = self._retriever.recall(
             scope_id,
             read_query(query),
-            now=engine.clock(),
+            now=modules.clock(),
             max_pages=max_pages,
             ranking=ranking,
             short_term_capacity=0,
         ).pages
         visited = {each.page.segment_id for each in pages if each.page.segment_id is not None}
         if visited and ranking is None:
-            engine.updater.note_visits(scope_id, visited)
+            modules.updater.note_visits(scope_id, visited)
         return pages
 
 
@@ -99,7 +99,7 @@ class RecordCollection:
 
     def __init__(
         self,
-        memory: Memoryos,
+        memory: Memory,
         search: PageSearch,
         key_of: Callable[[Page], str | None],
         *,
@@ -197,7 +197,7 @@ class RecordCollection:
         """
         max_pages = count
         if not self._is_model_loaded:  # loads the model before the lease is taken
-            self.memory.engine.embedder.embed([query])
+            self.memory.modules.embedder.embed([query])
             self._is_model_loaded = True
         self.memory.embed(self._lease_timeout_seconds)
         while True:

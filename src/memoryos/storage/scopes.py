@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -16,11 +17,13 @@ from memoryos.storage.schema import owners, scopes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from memoryos.storage.database import Database
 
-__all__ = ["ScopeState", "Scopes"]
+__all__ = ["NULL_SCOPE_ID", "ScopeState", "Scopes"]
+
+NULL_SCOPE_ID = "00000000-0000-0000-0000-000000000000"
+"""Id for reading a scope that does not exist: no row has this id, so every query returns an empty result."""
 
 _STATE = sa.select(scopes).where(scopes.c.scope_id == sa.bindparam("id"))
 
@@ -50,6 +53,19 @@ class ScopeState:
     attempts: int
     retry_at: datetime | None
     last_error: str | None
+
+
+_NULL_STATE = ScopeState(
+    scope=Scope("", ""),
+    last_seq=0,
+    revision=0,
+    learned_revision=0,
+    reset_revision=0,
+    touched_at=datetime.min.replace(tzinfo=timezone.utc),
+    attempts=0,
+    retry_at=None,
+    last_error=None,
+)
 
 
 class Scopes:
@@ -95,11 +111,13 @@ class Scopes:
             return list(connection.execute(sa.select(scopes.c.scope_id).order_by(scopes.c.scope_id)).scalars())
 
     def state(self, scope_id: str) -> ScopeState:
-        """Returns the progress of a scope.
+        """Returns the progress of a scope; an empty state for ``NULL_SCOPE_ID``.
 
         Raises:
             NotFoundError: If the scope does not exist.
         """
+        if scope_id == NULL_SCOPE_ID:
+            return _NULL_STATE
         with self._database.read(scope_id) as connection:
             row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
         if row is None:

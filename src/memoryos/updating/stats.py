@@ -1,4 +1,4 @@
-"""Counts of a scope's tiers, as shown by ``get_memory_stats`` and dashboards."""
+"""Counts of the pages, segments and facts of a scope."""
 
 from __future__ import annotations
 
@@ -8,32 +8,18 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.storage.store import Store
 
-__all__ = ["NOTHING", "count_tiers"]
-
-NOTHING: dict[str, Any] = {
-    "pages": 0,
-    "short_term_pages": 0,
-    "pages_due": 0,
-    "pages_without_vector": 0,
-    "segments": 0,
-    "segments_archived": 0,
-    "pages_learned": 0,
-    "knowledge_about_user": 0,
-    "knowledge_about_assistant": 0,
-    "knowledge_no_longer_current": 0,
-    "profile_version": 0,
-    "traits": 0,
-    "pages_provisional": 0,
-    "llm_calls": 0,
-    "llm_tokens": 0,
-    "analyst_failures": 0,
-    "last_error": None,
-}
-"""The counts of a scope without pages; every result of ``get_memory_stats()`` has these keys."""
+__all__ = ["count_tiers"]
 
 
 def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict[str, Any]:
-    """Returns the counts of one scope, read from one snapshot, with the keys of ``NOTHING``."""
+    """Returns the counts of one scope, from one snapshot.
+
+    Args:
+        store: The store.
+        scope_id: The scope; zeros for ``NULL_SCOPE_ID``.
+        model: Name of the embedder.
+        config: The settings.
+    """
     with store.snapshot(scope_id):
         state = store.scopes.state(scope_id)
         current = store.long_term.count(scope_id)

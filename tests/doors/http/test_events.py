@@ -15,7 +15,7 @@ from memoryos.doors.http.change_watcher import ChangeWatcher
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
 from tests.doors.http.proxy_fakes import serving
@@ -161,10 +161,10 @@ def test_store_failure_ends_a_stream_with_a_problem(address: str, monkeypatch: p
     listening = Listening(address)
     listening.wait(lambda heard: heard == ["stats"])
 
-    def fail(_: Memoryos) -> int:
+    def fail(_: Memory) -> int:
         raise StoreUnavailableError("/the/secret/place can't be read")
 
-    monkeypatch.setattr(Memoryos, "revision", fail)
+    monkeypatch.setattr(Memory, "revision", fail)
     listening.wait(lambda heard: heard[-1] == "error")
     listening.thread.join(TIMEOUT_SECONDS)
     assert listening.heard[-1][1]["status"] == 503

@@ -10,12 +10,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from memoryos.engine import MemoryEngine
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from tests.doors.http.conftest import USER, ClientMaker
 
 
 @pytest.fixture
-def memory(engine: MemoryEngine) -> Memoryos:
+def memory(engine: MemoryEngine) -> Memory:
     memory = engine.memory("tom")
     for number in range(12):
         memory.add_memory(f"I like tea number {number}.", "Good.", f"2023-05-{number + 1:02}")
@@ -29,7 +29,7 @@ def forget(client: TestClient, **body: Any) -> Any:
     return response.json()
 
 
-def test_forget_is_a_dry_run_by_default(client: TestClient, memory: Memoryos) -> None:
+def test_forget_is_a_dry_run_by_default(client: TestClient, memory: Memory) -> None:
     before = list(memory.export_lines())
     page_id = memory.newest_pages(12)[-1].page_id
     for what in ({"page_ids": [page_id]}, {"before": "2023-05-03"}, {"everything": True}, {"query_preview": "tea"}):
@@ -41,7 +41,7 @@ def test_forget_is_a_dry_run_by_default(client: TestClient, memory: Memoryos) ->
     assert list(memory.export_lines()) == before
 
 
-def test_forgotten_pages_are_deleted(client: TestClient, memory: Memoryos) -> None:
+def test_forgotten_pages_are_deleted(client: TestClient, memory: Memory) -> None:
     page_id = memory.newest_pages(12)[-1].page_id
     assert client.delete(f"{USER}/pages/{page_id}").json()["erased"]
     assert client.get(f"{USER}/pages/{page_id}").status_code == 404
@@ -57,7 +57,7 @@ def test_forgotten_pages_are_deleted(client: TestClient, memory: Memoryos) -> No
     [{}, {"everything": True, "before": "2023-01-01"}, {"before": "soon"}, {"page_ids": ["\0"]}, {"page_ids": [""]},
      {"page_ids": "x"}, {"page_ids": [7]}, {"everything": "no such"}],
 )  # fmt: skip
-def test_ambiguous_request_forgets_nothing(client: TestClient, memory: Memoryos, body: Any) -> None:
+def test_ambiguous_request_forgets_nothing(client: TestClient, memory: Memory, body: Any) -> None:
     assert client.post(f"{USER}/forget", json=body | {"dry_run": False}).status_code == 422
     assert memory.get_memory_stats()["pages"] == 12
 
@@ -88,7 +88,7 @@ def test_fact_is_corrected(client: TestClient) -> None:
     assert client.put(f"{USER}/knowledge/{right['knowledge_id']}", json={"text": " "}).status_code == 422
 
 
-def test_export_is_imported_completely(client: TestClient, memory: Memoryos, tmp_path: Path) -> None:
+def test_export_is_imported_completely(client: TestClient, memory: Memory, tmp_path: Path) -> None:
     export = client.get(f"{USER}/export")
     assert export.headers["content-disposition"] == 'attachment; filename="memory.jsonl"'
     memory.export(tmp_path / "same.jsonl")

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
-from memoryos.memory import Memoryos
-from memoryos.views import MemoryView
+from memoryos.memory import Memory
+from memoryos.storage.page_text_search import search_text
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
 from tests.doors.http.proxy_fakes import serving
@@ -159,14 +159,14 @@ def test_page_search_returns_exactly_the_matching_pages(texts: list[str], count:
     seen: list[str] = []
 
     class Listed:
-        def newest_pages(self, limit: int, *, before_seq: int | None = None) -> list[Any]:
+        def newest_before(self, scope_id: str, before_seq: int | None, limit: int) -> list[Any]:  # noqa: ARG002
             seqs = range(1, len(texts) + 1)
             pages = [PageOf(seq, texts[seq - 1]) for seq in seqs if before_seq is None or seq < before_seq]
             return pages[::-1][:limit]
 
     before_seq: int | None = None
     while True:
-        found, before_seq = MemoryView.search_pages(Listed(), wanted, count, before_seq=before_seq)  # type: ignore[arg-type]
+        found, before_seq = search_text(Listed(), "", wanted, count, before_seq=before_seq)  # type: ignore[arg-type]
         assert len(found) <= count
         seen += [page.text("user") for page in found]
         if before_seq is None:
@@ -245,7 +245,7 @@ def test_reading_creates_no_scope(client: TestClient, engine: MemoryEngine) -> N
 
 
 def test_recall_with_trial_weights_changes_no_heat(client: TestClient, make_engine: EngineMaker) -> None:
-    memory: Memoryos = make_engine().memory("tom")
+    memory: Memory = make_engine().memory("tom")
     for number in range(12):
         memory.add_memory(f"I like tea number {number}.", "Good.")
     memory.flush()

@@ -17,7 +17,7 @@ from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_exchange import Exchange, Repeats
 from memoryos.doors.http.proxy_options import ProxyOptions
 from memoryos.errors import EmbeddingError
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
 from tests.doors.http.proxy_fakes import Received, Scripted, ScriptedEndpoint, completion, delta, document, sse
@@ -315,7 +315,7 @@ def test_failed_recall_does_not_fail_the_chat(
     def fail(*_: object, **__: object) -> None:
         raise EmbeddingError(f"quoting {ASKED}")
 
-    monkeypatch.setattr(Memoryos, "recall", fail)
+    monkeypatch.setattr(Memory, "recall", fail)
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         raw = proxy.sdk().chat.completions.with_raw_response.create(model="any", messages=user(ASKED))
         assert raw.headers["x-memoryos-recall"] == "failed"
@@ -328,13 +328,13 @@ def test_failed_recall_does_not_fail_the_chat(
 def test_recall_times_out(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.doors.http.proxy_exchange.RECALL_SECONDS", 0.05)
     goes_on = threading.Event()
-    recall = Memoryos.recall
+    recall = Memory.recall
 
-    def hang(self: Memoryos, *given: Any, **named: Any) -> Any:
+    def hang(self: Memory, *given: Any, **named: Any) -> Any:
         goes_on.wait(20)
         return recall(self, *given, **named)
 
-    monkeypatch.setattr(Memoryos, "recall", hang)
+    monkeypatch.setattr(Memory, "recall", hang)
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         try:
             raw = proxy.sdk().chat.completions.with_raw_response.create(model="any", messages=user(ASKED))

@@ -16,7 +16,7 @@ from memoryos.doors.http.app import build_app
 from memoryos.doors.http.problem_details import problem_of
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 from tests.doors.http.conftest import USER, ClientMaker
 from tests.doors.http.proxy_fakes import serving
 from tests.waiting import TIMEOUT_SECONDS
@@ -142,7 +142,7 @@ def test_error_responses_are_problem_details(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr(Memoryos, "recall", fail)
+    monkeypatch.setattr(Memory, "recall", fail)
     response = client.post(f"{USER}/recall", json={"query": "x"})
     assert response.status_code == status
     problem = response.json()

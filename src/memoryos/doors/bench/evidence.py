@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.retrieval.recall import Recall
     from memoryos.seams import Embedder
 
@@ -72,7 +72,7 @@ def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
 
 
 def measure(
-    memories: dict[str, Memoryos],
+    memories: dict[str, Memory],
     probes: Sequence[Probe],
     *,
     with_window: bool = False,

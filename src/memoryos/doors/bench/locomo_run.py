@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memoryos.doors.locomo import Conversation, Exchange
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.seams import Embedder
 
 __all__ = [
@@ -146,14 +146,14 @@ def ingest(
         }
 
 
-def add_exchanges(memory: Memoryos, conversation: Conversation) -> int:
+def add_exchanges(memory: Memory, conversation: Conversation) -> int:
     """Appends every exchange of a conversation with its evidence ids; returns the number of exchanges."""
     for exchange in conversation.exchanges:
         add_exchange(memory, conversation, exchange)
     return len(conversation.exchanges)
 
 
-def add_exchange(memory: Memoryos, conversation: Conversation, exchange: Exchange) -> None:
+def add_exchange(memory: Memory, conversation: Conversation, exchange: Exchange) -> None:
     """Appends one exchange of a conversation with its evidence ids."""
     memory.add_memory(
         exchange.user_text,
@@ -188,7 +188,7 @@ def _isolated(folder: Path, *, window: int) -> dict[str, Any]:
     return settings(folder, window=window) | {"database_url": None, "openai_api_key": None}
 
 
-def _recall_p50_ms(memory: Memoryos, conversation: Conversation) -> float:
+def _recall_p50_ms(memory: Memory, conversation: Conversation) -> float:
     latencies = []
     for question in conversation.questions[:TIMED_RECALLS]:
         started = time.perf_counter()
@@ -197,7 +197,7 @@ def _recall_p50_ms(memory: Memoryos, conversation: Conversation) -> float:
     return float(np.median(latencies)) * 1e3 if latencies else 0.0
 
 
-def _is_conserved(memory: Memoryos, conversation: Conversation) -> bool:
+def _is_conserved(memory: Memory, conversation: Conversation) -> bool:
     """Returns whether every exchange is stored once, in order, and is either in the window or in one segment."""
     pages = list(memory.pages())
     window = {page.page_id for page in pages[max(0, len(pages) - memory.config.short_term_capacity) :]}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from memoryos.doors.http.caller import Caller
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
 
 __all__ = ["Action", "AuditLog"]
 
@@ -33,7 +33,7 @@ class AuditLog:
     caller: Caller
 
     def record(
-        self, action: Action, memory: Memoryos | None = None, *, count: int = 0, user_id: str | None = None
+        self, action: Action, memory: Memory | None = None, *, count: int = 0, user_id: str | None = None
     ) -> None:
         """Writes one line.
 

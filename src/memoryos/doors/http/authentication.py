@@ -11,7 +11,7 @@ from memoryos.doors.http.affinity import set_affinity
 from memoryos.doors.http.audit import AuditLog
 from memoryos.doors.http.caller import LOCAL, Caller
 from memoryos.doors.http.request_state import request_state
-from memoryos.memory import Memoryos
+from memoryos.memory import Memory
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -86,7 +86,7 @@ def scoped_memory(
     x_assistant_id: Annotated[
         str | None, Header(description="The assistant, for clients that can't set the query.")
     ] = None,
-) -> Memoryos:
+) -> Memory:
     """Returns the memory of the ``{user_id}`` in a route's path. It does not create the scope.
 
     Raises:
@@ -103,7 +103,7 @@ def scoped_memory(
     return memory
 
 
-ScopedMemory = Annotated[Memoryos, Depends(scoped_memory)]
+ScopedMemory = Annotated[Memory, Depends(scoped_memory)]
 """Route parameter: the memory of the user in the path, after the check of the caller's rights."""
 
 

@@ -10,7 +10,7 @@ from memoryos.doors import shapes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.model import Knowledge, Page, Segment
 
 __all__ = ["ChangeWatcher", "Snapshot", "diff_events"]
@@ -41,7 +41,7 @@ class Snapshot:
 class ChangeWatcher:
     """Polls one memory for changes."""
 
-    def __init__(self, memory: Memoryos) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
         self._revision = memory.revision()
         self._latest = self._take_snapshot()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from memoryos.config import Config
     from memoryos.doors.http.server_state import ServerState
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
 
 __all__ = ["McpEndpoint"]
 
@@ -76,7 +76,7 @@ class _CallerConnection(Connection):
         """Does nothing: the server opens and closes the engine."""
         yield
 
-    def memory(self, user_id: str | None, assistant_id: str | None) -> Memoryos:
+    def memory(self, user_id: str | None, assistant_id: str | None) -> Memory:
         caller = _caller.get()
         requested = caller.user_id if user_id is None else user_id
         if requested is not None and not caller.may_use(requested):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from memoryos.doors.http.proxy_body import Chat
     from memoryos.doors.http.proxy_options import ProxyOptions
     from memoryos.doors.http.server_state import ServerState
-    from memoryos.memory import Memoryos
+    from memoryos.memory import Memory
     from memoryos.retrieval.recall import Recall
 
 __all__ = ["Exchange", "Repeats"]
@@ -112,7 +112,7 @@ class Exchange:
 
     def _recall(self) -> bytes:
         memory = self._memory()
-        self._received_at = memory.engine.clock()
+        self._received_at = self.server.engine().clock()
         query = recall_query(mended(self.chat.question or ""))
         if query.strip():
             max_tokens = self.server.settings.proxy_memory_tokens
@@ -148,7 +148,7 @@ class Exchange:
         else:
             self.audit.record("write", memory, count=1)
 
-    def _memory(self) -> Memoryos:
+    def _memory(self) -> Memory:
         return self.server.engine().memory(self.options.user_id, self.options.assistant_id)
 
 

@@ -11,8 +11,10 @@ from pydantic import Field
 from memoryos.doors import shapes
 from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.routes.route_base import MAX_SEQ, USER, Limit, cut_to_limit, router
-from memoryos.memory import Memoryos
+from memoryos.doors.http.server_state import CurrentServer
+from memoryos.model import Scope
 from memoryos.storage.scopes import ScopeState
+from memoryos.storage.store import Store
 
 __all__ = ["routes"]
 
@@ -79,11 +81,11 @@ def list_pages_of_day(
 
 
 @routes.get(f"{USER}/work")
-def get_work(memory: ScopedMemory) -> Work:
+def get_work(memory: ScopedMemory, server: CurrentServer) -> Work:
     """Returns whether a worker processes the memory, its failures, the last error, and the next attempt."""
-    engine = memory.engine
+    engine = server.engine()
     now = engine.clock()
-    state, is_leased = _state_of(memory, now)
+    state, is_leased = _state_of(engine.store, memory.scope, now)
     return Work(
         now=now,
         background=engine.config.background,
@@ -96,10 +98,9 @@ def get_work(memory: ScopedMemory) -> Work:
     )
 
 
-def _state_of(memory: Memoryos, now: datetime) -> tuple[ScopeState | None, bool]:
+def _state_of(store: Store, scope: Scope, now: datetime) -> tuple[ScopeState | None, bool]:
     """Returns the state of a memory's scope, and whether a live worker has an unexpired lease on it."""
-    store = memory.engine.store
-    scope_id = store.scopes.find(memory.scope)
+    scope_id = store.scopes.find(scope)
     if scope_id is None:
         return None, False
     with store.snapshot(scope_id):

@@ -48,7 +48,7 @@ def export_memory(memory: ScopedMemory, audit: Audit) -> StreamingResponse:
 @upload_routes.post(f"{USER}/import", openapi_extra=_UPLOAD)
 async def import_memory(memory: ScopedMemory, server: CurrentServer, request: Request, audit: Audit) -> shapes.Loaded:
     """Imports the body, a file: an export of MemoryOS, of ChatGPT or Claude (also as zip), pages, or a message list."""
-    async with _body_file(request, memory.engine.store.scratch_dir) as file:
+    async with _body_file(request, server.engine().store.scratch_dir) as file:
         try:
             loaded = await anyio.to_thread.run_sync(partial(memory.load, file), limiter=server.long_work)
         except InputError as error:

@@ -1,0 +1,128 @@
+"""``Modules``: the parts of an engine that its memories share."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from memoryos.assembly import build_analyst
+from memoryos.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from typing import Any
+
+    from memoryos.assembly import AnalystKind
+    from memoryos.config import Config
+    from memoryos.generation.responder import Responder
+    from memoryos.loading import Loader
+    from memoryos.redaction import Redactor
+    from memoryos.retrieval.retriever import Retriever
+    from memoryos.retrieval.working_sets import WorkingSets
+    from memoryos.seams import Analyst, Embedder
+    from memoryos.storage.cost_table import CostTable
+    from memoryos.storage.long_term_table import LongTermTable
+    from memoryos.storage.mid_term_table import MidTermTable
+    from memoryos.storage.page_log import PageLog
+    from memoryos.storage.scopes import Scopes
+    from memoryos.storage.store import Store
+    from memoryos.updating.forgetter import Forgetter
+    from memoryos.updating.rebuilding import Rebuilder
+    from memoryos.updating.store_maintenance import Maintenance
+    from memoryos.updating.updater import Updater
+    from memoryos.updating.usage_ledger import UsageLedger
+    from memoryos.updating.worker import Worker
+
+__all__ = ["Modules"]
+
+
+@dataclass(frozen=True, eq=False)
+class Modules:
+    """The parts of an engine. ``MemoryEngine`` builds them once; every ``Memory`` of the engine uses them.
+
+    Attributes:
+        engine: The ``MemoryEngine``; untyped, because its module imports this one.
+        config: All settings.
+        clock: Returns the current time (aware, UTC).
+        process_id: The process that opened the store. A forked child can't use its locks, threads and connections.
+        store: Storage: the database and its tables.
+        redactor: Replaces secrets in text before it is stored.
+        loader: Imports and exports files.
+        embedder: Turns texts into vectors.
+        working_sets: In-memory copies of scopes for searching (LRU cache).
+        retriever: Retrieval: ranks pages and facts for a query.
+        primary_analyst: The preferred analyst, without its fallback.
+        analyst: The primary analyst with its fallback.
+        ledger: Records the cost of model calls and enforces the token budget.
+        updater: Updating: consolidates pages into mid-term and long-term memory.
+        rebuilder: Derives the tiers of a scope again from its pages.
+        forgetter: Deletes pages and facts with everything derived from them.
+        maintenance: Erases deleted bytes and removes expired rows in the background.
+        worker: The background thread that calls the updater.
+        responder: Generation: answers from a recall.
+    """
+
+    engine: Any
+    config: Config
+    clock: Callable[[], datetime]
+    process_id: int
+    store: Store
+    redactor: Redactor
+    loader: Loader
+    embedder: Embedder
+    working_sets: WorkingSets
+    retriever: Retriever
+    primary_analyst: Analyst
+    analyst: Analyst
+    ledger: UsageLedger
+    updater: Updater
+    rebuilder: Rebuilder
+    forgetter: Forgetter
+    maintenance: Maintenance
+    worker: Worker
+    responder: Responder
+
+    @property
+    def scopes(self) -> Scopes:
+        """Table of scopes."""
+        return self.store.scopes
+
+    @property
+    def log(self) -> PageLog:
+        """Page log."""
+        return self.store.log
+
+    @property
+    def mid_term(self) -> MidTermTable:
+        """Tables of segments and chains."""
+        return self.store.mid_term
+
+    @property
+    def long_term(self) -> LongTermTable:
+        """Tables of facts and profiles."""
+        return self.store.long_term
+
+    @property
+    def costs(self) -> CostTable:
+        """Table of model costs."""
+        return self.store.costs
+
+    def check_process(self) -> None:
+        """Raises an error in a forked child process.
+
+        Raises:
+            StoreUnavailableError: If a parent process opened the store.
+        """
+        if os.getpid() != self.process_id:
+            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
+
+    def analyst_of(self, kind: AnalystKind | None) -> Analyst:
+        """Returns the analyst of a kind, without a fallback. None selects the primary analyst.
+
+        Raises:
+            ConfigError: If ``kind`` is "llm" and no LLM is configured.
+        """
+        is_primary = kind is None or (kind == "local") == (self.primary_analyst.origin.analyst == "local")
+        return self.primary_analyst if is_primary else build_analyst(self.config, kind)

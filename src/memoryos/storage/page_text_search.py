@@ -1,0 +1,49 @@
+"""Literal text search over the newest pages of a scope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from memoryos.model import SIDES
+
+if TYPE_CHECKING:
+    from memoryos.model import Page
+    from memoryos.storage.page_log import PageLog
+
+__all__ = ["search_text"]
+
+MAX_PAGES_READ = 5_000
+"""Maximum number of pages read by one call."""
+PAGES_PER_READ = 500
+
+
+def search_text(
+    log: PageLog, scope_id: str, text: str, count: int, *, before_seq: int | None = None
+) -> tuple[list[Page], int | None]:
+    """Finds pages that contain a text literally, ignoring case, newest first.
+
+    Args:
+        log: The page log.
+        scope_id: The scope.
+        text: The text to find in either side of a page.
+        count: Maximum number of pages returned.
+        before_seq: Search only pages before this log position; None for all pages.
+
+    Returns:
+        The pages, and the log position for ``before_seq`` of the next call; None at the end of the log. One call reads
+        at most ``MAX_PAGES_READ`` pages, so it may find none although older pages match.
+    """
+    found: list[Page] = []
+    folded, pages_read = text.casefold(), 0
+    while pages_read < MAX_PAGES_READ:
+        pages = log.newest_before(scope_id, before_seq, PAGES_PER_READ)
+        for page in pages:
+            before_seq = page.seq
+            if any(folded in page.text(side).casefold() for side in SIDES):
+                found.append(page)
+                if len(found) == count:
+                    return found, before_seq
+        pages_read += len(pages)
+        if len(pages) < PAGES_PER_READ:
+            return found, None
+    return found, before_seq
