@@ -90,19 +90,19 @@ def test_forgotten_entries_are_reported_by_id_and_count(engine: MemoryEngine) ->
 def test_each_page_leaves_the_window_once(make_engine: EngineMaker, window: int) -> None:
     memory = make_engine(short_term_capacity=window).memory("tom")
     watcher = ChangeWatcher(memory)
-    slid: list[int] = []
+    moved: list[int] = []
     for burst in (1, 1, 4, 2, 7, 1):
         for _ in range(burst):
             memory.add_memory("Hello.")
-        slid += [value["seq"] for name, value in watcher.poll() if name == "page_slid_out"]
-    assert slid == list(range(1, 16 - window + 1))
+        moved += [value["seq"] for name, value in watcher.poll() if name == "page_slid_out"]
+    assert moved == list(range(1, 16 - window + 1))
 
 
 class Listening:
     """Reads an event stream in the background."""
 
     def __init__(self, address: str) -> None:
-        self.heard: list[tuple[str, Any]] = []
+        self.received: list[tuple[str, Any]] = []
         self.raw = b""
         self._changed = threading.Condition()
         self.thread = threading.Thread(target=self._listen, args=(f"{address}{USER}/events",))
@@ -115,12 +115,14 @@ class Listening:
                     self.raw += part
                     *blocks, _ = self.raw.decode().split("\n\n")
                     lines = [block.split("\n") for block in blocks if block.startswith("event: ")]
-                    self.heard = [(a.removeprefix("event: "), json.loads(b.removeprefix("data: "))) for a, b in lines]
+                    self.received = [
+                        (a.removeprefix("event: "), json.loads(b.removeprefix("data: "))) for a, b in lines
+                    ]
                     self._changed.notify_all()
 
-    def wait(self, is_heard: Callable[[list[str]], bool]) -> None:
+    def wait(self, is_received: Callable[[list[str]], bool]) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: is_heard(names(self.heard)), TIMEOUT_SECONDS), self.heard
+            assert self._changed.wait_for(lambda: is_received(names(self.received)), TIMEOUT_SECONDS), self.received
 
 
 @pytest.fixture
@@ -134,11 +136,11 @@ def test_stream_reports_changes_of_others_and_ends_at_shutdown(engine: MemoryEng
     app = build_app(engine, ServerSettings(event_seconds=0.02))
     with serving(app) as address:
         listening = Listening(address)
-        listening.wait(lambda heard: heard == ["stats"])
+        listening.wait(lambda received: received == ["stats"])
         httpx2.post(f"{address}{USER}/pages", json={"user_input": "Hello <script>alert(1)</script>"})
-        listening.wait(lambda heard: "page_added" in heard)
+        listening.wait(lambda received: "page_added" in received)
         engine.memory("tom").add_memory("By another process.")
-        listening.wait(lambda heard: heard.count("page_added") == 2)
+        listening.wait(lambda received: received.count("page_added") == 2)
         app.state.memoryos.ending.set()
         listening.thread.join(TIMEOUT_SECONDS)
         assert not listening.thread.is_alive()
@@ -159,13 +161,13 @@ def test_idle_stream_sends_keep_alive_comments(address: str, monkeypatch: pytest
 @pytest.mark.enable_socket
 def test_store_failure_ends_a_stream_with_a_problem(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     listening = Listening(address)
-    listening.wait(lambda heard: heard == ["stats"])
+    listening.wait(lambda received: received == ["stats"])
 
     def fail(_: Memory) -> int:
         raise StoreUnavailableError("/the/secret/place can't be read")
 
     monkeypatch.setattr(Memory, "revision", fail)
-    listening.wait(lambda heard: heard[-1] == "error")
+    listening.wait(lambda received: received[-1] == "error")
     listening.thread.join(TIMEOUT_SECONDS)
-    assert listening.heard[-1][1]["status"] == 503
+    assert listening.received[-1][1]["status"] == 503
     assert "secret" not in listening.raw.decode()

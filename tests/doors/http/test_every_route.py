@@ -28,7 +28,7 @@ BODIES: dict[str, Any] = {
     "completions": {"messages": [{"role": "user", "content": "Hello"}], "user": "ann"},
     "knowledge_id": {"text": "Likes nothing."},
 }
-SHOWS_ANNS = {"pages", "recall", "answers", "knowledge", "segments", "export", "events", "history", "page_id"}
+SHOWS_DATA_OF_ANN = {"pages", "recall", "answers", "knowledge", "segments", "export", "events", "history", "page_id"}
 
 
 def table(routes: list[Any]) -> Iterator[tuple[str, str]]:
@@ -41,11 +41,11 @@ def table(routes: list[Any]) -> Iterator[tuple[str, str]]:
 
 
 ROUTES = sorted(set(table(build_app(lambda: pytest.fail("opened"), ServerSettings()).routes)))
-OF_USERS = [each for each in ROUTES if "{user_id}" in each[0]]
-OTHERS = [each for each in ROUTES if "{user_id}" not in each[0] and each[0] not in OPEN]
+USER_ROUTES = [each for each in ROUTES if "{user_id}" in each[0]]
+SERVER_ROUTES = [each for each in ROUTES if "{user_id}" not in each[0] and each[0] not in OPEN]
 
 
-class Guarded:
+class KeyedServer:
     """A server with keys, a user ann with data in every tier, and a user ben without data."""
 
     def __init__(self, engine: MemoryEngine, client: TestClient) -> None:
@@ -78,21 +78,23 @@ class Guarded:
 
 
 @pytest.fixture
-def guarded(engine: MemoryEngine, make_client: ClientMaker) -> Guarded:
+def keyed_server(engine: MemoryEngine, make_client: ClientMaker) -> KeyedServer:
     client = make_client(keys=True)
     client.app.state.memoryos.ending.set()  # type: ignore[attr-defined]  # streams of events end after their first one
-    return Guarded(engine, client)
+    return KeyedServer(engine, client)
 
 
 def test_table_contains_every_route() -> None:
     assert len(ROUTES) >= 31
-    assert {"/mcp", "/metrics", "/openapi.json", "/v1/users", "/v1/chat/completions"} <= {path for path, _ in OTHERS}
+    assert {"/mcp", "/metrics", "/openapi.json", "/v1/users", "/v1/chat/completions"} <= {
+        path for path, _ in SERVER_ROUTES
+    }
 
 
-def test_every_route_requires_a_key(guarded: Guarded) -> None:
-    before = guarded.everything()
-    revoked = guarded.engine.store.keys.create("ann", guarded.engine.clock())
-    guarded.engine.store.keys.revoke(revoked.key.key_id, guarded.engine.clock())
+def test_every_route_requires_a_key(keyed_server: KeyedServer) -> None:
+    before = keyed_server.everything()
+    revoked = keyed_server.engine.store.keys.create("ann", keyed_server.engine.clock())
+    keyed_server.engine.store.keys.revoke(revoked.key.key_id, keyed_server.engine.clock())
     wrong: list[dict[str, str]] = [
         {},
         {"Authorization": "Bearer mos_none"},
@@ -100,53 +102,53 @@ def test_every_route_requires_a_key(guarded: Guarded) -> None:
         {"X-API-Key": revoked.text},
         {"Authorization": "Basic YW5uOmFubg=="},
     ]
-    for path, method in [*OF_USERS, *OTHERS, ("/nowhere", "GET"), ("/v1/users/{user_id}/nowhere", "POST")]:
+    for path, method in [*USER_ROUTES, *SERVER_ROUTES, ("/nowhere", "GET"), ("/v1/users/{user_id}/nowhere", "POST")]:
         for headers in wrong[: 3 if path in {"/mcp", "/v1/users"} else 1]:
-            response = guarded.ask(path, method, headers)
+            response = keyed_server.ask(path, method, headers)
             assert response.status_code == 401, (path, method, headers)
             assert response.headers["content-type"] == "application/problem+json"
             assert response.headers["www-authenticate"].startswith("Bearer")
             assert CANARY not in response.text
-    assert guarded.client.post("/v1/users/ann/pages", content=b"{no json").status_code == 401
-    assert guarded.everything() == before
+    assert keyed_server.client.post("/v1/users/ann/pages", content=b"{no json").status_code == 401
+    assert keyed_server.everything() == before
 
 
-@pytest.mark.parametrize(("path", "method"), OF_USERS)
-def test_key_of_another_user_is_refused(guarded: Guarded, path: str, method: str) -> None:
-    bens, before = guarded.key("ben"), guarded.everything()
-    refused = guarded.ask(path, method, bens)
-    missing = guarded.ask(path, method, bens, user_id="nobody-at-all")
+@pytest.mark.parametrize(("path", "method"), USER_ROUTES)
+def test_key_of_another_user_is_refused(keyed_server: KeyedServer, path: str, method: str) -> None:
+    ben_key, before = keyed_server.key("ben"), keyed_server.everything()
+    refused = keyed_server.ask(path, method, ben_key)
+    missing = keyed_server.ask(path, method, ben_key, user_id="nobody-at-all")
     assert refused.status_code == missing.status_code == 403
     assert refused.json() == missing.json()
-    own = guarded.ask(path, method, bens, user_id="ben")
+    own = keyed_server.ask(path, method, ben_key, user_id="ben")
     assert own.status_code not in {401, 403}
     for response in (refused, missing, own):
         assert CANARY not in response.text.replace(BODIES["recall"]["query"], "")
-    assert guarded.everything() == before
-    assert {scope.user_id for scope in guarded.engine.scopes()} <= {"ann", "ben"}
+    assert keyed_server.everything() == before
+    assert {scope.user_id for scope in keyed_server.engine.scopes()} <= {"ann", "ben"}
 
 
-@pytest.mark.parametrize(("path", "method"), OF_USERS)
-def test_owner_and_administrator_are_accepted(guarded: Guarded, path: str, method: str) -> None:
+@pytest.mark.parametrize(("path", "method"), USER_ROUTES)
+def test_owner_and_administrator_are_accepted(keyed_server: KeyedServer, path: str, method: str) -> None:
     last = re.findall(r"\w+", path)[-1]
     for owner in ("ann", None):
-        response = guarded.ask(path, method, guarded.key(owner))
+        response = keyed_server.ask(path, method, keyed_server.key(owner))
         is_done_twice = owner is None and method in {"DELETE", "PUT"}
         assert response.status_code < 300 or (is_done_twice and response.status_code == 404), response.text
-        if method == "GET" and last in SHOWS_ANNS and last != "events" and "profile" not in path:
+        if method == "GET" and last in SHOWS_DATA_OF_ANN and last != "events" and "profile" not in path:
             assert CANARY in response.text
 
 
-@pytest.mark.parametrize(("path", "method"), OTHERS)
-def test_server_routes_reveal_no_user_data(guarded: Guarded, path: str, method: str) -> None:
-    before = guarded.everything()
-    response = guarded.ask(path, method, guarded.key("ben"))
+@pytest.mark.parametrize(("path", "method"), SERVER_ROUTES)
+def test_server_routes_reveal_no_user_data(keyed_server: KeyedServer, path: str, method: str) -> None:
+    before = keyed_server.everything()
+    response = keyed_server.ask(path, method, keyed_server.key("ben"))
     assert CANARY not in response.text
     assert '"ann"' not in response.text
     if path in {"/metrics", "/v1/stats"}:
         assert response.status_code == 403
-        assert guarded.ask(path, method, guarded.key(None)).status_code == 200
-    assert guarded.everything() == before
+        assert keyed_server.ask(path, method, keyed_server.key(None)).status_code == 200
+    assert keyed_server.everything() == before
 
 
 @pytest.mark.parametrize(
@@ -163,20 +165,24 @@ def test_server_routes_reveal_no_user_data(guarded: Guarded, path: str, method: 
         "/v1/users/ben/pages?assistant_id=ann",
     ],
 )
-def test_path_tricks_do_not_bypass_authorization(guarded: Guarded, path: str) -> None:
-    response = guarded.client.get(path, headers=guarded.key("ben") | {"X-User-Id": "ann", "X-Assistant-Id": "ann"})
+def test_path_tricks_do_not_bypass_authorization(keyed_server: KeyedServer, path: str) -> None:
+    response = keyed_server.client.get(
+        path, headers=keyed_server.key("ben") | {"X-User-Id": "ann", "X-Assistant-Id": "ann"}
+    )
     assert CANARY not in response.text
 
 
-def test_user_sees_only_itself_in_the_list(guarded: Guarded) -> None:
-    assert guarded.client.get("/v1/users", headers=guarded.key("ben")).json()["users"] == []
-    for key in (guarded.key("ann"), guarded.key(None)):
-        assert [each["user_id"] for each in guarded.client.get("/v1/users", headers=key).json()["users"]] == ["ann"]
+def test_user_sees_only_itself_in_the_list(keyed_server: KeyedServer) -> None:
+    assert keyed_server.client.get("/v1/users", headers=keyed_server.key("ben")).json()["users"] == []
+    for key in (keyed_server.key("ann"), keyed_server.key(None)):
+        assert [each["user_id"] for each in keyed_server.client.get("/v1/users", headers=key).json()["users"]] == [
+            "ann"
+        ]
 
 
 @pytest.mark.parametrize("path", sorted(OPEN))
-def test_open_routes_reveal_no_user_data(guarded: Guarded, path: str) -> None:
-    response = guarded.client.get(path.format(path="none"))
+def test_open_routes_reveal_no_user_data(keyed_server: KeyedServer, path: str) -> None:
+    response = keyed_server.client.get(path.format(path="none"))
     assert response.status_code == (404 if "{" in path else 200)
     assert CANARY not in response.text
-    assert guarded.client.post(path.format(path="none")).status_code in {401, 405}
+    assert keyed_server.client.post(path.format(path="none")).status_code in {401, 405}

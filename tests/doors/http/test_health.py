@@ -18,10 +18,10 @@ class Counting(HashEmbedder):
     """An embedder that counts its calls and can be set to fail."""
 
     embedded = 0
-    is_away = False
+    is_unavailable = False
 
     def embed(self, texts: Any) -> Any:
-        if self.is_away:
+        if self.is_unavailable:
             raise EmbeddingError("the secret endpoint is away")
         self.embedded += len(texts)
         return super().embed(texts)
@@ -33,7 +33,7 @@ def test_readiness_embeds_a_text_at_each_call(make_engine: EngineMaker, make_cli
     for number in range(1, 4):
         assert client.get("/readyz").json() == {"status": "ready", "store": "ok", "embedder": "ok", "backlog": 0}
         assert embedder.embedded == number
-    embedder.is_away = True
+    embedder.is_unavailable = True
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.json() == {"status": "not ready", "store": "ok", "embedder": "unavailable", "backlog": 0}
@@ -54,11 +54,11 @@ def test_readiness_reads_the_store(client: TestClient, engine: MemoryEngine, mon
 
 
 def test_opening_the_engine_is_retried(make_engine: EngineMaker, make_client: ClientMaker) -> None:
-    tries: list[int] = []
+    attempts: list[int] = []
 
     def open_engine() -> MemoryEngine:
-        tries.append(1)
-        if len(tries) == 1:
+        attempts.append(1)
+        if len(attempts) == 1:
             raise StoreUnavailableError("not yet")
         return make_engine()
 
@@ -66,7 +66,7 @@ def test_opening_the_engine_is_retried(make_engine: EngineMaker, make_client: Cl
     assert client.get("/readyz").status_code == 503
     assert client.get("/readyz").status_code == 200
     assert client.get("/readyz").status_code == 200
-    assert len(tries) == 2
+    assert len(attempts) == 2
 
 
 def test_server_statistics(client: TestClient, engine: MemoryEngine) -> None:

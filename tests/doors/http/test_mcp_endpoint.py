@@ -34,7 +34,7 @@ def read(client: TestClient, uri: str, headers: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def guarded(engine: MemoryEngine, make_client: ClientMaker) -> TestClient:
+def keyed_server(engine: MemoryEngine, make_client: ClientMaker) -> TestClient:
     engine.memory("ann").add_memory("I like marmalade-canary.")
     return make_client(keys=True)
 
@@ -59,17 +59,17 @@ def test_client_adds_and_recalls_a_page(engine: MemoryEngine) -> None:
     assert engine.memory("tom").get_memory_stats()["pages"] == 1
 
 
-def test_request_without_a_key_gets_no_data(guarded: TestClient, engine: MemoryEngine) -> None:
+def test_request_without_a_key_gets_no_data(keyed_server: TestClient, engine: MemoryEngine) -> None:
     for headers in ({}, {"Authorization": "Bearer mos_x"}):
-        response = call(guarded, "list_memories", headers, user_id="ann")
+        response = call(keyed_server, "list_memories", headers, user_id="ann")
         assert response.status_code == 401
         assert response.headers["content-type"] == "application/problem+json"
-    assert call(guarded, "list_memories", key(engine, "ann"))["structuredContent"]["pages"]
+    assert call(keyed_server, "list_memories", key(engine, "ann"))["structuredContent"]["pages"]
 
 
-def test_key_selects_its_user_only(guarded: TestClient, engine: MemoryEngine) -> None:
-    bens = key(engine, "ben")
-    assert call(guarded, "list_memories", bens)["structuredContent"]["pages"] == []
+def test_key_selects_its_user_only(keyed_server: TestClient, engine: MemoryEngine) -> None:
+    ben_key = key(engine, "ben")
+    assert call(keyed_server, "list_memories", ben_key)["structuredContent"]["pages"] == []
     for tool, arguments in (
         ("list_memories", {}),
         ("retrieve_memory", {"query": "marmalade"}),
@@ -79,31 +79,31 @@ def test_key_selects_its_user_only(guarded: TestClient, engine: MemoryEngine) ->
         ("add_memory", {"user_input": "I was here."}),
         ("forget_memory", {"query": "marmalade"}),
     ):
-        refused = call(guarded, tool, bens, user_id="ann", **arguments)
+        refused = call(keyed_server, tool, ben_key, user_id="ann", **arguments)
         assert refused["isError"], tool
         assert "another user" in refused["content"][0]["text"]
         assert "canary" not in json.dumps(refused)
-    call(guarded, "add_memory", bens, user_input="I am Ben.")
+    call(keyed_server, "add_memory", ben_key, user_input="I am Ben.")
     assert {scope.user_id for scope in engine.scopes()} == {"ann", "ben"}
     assert engine.memory("ann").get_memory_stats()["pages"] == 1
     for uri in ("memoryos://status", "memoryos://profile", "memoryos://config"):
-        assert "canary" not in read(guarded, uri, bens)
+        assert "canary" not in read(keyed_server, uri, ben_key)
 
 
-def test_callers_on_one_connection_keep_their_own_rights(guarded: TestClient, engine: MemoryEngine) -> None:
+def test_callers_on_one_connection_keep_their_own_rights(keyed_server: TestClient, engine: MemoryEngine) -> None:
     keys = {name: key(engine, name) for name in ("ann", "ben")}
     for _ in range(3):
-        assert call(guarded, "memory_stats", keys["ann"])["structuredContent"]["user_id"] == "ann"
-        assert call(guarded, "memory_stats", keys["ben"])["structuredContent"]["user_id"] == "ben"
+        assert call(keyed_server, "memory_stats", keys["ann"])["structuredContent"]["user_id"] == "ann"
+        assert call(keyed_server, "memory_stats", keys["ben"])["structuredContent"]["user_id"] == "ben"
 
 
-def test_administrator_must_name_a_user(guarded: TestClient, engine: MemoryEngine) -> None:
-    listed = call(guarded, "list_memories", key(engine, None), user_id="ann")
+def test_administrator_must_name_a_user(keyed_server: TestClient, engine: MemoryEngine) -> None:
+    listed = call(keyed_server, "list_memories", key(engine, None), user_id="ann")
     assert "canary" in json.dumps(listed)
-    other = call(guarded, "memory_stats", key(engine, None))["structuredContent"]["user_id"]
+    other = call(keyed_server, "memory_stats", key(engine, None))["structuredContent"]["user_id"]
     assert other == engine.config.user_id
 
 
-def test_settings_require_an_administrator(guarded: TestClient, engine: MemoryEngine) -> None:
-    assert "data_storage_path" in read(guarded, "memoryos://config", key(engine, None))
-    assert "data_storage_path" not in read(guarded, "memoryos://config", key(engine, "ben"))
+def test_settings_require_an_administrator(keyed_server: TestClient, engine: MemoryEngine) -> None:
+    assert "data_storage_path" in read(keyed_server, "memoryos://config", key(engine, None))
+    assert "data_storage_path" not in read(keyed_server, "memoryos://config", key(engine, "ben"))

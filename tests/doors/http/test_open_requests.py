@@ -63,7 +63,7 @@ class Reader:
 
 
 @contextlib.contextmanager
-def guarded(engine: MemoryEngine, **settings: Any) -> Iterator[str]:
+def keyed_server(engine: MemoryEngine, **settings: Any) -> Iterator[str]:
     app = build_app(engine, ServerSettings(**({"keys": True} | settings)))
     with serving(app) as address:
         try:
@@ -78,7 +78,7 @@ def bearer(text: str) -> dict[str, str]:
 
 def test_event_stream_ends_when_another_process_revokes_its_key(engine: MemoryEngine, tmp_path: Path) -> None:
     made, kept = (engine.store.keys.create("tom", engine.clock()) for _ in range(2))
-    with guarded(engine) as address:
+    with keyed_server(engine) as address:
         reader, other = (Reader("GET", f"{address}{USER}/events", headers=bearer(each.text)) for each in (made, kept))
         wait_until(lambda: "event: stats" in reader.text and "event: stats" in other.text)
         with Store(tmp_path / "store" / "memoryos.db") as elsewhere:
@@ -98,7 +98,7 @@ def test_event_stream_ends_when_another_process_revokes_its_key(engine: MemoryEn
 def test_event_stream_ends_when_its_key_expires(engine: MemoryEngine, clock: FixedClock) -> None:
     now = engine.clock()
     made = engine.store.keys.create("tom", now, expires_at=now + timedelta(hours=1))
-    with guarded(engine) as address:
+    with keyed_server(engine) as address:
         reader = Reader("GET", f"{address}{USER}/events", headers=bearer(made.text))
         wait_until(lambda: "event: stats" in reader.text)
         clock.advance(hours=2)
@@ -106,7 +106,7 @@ def test_event_stream_ends_when_its_key_expires(engine: MemoryEngine, clock: Fix
 
 
 def test_event_stream_without_key_ends_when_the_first_key_is_created(engine: MemoryEngine) -> None:
-    with guarded(engine, keys=None) as address:
+    with keyed_server(engine, keys=None) as address:
         reader = Reader("GET", f"{address}{USER}/events")
         wait_until(lambda: "event: stats" in reader.text)
         engine.store.keys.create("tom", engine.clock())
@@ -132,17 +132,17 @@ def test_revocation_ends_a_proxied_stream_and_its_upstream_request(make_engine: 
 
 
 def test_revocation_refuses_an_answer_that_waits_for_the_model(make_engine: EngineMaker) -> None:
-    goes_on = threading.Event()
+    continues = threading.Event()
 
     def reply(_: object) -> str:
-        goes_on.wait(20)
+        continues.wait(20)
         return "Late."
 
     with StandInServer(reply=reply) as upstream:
         engine = make_engine(openai_base_url=upstream.base_url, openai_api_key="stand-in", analyst=None)
         engine.memory("tom").add_memory("I like tea.")
         made = engine.store.keys.create("tom", engine.clock())
-        with guarded(engine) as address:
+        with keyed_server(engine) as address:
             began = time.monotonic()
             reader = Reader(
                 "POST", f"{address}{USER}/answers", json={"query": "What do I like?"}, headers=bearer(made.text)
@@ -152,12 +152,12 @@ def test_revocation_refuses_an_answer_that_waits_for_the_model(make_engine: Engi
             reader.ends()
             assert reader.status == 401
             assert time.monotonic() - began < 20, "before the model answers"
-            goes_on.set()
+            continues.set()
 
 
 def test_open_requests_are_limited_per_key(engine: MemoryEngine) -> None:
     first, second = (engine.store.keys.create("tom", engine.clock()).text for _ in range(2))
-    with guarded(engine, key_open_requests=2) as address:
+    with keyed_server(engine, key_open_requests=2) as address:
         readers = [Reader("GET", f"{address}{USER}/events", headers=bearer(first)) for _ in range(2)]
         wait_until(lambda: all("event: stats" in each.text for each in readers))
         refused = httpx2.get(f"{address}{USER}/pages", headers=bearer(first))
@@ -169,7 +169,7 @@ def test_open_requests_are_limited_per_key(engine: MemoryEngine) -> None:
 
 def test_refused_and_ended_requests_are_not_counted(engine: MemoryEngine) -> None:
     text = engine.store.keys.create("tom", engine.clock()).text
-    with guarded(engine, key_open_requests=1) as address, httpx2.Client() as client:
+    with keyed_server(engine, key_open_requests=1) as address, httpx2.Client() as client:
         for path in ("pages", "nowhere", "pages/unknown"):
             for _ in range(3):
                 assert client.get(f"{address}{USER}/{path}", headers=bearer(text)).status_code != 429

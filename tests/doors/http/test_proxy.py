@@ -327,11 +327,11 @@ def test_failed_recall_does_not_fail_the_chat(
 
 def test_recall_times_out(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.doors.http.proxy_exchange.RECALL_SECONDS", 0.05)
-    goes_on = threading.Event()
+    continues = threading.Event()
     recall = Memory.recall
 
     def hang(self: Memory, *given: Any, **named: Any) -> Any:
-        goes_on.wait(20)
+        continues.wait(20)
         return recall(self, *given, **named)
 
     monkeypatch.setattr(Memory, "recall", hang)
@@ -339,7 +339,7 @@ def test_recall_times_out(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPa
         try:
             raw = proxy.sdk().chat.completions.with_raw_response.create(model="any", messages=user(ASKED))
         finally:
-            goes_on.set()
+            continues.set()
         assert raw.headers["x-memoryos-recall"] == "failed"
 
 

@@ -57,10 +57,10 @@ def test_unusual_body_is_relayed_byte_for_byte(make_engine: EngineMaker) -> None
 
 
 def test_stream_is_relayed_immediately_byte_for_byte(make_engine: EngineMaker) -> None:
-    goes_on = threading.Event()
+    continues = threading.Event()
     tail = [b"\ndata", b": [DO", b"NE]\n\n", b": bye\n\n"]
     head: list[Piece] = [b": hello\r\n\r\n", *sse(delta("Hello")), b'id: 7\nretry: 5\ndata: {"odd":   1}\n']
-    pieces = [*head, goes_on, *tail]
+    pieces = [*head, continues, *tail]
     with (
         ScriptedEndpoint(lambda _: Scripted(list(pieces))) as endpoint,
         proxied(make_engine, endpoint.base_url) as proxy,
@@ -77,7 +77,7 @@ def test_stream_is_relayed_immediately_byte_for_byte(make_engine: EngineMaker) -
                 got += next(coming)
             assert got == before
             assert proxy.pages() == []
-            goes_on.set()
+            continues.set()
             got += b"".join(coming)
         assert got == before + b"".join(tail)
         assert proxy.pages() == [("Hi", "Hello")]
@@ -87,12 +87,12 @@ def test_stream_is_relayed_immediately_byte_for_byte(make_engine: EngineMaker) -
 def test_exchange_is_stored_before_the_last_bytes_are_relayed(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, *, stream: bool
 ) -> None:
-    begun, goes_on = threading.Event(), threading.Event()
+    begun, continues = threading.Event(), threading.Event()
     remember = Exchange._remember
 
     def slowly(self: Exchange, answer: str) -> None:
         begun.set()
-        assert goes_on.wait(TIMEOUT_SECONDS)
+        assert continues.wait(TIMEOUT_SECONDS)
         remember(self, answer)
 
     monkeypatch.setattr(Exchange, "_remember", slowly)
@@ -119,7 +119,7 @@ def test_exchange_is_stored_before_the_last_bytes_are_relayed(
             reading.start()
             assert begun.wait(TIMEOUT_SECONDS)
             assert not seen.wait(0.1)
-            goes_on.set()
+            continues.set()
             reading.join(TIMEOUT_SECONDS)
             assert seen.is_set()
             assert proxy.pages() == [("Hi", "Hello.")]
@@ -346,8 +346,8 @@ def test_silent_endpoint_is_504(make_engine: EngineMaker) -> None:
 
 def test_full_connection_pool_is_503(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.doors.http.proxy_upstream.POOL_SECONDS", 0.1)
-    goes_on = threading.Event()
-    pieces: list[Piece] = [*sse(delta("Lis")), goes_on, *sse(delta("bon.", "stop"))]
+    continues = threading.Event()
+    pieces: list[Piece] = [*sse(delta("Lis")), continues, *sse(delta("bon.", "stop"))]
     with ScriptedEndpoint(lambda _: Scripted(pieces)) as endpoint:  # noqa: SIM117
         with (
             proxied(make_engine, endpoint.base_url, llm_concurrency=1) as proxy,
@@ -361,7 +361,7 @@ def test_full_connection_pool_is_503(make_engine: EngineMaker, monkeypatch: pyte
                 next(coming)
                 refused = proxy.post(asking("And I?"))
                 assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-                goes_on.set()
+                continues.set()
                 list(coming)
             assert proxy.pages() == [("Hi", "Lisbon.")]
 

@@ -30,7 +30,7 @@ def endpoint() -> Iterator[ScriptedEndpoint]:
 
 
 @pytest.fixture
-def guarded(make_engine: EngineMaker, endpoint: ScriptedEndpoint) -> Iterator[Proxied]:
+def keyed_server(make_engine: EngineMaker, endpoint: ScriptedEndpoint) -> Iterator[Proxied]:
     with proxied(make_engine, endpoint.base_url, settings={"keys": True}) as proxy:
         yield proxy
 
@@ -47,49 +47,49 @@ def status(proxy: Proxied, body: bytes, headers: dict[str, str]) -> int:
     "headers", [{}, {"Authorization": "Bearer mos_none_such"}, {"Authorization": "Bearer sk-other"}]
 )
 def test_request_without_a_key_is_not_relayed(
-    guarded: Proxied, endpoint: ScriptedEndpoint, headers: dict[str, str]
+    keyed_server: Proxied, endpoint: ScriptedEndpoint, headers: dict[str, str]
 ) -> None:
-    assert status(guarded, CHAT, headers) == 401
-    assert status(guarded, b"no json", headers) == 401
+    assert status(keyed_server, CHAT, headers) == 401
+    assert status(keyed_server, b"no json", headers) == 401
     with pytest.raises(openai.AuthenticationError):
-        guarded.sdk(api_key="mos_none_such").models.list()
+        keyed_server.sdk(api_key="mos_none_such").models.list()
     assert endpoint.received == []
 
 
-def test_key_selects_the_user(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
-    guarded.engine.memory("ben").add_memory("I live in Oslo, Ben does.", "Nice.")
-    client = guarded.sdk(api_key=key_of(guarded, "ann"))
+def test_key_selects_the_user(keyed_server: Proxied, endpoint: ScriptedEndpoint) -> None:
+    keyed_server.engine.memory("ben").add_memory("I live in Oslo, Ben does.", "Nice.")
+    client = keyed_server.sdk(api_key=key_of(keyed_server, "ann"))
     client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Where do I live?"}])
-    assert guarded.pages("ann") == [("Where do I live?", "In Lisbon.")]
+    assert keyed_server.pages("ann") == [("Where do I live?", "In Lisbon.")]
     assert b"Oslo" not in endpoint.received[0].body
-    assert guarded.pages("default_user") == []
+    assert keyed_server.pages("default_user") == []
 
 
-def test_key_of_one_user_cannot_name_another(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
-    ann = {"Authorization": f"Bearer {key_of(guarded, 'ann')}"}
-    assert status(guarded, chat(user="ben"), ann) == 403
-    assert status(guarded, CHAT, ann | {"X-MemoryOS-User": "ben"}) == 403
-    assert status(guarded, chat(user="ann"), ann | {"X-MemoryOS-User": "ben"}) == 403
+def test_key_of_one_user_cannot_name_another(keyed_server: Proxied, endpoint: ScriptedEndpoint) -> None:
+    ann = {"Authorization": f"Bearer {key_of(keyed_server, 'ann')}"}
+    assert status(keyed_server, chat(user="ben"), ann) == 403
+    assert status(keyed_server, CHAT, ann | {"X-MemoryOS-User": "ben"}) == 403
+    assert status(keyed_server, chat(user="ann"), ann | {"X-MemoryOS-User": "ben"}) == 403
     assert endpoint.received == []
-    assert guarded.engine.scopes() == ()
-    assert status(guarded, chat(user="ann"), ann) == 200
-    assert status(guarded, chat(user="a hash"), ann | {"X-MemoryOS-User": "ann"}) == 200
-    assert [each.user_id for each in guarded.engine.scopes()] == ["ann"]
+    assert keyed_server.engine.scopes() == ()
+    assert status(keyed_server, chat(user="ann"), ann) == 200
+    assert status(keyed_server, chat(user="a hash"), ann | {"X-MemoryOS-User": "ann"}) == 200
+    assert [each.user_id for each in keyed_server.engine.scopes()] == ["ann"]
 
 
-def test_administrator_must_name_the_user(guarded: Proxied) -> None:
-    admin = {"Authorization": f"Bearer {key_of(guarded, None)}"}
-    assert status(guarded, CHAT, admin) == 422
-    assert status(guarded, chat(user=""), admin) == 422
-    assert status(guarded, chat(user="ann"), admin) == 200
-    assert status(guarded, CHAT, admin | {"X-MemoryOS-User": "ben"}) == 200
-    assert sorted(each.user_id for each in guarded.engine.scopes()) == ["ann", "ben"]
+def test_administrator_must_name_the_user(keyed_server: Proxied) -> None:
+    admin = {"Authorization": f"Bearer {key_of(keyed_server, None)}"}
+    assert status(keyed_server, CHAT, admin) == 422
+    assert status(keyed_server, chat(user=""), admin) == 422
+    assert status(keyed_server, chat(user="ann"), admin) == 200
+    assert status(keyed_server, CHAT, admin | {"X-MemoryOS-User": "ben"}) == 200
+    assert sorted(each.user_id for each in keyed_server.engine.scopes()) == ["ann", "ben"]
 
 
-def test_memoryos_keys_are_not_relayed(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
-    key = key_of(guarded, "ann")
+def test_memoryos_keys_are_not_relayed(keyed_server: Proxied, endpoint: ScriptedEndpoint) -> None:
+    key = key_of(keyed_server, "ann")
     for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key, "X-Own": key, "OpenAI-Project": "p"}):
-        assert status(guarded, CHAT, headers) == 200
+        assert status(keyed_server, CHAT, headers) == 200
         sent = endpoint.received[-1]
         assert sent.headers["authorization"] == f"Bearer {KEY}"
         assert "mos_" not in str(sent)
@@ -137,10 +137,10 @@ def test_conflicting_user_headers_are_refused(make_engine: EngineMaker, endpoint
         assert [each.user_id for each in proxy.engine.scopes()] == ["Łukasz 田"]
 
 
-def test_proxy_reads_and_writes_are_audited(guarded: Proxied, caplog: pytest.LogCaptureFixture) -> None:
+def test_proxy_reads_and_writes_are_audited(keyed_server: Proxied, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "memoryos.audit")
-    guarded.engine.memory("ann").add_memory("I live in Lisbon.", "Nice.")
-    assert status(guarded, CHAT, {"Authorization": f"Bearer {key_of(guarded, 'ann')}"}) == 200
+    keyed_server.engine.memory("ann").add_memory("I live in Lisbon.", "Nice.")
+    assert status(keyed_server, CHAT, {"Authorization": f"Bearer {key_of(keyed_server, 'ann')}"}) == 200
     lines = [each.__dict__["fields"] for each in caplog.records if each.name == "memoryos.audit"]
     assert [(each["action"], each["count"], each["user_id"]) for each in lines] == [
         ("read", 1, "ann"),

@@ -21,11 +21,11 @@ from tests.doors.http.proxy_fakes import ScriptedEndpoint, completion, document,
 from tests.waiting import TIMEOUT_SECONDS
 
 
-def _nobody() -> MemoryEngine:
+def _no_user() -> MemoryEngine:
     raise AssertionError("the description needs no engine")
 
 
-DOCUMENT: dict[str, Any] = build_app(_nobody, ServerSettings()).openapi()
+DOCUMENT: dict[str, Any] = build_app(_no_user, ServerSettings()).openapi()
 OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
 POSITIVE, NEGATIVE = GenerationMode("positive"), GenerationMode("negative")
 BOUNDED = settings(

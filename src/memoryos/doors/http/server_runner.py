@@ -61,7 +61,7 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
     )
     uvicorn_server = _Server(config, app.state.memoryos, announce)
     # After shutdown uvicorn raises the signal again; the default handler would end the process without clean-up.
-    previous_handlers = {
+    previous_actions = {
         each: signal.signal(each, uvicorn_server.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)
     }
     try:
@@ -69,8 +69,8 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
             uvicorn_server.run()
     finally:
         end_tracing()
-        for each, handler in previous_handlers.items():
-            signal.signal(each, handler)
+        for each, action in previous_actions.items():
+            signal.signal(each, action)
     return uvicorn_server.started
 
 
