@@ -161,9 +161,9 @@ def test_the_doctor_reports_wide_modes_and_fixes_them_on_request(tmp_path: Path)
         command = [sys.executable, "-m", "memoryos", "--data", str(file.parent), "doctor", "--offline", *options]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300).stdout
 
-    assert "problem  file modes: other accounts have rights" in doctor()
+    assert "problem  file modes: other accounts have permissions" in doctor()
     assert modes(file) == {"0o644"}
-    assert "ok       file modes: took the rights of other accounts" in doctor("--fix")
+    assert "ok       file modes: removed the permissions of other accounts" in doctor("--fix")
     assert modes(file) == {"0o600"}
 
 

@@ -63,9 +63,7 @@ def test_pages_found_by_query_are_selected_previewed_and_forgotten(
     closure(page).get_by_role("button", name="Forget permanently").click()
     sure.get_by_role("button", name="Forget permanently").click()
     expect(page.get_by_role("heading", name="1 page was forgotten.")).to_be_visible()
-    expect(page.locator("main")).to_contain_text(
-        re.compile("The deleted bytes (were|are) erased from the files")
-    )
+    expect(page.locator("main")).to_contain_text(re.compile("The deleted bytes (were|are) erased from the files"))
     gone = set(before) - set(pages_of(api, story, story_user))
     assert len(gone) == 1
     assert story.answer_words in gone.pop()

@@ -33,7 +33,9 @@ def test_files_are_imported_in_sequence_with_results(
     page.get_by_label("Choose files", exact=True).last.set_input_files([good, bad, odd])
     read = page.locator(".job", has_text="said.jsonl was imported.")
     expect(read).to_contain_text("25 pages added")
-    expect(page.locator(".job", has_text="not-a-conversation.txt was not imported.").get_by_role("alert")).to_be_visible()
+    expect(
+        page.locator(".job", has_text="not-a-conversation.txt was not imported.").get_by_role("alert")
+    ).to_be_visible()
     partly = page.locator(".job", has_text="odd.json was imported.")
     expect(partly).to_contain_text("1 page added")
     expect(partly).to_contain_text("1 part could not be read")
