@@ -161,9 +161,9 @@ def test_doctor_reports_access_of_other_accounts_and_fixes_it_on_request(tmp_pat
         command = [sys.executable, "-m", "memoryos", "--data", str(file.parent), "doctor", "--offline", *options]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300).stdout
 
-    assert "problem  file modes: other accounts have rights" in doctor()
+    assert "problem  file modes: other accounts have permissions" in doctor()
     assert modes(file) == {"0o644"}
-    assert "ok       file modes: took the rights of other accounts" in doctor("--fix")
+    assert "ok       file modes: removed the permissions of other accounts" in doctor("--fix")
     assert modes(file) == {"0o600"}
 
 

@@ -90,8 +90,8 @@ def test_page_moves_to_mid_term_in_the_window_view(visit: Visitor, api: Api, sto
     expect(window.locator(".page")).to_have_count(CAPACITY)
     expect(page.get_by_role("region", name="CopiedScope to mid-term memory")).to_contain_text(TALKS[0][0])
     expect(window).not_to_contain_text(TALKS[0][0])
-    wait_for_news(page, "Page no. 8 came in")
-    wait_for_news(page, "Page no. 1 slid out of the window")
+    wait_for_news(page, "Page no. 8 was added")
+    wait_for_news(page, "Page no. 1 left the window")
 
 
 def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
@@ -107,7 +107,7 @@ def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Stor
     api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
     rows = page.locator(".segment-row")
     expect(rows.first).to_be_visible()
-    wait_for_news(page, "A segment was founded")
+    wait_for_news(page, "A segment was created")
     segments = api.get(f"{path}/segments", assistant_id=story.assistant_id)["segments"]
     expect(rows).to_have_count(len(segments))
     hottest = max(segments, key=lambda each: each["heat"])
@@ -115,13 +115,13 @@ def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Stor
     cool = float(row.locator(".heat").inner_text())
     for _ in range(4):
         api.post(f"{path}/recall", {"query": "cello lessons and practice"}, assistant_id=story.assistant_id)
-    wait_for_news(page, "A segment heated up to")
+    wait_for_news(page, "The heat of a segment rose to")
     page.wait_for_function(
         "([id, cool]) => Number(document.querySelector(`.segment-row[href*='${id}'] .heat`).textContent) !== cool",
         arg=[hottest["segment_id"], cool],
     )
     api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
-    wait_for_news(page, "Learned:")
+    wait_for_news(page, " learned; profile version")
     page.locator("nav.overview a.knowledge").click()
     expect(page.locator(".known")).to_contain_text("Ines")
 
