@@ -1,1 +1,1 @@
-"""Benchmarks: what is claimed is measured here."""
+"""Benchmarks for the figures that the documentation states."""

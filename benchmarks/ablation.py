@@ -1,6 +1,6 @@
-"""What each signal of the ranking is worth on each kind of dialogue: ``python -m benchmarks.ablation``.
+"""Ablation of the ranking: ``python -m benchmarks.ablation`` measures recall with one signal at a time switched off.
 
-One signal at a time is switched off; the difference is paired by question, with a 95% bootstrap interval.
+Differences are paired by question and have a 95% bootstrap interval.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ VARIANTS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """One data set, ingested: where, the questions, and when they are asked."""
+    """An ingested data set: its store, its questions, and the time at which they are asked."""
 
     folder: Path
     probes: list[Probe]
@@ -40,7 +40,7 @@ class Dialogue:
 
 
 def main() -> None:
-    """Prints a line a variant and writes ``ablation.json``."""
+    """Prints one line per variant and writes ``ablation.json``."""
     arguments = _arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     embedder = CachingEmbedder()

@@ -1,4 +1,4 @@
-"""Evidence recall of the benchmarks: what ``memoryos bench`` measures, with its tables and charts for developers."""
+"""Evidence recall of the benchmarks: the measurement of ``memoryos bench``, with tables and charts."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ __all__ = [
 
 
 class CachingEmbedder(QueryCache):
-    """The built-in embedder, each query once."""
+    """The built-in embedder with a cache for queries."""
 
     def __init__(self) -> None:
         super().__init__(MiniLM(), capacity=10_000)
 
 
 def print_table(title: str, table: dict[str, Any]) -> None:
-    """Prints one table: a line a group, a column a limit."""
+    """Prints a table with one line per group and one column per limit."""
     columns = list(next(iter(table.values())))
     sys.stdout.write(f"\n{title}\n{'':14}" + "".join(f"{column:>22}" for column in columns) + "\n")
     for group, cells in table.items():
@@ -54,13 +54,13 @@ def print_table(title: str, table: dict[str, Any]) -> None:
 
 
 def peak_megabytes() -> float:
-    """Returns the largest resident set of this process since it was started (Linux: ``getrusage`` counts the parent's)."""
+    """Returns the peak resident set of this process from ``/proc``, because ``getrusage`` includes the parent."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def draw(file: str, title: str, rows: dict[str, dict[str, Any]]) -> None:
-    """Draws recall over the token budget, a line a row with its interval."""
+    """Draws recall over the token budget, one line per row, with intervals."""
     import matplotlib as mpl  # noqa: PLC0415  (an extra of the benchmarks)
 
     mpl.use("Agg")

@@ -1,6 +1,6 @@
-"""Forgetting on real dialogue: ``python -m benchmarks.forgetting`` forgets pages and looks for their sentences everywhere.
+"""Forgetting on real dialogue: ``python -m benchmarks.forgetting`` forgets pages and searches for their sentences.
 
-A sentence of at least 12 characters counts as forgotten when no page that stays says it too.
+A sentence of at least 12 characters counts as forgotten when no remaining page contains it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
     """Runs every conversation; exits 1 if a forgotten sentence is found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/locomo-dev.json"))
-    parser.add_argument("--pages", type=int, default=40, help="pages to forget in each conversation")
+    parser.add_argument("--pages", type=int, default=40, help="number of pages to forget in each conversation")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
     embedder = CachingEmbedder()
@@ -87,7 +87,7 @@ def _words(page: Page) -> str:
 
 
 def _everything(memory: Memoryos, store: Path, questions: list[str], folder: str, log: StringIO, name: str) -> str:
-    """Returns all that can be read: the bytes of the files, recalls, an export, profile, facts, segments, the log."""
+    """Returns all readable content: bytes of the files, recalls, an export, profile, facts, segments, the page log."""
     export = Path(folder) / f"{name}.jsonl"
     memory.export(export)
     parts = [file.read_bytes().decode("utf-8", "ignore") for file in sorted(store.rglob("*")) if file.is_file()]

@@ -1,6 +1,6 @@
-"""How long others wait while one user forgets: ``python -m benchmarks.forgetting_pause --pages 16000``.
+"""Longest wait of other users while one user forgets: ``python -m benchmarks.forgetting_pause --pages 16000``.
 
-Half of a log with vectors is forgotten and erased while a second process adds pages for another user all the time.
+The benchmark forgets and erases half of a log with vectors while a second process adds pages for another user.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WORDS = [f"w{number}" for number in range(3_000)]
 
 
 def main() -> None:
-    """Prints one JSON line with the seconds of forgetting and of the longest wait of the other writer."""
+    """Prints one JSON line: seconds of forgetting, and seconds of the longest wait of the other writer."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=16_000)
     parser.add_argument("--write-to", type=Path, default=None, help=argparse.SUPPRESS)
@@ -84,7 +84,7 @@ def _fill(engine: MemoryEngine, pages: int) -> None:
 
 
 def _write(folder: Path) -> None:
-    """Adds pages until a line comes in, and prints how long the slowest took."""
+    """Adds pages until a line arrives on standard input; prints the longest time of one addition."""
     waits: list[float] = []
     with _engine(folder) as engine:
         memory = engine.memory("mia")

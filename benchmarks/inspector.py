@@ -1,6 +1,6 @@
-"""How fast the inspector is over 5,000 pages: seconds until a view is there, and its longest task, in a real Chromium.
+"""Speed of the inspector with 5,000 pages: seconds until a view is shown, and its longest task, in Chromium.
 
-``python -m benchmarks.inspector --json benchmarks/results/inspector.json``; it needs a chromium on PATH (``make browser``).
+``python -m benchmarks.inspector --json benchmarks/results/inspector.json`` requires chromium on PATH (``make browser``).
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ window.there = new Promise(done => {
 
 
 def main() -> None:
-    """Fills a store, serves it, opens each view and prints what it took."""
+    """Fills a store, serves it, opens each view and prints the times."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--pages", type=int, default=5_000)
-    parser.add_argument("--visits", type=int, default=5, help="visits of each view; the median is told")
-    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--visits", type=int, default=5, help="visits of each view; the median is reported")
+    parser.add_argument("--json", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         _fill(Path(folder), options.pages)
@@ -99,7 +99,7 @@ def _serve(folder: Path) -> subprocess.Popen[str]:
 def _measure(address: str, visits: int) -> dict[str, Any]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
-        raise SystemExit("no chromium on PATH; run: make browser")
+        raise SystemExit("no chromium on PATH; install it with: make browser")
     arguments = ["--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
@@ -109,7 +109,7 @@ def _measure(address: str, visits: int) -> dict[str, Any]:
 
 
 def _open(browser: Browser, address: str, visits: int) -> dict[str, float]:
-    """Opens a view, each time in a browser that has never been there."""
+    """Opens a view in a new browser context without a cache."""
     seconds, tasks, kilobytes = [], [], []
     for _ in range(visits):
         context = browser.new_context(viewport={"width": 1280, "height": 800})

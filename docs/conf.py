@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: ``make docs`` writes ``docs/build``; warnings are errors."""
+"""Sphinx configuration of the documentation: ``make docs`` writes ``docs/build``; warnings are errors."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ html_title = f"MemoryOS {release}"
 
 
 def setup(app: Sphinx) -> None:
-    """Has lists in docstrings read as lists: in the source no empty line stands in front of them."""
-    app.connect("autodoc-process-docstring", _part_lists)
+    """Registers a hook that adds the empty line before lists in docstrings, which reStructuredText requires."""
+    app.connect("autodoc-process-docstring", _separate_lists)
 
 
-def _part_lists(_: Sphinx, __: str, ___: str, ____: object, _____: Any, lines: list[str]) -> None:
-    parted: list[str] = []
+def _separate_lists(_: Sphinx, __: str, ___: str, ____: object, _____: Any, lines: list[str]) -> None:
+    separated: list[str] = []
     for line in lines:
-        before = parted[-1] if parted else ""
-        opens = re.match(r"\s*\* ", line) and before.strip() and not re.match(r"\s*\* ", before)
-        if opens and _indent(before) == _indent(line):
-            parted.append("")
-        parted.append(line)
-    lines[:] = parted
+        before = separated[-1] if separated else ""
+        starts_list = re.match(r"\s*\* ", line) and before.strip() and not re.match(r"\s*\* ", before)
+        if starts_list and _indent(before) == _indent(line):
+            separated.append("")
+        separated.append(line)
+    lines[:] = separated
 
 
 def _indent(line: str) -> int:

@@ -1,4 +1,4 @@
-"""Tables of JSON schemas and of settings, as Markdown."""
+"""Converts JSON schemas and settings to Markdown tables."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["fields_table", "settings_table", "type_text"]
 
 
 def fields_table(schema: dict[str, Any]) -> list[str]:
-    """Returns a line for each field of an object's schema."""
+    """Returns a table with one row for each field of an object's schema."""
     rows = []
     for name, each in schema["properties"].items():
         default = f"`{json.dumps(each['default'])}`" if "default" in each else ""
-        needed = "needed" if name in schema.get("required", []) else default
-        rows.append(f"| `{name}` | {type_text(each)} | {needed} | {each.get('description', '')} |")
+        default = "required" if name in schema.get("required", []) else default
+        rows.append(f"| `{name}` | {type_text(each)} | {default} | {each.get('description', '')} |")
     return ["| field | type | default | meaning |", "|---|---|---|---|", *rows]
 
 
 def type_text(schema: dict[str, Any]) -> str:
-    """Returns the type that a schema asks for, with a link to the shape that it names."""
+    """Returns the type of a schema, with a link to the named schema that it refers to."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return f"[{name}](#{name.lower()})"
@@ -38,7 +38,7 @@ def type_text(schema: dict[str, Any]) -> str:
 
 
 def settings_table(title: str, model: type[BaseModel]) -> list[str]:
-    """Returns a line for each setting: default, range, meaning."""
+    """Returns a table with one row for each setting: default, range, meaning."""
     rows = [f"## {title}", "", "| name | default | range | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         default = f"`{field.default}`"

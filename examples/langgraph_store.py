@@ -1,4 +1,7 @@
-"""A LangGraph agent's long-term memory: ``pip install "memoryos-engine[langgraph]"``, no key and no LLM needed."""
+"""Long-term memory of a LangGraph agent, without a key or an LLM.
+
+Install: ``pip install "memoryos-engine[langgraph]"``.
+"""
 
 from tempfile import mkdtemp
 from typing import Any, TypedDict
@@ -10,34 +13,34 @@ from memoryos.integrations.langgraph import MemoryOSStore
 
 
 class Chat(TypedDict):
-    """What a run of the graph is about."""
+    """State of one run of the graph: the user, the message and the memories found for it."""
 
     user: str
-    said: str
-    known: list[str]
+    message: str
+    memories: list[str]
 
 
 def remember(state: Chat, runtime: Runtime[None]) -> dict[str, Any]:
-    """Looks up what fits, then keeps what was said."""
-    mine = ("users", state["user"])
+    """Searches the store for memories relevant to the message, then stores the message."""
+    namespace = ("users", state["user"])
     if runtime.store is None:
-        return {"known": []}
-    known = [item.value["text"] for item in runtime.store.search(mine, query=state["said"], limit=2)]
-    runtime.store.put(mine, state["said"], {"text": state["said"]})
-    return {"known": known}
+        return {"memories": []}
+    memories = [item.value["text"] for item in runtime.store.search(namespace, query=state["message"], limit=2)]
+    runtime.store.put(namespace, state["message"], {"text": state["message"]})
+    return {"memories": memories}
 
 
 def main() -> None:
-    """Runs the graph three times; the last time it knows what was said the first time."""
+    """Runs the graph three times; the third run finds the message of the first."""
     graph = StateGraph(Chat)
     graph.add_node("remember", remember)
     graph.add_edge(START, "remember")
     graph.add_edge("remember", END)
     with MemoryOSStore(data_storage_path=mkdtemp(), fields=["text"]) as store:
         app = graph.compile(store=store)
-        for said in ("I am allergic to walnuts.", "My bicycle is red.", "Which nuts must I not eat?"):
-            found = app.invoke({"user": "tom", "said": said, "known": []})
-            print(f"{said} -> {found['known']}")
+        for message in ("I am allergic to walnuts.", "My bicycle is red.", "Which nuts must I not eat?"):
+            result = app.invoke({"user": "tom", "message": message, "memories": []})
+            print(f"{message} -> {result['memories']}")
 
 
 if __name__ == "__main__":

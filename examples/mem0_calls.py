@@ -1,4 +1,4 @@
-"""A program written for mem0, with another import; no key and no LLM needed."""
+"""A program written for mem0 that runs on MemoryOS after changing one import; it needs no key and no LLM."""
 
 from tempfile import mkdtemp
 
@@ -6,7 +6,7 @@ from memoryos.integrations.mem0 import Memory
 
 
 def main() -> None:
-    """Adds, looks up, changes and deletes."""
+    """Adds, searches, updates and deletes memories."""
     with Memory(data_storage_path=mkdtemp()) as memory:
         messages = [
             {"role": "user", "content": "I am allergic to walnuts."},

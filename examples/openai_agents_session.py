@@ -1,7 +1,7 @@
-"""An agent of the OpenAI Agents SDK that remembers over sessions: ``pip install "memoryos-engine[openai-agents]"``.
+"""An agent of the OpenAI Agents SDK that remembers across sessions.
 
-It talks to the endpoint of OPENAI_BASE_URL with OPENAI_API_KEY; without a key to a stand-in on this machine, which says
-what it was shown.
+Install: ``pip install "memoryos-engine[openai-agents]"``. The agent uses the endpoint OPENAI_BASE_URL with the key
+OPENAI_API_KEY. Without a key it uses a test server on this machine, which replies with the memories in the prompt.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from memoryos.integrations.openai_agents import MemoryOSSession
 from memoryos.testing import StandInServer
 
 
-def told(messages: Sequence[tuple[str, str]]) -> str:
-    """Returns what the stand-in says: the lines of memory that it was shown."""
+def reply_with_memories(messages: Sequence[tuple[str, str]]) -> str:
+    """Returns the reply of the test server: the lines of memory in its prompt."""
     lines = [line for role, text in messages if role == "system" for line in text.splitlines() if "user:" in line]
     return f"I remember: {'; '.join(lines)}" if lines else "I see."
 
 
 async def talk(memory: Memoryos, client: AsyncOpenAI, day: str, text: str) -> None:
-    """Has one run in the session of a day."""
+    """Runs the agent once in the session of a day and prints its reply."""
     session = MemoryOSSession(day, memory)
     agent = Agent(
         name="Assistant",
@@ -39,11 +39,12 @@ async def talk(memory: Memoryos, client: AsyncOpenAI, day: str, text: str) -> No
 
 
 async def main() -> None:
-    """Tells something on Monday and asks for it on Tuesday, in another session."""
+    """States a fact in the session of Monday and asks for it in the session of Tuesday."""
     set_tracing_disabled(True)
     key = os.environ.get("OPENAI_API_KEY")
     with ExitStack() as stack:
-        address = os.environ.get("OPENAI_BASE_URL") if key else stack.enter_context(StandInServer(reply=told)).base_url
+        test_server = None if key else stack.enter_context(StandInServer(reply=reply_with_memories))
+        address = os.environ.get("OPENAI_BASE_URL") if test_server is None else test_server.base_url
         memory = stack.enter_context(Memoryos("tom", data_storage_path=mkdtemp()))
         async with AsyncOpenAI(api_key=key or "none", base_url=address) as client:
             await talk(memory, client, "monday", "I am allergic to walnuts.")

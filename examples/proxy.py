@@ -1,11 +1,11 @@
-"""A program that speaks the OpenAI protocol gets a memory by a change of its base URL.
+"""A client of the OpenAI API that gets a memory by changing its base URL to the MemoryOS proxy.
 
-Start the server where the key of your endpoint is set, then run this beside it:
+Start the server with the key of your LLM endpoint, then run this program:
 
     OPENAI_API_KEY=sk-... memoryos serve
     python examples/proxy.py http://127.0.0.1:8078
 
-Each question below is a chat of its own: what the second one knows of the first comes from memory.
+Each question below is a separate chat, so the second answer can use the first message only through the memory.
 """
 
 import os
@@ -18,7 +18,7 @@ USER = "tom"
 
 
 def ask(client: openai.OpenAI, question: str) -> str:
-    """Returns the answer to a question, printed as it comes."""
+    """Returns the answer to a question and prints it while it is streamed."""
     print(f"> {question}")
     answer = ""
     stream = client.chat.completions.create(
@@ -36,8 +36,8 @@ def ask(client: openai.OpenAI, question: str) -> str:
 
 
 def main(address: str) -> None:
-    """Tells the assistant something, then asks for it in another chat."""
-    # The key is one of `memoryos keys create`; a server of your own machine asks for none.
+    """States a fact in one chat and asks for it in another."""
+    # Create a key with `memoryos keys create`; a server on a loopback address needs none.
     with openai.OpenAI(base_url=f"{address}/v1", api_key=os.environ.get("MEMORYOS_KEY", "none")) as client:
         ask(client, "My name is Tom and I build wooden boats in Lisbon.")
         ask(client, "Where do I build boats?")

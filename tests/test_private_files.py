@@ -1,4 +1,4 @@
-"""Files of a store: only their owner may read them, whatever the umask, and links are never followed."""
+"""Files of a store: private to their owner with any umask, created without following links."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.memory import Memoryos
 from memoryos.private_files import create_file, make_folder, publish
 from memoryos.storage.file_lock import FileLock
+from memoryos.storage.scratch_dir import ScratchDir
 from memoryos.storage.store import Store
-from memoryos.storage.workplace import Workplace
 from memoryos.testing import HashEmbedder
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes have no effect on Windows")
@@ -35,14 +35,14 @@ def modes(*paths: Path) -> set[str]:
 
 
 @pytest.mark.usefixtures("umask")
-def test_everything_that_is_written_is_private_whatever_the_umask(tmp_path: Path) -> None:
+def test_all_created_files_are_private_with_any_umask(tmp_path: Path) -> None:
     folder = tmp_path / "above" / "data"
     with Memoryos("mia", data_storage_path=folder, embedder=HashEmbedder()) as memory:
         memory.add_memory("I have HIV.", "Thanks for telling me.")
         memory.export(tmp_path / "one.jsonl")
         memory.engine.export(tmp_path / "all.jsonl")
         memory.engine.store.back_up(tmp_path / "copy.db")
-        with memory.engine.store.workplace.temporary() as temporary:
+        with memory.engine.store.scratch_dir.temporary() as temporary:
             files = [each for each in folder.rglob("*") if each.is_file()]
             assert {each.name for each in files} >= {"memoryos.db", "memoryos.db-wal", "memoryos.db-shm"}
             assert modes(*files, *tmp_path.glob("*.*")) == {"0o600"}
@@ -50,7 +50,7 @@ def test_everything_that_is_written_is_private_whatever_the_umask(tmp_path: Path
 
 
 @pytest.mark.usefixtures("umask")
-def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_existing_directory_keeps_its_mode(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     folder.mkdir()
     folder.chmod(0o755)
@@ -60,7 +60,7 @@ def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "link", "dangling link"])
-def test_an_export_never_replaces_or_follows_what_has_its_name(kind: str, tmp_path: Path) -> None:
+def test_export_never_replaces_or_follows_an_existing_path(kind: str, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     victim = tmp_path / "victim"
     if kind != "dangling link":
@@ -80,8 +80,8 @@ def test_an_export_never_replaces_or_follows_what_has_its_name(kind: str, tmp_pa
     assert kind != "dangling link" or not victim.exists()
 
 
-def test_a_half_written_file_is_where_no_other_account_can_put_a_link(tmp_path: Path) -> None:
-    with Workplace(tmp_path / "store").half_written(tmp_path / "out") as beside:
+def test_partial_file_is_in_a_private_directory(tmp_path: Path) -> None:
+    with ScratchDir(tmp_path / "store").partial_file(tmp_path / "out") as beside:
         assert modes(beside.parent) == {"0o700"}
         assert beside.parent.parent == tmp_path
         beside.write_text("whole")
@@ -90,7 +90,7 @@ def test_a_half_written_file_is_where_no_other_account_can_put_a_link(tmp_path: 
     assert [each.name for each in tmp_path.iterdir() if each.name.endswith(".part")] == []
 
 
-def test_links_at_the_names_of_locks_and_of_the_folder_for_copies_are_refused(tmp_path: Path) -> None:
+def test_links_instead_of_lock_files_and_scratch_dir_are_rejected(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     (tmp_path / "lock").symlink_to(victim)
     with pytest.raises(OSError, match=r".+"):
@@ -102,12 +102,12 @@ def test_links_at_the_names_of_locks_and_of_the_folder_for_copies_are_refused(tm
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         Path(f"{tmp_path / 'memoryos.db'}.work").symlink_to(elsewhere)
-        with pytest.raises(StoreUnavailableError, match="symbolic link"), store.workplace.temporary():
+        with pytest.raises(StoreUnavailableError, match="symbolic link"), store.scratch_dir.temporary():
             pytest.fail("the link was followed")
         assert list(elsewhere.iterdir()) == []
 
 
-def test_a_database_that_is_a_link_to_nothing_is_not_made_there(tmp_path: Path) -> None:
+def test_database_path_that_is_a_dangling_link_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "memoryos.db").symlink_to(tmp_path / "victim")
     with pytest.raises(StoreUnavailableError, match="symbolic link to a missing file"):
         Store(tmp_path / "memoryos.db")
@@ -115,7 +115,7 @@ def test_a_database_that_is_a_link_to_nothing_is_not_made_there(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("umask")
-def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
+def test_directory_is_created_with_its_parents(tmp_path: Path) -> None:
     make_folder(tmp_path / "a" / "b")
     make_folder(tmp_path / "a" / "b")
     assert modes(tmp_path / "a", tmp_path / "a" / "b") == {"0o700"}
@@ -125,16 +125,16 @@ def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
 
 
 def widened(tmp_path: Path) -> Path:
-    """Returns a database as earlier releases made it: every account may read it."""
+    """Returns a database with the mode of earlier releases: every account may read it."""
     file = tmp_path / "data" / "memoryos.db"
-    with Store(file) as store, store.workplace.temporary():
+    with Store(file) as store, store.scratch_dir.temporary():
         pass
     for each in [file.parent, *file.parent.rglob("*")]:
         each.chmod(0o755 if each.is_dir() else 0o644)
     return file
 
 
-def test_wide_modes_are_found_and_taken_away(tmp_path: Path) -> None:
+def test_access_of_other_accounts_is_found_and_removed(tmp_path: Path) -> None:
     file = widened(tmp_path)
     wide = wide_paths(file)
     assert {each.name for each in wide} >= {"data", "memoryos.db", "memoryos.db.lock", "memoryos.db.work"}
@@ -144,7 +144,7 @@ def test_wide_modes_are_found_and_taken_away(tmp_path: Path) -> None:
     assert modes(file) == {"0o600"}
 
 
-def test_a_folder_with_other_files_and_files_behind_links_are_left_alone(tmp_path: Path) -> None:
+def test_shared_directories_and_link_targets_are_not_changed(tmp_path: Path) -> None:
     file = widened(tmp_path)
     (file.parent / "notes.txt").touch()
     (file.parent / "memoryos.db-wal").symlink_to(file.parent / "notes.txt")
@@ -154,7 +154,7 @@ def test_a_folder_with_other_files_and_files_behind_links_are_left_alone(tmp_pat
     assert modes(file.parent / "notes.txt") == {"0o644"}
 
 
-def test_the_doctor_reports_wide_modes_and_fixes_them_on_request(tmp_path: Path) -> None:
+def test_doctor_reports_access_of_other_accounts_and_fixes_it_on_request(tmp_path: Path) -> None:
     file = widened(tmp_path)
 
     def doctor(*options: str) -> str:
@@ -172,14 +172,14 @@ import os, sys
 from pathlib import Path
 from memoryos.storage.store import Store
 store = Store(Path(sys.argv[1]) / "memoryos.db")
-with store.workplace.half_written(Path(sys.argv[1]) / "out") as beside, store.workplace.temporary() as folder:
+with store.scratch_dir.partial_file(Path(sys.argv[1]) / "out") as beside, store.scratch_dir.temporary() as folder:
     beside.write_text("secret")
     (folder / "upload").write_text("secret")
     os.kill(os.getpid(), 9)
 """
 
 
-def test_what_a_killed_process_left_goes_with_the_next_opening(tmp_path: Path) -> None:
+def test_files_of_a_killed_process_are_removed_when_the_store_is_opened(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=120)
     assert done.returncode == -9
     assert [each for each in tmp_path.rglob("*") if each.is_file() and each.read_bytes() == b"secret"]

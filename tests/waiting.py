@@ -1,4 +1,4 @@
-"""Time in tests: a test waits for a condition, never for a time that a busy machine may exceed."""
+"""Waiting in tests: polls for a condition instead of sleeping for a fixed time."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ from collections.abc import Callable
 __all__ = ["TIMEOUT_SECONDS", "slowdown", "wait_until"]
 
 TIMEOUT_SECONDS = 60.0
-"""Limit for anything that is expected to happen, so that a test that hangs ends: far more than a busy machine needs."""
+"""Timeout for expected events; long enough for a busy machine."""
 _POLL_SECONDS = 0.005
 _SPIN_SECONDS = 0.1
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Polls the condition until it holds; fails after the limit."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Polls the condition until it is true.
+
+    Raises:
+        AssertionError: After ``TIMEOUT_SECONDS``.
+    """
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(_POLL_SECONDS)
 
 
 def slowdown() -> float:
-    """Returns the elapsed time per processor time of a computation: 1 on an idle machine, more on a busy one.
+    """Returns elapsed time ÷ processor time of a computation: 1 on an idle machine, more on a busy one.
 
-    A limit in seconds, multiplied by it, is as strict on an idle machine as without it.
+    Multiply a time limit by it to make a test tolerate a busy machine.
     """
     started, busy = time.perf_counter(), time.thread_time()
     while (used := time.thread_time() - busy) < _SPIN_SECONDS:

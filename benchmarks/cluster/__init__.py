@@ -1,1 +1,1 @@
-"""Several servers and workers on one database, killed one after the other."""
+"""Crash tests of several servers and workers on one database."""

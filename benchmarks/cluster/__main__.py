@@ -1,7 +1,7 @@
-"""Servers and workers on one database, one of them killed every ten seconds under load: ``python -m benchmarks.cluster``.
+"""Kills one of several servers and workers on one database every ten seconds: ``python -m benchmarks.cluster``.
 
-Writers send exchanges with idempotency keys to any server, and again to another until one acknowledges. At the end
-every acknowledged exchange must be there once, and every scope consolidated.
+Writers send exchanges with idempotency keys to any server and retry on another server until one acknowledges. At the
+end every acknowledged exchange must be stored exactly once, and every scope must be consolidated.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 USERS = 40
 WRITERS = 6
 PAUSE_SECONDS = 0.1
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 SETTINGS = {"MEMORYOS_IDLE_SECONDS": "1", "MEMORYOS_CONSOLIDATION_BATCH": "5", "MEMORYOS_LEASE_SECONDS": "15"}
 
 
 class Writer(threading.Thread):
-    """Sends exchanges until it is told to stop; knows which were acknowledged."""
+    """Sends exchanges until it is stopped, and records which ones were acknowledged."""
 
     def __init__(self, number: int, ports: list[int], stop: threading.Event) -> None:
         super().__init__(name=f"writer-{number}")
@@ -47,7 +47,7 @@ class Writer(threading.Thread):
         self._chooser = random.Random(number)
 
     def run(self) -> None:
-        """Sends exchanges, each until a server has it."""
+        """Sends exchanges; retries each until a server acknowledges it."""
         number = 0
         while not self._stopped.is_set():
             user = f"user-{self._chooser.randrange(USERS)}"
@@ -60,7 +60,7 @@ class Writer(threading.Thread):
         body = json.dumps({"user_input": f"The code of my locker is {mark}.", "agent_response": "Noted."}).encode()
         headers = {"content-type": "application/json", "idempotency-key": str(uuid.uuid4())}
         started = time.monotonic()
-        while time.monotonic() - started < PATIENCE_SECONDS:
+        while time.monotonic() - started < TIMEOUT_SECONDS:
             port = self._chooser.choice(self._ports)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
             with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
@@ -74,15 +74,15 @@ class Writer(threading.Thread):
 
 
 def main() -> None:
-    """Runs the processes, kills them in turn, checks what is there."""
+    """Runs the processes, kills them in turn, and checks the stored pages."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database-url", help="An empty PostgreSQL database; default: one of the package's own.")
-    parser.add_argument("--sqlite", action="store_true", help="An SQLite file that all of them share instead.")
+    parser.add_argument("--database-url", help="URL of an empty PostgreSQL database (default: a temporary server).")
+    parser.add_argument("--sqlite", action="store_true", help="Use one shared SQLite file instead of PostgreSQL.")
     parser.add_argument("--servers", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--kill-every", type=float, default=10.0)
-    parser.add_argument("--json", type=Path, help="Where the figures are written.")
+    parser.add_argument("--json", type=Path, help="JSON file for the figures.")
     arguments = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -154,7 +154,7 @@ def _kill_in_turn(processes: list[Server], seconds: float, every: float) -> int:
 
 
 def _checked(url: str, marks: dict[str, list[str]]) -> dict[str, Any]:
-    """Returns what is lost, doubled, left due and wrong, after everything that is due was done."""
+    """Completes everything that is due; returns the counts of lost, duplicate, due and wrong pages."""
     lost = doubled = found = due = 0
     with MemoryEngine(Config(database_url=url, background=False)) as engine:
         for user, said in marks.items():

@@ -1,4 +1,4 @@
-"""Processes of MemoryOS that are killed and started again."""
+"""Server and worker processes that the benchmark kills and restarts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START_SECONDS = 60.0
 
 
 class Server:
-    """A process of ``memoryos serve`` on a port of its own, or of ``memoryos worker``, which has none."""
+    """A process of ``memoryos serve`` with its own port, or of ``memoryos worker`` without a port."""
 
     def __init__(self, command: list[str], environment: dict[str, str], log: Path, *, has_port: bool) -> None:
         self.port = _free_port() if has_port else 0
@@ -36,19 +36,19 @@ class Server:
             return subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environment)  # noqa: S603
 
     def kill(self) -> None:
-        """Kills it with SIGKILL and starts it again."""
+        """Kills the process with SIGKILL and restarts it."""
         with self._lock:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
             self.process = self._started()
 
     def end(self) -> None:
-        """Asks it to end, and waits."""
+        """Terminates the process with SIGTERM and waits for its exit."""
         self.process.terminate()
         self.process.wait()
 
     def wait_until_it_listens(self) -> None:
-        """Waits until its port answers."""
+        """Waits until the server accepts connections."""
         deadline = time.monotonic() + START_SECONDS
         while self.port and time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):

@@ -1,1 +1,1 @@
-"""Crash safety: writers that are killed at any moment, disks that fill up, logs that are torn."""
+"""Crash tests: killed writers, full disks, and damaged write-ahead logs."""

@@ -1,4 +1,4 @@
-"""Crash safety: ``python -m benchmarks.crash --kills 500`` kills writers and looks at what they leave behind."""
+"""Crash tests: ``python -m benchmarks.crash --kills 500`` kills writers and checks the stores that they leave."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 KILLS_A_STORE = 10
 POINTS_AT_ONCE = 4
 LONGEST_LIFE_SECONDS = 0.3
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 KILLED = -9
 WRITERS = ("ann", "bob", "eve")
 SMALL: dict[str, Any] = {
@@ -38,15 +38,15 @@ SMALL: dict[str, Any] = {
     "mid_term_heat_threshold": 0.5,
     "long_term_knowledge_capacity": 2,
 }
-"""Settings under which a handful of pages passes through every tier and falls out at the other end."""
+"""Small limits, so that a few pages pass through every tier and are evicted at its end."""
 BEGINNING = ("add", "messages", "flush", "add")
 WORK = ("add", "messages", "recall", "flush", "answer", "add", "add", "flush", "rebuild", "reopen", "add", "flush")
-"""What a store has been through when fail points begin, and what is done to it then."""
+"""``BEGINNING`` prepares the store; ``WORK`` is executed with fail points."""
 
 
 @dataclass
 class Report:
-    """What was done and what was found."""
+    """Counts and problems of a run."""
 
     kills: int = 0
     fail_points: int = 0
@@ -68,7 +68,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
     def take(self, name: str, findings: Findings) -> None:
-        """Takes down what a check found."""
+        """Adds the findings of a check."""
         self.problems += [f"{name}: {each}" for each in findings.problems]
         self.unacknowledged += findings.unacknowledged
         self.lost += findings.lost
@@ -79,46 +79,46 @@ class Report:
         self.slowest_check_seconds = max(self.slowest_check_seconds, findings.seconds)
 
     def close_store(self, promised: Promised, findings: Findings) -> None:
-        """Counts the pages of a store that nothing more happens to."""
+        """Adds the page counts of a finished store."""
         self.acknowledged += promised.acknowledged
         self.found += findings.found
 
 
 class Running:
-    """A writer that was started."""
+    """A running writer process."""
 
     def __init__(self, plan: Plan, pid: int, trace: Path) -> None:
         self.plan = plan
         self._pid = pid
         self._trace = trace
 
-    def said(self) -> list[str]:
-        """Returns its lines so far; one that is not whole was not said."""
+    def output_lines(self) -> list[str]:
+        """Returns the complete lines of its output so far."""
         return self._trace.with_suffix(".said").read_text(encoding="utf-8").split("\n")[:-1]
 
     def kill(self) -> tuple[str, str]:
-        """Kills it and returns what its two threads were doing; it is dead and buried then."""
+        """Kills the process, waits for it to exit, and returns the last step of its foreground and worker thread."""
         if not self._ended.exists():
             os.kill(self._pid, 9)
         self.wait()
         return self.doing()
 
     def doing(self) -> tuple[str, str]:
-        """Returns what its foreground and its worker did last."""
+        """Returns the last step of its foreground and worker thread."""
         return read_marks(self._trace.with_suffix(".marks"))
 
     def wait(self) -> int:
-        """Waits for its end and returns how it ended, as ``subprocess`` has it."""
+        """Waits for the process to exit; returns its exit code, as defined by ``subprocess``."""
         self._wait_for(self._ended.exists)
         return int(self._ended.read_text())
 
     def wait_for_more(self, word: str, count: int) -> bool:
-        """Waits until it has begun so many lines with a word; returns whether it has."""
+        """Waits for ``count`` output lines that start with the word; returns False if the process exits before."""
         self._wait_for(lambda: self._count(word) >= count or self._ended.exists())
         return self._count(word) >= count
 
     def errors(self) -> str:
-        """Returns the end of what it wrote to its error output."""
+        """Returns the last 2,000 characters of its error output."""
         return self._trace.with_suffix(".errors").read_text(encoding="utf-8")[-2000:]
 
     @property
@@ -127,18 +127,18 @@ class Running:
 
     def _count(self, word: str) -> int:
         file = self._trace.with_suffix(".said")
-        return sum(line.startswith(f"{word} ") or line == word for line in self.said()) if file.exists() else 0
+        return sum(line.startswith(f"{word} ") or line == word for line in self.output_lines()) if file.exists() else 0
 
     def _wait_for(self, is_done: Any) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not is_done():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"writer {self._pid} hangs: {self.doing()} {self.errors()}")
+                raise TimeoutError(f"writer {self._pid} did not respond in time: {self.doing()} {self.errors()}")
             time.sleep(0.001)
 
 
 class Starter:
-    """Starts writers, fast: a process that has everything loaded forks them."""
+    """Starts writers quickly: a process with all modules loaded forks them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "traces"
@@ -174,7 +174,7 @@ class Starter:
 
 
 def kill_at_random(starter: Starter, folder: Path, kills: int, seed: int, report: Report) -> None:
-    """Kills writers at random moments, up to ten times a store."""
+    """Kills writers at random moments, up to ten times per store."""
     done = 0
     while done < kills:
         chooser = random.Random(f"{seed}/{done}")
@@ -186,7 +186,7 @@ def kill_at_random(starter: Starter, folder: Path, kills: int, seed: int, report
 def _kill_on_one_store(starter: Starter, folder: Path, kills: int, chooser: random.Random, report: Report) -> None:
     plan = Plan(
         str(folder),
-        analyst=chooser.choice(("local", "scripted", "wavering")),
+        analyst=chooser.choice(("local", "scripted", "unreliable")),
         settings=SMALL
         | {
             "background": chooser.random() < 0.6,  # noqa: PLR2004  (a little more than half)
@@ -212,7 +212,9 @@ def _kill_on_one_store(starter: Starter, folder: Path, kills: int, chooser: rand
             for name in names
         ]
         for running in _kill_in_turn([starter.start(each) for each in plans], chooser, report):
-            report.problems += [f"{folder.name}: {each}" for each in promised.hear(running.plan.writer, running.said())]
+            report.problems += [
+                f"{folder.name}: {each}" for each in promised.process_lines(running.plan.writer, running.output_lines())
+            ]
         left -= len(names)
         findings = check(plan, promised, drain=not left or chooser.random() < 0.5)  # noqa: PLR2004  (every other time)
         report.take(folder.name, findings)
@@ -221,7 +223,7 @@ def _kill_on_one_store(starter: Starter, folder: Path, kills: int, chooser: rand
 
 
 def _kill_in_turn(writers: list[Running], chooser: random.Random, report: Report) -> list[Running]:
-    """Kills the writers of one store one after the other; those that live on must not be held up."""
+    """Kills the writers of one store one after another; the remaining writers must not be blocked."""
     if chooser.random() < 0.9:  # noqa: PLR2004  (else while they open the store)
         for each in writers:
             each.wait_for_more("open", 1)
@@ -232,19 +234,23 @@ def _kill_in_turn(writers: list[Running], chooser: random.Random, report: Report
         doing = victim.kill()
         ended = victim.wait()
         if ended != KILLED:
-            report.problems.append(f"a writer ended by itself ({ended}): {victim.said()[-1:]} {victim.errors()}")
+            report.problems.append(
+                f"a writer exited unexpectedly ({ended}): {victim.output_lines()[-1:]} {victim.errors()}"
+            )
         report.kills += 1
         report.places[_place(doing)] += 1
-        said = [each.said().copy() for each in alive]
+        said = [each.output_lines().copy() for each in alive]
         for survivor, lines in zip(alive, said, strict=True):
             count = sum(line.startswith("added ") for line in lines)
             if not survivor.wait_for_more("added", count + 2):
-                report.problems.append(f"a writer ended by itself: {survivor.said()[-1:]} {survivor.errors()}")
+                report.problems.append(
+                    f"a writer exited unexpectedly: {survivor.output_lines()[-1:]} {survivor.errors()}"
+                )
     return writers
 
 
 def _place(doing: tuple[str, str]) -> str:
-    """Returns where a kill hit, for the report: the worker's step if it was in one, else the foreground's call."""
+    """Returns the interrupted step for the report: the worker's step if it had one, else the foreground's call."""
     foreground, worker = doing
     for name, marks in (("worker: ", worker), ("", foreground)):
         steps = [each for each in marks.split("/") if each not in {"", "pause"}]
@@ -264,22 +270,22 @@ def kill_at_fail_points(
     work: tuple[str, ...] = WORK,
     every: dict[str, int],
 ) -> None:
-    """Has a small run end at its n-th statement, and right before and after its n-th commit, for every n.
+    """Kills a small run at its n-th statement, and before and after its n-th commit, for every n.
 
     Args:
         starter: Starts the writers.
-        folder: Where the stores are made.
-        report: Takes down what is found.
-        analyst: Who reads the pages.
-        work: What is done to a store that holds a few pages already.
-        every: Which n are tried, by kind: 1 for all, 2 for every other.
+        folder: Folder for the stores.
+        report: Receives the findings.
+        analyst: Analyst of the writers.
+        work: Actions on a store that already contains a few pages.
+        every: Step of n by kind of fail point: 1 tries all, 2 every second one.
     """
     begun = folder / f"begun-{analyst}"
-    for name, deeds, template in (("opening", ("add", "flush"), None), ("working", work, begun)):
-        plan = Plan(str(folder / f"{name}-{analyst}"), analyst=analyst, settings=SMALL, deeds=deeds)
+    for name, actions, template in (("opening", ("add", "flush"), None), ("working", work, begun)):
+        plan = Plan(str(folder / f"{name}-{analyst}"), analyst=analyst, settings=SMALL, actions=actions)
         before = Promised()
         if template is not None:
-            _run(starter, replace(plan, folder=str(template), deeds=BEGINNING), before, report)
+            _run(starter, replace(plan, folder=str(template), actions=BEGINNING), before, report)
         points = [
             replace(plan, folder=f"{plan.folder}-{kind.replace(' ', '-')}-{number}", kill=kind, kill_at=number)
             for kind, count in _counts(starter, plan, template, before, report).items()
@@ -290,17 +296,19 @@ def kill_at_fail_points(
 
 
 def kill_while_forgetting(starter: Starter, folder: Path, report: Report, *, every: dict[str, int]) -> None:
-    """Kills a writer while it forgets and erases, at its n-th statement, and before and after its n-th commit.
+    """Kills a writer during forgetting and erasure, at its n-th statement, and before and after its n-th commit.
 
     Args:
         starter: Starts the writers.
-        folder: Where the stores are made.
-        report: Takes down what is found.
+        folder: Folder for the stores.
+        report: Receives the findings.
         every: As for ``kill_at_fail_points``.
     """
     begun, before = folder / "begun-forgetting", Promised()
-    plan = Plan(str(folder / "forgetting"), analyst="scripted", settings=SMALL, deeds=("forget",))
-    _run(starter, replace(plan, folder=str(begun), deeds=(*["add"] * 8, "messages", "flush", "answer")), before, report)
+    plan = Plan(str(folder / "forgetting"), analyst="scripted", settings=SMALL, actions=("forget",))
+    _run(
+        starter, replace(plan, folder=str(begun), actions=(*["add"] * 8, "messages", "flush", "answer")), before, report
+    )
     for kind, count in _counts(starter, plan, begun, before, report).items():
         for number in range(1, count + 1, every[kind]):
             name = f"{plan.folder}-{kind.replace(' ', '-')}-{number}"
@@ -309,7 +317,7 @@ def kill_while_forgetting(starter: Starter, folder: Path, report: Report, *, eve
             if running.wait() == KILLED:
                 report.fail_points += 1
                 report.places[_place(running.doing())] += 1
-            said = [line.split()[1:] for line in running.said() if line.startswith("forgetting ")]
+            said = [line.split()[1:] for line in running.output_lines() if line.startswith("forgetting ")]
             findings = check_forgotten(killed, map(int, said[0] if said else ()))
             report.forgotten += findings.is_forgotten
             report.take(Path(name).name, findings)
@@ -317,7 +325,7 @@ def kill_while_forgetting(starter: Starter, folder: Path, report: Report, *, eve
 
 
 def _counts(starter: Starter, plan: Plan, template: Path | None, before: Promised, report: Report) -> dict[str, int]:
-    """Returns how many fail points of each kind a run has."""
+    """Returns the number of fail points of a run, by kind."""
     plan, promised = _copy(plan, template, before)
     said = _run(starter, replace(plan, kill="statement"), promised, report)
     shutil.rmtree(plan.folder)
@@ -326,14 +334,16 @@ def _counts(starter: Starter, plan: Plan, template: Path | None, before: Promise
 
 
 def _kill_at(starter: Starter, plans: list[Plan], template: Path | None, before: Promised, report: Report) -> None:
-    """Starts writers that end at their fail points, beside each other, and checks what they leave."""
+    """Starts writers in parallel that end at their fail points, and checks their stores."""
     copies = [_copy(plan, template, before) for plan in plans]
     for running, promised in [(starter.start(plan), promised) for plan, promised in copies]:
         ended = running.wait()
         name = Path(running.plan.folder).name
         if ended not in {0, KILLED}:
             report.problems.append(f"{name}: the writer failed: {running.errors()}")
-        report.problems += [f"{name}: {each}" for each in promised.hear(running.plan.writer, running.said())]
+        report.problems += [
+            f"{name}: {each}" for each in promised.process_lines(running.plan.writer, running.output_lines())
+        ]
         if ended == KILLED:
             report.fail_points += 1
             report.places[_place(running.doing())] += 1
@@ -344,7 +354,7 @@ def _kill_at(starter: Starter, plans: list[Plan], template: Path | None, before:
 
 
 def _copy(plan: Plan, template: Path | None, before: Promised) -> tuple[Plan, Promised]:
-    """Returns the plan on a copy of a store, with what that store was told."""
+    """Copies a store; returns the plan for the copy and the promises of the original."""
     if template is not None:
         shutil.copytree(template, plan.folder)
     promised = copy.deepcopy(before)
@@ -352,7 +362,7 @@ def _copy(plan: Plan, template: Path | None, before: Promised) -> tuple[Plan, Pr
 
 
 def _run(starter: Starter, plan: Plan, promised: Promised, report: Report) -> list[str]:
-    """Runs a writer to its end."""
+    """Runs a writer until it exits."""
     running = starter.start(plan)
     try:
         ended = running.wait()
@@ -360,10 +370,10 @@ def _run(starter: Starter, plan: Plan, promised: Promised, report: Report) -> li
         report.problems.append(f"{plan.folder}: {error}")
         running.kill()
         ended = 0
-    said = running.said()
-    report.problems += [f"{plan.folder}: {each}" for each in promised.hear(plan.writer, said)]
+    said = running.output_lines()
+    report.problems += [f"{plan.folder}: {each}" for each in promised.process_lines(plan.writer, said)]
     if ended != 0:
-        report.problems.append(f"{plan.folder}: the writer ended with {ended}: {running.errors()}")
+        report.problems.append(f"{plan.folder}: the writer exited with {ended}: {running.errors()}")
     return said
 
 
@@ -373,30 +383,36 @@ FULL_DISKS: dict[str, tuple[str, ...]] = {
     "reopening": (*["add"] * 10, "limit", "flush", "reopen", "add", "unlimit", "reopen", "add", "flush"),
     "worker": (*["add"] * 6, "limit", *["add", "pause"] * 6, "unlimit", "add", "settle", "flush"),
 }
-"""What is done while no file may grow: between "limit" and "unlimit"."""
+"""Actions between "limit" and "unlimit", while no file can grow."""
 PROTECTED = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}.lock", ".")
 
 
 def fill_disks(starter: Starter, folder: Path, report: Report, rooms: range) -> None:
-    """Lets the disk of writers fill up while they add, consolidate and open, with so many bytes left."""
-    for name, deeds in FULL_DISKS.items():
+    """Simulates a full disk while writers add, consolidate and open; tries each number of free bytes."""
+    for name, actions in FULL_DISKS.items():
         for room in rooms:
             settings = SMALL | ({"background": True, "idle_seconds": 0.3} if name == "worker" else {})
             plan = Plan(
-                str(folder / f"full-{name}-{room}"), analyst="scripted", settings=settings, deeds=deeds, room_bytes=room
+                str(folder / f"full-{name}-{room}"),
+                analyst="scripted",
+                settings=settings,
+                actions=actions,
+                room_bytes=room,
             )
             _run_refused(starter, plan, f"full disk, {name}", report)
     for room in rooms:
-        plan = Plan(str(folder / f"full-opening-{room}"), settings=SMALL, deeds=("add", "flush"), limit_bytes=room + 1)
+        plan = Plan(
+            str(folder / f"full-opening-{room}"), settings=SMALL, actions=("add", "flush"), limit_bytes=room + 1
+        )
         _run_refused(starter, plan, "full disk, opening", report)
 
 
 def protect_files(starter: Starter, folder: Path, report: Report) -> None:
-    """Makes the files of a store read-only, one after the other, while a writer is at work."""
+    """Makes the files of a store read-only, one after another, while a writer works."""
     for file in PROTECTED:
         protected = f"protect:{file}", "add", "recall", "flush", "reopen", "add", "recall"
-        deeds = ("add", "add", "flush", *protected, f"release:{file}", "reopen", "add", "flush")
-        plan = Plan(str(folder / f"protected{file}"), settings=SMALL, deeds=deeds, unprivileged=True)
+        actions = ("add", "add", "flush", *protected, f"release:{file}", "reopen", "add", "flush")
+        plan = Plan(str(folder / f"protected{file}"), settings=SMALL, actions=actions, unprivileged=True)
         Path(plan.folder).mkdir()
         if os.getuid() == 0:
             os.chown(plan.folder, NOBODY, NOBODY)
@@ -407,8 +423,8 @@ def _run_refused(starter: Starter, plan: Plan, name: str, report: Report) -> Non
     promised = Promised()
     for line in _run(starter, plan, promised, report):
         if line.startswith("refused "):
-            _, deed, error, reason = line.replace(f"{plan.folder}/", "").split(" ", 3)
-            report.writes_refused[f"{name}: {deed.partition(':')[0]}: {error}: {reason}"] += 1
+            _, action, error, reason = line.replace(f"{plan.folder}/", "").split(" ", 3)
+            report.writes_refused[f"{name}: {action.partition(':')[0]}: {error}: {reason}"] += 1
     findings = check(replace(plan, unprivileged=False), promised, drain=True)
     report.take(Path(plan.folder).name, findings)
     report.close_store(promised, findings)
@@ -416,21 +432,21 @@ def _run_refused(starter: Starter, plan: Plan, name: str, report: Report) -> Non
 
 
 def tear_logs(starter: Starter, folder: Path, count: int, seed: int, report: Report) -> None:
-    """Kills a writer and damages its write-ahead log: what was acknowledged before the damage must be there, only that.
+    """Kills a writer and damages its write-ahead log; exactly the pages before the damage must survive.
 
-    It must not be there if it lies behind the damage: SQLite drops everything from the first torn frame on.
+    SQLite ignores everything from the first invalid frame on, so pages after the damage must be missing.
     """
     chooser = random.Random(seed)
-    plan = Plan(str(folder / "torn"), analyst="scripted", settings=SMALL, deeds=("add", "flush"))
+    plan = Plan(str(folder / "torn"), analyst="scripted", settings=SMALL, actions=("add", "flush"))
     before = Promised()
     _run(starter, plan, before, report)
-    deeds = (*["add", "add", "messages", "flush", "answer"] * 6, *["pause"] * 1000)
-    running = starter.start(replace(plan, deeds=deeds, first=before.next_number(plan.writer)))
-    running.wait_for_more("added", deeds.count("add") + deeds.count("messages") + deeds.count("answer"))
+    actions = (*["add", "add", "messages", "flush", "answer"] * 6, *["pause"] * 1000)
+    running = starter.start(replace(plan, actions=actions, first=before.next_number(plan.writer)))
+    running.wait_for_more("added", actions.count("add") + actions.count("messages") + actions.count("answer"))
     running.kill()
     report.kills += 1
     promised = Promised(dict(before.pages), answers=set(before.answers))
-    report.problems += promised.hear(plan.writer, running.said())
+    report.problems += promised.process_lines(plan.writer, running.output_lines())
     log = (Path(plan.folder) / f"{DATABASE}-wal").read_bytes()
     for number in range(count):
         torn = _torn(log, chooser, number)
@@ -443,7 +459,7 @@ def tear_logs(starter: Starter, folder: Path, count: int, seed: int, report: Rep
 
 
 def _torn(log: bytes, chooser: random.Random, number: int) -> bytes:
-    """Returns the log cut short, with garbage to its end, with a hole of garbage, or with zeros to its end."""
+    """Returns a damaged log: truncated, random bytes to the end, random bytes in the middle, or zeros to the end."""
     place = chooser.choice((0, 17, 32, len(log) - 1, chooser.randrange(len(log)), chooser.randrange(len(log))))
     rest = len(log) - place
     hole = chooser.randbytes(min(rest, 100)) + log[place + 100 :]
@@ -466,19 +482,19 @@ def _check_torn(plan: Plan, promised: Promised, damaged_from: int, report: Repor
 
 
 def delete_indexes(starter: Starter, folder: Path, report: Report) -> None:
-    """Deletes the index of the log after a kill, and under a single process that goes on and is killed then."""
-    for name, deeds in (("killed", ()), ("running", (f"unlink:{DATABASE}-shm",))):
+    """Deletes the index of the write-ahead log after a kill, and during a run that is killed later."""
+    for name, actions in (("killed", ()), ("running", (f"unlink:{DATABASE}-shm",))):
         plan = Plan(
             str(folder / f"index-{name}"),
             settings=SMALL,
-            deeds=(*["add"] * 5, "flush", *deeds, *["add"] * 5, "flush", "answer", *["pause"] * 1000),
+            actions=(*["add"] * 5, "flush", *actions, *["add"] * 5, "flush", "answer", *["pause"] * 1000),
         )
         running = starter.start(plan)
         running.wait_for_more("added", 11)
         running.kill()
         report.kills += 1
         promised = Promised()
-        report.problems += promised.hear(plan.writer, running.said())
+        report.problems += promised.process_lines(plan.writer, running.output_lines())
         (Path(plan.folder) / f"{DATABASE}-shm").unlink(missing_ok=True)
         findings = check(plan, promised, drain=True)
         report.take(Path(plan.folder).name, findings)
@@ -486,14 +502,14 @@ def delete_indexes(starter: Starter, folder: Path, report: Report) -> None:
 
 
 def _tidy(folder: Path, findings: Findings) -> None:
-    """Leaves only the stores that something is wrong with."""
+    """Deletes the stores without problems."""
     if not findings.problems:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def workshop(place: Path | None = None) -> Iterator[tuple[Starter, Path]]:
-    """Yields a starter and a folder that everybody may look into; both are gone afterwards."""
+def crash_test_environment(place: Path | None = None) -> Iterator[tuple[Starter, Path]]:
+    """Yields a starter and a world-readable temporary folder; closes and deletes them at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memoryos-crash-", dir=place)))
         folder.chmod(0o755)
@@ -501,11 +517,11 @@ def workshop(place: Path | None = None) -> Iterator[tuple[Starter, Path]]:
 
 
 def main() -> int:
-    """Runs the campaign; returns 1 if anything is wrong."""
+    """Runs all crash tests; returns 1 if a problem was found."""
     arguments = _arguments()
     report = Report()
     started = time.monotonic()
-    with workshop(arguments.folder) as (starter, folder):
+    with crash_test_environment(arguments.folder) as (starter, folder):
         kill_at_random(starter, folder, arguments.kills, arguments.seed, report)
         every = {"statement": arguments.every, "before commit": 1, "after commit": 1}
         for analyst in ("scripted", "local"):
@@ -517,7 +533,7 @@ def main() -> int:
         delete_indexes(starter, folder, report)
     report.seconds = time.monotonic() - started
     if report.found != report.acknowledged + report.unacknowledged:
-        report.problems.append("found is not what was acknowledged and what was in flight")
+        report.problems.append("the number of stored pages differs from acknowledged + unacknowledged")
     _show(report)
     if arguments.out:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -530,23 +546,27 @@ def _show(report: Report) -> None:
     rows = {name: value for name, value in vars(report).items() if isinstance(value, (int, float))}
     for name, value in rows.items():
         sys.stdout.write(f"{name.replace('_', ' '):<30}{round(value, 1):>9}\n")
-    for title, counts in (("where the kills hit", report.places), ("writes refused", report.writes_refused)):
+    for title, counts in (("interrupted steps", report.places), ("writes refused", report.writes_refused)):
         sys.stdout.write(f"{title}\n")
         for name, count in counts.most_common():
             sys.stdout.write(f"{count:>7}  {name}\n")
     for each in report.problems:
-        sys.stdout.write(f"WRONG  {each}\n")
-    sys.stdout.write(f"{'nothing is wrong' if not report.problems else f'{len(report.problems)} things are wrong'}\n")
+        sys.stdout.write(f"PROBLEM  {each}\n")
+    sys.stdout.write(f"{'no problems' if not report.problems else f'{len(report.problems)} problems'}\n")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=500, help="kills at random moments; fail points come on top")
-    parser.add_argument("--every", type=int, default=1, help="kill at every n-th statement of the small run")
-    parser.add_argument("--tears", type=int, default=100, help="damaged write-ahead logs")
+    parser.add_argument(
+        "--kills", type=int, default=500, help="number of kills at random moments, in addition to the fail points"
+    )
+    parser.add_argument("--every", type=int, default=1, help="test only every n-th statement as a fail point")
+    parser.add_argument("--tears", type=int, default=100, help="number of damaged write-ahead logs")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=None, help="where the stores are made (default: the system's)")
-    parser.add_argument("--out", type=Path, default=None, help="a JSON file for the report")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="folder for the stores (default: the system's temporary folder)"
+    )
+    parser.add_argument("--out", type=Path, default=None, help="JSON file for the report")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""What must hold of a store after its writers were killed, and what may be missing."""
+"""Checks a store after its writers were killed: which pages must, may and must not be stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from memoryos.memory import Memoryos
 from memoryos.storage.migrations import HEAD
 
 FLUSH_SECONDS = 20.0
-"""A flush that takes longer waits for the lease of a dead writer, which lasts 300 seconds."""
+"""A flush that takes longer is blocked by the lease of a dead writer, which expires after 300 seconds."""
 
 NOTHING_FOUND_BY = {
     "a vector of no page": "SELECT v.owner_id FROM vectors v LEFT JOIN pages p ON p.scope_id = v.scope_id "
@@ -65,50 +65,50 @@ NOTHING_FOUND_BY = {
     "a revision ahead of the scope's": "SELECT c.scope_id FROM scopes c LEFT JOIN segments s ON s.scope_id = c.scope_id "
     "WHERE s.revision > c.revision OR c.learned_revision > c.revision OR c.reset_revision > c.revision",
 }
-"""Queries that have no answer in a sound store, by what an answer would be."""
+"""Queries without results in a consistent store; the key describes the problem that a result means."""
 LEARNED_NOTHING = {
     "a page that nothing was learned from": "SELECT p.seq FROM pages p WHERE p.learned AND NOT EXISTS (SELECT 1 "
     "FROM knowledge k, json_each(k.source_page_ids) j WHERE k.scope_id = p.scope_id AND j.value = p.page_id)"
 }
-"""The same where the scripted analyst alone has read: it notes a fact of every page."""
+"""Further queries for stores of the scripted analyst, which derives one fact from every page."""
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
 @dataclass
 class Announced:
-    """Pages that a writer was about to remember when it fell silent: all of them may be there, or none."""
+    """Pages of one unfinished call: either all of them are stored, or none."""
 
     writer: str
     first: int
     count: int
-    deed: str
+    action: str
 
 
 @dataclass
 class Promised:
-    """What a store was told: what it must hold, what it may hold, what it must not hold.
+    """The pages that a store must, may and must not contain.
 
     Attributes:
-        pages: Checksum of the assistant's side by writer and number, of every page that must be there.
-        open: What was announced and neither acknowledged nor refused.
-        barred: What was refused, or was not there when it was first looked for.
-        answers: Pages whose assistant's side is an answer, which nobody knows beforehand.
-        log_bytes: How long the write-ahead log was when a page was acknowledged.
-        acknowledged: How many pages were acknowledged.
-        is_rebuilt: Whether the local analyst may have read it all again.
+        pages: Checksum of the assistant's text by writer and number, for every page that must be stored.
+        open: Announced pages that were neither acknowledged nor refused.
+        refused: Pages that were refused, or missing in an earlier check.
+        answers: Pages whose assistant's text is a generated answer, so that its checksum is not known before.
+        log_bytes: Length of the write-ahead log when a page was acknowledged.
+        acknowledged: Number of acknowledged pages.
+        is_rebuilt: Whether the local analyst may have processed all pages again.
     """
 
     pages: dict[tuple[str, int], int | None] = field(default_factory=dict)
     open: list[Announced] = field(default_factory=list)
-    barred: set[tuple[str, int]] = field(default_factory=set)
+    refused: set[tuple[str, int]] = field(default_factory=set)
     answers: set[tuple[str, int]] = field(default_factory=set)
     log_bytes: dict[tuple[str, int], int] = field(default_factory=dict)
     acknowledged: int = 0
     is_rebuilt: bool = False
 
-    def hear(self, writer: str, lines: Iterable[str]) -> list[str]:
-        """Takes down what a writer said; returns what it should not have said."""
+    def process_lines(self, writer: str, lines: Iterable[str]) -> list[str]:
+        """Processes the output lines of a writer; returns the unexpected lines."""
         problems: list[str] = []
         announced: Announced | None = None
         for line in lines:
@@ -118,8 +118,8 @@ class Promised:
             elif word == "added" and announced is not None:
                 self._acknowledge(announced, int(rest[2]), int(rest[3]))
                 announced = None
-            elif word == "refused" and announced is not None and rest[0] == announced.deed:
-                self.barred |= set(_keys(announced))
+            elif word == "refused" and announced is not None and rest[0] == announced.action:
+                self.refused |= set(_keys(announced))
                 announced = None
             elif word == "rebuilding":
                 self.is_rebuilt = True
@@ -130,8 +130,8 @@ class Promised:
         return problems
 
     def next_number(self, writer: str) -> int:
-        """Returns a number that the writer has not used for a page."""
-        used = [number for name, number in (*self.pages, *self.barred) if name == writer]
+        """Returns the next unused page number of the writer."""
+        used = [number for name, number in (*self.pages, *self.refused) if name == writer]
         used += [each.first + each.count - 1 for each in self.open if each.writer == writer]
         return max(used, default=0) + 1
 
@@ -141,13 +141,13 @@ class Promised:
         self.pages |= dict.fromkeys(others)
         self.pages[last] = checksum
         self.acknowledged += announced.count
-        if announced.deed == "answer":
+        if announced.action == "answer":
             self.answers.add(last)
 
 
 @dataclass
 class Findings:
-    """What a check found."""
+    """Result of a check."""
 
     problems: list[str] = field(default_factory=list)
     found: int = 0
@@ -162,12 +162,14 @@ class Findings:
 
 
 def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
-    """Opens a store after a crash and compares it with what was promised; from then on it must hold what it holds.
+    """Opens a store after a crash and compares it with the promises.
+
+    Unacknowledged pages that are stored now become promises for later checks.
 
     Args:
-        plan: Of one of its writers: where the store is, and its settings.
-        promised: What was acknowledged; pages in flight that are there are added to it.
-        drain: Whether to consolidate what is due, twice.
+        plan: Plan of one of its writers, with the folder and the settings of the store.
+        promised: Expected pages; updated with the unacknowledged pages that are stored.
+        drain: Whether to consolidate everything due, twice.
     """
     started = time.perf_counter()
     findings = Findings()
@@ -201,11 +203,11 @@ def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
 
 
 def check_forgotten(plan: Plan, numbers: Iterable[int]) -> Findings:
-    """Opens a store whose writer was killed while it forgot these pages: all are there, or no byte of any.
+    """Opens a store whose writer was killed during forgetting: either all pages are stored, or no byte of any.
 
     Args:
-        plan: What the writer was to do.
-        numbers: The pages; none if it did not come so far.
+        plan: Plan of the writer.
+        numbers: Numbers of the forgotten pages; empty if the writer was killed before.
     """
     findings = Findings()
     started = time.perf_counter()
@@ -214,7 +216,7 @@ def check_forgotten(plan: Plan, numbers: Iterable[int]) -> Findings:
         there = wanted & {_key(page.user_text) for page in engine.memory("tom", "helper").pages()}
         findings.problems += [f"verify: {each}" for each in engine.store.verify()]
     if there and there != wanted:
-        findings.problems.append(f"{len(there)} of {len(wanted)} pages were not forgotten")
+        findings.problems.append(f"{len(there)} of {len(wanted)} pages are still stored after forgetting")
     files = [each for each in Path(plan.folder).rglob("*") if each.is_file()]
     stored = b"".join(each.read_bytes() for each in files)
     if not there:
@@ -227,7 +229,7 @@ def check_forgotten(plan: Plan, numbers: Iterable[int]) -> Findings:
 
 @contextlib.contextmanager
 def connected(file: Path) -> Iterator[sqlite3.Connection]:
-    """Yields a connection that is closed at the end."""
+    """Yields a connection and closes it at the end."""
     with contextlib.closing(sqlite3.connect(file, timeout=60)) as connection:
         yield connection
 
@@ -254,7 +256,7 @@ def _unsound(file: Path, queries: Mapping[str, str]) -> list[str]:
 
 
 def _compare(file: Path, promised: Promised, findings: Findings) -> None:
-    """Compares the log with what was promised: every page once, verbatim, in order; those in flight whole."""
+    """Checks that each promised page is stored once, verbatim and in order, and each open call whole or not at all."""
     with connected(file) as connection:
         rows = connection.execute("SELECT user_text, assistant_text, at FROM pages ORDER BY scope_id, seq").fetchall()
         leases = connection.execute("SELECT count(*) FROM scopes WHERE lease_owner IS NOT NULL").fetchone()
@@ -275,20 +277,20 @@ def _compare(file: Path, promised: Promised, findings: Findings) -> None:
             findings.problems.append(f"the pages of {writer} are out of order")
     for key, (user_text, assistant_text, micros) in zip(keys, rows, strict=True):
         if not _is_verbatim(promised, key, (user_text, assistant_text), micros):
-            findings.problems.append(f"page {key} is not as it was said")
+            findings.problems.append(f"page {key} was changed")
 
 
 def _settle(promised: Promised, held: Counter[tuple[str, int]], findings: Findings) -> None:
-    """Decides what was in flight: it is there whole and stays, or it is not there and must not come."""
+    """Resolves the open calls: stored pages become promises, missing pages must never appear later."""
     for announced in promised.open:
         keys = _keys(announced)
         present = [key for key in keys if key in held]
         if len(present) not in {0, len(keys)}:
-            findings.problems.append(f"{present} of {keys} are there, which were added as one")
+            findings.problems.append(f"{present} of {keys} are stored, of a call that must be atomic")
         findings.unacknowledged += len(present)
         promised.pages |= dict.fromkeys(present)
-        promised.barred |= set(keys) - set(present)
-        if announced.deed == "answer":
+        promised.refused |= set(keys) - set(present)
+        if announced.action == "answer":
             promised.answers |= set(present)
     promised.open.clear()
 
@@ -304,16 +306,16 @@ def _is_verbatim(promised: Promised, key: tuple[str, int], texts: tuple[str, str
 
 
 def _drain(memory: Memoryos, file: Path, findings: Findings) -> None:
-    """Consolidates what is due, and then again, which must change nothing."""
+    """Consolidates everything due twice; the second time must change nothing."""
     memory.flush(timeout=FLUSH_SECONDS)
     stats = memory.get_memory_stats()
     wanted = {"pages_due": 0, "pages_without_vector": 0, "pages_provisional": 0, "last_error": None}
     left = {name: stats[name] for name, value in wanted.items() if stats[name] != value}
     if left:
-        findings.problems.append(f"a flush left {left}")
+        findings.problems.append(f"still due after a flush: {left}")
     placed = sum(page.segment_id is not None for page in memory.pages())
     if placed != max(0, stats["pages"] - memory.config.short_term_capacity):
-        findings.problems.append(f"{placed} of {stats['pages']} pages have a place")
+        findings.problems.append(f"{placed} of {stats['pages']} pages belong to a segment")
     before = read_tables(file)
     memory.flush(timeout=FLUSH_SECONDS)
     after = read_tables(file)
@@ -326,7 +328,7 @@ def _drain(memory: Memoryos, file: Path, findings: Findings) -> None:
 
 
 def _unrecalled(memory: Memoryos) -> list[str]:
-    """Returns whether a recall finds other pages than those that no archived segment holds."""
+    """Returns the problems of a recall of everything, which must find all pages outside archived segments."""
     archived = {each.segment_id for each in memory.segments(archived=True)}
     wanted = {page.page_id for page in memory.pages() if page.segment_id not in archived}
     recall = memory.recall("my sister", max_pages=10_000)

@@ -1,17 +1,17 @@
-"""The process that is killed: it remembers numbered pages and says on its output which ones it has remembered.
+"""The writer process of the crash tests: adds numbered pages and reports each step on its standard output.
 
-``python -m benchmarks.crash.writer`` loads everything once and forks a writer for each order on its input, so that five
-hundred of them don't take an hour. What a writer says, a line each, flushed:
+``python -m benchmarks.crash.writer`` loads all modules once and forks a writer for each order on its input, which makes
+starting hundreds of writers fast. A writer prints these lines, each flushed:
 
     open                            the store is open
-    adding FIRST COUNT DEED         these pages are about to be remembered
-    added FIRST COUNT SUM BYTES     they are: the call returned; checksum of the last reply, length of the log
-    forgetting NUMBER …             these pages are about to be forgotten
-    rebuilding                      from now on the local analyst may have read everything
-    did DEED                        anything else returned
-    refused DEED ERROR MESSAGE      a StoreError; pages that were announced must not be there then
-    failed DEED ERROR MESSAGE       any other error: never right
-    counted STATEMENTS COMMITS      the end of a writer that nobody killed
+    adding FIRST COUNT ACTION         a call that adds these pages begins
+    added FIRST COUNT SUM BYTES     the call returned; checksum of the last reply, length of the write-ahead log
+    forgetting NUMBER …             a call that forgets these pages begins
+    rebuilding                      from now on the local analyst may have processed all pages
+    did ACTION                        another call returned
+    refused ACTION ERROR MESSAGE      a StoreError; the pages of the call must not be stored
+    failed ACTION ERROR MESSAGE       any other error, which is always a bug
+    counted STATEMENTS COMMITS      the writer finished without being killed
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ from memoryos.errors import AnalystUnavailableError, MemoryOSError, NotFoundErro
 from memoryos.model import Attribute, Page, Trait
 from memoryos.seams import AnswerRequest, Batch, Digest, Fact, Lesson, Material, Meter, Reply, Topic, Usage
 from memoryos.storage.database import Database
-from memoryos.storage.forgetting import ForgettingTable
-from memoryos.storage.mid_term import MidTermTable
+from memoryos.storage.forgetting_table import ForgettingTable
+from memoryos.storage.mid_term_table import MidTermTable
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
@@ -98,22 +98,22 @@ _SAID = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What one writer shall do.
+    """Instructions for one writer.
 
     Attributes:
-        folder: The store.
-        writer: Its name, which stands in its pages.
-        first: The number of its first page.
-        seed: Of everything that it chooses.
-        analyst: local, scripted or wavering (a scripted one that fails half of the time, with a stand-in).
-        settings: Of ``Config``.
-        deeds: What to do, in order; empty means anything, for ever.
-        kill: Where to kill itself: statement, before commit, after commit; "" leaves that to others.
-        kill_at: At which of them, from 1.
-        limit_bytes: Size of files from the start; 0 for none.
-        room_bytes: What the deed "limit" leaves between the present size of the files and their limit.
-        unprivileged: Whether to drop the rights of root, who may write to everything.
-        quiet_seconds: The pause of the foreground for which the worker waits.
+        folder: Folder of the store.
+        writer: Name of the writer; it is part of the text of its pages.
+        first: Number of its first page.
+        seed: Seed of its random choices.
+        analyst: local, scripted, or unreliable (scripted, fails half of the time, with the local analyst as fallback).
+        settings: Settings for ``Config``.
+        actions: Actions in order; empty means random actions without end.
+        kill: Fail point at which the writer kills itself: statement, before commit, after commit; "" for none.
+        kill_at: Number of the fail point of that kind, from 1.
+        limit_bytes: Maximum size of files from the start; 0 for no limit.
+        room_bytes: Bytes that files can still grow after the action "limit".
+        unprivileged: Whether to drop root privileges, because root can write to read-only files.
+        quiet_seconds: Pause of the foreground after which the worker runs.
     """
 
     folder: str
@@ -122,7 +122,7 @@ class Plan:
     seed: int = 0
     analyst: str = "local"
     settings: dict[str, Any] = field(default_factory=dict)
-    deeds: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
     kill: str = ""
     kill_at: int = 0
     limit_bytes: int = 0
@@ -132,7 +132,7 @@ class Plan:
 
 
 def said(writer: str, number: int) -> tuple[str, str]:
-    """Returns what the user and the assistant say in a page; some are long, some have one side."""
+    """Returns the two texts of a page; some pages are long, some have one side only."""
     chooser = random.Random(f"{writer}/{number}")
     text = chooser.choice(_SAID).format(n=number, s=chooser.choice(_SUBJECTS))
     if number % 9 == 0:
@@ -142,32 +142,32 @@ def said(writer: str, number: int) -> tuple[str, str]:
 
 
 def at(number: int) -> datetime:
-    """Returns when a page was said."""
+    """Returns the time of a page."""
     return FIRST_DAY + timedelta(hours=7 * number, microseconds=number)
 
 
 def open_engine(plan: Plan, *, steady: bool = False) -> MemoryEngine:
-    """Opens the engine of a plan; a steady one has an analyst that never fails and no worker."""
+    """Opens the engine of a plan; with ``steady``, the analyst never fails and no worker runs."""
     config = Config(data_storage_path=Path(plan.folder), retry_base_seconds=0.001, retry_max_seconds=0.01).with_(
         **plan.settings | ({"background": False} if steady else {})
     )
     if plan.analyst == "local":
         return MemoryEngine(config, embedder=HashEmbedder(), analyst=LocalAnalyst())
-    is_failing = plan.analyst == "wavering"
-    analyst = Noting(0.5 if is_failing and not steady else 0.0)
+    is_failing = plan.analyst == "unreliable"
+    analyst = FactPerPageAnalyst(0.5 if is_failing and not steady else 0.0)
     fallback = LocalAnalyst() if is_failing else None
     return MemoryEngine(config, embedder=HashEmbedder(), analyst=analyst, fallback_analyst=fallback)
 
 
-class Noting(ScriptedAnalyst):
-    """Notes something of every page, so that knowledge is superseded, dropped and pushed out all the time."""
+class FactPerPageAnalyst(ScriptedAnalyst):
+    """Scripted analyst that derives facts from every page, so that facts are often replaced, dropped and evicted."""
 
     def __init__(self, failing: float) -> None:
         super().__init__()
         self._failing = failing
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:
-        """Cuts the pages into two topics."""
+        """Divides the pages into two topics."""
         self._work(meter)
         numbers = [_number(page) for page in batch.pages]
         continues = [number % 3 != 0 for number in numbers]
@@ -182,7 +182,7 @@ class Noting(ScriptedAnalyst):
         return Digest(tuple(continues), chains, topics)
 
     def learn(self, material: Material, meter: Meter) -> Lesson:
-        """Notes a fact of every page."""
+        """Returns one fact for every page."""
         self._work(meter)
         known = [each.knowledge_id for each in material.knowledge]
         facts = []
@@ -198,7 +198,7 @@ class Noting(ScriptedAnalyst):
         )
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:
-        """Answers at once."""
+        """Returns a fixed answer."""
         self._work(meter)
         return super().answer(request, meter)
 
@@ -206,7 +206,7 @@ class Noting(ScriptedAnalyst):
         has_failed = random.random() < self._failing
         meter(Usage("noting", 10, 5, 0.001, failed=has_failed))
         if has_failed:
-            raise AnalystUnavailableError("as told")
+            raise AnalystUnavailableError("failure of the test")
 
 
 def _number(page: Page) -> int:
@@ -214,7 +214,7 @@ def _number(page: Page) -> int:
 
 
 class Marks:
-    """Notes in a file that outlives the process what its two threads are doing."""
+    """Records the current step of both threads in a memory-mapped file, which survives a kill."""
 
     def __init__(self, file: Path) -> None:
         file.write_bytes(b" " * (2 * _MARK_BYTES))
@@ -224,7 +224,7 @@ class Marks:
 
     @contextlib.contextmanager
     def doing(self, place: str) -> Iterator[None]:
-        """Notes that this thread does something, until the block ends."""
+        """Records a step of this thread until the block ends."""
         row = FOREGROUND if threading.current_thread() is threading.main_thread() else WORKER
         self._places[row].append(place)
         self._write(row)
@@ -235,7 +235,7 @@ class Marks:
             self._write(row)
 
     def watch(self) -> None:
-        """Notes what goes on in the engine."""
+        """Wraps methods of the engine to record their calls."""
         for owner, name, place in (*_PLACES, (DefaultDialect, "do_commit", "commit")):
             setattr(owner, name, self._marked(getattr(owner, name), place))
 
@@ -253,20 +253,20 @@ class Marks:
 
 
 def read_marks(file: Path) -> tuple[str, str]:
-    """Returns what the two threads of a dead writer were doing, "" for nothing."""
+    """Returns the last steps of the two threads of a dead writer; "" for an idle thread."""
     content = file.read_bytes() if file.exists() else b""
     return content[:_MARK_BYTES].decode().strip(), content[_MARK_BYTES:].decode().strip()
 
 
 class FailPoint:
-    """Counts statements and commits, and kills the process at the one that the plan names."""
+    """Counts statements and commits, and kills the process at the fail point of the plan."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.counts: Counter[str] = Counter()
 
     def arm(self) -> None:
-        """Begins to count. Statements are those of SQLite itself, so that PRAGMA, BEGIN and COMMIT count too."""
+        """Starts counting. All statements that SQLite executes count, including PRAGMA, BEGIN and COMMIT."""
         event.listen(sa.Pool, "connect", self._trace)
         commit = DefaultDialect.do_commit
 
@@ -287,7 +287,7 @@ class FailPoint:
 
 
 class Writer:
-    """Does what its plan says, until it is killed."""
+    """Executes the actions of a plan until it is killed."""
 
     def __init__(self, plan: Plan, marks: Marks) -> None:
         self._plan = plan
@@ -298,31 +298,31 @@ class Writer:
         self._engine: MemoryEngine | None = None
 
     def run(self) -> None:
-        """Opens the store, does the deeds, closes it."""
+        """Opens the store, executes the actions, closes the store."""
         with self._marks.doing("open"):
             self._attempt("open", self._open)
         if self._plan.limit_bytes:
             self._attempt("unlimit", self._do_unlimit)
             self._attempt("open", self._open)
-        for deed in self._plan.deeds or self._endless():
-            self.do(deed)
+        for action in self._plan.actions or self._endless():
+            self.do(action)
         with self._marks.doing("close"):
             self._attempt("close", lambda: self._opened().close())
 
-    def do(self, deed: str) -> None:
-        """Does one thing, as "add", "limit" or "protect:memoryos.db-wal"."""
-        name, _, file = deed.partition(":")
+    def do(self, action: str) -> None:
+        """Executes one action, for example "add", "limit" or "protect:memoryos.db-wal"."""
+        name, _, file = action.partition(":")
         work = getattr(self, f"_do_{name}")
         with self._marks.doing(name):
-            self._attempt(deed, (lambda: work(file)) if file else work)
+            self._attempt(action, (lambda: work(file)) if file else work)
 
-    def _attempt(self, deed: str, work: Callable[[], None]) -> None:
+    def _attempt(self, action: str, work: Callable[[], None]) -> None:
         try:
             work()
         except StoreError as error:
-            _say("refused", deed, type(error).__name__, error)
+            _say("refused", action, type(error).__name__, error)
         except (MemoryOSError, OSError, TimeoutError) as error:
-            _say("failed", deed, type(error).__name__, error)
+            _say("failed", action, type(error).__name__, error)
 
     def _endless(self) -> Iterator[str]:
         while True:
@@ -338,10 +338,10 @@ class Writer:
             raise StoreError("there is no engine")
         return self._engine
 
-    def _add(self, deed: str, count: int, add: Callable[[int], str]) -> None:
+    def _add(self, action: str, count: int, add: Callable[[int], str]) -> None:
         first = self._next
         self._next += count
-        _say("adding", first, count, deed)
+        _say("adding", first, count, action)
         reply = add(first)
         log = Path(self._plan.folder) / f"{DATABASE}-wal"
         _say("added", first, count, zlib.crc32(reply.encode()), log.stat().st_size if log.exists() else 0)
@@ -379,7 +379,7 @@ class Writer:
         _say("did flush")
 
     def _do_forget(self) -> None:
-        """Forgets every other page."""
+        """Forgets every second page."""
         gone = list(self._memory.pages())[::2]
         _say("forgetting", *(_number(page) for page in gone))
         self._memory.forget(page_ids=[page.page_id for page in gone])
@@ -387,7 +387,7 @@ class Writer:
 
     def _do_rebuild(self) -> None:
         _say("rebuilding")
-        with contextlib.suppress(NotFoundError):  # nothing was remembered yet
+        with contextlib.suppress(NotFoundError):  # the store contains no pages yet
             self._memory.rebuild("local")
         _say("did rebuild")
 
@@ -400,7 +400,7 @@ class Writer:
         self._open()
 
     def _do_settle(self) -> None:
-        """Waits until the worker has done everything that is due."""
+        """Waits until the worker has processed everything due."""
         deadline = time.monotonic() + _SETTLE_SECONDS
         while time.monotonic() < deadline:
             stats = self._memory.get_memory_stats()
@@ -411,7 +411,7 @@ class Writer:
         raise TimeoutError(f"the worker left work: {stats}")
 
     def _do_limit(self) -> None:
-        """Fills up the disk, as far as this process can tell."""
+        """Limits the size of files, which simulates a full disk for this process."""
         sizes = [each.stat().st_size for each in Path(self._plan.folder).iterdir() if each.is_file()]
         _limit_files(max(sizes) + self._plan.room_bytes)
 
@@ -442,7 +442,7 @@ def _say(*words: object) -> None:
 
 
 def write(plan: Plan, marks_file: Path) -> None:
-    """Is the writer of a plan."""
+    """Runs the writer of a plan in this process."""
     logging.disable(logging.CRITICAL)
     vars(background)["QUIET_SECONDS"] = plan.quiet_seconds
     marks = Marks(marks_file)
@@ -460,7 +460,7 @@ def write(plan: Plan, marks_file: Path) -> None:
 
 
 def serve() -> None:
-    """Forks a writer for each order on the input and notes how it ended; ends them all with its input."""
+    """Forks a writer for each order on the input and records its exit code; kills all writers at the end of input."""
     ends, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -512,7 +512,7 @@ def _child(body: dict[str, Any]) -> NoReturn:
 
 
 def _warm_up() -> None:
-    """Loads and compiles here, once, what every writer needs, and what one without rights could not read."""
+    """Loads and compiles once the modules and files that every writer needs, also those unreadable without privileges."""
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(folder, settings={"short_term_capacity": 1, "mid_term_heat_threshold": 1.0})
         with open_engine(plan, steady=True) as engine:

@@ -1,1 +1,1 @@
-"""GVD, the second benchmark of the paper."""
+"""GVD, the second data set of the paper."""

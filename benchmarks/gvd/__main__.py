@@ -1,6 +1,6 @@
 """GVD in English and Chinese: ``python -m benchmarks.gvd`` reports evidence recall on user–assistant dialogue.
 
-A page counts as found when the side that holds the answer is shown; where both hold parts of it, the user's side.
+A page counts as found when the side with the answer is shown; if both sides contain parts of it, the user's side.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LANGUAGES = ("en", "zh")
 
 
 def main() -> None:
-    """Runs the benchmark for each language and writes ``gvd.json`` and a chart a language."""
+    """Runs the benchmark for each language and writes ``gvd.json`` and one chart per language."""
     arguments = _arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     embedder = CachingEmbedder()
@@ -47,7 +47,7 @@ def read_gvd(folder: Path, language: str) -> tuple[list[dict[str, Any]], list[Pr
 
 
 def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedder: CachingEmbedder) -> dict[str, Any]:
-    """Returns the report of these people's dialogues."""
+    """Returns the report of the given dialogues."""
     end = ingest(people, folder / "whole", embedder, window=0)
     ingest(people, folder / "window", embedder, window=7)
     groups = [probe.group for probe in probes]
@@ -62,7 +62,7 @@ def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedde
 
 
 def ingest(people: list[dict[str, Any]], folder: Path, embedder: Embedder, *, window: int) -> datetime:
-    """Remembers and consolidates every dialogue; returns the day after the last, when the questions are asked."""
+    """Adds and consolidates all dialogues; returns the day after the last page, when the questions are asked."""
     end = max(_time(date) for person in people for date in person["history"]) + timedelta(days=1)
     with MemoryEngine(Config(**settings(folder, window)), embedder=embedder, clock=lambda: end) as engine:
         for person in people:
@@ -98,13 +98,15 @@ def _time(date: str) -> datetime:
 
 
 def settings(folder: Path, window: int) -> dict[str, Any]:
-    """Returns what every engine of this benchmark is set to."""
+    """Returns the settings of the engines of this benchmark."""
     return {"data_storage_path": folder, "short_term_capacity": window, "background": False}
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of gvd-dev-en.json, -zh.json")
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder with gvd-dev-en.json and gvd-dev-zh.json"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     return parser.parse_args()
 

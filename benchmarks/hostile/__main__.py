@@ -1,21 +1,21 @@
-"""How long others wait while one user attacks ``memoryos serve``: ``python -m benchmarks.hostile``.
+"""Latency for other users while one user attacks ``memoryos serve``: ``python -m benchmarks.hostile``.
 
 The server runs with keys on loopback, over a temporary store. Ten times a second each, two probes are sent:
 ``GET /healthz``, and a recall of a user with 600 pages. A server that freezes for ten seconds yields a hundred slow
-samples instead of one: those of the requests that would have been sent meanwhile are added.
+samples instead of one: the latencies of requests that were not sent in that time are added.
 
 * **Quiet**: an ordinary user adds and recalls, ten requests a second, from one process. Measured on a fresh server
-  before and after the attacks; the samples are put together. The process has the same priority as an attacker's, so
-  that quiet and attacked differ only in what is sent.
+  before and after the attacks, and the samples are merged. The process has the same priority as an attacker's, so that
+  only the requests differ between both cases.
 * **Attacks**, each on a fresh server: ``flood`` (250,000 pages in imports of 10,000, and 30 s of consolidation after
   them), ``texts`` (100 kB of dots, "</", Chinese, Vietnamese, combining marks …), ``bodies`` (JSON of a million levels,
   500,000 unknown names), ``zips`` (400 kB that unpack to 400 MB, or hold 20,000 files), ``slow`` (300 connections that
   are idle or send a byte every half second). An attack is one process with two connections at most and a lower
   priority (nice 10), with a valid key, under the server's default limits.
 
-Passed: p99 is at most 5 times that of the quiet server, for both probes, and no probe fails. The exit status is 1
-otherwise. Everything ends by itself after ten minutes at most. ``--quick`` takes one minute with smaller attacks; it
-has too few samples for a result.
+The benchmark passes if p99 of both probes is at most 5 times that of the quiet server, and no probe fails; otherwise the
+exit status is 1. It takes at most ten minutes. ``--quick`` takes one minute with smaller attacks and has too few samples
+for a result.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ FLOOD_SECONDS = 240.0
 QUICK_SECONDS = 5.0
 QUICK_SCALE = 0.04
 OVERTIME_SECONDS = 60.0
-"""An attacker that has not ended this long after its time is killed."""
+"""An attacking process is killed this long after its planned end."""
 QUIET = "ordinary"
 
 
 def main() -> None:
     """Measures, prints and writes the figures; exits with 1 if an attack slows the probes too much."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="Small attacks of five seconds each, to try it out.")
+    parser.add_argument("--quick", action="store_true", help="Run small attacks of five seconds each, as a trial.")
     parser.add_argument("--only", choices=[each for each in ATTACKS if each != QUIET], help="Run one attack.")
-    parser.add_argument("--json", type=Path, help="Where the figures are written.")
+    parser.add_argument("--json", type=Path, help="JSON file for the figures.")
     arguments = parser.parse_args()
     attacks = [arguments.only] if arguments.only else [each for each in ATTACKS if each != QUIET]
     with tempfile.TemporaryDirectory() as folder:
         report = _Run(Path(folder), quick=arguments.quick).report(attacks)
-    print(f"allowed: p99 of {MOST_TIMES_QUIET:g} × the quiet server's")
+    print(f"bound: p99 at most {MOST_TIMES_QUIET:g} × that of the quiet server")
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     sys.exit(0 if report["passed"] else 1)

@@ -1,4 +1,4 @@
-"""One attack against a server on loopback, in a process of its own: ``python -m benchmarks.hostile.attacks``.
+"""Runs one attack against a server on loopback, in its own process: ``python -m benchmarks.hostile.attacks``.
 
 The process lowers its priority, sends requests for a bounded time over at most two connections at a time (the attack
 with slow connections: a few hundred that send almost nothing), and prints what the server answered as JSON.
@@ -36,16 +36,16 @@ ORDINARY_INTERVAL_SECONDS = 0.1
 FLOOD_PAGES = 250_000
 PAGES_PER_IMPORT = 10_000
 CONSOLIDATION_SECONDS = 30.0
-"""How long the flood goes on being measured after its last page was accepted."""
+"""Time for which measurements continue after the server accepted the last page of the flood."""
 TEXT_CHARACTERS = 100_000
 CHAT_NUMBERS = 400_000
-"""Source marks in one chat for the proxy, which together make about 7 MB."""
+"""Number of source marks in one chat request to the proxy; together about 7 MB."""
 UNKNOWN_NAMES = 500_000
 JSON_DEPTH = 1_000_000
 ZIP_BYTES = 400 << 20
 ZIP_ENTRIES = 20_000
 SLOW_CONNECTIONS = 100
-"""Of each kind: idle, slow headers, slow bodies."""
+"""Number of connections of each kind: idle, slow headers, slow bodies."""
 SLOW_BYTE_SECONDS = 0.5
 USER = f"/v1/users/{ATTACKER}"
 
@@ -55,14 +55,14 @@ Request = tuple[str, bytes, str]
 
 @dataclass
 class Attack:
-    """What an attack needs to know.
+    """Parameters and results of an attack.
 
     Attributes:
         port: The server's port on 127.0.0.1.
         key: The attacker's API key.
         seconds: The attack sends nothing after this time.
-        scale: 1.0 for the sizes above; smaller for a trial.
-        answers: How often the server answered with each status, or "none" or "closed".
+        scale: Factor on the sizes above; less than 1.0 for a trial.
+        answers: Number of responses by status; "none" for no response, "closed" for a closed connection.
         details: Further figures for the report.
     """
 
@@ -86,7 +86,7 @@ class Attack:
         return max(1, int(number * self.scale))
 
     def post(self, request: Request) -> str:
-        """Sends one request on a new connection; returns and counts the status."""
+        """Sends one request on a new connection; counts and returns the status."""
         path, body, content_type = request
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type}
         timeout = min(ANSWER_SECONDS, max(1.0, self.left))
@@ -104,7 +104,7 @@ class Attack:
         return status
 
     def repeat(self, requests: list[Request], connections: int = CONNECTIONS) -> None:
-        """Sends the requests in turn over that many connections, each as soon as it is answered, until time is up."""
+        """Sends the requests in turn over ``connections`` connections without a pause until the time is over."""
 
         def work(first: int) -> None:
             for request in cycle(requests[first:] + requests[:first]):
@@ -118,7 +118,7 @@ class Attack:
 
 
 def ordinary(attack: Attack) -> None:
-    """No attack: adds and recalls in turn, ten a second, as a busy user does."""
+    """Sends ordinary requests instead of an attack: additions and recalls in turn, ten per second."""
     said = cycle(list(exchanges(2_000, seed=3)))
     for number, (user, assistant, _) in enumerate(said):
         if attack.left <= 0:
@@ -155,13 +155,13 @@ def _page_files(total: int, pages_per_file: int) -> Iterator[tuple[bytes, int]]:
 
 
 def texts(attack: Attack) -> None:
-    """Adds and asks for texts on which a backtracking pattern takes quadratic or exponential time."""
+    """Adds and recalls texts on which backtracking patterns take quadratic or exponential time."""
     requests = [request for text in _hostile_texts() for request in _uses_of(text)]
     attack.repeat([*requests, _chat("".join(f"[{number}] " for number in range(attack.scaled(CHAT_NUMBERS))))])
 
 
 def _hostile_texts() -> Iterator[str]:
-    """Yields texts of 100,000 characters, and the short ones that were enough for an exponential pattern."""
+    """Yields texts of 100,000 characters, and short texts that are enough for exponential patterns."""
     for unit in (
         ".",
         "</",
@@ -244,9 +244,9 @@ def _zipped(members: dict[str, list[bytes]]) -> bytes:
 
 
 def slow(attack: Attack) -> None:
-    """Holds a hundred idle connections, a hundred with unfinished headers and a hundred with unfinished bodies.
+    """Keeps open 100 idle connections, 100 with unfinished headers and 100 with unfinished bodies.
 
-    One byte goes out on each of the latter every half second; a connection that the server closes is opened again.
+    Sends one byte every half second on those with unfinished requests, and reopens connections that the server closes.
     """
     count = attack.scaled(SLOW_CONNECTIONS)
     headers = f"POST {USER}/pages HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Padding: ".encode()
@@ -276,7 +276,7 @@ def _opened(attack: Attack, head: bytes) -> socket.socket | None:
 
 
 def _is_open(connection: socket.socket | None, *, drip: bool) -> bool:
-    """Sends a byte if wanted; returns whether the server still holds the connection."""
+    """Sends a byte on request; returns whether the connection is still open."""
     if connection is None:
         return False
     try:
@@ -299,11 +299,11 @@ def _json(route: str, body: dict[str, Any]) -> Request:
 ATTACKS: dict[str, Callable[[Attack], None]] = {
     "ordinary": ordinary, "flood": flood, "texts": texts, "bodies": bodies, "zips": zips, "slow": slow,
 }  # fmt: skip
-"""By name; "ordinary" is the load of the quiet server."""
+"""Attacks by name; "ordinary" is the load of the quiet server."""
 
 
 def main() -> None:
-    """Runs one attack and prints its report; the key comes on stdin."""
+    """Runs one attack and prints its report; reads the API key from standard input."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=ATTACKS)
     parser.add_argument("--port", type=int, required=True)

@@ -18,7 +18,7 @@ __all__ = ["Probe", "Samples", "probes", "watch"]
 INTERVAL_SECONDS = 0.1
 WARM_UP_REQUESTS = 30
 TIMEOUT_SECONDS = 60.0
-"""A request without an answer for this long counts with this latency and as unanswered."""
+"""Timeout of a probe; a request that times out counts as failed, with this latency."""
 QUERIES = ("What did my sister buy in Lisbon?", "Which trip am I planning?", "How much does pottery cost?")
 FIRST_ERROR = 400
 
@@ -28,8 +28,8 @@ class Samples:
     """Latencies of one probe.
 
     Attributes:
-        seconds: From sending a request until its answer was read, with corrections for requests that were not sent.
-        failed: How many requests got no answer or an error status.
+        seconds: Times from sending a request until its response was read, corrected for requests that were not sent.
+        failed: Number of requests without a response or with an error status.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -101,11 +101,11 @@ def watch(port: int, measured: tuple[Probe, ...], until: Callable[[], None]) -> 
 
 
 def _measure(port: int, probe: Probe, samples: Samples, ended: threading.Event) -> None:
-    """Sends a request per interval, or as soon as the previous one is answered, and corrects for those not sent.
+    """Sends one request per interval, or after the previous response, and corrects for requests that were not sent.
 
-    A server that does not answer for ten seconds would otherwise yield one slow sample, where a hundred requests would
-    have waited. So each latency above the interval adds the latencies of the requests that would have been sent
-    meanwhile (Tene's correction for coordinated omission).
+    A server that freezes for ten seconds would otherwise yield one slow sample instead of a hundred. Therefore each latency
+    above the interval adds the latencies of the requests that were not sent in that time (Tene's correction for
+    coordinated omission).
     """
     connection = _connect(port)
     number = 0
@@ -127,7 +127,7 @@ def _connect(port: int) -> http.client.HTTPConnection:
 
 
 def _is_answered(connection: http.client.HTTPConnection, probe: Probe, number: int) -> bool:
-    """Sends one request and reads the answer; a broken connection is opened anew by the next request."""
+    """Sends one request and reads the response; the next request reopens a broken connection."""
     try:
         connection.request(probe.method, probe.path, probe.bodies[number % len(probe.bodies)], probe.headers)
         response = connection.getresponse()

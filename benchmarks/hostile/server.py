@@ -1,4 +1,4 @@
-"""The server that is attacked: ``memoryos serve`` with keys, on a copy of a prepared store, on loopback."""
+"""Starts the attacked server: ``memoryos serve`` with keys on loopback, on a copy of a prepared store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ATTACKER = "attacker"
 VICTIM_PAGES = 600
 STOP_SECONDS = 10.0
 NO_ENDPOINT = "http://127.0.0.1:9/v1"
-"""Where the proxy forwards chats to: nothing listens there, and nothing leaves the machine."""
+"""Upstream address of the proxy; no server listens there, so that no request leaves the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Server:
     process: subprocess.Popen[str]
 
     def peak_megabytes(self) -> int | None:
-        """Returns the largest resident size of the process until now, or None if the process has ended."""
+        """Returns the peak resident set of the process, or None if the process has ended."""
         if self.process.poll() is not None:
             return None
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")

@@ -1,1 +1,1 @@
-"""Dialogue in the six languages of the documentation, labelled with what answers each question."""
+"""Dialogues in the six languages of the documentation, with questions and labelled evidence."""

@@ -1,8 +1,8 @@
-"""Recall of evidence by language: ``python -m benchmarks.languages``, with GVD in English and Chinese beside it.
+"""Evidence recall by language: ``python -m benchmarks.languages``, and GVD in English and Chinese.
 
-``--set held-out`` measures the second set of dialogues, alone, which is for checking a change and not for making one.
-A page counts as found when a side that holds the answer is shown. Each question is asked at its own time, and the
-short-term window is off: all that was said has to be searched.
+``--set held-out`` measures only the second set of dialogues; use it to verify a change, not to develop one. A page counts
+as found when a side with the answer is shown. Each question is asked at its own time, and the short-term window is off,
+so that all pages must be found by the search.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MEASURED = ("words only (BM25)", "plain embedding", "memoryos")
 
 
 def main() -> None:
-    """Runs the benchmark, prints its tables, or with ``--json`` its report, and writes the report of the set."""
+    """Runs the benchmark, writes the report of the set, and prints its tables (with ``--json``, the report)."""
     arguments = _arguments()
     name = arguments.embedding_model
     embedder: Embedder = CachingEmbedder() if name is None else build_embedder(Config(embedding_model_name=name))
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def run(dialogue: Dialogue, embedder: Embedder) -> dict[str, Any]:
-    """Returns the figures of one language: what it holds, and recall by row, kind of question and budget."""
+    """Returns the figures of one language: its size, and recall by row, kind of question and budget."""
     with tempfile.TemporaryDirectory() as folder:
         remember(dialogue, Path(folder), embedder)
         recall = _recall_by_side(Path(folder), dialogue, embedder)
@@ -73,7 +73,7 @@ def run(dialogue: Dialogue, embedder: Embedder) -> dict[str, Any]:
 
 
 def run_gvd(data: Path, language: str, embedder: Embedder) -> dict[str, Any]:
-    """Returns the same figures of GVD, without kinds."""
+    """Returns the same figures for GVD, without kinds of questions."""
     people, probes = read_gvd(data, language)
     with tempfile.TemporaryDirectory() as folder:
         end = ingest_gvd(people, Path(folder), embedder, window=0)
@@ -88,7 +88,7 @@ def run_gvd(data: Path, language: str, embedder: Embedder) -> dict[str, Any]:
 
 
 def remember(dialogue: Dialogue, folder: Path, embedder: Embedder) -> None:
-    """Remembers and consolidates every page of a dialogue, under the ids of its sides."""
+    """Adds and consolidates all pages of a dialogue, with the ids of its sides as metadata."""
     end = dialogue.pages[-1].at
     with MemoryEngine(Config(**settings(folder, 0)), embedder=embedder, clock=lambda: end) as engine:
         memory = engine.memory(dialogue.language)
@@ -99,7 +99,7 @@ def remember(dialogue: Dialogue, folder: Path, embedder: Embedder) -> None:
 
 
 def show(report: dict[str, Any]) -> None:
-    """Prints a table a language with a line a row, then a table a language with a line a kind of question."""
+    """Prints two tables per language: recall by row, and recall by kind of question."""
     for name, figures in _named(report):
         title = f"{name}: {figures['pages']} pages, {figures['tokens']:,} tokens"
         print_table(title, {row.partition(" (")[0]: table["all"] for row, table in figures["recall"].items()})
@@ -113,7 +113,7 @@ def _named(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _recall_by_side(folder: Path, dialogue: Dialogue, embedder: Embedder) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Returns recall by row and by budget, ``float64[questions]`` each: of the side that is better where either will do."""
+    """Returns recall ``float64[questions]`` by row and budget; for the side "either", that of the better side."""
     asked = [
         (place, side)
         for place, each in enumerate(dialogue.questions)
@@ -137,7 +137,7 @@ def _recall_by_side(folder: Path, dialogue: Dialogue, embedder: Embedder) -> dic
 def _recall(
     folder: Path, probes: Sequence[Probe], times: Sequence[datetime], embedder: Embedder
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Returns recall by row and by budget, ``float64[probes]`` each, every question asked at its time."""
+    """Returns recall ``float64[probes]`` by row and budget; each question is asked at its time."""
     found: dict[str, dict[str, NDArray[np.float64]]] = {}
     for row in MEASURED:
         config = ROWS[row](**settings(folder, 0))
@@ -153,10 +153,14 @@ def _recall(
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="default: all six")
-    parser.add_argument("--set", choices=SETS, default="first", help="default: the first")
-    parser.add_argument("--embedding-model", help="name of another embedder, as multilingual-e5-small")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of gvd-dev-en.json, -zh.json")
+    parser.add_argument(
+        "--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES, help="languages to measure (default: all six)"
+    )
+    parser.add_argument("--set", choices=SETS, default="first", help="set of dialogues (default: first)")
+    parser.add_argument("--embedding-model", help="name of another embedder, for example multilingual-e5-small")
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder with gvd-dev-en.json and gvd-dev-zh.json"
+    )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--json", action="store_true", help="print the report instead of the tables")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""The labelled dialogues: two sets, one file a language, each the life of another made-up person told to an assistant."""
+"""Reads the labelled dialogues: two sets with one file per language, each a fictional person's chats with an assistant."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = ("paraphrase", "relative_date", "update", "distractor", "multi", "name",
 
 @dataclass(frozen=True, slots=True)
 class LabelledPage:
-    """One exchange; ``at`` carries the offset of the person's own clock."""
+    """One exchange; ``at`` has the UTC offset of the person's local time."""
 
     page_id: str
     at: datetime
@@ -32,9 +32,9 @@ class LabelledPage:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, when it is asked, and the pages that together hold its answer.
+    """A question, its time, and the pages that together contain its answer.
 
-    ``side`` is who says it: a page counts as found when that side is shown. "either": each side says all of it.
+    ``side`` is the side with the answer; a page counts as found when that side is shown. "either": both sides contain it.
     """
 
     text: str
@@ -46,7 +46,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """All that one person said in one language, in time order, and what is asked about it."""
+    """The pages of one person in one language, in time order, and the questions about them."""
 
     language: str
     pages: tuple[LabelledPage, ...]
@@ -57,7 +57,7 @@ def read_dialogue(language: str, folder: Path = DATA) -> Dialogue:
     """Returns the dialogue of one language.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: If the language has no file.
         KeyError: If a field is missing.
     """
     found = json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""What the vectors of a language have in common: ``python -m benchmarks.languages.means`` writes the models' files.
+"""Mean embedding of each language: ``python -m benchmarks.languages.means`` writes one file per model.
 
-They are made of ``everyday.json``, thirty sentences and twelve longer passages on as many subjects, the same in each of
-the six languages; none is in a set that anything is measured on.
+The means are computed from ``everyday.json``: thirty sentences and twelve longer passages on different subjects, the same
+in all six languages; no text of a benchmark set is used.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _by_language(raw: Raw) -> list[NDArray[np.float64]]:
-    """Returns the mean of each language; its sentences and its passages count half each."""
+    """Returns the mean of each language; sentences and passages have equal weight."""
     everyday = json.loads(EVERYDAY.read_text(encoding="utf-8"))
     return [
         np.mean([np.mean(raw(everyday[name][part]), axis=0) for part in ("sentences", "passages")], axis=0)

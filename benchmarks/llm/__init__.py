@@ -1,1 +1,1 @@
-"""What an LLM costs and what happens when it fails, measured with a stand-in."""
+"""Costs and failures of an LLM, measured with a simulated endpoint."""

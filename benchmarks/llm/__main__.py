@@ -1,7 +1,7 @@
-"""What an LLM costs: ``python -m benchmarks.llm`` writes LoCoMo-dev's tiers by a deterministic stand-in endpoint.
+"""Costs of an LLM: ``python -m benchmarks.llm`` builds LoCoMo-dev's tiers with a deterministic simulated endpoint.
 
-The stand-in speaks the OpenAI protocol on this machine and replies by simple rules at about the length of a real model's
-replies; tokens are its estimate of a quarter a character.
+The endpoint implements the OpenAI API on this machine. It generates replies by simple rules, with about the length of a
+real model's replies, and estimates a quarter of a token per character.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ BOUNDS = {
 }
 SAMPLES = 300
 PAUSE_SECONDS = 0.07
-"""Between two additions: longer than the pause for which the worker waits, so that it works among them."""
+"""Pause between two additions; longer than the worker's quiet time, so that the worker runs in between."""
 ASKERS = 200
 
 
 def main() -> None:
-    """Runs everything and prints each figure beside its bound."""
+    """Runs all measurements and prints each figure with its bound."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/locomo-dev.json"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
@@ -70,13 +70,13 @@ def main() -> None:
 
 
 def _settings(server: StandInServer, folder: Path, **given: Any) -> Config:
-    endpoint = {"openai_api_key": "stand-in", "openai_base_url": server.base_url}
+    endpoint = {"openai_api_key": "simulated", "openai_base_url": server.base_url}
     return Config(data_storage_path=folder, **({"background": False} | endpoint | given))
 
 
 @contextlib.contextmanager
 def _served(conversation: Conversation, embedder: CachingEmbedder) -> Iterator[tuple[StandInServer, Memoryos]]:
-    """Yields the stand-in endpoint and a memory behind it that has read the conversation."""
+    """Yields the simulated endpoint and a memory that uses it and contains the consolidated conversation."""
     with (
         StandInServer() as server,
         tempfile.TemporaryDirectory() as folder,
@@ -89,7 +89,7 @@ def _served(conversation: Conversation, embedder: CachingEmbedder) -> Iterator[t
 
 
 def _writing(conversations: list[Conversation], embedder: CachingEmbedder, *, is_live: bool) -> dict[str, float]:
-    """Writes every conversation: after each page whatever a worker would do, or everything at the end."""
+    """Consolidates every conversation: after each page as a worker would (``is_live``), or everything at the end."""
     pages = sum(len(each.exchanges) for each in conversations)
     with (
         StandInServer() as server,
@@ -125,7 +125,7 @@ def _calls_of_asking(conversation: Conversation, embedder: CachingEmbedder) -> d
 
 
 def _adding(conversations: list[Conversation], embedder: CachingEmbedder) -> dict[str, float]:
-    """Times add_memory with a worker behind it that waits for a slow LLM, in turns with one that needs none."""
+    """Times add_memory while a worker waits for a slow LLM, in turns with a memory that uses the local analyst."""
     conversation = max(conversations, key=lambda each: len(each.exchanges))
     with StandInServer(latency_seconds=0.5) as server, tempfile.TemporaryDirectory() as folder:
         slow = _settings(server, Path(folder) / "slow", background=True)

@@ -1,6 +1,6 @@
-"""Failure schedules: a conversation during which the LLM fails at random, seeded; what must hold is checked throughout.
+"""Failure schedules: conversations in which the LLM fails at seeded random calls, with checks after every action.
 
-``python -m benchmarks.llm.schedules --schedules 1000`` runs them; the test suite runs a hundred.
+``python -m benchmarks.llm.schedules --schedules 1000`` runs them; the test suite runs one hundred.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from memoryos.seams import ChatRequest
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel, misbehave, ok_reply
 
 NO_PAUSE_SECONDS = 1e-9
-"""Back-off of the failing analyst: the next call tries it again."""
+"""Back-off after a failure; short, so that the next call retries the analyst."""
 JUNK = "a reply of another shape"
 INVENTED = "An invented fact"
 FAILURES = (
@@ -39,7 +39,7 @@ _TOPICS = ("sailing to Porto", "baking rye bread", "my sister Nora", "the new jo
 
 @dataclass
 class Schedule:
-    """One run: what is drawn from its seed, and what it has seen so far."""
+    """One run: its random choices and the observed calls."""
 
     seed: int
     chooser: random.Random = field(init=False)
@@ -52,7 +52,7 @@ class Schedule:
         self.chooser = random.Random(self.seed)
 
     def reply(self, request: ChatRequest) -> str | Exception:
-        """Replies, or fails as the schedule has it."""
+        """Returns a reply, or fails as the schedule determines."""
         behaviour = self.chooser.choice(FAILURES) if self.chooser.random() < self.failing else "ok"
         self.behaved[behaviour] += 1
         if behaviour in _UNAVAILABLE:
@@ -63,13 +63,13 @@ class Schedule:
 
 
 def run_schedule(seed: int, folder: Path) -> Counter[str]:
-    """Plays one schedule and checks that nothing is lost, doubled, stuck or taken from a bad reply.
+    """Runs one schedule and checks that no page is lost, duplicated or stuck, and that no invalid reply is used.
 
     Returns:
-        How often the LLM behaved in which way.
+        Number of LLM calls by behaviour.
 
     Raises:
-        AssertionError: If something does not hold; the message names the seed.
+        AssertionError: If a check fails; the message contains the seed.
     """
     run = Schedule(seed)
     clock = FixedClock()
@@ -170,11 +170,11 @@ def _seed(run: Schedule, what: str) -> str:
 
 
 def main() -> None:
-    """Runs as many schedules as asked and says how the LLM behaved in them."""
+    """Runs the schedules and prints the number of LLM calls by behaviour."""
     logging.disable(logging.WARNING)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schedules", type=int, default=1000)
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
     arguments = parser.parse_args()
     started = time.perf_counter()
     behaved: Counter[str] = Counter()
@@ -183,7 +183,7 @@ def main() -> None:
             behaved += run_schedule(seed, Path(folder))
     seconds = time.perf_counter() - started
     sys.stdout.write(
-        f"{arguments.schedules} schedules in {seconds:.0f} s: every page kept, none stuck, nothing of a bad reply kept; "
+        f"{arguments.schedules} schedules in {seconds:.0f} s: no page lost or stuck, no invalid reply used; "
         f"{behaved.total()} calls of which {behaved.total() - behaved['ok']} failed: {dict(behaved)}\n"
     )
 

@@ -1,1 +1,1 @@
-"""LoCoMo."""
+"""Benchmarks on the LoCoMo data set."""

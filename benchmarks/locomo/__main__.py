@@ -1,4 +1,4 @@
-"""LoCoMo without an LLM: ``python -m benchmarks.locomo`` prints and draws what ``memoryos bench`` measures."""
+"""LoCoMo without an LLM: ``python -m benchmarks.locomo`` prints and draws the measurement of ``memoryos bench``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/locomo-dev.json"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--no-captions", action="store_true", help="leave out the captions of shared photos")
+    parser.add_argument("--no-captions", action="store_true", help="omit the captions of shared photos")
     return parser.parse_args()
 
 

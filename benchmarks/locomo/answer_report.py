@@ -1,4 +1,4 @@
-"""Lines of answers: reading them, scoring them, and the tables by row and category."""
+"""Reads and scores files of answers, and prints tables by row and category."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Line = dict[str, Any]
 
 
 def read_lines(file: Path) -> Iterator[Line]:
-    """Yields the lines that hold an id and an answer, and says what is wrong with the others."""
+    """Yields the lines with an id and an answer, and reports the invalid lines on standard error."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -39,13 +39,13 @@ def read_lines(file: Path) -> Iterator[Line]:
             line = None
         fault = _fault(line)
         if fault:
-            sys.stderr.write(f"{file}:{number}: {fault}; the line is left out\n")
+            sys.stderr.write(f"{file}:{number}: {fault}; the line is skipped\n")
         else:
             yield line
 
 
 def report(cases: Sequence[Case], lines: dict[str, Line]) -> Line:
-    """Returns by row the scores of each category with their intervals, and what an answer cost."""
+    """Returns, for each row, the scores of each category with intervals, and the mean costs of an answer."""
     rows = dict.fromkeys(case.row for case in cases)
     return {"rows": {row: _row([each for each in cases if each.row == row], lines) for row in rows}}
 
@@ -57,9 +57,11 @@ def finish(report: Line, file: Path) -> None:
             print_table(f"{name}: answers, {row['missing']} of {row['questions']} missing", row["scores"])
         else:
             sys.stdout.write(f"\n{name}: {row['missing']} of {row['questions']} missing\n")
-        _print_costs("an answer", row["per_answer"])
+        _print_costs("costs per answer", row["per_answer"])
     if report.get("writing"):
-        _print_costs(f"writing a page by {report['writing']['written_by']}", report["writing"]["per_page"])
+        _print_costs(
+            f"consolidation costs per page by {report['writing']['written_by']}", report["writing"]["per_page"]
+        )
     report["command"] = "python -m benchmarks.locomo.answers " + " ".join(sys.argv[1:])
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -67,13 +69,13 @@ def finish(report: Line, file: Path) -> None:
 
 def _fault(line: Any) -> str:
     if not isinstance(line, dict):
-        return "no JSON object"
+        return "not a JSON object"
     if not isinstance(line.get("id"), str):
-        return 'no "id" of text'
-    return "" if isinstance(_said(line), str) else 'no "answer" (or "prediction") of text'
+        return '"id" is missing or not a string'
+    return "" if isinstance(_answer_of(line), str) else '"answer" (or "prediction") is missing or not a string'
 
 
-def _said(line: Line) -> Any:
+def _answer_of(line: Line) -> Any:
     return line.get("answer", line.get("prediction"))
 
 
@@ -101,8 +103,8 @@ def _belongs(category: int, group: str) -> bool:
 
 
 def _scores(case: Case, line: Line) -> dict[str, float]:
-    """Returns the scores of an answer, without the numbers of pages that a prompt asks for."""
-    answer = "".join(CitationReader(Recall("")).read([_said(line)]))
+    """Returns the scores of an answer, after removing the cited page numbers."""
+    answer = "".join(CitationReader(Recall("")).read([_answer_of(line)]))
     scores = asdict(score(answer, case.question.answer, case.question.category))
     return scores | ({"judge": float(line["judge"] == "CORRECT")} if "judge" in line else {})
 

@@ -1,9 +1,9 @@
-"""LoCoMo's questions, answered: ``python -m benchmarks.locomo.answers`` reports F1, BLEU-1, tokens and seconds by row.
+"""Answers LoCoMo's questions: ``python -m benchmarks.locomo.answers`` reports F1, BLEU-1, tokens and seconds by row.
 
-The LLM of the environment answers; without one the local analyst does, for the row "memoryos" only. Each answer is a line
-of a file, and a second run goes on where the first one ended. ``--export-contexts`` and ``--score`` let answers be
-written elsewhere. Category 5 is never in "all": its references are wrong on purpose, and only LoCoMo's own F1 means
-anything there, which knows a refusal by the words "no information available" and "not mentioned".
+The LLM of the environment answers; without an LLM, the local analyst answers the row "memoryos" only. Each answer is one
+line of a file; a second run continues an interrupted one. With ``--export-contexts`` and ``--score``, another program can
+write the answers. The group "all" excludes category 5, whose references are deliberately wrong: only LoCoMo's own F1 is
+meaningful there, which detects a refusal by the words "no information available" and "not mentioned".
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ STYLE_HINT = (
 
 
 def main(arguments: Sequence[str] | None = None, embedder: Embedder | None = None) -> int:
-    """Runs the benchmark; returns 1 if questions are left without an answer."""
+    """Runs the benchmark; returns 1 if questions remain unanswered."""
     options = _options(arguments)
     try:
         conversations = read_locomo(options.data)
@@ -48,13 +48,13 @@ def main(arguments: Sequence[str] | None = None, embedder: Embedder | None = Non
         with ExitStack() as stack:
             return _Benchmark(options, conversations, chosen, stack, embedder or CachingEmbedder()).run()
     except MemoryOSError as error:
-        advice = "\nrun it again to go on" if isinstance(error, AnalystError) else ""
+        advice = "\nrun the command again to continue" if isinstance(error, AnalystError) else ""
         sys.stderr.write(f"{type(error).__name__}: {error}{advice}\n")
         return 1
 
 
 class _Benchmark:
-    """What is asked, who answers, and the memories that are asked."""
+    """The questions, the analyst, and the memories of one run."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class _Benchmark:
         rows = options.rows
         if self._model is None and not options.export_contexts:
             rows = [MEMORYOS]
-            sys.stderr.write(f'no OPENAI_API_KEY: the local analyst answers, for the row "{MEMORYOS}" only\n')
+            sys.stderr.write(f'OPENAI_API_KEY is not set: the local analyst answers, and only the row "{MEMORYOS}"\n')
         self._cases = read_cases(chosen, rows, options.categories, options.questions)
         self._written_by = writer.origin.analyst
         self._config = memory_config(self._folder(writer, stack))
@@ -95,7 +95,7 @@ class _Benchmark:
         return self._export() if self._options.export_contexts else self._answer()
 
     def _folder(self, writer: Analyst, stack: ExitStack) -> Path:
-        """Returns where the memories are kept: what an LLM wrote stays for a second run, by its file of answers."""
+        """Returns the folder of the memories; those of an LLM are kept beside the answers for a second run."""
         if isinstance(writer, LocalAnalyst):
             return Path(stack.enter_context(tempfile.TemporaryDirectory()))
         file: Path = self._options.export_contexts or self._options.out
@@ -114,7 +114,7 @@ class _Benchmark:
                     "prompt": write_prompt(recall, self._options.style_hint, self._config),
                 }
                 out.write(json.dumps(line, ensure_ascii=False) + "\n")
-        sys.stdout.write(f"{len(self._cases)} contexts in {file}\n")
+        sys.stdout.write(f"wrote {len(self._cases)} contexts to {file}\n")
         return 0
 
     def _answer(self) -> int:
@@ -135,42 +135,44 @@ class _Benchmark:
             run=run,
         )
         failures = answering.run(self._cases, lines, options.out, options.workers)
-        made = run | report(self._cases, lines) | {"failures": failures, "writing": self._contexts.writing()}
-        finish(made, options.report or options.out.with_suffix(".json"))
-        missing = sum(each["missing"] for each in made["rows"].values())
+        result = run | report(self._cases, lines) | {"failures": failures, "writing": self._contexts.writing()}
+        finish(result, options.report or options.out.with_suffix(".json"))
+        missing = sum(each["missing"] for each in result["rows"].values())
         if failures or missing:
-            sys.stderr.write(f"{failures} failures, {missing} questions without an answer: run it again to go on\n")
+            sys.stderr.write(
+                f"{failures} failures, {missing} questions without an answer; run the command again to continue\n"
+            )
         return int(failures + missing > 0)
 
 
 def _resume(file: Path, cases: Sequence[Case], run: Line) -> dict[str, Line]:
-    """Returns the lines that are there, by id; a last one that was torn is cut off the file."""
+    """Returns the existing lines by id; removes an incomplete last line from the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.exists():
         return {}
     content = file.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
-        sys.stderr.write(f"{file}: the last line was torn; it is dropped\n")
-        with file.open("r+b") as torn:
-            torn.truncate(whole)
+        sys.stderr.write(f"{file}: the last line is incomplete and was removed\n")
+        with file.open("r+b") as out:
+            out.truncate(whole)
     lines = {line["id"]: line for line in read_lines(file)}
     questions = {case.id: case.question.text for case in cases}
     for name, line in lines.items():
         if line.get("run") != run or line.get("question") != questions.get(name, line.get("question")):
-            raise SystemExit(f"{file}: {name} is of a run with other settings or data; give another --out")
+            raise SystemExit(f"{file}: {name} belongs to a run with other settings or data; choose another --out")
     return lines
 
 
 def _score_file(options: argparse.Namespace, cases: Sequence[Case]) -> int:
-    """Scores answers that were written elsewhere."""
+    """Scores answers that another program wrote."""
     known = {case.id for case in cases}
     lines: dict[str, Line] = {}
     for line in read_lines(options.score):
         if line["id"] not in known:
-            sys.stderr.write(f"{options.score}: {line['id']!r} is none of the questions; it is left out\n")
+            sys.stderr.write(f"{options.score}: {line['id']!r} is not a question of this run; the line is skipped\n")
         elif line["id"] in lines:
-            sys.stderr.write(f"{options.score}: {line['id']!r} is answered twice; the last answer counts\n")
+            sys.stderr.write(f"{options.score}: {line['id']!r} has several answers; the last one is scored\n")
         lines[line["id"]] = line
     finish(report(cases, lines), options.report or options.score.with_suffix(".scores.json"))
     return 0
@@ -192,30 +194,38 @@ def _chat_model(config: Config) -> OpenAIChat:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/locomo-dev.json"))
-    parser.add_argument("--out", type=Path, default=Path("build/locomo-answers.jsonl"), help="a line an answer")
-    parser.add_argument("--report", type=Path, help="default: beside the answers")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/locomo-answers.jsonl"), help="file with one line per answer"
+    )
+    parser.add_argument("--report", type=Path, help="file for the scores (default: beside the answers)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--categories", nargs="+", type=int, choices=CATEGORIES, default=list(CATEGORIES))
-    parser.add_argument("--conversations", type=_count, help="only the first so many")
-    parser.add_argument("--questions", type=_count, help="only the first so many of each conversation")
-    parser.add_argument("--max-tokens", type=_count, default=1000, help="of recalled pages")
+    parser.add_argument("--conversations", type=_count, help="use only the first N conversations")
+    parser.add_argument("--questions", type=_count, help="use only the first N questions of each conversation")
+    parser.add_argument("--max-tokens", type=_count, default=1000, help="tokens of recalled pages per question")
     parser.add_argument("--style-hint", default=STYLE_HINT)
-    parser.add_argument("--local-memory", action="store_true", help="the local analyst consolidates, whoever answers")
+    parser.add_argument(
+        "--local-memory", action="store_true", help="consolidate with the local analyst, not with the LLM"
+    )
     parser.add_argument("--workers", type=_count, default=1)
-    parser.add_argument("--judge", action="store_true", help="the LLM says of each answer whether it is correct")
+    parser.add_argument("--judge", action="store_true", help="judge each answer with the LLM")
     mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("--export-contexts", type=Path, metavar="FILE", help="write contexts and prompts, answer nothing")
+    mode.add_argument(
+        "--export-contexts", type=Path, metavar="FILE", help="write contexts and prompts without answering"
+    )
     mode.add_argument("--score", type=Path, metavar="FILE", help='score lines with "id" and "answer"')
     options = parser.parse_args(arguments)
     if options.judge and (options.score or options.export_contexts or not Config.load().has_llm):
-        parser.error("--judge goes with answering, and needs an LLM: set OPENAI_API_KEY")
+        parser.error(
+            "--judge can't be combined with --export-contexts or --score, and needs an LLM: set OPENAI_API_KEY"
+        )
     return options
 
 
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+        raise argparse.ArgumentTypeError("the number must be at least 1")
     return number
 
 

@@ -1,4 +1,4 @@
-"""What each row of the answer benchmark puts before the model: its memories, and the context of a question."""
+"""Memories and contexts of each row of the answer benchmark."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from memoryos.seams import Analyst, Embedder
 
 MEMORYOS, BM25, PLAIN, FULL = ROWS = ("memoryos", "BM25", "plain embedding", "full context")
 SEARCHES = {BM25: evidence.ROWS["words only (BM25)"], PLAIN: evidence.ROWS["plain embedding"]}
-"""Rows that search the dialogue and know nothing besides: their contexts are pages, without knowledge and profile."""
+"""Rows whose contexts contain pages only, without knowledge and profile."""
 WINDOW = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One question of one conversation, asked of one row; ``number`` is its place in the file's list."""
+    """One question of one conversation for one row; ``number`` is its index in the data file."""
 
     row: str
     conversation: str
@@ -41,11 +41,11 @@ class Case:
 
     @property
     def id(self) -> str:
-        """Names it in every file of this benchmark."""
+        """The id of the case in all files of this benchmark."""
         return f"{self.row}/{self.conversation}/{self.number}"
 
     def to_line(self) -> dict[str, Any]:
-        """Returns what every line about it begins with."""
+        """Returns the common first fields of its lines."""
         return {
             "id": self.id,
             "row": self.row,
@@ -59,7 +59,7 @@ class Case:
 def read_cases(
     conversations: Iterable[Conversation], rows: Iterable[str], categories: Sequence[int], limit: int | None
 ) -> list[Case]:
-    """Returns every question of these categories for every row, the first ``limit`` of each conversation."""
+    """Returns the questions of these categories for every row, at most ``limit`` per conversation."""
     chosen = [
         (conversation.name, [each for each in enumerate(conversation.questions) if each[1].category in categories])
         for conversation in conversations
@@ -68,16 +68,16 @@ def read_cases(
 
 
 class Contexts:
-    """The memories behind the rows. Looking something up changes nothing in them: not even the heat of a segment.
+    """The memories of the rows. Recalls do not change them, not even the heat of segments.
 
     Args:
-        conversations: What is remembered.
-        rows: The rows wanted.
-        config: The settings of the row "memoryos", its store in ``data_storage_path``.
-        writer: Who consolidates for the row "memoryos"; the other rows show none of what consolidation writes.
-        embedder: Makes vectors.
-        end: When the questions are asked.
-        max_tokens: Of recalled pages.
+        conversations: Conversations to store.
+        rows: Names of the rows.
+        config: Settings of the row "memoryos"; its store is in ``data_storage_path``.
+        writer: Analyst that consolidates for the row "memoryos"; the other rows use no result of consolidation.
+        embedder: Embedder of all rows.
+        end: Time at which the questions are asked.
+        max_tokens: Maximum tokens of recalled pages.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Contexts:
         self._pages_of = cache(lambda name: tuple(self._rows[FULL][0].memory(name).pages()))
 
     def recall(self, case: Case) -> Recall:
-        """Returns what the row remembers for the question; the whole conversation for "full context"."""
+        """Returns the recall of the row for the question; the whole conversation for "full context"."""
         if case.row == FULL:
             return Recall(case.question.text, short_term=self._pages_of(case.conversation))
         engine, retriever = self._rows[case.row]
@@ -123,7 +123,7 @@ class Contexts:
         return recall if case.row == MEMORYOS else replace(recall, knowledge=(), profile=Profile())
 
     def writing(self) -> dict[str, Any] | None:
-        """Returns what the LLM cost that wrote the memory of the row "memoryos", in all and per page."""
+        """Returns the LLM costs of consolidation for the row "memoryos", in total and per page."""
         if MEMORYOS not in self._rows:
             return None
         engine, _ = self._rows[MEMORYOS]
@@ -152,7 +152,7 @@ class Contexts:
 
 
 def _remember(memory: Memoryos, conversation: Conversation, *, consolidate: bool) -> None:
-    """Adds what is not there yet: a run that was broken off goes on where it was."""
+    """Adds the missing pages, which continues an interrupted run."""
     known = sum(1 for _ in memory.pages())
     add_exchanges(memory, replace(conversation, exchanges=conversation.exchanges[known:]))
     if consolidate:
@@ -160,7 +160,7 @@ def _remember(memory: Memoryos, conversation: Conversation, *, consolidate: bool
 
 
 def write_prompt(recall: Recall, style_hint: str, config: Config) -> str:
-    """Returns the whole of what a model is asked, as one text."""
+    """Returns the complete prompt as one text."""
     system = answer_prompt(
         recall,
         style_hint=style_hint,
@@ -171,5 +171,5 @@ def write_prompt(recall: Recall, style_hint: str, config: Config) -> str:
 
 
 def memory_config(folder: Path) -> Config:
-    """Returns the settings of the row "memoryos": those of the environment, in a database of the benchmark's own."""
+    """Returns the settings of the row "memoryos": those of the environment, with a separate database."""
     return Config.load().with_(**settings(folder, window=WINDOW), database_url=None)

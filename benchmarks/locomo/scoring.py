@@ -1,6 +1,6 @@
-"""Scores one answer against its reference as three published LoCoMo scripts do, so that figures can be compared.
+"""Scores an answer against its reference with the formulas of three published LoCoMo scripts, for comparable figures.
 
-The formulas are theirs, the code is ours:
+The formulas come from these scripts, the code does not:
 
 * LoCoMo: ``task_eval/evaluation.py`` of snap-research/locomo (Maharana et al. 2024).
 * mem0: ``evaluation/metrics/utils.py`` of mem0ai/mem0, which took it from A-mem (Xu et al. 2025).
@@ -52,17 +52,16 @@ _TREEBANK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What each script gives to one answer, 0 to 1.
+    """The scores of one answer by each script, from 0 to 1.
 
-    The scripts differ in what they do with category 5, whose reference is the *wrong* answer that the question fishes
-    for: LoCoMo rewards a refusal, mem0 leaves the question out, MemoryOS rewards the wrong answer. So only
-    ``f1_locomo`` means anything there.
+    The scripts treat category 5 differently. Its reference is the *wrong* answer that the question suggests: LoCoMo rewards
+    a refusal, mem0 omits the question, MemoryOS rewards the wrong answer. So only ``f1_locomo`` is meaningful there.
 
     Attributes:
-        f1_locomo: F1 of stems, by the rule of the category.
-        f1_mem0: F1 of the sets of words, an apostrophe being part of a word.
-        f1_memoryos: F1 of the sets of words, an apostrophe parting two words.
-        bleu1: BLEU-1 of mem0; the published script of MemoryOS computes none.
+        f1_locomo: F1 of stemmed words, with the rule of the category.
+        f1_mem0: F1 of the sets of words; an apostrophe is part of a word.
+        f1_memoryos: F1 of the sets of words; an apostrophe separates words.
+        bleu1: BLEU-1 of mem0; the published script of MemoryOS does not compute it.
     """
 
     f1_locomo: float
@@ -75,12 +74,12 @@ def score(prediction: str, reference: str, category: int) -> Scores:
     """Returns the scores of an answer.
 
     Args:
-        prediction: What was answered.
-        reference: The answer of the file, whole.
+        prediction: The answer to score.
+        reference: The reference answer of the data file, unchanged.
         category: 1 to 5, as in ``memoryos.doors.locomo.CATEGORIES``.
 
     Raises:
-        InputError: If there is no such category.
+        InputError: If the category is unknown.
     """
     if category not in CATEGORIES:
         raise InputError("category", f"{category} is none of LoCoMo; give 1 to 5")
@@ -93,7 +92,7 @@ def score(prediction: str, reference: str, category: int) -> Scores:
 
 
 def _f1_locomo(prediction: str, reference: str, category: int) -> float:
-    """Follows ``eval_question_answering`` of LoCoMo."""
+    """Returns the score of ``eval_question_answering`` of LoCoMo."""
     if category == ADVERSARIAL:
         return float(any(refusal in prediction.lower() for refusal in REFUSALS))
     if category == MULTI_HOP:
@@ -104,9 +103,9 @@ def _f1_locomo(prediction: str, reference: str, category: int) -> float:
 
 
 def _f1_of_parts(predictions: Sequence[str], references: Sequence[str]) -> float:
-    """Returns the mean over the reference's parts of the best F1 that a part of the prediction reaches.
+    """Returns the mean, over the parts of the reference, of the best F1 of any part of the prediction.
 
-    A superfluous part costs nothing, and a part that is empty or only articles counts as a miss: so it is in LoCoMo.
+    As in LoCoMo, additional parts cost nothing, and a part without words other than articles counts as a miss.
     """
     answered = [_stems(each) for each in predictions]
     best = [max(_f1(each, _stems(reference)) for each in answered) for reference in references]
@@ -114,16 +113,16 @@ def _f1_of_parts(predictions: Sequence[str], references: Sequence[str]) -> float
 
 
 def _stems(text: str) -> Counter[str]:
-    """Returns the stems of LoCoMo's ``normalize_answer``: commas and ASCII punctuation vanish without leaving a space.
+    """Returns the stems of LoCoMo's ``normalize_answer``, which deletes commas and ASCII punctuation.
 
-    LoCoMo stems by nltk's Porter, which adds rules to the published ones ("died" becomes "die", here "di"). A score
-    differs only where two words meet in one stemmer and not in the other, as "hopefully" and "hope" do in nltk's.
+    LoCoMo uses nltk's Porter stemmer, which has additional rules ("died" becomes "die", here "di"). A score differs only
+    where two words have the same stem in one stemmer and not in the other, such as "hopefully" and "hope" in nltk's.
     """
     return Counter(_stem(word) for word in _ARTICLE.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
 
 
 def _stem(word: str) -> str:
-    """Returns the stem; as in nltk, and unlike Snowball, words of one or two letters stay ("is" would become "i")."""
+    """Returns the stem; words of one or two letters are unchanged, as in nltk (Snowball would change "is" to "i")."""
     return str(_stemmer.stemWord(word)) if len(word) > LONGEST_UNSTEMMED else word
 
 
@@ -140,17 +139,17 @@ def _distinct(words: Sequence[str]) -> Counter[str]:
 
 
 def _f1(prediction: Counter[str], reference: Counter[str]) -> float:
-    """Returns the harmonic mean of precision and recall, 0 where nothing is shared; a set is a multiset of ones."""
+    """Returns the harmonic mean of precision and recall, or 0 without common words."""
     shared = (prediction & reference).total()
     return 2 * shared / (prediction.total() + reference.total()) if shared else 0.0
 
 
 def _treebank_words(text: str) -> list[str]:
-    """Returns about what ``nltk.word_tokenize`` returns for the text in lower case.
+    """Returns approximately the tokens of ``nltk.word_tokenize`` for the text in lower case.
 
-    It differs from nltk in a sentence's end behind an abbreviation (nltk asks its trained Punkt, here a handful of
-    abbreviations and single letters keep their period), in "cannot", "gonna" and the like (nltk parts them) and in
-    quotation marks (nltk tells the opening one from the closing one).
+    Differences: after an abbreviation, nltk detects the end of a sentence with its trained Punkt model, while here a few
+    abbreviations and single letters keep their period; nltk splits "cannot", "gonna" and similar words; nltk distinguishes
+    opening and closing quotation marks.
     """
     return _TREEBANK.findall(text.lower())
 
@@ -158,8 +157,8 @@ def _treebank_words(text: str) -> list[str]:
 def _bleu1(prediction: Sequence[str], reference: Sequence[str]) -> float:
     """Returns the clipped precision of words times the brevity penalty (Papineni et al. 2002).
 
-    mem0 asks nltk for weights (1, 0, 0, 0) and smoothing "method1". That smoothing never shows: it lifts precisions of
-    0, those of longer n-grams weigh nothing here, and with no word shared nltk returns 0 before it smooths.
+    mem0 calls nltk with weights (1, 0, 0, 0) and smoothing "method1". The smoothing has no effect: it changes only
+    precisions of 0, longer n-grams have weight 0, and without common words nltk returns 0 before smoothing.
     """
     shared = (Counter(prediction) & Counter(reference)).total()
     if not shared:

@@ -1,1 +1,1 @@
-"""Speed and memory."""
+"""Micro benchmarks of speed and memory."""

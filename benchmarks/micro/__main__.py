@@ -1,4 +1,4 @@
-"""Speed and memory: ``python -m benchmarks.micro``. Absolute times are this machine's, ratios travel."""
+"""Speed and memory: ``python -m benchmarks.micro``. Compare ratios; absolute times depend on the machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print(json.dumps({"import_seconds": imported - started, "open_seconds": opened -
 
 
 def main() -> None:
-    """Runs everything and prints each figure beside its bound."""
+    """Runs all measurements and prints each figure with its bound."""
     arguments = _arguments()
     report: dict[str, Any] = {"pages": arguments.pages}
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _adding(folder: Path) -> dict[str, Any]:
-    """Times add_memory, worker on, and a bare durable commit of the same bytes, in turns, at three sizes of the log."""
+    """Times add_memory with a worker, in turns with a plain durable commit of the same bytes, at three log sizes."""
     bare = _bare_database(folder / "bare.db")
     figures: dict[str, Any] = {}
     with Memoryos("bench", data_storage_path=folder / "adding") as memory:
@@ -93,7 +93,7 @@ def _bare_database(file: Path) -> Callable[[str, str], None]:
 
 
 def _growing(folder: Path, pages: int) -> dict[str, Any]:
-    """Has a process of its own ingest and consolidate the pages, so that its memory is its own too."""
+    """Ingests and consolidates the pages in a separate process, to measure its memory."""
     command = [sys.executable, "-m", "benchmarks.micro.growing", str(folder), str(pages)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     figures: dict[str, Any] = json.loads(done.stdout)
@@ -125,7 +125,7 @@ def _cold(folder: Path) -> dict[str, Any]:
 def _show(report: dict[str, Any]) -> None:
     ratios = [each["ratio"] for each in report["add"].values()]
     rows = [
-        ("add_memory p50 ÷ bare durable commit, worst of 100, 1,000, 10,000 pages", max(ratios), 3.0),
+        ("add_memory p50 ÷ plain durable commit, worst of 100, 1,000, 10,000 pages", max(ratios), 3.0),
         (
             "add_memory p50 at 10,000 pages ÷ at 100",
             report["add"]["10000"]["add_p50_ms"] / report["add"]["100"]["add_p50_ms"],
@@ -151,7 +151,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=10_000)
     parser.add_argument(
-        "--folder", type=Path, default=None, help="where the databases are made (default: the system's)"
+        "--folder", type=Path, default=None, help="folder for the databases (default: the system's temporary folder)"
     )
     parser.add_argument("--json", type=Path, default=None)
     return parser.parse_args()

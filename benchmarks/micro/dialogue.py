@@ -1,6 +1,6 @@
-"""A made-up dialogue of any length, seeded: each evening has a theme with words of its own, so that segments multiply.
+"""Generates a synthetic dialogue of any length from a seed; each evening has a theme with its own words.
 
-The words come from the vocabulary of the built-in tokenizer; a theme comes back now and then, as topics do.
+The words come from the vocabulary of the built-in tokenizer. Some themes recur, as topics in real dialogues do.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ EXCHANGES_AN_EVENING = 12
 
 
 def exchanges(count: int, seed: int = 7) -> Iterator[tuple[str, str, datetime]]:
-    """Yields (user's words, assistant's words, time): a dozen exchanges an evening, on one theme."""
+    """Yields (user's text, assistant's text, time): twelve exchanges per evening, on one theme."""
     chooser = random.Random(seed)
     at = START
     theme: list[str] = []
@@ -81,7 +81,7 @@ def _vocabulary() -> list[str]:
 
 
 def questions(count: int, seed: int = 11) -> list[str]:
-    """Returns questions of about a dozen words."""
+    """Returns questions of about twelve words."""
     chooser = random.Random(seed)
     return [
         f"What did I say about the {chooser.choice(_THINGS)} that my {chooser.choice(_PEOPLE)} "

@@ -1,4 +1,4 @@
-"""Threads of the embedder as ratios in one run: ``python -m benchmarks.micro.embedder``."""
+"""Speed of the embedder with two threads relative to one: ``python -m benchmarks.micro.embedder``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memoryos.models.minilm import MiniLM
 
 
 def main() -> None:
-    """Prints the median of a query and the mean of a batch with one thread and with two, taken in turns."""
+    """Prints the median time of a query and the mean time of a batch with one and two threads, measured in turns."""
     models = {threads: MiniLM(threads=threads) for threads in (1, 2)}
     texts = [text for user, assistant, _ in exchanges(64) for text in (user, assistant)]
     queries: dict[int, list[float]] = {threads: [] for threads in models}

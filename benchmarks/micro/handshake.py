@@ -1,4 +1,4 @@
-"""How long a client waits for the MCP server: process start → initialized, → tools listed, → first retrieval.
+"""Start-up time of the MCP server: from process start to initialized, tools listed, and first retrieval.
 
 Usage: python -m benchmarks.micro.handshake [--runs 10]
 """
@@ -22,19 +22,19 @@ from memoryos import Config, MemoryEngine
 PAGES = 20
 STEPS = ("initialize answered", "tools listed", "first retrieve_memory", "ended, stdin closed")
 BOUND_SECONDS = 1.0
-"""For the handshake, on a machine that does nothing else."""
+"""Bound for the handshake on an idle machine."""
 HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "handshake", "version": "1"}}
 
 
 def main() -> None:
-    """Starts the server again and again and prints the medians."""
+    """Starts the server several times and prints the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         _fill(Path(folder))
         runs = [_run(folder) for _ in range(arguments.runs)]
-    print(f"{'process start →':<28}{'wall, median':>14}{'least':>10}{'most':>10}{'processor':>12}")
+    print(f"{'process start →':<28}{'median':>14}{'minimum':>10}{'maximum':>10}{'processor':>12}")
     for step in STEPS:
         walls, busy = [run[step][0] for run in runs], [run[step][1] for run in runs]
         print(
@@ -55,7 +55,7 @@ def _fill(folder: Path) -> None:
 
 
 def _run(folder: str) -> dict[str, tuple[float, float]]:
-    """Returns seconds since the start and seconds of processor time, user and system, for each step."""
+    """Returns, for each step, the seconds since the start and the processor time (user + system)."""
     command = [sys.executable, "-m", "memoryos", "mcp", "--data", folder]
     started = time.perf_counter()
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603

@@ -1,1 +1,1 @@
-"""Many processes, and many threads, that write one scope of one store."""
+"""Many processes and threads that write to one scope."""

@@ -1,4 +1,4 @@
-"""One scope, many writers: ``python -m benchmarks.processes``. Absolute times are this machine's, ratios travel."""
+"""Many writers on one scope: ``python -m benchmarks.processes``. Compare ratios; absolute times depend on the machine."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ SETTINGS: dict[str, Any] = {
     "mid_term_similarity_threshold": 1.2,
     "idle_seconds": 0.2,
 }
-"""Small batches, so that the workers of all processes want the scope all the time."""
+"""Small batches, so that the workers of all processes compete for the scope constantly."""
 BURST = 10
 PAUSE_SECONDS = 0.3
-"""Writers add a burst of pages and pause, so that now one and now all of them are busy."""
+"""Writers add a burst of pages and pause, so that the number of busy writers varies."""
 RECALL_EVERY = 25
 FLUSH_EVERY = 20
-"""Pages after which a writer asks for a flush itself, so that the lease passes from hand to hand …"""
+"""Number of pages after which a writer flushes, so that the lease changes its owner."""
 FLUSH_SECONDS = 0.3
-"""… and how long it waits for it."""
+"""Timeout of such a flush."""
 THREADS = (1, 8, 32)
 APPENDS = 1600
 ROUNDS = 5
@@ -65,18 +65,18 @@ _THINGS = "bicycle camera violin sofa kettle guitar telescope tent".split()
 
 @dataclass
 class Written:
-    """What one writer went through.
+    """Record of one writer.
 
     Attributes:
-        name: Its number.
-        seqs: Positions of its pages, in the order in which it added them.
-        errors: What reached the caller.
-        flushes: How many flushes ended before the time was over, and how many did not.
-        warnings: What its worker logged.
-        held: When it had the lease on the scope, from and to, in nanoseconds of the machine.
-        read: When its analyst read, likewise.
-        add_ms: What each add took.
-        seconds: What all took.
+        name: Number of the writer.
+        seqs: Positions of its pages, in the order of its additions.
+        errors: Exceptions raised to the caller.
+        flushes: Number of completed flushes, and number of flushes that timed out.
+        warnings: Log messages of its worker.
+        held: Intervals in which it held the lease on the scope, in nanoseconds of the monotonic clock.
+        read: Intervals in which its analyst read pages, likewise.
+        add_ms: Duration of each addition, in milliseconds.
+        seconds: Total duration.
     """
 
     name: int
@@ -90,8 +90,8 @@ class Written:
     seconds: float = 0.0
 
 
-class _Witness(logging.Handler):
-    """Notes when a lease is held and an analyst reads, and what is logged."""
+class _Recorder(logging.Handler):
+    """Records the intervals of leases and analyst calls, and the log messages."""
 
     def __init__(self, written: Written, engine: MemoryEngine) -> None:
         super().__init__(logging.WARNING)
@@ -99,26 +99,26 @@ class _Witness(logging.Handler):
         leased, analyst = engine.updater.leases.acquire, engine.analyst
 
         @contextlib.contextmanager
-        def witnessed(*given: Any) -> Iterator[Any]:
-            with leased(*given) as lease, self._noting(written.held):
+        def recorded(*given: Any) -> Iterator[Any]:
+            with leased(*given) as lease, self._recording(written.held):
                 yield lease
 
         def digest(batch: Batch, meter: Meter) -> Digest:
-            with self._noting(written.read):
+            with self._recording(written.read):
                 return type(analyst).digest(analyst, batch, meter)
 
         def learn(material: Material, meter: Meter) -> Lesson:
-            with self._noting(written.read):
+            with self._recording(written.read):
                 return type(analyst).learn(analyst, material, meter)
 
-        vars(engine.updater.leases)["leased"] = witnessed
+        vars(engine.updater.leases)["leased"] = recorded
         vars(analyst).update(digest=digest, learn=learn)
 
     def emit(self, record: logging.LogRecord) -> None:
         self._written.warnings.append(record.getMessage() + (f": {record.exc_info[1]!r}" if record.exc_info else ""))
 
     @contextlib.contextmanager
-    def _noting(self, times: list[tuple[int, int]]) -> Iterator[None]:
+    def _recording(self, times: list[tuple[int, int]]) -> Iterator[None]:
         started = time.monotonic_ns()
         try:
             yield
@@ -133,7 +133,7 @@ def open_memory(folder: Path, *, worker: bool) -> Memoryos:
 
 
 def said(writer: int, number: int) -> tuple[str, str]:
-    """Returns what a writer says in its so-and-so-many-th page."""
+    """Returns the two texts of a page by writer and number."""
     chooser = random.Random(writer * 100_003 + number)
     name, place, thing = (chooser.choice(words) for words in (_NAMES, _PLACES, _THINGS))
     texts = (
@@ -146,11 +146,11 @@ def said(writer: int, number: int) -> tuple[str, str]:
 
 
 def write(folder: Path, name: int, pages: int) -> Written:
-    """Adds the pages of one writer, its worker on, when a line arrives on the input."""
+    """Waits for a line on standard input, then adds the pages of one writer while its worker runs."""
     vars(background).update(QUIET_SECONDS=0.0005, FOREGROUND_TIMEOUT_SECONDS=0.01)
     written = Written(name)
     memory = open_memory(folder, worker=True)
-    logging.getLogger("memoryos").addHandler(_Witness(written, memory.engine))
+    logging.getLogger("memoryos").addHandler(_Recorder(written, memory.engine))
     chooser = random.Random(name)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -173,7 +173,7 @@ def write(folder: Path, name: int, pages: int) -> Written:
 
 
 def _is_cut_short(memory: Memoryos) -> bool:
-    """Flushes; returns whether time was too short for it, as when another process holds the lease."""
+    """Flushes; returns True if the flush timed out, for example because another process holds the lease."""
     try:
         memory.flush(timeout=FLUSH_SECONDS)
     except TimeoutError:
@@ -186,7 +186,7 @@ def _is_cut_short(memory: Memoryos) -> bool:
 
 
 def run_processes(folder: Path, processes: int, pages: int) -> list[Written]:
-    """Has so many processes write at the same time; returns what each went through."""
+    """Runs the writers in parallel processes and returns their records."""
     with open_memory(folder, worker=False).engine:
         pass
     options = ["--folder", str(folder), "--pages", str(pages)]
@@ -200,7 +200,7 @@ def run_processes(folder: Path, processes: int, pages: int) -> list[Written]:
     ]
     for each in writers:
         if each.stdout is None or each.stdout.readline() != "ready\n":
-            raise RuntimeError("a writer could not start")
+            raise RuntimeError("a writer process did not start; see its error output above")
     for each in writers:
         if each.stdin is not None:
             each.stdin.write("go\n")
@@ -209,24 +209,24 @@ def run_processes(folder: Path, processes: int, pages: int) -> list[Written]:
 
 
 def check(folder: Path, written: list[Written]) -> dict[str, Any]:
-    """Looks at what the writers left, and at what a flush makes of it; returns problems and figures."""
+    """Checks the store after the writers and again after a flush; returns figures and problems."""
     problems = [f"writer {each.name}: {error}" for each in written for error in each.errors]
     wanted = sum(len(each.seqs) for each in written)
     with open_memory(folder, worker=False).engine as engine:
         memory = engine.memory(*SCOPE)
         before = memory.get_memory_stats()
         problems += _check_log(memory, written)
-        problems += _unsound(folder)
+        problems += _inconsistencies(folder)
         memory.flush()
-        problems += [f"after the flush: {each}" for each in (*_unsound(folder), *_check_tiers(memory))]
+        problems += [f"after the flush: {each}" for each in (*_inconsistencies(folder), *_check_tiers(memory))]
         stats = memory.get_memory_stats()
     for what in ("held", "read"):
         times = sorted(interval for each in written for interval in getattr(each, what))
         overlaps = sum(next_[0] < this[1] for this, next_ in pairwise(times))
         if overlaps:
-            problems.append(f"{overlaps} times two processes {what} the scope at once")
+            problems.append(f"two processes {what} the scope at the same time ({overlaps} times)")
     if stats["pages"] != wanted:
-        problems.append(f"{stats['pages']} of {wanted} pages are there")
+        problems.append(f"{stats['pages']} of {wanted} pages are stored")
     add_ms = sorted(ms for each in written for ms in each.add_ms)
     return {
         "processes": len(written),
@@ -264,9 +264,9 @@ def _check_log(memory: Memoryos, written: list[Written]) -> list[str]:
         if [page.metadata["at"][1] for page in mine] != list(range(len(mine))):
             problems.append(f"pages of writer {each.name} are missing or out of order")
         if [page.seq for page in mine] != each.seqs:
-            problems.append(f"pages of writer {each.name} are not where it was told")
+            problems.append(f"pages of writer {each.name} have other positions than reported")
         if any((page.user_text, page.assistant_text) != said(*page.metadata["at"]) for page in mine):
-            problems.append(f"pages of writer {each.name} are not what it said")
+            problems.append(f"pages of writer {each.name} have other texts than added")
     return problems
 
 
@@ -277,19 +277,19 @@ def _check_tiers(memory: Memoryos) -> Iterator[str]:
             yield f"{name} is {stats[name]}"
     held = Counter(page.segment_id for page in memory.pages() if page.segment_id is not None)
     if held != {each.segment_id: each.page_count for each in (*memory.segments(), *memory.segments(archived=True))}:
-        yield "a segment's count is not what it holds"
+        yield "the page count of a segment is wrong"
     if sum(held.values()) != stats["pages"] - stats["short_term_pages"]:
         yield f"{sum(held.values())} pages are in segments"
 
 
-def _unsound(folder: Path) -> list[str]:
+def _inconsistencies(folder: Path) -> list[str]:
     with contextlib.closing(sqlite3.connect(folder / DATABASE)) as connection:
         damage = [text for (text,) in connection.execute("PRAGMA integrity_check") if text != "ok"]
         return damage + [name for name, query in NOTHING_FOUND_BY.items() if connection.execute(query).fetchone()]
 
 
 def time_threads(folder: Path) -> dict[str, Any]:
-    """Times threads that append to one scope, each page a durable commit, with and without group commit in turns."""
+    """Times threads that append to one scope with durable commits, with and without group commit in turns."""
     figures: dict[str, Any] = {}
     grouped = Database.write_grouped
     for threads in THREADS:
@@ -332,12 +332,12 @@ def _appends_a_second(file: Path, threads: int) -> float:
 
 
 def main() -> None:
-    """Runs both parts and prints their figures; fails if anything is not as it must be."""
+    """Runs both parts and prints their figures; exits with 1 if there are problems."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--pages", type=int, default=500)
-    parser.add_argument("--folder", type=Path, help="where the stores are made; default: a temporary folder")
-    parser.add_argument("--json", type=Path, help="where the figures are written")
+    parser.add_argument("--folder", type=Path, help="folder for the stores (default: a temporary folder)")
+    parser.add_argument("--json", type=Path, help="JSON file for the figures")
     parser.add_argument("--writer", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.writer is not None:

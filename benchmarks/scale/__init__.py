@@ -1,1 +1,1 @@
-"""Many scopes and huge scopes."""
+"""Benchmarks of many scopes, and of very large scopes."""

@@ -1,7 +1,7 @@
-"""What many scopes and huge scopes cost: ``python -m benchmarks.scale``.
+"""Costs of many scopes and of very large scopes: ``python -m benchmarks.scale``.
 
-Two stores in one run, 100 scopes and 10,000, of 100 pages each, measured in turns; scopes of 600 pages met for the
-first time; one scope of 100,000 pages. Vectors come from a synthetic embedder, so the embedding is not in the figures.
+Measures in turns two stores with 100 and 10,000 scopes of 100 pages each, then first recalls of scopes of 600 pages, then
+one scope of 100,000 pages. The figures exclude embedding: the vectors come from a synthetic embedder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.postgres import DURABLE, running_server
 
-from benchmarks.scale.agreement import NO_ROOM, ROOM, USER, compare
+from benchmarks.scale.agreement import EXACT_BYTES, QUANTISED_BYTES, USER, compare
 from benchmarks.scale.synthetic import SyntheticEmbedder, endless, fill
 from memoryos import Config, MemoryEngine
 
@@ -43,17 +43,19 @@ HUGE_QUERIES = 50
 
 
 def main() -> None:
-    """Fills the stores, measures, prints, writes."""
+    """Fills the stores, measures, and prints and writes the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--few", type=int, default=100, help="Scopes of the small store.")
-    parser.add_argument("--many", type=int, default=10_000, help="Scopes of the large store.")
-    parser.add_argument("--huge", type=int, default=100_000, help="Pages of the huge scope; 0 leaves it out.")
-    parser.add_argument("--folder", type=Path, help="Where the stores are made; default: a temporary folder.")
-    parser.add_argument("--postgresql", action="store_true", help="On a PostgreSQL of the tests' package, not SQLite.")
-    parser.add_argument("--json", type=Path, help="Where the figures are written.")
+    parser.add_argument("--few", type=int, default=100, help="Number of scopes in the small store.")
+    parser.add_argument("--many", type=int, default=10_000, help="Number of scopes in the large store.")
+    parser.add_argument("--huge", type=int, default=100_000, help="Number of pages in the large scope; 0 skips it.")
+    parser.add_argument("--folder", type=Path, help="Folder for the stores (default: a temporary folder).")
+    parser.add_argument(
+        "--postgresql", action="store_true", help="Use a temporary PostgreSQL server instead of SQLite."
+    )
+    parser.add_argument("--json", type=Path, help="JSON file for the figures.")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {}
-    with _places(arguments.folder, postgresql=arguments.postgresql) as places:
+    with _stores(arguments.folder, postgresql=arguments.postgresql) as places:
         figures |= _many(places, arguments.few, arguments.many)
         if arguments.huge:
             figures |= _huge(places, arguments.huge)
@@ -62,23 +64,23 @@ def main() -> None:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-class _Places:
-    """Where the stores are made: files of a folder, or databases of a server."""
+class _Stores:
+    """Creates stores: files in a folder, or databases on a server."""
 
     def __init__(self, folder: Path, server: Server | None) -> None:
         self._folder = folder
         self._server = server
         self._urls: dict[str, str] = {}
 
-    def opened(self, name: str, max_bytes: int = ROOM) -> MemoryEngine:
-        """Returns an engine over the store of a name, which is made at the first time."""
+    def opened(self, name: str, max_bytes: int = EXACT_BYTES) -> MemoryEngine:
+        """Returns an engine for the named store; creates the store at the first call."""
         if name not in self._urls:
             self._urls[name] = self._server.empty_database() if self._server else f"sqlite:///{self._folder / name}.db"
         config = Config(database_url=self._urls[name], background=False, working_set_max_bytes=max_bytes)
         return MemoryEngine(config, embedder=SyntheticEmbedder())
 
     def disk_bytes(self, name: str) -> int:
-        """Returns what a store takes on disk."""
+        """Returns the size of a store on disk, in bytes."""
         if self._server:
             ((size,),) = self._server.execute(
                 f"SELECT pg_database_size('{self._urls[name].split('@/')[1].split('?')[0]}')"
@@ -88,13 +90,13 @@ class _Places:
 
 
 @contextlib.contextmanager
-def _places(parent: Path | None, *, postgresql: bool) -> Iterator[_Places]:
+def _stores(parent: Path | None, *, postgresql: bool) -> Iterator[_Stores]:
     with tempfile.TemporaryDirectory(dir=parent) as folder, contextlib.ExitStack() as stack:
         server = stack.enter_context(running_server(DURABLE | {"synchronous_commit": "on"})) if postgresql else None
-        yield _Places(Path(folder), server)
+        yield _Stores(Path(folder), server)
 
 
-def _many(places: _Places, few: int, many: int) -> dict[str, Any]:
+def _many(places: _Stores, few: int, many: int) -> dict[str, Any]:
     said = endless(seed=5)
     figures: dict[str, Any] = {}
     with places.opened("few") as small, places.opened("many") as large:
@@ -129,7 +131,7 @@ def _many(places: _Places, few: int, many: int) -> dict[str, Any]:
 def _in_turns(
     stores: dict[str, tuple[MemoryEngine, int]], said: Iterator[tuple[str, str]]
 ) -> dict[str, dict[str, float]]:
-    """Returns medians of adds, first recalls and further recalls; the stores take turns, so that noise hits both."""
+    """Returns medians of adds, first and further recalls; measures the stores in turns, so that noise affects both."""
     chooser = random.Random(3)
     tried = {name: chooser.sample(range(scopes), min(TRIED_SCOPES, scopes)) for name, (_, scopes) in stores.items()}
     times: dict[str, dict[str, list[float]]] = {name: {"add": [], "recall": [], "first_recall": []} for name in stores}
@@ -159,13 +161,13 @@ def _cold(engine: MemoryEngine, said: Iterator[tuple[str, str]]) -> dict[str, fl
     }
 
 
-def _huge(places: _Places, pages: int) -> dict[str, Any]:
-    """Measures one scope, with room for its vectors and without: what it finds then, and what that costs."""
+def _huge(places: _Stores, pages: int) -> dict[str, Any]:
+    """Measures recalls of one large scope with exact and with quantised vectors: agreement, time and memory."""
     said = endless(seed=9)
     with places.opened(USER) as engine:
         fill(engine, USER, pages, said)
     queries = [next(said)[0] for _ in range(HUGE_QUERIES)]
-    with places.opened(USER) as exact, places.opened(USER, max_bytes=NO_ROOM) as coded:
+    with places.opened(USER) as exact, places.opened(USER, max_bytes=QUANTISED_BYTES) as coded:
         figures = {"pages": pages} | compare(exact, coded, queries)
     slowest = max(figures[each]["recall_p50_ms"] for each in ("exact", "coded"))
     return {"huge": figures | {"within_bounds": figures["within_bounds"] and slowest <= MOST_HUGE_MS}}

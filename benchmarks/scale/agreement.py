@@ -1,7 +1,7 @@
-"""What a scope that does not fit finds of what it would find if it fitted: ``python -m benchmarks.scale.agreement``.
+"""Agreement of recalls with quantised and with exact vectors: ``python -m benchmarks.scale.agreement``.
 
-Real sentences and the built-in embedder: every utterance of LoCoMo and of GVD in English once, and then utterances of
-two or three sentences drawn from all of them, until the scope has its pages. LoCoMo's questions are asked of both.
+Uses real sentences and the built-in embedder: every utterance of LoCoMo and of the English GVD once, then utterances of
+two or three random sentences of these, until the scope is full. LoCoMo's questions are the queries.
 """
 
 from __future__ import annotations
@@ -28,34 +28,39 @@ if TYPE_CHECKING:
 
 TOP = 20
 LEAST_AGREEMENT = 0.98
-ROOM = 4 << 30
-NO_ROOM = 1 << 20
+EXACT_BYTES = 4 << 30
+QUANTISED_BYTES = 1 << 20
 USER = "huge"
 
 
 def main() -> None:
-    """Fills one scope, asks it with room for its vectors and without, prints."""
+    """Fills one scope, queries it with exact and with quantised vectors, and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="Where LoCoMo and GVD are.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="Folder with LoCoMo and GVD.")
     parser.add_argument("--pages", type=int, default=20_000)
     parser.add_argument("--questions", type=int, default=200)
     arguments = parser.parse_args()
     conversations = read_locomo(arguments.data / "locomo-dev.json")
-    told = [text for each in conversations for page in each.exchanges for text in (page.user_text, page.assistant_text)]
+    texts = [
+        text for each in conversations for page in each.exchanges for text in (page.user_text, page.assistant_text)
+    ]
     people, _ = read_gvd(arguments.data, "en")
     days = [day for person in people for day in person["history"].values()]
-    told += [text for day in days for each in day for text in (each["query"], each["response"])]
+    texts += [text for day in days for each in day for text in (each["query"], each["response"])]
     asked = [each.text for conversation in conversations for each in conversation.questions]
     queries = random.Random(4).sample(asked, min(arguments.questions, len(asked)))
     with tempfile.TemporaryDirectory() as folder:
-        with MemoryEngine(_config(folder, ROOM)) as engine:
-            fill(engine, USER, arguments.pages, _drawn([text for text in told if text]))
-        with MemoryEngine(_config(folder, ROOM)) as exact, MemoryEngine(_config(folder, NO_ROOM)) as coded:
+        with MemoryEngine(_config(folder, EXACT_BYTES)) as engine:
+            fill(engine, USER, arguments.pages, _drawn([text for text in texts if text]))
+        with (
+            MemoryEngine(_config(folder, EXACT_BYTES)) as exact,
+            MemoryEngine(_config(folder, QUANTISED_BYTES)) as coded,
+        ):
             print(json.dumps({"pages": arguments.pages} | compare(exact, coded, queries), indent=2))
 
 
 def compare(exact: MemoryEngine, coded: MemoryEngine, queries: Sequence[str]) -> dict[str, Any]:
-    """Returns how far the best 20 pages of both agree, how long both take, and what both hold in memory."""
+    """Returns the agreement of the best 20 pages, and the times and memory of both engines."""
     figures: dict[str, Any] = {}
     found: list[list[list[str]]] = []
     for name, engine in (("exact", exact), ("coded", coded)):
@@ -88,10 +93,10 @@ def _config(folder: str, max_bytes: int) -> Config:
     return Config(data_storage_path=folder, background=False, working_set_max_bytes=max_bytes)
 
 
-def _drawn(told: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _drawn(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
     chance = random.Random(1)
-    yield from zip(told[::2], told[1::2], strict=False)
-    sentences = [each for text in told for each in re.split(r"(?<=[.!?])\s+", text) if each]
+    yield from zip(texts[::2], texts[1::2], strict=False)
+    sentences = [each for text in texts for each in re.split(r"(?<=[.!?])\s+", text) if each]
     while True:
         user, assistant = (" ".join(chance.sample(sentences, chance.choice((2, 2, 3)))) for _ in range(2))
         yield user, assistant

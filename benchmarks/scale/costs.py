@@ -1,4 +1,4 @@
-"""What a page and a recall cost, one by one: processor time, durable commits, bytes; with the built-in embedder."""
+"""Measures the costs of a page and a recall with the built-in embedder: processor time, durable commits, bytes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Costs:
 
     Attributes:
         add_ms: Processor time of ``add_memory``.
-        embed_ms: Of the vectors of a page, in the background.
-        consolidate_ms: Of reading a page, by the local analyst.
-        recall_ms: Of a recall from a working set that is in memory.
-        load_ms: Of loading the working set of 50 pages.
-        commits: Durable commits a page, all in all.
-        disk_bytes: Of a page on disk, all in all.
-        working_bytes: Of a page in a working set.
-        text_bytes: Of its texts.
+        embed_ms: Processor time of embedding a page, in the background.
+        consolidate_ms: Processor time of consolidating a page with the local analyst.
+        recall_ms: Processor time of a recall with a cached working set.
+        load_ms: Processor time of loading a working set of 50 pages.
+        commits: Durable commits per page, in total.
+        disk_bytes: Bytes per page on disk, in total.
+        working_bytes: Bytes per page in a working set.
+        text_bytes: Bytes of the texts of a page.
     """
 
     add_ms: float
@@ -50,12 +50,12 @@ class Costs:
 
     @property
     def page_ms(self) -> float:
-        """Processor time of a page from ``add_memory`` to what was learned from it."""
+        """Total processor time of a page: adding, embedding and consolidating."""
         return self.add_ms + self.embed_ms + self.consolidate_ms
 
 
 def measure_costs(folder: Path) -> Costs:
-    """Plays a made-up dialogue into twenty scopes and asks two hundred questions."""
+    """Adds a synthetic dialogue to twenty scopes and asks two hundred questions."""
     pages = SCOPES * PAGES_A_SCOPE
     said = list(exchanges(pages))
     with _counted() as commits, MemoryEngine(Config(data_storage_path=folder, background=False)) as engine:

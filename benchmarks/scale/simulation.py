@@ -1,4 +1,4 @@
-"""A simulation of servers in their busiest hour, event by event, with measured costs."""
+"""Discrete-event simulation of servers in their busiest hour, with measured costs."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ SECONDS = 600.0
 WARM_UP_SECONDS = 300.0
 SEED = 5
 LOADED_PAGES = 50
-"""Pages of the working set whose load was measured."""
+"""Number of pages of the working set whose loading time was measured."""
 
 
 @dataclass(frozen=True)
-class Busy:
-    """What users do.
+class Load:
+    """Requests of the simulated users.
 
     Attributes:
-        sessions_a_second: How many begin to talk.
-        pages_a_session: Exchanges of a session, spread over it.
-        recalls_a_page: Recalls of an exchange.
-        pages_held: Pages that each memory holds.
-        users: How many there are.
+        sessions_a_second: New sessions per second.
+        pages_a_session: Exchanges per session, at random times.
+        recalls_a_page: Recalls per exchange.
+        pages_held: Pages per memory.
+        users: Number of users.
     """
 
     session_seconds: ClassVar[float] = 300.0
@@ -44,7 +44,7 @@ class Busy:
 
 
 class _Machine:
-    """Some cores, an LRU of working sets, and two queues: whoever waits for an answer goes first."""
+    """Cores, an LRU cache of working sets, and two queues; foreground requests take precedence."""
 
     def __init__(self, cores: int, memory_bytes: float) -> None:
         self.free = cores
@@ -55,7 +55,7 @@ class _Machine:
         self.busy_ms = 0.0
 
     def touch(self, user: int, size: float) -> bool:
-        """Returns whether the working set was there; now it is."""
+        """Marks a working set as used; returns whether it was in the cache."""
         is_warm = user in self.held
         self.held[user] = size
         self.held.move_to_end(user)
@@ -64,22 +64,22 @@ class _Machine:
         return is_warm
 
 
-class _Hour:
-    """What happens on the machines, in the order of time."""
+class _Simulation:
+    """The queue of events, in order of time."""
 
-    def __init__(self, busy: Busy, costs: Costs, servers: list[_Machine]) -> None:
+    def __init__(self, load: Load, costs: Costs, servers: list[_Machine]) -> None:
         self.waited: list[float] = []
         self.recalls = 0
         self.cold = 0
-        self._busy = busy
+        self._load = load
         self._costs = costs
         self._servers = servers
         self._chooser = random.Random(SEED)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._order = count()
 
-    def play(self) -> None:
-        """Plays until the end."""
+    def run(self) -> None:
+        """Processes events until the end of the simulated time."""
         self._push(0.0, self._session)
         while self._events:
             at, _, happens = heapq.heappop(self._events)
@@ -91,21 +91,21 @@ class _Hour:
         heapq.heappush(self._events, (at, next(self._order), happens))
 
     def _session(self, at: float) -> None:
-        user = self._chooser.randrange(self._busy.users)
-        for _ in range(self._busy.pages_a_session):
-            self._push(at + self._chooser.uniform(0, self._busy.session_seconds), partial(self._exchange, user))
-        self._push(at + self._chooser.expovariate(self._busy.sessions_a_second), self._session)
+        user = self._chooser.randrange(self._load.users)
+        for _ in range(self._load.pages_a_session):
+            self._push(at + self._chooser.uniform(0, self._load.session_seconds), partial(self._exchange, user))
+        self._push(at + self._chooser.expovariate(self._load.sessions_a_second), self._session)
 
     def _exchange(self, user: int, at: float) -> None:
         machine = self._servers[user % len(self._servers)]
-        held = self._busy.pages_held
-        for _ in range(round(self._busy.recalls_a_page)):
+        held = self._load.pages_held
+        for _ in range(round(self._load.recalls_a_page)):
             is_warm = machine.touch(user, held * self._costs.working_bytes)
             if at > WARM_UP_SECONDS:
                 self.recalls += 1
                 self.cold += not is_warm
-            load = 0.0 if is_warm else self._costs.load_ms / LOADED_PAGES * held
-            machine.front.append((at, self._chooser.expovariate(1) * self._costs.recall_ms + load))
+            load_ms = 0.0 if is_warm else self._costs.load_ms / LOADED_PAGES * held
+            machine.front.append((at, self._chooser.expovariate(1) * self._costs.recall_ms + load_ms))
         machine.front.append((at, self._costs.add_ms))
         machine.back.append((at, self._costs.embed_ms + self._costs.consolidate_ms))
         self._start(machine, at)
@@ -125,21 +125,21 @@ class _Hour:
         self._start(machine, at)
 
 
-def simulate(busy: Busy, costs: Costs, *, machines: int, cores: int, memory_bytes: float) -> dict[str, Any]:
-    """Plays five minutes to warm up and ten that count.
+def simulate(load: Load, costs: Costs, *, machines: int, cores: int, memory_bytes: float) -> dict[str, Any]:
+    """Simulates five minutes of warm-up and ten minutes of measurement.
 
     Returns:
-        Utilisation, latencies in ms, the share of cold recalls, what waits in the background at the end.
+        Utilisation, latencies in ms, the share of cold recalls, and the length of the background queue at the end.
     """
     servers = [_Machine(cores, memory_bytes) for _ in range(machines)]
-    hour = _Hour(busy, costs, servers)
-    hour.play()
-    waited = sorted(hour.waited)
+    simulation = _Simulation(load, costs, servers)
+    simulation.run()
+    waited = sorted(simulation.waited)
     return {
         "simulated_utilisation": round(sum(each.busy_ms for each in servers) / 1000 / SECONDS / machines / cores, 3),
         "foreground_p50_ms": round(waited[len(waited) // 2], 1),
         "foreground_p99_ms": round(waited[int(len(waited) * 0.99)], 1),
-        "cold_share": round(hour.cold / max(1, hour.recalls), 3),
+        "cold_share": round(simulation.cold / max(1, simulation.recalls), 3),
         "background_waiting": sum(len(each.back) for each in servers),
         "requests": len(waited),
     }

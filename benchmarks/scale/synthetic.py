@@ -1,4 +1,4 @@
-"""An embedder without a model and stores of any size filled with its vectors: what is measured is everything else."""
+"""A fast embedder without a model, and stores of any size filled with its vectors, to exclude embedding from figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.micro.dialogue import exchanges
 from memoryos.model import PageDraft, Scope
-from memoryos.storage.vectors import UtteranceVectors
+from memoryos.storage.vector_table import UtteranceVectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 DIMENSIONS = 384
 TOPICS = 4_096
 SPREAD = 1.5
-"""How far texts of one topic are from its middle, in lengths of it: neighbours exist, as with real texts."""
+"""Distance of texts from the centre of their topic, relative to its length; gives texts near neighbours."""
 PAGES_A_COMMIT = 1_000
 
 
 class SyntheticEmbedder:
-    """Gives each text a direction of its own near one of 4,096 topics, in microseconds."""
+    """Maps each text to a pseudo-random direction near one of 4,096 topics, within microseconds."""
 
     name = "synthetic/384"
     dimensions = DIMENSIONS
@@ -37,7 +37,7 @@ class SyntheticEmbedder:
         self._noise = np.random.default_rng(2).standard_normal(DIMENSIONS * 64).astype(np.float32)
 
     def windows(self, text: str) -> list[str]:
-        """Returns the text whole."""
+        """Returns the whole text as one window."""
         return [text]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -51,7 +51,7 @@ class SyntheticEmbedder:
 
 
 def fill(engine: MemoryEngine, user_id: str, pages: int, said: Iterator[tuple[str, str]]) -> int:
-    """Writes so many pages of one user with their vectors; returns the bytes of texts and vectors."""
+    """Stores pages of one user with their vectors; returns the bytes of texts and vectors."""
     scope_id = engine.store.scopes.open(Scope(user_id, engine.config.assistant_id), engine.clock())
     at = engine.clock() - timedelta(days=400)
     written = 0
@@ -75,7 +75,7 @@ def fill(engine: MemoryEngine, user_id: str, pages: int, said: Iterator[tuple[st
 
 
 def endless(seed: int) -> Iterator[tuple[str, str]]:
-    """Yields what is said, without end."""
+    """Yields an endless synthetic dialogue."""
     while True:
         for user, assistant, _ in exchanges(100_000, seed):
             yield user, assistant

@@ -1,1 +1,1 @@
-"""The HTTP server under load."""
+"""Load tests of the HTTP server."""

@@ -1,7 +1,7 @@
-"""``memoryos serve`` under load on loopback, beside a bare FastAPI echo: ``python -m benchmarks.server``.
+"""Load test of ``memoryos serve`` and of a minimal FastAPI echo server on loopback: ``python -m benchmarks.server``.
 
-Server and load share the machine's cores, so absolute rates are of a server that has less than the machine. Each
-connection asks again as soon as it is answered; users are drawn at random from 1,000.
+Server and load generator share the machine's cores, so a dedicated server reaches higher rates. Each connection sends its
+next request after a response; requests choose one of 1,000 users at random.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ FIRST_ERROR = 400
 
 
 def main() -> None:
-    """Fills a store, starts the servers, loads them, prints and writes the figures."""
+    """Fills a store, runs the load tests, and prints and writes the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=15.0, help="How long each load lasts.")
+    parser.add_argument("--seconds", type=float, default=15.0, help="Duration of each load.")
     parser.add_argument("--connections", type=int, default=8)
-    parser.add_argument("--json", type=Path, help="Where the figures are written.")
+    parser.add_argument("--json", type=Path, help="JSON file for the figures.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         _fill(Path(folder))
@@ -137,7 +137,7 @@ def _started(command: list[str], options: list[str]) -> Iterator[tuple[int, subp
 def _loaded(
     name: str, asks: Iterator[Ask], port: int, process: subprocess.Popen[bytes], connections: int, seconds: float
 ) -> dict[str, Any]:
-    """Returns the figures of one load: bytes of the server before and after, its processor time a request."""
+    """Runs one load; returns rates, latencies, the server's memory before and after, and its processor time per request."""
     row: dict[str, Any] = {"load": name, "resident_before": _resident_bytes(process)}
     busy = _processor_seconds(process)
     answers, took = load(port, asks, connections=connections, seconds=seconds)
@@ -156,7 +156,7 @@ def _loaded(
 
 
 def _processor_seconds(process: subprocess.Popen[bytes]) -> float:
-    """Returns the processor time of all its threads, those of the background worker too."""
+    """Returns the processor time of all threads of the server, including the background worker."""
     fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""What FastAPI and uvicorn cost by themselves: a server that gives back what it is sent."""
+"""A FastAPI echo server: the baseline cost of FastAPI and uvicorn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A closed loop of connections that ask as fast as they are answered; as little of a client as can be."""
+"""Closed-loop load generator: each connection sends its next request after a response; minimal client overhead."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ask:
-    """One request: its kind, path and JSON body."""
+    """A request: its kind, path and JSON body."""
 
     kind: str
     path: str
     body: dict[str, Any]
 
     def encoded(self) -> bytes:
-        """Returns the bytes that go over the wire."""
+        """Returns the request as bytes."""
         body = json.dumps(self.body).encode()
         head = f"POST {self.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         return head.encode() + body
@@ -29,7 +29,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer: of which kind, with which status, after how many seconds."""
+    """A response: kind of the request, status, and latency in seconds."""
 
     kind: str
     status: int
@@ -37,7 +37,7 @@ class Answered:
 
 
 def load(port: int, asks: Iterator[Ask], *, connections: int, seconds: float) -> tuple[list[Answered], float]:
-    """Asks for so many seconds over so many connections; returns the answers and how long it took."""
+    """Sends requests over several connections for some seconds; returns the responses and the elapsed seconds."""
     return asyncio.run(_load(port, asks, connections, seconds))
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs once, when the database is new: a role that is no superuser, so that row-level security holds for it.
+# Runs once, for a new database. Creates a role without superuser rights, because row-level security does not apply to superusers.
 set -eu
 psql --set=ON_ERROR_STOP=1 --set=password="$MEMORYOS_PASSWORD" --username="$POSTGRES_USER" --dbname=postgres <<'SQL'
 CREATE ROLE memoryos LOGIN PASSWORD :'password' NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;

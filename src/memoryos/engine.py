@@ -19,6 +19,7 @@ from memoryos.retrieval.retriever import Retriever
 from memoryos.retrieval.working_sets import WorkingSets
 from memoryos.storage.store import Store
 from memoryos.storage.usage import Quota
+from memoryos.updating.foreground import ForegroundActivity
 from memoryos.updating.forgetter import Forgetter
 from memoryos.updating.rebuilding import Rebuilder
 from memoryos.updating.sharing import share_assistant_knowledge
@@ -90,12 +91,8 @@ class MemoryEngine:
         )
         self.retriever = Retriever(self.store, self.embedder, self.working_sets, self.config)
         self.rebuilder = Rebuilder(self.store, self.embedder, self.updater, self.config, self.ledger, clock=self.clock)
-        self.maintenance = Maintenance(
-            self.store,
-            self.updater.leases,
-            is_background=self.config.background,
-            foreground_idle_seconds=lambda: self.worker.foreground_idle_seconds(),  # noqa: PLW0108  (the worker is built below)
-        )
+        activity = ForegroundActivity()
+        self.maintenance = Maintenance(self.store, self.updater.leases, activity, is_background=self.config.background)
         self.forgetter = Forgetter(
             self.store, self.working_sets, self.updater.leases, self.maintenance, clock=self.clock
         )
@@ -104,7 +101,9 @@ class MemoryEngine:
             self.redactor = Redactor(read_detectors(self.config.redaction_patterns))
         self.loader = Loader(self.store, self.redactor, clock=self.clock)
         self.responder = Responder(self.analyst, self.config)
-        self.worker = Worker(self.updater, self.store, self.config, self.maintenance, clock=self.clock)
+        self.worker = Worker(
+            self.updater, self.store, self.config, self.maintenance, activity=activity, clock=self.clock
+        )
         closing = [close_method(self.embedder)] if embedder is None else []
         closing += [close_method(analysts.primary)] if analyst is None else []
         modules = (self.worker, self.maintenance, self.updater, self.store)

@@ -10,14 +10,14 @@ from memoryos.generation.responder import Answer
 from memoryos.inputs import read_idempotency_key
 from memoryos.model import ANSWERED_FROM
 from memoryos.retrieval.recall import Recall
-from memoryos.storage.idempotency import once_of
+from memoryos.storage.idempotency import idempotency_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from memoryos.generation.responder import AnswerStyle
     from memoryos.model import Page, PageDraft
-    from memoryos.storage.idempotency import Once
+    from memoryos.storage.idempotency import IdempotencyKey
 
 __all__ = ["NO_TIME", "answer_request", "append_request", "repeated_answer"]
 
@@ -25,7 +25,7 @@ NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
 """Placeholder for a missing time of a page, so that a repeated request has the same hash at another time."""
 
 
-def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
+def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> IdempotencyKey:
     """Returns the hashes of a request to append pages.
 
     Args:
@@ -36,10 +36,10 @@ def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> Once:
         InputError: If the key is invalid.
     """
     content = [(each.at.isoformat(), each.user_text, each.assistant_text, dict(each.metadata)) for each in drafts]
-    return once_of(read_idempotency_key(idempotency_key), content)
+    return idempotency_key_of(read_idempotency_key(idempotency_key), content)
 
 
-def answer_request(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> Once:
+def answer_request(idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> IdempotencyKey:
     """Returns the hashes of a request for an answer.
 
     Raises:
@@ -48,7 +48,7 @@ def answer_request(idempotency_key: str, query: str, style: AnswerStyle, *, reme
     key = read_idempotency_key(idempotency_key)
     if not remember:
         raise InputError("idempotency_key", "requires remember=True: an answer that is not stored can't be repeated")
-    return once_of(key, ("answer", query, style.relationship, style.style_hint, style.conversation))
+    return idempotency_key_of(key, ("answer", query, style.relationship, style.style_hint, style.conversation))
 
 
 def repeated_answer(query: str, page: Page) -> Answer:

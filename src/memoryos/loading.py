@@ -103,7 +103,7 @@ class Loader:
         Raises:
             InputError: If the file exists or can't be written.
         """
-        return write_export(path, self._all(), self._store.workplace.half_written)
+        return write_export(path, self._all(), self._store.scratch_dir.partial_file)
 
     def _all(self) -> Iterator[tuple[Scope, Iterable[Mapping[str, Any]]]]:
         for scope_id, scope in self._store.scopes.all().items():

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from memoryos.model import Page, PageDraft
     from memoryos.retrieval.recall import Recall
     from memoryos.seams import Analyst, Embedder
-    from memoryos.storage.idempotency import Once
+    from memoryos.storage.idempotency import IdempotencyKey
 
 __all__ = ["Memoryos"]
 
@@ -272,7 +272,7 @@ class Memoryos(MemoryUpkeep):
         read: Callable[[datetime], list[PageDraft]],
         idempotency_key: str | None = None,
         *,
-        once: Once | None = None,
+        once: IdempotencyKey | None = None,
     ) -> list[Page]:
         now = self._engine.clock()
         redactor = self._engine.redactor
@@ -282,7 +282,7 @@ class Memoryos(MemoryUpkeep):
         if not drafts:
             return []
         self._engine.worker.note_foreground_activity()
-        pages = self._engine.store.log.append(self._scope_id, drafts, now, once=once)
+        pages = self._engine.store.log.append(self._scope_id, drafts, now, idempotency_key=once)
         self._wake(self._scope_id)
         return pages
 
@@ -296,7 +296,7 @@ class Memoryos(MemoryUpkeep):
             raise
 
     def _remembering(
-        self, answering: Generator[str, None, Answer], query: str, asked_at: datetime, once: Once | None
+        self, answering: Generator[str, None, Answer], query: str, asked_at: datetime, once: IdempotencyKey | None
     ) -> Generator[str, None, Answer]:
         """Yields the pieces of an answer, then remembers the exchange and returns the remembered answer.
 
@@ -305,12 +305,12 @@ class Memoryos(MemoryUpkeep):
         answer = yield from answering
         return self._remember(query, answer, asked_at, once)
 
-    def _answered(self, query: str, once: Once) -> Answer | None:
+    def _answered(self, query: str, once: IdempotencyKey) -> Answer | None:
         scope_id = self._find_scope_id()
-        pages = None if scope_id is None else self._engine.store.log.done(scope_id, once)
+        pages = None if scope_id is None else self._engine.store.log.find_repeated(scope_id, once)
         return repeated_answer(query, pages[0]) if pages else None
 
-    def _remember(self, query: str, answer: Answer, asked_at: datetime, once: Once | None) -> Answer:
+    def _remember(self, query: str, answer: Answer, asked_at: datetime, once: IdempotencyKey | None) -> Answer:
         sources = dict.fromkeys(answer.sources)
         for each in answer.recall.knowledge:
             if each.text in answer:
@@ -320,7 +320,7 @@ class Memoryos(MemoryUpkeep):
         is_ours = page.assistant_text == self._engine.redactor.text(str(answer))
         return answer if is_ours else repeated_answer(query, page)
 
-    def _once_answered(self, idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> Once:
+    def _once_answered(self, idempotency_key: str, query: str, style: AnswerStyle, *, remember: bool) -> IdempotencyKey:
         """Returns the mark of a request to answer, in which no secret is hashed."""
         redactor = self._engine.redactor
         hashed = replace(

@@ -1,6 +1,6 @@
-"""Files and folders that only their owner may read, whatever the umask; links at their names are never followed.
+"""Creates files and directories that only their owner may read, independent of the umask, without following links.
 
-On Windows modes have no effect: there the access list of the folder above applies.
+On Windows file modes have no effect; the access control list of the parent directory applies.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 __all__ = [
     "create_file",
     "create_missing_file",
-    "is_too_wide",
+    "is_open_to_others",
     "make_folder",
-    "narrow",
     "open_lock_file",
     "publish",
     "refuse_existing",
+    "restrict_to_owner",
 ]
 
 FILE_MODE = 0o600
@@ -32,10 +32,10 @@ _FLAGS = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it that are missing, each with mode 0700; existing folders stay as they are.
+    """Creates a directory and its missing parents with mode 0700; existing directories are not changed.
 
     Raises:
-        OSError: If one can't be made, or the path is no folder.
+        OSError: If one can't be created, or the path is not a directory.
     """
     if folder.is_dir():
         return
@@ -49,32 +49,32 @@ def make_folder(folder: Path) -> None:
 
 
 def create_file(file: Path) -> int:
-    """Makes a new file with mode 0600 and returns its descriptor, opened for writing.
+    """Creates a file with mode 0600 and returns its descriptor, opened for writing.
 
     Raises:
-        FileExistsError: If anything has that name, a link included.
-        OSError: If it can't be made.
+        FileExistsError: If the path exists, even as a link.
+        OSError: If it can't be created.
     """
     return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, FILE_MODE)
 
 
 def create_missing_file(file: Path) -> None:
-    """Makes an empty file with mode 0600, unless it exists.
+    """Creates an empty file with mode 0600 if the path does not exist.
 
     Raises:
-        OSError: If it can't be made, or its name is a symbolic link to a file that does not exist.
+        OSError: If it can't be created, or the path is a symbolic link to a missing file.
     """
     if not os.path.lexists(file):
         try:
             os.close(create_file(file))
-        except FileExistsError:  # another process was faster
+        except FileExistsError:  # another process created it
             return
     elif not file.exists():
         raise OSError(errno.ENOENT, f"{file} is a symbolic link to a missing file; remove the link")
 
 
 def open_lock_file(file: Path) -> int:
-    """Opens a file for reading and writing, made with mode 0600 when it is missing; returns its descriptor.
+    """Opens a file for reading and writing and returns its descriptor; creates it with mode 0600 if it is missing.
 
     Raises:
         OSError: If it can't be opened, or is a symbolic link.
@@ -83,40 +83,40 @@ def open_lock_file(file: Path) -> int:
 
 
 def refuse_existing(target: Path) -> None:
-    """Raises an error if anything has that name.
+    """Checks that a path does not exist.
 
     Raises:
-        FileExistsError: If a file, folder or link has it.
+        FileExistsError: If it exists as a file, directory or link.
     """
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
 
 
-def publish(beside: Path, target: Path) -> None:
-    """Gives a complete file its name, durably and without replacing anything.
+def publish(source: Path, target: Path) -> None:
+    """Renames a complete file durably and never replaces an existing file.
 
     Args:
-        beside: The file, on the same filesystem.
-        target: Its new name.
+        source: The file, on the same filesystem.
+        target: Its new path.
 
     Raises:
-        FileExistsError: If anything has that name; it is left as it is.
+        FileExistsError: If the target exists; it is not changed.
         OSError: If it can't be renamed.
     """
-    _sync(beside)
+    _sync(source)
     try:
-        os.link(beside, target)
+        os.link(source, target)
     except FileExistsError:
         raise
-    except OSError:  # a filesystem without links
+    except OSError:  # the filesystem does not support hard links
         refuse_existing(target)
-        beside.rename(target)
+        source.rename(target)
     if os.name == "posix":
         _sync(target.parent)
 
 
-def is_too_wide(path: Path) -> bool:
-    """Returns whether other accounts have any right to a file or folder; False for links and on Windows."""
+def is_open_to_others(path: Path) -> bool:
+    """Returns whether other accounts have any access to a file or directory; False for links and on Windows."""
     if os.name != "posix":
         return False
     try:
@@ -126,8 +126,8 @@ def is_too_wide(path: Path) -> bool:
     return not stat.S_ISLNK(mode) and bool(mode & _OTHERS)
 
 
-def narrow(path: Path) -> None:
-    """Takes every right of other accounts to a file or folder away.
+def restrict_to_owner(path: Path) -> None:
+    """Removes all access of other accounts to a file or directory.
 
     Raises:
         OSError: If that is not allowed, or the path is a symbolic link.

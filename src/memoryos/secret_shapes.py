@@ -144,7 +144,9 @@ def _random(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 
 _PEM = r"-{4,5} ?(?:BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}|PuTTY-User-Key-File-\d: \S+"
-_PEM_BODY = re2.compile(r"(?:(?:\\[nr]|[\s>|#*])*(?:[A-Za-z][A-Za-z0-9-]{2,30}: ?[^\s]{1,80}|[A-Za-z0-9+/=]{16,}))*")
+_PEM_BODY = re2.compile(
+    r"(?:(?:\\[nr]|[\s>|#*]){0,40}(?:[A-Za-z][A-Za-z0-9-]{2,30}: ?[^\s]{1,80}|[A-Za-z0-9+/=]{16,}))*"
+)
 _LONGEST_KEY = 20_000
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from memoryos.engine import MemoryEngine
-from memoryos.storage.places import file_of, is_server, url_of
+from memoryos.storage.database_urls import is_server_url, parse_database_url, sqlite_file_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,17 +142,17 @@ def leave_engine(user: object, engine: MemoryEngine) -> None:
 
 
 def _place(config: Config) -> str:
-    if is_server(config.database):
-        return url_of(config.database).render_as_string(hide_password=False)
-    return os.path.realpath(file_of(config.database))
+    if is_server_url(config.database):
+        return parse_database_url(config.database).render_as_string(hide_password=False)
+    return os.path.realpath(sqlite_file_of(config.database))
 
 
 def _identity(config: Config) -> tuple[int, int] | None:
     """Returns device and inode number of the database file; None for a database server or a missing file."""
-    if is_server(config.database):
+    if is_server_url(config.database):
         return None
     try:
-        found = file_of(config.database).stat()
+        found = sqlite_file_of(config.database).stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino

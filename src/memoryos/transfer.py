@@ -40,14 +40,14 @@ _KNOWN = frozenset({"at", "user_text", "assistant_text", "meta_data", "page_id",
 def write_export(
     file: Path,
     scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]],
-    half_written: Callable[[Path], AbstractContextManager[Path]],
+    partial_file: Callable[[Path], AbstractContextManager[Path]],
 ) -> int:
     """Writes records to a new file that only its owner may read, one a line; returns how many pages.
 
     Args:
         file: The new file.
         scopes: The records of each scope.
-        half_written: Yields an empty file for the content until it is complete.
+        partial_file: Yields an empty file for the content until it is complete.
 
     Raises:
         InputError: If the file exists, or can't be written.
@@ -55,7 +55,7 @@ def write_export(
     pages = 0
     try:
         refuse_existing(file)
-        with half_written(file) as beside:
+        with partial_file(file) as beside:
             with beside.open("w", encoding="utf-8") as lines:
                 for line in export_lines(scopes):
                     lines.write(line)

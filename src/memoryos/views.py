@@ -269,7 +269,7 @@ class MemoryView:
         Raises:
             InputError: If the file exists or can't be written.
         """
-        return write_export(Path(path), [(self.scope, self._records())], self._engine.store.workplace.half_written)
+        return write_export(Path(path), [(self.scope, self._records())], self._engine.store.scratch_dir.partial_file)
 
     def get_user_profile_summary(self) -> str:
         """Returns the profile and what is known about the user, one line each; "" if nothing is known yet."""

@@ -1,4 +1,4 @@
-"""A client of the MCP server that sees every byte: one process, one line a message."""
+"""A test client of the MCP server that records every line of its stdout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"na
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """The machine's own, without its settings of MemoryOS."""
+    """Returns the environment without the variables of MemoryOS and OpenAI, plus the given ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEMORYOS_", "OPENAI_"))}
     return kept | variables
 
@@ -26,7 +26,7 @@ def command(*options: object) -> list[str]:
 
 
 class LineClient:
-    """A server of its own, spoken to line by line; ``lines`` is all that came out of its stdout."""
+    """Starts a server process and exchanges single lines with it; ``lines`` contains all lines of its stdout."""
 
     def __init__(
         self,
@@ -65,12 +65,12 @@ class LineClient:
 
     def receive(self) -> dict[str, Any]:
         line = self._queue.get(timeout=SECONDS)
-        assert line, f"the server is gone: {self.log.read_text()}"
+        assert line, f"the server closed stdout: {self.log.read_text()}"
         message: dict[str, Any] = json.loads(line)
         return message
 
     def ask(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Returns the whole answer: with a result or an error."""
+        """Sends a request and returns the complete answer, with its result or error."""
         self._count += 1
         self.send({"jsonrpc": "2.0", "id": self._count, "method": method, "params": parameters or {}})
         answer = self.receive()
@@ -78,7 +78,7 @@ class LineClient:
         return answer
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Returns the result of a tool."""
+        """Calls a tool and returns its result."""
         result: dict[str, Any] = self.ask("tools/call", {"name": tool, "arguments": arguments})["result"]
         return result
 
@@ -94,7 +94,7 @@ class LineClient:
         return str(result["content"][0]["text"])
 
     def end(self, *, signal: int | None = None) -> int:
-        """Closes stdin, or sends the signal, and returns with which status the process ended."""
+        """Closes stdin or sends the signal, and returns the exit status of the process."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         if signal is None:

@@ -1,4 +1,4 @@
-"""The command line: each command, its JSON, its exit codes."""
+"""Tests of the command line: commands, JSON output and exit codes."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def fill(run: Runner, tmp_path: Path, count: int = 30) -> None:
     file.write_text("\n".join(["", *lines]))
     done = run("import", str(file))
     assert done.exit_code == 0, done.output
-    assert f"{count} pages remembered" in done.output
+    assert f"{count} pages stored" in done.output
 
 
-def test_add_and_recall(run: Runner) -> None:
+def test_add_then_recall_finds_the_page(run: Runner) -> None:
     added = run("add", "The red bicycle stands in the shed.", "Noted.", "--at", "2026-03-01", "--json")
     assert json.loads(added.stdout)["seq"] == 1
-    assert "remembered as page 2" in run("add", "Something else.").output
+    assert "stored as page 2" in run("add", "Something else.").output
     assert "red bicycle" in run("recall", "bicycle").output
 
 
-def test_import_consolidates_and_every_table_is_readable(run: Runner, tmp_path: Path) -> None:
+def test_import_consolidates_and_all_tables_print(run: Runner, tmp_path: Path) -> None:
     fill(run, tmp_path)
     stats = json.loads(run("stats", "--json").stdout)
     assert (stats["pages"], stats["pages_due"], stats["short_term_pages"]) == (30, 0, 7)
@@ -69,7 +69,7 @@ def test_import_consolidates_and_every_table_is_readable(run: Runner, tmp_path: 
     assert run("knowledge", "--history").exit_code == 0
 
 
-def test_ask_and_chat_remember(run: Runner, tmp_path: Path) -> None:
+def test_ask_and_chat_store_pages(run: Runner, tmp_path: Path) -> None:
     fill(run, tmp_path, 10)
     answer = json.loads(run("ask", "What do I love baking?", "--json").stdout)
     assert "rye" in answer["answer"]
@@ -81,17 +81,17 @@ def test_ask_and_chat_remember(run: Runner, tmp_path: Path) -> None:
     assert json.loads(run("stats", "--json").stdout)["pages"] == 12
 
 
-def test_export_gives_back_what_was_imported(run: Runner, tmp_path: Path) -> None:
+def test_export_can_be_imported_into_another_scope(run: Runner, tmp_path: Path) -> None:
     fill(run, tmp_path, 3)
     assert run("export", str(tmp_path / "out.jsonl")).exit_code == 0
-    assert "3 pages remembered" in run("--user", "other", "import", str(tmp_path / "out.jsonl")).output
-    assert "0 pages remembered, 3 passed over" in run("import", str(tmp_path / "out.jsonl")).output
+    assert "3 pages stored" in run("--user", "other", "import", str(tmp_path / "out.jsonl")).output
+    assert "0 pages stored, 3 skipped" in run("import", str(tmp_path / "out.jsonl")).output
     again = run("export", str(tmp_path / "out.jsonl"))
     assert again.exit_code == 1
     assert "exists" in again.output
 
 
-def test_the_scope_is_an_option(run: Runner) -> None:
+def test_user_option_selects_the_scope(run: Runner) -> None:
     assert run("--user", "../../ann", "add", "secret of ann").exit_code == 0
     assert "secret" not in run("--user", "bob", "recall", "secret").output
     assert "secret" in run("--user", "../../ann", "recall", "secret").output
@@ -112,14 +112,16 @@ def test_the_scope_is_an_option(run: Runner) -> None:
         (("recall",), 2),
     ],
 )
-def test_bad_input_is_a_message_and_an_exit_code(run: Runner, arguments: tuple[str, ...], code: int) -> None:
+def test_invalid_input_prints_an_error_and_sets_the_exit_code(
+    run: Runner, arguments: tuple[str, ...], code: int
+) -> None:
     done = run(*arguments)
     assert done.exit_code == code
     assert "Traceback" not in done.output
     assert "Error" in done.output
 
 
-def test_secrets_are_never_shown(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_masks_secrets(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     monkeypatch.setenv("MEMORYOS_DATABASE_URL", "postgresql://me:pass-word@db/x?password=pass-word&a=b")
     shown = run("config").output + run("config", "--json").output
@@ -128,12 +130,12 @@ def test_secrets_are_never_shown(run: Runner, monkeypatch: pytest.MonkeyPatch) -
     assert '"postgresql://me:•••@db/x?password=•••&a=b"' in shown
 
 
-def test_a_file_of_another_program_is_left_alone(run: Runner, tmp_path: Path) -> None:
+def test_file_of_another_program_is_not_changed(run: Runner, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "memoryos.db").write_text("no database " * 50)
     done = run("stats")
     assert done.exit_code == 1
-    assert "left as it is" in done.output
+    assert "the database was not changed" in done.output
 
 
 def test_help_and_version() -> None:
@@ -143,7 +145,7 @@ def test_help_and_version() -> None:
         assert done.output
 
 
-def test_the_installed_command_and_a_broken_pipe(tmp_path: Path) -> None:
+def test_broken_pipe_ends_without_traceback(tmp_path: Path) -> None:
     command = f"{sys.executable} -m memoryos --data {tmp_path} config | head -n 1"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False, timeout=60
@@ -152,7 +154,7 @@ def test_the_installed_command_and_a_broken_pipe(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_the_demo_finds_what_it_should(tmp_path: Path) -> None:
+def test_demo_questions_find_the_expected_answers(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "memoryos", "demo", "--keep", str(tmp_path / "kept")],
         capture_output=True,
@@ -161,13 +163,13 @@ def test_the_demo_finds_what_it_should(tmp_path: Path) -> None:
         timeout=170,
     )
     assert done.returncode == 0, done.stderr
-    assert "8 of 8 questions found what they should." in done.stdout
+    assert "8 of 8 questions found the expected answer." in done.stdout
     assert (tmp_path / "kept" / "memoryos.db").is_file()
     with pytest.raises(InputError):
         play(keep=tmp_path / "kept")
 
 
-def test_the_demo_plays_a_locomo_file(run: Runner, tmp_path: Path) -> None:
+def test_demo_accepts_a_locomo_file(run: Runner, tmp_path: Path) -> None:
     dialogue = {
         "speaker_a": "Ann", "speaker_b": "Bob", "session_1_date_time": "1:56 pm on 8 May, 2023",
         "session_1": [
@@ -186,7 +188,7 @@ def test_the_demo_plays_a_locomo_file(run: Runner, tmp_path: Path) -> None:
     assert run("demo", "--data", str(file), "--conversation", "7").exit_code == 1
 
 
-def test_cost_and_rebuild_are_shown(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rebuild_with_llm_shows_changes_and_costs(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(run, tmp_path)
     assert json.loads(run("cost", "--json").stdout) == []
     monkeypatch.setattr(
@@ -196,7 +198,7 @@ def test_cost_and_rebuild_are_shown(run: Runner, tmp_path: Path, monkeypatch: py
     tried = json.loads(run("rebuild", "--analyst", "llm", "--dry-run", "--json").stdout)
     assert (tried["applied"], tried["origin"]["analyst"]) == (False, "llm/scripted")
     assert tried["knowledge_added"]
-    assert "facts that stay" in run("rebuild", "--analyst", "llm").output
+    assert "unchanged facts" in run("rebuild", "--analyst", "llm").output
     assert "llm/scripted" in run("knowledge", "--json").stdout
     accounts = json.loads(run("cost", "--json").stdout)
     assert {each["purpose"] for each in accounts} == {"digest", "learn"}
@@ -204,27 +206,27 @@ def test_cost_and_rebuild_are_shown(run: Runner, tmp_path: Path, monkeypatch: py
     assert "scripted" in run("cost").output
 
 
-def test_an_llm_that_is_not_set_is_a_message(run: Runner, tmp_path: Path) -> None:
+def test_rebuild_without_configured_llm_prints_an_error(run: Runner, tmp_path: Path) -> None:
     fill(run, tmp_path)
     done = run("rebuild", "--analyst", "llm")
     assert done.exit_code == 1
     assert "no LLM is set" in done.output
 
 
-def test_pages_that_wait_for_an_llm_can_be_found(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_are_found_while_the_llm_fails(run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ScriptedChatModel(reply=lambda _: AnalystUnavailableError("the LLM is away"))
     monkeypatch.setattr("memoryos.engine.build_analysts", lambda _: Analysts(LLMAnalyst(model)))
     fill(run, tmp_path)
     found = run("recall", "rye bread")
     assert found.exit_code == 0
     assert "loaf" in found.stdout
-    assert "note: 23 pages wait: the LLM is away" in found.stderr
+    assert "note: 23 pages are still due: the LLM is away" in found.stderr
     asked = run("ask", "Which bread?")
     assert asked.exit_code == 1
     assert "the LLM is away" in asked.stderr
 
 
-def test_forgetting_asks_first_and_shows_a_receipt(run: Runner, tmp_path: Path) -> None:
+def test_forget_asks_for_confirmation_and_prints_a_receipt(run: Runner, tmp_path: Path) -> None:
     fill(run, tmp_path, 9)
     pages = [json.loads(line) for line in _exported(run, tmp_path) if '"kind": "page"' in line]
     page_id = pages[0]["page_id"]
@@ -240,7 +242,7 @@ def test_forgetting_asks_first_and_shows_a_receipt(run: Runner, tmp_path: Path) 
     assert run("forget").exit_code == 1
 
 
-def test_a_fact_is_corrected(run: Runner, tmp_path: Path) -> None:
+def test_correct_replaces_the_text_of_a_fact(run: Runner, tmp_path: Path) -> None:
     fill(run, tmp_path)
     wrong = json.loads(run("knowledge", "--json").stdout)[0]
     assert "corrected" in run("correct", wrong["knowledge_id"], "Hates rye bread.").output
@@ -249,14 +251,14 @@ def test_a_fact_is_corrected(run: Runner, tmp_path: Path) -> None:
     assert wrong["text"] not in texts
 
 
-def test_a_store_of_several_users_moves_house(run: Runner, tmp_path: Path) -> None:
+def test_export_and_import_of_all_users(run: Runner, tmp_path: Path) -> None:
     run("--user", "ann", "add", "I live in Porto.")
     run("--user", "bob", "add", "I live in Ghent.")
     assert "2 pages written" in run("export", "--all", str(tmp_path / "all.jsonl")).output
     run("--user", "ann", "forget", "--everything", "--yes")
     assert "holds the memories of several" in run("import", str(tmp_path / "all.jsonl")).output
     done = run("import", "--all", str(tmp_path / "all.jsonl"))
-    assert "0 pages remembered, 2 passed over" in done.output, "what was forgotten stays forgotten"
+    assert "0 pages stored, 2 skipped" in done.output, "what was forgotten stays forgotten"
 
 
 def _exported(run: Runner, tmp_path: Path) -> list[str]:

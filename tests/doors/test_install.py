@@ -1,4 +1,4 @@
-"""``memoryos install``: every client's file, on every platform, is changed in one place only or not at all."""
+"""Tests of ``memoryos install``: the entry of every client is added and removed on every platform; other content stays."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ from memoryos.doors.clients import (
     NAME,
     Client,
     UneditableError,
-    _toml,
     block,
     entry,
     with_entry,
     without_entry,
 )
 from tests.doors.mcp_client import LineClient
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 HOWTO = (Path(__file__).parents[2] / "docs" / "howto" / "mcp-clients.md").read_text(encoding="utf-8")
 PLATFORMS = ("darwin", "linux", "win32")
@@ -84,7 +88,7 @@ def usual_file(client: Client, home: Path, platform: str = "linux") -> Path:
 
 
 def parsed(client: Client, text: str) -> Any:
-    return _toml.loads(text) if client.is_toml else json.loads(text)
+    return tomllib.loads(text) if client.is_toml else json.loads(text)
 
 
 def others(client: Client) -> str:
@@ -112,7 +116,9 @@ def assert_left_alone(file: Path, before: bytes, done: Result) -> None:
 
 @all_platforms
 @all_clients
-def test_a_fresh_file_starts_this_python(client: Client, platform: str, home: Path, install: Install) -> None:
+def test_new_file_contains_an_entry_for_this_python(
+    client: Client, platform: str, home: Path, install: Install
+) -> None:
     done = install(client, platform=platform)
     file = usual_file(client, home, platform)
     assert done.exit_code == 0, done.output
@@ -125,7 +131,7 @@ def test_a_fresh_file_starts_this_python(client: Client, platform: str, home: Pa
 
 
 @all_clients
-def test_what_is_in_the_file_stays_to_the_letter(client: Client, home: Path, install: Install) -> None:
+def test_other_content_of_the_file_is_preserved(client: Client, home: Path, install: Install) -> None:
     file = filled(client, home)
     before = file.read_text(encoding="utf-8")
     assert install(client).exit_code == 0
@@ -144,7 +150,7 @@ def test_what_is_in_the_file_stays_to_the_letter(client: Client, home: Path, ins
 
 
 @all_clients
-def test_a_second_time_changes_nothing(client: Client, home: Path, install: Install) -> None:
+def test_second_install_changes_nothing(client: Client, home: Path, install: Install) -> None:
     file = filled(client, home)
     assert install(client).exit_code == 0
     before, saved = file.stat(), backups(file)
@@ -155,9 +161,9 @@ def test_a_second_time_changes_nothing(client: Client, home: Path, install: Inst
 
 
 @all_clients
-def test_removing_what_is_not_there_changes_nothing(client: Client, home: Path, install: Install) -> None:
+def test_removing_a_missing_entry_changes_nothing(client: Client, home: Path, install: Install) -> None:
     done = install(client, "--remove")
-    assert (done.exit_code, "does not have" in done.output) == (0, True)
+    assert (done.exit_code, "is not in the configuration" in done.output) == (0, True)
     assert list(home.iterdir()) == []
     file = filled(client, home)
     before = file.read_bytes()
@@ -166,7 +172,7 @@ def test_removing_what_is_not_there_changes_nothing(client: Client, home: Path, 
 
 
 @all_clients
-def test_print_shows_the_entry_and_writes_nothing(client: Client, home: Path, install: Install) -> None:
+def test_print_writes_no_file(client: Client, home: Path, install: Install) -> None:
     done = install(client, "--print")
     where, shown = done.output.split("\n", 1)
     assert where.endswith(str(usual_file(client, home)))
@@ -176,9 +182,7 @@ def test_print_shows_the_entry_and_writes_nothing(client: Client, home: Path, in
 
 
 @all_clients
-def test_other_options_replace_the_entry_but_not_what_was_added_to_it(
-    client: Client, home: Path, install: Install
-) -> None:
+def test_reinstall_keeps_keys_added_by_the_user(client: Client, home: Path, install: Install) -> None:
     assert install(client).exit_code == 0
     file = usual_file(client, home)
     text = file.read_text(encoding="utf-8")
@@ -194,7 +198,7 @@ def test_other_options_replace_the_entry_but_not_what_was_added_to_it(
 
 
 @all_clients
-def test_an_entry_of_another_kind_is_replaced(client: Client) -> None:
+def test_entry_without_command_is_replaced(client: Client) -> None:
     remote = {"url": "https://example.org/mcp"}
     text = (
         f'[mcp_servers.{NAME}]\nurl = "{remote["url"]}"\n'
@@ -209,7 +213,7 @@ def test_an_entry_of_another_kind_is_replaced(client: Client) -> None:
 @pytest.mark.parametrize("text", ['{"a": 1', "[]", "7", '{"X": 3}', '{"X": null}', "{'a': 1}", "\x00"])
 @pytest.mark.parametrize("client", JSON_CLIENTS, ids=lambda each: each.name)
 @pytest.mark.parametrize("option", [(), ("--remove",)])
-def test_a_damaged_file_is_left_as_it_is(
+def test_damaged_file_is_not_changed(
     client: Client, text: str, option: tuple[str, ...], home: Path, install: Install
 ) -> None:
     file = filled(client, home, text.replace("X", client.servers))
@@ -222,14 +226,14 @@ def test_a_damaged_file_is_left_as_it_is(
     "text",
     ["a = ", "[x\n", "mcp_servers = 3\n", "mcp_servers = { other = { command = 'x' } }\n", "[[mcp_servers]]\na = 1\n"],
 )
-def test_toml_that_is_damaged_or_closed_is_left_as_it_is(text: str, home: Path, install: Install) -> None:
+def test_toml_that_can_not_be_edited_is_not_changed(text: str, home: Path, install: Install) -> None:
     file = filled(CODEX, home, text)
     done = install(CODEX)
     assert_left_alone(file, text.encode(), done)
     assert "[mcp_servers.memoryos]" in done.output
 
 
-def test_text_that_is_not_utf_8_is_left_as_it_is(home: Path, install: Install) -> None:
+def test_file_that_is_not_utf_8_is_not_changed(home: Path, install: Install) -> None:
     file = filled(CLIENTS["cursor"], home)
     file.write_bytes("{}".encode("utf-16"))
     assert_left_alone(file, "{}".encode("utf-16"), install(CLIENTS["cursor"]))
@@ -245,7 +249,7 @@ def test_text_that_is_not_utf_8_is_left_as_it_is(home: Path, install: Install) -
     ],
 )
 @pytest.mark.parametrize("client", JSON_CLIENTS, ids=lambda each: each.name)
-def test_comments_are_not_lost(client: Client, text: str, home: Path, install: Install) -> None:
+def test_json_with_comments_is_not_changed(client: Client, text: str, home: Path, install: Install) -> None:
     text = text.replace("X", client.servers)
     file = filled(client, home, text)
     done = install(client)
@@ -254,14 +258,14 @@ def test_comments_are_not_lost(client: Client, text: str, home: Path, install: I
     assert '"command"' in done.output
 
 
-def test_what_looks_like_a_comment_in_a_string_is_none() -> None:
+def test_comment_characters_in_a_string_are_not_a_comment() -> None:
     cursor = CLIENTS["cursor"]
     text = '{"a": "// no, /* no */ ,]", "b": "\\"//"}'
     assert parsed(cursor, with_entry(text, cursor, EXAMPLE["cursor"]))["a"] == "// no, /* no */ ,]"
 
 
 @all_clients
-def test_a_link_stays_a_link_and_the_mode_stays(client: Client, home: Path, install: Install) -> None:
+def test_symbolic_link_and_file_mode_are_preserved(client: Client, home: Path, install: Install) -> None:
     file = filled(client, home)
     real = home / "dotfiles" / "kept"
     real.parent.mkdir()
@@ -275,16 +279,16 @@ def test_a_link_stays_a_link_and_the_mode_stays(client: Client, home: Path, inst
     assert list(real.parent.iterdir()) == [real]
 
 
-def test_a_new_file_is_for_its_owner_only(home: Path, install: Install) -> None:
+def test_new_file_is_private(home: Path, install: Install) -> None:
     assert install(CODEX).exit_code == 0
     assert stat.S_IMODE(usual_file(CODEX, home).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
-    "what", ["memoryos.storage.workplace.create_file", "os.fsync", "back up", "pathlib.Path.replace"]
+    "what", ["memoryos.storage.scratch_dir.create_file", "os.fsync", "back up", "pathlib.Path.replace"]
 )
 @all_clients
-def test_a_folder_that_is_read_only_leaves_all_as_it_is(
+def test_read_only_folder_changes_nothing(
     client: Client, what: str, home: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -303,13 +307,13 @@ def test_a_folder_that_is_read_only_leaves_all_as_it_is(
     made.rmdir()
 
 
-def test_a_folder_in_place_of_the_file_is_named(home: Path, install: Install) -> None:
+def test_folder_in_place_of_the_file_is_an_error(home: Path, install: Install) -> None:
     usual_file(CODEX, home).mkdir(parents=True)
     done = install(CODEX)
     assert (done.exit_code, "can't be read" in done.output) == (1, True)
 
 
-def test_a_backup_is_never_overwritten(home: Path, install: Install) -> None:
+def test_existing_backup_is_not_overwritten(home: Path, install: Install) -> None:
     file = filled(CODEX, home)
     for _ in range(3):
         assert install(CODEX).exit_code == 0
@@ -318,7 +322,7 @@ def test_a_backup_is_never_overwritten(home: Path, install: Install) -> None:
     assert all(re.fullmatch(r"config\.toml\.bak-\d{14}(-\d+)?", each.name) for each in backups(file))
 
 
-def test_what_another_program_wrote_meanwhile_stays(
+def test_concurrent_change_of_the_file_is_preserved(
     home: Path, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = filled(CODEX, home)
@@ -334,7 +338,7 @@ def test_what_another_program_wrote_meanwhile_stays(
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 @all_clients
-def test_newlines_and_the_mark_of_the_encoding_stay(client: Client, newline: str, mark: str) -> None:
+def test_newlines_and_byte_order_mark_are_preserved(client: Client, newline: str, mark: str) -> None:
     text = mark + others(client).replace("\n", newline)
     after = with_entry(text, client, EXAMPLE[client.name])
     assert after.startswith(mark)
@@ -345,7 +349,7 @@ def test_newlines_and_the_mark_of_the_encoding_stay(client: Client, newline: str
 @pytest.mark.parametrize(
     "text", ["{}", '{"a":1}', '{"mcpServers":{}}', '{"mcpServers":{"a":{}}}', ' {"mcpServers" : {\t} , "b":2}\n']
 )
-def test_any_layout_is_edited(text: str) -> None:
+def test_json_layouts_are_edited(text: str) -> None:
     cursor = CLIENTS["cursor"]
     after = parsed(cursor, with_entry(text, cursor, EXAMPLE["cursor"]))
     assert after["mcpServers"].pop(NAME) == EXAMPLE["cursor"]
@@ -356,13 +360,13 @@ def test_any_layout_is_edited(text: str) -> None:
     "text",
     ['mcp_servers.memoryos.command = "x"\nmcp_servers.memoryos.args = ["y"]\na = 1\n', '[mcp_servers]\nmemoryos = { command = "x" }\n[a]\n'],
 )  # fmt: skip
-def test_other_ways_to_write_the_table_are_removed_or_refused(text: str) -> None:
-    assert NAME not in _toml.loads(without_entry(text, CODEX)).get("mcp_servers", {})
+def test_toml_table_notations_are_removed_or_rejected(text: str) -> None:
+    assert NAME not in tomllib.loads(without_entry(text, CODEX)).get("mcp_servers", {})
     try:
         after = with_entry(text, CODEX, EXAMPLE["codex"])
     except UneditableError:
         return
-    assert _toml.loads(after)["mcp_servers"][NAME] == EXAMPLE["codex"]
+    assert tomllib.loads(after)["mcp_servers"][NAME] == EXAMPLE["codex"]
 
 
 keys = st.text(max_size=8)
@@ -382,7 +386,7 @@ servers = st.dictionaries(keys.filter(lambda name: name != NAME), values, max_si
     ascii_only=st.booleans(),
     path=st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1),
 )
-def test_json_with_and_without_is_the_same(
+def test_json_add_then_remove_restores_the_text(
     *, client: Client, rest: dict[str, Any], table: dict[str, Any] | None, indent: Any, ascii_only: bool, path: str
 ) -> None:
     content = rest if table is None else {**rest, client.servers: table}
@@ -404,16 +408,16 @@ def test_json_with_and_without_is_the_same(
         ), unique=True, max_size=6),
     path=st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1),
 )  # fmt: skip
-def test_toml_with_and_without_is_the_same(*, parts: list[str], path: str) -> None:
+def test_toml_add_then_remove_restores_the_text(*, parts: list[str], path: str) -> None:
     text = "".join(each if each.endswith("\n") else f"{each}\n" for each in parts[:-1]) + "".join(parts[-1:])
     wanted = entry(CODEX, path, user=path, data=Path("/data"))
     added = with_entry(text, CODEX, wanted)
-    assert _toml.loads(added)["mcp_servers"][NAME] == wanted
+    assert tomllib.loads(added)["mcp_servers"][NAME] == wanted
     assert with_entry(added, CODEX, wanted) == added
     assert without_entry(added, CODEX).rstrip("\n") == text.rstrip("\n")
 
 
-def test_every_installation_that_is_there_gets_the_entry(home: Path, install: Install) -> None:
+def test_all_existing_installations_get_the_entry(home: Path, install: Install) -> None:
     usual, packaged = CLIENTS["claude-desktop"].places("win32", home, {})
     packaged.root.mkdir(parents=True)
     assert install(CLIENTS["claude-desktop"], platform="win32").exit_code == 0
@@ -428,7 +432,7 @@ def test_every_installation_that_is_there_gets_the_entry(home: Path, install: In
     assert usual.file.exists()
 
 
-def test_the_environment_moves_the_files() -> None:
+def test_environment_variables_change_the_paths() -> None:
     home, away = Path("/home/you"), "/elsewhere"
     moved = {
         "claude-code": ("CLAUDE_CONFIG_DIR", "linux", "/elsewhere/.claude.json"),
@@ -441,7 +445,7 @@ def test_the_environment_moves_the_files() -> None:
         assert CLIENTS[name].places(platform, home, {variable: away})[0].file == Path(file)
 
 
-def test_relative_folders_become_absolute(home: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_data_folder_becomes_absolute(home: Path, install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
     (home / "settings.json").write_text('{"llm_model": "m"}', encoding="utf-8")
     done = install(CLIENTS["cursor"], "--data", "here", "--config", "settings.json", "--print")
@@ -450,7 +454,7 @@ def test_relative_folders_become_absolute(home: Path, install: Install, monkeypa
     assert install(CLIENTS["cursor"], "--config", "nowhere.json").exit_code == 1
 
 
-def test_options_in_front_of_the_command_count(home: Path) -> None:
+def test_global_options_are_used(home: Path) -> None:
     from memoryos.doors.cli import cli  # noqa: PLC0415
 
     group = click.Group("memoryos", commands=[door.install], params=cli.params, callback=lambda **_: None)
@@ -464,14 +468,14 @@ def test_options_in_front_of_the_command_count(home: Path) -> None:
     ]
 
 
-def test_no_secret_of_the_environment_is_written(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_of_the_environment_are_not_written(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-7f3a")
     for client in CLIENTS.values():
         assert "sk-7f3a" not in install(client, "--print").output
 
 
 @all_clients
-def test_the_how_to_says_what_the_code_does(client: Client) -> None:
+def test_howto_matches_the_code(client: Client) -> None:
     section = HOWTO.split(f"\n## {client.title}\n")[1].split("\n## ")[0]
     assert f"memoryos install {client.name}\n" in section
     assert f"```{'toml' if client.is_toml else 'json'}\n{block(client, EXAMPLE[client.name])}```" in section
@@ -492,15 +496,15 @@ DOCUMENTED = [
 
 
 def documented_entry(language: str, text: str) -> dict[str, Any]:
-    """Returns what a client reads in a block of the documentation."""
-    read = _toml.loads(text) if language == "toml" else json.loads(text)
+    """Returns the entry in a documented configuration block."""
+    read = tomllib.loads(text) if language == "toml" else json.loads(text)
     ((servers, table),) = read.items()
     assert servers in {client.servers for client in CLIENTS.values()}
     found: dict[str, Any] = table[NAME]
     return found
 
 
-def test_every_client_is_documented_with_a_block() -> None:
+def test_howto_documents_every_client() -> None:
     shapes = [documented_entry(*each) for each in DOCUMENTED]
     assert all(EXAMPLE[name] in shapes for name in CLIENTS)
     assert len(DOCUMENTED) >= len(CLIENTS)
@@ -508,7 +512,7 @@ def test_every_client_is_documented_with_a_block() -> None:
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize(("language", "text"), DOCUMENTED, ids=[str(number) for number in range(len(DOCUMENTED))])
-def test_the_server_starts_from_each_block_of_the_documentation(language: str, text: str, tmp_path: Path) -> None:
+def test_server_starts_from_each_documented_block(language: str, text: str, tmp_path: Path) -> None:
     documented = documented_entry(language, text)
     places = {"/path/to/python": sys.executable, "/home/you": str(tmp_path)}
 

@@ -1,4 +1,4 @@
-"""``memoryos keys``: the secret is shown once, to whoever made it."""
+"""Tests of ``memoryos keys``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from memoryos.doors.cli import cli
-from memoryos.storage.keys import is_secret_of, key_id_of
+from memoryos.storage.api_keys import is_secret_of, key_id_of
 from memoryos.storage.store import Store
 
 
@@ -18,12 +18,12 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr
 
 
-def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
-    code, text, said = run(tmp_path, "create", "--user", "tom", "--name", "[red]phone", "--expires-days", "30")
+def test_key_is_created_listed_and_revoked(tmp_path: Path) -> None:
+    code, text, stderr = run(tmp_path, "create", "--user", "tom", "--name", "[red]phone", "--expires-days", "30")
     assert code == 0
     key_id = key_id_of(text.strip())
     assert key_id is not None
-    assert "can't be shown again" in said
+    assert "can't be shown again" in stderr
     with Store(tmp_path / "memoryos.db") as store:
         (key,) = store.keys.all()
     assert is_secret_of(key, text.strip())
@@ -37,25 +37,25 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     assert json.loads(run(tmp_path, "list", "--json")[1])[0]["state"] == "revoked"
 
 
-def test_a_key_for_programs(tmp_path: Path) -> None:
-    code, text, said = run(tmp_path, "create", "--admin", "--json")
+def test_admin_key_as_json(tmp_path: Path) -> None:
+    code, text, stderr = run(tmp_path, "create", "--admin", "--json")
     made = json.loads(text)
-    assert (code, said, made["user_id"], made["state"]) == (0, "", None, "valid")
+    assert (code, stderr, made["user_id"], made["state"]) == (0, "", None, "valid")
     assert key_id_of(made["key"]) == made["key_id"]
     assert "key" not in json.loads(run(tmp_path, "list", "--json")[1])[0]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--user", "tom", "--admin"], ["--user", ""], ["--admin", "--expires-days", "0"]])  # fmt: skip
-def test_for_whom_has_to_be_said(tmp_path: Path, arguments: list[str]) -> None:
+def test_create_requires_either_user_or_admin(tmp_path: Path, arguments: list[str]) -> None:
     assert run(tmp_path, "create", *arguments)[0] != 0
     assert not (tmp_path / "memoryos.db").exists()
 
 
-def test_a_mistyped_folder_is_no_empty_list(tmp_path: Path) -> None:
-    code, _, said = run(tmp_path / "nowhere", "list")
+def test_missing_store_is_an_error(tmp_path: Path) -> None:
+    code, _, stderr = run(tmp_path / "nowhere", "list")
     assert code == 1
-    assert "there is no store at" in said
+    assert "there is no store at" in stderr
     assert not (tmp_path / "nowhere").exists()
     run(tmp_path, "create", "--admin")
-    code, _, said = run(tmp_path, "revoke", "another")
-    assert (code, "there is no such key" in said) == (1, True)
+    code, _, stderr = run(tmp_path, "revoke", "another")
+    assert (code, "there is no such key" in stderr) == (1, True)

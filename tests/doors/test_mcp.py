@@ -1,4 +1,4 @@
-"""The MCP server as its clients see it: the official SDK's, and one that reads every byte."""
+"""Tests of the MCP server with the official SDK client and with a client that checks every line."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def over_stdio(folder: Path, work: Callable[[Client], Awaitable[None]], mode: Mo
     anyio.run(run)
 
 
-def test_a_client_sees_seven_tools_three_resources_and_a_prompt(tmp_path: Path) -> None:
+def test_server_lists_tools_resources_and_prompt(tmp_path: Path) -> None:
     async def work(client: Client) -> None:
         assert client.server_info is not None
         assert client.server_info.name == "memoryos"
@@ -103,7 +103,7 @@ async def read_resources(client: Client) -> set[str]:
     return uris
 
 
-def test_what_was_added_outlives_a_kill_and_is_seen_by_two_clients(tmp_path: Path) -> None:
+def test_added_pages_survive_a_kill_and_are_shared_by_two_clients(tmp_path: Path) -> None:
     with LineClient(tmp_path, "--data", tmp_path / "store") as first:
         for number in range(30):
             first.structured("add_memory", user_input=f"On day {number} I met a heron by pond {number}.", agent_response="Lovely.", timestamp=f"2024-03-{number % 28 + 1:02}T10:00:00")  # fmt: skip
@@ -161,15 +161,15 @@ def assert_nothing_but_the_protocol(client: LineClient) -> None:
         assert json.loads(line)["jsonrpc"] == "2.0"
 
 
-def test_stdout_carries_only_the_protocol_while_everything_else_complains(tmp_path: Path) -> None:
+def test_stdout_contains_only_protocol_messages(tmp_path: Path) -> None:
     variables = {"MEMORYOS_NO_SUCH_SETTING": "1", "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "MEMORYOS_LLM_MAX_RETRIES": "0", "PYTHONWARNINGS": "always"}  # fmt: skip
     with LineClient(tmp_path, "-v", "--data", tmp_path / "store", variables=variables) as client:
         client.ask("tools/list")
         for name, arguments in CALLS.items():
             if name == "ask_memory":
-                said = client.failure(name, **arguments)
-                assert "retrieve_memory works without the LLM" in said
-                assert KEY not in said
+                text = client.failure(name, **arguments)
+                assert "retrieve_memory works without the LLM" in text
+                assert KEY not in text
             else:
                 client.structured(name, **arguments)
         client.ask("resources/read", {"uri": "memoryos://status"})
@@ -181,7 +181,7 @@ def test_stdout_carries_only_the_protocol_while_everything_else_complains(tmp_pa
     assert KEY not in log
 
 
-def test_a_broken_setup_is_explained_at_each_call_and_mended_without_a_restart(tmp_path: Path) -> None:
+def test_invalid_settings_are_reported_until_corrected_without_restart(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"user_id": "tom", "no_such_setting": 1}')
     with LineClient(tmp_path, "--data", tmp_path / "store", "--config", config) as client:
@@ -198,7 +198,7 @@ def test_a_broken_setup_is_explained_at_each_call_and_mended_without_a_restart(t
         assert_nothing_but_the_protocol(client)
 
 
-def test_a_store_that_cannot_be_read_is_explained_and_left_as_it_is(tmp_path: Path) -> None:
+def test_unreadable_store_is_reported_and_not_changed(tmp_path: Path) -> None:
     database = tmp_path / "store" / "memoryos.db"
     database.parent.mkdir()
     database.write_bytes(b"this is no database, but a letter " * 300)
@@ -229,7 +229,7 @@ DOCUMENTED = {
 }
 
 
-def test_the_documented_keys_of_a_config_file_are_its_settings(tmp_path: Path) -> None:
+def test_config_file_sets_the_documented_settings(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps(DOCUMENTED | {"data_storage_path": str(tmp_path / "elsewhere")}))
     with LineClient(tmp_path, "--config", config) as client:
@@ -243,7 +243,7 @@ def test_the_documented_keys_of_a_config_file_are_its_settings(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGINT], ids=["closed stdin", "SIGTERM", "SIGINT"])
-def test_without_options_it_serves_where_it_was_started_until_its_end(tmp_path: Path, number: int | None) -> None:
+def test_server_without_options_uses_the_current_folder(tmp_path: Path, number: int | None) -> None:
     texts = [f"Number {place}." for place in range(10)]
     with LineClient(tmp_path) as client:
         for text in texts:
@@ -293,17 +293,17 @@ FITTING: dict[str, st.SearchStrategy[Any]] = {
 
 
 def hostile(schema: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Arguments of a tool: mostly of the declared types, now and then of any; some missing, some unknown."""
+    """Returns a strategy for tool arguments: mostly of the declared types, some of other types, missing or unknown."""
     values: dict[str, st.SearchStrategy[Any]] = {}
     for name, spec in schema["properties"].items():
         kinds = [each["type"] for each in spec.get("anyOf", [spec])]
         values[name] = st.one_of(*[FITTING[kind] for kind in kinds], *[FITTING[kind] for kind in kinds], ANYTHING)
-    strangers = st.one_of(st.just({}), st.just({}), st.dictionaries(st.text(max_size=8), ANYTHING, max_size=1))
-    return st.tuples(strangers, st.fixed_dictionaries({}, optional=values)).map(lambda pair: pair[0] | pair[1])
+    unknown = st.one_of(st.just({}), st.just({}), st.dictionaries(st.text(max_size=8), ANYTHING, max_size=1))
+    return st.tuples(unknown, st.fixed_dictionaries({}, optional=values)).map(lambda pair: pair[0] | pair[1])
 
 
 @pytest.mark.parametrize("tool", list(PARAMETERS))
-def test_hostile_arguments_are_answered(client: LineClient, schemas: dict[str, dict[str, Any]], tool: str) -> None:
+def test_hostile_arguments_get_an_answer(client: LineClient, schemas: dict[str, dict[str, Any]], tool: str) -> None:
     @settings(max_examples=25)
     @given(hostile(schemas[tool]["inputSchema"]))
     def attack(arguments: dict[str, Any]) -> None:
@@ -313,9 +313,9 @@ def test_hostile_arguments_are_answered(client: LineClient, schemas: dict[str, d
             assert set(arguments) <= set(schemas[tool]["inputSchema"]["properties"])
             return
         text = result["content"][0]["text"]
-        assert len(text) < 3_000, "an error need not repeat what was sent"
+        assert len(text) < 3_000, "an error message does not repeat long arguments"
         assert "Traceback" not in text
-        assert "an error of the server" not in text, client.log.read_text()[-3000:]
+        assert "internal server error" not in text, client.log.read_text()[-3000:]
         assert text.removeprefix(f"Error executing tool {tool}").strip()
 
     attack()
@@ -339,12 +339,12 @@ def test_hostile_arguments_are_answered(client: LineClient, schemas: dict[str, d
         (
             "forget_memory",
             {"page_ids": ["../../etc/passwd"], "confirm": True},
-            "list_memories and get_user_profile show the ids",
+            "Get valid ids from list_memories and get_user_profile",
         ),
         ("no_such_tool", {}, "no_such_tool"),
     ],
 )
-def test_an_error_says_what_to_do(client: LineClient, tool: str, arguments: dict[str, Any], advice: str) -> None:
+def test_tool_error_suggests_a_fix(client: LineClient, tool: str, arguments: dict[str, Any], advice: str) -> None:
     text = client.failure(tool, **arguments)
     assert advice in text
     assert "pydantic" not in text
@@ -372,7 +372,9 @@ LINES: list[tuple[bytes, object]] = [
 
 
 @pytest.mark.parametrize(("line", "number"), LINES, ids=range(len(LINES)))
-def test_a_malformed_line_is_refused_and_the_next_one_answered(client: LineClient, line: bytes, number: object) -> None:
+def test_malformed_line_gets_an_error_and_the_next_line_an_answer(
+    client: LineClient, line: bytes, number: object
+) -> None:
     client.send(line)
     answer = client.receive()
     assert answer["id"] == number
@@ -381,7 +383,7 @@ def test_a_malformed_line_is_refused_and_the_next_one_answered(client: LineClien
     assert client.ask("ping")["result"] == {}
 
 
-def test_a_blank_line_or_a_strange_notification_needs_no_answer(client: LineClient) -> None:
+def test_blank_line_and_unknown_notification_get_no_answer(client: LineClient) -> None:
     client.send(b"")
     client.send(b'{"jsonrpc":"2.0","method":"notifications/no_such"}')
     client.send(b'{"jsonrpc":"2.0","id":4711,"result":{}}')
@@ -389,7 +391,7 @@ def test_a_blank_line_or_a_strange_notification_needs_no_answer(client: LineClie
 
 
 class WebServer:
-    """``memoryos mcp --http`` on a free port."""
+    """A process of ``memoryos mcp --http`` on a free port."""
 
     def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
@@ -441,7 +443,7 @@ def web(tmp_path: Path) -> Iterator[WebServer]:
         server.end()
 
 
-def test_over_http_clients_share_a_memory_and_strangers_are_refused(tmp_path: Path, web: WebServer) -> None:
+def test_http_clients_share_a_memory_and_foreign_origins_are_rejected(tmp_path: Path, web: WebServer) -> None:
     async def run(mode: Mode, text: str) -> list[str]:
         async with Client(web.url, mode=mode, read_timeout_seconds=SECONDS) as client:
             assert {tool.name for tool in (await client.list_tools()).tools} == set(PARAMETERS)
@@ -468,7 +470,7 @@ def test_over_http_clients_share_a_memory_and_strangers_are_refused(tmp_path: Pa
     assert remembered(tmp_path / "store") == ["I keep bees.", "My canoe is green."]
 
 
-def test_sigterm_ends_the_http_server_although_a_client_is_connected(web: WebServer) -> None:
+def test_sigterm_stops_the_http_server_with_a_connected_client(web: WebServer) -> None:
     async def run() -> None:
         async with Client(web.url, mode="legacy", read_timeout_seconds=SECONDS) as client:
             await client.list_tools()
@@ -479,17 +481,17 @@ def test_sigterm_ends_the_http_server_although_a_client_is_connected(web: WebSer
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])  # noqa: S104
-def test_http_for_other_machines_is_refused(tmp_path: Path, host: str) -> None:
+def test_http_on_a_public_address_is_rejected(tmp_path: Path, host: str) -> None:
     done = subprocess.run(
         command("--http", "--host", host, "--data", tmp_path / "store"), capture_output=True, text=True, timeout=SECONDS, env=environment(), check=False
     )  # fmt: skip
     assert done.returncode == 1
-    assert "other machines" in done.stderr
+    assert "other machines without a key" in done.stderr
     assert not done.stdout
     assert not (tmp_path / "store").exists()
 
 
-def test_a_client_that_stops_listening_ends_the_server_in_peace(tmp_path: Path) -> None:
+def test_server_exits_cleanly_when_the_client_closes_stdout(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
         log.open("wb") as stderr,
@@ -511,14 +513,14 @@ def test_a_client_that_stops_listening_ends_the_server_in_peace(tmp_path: Path) 
     assert "Traceback" not in log.read_text()
 
 
-def test_what_lies_in_the_folder_where_it_is_started_is_no_library_of_ours(tmp_path: Path) -> None:
+def test_modules_in_the_current_folder_are_not_imported(tmp_path: Path) -> None:
     for name in ("click", "mcp", "pydantic", "anyio"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('this is another program')")
     with LineClient(tmp_path, "--data", tmp_path / "store") as client:
         assert client.structured("memory_stats")["pages"] == 0
 
 
-def test_no_user_is_not_the_servers_user(tmp_path: Path) -> None:
+def test_empty_user_or_assistant_id_is_rejected(tmp_path: Path) -> None:
     with LineClient(tmp_path, "--data", tmp_path / "store") as client:
         client.structured("add_memory", user_input="I keep bees.")
         assert "user_id" in client.failure("retrieve_memory", query="bees", user_id="")

@@ -1,4 +1,4 @@
-"""The model of an MCP client as analyst: only if it is wanted, offered and nothing better is set."""
+"""Tests of MCP sampling: the client's model is the analyst if it is enabled, offered, and no LLM is configured."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ OFFERING = {
     "capabilities": {"sampling": {}},
     "clientInfo": {"name": "test", "version": "1"},
 }
-WANTED = {"MEMORYOS_MCP_SAMPLING": "true", "MEMORYOS_CONSOLIDATION_BATCH": "2", "MEMORYOS_SHORT_TERM_CAPACITY": "1"}
+SAMPLING_ENABLED = {
+    "MEMORYOS_MCP_SAMPLING": "true",
+    "MEMORYOS_CONSOLIDATION_BATCH": "2",
+    "MEMORYOS_SHORT_TERM_CAPACITY": "1",
+}
 
 
 class Sampler:
-    """A client's model that replies as a plain LLM would, and keeps what it was asked."""
+    """A client model that returns valid replies, or a given error, and records its requests."""
 
     def __init__(self, fault: ErrorData | None = None) -> None:
         self.asked: list[CreateMessageRequestParams] = []
@@ -71,7 +75,7 @@ async def stats_of(client: Client) -> dict[str, Any]:
 
 
 async def talk(client: Client) -> dict[str, Any]:
-    """Adds four exchanges and returns the statistics once none of them is due."""
+    """Adds four exchanges and returns the statistics after they were consolidated."""
     for number, text in enumerate(
         ("I keep bees in Oslo.", "The hive swarmed.", "I bake rye bread.", "My oven is old.")
     ):
@@ -83,7 +87,7 @@ async def talk(client: Client) -> dict[str, Any]:
     return found
 
 
-def test_a_client_that_offers_its_model_has_it_read_and_answer(tmp_path: Path) -> None:
+def test_client_model_reads_and_answers(tmp_path: Path) -> None:
     sampler = Sampler()
 
     async def work(client: Client) -> None:
@@ -97,7 +101,7 @@ def test_a_client_that_offers_its_model_has_it_read_and_answer(tmp_path: Path) -
         assert answer["answered_by"] == "llm/mcp-client"
         assert len(sampler.asked) > read
 
-    served(tmp_path, sampler, work, "legacy", **WANTED)
+    served(tmp_path, sampler, work, "legacy", **SAMPLING_ENABLED)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +111,9 @@ def test_a_client_that_offers_its_model_has_it_read_and_answer(tmp_path: Path) -
         ("legacy", {"OPENAI_API_KEY": "sk-of-the-user", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "MEMORYOS_ON_LLM_FAILURE": "local", "MEMORYOS_LLM_MAX_RETRIES": "0"}),
         ("auto", {}),
     ],
-    ids=["not wanted", "an LLM is set", "a protocol without it"],
+    ids=["sampling disabled", "LLM configured", "protocol without sampling"],
 )  # fmt: skip
-def test_its_model_is_left_alone(tmp_path: Path, mode: Literal["auto", "legacy"], variables: dict[str, str]) -> None:
+def test_client_model_is_not_used(tmp_path: Path, mode: Literal["auto", "legacy"], variables: dict[str, str]) -> None:
     sampler = Sampler()
 
     async def work(client: Client) -> None:
@@ -117,16 +121,16 @@ def test_its_model_is_left_alone(tmp_path: Path, mode: Literal["auto", "legacy"]
         assert "mcp-client" not in found["analyst"]
         assert not (await client.call_tool("ask_memory", {"query": "What do I keep?"})).is_error
 
-    served(tmp_path, sampler, work, mode, **(WANTED | variables))
+    served(tmp_path, sampler, work, mode, **(SAMPLING_ENABLED | variables))
     assert sampler.asked == []
 
 
-def test_a_client_that_offers_none_gets_the_local_analyst(tmp_path: Path) -> None:
-    with LineClient(tmp_path, "--data", tmp_path / "store", variables=WANTED) as client:
+def test_client_without_sampling_gets_the_local_analyst(tmp_path: Path) -> None:
+    with LineClient(tmp_path, "--data", tmp_path / "store", variables=SAMPLING_ENABLED) as client:
         assert client.structured("memory_stats")["analyst"] == "local"
 
 
-def test_while_its_user_refuses_the_local_analyst_stands_in(tmp_path: Path) -> None:
+def test_local_analyst_is_the_fallback_while_the_user_rejects_sampling(tmp_path: Path) -> None:
     sampler = Sampler(ErrorData(code=-1, message="the user rejected this: I keep bees in Oslo"))
 
     async def work(client: Client) -> None:
@@ -137,13 +141,13 @@ def test_while_its_user_refuses_the_local_analyst_stands_in(tmp_path: Path) -> N
         assert "bees" in answer["answer"]
         assert answer["answered_by"] == "local"
 
-    served(tmp_path, sampler, work, "legacy", **WANTED)
+    served(tmp_path, sampler, work, "legacy", **SAMPLING_ENABLED)
     assert sampler.asked
     assert "Oslo" not in (tmp_path / "stderr.txt").read_text()
 
 
-def test_a_client_that_never_replies_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    with LineClient(tmp_path, "--data", tmp_path / "store", variables=WANTED, hello=OFFERING) as client:
+def test_server_stops_while_the_client_does_not_reply(tmp_path: Path) -> None:
+    with LineClient(tmp_path, "--data", tmp_path / "store", variables=SAMPLING_ENABLED, hello=OFFERING) as client:
         client.send({"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": {"name": "add_memory", "arguments": {"user_input": "I keep bees."}}})  # fmt: skip
         assert client.receive()["id"] == 77
         client.send({"jsonrpc": "2.0", "id": 78, "method": "tools/call", "params": {"name": "ask_memory", "arguments": {"query": "What do I keep?"}}})  # fmt: skip
@@ -153,15 +157,15 @@ def test_a_client_that_never_replies_does_not_hold_up_the_end(tmp_path: Path) ->
         assert time.monotonic() - started < SECONDS / 2
 
 
-def test_without_a_client_it_can_not_be_asked() -> None:
+def test_client_model_without_session_is_unavailable() -> None:
     bill = Bill()
     with pytest.raises(AnalystUnavailableError, match="does not support sampling"):
         ClientModel().complete(ChatRequest((Message("user", "hello"),)), bill)
     assert [usage.failed for usage in bill.usages] == [True]
 
 
-class Speaking:
-    """A session whose client says this and that, whatever it is asked."""
+class FixedReplySession:
+    """A session whose client returns a fixed reply to every request."""
 
     client_capabilities = type("Capabilities", (), {"sampling": {}})
     can_send_request = True
@@ -173,18 +177,18 @@ class Speaking:
         return CreateMessageResult(role="assistant", content=TextContent(type="text", text=self._text), model="")
 
 
-@pytest.mark.parametrize(("text", "said"), [("<think>hm</think> Bees.", "Bees."), ("  ", None), ("<think>hm", None)])
-def test_thoughts_and_blanks_are_no_reply(text: str, said: str | None) -> None:
+@pytest.mark.parametrize(("text", "reply"), [("<think>hm</think> Bees.", "Bees."), ("  ", None), ("<think>hm", None)])
+def test_thinking_and_blank_text_are_removed_from_replies(text: str, reply: str | None) -> None:
     bill = Bill()
 
     async def run() -> str | None:
         model = ClientModel()
         async with model.serving():
-            model.meet(Speaking(text))  # type: ignore[arg-type]
+            model.meet(FixedReplySession(text))  # type: ignore[arg-type]
             try:
                 return await anyio.to_thread.run_sync(model.complete, ChatRequest((Message("user", "hello"),)), bill)
             except InvalidReplyError:
                 return None
 
-    assert anyio.run(run) == said
-    assert [(usage.model, usage.failed) for usage in bill.usages] == [("mcp-client", said is None)]
+    assert anyio.run(run) == reply
+    assert [(usage.model, usage.failed) for usage in bill.usages] == [("mcp-client", reply is None)]

@@ -24,11 +24,11 @@ def check(memory: Memoryos, said: list[tuple[str, str]], *, flushed: bool) -> No
     assert [(page.user_text, page.assistant_text) for page in pages] == said
     assert [page.seq for page in pages] == list(range(1, len(said) + 1))
     capacity = memory.config.short_term_capacity
-    slid_out, window = pages[: max(0, len(pages) - capacity)], pages[max(0, len(pages) - capacity) :]
+    last_seq_outside_window, window = pages[: max(0, len(pages) - capacity)], pages[max(0, len(pages) - capacity) :]
     held = Counter(page.segment_id for page in pages if page.segment_id is not None)
     counts = {each.segment_id: each.page_count for each in [*memory.segments(), *memory.segments(archived=True)]}
     assert held == counts
-    due = [page for page in slid_out if page.segment_id is None]
+    due = [page for page in last_seq_outside_window if page.segment_id is None]
     stats = memory.get_memory_stats()
     assert stats["pages_due"] == len(due)
     assert stats["short_term_pages"] == len(window)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from memoryos.errors import EmbeddingError
-from memoryos.storage.scopes import Lease
+from memoryos.storage.lease import Lease
 from memoryos.testing import HashEmbedder
 from tests.conftest import EngineMaker
 

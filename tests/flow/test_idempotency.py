@@ -18,7 +18,7 @@ from sqlalchemy import event
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.errors import InputError, NotFoundError, StoreError
 from memoryos.memory import Memoryos
-from memoryos.storage.idempotency import KEPT_DAYS, once_of
+from memoryos.storage.idempotency import RETENTION_DAYS, idempotency_key_of
 from memoryos.storage.schema import idempotency
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel
 from tests.conftest import EngineMaker
@@ -138,7 +138,7 @@ def test_notes_contain_no_text_and_no_testable_hash_of_it(memory: Memoryos, tmp_
 def test_writes_delete_a_few_expired_notes_each(memory: Memoryos, clock: FixedClock, tmp_path: Path) -> None:
     for number in range(25):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
-    clock.advance(days=KEPT_DAYS)
+    clock.advance(days=RETENTION_DAYS)
     assert memory.add_memory("Number 0.", idempotency_key="old 0").seq == 1
     clock.advance(seconds=1)
     left = []
@@ -153,7 +153,7 @@ def test_drain_deletes_all_expired_notes_and_no_others(memory: Memoryos, clock: 
     for number in range(600):
         memory.add_memory(f"Number {number}.", idempotency_key=f"old {number}")
     worked.add_memory("Mine.", idempotency_key="old")
-    clock.advance(days=KEPT_DAYS, seconds=1)
+    clock.advance(days=RETENTION_DAYS, seconds=1)
     memory.add_memory("New.", idempotency_key="new")
     ids = {scope.user_id: scope_id for scope_id, scope in store.scopes.all().items()}
     assert notes_of(memory, ids["tom"]) == 591
@@ -161,7 +161,7 @@ def test_drain_deletes_all_expired_notes_and_no_others(memory: Memoryos, clock: 
     assert (notes_of(memory, ids["tom"]), notes_of(memory, ids["ann"])) == (1, 1)
     assert memory.add_memory("New.", idempotency_key="new").seq == 601
     memory.flush()
-    assert not store.notes.drop_old(ids["tom"], clock())
+    assert not store.idempotency.delete_expired(ids["tom"], clock())
 
 
 def test_concurrent_identical_requests_store_one_page(make_engine: EngineMaker) -> None:
@@ -310,6 +310,6 @@ def test_failed_answer_is_retried_under_the_same_key(make_engine: EngineMaker) -
 )
 def test_hashes_differ_for_different_requests(key: str, other: str, one: object) -> None:
     clean = [each.encode("utf-8", "ignore").decode() for each in (key, other)]
-    assert once_of(clean[0], one) == once_of(clean[0], one)
-    assert (once_of(clean[0], one) == once_of(clean[1], one)) is (clean[0] == clean[1])
-    assert once_of(clean[0], one) != once_of(clean[0], [one])
+    assert idempotency_key_of(clean[0], one) == idempotency_key_of(clean[0], one)
+    assert (idempotency_key_of(clean[0], one) == idempotency_key_of(clean[1], one)) is (clean[0] == clean[1])
+    assert idempotency_key_of(clean[0], one) != idempotency_key_of(clean[0], [one])

@@ -448,15 +448,15 @@ def test_lease_conflicts_of_the_worker_are_not_warnings(
 ) -> None:
     engine, drained = make_engine(), threading.Event()
     scope_id = engine.store.scopes.open(engine.memory("tom").scope, engine.clock())
-    drain = engine.updater.drain
+    drain_turn = engine.updater.drain_turn
 
-    def once(*given: Any, **named: Any) -> int:
+    def once(*given: Any, **named: Any) -> bool:
         if not drained.is_set():
             drained.set()
             raise error
-        return drain(*given, **named)
+        return drain_turn(*given, **named)
 
-    monkeypatch.setattr(engine.updater, "drain", once)
+    monkeypatch.setattr(engine.updater, "drain_turn", once)
     with caplog.at_level(logging.DEBUG, logger="memoryos.updating.worker"):
         engine.worker.wake_all([scope_id])
         assert drained.wait(30)

@@ -10,8 +10,8 @@ import threading
 from datetime import timedelta
 
 from memoryos.engine import MemoryEngine
-from memoryos.storage.idempotency import KEPT_DAYS
-from memoryos.storage.scopes import Lease
+from memoryos.storage.idempotency import RETENTION_DAYS
+from memoryos.storage.lease import Lease
 from memoryos.testing import FixedClock
 from memoryos.updating.scope_poller import ScopePoller
 from tests.conftest import EngineMaker
@@ -76,10 +76,12 @@ def test_expired_notes_of_an_inactive_scope_are_deleted(make_engine: EngineMaker
     engine.memory("tom").add_memory("I bake rye bread.", idempotency_key="one")
     poller = poller_of(engine)
     wait_until(lambda: poller.poll() == 0 and due(engine) == (0, 0))
-    clock.advance(days=KEPT_DAYS, seconds=1)
+    clock.advance(days=RETENTION_DAYS, seconds=1)
     assert poller.poll() == 1
     wait_until(lambda: not list(engine.store.due.find(poller._due(clock()), clock())))
-    assert not engine.store.notes.drop_old(str(engine.store.scopes.find(engine.memory("tom").scope)), clock())
+    assert not engine.store.idempotency.delete_expired(
+        str(engine.store.scopes.find(engine.memory("tom").scope)), clock()
+    )
 
 
 def test_run_polls_until_its_event_is_set(make_engine: EngineMaker) -> None:
@@ -104,7 +106,7 @@ def test_worker_command_does_due_work_of_others_and_ends_on_signal(make_engine: 
     command = [sys.executable, "-m", "memoryos", "worker", "--poll-seconds", "0.1"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert "looks for due scopes" in process.stdout.readline()
+        assert "polling for due scopes" in process.stdout.readline()
         wait_until(lambda: writer.store.totals.backlog(1, "minilm").due_pages == 0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

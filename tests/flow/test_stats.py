@@ -9,8 +9,8 @@ import pytest
 
 from memoryos.engine import MemoryEngine
 from memoryos.model import Knowledge
-from memoryos.storage.long_term import LongTermTable
-from memoryos.storage.mid_term import MidTermTable
+from memoryos.storage.long_term_table import LongTermTable
+from memoryos.storage.mid_term_table import MidTermTable
 
 
 def remember(engine: MemoryEngine, count: int) -> None:

@@ -336,7 +336,7 @@ def test_a_long_scope_is_read_in_slices_and_words_are_indexed_without_a_connecti
     is_held: list[bool] = []
 
     def index_without_connection(text: str, at: datetime) -> list[str]:
-        is_held.append(getattr(database._moment, "held", None) is not None)
+        is_held.append(getattr(database._thread_state, "snapshot", None) is not None)
         return index_terms(text, at)
 
     monkeypatch.setattr(working_set, "_SLICE_PAGES", pages)

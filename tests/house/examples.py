@@ -1,10 +1,11 @@
-"""Examples of the documents: reads the blocks of a page, and runs them in order as a reader would who copies them.
+"""Runs the code blocks of a document in order, as a reader would who copies them.
 
-Blocks of a page share a folder; those in Python share their names too. A comment in front of a block says what is special::
+The blocks of a document share a folder; the Python blocks also share their variables. A comment before a block marks
+special blocks::
 
-    <!-- not run: why -->     it needs a network, a key or another program
-    <!-- in the background -->     a server: it runs until the page ends; what follows waits until it answers
-    <!-- prints -->     a ``text`` block: exactly what the block in front of it prints
+    <!-- not run: reason -->     the block needs a network, a key or another program
+    <!-- in the background -->     the block starts a server; it runs until the end of the document
+    <!-- prints -->     the ``text`` block is the exact output of the previous block
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ for line in sys.stdin:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block; ``mark`` is what the comment in front of it says."""
+    """A fenced code block; ``mark`` is the text of the comment before it."""
 
     line: int
     language: str
@@ -66,7 +67,7 @@ class Block:
 
 
 def read_blocks(file: Path) -> list[Block]:
-    """Returns the blocks of a document, in order."""
+    """Returns the code blocks of a document, in order."""
     text = file.read_text(encoding="utf-8")
     return [
         Block(text.count("\n", 0, each.start("language")) + 1, each["language"], each["text"], each["mark"] or "")
@@ -74,11 +75,11 @@ def read_blocks(file: Path) -> list[Block]:
     ]
 
 
-class Reader:
-    """Somebody who copies the blocks of a page, in a folder of their own, with no settings and no key.
+class BlockRunner:
+    """Runs code blocks in one folder, with an environment without settings and keys.
 
     Args:
-        folder: Where they work.
+        folder: Working directory of the blocks.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,22 +87,22 @@ class Reader:
         self._log = folder / ".errors"
         self._python: subprocess.Popen[str] | None = None
         self._servers: list[subprocess.Popen[bytes]] = []
-        kept = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TMPDIR") if name in os.environ}
-        self._environment: Mapping[str, str] = kept | {
+        inherited = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TMPDIR") if name in os.environ}
+        self._environment: Mapping[str, str] = inherited | {
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder),
             "PYTHONUNBUFFERED": "1",
         }
 
     def run(self, block: Block) -> str:
-        """Runs a block; returns what it printed."""
+        """Runs a block and returns its output."""
         text = block.text.replace(ADDRESS, f"127.0.0.1:{self._port}") if ADDRESS in block.text else block.text
         if block.mark == "in the background":
             return self._serve(text)
         return self._in_python(text, block) if block.language == "python" else self.shell(text, block.line)
 
     def shell(self, text: str, line: int = 0) -> str:
-        """Runs lines of a shell, as far as the first that fails; returns what they printed."""
+        """Runs shell lines up to the first failure and returns their output; fails if a line fails."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text], cwd=self.folder, env=self._environment, capture_output=True,
             text=True, check=False, timeout=SECONDS,
@@ -110,7 +111,7 @@ class Reader:
         return done.stdout
 
     def close(self) -> None:
-        """Ends what still runs."""
+        """Ends the Python process and the servers."""
         if self._python is not None:
             assert self._python.stdin is not None
             assert self._python.stdout is not None
@@ -127,7 +128,7 @@ class Reader:
             listening.bind(("127.0.0.1", 0))
             return int(listening.getsockname()[1])
 
-    def _faults(self) -> str:
+    def _errors(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
     def _in_python(self, text: str, block: Block) -> str:
@@ -141,13 +142,13 @@ class Reader:
         assert self._python.stdout is not None
         self._python.stdin.write(json.dumps(text) + "\n")
         self._python.stdin.flush()
-        said: list[str] = []
+        output: list[str] = []
         for line in self._python.stdout:
             if line.startswith("\0"):
-                assert line == "\0done\n", f"line {block.line}: {self._faults()}"
-                return "".join(said)
-            said.append(line)
-        raise AssertionError(f"line {block.line}: python ended: {self._faults()}")
+                assert line == "\0done\n", f"line {block.line}: {self._errors()}"
+                return "".join(output)
+            output.append(line)
+        raise AssertionError(f"line {block.line}: python ended: {self._errors()}")
 
     def _serve(self, text: str) -> str:
         server = subprocess.Popen(
@@ -156,8 +157,8 @@ class Reader:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._servers.append(server)
-        until = time.monotonic() + SECONDS
-        while time.monotonic() < until and server.poll() is None:
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and server.poll() is None:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=SECONDS):
                     return ""
@@ -167,22 +168,22 @@ class Reader:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[Reader]:
-    """Yields a reader; ends what they started."""
-    reader = Reader(folder)
+def block_runner(folder: Path) -> Iterator[BlockRunner]:
+    """Yields a runner and closes it at the end."""
+    runner = BlockRunner(folder)
     try:
-        yield reader
+        yield runner
     finally:
-        reader.close()
+        runner.close()
 
 
-def follow(file: Path, folder: Path) -> int:
-    """Runs the blocks of a document in order and holds what they print to what it says; returns how many ran."""
+def run_document(file: Path, folder: Path) -> int:
+    """Runs the blocks of a document, compares their output with the ``prints`` blocks, and returns how many ran."""
     count, printed = 0, ""
-    with reading(folder) as reader:
+    with block_runner(folder) as runner:
         for block in read_blocks(file):
             if block.is_run:
-                count, printed = count + 1, reader.run(block)
+                count, printed = count + 1, runner.run(block)
             elif block.mark == "prints":
                 assert printed.strip() == block.text.strip(), f"{file.name}, line {block.line}: it prints {printed}"
     return count

@@ -1,4 +1,4 @@
-"""The answer benchmark: what it writes can be scored, goes on after any end, and nothing is asked twice."""
+"""Tests of the answer benchmark: scores, resuming after an interruption, and no repeated questions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def conversation(name: str) -> dict[str, Any]:
 
 
 class Bench:
-    """A folder with data."""
+    """A folder with test data, and calls of the benchmark on it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,7 +63,7 @@ class Bench:
 
 
 class ServedBench(Bench):
-    """The same with an endpoint in the environment; ``asked`` are the questions that arrived there."""
+    """A bench whose settings name a fake LLM server; ``asked`` counts the questions that the server received."""
 
     def __init__(self, folder: Path, server: StandInServer) -> None:
         super().__init__(folder)
@@ -81,7 +81,7 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 
 def reply(messages: Sequence[tuple[str, str]]) -> str:
-    """Judges by equality, answers every question alike, consolidates as ``ok_reply``."""
+    """Returns the fake reply: judges by equality, gives every question the same answer, else uses ``ok_reply``."""
     (_, system), (_, said) = messages[0], messages[-1]
     if "verdict" in system:
         reference, answer = (said.partition(f"{name}: ")[2].splitlines()[0] for name in ("Reference", "Answer"))
@@ -105,13 +105,13 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedBe
         yield ServedBench(tmp_path, server)
 
 
-def test_no_database_but_its_own_is_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_benchmark_ignores_the_configured_database(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEMORYOS_DATABASE_URL", f"sqlite:///{bench.folder / 'of-the-user.db'}")
     assert bench.run("--export-contexts", str(bench.folder / "contexts.jsonl")) == 0
     assert {each.name for each in bench.folder.iterdir()} == {"locomo.json", "contexts.jsonl"}
 
 
-def test_exported_contexts_come_back_as_scores(bench: Bench) -> None:
+def test_answers_to_exported_contexts_are_scored(bench: Bench) -> None:
     contexts, answers = bench.folder / "contexts.jsonl", bench.folder / "elsewhere.jsonl"
     assert bench.run("--export-contexts", str(contexts)) == 0
     exported = read(contexts)
@@ -136,7 +136,7 @@ def test_exported_contexts_come_back_as_scores(bench: Bench) -> None:
     assert not bench.out.exists()
 
 
-def test_a_known_answer_has_the_scores_worked_by_hand(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_of_known_answers_match_manual_calculation(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     answers = bench.folder / "elsewhere.jsonl"
     given = {"0": "violin, chess <sources>1, 3</sources>", "1": "8 May 2023", "2": "no", "4": "It is not mentioned."}
     answers.write_text(
@@ -153,7 +153,7 @@ def test_a_known_answer_has_the_scores_worked_by_hand(bench: Bench, capsys: pyte
     assert "1 of 5 missing" in capsys.readouterr().out
 
 
-def test_bad_lines_are_named_and_left_out(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_answer_lines_are_reported_and_skipped(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     answers = bench.folder / "elsewhere.jsonl"
     good = '{"id": "BM25/one/3", "answer": "Rex"}'
     bad = [
@@ -167,35 +167,35 @@ def test_bad_lines_are_named_and_left_out(bench: Bench, capsys: pytest.CaptureFi
     assert bench.run("--rows", "BM25", "--score", str(answers)) == 0
     said = capsys.readouterr().err.splitlines()
     assert [line.removeprefix(f"{answers}") for line in said] == [
-        ":1: no JSON object; the line is left out",
-        ":2: no JSON object; the line is left out",
-        ':3: no "id" of text; the line is left out',
-        ':4: no "answer" (or "prediction") of text; the line is left out',
-        ": 'BM25/ten/1' is none of the questions; it is left out",
-        ": 'BM25/one/3' is answered twice; the last answer counts",
-        ":8: no JSON object; the line is left out",
-        ":9: no JSON object; the line is left out",
+        ":1: not a JSON object; the line is skipped",
+        ":2: not a JSON object; the line is skipped",
+        ':3: "id" is missing or not a string; the line is skipped',
+        ':4: "answer" (or "prediction") is missing or not a string; the line is skipped',
+        ": 'BM25/ten/1' is not a question of this run; the line is skipped",
+        ": 'BM25/one/3' has several answers; the last one is scored",
+        ":8: not a JSON object; the line is skipped",
+        ":9: not a JSON object; the line is skipped",
     ]
     row = bench.report("elsewhere.scores.json")["rows"]["BM25"]
     assert row["missing"] == 9
     assert row["scores"]["all"]["f1_locomo"]["mean"] == 1.0
 
 
-def test_a_file_that_is_not_there_is_named(bench: Bench) -> None:
+def test_missing_answer_file_is_reported(bench: Bench) -> None:
     with pytest.raises(SystemExit, match=r"nowhere\.jsonl can't be read"):
         bench.run("--score", str(bench.folder / "nowhere.jsonl"))
 
 
-def test_the_local_analyst_answers_for_memoryos_only(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_local_analyst_answers_only_the_memoryos_row(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.run() == 0
     assert {each["row"] for each in bench.lines()} == {"memoryos"}
     assert bench.report()["answered_by"] == "local"
     assert bench.report()["writing"]["calls"] == 0
-    assert 'the local analyst answers, for the row "memoryos" only' in capsys.readouterr().err
+    assert 'the local analyst answers, and only the row "memoryos"' in capsys.readouterr().err
 
 
 @pytest.mark.enable_socket
-def test_every_question_is_asked_once_whatever_the_workers(served: ServedBench) -> None:
+def test_every_question_is_asked_once_with_several_workers(served: ServedBench) -> None:
     assert served.run("--workers", "4") == 0
     lines = served.lines()
     assert len({each["id"] for each in lines}) == len(lines) == len(ROWS) * 2 * len(QUESTIONS)
@@ -212,7 +212,7 @@ def test_every_question_is_asked_once_whatever_the_workers(served: ServedBench) 
 
 
 @pytest.mark.enable_socket
-def test_a_second_run_goes_on_after_a_torn_line(served: ServedBench) -> None:
+def test_second_run_resumes_after_truncated_line(served: ServedBench) -> None:
     assert served.run("--rows", "BM25") == 0
     whole = served.out.read_bytes()
     ids = [each["id"] for each in served.lines()]
@@ -224,22 +224,22 @@ def test_a_second_run_goes_on_after_a_torn_line(served: ServedBench) -> None:
 
 
 @pytest.mark.enable_socket
-def test_answers_under_other_settings_are_not_mixed(served: ServedBench) -> None:
+def test_answers_with_different_settings_are_refused(served: ServedBench) -> None:
     assert served.run("--rows", "BM25", "--questions", "1") == 0
-    with pytest.raises(SystemExit, match="give another --out"):
+    with pytest.raises(SystemExit, match="choose another --out"):
         served.run("--rows", "BM25", "--max-tokens", "500")
     assert served.asked.total() == 2
 
 
 @pytest.mark.enable_socket
-def test_what_a_failing_server_left_is_completed_by_a_second_run(
+def test_second_run_completes_answers_after_server_failure(
     served: ServedBench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served.server.behaviour = lambda _: "ok" if served.asked.total() <= 4 else "500"
     assert served.run("--rows", "BM25", "full context") == 1
     assert len(served.lines()) == 4
     assert served.report()["rows"]["BM25"]["missing"] == 6
-    assert "5 failures in a row: the rest is left for another run" in capsys.readouterr().err
+    assert "5 consecutive failures: stopping; run the command again to continue" in capsys.readouterr().err
     failed = served.asked.total() - 4
     served.server.behaviour = "ok"
     assert served.run("--rows", "BM25", "full context") == 0
@@ -248,13 +248,13 @@ def test_what_a_failing_server_left_is_completed_by_a_second_run(
 
 
 @pytest.mark.enable_socket
-def test_a_memory_that_an_llm_was_writing_is_written_to_its_end(
+def test_interrupted_memory_build_is_completed(
     served: ServedBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.locomo.contexts.WINDOW", 1)  # else nothing slides out of it
+    monkeypatch.setattr("benchmarks.locomo.contexts.WINDOW", 1)  # so that pages leave the window
     served.server.behaviour = lambda _: "ok" if len(served.server.requests) < 2 else "500"
     assert served.run("--rows", "memoryos", local_memory=False) == 1
-    assert "run it again to go on" in capsys.readouterr().err
+    assert "run the command again to continue" in capsys.readouterr().err
     assert not served.asked
     served.server.behaviour = "ok"
     assert served.run("--rows", "memoryos", local_memory=False) == 0
@@ -269,7 +269,7 @@ def test_a_memory_that_an_llm_was_writing_is_written_to_its_end(
 
 
 @pytest.mark.enable_socket
-def test_a_judge_reads_what_is_answered_but_not_category_5(served: ServedBench) -> None:
+def test_judge_scores_answers_except_category_5(served: ServedBench) -> None:
     assert served.run("--rows", "BM25", "--conversations", "1") == 0
     served.server.behaviour = lambda body: "wrong schema" if "Rex" in body["messages"][-1]["content"] else "ok"
     assert served.run("--rows", "BM25", "--conversations", "1", "--judge") == 1
@@ -282,7 +282,7 @@ def test_a_judge_reads_what_is_answered_but_not_category_5(served: ServedBench) 
     assert "judge" not in served.report()["rows"]["BM25"]["scores"]["adversarial"]
 
 
-def test_a_judge_needs_an_llm(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_judge_requires_an_llm(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         bench.run("--judge")
-    assert "--judge goes with answering, and needs an LLM" in capsys.readouterr().err
+    assert "--judge can't be combined with --export-contexts or --score, and needs an LLM" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The processes that keep the cores busy during the tests: they compute, and none is left behind."""
+"""Tests that busy processes compute, and end with their parent."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def is_there(pid: int) -> bool:
-    """Whether a process runs; one that ended and was not waited for yet does not."""
+def is_running(pid: int) -> bool:
+    """Returns whether a process runs; zombie processes do not count."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
 
 
-def test_they_compute_until_the_block_ends() -> None:
+def test_busy_processes_compute_until_the_block_ends() -> None:
     with busy_processes(2) as running:
         before = [processor_seconds(each.pid) for each in running]
         wait_until(
@@ -41,11 +41,11 @@ def test_they_compute_until_the_block_ends() -> None:
     assert all(each.returncode is not None for each in running)
 
 
-def test_they_end_when_the_process_that_started_them_is_killed() -> None:
+def test_busy_processes_end_when_their_parent_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", STARTER], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as starter:  # fmt: skip
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
-        assert is_there(pid)
+        assert is_running(pid)
         starter.kill()
         starter.wait(TIMEOUT_SECONDS)
-    wait_until(lambda: not is_there(pid))
+    wait_until(lambda: not is_running(pid))

@@ -1,4 +1,4 @@
-"""What is installed with the package is used by it."""
+"""Tests that the package uses every dependency it declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is handed out to run the server: it names files, commands and settings that are there."""
+"""Tests that the files in ``deploy/`` refer to existing files, commands and settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memoryos.config import Config
 from memoryos.doors.cli import cli
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
-from memoryos.storage.places import is_server
+from memoryos.storage.database_urls import is_server_url
 from memoryos.testing import HashEmbedder
 from tests.postgres import binaries, running_server
 
@@ -39,7 +39,7 @@ def known_variable(name: str) -> bool:
 
 
 def parses(arguments: list[str]) -> bool:
-    """Returns whether the command line takes these arguments; the command is not run."""
+    """Returns whether the command line accepts these arguments; does not run the command."""
     context = cli.make_context("memoryos", list(arguments), resilient_parsing=False)
     name, command, rest = cli.resolve_command(context, [*context._protected_args, *context.args])
     assert name is not None
@@ -47,18 +47,18 @@ def parses(arguments: list[str]) -> bool:
     return isinstance(command.make_context(name, rest, parent=context), click.Context)
 
 
-def test_the_image_copies_what_is_there_and_what_the_build_is_shown() -> None:
-    shown = [
+def test_image_copies_existing_files_of_the_build_context() -> None:
+    build_context = [
         line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line.startswith("!")
     ]
     copied = [name for line in lines("COPY") if not line.startswith("--from") for name in line.split()[:-1]]
     assert copied
     for name in copied:
         assert (ROOT / name).exists(), name
-        assert any(name == each or name.startswith(f"{each}/") for each in shown), name
+        assert any(name == each or name.startswith(f"{each}/") for each in build_context), name
 
 
-def test_the_image_starts_a_command_that_there_is_as_a_user_without_rights() -> None:
+def test_image_runs_an_existing_command_as_unprivileged_user() -> None:
     assert json.loads(lines("ENTRYPOINT")[0]) == ["memoryos"]
     assert parses(json.loads(lines("CMD")[-1]))
     assert lines("USER") == ["memoryos"]
@@ -67,7 +67,7 @@ def test_the_image_starts_a_command_that_there_is_as_a_user_without_rights() -> 
         assert known_variable(pair.split("=")[0]), pair
 
 
-def test_the_composition_names_settings_that_there_are_and_keeps_the_data() -> None:
+def test_compose_file_uses_existing_settings_and_persistent_volumes() -> None:
     for name, service in COMPOSE["services"].items():
         for variable in service.get("environment", {}):
             assert name != "memoryos" or known_variable(variable), variable
@@ -79,19 +79,21 @@ def test_the_composition_names_settings_that_there_are_and_keeps_the_data() -> N
         assert list((ROOT / "deploy" / folder).iterdir()), folder
 
 
-def test_the_server_of_the_composition_waits_for_a_database_that_only_it_reaches() -> None:
+def test_compose_server_waits_for_its_private_database() -> None:
     services = COMPOSE["services"]
     url = sa.make_url(re.sub(r"\$\{.*?\}", "abc", services["memoryos"]["environment"]["MEMORYOS_DATABASE_URL"]))
     assert (url.username, url.password, url.host, url.database) == ("memoryos", "abc", "postgresql", "memoryos")
-    assert is_server(url.render_as_string(hide_password=False))
+    assert is_server_url(url.render_as_string(hide_password=False))
     assert services["memoryos"]["depends_on"][url.host] == {"condition": "service_healthy"}
     assert "ports" not in services[url.host]
     for service in services.values():
         for name, value in service["environment"].items():
-            assert "PASSWORD" not in name or re.fullmatch(r"\$\{\w+:\?.+\}", value), "no password stands in the file"
+            assert "PASSWORD" not in name or re.fullmatch(r"\$\{\w+:\?.+\}", value), (
+                "the compose file contains a password; read it from the environment"
+            )
 
 
-def test_the_role_of_the_composition_is_one_that_row_level_security_holds_for(tmp_path: Path) -> None:
+def test_row_level_security_applies_to_the_compose_role(tmp_path: Path) -> None:
     script = ROOT / "deploy" / "postgresql" / "role.sh"
     with running_server() as server:
         server.execute("DROP ROLE memoryos")
@@ -108,10 +110,10 @@ def test_the_role_of_the_composition_is_one_that_row_level_security_holds_for(tm
             engine.memory("tom").add_memory("I bake.")
             engine.memory("tom").flush()
         assert server.execute("SELECT count(*) FROM pages", "memoryos") == [(1,)]
-        assert not list(tmp_path.iterdir()), "nothing is kept but in the database"
+        assert not list(tmp_path.iterdir()), "the engine wrote files beside the database"
 
 
-def test_the_unit_starts_a_command_that_there_is() -> None:
+def test_systemd_unit_runs_an_existing_command() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(ROOT / "deploy" / "memoryos.service", encoding="utf-8")
@@ -128,5 +130,5 @@ def test_the_unit_starts_a_command_that_there_is() -> None:
         r"memoryos (keys create --admin|backup /\S+)", (ROOT / "docs/howto/deploy.md").read_text(encoding="utf-8")
     ),
 )
-def test_the_how_to_names_commands_that_there_are(command: str) -> None:
+def test_commands_in_the_deployment_guide_exist(command: str) -> None:
     assert parses(command.split())

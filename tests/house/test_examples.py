@@ -1,4 +1,4 @@
-"""Every Python and shell block of the documents is run as it stands, unless a comment in front of it says why not."""
+"""Tests that every Python and shell block of the documents runs, or states in a comment why it is not run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.examples import ROOT, Block, follow, read_blocks
+from tests.house.examples import ROOT, Block, read_blocks, run_document
 
 DOCS = ROOT / "docs"
 FENCES = {"python", "sh", "text", "json", "toml", "yaml", "sql", "nginx", "ini", "eval-rst"}
@@ -18,42 +18,42 @@ PAGES = sorted(
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize("page", PAGES)
-def test_the_examples_of_a_page_run(page: str, tmp_path: Path) -> None:
-    assert follow(DOCS / page, tmp_path) > 0
+def test_examples_of_document_run(page: str, tmp_path: Path) -> None:
+    assert run_document(DOCS / page, tmp_path) > 0
 
 
-def test_the_pages_for_beginners_are_among_them() -> None:
+def test_beginner_documents_have_runnable_examples() -> None:
     assert {"quickstart.md", "howto/forgetting.md", "howto/import-export.md", "howto/own-llm.md"} <= set(PAGES)
 
 
-def test_a_block_that_is_not_run_says_why() -> None:
+def test_blocks_that_are_not_run_state_the_reason() -> None:
     for file in DOCS.rglob("*.md"):
         for block in read_blocks(file):
             if block.is_example and not block.is_run:
                 assert len(block.mark) > len("not run: a b"), (file, block.line)
 
 
-def test_every_fence_has_a_language_that_is_known_here() -> None:
+def test_code_blocks_have_a_known_language() -> None:
     for file in DOCS.rglob("*.md"):
         text = file.read_text(encoding="utf-8")
         opened = re.findall(r"^`{3,}(.*)$", text, re.MULTILINE)[::2]
         assert {each for each in opened if not each.startswith("{")} <= FENCES, file
 
 
-def test_an_example_that_fails_is_seen(tmp_path: Path) -> None:
+def test_failing_example_is_reported_with_its_line(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n", encoding="utf-8")
     with pytest.raises(AssertionError, match="line 5"):
-        follow(page, tmp_path)
+        run_document(page, tmp_path)
     page.write_text("```sh\nfalse\necho on\n```\n", encoding="utf-8")
     with pytest.raises(AssertionError, match="line 1"):
-        follow(page, tmp_path)
+        run_document(page, tmp_path)
     page.write_text('```python\nprint("a")\n```\n\n<!-- prints -->\n```text\nb\n```\n', encoding="utf-8")
     with pytest.raises(AssertionError, match="it prints a"):
-        follow(page, tmp_path)
+        run_document(page, tmp_path)
 
 
-def test_a_mark_belongs_to_the_next_block_only(tmp_path: Path) -> None:
+def test_mark_applies_to_the_next_block_only(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("<!-- not run: a key is needed -->\n```sh\na\n```\n\n```sh\nb\n```\n", encoding="utf-8")
     assert read_blocks(page) == [

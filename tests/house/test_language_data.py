@@ -1,4 +1,4 @@
-"""Both sets of labelled dialogues are sound: evidence exists, times fit, and word match alone is no way."""
+"""Tests of the labelled dialogues: evidence exists, times are consistent, and word matching alone is not enough."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ALPHABET = re.compile(r"[^\W\d_]+")
 KANJI_OR_KATAKANA = re.compile("[\u30a0-\u30ff\u3400-\u4dbf\u4e00-\u9fff々ー]{2,}")
 SIDES: tuple[Side, ...] = ("user", "assistant", "either")
 RARE = 2
-"""Pages that a rare word stands in at most."""
+"""Maximum number of pages that contain a rare word."""
 
 
 @pytest.fixture(scope="module", params=SETS)
@@ -53,7 +53,7 @@ def dialogue(request: pytest.FixtureRequest, folder: Path) -> Dialogue:
 
 
 def evidence(dialogue: Dialogue, question: Question) -> list[str]:
-    """Returns what the evidence says, on the sides that say it."""
+    """Returns the texts of the evidence, restricted to the labelled sides."""
     sides = {
         page.page_id: {"user": page.user, "assistant": page.assistant, "either": f"{page.user} {page.assistant}"}
         for page in dialogue.pages
@@ -62,13 +62,13 @@ def evidence(dialogue: Dialogue, question: Question) -> list[str]:
 
 
 def texts(dialogue: Dialogue) -> set[str]:
-    """Returns all that is said and asked."""
+    """Returns all utterances and questions."""
     said = {text for page in dialogue.pages for text in (page.user, page.assistant)}
     return said | {question.text for question in dialogue.questions}
 
 
 def content_words(text: str, language: str) -> set[str]:
-    """Returns the words, roughly stemmed, apart from the product's own way, which is what the data measures."""
+    """Returns roughly stemmed words; independent of the product's tokenizer, because the data evaluates it."""
     lowered = text.lower()
     if language in {"ja", "zh"}:
         runs = KANJI_OR_KATAKANA.findall(lowered)
@@ -79,25 +79,25 @@ def content_words(text: str, language: str) -> set[str]:
 
 
 def rare_words(dialogue: Dialogue) -> set[str]:
-    """Returns the words that stand in few pages."""
+    """Returns the words that occur in at most ``RARE`` pages."""
     found = Counter(
         word for page in dialogue.pages for word in content_words(f"{page.user} {page.assistant}", dialogue.language)
     )
     return {word for word, pages in found.items() if pages <= RARE}
 
 
-def test_every_file_is_a_language_of_the_documentation(folder: Path) -> None:
+def test_data_files_match_the_documented_languages(folder: Path) -> None:
     assert {file.stem for file in folder.glob("*.json")} == set(LANGUAGES) == {"en", "nl", "ja", "pt", "vi", "zh"}
     assert [read_dialogue(each, folder).language for each in LANGUAGES] == list(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_sets_share_no_text(language: str) -> None:
+def test_sets_share_no_text(language: str) -> None:
     first, held_out = (read_dialogue(language, SETS[name]) for name in ("first", "held-out"))
     assert texts(first).isdisjoint(texts(held_out))
 
 
-def test_there_is_enough_of_each(dialogue: Dialogue) -> None:
+def test_dialogue_has_enough_pages_questions_and_tokens(dialogue: Dialogue) -> None:
     assert len(dialogue.pages) >= 42
     assert len(dialogue.questions) >= 24
     assert sum(estimate_tokens(page.user) + estimate_tokens(page.assistant) for page in dialogue.pages) >= 5 * 1000
@@ -113,19 +113,19 @@ def test_pages_have_ids_two_sides_and_times_in_order(dialogue: Dialogue) -> None
     assert times == sorted(set(times))
 
 
-def test_the_date_is_the_same_in_utc_so_that_yesterday_is_one_day(dialogue: Dialogue) -> None:
+def test_local_date_equals_utc_date(dialogue: Dialogue) -> None:
     for at in [*(page.at for page in dialogue.pages), *(each.asked_at for each in dialogue.questions)]:
         assert at.utcoffset() is not None
         assert at.date() == at.astimezone(timezone.utc).date()
 
 
-def test_it_goes_on_for_months_in_many_sessions(dialogue: Dialogue) -> None:
+def test_dialogue_spans_months_and_several_sessions(dialogue: Dialogue) -> None:
     days = {page.at.date() for page in dialogue.pages}
     assert len(days) >= 8
     assert max(days) - min(days) >= timedelta(days=90)
 
 
-def test_evidence_exists_and_is_asked_for_afterwards(dialogue: Dialogue) -> None:
+def test_evidence_exists_and_questions_follow_the_dialogue(dialogue: Dialogue) -> None:
     ids = {page.page_id for page in dialogue.pages}
     for question in dialogue.questions:
         assert question.evidence
@@ -135,7 +135,7 @@ def test_evidence_exists_and_is_asked_for_afterwards(dialogue: Dialogue) -> None
         assert question.asked_at > dialogue.pages[-1].at
 
 
-def test_every_kind_is_asked_and_only_multi_needs_more_than_one_page(dialogue: Dialogue) -> None:
+def test_every_kind_occurs_and_only_multi_has_several_pages(dialogue: Dialogue) -> None:
     assert {question.kind for question in dialogue.questions} == set(KINDS)
     for question in dialogue.questions:
         assert (len(question.evidence) > 1) == (question.kind == "multi"), question.text
@@ -147,42 +147,42 @@ def test_no_question_is_asked_twice(dialogue: Dialogue) -> None:
     assert len(set(asked)) == len(asked)
 
 
-def test_a_relative_date_is_in_the_page_or_in_the_question(dialogue: Dialogue) -> None:
+def test_relative_date_occurs_in_evidence_or_question(dialogue: Dialogue) -> None:
     relative = re.compile(RELATIVE[dialogue.language], re.IGNORECASE)
     for question in dialogue.questions:
         if question.kind == "relative_date":
             assert any(relative.search(text) for text in (question.text, *evidence(dialogue, question))), question.text
 
 
-def test_at_least_half_of_the_questions_share_no_rare_word_with_their_evidence(dialogue: Dialogue) -> None:
+def test_half_of_the_questions_share_no_rare_word_with_evidence(dialogue: Dialogue) -> None:
     rare = rare_words(dialogue)
-    apart = [
+    without_shared_words = [
         question
         for question in dialogue.questions
         if not rare
         & content_words(question.text, dialogue.language)
         & content_words(" ".join(evidence(dialogue, question)), dialogue.language)
     ]
-    assert len(apart) * 2 >= len(dialogue.questions)
+    assert len(without_shared_words) * 2 >= len(dialogue.questions)
 
 
 def test_pages_are_in_their_language(dialogue: Dialogue) -> None:
-    strange = [
+    wrong = [
         text
         for page in dialogue.pages
         for text in (page.user, page.assistant)
         if language_of(text) != dialogue.language
     ]
-    assert not strange
+    assert not wrong
 
 
-def test_a_file_that_lacks_a_field_is_refused(tmp_path: Path) -> None:
+def test_file_with_missing_field_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "en.json").write_text(json.dumps({"language": "en", "pages": [{"id": "en-01"}], "questions": []}))
     with pytest.raises(KeyError, match="at"):
         read_dialogue("en", tmp_path)
 
 
-def test_the_benchmark_finds_what_is_there_and_only_that() -> None:
+def test_benchmark_finds_existing_evidence_only() -> None:
     whole = read_dialogue("en")
     pages = whole.pages[:3]
     said = Question(pages[1].user, whole.questions[0].asked_at, (pages[1].page_id,), "user", "short")
@@ -204,7 +204,7 @@ def test_the_benchmark_finds_what_is_there_and_only_that() -> None:
         ("held-out", "some/model", "languages-held-out-model.json"),
     ],
 )
-def test_each_set_is_measured_with_each_embedder_into_its_own_file(
+def test_each_set_and_embedder_has_its_own_result_file(
     name: str, model: str | None, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Dialogue] = []
@@ -220,7 +220,7 @@ def test_each_set_is_measured_with_each_embedder_into_its_own_file(
     assert json.loads((tmp_path / file).read_text(encoding="utf-8"))["set"] == name
 
 
-def test_only_a_side_that_answers_counts() -> None:
+def test_only_the_labelled_side_counts() -> None:
     whole = read_dialogue("en")
     page = LabelledPage("en-01", whole.pages[0].at, "The kettle is red.", "Noted. " + "And so on and so on. " * 250)
     asked = [
@@ -233,7 +233,7 @@ def test_only_a_side_that_answers_counts() -> None:
     assert found == [1.0, 0.0, 1.0]
 
 
-def test_what_the_means_are_made_of_is_the_same_in_each_language_and_in_no_set() -> None:
+def test_language_mean_texts_are_parallel_and_in_no_set() -> None:
     everyday = json.loads(EVERYDAY.read_text(encoding="utf-8"))
     assert list(everyday) == list(LANGUAGES)
     assert {(len(each["sentences"]), len(each["passages"])) for each in everyday.values()} == {(30, 12)}
@@ -246,5 +246,5 @@ def test_what_the_means_are_made_of_is_the_same_in_each_language_and_in_no_set()
         }
         texts = [*each["sentences"], *each["passages"]]
         assert not said.intersection(texts)
-        told = [language_of(text) for text in texts]
-        assert set(told) <= {language, None}
+        detected = [language_of(text) for text in texts]
+        assert set(detected) <= {language, None}

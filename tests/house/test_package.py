@@ -1,4 +1,4 @@
-"""What is handed out: the wheel holds all of the package and the licences of all, and works where there is no checkout."""
+"""Tests that the wheel contains all files and licences and works without a checkout."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(wheel: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Starts the command line of the wheel, unpacked into the folder, away from the checkout."""
+    """Starts the command line from the wheel, unpacked into the folder, without access to the checkout."""
     site = folder / "site"
     with zipfile.ZipFile(wheel) as packed:
-        packed.extractall(site)  # noqa: S202  (our own wheel)
+        packed.extractall(site)  # noqa: S202  (a wheel of this project)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MEMORYOS_", "OPENAI_"))}
     where = "import memoryos, sys; assert memoryos.__file__.startswith(sys.argv.pop(1)), memoryos.__file__"
     entry = "from memoryos.doors.entry import main; main()"
@@ -42,7 +42,7 @@ def run(wheel: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+def test_wheel_contains_every_file_of_the_package(wheel: Path) -> None:
     files = {
         each.relative_to(SOURCE).as_posix()
         for each in (SOURCE / "memoryos").rglob("*")
@@ -54,22 +54,20 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
         assert any(each.rpartition("/")[2] == kind for each in files), kind
 
 
-def test_the_licences_of_what_others_wrote_come_along_and_are_named(wheel: Path) -> None:
+def test_wheel_contains_and_declares_third_party_licences(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         names = packed.namelist()
-        told = email.message_from_bytes(packed.read(next(each for each in names if each.endswith("/METADATA"))))
+        metadata = email.message_from_bytes(packed.read(next(each for each in names if each.endswith("/METADATA"))))
     licences = {each.partition("/licenses/")[2] for each in names if "/licenses/" in each}
-    assert licences == set(told.get_all("License-File", []))
-    theirs = {each.relative_to(ROOT).as_posix() for each in VENDOR.glob("*.LICENSE")}
-    assert licences == {"LICENSE", "NOTICE"} | theirs
-    assert len(theirs) == 4
+    assert licences == set(metadata.get_all("License-File", []))
+    vendored = {each.relative_to(ROOT).as_posix() for each in VENDOR.glob("*.LICENSE")}
+    assert licences == {"LICENSE", "NOTICE"} | vendored
+    assert len(vendored) == 4
     kinds = {"MIT" if "Permission is hereby granted" in each.read_text("utf-8") else "Apache-2.0" for each in VENDOR.glob("*.LICENSE")}  # fmt: skip
-    assert set(told["License-Expression"].split(" AND ")) == kinds | {"Apache-2.0"}
+    assert set(metadata["License-Expression"].split(" AND ")) == kinds | {"Apache-2.0"}
 
 
-def test_the_archive_of_the_source_holds_what_the_tests_and_the_documents_need(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_source_archive_contains_files_for_tests_and_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     with tarfile.open(tmp_path / build_sdist(str(tmp_path))) as packed:
         names = {each.partition("/")[2] for each in packed.getnames()}
@@ -78,18 +76,18 @@ def test_the_archive_of_the_source_holds_what_the_tests_and_the_documents_need(
     assert not [each for each in names if re.search(r"(^|/)(\.venv|build|dist|__pycache__|memoryos_data)(/|$)", each)]
 
 
-def test_the_demo_runs_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+def test_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     out, errors = run(wheel, tmp_path, "demo").communicate(timeout=120)
-    assert "8 of 8 questions found what they should" in out, errors
+    assert "8 of 8 questions found the expected answer" in out, errors
 
 
 @pytest.mark.enable_socket
-def test_the_server_and_its_inspector_run_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+def test_server_and_inspector_run_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     process = run(wheel, tmp_path, "--data", "data", "serve", "--port", "0")
     try:
         assert process.stdout is not None
         address = process.stdout.readline().rpartition(" ")[2].strip()
-        page = urllib.request.urlopen(f"{address}/", timeout=60).read().decode()  # noqa: S310  (our own server)
+        page = urllib.request.urlopen(f"{address}/", timeout=60).read().decode()  # noqa: S310  (a server of this test)
         files = re.findall(r'(?:href|src)="([^"]+)"', page)
         assert len(files) >= 5
         for name in files:

@@ -1,4 +1,4 @@
-"""The reference is what the code gives, and nothing that a user can reach is missing from it."""
+"""Tests that the generated reference is up to date and complete."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def no_engine() -> MemoryEngine:
 
 
 @pytest.fixture(scope="module")
-def written() -> dict[str, str]:
-    """What the code gives, all from one process."""
+def generated() -> dict[str, str]:
+    """Returns all generated references, from one process."""
     code = "import generate, json; print(json.dumps({name: write() for name, write in generate.REFERENCES.items()}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT / "docs", capture_output=True, text=True, check=True, timeout=120
@@ -56,13 +56,13 @@ def written() -> dict[str, str]:
     return found
 
 
-def test_the_generated_pages_are_these(written: dict[str, str]) -> None:
-    assert sorted(written) == GENERATED
+def test_generated_references_are_complete(generated: dict[str, str]) -> None:
+    assert sorted(generated) == GENERATED
 
 
 @pytest.mark.parametrize("name", GENERATED)
-def test_a_page_is_that_of_the_code(name: str, written: dict[str, str]) -> None:
-    assert read(name) == written[name], "run: python docs/generate.py"
+def test_generated_reference_is_up_to_date(name: str, generated: dict[str, str]) -> None:
+    assert read(name) == generated[name], "out of date; run python docs/generate.py"
 
 
 @pytest.mark.parametrize("model", [Config, HeatWeights, RankingWeights, ServerSettings])
@@ -115,7 +115,7 @@ def test_every_tool_resource_and_prompt_is_documented() -> None:
 
 
 @pytest.mark.parametrize("name", errors.__all__)
-def test_every_error_says_what_it_means_and_who_must_act(name: str) -> None:
+def test_every_error_has_meaning_responsible_party_and_interface_texts(name: str) -> None:
     section = re.search(rf"^## {name}\n(.*?)(?=^## |\Z)", read("errors"), re.DOTALL | re.MULTILINE)
     assert section
     assert re.search(r"\| who must act \| .+ \|", section[1])
@@ -129,8 +129,8 @@ def test_every_public_name_is_in_the_python_reference() -> None:
         assert f"memoryos.{name}\n" in page or f"`{name}`" in page, name
 
 
-def test_every_page_is_in_the_site() -> None:
-    """Sphinx warns of the others; here so that it is seen without a build."""
+def test_every_document_is_in_the_site_index() -> None:
+    """Sphinx reports missing documents too, but only in a build of the site."""
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     for folder in ("howto", "explanation", "reference"):
         assert f"\n{folder}/*\n" in index

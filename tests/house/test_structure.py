@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "memoryos"
 FILES = sorted(each for each in SOURCE.rglob("*.py") if "migrations" not in each.parts)
 MODULES = [".".join(each.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__") for each in FILES]
 
-MAX_FILE_LINES = 440
+MAX_FILE_LINES = 460
 MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 35
 

@@ -1,4 +1,4 @@
-"""Fixtures of the inspector's tests: servers in processes of their own, and a real browser without a window."""
+"""Fixtures of the inspector tests: servers in separate processes, and a headless browser."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ expect.set_options(timeout=WAIT_MS)
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that runs.
+    """A running server.
 
     Attributes:
-        address: Where, without a slash at its end.
-        keys: Texts of keys, by "admin", "user" and "other"; empty while keys are off.
+        address: Base URL without a trailing slash.
+        keys: API keys by "admin", "user" and "other"; empty if the server requires none.
     """
 
     address: str
@@ -61,13 +61,13 @@ class Server:
 
 @dataclass
 class Visit:
-    """One browser tab on the inspector, and all that must not happen in it.
+    """One browser tab on the inspector, with its unexpected events.
 
     Attributes:
         page: The tab.
-        address: The server's.
-        faults: Errors of scripts and of the console, dialogs, violations of the policy, requests to anywhere else.
-        refusals: Answers of the server that tell of an error; whoever expects some empties it.
+        address: Base URL of the server.
+        faults: Script and console errors, dialogs, violations of the security policy, requests to other servers.
+        refusals: Error responses of the server; a test that expects some clears the list.
     """
 
     page: Page
@@ -76,7 +76,7 @@ class Visit:
     refusals: list[str] = field(default_factory=list)
 
     def go(self, view: str, *rest: str, user_id: str | None = None, assistant_id: str | None = None) -> Page:
-        """Opens a view by its address, of the story's memory unless told otherwise, and waits until it has loaded."""
+        """Opens a view by its address and waits until it has loaded; default: the memory of the story."""
         story = the_story()
         query = urlencode(
             {"user": user_id or story.user_id, "assistant": assistant_id or story.assistant_id}, quote_via=quote
@@ -87,18 +87,18 @@ class Visit:
         return self.page
 
     def settle(self, view: str) -> None:
-        """Waits until a view is shown and nothing in it is under way."""
+        """Waits until a view is shown and has finished loading."""
         expect(self.page.locator(f'nav.views a[aria-current="page"][href^="#/{view}"]')).to_have_count(1)
         expect(self.page.locator("main h1")).to_be_visible()
         expect(self.page.locator('main [aria-busy="true"]')).to_have_count(0)
 
     def shoot(self, name: str, *, whole: bool = False) -> None:
-        """Keeps a picture in build/screenshots; ``whole`` shows what is below the edge too."""
+        """Saves a screenshot in build/screenshots; ``whole`` includes the part below the viewport."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole, animations="disabled")
 
     def watch(self) -> None:
-        """Begins to take down what must not happen."""
+        """Starts to record unexpected events."""
         self.page.on("pageerror", lambda error: self.faults.append(f"error of a script: {error}"))
         self.page.on("console", self._hear)
         self.page.on("dialog", self._dismiss)
@@ -110,7 +110,7 @@ class Visit:
         )
 
     def wait_for_fault(self, cause: str) -> None:
-        """Waits until the browser reports a fault, which it does a moment after its cause."""
+        """Waits until the browser reports a fault, which happens shortly after its cause."""
         deadline = time.monotonic() + WAIT_MS / 1000
         while not self.faults:
             assert time.monotonic() < deadline, f"no fault was reported: {cause}"
@@ -136,7 +136,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """The server's REST API, asked beside the page."""
+    """A client of the REST API, independent of the page."""
 
     context: APIRequestContext
 
@@ -149,18 +149,18 @@ class Api:
         return _json_of(self.context.post(path, data=body, params=dict(query)))
 
     def export(self, user_id: str) -> list[str]:
-        """Returns all that is remembered of a user with the story's assistant, as lines of JSON."""
+        """Returns the export of a user with the assistant of the story, as JSON lines."""
         found = self.context.get(f"{user_path(user_id)}/export", params={"assistant_id": the_story().assistant_id})
         return found.body().decode().splitlines()
 
     def upload(self, user_id: str, text: str, assistant_id: str) -> None:
-        """Gives a user what a file holds."""
+        """Imports a text as a file into the memory of a user."""
         headers = {"Content-Type": "application/octet-stream"}
         path = f"{user_path(user_id)}/import"
         _json_of(self.context.post(path, data=text.encode(), headers=headers, params={"assistant_id": assistant_id}))
 
     def copy(self, user_id: str, target: str) -> None:
-        """Gives a user all that is remembered of another, both with the story's assistant."""
+        """Copies the memory of a user to another user, both with the assistant of the story."""
         self.upload(target, "\n".join(self.export(user_id)), the_story().assistant_id)
 
 
@@ -181,7 +181,7 @@ def story() -> Story:
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Server]]:
-    """Returns what starts the server of a kind, or returns the one that runs."""
+    """Returns a function that starts the server of a kind once and returns it."""
     running: dict[Kind, Server] = {}
     with ExitStack() as stack:
 
@@ -195,7 +195,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind],
 
 
 class ServerProcess:
-    """A server's process, from its start to its end."""
+    """The process of a server; a context manager that stops it."""
 
     def __init__(self, kind: Kind, folder: Path) -> None:
         self._log = folder / "log"
@@ -237,20 +237,20 @@ class ServerProcess:
 
 @pytest.fixture(scope="session")
 def server(serve: Callable[[Kind], Server]) -> Server:
-    """A server without keys and without an LLM that knows the story."""
+    """A server with the story, without keys and without an LLM."""
     return serve("plain")
 
 
 @pytest.fixture(scope="package")
 def playwright() -> Iterator[Playwright]:
-    """Playwright; it ends before tests outside of this folder run, whose event loops it would be in the way of."""
+    """Playwright; package scope, because its event loop would conflict with tests of other packages."""
     with sync_playwright() as running:
         yield running
 
 
 @pytest.fixture(scope="package")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    """A real Chromium without a window, that of the machine."""
+    """The headless Chromium of the machine."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
@@ -265,7 +265,7 @@ Visitor = Callable[..., Visit]
 
 @pytest.fixture
 def visit(browser: Browser, server: Server) -> Iterator[Visitor]:
-    """Returns what opens a tab; at the end nothing of what must not happen has happened in any."""
+    """Returns a function that opens a tab; at the end, no tab may have recorded an unexpected event."""
     visits: list[Visit] = []
     with ExitStack() as stack:
 
@@ -294,13 +294,13 @@ def visit(browser: Browser, server: Server) -> Iterator[Visitor]:
 
 @pytest.fixture(scope="package")
 def api(playwright: Playwright, server: Server) -> Iterator[Api]:
-    """The API of the server without keys."""
+    """A client of the REST API of the server without keys."""
     context = playwright.request.new_context(base_url=server.address)
     yield Api(context)
     context.dispose()
 
 
 @pytest.fixture
-def somebody() -> str:
-    """A user of whom nothing is known yet: the test's own, to change as it likes."""
+def new_user() -> str:
+    """A new user with an empty memory, for this test only."""
     return f"ada-{uuid.uuid4().hex[:8]}"

@@ -1,6 +1,6 @@
-"""Takes the pictures of the documents anew: ``INSPECTOR_STORY=demo python -m tests.inspector.pictures``.
+"""Takes the screenshots of the documentation: ``INSPECTOR_STORY=demo python -m tests.inspector.pictures``.
 
-They show the package's own conversation, so that they may be shared like everything else here.
+They show the conversation of the demo, whose licence permits sharing.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ MOST_BYTES = 200_000
 
 
 def main() -> None:
-    """Opens the views that the documents show and keeps a picture of each."""
+    """Opens the documented views and saves a screenshot of each."""
     if os.environ.get("INSPECTOR_STORY") != "demo":
-        raise SystemExit("pictures show the package's own conversation: set INSPECTOR_STORY=demo")
+        raise SystemExit("set INSPECTOR_STORY=demo: screenshots may only show the conversation of the demo")
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -40,11 +40,11 @@ def main() -> None:
 
 def _chat(tab: Visit) -> None:
     page = tab.go("chat")
-    page.get_by_role("switch", name="Remember it").uncheck()
-    page.get_by_role("textbox", name="What you say").fill(the_story().question)
+    page.get_by_role("switch", name="Store in memory").uncheck()
+    page.get_by_role("textbox", name="Message").fill(the_story().question)
     page.keyboard.press("Enter")
     expect(page.locator(".why .page").first).to_be_visible()
-    expect(page.locator("main")).to_contain_text("not remembered")
+    expect(page.locator("main")).to_contain_text("not stored")
     page.wait_for_timeout(500)
     _keep(page, "inspector-chat")
 
@@ -70,7 +70,7 @@ def _keep(page: Page, name: str) -> None:
     page.screenshot(path=file, animations="disabled")
     size = file.stat().st_size
     if size > MOST_BYTES:
-        raise SystemExit(f"{file.name} has {size:,} bytes")
+        raise SystemExit(f"{file.name} has {size:,} bytes; the limit is {MOST_BYTES:,}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A server for the inspector's tests, in a process of its own: ``python -m tests.inspector.server KIND FOLDER``.
+"""Runs a server for the inspector tests in a separate process: ``python -m tests.inspector.server KIND FOLDER``.
 
-It fills its store, says in one line of JSON where it listens, and serves until it is told to end. Its clock goes on from
-the end of the story.
+It fills a store, prints its address and keys as one line of JSON, and serves until its stdin is closed. Its clock starts
+at the end of the story.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from memoryos.config import Config
-from memoryos.doors.http.running import run
+from memoryos.doors.http.server_runner import run
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.identifiers import new_id
@@ -27,15 +27,15 @@ from memoryos.testing import Behaviour, HashEmbedder, StandInServer
 from tests.inspector.story import StoryClock, the_story
 
 Kind = Literal["plain", "llm", "keys", "large"]
-"""``plain`` knows the story and has no LLM; ``llm`` has one; ``keys`` asks for keys; ``large`` holds 5,000 pages."""
+"""``plain`` has the story and no LLM; ``llm`` has an LLM; ``keys`` requires keys; ``large`` has 5,000 pages."""
 
 LARGE = 5_000
 POISON = "the endpoint falls over when it reads this"
-"""A page that holds this can't be read by the LLM of ``llm``."""
+"""The LLM of ``llm`` fails on a page that contains this text."""
 
 
 def main() -> None:
-    """Reads kind and folder from the command line, fills a store and serves it."""
+    """Reads the kind and the folder from the command line, fills a store and serves it."""
     kind, folder = sys.argv[1], Path(sys.argv[2])
     if kind not in get_args(Kind):
         raise SystemExit(f"no kind {kind}")
@@ -62,33 +62,33 @@ def main() -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends the server when whoever started it is gone: then its input is closed."""
+    """Stops the server when the parent process closes its stdin or ends."""
     sys.stdin.read()
     os.kill(os.getpid(), signal.SIGINT)
 
 
 def _fill(engine: MemoryEngine, clock: StoryClock) -> None:
-    """Lives through the story once, and has it happen again and again in the years before."""
+    """Fills a memory with the story and with copies of it from earlier years."""
     story = the_story()
     with tempfile.TemporaryDirectory() as folder:
         with MemoryEngine(_quiet(folder), embedder=engine.embedder, clock=clock) as once:
             memory = once.memory(story.user_id, story.assistant_id)
             story.tell(memory, clock)
-            told = [json.loads(line) for line in memory.export_lines()]
+            export = [json.loads(line) for line in memory.export_lines()]
         file = Path(folder) / "story.jsonl"
-        file.write_text("\n".join(json.dumps(each) for each in _multiplied(told)), "utf-8")
+        file.write_text("\n".join(json.dumps(each) for each in _multiplied(export)), "utf-8")
         memory = engine.memory(story.user_id, story.assistant_id)
         memory.load(file)
         memory.flush()
 
 
-def _multiplied(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the records of a memory of ``LARGE`` pages, made of those of a small one."""
-    count = sum(each["kind"] == "page" for each in told)
+def _multiplied(export: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the export records of a memory of ``LARGE`` pages, copied from those of a small one."""
+    count = sum(each["kind"] == "page" for each in export)
     copies = -(-LARGE // count)
-    records = [each for each in told if each["kind"] in {"memoryos", "scope"}]
+    records = [each for each in export if each["kind"] in {"memoryos", "scope"}]
     for copy in range(copies, 0, -1):
-        records += _earlier(told, timedelta(days=400) * (copy - 1), is_last=copy == 1)
+        records += _earlier(export, timedelta(days=400) * (copy - 1), is_last=copy == 1)
     pages = [each for each in records if each["kind"] == "page"]
     for seq, page in enumerate(pages[-LARGE:], start=1):
         page["seq"] = seq
@@ -96,8 +96,8 @@ def _multiplied(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [each for each in records if id(each) not in left_out]
 
 
-def _earlier(told: list[dict[str, Any]], span: timedelta, *, is_last: bool) -> list[dict[str, Any]]:
-    """Returns the records of one memory as of another, that was so much earlier."""
+def _earlier(export: list[dict[str, Any]], span: timedelta, *, is_last: bool) -> list[dict[str, Any]]:
+    """Returns copies of the records for another memory, with their times moved to the past."""
     ids: defaultdict[str, str] = defaultdict(new_id)
 
     def moved(name: str, value: Any) -> Any:
@@ -112,7 +112,7 @@ def _earlier(told: list[dict[str, Any]], span: timedelta, *, is_last: bool) -> l
         return value
 
     kinds = {"page", "chain", "segment", "knowledge", *(["profile"] if is_last else [])}
-    return [moved("", each) for each in told if each["kind"] in kinds]
+    return [moved("", each) for each in export if each["kind"] in kinds]
 
 
 def _quiet(folder: str | Path) -> Config:
@@ -129,8 +129,8 @@ def _behave(request: dict[str, Any]) -> Behaviour:
     return "500" if POISON in json.dumps(request["messages"]) else "ok"
 
 
-def _announce(told: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(told) + "\n")
+def _announce(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 

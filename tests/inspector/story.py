@@ -1,4 +1,4 @@
-"""The conversations that the inspector shows in its tests: real ones where they are there, else the package's own."""
+"""The conversation of the inspector tests: a real one if its file exists, else the one of the package's demo."""
 
 from __future__ import annotations
 
@@ -25,38 +25,37 @@ _ANY_TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One conversation and what can be asked about it.
+    """One conversation and a question about it.
 
     Attributes:
-        user_id: The user in whose memory it is.
-        assistant_id: The assistant.
-        drafts: What was said, oldest first.
-        question: A question that a page answers.
-        told: Words of that page.
-        word: A word that some pages hold, and others don't.
+        user_id: The user of the memory.
+        assistant_id: The assistant of the memory.
+        drafts: The exchanges, oldest first.
+        question: A question that one page answers.
+        answer_words: Words of that page.
+        word: A word that only some of the pages contain.
     """
 
     user_id: str
     assistant_id: str
     drafts: tuple[PageDraft, ...]
     question: str
-    told: str
+    answer_words: str
     word: str
 
     @property
     def end(self) -> datetime:
-        """The time at which the story is looked at: a day after its last exchange."""
+        """The current time of the tests: one day after the last exchange."""
         return self.drafts[-1].at + timedelta(days=1)
 
     def tell(self, memory: Memoryos, clock: StoryClock) -> None:
-        """Lives through the conversation: after each of its days what was said is consolidated.
+        """Adds the conversation to a memory and consolidates after each day.
 
-        A short one leaves no segment hot enough to be learned from; it is recalled then, as an assistant does.
+        The pages of a short conversation are also recalled; otherwise no segment gets hot enough for long-term memory.
         """
         is_short = len(self.drafts) < SHORT
         for _, drafts in groupby(self.drafts, key=lambda each: each.at.date()):
-            said = list(drafts)
-            for each in said:
+            for each in drafts:
                 clock.show(each.at)
                 memory.add_memory(each.user_text, each.assistant_text, each.at, with_names(each))
                 if is_short:
@@ -67,17 +66,17 @@ class Story:
 
 
 class StoryClock:
-    """A clock that shows what it is told, and goes on from there as any clock does."""
+    """A clock that can be set and then runs at normal speed."""
 
     def __init__(self, at: datetime) -> None:
         self.show(at)
 
     def show(self, at: datetime) -> None:
-        """Sets it."""
+        """Sets the time."""
         self._at, self._set_at = at, time.monotonic()
 
     def __call__(self) -> datetime:
-        """Returns its time."""
+        """Returns the current time."""
         return self._at + timedelta(seconds=time.monotonic() - self._set_at)
 
 
@@ -88,7 +87,7 @@ def with_names(draft: PageDraft) -> dict[str, Any]:
 
 @cache
 def the_story() -> Story:
-    """Returns the conversation that most tests look at; ``INSPECTOR_STORY=demo`` takes the package's own."""
+    """Returns the conversation of most tests; ``INSPECTOR_STORY=demo`` selects the one of the package's demo."""
     if LOCOMO.exists() and os.environ.get("INSPECTOR_STORY") != "demo":
         return _of_locomo(read_locomo(LOCOMO)[0])
     with resources.as_file(resources.files("memoryos.doors") / "demo_conversation.jsonl") as file:

@@ -1,4 +1,4 @@
-"""For everybody: axe finds nothing serious in any view, in light and dark, on a desk and on a phone.
+"""Accessibility: axe finds no serious violation in any view, theme and viewport size.
 
 The page's policy is off here, because axe writes styles into what it looks at; elsewhere it is on.
 """
@@ -24,7 +24,7 @@ GRAVE = {"serious", "critical"}
 
 
 def findings(page: Page) -> list[str]:
-    """Returns what axe finds, the grave with their places."""
+    """Returns the violations that axe finds, with their elements."""
     found = Axe().run(page, options=RULES).response["violations"]
     return [
         f"{each['impact']} {each['id']}: {node['target']} {node.get('failureSummary', '')}"
@@ -39,11 +39,11 @@ SETTLED = """async () => {
     const isMoving = (each) => each.playState === "running" && each.effect.getComputedTiming().endTime !== Infinity;
     return !document.getAnimations().some(isMoving);
 }"""
-"""Whether the new theme and size are drawn and no transition between them runs."""
+"""Resolves when the new theme and size are rendered and no transition runs."""
 
 
 def check_everywhere(tab: Visit, name: str) -> None:
-    """Looks at what is shown in both themes and both sizes."""
+    """Checks the current view in both themes and both viewport sizes."""
     for size, viewport in (("desk", DESK), ("phone", PHONE)):
         tab.page.set_viewport_size(viewport)  # type: ignore[arg-type]
         for theme in ("light", "dark"):
@@ -56,12 +56,12 @@ def check_everywhere(tab: Visit, name: str) -> None:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_no_view_has_a_grave_fault(visit: Visitor, story: Story, view: str) -> None:
+def test_views_have_no_serious_accessibility_violation(visit: Visitor, story: Story, view: str) -> None:
     tab = visit(bypass_csp=True)
     page = tab.go(*view.split("/"))
     if view == "chat":
-        page.get_by_role("switch", name="Remember it").uncheck()
-        page.get_by_role("textbox", name="What you say").fill(story.question)
+        page.get_by_role("switch", name="Store in memory").uncheck()
+        page.get_by_role("textbox", name="Message").fill(story.question)
         page.keyboard.press("Enter")
         expect(page.locator(".why .page").first).to_be_visible()
     if view == "explorer":
@@ -76,7 +76,7 @@ def test_no_view_has_a_grave_fault(visit: Visitor, story: Story, view: str) -> N
     check_everywhere(tab, view)
 
 
-def test_no_dialog_has_a_grave_fault(visit: Visitor) -> None:
+def test_dialogs_have_no_serious_accessibility_violation(visit: Visitor) -> None:
     tab = visit(bypass_csp=True)
     page = tab.go("search")
     page.locator("main .page").first.get_by_role("button", name="Open the page").click()
@@ -92,26 +92,28 @@ def test_no_dialog_has_a_grave_fault(visit: Visitor) -> None:
         page.keyboard.press("Escape")
 
 
-def test_forgetting_has_no_grave_fault(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "Forget me."}, assistant_id=story.assistant_id)
+def test_forget_view_has_no_serious_accessibility_violation(
+    visit: Visitor, api: Api, story: Story, new_user: str
+) -> None:
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "Forget me."}, assistant_id=story.assistant_id)
     tab = visit(bypass_csp=True)
-    page = tab.go("forget", user_id=somebody)
-    for way in ("Facts", "What is about …", "All before …", "Everything"):
+    page = tab.go("forget", user_id=new_user)
+    for way in ("Facts", "By query", "Before a date", "Everything"):
         page.get_by_role("button", name=way).click()
         expect(page.locator('main [aria-busy="true"]')).to_have_count(0)
         assert findings(page) == []
-    page.get_by_role("button", name="Show what would go").click()
+    page.get_by_role("button", name="Preview").click()
     check_everywhere(tab, "forget-closure")
-    page.get_by_role("button", name="Forget for good").click()
+    page.get_by_role("button", name="Forget permanently").click()
     check_everywhere(tab, "dialog-forget")
 
 
-def test_an_empty_memory_and_the_question_for_a_key_have_no_grave_fault(
-    visit: Visitor, serve: Any, somebody: str
+def test_empty_memory_and_key_form_have_no_serious_accessibility_violation(
+    visit: Visitor, serve: Any, new_user: str
 ) -> None:
     tab = visit(bypass_csp=True)
     for view in ("chat", "timeline", "search", "forget", "tiers"):
-        tab.go(view, user_id=somebody)
+        tab.go(view, user_id=new_user)
         assert findings(tab.page) == [], view
     locked = visit(serve("keys"), bypass_csp=True)
     locked.page.goto(locked.address)
@@ -120,12 +122,12 @@ def test_an_empty_memory_and_the_question_for_a_key_have_no_grave_fault(
     locked.refusals.clear()
 
 
-def test_the_chosen_theme_stays(visit: Visitor) -> None:
+def test_chosen_theme_is_kept_after_reload(visit: Visitor) -> None:
     tab = visit(theme="light", bypass_csp=True)
     page = tab.go("search")
     paper = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(paper)
-    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: system").click()
     page.get_by_role("button", name="Theme: light").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     dark = page.evaluate(paper)
@@ -139,7 +141,7 @@ def test_the_chosen_theme_stays(visit: Visitor) -> None:
 @pytest.mark.parametrize(
     "view", ["chat", "tiers", "explorer", "timeline", "search", "forget", "transfer", "costs", "worker"]
 )
-def test_each_view_is_got_to_on_a_phone(visit: Visitor, view: str) -> None:
+def test_every_view_is_reachable_on_a_phone(visit: Visitor, view: str) -> None:
     tab = visit(viewport=PHONE, has_touch=True, is_mobile=True)
     page = tab.go("worker" if view == "chat" else "chat")
     page.locator(f'nav.views a[href^="#/{view}?"]').tap()

@@ -1,4 +1,4 @@
-"""The view that chats, and shows beside each answer what was recalled for it."""
+"""Tests of the chat view."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from tests.inspector.story import Story
 
 
 def ask(page: Page, text: str) -> None:
-    page.get_by_label("What you say").fill(text)
+    page.get_by_label("Message").fill(text)
     page.get_by_role("button", name="Send").click()
 
 
 @pytest.fixture
 def forgetful(visit: Visitor) -> Page:
-    """A tab on the chat in which nothing is remembered."""
+    """A tab on the chat view that does not store messages."""
     page = visit().go("chat")
     expect(page.locator(".earlier")).to_have_count(10)
-    page.get_by_role("switch", name="Remember it").uncheck()
+    page.get_by_role("switch", name="Store in memory").uncheck()
     return page
 
 
-def test_an_answer_comes_with_what_was_recalled_and_why(forgetful: Page, api: Api, story: Story) -> None:
+def test_answer_shows_recalled_pages_and_signals(forgetful: Page, api: Api, story: Story) -> None:
     ask(forgetful, story.question)
     answer = forgetful.locator('.exchange[data-state="done"]')
-    expect(answer.locator(".bubble.assistant")).to_contain_text(story.told)
+    expect(answer.locator(".bubble.assistant")).to_contain_text(story.answer_words)
     expect(answer.get_by_text("quoted by the local analyst")).to_be_visible()
-    why = forgetful.get_by_role("complementary", name="What was recalled, and why")
+    why = forgetful.get_by_role("complementary", name="Recalled for the answer")
     asked = {"query": story.question, "ranking": {}}
     found = api.post(f"{user_path(story.user_id)}/recall", asked, assistant_id=story.assistant_id)
     expect(why.locator(".ranking > li")).to_have_count(len(found["pages"]))
@@ -47,7 +47,7 @@ def test_an_answer_comes_with_what_was_recalled_and_why(forgetful: Page, api: Ap
             assert number == pytest.approx(value, abs=0.05)  # neighbours in the log move as a visit is noted
 
 
-def test_bars_are_as_long_as_their_numbers_say(forgetful: Page, story: Story) -> None:
+def test_signal_bars_are_proportional_to_their_values(forgetful: Page, story: Story) -> None:
     ask(forgetful, story.question)
     expect(forgetful.locator('.exchange[data-state="done"]')).to_be_visible()
     rows = forgetful.locator(".why .ranking .signal")
@@ -62,17 +62,17 @@ def test_bars_are_as_long_as_their_numbers_say(forgetful: Page, story: Story) ->
         assert box["width"] / whole["width"] == pytest.approx(abs(number) / longest, abs=0.02)
 
 
-def test_the_source_of_an_answer_is_marked_and_opens(forgetful: Page, story: Story) -> None:
+def test_source_page_of_an_answer_is_marked_and_opens(forgetful: Page, story: Story) -> None:
     ask(forgetful, story.question)
     forgetful.locator('.exchange[data-state="done"]').get_by_role("button", name="Source 1").click()
     dialog = forgetful.get_by_role("dialog", name="Page")
-    expect(dialog).to_contain_text(story.told)
+    expect(dialog).to_contain_text(story.answer_words)
     forgetful.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(forgetful.get_by_role("button", name="Source 1").first).to_be_focused()
 
 
-def test_each_answer_keeps_its_own_reasons(forgetful: Page, story: Story) -> None:
+def test_each_answer_keeps_its_own_recall(forgetful: Page, story: Story) -> None:
     ask(forgetful, story.question)
     done = forgetful.locator('.exchange[data-state="done"]')
     expect(done).to_have_count(1)
@@ -80,28 +80,26 @@ def test_each_answer_keeps_its_own_reasons(forgetful: Page, story: Story) -> Non
     expect(done).to_have_count(2)
     asked = forgetful.locator(".why .asked")
     expect(asked).to_have_text(f"What about {story.word}?")
-    done.first.get_by_role("button", name="What was recalled").click()
+    done.first.get_by_role("button", name="Show recall").click()
     expect(asked).to_have_text(story.question)
 
 
-def test_what_is_remembered_becomes_a_page_and_what_is_not_does_not(
-    visit: Visitor, api: Api, story: Story, somebody: str
-) -> None:
-    page = visit().go("chat", user_id=somebody)
-    expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
+def test_only_stored_messages_become_pages(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    page = visit().go("chat", user_id=new_user)
+    expect(page.get_by_text("No messages yet.")).to_be_visible()
     done = page.locator('.exchange[data-state="done"]')
     ask(page, "I keep bees on the roof.")
     expect(done).to_have_count(1)
-    page.get_by_role("switch", name="Remember it").uncheck()
+    page.get_by_role("switch", name="Store in memory").uncheck()
     ask(page, "This is between us.")
     expect(done).to_have_count(2)
-    expect(done.last).to_contain_text("not remembered")
-    kept = api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"]
+    expect(done.last).to_contain_text("not stored")
+    kept = api.get(f"{user_path(new_user)}/pages", assistant_id=story.assistant_id)["pages"]
     assert [each["user_text"] for each in kept] == ["I keep bees on the roof."]
 
 
-def test_an_answer_is_shown_piece_by_piece(visit: Visitor) -> None:
-    """The stream is served from here, so that each moment of it can be looked at."""
+def test_answer_is_streamed(visit: Visitor) -> None:
+    """The test replaces the stream of the server, to check the view after each part."""
     tab = visit()
     page = tab.go("chat")
     page.evaluate(
@@ -130,16 +128,16 @@ def test_an_answer_is_shown_piece_by_piece(visit: Visitor) -> None:
     expect(page.get_by_role("button", name="Send")).to_be_visible()
 
 
-def test_an_answer_that_is_stopped_is_not_remembered(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    page = visit().go("chat", user_id=somebody)
+def test_stopped_answer_is_not_stored(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    page = visit().go("chat", user_id=new_user)
     page.route("**/answers*", lambda _: None)
     ask(page, "Take your time.")
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator('.exchange[data-state="stopped"]')).to_contain_text("stopped; not remembered")
-    assert api.get(f"{user_path(somebody)}/pages", assistant_id=story.assistant_id)["pages"] == []
+    expect(page.locator('.exchange[data-state="stopped"]')).to_contain_text("stopped; not stored")
+    assert api.get(f"{user_path(new_user)}/pages", assistant_id=story.assistant_id)["pages"] == []
 
 
-def test_a_refusal_is_told_and_the_next_question_can_be_asked(forgetful: Page, story: Story) -> None:
+def test_error_is_shown_and_the_next_question_works(forgetful: Page, story: Story) -> None:
     def refuse(route: Route) -> None:
         route.abort()
 
@@ -151,8 +149,8 @@ def test_a_refusal_is_told_and_the_next_question_can_be_asked(forgetful: Page, s
     expect(forgetful.locator('.exchange[data-state="done"]')).to_have_count(1)
 
 
-def test_enter_sends_and_shift_enter_begins_a_line(forgetful: Page) -> None:
-    field = forgetful.get_by_label("What you say")
+def test_enter_sends_and_shift_enter_adds_a_line(forgetful: Page) -> None:
+    field = forgetful.get_by_label("Message")
     field.fill("One line")
     field.press("Shift+Enter")
     field.type("and another")
@@ -163,8 +161,8 @@ def test_enter_sends_and_shift_enter_begins_a_line(forgetful: Page) -> None:
     expect(forgetful.locator(".exchange:not(.earlier) .bubble.user")).to_have_text("One line\nand another")
 
 
-def test_how_to_answer_goes_with_the_question(forgetful: Page) -> None:
-    forgetful.get_by_label("How to answer").fill("in one word")
+def test_style_is_sent_with_the_question(forgetful: Page) -> None:
+    forgetful.get_by_label("Style of the answer").fill("in one word")
     with forgetful.expect_request("**/answers*") as sent:
         ask(forgetful, "Who am I?")
     assert sent.value.post_data_json == {
@@ -181,7 +179,7 @@ def test_pictures(visit: Visitor, story: Story, theme: str) -> None:
     for name, options in (("", {}), ("-phone", {"viewport": PHONE})):
         tab = visit(theme=theme, **options)
         page = tab.go("chat")
-        page.get_by_role("switch", name="Remember it").uncheck()
+        page.get_by_role("switch", name="Store in memory").uncheck()
         ask(page, story.question)
         expect(page.locator('.exchange[data-state="done"]')).to_have_count(1)
         expect(page.locator(".why .ranking > li").first).to_be_visible()

@@ -1,4 +1,4 @@
-"""The views of what models cost, and of the work in the background."""
+"""Tests of the costs view and the worker view."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def llm_api(playwright: Playwright, with_llm: Server) -> Iterator[Api]:
     context.dispose()
 
 
-def test_without_an_llm_nothing_cost_anything(visit: Visitor) -> None:
+def test_costs_are_empty_without_llm(visit: Visitor) -> None:
     page = visit().go("costs")
-    expect(page.get_by_text("No model was called for this memory")).to_be_visible()
+    expect(page.get_by_text("No LLM was called for this memory")).to_be_visible()
     expect(page.get_by_text("This server has no LLM")).to_be_visible()
 
 
-def test_the_ledger_adds_up(visit: Visitor, with_llm: Server, llm_api: Api, story: Story) -> None:
+def test_costs_are_summed(visit: Visitor, with_llm: Server, llm_api: Api, story: Story) -> None:
     costs = llm_api.get(f"{user_path(story.user_id)}/costs", assistant_id=story.assistant_id)["costs"]
     assert {"digest", "learn"} <= {each["purpose"] for each in costs}
     tab = visit(with_llm)
@@ -40,61 +40,59 @@ def test_the_ledger_adds_up(visit: Visitor, with_llm: Server, llm_api: Api, stor
     for place, name in enumerate(("calls", "failed_calls", "prompt_tokens", "completion_tokens")):
         expect(figures.nth(place).locator("strong")).to_have_text(f"{sum(each[name] for each in costs):,}")
     expect(page.locator(".accounts tbody tr")).to_have_count(len(costs))
-    told = page.locator(".plot table")
-    expect(told.locator("tbody tr")).to_have_count(len({each["day"] for each in costs}))
-    expect(told.locator("thead")).to_contain_text("digest")
+    table = page.locator(".plot table")
+    expect(table.locator("tbody tr")).to_have_count(len({each["day"] for each in costs}))
+    expect(table.locator("thead")).to_contain_text("digest")
     page.get_by_role("group", name="By").get_by_role("button", name="Model").click()
-    expect(told.locator("thead")).to_contain_text("stand-in")
+    expect(table.locator("thead")).to_contain_text("stand-in")
     tab.shoot("costs")
 
 
-def test_a_rested_worker_says_that_nothing_is_due(visit: Visitor, story: Story) -> None:
+def test_idle_worker_shows_no_due_work(visit: Visitor, story: Story) -> None:
     tab = visit()
     page = tab.go("worker")
-    expect(page.get_by_role("heading", name="Nothing is due")).to_be_visible()
+    expect(page.get_by_role("heading", name="No work is due")).to_be_visible()
     expect(page.locator(".figure", has_text="pages due").locator("strong")).to_have_text("0")
     expect(page.locator(".workload")).to_contain_text("Analyst: local")
     expect(page.locator(".figure").filter(has_text=re.compile(r"^\d+pages$"))).to_have_text(f"{len(story.drafts)}pages")
 
 
-def test_what_happens_is_told_live_and_due_work_is_done_on_demand(
-    visit: Visitor, api: Api, story: Story, somebody: str
-) -> None:
+def test_worker_view_shows_live_events_and_runs_due_work(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     tab = visit()
-    page = tab.go("worker", user_id=somebody)
-    expect(page.get_by_text("Nothing has happened since this view was opened.")).to_be_visible()
+    page = tab.go("worker", user_id=new_user)
+    expect(page.get_by_text("No events since this view was opened.")).to_be_visible()
     expect(page.get_by_label("Live events: live")).to_be_visible()
     for index in range(9):
         api.post(
-            f"{user_path(somebody)}/pages", {"user_input": f"I own {index} parrots."}, assistant_id=story.assistant_id
+            f"{user_path(new_user)}/pages", {"user_input": f"I own {index} parrots."}, assistant_id=story.assistant_id
         )
     feed = page.get_by_role("log")
     expect(feed).to_contain_text("Page no. 9 was added")
-    expect(feed).to_contain_text("Page no. 2 slid out of short-term memory")
-    expect(page.get_by_role("heading", name="Pages wait until a batch is full")).to_be_visible()
+    expect(feed).to_contain_text("Page no. 2 left short-term memory")
+    expect(page.get_by_role("heading", name="Due pages are collected until a batch is full")).to_be_visible()
     expect(page.locator(".figure", has_text="pages due").locator("strong")).to_have_text("2")
-    page.get_by_role("button", name="Work now").click()
-    expect(page.locator(".toast")).to_have_text("All that was due is done.")
-    expect(page.get_by_role("heading", name="Nothing is due")).to_be_visible()
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator(".toast")).to_have_text("All due work is done.")
+    expect(page.get_by_role("heading", name="No work is due")).to_be_visible()
     expect(feed).to_contain_text("A segment of")
     tab.shoot("worker")
 
 
-def test_an_analyst_that_fails_is_told_with_its_next_try(
-    visit: Visitor, with_llm: Server, llm_api: Api, story: Story, somebody: str
+def test_worker_view_shows_failures_and_the_next_retry(
+    visit: Visitor, with_llm: Server, llm_api: Api, story: Story, new_user: str
 ) -> None:
-    path = user_path(somebody)
+    path = user_path(new_user)
     for index in range(20):
         llm_api.post(f"{path}/pages", {"user_input": f"{POISON} {index}"}, assistant_id=story.assistant_id)
     tab = visit(with_llm)
-    page = tab.go("worker", user_id=somebody)
+    page = tab.go("worker", user_id=new_user)
     expect(page.get_by_role("heading", name="The analyst fails")).to_be_visible()
     trouble = page.locator(".workload .trouble")
-    expect(trouble).to_contain_text(re.compile(r"\d failures? in a row, tries again in \d+ (minutes|hours?|seconds)"))
-    expect(trouble).to_contain_text(re.compile("It said: .+"))
+    expect(trouble).to_contain_text(re.compile(r"\d consecutive failures?, next retry in \d+ (minutes|hours?|seconds)"))
+    expect(trouble).to_contain_text(re.compile("Last error: .+"))
     tab.shoot("worker-failing")
-    page.get_by_role("button", name="Work now").click()
-    expect(page.locator(".toast.bad")).to_contain_text("That did not work")
-    expect(page.get_by_role("button", name="Work now")).to_be_enabled()
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator(".toast.bad")).to_contain_text("The request failed")
+    expect(page.get_by_role("button", name="Run now")).to_be_enabled()
     assert {each.split(" ")[0] for each in tab.refusals} <= {"502", "503"}
     tab.refusals.clear()

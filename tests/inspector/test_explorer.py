@@ -1,4 +1,4 @@
-"""The view that shows a ranking with every signal, and what other weights would make of it."""
+"""Tests of the recall explorer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ranked(page: Page) -> list[str | None]:
 
 
 def slide(page: Page, name: str, value: float) -> None:
-    """Moves a slider as a pointer would: its value, and the event that tells of it."""
+    """Sets the value of a slider and sends the input event."""
     page.locator(f"input[type=range][name={name}]").evaluate(
         "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', { bubbles: true })); }",
         str(value),
@@ -35,8 +35,8 @@ def slide(page: Page, name: str, value: float) -> None:
 @pytest.fixture
 def explorer(visit: Visitor, story: Story) -> Page:
     page = visit().go("explorer")
-    expect(page.get_by_text("Ask something")).to_be_visible()
-    page.get_by_label("What to recall").fill(story.question)
+    expect(page.get_by_text("Enter a query")).to_be_visible()
+    page.get_by_label("Query").fill(story.question)
     expect(page.get_by_role("region", name="Ranking")).to_have_attribute("aria-busy", "false")
     return page
 
@@ -45,7 +45,7 @@ def settled(page: Page) -> None:
     expect(page.get_by_role("region", name="Ranking")).to_have_attribute("aria-busy", "false")
 
 
-def test_the_ranking_is_that_of_the_server_with_its_near_misses(explorer: Page, api: Api, story: Story) -> None:
+def test_ranking_and_near_misses_match_the_server(explorer: Page, api: Api, story: Story) -> None:
     found = recalled(api, story)
     assert ranked(explorer) == ids(found["pages"]) + ids(found["near_misses"])
     expect(explorer.get_by_text("Near misses: the next 5 pages")).to_be_visible()
@@ -54,7 +54,7 @@ def test_the_ranking_is_that_of_the_server_with_its_near_misses(explorer: Page, 
     assert scores == pytest.approx([each["score"] for each in found["pages"] + found["near_misses"]], abs=0.006)
 
 
-def test_every_signal_has_its_bar(explorer: Page, api: Api, story: Story) -> None:
+def test_every_signal_has_a_bar(explorer: Page, api: Api, story: Story) -> None:
     best = recalled(api, story)["pages"][0]
     first = explorer.locator(".found .page").first
     for name, value in best["signals"].items():
@@ -65,7 +65,7 @@ def test_every_signal_has_its_bar(explorer: Page, api: Api, story: Story) -> Non
             expect(shown).to_have_count(0)
 
 
-def test_a_slider_ranks_again_at_once_and_tells_what_moved(explorer: Page, api: Api, story: Story) -> None:
+def test_slider_updates_the_ranking_and_shows_rank_changes(explorer: Page, api: Api, story: Story) -> None:
     usual = recalled(api, story)
     before = ids(usual["pages"] + usual["near_misses"])
     slide(explorer, "words", 0)
@@ -84,12 +84,12 @@ def test_a_slider_ranks_again_at_once_and_tells_what_moved(explorer: Page, api: 
         else:
             moved = before.index(page_id) - index
             expect(mark).to_have_text(f"{'▲' if moved > 0 else '▼'} {abs(moved)}")
-    explorer.get_by_role("button", name="As set").click()
+    explorer.get_by_role("button", name="Reset").click()
     expect(explorer.locator(".moved")).to_have_count(0)
     assert ranked(explorer) == before
 
 
-def test_weights_are_tried_by_the_keyboard(explorer: Page) -> None:
+def test_weights_change_by_keyboard(explorer: Page) -> None:
     slider = explorer.get_by_role("slider", name="words")
     slider.focus()
     with explorer.expect_request("**/recall*") as sent:
@@ -100,7 +100,7 @@ def test_weights_are_tried_by_the_keyboard(explorer: Page) -> None:
     expect(explorer.locator(".weight.hue-words output")).to_have_text("0.85")
 
 
-def test_a_trial_heats_no_segment(visit: Visitor, api: Api, story: Story) -> None:
+def test_explorer_does_not_change_heat(visit: Visitor, api: Api, story: Story) -> None:
     def visits() -> dict[str, int]:
         path = f"{user_path(story.user_id)}/segments"
         return {
@@ -109,19 +109,19 @@ def test_a_trial_heats_no_segment(visit: Visitor, api: Api, story: Story) -> Non
 
     before = visits()
     page = visit().go("explorer")
-    page.get_by_label("What to recall").fill(f"Everything about {story.word}")
+    page.get_by_label("Query").fill(f"Everything about {story.word}")
     expect(page.locator(".found .page").first).to_be_visible()
     slide(page, "session", 2)
     expect(page.locator(".moved").first).to_be_visible()
     assert visits() == before
 
 
-def test_the_packed_context_is_shown_with_its_tokens(explorer: Page, api: Api, story: Story) -> None:
+def test_context_is_shown_with_its_tokens(explorer: Page, api: Api, story: Story) -> None:
     found = recalled(api, story)
-    packed = explorer.get_by_role("region", name="Packed context")
+    packed = explorer.get_by_role("region", name="Context")
     expect(packed.locator(".meter")).to_contain_text(f"{found['tokens']} tokens")
     expect(packed.locator(".prompt")).to_have_text(found["prompt"])
-    explorer.get_by_label("tokens at most").fill("120")
+    explorer.get_by_label("maximum tokens").fill("120")
     bounded = recalled(api, story, max_tokens=120)
     expect(packed.locator(".meter")).to_contain_text(f"{bounded['tokens']} of 120 tokens")
     expect(packed.locator(".prompt")).to_have_text(bounded["prompt"])
@@ -129,8 +129,8 @@ def test_the_packed_context_is_shown_with_its_tokens(explorer: Page, api: Api, s
     assert ranked(explorer) == ids(bounded["pages"]) + ids(bounded["near_misses"])
 
 
-def test_bounds_change_how_many_are_found(explorer: Page) -> None:
-    explorer.get_by_label("pages at most").fill("3")
+def test_limits_change_the_number_of_results(explorer: Page) -> None:
+    explorer.get_by_label("maximum pages").fill("3")
     explorer.get_by_label("near misses").fill("2")
     expect(explorer.get_by_text("Recalled: 3 pages")).to_be_visible()
     expect(explorer.locator(".found .page")).to_have_count(5)
@@ -139,10 +139,10 @@ def test_bounds_change_how_many_are_found(explorer: Page) -> None:
     expect(explorer.locator(".cut")).to_have_count(0)
 
 
-def test_facts_say_where_they_were_read(explorer: Page, api: Api, story: Story) -> None:
+def test_recalled_facts_link_to_their_sources(explorer: Page, api: Api, story: Story) -> None:
     found = recalled(api, story)["knowledge"]
     assert found
-    packed = explorer.get_by_role("region", name="Packed context")
+    packed = explorer.get_by_role("region", name="Context")
     packed.get_by_text(f"Facts ({len(found)})").click()
     first = packed.locator(".facts-found > li").first
     expect(first).to_contain_text(found[0]["text"])
@@ -153,13 +153,13 @@ def test_facts_say_where_they_were_read(explorer: Page, api: Api, story: Story) 
     expect(explorer.get_by_role("dialog", name="Page")).to_contain_text(source["user_text"] or source["assistant_text"])
 
 
-def test_what_is_overtaken_is_never_shown(explorer: Page, api: Api, story: Story) -> None:
-    """The answer to a longer word comes late; what is shown is what is asked for now."""
+def test_outdated_response_is_not_shown(explorer: Page, api: Api, story: Story) -> None:
+    """The response to an earlier query arrives last and is ignored."""
     held: list[Any] = []
     explorer.route("**/recall*", lambda route: held.append(route) if not held else route.continue_())
-    explorer.get_by_label("What to recall").fill("something else altogether")
+    explorer.get_by_label("Query").fill("something else altogether")
     expect(explorer.get_by_role("region", name="Ranking")).to_have_attribute("aria-busy", "true")
-    explorer.get_by_label("What to recall").fill(story.question)
+    explorer.get_by_label("Query").fill(story.question)
     settled(explorer)
     found = recalled(api, story)
     assert ranked(explorer) == ids(found["pages"]) + ids(found["near_misses"])
@@ -170,7 +170,7 @@ def test_pictures(visit: Visitor, story: Story, theme: str) -> None:
     for name, options in (("", {"viewport": {"width": 1360, "height": 860}}), ("-phone", {"viewport": PHONE})):
         tab = visit(theme=theme, **options)
         page = tab.go("explorer")
-        page.get_by_label("What to recall").fill(story.question)
+        page.get_by_label("Query").fill(story.question)
         expect(page.locator(".found .page").first).to_be_visible()
         slide(page, "words", 0.2)
         expect(page.locator(".moved").first).to_be_visible()

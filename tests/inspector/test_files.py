@@ -1,4 +1,4 @@
-"""The page's files: how they are sent, where they come from, and what is never written in them."""
+"""Tests of the static files: headers, vendored code, and forbidden code."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def client(engine: MemoryEngine) -> TestClient:
 
 
 @pytest.mark.parametrize("path", ["/", *(f"/inspector/{each}" for each in PATHS)])
-def test_every_file_is_sent_once_and_then_only_its_tag(client: TestClient, path: str) -> None:
+def test_files_are_cached_by_etag(client: TestClient, path: str) -> None:
     first = client.get(path)
     assert first.status_code == 200
     assert first.headers["x-content-type-options"] == "nosniff"
@@ -41,13 +41,13 @@ def test_every_file_is_sent_once_and_then_only_its_tag(client: TestClient, path:
     assert client.get(path, headers={"If-None-Match": '"other"'}).content == first.content
 
 
-def test_kinds_are_those_that_browsers_ask_for(client: TestClient) -> None:
+def test_files_have_the_correct_media_types(client: TestClient) -> None:
     kinds = {"/": "text/html", "/inspector/app.js": "text/javascript", "/inspector/style.css": "text/css"}
     for path, kind in kinds.items():
         assert client.get(path).headers["content-type"].startswith(kind)
 
 
-def test_the_policy_lets_nothing_in_and_nothing_out(client: TestClient) -> None:
+def test_content_security_policy_allows_only_the_own_server(client: TestClient) -> None:
     policy = dict(each.split(" ", 1) for each in client.get("/").headers["content-security-policy"].split("; "))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["form-action"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
@@ -60,37 +60,37 @@ def test_the_policy_lets_nothing_in_and_nothing_out(client: TestClient) -> None:
     "path",
     ["/inspector/", "/inspector/none.js", "/inspector/../pages.py", "/inspector/%2e%2e/pages.py", "/inspector/vendor"],
 )
-def test_nothing_else_is_sent(client: TestClient, path: str) -> None:
+def test_unknown_paths_are_not_found(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
-def test_the_page_works_below_a_path(engine: MemoryEngine) -> None:
+def test_page_works_below_a_path_prefix(engine: MemoryEngine) -> None:
     below = TestClient(build_app(engine, ServerSettings()), base_url=LOCAL, root_path="/memory")
     assert b'src="inspector/app.js"' in below.get("/memory/").content
     assert below.get("/memory/inspector/app.js").status_code == 200
     assert str(below.get("/memory").url).endswith("/memory/")
 
 
-def test_the_files_need_no_key_and_the_rest_does(engine: MemoryEngine) -> None:
-    guarded = TestClient(build_app(engine, ServerSettings(keys=True)), base_url=LOCAL)
-    assert guarded.get("/").status_code == guarded.get("/inspector/app.js").status_code == 200
-    assert guarded.get("/v1/setup").status_code == guarded.get("/v1/users").status_code == 401
+def test_files_need_no_key_but_the_api_does(engine: MemoryEngine) -> None:
+    client = TestClient(build_app(engine, ServerSettings(keys=True)), base_url=LOCAL)
+    assert client.get("/").status_code == client.get("/inspector/app.js").status_code == 200
+    assert client.get("/v1/setup").status_code == client.get("/v1/users").status_code == 401
 
 
-def test_the_set_up_says_who_asks(engine: MemoryEngine) -> None:
-    guarded = TestClient(build_app(engine, ServerSettings(keys=True)), base_url=LOCAL)
+def test_setup_route_returns_the_caller(engine: MemoryEngine) -> None:
+    client = TestClient(build_app(engine, ServerSettings(keys=True)), base_url=LOCAL)
     for user_id in ("tom", None):
         key = engine.store.keys.create(user_id, engine.clock()).text
-        told: dict[str, Any] = guarded.get("/v1/setup", headers={"Authorization": f"Bearer {key}"}).json()
-        assert told["is_admin"] is (user_id is None)
-        assert told["user_id"] == (user_id or engine.config.user_id)
-        assert told["keys"] is True
-        assert len(told["dimensions"]) == 90
-        assert told["ranking"] == engine.config.ranking.model_dump()
-        assert key not in json.dumps(told)
+        setup: dict[str, Any] = client.get("/v1/setup", headers={"Authorization": f"Bearer {key}"}).json()
+        assert setup["is_admin"] is (user_id is None)
+        assert setup["user_id"] == (user_id or engine.config.user_id)
+        assert setup["keys"] is True
+        assert len(setup["dimensions"]) == 90
+        assert setup["ranking"] == engine.config.ranking.model_dump()
+        assert key not in json.dumps(setup)
 
 
-def test_what_others_wrote_is_what_its_record_says() -> None:
+def test_vendored_files_match_their_hashes() -> None:
     files = {each.name for each in (STATIC / "vendor").iterdir() if each.suffix in {".js", ".css"}}
     assert files == set(VENDORED)
     for name, record in VENDORED.items():
@@ -103,7 +103,7 @@ def test_what_others_wrote_is_what_its_record_says() -> None:
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda each: str(each.relative_to(STATIC)))
-def test_nothing_becomes_markup_or_code(file: Path) -> None:
+def test_scripts_do_not_create_markup_or_code_from_text(file: Path) -> None:
     text = file.read_text("utf-8")
     banned = r"innerHTML|outerHTML|insertAdjacentHTML|dangerouslySet|document\.write|\beval\(|new Function|srcdoc|javascript:"
     assert not re.search(banned, text)
@@ -112,8 +112,8 @@ def test_nothing_becomes_markup_or_code(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda each: str(each.relative_to(STATIC)))
-def test_every_text_stands_in_one_file(file: Path) -> None:
-    """What is between tags, and what is said to a reader of the screen, comes from texts.js."""
+def test_all_texts_are_in_texts_js(file: Path) -> None:
+    """Visible texts and texts for screen readers are defined in texts.js only."""
     if file.name in {"texts.js", "index.html"}:
         return
     text = re.sub(r"/\*.*?\*/|^\s*//.*$", "", file.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
@@ -124,7 +124,7 @@ def test_every_text_stands_in_one_file(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", OURS, ids=lambda each: str(each.relative_to(STATIC)))
-def test_rooms_are_small_and_say_what_they_are(file: Path) -> None:
+def test_modules_are_small_and_have_a_header_comment(file: Path) -> None:
     text = file.read_text("utf-8")
     limit = 700 if file.name == "texts.js" else 320
     assert len(text.splitlines()) <= limit

@@ -1,4 +1,4 @@
-"""What somebody once said is shown as they said it, and nothing of it ever becomes part of the page."""
+"""Hostile stored text is shown as text and never becomes markup or code."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLACES = (
     ("tiers", "knowledge"),
     ("tiers", "profile"),
 )
-STRANGERS = """() => [...document.querySelectorAll("body *")].flatMap(each => [
+UNEXPECTED_ELEMENTS = """() => [...document.querySelectorAll("body *")].flatMap(each => [
     ...(/^(script|iframe|object|embed|link|style|base|meta|frame|applet)$/i.test(each.tagName) ? [each.outerHTML] : []),
     ...[...each.attributes].filter(({name, value}) => /^on|^srcdoc$/i.test(name)
         || (/^(href|src|action|formaction|xlink:href|data)$/i.test(name) && /^\\s*(javascript|data|http:..evil)/i.test(value)))
@@ -55,12 +55,12 @@ OVERFLOW = """() => new Promise(done => {
     };
     look();
 })"""
-"""How many pixels the page is too wide, once what follows the window's size has followed it."""
+"""Returns the horizontal overflow in pixels after the layout has settled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """Whose memory is full of it: in every field, the ids too."""
+    """A user whose memory has hostile text in every field and id."""
 
     user_id: str
     assistant_id: str
@@ -68,7 +68,7 @@ class Victim:
 
 
 def hostile(value: Any) -> Any:
-    """Returns what a record of an export derived from words, with hostile words in all of it."""
+    """Returns an export record with hostile text in all derived fields."""
     if isinstance(value, dict):
         kept = {"level", "category", "dimension", "source_page_ids", "evidence_page_ids"}
         return {name: inner if name in kept else hostile(inner) for name, inner in value.items()}
@@ -79,7 +79,7 @@ def hostile(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def spoilt() -> list[str]:
-    """Names of what is made hostile in each kind of record."""
+    """Names of the fields that get hostile text, by kind of record."""
     return ["user_text", "assistant_text", "summary", "keywords", "text", "body"]
 
 
@@ -104,16 +104,16 @@ def victim(api: Api, story: Story, spoilt: list[str]) -> Victim:
 
 
 def check(tab: Visit) -> None:
-    """Nothing ran, nothing became an element, nothing left, and nothing is wider than the window."""
+    """Checks that no script ran, no element was created, no request was sent, and nothing overflows."""
     page = tab.page
     assert page.evaluate("window.broken") is None
-    assert page.evaluate(STRANGERS) == []
+    assert page.evaluate(UNEXPECTED_ELEMENTS) == []
     assert page.evaluate(OVERFLOW) <= 0
     assert tab.faults == []
 
 
 def open_all(page: Page) -> None:
-    """Opens what can be opened in place: details and rows."""
+    """Expands all details and rows."""
     for kind, most in (("main details:not([open]) > summary:visible", 10), ('main button[aria-expanded="false"]', 3)):
         for _ in range(most):
             if page.locator(kind).count():
@@ -122,7 +122,7 @@ def open_all(page: Page) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES, ids="/".join)
-def test_nothing_that_was_said_runs_or_breaks_a_view(visit: Visitor, victim: Victim, place: tuple[str, ...]) -> None:
+def test_hostile_text_does_not_run_or_break_a_view(visit: Visitor, victim: Victim, place: tuple[str, ...]) -> None:
     tab = visit()
     page = tab.go(*place, user_id=victim.user_id, assistant_id=victim.assistant_id)
     assert page.locator("header.top .scope").inner_text().startswith(TAG)
@@ -141,7 +141,7 @@ def test_nothing_that_was_said_runs_or_breaks_a_view(visit: Visitor, victim: Vic
     check(tab)
 
 
-def test_a_segment_of_it_is_shown_as_text(visit: Visitor, victim: Victim) -> None:
+def test_hostile_segment_is_shown_as_text(visit: Visitor, victim: Victim) -> None:
     tab = visit()
     page = tab.go("tiers", "segments", victim.segment_id, user_id=victim.user_id, assistant_id=victim.assistant_id)
     expect(page.locator("main")).to_contain_text(PAYLOADS[1])
@@ -150,12 +150,12 @@ def test_a_segment_of_it_is_shown_as_text(visit: Visitor, victim: Victim) -> Non
 
 
 @pytest.mark.parametrize("payload", PAYLOADS[:6])
-def test_it_can_be_asked_for_and_quoted(visit: Visitor, victim: Victim, payload: str) -> None:
+def test_hostile_text_can_be_recalled_and_quoted(visit: Visitor, victim: Victim, payload: str) -> None:
     tab = visit()
     where = {"user_id": victim.user_id, "assistant_id": victim.assistant_id}
     page = tab.go("chat", **where)
-    page.get_by_role("switch", name="Remember it").uncheck()
-    page.get_by_role("textbox", name="What you say").fill(payload)
+    page.get_by_role("switch", name="Store in memory").uncheck()
+    page.get_by_role("textbox", name="Message").fill(payload)
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_contain_text(payload)
     expect(page.locator(".why .page").first).to_be_visible()
@@ -171,15 +171,15 @@ def test_it_can_be_asked_for_and_quoted(visit: Visitor, victim: Victim, payload:
     check(tab)
 
 
-def test_what_would_go_and_the_choice_of_a_memory_are_text(visit: Visitor, victim: Victim) -> None:
+def test_hostile_text_in_preview_and_memory_selection_is_text(visit: Visitor, victim: Victim) -> None:
     tab = visit()
     page = tab.go("forget", user_id=victim.user_id, assistant_id=victim.assistant_id)
     page.get_by_role("button", name="Everything").click()
-    page.get_by_role("button", name="Show what would go").click()
+    page.get_by_role("button", name="Preview").click()
     expect(page.locator(".closure .page").first).to_contain_text(PAYLOADS[0])
     expect(page.locator(".closure .texts")).to_contain_text(PAYLOADS[0])
     check(tab)
-    page.locator(".closure").get_by_role("button", name="Forget for good").click()
+    page.locator(".closure").get_by_role("button", name="Forget permanently").click()
     expect(page.get_by_role("dialog")).to_contain_text(victim.user_id)
     check(tab)
     page.keyboard.press("Escape")
@@ -188,7 +188,7 @@ def test_what_would_go_and_the_choice_of_a_memory_are_text(visit: Visitor, victi
     check(tab)
 
 
-def test_words_of_either_direction_stay_in_their_place(visit: Visitor, victim: Victim) -> None:
+def test_bidirectional_text_is_isolated(visit: Visitor, victim: Victim) -> None:
     page = visit().go("search", user_id=victim.user_id, assistant_id=victim.assistant_id)
     kinds = page.locator("main .said").evaluate_all(
         "all => all.map(each => getComputedStyle(each).unicodeBidi + each.dir)"
@@ -197,14 +197,14 @@ def test_words_of_either_direction_stay_in_their_place(visit: Visitor, victim: V
     assert set(kinds) == {"isolateauto"}
 
 
-def test_an_address_with_markup_in_it_is_only_an_address(visit: Visitor) -> None:
+def test_markup_in_the_address_is_not_executed(visit: Visitor) -> None:
     tab = visit()
     tab.page.goto(f"{tab.address}/#/{TAG}/{TAG}?user={TAG}&assistant=javascript:{MARK}")
     expect(tab.page.locator("header.top .scope")).to_contain_text(TAG)
     check(tab)
 
 
-def test_an_error_of_the_server_is_text(visit: Visitor, story: Story) -> None:
+def test_server_error_is_shown_as_text(visit: Visitor, story: Story) -> None:
     tab = visit()
     problem = json.dumps({"title": TAG, "detail": HOSTILE, "status": 503})
     tab.page.route(
@@ -216,7 +216,7 @@ def test_an_error_of_the_server_is_text(visit: Visitor, story: Story) -> None:
     tab.refusals.clear()
 
 
-def test_the_page_forbids_what_it_does_not_need(api: Api) -> None:
+def test_response_headers_restrict_the_page(api: Api) -> None:
     answer = api.context.get("/")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -228,7 +228,7 @@ def test_the_page_forbids_what_it_does_not_need(api: Api) -> None:
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-def test_the_policy_is_kept_by_the_browser(visit: Visitor) -> None:
+def test_browser_enforces_the_content_security_policy(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("search")
     page.on("requestfinished", lambda request: left.append(request.url))
@@ -250,14 +250,14 @@ def test_the_policy_is_kept_by_the_browser(visit: Visitor) -> None:
 
 
 def asked_for_a_key(visit: Visitor, serve: Any, story: Story) -> tuple[Server, Visit, Locator]:
-    """Opens the story's memory on a server with keys; returns the server, the tab and the field that asks for one."""
+    """Opens the story's memory on a server with keys; returns the server, the tab and the key field."""
     keys = serve("keys")
     tab = visit(keys)
     tab.page.goto(f"{keys.address}/#/search?user={story.user_id}&assistant={story.assistant_id}")
     return keys, tab, tab.page.get_by_label("Key", exact=True)
 
 
-def test_what_a_user_may_not_see_is_refused_in_the_page_too(visit: Visitor, serve: Any, story: Story) -> None:
+def test_memory_of_another_user_is_not_accessible(visit: Visitor, serve: Any, story: Story) -> None:
     keys, tab, field = asked_for_a_key(visit, serve, story)
     field.fill("mos_<script>")
     field.press("Enter")
@@ -270,7 +270,7 @@ def test_what_a_user_may_not_see_is_refused_in_the_page_too(visit: Visitor, serv
     tab.refusals.clear()
 
 
-def test_a_key_stays_in_its_tab(visit: Visitor, serve: Any, story: Story) -> None:
+def test_key_is_stored_per_tab(visit: Visitor, serve: Any, story: Story) -> None:
     keys, tab, field = asked_for_a_key(visit, serve, story)
     expect(field).to_have_attribute("type", "password")
     field.fill(keys.keys["user"])

@@ -1,4 +1,4 @@
-"""The inspector without a mouse."""
+"""Tests of the inspector by keyboard only."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def press(page: Page, *keys: str) -> None:
 
 
 def tab_to(page: Page, name: str, *, role: str = "button", most: int = 400) -> None:
-    """Presses Tab until what has that name is focused."""
+    """Presses Tab until the control with that name has the focus."""
     wanted = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
     for _ in range(most):
         press(page, "Tab")
@@ -55,7 +55,7 @@ def tab_to(page: Page, name: str, *, role: str = "button", most: int = 400) -> N
     pytest.fail(f"Tab does not reach {name}")
 
 
-def test_a_letter_goes_to_each_view_and_says_where_it_is(visit: Visitor) -> None:
+def test_shortcut_opens_each_view(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("chat")
     for view, letter in reversed(LETTERS.items()):
@@ -65,7 +65,7 @@ def test_a_letter_goes_to_each_view_and_says_where_it_is(visit: Visitor) -> None
         expect(page).to_have_title(f"{page.locator('main h1').inner_text()} · MemoryOS")
 
 
-def test_the_heading_is_focused_when_a_view_is_changed(visit: Visitor) -> None:
+def test_heading_is_focused_after_a_change_of_view(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("chat")
     page.locator("main h1").focus()
@@ -74,7 +74,7 @@ def test_the_heading_is_focused_when_a_view_is_changed(visit: Visitor) -> None:
     expect(page.locator("main h1")).to_be_focused()
 
 
-def test_letters_that_are_written_go_nowhere(visit: Visitor) -> None:
+def test_shortcuts_are_off_in_input_fields(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("search")
     page.get_by_role("searchbox").focus()
@@ -84,7 +84,7 @@ def test_letters_that_are_written_go_nowhere(visit: Visitor) -> None:
     tab.settle("search")
 
 
-def test_a_slash_searches_a_question_mark_helps_and_escape_closes(visit: Visitor) -> None:
+def test_slash_question_mark_and_escape_shortcuts(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("costs")
     press(page, "/")
@@ -101,32 +101,32 @@ def test_a_slash_searches_a_question_mark_helps_and_escape_closes(visit: Visitor
     expect(help_).to_have_count(0)
 
 
-def test_another_memory_is_chosen(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "I am somebody else."}, assistant_id=story.assistant_id)
+def test_memory_is_selected_by_keyboard(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "I am somebody else."}, assistant_id=story.assistant_id)
     page = visit().go("search")
     page.locator("main h1").focus()
     press(page, "u")
-    choice = page.get_by_role("dialog", name="Whose memory?")
+    choice = page.get_by_role("dialog", name="Select a memory")
     expect(choice).to_be_visible()
     choice.get_by_role("searchbox").focus()
-    page.keyboard.type(somebody)
+    page.keyboard.type(new_user)
     expect(choice.locator("li")).to_have_count(1)
     press(page, "Tab", "Enter")
     expect(choice).to_have_count(0)
-    expect(page.locator("header.top .scope")).to_contain_text(somebody)
+    expect(page.locator("header.top .scope")).to_contain_text(new_user)
     expect(page.locator("main .page")).to_contain_text("I am somebody else.")
 
 
-def test_the_first_stop_skips_to_the_content(visit: Visitor) -> None:
+def test_first_tab_stop_is_the_skip_link(visit: Visitor) -> None:
     page = visit().go("timeline")
     press(page, "Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     press(page, "Enter")
     expect(page.locator("main h1")).to_be_focused()
 
 
 @pytest.mark.parametrize("view", LETTERS)
-def test_every_control_is_reached_seen_and_left(visit: Visitor, view: str) -> None:
+def test_every_control_is_reachable_by_tab_and_visible(visit: Visitor, view: str) -> None:
     page = visit().go(view)
     count = page.evaluate(MARK_FOCUSABLE)
     page.evaluate("document.activeElement.blur()")
@@ -150,36 +150,36 @@ def test_every_control_is_reached_seen_and_left(visit: Visitor, view: str) -> No
     assert unmarked == []
 
 
-def test_a_page_is_found_and_forgotten_by_keys_alone(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    path = f"{user_path(somebody)}/pages"
+def test_forget_a_page_by_keyboard(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    path = f"{user_path(new_user)}/pages"
     for text in ("Forget me, please.", "Remember me, please."):
         api.post(path, {"user_input": text}, assistant_id=story.assistant_id)
     tab = visit()
-    page = tab.go("chat", user_id=somebody)
+    page = tab.go("chat", user_id=new_user)
     page.locator("main h1").focus()
     press(page, "/")
     expect(page.get_by_role("searchbox")).to_be_focused()
     page.keyboard.type("forget me")
     expect(page.locator("main .page")).to_have_count(1)
-    tab_to(page, "Pick page no. 1", role="checkbox")
+    tab_to(page, "Select page no. 1", role="checkbox")
     press(page, "Space")
     tab_to(page, "Forget …")
     press(page, "Enter")
     tab.settle("forget")
-    tab_to(page, "Show what would go")
+    tab_to(page, "Preview")
     press(page, "Enter")
-    expect(page.get_by_role("heading", name="What would go")).to_be_focused()
-    tab_to(page, "Forget for good")
+    expect(page.get_by_role("heading", name="Would be deleted")).to_be_focused()
+    tab_to(page, "Forget permanently")
     press(page, "Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
-    tab_to(page, "Forget for good", most=4)
+    tab_to(page, "Forget permanently", most=4)
     press(page, "Enter")
     expect(page.get_by_role("heading", name="1 page was forgotten.")).to_be_visible()
     left = api.get(path, assistant_id=story.assistant_id)["pages"]
     assert [each["user_text"] for each in left] == ["Remember me, please."]
 
 
-def test_focus_comes_back_from_a_dialog_and_does_not_leave_it(visit: Visitor) -> None:
+def test_dialog_traps_and_restores_focus(visit: Visitor) -> None:
     page = visit().go("search")
     opener = page.locator("main .page").first.get_by_role("button", name="Open the page")
     opener.focus()

@@ -1,4 +1,4 @@
-"""A memory of 5,000 pages opens as fast as a small one, and never holds the page up."""
+"""Performance with a memory of 5,000 pages: load time and long tasks."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def large(serve: Callable[[Kind], Server]) -> Server:
 
 
 def longest_task(page: Page) -> float:
-    """Returns the milliseconds of the longest task until now."""
+    """Returns the duration of the longest task so far, in milliseconds."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => setTimeout(done, 100)))")
     longest: float = page.evaluate("() => Math.max(0, ...window.tasks)")
     return longest
 
 
 def opened(tab: Visit, view: str) -> float:
-    """Opens a view and returns the seconds until all of it is there."""
+    """Opens a view and returns the seconds until it is complete."""
     tab.page.add_init_script(f"({WATCH})()")
     started = time.monotonic()
     tab.go(*view.split("/"))
@@ -49,7 +49,7 @@ def opened(tab: Visit, view: str) -> float:
 
 
 def best_of(tries: int, measure: Callable[[], tuple[float, float]]) -> tuple[float, float]:
-    """Returns the best seconds and milliseconds of several tries, as they would be on an idle machine.
+    """Returns the lowest seconds and milliseconds of several runs, to exclude load of the machine.
 
     What is measured takes longer while other processes use the cores. Each try is divided by the slowdown of this
     process meanwhile, and is repeated only while it exceeds a limit.
@@ -65,7 +65,7 @@ def best_of(tries: int, measure: Callable[[], tuple[float, float]]) -> tuple[flo
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_the_first_view_is_there_at_once(visit: Visitor, large: Server, view: str) -> None:
+def test_first_view_of_a_large_memory_loads_fast(visit: Visitor, large: Server, view: str) -> None:
     def measure() -> tuple[float, float]:
         tab = visit(large)
         return opened(tab, view), longest_task(tab.page)
@@ -75,12 +75,12 @@ def test_the_first_view_is_there_at_once(visit: Visitor, large: Server, view: st
     assert longest <= LONG_TASK_MS
 
 
-def test_work_in_it_holds_nothing_up(visit: Visitor, large: Server, story: Story) -> None:
+def test_views_of_a_large_memory_have_no_long_tasks(visit: Visitor, large: Server, story: Story) -> None:
     assert best_of(5, lambda: (0.0, work(visit(large), story)))[1] <= LONG_TASK_MS
 
 
 def work(tab: Visit, story: Story) -> float:
-    """Works through the heavy views and returns the milliseconds of the longest task.
+    """Uses the large views and returns the duration of the longest task in milliseconds.
 
     Places are named by CSS, and among thousands of elements nothing is expected: Playwright looks for roles, and takes
     its picture of what a screen reader hears, in the page itself, where that is a long task.

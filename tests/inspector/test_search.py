@@ -1,4 +1,4 @@
-"""The view that looks for pages word for word."""
+"""Tests of the search view."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def holds(story: Story, word: str) -> int:
     return sum(word in f"{each.user_text}\n{each.assistant_text}".lower() for each in story.drafts)
 
 
-def test_all_pages_are_shown_newest_first_part_by_part(visit: Visitor, story: Story) -> None:
+def test_search_lists_all_pages_newest_first(visit: Visitor, story: Story) -> None:
     page = visit().go("search")
     cards = page.locator(".hits .page")
     expect(cards).to_have_count(min(50, len(story.drafts)))
@@ -28,7 +28,7 @@ def test_all_pages_are_shown_newest_first_part_by_part(visit: Visitor, story: St
     )
 
 
-def test_words_are_found_in_any_case_and_marked(visit: Visitor, story: Story) -> None:
+def test_search_ignores_case_and_marks_matches(visit: Visitor, story: Story) -> None:
     tab = visit()
     page = tab.go("search")
     page.get_by_role("searchbox").fill(story.word.upper())
@@ -42,42 +42,42 @@ def test_words_are_found_in_any_case_and_marked(visit: Visitor, story: Story) ->
     tab.shoot("search")
 
 
-def test_words_that_nobody_said_find_nothing(visit: Visitor) -> None:
+def test_search_without_match(visit: Visitor) -> None:
     page = visit().go("search")
     page.get_by_role("searchbox").fill("(.*)+[ that nobody said")
-    expect(page.get_by_text("No page holds these words.")).to_be_visible()
+    expect(page.get_by_text("No page contains these words.")).to_be_visible()
 
 
-def test_signs_of_patterns_are_words_like_others(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_pattern_characters_are_searched_literally(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     said = "It cost $5 (really?) [a+b]*c \\d ^x{2} | y/z - done."
-    api.post(f"{user_path(somebody)}/pages", {"user_input": said}, assistant_id=story.assistant_id)
-    page = visit().go("search", user_id=somebody)
+    api.post(f"{user_path(new_user)}/pages", {"user_input": said}, assistant_id=story.assistant_id)
+    page = visit().go("search", user_id=new_user)
     for words in ("$5 (really?)", "[a+b]*c \\d", "^x{2} | y/z -"):
         page.get_by_role("searchbox").fill(words)
         expect(page.locator(".hits mark")).to_have_text(words)
         expect(page.locator(".hits .page")).to_contain_text(said)
 
 
-def test_what_is_picked_goes_to_forgetting(visit: Visitor, story: Story) -> None:
+def test_selected_pages_are_passed_to_the_forget_view(visit: Visitor, story: Story) -> None:
     page = visit().go("search")
     page.get_by_role("searchbox").fill(story.word)
     boxes = page.get_by_role("checkbox")
     expect(boxes).to_have_count(holds(story, story.word))
     boxes.nth(0).check()
     boxes.nth(1).check()
-    picked = page.get_by_role("region", name="2 pages picked")
+    picked = page.get_by_role("region", name="2 pages selected")
     picked.get_by_role("button", name="Clear").click()
     expect(picked).to_have_count(0)
     boxes.nth(1).check()
     ids = page.locator(".hits .page").evaluate_all("cards => cards.map(card => card.dataset.page)")
     page.get_by_role("button", name="Forget …").click()
-    expect(page.get_by_text("1 page is picked.")).to_be_visible()
+    expect(page.get_by_text("1 page is selected.")).to_be_visible()
     assert f"#/forget/pages/{ids[1]}?" in page.url
 
 
-def test_a_page_that_comes_meanwhile_is_offered(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    page = visit().go("search", user_id=somebody)
-    expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "Hello there"}, assistant_id=story.assistant_id)
+def test_new_page_is_offered_in_the_search(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    page = visit().go("search", user_id=new_user)
+    expect(page.get_by_text("No pages yet.")).to_be_visible()
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "Hello there"}, assistant_id=story.assistant_id)
     page.get_by_role("button", name="Show 1 new page").click()
     expect(page.locator(".hits .page")).to_contain_text("Hello there")

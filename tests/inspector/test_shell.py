@@ -1,4 +1,4 @@
-"""The frame around the views: keys, whose memory it is, the theme, the address, the command that opens it."""
+"""Tests of the frame: key form, selection of a memory, theme, address, and the command ``memoryos ui``."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def guarded(serve: Callable[[Kind], Server]) -> Server:
     return serve("keys")
 
 
-def test_a_server_with_keys_asks_for_one_and_keeps_it_out_of_sight(visit: Visitor, guarded: Server) -> None:
+def test_key_form_hides_the_key(visit: Visitor, guarded: Server) -> None:
     tab = visit(guarded)
     tab.page.goto(guarded.address)
-    expect(tab.page.get_by_role("heading", name="This server asks for a key")).to_be_visible()
+    expect(tab.page.get_by_role("heading", name="This server requires a key")).to_be_visible()
     enter(tab, guarded.keys["admin"])
     expect(tab.page.get_by_role("heading", name="Chat")).to_be_visible()
     assert guarded.keys["admin"] not in tab.page.url
@@ -45,17 +45,17 @@ def test_a_server_with_keys_asks_for_one_and_keeps_it_out_of_sight(visit: Visito
     tab.refusals.clear()
 
 
-def test_a_wrong_key_is_told_and_asked_for_again(visit: Visitor, guarded: Server) -> None:
+def test_wrong_key_is_reported(visit: Visitor, guarded: Server) -> None:
     tab = visit(guarded)
     tab.page.goto(guarded.address)
     enter(tab, "mos_wrong")
-    expect(tab.page.get_by_role("alert")).to_have_text("The server does not know this key.")
+    expect(tab.page.get_by_role("alert")).to_have_text("The server rejected this key.")
     enter(tab, guarded.keys["admin"])
     expect(tab.page.get_by_role("heading", name="Chat")).to_be_visible()
     tab.refusals.clear()
 
 
-def test_a_user_sees_their_own_memory_and_no_other(visit: Visitor, guarded: Server, story: Story) -> None:
+def test_user_key_shows_only_the_own_memory(visit: Visitor, guarded: Server, story: Story) -> None:
     tab = visit(guarded)
     tab.page.goto(guarded.address)
     enter(tab, guarded.keys["other"])
@@ -63,32 +63,30 @@ def test_a_user_sees_their_own_memory_and_no_other(visit: Visitor, guarded: Serv
     expect(page.get_by_role("button", name=re.compile("Memory of somebody-else"))).to_be_visible()
     tab.refusals.clear()
     page.goto(f"{guarded.address}/#/tiers?user={story.user_id}&assistant={story.assistant_id}")
-    expect(page.get_by_role("alert").first).to_contain_text("this key opens the memory of another user")
+    expect(page.get_by_role("alert").first).to_contain_text("this key is for the memory of another user")
     expect(page.get_by_role("img", name="Live events: no access")).to_be_visible()
     assert {each.split()[0] for each in tab.refusals} == {"403"}
     tab.refusals.clear()
 
 
-def test_the_key_is_forgotten_when_asked(visit: Visitor, guarded: Server) -> None:
+def test_key_can_be_removed(visit: Visitor, guarded: Server) -> None:
     tab = visit(guarded)
     tab.page.goto(guarded.address)
     enter(tab, guarded.keys["user"])
     tab.page.get_by_role("button", name=re.compile("^Memory of")).click()
-    tab.page.get_by_role("button", name="Forget the key").click()
-    expect(tab.page.get_by_role("heading", name="This server asks for a key")).to_be_visible()
+    tab.page.get_by_role("button", name="Remove the key").click()
+    expect(tab.page.get_by_role("heading", name="This server requires a key")).to_be_visible()
     assert tab.page.evaluate("sessionStorage.length") == 0
     tab.refusals.clear()
 
 
-def test_another_memory_is_chosen_from_the_list_and_by_name(
-    visit: Visitor, api: Api, story: Story, somebody: str
-) -> None:
-    odd = f"{somebody}/ä & ?#%"
+def test_memory_is_selected_from_the_list_and_by_name(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    odd = f"{new_user}/ä & ?#%"
     api.post(f"{user_path(odd)}/pages", {"user_input": "I am odd."}, assistant_id=story.assistant_id)
     tab = visit()
     page = tab.go("tiers")
     page.keyboard.press("u")
-    dialog = page.get_by_role("dialog", name="Whose memory?")
+    dialog = page.get_by_role("dialog", name="Select a memory")
     dialog.get_by_role("searchbox").fill(odd[-8:])
     dialog.get_by_role("button", name=odd).click()
     expect(dialog).to_have_count(0)
@@ -96,22 +94,22 @@ def test_another_memory_is_chosen_from_the_list_and_by_name(
     page.reload()
     expect(page.locator("ol.window .page")).to_contain_text("I am odd.")
     page.get_by_role("button", name=re.compile("^Memory of")).click()
-    dialog.get_by_text("Another one").click()
-    dialog.get_by_label("User").fill(f"{somebody}-new")
-    dialog.get_by_label("Assistant").fill("somebody's assistant")
+    dialog.get_by_text("Enter a user and an assistant").click()
+    dialog.get_by_label("User").fill(f"{new_user}-new")
+    dialog.get_by_label("Assistant").fill("new_user's assistant")
     dialog.get_by_role("button", name="Open").click()
-    expect(page.locator("button.scope")).to_have_text(re.compile(f"{somebody}-new.*somebody's assistant"))
+    expect(page.locator("button.scope")).to_have_text(re.compile(f"{new_user}-new.*new_user's assistant"))
     expect(page.locator(".empty")).to_be_visible()
 
 
-def test_looking_makes_no_memory(visit: Visitor, api: Api, somebody: str) -> None:
+def test_viewing_creates_no_memory(visit: Visitor, api: Api, new_user: str) -> None:
     tab = visit()
     for view in ("chat", "tiers", "explorer"):
-        tab.go(view, user_id=somebody)
-    assert somebody not in {each["user_id"] for each in api.get("/v1/users", limit=500)["users"]}
+        tab.go(view, user_id=new_user)
+    assert new_user not in {each["user_id"] for each in api.get("/v1/users", limit=500)["users"]}
 
 
-def test_the_theme_follows_the_system_until_one_is_chosen(visit: Visitor) -> None:
+def test_theme_follows_the_system_until_changed(visit: Visitor) -> None:
     tab = visit(theme="dark")
     page = tab.go("tiers")
     paper = "getComputedStyle(document.body).backgroundColor"
@@ -128,7 +126,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(visit: Visitor) -> Non
     assert page.evaluate(paper) == dark
 
 
-def test_going_back_goes_back(visit: Visitor) -> None:
+def test_browser_back_restores_the_view(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("tiers")
     page.get_by_role("link", name="Recall").click()
@@ -137,15 +135,15 @@ def test_going_back_goes_back(visit: Visitor) -> None:
     expect(page.get_by_role("heading", name="Tiers")).to_be_visible()
 
 
-def test_the_connection_comes_back_by_itself(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "First."}, assistant_id=story.assistant_id)
+def test_live_connection_reconnects(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "First."}, assistant_id=story.assistant_id)
     tab = visit()
     tab.page.route("**/events*", lambda route: route.abort())
-    page = tab.go("tiers", user_id=somebody)
+    page = tab.go("tiers", user_id=new_user)
     expect(page.get_by_role("img", name="Live events: not connected")).to_be_visible()
     page.unroute("**/events*")
     expect(page.get_by_role("img", name="Live events: live")).to_be_visible()
-    api.post(f"{user_path(somebody)}/pages", {"user_input": "Second."}, assistant_id=story.assistant_id)
+    api.post(f"{user_path(new_user)}/pages", {"user_input": "Second."}, assistant_id=story.assistant_id)
     expect(page.locator("ol.window .page").first).to_contain_text("Second.")
 
 
@@ -155,7 +153,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def test_the_command_starts_a_server_and_finds_one_that_runs(tmp_path: Path) -> None:
+def test_ui_command_starts_or_reuses_a_server(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "memoryos", "--data", str(tmp_path), "--user", "tom & co"]
     command += ["ui", "--no-browser", "--port", str(free_port())]
     place = r"^The inspector is at (http://127\.0\.0\.1:\d+)/#/tiers\?user=tom\+%26\+co&assistant="

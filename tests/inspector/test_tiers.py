@@ -1,4 +1,4 @@
-"""The tiers: window, segments, knowledge, profile; and that what happens is shown as it happens."""
+"""Tests of the tiers view (window, segments, knowledge, profile) and its live updates."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def say(api: Api, user_id: str, story: Story, talk: tuple[str, str]) -> Any:
 
 
 def wait_until_live(page: Page) -> None:
-    """Waits until the server sends events to the page: what happens before is not shown."""
+    """Waits for the event connection; earlier events are not shown."""
     expect(page.get_by_role("img", name="Live events: live", exact=True)).to_be_visible()
 
 
 def record_news(page: Page) -> None:
-    """Records every message of the list "What just happened", which shows only the newest four."""
-    page.get_by_role("status", name="What just happened").evaluate("""list => {
+    """Records every message of the list "Recent events", which shows only the newest four."""
+    page.get_by_role("status", name="Recent events").evaluate("""list => {
         window.news = [];
         const note = () => window.news.push(...[...list.children].map(each => each.textContent));
         new MutationObserver(note).observe(list, {childList: true, subtree: true, characterData: true});
@@ -51,11 +51,11 @@ def record_news(page: Page) -> None:
 
 
 def wait_for_news(page: Page, text: str) -> None:
-    """Waits until a message with this text has been shown since the recording began."""
+    """Waits until a message with this text was shown after the start of the recording."""
     page.wait_for_function("text => window.news.some(each => each.includes(text))", arg=text)
 
 
-def test_the_overview_counts_what_is_there(visit: Visitor, api: Api, story: Story) -> None:
+def test_overview_shows_the_counts(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers")
     stats = of(api, story, "/stats")
     tiers = page.get_by_role("navigation", name="Tier")
@@ -67,7 +67,7 @@ def test_the_overview_counts_what_is_there(visit: Visitor, api: Api, story: Stor
     expect(tiers.locator("a[aria-current]")).to_have_class("window")
 
 
-def test_the_window_shows_the_newest_pages_and_which_leaves_next(visit: Visitor, api: Api, story: Story) -> None:
+def test_window_shows_the_newest_pages_and_the_next_to_leave(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers")
     cards = page.locator("ol.window .page")
     newest = of(api, story, "/pages", limit=CAPACITY)["pages"]
@@ -77,35 +77,33 @@ def test_the_window_shows_the_newest_pages_and_which_leaves_next(visit: Visitor,
     expect(cards.last).to_contain_text("leaves next")
 
 
-def test_a_page_slides_out_before_ones_eyes(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_page_moves_to_mid_term_in_the_window_view(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     for talk in TALKS[:CAPACITY]:
-        say(api, somebody, story, talk)
-    page = visit().go("tiers", user_id=somebody)
+        say(api, new_user, story, talk)
+    page = visit().go("tiers", user_id=new_user)
     window = page.locator("ol.window")
     expect(window.locator(".page")).to_have_count(CAPACITY)
     wait_until_live(page)
     record_news(page)
-    say(api, somebody, story, TALKS[CAPACITY])
+    say(api, new_user, story, TALKS[CAPACITY])
     expect(window.locator(".page").first).to_contain_text(TALKS[CAPACITY][0])
     expect(window.locator(".page")).to_have_count(CAPACITY)
-    expect(page.get_by_role("region", name="Slid out")).to_contain_text(TALKS[0][0])
+    expect(page.get_by_role("region", name="CopiedScope to mid-term memory")).to_contain_text(TALKS[0][0])
     expect(window).not_to_contain_text(TALKS[0][0])
     wait_for_news(page, "Page no. 8 came in")
     wait_for_news(page, "Page no. 1 slid out of the window")
 
 
-def test_a_segment_is_founded_heats_up_and_something_is_learned(
-    visit: Visitor, api: Api, story: Story, somebody: str
-) -> None:
+def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     for talk in TALKS:
-        say(api, somebody, story, talk)
-    page = visit().go("tiers", "segments", user_id=somebody)
-    expect(page.get_by_text("No segment yet")).to_be_visible()
+        say(api, new_user, story, talk)
+    page = visit().go("tiers", "segments", user_id=new_user)
+    expect(page.get_by_text("No segments yet")).to_be_visible()
     wait_until_live(page)
     record_news(page)
-    path = user_path(somebody)
+    path = user_path(new_user)
     for number in range(CAPACITY):
-        say(api, somebody, story, (f"Nothing much today, number {number}.", "All right."))
+        say(api, new_user, story, (f"Nothing much today, number {number}.", "All right."))
     api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
     rows = page.locator(".segment-row")
     expect(rows.first).to_be_visible()
@@ -128,7 +126,7 @@ def test_a_segment_is_founded_heats_up_and_something_is_learned(
     expect(page.locator(".known")).to_contain_text("Ines")
 
 
-def test_segments_stand_in_the_order_that_is_chosen(visit: Visitor, api: Api, story: Story) -> None:
+def test_segments_are_sorted_by_the_chosen_order(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "segments")
     segments = of(api, story, "/segments", limit=500)["segments"]
     rows = page.locator(".segment-row")
@@ -149,12 +147,12 @@ def test_segments_stand_in_the_order_that_is_chosen(visit: Visitor, api: Api, st
 
 
 def hrefs(rows: Locator) -> list[str]:
-    """Where the rows in sight lead to, all read at one moment."""
+    """Returns the link targets of the visible rows, read in one step."""
     found: list[str] = rows.evaluate_all("all => all.map(each => each.getAttribute('href'))")
     return found
 
 
-def test_rows_keep_their_places_under_the_pointer(visit: Visitor, api: Api, story: Story) -> None:
+def test_order_of_rows_is_stable_under_the_pointer(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "segments")
     rows = page.locator(".segment-row")
     wait_until_live(page)
@@ -179,7 +177,7 @@ def test_rows_keep_their_places_under_the_pointer(visit: Visitor, api: Api, stor
     assert hrefs(rows)[:5] != before[:5]
 
 
-def test_a_row_says_heat_size_keywords_and_when(visit: Visitor, api: Api, story: Story) -> None:
+def test_segment_row_shows_heat_size_keywords_and_time(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "segments")
     segments = of(api, story, "/segments", limit=500)["segments"]
     largest = max(segments, key=lambda each: each["page_count"])
@@ -198,7 +196,7 @@ def test_a_row_says_heat_size_keywords_and_when(visit: Visitor, api: Api, story:
     assert (bar["x"] - strip["x"]) / strip["width"] == pytest.approx(share, abs=0.02)
 
 
-def test_a_segment_opens_to_its_chains_and_pages(visit: Visitor, api: Api, story: Story) -> None:
+def test_segment_view_shows_chains_and_pages(visit: Visitor, api: Api, story: Story) -> None:
     segments = of(api, story, "/segments", limit=500)["segments"]
     largest = max(segments, key=lambda each: each["page_count"])
     whole = of(api, story, f"/segments/{largest['segment_id']}")
@@ -221,7 +219,7 @@ def test_a_segment_opens_to_its_chains_and_pages(visit: Visitor, api: Api, story
     expect(page.locator(".segment-row").first).to_be_visible()
 
 
-def test_heat_is_explained_by_its_terms(visit: Visitor, api: Api, story: Story) -> None:
+def test_segment_view_shows_the_terms_of_the_heat(visit: Visitor, api: Api, story: Story) -> None:
     segments = of(api, story, "/segments", limit=500)["segments"]
     hottest = max(segments, key=lambda each: each["heat"])
     page = visit().go("tiers", "segments", hottest["segment_id"])
@@ -231,15 +229,15 @@ def test_heat_is_explained_by_its_terms(visit: Visitor, api: Api, story: Story) 
     assert float(equation.locator(".heat").inner_text()) == pytest.approx(total, abs=0.03)
 
 
-def test_a_segment_that_is_not_there_is_told(visit: Visitor) -> None:
+def test_missing_segment_is_reported(visit: Visitor) -> None:
     tab = visit()
     page = tab.go("tiers", "segments", "0190c0de-0000-7000-8000-000000000000")
-    expect(page.get_by_text("This segment is no longer there.")).to_be_visible()
+    expect(page.get_by_text("This segment no longer exists.")).to_be_visible()
     assert [each.split()[0] for each in tab.refusals] == ["404"]
     tab.refusals.clear()
 
 
-def test_knowledge_says_what_it_was_read_in(visit: Visitor, api: Api, story: Story) -> None:
+def test_knowledge_view_shows_source_pages(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "knowledge")
     facts = of(api, story, "/knowledge", limit=500)["knowledge"]
     shown = page.locator(".known > li")
@@ -253,7 +251,7 @@ def test_knowledge_says_what_it_was_read_in(visit: Visitor, api: Api, story: Sto
     expect(page.get_by_role("dialog", name="Page")).to_contain_text(source["user_text"] or source["assistant_text"])
 
 
-def test_facts_are_chosen_by_whom_they_are_about_and_by_words(visit: Visitor, api: Api, story: Story) -> None:
+def test_facts_are_filtered_by_subject_and_words(visit: Visitor, api: Api, story: Story) -> None:
     page = visit().go("tiers", "knowledge")
     shown = page.locator(".known > li")
     for name, about in (("The user", "user"), ("The assistant", "assistant")):
@@ -266,39 +264,39 @@ def test_facts_are_chosen_by_whom_they_are_about_and_by_words(visit: Visitor, ap
     page.get_by_role("searchbox").fill(fact["text"].upper())
     expect(shown).to_have_count(1)
     page.get_by_role("searchbox").fill("no fact says this")
-    expect(page.get_by_text("No fact is like that.")).to_be_visible()
+    expect(page.get_by_text("No fact matches the filter.")).to_be_visible()
 
 
-def test_a_fact_is_put_right_and_its_history_stays(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
+def test_corrected_fact_keeps_its_history(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
     for talk in [*TALKS, *TALKS]:
-        say(api, somebody, story, talk)
-    path = user_path(somebody)
+        say(api, new_user, story, talk)
+    path = user_path(new_user)
     for _ in range(3):
         api.post(f"{path}/recall", {"query": "cello"}, assistant_id=story.assistant_id)
         api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
-    page = visit().go("tiers", "knowledge", user_id=somebody)
+    page = visit().go("tiers", "knowledge", user_id=new_user)
     first = page.locator(".known > li").first
     before = first.locator(".said").inner_text()
     first.get_by_role("button", name="History").click()
     dialog = page.get_by_role("dialog", name="History of a fact")
-    dialog.get_by_role("button", name="Put right").click()
-    dialog.get_by_label("What is right").fill("Plays the cello since March.")
+    dialog.get_by_role("button", name="Correct").click()
+    dialog.get_by_label("Corrected text").fill("Plays the cello since March.")
     dialog.get_by_role("button", name="Save").click()
     expect(dialog).to_have_count(0)
     expect(page.locator(".known")).to_contain_text("Plays the cello since March.")
     expect(page.locator(".known .said", has_text=re.compile(f"^{re.escape(before)}$"))).to_have_count(0)
-    page.get_by_role("switch", name="with history").check()
+    page.get_by_role("switch", name="include history").check()
     expect(page.locator(".known .past", has_text=before)).to_contain_text("replaced")
     page.locator(".known > li", has_text="since March").get_by_role("button", name="History").click()
     expect(dialog.locator(".versions > li .said")).to_have_text([before, "Plays the cello since March."])
 
 
-def test_the_profile_has_a_radar_and_the_evidence_of_each_trait(visit: Visitor, api: Api, story: Story) -> None:
+def test_profile_view_shows_radar_chart_and_evidence(visit: Visitor, api: Api, story: Story) -> None:
     profile = of(api, story, "/profile")
     assert profile["traits"]
     page = visit().go("tiers", "profile")
     known = len(profile["traits"])
-    radar = page.get_by_role("img", name=f"Traits that are known, by category: {known} of 90")
+    radar = page.get_by_role("img", name=f"Known traits by category: {known} of 90")
     expect(radar).to_be_visible()
     page.wait_for_function(
         "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)", arg=radar.element_handle()
@@ -318,7 +316,7 @@ def test_the_profile_has_a_radar_and_the_evidence_of_each_trait(visit: Visitor, 
     expect(page.get_by_role("dialog", name="Page")).to_contain_text(source["user_text"] or source["assistant_text"])
 
 
-def test_a_category_and_an_older_version_are_chosen(visit: Visitor, api: Api, story: Story) -> None:
+def test_profile_category_and_version_are_selectable(visit: Visitor, api: Api, story: Story) -> None:
     versions = of(api, story, "/profile/history")["versions"]
     page = visit().go("tiers", "profile")
     newest = versions[-1]
@@ -334,8 +332,8 @@ def test_a_category_and_an_older_version_are_chosen(visit: Visitor, api: Api, st
 
 
 @pytest.mark.parametrize("tier", ["window", "segments", "knowledge", "profile"])
-def test_somebody_of_whom_nothing_is_known(visit: Visitor, somebody: str, tier: str) -> None:
-    page = visit().go("tiers", tier, user_id=somebody)
+def test_tiers_of_an_empty_memory(visit: Visitor, new_user: str, tier: str) -> None:
+    page = visit().go("tiers", tier, user_id=new_user)
     expect(page.locator(".empty")).to_be_visible()
 
 

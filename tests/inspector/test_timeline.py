@@ -1,4 +1,4 @@
-"""The view of a memory's time."""
+"""Tests of the timeline view."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from tests.inspector.conftest import Api, Visitor, user_path
 from tests.inspector.story import Story
 
 
-def test_every_day_is_listed_newest_first_with_what_was_said_and_learned(
-    visit: Visitor, api: Api, story: Story
-) -> None:
+def test_timeline_lists_days_with_pages_and_facts(visit: Visitor, api: Api, story: Story) -> None:
     tab = visit()
     page = tab.go("timeline")
     days = sorted({each.at.date().isoformat() for each in story.drafts}, reverse=True)
@@ -26,7 +24,7 @@ def test_every_day_is_listed_newest_first_with_what_was_said_and_learned(
     tab.shoot("timeline")
 
 
-def test_a_day_opens_to_its_pages_and_a_page_to_a_dialog(visit: Visitor, story: Story) -> None:
+def test_day_expands_to_pages_and_page_opens_a_dialog(visit: Visitor, story: Story) -> None:
     page = visit().go("timeline")
     oldest = story.drafts[0]
     row = page.locator(f'[data-day="{oldest.at.date().isoformat()}"]')
@@ -42,7 +40,7 @@ def test_a_day_opens_to_its_pages_and_a_page_to_a_dialog(visit: Visitor, story: 
     expect(cards).to_have_count(0)
 
 
-def test_a_fact_stands_on_the_day_it_was_learned_and_leads_to_its_pages(visit: Visitor, api: Api, story: Story) -> None:
+def test_fact_is_listed_on_its_day_with_sources(visit: Visitor, api: Api, story: Story) -> None:
     listed = api.get(f"{user_path(story.user_id)}/knowledge", assistant_id=story.assistant_id, limit=500)
     fact = listed["knowledge"][0]
     page = visit().go("timeline")
@@ -54,7 +52,7 @@ def test_a_fact_stands_on_the_day_it_was_learned_and_leads_to_its_pages(visit: V
     expect(page.get_by_role("dialog").locator(f'[data-page="{fact["source_page_ids"][0]}"]')).to_be_visible()
 
 
-def test_a_version_of_the_profile_stands_on_its_day(visit: Visitor, api: Api, story: Story) -> None:
+def test_profile_version_is_listed_on_its_day(visit: Visitor, api: Api, story: Story) -> None:
     path = f"{user_path(story.user_id)}/profile/history"
     version = api.get(path, assistant_id=story.assistant_id)["versions"][-1]
     page = visit().go("timeline")
@@ -66,7 +64,7 @@ def test_a_version_of_the_profile_stands_on_its_day(visit: Visitor, api: Api, st
     expect(page.get_by_role("heading", name="Tiers")).to_be_visible()
 
 
-def test_a_click_into_the_picture_opens_that_day(visit: Visitor, story: Story) -> None:
+def test_click_in_the_chart_opens_the_day(visit: Visitor, story: Story) -> None:
     page = visit().go("timeline")
     field = page.locator(".lane-field").first
     field.click(position={"x": 2, "y": 20})
@@ -75,11 +73,11 @@ def test_a_click_into_the_picture_opens_that_day(visit: Visitor, story: Story) -
     expect(oldest.get_by_role("button").first).to_be_focused()
 
 
-def test_a_new_page_appears_without_a_reload(visit: Visitor, api: Api, story: Story, somebody: str) -> None:
-    page = visit().go("timeline", user_id=somebody)
-    expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
+def test_new_page_appears_without_reload(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
+    page = visit().go("timeline", user_id=new_user)
+    expect(page.get_by_text("No pages yet.")).to_be_visible()
     api.post(
-        f"{user_path(somebody)}/pages",
+        f"{user_path(new_user)}/pages",
         {"user_input": "Hello", "timestamp": "2021-05-06T07:08:09Z"},
         assistant_id=story.assistant_id,
     )

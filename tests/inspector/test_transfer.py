@@ -1,4 +1,4 @@
-"""The view that brings conversations in and takes a memory along."""
+"""Tests of the import and export view."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def lines(count: int) -> str:
     )
 
 
-def test_files_are_read_one_after_the_other_and_what_became_of_them_is_told(
-    visit: Visitor, api: Api, story: Story, somebody: str, tmp_path: Path
+def test_files_are_imported_in_sequence_with_results(
+    visit: Visitor, api: Api, story: Story, new_user: str, tmp_path: Path
 ) -> None:
     good, bad, odd = (tmp_path / name for name in ("said.jsonl", "not-a-conversation.txt", "odd.json"))
     good.write_text(lines(25), "utf-8")
     bad.write_text("<script>alert(1)</script>", "utf-8")
     odd.write_text('[{"role": "user", "content": "Only this."}, {"role": "user", "content": 7}]', "utf-8")
     tab = visit()
-    page = tab.go("transfer", user_id=somebody)
+    page = tab.go("transfer", user_id=new_user)
     page.get_by_label("Choose files", exact=True).last.set_input_files([good, bad, odd])
     read = page.locator(".job", has_text="said.jsonl was read.")
     expect(read).to_contain_text("25 pages added")
@@ -37,19 +37,19 @@ def test_files_are_read_one_after_the_other_and_what_became_of_them_is_told(
     partly = page.locator(".job", has_text="odd.json was read.")
     expect(partly).to_contain_text("1 page added")
     expect(partly).to_contain_text("1 part could not be read")
-    stats = api.get(f"{user_path(somebody)}/stats", assistant_id=story.assistant_id)
+    stats = api.get(f"{user_path(new_user)}/stats", assistant_id=story.assistant_id)
     assert stats["pages"] == 26
     assert [each.split(" ")[0] for each in tab.refusals] == ["422"]
     tab.refusals.clear()
     tab.shoot("transfer")
 
 
-def test_a_bar_shows_how_far_a_file_is_and_it_can_be_stopped(
-    visit: Visitor, api: Api, story: Story, somebody: str, tmp_path: Path
+def test_upload_shows_progress_and_can_be_stopped(
+    visit: Visitor, api: Api, story: Story, new_user: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "long.jsonl"
     file.write_text(lines(20_000), "utf-8")
-    page = visit().go("transfer", user_id=somebody)
+    page = visit().go("transfer", user_id=new_user)
     slow = page.context.new_cdp_session(page)
     slow.send("Network.enable")
     slow.send(
@@ -58,15 +58,15 @@ def test_a_bar_shows_how_far_a_file_is_and_it_can_be_stopped(
     )
     page.get_by_label("Choose files", exact=True).last.set_input_files(file)
     bar = page.get_by_role("progressbar", name="Progress of long.jsonl")
-    expect(page.locator(".job")).to_contain_text(re.compile(r"Sending long\.jsonl: [1-9]\d? %"))
+    expect(page.locator(".job")).to_contain_text(re.compile(r"Uploading long\.jsonl: [1-9]\d? %"))
     assert 0 < float(bar.get_attribute("value") or 0) < 1
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator(".job")).to_contain_text("Stopped; nothing of it was kept.")
-    assert api.get(f"{user_path(somebody)}/stats", assistant_id=story.assistant_id)["pages"] == 0
+    expect(page.locator(".job")).to_contain_text("Stopped; nothing was imported.")
+    assert api.get(f"{user_path(new_user)}/stats", assistant_id=story.assistant_id)["pages"] == 0
 
 
-def test_a_file_can_be_dropped(visit: Visitor, somebody: str) -> None:
-    page = visit().go("transfer", user_id=somebody)
+def test_file_can_be_dropped(visit: Visitor, new_user: str) -> None:
+    page = visit().go("transfer", user_id=new_user)
     dropped = page.evaluate_handle(
         "text => { const data = new DataTransfer(); data.items.add(new File([text], 'dropped.jsonl')); return data; }",
         lines(3),
@@ -77,8 +77,8 @@ def test_a_file_can_be_dropped(visit: Visitor, somebody: str) -> None:
     expect(page.locator(".job")).to_contain_text("3 pages added")
 
 
-def test_an_export_is_saved_and_read_back_elsewhere(
-    visit: Visitor, api: Api, story: Story, somebody: str, tmp_path: Path
+def test_export_is_saved_and_imported_elsewhere(
+    visit: Visitor, api: Api, story: Story, new_user: str, tmp_path: Path
 ) -> None:
     page = visit().go("transfer")
     with page.expect_download() as download:
@@ -87,20 +87,20 @@ def test_an_export_is_saved_and_read_back_elsewhere(
     download.value.save_as(file)
     assert download.value.suggested_filename == f"memory-{story.user_id}.jsonl"
     expect(page.get_by_text(re.compile(r"Saved: [\d,]+ kB\."))).to_be_visible()
-    other = visit().go("transfer", user_id=somebody)
+    other = visit().go("transfer", user_id=new_user)
     other.get_by_label("Choose files", exact=True).last.set_input_files(file)
     expect(other.locator(".job")).to_contain_text(f"{len(story.drafts)} pages added")
-    expect(other.locator(".job")).to_contain_text("with its tiers")
+    expect(other.locator(".job")).to_contain_text("including tiers")
     other.get_by_label("Choose files", exact=True).last.set_input_files(file)
-    expect(other.locator(".job").last).to_contain_text(f"{len(story.drafts)} known already")
-    stats = [api.get(f"{user_path(each)}/stats", assistant_id=story.assistant_id) for each in (story.user_id, somebody)]
+    expect(other.locator(".job").last).to_contain_text(f"{len(story.drafts)} already known")
+    stats = [api.get(f"{user_path(each)}/stats", assistant_id=story.assistant_id) for each in (story.user_id, new_user)]
     assert stats[0]["segments"] == stats[1]["segments"]
 
 
-def test_a_server_that_went_away_is_told(visit: Visitor, somebody: str, tmp_path: Path) -> None:
+def test_unreachable_server_is_reported(visit: Visitor, new_user: str, tmp_path: Path) -> None:
     file = tmp_path / "said.jsonl"
     file.write_text(lines(2), "utf-8")
-    page = visit().go("transfer", user_id=somebody)
+    page = visit().go("transfer", user_id=new_user)
 
     def refuse(route: Route) -> None:
         route.abort("connectionrefused")

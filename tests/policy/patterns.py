@@ -10,6 +10,7 @@ import inspect
 import pkgutil
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -166,7 +167,9 @@ def attacks(pattern: Pattern) -> list[Attack]:
     source = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
     source = re.sub(r"\\p(?:\w|\{\w+\})", "[\u0301\u0323]", source)  # a class that only RE2 has
     flags = getattr(pattern, "flags", 0) & (re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
-    tree = parser.parse(source, flags)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # "[[" is a plain class for RE2
+        tree = parser.parse(source, flags)
     found = list(_attacks_on(tree, tree, ""))
     repeated = [each for each in found if each[0]]
     others = [each for each in found if not each[0]]

@@ -6,10 +6,12 @@ import inspect
 import json
 import re
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from memoryos.analysts.citing import CitationReader
 from memoryos.analysts.learning import learn_from
 from memoryos.analysts.notes import dated_note
 from memoryos.analysts.prompts import digest, learn, shapes, transcript
-from memoryos.doors.http import proxy_body, proxy_memory, proxy_reading
+from memoryos.doors.http import proxy_body, proxy_memory, proxy_reply_parser
 from memoryos.errors import InputError, InvalidReplyError, MemoryOSError
 from memoryos.importing import chat_exports, message_lists, salvage
 from memoryos.inputs import read_draft, read_idempotency_key, read_messages, read_query, read_scope, read_time
@@ -38,9 +40,11 @@ from memoryos.language import (
     text,
     tokens,
 )
+from memoryos.language.echoes import EchoFinder
 from memoryos.language.matching import Bounded
 from memoryos.model import Page, Profile, Utterance
 from memoryos.models import openai, thinking
+from memoryos.redaction import Redactor, read_detectors
 from memoryos.retrieval import question, recall
 from memoryos.seams import Batch, Material
 from tests.policy.patterns import Attack, Pattern, attacks, compiled_in_functions, evaluated, modules, patterns
@@ -191,6 +195,9 @@ DATA_DEPENDENT = {
     "memoryos.analysts.traits._patterns": "called by the search for patterns",
     "memoryos.importing.salvage.find_objects": "attacked as a function below",
     "memoryos.retrieval.question._without_names": "attacked as a function below",
+    "memoryos.language.fence._opening": "attacked as a function below",
+    "memoryos.redaction.__init__": "RE2 takes linear time",
+    "memoryos.redaction._own": "RE2 takes linear time",
 }
 """Functions whose patterns depend on their arguments, with the way they are tested."""
 
@@ -262,7 +269,7 @@ def chat(said: str) -> bytes:
 
 
 def relayed(content_type: str, body: bytes) -> object:
-    reader = proxy_reading.reader_for(200, {"content-type": content_type})
+    reader = proxy_reply_parser.parser_for(200, {"content-type": content_type})
     assert reader is not None
     for start in range(0, len(body), 1_000):
         reader.feed(body[start : start + 1_000])
@@ -273,6 +280,23 @@ def cited(said: str) -> object:
     return "".join(
         CitationReader(recalled("a dog")).read(iter([said[at : at + 100] for at in range(0, len(said), 100)]))
     )
+
+
+def of_file(read: Callable[[Path], object]) -> Callable[[str], object]:
+    def run(said: str) -> object:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "conversations.json"
+            file.write_text(said, encoding="utf-8", errors="surrogatepass")
+            return read(file)
+
+    return run
+
+
+def traced(said: str) -> object:
+    finder = EchoFinder()
+    finder.add_forgotten(1, said, said)
+    finder.add_remaining("p2", 2, said, said[1:])
+    return finder.result()
 
 
 FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
@@ -290,6 +314,10 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     confusables.skeleton: confusables.skeleton,
     confusables.skeleton_positions: confusables.skeleton_positions,
     fence.fenced: lambda said: fence.fenced("memory", said),
+    confusables.skeleton: confusables.skeleton,
+    EchoFinder: traced,
+    Redactor.text: Redactor(read_detectors({})).text,
+    confusables.skeleton_positions: confusables.skeleton_positions,
     fence.indented: fence.indented,
     fence.one_line: fence.one_line,
     fence.speaker_label: fence.speaker_label,
@@ -337,15 +365,16 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     salvage.find_objects: lambda said: list(salvage.find_objects(said, ("id", "title"))),
     salvage.read_document: lambda said: salvage.read_document(f'[{{"a": "{said}'),
     salvage.read_documents: salvage.read_documents,
-    chat_exports.is_chat_export: lambda said: chat_exports.is_chat_export(salvage.read_document(said).value),
+    chat_exports.is_chat_export: of_file(chat_exports.is_chat_export),
+    chat_exports.read_chat_export: of_file(lambda file: chat_exports.read_chat_export(file, NOW)),
     message_lists.is_message_list: lambda said: message_lists.is_message_list(salvage.read_document(f"[{said}").value),
     proxy_body.read_chat: lambda said: proxy_body.read_chat(chat(said)).with_memory(said),
     proxy_body.text_of: lambda said: proxy_body.text_of({"content": said}),
-    proxy_memory.question: proxy_memory.question,
+    proxy_memory.recall_query: proxy_memory.recall_query,
     proxy_memory.sources_of: lambda said: proxy_memory.sources_of(f"{said} {said[::-1]}", recalled(said), said),
     proxy_memory.memory_prompt: lambda said: proxy_memory.memory_prompt(recalled(said), 2_000),
     proxy_memory.fit: lambda said: proxy_memory.fit(recalled(said), frozenset(), 2_000),
-    proxy_reading.reader_for: lambda said: (
+    proxy_reply_parser.parser_for: lambda said: (
         relayed("text/event-stream", said.encode()),
         relayed("application/json", said.encode()),
     ),
@@ -370,7 +399,7 @@ WITHOUT_TEXT = {
     "memoryos.models.thinking": set(),
     "memoryos.doors.http.proxy_memory": set(),
     "memoryos.doors.http.proxy_body": set(),
-    "memoryos.doors.http.proxy_reading": set(),
+    "memoryos.doors.http.proxy_reply_parser": set(),
     "memoryos.inputs": {"read_count"},
 }  # fmt: skip
 """Public functions without free text as input, by module. All other functions in language and analysts must be tested."""

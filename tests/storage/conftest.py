@@ -1,4 +1,4 @@
-"""The tests of this folder run on every kind of database, unless they are marked to need one."""
+"""Runs the tests of this directory on each kind of database, unless a test is marked with the kinds that it needs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Crashes: whenever a writer is killed, what it acknowledged is there, once, and the rest goes on.
+"""Crashes: after a writer is killed, every acknowledged page exists once and other processes continue.
 
-The campaign behind this is ``python -m benchmarks.crash``; here is a little of each part of it.
+These tests run a short version of each part of ``python -m benchmarks.crash``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from benchmarks.crash.__main__ import (
     SMALL,
     Report,
     Starter,
+    crash_test_environment,
     delete_indexes,
     fill_disks,
     kill_at_fail_points,
@@ -23,7 +24,6 @@ from benchmarks.crash.__main__ import (
     kill_while_forgetting,
     protect_files,
     tear_logs,
-    workshop,
 )
 from benchmarks.crash.checking import Promised, check
 from benchmarks.crash.writer import DATABASE, Plan
@@ -33,18 +33,18 @@ MEMORY = Path("/dev/shm")  # noqa: S108  (a killed process leaves the same files
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[tuple[Starter, Path]]:
-    with workshop(MEMORY if MEMORY.is_dir() else None) as (starter, folder):
+    with crash_test_environment(MEMORY if MEMORY.is_dir() else None) as (starter, folder):
         yield starter, folder
 
 
 @pytest.fixture(scope="module")
 def whole(shop: tuple[Starter, Path]) -> tuple[Plan, Promised]:
-    """Returns a store that nothing is wrong with, and what it was told."""
+    """Returns a store without faults and the list of pages that were added to it."""
     starter, folder = shop
-    plan = Plan(str(folder / "whole"), analyst="scripted", settings=SMALL, deeds=(*["add"] * 9, "flush"))
+    plan = Plan(str(folder / "whole"), analyst="scripted", settings=SMALL, actions=(*["add"] * 9, "flush"))
     running, promised = starter.start(plan), Promised()
     assert running.wait() == 0
-    assert promised.hear(plan.writer, running.said()) == []
+    assert promised.process_lines(plan.writer, running.output_lines()) == []
     return plan, promised
 
 
@@ -67,7 +67,7 @@ def test_writers_killed_between_any_two_commits(shop: tuple[Starter, Path]) -> N
     assert hit >= {"opening", "messages", "lease", "embed", "digest", "learn", "archive", "visits", "answer"}
 
 
-def test_writers_killed_amid_a_rebuild(shop: tuple[Starter, Path]) -> None:
+def test_writers_killed_during_a_rebuild(shop: tuple[Starter, Path]) -> None:
     starter, folder = shop
     report = Report()
     (folder / "rebuilding").mkdir()
@@ -75,20 +75,22 @@ def test_writers_killed_amid_a_rebuild(shop: tuple[Starter, Path]) -> None:
     kill_at_fail_points(starter, folder / "rebuilding", report, analyst="local", work=("rebuild",), every=every)
     assert report.problems == []
     assert any(each.startswith("rebuild") for each in report.places)
-    assert report.copies_left > 0, "each was gone when the store had been opened"
+    assert report.copies_left > 0, "killed rebuilds must leave scratch copies, which the next opening removes"
 
 
-def test_writers_killed_while_they_forget_and_erase(shop: tuple[Starter, Path]) -> None:
+def test_writers_killed_during_forgetting_and_erasing(shop: tuple[Starter, Path]) -> None:
     report = Report()
     kill_while_forgetting(*shop, report, every={"statement": 60, "before commit": 2, "after commit": 2})
     assert report.problems == []
     assert report.fail_points > 10
-    assert 0 < report.forgotten < report.fail_points, "some were killed before the plan was there, some after"
+    assert 0 < report.forgotten < report.fail_points, (
+        "some writers must be killed before the plan is committed and some after"
+    )
     hit = {each.removesuffix(", committing") for each in report.places}
     assert hit >= {"forget", "erase"}
 
 
-def test_a_disk_that_fills_up(shop: tuple[Starter, Path]) -> None:
+def test_disk_becomes_full(shop: tuple[Starter, Path]) -> None:
     report = Report()
     fill_disks(*shop, report, range(0, 10_000, 5_000))
     assert report.problems == []
@@ -98,7 +100,7 @@ def test_a_disk_that_fills_up(shop: tuple[Starter, Path]) -> None:
     assert all(": StoreUnavailableError: " in each for each in report.writes_refused)
 
 
-def test_files_that_become_read_only(shop: tuple[Starter, Path]) -> None:
+def test_files_become_read_only(shop: tuple[Starter, Path]) -> None:
     report = Report()
     protect_files(*shop, report)
     assert report.problems == []
@@ -106,7 +108,7 @@ def test_files_that_become_read_only(shop: tuple[Starter, Path]) -> None:
     assert all(": StoreUnavailableError: " in each for each in report.writes_refused)
 
 
-def test_a_torn_log_loses_what_lies_behind_the_tear_and_nothing_else(shop: tuple[Starter, Path]) -> None:
+def test_truncated_log_loses_only_later_transactions(shop: tuple[Starter, Path]) -> None:
     report = Report()
     tear_logs(*shop, count=16, seed=7, report=report)
     assert report.problems == []
@@ -114,7 +116,7 @@ def test_a_torn_log_loses_what_lies_behind_the_tear_and_nothing_else(shop: tuple
     assert report.torn_pages_lost > 0
 
 
-def test_a_deleted_index_of_the_log_is_made_anew(shop: tuple[Starter, Path]) -> None:
+def test_deleted_index_of_the_log_is_recreated(shop: tuple[Starter, Path]) -> None:
     report = Report()
     delete_indexes(*shop, report)
     assert report.problems == []
@@ -126,8 +128,8 @@ def test_a_deleted_index_of_the_log_is_made_anew(shop: tuple[Starter, Path]) -> 
     [
         ("DELETE FROM pages WHERE seq = 9", "was acknowledged and is lost"),
         ("UPDATE pages SET user_text = (SELECT user_text FROM pages WHERE seq = 1) WHERE seq = 9", "is there 2 times"),
-        ("UPDATE pages SET assistant_text = 'no' WHERE seq = 2", "is not as it was said"),
-        ("UPDATE pages SET at = at + 1 WHERE seq = 2", "is not as it was said"),
+        ("UPDATE pages SET assistant_text = 'no' WHERE seq = 2", "was changed"),
+        ("UPDATE pages SET at = at + 1 WHERE seq = 2", "was changed"),
         ("UPDATE pages SET seq = seq + 1 WHERE seq = 9", "a gap in the log"),
         ("UPDATE pages SET seq = 100 WHERE seq = 1", "out of order"),
         ("UPDATE pages SET segment_id = NULL WHERE seq = 2", "half a place"),
@@ -146,7 +148,9 @@ def test_a_deleted_index_of_the_log_is_made_anew(shop: tuple[Starter, Path]) -> 
         ),
     ],
 )
-def test_a_check_finds_what_is_wrong(tmp_path: Path, whole: tuple[Plan, Promised], damage: str, complaint: str) -> None:
+def test_checks_detect_injected_faults(
+    tmp_path: Path, whole: tuple[Plan, Promised], damage: str, complaint: str
+) -> None:
     plan, promised = whole
     copy = tmp_path / DATABASE
     copy.write_bytes((Path(plan.folder) / DATABASE).read_bytes())

@@ -1,4 +1,4 @@
-"""The database: what is refused, what is left alone, what is durable."""
+"""The database: rejected files, durability, migrations and errors."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from memoryos.errors import (
     StoreUnreadableError,
 )
 from memoryos.model import PageDraft, Scope
+from memoryos.storage.database_urls import open_database
 from memoryos.storage.migrations import HEAD, KNOWN
-from memoryos.storage.places import open_database
 from memoryos.storage.schema import metadata
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
@@ -45,14 +45,14 @@ def texts(store: Store) -> list[str]:
     return [page.user_text for page in store.log.after(store.scopes.open(Scope("u", "a"), NOW))]
 
 
-def test_what_was_written_is_there_after_reopening(tmp_path: Path) -> None:
+def test_data_persists_after_reopening(tmp_path: Path) -> None:
     with Store(url(tmp_path)) as store:
         add(store, "one")
     with Store(url(tmp_path)) as store:
         assert texts(store) == ["one"]
 
 
-def test_the_migrations_make_exactly_the_schema(tmp_path: Path) -> None:
+def test_migrations_create_exactly_the_schema(tmp_path: Path) -> None:
     with Store(url(tmp_path)):
         pass
     engine = sa.create_engine(url(tmp_path))
@@ -65,7 +65,7 @@ def test_the_migrations_make_exactly_the_schema(tmp_path: Path) -> None:
     assert indexes >= {str(index.name) for table in metadata.tables.values() for index in table.indexes}
 
 
-def test_known_revisions_are_the_files() -> None:
+def test_known_revisions_equal_the_migration_files() -> None:
     import memoryos.storage.migrations as package  # noqa: PLC0415
 
     files = sorted(each.name[:4] for each in (Path(package.__file__).parent / "versions").glob("0*.py"))
@@ -82,7 +82,7 @@ def test_writes_are_durable_and_erased_text_is_overwritten(tmp_path: Path) -> No
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
 
 
-def test_no_error_of_the_database_quotes_what_was_to_be_stored(tmp_path: Path) -> None:
+def test_database_errors_do_not_quote_content(tmp_path: Path) -> None:
     with Store(url(tmp_path)) as store:
         add(store, "precious")
         with pytest.raises(StoreConflictError) as caught, store._database.write() as connection:
@@ -95,7 +95,7 @@ def test_no_error_of_the_database_quotes_what_was_to_be_stored(tmp_path: Path) -
     assert "Zuvalka" not in "".join(chain).replace('{"words": "Zuvalka"}', "")
 
 
-def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_newer_database_is_rejected_and_not_changed(tmp_path: Path) -> None:
     with Store(url(tmp_path)) as store:
         add(store, "precious")
     file = tmp_path / "memoryos.db"
@@ -108,7 +108,7 @@ def test_a_newer_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     assert file.read_bytes() == before
 
 
-def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+def test_database_of_another_program_is_rejected(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "memoryos.db")
     connection.execute("CREATE TABLE recipes (name TEXT)")
     connection.close()
@@ -117,15 +117,15 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b'{"not": "a database"}' * 100, b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+def test_file_without_a_database_is_rejected_and_not_changed(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "memoryos.db"
     file.write_bytes(content)
-    with pytest.raises(StoreUnreadableError, match="left as it is"):
+    with pytest.raises(StoreUnreadableError, match="the database was not changed"):
         Store(url(tmp_path))
     assert file.read_bytes() == content
 
 
-def test_a_torn_database_is_refused_when_it_is_read(tmp_path: Path) -> None:
+def test_truncated_database_raises_error_when_read(tmp_path: Path) -> None:
     with Store(url(tmp_path)) as store:
         for number in range(50):
             add(store, f"{number} " * 400)
@@ -139,12 +139,12 @@ def test_a_torn_database_is_refused_when_it_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["mysql://localhost/x", "sqlite://", "sqlite:///:memory:", "nonsense"])
-def test_another_kind_of_database_is_refused(bad: str) -> None:
+def test_unsupported_database_kind_is_rejected(bad: str) -> None:
     with pytest.raises(ConfigError):
         open_database(bad)
 
 
-def test_a_folder_that_cant_be_made(tmp_path: Path) -> None:
+def test_directory_that_cannot_be_created_raises_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreUnavailableError):
         Store(url(tmp_path / "file" / "store"))
@@ -171,7 +171,7 @@ except StoreUnavailableError:
 """
 
 
-def test_a_full_disk_is_a_clear_error_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_full_disk_raises_store_error_and_loses_no_acknowledged_page(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK, url(tmp_path)], capture_output=True, text=True, check=True, timeout=60
     )
@@ -181,7 +181,7 @@ def test_a_full_disk_is_a_clear_error_and_nothing_acknowledged_is_lost(tmp_path:
         assert [text.split()[0] for text in texts(store)] == [str(number) for number in range(written)]
 
 
-def test_a_read_only_store_is_a_clear_error(tmp_path: Path) -> None:
+def test_read_only_store_raises_store_error(tmp_path: Path) -> None:
     with Store(url(tmp_path)) as store:
         add(store, "one")
     connection = sqlite3.connect(tmp_path / "memoryos.db")
@@ -205,7 +205,7 @@ def test_a_read_only_store_is_a_clear_error(tmp_path: Path) -> None:
     assert "refused:" in done.stdout, done.stderr
 
 
-def test_a_write_that_fails_is_undone(tmp_path: Path) -> None:
+def test_failed_write_is_rolled_back(tmp_path: Path) -> None:
     database = open_database(url(tmp_path))
     with pytest.raises(StoreConflictError), database.write() as connection:
         for _ in range(2):
@@ -217,7 +217,7 @@ def test_a_write_that_fails_is_undone(tmp_path: Path) -> None:
     database.close()
 
 
-def test_many_threads_write_without_losing_a_page(tmp_path: Path) -> None:
+def test_concurrent_threads_lose_no_page(tmp_path: Path) -> None:
     with Store(url(tmp_path)) as store:
         scope_id = store.scopes.open(Scope("u", "a"), NOW)
 
@@ -235,7 +235,7 @@ def test_many_threads_write_without_losing_a_page(tmp_path: Path) -> None:
     assert len({page.user_text for page in pages}) == 120
 
 
-def test_a_database_of_each_earlier_release_is_brought_up_and_keeps_its_pages(tmp_path: Path) -> None:
+def test_database_of_each_earlier_release_is_migrated_and_keeps_its_pages(tmp_path: Path) -> None:
     for known in KNOWN[:-1]:
         folder = tmp_path / known
         folder.mkdir()
@@ -252,7 +252,7 @@ def test_a_database_of_each_earlier_release_is_brought_up_and_keeps_its_pages(tm
 
 
 @pytest.mark.kinds("sqlite")
-def test_tombstones_of_earlier_releases_are_kept_under_a_key(tmp_path: Path) -> None:
+def test_tombstones_of_earlier_releases_are_converted_to_keyed_marks(tmp_path: Path) -> None:
     with Store(url(tmp_path)) as store:
         add(store, "before the upgrade")
         scope_id = store.scopes.find(Scope("u", "a"))
@@ -275,7 +275,7 @@ def test_tombstones_of_earlier_releases_are_kept_under_a_key(tmp_path: Path) -> 
 
 
 def _downgrade(file: Path, revision: str) -> None:
-    """Takes out of a database what later releases added."""
+    """Removes the tables and columns that later releases added."""
     later: dict[str, tuple[str, ...]] = {
             "0009": tuple(
                 f"ALTER TABLE scopes DROP COLUMN {name}"

@@ -1,4 +1,4 @@
-"""The days of a log."""
+"""Pages by day."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMES = st.integers(-700_000, 1_500_000).map(lambda hours: datetime(1970, 1, 1, 
 
 @given(times=st.lists(TIMES, max_size=12))
 @settings(max_examples=30)
-def test_each_page_is_on_its_day(make_engine: EngineMaker, times: list[datetime]) -> None:
+def test_days_contain_each_page_once(make_engine: EngineMaker, times: list[datetime]) -> None:
     engine = make_engine()
     memory, other = (engine.memory(f"{user}-{len(engine.scopes())}") for user in ("tom", "eve"))
     other.add_memory("not mine", "", datetime(2000, 1, 1, tzinfo=timezone.utc))
@@ -31,7 +31,7 @@ def test_each_page_is_on_its_day(make_engine: EngineMaker, times: list[datetime]
         assert memory.pages_of_day(day, 1) == pages[:1]
 
 
-def test_a_day_begins_at_midnight_on_both_sides_of_1970(make_engine: EngineMaker) -> None:
+def test_day_begins_at_midnight_before_and_after_1970(make_engine: EngineMaker) -> None:
     memory = make_engine().memory("tom")
     for at in (
         "1969-12-31T23:59:59.999999",
@@ -43,7 +43,7 @@ def test_a_day_begins_at_midnight_on_both_sides_of_1970(make_engine: EngineMaker
     assert memory.days() == [(date(1969, 12, 30), 1), (date(1969, 12, 31), 2), (date(1970, 1, 1), 1)]
 
 
-def test_who_never_said_anything_has_no_days_and_gets_no_scope(make_engine: EngineMaker) -> None:
+def test_unknown_scope_has_no_days_and_is_not_created(make_engine: EngineMaker) -> None:
     engine = make_engine()
     assert engine.memory("nobody").days() == []
     assert engine.memory("nobody").pages_of_day(date(2026, 1, 1), 10) == []

@@ -1,7 +1,7 @@
-"""Distribution: where Citus is, the migrations make distributed tables, by the rules that Citus keeps.
+"""Distribution: with Citus, the migrations create distributed tables that follow the rules of Citus.
 
-Citus itself can't be installed here; an extension of its name stands in. It notes what is distributed, and refuses what
-Citus refuses: unique keys without the distribution column, and foreign keys between tables that don't lie together.
+Citus is replaced by a fake extension with its name. The fake records which tables are distributed and, like Citus,
+rejects unique keys without the distribution column and foreign keys between tables that are not co-located.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tests.postgres import SETTINGS, Server, running_server
 pytestmark = pytest.mark.kinds("postgresql")
 
 NOW = FixedClock()()
-STAND_IN = """
+FAKE_CITUS = """
 CREATE SCHEMA citus;
 GRANT USAGE ON SCHEMA citus TO PUBLIC;
 CREATE TABLE citus.noted (name text, by_column text, lies_with text);
@@ -56,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("extensions")
     (folder / "extension").mkdir()
     (folder / "extension" / "citus.control").write_text("default_version = '1'\nrelocatable = true\n")
-    (folder / "extension" / "citus--1.sql").write_text(STAND_IN)
+    (folder / "extension" / "citus--1.sql").write_text(FAKE_CITUS)
     for each in (folder, *folder.parents):
         if each.stat().st_mode & 0o005 != 0o005:
             each.chmod(each.stat().st_mode | 0o055)
@@ -79,17 +79,22 @@ def distributed(server: Server, url: str) -> dict[str, tuple[object, object]]:
     return {str(name): (column, beside) for name, column, beside in server.execute("TABLE citus.noted", name_of(url))}
 
 
-def test_tables_are_distributed_where_citus_is(server: Server, url: str) -> None:
+def test_tables_are_distributed_with_citus(server: Server, url: str) -> None:
     with Store(url):
         pass
-    wanted: dict[str, tuple[object, object]] = dict.fromkeys(
-        set(metadata.tables) - {"scopes", "owners", "api_keys"}, ("scope_id", "scopes")
+    expected: dict[str, tuple[object, object]] = dict.fromkeys(
+        set(metadata.tables) - {"scopes", "owners", "api_keys", "erasures"}, ("scope_id", "scopes")
     )
-    wanted |= {"scopes": ("scope_id", "none"), "owners": ("user_id", "none"), "api_keys": (None, None)}
-    assert distributed(server, url) == wanted
+    expected |= {
+        "scopes": ("scope_id", "none"),
+        "owners": ("user_id", "none"),
+        "api_keys": (None, None),
+        "erasures": (None, None),
+    }
+    assert distributed(server, url) == expected
 
 
-def test_a_memory_lives_there(url: str, make_engine: EngineMaker) -> None:
+def test_memory_works_on_distributed_tables(url: str, make_engine: EngineMaker) -> None:
     engine: MemoryEngine = make_engine(database_url=url)
     for user in ("tom", "ann"):
         memory = engine.memory(user)
@@ -101,8 +106,8 @@ def test_a_memory_lives_there(url: str, make_engine: EngineMaker) -> None:
     assert engine.store.verify() == []
 
 
-def test_settings_of_a_transaction_go_to_the_nodes(url: str) -> None:
-    """Row-level security asks for the scope on the node where a row lies."""
+def test_transaction_settings_are_propagated_to_nodes(url: str) -> None:
+    """Row-level security evaluates the scope setting on the node that stores the row."""
     with Store(url) as store, store._database.read("x") as connection:
         assert connection.exec_driver_sql("SHOW citus.propagate_set_commands").scalar_one() == "local"
 
@@ -114,7 +119,7 @@ def test_without_citus_nothing_is_distributed(server: Server) -> None:
         assert store.scopes.find(Scope("tom", "a")) is not None
 
 
-def test_a_store_of_an_earlier_release_is_distributed_with_what_it_holds(server: Server, url: str) -> None:
+def test_store_of_an_earlier_release_is_distributed_with_its_data(server: Server, url: str) -> None:
     earlier = _before_owners(url, server)
     with Store(url) as store:
         assert store.scopes.find(Scope("tom", "a")) == earlier
@@ -123,11 +128,14 @@ def test_a_store_of_an_earlier_release_is_distributed_with_what_it_holds(server:
 
 
 def _before_owners(url: str, server: Server) -> str:
-    """Makes a store as revision 0005 left it, with one scope; returns its id."""
+    """Creates a store with the schema of revision 0005 and one scope; returns the scope id."""
     with Store(url) as store:
         scope_id = store.scopes.open(Scope("tom", "a"), NOW)
     for statement in (
         "ALTER TABLE scopes ADD CONSTRAINT scopes_owner UNIQUE (user_id, assistant_id)",
+        "ALTER TABLE scopes DROP counted_pages, DROP counted_bytes, DROP counted_at_revision",
+        "ALTER TABLE pages DROP instruction_sides",
+        "DROP TABLE tombstone_keys, forgettings, erasures",
         "DROP TABLE owners",
         "DELETE FROM citus.noted",
         "UPDATE alembic_version SET version_num = '0005'",

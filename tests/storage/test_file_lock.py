@@ -1,4 +1,4 @@
-"""The file lock: between two handles as between two processes, and over a file that is deleted meanwhile."""
+"""The file lock: between handles, between processes, and after the file is deleted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import memoryos.storage.file_lock as lock_room
+import memoryos.storage.file_lock as lock_module
 from memoryos.errors import StoreUnavailableError
 from memoryos.storage.file_lock import FileLock
 
@@ -24,7 +24,7 @@ sys.stdin.read()
 """
 
 
-def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
+def test_lock_is_exclusive(tmp_path: Path) -> None:
     one, other = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     one.acquire()
     assert not other.try_acquire()
@@ -34,15 +34,15 @@ def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
     assert not one.try_acquire()
 
 
-def test_whoever_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock_room, "TIMEOUT_SECONDS", 0.01)
+def test_waiting_longer_than_the_timeout_raises_store_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_module, "TIMEOUT_SECONDS", 0.01)
     one, other = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     one.acquire()
     with pytest.raises(StoreUnavailableError, match="locked"):
         other.acquire()
 
 
-def test_it_ends_with_its_process_before_that_is_waited_for(tmp_path: Path) -> None:
+def test_lock_of_a_zombie_process_is_released(tmp_path: Path) -> None:
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -51,12 +51,12 @@ def test_it_ends_with_its_process_before_that_is_waited_for(tmp_path: Path) -> N
     mine = FileLock(tmp_path / "lock")
     assert not mine.try_acquire()
     holder.kill()
-    os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # dead and not buried
+    os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # wait until the process is a zombie
     assert mine.try_acquire()
     holder.communicate(timeout=60)
 
 
-def test_a_file_that_was_deleted_is_made_again(tmp_path: Path) -> None:
+def test_deleted_lock_file_is_recreated(tmp_path: Path) -> None:
     one, other = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     (tmp_path / "lock").unlink()
     one.acquire()

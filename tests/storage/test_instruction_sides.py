@@ -1,4 +1,4 @@
-"""Which sides of a page read like an instruction is judged once, when the page is written, and stored with it."""
+"""The sides of a page that look like instructions: computed once when the page is written, and stored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stored(memory: Memoryos) -> list[int | None]:
     return [page.instruction_sides for page in memory.pages()]
 
 
-def test_sides_are_stored_and_never_judged_again(
+def test_instruction_sides_are_stored_and_not_recomputed(
     make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory = fill(make_engine, clock)
@@ -47,7 +47,7 @@ def test_sides_are_stored_and_never_judged_again(
     assert found.to_prompt(numbered=True).count(recall.MARK) == 3
 
 
-def test_a_page_of_an_earlier_release_is_judged_when_it_is_read(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_page_of_an_earlier_release_is_checked_when_it_is_read(make_engine: EngineMaker, clock: FixedClock) -> None:
     memory = fill(make_engine, clock)
     scope_id = str(memory._find_scope_id())
     with memory.engine.store._database.write(scope_id) as connection:
@@ -56,7 +56,7 @@ def test_a_page_of_an_earlier_release_is_judged_when_it_is_read(make_engine: Eng
     assert set(memory.recall("What about the password?").flagged) == {each.page_id for each in list(memory.pages())[1:]}
 
 
-def test_an_import_judges_the_pages_itself(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
+def test_import_recomputes_instruction_sides(make_engine: EngineMaker, clock: FixedClock, tmp_path: Path) -> None:
     memory = fill(make_engine, clock)
     file = tmp_path / "export.jsonl"
     memory.export(file)
@@ -65,7 +65,7 @@ def test_an_import_judges_the_pages_itself(make_engine: EngineMaker, clock: Fixe
     other.load(file)
     assert stored(other) == stored(memory)
     lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    told = [line | {"instruction_sides": 0} if line["kind"] == "page" else line for line in lines]
-    file.write_text("\n".join(map(json.dumps, told)), encoding="utf-8")
+    changed = [line | {"instruction_sides": 0} if line["kind"] == "page" else line for line in lines]
+    file.write_text("\n".join(map(json.dumps, changed)), encoding="utf-8")
     with pytest.raises(InputError, match="instruction_sides"):
         make_engine(data_storage_path=tmp_path / "third").memory("mia").load(file)

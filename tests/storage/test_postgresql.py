@@ -1,4 +1,4 @@
-"""What PostgreSQL alone does: the wall around a scope, connections that end, writers side by side, erasure."""
+"""PostgreSQL only: row-level security, closed connections, concurrent writers and erasure."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from memoryos.errors import (
 from memoryos.identifiers import new_id
 from memoryos.model import PageDraft, Scope
 from memoryos.storage.database import ContendedError
+from memoryos.storage.database_urls import open_database
+from memoryos.storage.lease import Lease
 from memoryos.storage.migrations import HEAD
-from memoryos.storage.places import open_database
 from memoryos.storage.schema import metadata, pages
-from memoryos.storage.scopes import Lease
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
@@ -65,7 +65,7 @@ def seen(connection: sa.Connection) -> set[str]:
     return set(connection.execute(sa.select(pages.c.scope_id)).scalars())
 
 
-def test_a_statement_that_names_no_scope_sees_and_changes_only_its_own(store: Store, scope_ids: list[str]) -> None:
+def test_row_level_security_limits_statements_without_a_scope_condition(store: Store, scope_ids: list[str]) -> None:
     with store._database.read(scope_ids[0]) as connection:
         assert seen(connection) == {scope_ids[0]}
     with store._database.write(scope_ids[0]) as connection:
@@ -76,14 +76,14 @@ def test_a_statement_that_names_no_scope_sees_and_changes_only_its_own(store: St
     assert next(store.log.after(scope_ids[1])).user_text == f"{SECRET} {scope_ids[1]}"
 
 
-def test_a_row_of_another_scope_cant_be_written(store: Store, scope_ids: list[str]) -> None:
+def test_row_of_another_scope_cannot_be_written(store: Store, scope_ids: list[str]) -> None:
     with pytest.raises(StoreError, match="row-level security"), store._database.write(scope_ids[0]) as connection:
         connection.execute(sa.insert(pages).values(scope_id=scope_ids[1], **(ROW | {"seq": 9})))
     assert store.log.count(scope_ids[1]) == 1
 
 
 @pytest.mark.usefixtures("scope_ids")
-def test_who_names_no_scope_to_the_server_sees_nothing(store: Store) -> None:
+def test_connection_without_a_scope_setting_sees_no_rows(store: Store) -> None:
     with store._database._engine.connect() as connection:
         assert seen(connection) == set()
         for table in metadata.tables.values():
@@ -93,19 +93,19 @@ def test_who_names_no_scope_to_the_server_sees_nothing(store: Store) -> None:
 
 
 @pytest.mark.parametrize("scope_id", ["'; DROP TABLE pages; --", "' OR true --", "%s", "\\", "*", "%(x)s"])
-def test_a_strange_scope_id_stays_data(store: Store, scope_ids: list[str], scope_id: str) -> None:
+def test_scope_id_with_special_characters_is_escaped(store: Store, scope_ids: list[str], scope_id: str) -> None:
     assert store.log.count(scope_id) == 0
     assert store.log.count(scope_ids[0]) == 1
 
 
-def test_no_error_of_the_server_quotes_what_was_to_be_stored(store: Store, scope_ids: list[str]) -> None:
+def test_server_errors_do_not_quote_content(store: Store, scope_ids: list[str]) -> None:
     for bad in (ROW, ROW | {"seq": 2, "learned": None}):
         with pytest.raises(StoreConflictError) as caught, store._database.write(scope_ids[0]) as connection:
             connection.execute(sa.insert(pages).values(scope_id=scope_ids[0], **bad))
         assert "Zuvalka" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_whoever_writes_to_a_scope_has_it_alone_and_others_go_on(
+def test_writers_of_one_scope_are_serialized_and_other_scopes_are_not(
     store: Store, place: str, scope_ids: list[str]
 ) -> None:
     with Store(place) as other:
@@ -117,12 +117,12 @@ def test_whoever_writes_to_a_scope_has_it_alone_and_others_go_on(
             waiting.start()
             waiting.join(0.3)
             assert waiting.is_alive()
-            assert not other.scopes.claim(Lease(scope_ids[0], "me", NOW), NOW), "who claims doesn't wait"
+            assert not other.scopes.claim(Lease(scope_ids[0], "me", NOW), NOW), "a claim must not wait for the row lock"
         waiting.join(30)
     assert [page.user_text for page in store.log.after(scope_ids[0])][1:] == ["behind"]
 
 
-def test_a_write_that_the_server_gave_up_is_done_again(store: Store, scope_ids: list[str]) -> None:
+def test_aborted_write_is_retried(store: Store, scope_ids: list[str]) -> None:
     tries = []
 
     def unlucky(connection: sa.Connection) -> str:
@@ -145,32 +145,32 @@ def test_a_write_that_the_server_gave_up_is_done_again(store: Store, scope_ids: 
         )
 
 
-def test_connections_that_the_server_ended_are_replaced(
+def test_connections_closed_by_the_server_are_replaced(
     store: Store, scope_ids: list[str], postgres: Server, place: str
 ) -> None:
     lease = Lease(scope_ids[0], f"host:1:{new_id()}", NOW)
     for _ in range(2):
-        with store.presence.present(lease):
-            assert store.presence.is_present(lease.scope_id, lease.owner)
+        with store.liveness.hold(lease):
+            assert store.liveness.is_alive(lease.scope_id, lease.owner)
         postgres.execute(END_SESSIONS)
         assert store.log.count(scope_ids[0]) == 1
-    with store.presence.present(lease), Store(place) as other:
+    with store.liveness.hold(lease), Store(place) as other:
         assert other.log.count(scope_ids[0]) == 1
         postgres.execute(END_SESSIONS)
         store.log.append(scope_ids[0], [PageDraft(NOW, "after", "")], NOW)
 
 
-def test_a_store_that_was_closed_opens_no_session_again(place: str, scope_ids: list[str]) -> None:
+def test_closed_store_opens_no_new_session(place: str, scope_ids: list[str]) -> None:
     store = Store(place)
     store.close()
     store.close()
-    with pytest.raises(StoreUnavailableError), store.presence.present(Lease(scope_ids[0], f"host:1:{new_id()}", NOW)):
+    with pytest.raises(StoreUnavailableError), store.liveness.hold(Lease(scope_ids[0], f"host:1:{new_id()}", NOW)):
         pass
     with pytest.raises(StoreUnavailableError):
         store.log.count(scope_ids[0])
 
 
-def test_many_open_an_empty_database_at_once(postgres: Server) -> None:
+def test_concurrent_processes_initialize_an_empty_database(postgres: Server) -> None:
     url = postgres.empty_database()
     script = "import sys; from memoryos.storage.store import Store; Store(sys.argv[1]).close()"
     running = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(3)]
@@ -180,7 +180,7 @@ def test_many_open_an_empty_database_at_once(postgres: Server) -> None:
     postgres.drop(url)
 
 
-def test_a_database_of_another_program_or_a_later_release_is_refused(postgres: Server) -> None:
+def test_database_of_another_program_or_later_release_is_rejected(postgres: Server) -> None:
     url = postgres.empty_database()
     name = url.split("@/")[1].split("?")[0]
     postgres.execute("CREATE TABLE recipes (name text)", name)
@@ -194,7 +194,7 @@ def test_a_database_of_another_program_or_a_later_release_is_refused(postgres: S
     postgres.drop(url)
 
 
-def test_what_cant_be_used_says_so(postgres: Server) -> None:
+def test_unusable_server_raises_a_clear_error(postgres: Server) -> None:
     with pytest.raises(StoreUnavailableError) as caught:
         open_database("postgresql://tom:secret@127.0.0.1:1/none?connect_timeout=2")
     assert "secret" not in str(caught.value)
@@ -206,13 +206,13 @@ def test_what_cant_be_used_says_so(postgres: Server) -> None:
             open_database(bad)
 
 
-def test_both_ways_to_name_the_driver(place: str, scope_ids: list[str]) -> None:
+def test_url_with_and_without_the_driver_name(place: str, scope_ids: list[str]) -> None:
     for other in (place.replace("postgresql:", "postgresql+psycopg:"), place.replace("postgresql:", "postgres:")):
         with Store(other) as opened:
             assert opened.log.count(scope_ids[0]) == 1
 
 
-def test_a_commit_is_on_disk_whatever_the_server_is_set_to(place: str, postgres: Server) -> None:
+def test_commit_is_durable_with_synchronous_commit_off(place: str, postgres: Server) -> None:
     name = place.split("@/")[1].split("?", maxsplit=1)[0]
     for given, found in (("off", "on"), ("remote_apply", "remote_apply")):
         postgres.execute(f"ALTER DATABASE {name} SET synchronous_commit = {given}")
@@ -221,7 +221,7 @@ def test_a_commit_is_on_disk_whatever_the_server_is_set_to(place: str, postgres:
     postgres.execute(f"ALTER DATABASE {name} RESET synchronous_commit")
 
 
-def test_what_was_forgotten_is_in_no_row_and_the_receipt_promises_no_more(
+def test_forgotten_text_is_in_no_row_and_the_receipt_is_not_complete(
     make_engine: EngineMaker, postgres: Server, place: str
 ) -> None:
     memory = make_engine().memory("tom", "helper")
@@ -236,7 +236,7 @@ def test_what_was_forgotten_is_in_no_row_and_the_receipt_promises_no_more(
     assert postgres.execute("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'pages'", name) == [(0,)]
 
 
-def test_a_copy_of_a_server_is_its_operators_business(store: Store, tmp_path: Path) -> None:
+def test_backup_of_a_server_is_rejected(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="pg_dump"):
         store.back_up(tmp_path / "copy.db")
     assert list(tmp_path.glob("copy*")) == []

@@ -1,4 +1,4 @@
-"""Several processes on one store: what each sees of the others, who may work on a scope, and what a death leaves."""
+"""Several processes with one store: visibility of writes, leases, and recovery from killed processes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from memoryos.errors import StoreConflictError, StoreUnavailableError
 from memoryos.identifiers import new_id
 from memoryos.memory import Memoryos
 from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
-from memoryos.storage.long_term import Learning, SegmentLearned
-from memoryos.storage.mid_term import Consolidation
+from memoryos.storage.lease import Lease
+from memoryos.storage.long_term_table import Learning, SegmentLearned
+from memoryos.storage.mid_term_table import Consolidation
 from memoryos.storage.schema import metadata
-from memoryos.storage.scopes import Lease
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
-from memoryos.storage.vectors import UtteranceVectors
+from memoryos.storage.vector_table import UtteranceVectors
 from memoryos.testing import FixedClock
 from memoryos.updating import leases
 from tests.conftest import EngineMaker
@@ -112,20 +112,20 @@ for line in sys.stdin:
 """
 
 
-class Elsewhere:
-    """Another process; it does what it is told and says what came of it."""
+class OtherProcess:
+    """Another process that executes code and returns the result."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-c", CHILD]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def open(self, place: str, **settings: Any) -> Elsewhere:
-        """Opens the memory of ``here`` there."""
+    def open(self, place: str, **settings: Any) -> OtherProcess:
+        """Opens the memory of ``here`` in the other process."""
         self.do(f"open_engine({place!r}, **{SETTINGS | settings!r})")
         return self
 
     def do(self, code: str) -> Any:
-        """Executes code there; returns what it names "result"."""
+        """Executes code in the other process; returns its variable ``result``."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(textwrap.dedent(code)) + "\n")
@@ -140,20 +140,20 @@ class Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def another() -> Iterator[Elsewhere]:
-    started = Elsewhere()
+def another() -> Iterator[OtherProcess]:
+    started = OtherProcess()
     yield started
     started.kill()
 
 
 @pytest.fixture
-def there(another: Elsewhere, place: str) -> Elsewhere:
+def there(another: OtherProcess, place: str) -> OtherProcess:
     return another.open(place)
 
 
 @pytest.fixture
-def doomed(place: str) -> Iterator[Elsewhere]:
-    started = Elsewhere()
+def killable(place: str) -> Iterator[OtherProcess]:
+    started = OtherProcess()
     yield started.open(place)
     started.kill()
 
@@ -168,18 +168,18 @@ def fill(memory: Memoryos, lines: list[str] = LINES) -> None:
         memory.add_memory(line)
 
 
-def test_writers_of_one_scope_in_several_processes(tmp_path: Path) -> None:
+def test_concurrent_processes_write_to_one_scope(tmp_path: Path) -> None:
     written = run_processes(tmp_path, 4, 60)
     found = check(tmp_path, written)
     assert found["problems"] == []
     assert found["pages"] == 240
-    assert sum(found["analyst_calls"]) > 0, "the workers consolidated meanwhile"
+    assert sum(found["analyst_calls"]) > 0, "the workers must have consolidated pages"
 
 
-# What others do is seen at the next recall.
+# Writes of other processes are visible to the next recall.
 
 
-def test_a_recall_sees_what_another_process_added_learned_forgot_and_rebuilt(here: Memoryos, there: Elsewhere) -> None:
+def test_recall_reflects_changes_of_another_process(here: Memoryos, there: OtherProcess) -> None:
     fill(here)
     here.flush()
     assert here.recall("bread").pages
@@ -197,7 +197,7 @@ def test_a_recall_sees_what_another_process_added_learned_forgot_and_rebuilt(her
     assert {each.knowledge.text for each in after.knowledge} > known
     assert any("violin" in each.knowledge.text for each in after.knowledge)
     assert after.profile.version == here.profile.version >= version
-    assert all(each.signals.meaning for each in after.pages), "their vectors are read too"
+    assert all(each.signals.meaning for each in after.pages), "the vectors must be reloaded too"
 
     there.do("memory.forget(page_ids=[page.page_id for page in memory.pages() if 'bicycle' in page.user_text])")
     gone = here.recall("Where is the bicycle?", max_pages=50)
@@ -217,7 +217,7 @@ def test_a_recall_sees_what_another_process_added_learned_forgot_and_rebuilt(her
     assert "Nora moved to Lisbon." in {each.knowledge.text for each in here.recall("Nora").knowledge}
 
 
-def test_a_recall_does_not_see_what_another_process_archived(here: Memoryos, there: Elsewhere, place: str) -> None:
+def test_recall_omits_segments_archived_by_another_process(here: Memoryos, there: OtherProcess, place: str) -> None:
     there.open(place, mid_term_capacity=1, mid_term_similarity_threshold=2.0)
     fill(here, [*LINES, "The end.", "Really."])
     assert len(here.recall("bread", max_pages=50).pages) == 5
@@ -228,7 +228,7 @@ def test_a_recall_does_not_see_what_another_process_archived(here: Memoryos, the
     assert found <= {active.segment_id, None}
 
 
-def test_what_is_read_at_one_moment_is_of_one_moment(here: Memoryos, there: Elsewhere) -> None:
+def test_read_transaction_sees_one_snapshot(here: Memoryos, there: OtherProcess) -> None:
     fill(here)
     there.do("begin(lambda: [memory.add_memory('one', 'two') for _ in range(100)], '')")
     seen = 0
@@ -241,21 +241,19 @@ def test_what_is_read_at_one_moment_is_of_one_moment(here: Memoryos, there: Else
     assert there.do("result = end()") != "StoreUnavailableError"
 
 
-# Who may work on a scope.
+# Leases.
 
 
 @pytest.mark.parametrize("step", ["embed", "digest", "learn"])
-def test_the_scope_of_a_process_that_died_at_work_is_taken_over_at_once(
-    here: Memoryos, doomed: Elsewhere, step: str
-) -> None:
+def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memoryos, killable: OtherProcess, step: str) -> None:
     fill(here)
-    doomed.do(f"begin(memory.flush, {step!r})")
+    killable.do(f"begin(memory.flush, {step!r})")
     holder = here.engine.store.scopes.holder(str(here._find_scope_id()))
     assert holder is not None
-    assert holder.startswith(f"{socket.gethostname()}:{doomed.process.pid}:")
+    assert holder.startswith(f"{socket.gethostname()}:{killable.process.pid}:")
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
-    doomed.kill()
+    killable.kill()
     here.flush(timeout=TIMEOUT_SECONDS)
     stats = here.get_memory_stats()
     assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
@@ -264,8 +262,8 @@ def test_the_scope_of_a_process_that_died_at_work_is_taken_over_at_once(
 
 
 @pytest.mark.parametrize("step", ["embed", "digest", "learn"])
-def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
-    here: Memoryos, there: Elsewhere, clock: FixedClock, step: str
+def test_process_that_hangs_loses_its_lease_and_cannot_write(
+    here: Memoryos, there: OtherProcess, clock: FixedClock, step: str
 ) -> None:
     fill(here)
     there.do(f"begin(lambda: engine.updater.drain(memory._find_scope_id(), everything=True), {step!r})")
@@ -282,20 +280,20 @@ def test_a_process_that_hung_too_long_loses_its_scope_and_writes_nothing(
     assert there.do("memory.flush(); result = len(memory.segments())") == len(before[1])
 
 
-def test_the_scope_of_a_process_that_is_dead_and_not_buried_is_free(here: Memoryos, doomed: Elsewhere) -> None:
+def test_lease_of_a_zombie_process_is_free(here: Memoryos, killable: OtherProcess) -> None:
     fill(here)
-    doomed.do("begin(memory.flush, 'digest')")
-    doomed.process.send_signal(signal.SIGKILL)
-    os.waitid(os.P_PID, doomed.process.pid, os.WEXITED | os.WNOWAIT)
-    os.kill(doomed.process.pid, 0)
+    killable.do("begin(memory.flush, 'digest')")
+    killable.process.send_signal(signal.SIGKILL)
+    os.waitid(os.P_PID, killable.process.pid, os.WEXITED | os.WNOWAIT)
+    os.kill(killable.process.pid, 0)
     here.flush(timeout=TIMEOUT_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
 
 @pytest.mark.parametrize("host", [socket.gethostname(), "the-same-but-restarted"], ids=["this host", "another host"])
 @pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["the first", "this", "its parent"])
-def test_a_lease_whose_process_id_lives_again_is_free(here: Memoryos, host: str, pid: int) -> None:
-    """As after the restart of a container: host and process id are those of the dead one."""
+def test_lease_with_a_reused_process_id_is_free(here: Memoryos, host: str, pid: int) -> None:
+    """Simulates a container restart: host name and process id equal those of the terminated process."""
     fill(here)
     scope_id = str(here._find_scope_id())
     claim(here, f"{host}:{pid}:{new_id()}")
@@ -307,9 +305,9 @@ def test_a_lease_whose_process_id_lives_again_is_free(here: Memoryos, host: str,
 @pytest.mark.parametrize(
     "holder",
     ["another-host:1:x", f"{socket.gethostname()}:{os.getpid()}:x", f"../..:1:{'.' * 36}"],
-    ids=["of another host", "of this process", "of no lease"],
+    ids=["another host", "this process", "no lease"],
 )
-def test_a_lease_of_which_nothing_is_known_is_respected_until_it_ends(
+def test_lease_of_an_unknown_owner_is_respected_until_it_expires(
     here: Memoryos, clock: FixedClock, holder: str
 ) -> None:
     fill(here)
@@ -328,10 +326,10 @@ def claim(memory: Memoryos, holder: str) -> None:
     assert memory.engine.store.scopes.claim(lease, now)
 
 
-def test_a_lease_that_could_not_be_given_back_is_free_for_everybody(
-    here: Memoryos, there: Elsewhere, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+def test_lease_that_could_not_be_released_is_free(
+    here: Memoryos, there: OtherProcess, make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a full disk: the process lives on and works again when there is room."""
+    """Simulates a full disk: the process continues and works again when there is free space."""
     neighbour = make_engine(**SETTINGS).memory("tom", "helper")
     for who in (here, neighbour, there):
         fill(here)
@@ -340,7 +338,7 @@ def test_a_lease_that_could_not_be_given_back_is_free_for_everybody(
             here.flush()
         assert here.engine.store.scopes.holder(str(here._find_scope_id())) is not None
         fill(here)
-        if isinstance(who, Elsewhere):
+        if isinstance(who, OtherProcess):
             assert (
                 who.do(f"memory.flush(timeout={TIMEOUT_SECONDS}); result = memory.get_memory_stats()['pages_due']") == 0
             )
@@ -353,11 +351,11 @@ def no_room(_: Lease) -> None:
     raise StoreUnavailableError("the disk is full")
 
 
-# By turns.
+# Yielding a contended lease.
 
 
 def work_for_ever(memory: Memoryos, until: threading.Event) -> threading.Thread:
-    """Drains a scope into which pages come faster than they are consolidated."""
+    """Drains a scope to which pages are appended faster than they are consolidated."""
 
     def before_step() -> None:
         if not until.is_set():
@@ -375,7 +373,7 @@ def short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_turns")
-def test_a_worker_under_steady_load_gives_way_and_goes_on(make_engine: EngineMaker) -> None:
+def test_worker_under_load_yields_a_contended_lease_and_continues(make_engine: EngineMaker) -> None:
     here, other = (make_engine(short_term_capacity=1, consolidation_batch=50).memory("tom") for _ in range(2))
     here.add_memory("The first.")
     ends = threading.Event()
@@ -394,14 +392,16 @@ def test_a_worker_under_steady_load_gives_way_and_goes_on(make_engine: EngineMak
 
 
 @pytest.mark.usefixtures("short_turns")
-def test_nobody_gives_way_to_nobody(here: Memoryos, doomed: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uncontended_lease_is_not_yielded(
+    here: Memoryos, killable: OtherProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(here)
     scope_id = str(here._find_scope_id())
     with here.engine.updater.leases.acquire(scope_id) as lease:
-        doomed.do("begin(memory.flush, '')")
-        wait_until(lambda: here.engine.store.presence.is_wanted(lease))
-        doomed.kill()
-        assert not here.engine.store.presence.is_wanted(lease), "who waited is dead"
+        killable.do("begin(memory.flush, '')")
+        wait_until(lambda: here.engine.store.liveness.is_contended(lease))
+        killable.kill()
+        assert not here.engine.store.liveness.is_contended(lease), "the waiting worker was killed"
     claims: list[bool] = []
     plain = here.engine.store.scopes.claim
 
@@ -416,7 +416,7 @@ def test_nobody_gives_way_to_nobody(here: Memoryos, doomed: Elsewhere, monkeypat
     assert claims == [True]
 
 
-def test_of_many_that_want_a_free_scope_one_has_it(place: str) -> None:
+def test_one_of_many_concurrent_claims_succeeds(place: str) -> None:
     stores = [Store(place) for _ in range(6)]
     scope_id = stores[0].scopes.open(Scope("u", "a"), NOW)
     for turn in range(5):
@@ -469,7 +469,7 @@ LATE_WRITES: dict[str, Callable[[Store, Lease, str, Store], object]] = {
 
 @pytest.mark.parametrize("taken_over", ["by another", "by a forget", "and given back"])
 @pytest.mark.parametrize("write", LATE_WRITES)
-def test_a_write_whose_lease_was_lost_changes_nothing(place: str, tmp_path: Path, write: str, taken_over: str) -> None:
+def test_write_after_losing_the_lease_changes_nothing(place: str, tmp_path: Path, write: str, taken_over: str) -> None:
     with Store(place) as store, Store(tmp_path / "scratch.db") as scratch:
         scope_id = store.scopes.open(Scope("u", "a"), NOW)
         mine = Lease(scope_id, "me", LATER)
@@ -489,7 +489,7 @@ def test_a_write_whose_lease_was_lost_changes_nothing(place: str, tmp_path: Path
         before = rows(store)
         with pytest.raises(StoreConflictError, match="lease"):
             LATE_WRITES[write](store, mine, first if write == "learn" else second, scratch)
-        assert not store.scopes.prolong(mine)
+        assert not store.scopes.renew(mine)
         store.scopes.release(mine)
         assert rows(store) == before
 
@@ -513,7 +513,7 @@ def rows(store: Store) -> dict[str, list[Any]]:
         ("lambda: memory.rebuild('local')", "digest"), ("lambda: memory.recall('bread')", "embed"),
     ],
 )  # fmt: skip
-def test_others_write_and_read_while_a_model_works(here: Memoryos, there: Elsewhere, work: str, step: str) -> None:
+def test_no_transaction_is_open_during_a_model_call(here: Memoryos, there: OtherProcess, work: str, step: str) -> None:
     fill(here)
     if "rebuild" in work:
         here.flush()
@@ -522,18 +522,18 @@ def test_others_write_and_read_while_a_model_works(here: Memoryos, there: Elsewh
     assert here.recall("bread").pages
     here.engine.memory("eve").add_memory("Another scope.")
     here.engine.memory("eve").flush()
-    assert there.do("result = inside.is_set() and not outcome"), "it is still at it"
+    assert there.do("result = inside.is_set() and not outcome"), "the model call must still be running"
     there.do("result = end()")
     here.flush(timeout=TIMEOUT_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
 
 
-# What a death leaves of the locks, and what else may happen to them.
+# Locks of killed processes, deleted lock files and forks.
 
 
-def test_a_process_that_dies_amid_a_transaction_leaves_no_lock(here: Memoryos, doomed: Elsewhere) -> None:
+def test_process_killed_in_a_transaction_leaves_no_lock(here: Memoryos, killable: OtherProcess) -> None:
     fill(here, LINES[:1])
-    doomed.do("""
+    killable.do("""
         def write():
             with engine.store.log._database.write() as connection:
                 connection.exec_driver_sql("UPDATE pages SET user_text = 'half'")
@@ -541,13 +541,13 @@ def test_a_process_that_dies_amid_a_transaction_leaves_no_lock(here: Memoryos, d
         begin(write, "")
         assert inside.wait(60)
     """)
-    doomed.kill()
+    killable.kill()
     fill(here, LINES[1:])
     assert [page.user_text for page in here.pages()] == LINES
 
 
 @pytest.mark.kinds("sqlite")
-def test_a_lock_file_that_was_deleted_locks_again(here: Memoryos, there: Elsewhere) -> None:
+def test_deleted_lock_file_locks_again(here: Memoryos, there: OtherProcess) -> None:
     fill(here)
     lock = here.config.data_storage_path / "memoryos.db.lock"
     for _ in range(2):
@@ -563,13 +563,13 @@ def test_a_lock_file_that_was_deleted_locks_again(here: Memoryos, there: Elsewhe
     try:
         database = here.engine.store._database
         assert isinstance(database, SQLiteDatabase)
-        assert not database._file_lock.try_acquire(), "both lock the same file again"
+        assert not database._file_lock.try_acquire(), "both databases must lock the same file"
     finally:
         there.do("held.__exit__(None, None, None)")
 
 
-def test_a_forked_process_is_told_to_open_the_store_again(here: Memoryos, there: Elsewhere) -> None:
-    told = there.do("""
+def test_forked_process_must_open_the_store_again(here: Memoryos, there: OtherProcess) -> None:
+    message = there.do("""
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
@@ -585,6 +585,6 @@ def test_a_forked_process_is_told_to_open_the_store_again(here: Memoryos, there:
             result = said.read()
         memory.add_memory("from its parent")
     """)
-    assert told.startswith("StoreUnavailableError: the store was opened before this process was forked")
+    assert message.startswith("StoreUnavailableError: the store was opened before this process was forked")
     fill(here)
     assert [page.user_text for page in here.pages()] == ["from its parent", *LINES]

@@ -87,7 +87,7 @@ def test_only_the_work_of_the_fallback_analyst_is_redone(make_engine: EngineMake
     check(memory)
 
 
-def test_as_long_as_the_analyst_is_away_nothing_is_lost_or_repeated(
+def test_nothing_is_lost_or_repeated_while_the_analyst_is_unavailable(
     make_engine: EngineMaker, clock: FixedClock
 ) -> None:
     flaky = Flaky()

@@ -1,4 +1,4 @@
-"""The rooms of the store: scopes and leases, vectors, segments, long-term memory."""
+"""The tables of the store: scopes and leases, vectors, segments, long-term memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.model import SIDES, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
 from memoryos.seams import Usage
-from memoryos.storage.long_term import Learning, SegmentLearned
-from memoryos.storage.mid_term import Consolidation
-from memoryos.storage.scopes import Lease
+from memoryos.storage.lease import Lease
+from memoryos.storage.long_term_table import Learning, SegmentLearned
+from memoryos.storage.mid_term_table import Consolidation
 from memoryos.storage.store import Store
-from memoryos.storage.vectors import UtteranceVectors
+from memoryos.storage.vector_table import UtteranceVectors
 from memoryos.testing import FixedClock
 
 NOW = FixedClock()()
@@ -68,14 +68,14 @@ def test_a_scope_is_found_by_exactly_its_ids(store: Store, user: str) -> None:
     assert store.scopes.all()[scope_id].user_id == user
 
 
-def test_an_unknown_scope_is_a_clear_error(store: Store) -> None:
+def test_unknown_scope_raises_not_found(store: Store) -> None:
     with pytest.raises(NotFoundError):
         store.scopes.state("nowhere")
     with pytest.raises(NotFoundError):
         store.log.append("nowhere", [PageDraft(NOW, "x", "")], NOW)
 
 
-def test_a_lease_keeps_others_out_until_it_ends(store: Store, lease: Lease) -> None:
+def test_lease_excludes_others_until_it_expires(store: Store, lease: Lease) -> None:
     other = Lease(lease.scope_id, "other", LATER)
     assert not store.scopes.claim(other, NOW)
     assert not store.scopes.claim(other, LATER)
@@ -88,11 +88,11 @@ def test_a_lease_keeps_others_out_until_it_ends(store: Store, lease: Lease) -> N
     assert store.scopes.holder(lease.scope_id) is None
 
 
-def test_the_lease_of_a_dead_owner_is_free(store: Store, lease: Lease) -> None:
-    assert store.scopes.claim(Lease(lease.scope_id, "other", LATER), NOW, instead_of="me")
+def test_lease_of_a_terminated_owner_is_free(store: Store, lease: Lease) -> None:
+    assert store.scopes.claim(Lease(lease.scope_id, "other", LATER), NOW, dead_owner="me")
 
 
-def test_a_page_is_placed_once(store: Store, lease: Lease) -> None:
+def test_page_is_assigned_to_a_segment_once(store: Store, lease: Lease) -> None:
     ids = append(store, lease, 3)
     store.mid_term.apply(lease, placed(ids[:2]))
     before = store.scopes.state(lease.scope_id).revision
@@ -103,7 +103,7 @@ def test_a_page_is_placed_once(store: Store, lease: Lease) -> None:
     assert store.scopes.state(lease.scope_id).revision == before
 
 
-def test_vectors_come_back_in_the_order_of_the_log(store: Store, lease: Lease) -> None:
+def test_vectors_are_in_log_order(store: Store, lease: Lease) -> None:
     ids = append(store, lease, 3)
     random = np.random.default_rng(1).standard_normal((9, 4)).astype(np.float32)
     utterances = [
@@ -124,11 +124,11 @@ def test_vectors_come_back_in_the_order_of_the_log(store: Store, lease: Lease) -
     assert len(store.log.unembedded(lease.scope_id, "another model", 9)) == 3
 
 
-def test_vectors_come_back_in_the_order_of_the_log_whatever_the_ids(
+def test_vectors_are_in_log_order_with_unordered_ids(
     store: Store, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = iter(["c", "a", "d", "b"])
-    monkeypatch.setattr("memoryos.storage.pages.new_id", lambda: next(made))
+    monkeypatch.setattr("memoryos.storage.page_log.new_id", lambda: next(made))
     ids = append(store, lease, 4)
     random = np.random.default_rng(1).standard_normal((8, 4)).astype(np.float32)
     utterances = [
@@ -145,7 +145,7 @@ def test_vectors_come_back_in_the_order_of_the_log_whatever_the_ids(
     assert np.array_equal(rows.matrix, random[[2, 3, 6, 7]])
 
 
-def test_what_is_read_in_a_snapshot_is_from_one_moment(store: Store, lease: Lease) -> None:
+def test_reads_in_a_snapshot_are_consistent(store: Store, lease: Lease) -> None:
     append(store, lease, 1)
     with store.snapshot(lease.scope_id):
         assert store.log.count(lease.scope_id) == 1
@@ -157,7 +157,7 @@ def test_what_is_read_in_a_snapshot_is_from_one_moment(store: Store, lease: Leas
     assert store.log.count(lease.scope_id) == 2
 
 
-def test_a_snapshot_that_fails_is_over(store: Store, lease: Lease) -> None:
+def test_failed_snapshot_ends(store: Store, lease: Lease) -> None:
     with pytest.raises(ValueError, match="fails"), store.snapshot(lease.scope_id):
         store.log.count(lease.scope_id)
         raise ValueError("fails")
@@ -165,7 +165,7 @@ def test_a_snapshot_that_fails_is_over(store: Store, lease: Lease) -> None:
     assert store.log.count(lease.scope_id) == 1
 
 
-def test_visits_are_counted_and_times_stay_times(store: Store, lease: Lease) -> None:
+def test_visits_are_counted_with_exact_times(store: Store, lease: Lease) -> None:
     store.mid_term.apply(lease, placed(append(store, lease, 1)))
     store.mid_term.visit(lease.scope_id, {"s1": 3, "unknown": 1}, LATER)
     visited = store.mid_term.get(lease.scope_id, ["s1"])["s1"]
@@ -174,7 +174,7 @@ def test_visits_are_counted_and_times_stay_times(store: Store, lease: Lease) -> 
     assert store.mid_term.get(lease.scope_id, ["s1"])["s1"].last_visited_at == LATER
 
 
-def test_archived_segments_are_out_of_mid_term_memory_and_not_lost(store: Store, lease: Lease) -> None:
+def test_archived_segments_are_kept_outside_mid_term_memory(store: Store, lease: Lease) -> None:
     store.mid_term.apply(lease, placed(append(store, lease, 1)))
     store.mid_term.archive(lease, ["s1"], LATER)
     assert store.mid_term.count(lease.scope_id) == 0
@@ -200,7 +200,7 @@ def entry(knowledge_id: str, **values: object) -> Knowledge:
     return Knowledge(**(fields | values))  # type: ignore[arg-type]
 
 
-def test_a_lesson_is_applied_once_and_whole(store: Store, lease: Lease) -> None:
+def test_learning_is_applied_once_and_atomically(store: Store, lease: Lease) -> None:
     ids = append(store, lease, 2)
     store.mid_term.apply(lease, placed(ids))
     profile = Profile(1, (), (), NOW, ORIGIN)
@@ -215,7 +215,7 @@ def test_a_lesson_is_applied_once_and_whole(store: Store, lease: Lease) -> None:
     assert store.mid_term.get(lease.scope_id, ["s1"])["s1"].length == 0
 
 
-def test_superseded_and_archived_entries_stay_in_history(store: Store, lease: Lease) -> None:
+def test_superseded_and_archived_entries_are_kept(store: Store, lease: Lease) -> None:
     ids = append(store, lease, 2)
     store.mid_term.apply(lease, placed(ids))
     store.long_term.apply(lease, learning(ids[:1], added=(entry("k1"), entry("k2"))), NOW)
@@ -241,7 +241,7 @@ def test_costs_are_summed_up(store: Store, lease: Lease) -> None:
     assert store.costs.totals("another") == (0, 0)
 
 
-def test_a_lease_is_read_as_it_was_claimed(store: Store, lease: Lease) -> None:
+def test_lease_is_read_as_claimed(store: Store, lease: Lease) -> None:
     assert store.scopes.lease(lease.scope_id) == lease
     store.scopes.release(lease)
     assert store.scopes.lease(lease.scope_id) is None
@@ -249,7 +249,7 @@ def test_a_lease_is_read_as_it_was_claimed(store: Store, lease: Lease) -> None:
 
 
 @pytest.mark.kinds("sqlite")
-def test_every_statement_on_a_hot_path_uses_an_index(store: Store, lease: Lease) -> None:
+def test_frequent_statements_use_an_index(store: Store, lease: Lease) -> None:
     append(store, lease, 1)
     queries = [
         "SELECT * FROM pages WHERE scope_id='x' AND segment_id IS NULL AND seq <= 5 ORDER BY seq LIMIT 1",
@@ -264,12 +264,12 @@ def test_every_statement_on_a_hot_path_uses_an_index(store: Store, lease: Lease)
         assert all("SCAN" not in row[3] for row in plan), plan
 
 
-def test_the_window_is_the_newest_pages(store: Store, lease: Lease) -> None:
-    assert store.log.slid_out(lease.scope_id, 2) == 0
+def test_window_contains_the_newest_pages(store: Store, lease: Lease) -> None:
+    assert store.log.last_seq_outside_window(lease.scope_id, 2) == 0
     append(store, lease, 5)
-    assert [store.log.slid_out(lease.scope_id, window) for window in (0, 1, 4, 5, 9)] == [5, 4, 1, 0, 0]
+    assert [store.log.last_seq_outside_window(lease.scope_id, window) for window in (0, 1, 4, 5, 9)] == [5, 4, 1, 0, 0]
     for window in range(7):
         inside = {page.seq for page in store.log.newest(lease.scope_id, window)}
-        slid = {seq for seq in range(1, 6) if seq <= store.log.slid_out(lease.scope_id, window)}
+        slid = {seq for seq in range(1, 6) if seq <= store.log.last_seq_outside_window(lease.scope_id, window)}
         assert inside | slid == set(range(1, 6))
         assert not inside & slid

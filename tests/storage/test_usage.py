@@ -1,4 +1,4 @@
-"""How much a scope stores is counted, and a quota refuses what is too much; nothing is stored then."""
+"""Usage counters and quotas: a write over the quota is rejected and stores nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def draft(text: str, **metadata: Any) -> PageDraft:
 
 
 def counters(store: Store, scope_id: str) -> Any:
-    """Returns the row of a scope as it is in the database."""
+    """Returns the row of a scope."""
     with store._database.read(scope_id) as connection:
         return connection.execute(sa.select(scopes).where(scopes.c.scope_id == scope_id)).one()
 
@@ -49,16 +49,16 @@ def limited(make_engine: EngineMaker, **limits: int) -> Memoryos:
     return make_engine(**limits).memory("tom", "helper")
 
 
-def test_bytes_are_those_of_utf8_and_of_the_metadata(make_engine: EngineMaker) -> None:
+def test_bytes_include_utf8_texts_and_metadata(make_engine: EngineMaker) -> None:
     memory = limited(make_engine, max_bytes_per_scope=1_000)
     memory.add_memory("grüße 🙂", "刚刚", meta_data={"user_name": "Zoë"})
     assert usage(memory) == stored(memory) == Usage(1, len("grüße 🙂刚刚".encode()) + len('{"user_name": "Zo\\u00eb"}'))
     memory.forget(page_ids=[memory.add_memory("x").page_id])
-    assert usage(memory) == stored(memory), "read from the texts themselves, as the counters are not valid now"
+    assert usage(memory) == stored(memory), "invalid counters: the usage is read from the texts"
 
 
 @pytest.mark.parametrize("limits", [{"max_pages_per_scope": 3}, {"max_bytes_per_scope": 3 * (5 + 2)}])
-def test_what_is_too_much_is_refused_and_nothing_is_stored(make_engine: EngineMaker, limits: dict[str, int]) -> None:
+def test_append_over_the_quota_is_rejected(make_engine: EngineMaker, limits: dict[str, int]) -> None:
     memory = limited(make_engine, **limits)
     kept = [memory.add_memory("hello").page_id for _ in range(3)]
     with pytest.raises(QuotaExceededError, match=r"forget pages.*or raise max_") as refused:
@@ -72,7 +72,7 @@ def test_what_is_too_much_is_refused_and_nothing_is_stored(make_engine: EngineMa
         memory.add_memory("hello")
 
 
-def test_a_message_list_is_stored_whole_or_not_at_all(make_engine: EngineMaker) -> None:
+def test_message_list_over_the_quota_is_rejected_atomically(make_engine: EngineMaker) -> None:
     memory = limited(make_engine, max_pages_per_scope=3)
     with pytest.raises(QuotaExceededError):
         memory.add_messages([{"role": "user", "content": f"message {number}"} for number in range(4)])
@@ -80,15 +80,13 @@ def test_a_message_list_is_stored_whole_or_not_at_all(make_engine: EngineMaker) 
     memory.add_messages([{"role": "user", "content": f"message {number}"} for number in range(3)])
 
 
-def test_a_repeated_request_gets_its_page_at_the_limit_too(make_engine: EngineMaker) -> None:
+def test_repeated_request_returns_its_page_at_the_quota(make_engine: EngineMaker) -> None:
     memory = limited(make_engine, max_pages_per_scope=1)
     page = memory.add_memory("hello", idempotency_key="once")
     assert memory.add_memory("hello", idempotency_key="once") == page
 
 
-def test_an_import_in_several_transactions_adds_nothing_if_it_does_not_fit(
-    make_engine: EngineMaker, tmp_path: Path
-) -> None:
+def test_import_over_the_quota_adds_nothing(make_engine: EngineMaker, tmp_path: Path) -> None:
     memory = limited(make_engine, max_pages_per_scope=1_100)
     file = tmp_path / "pages.jsonl"
     file.write_text("".join(f'{{"user_text": "page {number}"}}\n' for number in range(1_101)), encoding="utf-8")
@@ -97,7 +95,7 @@ def test_an_import_in_several_transactions_adds_nothing_if_it_does_not_fit(
     assert stored(memory).pages == 0
 
 
-def test_an_export_is_restored_whole_or_not_at_all(
+def test_restore_over_the_quota_is_rejected_atomically(
     make_engine: EngineMaker, tmp_path: Path, new_place: Callable[[str], str]
 ) -> None:
     source = make_engine().memory("tom", "helper")
@@ -116,7 +114,7 @@ def url(place: str) -> str:
     return place if "://" in place else f"sqlite:///{place}.db"
 
 
-def test_forgetting_and_correcting_never_leave_wrong_counters(make_engine: EngineMaker) -> None:
+def test_counters_are_correct_after_forgetting_and_correcting(make_engine: EngineMaker) -> None:
     memory = limited(make_engine, max_pages_per_scope=100, short_term_capacity=1, consolidation_batch=2)
     for number in range(12):
         memory.add_memory(f"I live in town {number}.", "Noted.")
@@ -131,7 +129,7 @@ def test_forgetting_and_correcting_never_leave_wrong_counters(make_engine: Engin
     assert memory.engine.store.verify() == []
 
 
-def test_a_scope_without_a_quota_is_never_counted_and_is_counted_when_one_is_set(place: str) -> None:
+def test_scope_is_counted_only_with_a_quota(place: str) -> None:
     with Store(place) as store:
         scope_id = store.scopes.open(Scope("tom", "helper"), NOW)
         store.log.append(scope_id, [draft("one"), draft("two")], NOW)
@@ -145,7 +143,7 @@ def test_a_scope_without_a_quota_is_never_counted_and_is_counted_when_one_is_set
             store.log.append(scope_id, [draft("four")], NOW)
 
 
-def test_valid_counters_are_kept_without_reading_the_pages(place: str) -> None:
+def test_valid_counters_avoid_reading_pages(place: str) -> None:
     with Store(place, quota=Quota(pages=10)) as store:
         scope_id = store.scopes.open(Scope("tom", "helper"), NOW)
         store.log.append(scope_id, [draft("one")], NOW)
@@ -156,7 +154,7 @@ def test_valid_counters_are_kept_without_reading_the_pages(place: str) -> None:
         assert counters(store, scope_id).counted_pages == 2
 
 
-def test_verifying_finds_counters_that_are_wrong(place: str) -> None:
+def test_verify_finds_wrong_counters(place: str) -> None:
     with Store(place, quota=Quota(pages=10)) as store:
         scope_id = store.scopes.open(Scope("tom", "helper"), NOW)
         store.log.append(scope_id, [draft("one"), draft("two")], NOW)
@@ -164,12 +162,10 @@ def test_verifying_finds_counters_that_are_wrong(place: str) -> None:
         with store._database.write(scope_id) as connection:
             connection.execute(sa.delete(pages).where(pages.c.scope_id == scope_id, pages.c.seq == 1))
         (fault,) = store.verify()
-        assert fault == (
-            "user 'tom' with assistant 'helper': counted pages and bytes that are not what is stored: 2 14 1 7"
-        )
+        assert fault == ("user 'tom' with assistant 'helper': wrong page or byte counter: 2 14 1 7")
 
 
-def test_threads_that_add_at_the_same_time_do_not_pass_the_quota(place: str) -> None:
+def test_concurrent_threads_cannot_exceed_the_quota(place: str) -> None:
     with Store(place, quota=Quota(pages=20)) as store:
         scope_id = store.scopes.open(Scope("tom", "helper"), NOW)
 

@@ -1,1 +1,1 @@
-"""Doors: ways in from outside; no policy."""
+"""Interfaces of MemoryOS: command line, MCP server, HTTP server and inspector. They contain no memory policy."""

@@ -1,4 +1,4 @@
-"""``memoryos bench``: how much of what answers a question is found, on a LoCoMo file of the user's."""
+"""``memoryos bench``: measures evidence recall on a LoCoMo file and writes a report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memoryos.doors.session import as_json_option, print_json
 from memoryos.doors.tables import progress
 from memoryos.errors import InputError
 from memoryos.models.query_cache import QueryCache
-from memoryos.storage.workplace import temporary_folder
+from memoryos.storage.scratch_dir import temporary_folder
 
 if TYPE_CHECKING:
     from memoryos.doors.locomo import Conversation
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-SHOWN = ("500 tokens", "1000 tokens")
+PRINTED_LIMITS = ("500 tokens", "1000 tokens")
 
 
 @click.command()
@@ -34,33 +34,33 @@ SHOWN = ("500 tokens", "1000 tokens")
     type=click.Path(path_type=Path),
     default=Path("memoryos-bench.html"),
     show_default=True,
-    help="The report to write: one HTML file.",
+    help="HTML file to write the report to.",
 )
 @click.option("--no-captions", is_flag=True, help="Leave out the captions of shared photos.")
 @as_json_option
 @click.pass_obj
 def bench(session: Session, data_file: Path, out: Path, no_captions: bool, as_json: bool) -> None:
-    """Measure on a LoCoMo file how much of what answers its questions is found, without an LLM; write a report."""
-    from memoryos.doors.bench.locomo_run import run, steps  # noqa: PLC0415  (the engine waits until it is needed)
-    from memoryos.doors.bench.report import About, to_html  # noqa: PLC0415
+    """Measure evidence recall on a LoCoMo file without an LLM, and write an HTML report."""
+    from memoryos.doors.bench.locomo_run import progress_steps, run  # noqa: PLC0415  (other commands start faster)
+    from memoryos.doors.bench.report import ReportHeader, to_html  # noqa: PLC0415  (same reason)
 
     conversations = _read(data_file, captions=not no_captions)
     _check_writable(out)
     embedder = QueryCache(build_embedder(session.config()), capacity=10_000)
-    counted = itertools.count(1)
+    steps_done = itertools.count(1)
     with (
         temporary_folder() as folder,
-        progress("remembering and asking", steps(conversations)) as bar,
+        progress("storing pages and asking questions", progress_steps(conversations)) as bar,
     ):
-        report = run(conversations, folder, embedder, progress=lambda: bar.update(next(counted)))
+        report = run(conversations, folder, embedder, progress=lambda: bar.update(next(steps_done)))
     command = f"memoryos bench --data {shlex.quote(str(data_file))}" + (" --no-captions" if no_captions else "")
-    about = About(data_file.name, version("memoryos-engine"), embedder.name, command)
-    out.write_text(to_html(report, about), encoding="utf-8")
+    header = ReportHeader(data_file.name, version("memoryos-engine"), embedder.name, command)
+    out.write_text(to_html(report, header), encoding="utf-8")
     if as_json:
         print_json(report)
         return
     for name, table in report["recall"].items():
-        cells = [f"{table['all'][limit]['mean']:.3f} at {limit}" for limit in SHOWN if "all" in table]
+        cells = [f"{table['all'][limit]['mean']:.3f} at {limit}" for limit in PRINTED_LIMITS if "all" in table]
         click.echo(f"{name:20} {', '.join(cells)}")
     click.echo(f"report written to {out}")
 
@@ -69,16 +69,16 @@ def _read(file: Path, *, captions: bool) -> list[Conversation]:
     conversations = [each for each in read_locomo(file, captions=captions) if each.exchanges]
     names = [each.name for each in conversations]
     if len(set(names)) < len(names):
-        raise InputError("data", "two conversations of the file have the same sample_id")
-    asked = [question for each in conversations for question in each.questions if question.evidence]
-    if not asked:
-        raise InputError("data", f"{file} has no question that names its evidence")
-    unknown = {question.category for question in asked} - set(CATEGORIES)
+        raise InputError("data", "two conversations in the file have the same sample_id")
+    questions = [question for each in conversations for question in each.questions if question.evidence]
+    if not questions:
+        raise InputError("data", f"{file} contains no question with evidence ids")
+    unknown = {question.category for question in questions} - set(CATEGORIES)
     if unknown:
-        raise InputError("data", f"{file} has questions of categories that LoCoMo does not know: {sorted(unknown)}")
+        raise InputError("data", f"{file} contains questions with unknown LoCoMo categories: {sorted(unknown)}")
     return conversations
 
 
 def _check_writable(out: Path) -> None:
     if not out.absolute().parent.is_dir() or out.is_dir():
-        raise InputError("out", f"{out} can't be written: its folder is missing, or it is a folder")
+        raise InputError("out", f"{out} can't be written: its folder does not exist, or the path is a folder")

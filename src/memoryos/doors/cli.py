@@ -1,4 +1,4 @@
-"""The command ``memoryos``: every call opens the store, does one thing and says what it did."""
+"""The command line ``memoryos``: every call opens the store, runs one command and prints its result."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from memoryos.doors import care, keys_command, shapes, tables
+from memoryos.doors import keys_command, maintenance_commands, shapes, tables
 from memoryos.doors.bench_command import bench
 from memoryos.doors.demo import play
 from memoryos.doors.http.serve_command import serve as serve_http
 from memoryos.doors.inspector.ui_command import ui
 from memoryos.doors.install import install
-from memoryos.doors.mcp_command import mcp as serve
+from memoryos.doors.mcp_command import mcp as serve_mcp
 from memoryos.doors.migrate_command import migrate
 from memoryos.doors.session import Session, as_json_option, print_json
 from memoryos.doors.worker_command import worker
@@ -36,7 +36,7 @@ EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
-    """Runs the command; exits 0 when it worked, 1 with a message when it did not, 2 on wrong usage."""
+    """Runs the command and exits: 0 on success, 1 on an error, 2 on wrong usage, 130 on an interrupt."""
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 class _Group(click.Group):
-    """Turns the project's errors into a message and exit code 1; anything else is a bug and keeps its traceback."""
+    """Reports a ``MemoryOSError`` as a message with exit code 1; other exceptions are bugs and keep their traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -63,8 +63,8 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("memoryos-engine"), prog_name="memoryos")
-@click.option("--user", help="Whose memory.  [default: default_user]")
-@click.option("--assistant", help="With which assistant.  [default: default_assistant_profile]")
+@click.option("--user", help="User of the memory.  [default: default_user]")
+@click.option("--assistant", help="Assistant of the memory.  [default: default_assistant_profile]")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of the store.  [default: ./memoryos_data]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file with settings.")
 @click.option("-v", "--verbose", is_flag=True, help="Log to stderr.")
@@ -85,42 +85,42 @@ def cli(
 
 
 @cli.command()
-@click.option("--data", "data_file", type=click.Path(path_type=Path), help="Play a LoCoMo file instead.")
-@click.option("--conversation", default=1, show_default=True, help="Which conversation of that file.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Keep the store in this folder.")
+@click.option("--data", "data_file", type=click.Path(path_type=Path), help="LoCoMo file to play instead.")
+@click.option("--conversation", default=1, show_default=True, help="Number of the conversation in that file.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder in which to keep the store.")
 def demo(data_file: Path | None, conversation: int, keep: Path | None) -> None:
-    """Play a conversation of several weeks, show the tiers filling, ask questions."""
+    """Store a conversation of several weeks, show the tiers after each part, and ask questions."""
     if not play(data_file=data_file, conversation=conversation, keep=keep):
-        raise click.ClickException("the demo did not find what it should")
+        raise click.ClickException("two or more questions of the demo did not find the expected answer")
 
 
 @cli.command()
 @click.argument("user_input")
 @click.argument("agent_response", default="")
-@click.option("--at", "timestamp", help="When, ISO 8601.  [default: now]")
+@click.option("--at", "timestamp", help="Time of the exchange, ISO 8601.  [default: now]")
 @as_json_option
 @click.pass_obj
 def add(session: Session, user_input: str, agent_response: str, timestamp: str | None, as_json: bool) -> None:
-    """Remember one exchange."""
+    """Store one exchange as a page."""
     with session.memory() as memory:
         page = memory.add_memory(user_input, agent_response, timestamp)
     if as_json:
         print_json({"page_id": page.page_id, "seq": page.seq, "at": page.at.isoformat()})
     else:
-        click.echo(f"remembered as page {page.seq} ({page.page_id})")
+        click.echo(f"stored as page {page.seq} ({page.page_id})")
 
 
 @cli.command()
 @click.argument("query")
-@click.option("--max-pages", type=int, help="Pages at most.")
-@click.option("--max-tokens", type=int, help="Estimated tokens of the recalled pages at most.")
-@click.option("--explain", is_flag=True, help="Show why each item was recalled.")
+@click.option("--max-pages", type=int, help="Maximum number of pages.")
+@click.option("--max-tokens", type=int, help="Maximum size of the recalled pages in estimated tokens.")
+@click.option("--explain", is_flag=True, help="Show the score of each item by signal.")
 @as_json_option
 @click.pass_obj
 def recall(
     session: Session, query: str, max_pages: int | None, max_tokens: int | None, explain: bool, as_json: bool
 ) -> None:
-    """Show what is remembered for a query."""
+    """Show the pages, facts and profile recalled for a query."""
     with session.memory() as memory:
         _catch_up(memory)
         found = memory.recall(query, max_pages=max_pages, max_tokens=max_tokens)
@@ -129,12 +129,12 @@ def recall(
     elif explain:
         tables.show(tables.recall_table(found))
     else:
-        click.echo(found.to_prompt() or "nothing is remembered yet")
+        click.echo(found.to_prompt() or "the memory is empty")
 
 
 @cli.command()
 @click.argument("query")
-@click.option("--remember/--no-remember", default=True, show_default=True, help="Whether the exchange is remembered.")
+@click.option("--remember/--no-remember", default=True, show_default=True, help="Store the exchange as a page.")
 @as_json_option
 @click.pass_obj
 def ask(session: Session, query: str, remember: bool, as_json: bool) -> None:
@@ -151,7 +151,7 @@ def ask(session: Session, query: str, remember: bool, as_json: bool) -> None:
 @cli.command()
 @click.pass_obj
 def chat(session: Session) -> None:
-    """Talk; an empty line ends it. Everything is remembered."""
+    """Chat with the memory and store every exchange; an empty line ends the chat."""
     with session.memory() as memory:
         while query := click.prompt("you", default="", show_default=False, prompt_suffix="> "):
             for piece in memory.get_response(query, stream=True):
@@ -179,13 +179,13 @@ def profile(session: Session, as_json: bool) -> None:
     type=click.Choice(["user", "assistant", "both"]),
     default="both",
     show_default=True,
-    help="Whom the facts describe.",
+    help="Subject of the facts.",
 )
-@click.option("--history", is_flag=True, help="What is no longer current too.")
+@click.option("--history", is_flag=True, help="Include facts that are no longer current.")
 @as_json_option
 @click.pass_obj
 def knowledge(session: Session, about: str, history: bool, as_json: bool) -> None:
-    """Show what is known about the user and the assistant."""
+    """Show the facts about the user and the assistant."""
     with session.memory() as memory:
         entries = [entry for entry in memory.knowledge(None, history=history) if about in {"both", entry.about}]
     if as_json:
@@ -195,24 +195,24 @@ def knowledge(session: Session, about: str, history: bool, as_json: bool) -> Non
 
 
 @cli.command()
-@click.option("--archived", is_flag=True, help="Those that fell out of mid-term memory.")
+@click.option("--archived", is_flag=True, help="Show archived segments instead of active ones.")
 @as_json_option
 @click.pass_obj
 def segments(session: Session, archived: bool, as_json: bool) -> None:
-    """Show the segments of mid-term memory, with their heat now."""
+    """Show the segments of mid-term memory with their current heat."""
     with session.memory() as memory:
-        warmth = memory.heat(archived=archived)
+        segments_with_heat = memory.heat(archived=archived)
     if as_json:
-        print_json([shapes.Segment.of(segment, heat).as_json() for segment, heat in warmth])
+        print_json([shapes.Segment.of(segment, heat).as_json() for segment, heat in segments_with_heat])
     else:
-        tables.show(tables.segments_table(warmth))
+        tables.show(tables.segments_table(segments_with_heat))
 
 
 @cli.command()
 @as_json_option
 @click.pass_obj
 def stats(session: Session, as_json: bool) -> None:
-    """Show counts of every tier, and what is due."""
+    """Show the counts of every tier and of the due pages."""
     with session.memory() as memory:
         counts = memory.get_memory_stats()
     if as_json:
@@ -225,7 +225,7 @@ def stats(session: Session, as_json: bool) -> None:
 @as_json_option
 @click.pass_obj
 def cost(session: Session, as_json: bool) -> None:
-    """Show what calls of the LLM cost, by day and purpose."""
+    """Show the LLM calls and their tokens by day, purpose and model."""
     with session.memory() as memory:
         accounts = memory.costs()
     if as_json:
@@ -235,16 +235,16 @@ def cost(session: Session, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--analyst", type=click.Choice(["llm", "local"]), help="Who reads.  [default: as the settings say]")
-@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option("--analyst", type=click.Choice(["llm", "local"]), help="Analyst to use.  [default: from the settings]")
+@click.option("--dry-run", is_flag=True, help="Show the changes without applying them.")
 @as_json_option
 @click.pass_obj
 def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_json: bool) -> None:
-    """Derive all tiers again from the log, and show what that changes."""
+    """Derive all tiers again from the page log, and show the changes."""
     with session.memory() as memory:
         steps = itertools.count(1)
-        with tables.progress("deriving the tiers, steps") as shown:
-            rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=lambda: shown.update(next(steps)))
+        with tables.progress("rebuild steps") as bar:
+            rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=lambda: bar.update(next(steps)))
     if as_json:
         print_json(shapes.Rebuilt.model_validate(rebuilt).as_json())
     else:
@@ -255,7 +255,7 @@ def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_jso
 @as_json_option
 @click.pass_obj
 def config(session: Session, as_json: bool) -> None:
-    """Show every setting, its value and what it means."""
+    """Show every setting with its value and meaning."""
     settings = session.config()
     if as_json:
         print_json(settings.shown())
@@ -265,10 +265,10 @@ def config(session: Session, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--all", "whole_store", is_flag=True, help="Every user's memory.")
+@click.option("--all", "whole_store", is_flag=True, help="Export the memories of all users.")
 @click.pass_obj
 def export(session: Session, file: Path, whole_store: bool) -> None:
-    """Write all that is remembered to a new file of JSON lines."""
+    """Export the memory to a new JSON Lines file."""
     with session.memory() as memory:
         count = memory.engine.export(file) if whole_store else memory.export(file)
     click.echo(f"{count} pages written to {file}")
@@ -276,45 +276,45 @@ def export(session: Session, file: Path, whole_store: bool) -> None:
 
 @cli.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--all", "whole_store", is_flag=True, help="Each user in it into a memory of their own.")
+@click.option("--all", "whole_store", is_flag=True, help="Import an export of all users into the memory of each user.")
 @click.pass_obj
 def import_(session: Session, path: Path, whole_store: bool) -> None:
-    """Read a file of MemoryOS, of the published MemoryOS, ChatGPT, Claude, or a message list."""
-    with session.memory() as memory, tables.progress("adding pages") as shown:
+    """Import a file of MemoryOS, the published MemoryOS, ChatGPT or Claude, or a list of messages."""
+    with session.memory() as memory, tables.progress("storing pages") as bar:
         if whole_store:
             loaded = memory.engine.load(path)
             memories = [memory.engine.memory(scope.user_id, scope.assistant_id) for scope in loaded]
             results = list(loaded.values())
         else:
-            memories, results = [memory], [memory.load(path, progress=shown.update)]
+            memories, results = [memory], [memory.load(path, progress=bar.update)]
         for each in memories:
             _catch_up(each)
     for problem in (problem for result in results for problem in result.problems):
         click.echo(f"note: {problem}", err=True)
-    passed_over = sum(result.known + result.forgotten for result in results)
-    suffix = f", {passed_over} passed over" if passed_over else ""
-    click.echo(f"{sum(result.pages for result in results)} pages remembered{suffix}")
+    skipped = sum(result.known + result.forgotten for result in results)
+    suffix = f", {skipped} skipped as already known or forgotten" if skipped else ""
+    click.echo(f"{sum(result.pages for result in results)} pages stored{suffix}")
 
 
 @cli.command()
-@click.option("--page", "page_ids", multiple=True, help="Id of a page; may be given again.")
-@click.option("--knowledge", "knowledge_ids", multiple=True, help="Id of a fact; may be given again.")
-@click.option("--before", help="Every page from before this time, ISO 8601.")
-@click.option("--preview", "query_preview", help="Only show what the pages found for this query would take along.")
-@click.option("--everything", is_flag=True, help="Whatever is remembered.")
-@click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--page", "page_ids", multiple=True, help="Id of a page to forget; repeatable.")
+@click.option("--knowledge", "knowledge_ids", multiple=True, help="Id of a fact to forget; repeatable.")
+@click.option("--before", help="Forget every page before this time, ISO 8601.")
+@click.option("--preview", "query_preview", help="Show what forgetting the pages found by this query would delete.")
+@click.option("--everything", is_flag=True, help="Forget the whole memory.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted without deleting it.")
+@click.option("--yes", is_flag=True, help="Skip the confirmation.")
 @as_json_option
 @click.pass_obj
-def forget(session: Session, /, dry_run: bool, yes: bool, as_json: bool, **what: Any) -> None:
-    """Forget for good, by ids, with everything that was derived."""
+def forget(session: Session, /, dry_run: bool, yes: bool, as_json: bool, **selection: Any) -> None:
+    """Delete pages or facts permanently, with everything derived from them."""
     with session.memory() as memory:
-        receipt = memory.forget(**what, dry_run=True)
-        if not dry_run and what["query_preview"] is None:
+        receipt = memory.forget(**selection, dry_run=True)
+        if not dry_run and selection["query_preview"] is None:
             if not yes:
                 tables.show(tables.forgotten_table(receipt), Console(stderr=True))
-                click.confirm("Forget this for good?", abort=True, err=True)
-            receipt = memory.forget(**what)
+                click.confirm("Delete this permanently?", abort=True, err=True)
+            receipt = memory.forget(**selection)
             _catch_up(memory)
     if as_json:
         print_json(shapes.Forgotten.model_validate(receipt).as_json())
@@ -327,13 +327,13 @@ def forget(session: Session, /, dry_run: bool, yes: bool, as_json: bool, **what:
 @click.argument("text")
 @click.pass_obj
 def correct(session: Session, knowledge_id: str, text: str) -> None:
-    """Put a fact right; "knowledge --json" shows their ids."""
+    """Replace the text of a fact; "knowledge --json" shows the ids."""
     with session.memory() as memory:
-        right = memory.correct(knowledge_id, text)
-    click.echo(f"corrected ({right.knowledge_id})")
+        corrected = memory.correct(knowledge_id, text)
+    click.echo(f"corrected ({corrected.knowledge_id})")
 
 
-care.register(cli)
+maintenance_commands.register(cli)
 keys_command.register(cli)
 cli.add_command(install)
 cli.add_command(bench)
@@ -346,26 +346,25 @@ cli.add_command(ui)
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def mcp(arguments: tuple[str, ...]) -> None:
-    """Serve the memory to an MCP client, over stdio or HTTP."""
-    serve(list(arguments), prog_name="memoryos mcp")
+    """Serve the memory to an MCP client over stdio or HTTP."""
+    serve_mcp(list(arguments), prog_name="memoryos mcp")
 
 
 def _catch_up(memory: Memoryos) -> None:
-    """Takes the steps that a background worker would have taken, with a bar once they last.
+    """Embeds and consolidates all due pages, as a background worker would.
 
-    While an analyst is away, pages wait and can be found: that is a note, and no reason not to go on.
+    A failing analyst is printed as a note and does not fail the command, because due pages can be found all the same.
     """
-    due = memory.get_memory_stats()
-    waiting = due["pages_due"] + due["pages_without_vector"]
-    if not waiting:
+    due_before = _due_pages(memory)
+    if not due_before:
         return
-    with tables.progress("consolidating", waiting) as shown:
+    with tables.progress("consolidating", due_before) as bar:
         try:
-            memory.flush(progress=lambda: shown.update(waiting - _waiting(memory)))
+            memory.flush(progress=lambda: bar.update(due_before - _due_pages(memory)))
         except AnalystError as error:
-            click.echo(f"note: {_waiting(memory)} pages wait: {error}", err=True)
+            click.echo(f"note: {_due_pages(memory)} pages are still due: {error}", err=True)
 
 
-def _waiting(memory: Memoryos) -> int:
+def _due_pages(memory: Memoryos) -> int:
     counts = memory.get_memory_stats()
     return int(counts["pages_due"] + counts["pages_without_vector"])

@@ -1,11 +1,11 @@
-"""MCP clients: where each keeps its servers, in which shape, and how an entry gets into such a file and out again.
+"""MCP clients: the paths and formats of their configuration files, and how to add or remove the server's entry.
 
-Nothing here reads or writes a file. The edits are splices: what isn't the entry stays as it is, to the letter.
+The functions edit text and do not access files. They insert or cut out only the entry, so that all other characters of
+the file, such as comments and white space, are preserved. To add a client, add it to ``CLIENTS``.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import sys
@@ -20,27 +20,35 @@ if TYPE_CHECKING:
 
 __all__ = ["CLIENTS", "NAME", "Client", "Place", "UneditableError", "block", "entry", "with_entry", "without_entry"]
 
-_toml: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 NAME = "memoryos"
-MARK = "\ufeff"  # some editors on Windows begin a file with it
-CLAUDE_PACKAGE = "Packages/Claude_pzs8sxrjxfjjc"  # of Claude Desktop for Windows since February 2026
-CLINE_EXTENSION = "Code/User/globalStorage/saoudrizwan.claude-dev"  # of Cline before it shared ~/.cline with its CLI
+MARK = "\ufeff"  # byte order mark, which some Windows editors write at the start of a file
+CLAUDE_PACKAGE = "Packages/Claude_pzs8sxrjxfjjc"  # Claude Desktop for Windows since February 2026
+CLINE_EXTENSION = "Code/User/globalStorage/saoudrizwan.claude-dev"  # Cline before it used ~/.cline
 
 
 class UneditableError(MemoryOSError):
-    """The content can't be changed without a loss; it stays as it is."""
+    """The file content can't be edited without losing other content; it was not changed."""
 
 
 class Place(NamedTuple):
-    """A file that a client may read: it does when ``root`` exists."""
+    """A possible configuration file of a client.
+
+    Attributes:
+        root: Folder of the installation; it exists if this installation of the client exists.
+        rest: Path of the file below ``root``.
+    """
 
     root: Path
     rest: str
 
     @property
     def file(self) -> Path:
-        """The file itself."""
+        """The path of the file."""
         return self.root / self.rest
 
 
@@ -49,11 +57,12 @@ class Client:
     """A program that starts MCP servers.
 
     Attributes:
-        name: What ``memoryos install`` calls it.
-        title: What people call it.
-        places: Its files, given ``sys.platform``, the home folder and the environment; the usual one first.
-        servers: Key of the table of servers.
-        says_type: Whether an entry says that it is a local process.
+        name: Argument of ``memoryos install``.
+        title: Product name.
+        places: Returns the possible configuration files for ``sys.platform``, the home folder and the environment
+            variables; the usual file first.
+        servers: Key of the table of servers in the file.
+        says_type: Whether an entry needs ``"type": "stdio"``.
         is_toml: Whether the file is TOML instead of JSON.
     """
 
@@ -66,7 +75,7 @@ class Client:
 
 
 def _claude_desktop(platform: str, home: Path, environment: Mapping[str, str]) -> tuple[Place, ...]:
-    usual = Place(_settings(platform, home, environment) / "Claude", "claude_desktop_config.json")
+    usual = Place(_settings_folder(platform, home, environment) / "Claude", "claude_desktop_config.json")
     if platform != "win32":
         return (usual,)
     local = home / (environment.get("LOCALAPPDATA") or "AppData/Local")
@@ -85,24 +94,26 @@ def _cline(platform: str, home: Path, environment: Mapping[str, str]) -> tuple[P
     file = "settings/cline_mcp_settings.json"
     if chosen := environment.get("CLINE_MCP_SETTINGS_PATH"):
         return (Place(home, chosen),)
-    return Place(home / ".cline", f"data/{file}"), Place(_settings(platform, home, environment) / CLINE_EXTENSION, file)
+    return Place(home / ".cline", f"data/{file}"), Place(
+        _settings_folder(platform, home, environment) / CLINE_EXTENSION, file
+    )
 
 
 def _windsurf(platform: str, home: Path, environment: Mapping[str, str]) -> tuple[Place, ...]:
-    ours = _settings(platform, home, environment) if platform == "win32" else home / ".config"
+    ours = _settings_folder(platform, home, environment) if platform == "win32" else home / ".config"
     return Place(ours / "devin", "mcp_config.json"), Place(home / ".codeium/windsurf", "mcp_config.json")
 
 
 def _vscode(platform: str, home: Path, environment: Mapping[str, str]) -> tuple[Place, ...]:
-    return (Place(_settings(platform, home, environment) / "Code/User", "mcp.json"),)
+    return (Place(_settings_folder(platform, home, environment) / "Code/User", "mcp.json"),)
 
 
 def _codex(_platform: str, home: Path, environment: Mapping[str, str]) -> tuple[Place, ...]:
     return (Place(home / (environment.get("CODEX_HOME") or ".codex"), "config.toml"),)
 
 
-def _settings(platform: str, home: Path, environment: Mapping[str, str]) -> Path:
-    """Returns the folder where programs keep settings."""
+def _settings_folder(platform: str, home: Path, environment: Mapping[str, str]) -> Path:
+    """Returns the platform's folder for the settings of programs."""
     if platform == "win32":
         return home / (environment.get("APPDATA") or "AppData/Roaming")
     if platform == "darwin":
@@ -125,7 +136,7 @@ CLIENTS = {
 
 
 def entry(client: Client, python: str, *, user: str, data: Path, config: Path | None = None) -> dict[str, Any]:
-    """Returns what the client has to know to start the server."""
+    """Returns the client's configuration entry that starts the server."""
     arguments = ["-m", "memoryos", "mcp", "--user", user, "--data", str(data)]
     if config is not None:
         arguments += ["--config", str(config)]
@@ -133,35 +144,40 @@ def entry(client: Client, python: str, *, user: str, data: Path, config: Path | 
     return {**kind, "command": python, "args": arguments}
 
 
-def block(client: Client, given: Mapping[str, Any]) -> str:
-    """Returns the entry as a file of its own, to be shown or to begin with."""
+def block(client: Client, server: Mapping[str, Any]) -> str:
+    """Returns a complete configuration file that contains only the entry."""
     if client.is_toml:
-        return _toml_block(client, given)
-    return json.dumps({client.servers: {NAME: given}}, indent=2, ensure_ascii=False) + "\n"
+        return _toml_block(client, server)
+    return json.dumps({client.servers: {NAME: server}}, indent=2, ensure_ascii=False) + "\n"
 
 
-def with_entry(text: str, client: Client, given: Mapping[str, Any]) -> str:
-    """Returns the content with the entry; the same text when it is there already.
+def with_entry(text: str, client: Client, server: Mapping[str, Any]) -> str:
+    """Returns the file content with the entry; the same text if the entry exists already.
 
-    Keys that somebody added to the entry stay, such as ``env`` or ``disabled``.
+    Keys that the user added to the entry, such as ``env`` or ``disabled``, are kept.
+
+    Args:
+        text: The file content.
+        client: The client.
+        server: The entry.
 
     Raises:
-        UneditableError: If the content is damaged, has comments (JSON), or is of another shape.
+        UneditableError: If the content is damaged, is JSON with comments, or has another structure.
     """
     mark, text = _split_mark(text)
     if not client.is_toml and not text.strip():
-        return mark + block(client, given)
+        return mark + block(client, server)
     before = _parse(client, text)
-    there = _servers(client, before).get(NAME)
-    wanted = {**there, **given} if isinstance(there, dict) and "command" in there else dict(given)
-    if there == wanted:
+    old = _servers(client, before).get(NAME)
+    new = {**old, **server} if isinstance(old, dict) and "command" in old else dict(server)
+    if old == new:
         return mark + text
-    changed = _toml_with(text, client, there, wanted) if client.is_toml else _json_with(text, client, wanted)
-    return mark + _checked(client, before, changed, wanted)
+    changed = _toml_with(text, client, old, new) if client.is_toml else _json_with(text, client, new)
+    return mark + _verified(client, before, changed, new)
 
 
 def without_entry(text: str, client: Client) -> str:
-    """Returns the content without the entry; the same text when it isn't there.
+    """Returns the file content without the entry; the same text if it contains none.
 
     Raises:
         UneditableError: As for ``with_entry``.
@@ -172,8 +188,8 @@ def without_entry(text: str, client: Client) -> str:
     before = _parse(client, text)
     if NAME not in _servers(client, before):
         return mark + text
-    change = _toml_without if client.is_toml else _json_without
-    return mark + _checked(client, before, change(text, client), None)
+    remove = _toml_without if client.is_toml else _json_without
+    return mark + _verified(client, before, remove(text, client), None)
 
 
 def _split_mark(text: str) -> tuple[str, str]:
@@ -182,37 +198,47 @@ def _split_mark(text: str) -> tuple[str, str]:
 
 def _parse(client: Client, text: str) -> dict[str, Any]:
     try:
-        found = _toml.loads(text, parse_float=str) if client.is_toml else json.loads(text)
+        content = tomllib.loads(text, parse_float=str) if client.is_toml else json.loads(text)
     except (ValueError, RecursionError) as error:
         if not client.is_toml and _is_commented(text):
-            raise UneditableError("it has comments or trailing commas, which would be lost") from error
-        raise UneditableError(f"it is damaged ({error}); repair it first") from error
-    if not isinstance(found, dict):
-        raise UneditableError("it is no JSON object")
-    return found
+            raise UneditableError("it contains comments or trailing commas, which would be lost") from error
+        raise UneditableError(f"it can't be parsed ({error}); repair it first") from error
+    if not isinstance(content, dict):
+        raise UneditableError("it is not a JSON object")
+    return content
 
 
 def _servers(client: Client, content: dict[str, Any]) -> dict[str, Any]:
-    found = content.get(client.servers, {})
-    if not isinstance(found, dict):
-        raise UneditableError(f'its "{client.servers}" is no table of servers')
-    return found
+    servers = content.get(client.servers, {})
+    if not isinstance(servers, dict):
+        raise UneditableError(f'its "{client.servers}" is not a table of servers')
+    return servers
 
 
-def _checked(client: Client, before: dict[str, Any], text: str, wanted: dict[str, Any] | None) -> str:
-    """Returns the changed text once it is sure that nothing but the entry changed."""
+def _verified(client: Client, before: dict[str, Any], text: str, new: dict[str, Any] | None) -> str:
+    """Returns the edited text after checking that only the entry changed.
+
+    Args:
+        client: The client.
+        before: The parsed content before the edit.
+        text: The edited text.
+        new: The expected entry; None if it was removed.
+
+    Raises:
+        UneditableError: If the edited text does not parse, or anything but the entry changed.
+    """
     try:
         after = _parse(client, text)
-        ours = _servers(client, after).get(NAME)
-        same = ours == wanted and _others(client, after) == _others(client, before)
+        is_correct = _servers(client, after).get(NAME) == new and _others(client, after) == _others(client, before)
     except UneditableError:
-        same = False
-    if not same:
-        raise UneditableError(f'its "{client.servers}" is written in a way that can\'t be edited safely')
+        is_correct = False
+    if not is_correct:
+        raise UneditableError(f'the layout of its "{client.servers}" can\'t be edited safely')
     return text
 
 
 def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
+    """Returns the content without the entry."""
     servers = {name: each for name, each in _servers(client, content).items() if name != NAME}
     return {**content, client.servers: servers}
 
@@ -222,7 +248,7 @@ def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
 _SPACE = re.compile(r"[ \t\r\n]*")
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|//[^\r\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)
-"""Strings and comments that are not closed reach to the end of the text, so that no character is read twice."""
+"""Unclosed strings and comments match up to the end of the text, so that matching takes linear time."""
 _DECODER = json.JSONDecoder()
 
 
@@ -234,6 +260,7 @@ class _Member(NamedTuple):
 
 
 def _is_commented(text: str) -> bool:
+    """Returns whether the text is valid JSON after removing comments and trailing commas."""
     bare = _TRAILING_COMMA.sub(r"\1", _COMMENT.sub(r"\1", text))
     try:
         return not bare.strip() or isinstance(json.loads(bare), (dict, list))
@@ -242,7 +269,7 @@ def _is_commented(text: str) -> bool:
 
 
 def _members(text: str, start: int) -> Iterator[_Member]:
-    """Yields the members of the object whose brace is at ``start``; the text is known to be JSON."""
+    """Yields the members of the object whose brace is at ``start``; the text must be valid JSON."""
     at = _skip(text, start + 1)
     while text[at] != "}":
         key, colon = _DECODER.raw_decode(text, at)
@@ -260,22 +287,23 @@ def _skip(text: str, at: int) -> int:
 
 
 def _find(text: str, start: int, key: str) -> _Member | None:
-    """Returns the member with the key; of several the last, as parsers do."""
+    """Returns the member with the key; the last one of duplicates, as JSON parsers do."""
     return next((each for each in reversed([*_members(text, start)]) if each.key == key), None)
 
 
-def _json_with(text: str, client: Client, wanted: Mapping[str, Any]) -> str:
+def _json_with(text: str, client: Client, new: Mapping[str, Any]) -> str:
     root = _skip(text, 0)
     servers = _find(text, root, client.servers)
     if servers is None:
-        return _json_insert(text, root, client.servers, {NAME: wanted})
-    ours = _find(text, servers.value, NAME)
-    if ours is None:
-        return _json_insert(text, servers.value, NAME, wanted)
-    return text[: ours.value] + _json_value(text, ours.start, wanted) + text[ours.end :]
+        return _json_insert(text, root, client.servers, {NAME: new})
+    old = _find(text, servers.value, NAME)
+    if old is None:
+        return _json_insert(text, servers.value, NAME, new)
+    return text[: old.value] + _json_value(text, old.start, new) + text[old.end :]
 
 
 def _json_insert(text: str, start: int, key: str, value: Mapping[str, Any]) -> str:
+    """Appends a member to the object whose brace is at ``start``, in the layout of the object."""
     members = [*_members(text, start)]
     if members:
         lead, at, rest = text[start + 1 : members[0].start], members[-1].end, members[-1].end
@@ -284,13 +312,12 @@ def _json_insert(text: str, start: int, key: str, value: Mapping[str, Any]) -> s
         at, rest = start + 1, _skip(text, start + 1)
         outer = _newline(text) + _indent(text, start)
         before, after = outer + _unit(text), outer
-    shown = f"{json.dumps(key)}: "
-    spliced = text[:at] + before
-    return spliced + shown + _json_value(spliced, len(spliced), value) + after + text[rest:]
+    head = text[:at] + before
+    return f"{head}{json.dumps(key)}: {_json_value(head, len(head), value)}{after}{text[rest:]}"
 
 
 def _json_value(text: str, at: int, value: Mapping[str, Any]) -> str:
-    """Returns the value as it is written for a key at this position."""
+    """Returns the value as JSON, indented for a key at position ``at``."""
     if "\n" not in text:
         return json.dumps(value, ensure_ascii=False)
     lines = json.dumps(value, indent=_unit(text), ensure_ascii=False).split("\n")
@@ -298,13 +325,13 @@ def _json_value(text: str, at: int, value: Mapping[str, Any]) -> str:
 
 
 def _json_without(text: str, client: Client) -> str:
-    while (servers := _find(text, _skip(text, 0), client.servers)) and (ours := _find(text, servers.value, NAME)):
+    while (servers := _find(text, _skip(text, 0), client.servers)) and (member := _find(text, servers.value, NAME)):
         members = [*_members(text, servers.value)]
-        place = members.index(ours)
-        if place:
-            start, end = members[place - 1].end, ours.end
+        position = members.index(member)
+        if position:
+            start, end = members[position - 1].end, member.end
         elif len(members) > 1:
-            start, end = ours.start, members[1].start
+            start, end = member.start, members[1].start
         else:
             start, end = servers.value + 1, servers.end - 1
         text = text[:start] + text[end:]
@@ -316,6 +343,7 @@ def _newline(text: str) -> str:
 
 
 def _unit(text: str) -> str:
+    """Returns the indentation of one level: that of the first indented line, else two spaces."""
     found = re.search(r"\n([ \t]+)\S", text)
     return found[1] if found else "  "
 
@@ -329,21 +357,21 @@ def _indent(text: str, at: int) -> str:
 
 
 class _Statement(NamedTuple):
-    path: tuple[str, ...]  # of what it sets or opens; empty for comments and blank lines
+    path: tuple[str, ...]  # the key that it sets or the table that it opens; empty for comments and blank lines
     text: str
 
 
 def _statements(text: str) -> Iterator[_Statement]:
-    """Yields the statements one by one; those that take several lines end with the first line that completes them."""
+    """Yields each statement; one of several lines ends at the first line with which it parses."""
     table: tuple[str, ...] = ()
     lines: list[str] = []
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         lines.append(line)
         try:
-            found = _toml.loads("".join(lines))
+            parsed = tomllib.loads("".join(lines))
         except ValueError:
             continue
-        path = _path(found)
+        path = _path(parsed)
         if lines[0].lstrip().startswith("["):
             table = path
         elif path:
@@ -352,27 +380,27 @@ def _statements(text: str) -> Iterator[_Statement]:
         lines = []
 
 
-def _path(found: Any) -> tuple[str, ...]:
-    """Returns the keys down to where they part."""
-    if not isinstance(found, dict) or len(found) != 1:
+def _path(parsed: Any) -> tuple[str, ...]:
+    """Returns the keys of nested tables as long as each table has exactly one key."""
+    if not isinstance(parsed, dict) or len(parsed) != 1:
         return ()
-    key, value = next(iter(found.items()))
+    key, value = next(iter(parsed.items()))
     return (key, *_path(value))
 
 
-def _toml_with(text: str, client: Client, there: object, wanted: Mapping[str, Any]) -> str:
-    ours, lines = (client.servers, NAME), _toml_lines(wanted)
-    if not isinstance(there, dict) or "command" not in there:
+def _toml_with(text: str, client: Client, old: object, new: Mapping[str, Any]) -> str:
+    path, lines = (client.servers, NAME), _toml_lines(new)
+    if not isinstance(old, dict) or "command" not in old:
         text = _toml_without(text, client)
         gap = "" if not text.strip() else "\n" if text.endswith("\n") else "\n\n"
-        return text + (gap + _toml_block(client, wanted)).replace("\n", _newline(text))
-    new = {key: line.replace("\n", _newline(text)) for key, line in lines.items() if there.get(key) != wanted[key]}
+        return text + (gap + _toml_block(client, new)).replace("\n", _newline(text))
+    changed = {key: line.replace("\n", _newline(text)) for key, line in lines.items() if old.get(key) != new[key]}
     kept = [
-        each for each in _statements(text) if each.path[:2] != ours or each.path[2:3] not in [(key,) for key in new]
+        each for each in _statements(text) if each.path[:2] != path or each.path[2:3] not in [(key,) for key in changed]
     ]
-    heads = [place for place, each in enumerate(kept) if each.path == ours and each.text.lstrip().startswith("[")]
-    place = heads[0] + 1 if heads else len(kept)
-    return "".join([*(each.text for each in kept[:place]), *new.values(), *(each.text for each in kept[place:])])
+    headers = [index for index, each in enumerate(kept) if each.path == path and each.text.lstrip().startswith("[")]
+    index = headers[0] + 1 if headers else len(kept)
+    return "".join([*(each.text for each in kept[:index]), *changed.values(), *(each.text for each in kept[index:])])
 
 
 def _toml_without(text: str, client: Client) -> str:
@@ -385,14 +413,14 @@ def _toml_without(text: str, client: Client) -> str:
     return "".join(each.text for each in kept)
 
 
-def _toml_block(client: Client, given: Mapping[str, Any]) -> str:
-    return f"[{client.servers}.{NAME}]\n" + "".join(_toml_lines(given).values())
+def _toml_block(client: Client, server: Mapping[str, Any]) -> str:
+    return f"[{client.servers}.{NAME}]\n" + "".join(_toml_lines(server).values())
 
 
-def _toml_lines(given: Mapping[str, Any]) -> dict[str, str]:
-    return {key: f"{key} = {_toml_value(value)}\n" for key, value in given.items()}
+def _toml_lines(server: Mapping[str, Any]) -> dict[str, str]:
+    return {key: f"{key} = {_toml_value(value)}\n" for key, value in server.items()}
 
 
 def _toml_value(value: Any) -> str:
-    """Returns strings and lists of strings as TOML: they are written as in JSON, but for one character."""
+    """Returns a string or a list of strings as TOML, which differs from JSON only in the character U+007F."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""The demo: a conversation of six weeks goes in, the tiers fill, questions are answered from each of them."""
+"""``memoryos demo``: stores a conversation of six weeks, prints the tiers and answers questions from each tier."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memoryos.doors.tables import signals_text
 from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError
 from memoryos.inputs import read_draft
-from memoryos.storage.workplace import temporary_folder
+from memoryos.storage.scratch_dir import temporary_folder
 from memoryos.transfer import read_pages
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["play"]
 
-REPORTS = 5
+PARTS = 5
 LOCOMO_QUESTIONS = 8
 SHOWN_SOURCES = 2
 SHOWN_CHARACTERS = 220
@@ -41,7 +41,14 @@ _ANY_TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A question, the tier that holds its answer, and words of which one must be in the answer or the pages shown."""
+    """A question of the demo.
+
+    Attributes:
+        text: The question.
+        tier: The tier that stores the answer; printed after the question.
+        expected: Texts of which one must occur in the answer or in the first recalled pages.
+        pages: Number of recalled pages to search for ``expected``.
+    """
 
     text: str
     tier: str
@@ -51,34 +58,34 @@ class _Question:
 
 _QUESTIONS = (
     _Question("When is Nora's wedding now?", "short-term memory", ("19 September",)),
-    _Question("Which bread book did you recommend to me?", "mid-term memory or what the assistant did", ("Tartine",)),
+    _Question("Which bread book did you recommend to me?", "mid-term memory or assistant knowledge", ("Tartine",)),
     _Question("Who did I run with along the canal?", "mid-term memory", ("Tomas",)),
-    _Question("Where do I live?", "the profile; it changed on the way", ("Utrecht",)),
+    _Question("Where do I live?", "the profile; the value changed during the conversation", ("Utrecht",)),
     _Question("What am I allergic to?", "knowledge about the user", ("peanuts",)),
     _Question("What did you promise to remind me of?", "knowledge about the assistant", ("test bake",)),
     _Question(
         "What made me feel better after my hard day at the clinic?", "mid-term memory", ("walk with Biscuit",), pages=3
     ),
-    _Question("What is my favourite opera?", "nothing: it was never said", ("don't remember",)),
+    _Question("What is my favourite opera?", "no tier: never mentioned", ("don't remember",)),
 )
 
 
 def play(
     *, data_file: Path | None = None, conversation: int = 1, keep: Path | None = None, console: Console | None = None
 ) -> bool:
-    """Plays a conversation through the public surface and asks questions about it.
+    """Stores a conversation through the public API and asks questions about it.
 
     Args:
-        data_file: A LoCoMo file to play instead of the conversation written for the demo.
-        conversation: Which conversation of that file, from 1.
-        keep: Folder for the store; default: a temporary one.
-        console: Where to print; default: stdout.
+        data_file: A LoCoMo file to use instead of the built-in conversation.
+        conversation: Number of the conversation in that file, from 1.
+        keep: Folder for the store; default: a temporary folder.
+        console: Output; default: stdout.
 
     Returns:
-        Whether at least all but one of the questions found what they should; a LoCoMo file is only shown.
+        Whether at most one question failed. Always True for a LoCoMo file, whose questions are harder.
 
     Raises:
-        InputError: If the file can't be read, has no such conversation, or the folder has a store already.
+        InputError: If the file can't be read, does not contain the conversation, or the folder contains a store.
     """
     console = console or Console()
     if data_file is None:
@@ -98,7 +105,7 @@ def play(
         _fill(memory, drafts, console)
         _show_long_term(memory, console)
         found = sum([_ask(memory, question, console) for question in questions])
-    console.print(f"\n{found} of {len(questions)} questions found what they should.")
+    console.print(f"\n{found} of {len(questions)} questions found the expected answer.")
     return data_file is not None or found >= len(questions) - 1
 
 
@@ -116,48 +123,49 @@ def _locomo_conversation(file: Path, number: int) -> tuple[str, list[PageDraft],
     names = {"user_name": chosen.user_name, "assistant_name": chosen.assistant_name}
     drafts = [read_draft(each.user_text, each.assistant_text, each.at, names, now=each.at) for each in chosen.exchanges]
     answerable = [each for each in chosen.questions if each.category in {1, 2, 4}]
-    asked = answerable[:: max(1, len(answerable) // LOCOMO_QUESTIONS)][:LOCOMO_QUESTIONS]
-    said = {key: text for each in chosen.exchanges for key, text in (
+    sample = answerable[:: max(1, len(answerable) // LOCOMO_QUESTIONS)][:LOCOMO_QUESTIONS]
+    utterances = {key: text for each in chosen.exchanges for key, text in (
         (each.user_evidence_id, each.user_text), (each.assistant_evidence_id, each.assistant_text))}  # fmt: skip
     questions = [
         _Question(
             text=each.text,
-            tier=f"gold answer: {each.answer}; found is its evidence among the recalled pages",
-            expected=tuple(said[key] for key in each.evidence if key in said),
+            tier=f"reference answer: {each.answer}; passes if a recalled page contains the evidence",
+            expected=tuple(utterances[key] for key in each.evidence if key in utterances),
             pages=10,
         )
-        for each in asked
+        for each in sample
     ]
     return f"{chosen.user_name} and {chosen.assistant_name}", drafts, questions
 
 
 def _fill(memory: Memoryos, drafts: Sequence[PageDraft], console: Console) -> None:
-    table = Table(title="The tiers fill", title_justify="left")
+    """Stores the conversation in parts and prints the counts of the tiers after each part."""
+    table = Table(title="Tiers after each part of the conversation", title_justify="left")
     for column in ("until", "pages", "window", "segments", "hottest", "learned", "facts", "traits"):
         table.add_column(column, justify="left" if column == "until" else "right", no_wrap=True)
-    step = -(-len(drafts) // REPORTS)
-    with console.status("playing the conversation"):
+    step = -(-len(drafts) // PARTS)
+    with console.status("storing the conversation"):
         for start in range(0, len(drafts), step):
             for draft in drafts[start : start + step]:
                 names = {"user_name": draft.user_name, "assistant_name": draft.assistant_name}
-                given = {name: value for name, value in names.items() if value}
-                memory.add_memory(draft.user_text, draft.assistant_text, draft.at, given)
+                known_names = {name: value for name, value in names.items() if value}
+                memory.add_memory(draft.user_text, draft.assistant_text, draft.at, known_names)
             memory.flush()
             table.add_row(f"{drafts[min(start + step, len(drafts)) - 1].at:%d %b %Y}", *_counts(memory))
         memory.force_mid_term_analysis()
-        table.add_row("all read", *_counts(memory))
+        table.add_row("after analysis", *_counts(memory))
     console.print(table)
 
 
 def _counts(memory: Memoryos) -> list[str]:
     stats = memory.get_memory_stats()
-    warmth = memory.heat()
+    segments = memory.heat()
     facts = stats["knowledge_about_user"] + stats["knowledge_about_assistant"]
     shown = (
         stats["pages"],
         stats["short_term_pages"],
         stats["segments"],
-        f"{warmth[0][1]:.1f}" if warmth else "–",
+        f"{segments[0][1]:.1f}" if segments else "–",
         stats["pages_learned"],
         facts,
         stats["traits"],
@@ -170,10 +178,10 @@ def _show_long_term(memory: Memoryos, console: Console) -> None:
     attributes = ", ".join(f"{each.name.replace('_', ' ')} {each.value}" for each in profile.attributes)
     console.print(Text(f"\nProfile: {attributes}"))
     facts = [entry.text for entry in memory.knowledge("user")][:6]
-    console.print(Text("Known, for example: " + "; ".join(facts)))
+    console.print(Text("Facts, for example: " + "; ".join(facts)))
     for entry in memory.knowledge(None, history=True):
         if entry.superseded_by is not None:
-            console.print(Text(f"Superseded and kept in history: {entry.text}"))
+            console.print(Text(f"Superseded fact, kept in the history: {entry.text}"))
 
 
 def _ask(memory: Memoryos, question: _Question, console: Console) -> bool:
@@ -193,20 +201,20 @@ def _shown(answer: Answer, count: int) -> list[str]:
 
 def _sources(memory: Memoryos, answer: Answer) -> Iterator[str]:
     sources = [page for page in memory.pages() if page.page_id in answer.sources[:SHOWN_SOURCES]]
-    why = {quote.utterance.page_id: quote.signals for quote in reversed(answer.recall.quotes)}
+    signals = {quote.utterance.page_id: quote.signals for quote in reversed(answer.recall.quotes)}
     for page in sources:
-        said = " / ".join(f"{page.speaker(side)}: {page.text(side)}" for side in page.speaking())
-        said = said if len(said) <= SHOWN_CHARACTERS else f"{said[:SHOWN_CHARACTERS]}…"
-        yield f"    source: page {page.seq} of {page.at:%d %b %Y}: {said}"
-        if page.page_id in why:
-            yield f"    why: {signals_text(why[page.page_id])}"
+        text = " / ".join(f"{page.speaker(side)}: {page.text(side)}" for side in page.speaking())
+        text = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+        yield f"    source: page {page.seq} of {page.at:%d %b %Y}: {text}"
+        if page.page_id in signals:
+            yield f"    signals: {signals_text(signals[page.page_id])}"
 
 
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
         if (keep / "memoryos.db").exists():
-            raise InputError("keep", f"{keep} has a store already")
+            raise InputError("keep", f"{keep} already contains a store; choose another folder")
         yield keep
         return
     with temporary_folder() as folder:

@@ -1,4 +1,4 @@
-"""Where the command ``memoryos`` begins: the MCP server starts without the rest of the command line."""
+"""Entry point of the command ``memoryos``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Runs the command."""
+    """Runs the command; ``memoryos mcp`` skips the import of the other commands to answer the handshake sooner."""
     if sys.argv[1:2] == ["mcp"]:
-        from memoryos.doors.mcp_command import mcp  # noqa: PLC0415  (a client waits for the handshake)
+        from memoryos.doors.mcp_command import mcp  # noqa: PLC0415  (only the MCP server is imported)
 
         mcp(sys.argv[2:], prog_name="memoryos mcp")
     else:
-        from memoryos.doors.cli import main as command  # noqa: PLC0415
+        from memoryos.doors.cli import main as command  # noqa: PLC0415  (all other commands)
 
         command()

@@ -1,4 +1,4 @@
-"""Checks that no other account can read the files of a store, and takes that right away on request."""
+"""Finds files of a store that other accounts can access, and removes these permissions on request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from memoryos.private_files import is_too_wide, narrow
+from memoryos.private_files import is_open_to_others, restrict_to_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,28 +17,29 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".work")
 
 
 def wide_paths(file: Path) -> list[Path]:
-    """Returns the files and folders of a store that other accounts have a right to; none if there is no database.
+    """Returns the files and folders of a store that other accounts can access; empty if there is no database.
 
-    The folder of the database is among them only if it holds nothing but the store.
+    The folder of the database is included only if it contains nothing but the store.
 
     Args:
-        file: The database.
+        file: The database file.
     """
-    return [path for path in _of_store(file) if is_too_wide(path)] if file.exists() else []
+    return [path for path in _store_paths(file) if is_open_to_others(path)] if file.exists() else []
 
 
 def narrow_all(paths: list[Path]) -> list[str]:
-    """Takes every right of other accounts away; returns why that failed, one line for each path that it failed for."""
+    """Removes all permissions of other accounts; returns one error message for each path that can't be changed."""
     failures = []
     for path in paths:
         try:
-            narrow(path)
+            restrict_to_owner(path)
         except OSError as error:
             failures.append(f"{path}: {error.strerror}")
     return failures
 
 
-def _of_store(file: Path) -> Iterator[Path]:
+def _store_paths(file: Path) -> Iterator[Path]:
+    """Yields every existing file and folder of a store."""
     if file.parent.is_dir() and all(path.name.startswith(file.name) for path in file.parent.iterdir()):
         yield file.parent
     for suffix in _SUFFIXES:

@@ -1,4 +1,4 @@
-"""``memoryos install``: tells an MCP client how to start the server, in the client's own configuration file."""
+"""``memoryos install``: adds the MCP server to the configuration file of an MCP client, or removes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from memoryos.config import CONFIG_FILE_VARIABLE, Config
 from memoryos.doors.clients import CLIENTS, NAME, UneditableError, block, entry, with_entry, without_entry
 from memoryos.errors import ConfigError
 from memoryos.private_files import create_file
-from memoryos.storage.workplace import Workplace, user_folder
+from memoryos.storage.scratch_dir import ScratchDir, user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,16 +27,20 @@ __all__ = ["install"]
 
 PLATFORM: str = sys.platform
 _PATH = click.Path(path_type=Path)
+if sys.platform == "win32":
+    _O_BINARY = os.O_BINARY
+else:
+    _O_BINARY = 0
 
 
 @click.command()
 @click.argument("client_name", metavar="CLIENT", type=click.Choice(list(CLIENTS)))
-@click.option("--user", help="Whose memory.  [default: as the settings say]")
-@click.option("--data", type=_PATH, help="Folder of the store.  [default: as the settings say]")
+@click.option("--user", help="User of the memory.  [default: from the settings]")
+@click.option("--data", type=_PATH, help="Folder of the store.  [default: from the settings]")
 @click.option("--config", "config_file", type=_PATH, help="JSON file with settings.")
-@click.option("--home", type=_PATH, hidden=True, help="Home folder; the environment then names no other.")
-@click.option("--print", "only_print", is_flag=True, help="Show the entry and where it belongs; write nothing.")
-@click.option("--remove", is_flag=True, help="Take the entry out again.")
+@click.option("--home", type=_PATH, hidden=True, help="Home folder; environment variables are then ignored.")
+@click.option("--print", "only_print", is_flag=True, help="Print the entry and the path of the file; write nothing.")
+@click.option("--remove", is_flag=True, help="Remove the entry.")
 @click.pass_context
 def install(
     ctx: click.Context,
@@ -48,37 +52,40 @@ def install(
     only_print: bool,
     remove: bool,
 ) -> None:
-    """Let an MCP client use the memory: write the server into its configuration.
+    """Add the memory server to the configuration file of an MCP client.
 
     CLIENT is one of claude-desktop, claude-code, cursor, cline, windsurf, vscode, codex.
     """
     if only_print and remove:
-        raise click.UsageError("--print shows what would be written, --remove takes it out: give one of them")
+        raise click.UsageError("--print and --remove can't be combined")
     client = CLIENTS[client_name]
     files = _files(client, home)
     if remove:
         _remove(client, files)
         return
-    before = ctx.parent.params if ctx.parent else {}  # the options in front of the command
-    given = _entry(
-        client, user or before.get("user"), data or before.get("data"), config_file or before.get("config_file")
+    global_options = ctx.parent.params if ctx.parent else {}
+    server = _entry(
+        client,
+        user or global_options.get("user"),
+        data or global_options.get("data"),
+        config_file or global_options.get("config_file"),
     )
     if only_print:
         for file in files:
             click.echo(f"{client.title}: {file}")
-        click.echo(block(client, given), nl=False)
+        click.echo(block(client, server), nl=False)
     else:
-        _write(client, files, given)
+        _write(client, files, server)
 
 
 def _files(client: Client, home: Path | None) -> list[Path]:
-    """Returns the files of all installations of the client that are there, else the usual one."""
+    """Returns the configuration files of all existing installations of the client; the usual file if there is none."""
     places = client.places(PLATFORM, home or Path.home(), {} if home else os.environ)
     return [place.file for place in places if place.root.exists()] or [places[0].file]
 
 
 def _entry(client: Client, user: str | None, data: Path | None, config_file: Path | None) -> dict[str, Any]:
-    """Returns the entry with absolute paths, since nobody knows in which folder the client starts it."""
+    """Returns the entry with absolute paths, because the client may start the server in any folder."""
     config_file = config_file or (Path(found) if (found := os.environ.get(CONFIG_FILE_VARIABLE)) else None)
     try:
         settings = Config.load(config_file, user_id=user, data_storage_path=data)
@@ -89,30 +96,45 @@ def _entry(client: Client, user: str | None, data: Path | None, config_file: Pat
     return entry(client, python, user=settings.user_id, data=folder, config=config_file and config_file.absolute())
 
 
-def _write(client: Client, files: list[Path], given: Mapping[str, Any]) -> None:
-    by_hand = f"To add the server by hand:\n\n{block(client, given)}"
-    for file, changed in _change(files, lambda text: with_entry(text, client, given), by_hand):
-        click.echo(f"{client.title} has the server {'now' if changed else 'already'}: {file}")
+def _write(client: Client, files: list[Path], server: Mapping[str, Any]) -> None:
+    by_hand = f"To add the server by hand:\n\n{block(client, server)}"
+    for file, changed in _change(files, lambda text: with_entry(text, client, server), by_hand):
+        state = "was added to" if changed else "is already in the configuration of"
+        click.echo(f"The server {state} {client.title}: {file}")
     click.echo(f"Restart {client.title} if it is running.")
 
 
 def _remove(client: Client, files: list[Path]) -> None:
     by_hand = f'To remove the server by hand, delete "{NAME}" from "{client.servers}".'
     for file, changed in _change(files, lambda text: without_entry(text, client), by_hand):
-        click.echo(f"{client.title} {'has the server no more' if changed else 'does not have the server'}: {file}")
+        click.echo(
+            f"The server {'was removed from' if changed else 'is not in the configuration of'} {client.title}: {file}"
+        )
 
 
 def _change(files: list[Path], edit: Callable[[str], str], by_hand: str) -> list[tuple[Path, bool]]:
-    """Changes all files, or none when one of them can't be edited; tells which did change."""
+    """Edits all files, or none if one of them can't be edited.
+
+    Args:
+        files: The configuration files.
+        edit: Returns the new content of a file.
+        by_hand: Instructions for the error message.
+
+    Returns:
+        Each file and whether its content changed.
+
+    Raises:
+        ClickException: If a file can't be edited or written.
+    """
     changes = []
     for file in files:
         old = _read(file)
         try:
             new = edit((old or b"").decode()).encode()
         except UnicodeError as error:
-            raise click.ClickException(f"{file} is left as it is: no UTF-8 text. {by_hand}") from error
+            raise click.ClickException(f"{file} was not changed: it is not UTF-8 text. {by_hand}") from error
         except UneditableError as error:
-            raise click.ClickException(f"{file} is left as it is: {error}. {by_hand}") from error
+            raise click.ClickException(f"{file} was not changed: {error}. {by_hand}") from error
         changes.append((file, old, new))
     for file, old, new in changes:
         if new != (old or b""):
@@ -130,22 +152,22 @@ def _read(file: Path) -> bytes | None:
 
 
 def _replace(file: Path, old: bytes | None, new: bytes) -> None:
-    """Writes beside the file, keeps a backup, and puts the new content in the old one's place at once."""
+    """Backs the file up and replaces it atomically: the content is written to a temporary file beside it first."""
     try:
-        target = file.resolve()  # a link stays a link
+        target = file.resolve()  # replaces the target of a symbolic link, not the link
         target.parent.mkdir(parents=True, exist_ok=True)
-        with Workplace(user_folder() / "temporary").half_written(target) as beside:
-            _fill(os.open(beside, os.O_WRONLY | getattr(os, "O_BINARY", 0)), new)
+        with ScratchDir(user_folder() / "temporary").partial_file(target) as beside:
+            _write_content(os.open(beside, os.O_WRONLY | _O_BINARY), new)
             if old is not None:
                 shutil.copymode(target, beside)
                 click.echo(f"backup: {_back_up(file, old)}")
             _require_unchanged(file, old)
             beside.replace(target)
     except OSError as error:
-        raise click.ClickException(f"{file} can't be written: {error.strerror}; it is left as it is") from error
+        raise click.ClickException(f"{file} can't be written: {error.strerror}; it was not changed") from error
 
 
-def _fill(descriptor: int, content: bytes) -> None:
+def _write_content(descriptor: int, content: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
@@ -154,11 +176,11 @@ def _fill(descriptor: int, content: bytes) -> None:
 
 def _require_unchanged(file: Path, old: bytes | None) -> None:
     if _read(file) != old:
-        raise click.ClickException(f"{file} was changed by another program just now; try again")
+        raise click.ClickException(f"{file} was changed by another program at the same time; run the command again")
 
 
 def _back_up(file: Path, content: bytes) -> Path:
-    """Copies the file beside it, under a name that nothing has yet."""
+    """Copies the file to a new file beside it with the time in its name; returns the new path."""
     stamp = datetime.now().astimezone().strftime("%Y%m%d%H%M%S")
     for number in count():
         backup = file.with_name(f"{file.name}.bak-{stamp}" + (f"-{number}" if number else ""))
@@ -166,7 +188,7 @@ def _back_up(file: Path, content: bytes) -> Path:
             descriptor = create_file(backup)
         except FileExistsError:
             continue
-        _fill(descriptor, content)
+        _write_content(descriptor, content)
         shutil.copymode(file, backup)
         return backup
-    raise AssertionError  # pragma: no cover  (there is always another number)
+    raise AssertionError  # pragma: no cover  (count() does not end)

@@ -1,4 +1,4 @@
-"""Reads a LoCoMo file (Maharana et al. 2024): two people, many sessions, questions with the turns that answer them."""
+"""Reads files of the LoCoMo dataset (Maharana et al. 2024): dialogues in sessions, with questions and evidence ids."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _EVIDENCE = re.compile(r"D\d+:\d+")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One page of the dialogue: what each of the two said, "" for nothing, and the ids of what they said."""
+    """One exchange of the dialogue with the evidence ids of its utterances; "" for a missing utterance or id."""
 
     user_text: str
     assistant_text: str
@@ -35,7 +35,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class LocomoQuestion:
-    """A question, its answer, its category 1 to 5, and the ids of what answers it."""
+    """A question with its answer, its category (a key of ``CATEGORIES``) and the ids of its evidence."""
 
     text: str
     answer: str
@@ -45,7 +45,7 @@ class LocomoQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One dialogue of the file, in time order; when one speaks twice in a row, each time is an exchange of its own."""
+    """One dialogue in time order. Consecutive utterances of the same speaker are separate exchanges."""
 
     name: str
     user_name: str
@@ -59,10 +59,10 @@ def read_locomo(file: Path, *, captions: bool = True) -> list[Conversation]:
 
     Args:
         file: The JSON file.
-        captions: Whether the caption of a shared photo stands behind the text, as "[photo: …]".
+        captions: Whether to append the caption of a shared photo to the text as "[photo: …]".
 
     Raises:
-        InputError: If the file can't be read as LoCoMo.
+        InputError: If the file can't be read or is not in LoCoMo format.
     """
     try:
         samples = json.loads(file.read_text(encoding="utf-8"))
@@ -96,19 +96,19 @@ def _exchanges(dialogue: dict[str, Any], user: str, *, captions: bool) -> Iterat
     number = 1
     while f"session_{number}" in dialogue:
         at = parser.parse(dialogue[f"session_{number}_date_time"].replace(" on ", " ")).replace(tzinfo=timezone.utc)
-        opened: tuple[str, str] | None = None
+        pending: tuple[str, str] | None = None
         for turn in dialogue[f"session_{number}"]:
             text = turn["text"]
             if captions and turn.get("blip_caption"):
                 text = f"{text} [photo: {turn['blip_caption']}]"
             if turn["speaker"] == user:
-                if opened is not None:
-                    yield Exchange(opened[0], "", at, opened[1], "")
-                opened = text, turn["dia_id"]
+                if pending is not None:
+                    yield Exchange(pending[0], "", at, pending[1], "")
+                pending = text, turn["dia_id"]
             else:
-                said, evidence_id = opened or ("", "")
-                yield Exchange(said, text, at, evidence_id, turn["dia_id"])
-                opened = None
-        if opened is not None:
-            yield Exchange(opened[0], "", at, opened[1], "")
+                user_text, user_evidence_id = pending or ("", "")
+                yield Exchange(user_text, text, at, user_evidence_id, turn["dia_id"])
+                pending = None
+        if pending is not None:
+            yield Exchange(pending[0], "", at, pending[1], "")
         number += 1

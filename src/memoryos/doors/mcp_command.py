@@ -1,4 +1,8 @@
-"""``memoryos mcp``: reads its options, then serves; nothing else is imported before the handshake."""
+"""``memoryos mcp``: runs the MCP server.
+
+Modules are imported inside the functions, because the client waits for the handshake and the engine is not needed for
+it. No import in this file creates a cycle.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,6 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
     from mcp.types import JSONRPCError
 
-    from memoryos.config import Config
     from memoryos.engine import MemoryEngine
 
 __all__ = ["mcp"]
@@ -28,12 +31,12 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @click.command()
-@click.option("--user", help="Whose memory, unless a call says so.  [default: as the settings say]")
-@click.option("--assistant", help="With which assistant.  [default: as the settings say]")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the store.  [default: as the settings say]")
+@click.option("--user", help="User of the memory if a call names none.  [default: from the settings]")
+@click.option("--assistant", help="Assistant of the memory if a call names none.  [default: from the settings]")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the store.  [default: from the settings]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file with settings.")
 @click.option("--http", is_flag=True, help="Serve streamable HTTP instead of stdio.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address for HTTP; only this machine's own.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address for HTTP; only loopback addresses.")
 @click.option("--port", default=8077, show_default=True, help="Port for HTTP.")
 @click.option("-v", "--verbose", is_flag=True, help="Log to stderr.")
 def mcp(
@@ -46,32 +49,28 @@ def mcp(
     port: int,
     verbose: bool,
 ) -> None:
-    """Serve the memory to an MCP client, over stdio or HTTP."""
+    """Serve the memory to an MCP client over stdio or HTTP."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING)
     if http and host not in LOOPBACK:
         raise click.ClickException(
-            f"--host {host}: other machines would need no key; only {', '.join(sorted(LOOPBACK))}"
+            f"--host {host} would accept other machines without a key; use {', '.join(sorted(LOOPBACK))}, "
+            "or memoryos serve with keys"
         )
-    gc.disable()  # a tenth of a second among a thousand modules that load, for nothing
-    from memoryos.doors.mcp_connection import Connection  # noqa: PLC0415  (with the MCP SDK)
-    from memoryos.doors.mcp_server import build_server  # noqa: PLC0415
-    from memoryos.models.mcp_sampling import ClientModel  # noqa: PLC0415
+    gc.disable()  # saves 0.1 s while about a thousand modules are imported; open_engine enables it again
+    from memoryos.doors.mcp_connection import Connection  # noqa: PLC0415  (imports the MCP SDK)
+    from memoryos.doors.mcp_server import build_server  # noqa: PLC0415  (imports the MCP SDK)
+    from memoryos.models.mcp_sampling import ClientModel  # noqa: PLC0415  (imports the MCP SDK)
 
-    given: dict[str, Any] = {"user_id": user, "assistant_id": assistant, "data_storage_path": data}
-
-    def settings() -> Config:
-        from memoryos.config import Config  # noqa: PLC0415  (beside the handshake, as all of the engine)
-
-        return Config.load(config_file, **given)
-
+    options: dict[str, Any] = {"user_id": user, "assistant_id": assistant, "data_storage_path": data}
     client_model = None if http else ClientModel()
 
     def open_engine() -> MemoryEngine:
-        from memoryos.assembly import build_analyst, build_llm_analyst  # noqa: PLC0415
-        from memoryos.engine import MemoryEngine  # noqa: PLC0415
+        from memoryos.assembly import build_analyst, build_llm_analyst  # noqa: PLC0415  (imported during the handshake)
+        from memoryos.config import Config  # noqa: PLC0415  (same reason)
+        from memoryos.engine import MemoryEngine  # noqa: PLC0415  (same reason)
 
         try:
-            config = settings()
+            config = Config.load(config_file, **options)
             analyst = fallback = None
             if client_model and config.mcp_sampling and not config.has_llm and client_model.is_offered():
                 client_model.timeout_seconds = config.llm_timeout_seconds
@@ -86,62 +85,68 @@ def mcp(
     if http:
         server.run("streamable-http", host=host, port=port)
     else:
-        import anyio  # noqa: PLC0415  (with the MCP SDK)
+        import anyio  # noqa: PLC0415  (only for stdio)
 
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a thread that reads stdin would hold up any other end
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a normal exit would wait for the thread that reads stdin
         anyio.run(_serve_stdio, server)
 
 
 async def _serve_stdio(server: MCPServer[None]) -> None:
-    """As ``server.run("stdio")``, which drops a line that it can't read while its sender waits for an answer."""
-    from anyio import create_memory_object_stream, create_task_group, get_cancelled_exc_class  # noqa: PLC0415  (with the MCP SDK)
-    from mcp.server.stdio import stdio_server  # noqa: PLC0415
+    """Serves on stdio and answers every invalid line with an error.
 
-    inner = server._lowlevel_server  # noqa: SLF001  (the SDK has no other way to serve on streams of one's own)
-    passing, readable = create_memory_object_stream[Any](0)
-    async with stdio_server() as (received, sent), create_task_group() as tasks:
-        tasks.start_soon(_pass_on, received, passing, sent)
+    ``server.run("stdio")`` drops invalid lines, so that the sender would wait for an answer for ever.
+    """
+    from anyio import create_memory_object_stream, create_task_group, get_cancelled_exc_class  # noqa: PLC0415  (only for stdio)
+    from mcp.server.stdio import stdio_server  # noqa: PLC0415  (only for stdio)
+
+    inner = server._lowlevel_server  # noqa: SLF001  (the SDK has no public method to serve on custom streams)
+    valid_sender, valid_receiver = create_memory_object_stream[Any](0)
+    async with stdio_server() as (incoming, outgoing), create_task_group() as tasks:
+        tasks.start_soon(_forward_valid, incoming, valid_sender, outgoing)
         try:
-            await inner.run(readable, sent, inner.create_initialization_options())
+            await inner.run(valid_receiver, outgoing, inner.create_initialization_options())
         except get_cancelled_exc_class():
-            _log.warning("nobody reads what the server says any more; it ends")
-            os._exit(0)  # the engine is closed; the thread that reads stdin would hold up any other end
+            _log.warning("the client closed stdout; the server stops")
+            os._exit(0)  # the engine is closed; a normal exit would wait for the thread that reads stdin
         tasks.cancel_scope.cancel()
 
 
-async def _pass_on(received: Any, passing: Any, sent: Any) -> None:
-    from mcp.shared.message import SessionMessage  # noqa: PLC0415
+async def _forward_valid(incoming: Any, valid_sender: Any, outgoing: Any) -> None:
+    """Forwards valid messages to the server, and answers invalid lines on ``outgoing``."""
+    from mcp.shared.message import SessionMessage  # noqa: PLC0415  (imports the MCP SDK)
 
-    async with passing:
-        async for message in received:
+    async with valid_sender:
+        async for message in incoming:
             if not isinstance(message, Exception):
-                await passing.send(message)
-            elif (refusal := _refusal(message)) is not None:
-                await sent.send(SessionMessage(refusal))
+                await valid_sender.send(message)
+            elif (answer := _error_answer(message)) is not None:
+                await outgoing.send(SessionMessage(answer))
 
 
-def _refusal(error: Exception) -> JSONRPCError | None:
-    """Returns the answer to a line that is no message; a blank line needs none."""
-    from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError  # noqa: PLC0415
-    from pydantic import ValidationError  # noqa: PLC0415
+def _error_answer(error: Exception) -> JSONRPCError | None:
+    """Returns the JSON-RPC error for a line that is not a valid message; None for a blank line."""
+    from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError  # noqa: PLC0415  (imports the MCP SDK)
+    from pydantic import ValidationError  # noqa: PLC0415  (imported with the MCP SDK)
 
     faults = error.errors(include_url=False) if isinstance(error, ValidationError) else []
     line = next((each["input"] for each in faults if each["type"] == "json_invalid"), None)
     if line is not None and not line.strip():
         return None
     if line is None:
-        sent: Any = next((each["input"] for each in faults if isinstance(each["input"], dict)), None)
-        code, message = INVALID_REQUEST, "this is no JSON-RPC request"
+        request: Any = next((each["input"] for each in faults if isinstance(each["input"], dict)), None)
+        code, message = INVALID_REQUEST, "the message is not a JSON-RPC request"
     else:
-        sent = _loosely_read(line)
-        code, message = PARSE_ERROR, f"{faults[0]['msg']}; half an emoji (a lone surrogate) is no JSON either"
-    number = sent.get("id") if isinstance(sent, dict) else None
-    known = isinstance(number, (int, str)) and not isinstance(number, bool)
-    return JSONRPCError(jsonrpc="2.0", id=number if known else None, error=ErrorData(code=code, message=message))
+        request = _parse_leniently(line)
+        code, message = PARSE_ERROR, f"{faults[0]['msg']}; send valid JSON (a lone surrogate is not valid)"
+    request_id = request.get("id") if isinstance(request, dict) else None
+    is_valid_id = isinstance(request_id, (int, str)) and not isinstance(request_id, bool)
+    return JSONRPCError(
+        jsonrpc="2.0", id=request_id if is_valid_id else None, error=ErrorData(code=code, message=message)
+    )
 
 
-def _loosely_read(line: str) -> Any:
-    """Reads what Python takes for JSON, lone surrogates too: whoever sent it waits for an answer with its id."""
+def _parse_leniently(line: str) -> Any:
+    """Parses a line with Python's lenient JSON parser to get the request id for the error; None if it fails."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

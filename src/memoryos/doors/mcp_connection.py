@@ -1,4 +1,4 @@
-"""What stands behind the MCP server: the engine, opened beside the handshake, and what its errors say to a client."""
+"""The engine of the MCP server, opened in the background during the handshake, and its errors as protocol errors."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ __all__ = ["Connection", "explained"]
 
 
 class Connection:
-    """The engine behind the server, opened in the background; what could not be opened is tried again at each call.
+    """Opens the engine of an MCP server in the background and returns memories of it.
+
+    If opening fails, every call tries again, so the user can correct the settings without restarting the server.
 
     Args:
-        open_engine: Opens it. Its settings name the user and the assistant where a call names none.
-        client_model: Told of the client, where there is only one whose model the engine may use.
+        open_engine: Opens the engine. Its settings supply the user and the assistant that a call leaves out.
+        client_model: Receives the session of the client; None if the server has many clients (HTTP).
     """
 
     def __init__(self, open_engine: Callable[[], MemoryEngine], client_model: ClientModel | None = None) -> None:
@@ -37,8 +39,8 @@ class Connection:
         self._opening: threading.Thread | None = None
 
     @asynccontextmanager
-    async def living(self, _: object) -> AsyncIterator[None]:
-        """Begins to open the engine; closes it at the end."""
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
+        """Starts opening the engine on entry and closes it on exit."""
         self._opening = threading.Thread(target=self._warm_up, name="memoryos-opening", daemon=True)
         self._opening.start()
         try:
@@ -47,15 +49,15 @@ class Connection:
         finally:
             self._close()
 
-    async def meet(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Has the client's model meet the client at its first request behind the handshake."""
+    async def session_middleware(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Passes the client's session to the client model at each request after the handshake."""
         is_request = ctx.method != "initialize" and not ctx.method.startswith("notifications/")
         if self._client_model is not None and is_request:
             self._client_model.meet(ctx.session)
         return await call_next(ctx)
 
     def _warm_up(self) -> None:
-        with suppress(MemoryOSError):  # whoever calls a tool is told
+        with suppress(MemoryOSError):  # the next tool call raises the error again and reports it
             self._opened().embedder.embed(["the first call loads the model"])
 
     def _opened(self) -> MemoryEngine:
@@ -65,20 +67,20 @@ class Connection:
             return self._engine
 
     def memory(self, user_id: str | None, assistant_id: str | None) -> Memoryos:
-        """Returns the memory that a call is about.
+        """Returns the memory of the user and the assistant; None selects those of the settings.
 
         Raises:
-            MemoryOSError: If the engine can't be opened or an id can't be used.
+            MemoryOSError: If the engine can't be opened or an id is invalid.
         """
         engine = self._opened()
         user_id = engine.config.user_id if user_id is None else user_id
         return engine.memory(user_id, engine.config.assistant_id if assistant_id is None else assistant_id)
 
     def settings(self) -> Config:
-        """Returns the settings, for whoever may read them.
+        """Returns the settings of the engine.
 
         Raises:
-            MemoryOSError: If the engine can't be opened, or the caller may not.
+            MemoryOSError: If the engine can't be opened. Subclasses also raise it if the caller has no permission.
         """
         return self._opened().config
 
@@ -91,7 +93,7 @@ class Connection:
 
 @contextmanager
 def explained(kind: type[Exception]) -> Iterator[None]:
-    """Turns errors of the memory into one of the protocol, which says what to do."""
+    """Converts a ``MemoryOSError`` into the protocol error ``kind``, whose message suggests the next step."""
     try:
         yield
     except MemoryOSError as error:
@@ -100,11 +102,11 @@ def explained(kind: type[Exception]) -> Iterator[None]:
 
 def _advice(error: MemoryOSError) -> str:
     if isinstance(error, InputError):
-        return f"{error}. Call again with another value."
+        return f"{error}. Call again with a valid value."
     if isinstance(error, NotFoundError):
-        return f"{error}. list_memories and get_user_profile show the ids."
+        return f"{error}. Get valid ids from list_memories and get_user_profile."
     if isinstance(error, QuotaExceededError):
-        return f"{error}. Nothing was stored; forget_memory forgets pages."
+        return f"{error}. Nothing was stored; delete pages with forget_memory."
     if isinstance(error, AnalystError):
-        return f"{error}. Nothing is lost: retrieve_memory works without the LLM."
-    return f"{error}. Run `memoryos doctor` on the machine of the server."
+        return f"{error}. No data is lost; retrieve_memory works without the LLM."
+    return f"{error}. Run `memoryos doctor` on the server's machine."

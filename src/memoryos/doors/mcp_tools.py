@@ -1,4 +1,4 @@
-"""The tools of the MCP server: each reads its arguments, calls the memory, and answers in short text and values."""
+"""The tools of the MCP server; each calls the memory and returns short text and a structured result."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _ASKS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent
 _FORGETS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 
 MAX_SEQ = 2**63 - 1
-UserId = Annotated[str | None, Field(description="Whose memory; default: the server's user.")]
-AssistantId = Annotated[str | None, Field(description="With which assistant; default: the server's.")]
+UserId = Annotated[str | None, Field(description="User of the memory; default: the server's user.")]
+AssistantId = Annotated[str | None, Field(description="Assistant of the memory; default: the server's assistant.")]
 
 
 def build_tools(connection: Connection) -> list[Tool]:
-    """Returns the tools, those that write first."""
+    """Returns all tools."""
     tools: list[Tool] = []
     _add_writing_tools(tools, connection)
     _add_reading_tools(tools, connection)
@@ -53,58 +53,64 @@ def build_tools(connection: Connection) -> list[Tool]:
 
 
 class _StrictTool(Tool):
-    """A tool that refuses arguments it does not know, and says in one line what is wrong with the others."""
+    """A tool that rejects unknown arguments and reports invalid arguments in one line."""
 
     async def run(self, arguments: dict[str, Any], context: Any, convert_result: bool = False) -> Any:
         try:
             return await super().run(arguments, context, convert_result)
         except UnexpectedToolError as error:
-            raise UnexpectedToolError(f"{error}: an error of the server; its log (stderr) says more") from error
+            raise UnexpectedToolError(f"{error}: internal server error; see the server's log (stderr)") from error
         except ToolError as error:
             if not isinstance(error.__cause__, ValidationError):
                 raise
             faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.__cause__.errors())
-            known = ", ".join(self.fn_metadata.arg_model.model_fields)
-            raise ToolError(f"{faults[:500]}. Call again; {self.name} takes {known}.") from error.__cause__
+            valid = ", ".join(self.fn_metadata.arg_model.model_fields)
+            raise ToolError(f"{faults[:500]}. Call again with valid arguments: {valid}.") from error.__cause__
 
 
 def _tool(tools: list[Tool], title: str, annotations: ToolAnnotations) -> Callable[[Callable[..., Any]], None]:
-    def keep(function: Callable[..., Any]) -> None:
+    """Returns a decorator that appends a function to ``tools`` as a tool with a closed schema."""
+
+    def register(function: Callable[..., Any]) -> None:
         tool = _StrictTool.from_function(function, title=title, annotations=annotations)
         tool.fn_metadata.arg_model.model_config["extra"] = "forbid"
         tool.fn_metadata.arg_model.model_rebuild(force=True)
         tool.parameters = tool.fn_metadata.arg_model.model_json_schema()
         tools.append(tool)
 
-    return keep
+    return register
 
 
 def _add_writing_tools(tools: list[Tool], connection: Connection) -> None:
     @_tool(tools, "Remember an exchange", _ADDS)
     def add_memory(
-        user_input: Annotated[str, Field(description="What the user said; may be empty if the assistant spoke.")],
-        agent_response: Annotated[str, Field(description="What the assistant said; may be empty likewise.")] = "",
-        timestamp: Annotated[str | None, Field(description="When, ISO 8601; default: now.")] = None,
-        meta_data: Annotated[dict[str, Any] | None, Field(description="Anything to keep with it.")] = None,
+        user_input: Annotated[str, Field(description="The user's message; may be empty if agent_response is not.")],
+        agent_response: Annotated[
+            str, Field(description="The assistant's reply; may be empty if user_input is not.")
+        ] = "",
+        timestamp: Annotated[str | None, Field(description="Time of the exchange, ISO 8601; default: now.")] = None,
+        meta_data: Annotated[dict[str, Any] | None, Field(description="Metadata to store with the exchange.")] = None,
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, AddedPage]:
-        """Remembers one exchange for good. It is on disk, and can be found, when this returns."""
+        """Stores one exchange permanently. It is on disk and can be found when the call returns."""
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             page = memory.add_memory(user_input, agent_response, timestamp or None, meta_data)
         added = AddedPage(page_id=page.page_id, seq=page.seq, at=page.at.isoformat())
-        return _result(f"Remembered as page {page.seq}.", added)
+        return _result(f"Stored as page {page.seq}.", added)
 
     @_tool(tools, "Ask the memory", _ASKS)
     def ask_memory(
         query: Annotated[str, Field(description="The question.")],
-        relationship_with_user: Annotated[str, Field(description="What the assistant is to the user.")] = "friend",
-        style_hint: Annotated[str, Field(description="How to answer.")] = "",
+        relationship_with_user: Annotated[
+            str, Field(description="The assistant's relationship to the user.")
+        ] = "friend",
+        style_hint: Annotated[str, Field(description="Style of the answer.")] = "",
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, Answered]:
-        """Answers a question from memory, by the configured LLM or by quoting. The exchange is not remembered."""
+        """Answers a question from memory, with the configured LLM or by quoting. The exchange is not stored."""
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             answer = memory.get_response(query, relationship_with_user, style_hint, remember=False)
@@ -115,14 +121,16 @@ def _add_writing_tools(tools: list[Tool], connection: Connection) -> None:
 def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
     @_tool(tools, "Look something up in memory", _READS)
     def retrieve_memory(
-        query: Annotated[str, Field(description="What to look for, as a question or in key words.")],
-        relationship_with_user: Annotated[str, Field(description="What the assistant is to the user.")] = "friend",
-        style_hint: Annotated[str, Field(description="How the answer will be given.")] = "",
-        max_results: Annotated[int, Field(description="Pages at most.", ge=1, le=100)] = 10,
+        query: Annotated[str, Field(description="A question or keywords to search for.")],
+        relationship_with_user: Annotated[
+            str, Field(description="The assistant's relationship to the user.")
+        ] = "friend",
+        style_hint: Annotated[str, Field(description="Style of your answer.")] = "",
+        max_results: Annotated[int, Field(description="Maximum number of pages.", ge=1, le=100)] = 10,
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, Retrieved]:
-        """Returns what is remembered for a query: profile, facts, earlier pages with dates. No model is called."""
+        """Returns the memories relevant to a query: profile, facts, earlier pages with dates. No model is called."""
         with explained(ToolError):
             recall = connection.memory(user_id, assistant_id).recall(query, max_pages=max_results)
         hints = f"(You are their {relationship_with_user}.{f' Style: {style_hint}.' if style_hint.strip() else ''})"
@@ -144,16 +152,16 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
             flagged_page_ids=list(recall.flagged),
         )
         text = recall.to_prompt(numbered=True)
-        return _result(f"{hints}\n\n{text}" if text else "Nothing is remembered yet.", found)
+        return _result(f"{hints}\n\n{text}" if text else "The memory is empty.", found)
 
     @_tool(tools, "Show the user's profile", _READS)
     def get_user_profile(
-        include_knowledge: Annotated[bool, Field(description="Facts about the user too.")] = True,
-        include_assistant_knowledge: Annotated[bool, Field(description="Facts about the assistant too.")] = False,
+        include_knowledge: Annotated[bool, Field(description="Include facts about the user.")] = True,
+        include_assistant_knowledge: Annotated[bool, Field(description="Include facts about the assistant.")] = False,
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, UserProfile]:
-        """Returns what is known of the user: attributes, traits, facts."""
+        """Returns the user's profile: attributes, traits and facts."""
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             profile = memory.profile
@@ -166,29 +174,31 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
             assistant_knowledge=[_fact(each) for each in about_assistant],
         )
         lines = profile_lines(profile) + [f"- {one_line(entry.text)}" for entry in (*about_user, *about_assistant)]
-        return _result("\n".join(lines) or "Nothing is known of the user yet.", known)
+        return _result("\n".join(lines) or "The profile is empty.", known)
 
 
 def _add_listing_tools(tools: list[Tool], connection: Connection) -> None:
     @_tool(tools, "List memories", _READS)
     def list_memories(
-        limit: Annotated[int, Field(description="Pages at most.", ge=1, le=200)] = 20,
-        before_seq: Annotated[int | None, Field(description="Only pages before this one.", ge=1, le=MAX_SEQ)] = None,
+        limit: Annotated[int, Field(description="Maximum number of pages.", ge=1, le=200)] = 20,
+        before_seq: Annotated[
+            int | None, Field(description="Return only pages with a lower seq.", ge=1, le=MAX_SEQ)
+        ] = None,
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, Listed]:
-        """Lists remembered exchanges with their ids, newest first."""
+        """Lists the stored exchanges with their ids, newest first."""
         with explained(ToolError):
             pages = connection.memory(user_id, assistant_id).newest_pages(limit + 1, before_seq=before_seq)
         shown = pages[:limit]
         older = shown[-1].seq if len(pages) > limit else None
         listed = Listed(pages=[_listed(page) for page in shown], next_before_seq=older)
         lines = [f"{page.seq}. [{page.at.date()}] {indented(page.user_text or page.assistant_text)}" for page in shown]
-        return _result("\n".join(lines) or "Nothing is remembered yet.", listed)
+        return _result("\n".join(lines) or "The memory is empty.", listed)
 
     @_tool(tools, "Show memory statistics", _READS)
     def memory_stats(user_id: UserId = None, assistant_id: AssistantId = None) -> dict[str, Any]:
-        """Returns counts of every tier, what waits to be consolidated, and the last error."""
+        """Returns the counts of every tier, the number of due pages, and the last error."""
         with explained(ToolError):
             return connection.memory(user_id, assistant_id).get_memory_stats()
 
@@ -198,16 +208,18 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
     def forget_memory(
         page_ids: Annotated[list[str] | None, Field(description="Ids of pages, from list_memories.")] = None,
         knowledge_ids: Annotated[list[str] | None, Field(description="Ids of facts, from get_user_profile.")] = None,
-        query: Annotated[str | None, Field(description="Only shows what it finds; nothing is deleted by it.")] = None,
-        confirm: Annotated[bool, Field(description="False only shows what would go. True deletes for good.")] = False,
+        query: Annotated[
+            str | None, Field(description="Previews the deletion of the pages it finds; deletes nothing.")
+        ] = None,
+        confirm: Annotated[bool, Field(description="False: preview only. True: delete permanently.")] = False,
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, ForgetReceipt]:
-        """Forgets pages or facts by id, with all that was derived. Show the user what would go before you confirm."""
+        """Deletes pages or facts by id, with everything derived from them. Show the user a preview first."""
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             if not (query or page_ids or knowledge_ids):
-                raise ToolError("Give page_ids or knowledge_ids; or a query, to see the ids of what it finds.")
+                raise ToolError("Give page_ids or knowledge_ids, or a query to preview the pages that it finds.")
             if query:
                 receipt = memory.forget(query_preview=query)
             else:
@@ -217,8 +229,8 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
         done = ForgetReceipt.model_validate(receipt, from_attributes=True)
         counts = f"{len(done.page_ids)} pages and {len(done.knowledge_ids)} facts"
         if done.dry_run:
-            return _result(f"Would forget {counts}. Call again with their ids and confirm=true.", done)
-        return _result(f"Forgot {counts}. {' '.join(done.remains)}", done)
+            return _result(f"Would delete {counts}. Call again with their ids and confirm=true.", done)
+        return _result(f"Deleted {counts}. {' '.join(done.remains)}", done)
 
 
 def _listed(page: Page) -> ListedPage:

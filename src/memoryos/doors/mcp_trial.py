@@ -1,4 +1,4 @@
-"""A trial of the MCP server: it is started once as a client would start it, and asked what it offers."""
+"""Starts the MCP server once, as a client would, and checks that it lists its tools and answers a call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from memoryos.errors import MemoryOSError
-from memoryos.storage.workplace import temporary_folder
+from memoryos.storage.scratch_dir import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,17 +29,17 @@ _HELLO = {
 
 
 class TrialError(MemoryOSError):
-    """The server did not start, or does not work; the message holds the end of its log."""
+    """The MCP server did not start or did not answer; the message contains the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of it.
+    """The result of a successful trial.
 
     Attributes:
-        seconds: From the start of the process until the tools were listed.
+        seconds: Time from the start of the process to the list of tools.
         tools: Names of the tools.
-        analyst: Who would read and answer.
+        analyst: Name of the server's analyst.
     """
 
     seconds: float
@@ -48,24 +48,24 @@ class Trial:
 
 
 def try_server(command: Sequence[str]) -> Trial:
-    """Starts a server on a store of its own that is thrown away, lists the tools, calls one, and ends it.
+    """Starts a server on a temporary store, lists its tools, calls one tool, and stops the server.
 
     Args:
-        command: The program and its arguments, as in the file of a client.
+        command: The program and its arguments, as in a client's configuration.
 
     Raises:
-        TrialError: If any of that fails or takes a minute.
+        TrialError: If a step fails, or all steps take longer than TIMEOUT_SECONDS.
     """
     with temporary_folder() as folder:
         log = folder / "log"
-        own = {"MEMORYOS_DATABASE_URL": f"sqlite:///{(folder / 'memoryos.db').as_posix()}"}
+        store = {"MEMORYOS_DATABASE_URL": f"sqlite:///{(folder / 'memoryos.db').as_posix()}"}
         try:
             with log.open("wb") as stderr:
-                return _try(command, dict(os.environ) | own, stderr)
+                return _try(command, dict(os.environ) | store, stderr)
         except (OSError, ValueError, KeyError) as error:
-            is_up = isinstance(error, BrokenPipeError) or not isinstance(error, OSError)
-            says = f"it did not answer as a server of MCP ({error})" if is_up else str(error)
-            raise TrialError(f"{says}{_end_of(log)}") from error
+            has_started = isinstance(error, BrokenPipeError) or not isinstance(error, OSError)
+            reason = f"the process did not answer as an MCP server ({error})" if has_started else str(error)
+            raise TrialError(f"{reason}{_end_of(log)}") from error
 
 
 def _try(command: Sequence[str], environment: dict[str, str], stderr: IO[bytes]) -> Trial:
@@ -73,30 +73,31 @@ def _try(command: Sequence[str], environment: dict[str, str], stderr: IO[bytes])
     with subprocess.Popen(  # noqa: S603  (the program that a client would start)
         list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment
     ) as server:
-        watchdog = threading.Timer(TIMEOUT_SECONDS, server.kill)
-        watchdog.start()
+        timeout = threading.Timer(TIMEOUT_SECONDS, server.kill)
+        timeout.start()
         try:
-            _ask(server, "initialize", _HELLO)
+            _request(server, "initialize", _HELLO)
             _send(server, {"method": "notifications/initialized"})
-            tools = tuple(str(tool["name"]) for tool in _ask(server, "tools/list", {})["tools"])
+            tools = tuple(str(tool["name"]) for tool in _request(server, "tools/list", {})["tools"])
             seconds = time.monotonic() - started
-            stats = _ask(server, "tools/call", {"name": "memory_stats", "arguments": {}})
+            stats = _request(server, "tools/call", {"name": "memory_stats", "arguments": {}})
             if stats["isError"]:
                 raise ValueError(stats["content"][0]["text"])
             return Trial(seconds, tools, str(stats["structuredContent"]["analyst"]))
         finally:
-            watchdog.cancel()
+            timeout.cancel()
             server.kill()
 
 
-def _ask(server: subprocess.Popen[bytes], method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+def _request(server: subprocess.Popen[bytes], method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Sends a request and returns its result."""
     _send(server, {"id": method, "method": method, "params": parameters})
     while line := server.stdout.readline() if server.stdout else b"":
         message = json.loads(line)
         if message.get("id") == method:
             result: dict[str, Any] = message["result"]
             return result
-    raise ValueError("it said no more")
+    raise ValueError("stdout was closed")
 
 
 def _send(server: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
@@ -107,5 +108,5 @@ def _send(server: subprocess.Popen[bytes], message: dict[str, Any]) -> None:
 
 def _end_of(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    told = [line.strip() for line in lines if line.strip()][-_LINES_SHOWN:]
-    return f" ({' / '.join(told)})" if told else ""
+    last_lines = [line.strip() for line in lines if line.strip()][-_LINES_SHOWN:]
+    return f" ({' / '.join(last_lines)})" if last_lines else ""

@@ -1,4 +1,4 @@
-"""``memoryos migrate``: a store moves to another database, scope by scope, compared, and goes on where it ended."""
+"""``memoryos migrate``: copies a store to another database scope by scope; a repeated call resumes the copy."""
 
 from __future__ import annotations
 
@@ -8,54 +8,56 @@ from typing import TYPE_CHECKING
 import click
 
 from memoryos.errors import ConfigError, NotFoundError
+from memoryos.storage.database_urls import is_server_url, parse_database_url, sqlite_file_of
 from memoryos.storage.migrations import State
-from memoryos.storage.places import file_of, is_server, url_of
 from memoryos.storage.store import Store
-from memoryos.storage.verifying import state_of_file
+from memoryos.storage.verification import read_schema_state
 
 if TYPE_CHECKING:
-    from memoryos.storage.moving import Moved
+    from memoryos.storage.store_copy import CopiedScope
 
 __all__ = ["migrate"]
 
-_SCOPES_A_LINE = 100
+_SCOPES_PER_PROGRESS_LINE = 100
 
 
 @click.command()
 @click.argument("source")
 @click.argument("target")
 def migrate(source: str, target: str) -> None:
-    """Copy the whole store at SOURCE into the one at TARGET: SQLAlchemy URLs, or paths of SQLite files.
+    """Copy the store at SOURCE to TARGET; both are SQLAlchemy URLs or paths of SQLite files.
 
-    Scopes that are there already and the same are passed over, so an interrupted copy is repeated. The source stays as
-    it is. Nobody should write to it meanwhile.
+    Scopes that are identical in TARGET are skipped, so repeat the command to resume an interrupted copy. The source is
+    not changed. Stop all writers to the source first.
     """
     places = [each if "://" in each else Path(each) for each in (source, target)]
-    if url_of(places[0]) == url_of(places[1]):
+    if parse_database_url(places[0]) == parse_database_url(places[1]):
         raise ConfigError("source and target are the same database")
     _check_source(places[0])
     with Store(places[0]) as old, Store(places[1]) as new:
         scope_ids = list(old.scopes.all())
-        moved: list[Moved] = []
+        moved: list[CopiedScope] = []
         for number, scope_id in enumerate(scope_ids, 1):
-            moved.append(new.take_over(old, scope_id))
-            if number % _SCOPES_A_LINE == 0 or number == len(scope_ids):
+            moved.append(new.copy_scope_from(old, scope_id))
+            if number % _SCOPES_PER_PROGRESS_LINE == 0 or number == len(scope_ids):
                 click.echo(f"{number} of {len(scope_ids)} scopes, {sum(each.pages for each in moved)} pages", err=True)
-        keys = new.take_over_keys(old)
-    there = sum(each.was_there for each in moved)
+        keys = new.copy_api_keys_from(old)
+    skipped = sum(each.already_existed for each in moved)
     click.echo(
-        f"{len(moved) - there} scopes copied, {there} were there; {sum(each.pages for each in moved)} pages and "
-        f"{sum(each.rows for each in moved)} rows are the same in both; {keys} API keys copied"
+        f"{len(moved) - skipped} scopes copied, {skipped} skipped as identical; verified "
+        f"{sum(each.pages for each in moved)} pages and {sum(each.rows for each in moved)} rows; {keys} API keys copied"
     )
 
 
 def _check_source(place: str | Path) -> None:
-    """Refuses a file that is not there, which opening would make, and one that opening would bring up."""
-    if is_server(place):
+    """Rejects a missing source file, which opening would create, and an old schema, which opening would migrate."""
+    if is_server_url(place):
         return
-    file = file_of(place)
+    file = sqlite_file_of(place)
     if not file.exists():
         raise NotFoundError(f"there is no store at {file}")
-    state = state_of_file(file)
+    state = read_schema_state(file)
     if state is not State.CURRENT:
-        raise ConfigError(f"{file}: {state.value}; use it once with this release (keep a copy), then migrate it")
+        raise ConfigError(
+            f"{file}: {state.value}; copy the file, open it once with this release to upgrade it, then repeat this"
+        )

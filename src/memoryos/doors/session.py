@@ -1,4 +1,4 @@
-"""What the commands share: the settings in front of them, the memory that they open, and JSON for programs."""
+"""Shared code of the commands: the global options, opening the memory, and JSON output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import click
 
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
+from memoryos.errors import NotFoundError
+from memoryos.storage.database_urls import is_server_url, sqlite_file_of
+from memoryos.storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,11 +26,11 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 class Session:
-    """What the options in front of the command say.
+    """The global options of one command line call (those before the command name).
 
     Args:
-        settings: Fields of ``Config`` that were given.
-        config_file: JSON file with others.
+        settings: Values for fields of ``Config``.
+        config_file: JSON file with further settings.
     """
 
     def __init__(self, settings: dict[str, Any], config_file: Path | None) -> None:
@@ -35,16 +38,16 @@ class Session:
         self._config_file = config_file
 
     def config(self, **more: Any) -> Config:
-        """Returns the settings.
+        """Returns the settings; ``more`` overrides single fields.
 
         Raises:
-            ConfigError: If one is unknown or out of its range.
+            ConfigError: If a setting is unknown or out of range.
         """
         return Config.load(self._config_file, **(self._settings | more))
 
     @property
     def options(self) -> list[str]:
-        """The same options, as another command takes them."""
+        """The global options as command line arguments for another ``memoryos`` process."""
         named = {"user_id": "--user", "assistant_id": "--assistant", "data_storage_path": "--data"}
         given = {named[name]: str(value) for name, value in self._settings.items()}
         if self._config_file is not None:
@@ -53,17 +56,31 @@ class Session:
 
     @contextmanager
     def memory(self) -> Iterator[Memoryos]:
-        """Opens the memory; without a background worker, since the process ends with the command."""
+        """Opens the memory without a background worker, because the process ends with the command."""
         config = self.config(background=False)
         with MemoryEngine(config) as engine:
             yield engine.memory(config.user_id, config.assistant_id)
 
+    @contextmanager
+    def existing_store(self) -> Iterator[Store]:
+        """Opens the store if it exists.
+
+        Raises:
+            NotFoundError: If there is no database file. Opening would create one, and a mistyped path would then
+                pass as an empty store.
+        """
+        database = self.config().database
+        if not is_server_url(database) and not sqlite_file_of(database).exists():
+            raise NotFoundError(f"there is no store at {sqlite_file_of(database)}")
+        with Store(database) as store:
+            yield store
+
 
 def as_json_option(command: Command) -> Command:
-    """Adds ``--json`` to a command: a program reads what it prints."""
+    """Adds the option ``--json`` to a command."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
 
 
 def print_json(value: Any) -> None:
-    """Prints a value for programs."""
+    """Prints a value as JSON to stdout."""
     click.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,4 +1,4 @@
-"""What every door shows of the things that are remembered, as JSON: the command line's ``--json`` and the REST API."""
+"""JSON models of the command line's ``--json`` output and of the REST API."""
 
 from __future__ import annotations
 
@@ -46,37 +46,37 @@ Time = Annotated[
     PlainSerializer(datetime.isoformat, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2023-05-08T13:56:00+00:00"]}),
 ]
-"""A time in UTC, written with its offset."""
+"""A time in UTC, serialised in ISO 8601 with its offset."""
 
 
 class Shape(BaseModel):
-    """What stands for a value of the model outside of the program; reads it by its attributes."""
+    """Base of the JSON models; ``model_validate`` reads the attributes of the domain object with the same names."""
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
     def as_json(self) -> dict[str, Any]:
-        """Returns it as JSON-compatible values."""
+        """Returns the model as JSON-compatible values."""
         return self.model_dump(mode="json")
 
 
 class Page(Shape):
-    """One exchange."""
+    """One exchange of the page log."""
 
     page_id: str
-    seq: int = Field(description="Its position in the log, from 1.")
+    seq: int = Field(description="Position in the log, from 1.")
     at: Time = Field(description="When the exchange took place.")
     user_text: str
     assistant_text: str
     user_name: str | None
     assistant_name: str | None
-    meta_data: dict[str, Any] = Field(validation_alias="metadata", description="What the caller attached.")
-    chain_id: str | None = Field(description="The chain it belongs to, once it is consolidated.")
-    segment_id: str | None = Field(description="The segment it belongs to, once it is consolidated.")
-    learned: bool = Field(description="Whether long-term memory has read it.")
+    meta_data: dict[str, Any] = Field(validation_alias="metadata", description="Metadata supplied by the caller.")
+    chain_id: str | None = Field(description="Chain of the page; null before consolidation.")
+    segment_id: str | None = Field(description="Segment of the page; null before consolidation.")
+    learned: bool = Field(description="Whether long-term memory was updated from this page.")
 
 
 class Origin(Shape):
-    """Who derived a thing: the analyst and the version of its prompt or rules."""
+    """The analyst that derived an item, and the version of its prompt or rules."""
 
     analyst: str
     version: str
@@ -90,28 +90,28 @@ class Knowledge(Shape):
     text: str
     recorded_at: Time
     valid_from: Time | None
-    superseded_by: str | None = Field(description="The entry that replaced it; null while it is current.")
+    superseded_by: str | None = Field(description="Id of the fact that replaced this one; null while it is current.")
     archived_at: Time | None
-    source_page_ids: list[str] = Field(description="The pages that it was read in, oldest first.")
+    source_page_ids: list[str] = Field(description="Ids of the pages that state the fact, oldest first.")
     origin: Origin
 
 
 class Chain(Shape):
-    """Pages that continue one another, with one summary."""
+    """Pages that continue the same dialogue, with one summary."""
 
     chain_id: str
     summary: str
 
 
 class Segment(Shape):
-    """Pages of one topic, with their heat now."""
+    """Pages of one topic, with their current heat."""
 
     segment_id: str
-    heat: float = Field(description="Eq. 4, now.")
+    heat: float = Field(description="Current heat (Eq. 4 of Kang et al. 2025).")
     summary: str
     keywords: list[str]
-    visits: int = Field(description="Recalls since it was last learned from.")
-    length: int = Field(description="Pages that joined since it was last learned from.")
+    visits: int = Field(description="Recalls since long-term memory was last updated from the segment.")
+    length: int = Field(description="Pages added since long-term memory was last updated from the segment.")
     page_count: int
     created_at: Time
     last_visited_at: Time
@@ -119,8 +119,19 @@ class Segment(Shape):
 
     @classmethod
     def of(cls, segment: model.Segment, heat: float) -> Segment:
-        """Returns a segment with its heat."""
-        return cls(**_told(segment, cls) | {"heat": heat, "keywords": sorted(segment.keywords)})
+        """Returns the model of a segment with this heat."""
+        return cls(
+            segment_id=segment.segment_id,
+            heat=heat,
+            summary=segment.summary,
+            keywords=sorted(segment.keywords),
+            visits=segment.visits,
+            length=segment.length,
+            page_count=segment.page_count,
+            created_at=segment.created_at,
+            last_visited_at=segment.last_visited_at,
+            archived_at=segment.archived_at,
+        )
 
 
 class SegmentDetail(Segment):
@@ -131,7 +142,7 @@ class SegmentDetail(Segment):
 
     @classmethod
     def of_content(cls, content: SegmentContent) -> SegmentDetail:
-        """Returns a segment with all that is in it."""
+        """Returns the model of a segment with its chains and pages."""
         return cls(
             **dict(Segment.of(content.segment, content.heat)),
             chains=[Chain.model_validate(each) for each in content.chains],
@@ -140,7 +151,7 @@ class SegmentDetail(Segment):
 
 
 class Attribute(Shape):
-    """One static fact of the profile."""
+    """One attribute of the profile, for example the name or the home of the user."""
 
     name: str
     value: str
@@ -148,7 +159,7 @@ class Attribute(Shape):
 
 
 class Trait(Shape):
-    """One of the 90 dimensions, as far as the words support it."""
+    """The level of one of the 90 trait dimensions, with its evidence."""
 
     category: str
     dimension: str
@@ -158,7 +169,7 @@ class Trait(Shape):
 
 
 class Profile(Shape):
-    """What is known of the user. Version 0 is the empty one."""
+    """Attributes and traits of the user. Version 0 is the empty profile."""
 
     version: int
     attributes: list[Attribute]
@@ -166,7 +177,7 @@ class Profile(Shape):
 
 
 class Signals(Shape):
-    """What each signal added to a score, in standard deviations of the scope."""
+    """The contribution of each signal to a score, in standard deviations over the scope."""
 
     meaning: float
     words: float
@@ -182,18 +193,18 @@ class Signals(Shape):
 
 
 class RecalledPage(Shape):
-    """A page that retrieval found."""
+    """A recalled page."""
 
     page_id: str
     at: Time
     score: float
     signals: Signals
-    shown: dict[str, str] = Field(description="What is shown of it, by side.")
-    speakers: dict[str, str] = Field(description="Who speaks, by side.")
+    shown: dict[str, str] = Field(description="Recalled text by side (user, assistant).")
+    speakers: dict[str, str] = Field(description="Name of the speaker by side.")
 
     @classmethod
     def of(cls, recalled: found.RecalledPage) -> RecalledPage:
-        """Returns a recalled page with the sides that are shown."""
+        """Returns the model of a recalled page with its recalled sides."""
         page = recalled.page
         return cls(
             page_id=page.page_id,
@@ -206,14 +217,14 @@ class RecalledPage(Shape):
 
 
 class RecalledKnowledge(Knowledge):
-    """A fact that retrieval found."""
+    """A recalled fact."""
 
     score: float
     signals: Signals
 
     @classmethod
     def of(cls, recalled: found.RecalledKnowledge) -> RecalledKnowledge:
-        """Returns a recalled fact."""
+        """Returns the model of a recalled fact."""
         entry = Knowledge.model_validate(recalled.knowledge)
         return cls(**dict(entry), score=recalled.score, signals=Signals(**asdict(recalled.signals)))
 
@@ -228,31 +239,31 @@ class ShortTermPage(Shape):
 
 
 class Recall(Shape):
-    """What is remembered for a query, with the reason for each item."""
+    """The context recalled for a query, with the signals of each item."""
 
     query: str
-    tokens: int = Field(description="Estimated tokens of the pages as a prompt shows them.")
-    pages: list[RecalledPage] = Field(description="Best first; none of them is in the short-term window.")
+    tokens: int = Field(description="Estimated tokens of the recalled pages in a prompt.")
+    pages: list[RecalledPage] = Field(description="Best first, without the pages of the short-term window.")
     knowledge: list[RecalledKnowledge]
     profile: Profile
-    short_term: list[ShortTermPage] = Field(description="The newest pages, oldest first, whatever the query.")
+    short_term: list[ShortTermPage] = Field(description="The newest pages, oldest first; independent of the query.")
 
     @classmethod
     def of(cls, recall: found.Recall) -> Recall:
-        """Returns what was recalled."""
+        """Returns the model of a recall."""
         return cls(**_recalled(recall))
 
 
 class ExplainedRecall(Recall):
-    """What is remembered for a query, with what a prompt shows of it and what found no room in it."""
+    """A recall with its prompt text and with the next best pages, which did not fit the limits."""
 
-    near_misses: list[RecalledPage] = Field(description="The next best pages, as many as were asked for.")
-    flagged_page_ids: list[str] = Field(description="Shown pages that read like instructions to a model.")
-    prompt: str = Field(description="The context as text: profile, knowledge, pages.")
+    near_misses: list[RecalledPage] = Field(description="The next best pages, up to the requested number.")
+    flagged_page_ids: list[str] = Field(description="Recalled pages that look like instructions to a model.")
+    prompt: str = Field(description="The context as prompt text: profile, knowledge, pages.")
 
     @classmethod
     def of(cls, recall: found.Recall) -> ExplainedRecall:
-        """Returns what was recalled."""
+        """Returns the model of a recall with its near misses."""
         return cls(
             **_recalled(recall),
             near_misses=[RecalledPage.of(each) for each in recall.near_misses],
@@ -262,7 +273,7 @@ class ExplainedRecall(Recall):
 
 
 class Cost(Shape):
-    """What calls of a model cost on one day for one purpose."""
+    """Calls and tokens of one model for one purpose on one day."""
 
     day: date
     purpose: str
@@ -279,25 +290,29 @@ class Cost(Shape):
 
 
 class Forgotten(Shape):
-    """A receipt: what was forgotten, or would be, by its ids and without its content."""
+    """The receipt of a forget call: ids of the items that were deleted, or would be, without their content."""
 
     at: Time
-    dry_run: bool = Field(description="Whether nothing was changed.")
+    dry_run: bool = Field(description="True for a preview, which deletes nothing.")
     page_ids: list[str]
-    answer_page_ids: list[str] = Field(description="Answers based on them went; the questions stay.")
-    echo_page_ids: list[str] = Field(description="Other pages that repeat a sentence or a code; they stay.")
+    answer_page_ids: list[str] = Field(
+        description="Pages whose answers were derived from the deleted items; only the answers are deleted."
+    )
+    echo_page_ids: list[str] = Field(description="Other pages that repeat a sentence or a code; they are kept.")
     knowledge_ids: list[str]
     attributes: list[str]
     traits: list[str]
-    segments: int = Field(description="Segments whose summaries went.")
-    pages_due: int = Field(description="Pages that are consolidated again.")
-    pages_reopened: int = Field(description="Pages that are learned from again.")
-    erased: bool = Field(description="Whether no byte of it is left in the files. If false, the erasing is due.")
-    remains: list[str] = Field(description="What forgetting does not reach, in sentences.")
+    segments: int = Field(description="Number of segments whose summaries were deleted.")
+    pages_due: int = Field(description="Number of pages that are consolidated again.")
+    pages_reopened: int = Field(description="Number of pages from which long-term memory is updated again.")
+    erased: bool = Field(
+        description="Whether the deleted bytes were erased from the files. If false, this happens later."
+    )
+    remains: list[str] = Field(description="Copies that forgetting can't delete, as sentences.")
 
 
 class Change(Shape):
-    """A named thing that differs."""
+    """An attribute or trait with its values before and after a rebuild."""
 
     name: str
     before: str | None
@@ -305,7 +320,7 @@ class Change(Shape):
 
 
 class Rebuilt(Shape):
-    """What a rebuild makes of the tiers."""
+    """The changes that a rebuild makes to the tiers."""
 
     origin: Origin
     segments_before: int
@@ -319,17 +334,17 @@ class Rebuilt(Shape):
 
 
 class Loaded(Shape):
-    """What became of a file."""
+    """The result of an import."""
 
-    pages: int = Field(description="Pages that were added.")
-    known: int = Field(description="Pages that were there already.")
-    forgotten: int = Field(description="Pages that were forgotten here, and so stay forgotten.")
-    tiers: bool = Field(description="Whether the tiers were read too.")
-    problems: list[str] = Field(description="What could not be read, with its place, without content.")
+    pages: int = Field(description="Number of added pages.")
+    known: int = Field(description="Number of skipped pages that the memory contained already.")
+    forgotten: int = Field(description="Number of skipped pages that were forgotten in this memory.")
+    tiers: bool = Field(description="Whether the tiers were imported too.")
+    problems: list[str] = Field(description="Unreadable parts with their position, without content.")
 
 
 class Stats(Shape):
-    """Counts of every tier of one memory, and what waits to be done."""
+    """The counts of every tier of one memory, and the due work."""
 
     user_id: str
     assistant_id: str
@@ -337,7 +352,7 @@ class Stats(Shape):
     analyst: str
     pages: int
     short_term_pages: int
-    pages_due: int = Field(description="Pages that slid out of the short-term window and have no segment.")
+    pages_due: int = Field(description="Pages that left the short-term window and have no segment yet.")
     pages_without_vector: int
     segments: int
     segments_archived: int
@@ -352,10 +367,6 @@ class Stats(Shape):
     llm_tokens: int
     analyst_failures: int
     last_error: str | None
-
-
-def _told(value: Any, shape: type[Shape]) -> dict[str, Any]:
-    return {name: getattr(value, name) for name in shape.model_fields if hasattr(value, name)}
 
 
 def _recalled(recall: found.Recall) -> dict[str, Any]:

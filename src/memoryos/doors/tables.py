@@ -1,9 +1,10 @@
-"""What the command line shows: tables for people, JSON for programs, bars for what takes long."""
+"""Tables and progress bars of the command line."""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from memoryos.updating.rebuilding import Rebuilt
 
 __all__ = [
-    "Bar",
+    "ProgressBar",
     "config_table",
     "cost_table",
     "forgotten_table",
@@ -44,8 +45,13 @@ def show(table: Table, console: Console | None = None) -> None:
     (console or Console()).print(table)
 
 
-class Bar:
-    """A bar on stderr that appears once the work has lasted a second."""
+class ProgressBar:
+    """A progress bar on stderr that appears after one second.
+
+    Args:
+        title: Text before the bar.
+        total: Number of steps; None if it is not known.
+    """
 
     def __init__(self, title: str, total: int | None) -> None:
         self._started = time.monotonic()
@@ -54,20 +60,20 @@ class Bar:
         self._task = self._progress.add_task(title, total=total)
 
     def update(self, done: int) -> None:
-        """Says how much is done."""
+        """Sets the number of finished steps."""
         if time.monotonic() - self._started > BAR_AFTER_SECONDS:
             self._progress.start()
         self._progress.update(self._task, completed=done)
 
     def stop(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar from the terminal."""
         self._progress.stop()
 
 
 @contextmanager
-def progress(title: str, total: int | None = None) -> Iterator[Bar]:
-    """Yields a bar for something that may take longer than a second."""
-    bar = Bar(title, total)
+def progress(title: str, total: int | None = None) -> Iterator[ProgressBar]:
+    """Yields a progress bar and removes it at the end."""
+    bar = ProgressBar(title, total)
     try:
         yield bar
     finally:
@@ -75,14 +81,13 @@ def progress(title: str, total: int | None = None) -> Iterator[Bar]:
 
 
 def signals_text(signals: Signals) -> str:
-    """Returns the signals that count, strongest first, as "words +3.1, meaning +2.0"."""
-    values = {name: getattr(signals, name) for name in type(signals).__dataclass_fields__}
-    telling = sorted((each for each in values.items() if abs(each[1]) >= 0.05), key=lambda each: -abs(each[1]))  # noqa: PLR2004
-    return ", ".join(f"{name} {value:+.1f}" for name, value in telling)
+    """Returns the signals of at least 0.05, strongest first, for example "words +3.1, meaning +2.0"."""
+    values = [(name, value) for name, value in asdict(signals).items() if abs(value) >= 0.05]  # noqa: PLR2004
+    return ", ".join(f"{name} {value:+.1f}" for name, value in sorted(values, key=lambda pair: -abs(pair[1])))
 
 
 def recall_table(recall: Recall) -> Table:
-    """Returns what was recalled, with the reason for each item."""
+    """Returns the recalled pages and facts with their scores, and the short-term pages."""
     table = _table("Recalled", "score", "when", "what", "why")
     for each in recall.pages:
         lines = "\n".join(f"{each.page.speaker(side)}: {each.page.text(side)}" for side in each.shown)
@@ -91,7 +96,7 @@ def recall_table(recall: Recall) -> Table:
         table.add_row(
             f"{entry.score:.1f}",
             "",
-            _plain(f"known about the {entry.about}: {entry.text}"),
+            _plain(f"fact about the {entry.about}: {entry.text}"),
             signals_text(entry.signals),
         )
     for page in recall.short_term:
@@ -101,7 +106,7 @@ def recall_table(recall: Recall) -> Table:
 
 
 def profile_table(profile: Profile) -> Table:
-    """Returns attributes and traits with what they rest on."""
+    """Returns the attributes and traits with their values, reasons and number of source pages."""
     table = _table(f"Profile, version {profile.version}", "what", "value", "why", "pages")
     for attribute in profile.attributes:
         table.add_row(
@@ -115,7 +120,7 @@ def profile_table(profile: Profile) -> Table:
 
 
 def knowledge_table(entries: Sequence[Knowledge]) -> Table:
-    """Returns entries with what became of them."""
+    """Returns facts with their state: current, superseded or archived."""
     table = _table("Knowledge", "about", "fact", "since", "pages", "state")
     for entry in entries:
         since = "" if entry.valid_from is None else f"{entry.valid_from:%Y-%m-%d}"
@@ -124,10 +129,10 @@ def knowledge_table(entries: Sequence[Knowledge]) -> Table:
     return table
 
 
-def segments_table(warmth: Sequence[tuple[Segment, float]]) -> Table:
+def segments_table(segments: Sequence[tuple[Segment, float]]) -> Table:
     """Returns segments with their heat."""
     table = _table("Segments", "heat", "pages", "from", "last visit", "about", "keywords")
-    for segment, heat in warmth:
+    for segment, heat in segments:
         words = ", ".join(sorted(segment.keywords)[:8])
         times = (f"{segment.created_at:%Y-%m-%d}", f"{segment.last_visited_at:%Y-%m-%d}")
         table.add_row(f"{heat:.2f}", str(segment.page_count), *times, _plain(segment.summary), _plain(words))
@@ -135,10 +140,8 @@ def segments_table(warmth: Sequence[tuple[Segment, float]]) -> Table:
 
 
 def cost_table(accounts: Sequence[Cost]) -> Table:
-    """Returns a row a day, purpose and model, and the sum."""
-    table = _table(
-        "What calls of the LLM cost, in tokens", "day", "purpose", "model", "calls", "read", "written", "seconds"
-    )
+    """Returns one row for each day, purpose and model, and the totals."""
+    table = _table("LLM calls", "day", "purpose", "model", "calls", "tokens read", "tokens written", "seconds")
     for each in accounts:
         table.add_row(each.day.isoformat(), each.purpose, _plain(each.model), *_amounts([each]))
     table.add_section()
@@ -155,32 +158,32 @@ def _amounts(accounts: Sequence[Cost]) -> Iterator[str]:
 
 
 def forgotten_table(receipt: Forgotten) -> Table:
-    """Returns a receipt: what goes, by ids and counts."""
-    table = _table("What would go" if receipt.dry_run else "Forgotten", "what", "count", "which")
+    """Returns the receipt of a forget call: the counts and ids of the deleted items."""
+    table = _table("Would be deleted" if receipt.dry_run else "Deleted", "what", "count", "ids")
     for name, ids in (
         ("pages", receipt.page_ids),
-        ("answers based on them", receipt.answer_page_ids),
+        ("answers derived from them", receipt.answer_page_ids),
         ("facts", receipt.knowledge_ids),
         ("attributes", receipt.attributes),
         ("traits", receipt.traits),
     ):
         table.add_row(name, str(len(ids)), _plain("\n".join(ids)))
     table.add_row("summaries", str(receipt.segments), "")
-    table.add_row("pages read again", str(receipt.pages_due + receipt.pages_reopened), "")
+    table.add_row("pages to read again", str(receipt.pages_due + receipt.pages_reopened), "")
     echoes = receipt.echo_page_ids
-    table.add_row("repeating them; stay", str(len(echoes)), _plain("\n".join(echoes)))
+    table.add_row("kept pages repeating them", str(len(echoes)), _plain("\n".join(echoes)))
     if not receipt.dry_run:
         table.add_row("left in the files", "nothing" if receipt.erased else "not yet erased", "")
-    table.add_row("not reached", str(len(receipt.remains)), "\n".join(receipt.remains))
+    table.add_row("not covered", str(len(receipt.remains)), "\n".join(receipt.remains))
     return table
 
 
 def rebuilt_table(rebuilt: Rebuilt) -> Table:
-    """Returns what a rebuild changes: a row a segment count, fact, attribute and trait that differs."""
-    done = "Rebuilt" if rebuilt.applied else "A rebuild would change"
-    table = _table(f"{done}, by {rebuilt.origin.analyst}", "what", "before", "after")
+    """Returns the changes of a rebuild: the number of segments, and the facts, attributes and traits that differ."""
+    title = "Changes of the rebuild" if rebuilt.applied else "Changes that a rebuild would make"
+    table = _table(f"{title}, by {rebuilt.origin.analyst}", "what", "before", "after")
     table.add_row("segments", str(rebuilt.segments_before), str(rebuilt.segments_after))
-    table.add_row("facts that stay", str(rebuilt.knowledge_kept), str(rebuilt.knowledge_kept))
+    table.add_row("unchanged facts", str(rebuilt.knowledge_kept), str(rebuilt.knowledge_kept))
     for text in rebuilt.knowledge_removed:
         table.add_row("fact", _plain(text), "")
     for text in rebuilt.knowledge_added:
@@ -199,7 +202,7 @@ def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:
 
 
 def config_table(config: Config) -> Table:
-    """Returns every setting; secrets show as stars."""
+    """Returns every setting with its value and meaning; secrets are masked."""
     table = _table("Settings", "name", "value", "meaning")
     shown = config.shown()
     for name, field in type(config).model_fields.items():
@@ -215,5 +218,5 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _plain(text: str) -> Text:
-    """What people said is never markup."""
+    """Returns text that rich does not interpret as markup, because stored text may contain brackets."""
     return Text(text)

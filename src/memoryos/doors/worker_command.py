@@ -1,4 +1,4 @@
-"""``memoryos worker``: a process that only consolidates, beside any number of servers on the same database."""
+"""``memoryos worker``: a process that only embeds and consolidates; any number can share one database with servers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _log = logging.getLogger(__name__)
 
 @click.command()
 @click.option(
-    "--poll-seconds", type=click.FloatRange(0.05, 3600), default=2.0, show_default=True, help="Pause between two looks."
+    "--poll-seconds", type=click.FloatRange(0.05, 3600), default=2.0, show_default=True, help="Poll interval."
 )
 @click.pass_obj
 def worker(session: Session, poll_seconds: float) -> None:
-    """Embed and consolidate what is due in any scope, until told to end (SIGTERM, Ctrl-C)."""
-    told = threading.Event()
+    """Embed and consolidate due pages of all scopes until SIGTERM or Ctrl-C."""
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: stopping.set())
     with MemoryEngine(session.config()) as engine:
         poller = ScopePoller(
             engine.store,
@@ -41,10 +41,10 @@ def worker(session: Session, poll_seconds: float) -> None:
             clock=engine.clock,
         )
         poller.poll()
-        click.echo("the worker looks for due scopes")
-        while not told.is_set():
+        click.echo(f"worker started; polling for due scopes every {poll_seconds:g} s")
+        while not stopping.is_set():
             try:
-                poller.run(told, poll_seconds)
+                poller.run(stopping, poll_seconds)
             except StoreError as error:
-                _log.warning("the store can't be read: %s; trying again", error)
-                told.wait(poll_seconds)
+                _log.warning("can't read the store: %s; retrying in %g s", error, poll_seconds)
+                stopping.wait(poll_seconds)

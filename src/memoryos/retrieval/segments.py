@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memoryos.storage.mid_term import SegmentChange
+    from memoryos.storage.mid_term_table import SegmentChange
 
 __all__ = ["SegmentIndex", "SegmentSnapshot"]
 

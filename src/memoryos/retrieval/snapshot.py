@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from memoryos.retrieval.ranking import Cosines
     from memoryos.retrieval.segments import SegmentSnapshot
     from memoryos.retrieval.words import WordSnapshot
-    from memoryos.storage.vectors import VectorRows, VectorTable
+    from memoryos.storage.vector_table import VectorRows, VectorTable
 
 __all__ = ["LongTermSnapshot", "ScopeSnapshot", "StoredVectors", "UtteranceTable", "VectorReader"]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from memoryos.model import Page
     from memoryos.storage.scopes import ScopeState
     from memoryos.storage.store import Store
-    from memoryos.storage.vectors import VectorRows
+    from memoryos.storage.vector_table import VectorRows
 
 __all__ = ["WorkingSet"]
 

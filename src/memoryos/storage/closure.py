@@ -1,7 +1,8 @@
-"""The closure of forgetting: pages, and everything that was derived from them, by their ids.
+"""The closure of a deletion: the ids of pages to forget and of everything derived from them.
 
-It is computed in a read transaction, so that nobody waits for it. ``Search.extended`` adds the pages that were appended
-since, inside the write transaction that begins the deletion.
+``search`` loads the rows of a scope into an immutable ``MemoryGraph`` inside a read transaction, so no writer waits for
+it. Pure functions then compute the closure. ``Search.extended`` adds pages that were appended later, inside the write
+transaction that starts the deletion.
 """
 
 from __future__ import annotations
@@ -16,32 +17,41 @@ from memoryos.model import ANSWERED_FROM, Scope
 from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["Closure", "Search", "search"]
+__all__ = [
+    "AttributeNode",
+    "Closure",
+    "FactNode",
+    "MemoryGraph",
+    "PageNode",
+    "Search",
+    "TraitNode",
+    "compute_closure",
+    "search",
+]
 
-_SLICE = 500
+_BATCH_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """What goes when pages or facts go.
+    """Everything that a deletion removes or changes.
 
     Attributes:
-        page_ids: Pages that are deleted, in the order of the log.
-        answer_page_ids: Pages whose answer was based on deleted ones: the answer is deleted, the question stays.
-        echo_page_ids: Pages that repeat a sentence or a code of deleted ones, for whatever reason: they stay.
-        segment_ids: Segments that are deleted; what remains of their pages is consolidated again.
-        blank_segment_ids: Archived segments that lose their summary and keywords; what remains of their pages stays
-            archived.
-        chain_ids: Chains that are deleted.
-        blank_chain_ids: Chains that lose their summary, as pages of archived segments remain in them.
-        due_page_ids: Pages that are to be consolidated again.
-        knowledge_ids: Entries that are deleted, those of history too.
-        restored_ids: Entries that stay and were superseded by a deleted one.
-        attributes: Attributes of the profile that go, by name; of all its versions.
-        traits: Traits that go, as (category, dimension); of all its versions.
-        reopened_page_ids: Pages that stay and are to be learned from again, because they supported something that goes.
+        page_ids: Pages to delete, in log order.
+        answer_page_ids: Pages whose answer is deleted because it was based on deleted pages; their question stays.
+        echo_page_ids: Pages that repeat a sentence or a code of deleted pages for another reason; they stay.
+        segment_ids: Segments to delete; their remaining pages are consolidated again.
+        blank_segment_ids: Archived segments that lose their summary and keywords; their remaining pages stay archived.
+        chain_ids: Chains to delete.
+        blank_chain_ids: Chains that lose their summary but stay, because archived segments still refer to them.
+        due_page_ids: Pages to consolidate again.
+        knowledge_ids: Knowledge entries to delete, including superseded and archived ones.
+        restored_ids: Entries that stay and become current again because their successor is deleted.
+        attributes: Names of profile attributes to delete from all profile versions.
+        traits: Traits to delete from all profile versions, as (category, dimension).
+        reopened_page_ids: Remaining pages to learn from again, because they also supported deleted facts.
     """
 
     page_ids: tuple[str, ...]
@@ -60,101 +70,95 @@ class Closure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Derived:
-    """What was learned from pages: entries of knowledge, attributes, traits, and all pages that support them."""
+class PageNode:
+    """A page of the graph, without its texts.
 
-    knowledge_ids: set[str]
-    restored_ids: set[str]
-    attributes: set[str]
-    traits: set[tuple[str, str]]
-    sources: set[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a page stands."""
+    Attributes:
+        page_id: Its id.
+        seq: Its position in the log.
+        chain_id: Its chain; None before consolidation.
+        segment_id: Its segment; None before consolidation.
+        answered_from: Ids of the pages that its answer was recorded to be based on.
+    """
 
     page_id: str
     seq: int
-    chain_id: str | None
-    segment_id: str | None
+    chain_id: str | None = None
+    segment_id: str | None = None
+    answered_from: tuple[str, ...] = ()
 
 
-class _Tracer:
-    """Reads the log of a scope once, in its order, and finds the answers that were based on forgotten pages.
+@dataclass(frozen=True, slots=True)
+class FactNode:
+    """A knowledge entry of the graph: its id, the ids of its source pages and the id of its successor."""
 
-    Args:
-        gone: The forgotten pages by id.
-        echoes: Knows the forgotten texts; None traces by recorded sources alone.
+    knowledge_id: str
+    source_page_ids: tuple[str, ...]
+    superseded_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeNode:
+    """A profile attribute of any profile version: its name and the ids of its source pages."""
+
+    name: str
+    source_page_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TraitNode:
+    """A trait of any profile version: its category, its dimension and the ids of its evidence pages."""
+
+    category: str
+    dimension: str
+    source_page_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryGraph:
+    """The pages of a scope and everything derived from them, as of one moment.
 
     Attributes:
-        places: Where each page stands, by its id, in the order of the log.
+        forgotten_ids: Ids of the pages to forget.
+        pages: All pages in log order, the forgotten ones included.
+        echo_answer_ids: Pages whose answer repeats forgotten text.
+        echo_ids: Pages that repeat forgotten text in any way.
+        archived_segment_ids: Ids of the archived segments.
+        facts: All knowledge entries, including superseded and archived ones.
+        attributes: The distinct attributes of all profile versions.
+        traits: The distinct traits of all profile versions.
     """
 
-    def __init__(self, gone: Mapping[str, Any], echoes: EchoFinder | None) -> None:
-        self.places: dict[str, _Place] = {}
-        self._gone = gone
-        self._echoes = echoes
-        self._based_on: dict[str, list[str]] = {}
-        self._last_seq = 0
-
-    def read(self, connection: sa.Connection, scope_id: str) -> set[str]:
-        """Reads the pages that were appended since the last call; returns their ids."""
-        texts = (pages.c.user_text, pages.c.assistant_text) if self._echoes is not None else ()
-        columns = (pages.c.page_id, pages.c.seq, pages.c.chain_id, pages.c.segment_id, pages.c.metadata)
-        statement = sa.select(*columns, *texts).where(pages.c.scope_id == scope_id).order_by(pages.c.seq).limit(_SLICE)
-        fresh: set[str] = set()
-        while rows := connection.execute(statement.where(pages.c.seq > self._last_seq)).all():
-            for row in rows:
-                self._take(row)
-            fresh.update(row.page_id for row in rows)
-            self._last_seq = rows[-1].seq
-        return fresh
-
-    def found(self) -> tuple[set[str], set[str]]:
-        """Returns the pages whose answers were based on forgotten ones, at any remove, and those that only repeat."""
-        answers: set[str] = set()
-        echoes: set[str] = set()
-        if self._echoes is not None:
-            by_words = self._echoes.result()
-            answers, echoes = {*by_words.answers}, {*by_words.echoes}
-        waiting = [*self._gone, *answers]
-        while waiting:
-            users = self._based_on.get(waiting.pop(), ())
-            fresh = {each for each in users if each not in answers and each not in self._gone}
-            answers |= fresh
-            waiting += fresh
-        return answers, echoes - answers
-
-    def _take(self, row: Any) -> None:
-        self.places[row.page_id] = _Place(row.page_id, row.seq, row.chain_id, row.segment_id)
-        for source in row.metadata.get(ANSWERED_FROM) or ():
-            self._based_on.setdefault(source, []).append(row.page_id)
-        if self._echoes is not None and row.page_id not in self._gone:
-            self._echoes.add_remaining(row.page_id, row.seq, row.user_text, row.assistant_text)
+    forgotten_ids: frozenset[str]
+    pages: tuple[PageNode, ...]
+    echo_answer_ids: frozenset[str] = frozenset()
+    echo_ids: frozenset[str] = frozenset()
+    archived_segment_ids: frozenset[str] = frozenset()
+    facts: tuple[FactNode, ...] = ()
+    attributes: frozenset[AttributeNode] = frozenset()
+    traits: frozenset[TraitNode] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A closure as of one moment, and what is needed to bring it up to a later one."""
+    """A closure as of one moment, and the reader that continues from there."""
 
     closure: Closure
-    _scope_id: str
-    _tracer: _Tracer
+    _reader: _PageReader
 
     def extended(self, connection: sa.Connection) -> Closure:
-        """Returns the closure with the answers among pages that were appended since.
+        """Returns the closure including the answers and echoes among pages that were appended later.
 
-        Nothing was derived from such a page yet, if the caller holds the lease of the scope.
+        Such pages have no derived data yet, provided that the caller holds the lease of the scope.
         """
-        fresh = self._tracer.read(connection, self._scope_id)
-        if not fresh:
+        new_ids = self._reader.read_new(connection)
+        if not new_ids:
             return self.closure
-        answers, echoes = self._tracer.found()
+        answer_ids, echo_ids = _trace_answers(self._reader.graph())
         return replace(
             self.closure,
-            answer_page_ids=tuple(sorted({*self.closure.answer_page_ids} | (answers & fresh))),
-            echo_page_ids=tuple(sorted({*self.closure.echo_page_ids} | (echoes & fresh))),
+            answer_page_ids=tuple(sorted({*self.closure.answer_page_ids} | (answer_ids & new_ids))),
+            echo_page_ids=tuple(sorted({*self.closure.echo_page_ids} | (echo_ids & new_ids))),
         )
 
 
@@ -166,113 +170,232 @@ def search(
     *,
     by_words: bool = True,
 ) -> Search:
-    """Finds what goes with these pages and entries; unknown ids are left out.
-
-    The page behind a deleted one may have been read with it in view, so its chain and its segment go too.
+    """Computes the closure of these pages and knowledge entries; unknown ids are ignored.
 
     Args:
         connection: A read transaction.
         scope_id: The scope.
         page_ids: Pages to forget.
-        knowledge_ids: Entries to forget.
-        by_words: Whether answers are traced by what they say, and not only by the sources that are recorded of them.
-            Records of programs never are: versions of one record resemble each other.
+        knowledge_ids: Knowledge entries to forget.
+        by_words: Whether to find answers by repeated text too, besides their recorded sources. It has no effect on
+            scopes that hold the records of a program, because versions of one record resemble each other.
     """
-    gone = _pages(connection, scope_id, page_ids)
-    tracer = _tracer(connection, scope_id, gone, by_words=by_words)
-    tracer.read(connection, scope_id)
-    answers, echoes = tracer.found()
-    places = tracer.places
-    touched = [*_with_following(places.values(), gone), *(places[each] for each in answers)]
-    chain_ids = {each.chain_id for each in touched if each.chain_id}
-    in_chains = [each for each in places.values() if each.chain_id in chain_ids]
-    segment_ids = {each.segment_id for each in (*touched, *in_chains) if each.segment_id}
-    archived = _archived(connection, scope_id, segment_ids)
-    in_segments = [each for each in places.values() if each.segment_id in segment_ids - archived]
-    due = {each.page_id for each in (*in_chains, *in_segments) if each.segment_id not in archived} - gone.keys()
-    in_archived = (each for each in in_chains if each.segment_id in archived and each.page_id not in gone)
-    blank_chain_ids = {str(each.chain_id) for each in in_archived}
-    chain_ids |= {each.chain_id for each in in_segments if each.chain_id}
-    derived = _derived(connection, scope_id, {*gone, *answers}, set(knowledge_ids))
-    closure = Closure(
-        page_ids=tuple(sorted(gone)),
-        answer_page_ids=tuple(sorted(answers)),
-        echo_page_ids=tuple(sorted(echoes)),
-        segment_ids=frozenset(segment_ids - archived),
-        blank_segment_ids=frozenset(archived),
-        chain_ids=frozenset(chain_ids - blank_chain_ids),
-        blank_chain_ids=frozenset(blank_chain_ids),
-        due_page_ids=frozenset(due),
-        knowledge_ids=frozenset(derived.knowledge_ids),
-        restored_ids=frozenset(derived.restored_ids),
-        attributes=frozenset(derived.attributes),
-        traits=frozenset(derived.traits),
-        reopened_page_ids=frozenset((derived.sources & places.keys()) - gone.keys()),
+    forgotten = _read_forgotten(connection, scope_id, page_ids)
+    finder = _echo_finder(connection, scope_id, forgotten) if by_words and forgotten else None
+    reader = _PageReader(scope_id, frozenset(forgotten), finder)
+    reader.read_new(connection)
+    entries = frozenset(knowledge_ids)
+    graph = replace(reader.graph(), archived_segment_ids=_read_archived(connection, scope_id))
+    if forgotten or entries:
+        attributes, traits = _read_profile(connection, scope_id)
+        facts = _read_facts(connection, scope_id)
+        graph = replace(graph, facts=facts, attributes=attributes, traits=traits)
+    return Search(compute_closure(graph, entries), reader)
+
+
+def compute_closure(graph: MemoryGraph, knowledge_ids: frozenset[str] = frozenset()) -> Closure:
+    """Returns the closure of the forgotten pages of a graph and of these knowledge entries, in linear time."""
+    answer_ids, echo_ids = _trace_answers(graph)
+    tiers = _find_tiers(graph, answer_ids)
+    derived = _find_derived(graph, graph.forgotten_ids | answer_ids, knowledge_ids)
+    existing_ids = {page.page_id for page in graph.pages}
+    return Closure(
+        page_ids=tuple(sorted(graph.forgotten_ids)),
+        answer_page_ids=tuple(sorted(answer_ids)),
+        echo_page_ids=tuple(sorted(echo_ids)),
+        segment_ids=tiers.segment_ids,
+        blank_segment_ids=tiers.blank_segment_ids,
+        chain_ids=tiers.chain_ids,
+        blank_chain_ids=tiers.blank_chain_ids,
+        due_page_ids=tiers.due_page_ids,
+        knowledge_ids=derived.knowledge_ids,
+        restored_ids=derived.restored_ids,
+        attributes=derived.attributes,
+        traits=derived.traits,
+        reopened_page_ids=(derived.source_page_ids & existing_ids) - graph.forgotten_ids,
     )
-    return Search(closure, scope_id, tracer)
 
 
-def _tracer(connection: sa.Connection, scope_id: str, gone: Mapping[str, Any], *, by_words: bool) -> _Tracer:
+@dataclass(frozen=True, slots=True)
+class _Tiers:
+    """The affected segments and chains; see the attributes of ``Closure``."""
+
+    segment_ids: frozenset[str]
+    blank_segment_ids: frozenset[str]
+    chain_ids: frozenset[str]
+    blank_chain_ids: frozenset[str]
+    due_page_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """The affected facts and traits, and all pages that support them."""
+
+    knowledge_ids: frozenset[str]
+    restored_ids: frozenset[str]
+    attributes: frozenset[str]
+    traits: frozenset[tuple[str, str]]
+    source_page_ids: frozenset[str]
+
+
+def _trace_answers(graph: MemoryGraph) -> tuple[frozenset[str], frozenset[str]]:
+    """Returns the pages with answers based on forgotten pages, directly or indirectly, and the other echoes."""
+    dependents: dict[str, list[str]] = {}
+    for page in graph.pages:
+        for source in page.answered_from:
+            dependents.setdefault(source, []).append(page.page_id)
+    answer_ids = {*graph.echo_answer_ids}
+    pending = [*graph.forgotten_ids, *answer_ids]
+    while pending:
+        for page_id in dependents.pop(pending.pop(), ()):
+            if page_id not in answer_ids and page_id not in graph.forgotten_ids:
+                answer_ids.add(page_id)
+                pending.append(page_id)
+    return frozenset(answer_ids), graph.echo_ids - answer_ids
+
+
+def _find_tiers(graph: MemoryGraph, answer_ids: frozenset[str]) -> _Tiers:
+    """Returns the segments and chains that contain affected pages, and the pages to consolidate again.
+
+    A page that follows a forgotten one is affected too: the analyst may have seen the forgotten page as its context.
+    """
+    following_seqs = {page.seq + 1 for page in graph.pages if page.page_id in graph.forgotten_ids}
+    affected_ids = graph.forgotten_ids | answer_ids
+    affected = [page for page in graph.pages if page.page_id in affected_ids or page.seq in following_seqs]
+    affected_chain_ids = {page.chain_id for page in affected if page.chain_id}
+    in_chains = [page for page in graph.pages if page.chain_id in affected_chain_ids]
+    affected_segment_ids = {page.segment_id for page in (*affected, *in_chains) if page.segment_id}
+    archived_ids = affected_segment_ids & graph.archived_segment_ids
+    active_ids = affected_segment_ids - archived_ids
+    in_segments = [page for page in graph.pages if page.segment_id in active_ids]
+    remaining_in_archive = (
+        page for page in in_chains if page.segment_id in archived_ids and page.page_id not in graph.forgotten_ids
+    )
+    blank_chain_ids = frozenset(str(page.chain_id) for page in remaining_in_archive)
+    due_ids = {page.page_id for page in (*in_chains, *in_segments) if page.segment_id not in archived_ids}
+    all_chain_ids = affected_chain_ids | {page.chain_id for page in in_segments if page.chain_id}
+    return _Tiers(
+        segment_ids=frozenset(active_ids),
+        blank_segment_ids=frozenset(archived_ids),
+        chain_ids=frozenset(all_chain_ids - blank_chain_ids),
+        blank_chain_ids=blank_chain_ids,
+        due_page_ids=frozenset(due_ids - graph.forgotten_ids),
+    )
+
+
+def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: frozenset[str]) -> _Derived:
+    """Returns everything that these pages support, and these entries.
+
+    The source pages of an entry that is only deleted by id are not part of the result, so they are not learned again.
+    """
+    supported = [fact for fact in graph.facts if not page_ids.isdisjoint(fact.source_page_ids)]
+    named = [fact for fact in graph.facts if fact.knowledge_id in knowledge_ids]
+    deleted_ids = frozenset(fact.knowledge_id for fact in (*supported, *named))
+    restored = (fact for fact in graph.facts if fact.superseded_by in deleted_ids)
+    attributes = [item for item in graph.attributes if not page_ids.isdisjoint(item.source_page_ids)]
+    traits = [item for item in graph.traits if not page_ids.isdisjoint(item.source_page_ids)]
+    supporting = (
+        *(fact.source_page_ids for fact in supported),
+        *(item.source_page_ids for item in attributes),
+        *(item.source_page_ids for item in traits),
+    )
+    return _Derived(
+        knowledge_ids=deleted_ids,
+        restored_ids=frozenset(fact.knowledge_id for fact in restored) - deleted_ids,
+        attributes=frozenset(item.name for item in attributes),
+        traits=frozenset((item.category, item.dimension) for item in traits),
+        source_page_ids=frozenset(page_id for sources in supporting for page_id in sources),
+    )
+
+
+class _PageReader:
+    """Reads the log of a scope in batches and can continue later; texts are compared and not kept in memory.
+
+    Args:
+        scope_id: The scope.
+        forgotten_ids: Ids of the pages to forget.
+        finder: Compares texts with the forgotten ones; None if answers are traced by recorded sources alone.
+    """
+
+    def __init__(self, scope_id: str, forgotten_ids: frozenset[str], finder: EchoFinder | None) -> None:
+        self._scope_id = scope_id
+        self._forgotten_ids = forgotten_ids
+        self._finder = finder
+        self._nodes: list[PageNode] = []
+
+    def read_new(self, connection: sa.Connection) -> frozenset[str]:
+        """Reads the pages that were appended since the last call; returns their ids."""
+        texts = (pages.c.user_text, pages.c.assistant_text) if self._finder is not None else ()
+        columns = (pages.c.page_id, pages.c.seq, pages.c.chain_id, pages.c.segment_id, pages.c.metadata)
+        statement = sa.select(*columns, *texts).where(pages.c.scope_id == self._scope_id).order_by(pages.c.seq)
+        start = len(self._nodes)
+        while rows := connection.execute(statement.where(pages.c.seq > self._last_seq()).limit(_BATCH_ROWS)).all():
+            for row in rows:
+                self._add(row)
+        return frozenset(node.page_id for node in self._nodes[start:])
+
+    def graph(self) -> MemoryGraph:
+        """Returns the graph of the pages read so far, without derived data."""
+        graph = MemoryGraph(self._forgotten_ids, tuple(self._nodes))
+        if self._finder is None:
+            return graph
+        found = self._finder.result()
+        return replace(graph, echo_answer_ids=frozenset(found.answers), echo_ids=frozenset(found.echoes))
+
+    def _last_seq(self) -> int:
+        return self._nodes[-1].seq if self._nodes else 0
+
+    def _add(self, row: Any) -> None:
+        sources = tuple(row.metadata.get(ANSWERED_FROM) or ())
+        self._nodes.append(PageNode(row.page_id, row.seq, row.chain_id, row.segment_id, sources))
+        if self._finder is not None and row.page_id not in self._forgotten_ids:
+            self._finder.add_remaining(row.page_id, row.seq, row.user_text, row.assistant_text)
+
+
+def _read_forgotten(connection: sa.Connection, scope_id: str, page_ids: Iterable[str]) -> dict[str, Any]:
+    columns = (pages.c.page_id, pages.c.seq, pages.c.user_text, pages.c.assistant_text)
+    forgotten: dict[str, Any] = {}
+    for batch in _batches(sorted({*page_ids})):
+        where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(batch))
+        forgotten |= {row.page_id: row for row in connection.execute(sa.select(*columns).where(*where))}
+    return forgotten
+
+
+def _echo_finder(connection: sa.Connection, scope_id: str, forgotten: Mapping[str, Any]) -> EchoFinder | None:
+    """Returns a finder of the forgotten texts; None for a scope that holds the records of a program."""
     owner = sa.select(scopes.c.user_id, scopes.c.assistant_id).where(scopes.c.scope_id == scope_id)
     row = connection.execute(owner).one_or_none()
-    if not by_words or not gone or row is None or Scope(row.user_id, row.assistant_id).holds_records:
-        return _Tracer(gone, None)
-    echoes = EchoFinder()
-    for page in sorted(gone.values(), key=lambda each: each.seq):
-        echoes.add_forgotten(page.seq, page.user_text, page.assistant_text)
-    return _Tracer(gone, echoes)
+    if row is None or Scope(row.user_id, row.assistant_id).holds_records:
+        return None
+    finder = EchoFinder()
+    for page in sorted(forgotten.values(), key=lambda each: each.seq):
+        finder.add_forgotten(page.seq, page.user_text, page.assistant_text)
+    return finder
 
 
-def _derived(connection: sa.Connection, scope_id: str, gone: set[str], knowledge_ids: set[str]) -> _Derived:
-    """Finds what these pages support; of entries that are named, other pages stay unread."""
-    found = _Derived(set(), set(), set(), set(), set())
-    if not gone and not knowledge_ids:
-        return found
-    columns = (knowledge.c.knowledge_id, knowledge.c.source_page_ids, knowledge.c.superseded_by)
-    rows = connection.execute(sa.select(*columns).where(knowledge.c.scope_id == scope_id)).all()
-    for row in rows:
-        if row.knowledge_id in knowledge_ids or not gone.isdisjoint(row.source_page_ids):
-            found.knowledge_ids.add(row.knowledge_id)
-        if not gone.isdisjoint(row.source_page_ids):
-            found.sources.update(row.source_page_ids)
-    found.restored_ids.update(
-        row.knowledge_id
-        for row in rows
-        if row.superseded_by in found.knowledge_ids and row.knowledge_id not in found.knowledge_ids
-    )
-    for body in connection.execute(sa.select(profiles.c.body).where(profiles.c.scope_id == scope_id)).scalars():
-        for each in body["attributes"]:
-            if not gone.isdisjoint(each["source_page_ids"]):
-                found.attributes.add(each["name"])
-                found.sources.update(each["source_page_ids"])
-        for each in body["traits"]:
-            if not gone.isdisjoint(each["evidence_page_ids"]):
-                found.traits.add((each["category"], each["dimension"]))
-                found.sources.update(each["evidence_page_ids"])
-    return found
-
-
-def _archived(connection: sa.Connection, scope_id: str, segment_ids: set[str]) -> set[str]:
+def _read_archived(connection: sa.Connection, scope_id: str) -> frozenset[str]:
     where = (segments.c.scope_id == scope_id, segments.c.archived_at.is_not(None))
-    return segment_ids & set(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
+    return frozenset(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
 
 
-def _with_following(places: Iterable[_Place], gone: Mapping[str, Any]) -> Iterator[_Place]:
-    """Yields where the deleted pages stand, and the page behind each."""
-    behind = {row.seq + 1 for row in gone.values()}
-    return (each for each in places if each.page_id in gone or each.seq in behind)
+def _read_facts(connection: sa.Connection, scope_id: str) -> tuple[FactNode, ...]:
+    columns = (knowledge.c.knowledge_id, knowledge.c.source_page_ids, knowledge.c.superseded_by)
+    rows = connection.execute(sa.select(*columns).where(knowledge.c.scope_id == scope_id))
+    return tuple(FactNode(row.knowledge_id, tuple(row.source_page_ids), row.superseded_by) for row in rows)
 
 
-def _pages(connection: sa.Connection, scope_id: str, page_ids: Iterable[str]) -> dict[str, Any]:
-    columns = (pages.c.page_id, pages.c.seq, pages.c.user_text, pages.c.assistant_text)
-    found: dict[str, Any] = {}
-    for part in _parts({*page_ids}):
-        where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(part))
-        found |= {row.page_id: row for row in connection.execute(sa.select(*columns).where(*where))}
-    return found
+def _read_profile(connection: sa.Connection, scope_id: str) -> tuple[frozenset[AttributeNode], frozenset[TraitNode]]:
+    """Returns the distinct attributes and traits of all profile versions, so equal versions take no more memory."""
+    attributes: set[AttributeNode] = set()
+    traits: set[TraitNode] = set()
+    for body in connection.execute(sa.select(profiles.c.body).where(profiles.c.scope_id == scope_id)).scalars():
+        attributes.update(AttributeNode(each["name"], tuple(each["source_page_ids"])) for each in body["attributes"])
+        traits.update(
+            TraitNode(each["category"], each["dimension"], tuple(each["evidence_page_ids"])) for each in body["traits"]
+        )
+    return frozenset(attributes), frozenset(traits)
 
 
-def _parts(values: set[str]) -> Iterator[list[str]]:
-    ordered = sorted(values)
-    for start in range(0, len(ordered), _SLICE):
-        yield ordered[start : start + _SLICE]
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _BATCH_ROWS):
+        yield ids[start : start + _BATCH_ROWS]

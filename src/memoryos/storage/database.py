@@ -1,4 +1,4 @@
-"""Where transactions come from, whatever the database: what is said here is what each of them promises."""
+"""The interface of all databases: read and write transactions, and the mapping of their errors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from memoryos.errors import (
     StoreUnavailableError,
     StoreUnreadableError,
 )
-from memoryos.storage.damage import find_damaged
-from memoryos.storage.schema import DamagedValueError
+from memoryos.storage import migrations
+from memoryos.storage.column_types import DamagedValueError
+from memoryos.storage.damaged_values import find_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from memoryos.storage.presence import Presence
+    from memoryos.storage.liveness import Liveness
+
 
 __all__ = ["ContendedError", "Database", "mapped_errors"]
 
@@ -36,124 +38,127 @@ _UNREADABLE = ("malformed", "not a database", "encrypted", _UNDECODABLE)
 _RAISED_BY_DAMAGE = (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError)
 _DAMAGED = ("XX001", "XX002")
 _OUT_OF_RANGE = "22003"
-_GIVEN_UP = ("40001", "40P01")
+_ABORTED = ("40001", "40P01")
 
 
 class ContendedError(StoreConflictError):
-    """The database gave up one of two transactions that stood in each other's way; it may be tried again."""
+    """The database aborted the transaction because of a deadlock or a serialization failure; retry it."""
 
 
 class Database(ABC):
-    """One open database: ``read()`` and ``write()`` hand out transactions.
+    """An open database.
 
-    Of the write transactions of one scope one is open at a time, in all threads and processes; so each may first look
-    and then write. Between scopes nothing is promised.
+    At most one write transaction per scope is open at a time, across all threads and processes; so a transaction may
+    read first and base its writes on the result. Transactions of different scopes are not serialized.
 
     Attributes:
-        presence: Who tells living workers from dead ones; None if that is the workplace.
-        workplace_file: Whose neighbour the folder for copies is.
+        liveness: Detects terminated lease holders; None if the lock files of the scratch directory do.
+        scratch_base: Path of the scratch directory without its suffix.
     """
 
-    presence: Presence | None = None
-    workplace_file: Path
+    liveness: Liveness | None = None
+    scratch_base: Path
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._process = os.getpid()
         self._is_closed = False
-        self._moment = threading.local()
+        self._thread_state = threading.local()
 
     @property
     def dialect(self) -> str:
-        """Name of the kind of database, as SQLAlchemy calls it."""
+        """SQLAlchemy's name of the database kind: "sqlite" or "postgresql"."""
         return self._engine.dialect.name
 
     @contextlib.contextmanager
     def read(self, scope_id: str | None = None) -> Iterator[sa.Connection]:
-        """Yields a connection inside one read transaction: everything read in it is from one moment.
+        """Yields a connection inside a read transaction: all its reads see the same snapshot.
 
         Args:
-            scope_id: Whose rows are read; None for what belongs to no scope, or to all.
+            scope_id: The scope to read; None for tables without a scope, or to read all scopes.
         """
         self._check_open()
-        held: tuple[str, sa.Connection] | None = getattr(self._moment, "held", None)
+        snapshot: tuple[str, sa.Connection] | None = getattr(self._thread_state, "snapshot", None)
         with contextlib.ExitStack() as stack:
             stack.enter_context(mapped_errors())
-            is_held = held is not None and held[0] == scope_id
-            connection = held[1] if held is not None and is_held else stack.enter_context(self._reading(scope_id))
-            stack.enter_context(_damage_named(connection, scope_id))
+            if snapshot is not None and snapshot[0] == scope_id:
+                connection = snapshot[1]
+            else:
+                connection = stack.enter_context(self._reading(scope_id))
+            stack.enter_context(_locate_damage(connection, scope_id))
             yield connection
 
     @contextlib.contextmanager
     def snapshot(self, scope_id: str) -> Iterator[None]:
-        """Has all that this thread reads of a scope inside the block come from one moment, in one transaction.
+        """Makes all reads of a scope by this thread inside the block share one read transaction.
 
-        It keeps a connection, and erasing waits for it: a block is short.
+        The block must be short: it occupies a connection, and an erasure waits for it.
         """
-        before = getattr(self._moment, "held", None)
+        outer_snapshot = getattr(self._thread_state, "snapshot", None)
         with self.read(scope_id) as connection:
-            self._moment.held = scope_id, connection
+            self._thread_state.snapshot = scope_id, connection
             try:
                 yield
             finally:
-                self._moment.held = before
+                self._thread_state.snapshot = outer_snapshot
 
     @contextlib.contextmanager
     def write(self, scope_id: str | None = None, *, waits: bool = True) -> Iterator[sa.Connection]:
-        """Yields a connection inside one write transaction; durable when the block ends, undone when it raises.
+        """Yields a connection inside a write transaction, committed when the block ends, rolled back when it raises.
 
         Args:
-            scope_id: Whose rows are written; None for what belongs to no scope.
-            waits: Whether to wait until nobody else writes to the scope, so that nobody does. Who doesn't takes care.
+            scope_id: The scope to write; None for tables without a scope.
+            waits: Whether to wait for the scope's other write transactions. With False they may run at the same time,
+                so the caller must use statements that are correct then.
         """
         self._check_open()
         with (
             mapped_errors(),
             self._writing(scope_id, waits=waits) as connection,
-            _damage_named(connection, scope_id),
+            _locate_damage(connection, scope_id),
         ):
             yield connection
 
     def write_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
-        """Does short work inside a write transaction that other threads may share; durable when this returns.
+        """Runs short work inside a write transaction that other threads may share; durable when this returns.
 
         Raises:
             StoreError: If the transaction failed; nothing was written.
-            Exception: Whatever the work raised; nothing of it was written.
+            Exception: Any error that the work raised; nothing of the work was written.
         """
         self._check_open()
 
-        def mapped(connection: sa.Connection) -> Result:
-            with mapped_errors(), _damage_named(connection, scope_id):
+        def run_mapped(connection: sa.Connection) -> Result:
+            with mapped_errors(), _locate_damage(connection, scope_id):
                 return work(connection)
 
-        return self._do_grouped(scope_id, mapped)
+        return self._do_grouped(scope_id, run_mapped)
 
     @property
     @abstractmethod
     def erases_completely(self) -> bool:
-        """Whether no deleted byte is left in any file once ``rewrite`` has succeeded."""
+        """Whether a successful ``rewrite`` removes every deleted byte from all files."""
 
     @property
     @abstractmethod
     def rewrites_quickly(self) -> bool:
-        """Whether ``rewrite`` is so short now that a request may wait for it."""
+        """Whether ``rewrite`` is currently fast enough to run inside a request."""
 
     @abstractmethod
-    def rewrite(self, patience_seconds: float = 5.0) -> bool:
-        """Takes what was deleted out of the files; returns whether that was possible within the patience."""
+    def rewrite(self, timeout_seconds: float = 5.0) -> bool:
+        """Removes deleted data from the files; returns whether that succeeded within the timeout."""
 
     @abstractmethod
-    def truncate_log(self, patience_seconds: float = 5.0) -> bool:
-        """Does the second half of ``rewrite`` alone, where the first half succeeded."""
+    def truncate_log(self, timeout_seconds: float = 5.0) -> bool:
+        """Repeats only the second step of ``rewrite``, after the first step succeeded."""
 
     @abstractmethod
-    def faults(self, connection: sa.Connection, most: int) -> Iterator[str]:
-        """Yields what is wrong with the files themselves, about ``most`` lines of a kind."""
+    def faults(self, connection: sa.Connection, max_lines: int) -> Iterator[str]:
+        """Yields faults of the files themselves, about ``max_lines`` lines per kind."""
 
     @abstractmethod
     def close(self) -> None:
-        """Closes every connection. Calling it twice is fine."""
+        """Closes all connections; has no effect when called again."""
 
     @abstractmethod
     def _reading(self, scope_id: str | None) -> AbstractContextManager[sa.Connection]:
@@ -165,45 +170,43 @@ class Database(ABC):
 
     @abstractmethod
     def _migrating(self) -> AbstractContextManager[sa.Connection]:
-        """Opens the write transaction of a migration: of several processes one migrates at a time."""
+        """Opens the write transaction of a migration; only one process migrates at a time."""
 
     @abstractmethod
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
-        """Does the work inside a write transaction."""
+        """Runs the work inside a write transaction."""
 
     @property
     def is_inherited(self) -> bool:
-        """Whether a parent process opened it: then its connections and locks are the parent's."""
+        """Whether the process that opened the database is a parent; then the connections and locks belong to it."""
         return os.getpid() != self._process
 
     def _check_open(self) -> None:
         if self.is_inherited:
             raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
         if self._is_closed:
-            raise StoreUnavailableError("the store is closed")
+            raise StoreUnavailableError("the store is closed; open it again")
 
     def _migrate(self) -> None:
-        from memoryos.storage import migrations  # noqa: PLC0415  (imports Alembic only where a schema must be made)
-
         with self.read() as connection:
             state = migrations.state_of(connection)
         if state is migrations.State.CURRENT:
             return
         if state is migrations.State.UNKNOWN:
             raise SchemaMismatchError(
-                "the database was made by a newer release of MemoryOS or by another program; "
-                "upgrade memoryos-engine or choose another data_storage_path (nothing was changed)"
+                "the database was created by a newer release of MemoryOS or by another program; "
+                "upgrade memoryos-engine or choose another data_storage_path (the database was not changed)"
             )
         with mapped_errors(), self._migrating() as connection:
             migrations.upgrade(connection)
 
 
 @contextlib.contextmanager
-def _damage_named(connection: sa.Connection, scope_id: str | None) -> Iterator[None]:
-    """Turns what a damaged row raises inside the block into an error that names the row.
+def _locate_damage(connection: sa.Connection, scope_id: str | None) -> Iterator[None]:
+    """Replaces an error that a damaged row caused inside the block by one that names the row.
 
     Raises:
-        StoreUnreadableError: If a row of the scope has a value that its column can't have.
+        StoreUnreadableError: If a row of the scope contains a value that is invalid for its column.
     """
     try:
         yield
@@ -221,43 +224,49 @@ def _damage_named(connection: sa.Connection, scope_id: str | None) -> Iterator[N
 
 @contextlib.contextmanager
 def mapped_errors() -> Iterator[None]:
-    """Turns what the database and the disk raise inside the block into errors of the store.
+    """Maps errors of SQLAlchemy and of the operating system inside the block to errors of the store.
 
     Raises:
-        StoreConflictError: If a row contradicts another.
-        ContendedError: If the database gave the transaction up in favour of another.
-        StoreUnreadableError: If the file is damaged or no database.
-        StoreUnavailableError: If it can't be read or written now.
+        StoreConflictError: If a write violates a constraint.
+        ContendedError: If the database aborted the transaction because of a concurrent one.
+        StoreUnreadableError: If the file is damaged or not a database.
+        StoreUnavailableError: If the database can't be read or written now.
     """
     try:
         yield
     except exc.DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) is not None:
-            raise _of_server(error.orig) from None  # what it says besides quotes rows
-        raise _of_file(error) from error
+            raise _map_server_error(error.orig) from None  # the other parts of the server's message quote rows
+        raise _map_sqlite_error(error) from error
     except OSError as error:
         raise StoreUnavailableError(f"the database can't be used now: {error}") from error
     except exc.TimeoutError as error:
-        raise StoreUnavailableError("no connection to the database became free") from error
+        raise StoreUnavailableError(
+            "no database connection became free; try again later or reduce concurrent requests"
+        ) from error
 
 
-def _of_file(error: exc.DBAPIError) -> StoreError:
-    reason = str(error.orig).partition(" with text ")[0]  # what follows is content
+def _map_sqlite_error(error: exc.DBAPIError) -> StoreError:
+    reason = str(error.orig).partition(" with text ")[0]  # the rest of the message quotes content
     if isinstance(error, exc.IntegrityError):
         return StoreConflictError(reason)
     if any(words in reason for words in _UNREADABLE):
-        return StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)")
+        return StoreUnreadableError(
+            f"the database can't be read: {reason} (the database was not changed; restore it from a backup)"
+        )
     return StoreUnavailableError(f"the database can't be used now: {reason}")
 
 
-def _of_server(error: Any) -> StoreError:
+def _map_server_error(error: Any) -> StoreError:
     reason = f"{error.diag.message_primary} ({error.sqlstate})"
     if error.sqlstate.startswith("23"):
         return StoreConflictError(reason)
-    if error.sqlstate in _GIVEN_UP:
+    if error.sqlstate in _ABORTED:
         return ContendedError(reason)
     if error.sqlstate in _DAMAGED:
-        return StoreUnreadableError(f"the database can't be read: {reason} (it was left as it is)")
+        return StoreUnreadableError(
+            f"the database can't be read: {reason} (the database was not changed; restore it from a backup)"
+        )
     if error.sqlstate == _OUT_OF_RANGE:
         return StoreUnreadableError(f"a stored number is out of range: {reason}; `memoryos verify` lists such rows")
     return StoreUnavailableError(f"the database can't be used now: {reason}")

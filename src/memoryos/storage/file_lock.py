@@ -1,4 +1,4 @@
-"""The file lock: one process at a time, on every system, and none that died."""
+"""An exclusive file lock between processes, released by the operating system when its process ends."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ POLL_SECONDS = 0.0005
 
 
 class FileLock:
-    """An advisory lock between processes; the threads of one have to take turns.
+    """An advisory lock between processes. It does not exclude threads of one process: they need a lock of their own.
 
-    Only the system knows who holds it, so that no interrupt leaves it half taken, and it ends with its process.
+    The object stores no state about who holds the lock; only the operating system does. So an interrupt between two
+    instructions can't make the state wrong.
 
     Args:
-        file: Made when it is missing, with mode 0600, and never written to.
+        file: The lock file; created with mode 0600 if it is missing, and never written to.
 
     Raises:
-        OSError: If the file can't be made or opened, or is a symbolic link.
+        OSError: If the file can't be created or opened, or is a symbolic link.
     """
 
     def __init__(self, file: Path) -> None:
@@ -44,36 +45,39 @@ class FileLock:
         self._open()
 
     def acquire(self) -> None:
-        """Waits for the lock, a minute at most.
+        """Waits up to ``TIMEOUT_SECONDS`` for the lock.
 
         Raises:
-            StoreUnavailableError: If somebody else kept it.
+            StoreUnavailableError: If another process held it for that long.
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not self.try_acquire():
             if time.monotonic() > deadline:
-                raise StoreUnavailableError("another process keeps the database locked")
+                raise StoreUnavailableError(
+                    f"the database is locked by another process (waited {TIMEOUT_SECONDS:g} s); "
+                    "stop that process or try again later"
+                )
             time.sleep(POLL_SECONDS)
 
     def try_acquire(self) -> bool:
-        """Takes the lock if it is free; returns whether it is held now."""
+        """Acquires the lock if it is free; returns whether this process holds it now."""
         if not _lock(self._descriptor):
             return False
         if os.fstat(self._descriptor).st_nlink:
             return True
-        self.close()  # somebody deleted the file, and others lock a new one
+        self.close()  # the file was deleted, so other processes lock a new file
         self._open()
         return False
 
     def release(self) -> None:
-        """Gives the lock back, if it is held; in a forked child nothing happens, as the parent still holds it."""
+        """Releases the lock if it is held. Has no effect in a forked child, where the parent still holds the lock."""
         if self.close.alive and os.getpid() == self._process:
             _unlock(self._descriptor)
 
     def remove(self) -> None:
-        """Gives back a lock that is held, for good, and deletes its file, so that nobody else can have locked it.
+        """Deletes the lock file, then releases the held lock and closes it.
 
-        In a forked child nothing happens: the parent still holds the lock.
+        Has no effect in a forked child, where the parent still holds the lock.
         """
         if os.getpid() != self._process:
             return
@@ -81,7 +85,7 @@ class FileLock:
             self._file.unlink()
         self.release()
         self.close()
-        if sys.platform == "win32":  # where a file that is open, by us or by the next one, can't be deleted
+        if sys.platform == "win32":  # Windows can't delete a file that is open
             with contextlib.suppress(OSError):
                 self._file.unlink()
 
@@ -91,7 +95,7 @@ class FileLock:
 
 
 def is_locked(file: Path) -> bool:
-    """Returns whether a living process holds the lock on a file, or nobody can tell; False if the file is missing."""
+    """Returns whether a process holds the lock on a file; True if that is unknown, False if the file is missing."""
     try:
         descriptor = os.open(file, os.O_RDWR)
     except FileNotFoundError:

@@ -1,7 +1,8 @@
-"""Requests that may be sent twice and are done once: the note of one stands in the transaction of its pages.
+"""Idempotency keys: a repeated request is executed once. Its result is saved in the transaction that adds its pages.
 
-A note holds hashes and ids, no text. The request is hashed with the caller's key, which is not kept. When a page of the
-request is forgotten, the hash of the request is removed, so that nobody who knows the key can test what the page said.
+A row contains hashes and page ids, no text. The request is hashed with the caller's key, which is not stored. When a
+page of the request is forgotten, the hash of the request is deleted, so that a holder of the key can't test guesses of
+the page's text.
 """
 
 from __future__ import annotations
@@ -25,124 +26,126 @@ if TYPE_CHECKING:
     from memoryos.storage.database import Database
 
 __all__ = [
-    "KEPT_DAYS",
-    "NoteTable",
-    "Once",
+    "RETENTION_DAYS",
+    "IdempotencyKey",
+    "IdempotencyTable",
     "check_complete",
     "drop_request_hashes",
-    "find_note",
-    "note",
-    "old_note",
-    "once_of",
+    "find_result",
+    "idempotency_key_of",
+    "is_expired",
+    "save_result",
 ]
 
-KEPT_DAYS = 7
-"""For so long at least a repeated request is known."""
-_DROPPED_A_WRITE = 10
-"""Old notes that one new note takes away at most: the table shrinks, and no write pays for many."""
-_DROPPED_A_STEP = 500
+RETENTION_DAYS = 7
+"""Minimum number of days for which a repeated request is recognized."""
+_MAX_DELETED_PER_WRITE = 10
+"""Maximum number of expired rows that one write deletes: enough to shrink the table, too few to slow the write."""
+_BATCH_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Once:
-    """A request that is to be done once.
+class IdempotencyKey:
+    """The hashed idempotency key of a request.
 
     Attributes:
-        key_hash: SHA-256 of the key that the caller gave it.
-        request_hash: HMAC-SHA-256 of what it asks for, under that key.
+        key_hash: SHA-256 of the caller's key.
+        request_hash: HMAC-SHA-256 of the request's content, with the caller's key.
     """
 
     key_hash: str
     request_hash: str
 
 
-def once_of(key: str, request: object) -> Once:
-    """Returns the mark of a request.
+def idempotency_key_of(key: str, request: object) -> IdempotencyKey:
+    """Returns the hashed idempotency key of a request.
 
     Args:
         key: The caller's key.
-        request: What it asks for; whatever of it is not JSON is taken by its text.
+        request: The request's content as JSON values; other values are converted with ``str``.
     """
     secret = key.encode()
     body = json.dumps(request, ensure_ascii=True, sort_keys=True, default=str).encode()
-    return Once(hashlib.sha256(secret).hexdigest(), hmac.new(secret, body, hashlib.sha256).hexdigest())
+    return IdempotencyKey(hashlib.sha256(secret).hexdigest(), hmac.new(secret, body, hashlib.sha256).hexdigest())
 
 
-def find_note(connection: sa.Connection, scope_id: str, once: Once) -> list[str] | None:
-    """Returns the ids of the pages that the request became, None if it was not done yet.
+def find_result(connection: sa.Connection, scope_id: str, key: IdempotencyKey) -> list[str] | None:
+    """Returns the ids of the pages that an earlier execution of the request added; None if there was none.
 
     Raises:
-        InputError: If another request was done under its key.
-        NotFoundError: If what it stored was forgotten since.
+        InputError: If the key was used for another request.
+        NotFoundError: If a page of the earlier execution was forgotten.
     """
-    where = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash == once.key_hash)
+    where = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash == key.key_hash)
     row = connection.execute(sa.select(idempotency).where(*where)).one_or_none()
     if row is None:
         return None
     if not row.request_hash:
-        raise NotFoundError("this request was done, and what it stored was forgotten since")
-    if not hmac.compare_digest(row.request_hash, once.request_hash):
-        raise InputError("idempotency_key", "was used for another request; each request needs a key of its own")
+        raise NotFoundError("this request was executed before, and the pages that it added were forgotten")
+    if not hmac.compare_digest(row.request_hash, key.request_hash):
+        raise InputError("idempotency_key", "was used for another request; use a new key for each request")
     return list(row.page_ids)
 
 
-def note(connection: sa.Connection, scope_id: str, once: Once, page_ids: Sequence[str], now: datetime) -> None:
-    """Notes what a request became, inside the transaction that makes it, and drops a few notes that are too old."""
-    values: dict[str, Any] = {"key_hash": once.key_hash, "request_hash": once.request_hash, "page_ids": list(page_ids)}
+def save_result(
+    connection: sa.Connection, scope_id: str, key: IdempotencyKey, page_ids: Sequence[str], now: datetime
+) -> None:
+    """Saves the page ids of a request, inside the transaction that adds the pages, and deletes a few expired rows."""
+    values: dict[str, Any] = {"key_hash": key.key_hash, "request_hash": key.request_hash, "page_ids": list(page_ids)}
     connection.execute(sa.insert(idempotency).values(scope_id=scope_id, noted_at=now, **values))
-    _drop(connection, scope_id, _oldest(connection, scope_id, now, _DROPPED_A_WRITE))
+    _delete(connection, scope_id, _oldest(connection, scope_id, now, _MAX_DELETED_PER_WRITE))
 
 
 def drop_request_hashes(database: Database, scope_id: str, page_ids: Collection[str]) -> None:
-    """Removes the hashes of requests from which one of these pages came; the notes that they were done remain."""
+    """Deletes the request hashes of the requests that added these pages; the rows with their key hashes remain."""
     columns = (idempotency.c.key_hash, idempotency.c.page_ids)
-    hashed = (idempotency.c.scope_id == scope_id, idempotency.c.request_hash != "")
+    has_hash = (idempotency.c.scope_id == scope_id, idempotency.c.request_hash != "")
     with database.read(scope_id) as connection:
-        rows = connection.execute(sa.select(*columns).where(*hashed)).all()
+        rows = connection.execute(sa.select(*columns).where(*has_hash)).all()
     named = [row.key_hash for row in rows if any(each in page_ids for each in row.page_ids)]
-    for start in range(0, len(named), _DROPPED_A_STEP):
-        part = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash.in_(named[start : start + _DROPPED_A_STEP]))
+    for start in range(0, len(named), _BATCH_ROWS):
+        part = (idempotency.c.scope_id == scope_id, idempotency.c.key_hash.in_(named[start : start + _BATCH_ROWS]))
         with database.write(scope_id) as connection:
             connection.execute(sa.update(idempotency).where(*part).values(request_hash=""))
 
 
-def old_note(now: datetime) -> sa.ColumnElement[bool]:
-    """Returns the condition of a note that is too old to be kept."""
-    return idempotency.c.noted_at < now - timedelta(days=KEPT_DAYS)
+def is_expired(now: datetime) -> sa.ColumnElement[bool]:
+    """Returns the SQL condition of an expired row."""
+    return idempotency.c.noted_at < now - timedelta(days=RETENTION_DAYS)
 
 
-class NoteTable:
-    """Takes away the notes of scopes that nobody writes to any more."""
+class IdempotencyTable:
+    """Deletes expired idempotency keys of scopes without new writes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def drop_old(self, scope_id: str, now: datetime) -> bool:
-        """Drops some notes of a scope that are too old; returns whether there were any."""
+    def delete_expired(self, scope_id: str, now: datetime) -> bool:
+        """Deletes some expired rows of a scope; returns whether there were any."""
         with self._database.read(scope_id) as connection:
-            oldest = _oldest(connection, scope_id, now, _DROPPED_A_STEP)
+            oldest = _oldest(connection, scope_id, now, _BATCH_ROWS)
         if oldest:
             with self._database.write(scope_id) as connection:
-                _drop(connection, scope_id, oldest)
+                _delete(connection, scope_id, oldest)
         return bool(oldest)
 
 
 def _oldest(connection: sa.Connection, scope_id: str, now: datetime, limit: int) -> Sequence[str]:
-    old = sa.select(idempotency.c.key_hash).where(idempotency.c.scope_id == scope_id, old_note(now))
+    old = sa.select(idempotency.c.key_hash).where(idempotency.c.scope_id == scope_id, is_expired(now))
     return connection.execute(old.order_by(idempotency.c.noted_at).limit(limit)).scalars().all()
 
 
-def _drop(connection: sa.Connection, scope_id: str, key_hashes: Sequence[str]) -> None:
+def _delete(connection: sa.Connection, scope_id: str, key_hashes: Sequence[str]) -> None:
     if key_hashes:
         named = idempotency.c.key_hash.in_(key_hashes)
         connection.execute(sa.delete(idempotency).where(idempotency.c.scope_id == scope_id, named))
 
 
 def check_complete(found: Sequence[object], page_ids: Sequence[str]) -> None:
-    """Refuses to repeat what was forgotten since; it is not stored again either.
+    """Checks that no page of an executed request was forgotten; a forgotten page is not stored again.
 
     Raises:
-        NotFoundError: If a page of the request is no longer there.
+        NotFoundError: If a page no longer exists.
     """
     if len(found) < len(page_ids):
-        raise NotFoundError("this request was done, and what it stored was forgotten since")
+        raise NotFoundError("this request was executed before, and the pages that it added were forgotten")

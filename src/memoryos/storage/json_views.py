@@ -1,4 +1,4 @@
-"""What lies inside JSON columns as rows, in the words of each kind of database: its name is the key."""
+"""SQL views that return the contents of JSON columns as rows, by database kind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ noted(scope_id, key_hash, page_id) AS (
 
 
 def _list(value: str) -> str:
-    """Returns the words for a value, an empty list if it is none."""
+    """Returns SQL for a JSON value, replaced by an empty array if it is not an array."""
     return f"CASE json_typeof({value}) WHEN 'array' THEN {value} ELSE '[]' END"
 
 
@@ -58,7 +58,7 @@ noted(scope_id, key_hash, page_id) AS (
     SELECT i.scope_id, i.key_hash, e.value
     FROM idempotency i, json_array_elements_text({_list("i.page_ids")}) AS e(value)
 )
-"""  # noqa: S608  (put together from constants)
+"""  # noqa: S608  (built from constants)
 
 JSON_VIEWS = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
-"""Views, to stand behind ``WITH``: sources and named of knowledge, evidence of profiles, noted of idempotency."""
+"""Common table expressions: knowledge ``sources`` and ``named``, profile ``evidence``, idempotency ``noted``."""

@@ -1,4 +1,4 @@
-"""A scope as records that any program can read, and back; vectors stay at home and are made anew."""
+"""Exports a scope as JSON records and imports them; vectors are not exported but computed again after an import."""
 
 from __future__ import annotations
 
@@ -13,22 +13,11 @@ from pydantic import ValidationError
 from memoryos.errors import InputError
 from memoryos.language.instructions import instruction_sides
 from memoryos.model import ABOUT, SHARED
-from memoryos.storage.forgetting import interrupt
-from memoryos.storage.schema import (
-    JSON_SHAPES,
-    Json,
-    UtcTime,
-    chains,
-    knowledge,
-    pages,
-    profiles,
-    scopes,
-    segments,
-    tombstone_keys,
-    tombstones,
-)
+from memoryos.storage.column_types import JSON_SHAPES, Json, UtcTime
+from memoryos.storage.lease import revoke_lease
+from memoryos.storage.schema import chains, knowledge, pages, profiles, scopes, segments, tombstone_keys, tombstones
 from memoryos.storage.tombstones import Marks, convert_mark, own_key, read_marks
-from memoryos.storage.usage import count_again
+from memoryos.storage.usage import refresh_counters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -38,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "PortableTable", "Restored"]
 
-_SLICE_ROWS = 500
+_BATCH_ROWS = 500
 _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with", "instruction_sides"})),
     "chain": (chains, ("chain_id",), frozenset({"scope_id"})),
@@ -48,24 +37,24 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "tombstone_key": (tombstone_keys, ("secret",), frozenset({"scope_id", "is_own"})),
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
 }
-"""By kind of record: its table, what its records are ordered by, and the columns that stay at home."""
+"""By kind of record: its table, its sort columns, and the columns that are not exported."""
 _RENAMED = {"kind": "what"}
-"""A column whose name means something else in a record."""
+"""Name in a record by column name, where they differ: ``kind`` is the kind of the record."""
 KINDS = tuple(_TABLES)
-MOST_KEYS = 16
-"""Keys of tombstones that a scope may have: its own, and one of each store that it read an export of."""
+MAX_TOMBSTONE_KEYS = 16
+"""Maximum number of tombstone keys of a scope: its own and one for each store from which it imported."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What became of records.
+    """The result of an import.
 
     Attributes:
-        pages: Pages that were added.
-        known: Pages that were there already.
-        forgotten: Pages that were forgotten here, and so stay forgotten.
-        tiers: Whether the tiers were restored too; only into a scope without pages.
+        pages: Number of added pages.
+        known: Number of pages that existed already.
+        forgotten: Number of pages that were skipped because they were forgotten in this scope.
+        tiers: Whether the derived tiers were imported too, which needs a scope without pages.
     """
 
     pages: int
@@ -75,11 +64,11 @@ class Restored:
 
 
 class PortableTable:
-    """Writes a scope as records and reads it back.
+    """Exports and imports scopes.
 
     Args:
-        database: Where it is.
-        quota: The most that one scope may store.
+        database: The database.
+        quota: Maximum that one scope may store.
     """
 
     def __init__(self, database: Database, quota: Quota) -> None:
@@ -87,61 +76,61 @@ class PortableTable:
         self._quota = quota
 
     def dump(self, scope_id: str) -> Iterator[dict[str, Any]]:
-        """Yields every record of a scope, all from one moment, in an order that is always the same."""
+        """Yields all records of a scope from one snapshot, in a deterministic order."""
         with self._database.read(scope_id) as connection:
-            for kind, (table, order, at_home) in _TABLES.items():
-                columns = [column for column in table.columns if column.name not in at_home]
+            for kind, (table, order, excluded) in _TABLES.items():
+                columns = [column for column in table.columns if column.name not in excluded]
                 statement = sa.select(*columns).where(table.c.scope_id == scope_id)
                 rows = connection.execute(statement.order_by(*(table.c[name] for name in order))).mappings()
                 for row in rows:
                     yield {"kind": kind} | {
-                        _RENAMED.get(column.name, column.name): _told(column, row[column.name]) for column in columns
+                        _RENAMED.get(column.name, column.name): _to_json(column, row[column.name]) for column in columns
                     }
 
     def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]]) -> Restored:
-        """Reads records into a scope, in one transaction.
+        """Imports records into a scope, in one transaction.
 
-        A scope in which nothing was ever remembered gets everything as it was. Into another one only pages are read,
-        behind the newest, and due; what is there already, or was forgotten here, is passed over.
+        A scope that never had pages gets all records unchanged. Into any other scope only pages and tombstones are
+        imported: pages are appended after the newest page, as due. Existing and forgotten pages are skipped.
 
         Raises:
-            InputError: If a record can't be read; nothing was restored then.
-            QuotaExceededError: If the scope would store more than its quota; likewise.
+            InputError: If a record is invalid; nothing was imported then.
+            QuotaExceededError: If the scope would exceed its quota; nothing was imported then.
         """
         with self._database.write(scope_id) as connection:
-            revision = interrupt(connection, scope_id)
+            revision = revoke_lease(connection, scope_id)
             last_seq = connection.execute(
                 sa.select(sa.func.coalesce(sa.func.max(pages.c.seq), 0)).where(pages.c.scope_id == scope_id)
             ).scalar_one()
-            there = set(_column(connection, pages.c.page_id, scope_id))
+            existing = set(_column(connection, pages.c.page_id, scope_id))
             forgotten = read_marks(connection, scope_id, "page")
-            restoring = _Restoring(connection, scope_id, last_seq, there, forgotten, revision)
+            running_import = _Import(connection, scope_id, last_seq, existing, forgotten, revision)
             for record in records:
-                restoring.take(record)
-            restored = restoring.finish()
+                running_import.add(record)
+            restored = running_import.finish()
             if self._quota.is_set and restored.pages:
-                self._quota.check(count_again(connection, scope_id))
+                self._quota.check(refresh_counters(connection, scope_id))
             return restored
 
 
-class _Restoring:
-    """One restoration under way."""
+class _Import:
+    """The state of one import."""
 
     def __init__(
         self,
         connection: sa.Connection,
         scope_id: str,
         last_seq: int,
-        there: set[str],
+        existing: set[str],
         forgotten: Marks,
         revision: int,
     ) -> None:
         self._connection = connection
         self._scope_id = scope_id
         self._marks = {(row.kind, row.mark) for row in _marks(connection, scope_id)}
-        self._is_whole = not there and last_seq == 0 and not self._marks
+        self._is_whole = not existing and last_seq == 0 and not self._marks
         self._last_seq = last_seq
-        self._there = there
+        self._existing = existing
         self._revision = revision
         self._rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _TABLES}
         self._counts = {"pages": 0, "known": 0, "forgotten": 0}
@@ -150,31 +139,31 @@ class _Restoring:
         self._keys = set(_column(connection, tombstone_keys.c.secret, scope_id))
         self._has_keys = False
 
-    def take(self, record: Mapping[str, Any]) -> None:
+    def add(self, record: Mapping[str, Any]) -> None:
         kind = record.get("kind")
         if kind not in _TABLES:
-            raise InputError("kind", "is no kind of record")
+            raise InputError("kind", f"must be one of {', '.join(_TABLES)}")
         row = _row(kind, record) | {"scope_id": self._scope_id}
         if kind == "page":
-            self._take_page(row)
+            self._add_page(row)
         elif kind == "tombstone_key":
-            self._take_key(row)
+            self._add_key(row)
         elif kind == "tombstone":
-            self._take_tombstone(row)
+            self._add_tombstone(row)
         elif self._is_whole:
-            self._put(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
+            self._queue(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
 
-    def _take_key(self, row: dict[str, Any]) -> None:
+    def _add_key(self, row: dict[str, Any]) -> None:
         self._has_keys = True
         if row["secret"] in self._keys:
             return
-        if not _KEY.fullmatch(row["secret"]) or len(self._keys) >= MOST_KEYS:
-            raise InputError("secret", f"is no key of tombstones, or the memory has {MOST_KEYS} of them already")
+        if not _KEY.fullmatch(row["secret"]) or len(self._keys) >= MAX_TOMBSTONE_KEYS:
+            raise InputError("secret", f"is not a tombstone key, or the scope already has {MAX_TOMBSTONE_KEYS} of them")
         self._keys.add(row["secret"])
-        self._put("tombstone_key", row | {"is_own": False})
+        self._queue("tombstone_key", row | {"is_own": False})
 
-    def _take_tombstone(self, row: dict[str, Any]) -> None:
-        """Takes a mark; in an export from before there were keys it becomes one of our own."""
+    def _add_tombstone(self, row: dict[str, Any]) -> None:
+        """Imports a tombstone; an old export without keys contains unkeyed marks, which get this scope's key."""
         if row["kind"] not in {"page", "text"}:
             raise InputError("what", "must be 'page' or 'text'")
         if not self._has_keys:
@@ -182,18 +171,18 @@ class _Restoring:
             row["mark"] = convert_mark(self._own_key, row["kind"], row["mark"])
         if (row["kind"], row["mark"]) not in self._marks:
             self._marks.add((row["kind"], row["mark"]))
-            self._put("tombstone", row)
+            self._queue("tombstone", row)
 
-    def _take_page(self, row: dict[str, Any]) -> None:
+    def _add_page(self, row: dict[str, Any]) -> None:
         if row["page_id"] in self._forgotten:
             self._counts["forgotten"] += 1
             return
-        if row["page_id"] in self._there:
+        if row["page_id"] in self._existing:
             self._counts["known"] += 1
             return
         if not row["user_text"].strip() and not row["assistant_text"].strip():
-            raise InputError("user_text", "is empty, and so is assistant_text")
-        self._there.add(row["page_id"])
+            raise InputError("user_text", "must not be empty if assistant_text is empty")
+        self._existing.add(row["page_id"])
         names = row["user_name"], row["assistant_name"]
         row["instruction_sides"] = instruction_sides((row["user_text"], names[0]), (row["assistant_text"], names[1]))
         if not self._is_whole:
@@ -201,15 +190,15 @@ class _Restoring:
             marks = {"placed_provisionally": False, "learned_provisionally": False}
             row |= due | marks | {"seq": self._last_seq + 1}
         elif row["seq"] <= self._last_seq:
-            raise InputError("seq", "must go up from page to page")
+            raise InputError("seq", "must increase from page to page")
         self._last_seq = row["seq"]
         self._counts["pages"] += 1
-        self._put("page", row)
+        self._queue("page", row)
 
-    def _put(self, kind: str, row: dict[str, Any]) -> None:
+    def _queue(self, kind: str, row: dict[str, Any]) -> None:
         rows = self._rows[kind]
         rows.append(row)
-        if len(rows) >= _SLICE_ROWS:
+        if len(rows) >= _BATCH_ROWS:
             self._flush(kind)
 
     def _flush(self, kind: str) -> None:
@@ -220,23 +209,23 @@ class _Restoring:
     def finish(self) -> Restored:
         for kind in _TABLES:
             self._flush(kind)
-        mine = scopes.c.scope_id == self._scope_id
-        self._connection.execute(sa.update(scopes).where(mine).values(last_seq=self._last_seq))
+        in_scope = scopes.c.scope_id == self._scope_id
+        self._connection.execute(sa.update(scopes).where(in_scope).values(last_seq=self._last_seq))
         if self._is_whole:
-            self._mend()
+            self._repair()
         return Restored(**self._counts, tiers=self._is_whole)
 
-    def _mend(self) -> None:
-        """Makes due what names a segment or a chain that was not in the records, and counts segments anew."""
-        mine = pages.c.scope_id == self._scope_id
+    def _repair(self) -> None:
+        """Marks pages as due whose segment or chain is not in the records, and recomputes the segments' counters."""
+        in_scope = pages.c.scope_id == self._scope_id
         missing = []
         for column, table in ((pages.c.segment_id, segments), (pages.c.chain_id, chains)):
-            there = sa.select(table.c[column.name]).where(table.c.scope_id == self._scope_id)
-            missing.append(sa.and_(column.is_not(None), column.not_in(there)))
-        half = sa.or_(*missing, pages.c.segment_id.is_(None) != pages.c.chain_id.is_(None))
-        self._connection.execute(sa.update(pages).where(mine, half).values(segment_id=None, chain_id=None))
-        held = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
-        count = sa.select(sa.func.count()).select_from(pages).where(*held)
+            existing = sa.select(table.c[column.name]).where(table.c.scope_id == self._scope_id)
+            missing.append(sa.and_(column.is_not(None), column.not_in(existing)))
+        is_incomplete = sa.or_(*missing, pages.c.segment_id.is_(None) != pages.c.chain_id.is_(None))
+        self._connection.execute(sa.update(pages).where(in_scope, is_incomplete).values(segment_id=None, chain_id=None))
+        in_segment = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
+        count = sa.select(sa.func.count()).select_from(pages).where(*in_segment)
         own = segments.c.scope_id == self._scope_id
         unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
         values = {
@@ -245,7 +234,7 @@ class _Restoring:
         }
         self._connection.execute(sa.update(segments).where(own).values(**values))
         self._connection.execute(sa.delete(segments).where(own, segments.c.page_count == 0))
-        ids = sa.select(pages.c.chain_id).where(mine, pages.c.chain_id.is_not(None))
+        ids = sa.select(pages.c.chain_id).where(in_scope, pages.c.chain_id.is_not(None))
         self._connection.execute(
             sa.delete(chains).where(chains.c.scope_id == self._scope_id, chains.c.chain_id.not_in(ids))
         )
@@ -259,26 +248,26 @@ def _marks(connection: sa.Connection, scope_id: str) -> Iterable[Any]:
     return connection.execute(sa.select(tombstones.c.kind, tombstones.c.mark).where(tombstones.c.scope_id == scope_id))
 
 
-def _told(column: sa.Column[Any], value: Any) -> Any:
+def _to_json(column: sa.Column[Any], value: Any) -> Any:
     return value.isoformat() if isinstance(column.type, UtcTime) and value is not None else value
 
 
 def _row(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    table, _, at_home = _TABLES[kind]
-    columns = {_RENAMED.get(each.name, each.name): each for each in table.columns if each.name not in at_home}
+    table, _, excluded = _TABLES[kind]
+    columns = {_RENAMED.get(each.name, each.name): each for each in table.columns if each.name not in excluded}
     unknown = sorted(set(record) - columns.keys() - {"kind"})
     if unknown:
-        raise InputError(unknown[0], f"is no field of a {kind}")
+        raise InputError(unknown[0], f"is not a field of a {kind} record; remove it")
     row = {column.name: _read(name, column, record.get(name)) for name, column in columns.items()}
     if kind == "knowledge" and not row["source_page_ids"] and row["origin"]["analyst"] != SHARED.analyst:
-        raise InputError("source_page_ids", "is empty")
+        raise InputError("source_page_ids", "must not be empty")
     return row
 
 
 def _read(name: str, column: sa.Column[Any], value: Any) -> Any:
     if value is None:
         if not column.nullable:
-            raise InputError(name, "is missing")
+            raise InputError(name, "is required")
         return None
     if isinstance(column.type, UtcTime):
         return _time(name, value)
@@ -290,7 +279,7 @@ def _read(name: str, column: sa.Column[Any], value: Any) -> Any:
     if isinstance(value, str):
         _check_text(name, value)
     if (kind is int and not -(2**63) <= value < 2**63) or (column.name == "about" and value not in ABOUT):
-        raise InputError(name, "is none of the values that it can have")
+        raise InputError(name, "is out of range" if kind is int else f"must be one of {', '.join(ABOUT)}")
     return value
 
 
@@ -299,7 +288,7 @@ def _time(name: str, value: Any) -> datetime:
         moment = datetime.fromisoformat(value)
         return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(name, "is no time in ISO 8601") from error
+        raise InputError(name, "must be a time in ISO 8601") from error
 
 
 def _json(name: str, column: sa.Column[Any], value: Any) -> Any:
@@ -307,22 +296,22 @@ def _json(name: str, column: sa.Column[Any], value: Any) -> Any:
     try:
         JSON_SHAPES[column.name].validate_python(value)
     except ValidationError as error:
-        raise InputError(name, "has another shape than an export writes") from error
+        raise InputError(name, "must have the structure that an export writes") from error
     return value
 
 
 def _check_json(name: str, value: Any) -> None:
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
+    pending = [value]
+    while pending:
+        each = pending.pop()
         if isinstance(each, str):
             _check_text(name, each)
         elif isinstance(each, dict):
-            waiting += [*each.keys(), *each.values()]
+            pending += [*each.keys(), *each.values()]
         elif isinstance(each, list):
-            waiting += each
+            pending += each
 
 
 def _check_text(name: str, text: str) -> None:
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise InputError(name, "holds a NUL or a lone surrogate")
+        raise InputError(name, "must not contain a NUL character or a lone surrogate")

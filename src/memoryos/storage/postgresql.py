@@ -1,4 +1,4 @@
-"""PostgreSQL: any number of processes on one database; whoever writes to a scope locks its row first."""
+"""PostgreSQL: many processes share one database; each write transaction first locks the row of its scope."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from psycopg import sql
 from sqlalchemy import event, exc
 
 from memoryos.errors import ConfigError, StoreError
-from memoryos.storage.advisory import AdvisoryPresence
+from memoryos.storage.advisory_locks import AdvisoryLiveness
 from memoryos.storage.database import ContendedError, Database, mapped_errors
 from memoryos.storage.schema import metadata
-from memoryos.storage.workplace import user_folder
+from memoryos.storage.scratch_dir import user_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +26,10 @@ __all__ = ["PostgreSQLDatabase"]
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
-MOST_TRIES = 5
-"""How often a short write is done again that the database gave up in favour of another."""
+MAX_ATTEMPTS = 5
+"""Maximum attempts of a short write that the database aborts because of concurrent transactions."""
 _POOL_CONNECTIONS = 16
-"""Of one process, at most; two more are there for leases and hints."""
+"""Maximum pooled connections of one process; two more are used for liveness locks and change notifications."""
 _WITHOUT_CONTENT = frozenset({"api_keys", "costs", "erasures", "owners", "scopes"})
 _ANY_SCOPE = "*"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL memoryos.scope_id = {scope}"
@@ -49,28 +49,28 @@ _PREPARE = """
 
 
 class PostgreSQLDatabase(Database):
-    """A PostgreSQL database, or one that speaks like it.
+    """A PostgreSQL database, or a compatible one.
 
-    A write transaction locks the row of its scope before anything else, so that it may look and then write, and so that
-    no two of them can wait for each other: each waits for one row only. Commits that come together share a flush in the
-    server, so nothing is grouped here. A commit is on disk when it returns, whatever the server's settings say.
+    A write transaction first locks the row of its scope and no other row, so it can base writes on its reads and
+    deadlocks are impossible. The server itself flushes concurrent commits together, so there is no group commit here.
+    A commit is on disk when it returns, independent of the server's ``synchronous_commit`` setting.
 
-    Each transaction names its scope to the server, in the same message that begins it; row-level security shows it that
-    scope alone.
+    Each transaction sends its scope id to the server in its first message, and row-level security limits it to the rows
+    of that scope.
 
     Args:
-        url: ``postgresql://user:password@host/database``; libpq's parameters behind a question mark.
+        url: ``postgresql://user:password@host/database``, with libpq parameters as the query string.
 
     Raises:
-        ConfigError: If the database does not keep texts in UTF-8.
+        ConfigError: If the encoding of the database is not UTF-8.
         StoreUnavailableError: If the server can't be reached.
-        SchemaMismatchError: If a newer release or another program made the schema. It is left as it is.
+        SchemaMismatchError: If a newer release or another program created the schema. It is not changed.
     """
 
     def __init__(self, url: sa.URL) -> None:
         super().__init__(_engine(url))
-        self.workplace_file = user_folder() / hashlib.sha256(str(url).encode()).hexdigest()[:16]
-        self.presence = self._presence = AdvisoryPresence(self._engine)
+        self.scratch_base = user_folder() / hashlib.sha256(str(url).encode()).hexdigest()[:16]
+        self.liveness = self._presence = AdvisoryLiveness(self._engine)
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self._check_encoding()
@@ -79,19 +79,19 @@ class PostgreSQLDatabase(Database):
 
     @property
     def erases_completely(self) -> bool:
-        """Never: the server's write-ahead log, its standbys and backups keep what was deleted until they age out."""
+        """False: the server's write-ahead log, standbys and backups keep deleted data until they expire."""
         return False
 
     @property
     def rewrites_quickly(self) -> bool:
-        """Never: nobody knows how much the server has to look through."""
+        """False: the duration of VACUUM is unknown."""
         return False
 
-    def rewrite(self, patience_seconds: float = 5.0) -> bool:  # noqa: ARG002
-        """Has the server remove deleted rows from the tables that hold content, without a lock that others notice.
+    def rewrite(self, timeout_seconds: float = 5.0) -> bool:  # noqa: ARG002
+        """Runs VACUUM on the tables with content; it does not block readers or writers.
 
-        ``VACUUM`` makes the space of rows reusable that no running transaction can see; their bytes are overwritten
-        as new rows arrive. A table that somebody has locked is left to the server's own autovacuum.
+        VACUUM makes the space of deleted rows reusable; new rows overwrite their bytes. Locked tables are skipped, so
+        the server's autovacuum processes them later.
         """
         names = ", ".join(name for name in metadata.tables if name not in _WITHOUT_CONTENT)
         self._check_open()
@@ -99,16 +99,16 @@ class PostgreSQLDatabase(Database):
             connection.execute(f"VACUUM (INDEX_CLEANUP OFF, TRUNCATE OFF, SKIP_LOCKED) {names}")
         return True
 
-    def truncate_log(self, patience_seconds: float = 5.0) -> bool:  # noqa: ARG002
-        """Returns True: the server manages its log."""
+    def truncate_log(self, timeout_seconds: float = 5.0) -> bool:  # noqa: ARG002
+        """Returns True: the server manages its write-ahead log."""
         return True
 
-    def faults(self, connection: sa.Connection, most: int) -> Iterator[str]:  # noqa: ARG002
-        """Yields nothing: the server checks its constraints by itself, and its files when it reads them."""
+    def faults(self, connection: sa.Connection, max_lines: int) -> Iterator[str]:  # noqa: ARG002
+        """Yields nothing: the server checks its constraints and files itself."""
         yield from ()
 
     def close(self) -> None:
-        """Closes every connection; in a forked child nothing happens, as they are the parent's."""
+        """Closes all connections; has no effect in a forked child, because the connections belong to the parent."""
         if not self.is_inherited:
             self._is_closed = True
             with contextlib.suppress(StoreError), mapped_errors():
@@ -117,23 +117,23 @@ class PostgreSQLDatabase(Database):
 
     @contextlib.contextmanager
     def _reading(self, scope_id: str | None) -> Iterator[sa.Connection]:
-        with self._transaction(_opening(_READ, scope_id)) as connection:
+        with self._transaction(_begin_statement(_READ, scope_id)) as connection:
             yield connection
 
     @contextlib.contextmanager
     def _writing(self, scope_id: str | None, *, waits: bool) -> Iterator[sa.Connection]:
         template = _WRITE + _LOCK if waits and scope_id is not None else _WRITE
-        with self._transaction(_opening(template, scope_id)) as connection:
+        with self._transaction(_begin_statement(template, scope_id)) as connection:
             yield connection
 
     @contextlib.contextmanager
     def _migrating(self) -> Iterator[sa.Connection]:
-        with self._transaction(_opening(_WRITE, None)) as connection:
+        with self._transaction(_begin_statement(_WRITE, None)) as connection:
             connection.exec_driver_sql(_LOCK_MIGRATIONS)
             yield connection
 
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
-        for _ in range(MOST_TRIES - 1):
+        for _ in range(MAX_ATTEMPTS - 1):
             with contextlib.suppress(ContendedError), self.write(scope_id) as connection:
                 return work(connection)
         with self.write(scope_id) as connection:
@@ -141,25 +141,25 @@ class PostgreSQLDatabase(Database):
 
     @contextlib.contextmanager
     def _transaction(self, opening: str) -> Iterator[sa.Connection]:
-        """Begins a transaction; of a connection that the server closed meanwhile nobody notices anything."""
+        """Opens a transaction; reconnects once if the server has closed the pooled connection."""
         self._check_open()
         with contextlib.ExitStack() as stack:
             try:
-                connection = stack.enter_context(self._begun(opening))
+                connection = stack.enter_context(self._open_transaction(opening))
             except exc.DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
-                connection = stack.enter_context(self._begun(opening))
+                connection = stack.enter_context(self._open_transaction(opening))
             yield connection
 
     @contextlib.contextmanager
-    def _begun(self, opening: str) -> Iterator[sa.Connection]:
+    def _open_transaction(self, opening: str) -> Iterator[sa.Connection]:
         with self._engine.connect().execution_options(memoryos_begin=opening) as connection, connection.begin():
             yield connection
 
     @contextlib.contextmanager
     def _raw(self) -> Iterator[Any]:
-        """Yields a connection of the driver outside any transaction."""
+        """Yields a connection of the driver without a transaction."""
         connection = self._engine.raw_connection()
         try:
             yield connection.driver_connection
@@ -170,7 +170,7 @@ class PostgreSQLDatabase(Database):
         with self.read() as connection:
             encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
         if encoding != "UTF8":
-            raise ConfigError(f"the database keeps texts in {encoding}; make one with ENCODING 'UTF8'")
+            raise ConfigError(f"the encoding of the database is {encoding}; create a database with ENCODING 'UTF8'")
 
 
 def _engine(url: sa.URL) -> sa.Engine:
@@ -187,10 +187,10 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 
 class _BinaryCursor(psycopg.Cursor[Any]):
-    """Has the server send values as they are: a vector would be twice as long as text, and be read twice as slowly."""
+    """Requests results in binary format: vectors in text format are twice as long and twice as slow to read."""
 
     def execute(self, query: Any, params: Any = None, **given: Any) -> _BinaryCursor:
-        """Executes a statement; several in one message, which have no parameters, can be answered as text only."""
+        """Executes a query; without parameters in text format, as it may contain several statements."""
         return super().execute(query, params, **(given | {"binary": bool(params)}))
 
 
@@ -204,6 +204,6 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("memoryos_begin", "BEGIN"))
 
 
-def _opening(template: str, scope_id: str | None) -> str:
+def _begin_statement(template: str, scope_id: str | None) -> str:
     scope = sql.Literal(_ANY_SCOPE if scope_id is None else scope_id).as_string()
     return template.format(scope=scope).replace("%", "%%")

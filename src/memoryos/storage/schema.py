@@ -1,4 +1,4 @@
-"""The tables. Every key starts with scope_id, so that a table can be distributed by it; only owners start with theirs.
+"""The tables. Tables that belong to a scope have primary keys that start with scope_id and can be distributed by it.
 
 Times are microseconds since 1970 in UTC; ids are UUIDv7 text; lists and objects are JSON; vectors are little-endian
 float32.
@@ -6,32 +6,11 @@ float32.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
-
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, TypeAdapter
-from sqlalchemy.types import TypeDecorator
 
-from memoryos.errors import StoreUnreadableError
-from memoryos.model import Origin
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy.engine import Dialect
+from memoryos.storage.column_types import BigInteger, CheckedType, Day, Integer, Json, Text, UtcTime
 
 __all__ = [
-    "JSON_SHAPES",
-    "BigInteger",
-    "CheckedType",
-    "DamagedValueError",
-    "Day",
-    "Integer",
-    "Json",
-    "Text",
-    "UtcTime",
     "api_keys",
     "chains",
     "costs",
@@ -49,184 +28,6 @@ __all__ = [
     "tombstones",
     "vectors",
 ]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class DamagedValueError(StoreUnreadableError):
-    """A stored value is not one that its column can have.
-
-    Attributes:
-        place: The table and the column, as "pages.at"; may be empty.
-    """
-
-    def __init__(self, place: str, row: str = "") -> None:
-        row = f", row {row}" if row else ""
-        super().__init__(
-            f"the value in {place or 'a column'}{row} can't be read; `memoryos verify` lists every such row, "
-            "restore them from a backup"
-        )
-        self.place = place
-
-
-class CheckedType(TypeDecorator[Any]):
-    """A type whose values are checked when they are read: SQLite stores any value in any column.
-
-    Attributes:
-        place: The table and the column that it is the type of, as "pages.at".
-    """
-
-    impl: type[sa.types.TypeEngine[Any]] = sa.Text
-    cache_ok = True
-    place = ""
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Returns the function that turns a value of the database into one of Python."""
-        decode = self.impl_instance.result_processor(dialect, coltype)
-
-        def read(value: Any) -> Any:
-            if value is None:
-                return None
-            try:
-                return self.checked(value if decode is None else decode(value))
-            except (TypeError, ValueError, OverflowError, RecursionError) as error:
-                raise DamagedValueError(self.place) from error
-
-        return read
-
-    def checked(self, value: Any) -> Any:
-        """Returns the value of Python for one that the driver returned.
-
-        Raises:
-            TypeError: If it is of another type.
-            ValueError: If it has another shape or range.
-            OverflowError: Likewise.
-        """
-        raise NotImplementedError
-
-
-class Text(CheckedType):
-    """Text."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    @property
-    def python_type(self) -> type[str]:
-        """The type of its values."""
-        return str
-
-    def checked(self, value: Any) -> str:
-        """Returns the text."""
-        if not isinstance(value, str):
-            raise TypeError("no text")
-        return value
-
-
-class BigInteger(CheckedType):
-    """A whole number of 64 bits."""
-
-    impl: type[sa.types.TypeEngine[Any]] = sa.BigInteger
-    cache_ok = True
-
-    @property
-    def python_type(self) -> type[int]:
-        """The type of its values."""
-        return int
-
-    def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Returns the type of what it is compared or multiplied with: not always a whole number."""
-        return self.impl_instance.coerce_compared_value(op, value)
-
-    def checked(self, value: Any) -> int | Decimal:
-        """Returns the number; servers return sums of such columns as decimals."""
-        if not isinstance(value, (int, Decimal)):
-            raise TypeError("no whole number")
-        return value
-
-
-class Integer(BigInteger):
-    """A whole number of 32 bits."""
-
-    impl = sa.Integer
-    cache_ok = True
-
-
-class UtcTime(CheckedType):
-    """An aware UTC datetime as microseconds since 1970: sortable, exact, the same on every database."""
-
-    impl = sa.BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Returns the microseconds of an aware time."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def checked(self, value: Any) -> datetime:
-        """Returns the aware UTC time of the microseconds."""
-        if not isinstance(value, int):
-            raise TypeError("no number of microseconds")
-        return _EPOCH + timedelta(microseconds=value)
-
-
-class Day(CheckedType):
-    """A day in UTC."""
-
-    impl = sa.Date
-    cache_ok = True
-
-    def checked(self, value: Any) -> date:
-        """Returns the day."""
-        if not isinstance(value, date):
-            raise TypeError("no day")
-        return value
-
-
-class _AttributeBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    name: str
-    value: str
-    source_page_ids: list[str]
-
-
-class _TraitBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    category: str
-    dimension: str
-    level: Literal["high", "medium", "low"]
-    reason: str
-    evidence_page_ids: list[str]
-
-
-class _ProfileBody(BaseModel):
-    attributes: list[_AttributeBody]
-    traits: list[_TraitBody]
-
-
-JSON_SHAPES: dict[str, TypeAdapter[Any]] = {
-    "origin": TypeAdapter(Origin),
-    "keywords": TypeAdapter(list[str]),
-    "source_page_ids": TypeAdapter(list[str]),
-    "page_ids": TypeAdapter(list[str]),
-    "metadata": TypeAdapter(dict[str, Any]),
-    "body": TypeAdapter(_ProfileBody),
-    "plan": TypeAdapter(dict[str, Any]),
-}
-"""By name of a JSON column: the shape of its values."""
-
-
-class Json(CheckedType):
-    """JSON of the shape that ``JSON_SHAPES`` has for its column."""
-
-    impl = sa.JSON
-    cache_ok = True
-
-    def checked(self, value: Any) -> Any:
-        """Returns the value as it is."""
-        JSON_SHAPES[self.place.rpartition(".")[2]].validate_python(value)
-        return value
-
 
 metadata = sa.MetaData()
 

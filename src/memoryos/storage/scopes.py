@@ -1,4 +1,4 @@
-"""Scopes: who owns what, how far a scope has come, and which worker holds it."""
+"""The table of scopes: their owners, their progress and their leases."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.identifiers import new_id
 from memoryos.model import Scope
+from memoryos.storage.lease import Lease
 from memoryos.storage.schema import owners, scopes
 
 if TYPE_CHECKING:
@@ -19,31 +20,25 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["Lease", "ScopeState", "Scopes", "advance"]
+__all__ = ["ScopeState", "Scopes"]
 
-_ADVANCE = (
-    sa.update(scopes)
-    .where(scopes.c.scope_id == sa.bindparam("id"), scopes.c.lease_owner == sa.bindparam("owner"))
-    .values(revision=scopes.c.revision + 1, lease_until=sa.bindparam("until"))
-    .returning(scopes.c.revision)
-)
 _STATE = sa.select(scopes).where(scopes.c.scope_id == sa.bindparam("id"))
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeState:
-    """How far a scope has come.
+    """The progress of a scope.
 
     Attributes:
-        scope: Whose it is.
-        last_seq: Position of its newest page; 0 without pages.
-        revision: Grows with every write; what a working set compares.
-        learned_revision: The revision at which its long-term memory last changed.
-        reset_revision: The revision at which pages last changed their segments; until then places were only added.
-        touched_at: When its newest page was added, by the engine's clock.
-        attempts: Failures of the analyst in a row.
-        retry_at: Before this time the worker leaves it alone.
-        last_error: What the analyst said last, while it fails.
+        scope: Its user and assistant.
+        last_seq: Position of the newest page; 0 without pages.
+        revision: Increases with every write; working sets compare it to detect changes.
+        learned_revision: Revision of the last change of long-term memory.
+        reset_revision: Revision of the last change that requires a full reload of working sets, such as a deletion.
+        touched_at: Time of the newest append, by the engine's clock.
+        attempts: Number of consecutive failures of the analyst.
+        retry_at: Time before which the worker skips the scope; None without a failure.
+        last_error: Message of the last failure; None after a success.
     """
 
     scope: Scope
@@ -57,15 +52,6 @@ class ScopeState:
     last_error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to consolidate one scope: the owner's name, and how long it holds after each renewal."""
-
-    scope_id: str
-    owner: str
-    until: datetime
-
-
 class Scopes:
     """Reads and writes the table of scopes."""
 
@@ -73,7 +59,7 @@ class Scopes:
         self._database = database
 
     def open(self, scope: Scope, now: datetime) -> str:
-        """Returns the scope's id, having made the scope if it is new."""
+        """Returns the id of a scope; creates the scope if it does not exist."""
         found = self.find(scope)
         if found is not None:
             return found
@@ -84,19 +70,19 @@ class Scopes:
             connection.execute(sa.insert(owners).values(**values))
             connection.execute(sa.insert(scopes).values(**values, **zeros))
             return scope_id
-        made_meanwhile = self.find(scope)
-        if made_meanwhile is None:
-            raise StoreConflictError("the scope was neither there nor could it be made")
-        return made_meanwhile
+        created_concurrently = self.find(scope)
+        if created_concurrently is None:
+            raise StoreConflictError("the scope can't be created; run `memoryos verify` to check the owners table")
+        return created_concurrently
 
     def find(self, scope: Scope) -> str | None:
-        """Returns the scope's id, None if nothing was ever remembered for it."""
+        """Returns the id of a scope; None if it does not exist."""
         with self._database.read() as connection:
             found: str | None = connection.execute(_owned_by(scope)).scalar_one_or_none()
             return found
 
     def all(self) -> dict[str, Scope]:
-        """Returns every scope by its id, oldest first."""
+        """Returns all scopes by id, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
                 sa.select(scopes.c.scope_id, scopes.c.user_id, scopes.c.assistant_id).order_by(scopes.c.scope_id)
@@ -109,15 +95,15 @@ class Scopes:
             return list(connection.execute(sa.select(scopes.c.scope_id).order_by(scopes.c.scope_id)).scalars())
 
     def state(self, scope_id: str) -> ScopeState:
-        """Returns how far the scope has come.
+        """Returns the progress of a scope.
 
         Raises:
-            NotFoundError: If there is no such scope.
+            NotFoundError: If the scope does not exist.
         """
         with self._database.read(scope_id) as connection:
             row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
         if row is None:
-            raise NotFoundError(f"no scope {scope_id}")
+            raise NotFoundError(f"scope {scope_id} does not exist")
         return ScopeState(
             scope=Scope(row.user_id, row.assistant_id),
             last_seq=row.last_seq,
@@ -131,69 +117,69 @@ class Scopes:
         )
 
     def holder(self, scope_id: str) -> str | None:
-        """Returns the owner of the scope's lease, expired or not; None if nobody holds it."""
+        """Returns the owner of the scope's lease, which may have expired; None without a lease."""
         with self._database.read(scope_id) as connection:
             return connection.execute(
                 sa.select(scopes.c.lease_owner).where(scopes.c.scope_id == scope_id)
             ).scalar_one_or_none()
 
     def lease(self, scope_id: str) -> Lease | None:
-        """Returns the scope's lease, expired or not; None if nobody holds it."""
+        """Returns the scope's lease, which may have expired; None without a lease."""
         with self._database.read(scope_id) as connection:
             row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
         if row is None or row.lease_owner is None or row.lease_until is None:
             return None
         return Lease(scope_id, row.lease_owner, row.lease_until)
 
-    def claim(self, lease: Lease, now: datetime, *, instead_of: str | None = None) -> bool:
-        """Takes the scope unless another owner holds an unexpired lease, or somebody writes to it just now.
+    def claim(self, lease: Lease, now: datetime, *, dead_owner: str | None = None) -> bool:
+        """Acquires a lease unless another owner holds an unexpired one, or a transaction is writing to the scope.
 
         Args:
-            lease: What to write.
-            now: Leases that ended before are free.
-            instead_of: An owner who is known to be dead, so that its lease is free too.
+            lease: The lease to acquire.
+            now: Current time; leases that expired before it are free.
+            dead_owner: An owner that is known to have terminated, so its lease is free too.
 
         Returns:
-            Whether the scope is ours now.
+            Whether the lease was acquired.
         """
         free = sa.or_(
             scopes.c.lease_owner.is_(None),
-            scopes.c.lease_owner.in_([lease.owner, *([instead_of] if instead_of else [])]),
+            scopes.c.lease_owner.in_([lease.owner, *([dead_owner] if dead_owner else [])]),
             scopes.c.lease_until < now,
         )
-        mine = sa.select(scopes.c.scope_id).where(scopes.c.scope_id == lease.scope_id, free)
+        claimable = sa.select(scopes.c.scope_id).where(scopes.c.scope_id == lease.scope_id, free)
         statement = (
             sa.update(scopes)
             .where(scopes.c.scope_id == lease.scope_id)
-            .where(scopes.c.scope_id.in_(mine.with_for_update(skip_locked=True)))
+            .where(scopes.c.scope_id.in_(claimable.with_for_update(skip_locked=True)))
             .values(lease_owner=lease.owner, lease_until=lease.until)
         )
         with self._database.write(lease.scope_id, waits=False) as connection:
             return connection.execute(statement).rowcount == 1
 
     def seize(self, lease: Lease) -> None:
-        """Takes the scope from whoever holds it; what the former holder would write next is refused."""
+        """Acquires a lease unconditionally; later writes of the previous lease holder are rejected."""
         self._update(lease.scope_id, {"lease_owner": lease.owner, "lease_until": lease.until}, sa.true())
 
-    def prolong(self, lease: Lease) -> bool:
-        """Writes down a renewed lease; returns whether the scope is still ours."""
+    def renew(self, lease: Lease) -> bool:
+        """Extends a lease; returns whether its owner still holds it."""
         return self._update(lease.scope_id, {"lease_until": lease.until}, scopes.c.lease_owner == lease.owner)
 
     def release(self, lease: Lease) -> None:
-        """Gives the scope back; does nothing if somebody else took it over."""
+        """Releases a lease; has no effect if another owner holds it now."""
         self._update(lease.scope_id, {"lease_owner": None, "lease_until": None}, scopes.c.lease_owner == lease.owner)
 
     def record_failure(self, scope_id: str, error: str, retry_at: datetime) -> None:
-        """Notes that the analyst failed and when to try again."""
+        """Records a failure of the analyst and the time of the next attempt."""
         values = {"attempts": scopes.c.attempts + 1, "last_error": error, "retry_at": retry_at}
         self._update(scope_id, values, sa.true())
 
     def record_error(self, scope_id: str, error: str) -> None:
-        """Notes what went wrong where nothing has to be tried again."""
+        """Records an error that needs no retry."""
         self._update(scope_id, {"last_error": error}, sa.true())
 
     def record_success(self, scope_id: str) -> None:
-        """Forgets the failures of the analyst."""
+        """Resets the failures of the analyst."""
         has_failed = sa.or_(scopes.c.attempts > 0, scopes.c.last_error.is_not(None))
         self._update(scope_id, {"attempts": 0, "last_error": None, "retry_at": None}, has_failed)
 
@@ -201,24 +187,6 @@ class Scopes:
         statement = sa.update(scopes).where(scopes.c.scope_id == scope_id, where).values(**values)
         with self._database.write(scope_id) as connection:
             return connection.execute(statement).rowcount == 1
-
-
-def advance(connection: sa.Connection, lease: Lease) -> int:
-    """Counts a worker's write and prolongs its lease, inside the transaction of that write.
-
-    It is the fence in front of everything that a worker writes: who lost the lease writes nothing.
-
-    Returns:
-        The scope's revision after the write.
-
-    Raises:
-        StoreConflictError: If another worker took the scope over.
-    """
-    values = {"id": lease.scope_id, "owner": lease.owner, "until": lease.until}
-    revision: int | None = connection.execute(_ADVANCE, values).scalar_one_or_none()
-    if revision is None:
-        raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost")
-    return revision
 
 
 def _owned_by(scope: Scope) -> sa.Select[Any]:

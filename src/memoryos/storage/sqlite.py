@@ -1,4 +1,4 @@
-"""The embedded database: one SQLite file, whose writers take turns by a file lock."""
+"""The embedded database: one SQLite file, whose writers are serialized by a file lock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from memoryos.errors import StoreError, StoreUnavailableError
 from memoryos.private_files import create_missing_file, make_folder
 from memoryos.storage.database import Database, mapped_errors
 from memoryos.storage.file_lock import FileLock
-from memoryos.storage.grouping import Grouping
+from memoryos.storage.group_commit import GroupCommit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteDatabase"]
 
 REWRITE_POLL_SECONDS = 0.02
-FORK_PATIENCE_SECONDS = 10.0
-"""How long a fork waits for a write of another thread."""
+FORK_TIMEOUT_SECONDS = 10.0
+"""Maximum time for which a fork waits for a write of another thread."""
 _PRAGMAS = (
     "PRAGMA busy_timeout=60000",
     "PRAGMA journal_mode=WAL",
@@ -39,7 +39,7 @@ _REWRITING = ("PRAGMA synchronous=NORMAL", "PRAGMA wal_autocheckpoint=0", "PRAGM
 _SMALL = ("PRAGMA temp_store=MEMORY",)
 QUICK_BYTES = 16 * 2**20
 LARGEST_IN_MEMORY_BYTES = 256 * 2**20
-"""A file up to this size is copied in memory while it is rewritten, a larger one by way of the temporary folder."""
+"""During a rewrite, a file up to this size is copied in memory and a larger one in the temporary directory."""
 Result = TypeVar("Result")
 
 
@@ -49,29 +49,29 @@ _open_databases: weakref.WeakSet[SQLiteDatabase] = weakref.WeakSet()
 class SQLiteDatabase(Database):
     """An SQLite file.
 
-    Every SQLite up to 3.51.2 can corrupt a file when one connection checkpoints while another commits
-    (sqlite.org/wal.html#walresetbug). So one advisory file lock is held around each write transaction, each implied
-    checkpoint, and the opening and closing of connections that may checkpoint. A write starts with BEGIN IMMEDIATE:
-    a transaction that upgrades later would fail at once when another writes.
+    SQLite up to 3.51.2 can corrupt a file when one connection checkpoints while another commits
+    (sqlite.org/wal.html#walresetbug). Therefore an advisory file lock is held during each write transaction, during
+    each checkpoint, and while connections that may checkpoint are opened or closed. A write starts with BEGIN
+    IMMEDIATE, because a read transaction that starts to write later fails at once if another transaction is writing.
 
     Args:
-        url: ``sqlite:///`` and the file, which is made when it is missing.
+        url: ``sqlite:///`` and the path of the file, which is created if it is missing.
 
     Raises:
         StoreUnavailableError: If the file can't be opened or written.
-        StoreUnreadableError: If the file is damaged or no database. It is left as it is.
-        SchemaMismatchError: If a newer release or another program made it. It is left as it is.
+        StoreUnreadableError: If the file is damaged or not a database. It is not changed.
+        SchemaMismatchError: If a newer release or another program created it. It is not changed.
     """
 
     def __init__(self, url: sa.URL) -> None:
-        self.workplace_file = Path(str(url.database))
-        super().__init__(_engine(url, self.workplace_file))
+        self.scratch_base = Path(str(url.database))
+        super().__init__(_engine(url, self.scratch_base))
         self._thread_lock = threading.RLock()
         with mapped_errors():
-            self._file_lock = FileLock(Path(f"{self.workplace_file}.lock"))
+            self._file_lock = FileLock(Path(f"{self.scratch_base}.lock"))
         self._writer: sa.Connection | None = None
         self._is_writing = False
-        self._grouping = Grouping(self.write)
+        self._group_commit = GroupCommit(self.write)
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
             self._migrate()
@@ -102,31 +102,31 @@ class SQLiteDatabase(Database):
         self._is_writing = False
 
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:  # noqa: ARG002
-        return self._grouping.run(work)
+        return self._group_commit.run(work)
 
     @property
     def erases_completely(self) -> bool:
-        """Always: the file and its log are all there is."""
+        """True: all data is in the file and its write-ahead log, and both are rewritten."""
         return True
 
     @property
     def rewrites_quickly(self) -> bool:
-        """Whether the file is small: up to 16 MB, which take less than 0.1 s."""
+        """Whether the file has at most 16 MB, which take less than 0.1 s to rewrite."""
         try:
-            return self.workplace_file.stat().st_size <= QUICK_BYTES
+            return self.scratch_base.stat().st_size <= QUICK_BYTES
         except OSError:
             return False
 
-    def rewrite(self, patience_seconds: float = 5.0) -> bool:
-        """Writes the file anew without a byte that is no longer in use, and truncates the write-ahead log.
+    def rewrite(self, timeout_seconds: float = 5.0) -> bool:
+        """Rewrites the file without unused bytes (VACUUM), then truncates the write-ahead log.
 
-        ``secure_delete`` alone is not enough: where SQLite moves rows between pages it leaves copies behind, which we
-        found by searching the bytes. Writers wait while the file is copied into the log, and again while the log is
-        copied into the file. The flush to disk happens in the second of these pauses: a rewriting that is lost in a
-        power failure is only done again.
+        ``secure_delete`` alone is not sufficient: SQLite leaves copies of rows that it moved between its pages, which
+        we found by searching the bytes. Writers wait during both steps: while the file is copied to the log and while
+        the log is copied to the file. Only the second step flushes to disk, because a rewrite that a power failure
+        loses is repeated.
 
         Returns:
-            Whether nothing old is left: another process that reads an old state holds that up.
+            Whether both steps succeeded; a process that reads an older snapshot prevents the second step.
         """
         with mapped_errors(), self._exclusive():
             self._check_open()
@@ -144,15 +144,15 @@ class SQLiteDatabase(Database):
                 cursor.close()
                 self._drop_writer()
         time.sleep(REWRITE_POLL_SECONDS)
-        return self.truncate_log(patience_seconds)
+        return self.truncate_log(timeout_seconds)
 
-    def truncate_log(self, patience_seconds: float = 5.0) -> bool:
-        """Copies the write-ahead log into the file and truncates it to nothing.
+    def truncate_log(self, timeout_seconds: float = 5.0) -> bool:
+        """Copies the write-ahead log to the file and truncates the log to zero bytes.
 
         Returns:
-            Whether that was possible: another process that reads an old state holds it up.
+            Whether it succeeded within the timeout; a process that reads an older snapshot prevents it.
         """
-        deadline = time.monotonic() + patience_seconds
+        deadline = time.monotonic() + timeout_seconds
         while True:
             with mapped_errors(), self._exclusive():
                 self._check_open()
@@ -165,23 +165,23 @@ class SQLiteDatabase(Database):
                 return not busy
             time.sleep(REWRITE_POLL_SECONDS)
 
-    def faults(self, connection: sa.Connection, most: int) -> Iterator[str]:
-        """Yields what SQLite's own checks find."""
-        found = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({most})")]
+    def faults(self, connection: sa.Connection, max_lines: int) -> Iterator[str]:
+        """Yields the findings of SQLite's own checks."""
+        found = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({max_lines})")]
         yield from (f"file: {line}" for line in found if line != "ok")
-        strangers = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        for row in strangers[:most]:
-            yield f"file: row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there"
-        if len(strangers) > most:
-            yield f"file: {len(strangers) - most} more rows refer to rows that are not there"
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        for row in orphans[:max_lines]:
+            yield f"file: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
+        if len(orphans) > max_lines:
+            yield f"file: {len(orphans) - max_lines} more rows refer to missing rows"
 
     def prepare_fork(self) -> bool:
-        """Waits for the write that is under way and closes idle connections; returns whether ``end_fork`` is due.
+        """Waits for a running write and closes idle connections; returns whether ``end_fork`` must be called.
 
-        A child must not inherit a transaction, since undoing it there damages the shared index of the write-ahead log,
-        nor connections, since SQLite would believe that their locks are the child's.
+        A child must inherit neither transactions nor connections: rolling back a transaction in the child would damage
+        the shared index of the write-ahead log, and SQLite would treat the parent's file locks as the child's.
         """
-        if self.is_inherited or not self._thread_lock.acquire(timeout=FORK_PATIENCE_SECONDS):
+        if self.is_inherited or not self._thread_lock.acquire(timeout=FORK_TIMEOUT_SECONDS):
             return False
         if self._is_closed or self._is_writing:
             return True
@@ -191,13 +191,13 @@ class SQLiteDatabase(Database):
         return True
 
     def end_fork(self) -> None:
-        """Lets writes go on."""
+        """Allows writes again after a fork."""
         self._thread_lock.release()
 
     def close(self) -> None:
-        """Closes every connection; the last one of all processes folds the write-ahead log into the file.
+        """Closes all connections; the last connection of all processes copies the write-ahead log to the file.
 
-        In a forked child nothing happens: the connections are the parent's.
+        Has no effect in a forked child, because the connections belong to the parent.
         """
         if self.is_inherited:
             return
@@ -223,7 +223,7 @@ class SQLiteDatabase(Database):
         return self._writer
 
     def _drop_writer(self) -> None:
-        """Closes the writing connection; whatever a failure or an interrupt left open on it is undone."""
+        """Closes the write connection and rolls back any transaction that an error or interrupt left open."""
         if self._writer is not None:
             if not self._writer.closed:
                 self._writer.invalidate()
@@ -242,7 +242,7 @@ def _end_fork() -> None:
 
 
 class _Forking(threading.local):
-    """The databases that were prepared for the fork that this thread is making."""
+    """The databases that this thread has prepared for a fork."""
 
     def __init__(self) -> None:
         self.databases: list[SQLiteDatabase] = []
@@ -254,19 +254,19 @@ if sys.platform != "win32":
 
 
 def _engine(url: sa.URL, file: Path) -> sa.Engine:
-    """Returns the engine of a file, which is made before SQLite opens it: its companions get the file's mode."""
+    """Returns the engine of a file. Creates the file first, because SQLite's other files inherit its mode."""
     try:
         make_folder(file.parent)
     except OSError as error:
-        raise StoreUnavailableError(f"can't make the folder {file.parent}: {error.strerror}") from error
+        raise StoreUnavailableError(f"can't create the directory {file.parent}: {error.strerror}") from error
     try:
         create_missing_file(file)
     except OSError as error:
-        raise StoreUnavailableError(f"can't make the database {file}: {error.strerror}") from error
+        raise StoreUnavailableError(f"can't create the database {file}: {error.strerror}") from error
     engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_reset_on_return="rollback", hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
-    event.listen(engine, "invalidate", _undo)
+    event.listen(engine, "invalidate", _roll_back)
     return engine
 
 
@@ -284,6 +284,6 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("memoryos_begin", "BEGIN"))
 
 
-def _undo(connection: Any, record: object, error: object) -> None:  # noqa: ARG001
-    """Ends the transaction of a connection that is closed now; else it goes on until its last cursor is gone."""
+def _roll_back(connection: Any, record: object, error: object) -> None:  # noqa: ARG001
+    """Rolls back explicitly: closing a connection does not end its transaction while a cursor exists."""
     connection.rollback()

@@ -1,30 +1,30 @@
-"""The store: one database, and the tables of the tiers as rooms of it."""
+"""The store: one database with one table object for each kind of data."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING
 
-from memoryos.storage.backing_up import back_up
-from memoryos.storage.backlog import StoreTotals
-from memoryos.storage.copying import copy_log, replace_tiers
-from memoryos.storage.costs import CostTable
-from memoryos.storage.due import DueTable
-from memoryos.storage.erasing import ErasureTable
-from memoryos.storage.forgetting import ForgettingTable
-from memoryos.storage.idempotency import NoteTable
-from memoryos.storage.keys import KeyTable
-from memoryos.storage.long_term import LongTermTable
-from memoryos.storage.mid_term import MidTermTable
-from memoryos.storage.moving import Moved, copy_keys, copy_scope
-from memoryos.storage.pages import PageLog
-from memoryos.storage.places import open_database
+from memoryos.storage.api_keys import KeyTable
+from memoryos.storage.backup import back_up
+from memoryos.storage.cost_table import CostTable
+from memoryos.storage.database_urls import open_database
+from memoryos.storage.due_scopes import DueTable
+from memoryos.storage.erasures import ErasureTable
+from memoryos.storage.forgetting_table import ForgettingTable
+from memoryos.storage.idempotency import IdempotencyTable
+from memoryos.storage.long_term_table import LongTermTable
+from memoryos.storage.mid_term_table import MidTermTable
+from memoryos.storage.page_log import PageLog
 from memoryos.storage.portable import PortableTable
+from memoryos.storage.rebuild_copy import copy_log, replace_tiers
 from memoryos.storage.scopes import Scopes
+from memoryos.storage.scratch_dir import ScratchDir
+from memoryos.storage.store_copy import CopiedScope, copy_keys, copy_scope
+from memoryos.storage.store_totals import StoreTotals
 from memoryos.storage.usage import NO_QUOTA
-from memoryos.storage.vectors import VectorTable
-from memoryos.storage.verifying import find_faults
-from memoryos.storage.workplace import Workplace
+from memoryos.storage.vector_table import VectorTable
+from memoryos.storage.verification import find_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,34 +33,35 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from memoryos.storage.presence import Presence
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
+    from memoryos.storage.liveness import Liveness
     from memoryos.storage.usage import Quota
 
 __all__ = ["Store"]
 
 
 class Store:
-    """Everything that is kept of all scopes; every method of its rooms takes the scope's id first.
+    """All stored data, as one attribute for each kind.
 
-    Only keys belong to no scope, as they say who may come in, and totals to all.
+    The methods of these attributes take the scope id as their first argument, except those of API keys, which belong to
+    no scope, and of totals, which cover all scopes.
 
     Args:
-        place: SQLAlchemy URL of the database, or the path of an SQLite file, which is made when it is missing.
-        quota: The most that one scope may store; default: no limit.
+        place: SQLAlchemy URL of the database, or path of an SQLite file, which is created if it is missing.
+        quota: Maximum that one scope may store; default: no limit.
 
     Raises:
-        ConfigError: If the URL is of a kind that is not supported.
-        StoreUnavailableError: If the file can't be opened or written.
-        StoreUnreadableError: If the file is damaged or no database. It is left as it is.
-        SchemaMismatchError: If a newer release or another program made it. It is left as it is.
+        ConfigError: If the kind of URL is not supported.
+        StoreUnavailableError: If the database can't be opened or written.
+        StoreUnreadableError: If the file is damaged or not a database. It is not changed.
+        SchemaMismatchError: If a newer release or another program created it. It is not changed.
     """
 
     def __init__(self, place: str | Path, *, quota: Quota = NO_QUOTA) -> None:
         self._database = open_database(place)
-        self.workplace = Workplace(self._database.workplace_file)
-        self.presence: Presence = self._database.presence or self.workplace
-        self.workplace.sweep()
+        self.scratch_dir = ScratchDir(self._database.scratch_base)
+        self.liveness: Liveness = self._database.liveness or self.scratch_dir
+        self.scratch_dir.remove_abandoned()
         self.scopes = Scopes(self._database)
         self.log = PageLog(self._database, quota)
         self.vectors = VectorTable(self._database)
@@ -73,67 +74,67 @@ class Store:
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
         self.due = DueTable(self._database)
-        self.notes = NoteTable(self._database)
+        self.idempotency = IdempotencyTable(self._database)
 
     def snapshot(self, scope_id: str) -> AbstractContextManager[None]:
-        """Has all that this thread reads of a scope inside the block come from one moment, in one transaction.
+        """Makes all reads of a scope by this thread inside the block share one read transaction.
 
         Raises:
-            StoreError: At the entry, if the store can't be read.
+            StoreError: At the start of the block, if the store can't be read.
         """
         return self._database.snapshot(scope_id)
 
     @contextlib.contextmanager
     def scratch(self, lease: Lease) -> Iterator[Store]:
-        """Yields an empty store beside this one, for a copy of the lease's scope; it is gone at the end.
+        """Yields an empty temporary store for a copy of the lease's scope; deletes it when the block ends.
 
         Raises:
-            StoreUnavailableError: If it can't be made.
+            StoreUnavailableError: If it can't be created.
         """
         with contextlib.ExitStack() as stack:
-            if self.presence is not self.workplace:
-                stack.enter_context(self.workplace.present(lease))
-            folder = stack.enter_context(self.workplace.folder(lease))
+            if self.liveness is not self.scratch_dir:
+                stack.enter_context(self.scratch_dir.hold(lease))
+            folder = stack.enter_context(self.scratch_dir.folder(lease))
             yield stack.enter_context(Store(folder / "scratch.db"))
 
-    def erase(self, scope_id: str | None = None, *, patience_seconds: float = 5.0) -> bool:
-        """Erases deleted bytes that are due and removes copies that dead processes left.
+    def erase(self, scope_id: str | None = None, *, timeout_seconds: float = 5.0) -> bool:
+        """Performs due erasures and removes the scratch copies of terminated processes.
 
         Args:
-            scope_id: The scope whose copies count; None for all.
-            patience_seconds: How long to wait for a reader in another process.
+            scope_id: The scope whose scratch copies affect the result; None for all.
+            timeout_seconds: How long to wait for readers in other processes.
 
         Returns:
-            Whether no deleted byte is left. A reader in another process may hold an old state, or a rebuild a copy;
-            on a server it is never certain.
+            Whether no deleted byte is left. False if a process reads an older snapshot or a rebuild uses a scratch
+            copy, and always False on a server.
         """
-        self.workplace.sweep()
-        has_copy = self.workplace.has_copy(scope_id or "*")
-        is_erased = self.erasures.erase(patience_seconds)
+        self.scratch_dir.remove_abandoned()
+        has_copy = self.scratch_dir.has_copy(scope_id or "*")
+        is_erased = self.erasures.erase(timeout_seconds)
         return is_erased and self.erasures.is_complete and not has_copy
 
     def copy_log(self, target: Store, scope_id: str) -> None:
-        """Copies a scope with its pages and their vectors, and nothing that was derived, into an empty store."""
+        """Copies a scope with its pages and their vectors, without derived data, to an empty store."""
         copy_log(self._database, target._database, scope_id)
 
-    def take_over(self, source: Store, scope_id: str) -> Moved:
-        """Copies a scope of another store with all that was derived, in one transaction, and compares both.
+    def copy_scope_from(self, source: Store, scope_id: str) -> CopiedScope:
+        """Copies a scope with its derived data from another store, in one transaction, and verifies the copy.
 
         Raises:
-            StoreConflictError: If something else is here under its id or its owner; it is left as it is.
+            StoreConflictError: If a different scope with its id or owner exists here; it is not changed.
         """
         return copy_scope(source._database, self._database, scope_id)
 
-    def take_over_keys(self, source: Store) -> int:
-        """Copies the API keys of another store that are not here; returns how many.
+    def copy_api_keys_from(self, source: Store) -> int:
+        """Copies the missing API keys from another store; returns their number.
 
         Raises:
-            StoreConflictError: If a key of the same id is another one here.
+            StoreConflictError: If a key with the same id and other content exists here.
         """
         return copy_keys(source._database, self._database)
 
     def replace_tiers(self, source: Store, lease: Lease, now: datetime) -> None:
-        """Puts the tiers that were derived in another store in the place of this one's, in one transaction.
+        """Replaces the derived tiers of a scope by those of another store, in one transaction.
 
         Raises:
             StoreConflictError: If the lease was lost; nothing is written then.
@@ -141,19 +142,19 @@ class Store:
         replace_tiers(self._database, source._database, lease, now)
 
     def verify(self) -> list[str]:
-        """Returns what is wrong with the file and the data of all scopes, one line a finding, without content."""
+        """Returns all faults of the file and of the data of all scopes, one line per finding, without content."""
         return find_faults(self._database)
 
     def back_up(self, target: Path) -> None:
-        """Copies everything, as it is at one moment, to a new file that opens as a store.
+        """Writes a consistent copy of the whole database to a new file, which can be opened as a store.
 
         Raises:
             InputError: If the file exists, or can't be written.
         """
-        back_up(self._database, target, self.workplace)
+        back_up(self._database, target, self.scratch_dir)
 
     def close(self) -> None:
-        """Closes every connection. Calling it twice is fine."""
+        """Closes all connections; has no effect when called again."""
         self._database.close()
 
     def __enter__(self) -> Store:  # noqa: PYI034

@@ -1,8 +1,8 @@
-"""Tombstones: marks of what was forgotten or corrected, so that it is not learned or imported again.
+"""Tombstones: keyed hashes of forgotten pages and of forgotten or corrected texts, which prevent learning them again.
 
-A mark is an HMAC-SHA-256 of a page id, or of the SHA-256 of a folded text, under a secret key of its scope. Without the
-key nobody can test whether a guessed fact was forgotten. An export contains the key. A scope that read an export of
-another store has the keys of both, and a value counts as forgotten if its mark under any of them is noted.
+A mark is the HMAC-SHA-256 of a page id, or of the SHA-256 of a folded text, with a secret key of the scope. Without the
+key it is impossible to test whether a guessed fact was forgotten. An export contains the key. A scope that imported an
+export has several keys; a value is forgotten if its mark with any of them is stored.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ __all__ = ["Marks", "convert_mark", "note_tombstones", "own_key", "read_keys", "
 
 Kind = Literal["page", "text"]
 _KEY_BYTES = 32
-_SLICE = 500
+_BATCH_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The tombstones of one kind in a scope; ``in`` tells whether a page id or a text has one."""
+    """The tombstones of one kind in a scope; ``value in marks`` tests a page id or a text."""
 
     kind: Kind
     keys: tuple[str, ...]
@@ -53,13 +53,15 @@ def read_marks(connection: sa.Connection, scope_id: str, kind: Kind) -> Marks:
 
 
 def read_keys(connection: sa.Connection, scope_id: str) -> Sequence[str]:
-    """Returns the keys of a scope, hexadecimal, its own one first."""
-    mine = sa.select(tombstone_keys.c.secret).where(tombstone_keys.c.scope_id == scope_id)
-    return connection.execute(mine.order_by(tombstone_keys.c.is_own.desc(), tombstone_keys.c.secret)).scalars().all()
+    """Returns the keys of a scope, hexadecimal, its own key first."""
+    statement = sa.select(tombstone_keys.c.secret).where(tombstone_keys.c.scope_id == scope_id)
+    return (
+        connection.execute(statement.order_by(tombstone_keys.c.is_own.desc(), tombstone_keys.c.secret)).scalars().all()
+    )
 
 
 def own_key(connection: sa.Connection, scope_id: str) -> str:
-    """Returns the key that new marks of a scope are made with, inside a write transaction; makes it if needed."""
+    """Returns the scope's own key, which new marks use; creates it if needed, inside the caller's transaction."""
     own = (tombstone_keys.c.scope_id == scope_id, tombstone_keys.c.is_own.is_(True))
     found = connection.execute(sa.select(tombstone_keys.c.secret).where(*own).limit(1)).scalar_one_or_none()
     if found is not None:
@@ -70,32 +72,32 @@ def own_key(connection: sa.Connection, scope_id: str) -> str:
 
 
 def note_tombstones(connection: sa.Connection, scope_id: str, kind: Kind, values: Iterable[str], now: datetime) -> None:
-    """Notes that these page ids or texts are forgotten, inside the caller's write transaction."""
+    """Stores tombstones of page ids or texts, inside the caller's write transaction."""
     digests = {_digest(kind, value) for value in values}
     if not digests:
         return
     key = own_key(connection, scope_id)
     marks = sorted(convert_mark(key, kind, digest) for digest in digests)
-    for start in range(0, len(marks), _SLICE):
-        part = marks[start : start + _SLICE]
-        where = (tombstones.c.scope_id == scope_id, tombstones.c.kind == kind, tombstones.c.mark.in_(part))
-        there = set(connection.execute(sa.select(tombstones.c.mark).where(*where)).scalars())
+    for start in range(0, len(marks), _BATCH_ROWS):
+        batch = marks[start : start + _BATCH_ROWS]
+        where = (tombstones.c.scope_id == scope_id, tombstones.c.kind == kind, tombstones.c.mark.in_(batch))
+        existing = set(connection.execute(sa.select(tombstones.c.mark).where(*where)).scalars())
         rows = [
             {"scope_id": scope_id, "kind": kind, "mark": mark, "forgotten_at": now}
-            for mark in part
-            if mark not in there
+            for mark in batch
+            if mark not in existing
         ]
         if rows:
             connection.execute(sa.insert(tombstones), rows)
 
 
 def refuse(connection: sa.Connection, scope_id: str, texts: Iterable[str], now: datetime) -> None:
-    """Notes texts that are not to be learned again, inside the caller's write transaction."""
+    """Stores tombstones of texts that must not be learned again, inside the caller's write transaction."""
     note_tombstones(connection, scope_id, "text", texts, now)
 
 
 def convert_mark(key: str, kind: str, unkeyed: str) -> str:
-    """Returns the mark of a page id or of the SHA-256 of a text, which were the marks of earlier releases."""
+    """Returns the keyed mark of an unkeyed one: a page id, or the SHA-256 of a text (the marks of old releases)."""
     return hmac.digest(bytes.fromhex(key), f"{kind}:{unkeyed}".encode(), "sha256").hex()
 
 

@@ -1,9 +1,9 @@
-"""How many pages and bytes a scope stores, and the quotas that limit them.
+"""Usage and quotas: how many pages and bytes a scope stores, and how many it may store.
 
-The counters in ``scopes`` are valid while ``counted_at_revision`` equals ``reset_revision``. Appending adds to them in
-the statement that numbers the pages. Whatever deletes or shortens pages must raise ``reset_revision``, because working
-sets depend on it, and that makes the counters invalid; the next append under a quota counts again. So no deletion can
-be missed, and a scope without a quota is never counted.
+The counters in ``scopes`` are valid while ``counted_at_revision`` equals ``reset_revision``. An append increments them
+in the statement that assigns the log positions. A deletion increments ``reset_revision``, which working sets require
+too, and so invalidates the counters; the next append under a quota recounts. So counters can't miss a deletion, and a
+scope without a quota is never counted.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from memoryos.storage.schema import pages, scopes
 if TYPE_CHECKING:
     from memoryos.model import Page, PageDraft
 
-__all__ = ["NO_QUOTA", "Quota", "Usage", "bytes_of", "count_again", "miscounted", "usage_of"]
+__all__ = ["NO_QUOTA", "Quota", "Usage", "bytes_of", "find_wrong_counters", "refresh_counters", "usage_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a scope stores.
+    """The storage use of a scope.
 
     Attributes:
-        pages: Its pages.
-        bytes: Bytes of their texts in UTF-8 and of their metadata as JSON; vectors and indexes are not counted.
+        pages: Number of pages.
+        bytes: Size of the texts in UTF-8 and of the metadata as JSON; vectors and indexes are not counted.
     """
 
     pages: int
@@ -38,21 +38,21 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """The most that one scope may store; None means no limit."""
+    """Maximum storage of one scope; None means no limit."""
 
     pages: int | None = None
     bytes: int | None = None
 
     @property
     def is_set(self) -> bool:
-        """Whether anything is limited."""
+        """Whether there is any limit."""
         return self.pages is not None or self.bytes is not None
 
     def check(self, usage: Usage) -> None:
-        """Raises an error if a scope would store too much.
+        """Checks the usage that a scope would have after a write.
 
         Raises:
-            QuotaExceededError: If it would; the message says which setting limits it.
+            QuotaExceededError: If it exceeds a limit; the message names the setting of the limit.
         """
         if self.pages is not None and usage.pages > self.pages:
             raise QuotaExceededError("max_pages_per_scope", self.pages, usage.pages)
@@ -64,14 +64,14 @@ NO_QUOTA = Quota()
 
 
 def bytes_of(page: Page | PageDraft) -> int:
-    """Returns the bytes that a page counts."""
+    """Returns the number of bytes that a page counts towards its quota."""
     return sum(len(text.encode()) for text in (page.user_text, page.assistant_text)) + len(
         json.dumps(dict(page.metadata))
     )
 
 
 def usage_of(connection: sa.Connection, scope_id: str) -> Usage:
-    """Returns what a scope stores: the counters where they are valid, else by reading all its pages."""
+    """Returns the usage of a scope, from valid counters or else by reading all its pages."""
     columns = (scopes.c.counted_pages, scopes.c.counted_bytes, scopes.c.counted_at_revision, scopes.c.reset_revision)
     row = connection.execute(sa.select(*columns).where(scopes.c.scope_id == scope_id)).one_or_none()
     if row is not None and row.counted_at_revision == row.reset_revision:
@@ -80,8 +80,8 @@ def usage_of(connection: sa.Connection, scope_id: str) -> Usage:
     return Usage(*connection.execute(statement).one())
 
 
-def count_again(connection: sa.Connection, scope_id: str) -> Usage:
-    """Writes down what a scope stores, if its counters are not valid, inside the caller's transaction; returns it."""
+def refresh_counters(connection: sa.Connection, scope_id: str) -> Usage:
+    """Returns the usage of a scope; updates invalid counters, inside the caller's write transaction."""
     usage = usage_of(connection, scope_id)
     stale = scopes.c.counted_at_revision.is_distinct_from(scopes.c.reset_revision)
     connection.execute(
@@ -92,33 +92,33 @@ def count_again(connection: sa.Connection, scope_id: str) -> Usage:
     return usage
 
 
-def miscounted(connection: sa.Connection) -> list[tuple[str, int, int, int, int]]:
-    """Returns the scopes whose valid counters are wrong: id, counted pages and bytes, stored pages and bytes."""
+def find_wrong_counters(connection: sa.Connection) -> list[tuple[str, int, int, int, int]]:
+    """Returns scopes with wrong counters: (id, counted pages, counted bytes, stored pages, stored bytes)."""
     count, size = _totals(connection)
     stored = (
         sa.select(pages.c.scope_id, count.label("pages"), size.label("bytes")).group_by(pages.c.scope_id).subquery()
     )
-    there = [sa.func.coalesce(column, 0) for column in (stored.c.pages, stored.c.bytes)]
+    actual = [sa.func.coalesce(column, 0) for column in (stored.c.pages, stored.c.bytes)]
     counted = (scopes.c.counted_pages, scopes.c.counted_bytes)
     statement = (
-        sa.select(scopes.c.scope_id, *counted, *there)
+        sa.select(scopes.c.scope_id, *counted, *actual)
         .select_from(scopes.outerjoin(stored, stored.c.scope_id == scopes.c.scope_id))
         .where(scopes.c.counted_at_revision == scopes.c.reset_revision)
-        .where(sa.or_(counted[0] != there[0], counted[1] != there[1]))
+        .where(sa.or_(counted[0] != actual[0], counted[1] != actual[1]))
         .order_by(scopes.c.scope_id)
     )
     return [tuple(row) for row in connection.execute(statement)]
 
 
 def _totals(connection: sa.Connection) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
-    """Returns the aggregates of pages and bytes."""
+    """Returns SQL expressions for the number of pages and of bytes."""
     texts = (pages.c.user_text, pages.c.assistant_text, sa.cast(pages.c.metadata, sa.Text))
     size: Any = sum((_length(connection, each) for each in texts), sa.literal(0))
     return sa.func.count(), sa.cast(sa.func.coalesce(sa.func.sum(size), 0), sa.BigInteger)
 
 
 def _length(connection: sa.Connection, text: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-    """Returns the bytes of a text in UTF-8; SQLite has ``octet_length`` only since 3.43."""
+    """Returns SQL for the UTF-8 size of a text; SQLite has ``octet_length`` only since 3.43."""
     if connection.dialect.name == "sqlite":
         return sa.func.length(sa.cast(text, sa.LargeBinary))
     return sa.func.octet_length(text)

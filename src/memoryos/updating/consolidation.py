@@ -10,7 +10,7 @@ from memoryos.errors import StoreConflictError
 from memoryos.identifiers import new_id
 from memoryos.model import Chain, Page, Segment
 from memoryos.seams import Batch, Digest
-from memoryos.storage.mid_term import Consolidation
+from memoryos.storage.mid_term_table import Consolidation
 from memoryos.updating.segment_matching import check_digest, create_segment, grow_segment, match_segment, unit
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from memoryos.retrieval.snapshot import ScopeSnapshot
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.usage_ledger import UsageLedger
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.storage.closure import Closure
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.leases import Leases
     from memoryos.updating.store_maintenance import Maintenance
@@ -179,7 +179,7 @@ class Forgetter:
         return right
 
     def _check(self, scope_id: str, page_ids: Sequence[str], knowledge_ids: Sequence[str]) -> None:
-        stored = self._store.log.known_ids(scope_id, page_ids)
+        stored = self._store.log.existing_ids(scope_id, page_ids)
         missing = [page_id for page_id in page_ids if page_id not in stored]
         if missing:
             forgotten = self._store.forgetting.forgotten_pages(scope_id)

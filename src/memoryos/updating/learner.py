@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from memoryos.identifiers import new_id
 from memoryos.model import Knowledge, Segment
 from memoryos.seams import Fact, Lesson, Material
-from memoryos.storage.long_term import Learning, SegmentLearned
+from memoryos.storage.long_term_table import Learning, SegmentLearned
 from memoryos.updating.lesson_merging import (
     check_lesson,
     merge_knowledge,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.model import Origin, Page
     from memoryos.seams import Analyst
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.usage_ledger import UsageLedger
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.errors import StoreConflictError, StoreError, StoreUnavailableError
 from memoryos.identifiers import new_id
-from memoryos.storage.scopes import Lease
+from memoryos.storage.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,8 +63,8 @@ class Leases:
             LeaseHeldError: If another worker kept the lease until the deadline.
         """
         lease = self.with_new_expiry(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
-        with self._store.presence.present(lease):
-            while not self._store.scopes.claim(lease, self._clock(), instead_of=self._dead_holder(scope_id)):
+        with self._store.liveness.hold(lease):
+            while not self._store.scopes.claim(lease, self._clock(), dead_owner=self._dead_holder(scope_id)):
                 if deadline is not None and time.monotonic() > deadline:
                     raise LeaseHeldError(f"another worker holds the lease of scope {scope_id}; try again later")
                 time.sleep(POLL_SECONDS)
@@ -79,7 +79,7 @@ class Leases:
         The former holder's next write fails with StoreConflictError.
         """
         lease = self.with_new_expiry(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
-        with self._store.presence.present(lease):
+        with self._store.liveness.hold(lease):
             self._store.scopes.seize(lease)
             with self._releasing(lease):
                 yield lease
@@ -95,7 +95,7 @@ class Leases:
             StoreConflictError: If another worker holds the lease now.
         """
         renewed = self.with_new_expiry(lease)
-        if not self._store.scopes.prolong(renewed):
+        if not self._store.scopes.renew(renewed):
             raise StoreConflictError(f"the lease of scope {lease.scope_id} was taken over by another worker; try again")
         return renewed
 
@@ -106,7 +106,7 @@ class Leases:
             lease: The lease.
             held_from: Monotonic time of its acquisition.
         """
-        return time.monotonic() - held_from > MAX_HOLD_SECONDS and self._store.presence.is_wanted(lease)
+        return time.monotonic() - held_from > MAX_HOLD_SECONDS and self._store.liveness.is_contended(lease)
 
     def yield_to_waiter(self, scope_id: str) -> None:
         """Waits up to ``YIELD_SECONDS`` until a waiting worker has acquired the lease that was just released."""
@@ -132,4 +132,4 @@ class Leases:
 
     def _dead_holder(self, scope_id: str) -> str | None:
         holder = self._store.scopes.holder(scope_id)
-        return None if holder is None or self._store.presence.is_present(scope_id, holder) else holder
+        return None if holder is None or self._store.liveness.is_alive(scope_id, holder) else holder

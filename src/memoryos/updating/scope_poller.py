@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from memoryos.storage.due import Due, DueScope
+from memoryos.storage.due_scopes import DueCriteria, DueScope
 
 if TYPE_CHECKING:
     import threading
@@ -102,11 +102,11 @@ class ScopePoller:
     def _is_held(self, scope: DueScope, now: datetime) -> bool:
         if scope.owner is None or scope.until is None or scope.until < now:
             return False
-        return self._store.presence.is_present(scope.scope_id, scope.owner)
+        return self._store.liveness.is_alive(scope.scope_id, scope.owner)
 
-    def _due(self, now: datetime) -> Due:
+    def _due(self, now: datetime) -> DueCriteria:
         weights = self._config.heat
-        return Due(
+        return DueCriteria(
             model=self._model,
             window=self._config.short_term_capacity,
             batch=self._config.consolidation_batch,

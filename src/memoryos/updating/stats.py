@@ -43,7 +43,9 @@ def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict
         return {
             "pages": pages,
             "short_term_pages": min(pages, config.short_term_capacity),
-            "pages_due": store.log.count_due(scope_id, store.log.slid_out(scope_id, config.short_term_capacity)),
+            "pages_due": store.log.count_due(
+                scope_id, store.log.last_seq_outside_window(scope_id, config.short_term_capacity)
+            ),
             "pages_without_vector": store.log.count_unembedded(scope_id, model),
             "segments": store.mid_term.count(scope_id),
             "segments_archived": store.mid_term.count(scope_id, archived=True),

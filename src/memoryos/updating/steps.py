@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from memoryos.model import Page, Segment
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst, Embedder
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.usage_ledger import UsageLedger
 
@@ -142,7 +142,7 @@ class Steps:
     def _pages_to_digest(self, drain: Drain) -> Sequence[Page]:
         """Returns the oldest pages that left the short-term window and have no segment: one batch, or none yet."""
         window = 0 if drain.holds_records else self._config.short_term_capacity
-        up_to = self._store.log.slid_out(drain.scope_id, window)
+        up_to = self._store.log.last_seq_outside_window(drain.scope_id, window)
         pages = self._store.log.due(drain.scope_id, up_to, self._config.consolidation_batch)
         return pages if drain.everything or len(pages) >= self._config.consolidation_batch else ()
 
@@ -213,7 +213,7 @@ class Steps:
 
     def _drop_old_notes(self, lease: Lease, _: Drain) -> bool:
         """Drops expired idempotency keys; the store finds them."""
-        return self._store.notes.drop_old(lease.scope_id, self._clock())
+        return self._store.idempotency.delete_expired(lease.scope_id, self._clock())
 
 
 def _always(_: Drain) -> bool:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from memoryos.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from memoryos.storage.store import Store
+    from memoryos.updating.foreground import ForegroundActivity
     from memoryos.updating.leases import Leases
 
 __all__ = ["Maintenance"]
@@ -42,16 +41,14 @@ class Maintenance:
         store: Records which deletions and erasures are due.
         leases: Provides the lease of the scope in which a deletion is completed.
         is_background: Whether a background thread erases. Otherwise opening and closing the store do.
-        foreground_idle_seconds: Returns for how long the foreground has been idle.
+        activity: Use of the store by the foreground.
     """
 
-    def __init__(
-        self, store: Store, leases: Leases, *, is_background: bool, foreground_idle_seconds: Callable[[], float]
-    ) -> None:
+    def __init__(self, store: Store, leases: Leases, activity: ForegroundActivity, *, is_background: bool) -> None:
         self._store = store
         self._leases = leases
         self._is_background = is_background
-        self._quiet_seconds = foreground_idle_seconds
+        self._activity = activity
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._is_requested = False
@@ -71,7 +68,7 @@ class Maintenance:
         if self._is_background:
             self.schedule()
         else:
-            self._store.erase(patience_seconds=READER_TIMEOUT_SECONDS)
+            self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS)
 
     def schedule(self) -> None:
         """Requests an erasure in the background thread; without a thread, ``close`` erases."""
@@ -109,7 +106,7 @@ class Maintenance:
             self._thread.join(STOP_TIMEOUT_SECONDS)
         with contextlib.suppress(StoreError):
             if self._store.erasures.due_since() is not None:
-                self._store.erase(patience_seconds=READER_TIMEOUT_SECONDS)
+                self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS)
 
     def _complete(self) -> None:
         for scope_id in self._store.forgetting.unfinished():
@@ -129,7 +126,7 @@ class Maintenance:
     def _erase(self) -> None:
         self._erased_at = time.monotonic()
         try:
-            is_done = self._store.erase(patience_seconds=READER_TIMEOUT_SECONDS) or not self._store.erasures.due_since()
+            is_done = self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS) or not self._store.erasures.due_since()
         except StoreError as error:
             _log.warning("deleted bytes were not erased: %s; retrying in %.0f s", type(error).__name__, PAUSE_SECONDS)
             is_done = False
@@ -143,7 +140,7 @@ class Maintenance:
         with self._changed:
             while not self._is_stopping:
                 now = time.monotonic()
-                is_quiet = self._quiet_seconds() >= QUIET_SECONDS or now - started > LONGEST_WAIT_SECONDS
+                is_quiet = self._activity.quiet_seconds() >= QUIET_SECONDS or now - started > LONGEST_WAIT_SECONDS
                 if is_quiet and now - self._erased_at >= PAUSE_SECONDS:
                     return True
                 self._changed.wait(POLL_SECONDS)

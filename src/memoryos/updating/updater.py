@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from memoryos.config import Config
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst, Embedder
-    from memoryos.storage.scopes import Lease
+    from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.usage_ledger import UsageLedger
 

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from memoryos.errors import MemoryOSError, StoreConflictError
+from memoryos.updating.foreground import ForegroundActivity
 from memoryos.updating.leases import LeaseHeldError
 from memoryos.updating.schedule import Schedule
 
@@ -53,7 +54,8 @@ class Worker:
         updater: Takes the steps.
         store: Provides the scopes' back-off.
         config: Idle time.
-        maintenance: Runs between two scopes.
+        maintenance: Runs between two scopes; None for none.
+        activity: Use of the store by the foreground; the worker waits for its pauses.
         clock: Returns now (aware, UTC), against which a back-off is compared.
     """
 
@@ -62,8 +64,9 @@ class Worker:
         updater: Updater,
         store: Store,
         config: Config,
-        maintenance: Maintenance,
+        maintenance: Maintenance | None = None,
         *,
+        activity: ForegroundActivity | None = None,
         clock: Callable[[], datetime],
     ) -> None:
         self._maintenance = maintenance
@@ -75,7 +78,7 @@ class Worker:
         self._woken = Schedule()
         self._idle = Schedule()
         self._resumed_at: dict[str, float] = {}
-        self._foreground_at = 0.0
+        self._activity = activity or ForegroundActivity()
         self._stopping = False
         self._thread: threading.Thread | None = None
 
@@ -85,7 +88,7 @@ class Worker:
             now = time.monotonic()
             self._woken.add(scope_id, now)
             self._idle.move(scope_id, now + self._idle_seconds)
-            self._foreground_at = now
+            self._activity.note()
             self._start()
             self._changed.notify()
 
@@ -121,11 +124,7 @@ class Worker:
 
     def note_foreground_activity(self) -> None:
         """Records that the foreground is busy now, so that the worker pauses before its next step."""
-        self._foreground_at = time.monotonic()
-
-    def foreground_idle_seconds(self) -> float:
-        """Returns for how long the foreground has been idle."""
-        return time.monotonic() - self._foreground_at
+        self._activity.note()
 
     def waiting(self) -> int:
         """Returns the number of queued scopes, without those that wait to become idle."""
@@ -155,8 +154,9 @@ class Worker:
                 if self._stopping:
                     return
             self._drain(scope_id, everything=everything)
-            with contextlib.suppress(MemoryOSError):
-                self._maintenance.look()
+            if self._maintenance is not None:
+                with contextlib.suppress(MemoryOSError):
+                    self._maintenance.look()
 
     def _next(self) -> tuple[str, bool]:
         """Waits for the scope that is due first; returns it, and whether incomplete batches are due too."""
@@ -217,9 +217,8 @@ class Worker:
     def _wait_for_quiet(self) -> None:
         started = time.monotonic()
         while not self._stopping:
-            now = time.monotonic()
-            quiet_in = self._foreground_at + QUIET_SECONDS - now
-            if quiet_in <= 0 or now - started > FOREGROUND_TIMEOUT_SECONDS:
+            quiet_in = QUIET_SECONDS - self._activity.quiet_seconds()
+            if quiet_in <= 0 or time.monotonic() - started > FOREGROUND_TIMEOUT_SECONDS:
                 return
             time.sleep(quiet_in)
         raise _StoppedError

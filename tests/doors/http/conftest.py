@@ -1,4 +1,4 @@
-"""Fixtures of the server's tests: a server over a fresh store, asked in this process."""
+"""Fixtures: a server over a fresh store, called in the test process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ClientMaker = Callable[..., TestClient]
 
 @pytest.fixture
 def make_client(engine: MemoryEngine) -> Iterator[ClientMaker]:
-    """Returns a maker of clients; settings are those of ServerSettings."""
+    """Yields a factory of test clients; its arguments are fields of ServerSettings."""
     with ExitStack() as open_clients:
 
         def make(over: MemoryEngine | Callable[[], MemoryEngine] | None = None, **settings: Any) -> TestClient:

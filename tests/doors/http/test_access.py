@@ -1,4 +1,4 @@
-"""When keys are required, and what is refused while they are not."""
+"""Tests when keys are required, and which requests are refused while keys are off."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import logging
 import pytest
 from starlette.testclient import TestClient
 
-from memoryos.doors.http.access import SECONDS_BETWEEN_LOOKS, Access
-from memoryos.doors.http.guards import check_binding, warn_of_unused_keys
-from memoryos.doors.http.serving import Serving
+from memoryos.doors.http.access import CHECK_INTERVAL_SECONDS, AccessPolicy
+from memoryos.doors.http.server_state import ServerState
 from memoryos.doors.http.settings import ServerSettings
+from memoryos.doors.http.startup_checks import check_binding, warn_of_unused_keys
 from memoryos.engine import MemoryEngine
 from memoryos.errors import ConfigError, StoreUnavailableError
 from tests.doors.http.conftest import ClientMaker
@@ -29,12 +29,12 @@ class Seconds:
 
 
 def with_clock(client: TestClient, engine: MemoryEngine) -> Seconds:
-    """Lets the server look for keys by a clock of the test."""
-    serving = client.app.state.memoryos  # type: ignore[attr-defined]
-    assert isinstance(serving, Serving)
+    """Makes the server's key check use a clock of the test."""
+    server = client.app.state.memoryos  # type: ignore[attr-defined]
+    assert isinstance(server, ServerState)
     clock = Seconds()
-    access = Access(lambda: engine, serving.settings, serving.keyring.limiter, clock)
-    serving.access.needs_keys = access.needs_keys  # type: ignore[method-assign]
+    access = AccessPolicy(lambda: engine, server.settings, server.keyring.limiter, clock)
+    server.access.needs_keys = access.needs_keys  # type: ignore[method-assign]
     return clock
 
 
@@ -42,7 +42,7 @@ def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def test_a_store_with_a_key_requires_keys_on_this_machine_too(engine: MemoryEngine, make_client: ClientMaker) -> None:
+def test_store_with_a_key_requires_keys_from_local_requests(engine: MemoryEngine, make_client: ClientMaker) -> None:
     made = engine.store.keys.create("tom", engine.clock())
     client = make_client()
     assert client.get(PAGES).status_code == 401
@@ -53,18 +53,18 @@ def test_a_store_with_a_key_requires_keys_on_this_machine_too(engine: MemoryEngi
     assert client.get("/healthz", headers={"Host": "memory.example.org"}).status_code == 200
 
 
-def test_the_first_key_closes_a_running_server_within_a_second(engine: MemoryEngine, make_client: ClientMaker) -> None:
+def test_first_key_is_required_within_a_second(engine: MemoryEngine, make_client: ClientMaker) -> None:
     client = make_client()
     clock = with_clock(client, engine)
     assert client.get(PAGES).status_code == 200
     made = engine.store.keys.create("tom", engine.clock())
-    assert SECONDS_BETWEEN_LOOKS < 1
-    clock.now += SECONDS_BETWEEN_LOOKS + 0.01
+    assert CHECK_INTERVAL_SECONDS < 1
+    clock.now += CHECK_INTERVAL_SECONDS + 0.01
     assert client.get(PAGES).status_code == 401
     assert client.get(PAGES, headers=bearer(made.text)).status_code == 200
 
 
-def test_a_store_whose_last_key_was_revoked_stays_closed(engine: MemoryEngine, make_client: ClientMaker) -> None:
+def test_keys_stay_required_after_the_last_key_is_revoked(engine: MemoryEngine, make_client: ClientMaker) -> None:
     made = engine.store.keys.create("tom", engine.clock())
     client = make_client()
     clock = with_clock(client, engine)
@@ -72,18 +72,18 @@ def test_a_store_whose_last_key_was_revoked_stays_closed(engine: MemoryEngine, m
     engine.store.keys.revoke(made.key.key_id, engine.clock())
     clock.now += 3_600
     assert client.get(PAGES).status_code == 401
-    assert make_client().get(PAGES).status_code == 401, "after a start too"
-    with pytest.raises(ConfigError, match=r"stays closed.*--no-keys"):
+    assert make_client().get(PAGES).status_code == 401, "also after a restart"
+    with pytest.raises(ConfigError, match=r"still requires one.*--no-keys"):
         check_binding(ServerSettings(), engine)
     check_binding(ServerSettings(keys=False), engine)
 
 
-def test_keys_can_be_switched_off_for_this_machine_with_a_warning(
+def test_no_keys_option_logs_a_warning_and_serves_local_requests(
     engine: MemoryEngine, make_client: ClientMaker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.WARNING, "memoryos.doors.http.guards")
+    caplog.set_level(logging.WARNING, "memoryos.doors.http.startup_checks")
     warn_of_unused_keys(ServerSettings(keys=False), engine)
-    assert not caplog.records, "there is no key yet"
+    assert not caplog.records, "the store has no key yet"
     engine.store.keys.create("tom", engine.clock())
     warn_of_unused_keys(ServerSettings(keys=False), engine)
     assert "--no-keys" in caplog.text
@@ -94,7 +94,7 @@ def test_keys_can_be_switched_off_for_this_machine_with_a_warning(
 
 
 @pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "Via", "X-Real-IP"])
-def test_while_there_is_no_key_nothing_forwarded_is_served(
+def test_forwarded_requests_are_refused_while_keys_are_off(
     engine: MemoryEngine, make_client: ClientMaker, name: str
 ) -> None:
     for settings in ({}, {"allowed_hosts": ["memory.example.org"]}, {"trusted_proxies": ["127.0.0.1"]}):
@@ -114,13 +114,13 @@ def test_while_there_is_no_key_nothing_forwarded_is_served(
         {"Authorization": "Basic " + base64.b64encode(f"tom:{KEY}".encode()).decode()}, {"X-Copy": f"key {KEY}"},
     ],
 )  # fmt: skip
-def test_while_there_is_no_key_a_request_with_one_is_refused(client: TestClient, headers: dict[str, str]) -> None:
+def test_requests_with_a_key_are_refused_while_keys_are_off(client: TestClient, headers: dict[str, str]) -> None:
     answer = client.get(PAGES, headers=headers)
     assert answer.status_code == 401
     assert "memoryos keys create" in answer.json()["detail"]
 
 
-def test_a_key_in_the_query_is_refused_and_other_credentials_are_not(client: TestClient) -> None:
+def test_key_in_the_query_is_refused_and_foreign_credentials_are_accepted(client: TestClient) -> None:
     assert client.get(f"{PAGES}?key={KEY}").status_code == 401
     assert client.get(f"{PAGES}?q=about+mos_keys").status_code == 200
     for value in ("Bearer sk-other", "Basic !!!", "Basic dG9tOnNlY3JldA=="):
@@ -130,7 +130,7 @@ def test_a_key_in_the_query_is_refused_and_other_credentials_are_not(client: Tes
 @pytest.mark.parametrize(
     ("site", "status"), [("cross-site", 403), ("same-site", 403), ("odd", 403), ("same-origin", 200), ("none", 200)]
 )
-def test_another_site_is_refused_by_what_the_browser_says(
+def test_cross_site_requests_are_refused_by_sec_fetch_site(
     engine: MemoryEngine, make_client: ClientMaker, site: str, status: int
 ) -> None:
     headers = {"Sec-Fetch-Site": site}
@@ -141,7 +141,7 @@ def test_another_site_is_refused_by_what_the_browser_says(
     assert make_client(keys=True).get(PAGES, headers=headers | bearer(text)).status_code == 200
 
 
-def test_when_the_store_cant_be_read_nothing_opens(
+def test_requests_are_refused_while_the_store_cannot_be_read(
     engine: MemoryEngine, make_client: ClientMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> bool:

@@ -1,4 +1,4 @@
-"""Which address a request comes from, and which requests were forwarded."""
+"""Tests the client address of requests and the detection of forwarded requests."""
 
 from __future__ import annotations
 
@@ -37,14 +37,12 @@ def client_of(peer: str, *headers: tuple[str, str], trusted: list[str] | None = 
         ("testclient", [("x-forwarded-for", "6.6.6.6")], "testclient"),
     ],
 )
-def test_the_client_is_the_rightmost_address_that_is_not_trusted(
-    peer: str, headers: list[tuple[str, str]], client: str
-) -> None:
+def test_client_is_the_rightmost_untrusted_address(peer: str, headers: list[tuple[str, str]], client: str) -> None:
     assert client_of(peer, *headers) == client
     assert client_of(peer, *headers, trusted=[]) == peer
 
 
-def test_a_request_without_an_address_has_none() -> None:
+def test_request_without_a_peer_has_no_address() -> None:
     assert ClientAddresses(TRUSTED).of({"client": None, "headers": []}) == ""
 
 
@@ -56,15 +54,15 @@ def test_a_request_without_an_address_has_none() -> None:
         "Client-IP", "X-Original-URL", "X-Auth-Request-Email", "Cf-Access-Jwt-Assertion", "Remote-User", "CDN-Loop",
     ],
 )  # fmt: skip
-def test_headers_of_proxies_are_known(name: str) -> None:
+def test_proxy_headers_are_recognised(name: str) -> None:
     assert is_forwarded(Headers({name: "x"}))
 
 
-def test_what_programs_and_browsers_send_is_not_forwarded() -> None:
+def test_ordinary_client_headers_are_not_proxy_headers() -> None:
     names = "Host Accept User-Agent Authorization Origin Referer Cookie Sec-Fetch-Site X-Assistant-Id Traceparent DNT"
     assert not is_forwarded(Headers(dict.fromkeys([*names.split(), "X-MemoryOS-User", "X-Stainless-Lang"], "x")))
 
 
-def test_a_trusted_proxy_has_to_be_an_address_or_a_network() -> None:
+def test_trusted_proxy_must_be_an_address_or_network() -> None:
     with pytest.raises(ConfigError, match="trusted_proxies"):
         ServerSettings(trusted_proxies=["proxy.example.org"])

@@ -1,4 +1,4 @@
-"""What happens in a memory, told live; and the same as a pure function of two looks."""
+"""Tests live events: diffs of snapshots, and the stream over HTTP."""
 
 from __future__ import annotations
 
@@ -11,95 +11,95 @@ import httpx2
 import pytest
 
 from memoryos.doors.http.app import build_app
-from memoryos.doors.http.happenings import Lookout
+from memoryos.doors.http.change_watcher import ChangeWatcher
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
 from memoryos.memory import Memoryos
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
-from tests.doors.http.proxy_stand_ins import serving
+from tests.doors.http.proxy_fakes import serving
 from tests.waiting import TIMEOUT_SECONDS
 
 
-def names(happened: list[tuple[str, Any]]) -> list[str]:
-    return [name for name, _ in happened]
+def names(events: list[tuple[str, Any]]) -> list[str]:
+    return [name for name, _ in events]
 
 
-def test_what_happens_is_told_once(engine: MemoryEngine) -> None:
+def test_each_change_is_reported_once(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
-    lookout = Lookout(memory)
-    assert lookout.changes() == []
+    watcher = ChangeWatcher(memory)
+    assert watcher.poll() == []
     pages = [memory.add_memory(f"I like tea number {number}.", "Good.") for number in range(9)]
-    told = lookout.changes()
-    assert [value["page_id"] for name, value in told if name == "page_added"] == [page.page_id for page in pages]
-    assert [value["seq"] for name, value in told if name == "page_slid_out"] == [1, 2]
-    assert told[-1][0] == "stats"
-    assert told[-1][1]["pages"] == 9
-    assert lookout.changes() == []
+    events = watcher.poll()
+    assert [value["page_id"] for name, value in events if name == "page_added"] == [page.page_id for page in pages]
+    assert [value["seq"] for name, value in events if name == "page_slid_out"] == [1, 2]
+    assert events[-1][0] == "stats"
+    assert events[-1][1]["pages"] == 9
+    assert watcher.poll() == []
 
     memory.add_memory("One more.")
-    told = lookout.changes()
-    assert names(told) == ["page_added", "page_slid_out", "stats"]
-    assert told[1][1]["seq"] == 3
+    events = watcher.poll()
+    assert names(events) == ["page_added", "page_slid_out", "stats"]
+    assert events[1][1]["seq"] == 3
 
     memory.flush()
-    told = lookout.changes()
-    assert "segment_changed" in names(told)
+    events = watcher.poll()
+    assert "segment_changed" in names(events)
     memory.force_mid_term_analysis()
-    told = lookout.changes()
-    learned = next(value for name, value in told if name == "learned")
+    events = watcher.poll()
+    learned = next(value for name, value in events if name == "learned")
     assert learned["profile_version"] == memory.profile.version
     assert {entry["text"] for entry in learned["knowledge"]} <= {entry.text for entry in memory.knowledge()}
-    assert lookout.changes() == []
+    assert watcher.poll() == []
 
 
-def test_a_visit_heats_and_is_told(engine: MemoryEngine) -> None:
+def test_recall_reports_a_changed_segment(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
     for number in range(12):
         memory.add_memory(f"I like tea number {number}.", "Good.")
     memory.flush()
-    lookout = Lookout(memory)
+    watcher = ChangeWatcher(memory)
     memory.recall("tea")
     engine.updater.record_all_visits()
-    told = lookout.changes()
-    assert names(told) == ["segment_changed"]
-    assert told[0][1]["visits"] == 1
-    assert lookout.changes() == []
+    events = watcher.poll()
+    assert names(events) == ["segment_changed"]
+    assert events[0][1]["visits"] == 1
+    assert watcher.poll() == []
 
 
-def test_what_was_forgotten_is_told_by_ids_and_counts(engine: MemoryEngine) -> None:
+def test_forgotten_entries_are_reported_by_id_and_count(engine: MemoryEngine) -> None:
     memory = engine.memory("tom")
     pages = [memory.add_memory(f"I like tea number {number}.", "Good.") for number in range(12)]
     memory.force_mid_term_analysis()
-    lookout = Lookout(memory)
+    watcher = ChangeWatcher(memory)
     memory.forget(page_ids=[pages[0].page_id, pages[-1].page_id])
-    told = lookout.changes()
-    gone = next(value for name, value in told if name == "gone")
+    events = watcher.poll()
+    gone = next(value for name, value in events if name == "gone")
     assert gone["pages"] == 2
     assert gone["knowledge_ids"]
     assert "tea number 0" not in json.dumps(gone)
-    assert "page_added" not in names(told)
+    assert "page_added" not in names(events)
     memory.forget(everything=True)
-    assert next(value for name, value in lookout.changes() if name == "gone")["pages"] == 10
+    assert next(value for name, value in watcher.poll() if name == "gone")["pages"] == 10
     memory.add_memory("A new beginning.")
-    assert names(lookout.changes())[0] == "page_added"
+    assert names(watcher.poll())[0] == "page_added"
 
 
 @pytest.mark.parametrize("window", [0, 1, 3])
-def test_each_page_slides_out_once_whatever_the_window(make_engine: EngineMaker, window: int) -> None:
+def test_each_page_leaves_the_window_once(make_engine: EngineMaker, window: int) -> None:
     memory = make_engine(short_term_capacity=window).memory("tom")
-    lookout = Lookout(memory)
+    watcher = ChangeWatcher(memory)
     slid: list[int] = []
     for burst in (1, 1, 4, 2, 7, 1):
         for _ in range(burst):
             memory.add_memory("Hello.")
-        slid += [value["seq"] for name, value in lookout.changes() if name == "page_slid_out"]
+        slid += [value["seq"] for name, value in watcher.poll() if name == "page_slid_out"]
     assert slid == list(range(1, 16 - window + 1))
 
 
 class Listening:
-    """Reads a stream of events in the background."""
+    """Reads an event stream in the background."""
 
     def __init__(self, address: str) -> None:
         self.heard: list[tuple[str, Any]] = []
@@ -130,7 +130,7 @@ def address(engine: MemoryEngine) -> Iterator[str]:
 
 
 @pytest.mark.enable_socket
-def test_a_stream_tells_what_others_do_and_ends_with_the_server(engine: MemoryEngine) -> None:
+def test_stream_reports_changes_of_others_and_ends_at_shutdown(engine: MemoryEngine) -> None:
     app = build_app(engine, ServerSettings(event_seconds=0.02))
     with serving(app) as address:
         listening = Listening(address)
@@ -145,8 +145,8 @@ def test_a_stream_tells_what_others_do_and_ends_with_the_server(engine: MemoryEn
 
 
 @pytest.mark.enable_socket
-def test_a_quiet_stream_is_kept_open(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memoryos.doors.http.routes.events.KEEP_ALIVE_SECONDS", 0.05)
+def test_idle_stream_sends_keep_alive_comments(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memoryos.doors.http.routes.event_routes.KEEP_ALIVE_SECONDS", 0.05)
     with httpx2.stream("GET", f"{address}{USER}/events", timeout=TIMEOUT_SECONDS) as response:
         read = b""
         for part in response.iter_raw():
@@ -157,7 +157,7 @@ def test_a_quiet_stream_is_kept_open(address: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.enable_socket
-def test_a_store_that_is_away_ends_a_stream_with_a_problem(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_failure_ends_a_stream_with_a_problem(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     listening = Listening(address)
     listening.wait(lambda heard: heard == ["stats"])
 

@@ -1,4 +1,4 @@
-"""No key, no data; and no key of one user opens another's: for every route that there is, from the route table."""
+"""Tests authorization of every route in the route table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.doors.http.conftest import ClientMaker
 
 CANARY = "marmalade-canary"
 OPEN = {"/", "/healthz", "/inspector/{path}", "/readyz"}
-"""The page of the inspector is as public as the package; what it shows it asks for with a key."""
+"""Routes without a key. The inspector page itself is public; its requests for data send a key."""
 BODIES: dict[str, Any] = {
     "pages": {"user_input": "Hello."},
     "messages": {"messages": [{"role": "user", "content": "Hello."}]},
@@ -46,7 +46,7 @@ OTHERS = [each for each in ROUTES if "{user_id}" not in each[0] and each[0] not 
 
 
 class Guarded:
-    """A server with keys, a user ann with something in every tier, and a user ben with nothing."""
+    """A server with keys, a user ann with data in every tier, and a user ben without data."""
 
     def __init__(self, engine: MemoryEngine, client: TestClient) -> None:
         self.engine, self.client = engine, client
@@ -84,12 +84,12 @@ def guarded(engine: MemoryEngine, make_client: ClientMaker) -> Guarded:
     return Guarded(engine, client)
 
 
-def test_the_table_is_whole() -> None:
+def test_table_contains_every_route() -> None:
     assert len(ROUTES) >= 31
     assert {"/mcp", "/metrics", "/openapi.json", "/v1/users", "/v1/chat/completions"} <= {path for path, _ in OTHERS}
 
 
-def test_without_a_key_every_route_refuses(guarded: Guarded) -> None:
+def test_every_route_requires_a_key(guarded: Guarded) -> None:
     before = guarded.everything()
     revoked = guarded.engine.store.keys.create("ann", guarded.engine.clock())
     guarded.engine.store.keys.revoke(revoked.key.key_id, guarded.engine.clock())
@@ -112,22 +112,22 @@ def test_without_a_key_every_route_refuses(guarded: Guarded) -> None:
 
 
 @pytest.mark.parametrize(("path", "method"), OF_USERS)
-def test_a_key_opens_its_own_user_only(guarded: Guarded, path: str, method: str) -> None:
+def test_key_of_another_user_is_refused(guarded: Guarded, path: str, method: str) -> None:
     bens, before = guarded.key("ben"), guarded.everything()
     refused = guarded.ask(path, method, bens)
-    nobody = guarded.ask(path, method, bens, user_id="nobody-at-all")
-    assert refused.status_code == nobody.status_code == 403
-    assert refused.json() == nobody.json()
+    missing = guarded.ask(path, method, bens, user_id="nobody-at-all")
+    assert refused.status_code == missing.status_code == 403
+    assert refused.json() == missing.json()
     own = guarded.ask(path, method, bens, user_id="ben")
     assert own.status_code not in {401, 403}
-    for response in (refused, nobody, own):
+    for response in (refused, missing, own):
         assert CANARY not in response.text.replace(BODIES["recall"]["query"], "")
     assert guarded.everything() == before
     assert {scope.user_id for scope in guarded.engine.scopes()} <= {"ann", "ben"}
 
 
 @pytest.mark.parametrize(("path", "method"), OF_USERS)
-def test_the_owner_and_an_administrator_are_let_in(guarded: Guarded, path: str, method: str) -> None:
+def test_owner_and_administrator_are_accepted(guarded: Guarded, path: str, method: str) -> None:
     last = re.findall(r"\w+", path)[-1]
     for owner in ("ann", None):
         response = guarded.ask(path, method, guarded.key(owner))
@@ -138,7 +138,7 @@ def test_the_owner_and_an_administrator_are_let_in(guarded: Guarded, path: str, 
 
 
 @pytest.mark.parametrize(("path", "method"), OTHERS)
-def test_what_belongs_to_nobody_shows_nothing_of_anybody(guarded: Guarded, path: str, method: str) -> None:
+def test_server_routes_reveal_no_user_data(guarded: Guarded, path: str, method: str) -> None:
     before = guarded.everything()
     response = guarded.ask(path, method, guarded.key("ben"))
     assert CANARY not in response.text
@@ -163,19 +163,19 @@ def test_what_belongs_to_nobody_shows_nothing_of_anybody(guarded: Guarded, path:
         "/v1/users/ben/pages?assistant_id=ann",
     ],
 )
-def test_tricks_with_the_path_open_nothing(guarded: Guarded, path: str) -> None:
+def test_path_tricks_do_not_bypass_authorization(guarded: Guarded, path: str) -> None:
     response = guarded.client.get(path, headers=guarded.key("ben") | {"X-User-Id": "ann", "X-Assistant-Id": "ann"})
     assert CANARY not in response.text
 
 
-def test_a_user_is_listed_to_themselves(guarded: Guarded) -> None:
+def test_user_sees_only_itself_in_the_list(guarded: Guarded) -> None:
     assert guarded.client.get("/v1/users", headers=guarded.key("ben")).json()["users"] == []
     for key in (guarded.key("ann"), guarded.key(None)):
         assert [each["user_id"] for each in guarded.client.get("/v1/users", headers=key).json()["users"]] == ["ann"]
 
 
 @pytest.mark.parametrize("path", sorted(OPEN))
-def test_what_needs_no_key_shows_nothing_of_anybody(guarded: Guarded, path: str) -> None:
+def test_open_routes_reveal_no_user_data(guarded: Guarded, path: str) -> None:
     response = guarded.client.get(path.format(path="none"))
     assert response.status_code == (404 if "{" in path else 200)
     assert CANARY not in response.text

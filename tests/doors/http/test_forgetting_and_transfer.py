@@ -1,4 +1,4 @@
-"""Forgetting, correcting, exporting and importing over REST."""
+"""Tests forgetting, corrections, export and import over REST."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def forget(client: TestClient, **body: Any) -> Any:
     return response.json()
 
 
-def test_a_dry_run_is_the_default_and_changes_nothing(client: TestClient, memory: Memoryos) -> None:
+def test_forget_is_a_dry_run_by_default(client: TestClient, memory: Memoryos) -> None:
     before = list(memory.export_lines())
     page_id = memory.newest_pages(12)[-1].page_id
     for what in ({"page_ids": [page_id]}, {"before": "2023-05-03"}, {"everything": True}, {"query_preview": "tea"}):
@@ -41,7 +41,7 @@ def test_a_dry_run_is_the_default_and_changes_nothing(client: TestClient, memory
     assert list(memory.export_lines()) == before
 
 
-def test_what_is_forgotten_is_gone(client: TestClient, memory: Memoryos) -> None:
+def test_forgotten_pages_are_deleted(client: TestClient, memory: Memoryos) -> None:
     page_id = memory.newest_pages(12)[-1].page_id
     assert client.delete(f"{USER}/pages/{page_id}").json()["erased"]
     assert client.get(f"{USER}/pages/{page_id}").status_code == 404
@@ -57,18 +57,18 @@ def test_what_is_forgotten_is_gone(client: TestClient, memory: Memoryos) -> None
     [{}, {"everything": True, "before": "2023-01-01"}, {"before": "soon"}, {"page_ids": ["\0"]}, {"page_ids": [""]},
      {"page_ids": "x"}, {"page_ids": [7]}, {"everything": "no such"}],
 )  # fmt: skip
-def test_an_unclear_wish_forgets_nothing(client: TestClient, memory: Memoryos, body: Any) -> None:
+def test_ambiguous_request_forgets_nothing(client: TestClient, memory: Memoryos, body: Any) -> None:
     assert client.post(f"{USER}/forget", json=body | {"dry_run": False}).status_code == 422
     assert memory.get_memory_stats()["pages"] == 12
 
 
-def test_a_user_goes_with_all_assistants_and_nobody_else(client: TestClient, engine: MemoryEngine) -> None:
+def test_deleting_a_user_deletes_all_its_assistants_only(client: TestClient, engine: MemoryEngine) -> None:
     for user, assistant in (("tom", "one"), ("tom", "two"), ("tom", "three"), ("ann", "one")):
         engine.memory(user, assistant).add_memory("Hello.")
     only = client.delete(f"{USER}?assistant_id=one").json()["memories"]
     assert [each["assistant_id"] for each in only] == ["one"]
-    gone = client.delete(USER).json()["memories"]
-    assert sorted(each["assistant_id"] for each in gone if each["page_ids"]) == ["three", "two"]
+    deleted = client.delete(USER).json()["memories"]
+    assert sorted(each["assistant_id"] for each in deleted if each["page_ids"]) == ["three", "two"]
     left = {
         scope: engine.memory(*(scope.user_id, scope.assistant_id)).get_memory_stats()["pages"]
         for scope in engine.scopes()
@@ -77,7 +77,7 @@ def test_a_user_goes_with_all_assistants_and_nobody_else(client: TestClient, eng
 
 
 @pytest.mark.usefixtures("memory")
-def test_a_fact_is_put_right(client: TestClient) -> None:
+def test_fact_is_corrected(client: TestClient) -> None:
     wrong = client.get(f"{USER}/knowledge").json()["knowledge"][0]
     right = client.put(f"{USER}/knowledge/{wrong['knowledge_id']}", json={"text": "Likes coffee."}).json()
     assert right["text"] == "Likes coffee."
@@ -88,7 +88,7 @@ def test_a_fact_is_put_right(client: TestClient) -> None:
     assert client.put(f"{USER}/knowledge/{right['knowledge_id']}", json={"text": " "}).status_code == 422
 
 
-def test_an_export_is_imported_whole(client: TestClient, memory: Memoryos, tmp_path: Path) -> None:
+def test_export_is_imported_completely(client: TestClient, memory: Memoryos, tmp_path: Path) -> None:
     export = client.get(f"{USER}/export")
     assert export.headers["content-disposition"] == 'attachment; filename="memory.jsonl"'
     memory.export(tmp_path / "same.jsonl")
@@ -100,15 +100,13 @@ def test_an_export_is_imported_whole(client: TestClient, memory: Memoryos, tmp_p
     assert client.post("/v1/users/copy/import", content=export.content).json()["known"] == 12
 
 
-def test_a_message_list_is_imported(client: TestClient) -> None:
+def test_message_list_is_imported(client: TestClient) -> None:
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
     assert client.post(f"{USER}/import", content=json.dumps(messages)).json()["pages"] == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"junk", b"\xff\xfe\x00", b'{"kind": "memoryos", "format": 99}', b"[" * 100_000])
-def test_what_is_no_file_of_ours_is_told_without_our_places(
-    client: TestClient, engine: MemoryEngine, body: bytes
-) -> None:
+def test_import_error_contains_no_server_path(client: TestClient, engine: MemoryEngine, body: bytes) -> None:
     response = client.post(f"{USER}/import", content=body)
     assert response.status_code == 422
     assert "memoryos-import" not in response.text
@@ -116,7 +114,9 @@ def test_what_is_no_file_of_ours_is_told_without_our_places(
 
 
 @pytest.mark.usefixtures("memory")
-def test_imports_leave_no_file_behind(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imports_delete_their_temporary_file(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = tmp_path / "temporary"
     place.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(place))
@@ -126,7 +126,7 @@ def test_imports_leave_no_file_behind(client: TestClient, tmp_path: Path, monkey
     assert list(place.iterdir()) == []
 
 
-def test_an_import_may_be_larger_than_other_bodies(make_client: ClientMaker) -> None:
+def test_import_has_its_own_size_limit(make_client: ClientMaker) -> None:
     client = make_client(max_body_bytes=2_000, max_import_bytes=20_000)
     line = json.dumps({"user_text": "word " * 1_000}).encode()
     assert client.post(f"{USER}/import", content=line).status_code == 200

@@ -1,4 +1,4 @@
-"""Whether the server lives and is ready: what it truly tries, and what it says when something is away."""
+"""Tests liveness and readiness, also without a store or embedder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.doors.http.conftest import ClientMaker
 
 
 class Counting(HashEmbedder):
-    """Counts the texts that it embeds, and fails when told to."""
+    """An embedder that counts its calls and can be set to fail."""
 
     embedded = 0
     is_away = False
@@ -27,7 +27,7 @@ class Counting(HashEmbedder):
         return super().embed(texts)
 
 
-def test_readiness_embeds_a_text_each_time(make_engine: EngineMaker, make_client: ClientMaker) -> None:
+def test_readiness_embeds_a_text_at_each_call(make_engine: EngineMaker, make_client: ClientMaker) -> None:
     embedder = Counting()
     client = make_client(make_engine(embedder=embedder))
     for number in range(1, 4):
@@ -53,7 +53,7 @@ def test_readiness_reads_the_store(client: TestClient, engine: MemoryEngine, mon
     assert client.get("/healthz").status_code == 200
 
 
-def test_an_engine_that_can_not_be_opened_is_tried_again(make_engine: EngineMaker, make_client: ClientMaker) -> None:
+def test_opening_the_engine_is_retried(make_engine: EngineMaker, make_client: ClientMaker) -> None:
     tries: list[int] = []
 
     def open_engine() -> MemoryEngine:
@@ -69,11 +69,11 @@ def test_an_engine_that_can_not_be_opened_is_tried_again(make_engine: EngineMake
     assert len(tries) == 2
 
 
-def test_the_numbers_of_the_whole_server(client: TestClient, engine: MemoryEngine) -> None:
+def test_server_statistics(client: TestClient, engine: MemoryEngine) -> None:
     for user in ("tom", "ann"):
         for _ in range(9):
             engine.memory(user).add_memory("Hello.")
-    told = client.get("/v1/stats").json()
-    assert (told["memories"], told["pages_due"], told["pages_without_vector"]) == (2, 4, 18)
-    assert told["embedder"] == engine.embedder.name
-    assert not told["has_llm"]
+    stats = client.get("/v1/stats").json()
+    assert (stats["memories"], stats["pages_due"], stats["pages_without_vector"]) == (2, 4, 18)
+    assert stats["embedder"] == engine.embedder.name
+    assert not stats["has_llm"]

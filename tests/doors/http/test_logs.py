@@ -1,4 +1,4 @@
-"""The log of a server: JSON lines with ids and counts, and never a word of what was said."""
+"""Tests the server's log: JSON lines with ids and counts and without user text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKERS = ("Zuvalka", "Brontiq", "Quemmel", "Ostvrede", "Plikantor", "Wirsingsee
 
 @pytest.fixture
 def clean_logging() -> Iterator[None]:
-    """Puts the process's logging back as it was."""
+    """Restores the logging configuration of the process."""
     root = logging.getLogger()
     names = [
         None,
@@ -53,47 +53,47 @@ def line_of(error: BaseException | None = None, **given: object) -> dict[str, ob
     record.__dict__.update(given)
     text = JsonFormatter().format(record)
     assert "\n" not in text
-    told = json.loads(text)
-    assert isinstance(told, dict)
-    return told
+    line = json.loads(text)
+    assert isinstance(line, dict)
+    return line
 
 
-def test_a_line_has_its_fields() -> None:
+def test_log_line_contains_its_fields() -> None:
     line = line_of(fields={"count": 3, "user_id": "tom\n", "odd": object()})
     assert line.pop("at")
     assert line == {"level": "error", "logger": "memoryos.x", "message": "went wrong", "count": 3, "user_id": "tom\n", "odd": "object"}  # fmt: skip
 
 
-def test_an_error_is_told_by_type_and_place_and_only_our_own_in_words() -> None:
+def test_error_messages_are_logged_only_for_own_safe_errors() -> None:
     try:
         try:
             int("Zuvalka")
         except ValueError as error:
             raise StoreUnavailableError("the disk is full") from error
     except StoreUnavailableError as error:
-        told = line_of(error)["error"]
-    assert isinstance(told, list)
-    assert [each["type"] for each in told] == ["memoryos.errors.StoreUnavailableError", "builtins.ValueError"]
-    assert told[0]["message"] == "the disk is full"
-    assert "message" not in told[1]
-    assert all(__file__ in each["places"][-1] for each in told)
-    assert "Zuvalka" not in json.dumps(told)
+        chain = line_of(error)["error"]
+    assert isinstance(chain, list)
+    assert [each["type"] for each in chain] == ["memoryos.errors.StoreUnavailableError", "builtins.ValueError"]
+    assert chain[0]["message"] == "the disk is full"
+    assert "message" not in chain[1]
+    assert all(__file__ in each["places"][-1] for each in chain)
+    assert "Zuvalka" not in json.dumps(chain)
 
 
-def test_an_error_without_a_cause_stands_alone() -> None:
+def test_suppressed_cause_is_not_logged() -> None:
     try:
         try:
             int("hidden")
         except ValueError:
             raise KeyError("seen") from None
     except KeyError as error:
-        told = line_of(error)["error"]
-    assert isinstance(told, list)
-    assert [each["type"] for each in told] == ["builtins.KeyError"]
+        chain = line_of(error)["error"]
+    assert isinstance(chain, list)
+    assert [each["type"] for each in chain] == ["builtins.KeyError"]
 
 
 @pytest.mark.usefixtures("clean_logging")
-def test_the_log_goes_to_stderr_and_its_old_form_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_configure_logs_replaces_root_handlers(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))
     configure_logs()
     logging.getLogger("memoryos").info("one")
@@ -106,7 +106,7 @@ def test_the_log_goes_to_stderr_and_its_old_form_is_gone(capsys: pytest.CaptureF
 
 
 def live(client: TestClient, keys: list[str]) -> None:
-    """Does whatever can be done over HTTP, well and badly, always with words that must not come back."""
+    """Uses all routes, with and without errors, with words that must not appear in a log."""
     zuvalka, brontiq, quemmel, ostvrede, plikantor, wirsingsee, tolmarund = MARKERS
     for key in keys:
         ours = {"X-API-Key": key}
@@ -152,7 +152,7 @@ def live(client: TestClient, keys: list[str]) -> None:
 
 
 @pytest.mark.usefixtures("clean_logging")
-def test_a_busy_session_leaves_no_word_and_no_secret_in_any_log(
+def test_logs_contain_no_user_text_and_no_secret(
     make_engine: EngineMaker, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad: list[str | Exception] = [
@@ -182,7 +182,7 @@ def test_a_busy_session_leaves_no_word_and_no_secret_in_any_log(
     assert {"/v1/users/{user_id}/pages", "/v1/users/{user_id}/recall", "/mcp", ""} <= {line["route"] for line in access}
 
 
-def test_reads_and_deletes_are_in_the_audit_log(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:
+def test_audit_log_contains_reads_and_deletions(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:
     engine = make_engine()
     made = engine.store.keys.create("tom", engine.clock())
     caplog.set_level(logging.INFO, "memoryos.audit")
@@ -192,12 +192,12 @@ def test_reads_and_deletes_are_in_the_audit_log(make_engine: EngineMaker, caplog
         client.get("/v1/users/tom/pages", headers=ours)
         client.get("/v1/users/ann/pages", headers=ours)
         client.delete(f"/v1/users/tom/pages/{page['page_id']}", headers=ours)
-    told = [vars(record)["fields"] for record in caplog.records if record.name == "memoryos.audit"]
-    assert [(each["action"], each["count"]) for each in told] == [
+    lines = [vars(record)["fields"] for record in caplog.records if record.name == "memoryos.audit"]
+    assert [(each["action"], each["count"]) for each in lines] == [
         ("write", 1),
         ("read", 1),
         ("refuse", 0),
         ("forget", 1),
     ]
-    assert {each["key_id"] for each in told} == {made.key.key_id}
-    assert [each["user_id"] for each in told] == ["tom", "tom", "ann", "tom"]
+    assert {each["key_id"] for each in lines} == {made.key.key_id}
+    assert [each["user_id"] for each in lines] == ["tom", "tom", "ann", "tom"]

@@ -1,4 +1,4 @@
-"""What Prometheus reads: every request once, by its route; what the store has to do, at a cost that is bounded."""
+"""Tests Prometheus metrics: request counts by route, and the backlog with bounded query cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.doors.http.app import build_app
-from memoryos.doors.http.metrics import FRESH_SECONDS, Metrics
+from memoryos.doors.http.metrics import CACHE_SECONDS, Metrics
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
@@ -62,7 +62,7 @@ def test_requests_are_counted_by_route_and_status(make_engine: EngineMaker) -> N
     assert "Zuvalka" not in answer.text
 
 
-def test_the_backlog_is_that_of_the_scopes(make_engine: EngineMaker) -> None:
+def test_backlog_metrics_match_the_scopes(make_engine: EngineMaker) -> None:
     engine = make_engine(short_term_capacity=2)
     for name, pages in (("tom", 5), ("ann", 1), ("eve", 3)):
         memory = engine.memory(name)
@@ -81,14 +81,14 @@ def test_the_backlog_is_that_of_the_scopes(make_engine: EngineMaker) -> None:
     assert sum(each["pages_without_vector"] for each in stats) == 9
     engine.memory("tom").flush()
     engine.memory("tom").recall("bread")
-    assert value(metrics, "pages_due") == 4, "asked again within some seconds it is not counted again"
-    seconds.now += FRESH_SECONDS + 1
+    assert value(metrics, "pages_due") == 4, "the second scrape uses the cache"
+    seconds.now += CACHE_SECONDS + 1
     assert [value(metrics, name) for name in ("pages_due", "pages_without_vector", "scopes_open")] == [1, 4, 1]
     assert value(metrics, "working_set_bytes") == engine.working_sets.nbytes > 0
     assert value(metrics, "scopes_failing") == 0
 
 
-def test_another_model_makes_everything_due_to_be_embedded(make_engine: EngineMaker) -> None:
+def test_new_embedder_makes_all_pages_due(make_engine: EngineMaker) -> None:
     engine = make_engine(short_term_capacity=0)
     memory = engine.memory("tom")
     memory.add_memory("I bake bread.")
@@ -98,7 +98,7 @@ def test_another_model_makes_everything_due_to_be_embedded(make_engine: EngineMa
     assert engine.store.totals.backlog(0, engine.embedder.name).due_pages == 0
 
 
-def test_what_models_cost_today(make_engine: EngineMaker) -> None:
+def test_model_usage_of_today(make_engine: EngineMaker) -> None:
     engine = make_engine(analyst=LLMAnalyst(ScriptedChatModel()))
     for name in ("tom", "ann"):
         engine.memory(name).get_response("Who am I?")
@@ -114,7 +114,7 @@ def test_what_models_cost_today(make_engine: EngineMaker) -> None:
     assert engine.store.totals.spent(engine.clock().date() + timedelta(days=1)) == []
 
 
-def test_a_store_that_cant_be_read_is_a_metric_too(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_store_sets_store_up_to_zero(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = make_engine()
     metrics = Metrics(lambda: engine)
 
@@ -129,7 +129,7 @@ def test_a_store_that_cant_be_read_is_a_metric_too(make_engine: EngineMaker, mon
     assert "memoryos_scopes" not in found
 
 
-def test_the_store_is_asked_scope_by_scope_through_an_index(make_engine: EngineMaker) -> None:
+def test_metrics_queries_use_an_index(make_engine: EngineMaker) -> None:
     engine: MemoryEngine = make_engine()
     engine.memory("tom").add_memory("I bake bread.")
     seen: list[str] = []

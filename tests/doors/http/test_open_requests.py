@@ -1,4 +1,4 @@
-"""Open requests: those of a revoked key end at once, and one key can't have any number of them."""
+"""Tests open requests: those of a revoked key end, and their number per key is limited."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from memoryos.storage.store import Store
 from memoryos.testing import FixedClock, StandInServer
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
-from tests.doors.http.proxy_cases import proxied
-from tests.doors.http.proxy_stand_ins import Scripted, ScriptedEndpoint, delta, serving, sse
+from tests.doors.http.proxy_fakes import Scripted, ScriptedEndpoint, delta, serving, sse
+from tests.doors.http.proxy_fixture import proxied
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.enable_socket
@@ -59,7 +59,7 @@ class Reader:
 
     def ends(self) -> None:
         self._thread.join(20)
-        assert self.has_ended(), "the stream goes on"
+        assert self.has_ended(), "the stream continues"
 
 
 @contextlib.contextmanager
@@ -69,16 +69,14 @@ def guarded(engine: MemoryEngine, **settings: Any) -> Iterator[str]:
         try:
             yield address
         finally:
-            app.state.memoryos.ending.set()  # ends the streams that are still open
+            app.state.memoryos.ending.set()  # ends the open streams
 
 
 def bearer(text: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
-def test_a_stream_of_events_ends_when_its_key_is_revoked_by_another_process(
-    engine: MemoryEngine, tmp_path: Path
-) -> None:
+def test_event_stream_ends_when_another_process_revokes_its_key(engine: MemoryEngine, tmp_path: Path) -> None:
     made, kept = (engine.store.keys.create("tom", engine.clock()) for _ in range(2))
     with guarded(engine) as address:
         reader, other = (Reader("GET", f"{address}{USER}/events", headers=bearer(each.text)) for each in (made, kept))
@@ -97,7 +95,7 @@ def test_a_stream_of_events_ends_when_its_key_is_revoked_by_another_process(
         other.ends()
 
 
-def test_a_stream_ends_when_its_key_expires(engine: MemoryEngine, clock: FixedClock) -> None:
+def test_event_stream_ends_when_its_key_expires(engine: MemoryEngine, clock: FixedClock) -> None:
     now = engine.clock()
     made = engine.store.keys.create("tom", now, expires_at=now + timedelta(hours=1))
     with guarded(engine) as address:
@@ -107,7 +105,7 @@ def test_a_stream_ends_when_its_key_expires(engine: MemoryEngine, clock: FixedCl
         reader.ends()
 
 
-def test_a_stream_without_a_key_ends_when_the_first_key_is_made(engine: MemoryEngine) -> None:
+def test_event_stream_without_key_ends_when_the_first_key_is_created(engine: MemoryEngine) -> None:
     with guarded(engine, keys=None) as address:
         reader = Reader("GET", f"{address}{USER}/events")
         wait_until(lambda: "event: stats" in reader.text)
@@ -116,7 +114,7 @@ def test_a_stream_without_a_key_ends_when_the_first_key_is_made(engine: MemoryEn
         assert "event: error" in reader.text
 
 
-def test_a_proxied_stream_ends_and_so_does_the_call_of_the_endpoint(make_engine: EngineMaker) -> None:
+def test_revocation_ends_a_proxied_stream_and_its_upstream_request(make_engine: EngineMaker) -> None:
     never = threading.Event()
     with (
         ScriptedEndpoint(lambda _: Scripted([*sse(delta("Hello")), never])) as endpoint,
@@ -133,7 +131,7 @@ def test_a_proxied_stream_ends_and_so_does_the_call_of_the_endpoint(make_engine:
         assert proxy.pages("ann") == []
 
 
-def test_an_answer_that_waits_for_the_model_is_refused(make_engine: EngineMaker) -> None:
+def test_revocation_refuses_an_answer_that_waits_for_the_model(make_engine: EngineMaker) -> None:
     goes_on = threading.Event()
 
     def reply(_: object) -> str:
@@ -157,7 +155,7 @@ def test_an_answer_that_waits_for_the_model_is_refused(make_engine: EngineMaker)
             goes_on.set()
 
 
-def test_one_key_has_so_many_requests_open_and_others_have_theirs(engine: MemoryEngine) -> None:
+def test_open_requests_are_limited_per_key(engine: MemoryEngine) -> None:
     first, second = (engine.store.keys.create("tom", engine.clock()).text for _ in range(2))
     with guarded(engine, key_open_requests=2) as address:
         readers = [Reader("GET", f"{address}{USER}/events", headers=bearer(first)) for _ in range(2)]
@@ -169,7 +167,7 @@ def test_one_key_has_so_many_requests_open_and_others_have_theirs(engine: Memory
         assert httpx2.get(f"{address}/healthz").status_code == 200
 
 
-def test_what_was_refused_or_ended_counts_no_longer(engine: MemoryEngine) -> None:
+def test_refused_and_ended_requests_are_not_counted(engine: MemoryEngine) -> None:
     text = engine.store.keys.create("tom", engine.clock()).text
     with guarded(engine, key_open_requests=1) as address, httpx2.Client() as client:
         for path in ("pages", "nowhere", "pages/unknown"):

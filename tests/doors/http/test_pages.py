@@ -1,4 +1,4 @@
-"""Pages over REST: added, listed whole and in order while others come, looked for, and never doubled."""
+"""Tests pages over REST: adding, listing during writes, searching and idempotency."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from memoryos.memory import Memoryos
 from memoryos.views import MemoryView
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
-from tests.doors.http.proxy_stand_ins import serving
+from tests.doors.http.proxy_fakes import serving
 
 
 def add(client: TestClient, text: str, **headers: str) -> Any:
@@ -30,7 +30,7 @@ def add(client: TestClient, text: str, **headers: str) -> Any:
 
 
 def walk(client: TestClient, kind: str, cursor: str, **query: Any) -> list[Any]:
-    """Returns every entry of a list, read part by part."""
+    """Returns every entry of a paginated list."""
     found, place = [], None
     while True:
         more: dict[str, Any] = {} if place is None else {cursor: place}
@@ -41,7 +41,7 @@ def walk(client: TestClient, kind: str, cursor: str, **query: Any) -> list[Any]:
             return found
 
 
-def test_a_page_comes_back_as_it_was_given(client: TestClient) -> None:
+def test_page_is_returned_unchanged(client: TestClient) -> None:
     given_page = {
         "user_input": "I moved to Utrecht 🚲\n\n<b>today</b>",
         "agent_response": "Nice!",
@@ -56,7 +56,7 @@ def test_a_page_comes_back_as_it_was_given(client: TestClient) -> None:
     assert client.get(f"{USER}/pages/{page['page_id']}").json() == page
 
 
-def test_messages_become_pages(client: TestClient) -> None:
+def test_message_list_becomes_pages(client: TestClient) -> None:
     messages = [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "Hi!"},
@@ -70,7 +70,7 @@ def test_messages_become_pages(client: TestClient) -> None:
     assert client.post(f"{USER}/messages", json={"messages": []}).json() == {"pages": []}
 
 
-def test_users_and_assistants_are_apart(client: TestClient, engine: MemoryEngine) -> None:
+def test_users_and_assistants_are_isolated(client: TestClient, engine: MemoryEngine) -> None:
     for assistant in ("one", "two"):
         client.post(f"{USER}/pages?assistant_id={assistant}", json={"user_input": f"Hello {assistant}."})
     client.post(f"{USER}/pages", json={"user_input": "Hello."}, headers={"X-Assistant-Id": "three"})
@@ -84,7 +84,7 @@ def test_users_and_assistants_are_apart(client: TestClient, engine: MemoryEngine
     "user_id", ["a/b", "../x", "ä ö", "a%2Fb", "x" * 1000, "google-oauth2|1", "?#&", "汉字", "a+b"]
 )
 @pytest.mark.enable_socket
-def test_any_text_is_an_id(engine: MemoryEngine, user_id: str) -> None:
+def test_ids_may_contain_any_text(engine: MemoryEngine, user_id: str) -> None:
     with serving(build_app(engine, ServerSettings())) as server:
         address = f"{server}/v1/users/{quote(user_id, safe='')}/pages"
         assert httpx2.post(address, json={"user_input": "Hello."}).status_code == 201
@@ -93,7 +93,7 @@ def test_any_text_is_an_id(engine: MemoryEngine, user_id: str) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 500])
-def test_the_list_is_whole_and_in_order_while_pages_come(client: TestClient, limit: int) -> None:
+def test_page_list_is_complete_and_ordered_during_writes(client: TestClient, limit: int) -> None:
     first = [add(client, f"page {number}")["page_id"] for number in range(7)]
     part = client.get(f"{USER}/pages", params={"limit": limit}).json()
     listed = [page["page_id"] for page in part["pages"]]
@@ -106,7 +106,7 @@ def test_the_list_is_whole_and_in_order_while_pages_come(client: TestClient, lim
     assert listed == first[::-1]
 
 
-def test_knowledge_and_segments_are_listed_whole(make_client: ClientMaker, make_engine: EngineMaker) -> None:
+def test_knowledge_and_segment_lists_are_complete(make_client: ClientMaker, make_engine: EngineMaker) -> None:
     engine = make_engine(mid_term_similarity_threshold=2.0, consolidation_batch=4)
     client, memory = make_client(engine), engine.memory("tom")
     for topic in ("chess", "tea", "rowing", "Utrecht", "violins", "my dog Rex"):
@@ -122,7 +122,7 @@ def test_knowledge_and_segments_are_listed_whole(make_client: ClientMaker, make_
     assert about == {"user"}
 
 
-def test_users_are_listed_whole(client: TestClient, engine: MemoryEngine) -> None:
+def test_user_list_is_complete(client: TestClient, engine: MemoryEngine) -> None:
     for name in "abcdefg":
         engine.memory(name).add_memory("Hello.")
     listed, offset = [], 0
@@ -133,7 +133,7 @@ def test_users_are_listed_whole(client: TestClient, engine: MemoryEngine) -> Non
     assert listed == list("abcdefg")
 
 
-def test_pages_are_found_by_their_words_in_any_case(client: TestClient) -> None:
+def test_page_search_ignores_case(client: TestClient) -> None:
     for text in ("STRASSE und Weg", "nothing", "die Straße", "İstanbul", "100% _sure_"):
         add(client, text)
     found = {
@@ -142,7 +142,7 @@ def test_pages_are_found_by_their_words_in_any_case(client: TestClient) -> None:
     assert found == {"straße": ["die Straße", "STRASSE und Weg"], "%": ["100% _sure_"], "_": ["100% _sure_"], "zz": []}
 
 
-def test_a_search_goes_on_where_it_stopped(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_search_continues_at_the_cursor(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.views.SEARCHED_PAGES", 4)
     monkeypatch.setattr("memoryos.views.SEARCHED_SLICE", 2)
     wanted = [add(client, f"{'needle' if number % 5 == 0 else 'hay'} {number}")["page_id"] for number in range(16)][::5]
@@ -154,7 +154,7 @@ def test_a_search_goes_on_where_it_stopped(client: TestClient, monkeypatch: pyte
 
 @settings(max_examples=30)
 @given(texts=st.lists(st.sampled_from(["aa", "ab", "b"]), max_size=12), count=st.integers(1, 4), data=st.data())
-def test_a_search_finds_all_and_nothing_else(texts: list[str], count: int, data: st.DataObject) -> None:
+def test_page_search_returns_exactly_the_matching_pages(texts: list[str], count: int, data: st.DataObject) -> None:
     wanted = data.draw(st.sampled_from(["a", "b", "c"]))
     seen: list[str] = []
 
@@ -182,7 +182,7 @@ class PageOf:
         return self.said if side == "user" else ""
 
 
-def test_a_request_that_is_sent_again_is_done_once(client: TestClient) -> None:
+def test_repeated_request_is_executed_once(client: TestClient) -> None:
     first = add(client, "Remember this once.", **{"Idempotency-Key": "k1"})
     assert add(client, "Remember this once.", **{"Idempotency-Key": "k1"}) == first
     other = client.post(f"{USER}/pages", json={"user_input": "Another."}, headers={"Idempotency-Key": "k1"})
@@ -194,12 +194,14 @@ def test_a_request_that_is_sent_again_is_done_once(client: TestClient) -> None:
     assert twice[0] == twice[1]
     assert len(client.get(f"{USER}/pages").json()["pages"]) == 4
     client.delete(f"{USER}/pages/{first['page_id']}")
-    gone = client.post(f"{USER}/pages", json={"user_input": "Remember this once."}, headers={"Idempotency-Key": "k1"})
-    assert gone.status_code == 404
+    repeated = client.post(
+        f"{USER}/pages", json={"user_input": "Remember this once."}, headers={"Idempotency-Key": "k1"}
+    )
+    assert repeated.status_code == 404
 
 
 @pytest.mark.parametrize("kind", ["pages", "messages", "answers"])
-def test_twins_at_the_same_time_are_one(client: TestClient, kind: str) -> None:
+def test_concurrent_identical_requests_are_executed_once(client: TestClient, kind: str) -> None:
     body = {
         "pages": {"user_input": "Once."},
         "messages": {"messages": [{"role": "user", "content": "Once."}, {"role": "user", "content": "More."}]},
@@ -225,7 +227,7 @@ def test_twins_at_the_same_time_are_one(client: TestClient, kind: str) -> None:
 READS = ["pages", "pages?q=x", "profile", "profile/history", "knowledge", "segments", "stats", "costs", "export"]
 
 
-def test_reading_makes_no_scope(client: TestClient, engine: MemoryEngine) -> None:
+def test_reading_creates_no_scope(client: TestClient, engine: MemoryEngine) -> None:
     client.app.state.memoryos.ending.set()  # type: ignore[attr-defined]
     for read in [*READS, "events"]:
         assert client.get(f"{USER}/{read}").status_code == 200, read
@@ -242,7 +244,7 @@ def test_reading_makes_no_scope(client: TestClient, engine: MemoryEngine) -> Non
     assert engine.scopes() == ()
 
 
-def test_a_read_only_answer_heats_nothing_when_weights_are_tried(client: TestClient, make_engine: EngineMaker) -> None:
+def test_recall_with_trial_weights_changes_no_heat(client: TestClient, make_engine: EngineMaker) -> None:
     memory: Memoryos = make_engine().memory("tom")
     for number in range(12):
         memory.add_memory(f"I like tea number {number}.", "Good.")

@@ -1,4 +1,4 @@
-"""A program behind the proxy, on the real SDK: what it is answered, and what is remembered of it."""
+"""Tests the proxy with the real OpenAI SDK: replies and stored exchanges."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 from memoryos.doors.http.affinity import affinity_of
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_exchange import Exchange, Repeats
-from memoryos.doors.http.proxy_wishes import Wishes
+from memoryos.doors.http.proxy_options import ProxyOptions
 from memoryos.errors import EmbeddingError
 from memoryos.memory import Memoryos
 from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_cases import KEY, proxied
-from tests.doors.http.proxy_stand_ins import Received, Scripted, ScriptedEndpoint, completion, delta, document, sse
+from tests.doors.http.proxy_fakes import Received, Scripted, ScriptedEndpoint, completion, delta, document, sse
+from tests.doors.http.proxy_fixture import KEY, proxied
 
 pytestmark = pytest.mark.enable_socket
 
@@ -44,7 +44,7 @@ def memory_in(received: Received | dict[str, Any]) -> str | None:
     return found[0] if found else None
 
 
-def test_a_program_gets_a_memory_by_its_base_url_alone(make_engine: EngineMaker) -> None:
+def test_base_url_alone_adds_memory_to_a_client(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
         first = client.chat.completions.create(model="any", messages=user(TOLD))
@@ -65,7 +65,7 @@ def test_a_program_gets_a_memory_by_its_base_url_alone(make_engine: EngineMaker)
         assert endpoint.requests[0]["messages"] == user(TOLD)
 
 
-def test_a_stream_is_the_same_conversation(make_engine: EngineMaker) -> None:
+def test_streamed_chat_is_stored_like_a_complete_one(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         stream = proxy.sdk().chat.completions.create(
             model="any", messages=user(TOLD), stream=True, stream_options={"include_usage": True}
@@ -84,7 +84,7 @@ async def _ask_at_once(client: openai.AsyncOpenAI) -> list[str]:
     return [str(each.choices[0].message.content) for each in await asyncio.gather(*asked)]
 
 
-def test_many_programs_at_once(make_engine: EngineMaker) -> None:
+def test_concurrent_clients(make_engine: EngineMaker) -> None:
     import anyio  # noqa: PLC0415
 
     with StandInServer(reply=echo, latency_seconds=0.05) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
@@ -99,7 +99,7 @@ def test_many_programs_at_once(make_engine: EngineMaker) -> None:
         )
 
 
-def test_the_memory_stands_behind_the_callers_own_system_messages(make_engine: EngineMaker) -> None:
+def test_memory_follows_the_clients_system_messages(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         proxy.engine.memory("default_user").add_memory(TOLD, "Nice.")
         own: list[Any] = [{"role": "developer", "content": "Be brief."}, {"role": "system", "content": "Be kind."}]
@@ -110,7 +110,7 @@ def test_the_memory_stands_behind_the_callers_own_system_messages(make_engine: E
         assert TOLD in sent[2]["content"]
 
 
-def test_what_the_chat_holds_is_not_shown_again_and_what_it_lost_is(make_engine: EngineMaker) -> None:
+def test_memory_omits_messages_of_the_chat(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         memory = proxy.engine.memory("default_user")
         memory.add_memory("My boat is called Tern.", "A fine name for a boat.")
@@ -123,7 +123,7 @@ def test_what_the_chat_holds_is_not_shown_again_and_what_it_lost_is(make_engine:
         assert "blue" not in shown
 
 
-def test_tool_calls_pass_and_the_question_is_remembered_once_with_its_answer(make_engine: EngineMaker) -> None:
+def test_tool_loop_stores_question_and_final_answer_once(make_engine: EngineMaker) -> None:
     call = {"id": "t1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Lisbon"}'}}
 
     def reply(received: Received) -> Scripted:
@@ -151,7 +151,7 @@ def test_tool_calls_pass_and_the_question_is_remembered_once_with_its_answer(mak
         assert proxy.pages() == [("How is the weather at home?", "It rains in Lisbon.")]
 
 
-def test_streamed_tool_calls_pass_and_are_not_remembered(make_engine: EngineMaker) -> None:
+def test_streamed_tool_calls_are_relayed_and_not_stored(make_engine: EngineMaker) -> None:
     call = {"index": 0, "id": "t1", "function": {"name": "weather", "arguments": "{}"}}
     events = sse(delta("Let me see."), delta(tool_calls=[call]), delta(finish="tool_calls"), b"[DONE]")
     with ScriptedEndpoint(lambda _: Scripted(events)) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
@@ -164,7 +164,7 @@ def test_streamed_tool_calls_pass_and_are_not_remembered(make_engine: EngineMake
 @pytest.mark.parametrize(
     ("finish", "is_remembered"), [("stop", True), ("length", True), ("content_filter", False), ("error", False)]
 )
-def test_what_the_endpoint_withheld_is_not_remembered(
+def test_filtered_answers_are_not_stored(
     make_engine: EngineMaker, finish: str, *, is_remembered: bool, stream: bool
 ) -> None:
     def reply(_: Received) -> Scripted:
@@ -177,7 +177,7 @@ def test_what_the_endpoint_withheld_is_not_remembered(
         assert proxy.pages() == ([(ASKED, "In Lisbon.")] if is_remembered else [])
 
 
-def test_a_request_that_is_sent_again_is_remembered_once(make_engine: EngineMaker) -> None:
+def test_repeated_request_is_stored_once(make_engine: EngineMaker) -> None:
     answers = iter(["The first answer.", "Another answer.", "A third one.", "A fourth one."])
     reply = lambda _: document(completion(next(answers)))  # noqa: E731
     with ScriptedEndpoint(reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
@@ -190,7 +190,7 @@ def test_a_request_that_is_sent_again_is_remembered_once(make_engine: EngineMake
         assert len(proxy.pages()) == 3
 
 
-def test_twins_that_come_at_once_are_remembered_once(make_engine: EngineMaker) -> None:
+def test_concurrent_identical_chats_are_stored_once(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo, latency_seconds=0.1) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         body = json.dumps({"model": "any", "messages": user(TOLD)}).encode()
         with ThreadPoolExecutor(8) as clients:
@@ -198,23 +198,23 @@ def test_twins_that_come_at_once_are_remembered_once(make_engine: EngineMaker) -
         assert proxy.pages() == [(TOLD, f"You said: {TOLD}")]
 
 
-def test_a_question_is_a_repetition_for_some_minutes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repeated_questions_are_recognised_for_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("memoryos.doors.http.proxy_exchange.time.monotonic", lambda: now)
-    wishes = Wishes("tom", "assistant", recalls=True, remembers=True, idempotency_key=None)
+    options = ProxyOptions("tom", "assistant", recalls=True, remembers=True, idempotency_key=None)
     chats = [read_chat(json.dumps({"messages": user(text)}).encode()) for text in ("One?", "Two?", "Three?")]
     repeats = Repeats()
-    first = repeats.key(wishes, chats[0])
-    assert repeats.key(wishes, chats[1]) != first
-    assert repeats.key(replace(wishes, user_id="ann"), chats[0]) != first
-    assert repeats.key(replace(wishes, idempotency_key="own"), chats[0]) == "own"
+    first = repeats.key(options, chats[0])
+    assert repeats.key(options, chats[1]) != first
+    assert repeats.key(replace(options, user_id="ann"), chats[0]) != first
+    assert repeats.key(replace(options, idempotency_key="own"), chats[0]) == "own"
     now += Repeats.SECONDS - 1
-    assert repeats.key(wishes, chats[0]) == first
+    assert repeats.key(options, chats[0]) == first
     now += 2
-    assert repeats.key(wishes, chats[0]) != first
-    monkeypatch.setattr(Repeats, "MOST", 2)
-    second = repeats.key(wishes, chats[0])
-    assert [repeats.key(wishes, each) == second for each in (chats[0], chats[1], chats[2], chats[0])] == [
+    assert repeats.key(options, chats[0]) != first
+    monkeypatch.setattr(Repeats, "MAX_KEYS", 2)
+    second = repeats.key(options, chats[0])
+    assert [repeats.key(options, each) == second for each in (chats[0], chats[1], chats[2], chats[0])] == [
         True,
         False,
         False,
@@ -222,7 +222,7 @@ def test_a_question_is_a_repetition_for_some_minutes_only(monkeypatch: pytest.Mo
     ]
 
 
-def test_the_same_question_at_another_place_of_a_conversation_is_another_one(make_engine: EngineMaker) -> None:
+def test_same_question_later_in_a_conversation_is_stored_again(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
         messages = user("And then?")
@@ -232,7 +232,7 @@ def test_the_same_question_at_another_place_of_a_conversation_is_another_one(mak
         assert len(proxy.pages()) == 3
 
 
-def test_an_answer_that_was_forgotten_is_not_brought_back(make_engine: EngineMaker) -> None:
+def test_forgotten_answer_is_not_stored_again(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
         client.chat.completions.create(model="any", messages=user(TOLD))
@@ -243,21 +243,21 @@ def test_an_answer_that_was_forgotten_is_not_brought_back(make_engine: EngineMak
         assert proxy.pages() == []
 
 
-def test_an_answer_that_was_based_on_a_page_is_forgotten_with_it(make_engine: EngineMaker) -> None:
+def test_answer_is_forgotten_with_its_source_page(make_engine: EngineMaker) -> None:
     with (
         StandInServer(reply=lambda _: "You live in Lisbon.") as endpoint,
         proxied(make_engine, endpoint.base_url) as proxy,
     ):
         memory = proxy.engine.memory("default_user")
-        told = memory.add_memory(TOLD, "Nice.")
+        page = memory.add_memory(TOLD, "Nice.")
         other = memory.add_memory("I play chess.", "Good.")
         proxy.sdk().chat.completions.create(model="any", messages=user("Where am I at home?"))
         assert len(proxy.pages()) == 3
-        memory.forget(page_ids=[told.page_id], dry_run=False)
+        memory.forget(page_ids=[page.page_id], dry_run=False)
         assert proxy.pages() == [(other.user_text, other.assistant_text), ("Where am I at home?", "")]
 
 
-def test_without_room_nothing_is_put_in(make_engine: EngineMaker) -> None:
+def test_no_memory_is_added_if_the_budget_is_too_small(make_engine: EngineMaker) -> None:
     settings = {"proxy_memory_tokens": 1}
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url, settings=settings) as proxy:
         proxy.engine.memory("default_user").add_memory(TOLD, "Nice.")
@@ -266,7 +266,7 @@ def test_without_room_nothing_is_put_in(make_engine: EngineMaker) -> None:
         assert endpoint.requests[-1]["messages"] == user(ASKED)
 
 
-def test_images_pass_and_texts_are_remembered(make_engine: EngineMaker) -> None:
+def test_images_are_relayed_and_texts_are_stored(make_engine: EngineMaker) -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
     parts = [{"type": "text", "text": "This is my dog Rex."}, image, {"type": "text", "text": "He is old."}]
     with ScriptedEndpoint(lambda _: document(completion("A fine dog."))) as endpoint:  # noqa: SIM117
@@ -278,7 +278,7 @@ def test_images_pass_and_texts_are_remembered(make_engine: EngineMaker) -> None:
             assert proxy.pages() == [("This is my dog Rex.\nHe is old.", "A fine dog."), ("", "A fine dog.")]
 
 
-def test_of_several_answers_the_first_is_remembered(make_engine: EngineMaker) -> None:
+def test_first_of_several_choices_is_stored(make_engine: EngineMaker) -> None:
     whole = completion("The first.")
     whole["choices"].append(
         {"index": 1, "message": {"role": "assistant", "content": "Second."}, "finish_reason": "stop"}
@@ -295,7 +295,7 @@ def test_of_several_answers_the_first_is_remembered(make_engine: EngineMaker) ->
         assert proxy.pages() == [("One?", "The first."), ("Two?", "The first.")]
 
 
-def test_halves_of_characters_and_thoughts_are_mended_in_what_is_remembered(make_engine: EngineMaker) -> None:
+def test_stored_text_has_no_lone_surrogates_and_no_thinking(make_engine: EngineMaker) -> None:
     events = [b'data: {"choices": [{"index": 0, "delta": {"content": "<think>Hm.</think> \\ud83d"}}]}\n\n',
               b'data: {"choices": [{"index": 0, "delta": {"content": "\\ude00 yes"}, "finish_reason": "stop"}]}\n\n']  # fmt: skip
     with (
@@ -309,7 +309,7 @@ def test_halves_of_characters_and_thoughts_are_mended_in_what_is_remembered(make
         assert proxy.pages() == [("Smile 😀 \ufffd \ufffd!", "😀 yes")]
 
 
-def test_a_recall_that_fails_costs_the_chat_nothing(
+def test_failed_recall_does_not_fail_the_chat(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -325,7 +325,7 @@ def test_a_recall_that_fails_costs_the_chat_nothing(
     assert ASKED not in caplog.text
 
 
-def test_a_recall_that_hangs_is_not_waited_for(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recall_times_out(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.doors.http.proxy_exchange.RECALL_SECONDS", 0.05)
     goes_on = threading.Event()
     recall = Memoryos.recall
@@ -343,7 +343,7 @@ def test_a_recall_that_hangs_is_not_waited_for(make_engine: EngineMaker, monkeyp
         assert raw.headers["x-memoryos-recall"] == "failed"
 
 
-def test_what_can_not_be_remembered_costs_the_chat_nothing(
+def test_failed_storing_does_not_fail_the_chat(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
@@ -353,12 +353,12 @@ def test_what_can_not_be_remembered_costs_the_chat_nothing(
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         got = proxy.sdk().chat.completions.create(model="any", messages=user(ASKED))
         assert got.choices[0].message.content == f"You said: {ASKED}"
-    assert "remembering for the proxy failed: RuntimeError" in caplog.text
+    assert "proxy: storing the exchange failed: RuntimeError" in caplog.text
     assert ASKED not in caplog.text
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_errors_of_the_endpoint_pass_and_nothing_is_remembered(make_engine: EngineMaker, *, stream: bool) -> None:
+def test_endpoint_errors_are_relayed_and_not_stored(make_engine: EngineMaker, *, stream: bool) -> None:
     with (
         StandInServer(reply=echo, behaviour="429", retry_after="7") as endpoint,
         proxied(make_engine, endpoint.base_url) as proxy,
@@ -369,7 +369,7 @@ def test_errors_of_the_endpoint_pass_and_nothing_is_remembered(make_engine: Engi
     assert caught.value.body == {"message": "as told", "type": "stand_in", "code": "stand_in", "param": None}
 
 
-def test_after_an_error_nothing_is_remembered_and_no_scope_is_made(make_engine: EngineMaker) -> None:
+def test_endpoint_error_creates_no_scope(make_engine: EngineMaker) -> None:
     replies = iter(["500", "ok"])
     with (
         StandInServer(reply=echo, behaviour=lambda _: next(replies)) as endpoint,  # type: ignore[arg-type]
@@ -382,7 +382,7 @@ def test_after_an_error_nothing_is_remembered_and_no_scope_is_made(make_engine: 
         assert proxy.pages() == [(ASKED, f"You said: {ASKED}")]
 
 
-def test_both_halves_can_be_switched_off(make_engine: EngineMaker) -> None:
+def test_recall_and_storing_can_be_disabled(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         proxy.engine.memory("default_user").add_memory(TOLD, "Nice.")
         client = proxy.sdk()
@@ -401,7 +401,7 @@ def test_both_halves_can_be_switched_off(make_engine: EngineMaker) -> None:
             )
 
 
-def test_a_user_is_told_apart_by_the_field_and_the_header_beats_it(make_engine: EngineMaker) -> None:
+def test_user_header_takes_precedence_over_the_field(make_engine: EngineMaker) -> None:
     with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
         client.chat.completions.create(model="any", messages=user("I am Ann."), user="ann")
@@ -418,7 +418,7 @@ def test_a_user_is_told_apart_by_the_field_and_the_header_beats_it(make_engine: 
         assert [page.user_text for page in proxy.engine.memory("ann", "coach").pages()] == ["Hello."]
 
 
-def test_the_models_are_those_of_the_endpoint(make_engine: EngineMaker) -> None:
+def test_models_are_relayed_from_the_endpoint(make_engine: EngineMaker) -> None:
     listed = {"object": "list", "data": [{"id": "m1", "object": "model", "created": 1, "owned_by": "us"}]}
     with ScriptedEndpoint(lambda _: document(listed)) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         assert [each.id for each in proxy.sdk().models.list()] == ["m1"]

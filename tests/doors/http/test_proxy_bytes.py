@@ -1,4 +1,4 @@
-"""What passes the proxy passes as it is, in both directions and as it comes; and what happens when one side leaves."""
+"""Tests that the proxy relays bytes unchanged and immediately, and handles disconnects."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 
 from memoryos.doors.http.proxy_exchange import Exchange
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_cases import KEY, Proxied, proxied
-from tests.doors.http.proxy_stand_ins import (
+from tests.doors.http.proxy_fakes import (
     Piece,
     Received,
     Scripted,
@@ -27,6 +26,7 @@ from tests.doors.http.proxy_stand_ins import (
     serving,
     sse,
 )
+from tests.doors.http.proxy_fixture import KEY, Proxied, proxied
 from tests.waiting import TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
@@ -38,7 +38,7 @@ ODD = (
 )
 
 
-def test_an_odd_body_reaches_the_endpoint_byte_for_byte(make_engine: EngineMaker) -> None:
+def test_unusual_body_is_relayed_byte_for_byte(make_engine: EngineMaker) -> None:
     with ScriptedEndpoint(lambda _: document(completion("Yes."))) as endpoint:  # noqa: SIM117
         with proxied(make_engine, endpoint.base_url) as proxy:
             assert proxy.post(ODD, {"X-MemoryOS-Remember": "no"}).status_code == 200
@@ -56,7 +56,7 @@ def test_an_odd_body_reaches_the_endpoint_byte_for_byte(make_engine: EngineMaker
             assert "Lisbon" in message["content"]
 
 
-def test_a_stream_passes_byte_for_byte_as_it_comes(make_engine: EngineMaker) -> None:
+def test_stream_is_relayed_immediately_byte_for_byte(make_engine: EngineMaker) -> None:
     goes_on = threading.Event()
     tail = [b"\ndata", b": [DO", b"NE]\n\n", b": bye\n\n"]
     head: list[Piece] = [b": hello\r\n\r\n", *sse(delta("Hello")), b'id: 7\nretry: 5\ndata: {"odd":   1}\n']
@@ -84,7 +84,7 @@ def test_a_stream_passes_byte_for_byte_as_it_comes(make_engine: EngineMaker) -> 
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_last_bytes_come_when_the_exchange_is_on_disk(
+def test_exchange_is_stored_before_the_last_bytes_are_relayed(
     make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch, *, stream: bool
 ) -> None:
     begun, goes_on = threading.Event(), threading.Event()
@@ -129,7 +129,7 @@ def asking(text: str, **more: Any) -> bytes:
     return json.dumps({"messages": [{"role": "user", "content": text}]} | more).encode()
 
 
-def test_only_listed_headers_pass_in_either_direction(make_engine: EngineMaker) -> None:
+def test_only_listed_headers_are_relayed(make_engine: EngineMaker) -> None:
     def reply(_: Received) -> Scripted:
         return document(
             completion("Yes."), x_request_id="r1", openai_processing_ms="5", set_cookie="a=b",
@@ -157,7 +157,7 @@ def test_only_listed_headers_pass_in_either_direction(make_engine: EngineMaker) 
         assert got.headers["x-ratelimit-remaining-tokens"] == "9"
         assert not {"set-cookie", "access-control-allow-origin", "strict-transport-security"} & set(got.headers)
         assert not {"location", "openai-organization"} & set(got.headers)
-        assert got.headers.get_list("server") == ["uvicorn"], "its own, which the command line switches off"
+        assert got.headers.get_list("server") == ["uvicorn"], "uvicorn's own header, which the command line turns off"
         assert (got.headers["cache-control"], got.headers["x-frame-options"]) == ("no-store", "DENY")
         assert got.headers["content-security-policy"] == "frame-ancestors 'none'"
         assert got.headers["memoryos-affinity"] != "theirs"
@@ -165,7 +165,7 @@ def test_only_listed_headers_pass_in_either_direction(make_engine: EngineMaker) 
         assert len(got.headers.get_list("date")) == 1
 
 
-def test_further_headers_can_be_named_but_none_of_a_connection_and_no_key(make_engine: EngineMaker) -> None:
+def test_setting_adds_headers_except_credentials_and_hop_by_hop(make_engine: EngineMaker) -> None:
     named = ["X-Title", "Cookie", "Host", "X-API-Key", "Authorization", "X-MemoryOS-User", "X-Copy"]
     with (
         ScriptedEndpoint(lambda _: document(completion("Yes."))) as endpoint,
@@ -182,8 +182,8 @@ def test_further_headers_can_be_named_but_none_of_a_connection_and_no_key(make_e
 
 
 @pytest.mark.parametrize("kind", ["text/html", "image/svg+xml; charset=utf-8", "application/xhtml+xml", "x"])
-def test_no_reply_is_a_page_of_ours(make_engine: EngineMaker, kind: str) -> None:
-    reply = Scripted([b"<script>alert(1)</script>"], headers={"Content-Type": kind}, says_length=True)
+def test_html_replies_become_plain_text(make_engine: EngineMaker, kind: str) -> None:
+    reply = Scripted([b"<script>alert(1)</script>"], headers={"Content-Type": kind}, has_content_length=True)
     with ScriptedEndpoint(lambda _: reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         got = httpx2.get(f"{proxy.address}/v1/models")
         assert got.headers["content-type"] == "text/plain; charset=utf-8"
@@ -191,7 +191,7 @@ def test_no_reply_is_a_page_of_ours(make_engine: EngineMaker, kind: str) -> None
         assert got.content == b"<script>alert(1)</script>"
 
 
-def test_a_query_passes_and_an_address_does_not(make_engine: EngineMaker) -> None:
+def test_query_is_relayed_and_cannot_change_the_url(make_engine: EngineMaker) -> None:
     with ScriptedEndpoint(lambda _: document(completion("Yes."))) as endpoint:  # noqa: SIM117
         with proxied(make_engine, endpoint.base_url) as proxy, httpx2.Client() as client:
             for query in ("api-version=1&x=%20y", "@evil.invalid/?a=b", "https://evil.invalid/"):
@@ -200,7 +200,7 @@ def test_a_query_passes_and_an_address_does_not(make_engine: EngineMaker) -> Non
                 assert endpoint.received[-1].path == f"/v1/chat/completions?{query}"
 
 
-def test_a_reply_that_was_compressed_passes_as_it_is_and_is_read(make_engine: EngineMaker) -> None:
+def test_compressed_reply_is_relayed_unchanged_and_parsed(make_engine: EngineMaker) -> None:
     packed = gzip.compress(json.dumps(completion("Packed.")).encode())
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     with ScriptedEndpoint(lambda _: Scripted([packed[:9], packed[9:]], headers=headers)) as endpoint:  # noqa: SIM117
@@ -212,23 +212,23 @@ def test_a_reply_that_was_compressed_passes_as_it_is_and_is_read(make_engine: En
             assert proxy.pages() == [("Hi", "Packed.")]
 
 
-@pytest.mark.parametrize("says_length", [True, False])
-def test_a_reply_that_breaks_off_breaks_off_for_the_client_and_is_not_remembered(
-    make_engine: EngineMaker, *, says_length: bool, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("has_content_length", [True, False])
+def test_truncated_reply_is_truncated_for_the_client_and_not_stored(
+    make_engine: EngineMaker, *, has_content_length: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     body = json.dumps(completion("A long answer.")).encode()
-    pieces: list[Piece] = [body[:-20], body[-20:]] if says_length else [*sse(delta("A long")), b"answer"]
-    kind = "application/json" if says_length else "text/event-stream"
-    reply = Scripted(pieces, headers={"Content-Type": kind}, breaks_off=True, says_length=says_length)
+    pieces: list[Piece] = [body[:-20], body[-20:]] if has_content_length else [*sse(delta("A long")), b"answer"]
+    kind = "application/json" if has_content_length else "text/event-stream"
+    reply = Scripted(pieces, headers={"Content-Type": kind}, is_truncated=True, has_content_length=has_content_length)
     with ScriptedEndpoint(lambda _: reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         with pytest.raises(httpx2.RemoteProtocolError):
-            proxy.post(asking("Hi", stream=not says_length))
+            proxy.post(asking("Hi", stream=not has_content_length))
         assert proxy.pages() == []
         assert proxy.engine.scopes() == ()
-    assert "broke off" in caplog.text
+    assert "closed its reply early" in caplog.text
 
 
-def test_an_error_inside_a_stream_passes_and_is_not_remembered(make_engine: EngineMaker) -> None:
+def test_error_in_a_stream_is_relayed_and_not_stored(make_engine: EngineMaker) -> None:
     events = sse(delta("Half"), {"error": {"message": "overloaded", "code": 503}}, b"[DONE]")
     with ScriptedEndpoint(lambda _: Scripted(events)) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         with pytest.raises(openai.APIError):
@@ -240,8 +240,8 @@ def test_an_error_inside_a_stream_passes_and_is_not_remembered(make_engine: Engi
         assert proxy.pages() == []
 
 
-def leave_in_the_middle(proxy: Proxied, body: bytes, *, after: bytes) -> None:
-    """Sends a request, reads until these bytes came, and hangs up."""
+def disconnect_in_the_middle(proxy: Proxied, body: bytes, *, after: bytes) -> None:
+    """Sends a request, reads up to the given bytes, and disconnects."""
     host, _, port = proxy.address.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=TIMEOUT_SECONDS) as connection:
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
@@ -252,7 +252,7 @@ def leave_in_the_middle(proxy: Proxied, body: bytes, *, after: bytes) -> None:
 
 
 @pytest.mark.parametrize("has_finished", [False, True])
-def test_a_client_that_leaves_ends_the_call_and_only_a_whole_answer_is_remembered(
+def test_disconnect_cancels_the_upstream_request_and_stores_complete_answers_only(
     make_engine: EngineMaker, *, has_finished: bool
 ) -> None:
     never = threading.Event()
@@ -261,7 +261,7 @@ def test_a_client_that_leaves_ends_the_call_and_only_a_whole_answer_is_remembere
         with proxied(make_engine, endpoint.base_url, llm_concurrency=1) as proxy:
             for _ in range(3):
                 endpoint.left.clear()
-                leave_in_the_middle(proxy, asking("Hi", stream=True), after=b"bon.")
+                disconnect_in_the_middle(proxy, asking("Hi", stream=True), after=b"bon.")
                 assert endpoint.left.wait(TIMEOUT_SECONDS)
             if has_finished:
                 wait_until(lambda: proxy.pages() == [("Hi", "Lisbon.")])
@@ -269,7 +269,7 @@ def test_a_client_that_leaves_ends_the_call_and_only_a_whole_answer_is_remembere
                 assert proxy.pages() == []
 
 
-def test_a_client_that_leaves_before_a_reply_ends_the_call(make_engine: EngineMaker) -> None:
+def test_disconnect_before_the_reply_cancels_the_upstream_request(make_engine: EngineMaker) -> None:
     asked, never = threading.Event(), threading.Event()
 
     def reply(_: Received) -> Scripted:
@@ -289,7 +289,7 @@ def test_a_client_that_leaves_before_a_reply_ends_the_call(make_engine: EngineMa
         assert proxy.post(asking("Hi")).json() == completion("Here again.")
 
 
-def test_a_slow_client_slows_the_endpoint_down(make_engine: EngineMaker) -> None:
+def test_slow_client_causes_backpressure(make_engine: EngineMaker) -> None:
     piece = sse(delta("x" * 60_000))[0]
     assert isinstance(piece, bytes)
     count = 2_000
@@ -318,7 +318,7 @@ def test_a_slow_client_slows_the_endpoint_down(make_engine: EngineMaker) -> None
             assert sent < count // 2
 
 
-def test_an_endpoint_that_can_not_be_reached_is_a_bad_gateway(make_engine: EngineMaker) -> None:
+def test_unreachable_endpoint_is_502(make_engine: EngineMaker) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         with proxied(make_engine, f"http://127.0.0.1:{taken.getsockname()[1]}/v1") as proxy:
@@ -328,7 +328,7 @@ def test_an_endpoint_that_can_not_be_reached_is_a_bad_gateway(make_engine: Engin
             assert proxy.engine.scopes() == ()
 
 
-def test_an_endpoint_that_is_silent_for_too_long_is_given_up(make_engine: EngineMaker) -> None:
+def test_silent_endpoint_is_504(make_engine: EngineMaker) -> None:
     never = threading.Event()
 
     def reply(_: Received) -> Scripted:
@@ -344,7 +344,7 @@ def test_an_endpoint_that_is_silent_for_too_long_is_given_up(make_engine: Engine
             never.set()
 
 
-def test_too_many_chats_are_told_to_come_again(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_connection_pool_is_503(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memoryos.doors.http.proxy_upstream.POOL_SECONDS", 0.1)
     goes_on = threading.Event()
     pieces: list[Piece] = [*sse(delta("Lis")), goes_on, *sse(delta("bon.", "stop"))]
@@ -366,11 +366,11 @@ def test_too_many_chats_are_told_to_come_again(make_engine: EngineMaker, monkeyp
             assert proxy.pages() == [("Hi", "Lisbon.")]
 
 
-def test_a_proxy_that_is_its_own_endpoint_notices(make_engine: EngineMaker) -> None:
+def test_proxy_loop_is_508(make_engine: EngineMaker) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    from tests.doors.http.proxy_cases import build  # noqa: PLC0415
+    from tests.doors.http.proxy_fixture import build  # noqa: PLC0415
 
     engine = make_engine(openai_base_url=f"http://127.0.0.1:{port}/v1")
     with serving(build(engine), port=port) as address:
@@ -393,7 +393,7 @@ NO_CHATS: list[tuple[bytes, str, int]] = [
 ]
 
 
-def test_a_body_that_is_no_chat_is_refused_before_the_endpoint_is_asked(make_engine: EngineMaker) -> None:
+def test_invalid_body_is_refused_without_an_upstream_request(make_engine: EngineMaker) -> None:
     with ScriptedEndpoint(lambda _: document({})) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         for body, kind, status in NO_CHATS:
             assert proxy.post(body, {"Content-Type": kind}).status_code == status, body[:40]
@@ -415,7 +415,7 @@ ODD_CHATS = [
 ]
 
 
-def test_what_only_the_endpoint_can_judge_is_left_to_it(make_engine: EngineMaker) -> None:
+def test_unknown_fields_are_validated_by_the_endpoint(make_engine: EngineMaker) -> None:
     refusal = {"error": {"message": "no", "type": "invalid_request_error"}}
     with (
         ScriptedEndpoint(lambda _: document(refusal, 400)) as endpoint,
@@ -435,7 +435,7 @@ ODD_REPLIES = [
     document({"choices": [7, {"index": 0, "message": "text", "finish_reason": 3}]}),
     document({"choices": [{"message": {"content": ["a"]}, "finish_reason": "stop"}]}),
     Scripted([b"no json"], headers={"Content-Type": "application/json"}),
-    Scripted([b""], headers={}, says_length=True),
+    Scripted([b""], headers={}, has_content_length=True),
     Scripted([b"data: no json\n\ndata: 7\n\ndata: [DONE]\n\n"]),
     Scripted([b"\x1f\x8bno gzip"], headers={"Content-Encoding": "gzip"}),
     Scripted([b"br?"], headers={"Content-Encoding": "br"}),
@@ -443,7 +443,7 @@ ODD_REPLIES = [
 ]
 
 
-def test_replies_of_odd_endpoints_pass_and_are_not_remembered(make_engine: EngineMaker) -> None:
+def test_malformed_replies_are_relayed_and_not_stored(make_engine: EngineMaker) -> None:
     replies = iter(ODD_REPLIES)
     headers = {"Content-Type": "application/json"}
     with ScriptedEndpoint(lambda _: next(replies)) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
@@ -455,7 +455,7 @@ def test_replies_of_odd_endpoints_pass_and_are_not_remembered(make_engine: Engin
         assert proxy.pages() == []
 
 
-def test_nothing_that_was_said_is_logged(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:
+def test_logs_contain_no_message_text(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "memoryos")
     with ScriptedEndpoint(lambda _: document(completion("A private answer."))) as endpoint:  # noqa: SIM117
         with proxied(make_engine, endpoint.base_url) as proxy:

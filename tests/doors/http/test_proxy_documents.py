@@ -1,4 +1,4 @@
-"""The example of the proxy runs, and its page says what there is."""
+"""Tests the example of the proxy and its documentation page."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from memoryos.doors.http import proxy_wishes
+from memoryos.doors.http import proxy_options
 from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_cases import proxied
+from tests.doors.http.proxy_fixture import proxied
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "howto" / "proxy.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.enable_socket
-def test_the_example_runs(make_engine: EngineMaker) -> None:
+def test_documented_example_runs(make_engine: EngineMaker) -> None:
     def reply(messages: Sequence[tuple[str, str]]) -> str:
         knows = any("wooden boats in Lisbon" in text for role, text in messages if role == "system")
         return "You build them in Lisbon." if knows else "Nice to meet you, Tom."
@@ -36,14 +36,14 @@ def test_the_example_runs(make_engine: EngineMaker) -> None:
         assert len(proxy.pages("tom")) == 2
 
 
-def test_the_page_names_every_header_and_setting() -> None:
-    names = [getattr(proxy_wishes, each) for each in ("USER", "ASSISTANT", "RECALL", "REMEMBER", "IDEMPOTENCY_KEY")]
+def test_page_documents_every_header_and_setting() -> None:
+    names = [getattr(proxy_options, each) for each in ("USER", "ASSISTANT", "RECALL", "REMEMBER", "IDEMPOTENCY_KEY")]
     for each in [*names, "proxy_memory_tokens", "proxy_timeout_seconds", "openai_base_url", "openai_api_key"]:
         assert f"`{each}`" in PAGE, each
 
 
 @pytest.mark.enable_socket
-def test_the_code_of_the_page_runs(make_engine: EngineMaker) -> None:
+def test_code_of_the_page_runs(make_engine: EngineMaker) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     with StandInServer(reply=lambda _: "In Lisbon.") as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         names: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Who may chat with whose memory, and whose key goes where."""
+"""Tests authorization of proxied chats and which credentials are relayed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_cases import KEY, Proxied, proxied
-from tests.doors.http.proxy_stand_ins import ScriptedEndpoint, completion, document
+from tests.doors.http.proxy_fakes import ScriptedEndpoint, completion, document
+from tests.doors.http.proxy_fixture import KEY, Proxied, proxied
 
 pytestmark = pytest.mark.enable_socket
 
@@ -46,7 +46,9 @@ def status(proxy: Proxied, body: bytes, headers: dict[str, str]) -> int:
 @pytest.mark.parametrize(
     "headers", [{}, {"Authorization": "Bearer mos_none_such"}, {"Authorization": "Bearer sk-other"}]
 )
-def test_without_a_key_nothing_is_asked(guarded: Proxied, endpoint: ScriptedEndpoint, headers: dict[str, str]) -> None:
+def test_request_without_a_key_is_not_relayed(
+    guarded: Proxied, endpoint: ScriptedEndpoint, headers: dict[str, str]
+) -> None:
     assert status(guarded, CHAT, headers) == 401
     assert status(guarded, b"no json", headers) == 401
     with pytest.raises(openai.AuthenticationError):
@@ -54,7 +56,7 @@ def test_without_a_key_nothing_is_asked(guarded: Proxied, endpoint: ScriptedEndp
     assert endpoint.received == []
 
 
-def test_a_users_key_is_the_user(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
+def test_key_selects_the_user(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
     guarded.engine.memory("ben").add_memory("I live in Oslo, Ben does.", "Nice.")
     client = guarded.sdk(api_key=key_of(guarded, "ann"))
     client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Where do I live?"}])
@@ -63,7 +65,7 @@ def test_a_users_key_is_the_user(guarded: Proxied, endpoint: ScriptedEndpoint) -
     assert guarded.pages("default_user") == []
 
 
-def test_a_users_key_names_nobody_else(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
+def test_key_of_one_user_cannot_name_another(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
     ann = {"Authorization": f"Bearer {key_of(guarded, 'ann')}"}
     assert status(guarded, chat(user="ben"), ann) == 403
     assert status(guarded, CHAT, ann | {"X-MemoryOS-User": "ben"}) == 403
@@ -75,7 +77,7 @@ def test_a_users_key_names_nobody_else(guarded: Proxied, endpoint: ScriptedEndpo
     assert [each.user_id for each in guarded.engine.scopes()] == ["ann"]
 
 
-def test_an_administrator_names_the_user(guarded: Proxied) -> None:
+def test_administrator_must_name_the_user(guarded: Proxied) -> None:
     admin = {"Authorization": f"Bearer {key_of(guarded, None)}"}
     assert status(guarded, CHAT, admin) == 422
     assert status(guarded, chat(user=""), admin) == 422
@@ -84,7 +86,7 @@ def test_an_administrator_names_the_user(guarded: Proxied) -> None:
     assert sorted(each.user_id for each in guarded.engine.scopes()) == ["ann", "ben"]
 
 
-def test_our_keys_stay_here_and_the_endpoint_gets_its_own(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
+def test_memoryos_keys_are_not_relayed(guarded: Proxied, endpoint: ScriptedEndpoint) -> None:
     key = key_of(guarded, "ann")
     for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key, "X-Own": key, "OpenAI-Project": "p"}):
         assert status(guarded, CHAT, headers) == 200
@@ -94,14 +96,16 @@ def test_our_keys_stay_here_and_the_endpoint_gets_its_own(guarded: Proxied, endp
         assert "openai-project" not in sent.headers
 
 
-def test_while_keys_are_on_no_key_of_a_client_goes_on(make_engine: EngineMaker, endpoint: ScriptedEndpoint) -> None:
+def test_client_credentials_are_not_relayed_while_keys_are_on(
+    make_engine: EngineMaker, endpoint: ScriptedEndpoint
+) -> None:
     with proxied(make_engine, endpoint.base_url, settings={"keys": True}, openai_api_key=None) as proxy:
         key = key_of(proxy, "ann")
         assert status(proxy, CHAT, {"X-API-Key": key, "Authorization": "Basic abc", "api-key": "sk"}) == 200
         assert not {"authorization", "api-key", "x-api-key"} & set(endpoint.received[0].headers)
 
 
-def test_while_keys_are_off_a_clients_own_key_goes_to_an_endpoint_of_which_we_have_none(
+def test_client_credentials_are_relayed_while_keys_are_off(
     make_engine: EngineMaker, endpoint: ScriptedEndpoint
 ) -> None:
     with proxied(make_engine, endpoint.base_url, openai_api_key="YOUR_OPENAI_API_KEY") as proxy:
@@ -110,17 +114,17 @@ def test_while_keys_are_off_a_clients_own_key_goes_to_an_endpoint_of_which_we_ha
         assert endpoint.received[0].headers["openai-organization"] == "org"
         assert status(proxy, CHAT, {"Authorization": "Bearer mos_left_over"}) == 401
         assert status(proxy, CHAT, {}) == 200
-        assert len(endpoint.received) == 2, "a key of ours goes nowhere"
+        assert len(endpoint.received) == 2, "MemoryOS keys are never relayed"
         assert "authorization" not in endpoint.received[1].headers
 
 
-def test_without_endpoint_and_key_nothing_leaves_the_machine(make_engine: EngineMaker) -> None:
+def test_nothing_is_sent_without_endpoint_and_key(make_engine: EngineMaker) -> None:
     with proxied(make_engine, None, openai_api_key=None) as proxy:
         assert status(proxy, CHAT, {}) == 401
         assert status(proxy, CHAT, {"Authorization": "Bearer mos_left_over"}) == 401
 
 
-def test_two_names_of_a_user_are_refused(make_engine: EngineMaker, endpoint: ScriptedEndpoint) -> None:
+def test_conflicting_user_headers_are_refused(make_engine: EngineMaker, endpoint: ScriptedEndpoint) -> None:
     import httpx2  # noqa: PLC0415
 
     with proxied(make_engine, endpoint.base_url) as proxy, httpx2.Client() as client:
@@ -133,7 +137,7 @@ def test_two_names_of_a_user_are_refused(make_engine: EngineMaker, endpoint: Scr
         assert [each.user_id for each in proxy.engine.scopes()] == ["Łukasz 田"]
 
 
-def test_reads_and_writes_are_audited(guarded: Proxied, caplog: pytest.LogCaptureFixture) -> None:
+def test_proxy_reads_and_writes_are_audited(guarded: Proxied, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "memoryos.audit")
     guarded.engine.memory("ann").add_memory("I live in Lisbon.", "Nice.")
     assert status(guarded, CHAT, {"Authorization": f"Bearer {key_of(guarded, 'ann')}"}) == 200

@@ -1,4 +1,4 @@
-"""A quota that is used up is a problem of its own kind, and an import beyond it adds nothing."""
+"""Tests exceeded quotas: a problem of their own type, and imports that add nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
 
 
-def test_a_quota_that_is_used_up_is_507(make_client: ClientMaker, make_engine: EngineMaker) -> None:
+def test_exceeded_quota_is_507(make_client: ClientMaker, make_engine: EngineMaker) -> None:
     client = make_client(make_engine(max_pages_per_scope=2))
     for status in (201, 201, 507):
         response = client.post(f"{USER}/pages", json={"user_input": "hello"})

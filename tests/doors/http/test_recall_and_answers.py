@@ -1,4 +1,4 @@
-"""Recall and answers over REST: signals, near misses, weights; answers whole and as a stream."""
+"""Tests recall and answers over REST: signals, near misses, weights, complete and streamed answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from memoryos.seams import Reply
 from memoryos.testing import StandInServer
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
-from tests.doors.http.proxy_stand_ins import serving
+from tests.doors.http.proxy_fakes import serving
 from tests.waiting import TIMEOUT_SECONDS
 
 
@@ -50,7 +50,7 @@ def events(text: str) -> list[tuple[str, Any]]:
 
 
 @pytest.mark.usefixtures("filled")
-def test_what_is_recalled_says_why(client: TestClient) -> None:
+def test_recall_returns_the_reasons(client: TestClient) -> None:
     found = recall(client, query="Who plays the violin?", max_pages=2)
     best = found["pages"][0]
     assert best["shown"] == {"user": "My sister Ann plays the violin.", "assistant": "How nice."}
@@ -62,7 +62,7 @@ def test_what_is_recalled_says_why(client: TestClient) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_near_misses_are_the_next_best(client: TestClient) -> None:
+def test_near_misses_are_the_next_best_pages(client: TestClient) -> None:
     found = recall(client, query="tea", max_pages=3, near_misses=4)
     more = recall(client, query="tea", max_pages=7)
     assert [each["page_id"] for each in found["pages"] + found["near_misses"]] == [e["page_id"] for e in more["pages"]]
@@ -75,7 +75,7 @@ def test_near_misses_are_the_next_best(client: TestClient) -> None:
     assert len(recall(client, query="tea", max_pages=3, near_misses=100)["near_misses"]) == 21 - 3
 
 
-def test_weights_are_tried_for_one_recall(client: TestClient, filled: MemoryEngine) -> None:
+def test_weights_apply_to_one_recall(client: TestClient, filled: MemoryEngine) -> None:
     usual = recall(client, query="violin")
     names = ("meaning", "words", "previous", "following", "speaker", "session", "segment", "time")
     nothing = recall(client, query="violin", ranking=dict.fromkeys(names, 0))
@@ -96,13 +96,13 @@ def test_weights_are_tried_for_one_recall(client: TestClient, filled: MemoryEngi
     [{}, {"query": ""}, {"query": " "}, {"query": "x", "max_pages": 0}, {"query": "x", "near_misses": -1},
      {"query": "x", "max_tokens": 0}, {"query": 7}, {"query": "x", "user_id": "ann"}, [], "x"],
 )  # fmt: skip
-def test_what_can_not_be_looked_up_is_told(client: TestClient, body: Any) -> None:
+def test_invalid_query_is_422(client: TestClient, body: Any) -> None:
     response = client.post(f"{USER}/recall", json=body)
     assert response.status_code == 422
     assert response.json()["errors"][0]["field"]
 
 
-def test_an_answer_is_remembered_if_wished(client: TestClient, filled: MemoryEngine) -> None:
+def test_answer_is_stored_on_request(client: TestClient, filled: MemoryEngine) -> None:
     before = filled.memory("tom").get_memory_stats()["pages"]
     body = {"query": "Who plays the violin?", "remember": False, "with_recall": True}
     answered = client.post(f"{USER}/answers", json=body).json()
@@ -114,30 +114,28 @@ def test_an_answer_is_remembered_if_wished(client: TestClient, filled: MemoryEng
     assert filled.memory("tom").newest_pages(1)[0].user_text == "Who plays the violin?"
 
 
-def test_a_stream_tells_recall_pieces_and_the_whole(client: TestClient, filled: MemoryEngine) -> None:
+def test_answer_stream_sends_recall_pieces_and_done(client: TestClient, filled: MemoryEngine) -> None:
     body = {"query": "Who plays the violin?", "stream": True}
     response = client.post(f"{USER}/answers", json=body, headers={"Idempotency-Key": "s"})
     assert response.headers["content-type"].startswith("text/event-stream")
-    told = events(response.text)
-    assert told[0][0] == "recall"
-    pieces = "".join(data["text"] for name, data in told if name == "piece")
-    assert told[-1][0] == "done"
-    assert told[-1][1]["answer"] == pieces == filled.memory("tom").newest_pages(1)[0].assistant_text
+    received = events(response.text)
+    assert received[0][0] == "recall"
+    pieces = "".join(data["text"] for name, data in received if name == "piece")
+    assert received[-1][0] == "done"
+    assert received[-1][1]["answer"] == pieces == filled.memory("tom").newest_pages(1)[0].assistant_text
     again = events(client.post(f"{USER}/answers", json=body, headers={"Idempotency-Key": "s"}).text)
     assert again[-1][1]["answer"] == pieces
     assert filled.memory("tom").get_memory_stats()["pages"] == 29
 
 
-def test_what_is_wrong_with_a_question_is_no_stream(client: TestClient) -> None:
+def test_invalid_question_gets_a_problem_instead_of_a_stream(client: TestClient) -> None:
     response = client.post(f"{USER}/answers", json={"query": " ", "stream": True})
     assert response.status_code == 422
     assert response.headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.enable_socket
-def test_an_llm_that_fails_is_a_problem_and_nothing_is_remembered(
-    make_engine: EngineMaker, make_client: ClientMaker
-) -> None:
+def test_llm_failure_is_a_problem_and_stores_nothing(make_engine: EngineMaker, make_client: ClientMaker) -> None:
     with StandInServer(behaviour="500", retry_after="7") as upstream:
         engine = make_engine(openai_api_key="k", openai_base_url=upstream.base_url, llm_max_retries=0)
         client = make_client(engine)
@@ -146,13 +144,13 @@ def test_an_llm_that_fails_is_a_problem_and_nothing_is_remembered(
         assert whole.status_code == 503
         assert int(whole.headers["retry-after"]) >= 1
         assert upstream.base_url not in whole.text
-        told = events(client.post(f"{USER}/answers", json={"query": "What do I like?", "stream": True}).text)
-        assert [name for name, _ in told] == ["recall", "error"]
-        assert told[-1][1]["status"] == 503
+        received = events(client.post(f"{USER}/answers", json={"query": "What do I like?", "stream": True}).text)
+        assert [name for name, _ in received] == ["recall", "error"]
+        assert received[-1][1]["status"] == 503
         assert engine.memory("tom").get_memory_stats()["pages"] == 1
 
 
-def test_an_answer_that_breaks_off_is_an_error_and_not_remembered(
+def test_truncated_answer_is_an_error_and_not_stored(
     client: TestClient, filled: MemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> Iterator[str]:
@@ -161,16 +159,14 @@ def test_an_answer_that_breaks_off_is_an_error_and_not_remembered(
 
     monkeypatch.setattr(filled.analyst, "answer", lambda *_: Reply(broken(), lambda: ()))
     before = filled.memory("tom").get_memory_stats()["pages"]
-    told = events(client.post(f"{USER}/answers", json={"query": "Who?", "stream": True}).text)
-    assert [name for name, _ in told] == ["recall", "piece", "error"]
-    assert "secret" not in json.dumps(told[-1])
+    received = events(client.post(f"{USER}/answers", json={"query": "Who?", "stream": True}).text)
+    assert [name for name, _ in received] == ["recall", "piece", "error"]
+    assert "secret" not in json.dumps(received[-1])
     assert filled.memory("tom").get_memory_stats()["pages"] == before
 
 
 @pytest.mark.enable_socket
-def test_a_stream_that_its_reader_leaves_is_not_remembered(
-    filled: MemoryEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stream_after_a_disconnect_is_not_stored(filled: MemoryEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, ended = threading.Event(), threading.Event()
 
     def slowly() -> Iterator[str]:

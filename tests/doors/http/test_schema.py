@@ -1,4 +1,4 @@
-"""The description of the API: complete, and no request that follows or breaks it makes the server fail."""
+"""Tests the OpenAPI document, and the server with requests generated from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from tests.conftest import EngineMaker
-from tests.doors.http.proxy_stand_ins import ScriptedEndpoint, completion, document, serving
+from tests.doors.http.proxy_fakes import ScriptedEndpoint, completion, document, serving
 from tests.waiting import TIMEOUT_SECONDS
 
 
@@ -40,7 +40,7 @@ BOUNDED = settings(
 
 @pytest.fixture
 def address(make_engine: EngineMaker) -> Iterator[str]:
-    """A server with a user who has something in every tier, and an endpoint behind the proxy."""
+    """Yields the address of a server with a user who has data in every tier, and an endpoint behind the proxy."""
     with ScriptedEndpoint(lambda _: document(completion("In Lisbon."))) as upstream:
         engine = make_engine(openai_base_url=upstream.base_url)
         memory = engine.memory("tom")
@@ -48,14 +48,15 @@ def address(make_engine: EngineMaker) -> Iterator[str]:
             memory.add_memory(f"I live in Utrecht and I play chess, game {number}", "Good to know.")
         memory.force_mid_term_analysis()
         app = build_app(engine, ServerSettings())
-        app.state.memoryos.ending.set()  # streams of events end after their first one
+        app.state.memoryos.ending.set()  # ends event streams after their first event
         with serving(app) as address:
             yield address
 
 
+@pytest.mark.filterwarnings("ignore:the ranking weight .segment. is ignored:DeprecationWarning")
 @pytest.mark.enable_socket
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_no_request_makes_the_server_fail(
+def test_generated_requests_cause_no_server_error(
     address: str, path: str, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
@@ -112,7 +113,7 @@ def test_operation_ids_are_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_schema_reference_resolves() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert "Problem" in schemas
     assert "HTTPValidationError" not in schemas
@@ -131,13 +132,13 @@ def test_every_reference_leads_somewhere() -> None:
         assert reference.removeprefix("#/components/schemas/") in schemas, reference
 
 
-def test_bodies_have_examples() -> None:
+def test_request_bodies_have_examples() -> None:
     bodies = ("NewPage", "NewMessages", "Query", "Question", "Correction")
     for name in bodies:
         assert "examples" in str(DOCUMENT["components"]["schemas"][name]), name
 
 
-def test_keys_are_described_and_health_needs_none() -> None:
+def test_openapi_describes_keys_and_open_routes() -> None:
     assert set(DOCUMENT["components"]["securitySchemes"]) == {"bearer", "header"}
     without = {path for path, method in OPERATIONS if DOCUMENT["paths"][path][method].get("security") == []}
     assert without == {"/healthz", "/readyz"}

@@ -1,4 +1,4 @@
-"""Whether a worker is at a memory: only a living one with a lease that has not expired."""
+"""Tests the state of background work: only a live worker with an unexpired lease counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from memoryos.engine import MemoryEngine
 from memoryos.identifiers import new_id
-from memoryos.storage.scopes import Lease
+from memoryos.storage.lease import Lease
 from memoryos.testing import FixedClock
 from tests.doors.http.conftest import USER
 
@@ -18,7 +18,7 @@ def is_working(client: TestClient) -> bool:
     return working
 
 
-def test_a_lease_counts_until_it_expires(client: TestClient, engine: MemoryEngine, clock: FixedClock) -> None:
+def test_work_reports_a_lease_until_it_expires(client: TestClient, engine: MemoryEngine, clock: FixedClock) -> None:
     assert not is_working(client)
     memory = engine.memory("tom")
     memory.add_memory("Hello.")
@@ -26,9 +26,9 @@ def test_a_lease_counts_until_it_expires(client: TestClient, engine: MemoryEngin
     assert scope_id is not None
     owner = f"elsewhere:1:{new_id()}"
     assert engine.store.scopes.claim(Lease(scope_id, owner, clock() + timedelta(minutes=5)), clock())
-    assert not is_working(client), "nobody of that name is at work"
+    assert not is_working(client), "no such worker is alive"
     lease = Lease(scope_id, owner, clock() + timedelta(minutes=5))
-    with engine.store.presence.present(lease):
+    with engine.store.liveness.hold(lease):
         assert is_working(client)
         clock.advance(minutes=6)
         assert not is_working(client)

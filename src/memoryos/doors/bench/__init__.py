@@ -1,1 +1,1 @@
-"""What ``memoryos bench`` measures, and its report; ``benchmarks`` measures by the same code."""
+"""Measurements of ``memoryos bench`` and their report; the scripts in ``benchmarks/`` import the same code."""

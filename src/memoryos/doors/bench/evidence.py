@@ -1,4 +1,4 @@
-"""Evidence recall: which share of what answers a question is in the context, with 95% bootstrap intervals."""
+"""Measures evidence recall: the share of a question's evidence in the context, with 95% bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -43,12 +43,19 @@ ROWS: dict[str, Callable[..., Config]] = {
     "plain embedding": lambda **settings: Config(ranking=RankingWeights(**(NO_SIGNALS | {"meaning": 1.0})), **settings),
     "paper's gate": Config.paper,
 }
-"""The rows of a table: each is the shipped code under other settings, over the same store."""
+"""Table rows by name: constructors of the settings with which the shipped code searches the same store."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question with the ids that answer it; ``group`` is the line of the table that it counts into."""
+    """A question with known evidence.
+
+    Attributes:
+        memory: User id of the memory to search.
+        text: The question.
+        evidence: Ids of the utterances that answer it.
+        group: Name of the row in the result table.
+    """
 
     memory: str
     text: str
@@ -57,7 +64,7 @@ class Probe:
 
 
 def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
-    """Returns the evidence ids of everything that the context shows."""
+    """Returns the evidence ids of all utterances that the context contains."""
     shown = {each.page.metadata[f"{side}_id"] for each in recall.pages for side in each.shown}
     if with_window:
         shown |= {page.metadata[f"{side}_id"] for page in recall.short_term for side in ("user", "assistant")}
@@ -72,7 +79,12 @@ def measure(
     columns: Sequence[str] | None = None,
     progress: Callable[[], None] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], float]:
-    """Returns recall by limit, as "500 tokens", ``float64[probes]`` each, and the mean tokens of a whole context."""
+    """Returns evidence recall by limit and the mean size of a whole context.
+
+    Returns:
+        ``float64[probes]`` by limit (a key is for example "500 tokens"), and the mean size in tokens of a whole
+        context at a budget of 1,000.
+    """
     found: dict[str, list[float]] = {}
     whole: list[float] = []
     for probe in probes:
@@ -99,14 +111,14 @@ def measure_store(
     columns: Sequence[str] | None = None,
     progress: Callable[[], None] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], float]:
-    """Returns what ``measure`` does, asked at ``end`` in the memories of a store that was filled before."""
+    """Calls ``measure`` on a store that was filled before, with ``end`` as the current time."""
     with MemoryEngine(config, embedder=embedder, clock=lambda: end) as engine:
         memories = {probe.memory: engine.memory(probe.memory) for probe in probes}
         return measure(memories, probes, with_window=with_window, columns=columns, progress=progress)
 
 
 def limits() -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yields the columns of a table and the arguments of ``recall`` behind each."""
+    """Yields each column name of the tables with the arguments that it passes to ``recall``."""
     for budget in BUDGETS:
         yield f"{budget} tokens", {"max_tokens": budget}
     for count in PAGE_COUNTS:
@@ -121,10 +133,16 @@ def interval(values: NDArray[np.float64]) -> dict[str, float]:
     return {"mean": float(values.mean()), "low": float(low), "high": float(high), "questions": len(values)}
 
 
-def tabulate(values: dict[str, NDArray[np.float64]], groups: Sequence[str], wanted: Sequence[str]) -> dict[str, Any]:
-    """Returns by group and by limit the mean with its interval; the group "all" is everything."""
+def tabulate(values: dict[str, NDArray[np.float64]], groups: Sequence[str], rows: Sequence[str]) -> dict[str, Any]:
+    """Returns the mean and its interval by row and limit.
+
+    Args:
+        values: ``float64[questions]`` by limit.
+        groups: The group of each question.
+        rows: The groups to return; "all" selects every question. Groups without questions are left out.
+    """
     table: dict[str, Any] = {}
-    for group in wanted:
+    for group in rows:
         chosen = np.array([group in {"all", each} for each in groups])
         if chosen.any():
             table[group] = {limit: interval(each[chosen]) for limit, each in values.items()}

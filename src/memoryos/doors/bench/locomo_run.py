@@ -1,4 +1,4 @@
-"""LoCoMo without an LLM: a file goes into stores of its own, and each question's evidence is looked for."""
+"""Measures evidence recall on LoCoMo conversations without an LLM, in stores created for the run."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HEADLINE",
-    "Asked",
+    "QuestionSet",
     "add_exchange",
     "add_exchanges",
     "ingest",
+    "progress_steps",
     "read_probes",
     "run",
     "settings",
-    "steps",
 ]
 
 ADVERSARIAL = CATEGORIES[5]
 HEADLINE = ("all", *(CATEGORIES[number] for number in (1, 4, 2, 3)))
-"""The groups of a table; "all" is all of these, as the file's authors count."""
+"""Question groups of a table. "all" contains the four categories without the adversarial one, as in the paper."""
 WINDOW = 7
 TIMED_RECALLS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What every row of a table is asked.
+class QuestionSet:
+    """The questions of a run; every table row is measured with the same ones.
 
     Attributes:
         probes: The questions.
-        embedder: Who embeds them.
-        end: The moment at which they are asked.
-        progress: Told after each question.
+        embedder: Embeds the questions.
+        end: Current time of the engine during the questions.
+        progress: Called after each question.
     """
 
     probes: Sequence[Probe]
@@ -59,7 +59,7 @@ class Asked:
     progress: Callable[[], None] | None = None
 
     def table(self, config: Config, *, with_window: bool = False) -> tuple[dict[str, Any], float]:
-        """Returns recall by group and limit, and the mean tokens of a whole context at 1,000 tokens."""
+        """Returns recall by group and limit, and the mean size in tokens of a whole context at a budget of 1,000."""
         values, tokens = measure_store(
             config, self.probes, self.embedder, self.end, with_window=with_window, progress=self.progress
         )
@@ -80,32 +80,33 @@ def run(
     *,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
-    """Measures evidence recall of these conversations.
+    """Measures evidence recall on these conversations.
 
     Args:
-        conversations: At least one, with pages.
-        folder: Where the stores of the benchmark are made.
-        embedder: Who embeds.
-        progress: Told ``steps(conversations)`` times.
+        conversations: At least one conversation with exchanges.
+        folder: Folder for the stores of the benchmark.
+        embedder: Embeds pages and questions.
+        progress: Called ``progress_steps(conversations)`` times.
 
     Returns:
-        ``ingest`` (what it cost), ``recall`` (by row, group and limit: mean, low, high, questions) and
-        ``whole_context`` (the same of contexts with window, knowledge and profile, and their tokens).
+        ``ingest`` (durations and counts), ``recall`` (by row, group and limit: mean, low, high, questions) and
+        ``whole_context`` (recall of contexts with window, knowledge and profile, and their mean size in tokens).
     """
     end = max(each.exchanges[-1].at for each in conversations) + timedelta(days=1)
     report: dict[str, Any] = {"ingest": ingest(conversations, folder / "window", embedder, end, progress=progress)}
     ingest(conversations, folder / "whole", embedder, end, window=0, progress=progress)
-    asked = Asked(read_probes(conversations), embedder, end, progress)
+    questions = QuestionSet(read_probes(conversations), embedder, end, progress)
     report["recall"] = {
-        name: asked.table(make_config(**_alone(folder / "whole", window=0)))[0] for name, make_config in ROWS.items()
+        name: questions.table(make_config(**_isolated(folder / "whole", window=0)))[0]
+        for name, make_config in ROWS.items()
     }
-    table, tokens = asked.table(Config(**_alone(folder / "window", window=WINDOW)), with_window=True)
+    table, tokens = questions.table(Config(**_isolated(folder / "window", window=WINDOW)), with_window=True)
     report["whole_context"] = {"recall": table, "tokens_at_1000": tokens}
     return report
 
 
-def steps(conversations: Sequence[Conversation]) -> int:
-    """Returns how often ``run`` tells of its progress."""
+def progress_steps(conversations: Sequence[Conversation]) -> int:
+    """Returns the number of times that ``run`` calls ``progress``."""
     return 2 * len(conversations) + (len(ROWS) + 1) * len(read_probes(conversations))
 
 
@@ -118,12 +119,12 @@ def ingest(
     window: int = WINDOW,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
-    """Remembers and consolidates every conversation; returns what it cost and whether every page is in its place.
+    """Appends and consolidates every conversation; returns durations, counts and the result of a consistency check.
 
-    With the window at 0 every page is in a segment, as a table of rows that search without a window needs: a gate of
-    segments could never find the pages of a window.
+    Measurements without a window use ``window=0``: every page is then in a segment, because the paper's retrieval
+    selects segments first and would never find a page that is still in the window.
     """
-    with MemoryEngine(Config(**_alone(folder, window=window)), embedder=embedder, clock=lambda: end) as engine:
+    with MemoryEngine(Config(**_isolated(folder, window=window)), embedder=embedder, clock=lambda: end) as engine:
         started = time.perf_counter()
         pages = sum(add_exchanges(engine.memory(each.name), each) for each in conversations)
         added = time.perf_counter()
@@ -146,14 +147,14 @@ def ingest(
 
 
 def add_exchanges(memory: Memoryos, conversation: Conversation) -> int:
-    """Remembers every exchange of a conversation, with the ids of its evidence; returns how many."""
+    """Appends every exchange of a conversation with its evidence ids; returns the number of exchanges."""
     for exchange in conversation.exchanges:
         add_exchange(memory, conversation, exchange)
     return len(conversation.exchanges)
 
 
 def add_exchange(memory: Memoryos, conversation: Conversation, exchange: Exchange) -> None:
-    """Remembers one exchange of a conversation, with the ids of its evidence."""
+    """Appends one exchange of a conversation with its evidence ids."""
     memory.add_memory(
         exchange.user_text,
         exchange.assistant_text,
@@ -168,7 +169,7 @@ def add_exchange(memory: Memoryos, conversation: Conversation, exchange: Exchang
 
 
 def read_probes(conversations: Sequence[Conversation]) -> list[Probe]:
-    """Returns the questions that have evidence."""
+    """Returns the questions that name evidence."""
     return [
         Probe(conversation.name, question.text, question.evidence, CATEGORIES[question.category])
         for conversation in conversations
@@ -178,33 +179,34 @@ def read_probes(conversations: Sequence[Conversation]) -> list[Probe]:
 
 
 def settings(folder: Path, *, window: int) -> dict[str, Any]:
-    """Returns what every engine of this benchmark is set to."""
+    """Returns the settings shared by all engines of this benchmark."""
     return {"data_storage_path": folder, "short_term_capacity": window, "background": False}
 
 
-def _alone(folder: Path, *, window: int) -> dict[str, Any]:
-    """Returns the same with a store of its own and no LLM, whatever the environment says."""
+def _isolated(folder: Path, *, window: int) -> dict[str, Any]:
+    """Returns ``settings`` plus values that override a database or LLM set by environment variables."""
     return settings(folder, window=window) | {"database_url": None, "openai_api_key": None}
 
 
 def _recall_p50_ms(memory: Memoryos, conversation: Conversation) -> float:
     latencies = []
     for question in conversation.questions[:TIMED_RECALLS]:
-        asked = time.perf_counter()
+        started = time.perf_counter()
         memory.recall(f"{question.text} ", max_tokens=1000)
-        latencies.append(time.perf_counter() - asked)
+        latencies.append(time.perf_counter() - started)
     return float(np.median(latencies)) * 1e3 if latencies else 0.0
 
 
 def _is_conserved(memory: Memoryos, conversation: Conversation) -> bool:
+    """Returns whether every exchange is stored once, in order, and is either in the window or in one segment."""
     pages = list(memory.pages())
     window = {page.page_id for page in pages[max(0, len(pages) - memory.config.short_term_capacity) :]}
     segments = {segment.segment_id: segment.page_count for segment in memory.segments()}
-    held = [page.segment_id for page in pages if page.segment_id is not None]
+    assigned = [page.segment_id for page in pages if page.segment_id is not None]
     return (
         len(pages) == len(conversation.exchanges)
         and [page.user_text for page in pages] == [each.user_text for each in conversation.exchanges]
         and all((page.segment_id is None) == (page.page_id in window) for page in pages)
-        and {each: held.count(each) for each in segments} == segments
+        and {each: assigned.count(each) for each in segments} == segments
         and memory.get_memory_stats()["pages_due"] == 0
     )

@@ -1,1 +1,1 @@
-"""The HTTP server: REST, the OpenAI-compatible proxy, MCP; no policy in it."""
+"""The HTTP interface: REST, the OpenAI-compatible proxy and MCP. It contains no memory logic."""

@@ -1,4 +1,4 @@
-"""Decides whether requests need a key: always, never, or as soon as the store has had its first key."""
+"""Decides whether requests require an API key: always, never, or once the store has had a key."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from memoryos.doors.http.settings import ServerSettings
     from memoryos.engine import MemoryEngine
 
-__all__ = ["SECONDS_BETWEEN_LOOKS", "Access"]
+__all__ = ["CHECK_INTERVAL_SECONDS", "AccessPolicy"]
 
-SECONDS_BETWEEN_LOOKS = 0.5
-"""How long "the store has no key" is believed before the store is read again."""
+CHECK_INTERVAL_SECONDS = 0.5
+"""How long the result "the store has no key" is cached."""
 
 
-class Access:
-    """Whether a server requires keys.
+class AccessPolicy:
+    """Decides whether requests require an API key.
 
-    A store that has ever had a key stays closed: after its last key was revoked or expired, every request is refused
-    until another key is made or the server is started with ``keys=False``.
+    A store that has had a key always requires one: after its last key is revoked or expires, every request is refused
+    until a key is created or the server is started with ``keys=False``.
 
     Args:
-        engine: Returns the engine, whose store has the keys.
-        settings: Those of the server.
+        engine: Returns the engine, whose store contains the keys.
+        settings: The server's settings.
         limiter: Limits the threads that read keys.
         clock: Returns monotonic seconds.
     """
@@ -47,13 +47,13 @@ class Access:
         self._clock = clock
         self._lock = anyio.Lock()
         self._has_keys = False
-        self._looked_at: float | None = None
+        self._checked_at: float | None = None
 
     async def needs_keys(self) -> bool:
-        """Returns whether a request needs a key now.
+        """Returns whether a request requires a key now.
 
         Raises:
-            StoreError: If the store has to be read for that and can't be.
+            StoreError: If the store must be read and can't be.
         """
         if self._settings.needs_keys or self._has_keys:
             return True
@@ -61,10 +61,10 @@ class Access:
             return False
         async with self._lock:
             now = self._clock()
-            if self._looked_at is None or now - self._looked_at > SECONDS_BETWEEN_LOOKS:
-                self._has_keys = await anyio.to_thread.run_sync(partial(self._look), limiter=self._limiter)
-                self._looked_at = now
+            if self._checked_at is None or now - self._checked_at > CHECK_INTERVAL_SECONDS:
+                self._has_keys = await anyio.to_thread.run_sync(partial(self._read), limiter=self._limiter)
+                self._checked_at = now
         return self._has_keys
 
-    def _look(self) -> bool:
+    def _read(self) -> bool:
         return self._engine().store.keys.any()

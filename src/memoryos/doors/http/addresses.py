@@ -1,4 +1,4 @@
-"""Client addresses: which one a request comes from, also behind reverse proxies, and whether it was forwarded."""
+"""Client addresses of requests, also behind reverse proxies, and detection of forwarded requests."""
 
 from __future__ import annotations
 
@@ -24,21 +24,23 @@ _FORWARDING_HEADERS = frozenset(
     "x-appengine-user-ip x-scheme front-end-https remote-user x-remote-user x-webauth-user x-amzn-oidc-data "
     "x-goog-iap-jwt-assertion cf-access-jwt-assertion".split()
 )
-"""Headers that only reverse proxies and content delivery networks add; those with an address in the name not listed."""
+"""Headers that only reverse proxies and content delivery networks add. Headers named after an address are matched by
+``_ADDRESS_SUFFIXES``.
+"""
 _FORWARDING_PREFIXES = ("x-envoy-", "x-azure-", "x-auth-request-", "tailscale-", "x-vercel-", "fly-", "ssl-client-")
 _ADDRESS_SUFFIXES = ("-ip", "-ips", "-addr", "-address", "-ip-address")
 _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
 
 
 def is_forwarded(headers: Headers) -> bool:
-    """Returns whether a reverse proxy added a header to the request, so that its client is not the peer."""
+    """Returns whether a request contains a header of a reverse proxy; its client then is not the connected peer."""
     return any(_is_forwarding(name) for name in headers)
 
 
 def rate_limit_name(address: str) -> str:
-    """Returns the name under which requests of an address are counted.
+    """Returns the name under which the requests of an address are counted.
 
-    It is the /64 network of an IPv6 address, since one client usually has 2^64 of them.
+    For IPv6 it is the /64 network, because one client usually has all addresses of such a network.
     """
     parsed = _parsed(address)
     if parsed is None or isinstance(parsed, ipaddress.IPv4Address):
@@ -47,21 +49,21 @@ def rate_limit_name(address: str) -> str:
 
 
 class ClientAddresses:
-    """Finds the address of the client of a request.
+    """Finds the client address of a request.
 
     Args:
-        trusted_proxies: Addresses and networks (CIDR) of reverse proxies whose forwarding headers are believed.
+        trusted_proxies: Addresses and networks (CIDR) of reverse proxies whose forwarding headers are used.
     """
 
     def __init__(self, trusted_proxies: Sequence[str]) -> None:
         self._trusted: list[Network] = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
 
     def of(self, scope: Scope) -> str:
-        """Returns the peer's address or, if the peer is a trusted proxy, the address that it reports; "" if unknown.
+        """Returns the address of the peer, or the client address that a trusted proxy reports; "" if unknown.
 
-        That is the rightmost address in ``X-Forwarded-For`` or ``Forwarded`` that is not a trusted proxy: everything
-        to the left of it was written by the client. If a request has both headers and they differ, one of them comes
-        from the client; then the proxy's own address is returned.
+        The reported address is the rightmost one in ``X-Forwarded-For`` or ``Forwarded`` that is not a trusted proxy;
+        the client itself can write anything to the left of it. If both headers are present and differ, one of them was
+        written by the client, so the proxy's address is returned.
         """
         peer = scope["client"][0] if scope.get("client") else ""
         if not self.is_trusted(peer):
@@ -71,30 +73,30 @@ class ClientAddresses:
         return reported.pop() or peer if len(reported) == 1 else peer
 
     def is_trusted(self, address: str) -> bool:
-        """Returns whether the address is one of a trusted proxy."""
+        """Returns whether an address belongs to a trusted proxy."""
         parsed = _parsed(address)
         return parsed is not None and any(parsed in network for network in self._trusted)
 
     def _rightmost(self, hops: Sequence[str]) -> str:
-        """Returns the rightmost address that is not trusted, else the leftmost valid one; "" if none is valid."""
-        found = ""
+        """Returns the rightmost untrusted address, else the leftmost valid one; "" if none is valid."""
+        address = ""
         for hop in reversed(hops):
             parsed = _parsed(_without_port(hop))
             if parsed is None:
                 break
-            found = str(parsed)
-            if not self.is_trusted(found):
+            address = str(parsed)
+            if not self.is_trusted(address):
                 break
-        return found
+        return address
 
 
 def _is_forwarding(name: str) -> bool:
-    plain = name.lower().replace("_", "-")
+    normalised = name.lower().replace("_", "-")
     return (
-        "forwarded" in plain
-        or plain in _FORWARDING_HEADERS
-        or plain.startswith(_FORWARDING_PREFIXES)
-        or plain.endswith(_ADDRESS_SUFFIXES)
+        "forwarded" in normalised
+        or normalised in _FORWARDING_HEADERS
+        or normalised.startswith(_FORWARDING_PREFIXES)
+        or normalised.endswith(_ADDRESS_SUFFIXES)
     )
 
 
@@ -103,12 +105,12 @@ def _x_forwarded_for(headers: Headers) -> list[str]:
 
 
 def _forwarded(headers: Headers) -> list[str]:
-    """Returns the ``for`` parameters of ``Forwarded`` (RFC 7239), "" for an element without one."""
+    """Returns the ``for`` parameter of each element of ``Forwarded`` (RFC 7239), "" for an element without one."""
     hops = []
     for value in headers.getlist("forwarded"):
         for element in value.split(","):
-            found = _FORWARDED_FOR.search(element)
-            hops.append(found.group(1).strip('"') if found else "")
+            match = _FORWARDED_FOR.search(element)
+            hops.append(match.group(1).strip('"') if match else "")
     return hops
 
 

@@ -1,6 +1,6 @@
-"""Affinity: a hint by which a load balancer may send the requests of one memory to one server, whose copy is warm.
+"""Affinity: a response header by which a load balancer can send requests for one memory to the same server.
 
-Servers need none: a working set is read anew wherever it is needed. It only saves the reading.
+It is optional: every server can load every working set. Affinity only avoids loading it again on another server.
 """
 
 from __future__ import annotations
@@ -10,43 +10,47 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import MutableHeaders
 
+from memoryos.doors.http.request_state import request_state
+
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["AFFINITY_HEADER", "AffinityTold", "affinity_of", "note_affinity"]
+__all__ = ["AFFINITY_HEADER", "AffinityMiddleware", "affinity_of", "set_affinity"]
 
 AFFINITY_HEADER = "MemoryOS-Affinity"
-_STATE = "memoryos_affinity"
 
 
 def affinity_of(user_id: str, assistant_id: str) -> str:
-    """Returns 16 hexadecimal digits that are the same for one memory on every server and in every release.
+    """Returns 16 hexadecimal digits that identify a memory, the same on every server and in every release.
 
-    They are the first of SHA-256 over the UTF-8 of both ids with a zero byte between them: who knows the ids can
-    compute them.
+    They are the first digits of SHA-256 over both ids in UTF-8 with a zero byte between them. Clients that have the
+    ids can compute the value too.
     """
     return hashlib.sha256(f"{user_id}\0{assistant_id}".encode()).hexdigest()[:16]
 
 
-def note_affinity(connection: HTTPConnection, user_id: str, assistant_id: str) -> None:
-    """Notes which memory a request is about, so that its response tells."""
-    setattr(connection.state, _STATE, affinity_of(user_id, assistant_id))
+def set_affinity(connection: HTTPConnection, user_id: str, assistant_id: str) -> None:
+    """Stores the memory of a request for the response header."""
+    request_state(connection.scope).affinity = affinity_of(user_id, assistant_id)
 
 
-class AffinityTold:
-    """Middleware: the response of a request about one memory carries ``MemoryOS-Affinity``."""
+class AffinityMiddleware:
+    """Adds the header ``MemoryOS-Affinity`` to responses of requests for one memory."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes everything on, with the header where a route noted a memory."""
-        state = scope.setdefault("state", {})
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = request_state(scope)
 
-        async def tell(message: Message) -> None:
-            if message["type"] == "http.response.start" and _STATE in state:
-                MutableHeaders(scope=message)[AFFINITY_HEADER] = state[_STATE]
+        async def send_with_header(message: Message) -> None:
+            if message["type"] == "http.response.start" and state.affinity is not None:
+                MutableHeaders(scope=message)[AFFINITY_HEADER] = state.affinity
             await send(message)
 
-        await self._app(scope, receive, tell)
+        await self._app(scope, receive, send_with_header)

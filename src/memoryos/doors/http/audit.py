@@ -1,51 +1,56 @@
-"""The audit log: who read and who deleted how much of whose memory. Ids and counts, never text."""
+"""The audit log: one line for each use of a memory, with ids and counts, never with stored text."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from fastapi import Request
 
-    from memoryos.doors.http.callers import Caller
+    from memoryos.doors.http.caller import Caller
     from memoryos.memory import Memoryos
 
-__all__ = ["Action", "audit"]
+__all__ = ["Action", "AuditLog"]
 
 Action = Literal["read", "write", "answer", "forget", "export", "import", "correct", "rebuild", "list", "refuse"]
-"""What was done with a memory, or refused to who may not."""
+"""The use of a memory; "refuse" means that the caller had no right to it."""
 
 _log = logging.getLogger("memoryos.audit")
 
 
-def audit(
-    request: Request,
-    caller: Caller,
-    action: Action,
-    memory: Memoryos | None = None,
-    *,
-    count: int = 0,
-    user_id: str | None = None,
-) -> None:
-    """Writes one line about what a caller did.
+@dataclass(frozen=True, slots=True)
+class AuditLog:
+    """Writes audit lines for one request.
 
-    Args:
-        request: The request; its method and route's template are noted, not its address, which may hold text.
-        caller: Who did it.
-        action: What was done.
-        memory: With whose memory; None for what concerns the whole server.
-        count: How many things were read, written or deleted.
-        user_id: Whose memory it was about where none was opened.
+    Attributes:
+        request: The request. Lines contain its method and its route template, not its URL, which can contain text.
+        caller: Its authenticated caller.
     """
-    route = request.scope.get("route")
-    fields = {
-        "action": action,
-        "count": count,
-        "key_id": caller.key_id,
-        "method": request.method,
-        "route": getattr(route, "path", ""),
-        "user_id": user_id if memory is None else memory.scope.user_id,
-        "assistant_id": None if memory is None else memory.scope.assistant_id,
-    }
-    _log.info("%s", action, extra={"fields": fields})
+
+    request: Request
+    caller: Caller
+
+    def record(
+        self, action: Action, memory: Memoryos | None = None, *, count: int = 0, user_id: str | None = None
+    ) -> None:
+        """Writes one line.
+
+        Args:
+            action: The use.
+            memory: The memory that was used; None for the whole server.
+            count: Number of pages, facts or other entries that were read, written or deleted.
+            user_id: The user, if no memory was opened.
+        """
+        route = self.request.scope.get("route")
+        fields = {
+            "action": action,
+            "count": count,
+            "key_id": self.caller.key_id,
+            "method": self.request.method,
+            "route": getattr(route, "path", ""),
+            "user_id": user_id if memory is None else memory.scope.user_id,
+            "assistant_id": None if memory is None else memory.scope.assistant_id,
+        }
+        _log.info("%s", action, extra={"fields": fields})

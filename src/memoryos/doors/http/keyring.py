@@ -10,31 +10,32 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from memoryos.storage.keys import is_secret_of, key_id_of
+from memoryos.storage.api_keys import is_secret_of, key_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from memoryos.engine import MemoryEngine
-    from memoryos.storage.keys import ApiKey
+    from memoryos.storage.api_keys import ApiKey
 
 __all__ = ["SECONDS_CACHED", "Keyring"]
 
 SECONDS_CACHED = 0.5
 """How long a valid key is cached; after that a revocation by another process takes effect."""
 _KEYS_CACHED = 4096
+"""Capacity of the cache; the least recently used keys are evicted."""
 _THREADS = 4
 
 
 class Keyring:
-    """Finds keys by their text.
+    """Looks up keys by their text.
 
-    Lookups have threads of their own, so that they never wait behind slow requests.
+    Lookups use their own threads, so that they never wait for slow requests.
 
     Args:
-        engine: Returns the engine, whose store has the keys and by whose clock they expire.
+        engine: Returns the engine, whose store contains the keys and whose clock decides when they expire.
         clock: Returns monotonic seconds.
-        limiter: Limits the threads that read keys; default: one of its own.
+        limiter: Limits the threads that read keys; default: its own limiter.
     """
 
     def __init__(
@@ -46,32 +47,32 @@ class Keyring:
         self._engine = engine
         self._clock = clock
         self.limiter = limiter or anyio.CapacityLimiter(_THREADS)
-        self._known: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
 
     async def find(self, text: str) -> ApiKey | None:
-        """Returns the valid key with that text; None if it is wrong, revoked or expired.
+        """Returns the valid key with that text; None if the key is wrong, revoked or expired.
 
-        A text that is not well-formed costs no lookup. Any other costs at most one, by primary key.
+        Malformed text needs no database query. Any other text needs at most one, by primary key.
 
         Raises:
-            StoreError: If the keys can't be read now.
+            StoreError: If the keys can't be read.
         """
         key_id = key_id_of(text)
         if key_id is None:
             return None
-        seen_at, key = self._known.get(key_id, (0.0, None))
-        asked_at = self._clock()
-        if key is None or asked_at - seen_at > SECONDS_CACHED:
-            seen_at, key = asked_at, await anyio.to_thread.run_sync(partial(self._read, key_id), limiter=self.limiter)
+        read_at, key = self._cache.get(key_id, (0.0, None))
+        now = self._clock()
+        if key is None or now - read_at > SECONDS_CACHED:
+            read_at, key = now, await anyio.to_thread.run_sync(partial(self._read, key_id), limiter=self.limiter)
         is_valid = key is not None and is_secret_of(key, text) and key.is_valid(self._engine().clock())
-        self._keep(key_id, seen_at, key, is_valid=is_valid)
+        self._update_cache(key_id, read_at, key, is_valid=is_valid)
         return key if is_valid else None
 
     async def valid(self, key_ids: Iterable[str]) -> set[str]:
-        """Returns which of these keys are valid now, read from the store.
+        """Returns the ids of the keys that are valid now, read from the store without the cache.
 
         Raises:
-            StoreError: If the keys can't be read now.
+            StoreError: If the keys can't be read.
         """
         return await anyio.to_thread.run_sync(partial(self._read_valid, list(key_ids)), limiter=self.limiter)
 
@@ -83,12 +84,12 @@ class Keyring:
         now = engine.clock()
         return {key.key_id for key in engine.store.keys.get(key_ids) if key.is_valid(now)}
 
-    def _keep(self, key_id: str, seen_at: float, key: ApiKey | None, *, is_valid: bool) -> None:
+    def _update_cache(self, key_id: str, read_at: float, key: ApiKey | None, *, is_valid: bool) -> None:
         """Caches valid keys only, so that guesses can't evict them."""
         if key is not None and is_valid:
-            self._known[key_id] = (seen_at, key)
-            self._known.move_to_end(key_id)
-            if len(self._known) > _KEYS_CACHED:
-                self._known.popitem(last=False)
+            self._cache[key_id] = (read_at, key)
+            self._cache.move_to_end(key_id)
+            if len(self._cache) > _KEYS_CACHED:
+                self._cache.popitem(last=False)
         elif key is None or key.revoked_at is not None:
-            self._known.pop(key_id, None)
+            self._cache.pop(key_id, None)

@@ -1,7 +1,7 @@
-"""The log of a server as JSON lines. What callers sent and what models said is in none of them.
+"""The server's log as JSON lines, without request data or model output.
 
-An error's message may quote what somebody wrote, so that of a foreign error is left out: its type and its place stand
-in the line. Of our own errors those of settings and of the store say what an operator has to do, and quote nothing.
+Error messages can contain text of users, so an exception is logged by its type and stack frames. Only configuration
+and store errors of MemoryOS also have their message: it contains no such text and tells the operator what to do.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["JsonFormatter", "configure_logs"]
 
 _QUIET = ("uvicorn.access", "httpx", "httpx2", "httpcore", "httpcore2", "openai", "mcp", "sse_starlette", "asyncio")
-"""Loggers whose lines below a warning name addresses, which hold ids and searched words, or are no news."""
-_CAUSES = 10
-_PLACES = 30
+"""Loggers that are limited to warnings: their other lines contain URLs with ids and search words, or are noise."""
+_MAX_CAUSES = 10
+_MAX_FRAMES = 30
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON: at, level, logger, message, the fields in ``extra={"fields": …}``, error."""
+    """Formats a log record as one line of JSON.
+
+    The keys are at, level, logger, message, those of ``extra={"fields": …}``, and error.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line."""
@@ -39,15 +42,15 @@ class JsonFormatter(logging.Formatter):
         }
         line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[1] is not None:
-            line["error"] = list(_told(record.exc_info[1]))
+            line["error"] = list(_error_chain(record.exc_info[1]))
         return json.dumps(line, ensure_ascii=False, default=lambda value: type(value).__name__)
 
 
 def configure_logs(level: str = "INFO") -> None:
-    """Lets every logger of this process write JSON lines to stderr, in the place of what was set up before.
+    """Sends the log of the whole process to stderr as JSON lines, and removes other handlers of the root logger.
 
     Args:
-        level: Name of the least level that is written; DEBUG is for developers: it may quote what users said.
+        level: Lowest level to write. DEBUG is for developers: it can contain text of users.
     """
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(JsonFormatter())
@@ -58,18 +61,18 @@ def configure_logs(level: str = "INFO") -> None:
     logging.captureWarnings(capture=True)
 
 
-def _told(error: BaseException) -> Iterator[dict[str, Any]]:
-    """Yields the error and its causes, the outermost first."""
-    at: BaseException | None = error
-    for _ in range(_CAUSES):
-        if at is None:
+def _error_chain(error: BaseException) -> Iterator[dict[str, Any]]:
+    """Yields the error and its causes, outermost first."""
+    current: BaseException | None = error
+    for _ in range(_MAX_CAUSES):
+        if current is None:
             return
-        frames = traceback.extract_tb(at.__traceback__)[-_PLACES:]
-        told: dict[str, Any] = {
-            "type": f"{type(at).__module__}.{type(at).__qualname__}",
+        frames = traceback.extract_tb(current.__traceback__)[-_MAX_FRAMES:]
+        entry: dict[str, Any] = {
+            "type": f"{type(current).__module__}.{type(current).__qualname__}",
             "places": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
         }
-        if isinstance(at, (ConfigError, StoreError)):
-            told["message"] = str(at)
-        yield told
-        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+        if isinstance(current, (ConfigError, StoreError)):
+            entry["message"] = str(current)
+        yield entry
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)

@@ -1,4 +1,4 @@
-"""Requests that are being served: at most so many of one key, and those of a revoked key are ended."""
+"""Open requests: limits their number per key, and ends those whose key was revoked."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ from typing import TYPE_CHECKING
 import anyio
 from starlette.datastructures import Headers
 
-from memoryos.doors.http.problems import Problem, problem_response
-from memoryos.doors.http.streams import EVENT_STREAM, event
+from memoryos.doors.http.event_stream import EVENT_STREAM, event
+from memoryos.doors.http.problem_details import Problem, problem_response
 from memoryos.errors import MemoryOSError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from memoryos.doors.http.access import Access
-    from memoryos.doors.http.callers import Caller
+    from memoryos.doors.http.access import AccessPolicy
+    from memoryos.doors.http.caller import Caller
     from memoryos.doors.http.keyring import Keyring
 
 __all__ = ["OpenRequests"]
 
 CHECK_SECONDS = 0.25
-"""Pause between two checks of the keys of open requests."""
-ENDING_SECONDS = 1.0
-"""Longest wait for a client that does not read what it is told at the end."""
+"""Interval between two checks of the keys of open requests."""
+LAST_MESSAGE_SECONDS = 1.0
+"""Timeout for the last message to a client that does not read."""
 _TOO_MANY = Problem(
     type="urn:memoryos:too-many-requests",
     title="Too Many Requests",
     status=429,
-    detail="Too many requests and streams of this key are open; end some, or raise key_open_requests.",
+    detail="Too many requests and streams of this key are open; close some or raise key_open_requests.",
 )
 _NO_LONGER_VALID = Problem(
     type="urn:memoryos:unauthorized",
     title="Unauthorized",
     status=401,
-    detail="The key was revoked or has expired, or a key is needed since this request began.",
+    detail="The key was revoked or has expired, or the server now requires a key; use a valid key.",
 )
 
 _log = logging.getLogger(__name__)
 
 
 class OpenRequests:
-    """Serves requests, counts those of each key, and ends those whose key is no longer valid.
+    """Serves requests, counts them by key, and ends those whose key is no longer valid.
 
-    Used by the thread of the event loop only.
+    Only the event loop's thread may use it.
 
     Args:
-        most_per_key: Requests and streams of one key that may be open at the same time.
+        max_per_key: Most open requests and streams of one key.
     """
 
-    def __init__(self, most_per_key: int) -> None:
-        self._most_per_key = most_per_key
+    def __init__(self, max_per_key: int) -> None:
+        self._max_per_key = max_per_key
         self._open: defaultdict[str | None, set[_OpenRequest]] = defaultdict(set)
 
     async def serve(self, app: ASGIApp, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request of a caller; answers 429 if too many requests of its key are open."""
+        """Serves one request of a caller; answers 429 if its key has too many open requests."""
         key_id = caller.key_id
-        if key_id is not None and len(self._open.get(key_id, ())) >= self._most_per_key:
+        if key_id is not None and len(self._open.get(key_id, ())) >= self._max_per_key:
             await problem_response(_TOO_MANY, {"Retry-After": "1"})(scope, receive, send)
             return
         request = _OpenRequest(scope, receive, send)
@@ -71,24 +71,23 @@ class OpenRequests:
             if not self._open[key_id]:
                 del self._open[key_id]
 
-    async def watch(self, access: Access, keyring: Keyring) -> None:
-        """Ends requests of keys that were revoked or expired, and requests without a key once keys are required.
+    async def watch(self, access: AccessPolicy, keyring: Keyring) -> None:
+        """Ends requests with a revoked or expired key, and requests without a key once keys are required.
 
-        Checks every quarter of a second and goes on until it is cancelled. While the store can't be read, open
-        requests go on.
+        Checks at a fixed interval until cancelled. While the store can't be read, open requests continue.
         """
         while True:
             await anyio.sleep(CHECK_SECONDS)
             try:
                 refused = await self._refused(access, keyring)
             except MemoryOSError as error:
-                _log.debug("the keys of open requests can't be checked now: %s", type(error).__name__)
+                _log.debug("can't check the keys of open requests now: %s", type(error).__name__)
                 continue
             async with anyio.create_task_group() as group:
                 for request in refused:
                     group.start_soon(request.end)
 
-    async def _refused(self, access: Access, keyring: Keyring) -> list[_OpenRequest]:
+    async def _refused(self, access: AccessPolicy, keyring: Keyring) -> list[_OpenRequest]:
         key_ids = {each for each in self._open if each is not None}
         refused: set[str | None] = set()
         if key_ids:
@@ -99,7 +98,7 @@ class OpenRequests:
 
 
 class _OpenRequest:
-    """A request that is being served, and how far its response is."""
+    """A request that is being served, and the progress of its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.cancel_scope = anyio.CancelScope()
@@ -111,27 +110,27 @@ class _OpenRequest:
         self._is_ended = False
 
     async def send(self, message: Message) -> None:
-        """Passes a message of the application on, unless the request was ended."""
+        """Forwards a message of the application, unless the request was ended."""
         if self._is_ended:
             return
         if message["type"] == "http.response.start":
             self._has_started = True
-            kind = Headers(raw=message.get("headers", [])).get("content-type", "")
-            self._is_event_stream = kind.startswith(EVENT_STREAM)
+            content_type = Headers(raw=message.get("headers", [])).get("content-type", "")
+            self._is_event_stream = content_type.startswith(EVENT_STREAM)
         elif not message.get("more_body", False):
             self._is_ended = True
         await self._send(message)
 
     async def end(self) -> None:
-        """Cancels the application and tells the client why: by a response, or by the last event of a stream.
+        """Cancels the application and reports the reason: as a response, or as the last event of a stream.
 
-        Another response that has begun breaks off, so that nobody takes it for a whole one.
+        Any other response that has already started is cut off without its end, so that the client detects the error.
         """
         if self._is_ended:
             return
         self._is_ended = True
         self.cancel_scope.cancel()
-        with anyio.move_on_after(ENDING_SECONDS):
+        with anyio.move_on_after(LAST_MESSAGE_SECONDS):
             if not self._has_started:
                 await problem_response(_NO_LONGER_VALID)(self._scope, self._receive, self._send)
             elif self._is_event_stream:

@@ -1,4 +1,4 @@
-"""The memory proxy: a program that speaks the OpenAI protocol gets a memory by a change of its base URL."""
+"""The memory proxy: adds memory to programs that use the OpenAI protocol and set the proxy as their base URL."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
-from memoryos.doors.http.affinity import note_affinity
-from memoryos.doors.http.callers import AnyCaller
-from memoryos.doors.http.problems import RESPONSES
+from memoryos.doors.http.affinity import set_affinity
+from memoryos.doors.http.authentication import AnyCaller, Audit
+from memoryos.doors.http.problem_details import RESPONSES
 from memoryos.doors.http.proxy_body import read_chat
 from memoryos.doors.http.proxy_exchange import Exchange, Repeats
+from memoryos.doors.http.proxy_options import ASSISTANT, IDEMPOTENCY_KEY, RECALL, REMEMBER, USER, read_proxy_options
 from memoryos.doors.http.proxy_relay import Relay
 from memoryos.doors.http.proxy_upstream import Upstream
-from memoryos.doors.http.proxy_wishes import ASSISTANT, IDEMPOTENCY_KEY, RECALL, REMEMBER, USER, read_wishes
-from memoryos.doors.http.serving import Serving, TheServing
+from memoryos.doors.http.server_state import CurrentServer, ServerState
 from memoryos.inputs import read_scope
 
 if TYPE_CHECKING:
@@ -26,58 +26,58 @@ if TYPE_CHECKING:
 __all__ = ["proxy_router"]
 
 _JSON = "application/json"
-_WISHES = {
-    USER: "Whose memory; beats the field `user`. A key of one user can name nobody else.",
-    ASSISTANT: "With which assistant; default: the server's own.",
-    RECALL: "`no`: put no memory in.",
-    REMEMBER: "`no`: the exchange becomes no page.",
-    IDEMPOTENCY_KEY: "Two requests with the same key are remembered once.",
+_HEADERS = {
+    USER: "The user; takes precedence over the field `user`. With the key of one user, only that user is allowed.",
+    ASSISTANT: "The assistant; default: the server's setting.",
+    RECALL: "`no`: add no memory.",
+    REMEMBER: "`no`: do not store the exchange.",
+    IDEMPOTENCY_KEY: "Requests with the same key are stored once.",
 }
 _CHAT = {
     "type": "object",
-    "description": "As the endpoint takes it; everything is passed on.",
+    "description": "In the format of the endpoint; all fields are passed on.",
     "required": ["messages"],
     "properties": {
         "model": {"type": "string"},
         "messages": {"type": "array", "items": {"type": "object"}},
-        "user": {"type": "string", "description": "Whose memory, unless a header says so."},
+        "user": {"type": "string", "description": "The user, unless the header is set."},
         "stream": {"type": "boolean"},
     },
     "example": {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Where do I work?"}], "user": "tom"},
 }
 _REPLY = {
     200: {
-        "description": "The endpoint's reply, byte for byte; so are its errors.",
+        "description": "The endpoint's reply or error, byte for byte.",
         "content": {_JSON: {"schema": {"type": "object"}}, "text/event-stream": {"schema": {"type": "string"}}},
         "headers": {
-            RECALL: {"description": "Pages put in, `failed` or `off`.", "schema": {"type": "string"}},
+            RECALL: {"description": "Number of recalled pages, `failed` or `off`.", "schema": {"type": "string"}},
         },
     },
-    415: {"description": "The body is no JSON."},
+    415: {"description": "The body is not JSON."},
     504: {"description": "The endpoint did not answer in time."},
     508: {"description": "The endpoint is this server."},
 }
 _DOCUMENTED: dict[str, Any] = {
     "parameters": [
         {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
-        for name, text in _WISHES.items()
+        for name, text in _HEADERS.items()
     ],
     "requestBody": {"required": True, "content": {_JSON: {"schema": _CHAT}}},
 }
 
 
 def proxy_router() -> APIRouter:
-    """Returns the routes of the OpenAI protocol; the application that includes them closes their connections."""
+    """Returns the routes of the OpenAI protocol. The lifespan of the router closes their connections."""
     connections = _Connections()
 
     @asynccontextmanager
-    async def living(_: object) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         try:
             yield
         finally:
             await connections.close()
 
-    router = APIRouter(prefix="/v1", tags=["proxy"], responses=RESPONSES, lifespan=living)
+    router = APIRouter(prefix="/v1", tags=["proxy"], responses=RESPONSES, lifespan=lifespan)
     repeats = Repeats()
 
     @router.post(
@@ -88,22 +88,22 @@ def proxy_router() -> APIRouter:
         responses=_REPLY,  # type: ignore[arg-type]
         openapi_extra=_DOCUMENTED,
     )
-    async def complete(request: Request, caller: AnyCaller, serving: TheServing) -> Response:
-        """Passes a chat on to the endpoint of the settings, with what is remembered for its last user message.
+    async def complete(request: Request, audit: Audit, server: CurrentServer) -> Response:
+        """Passes a chat on to the configured endpoint, with the memory for its last user message.
 
-        The exchange is remembered when the answer came to its end.
+        The exchange is stored when the answer is complete.
         """
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
-            raise HTTPException(415, f"the body must be {_JSON}")
+            raise HTTPException(415, f"the Content-Type must be {_JSON}")
         chat = await run_sync(read_chat, await request.body())
-        upstream = await connections.to(serving)
-        wishes = read_wishes(request, caller, chat, upstream.config)
-        read_scope(wishes.user_id, wishes.assistant_id)
-        note_affinity(request, wishes.user_id, wishes.assistant_id)
-        headers = upstream.headers(request, caller)
-        exchange = Exchange(request, caller, serving, chat, wishes, repeats.key(wishes, chat))
+        upstream = await connections.to(server)
+        options = read_proxy_options(request, audit.caller, chat, upstream.config)
+        read_scope(options.user_id, options.assistant_id)
+        set_affinity(request, options.user_id, options.assistant_id)
+        headers = upstream.headers(request, audit.caller)
+        exchange = Exchange(audit, server, chat, options, repeats.key(options, chat))
         outgoing = upstream.request(request, "/chat/completions", headers, await exchange.body())
-        return Relay(upstream.client, outgoing, {RECALL: exchange.recalled}, exchange.remember)
+        return Relay(upstream.client, outgoing, {RECALL: exchange.recall_status}, exchange.remember)
 
     @router.get(
         "/models",
@@ -112,24 +112,24 @@ def proxy_router() -> APIRouter:
         response_class=Response,
         responses=_REPLY,  # type: ignore[arg-type]
     )
-    async def models(request: Request, caller: AnyCaller, serving: TheServing) -> Response:
-        """Passes the endpoint's list of models on."""
-        upstream = await connections.to(serving)
+    async def models(request: Request, caller: AnyCaller, server: CurrentServer) -> Response:
+        """Returns the endpoint's list of models."""
+        upstream = await connections.to(server)
         return Relay(upstream.client, upstream.request(request, "/models", upstream.headers(request, caller)))
 
     return router
 
 
 class _Connections:
-    """The endpoint's connections, opened at the first chat."""
+    """The connection pool to the endpoint, opened at the first request."""
 
     def __init__(self) -> None:
         self._upstream: Upstream | None = None
 
-    async def to(self, serving: Serving) -> Upstream:
+    async def to(self, server: ServerState) -> Upstream:
         if self._upstream is None:
-            engine = await run_sync(serving.engine)
-            settings = serving.settings
+            engine = await run_sync(server.engine)
+            settings = server.settings
             self._upstream = self._upstream or Upstream(
                 engine.config, settings.proxy_timeout_seconds, settings.proxy_headers
             )

@@ -1,4 +1,4 @@
-"""The body of a chat as the proxy reads it; one message is put in, and every other byte stays what it was."""
+"""The request body of a chat. The proxy inserts one message and leaves every other byte unchanged."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Chat", "read_chat"]
 
-_SPACE = re.compile(r"[ \t\r\n]*")
+_WHITE_SPACE = re.compile(r"[ \t\r\n]*")
 _decoder = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """The body of one request for a completion.
+    """The request body of a chat completion.
 
     Attributes:
-        raw: The body as it came.
-        fields: What stands in it.
-        messages: The messages that are objects, oldest first; none if ``messages`` is no list of objects.
+        raw: The body as received.
+        fields: Its parsed members.
+        messages: The messages, oldest first; empty if ``messages`` is not a list of objects.
     """
 
     raw: str = field(repr=False)
@@ -38,7 +38,7 @@ class Chat:
         """The field ``user``; None if it is absent, null or empty.
 
         Raises:
-            InputError: If it is no text.
+            InputError: If it is not text.
         """
         user = self.fields.get("user")
         if user is not None and not isinstance(user, str):
@@ -46,55 +46,55 @@ class Chat:
         return user or None
 
     @property
-    def asked(self) -> str | None:
-        """The text of the last user message, "" if it has none (an image); None if no user has spoken."""
-        last = self._last_asked()
+    def question(self) -> str | None:
+        """The text of the last user message; "" if it has no text (an image), None if there is no user message."""
+        last = self._last_user_message()
         return None if last is None else text_of(self.messages[last])
 
-    def said(self) -> frozenset[tuple[str, str]]:
-        """Returns role and text of every message, without the space around it."""
+    def texts(self) -> frozenset[tuple[str, str]]:
+        """Returns role and text of every message, without surrounding white space."""
         return frozenset((str(each.get("role")), text_of(each).strip()) for each in self.messages)
 
     def digest(self) -> str:
-        """Returns what tells this question from others: of every message up to the last one of the user.
+        """Returns a hash of all messages up to the last user message, which identifies the question.
 
-        The calls of one tool loop share it, and so does a request that is sent again.
+        The requests of one tool loop have the same digest, and so has a repeated request.
         """
-        last = self._last_asked()
-        asked = self.messages[: 0 if last is None else last + 1]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        last = self._last_user_message()
+        messages = self.messages[: 0 if last is None else last + 1]
+        return hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()
 
     def with_memory(self, text: str) -> bytes:
-        """Returns the body with a system message of that text behind the caller's own first ones.
+        """Returns the body with a system message of that text after the chat's own leading system messages.
 
-        The rest stays byte for byte, numbers, spaces and fields given twice included.
+        All other bytes stay the same, including number formats, white space and duplicate fields.
         """
         message = json.dumps({"role": "system", "content": text}, ensure_ascii=False)
-        leading = self._leading()
-        place = _place_behind(self.raw, leading)
+        leading = self._count_leading()
+        position = _insert_position(self.raw, leading)
         inserted = f", {message}" if leading else f"{message}, "
-        return f"{self.raw[:place]}{inserted}{self.raw[place:]}".encode()
+        return f"{self.raw[:position]}{inserted}{self.raw[position:]}".encode()
 
-    def _last_asked(self) -> int | None:
+    def _last_user_message(self) -> int | None:
         return next((at for at in reversed(range(len(self.messages))) if self.messages[at].get("role") == "user"), None)
 
-    def _leading(self) -> int:
-        """Returns how many system and developer messages stand in front of the conversation."""
+    def _count_leading(self) -> int:
+        """Returns the number of system and developer messages before the conversation."""
         roles = (each.get("role") for each in self.messages)
         return next((at for at, role in enumerate(roles) if role not in {"system", "developer"}), len(self.messages))
 
 
 def read_chat(body: bytes) -> Chat:
-    """Returns the body, read; what only the endpoint can judge is left to it.
+    """Parses a request body. Fields that only concern the endpoint are not checked.
 
     Raises:
-        InputError: If it is no JSON object in UTF-8.
+        InputError: If it is not a JSON object in UTF-8.
     """
     try:
         raw = body.decode()
         fields = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise InputError("body", "is no JSON in UTF-8") from error
+        raise InputError("body", "is not valid JSON in UTF-8") from error
     if not isinstance(fields, dict):
         raise InputError("body", "must be a JSON object")
     messages = fields.get("messages")
@@ -104,7 +104,7 @@ def read_chat(body: bytes) -> Chat:
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """Returns the text of a message, its text parts on lines of their own; "" if it has none."""
+    """Returns the text of a message, with each text part on its own line; "" if it has none."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -114,33 +114,33 @@ def text_of(message: Mapping[str, Any]) -> str:
     return "\n".join(each for each in texts if isinstance(each, str))
 
 
-def _place_behind(raw: str, leading: int) -> int:
-    """Returns where a message goes into the list of a valid body: behind its first few, or in front of the first."""
-    at = _past(raw, _messages_start(raw) + 1)
+def _insert_position(raw: str, leading: int) -> int:
+    """Returns the index in a valid body after its first ``leading`` messages, or before its first message."""
+    at = _skip_space(raw, _messages_start(raw) + 1)
     for number in range(leading):
         if number:
-            at = _past(raw, _past(raw, at) + 1)
+            at = _skip_space(raw, _skip_space(raw, at) + 1)
         _, at = _decoder.raw_decode(raw, at)
     return at
 
 
 def _messages_start(raw: str) -> int:
-    """Returns where the value of ``messages`` begins; of several, the last counts, as for every JSON reader we know."""
+    """Returns the index of the value of ``messages``. Of duplicate fields the last one counts, as in JSON parsers."""
     found = 0
-    at = _past(raw, _past(raw, 0) + 1)
+    at = _skip_space(raw, _skip_space(raw, 0) + 1)
     while raw[at] != "}":
         name, at = _decoder.raw_decode(raw, at)
-        value_at = _past(raw, _past(raw, at) + 1)
+        value_at = _skip_space(raw, _skip_space(raw, at) + 1)
         if name == "messages":
             found = value_at
         _, at = _decoder.raw_decode(raw, value_at)
-        at = _past(raw, at)
+        at = _skip_space(raw, at)
         if raw[at] == ",":
-            at = _past(raw, at + 1)
+            at = _skip_space(raw, at + 1)
     return found
 
 
-def _past(raw: str, at: int) -> int:
-    """Returns the place of the first character from here on that is no space."""
-    found = _SPACE.match(raw, at)
+def _skip_space(raw: str, at: int) -> int:
+    """Returns the index of the next character that is not white space."""
+    found = _WHITE_SPACE.match(raw, at)
     return found.end() if found else at

@@ -1,4 +1,4 @@
-"""One chat that passes the proxy: what is put into it before, and what is remembered of it afterwards."""
+"""One chat through the proxy: recalls memory for the request and stores the exchange after the reply."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from anyio.to_thread import run_sync
 
-from memoryos.doors.http.audit import audit
-from memoryos.doors.http.observing import span
-from memoryos.doors.http.proxy_memory import fit, memory_prompt, question, sources_of
+from memoryos.doors.http.observability import span
+from memoryos.doors.http.proxy_memory import fit, memory_prompt, recall_query, sources_of
 from memoryos.errors import InputError, NotFoundError
 from memoryos.identifiers import new_id
 from memoryos.model import ANSWERED_FROM
@@ -23,12 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from fastapi import Request
-
-    from memoryos.doors.http.callers import Caller
+    from memoryos.doors.http.audit import AuditLog
     from memoryos.doors.http.proxy_body import Chat
-    from memoryos.doors.http.proxy_wishes import Wishes
-    from memoryos.doors.http.serving import Serving
+    from memoryos.doors.http.proxy_options import ProxyOptions
+    from memoryos.doors.http.server_state import ServerState
     from memoryos.memory import Memoryos
     from memoryos.retrieval.recall import Recall
 
@@ -37,130 +34,137 @@ __all__ = ["Exchange", "Repeats"]
 _log = logging.getLogger(__name__)
 
 RECALL_SECONDS = 10.0
-"""So long a chat waits for its memory; then it goes on without."""
+"""Timeout of the recall; after it the chat continues without memory."""
 REMEMBER_SECONDS = 60.0
-"""So long the end of a reply waits until the exchange is on disk; then it is passed on, and the write goes on."""
+"""Timeout after which the end of a reply is passed on although storing the exchange still continues."""
 FAILED, OFF = "failed", "off"
 
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
 
 class Repeats:
-    """Knows for some minutes which question was asked, so that one that is sent again is remembered once.
+    """Recognises repeated questions for some minutes and gives them the same idempotency key.
 
-    The keys are random: unlike hashes of the messages, which would stay in the store, they tell nobody what was said.
+    The keys are random. Hashes of the messages would stay in the store and reveal what was said.
     """
 
     SECONDS = 600.0
-    MOST = 10_000
+    MAX_KEYS = 10_000
 
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[str, str, str], tuple[float, str]] = OrderedDict()
 
-    def key(self, wishes: Wishes, chat: Chat) -> str:
-        """Returns the key under which this exchange is remembered: the caller's own, or that of the same question."""
-        if wishes.idempotency_key is not None:
-            return wishes.idempotency_key
-        asked = (wishes.user_id, wishes.assistant_id, chat.digest())
+    def key(self, options: ProxyOptions, chat: Chat) -> str:
+        """Returns the idempotency key of an exchange: the caller's own, or that of the same question before."""
+        if options.idempotency_key is not None:
+            return options.idempotency_key
+        question = (options.user_id, options.assistant_id, chat.digest())
         now = time.monotonic()
-        while self._keys and (len(self._keys) >= self.MOST or next(iter(self._keys.values()))[0] < now - self.SECONDS):
+        self._evict(now)
+        return self._keys.setdefault(question, (now, new_id()))[1]
+
+    def _evict(self, now: float) -> None:
+        """Removes expired keys, and the oldest key if the cache is full."""
+        while self._keys:
+            oldest_at, _ = next(iter(self._keys.values()))
+            if len(self._keys) < self.MAX_KEYS and oldest_at >= now - self.SECONDS:
+                return
             self._keys.popitem(last=False)
-        return self._keys.setdefault(asked, (now, new_id()))[1]
 
 
 @dataclass(slots=True)
 class Exchange:
-    """What becomes of one chat.
+    """The processing of one chat.
 
     Attributes:
-        request: The request.
-        caller: Who sent it.
-        serving: The server.
-        chat: Its body.
-        wishes: Whose memory it is about.
-        key: The key under which it is remembered.
-        recalled: What a client is told of the recall: how many pages, "failed" or "off".
+        audit: Writes the audit lines of the request.
+        server: The state of the server.
+        chat: The request body.
+        options: The options of the chat.
+        key: The idempotency key under which the exchange is stored.
+        recall_status: Value of the response header: the number of recalled pages, "failed" or "off".
     """
 
-    request: Request
-    caller: Caller
-    serving: Serving
+    audit: AuditLog
+    server: ServerState
     chat: Chat
-    wishes: Wishes
+    options: ProxyOptions
     key: str
-    recalled: str = OFF
-    _shown: Recall | None = field(default=None, init=False)
-    _asked_at: datetime | None = field(default=None, init=False)
+    recall_status: str = OFF
+    _recalled: Recall | None = field(default=None, init=False)
+    _received_at: datetime | None = field(default=None, init=False)
 
     async def body(self) -> bytes:
-        """Returns what goes to the endpoint: the chat with memory in it, or as it is if there is none or it failed."""
-        if self.wishes.recalls and self.chat.asked is not None:
-            body = await _attempt("recall", self._recall, RECALL_SECONDS)
-            self.recalled = FAILED if body is None else str(0 if self._shown is None else len(self._shown.pages))
+        """Returns the body for the endpoint: with memory, or unchanged if there is none or the recall failed."""
+        if self.options.recalls and self.chat.question is not None:
+            body = await _attempt("recalling memory", self._recall, RECALL_SECONDS)
+            self.recall_status = (
+                FAILED if body is None else str(0 if self._recalled is None else len(self._recalled.pages))
+            )
             if body is not None:
                 return body
         return self.chat.raw.encode()
 
     async def remember(self, answer: str) -> None:
-        """Remembers the exchange, once however often it is sent. A failure is logged: the chat itself has succeeded."""
-        if self.wishes.remembers and self.chat.asked is not None:
-            await _attempt("remembering", lambda: self._remember(answer), REMEMBER_SECONDS)
+        """Stores the exchange once, even if it is repeated. Failures are logged only: the chat itself succeeded."""
+        if self.options.remembers and self.chat.question is not None:
+            await _attempt("storing the exchange", lambda: self._remember(answer), REMEMBER_SECONDS)
 
     def _recall(self) -> bytes:
         memory = self._memory()
-        self._asked_at = memory.engine.clock()
-        query = question(mended(self.chat.asked or ""))
+        self._received_at = memory.engine.clock()
+        query = recall_query(mended(self.chat.question or ""))
         if query.strip():
-            max_tokens = self.serving.settings.proxy_memory_tokens
+            max_tokens = self.server.settings.proxy_memory_tokens
             with span("memoryos.recall"):
                 found = memory.recall(query, max_tokens=max_tokens)
-            shown = fit(found, self.chat.said(), max_tokens)
-            audit(self.request, self.caller, "read", memory, count=len(shown.pages) if shown else 0)
-            if shown is not None:
-                body = self.chat.with_memory(memory_prompt(shown, max_tokens))
-                self._shown = shown
+            recalled = fit(found, self.chat.texts(), max_tokens)
+            self.audit.record("read", memory, count=len(recalled.pages) if recalled else 0)
+            if recalled is not None:
+                body = self.chat.with_memory(memory_prompt(recalled, max_tokens))
+                self._recalled = recalled
                 return body
         return self.chat.raw.encode()
 
     def _remember(self, answer: str) -> None:
         sources = []
-        if self._shown is not None:
-            sources = sources_of(answer, self._shown, "\n".join(text for _, text in self.chat.said()))
+        if self._recalled is not None:
+            sources = sources_of(answer, self._recalled, "\n".join(text for _, text in self.chat.texts()))
         memory = self._memory()
         try:
             memory.add_memory(
-                mended(self.chat.asked or ""),
+                mended(self.chat.question or ""),
                 answer,
-                self._asked_at,
+                self._received_at,
                 {ANSWERED_FROM: sources} if sources else None,
                 idempotency_key=self.key,
             )
         except InputError as error:
             if error.field != "idempotency_key":
                 raise
-            _log.debug("a question was asked again and answered otherwise; the first answer stays")
+            _log.debug("proxy: not storing another answer to a repeated question")
         except NotFoundError:
-            _log.debug("a question was asked again whose answer was forgotten; it stays forgotten")
+            _log.debug("proxy: not storing a repeated question whose answer was forgotten")
         else:
-            audit(self.request, self.caller, "write", memory, count=1)
+            self.audit.record("write", memory, count=1)
 
     def _memory(self) -> Memoryos:
-        return self.serving.engine().memory(self.wishes.user_id, self.wishes.assistant_id)
+        return self.server.engine().memory(self.options.user_id, self.options.assistant_id)
 
 
-async def _attempt(what: str, call: Callable[[], Done], seconds: float) -> Done | None:
-    """Returns what a call in a thread of its own returns; None if it failed or takes too long, which is logged.
+async def _attempt(operation: str, call: Callable[[], Result], seconds: float) -> Result | None:
+    """Runs a function in a thread and returns its result; None on failure or timeout, which are logged.
 
-    What fails is named by its kind alone: a message may quote what was said.
+    The log contains only the type of an error, because its message can contain text of users.
     """
     task = asyncio.ensure_future(run_sync(call))
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait({task}, timeout=seconds)
     if not task.done():
-        _log.error("%s for the proxy takes longer than %g s", what, seconds)
+        _log.error("proxy: %s timed out after %g s", operation, seconds)
         return None
     error = task.exception()
     if error is not None:
-        _log.error("%s for the proxy failed: %s", what, type(error).__name__)
+        _log.error("proxy: %s failed: %s", operation, type(error).__name__)
         return None
     return task.result()

@@ -1,4 +1,4 @@
-"""What of a recall goes into a chat that passes the proxy: what the chat does not hold, best first, while it fits."""
+"""Selects the recalled memory that the proxy adds to a chat: what the chat lacks, best first, within a token budget."""
 
 from __future__ import annotations
 
@@ -18,94 +18,95 @@ if TYPE_CHECKING:
 
     from memoryos.model import Attribute, Trait
 
-__all__ = ["NAME", "OPENING", "VERSION", "fit", "memory_prompt", "question", "sources_of"]
+__all__ = ["NAME", "OPENING", "VERSION", "fit", "memory_prompt", "recall_query", "sources_of"]
 
 NAME = "proxy"
 VERSION = "1"
 OPENING = "You remember earlier conversations with this user: what helps you to answer stands in <memory>."
 
-LONGEST_QUESTION = 4_000
-"""Characters by which a longer message is looked up: its first and its last, where people say what they want."""
-SHORTEST_EXCERPT = 125
-LONGEST_EXCERPT = 8_000
+MAX_QUERY = 4_000
+"""Characters of a recall query. Of a longer message its beginning and end are used, where requests usually are."""
+MIN_EXCERPT = 125
+MAX_EXCERPT = 8_000
 SHARE_OF_ATTRIBUTES = 0.25
 SHARE_OF_FACTS = 0.5
-"""Of the tokens, that attributes and facts may take before pages; what pages leave they may take as well."""
-SHORTEST_WORD = 3
-LONGEST_CHAT = 1_000_000
-"""Characters of a chat, its last ones, in which the words of an answer are looked for."""
-LONGEST_PART = 16
-"""A longer word that is not ASCII is looked for as a whole word only."""
+"""Shares of the budget for attributes and facts before pages are packed; afterwards they may use the rest."""
+MIN_WORD = 3
+MAX_CHAT = 1_000_000
+"""Characters at the end of a chat that are searched for the words of an answer."""
+MAX_PART = 16
+"""Longest non-ASCII word, in characters, that is also searched inside longer words."""
 _WORD = re.compile(r"(\w+)(['’](?=\w))?")
 LINE_NUMBER_TOKENS = 1.5
-"""What the number of a page and the blank line above a heading add at most."""
+"""Most tokens of a page number and of the blank line before a heading."""
 
 
-def question(asked: str) -> str:
-    """Returns the words by which a message is looked up."""
-    if len(asked) <= LONGEST_QUESTION:
-        return asked
-    half = LONGEST_QUESTION // 2
-    return f"{asked[:half]}\n{asked[-half:]}"
+def recall_query(message: str) -> str:
+    """Returns the recall query for a message."""
+    if len(message) <= MAX_QUERY:
+        return message
+    half = MAX_QUERY // 2
+    return f"{message[:half]}\n{message[-half:]}"
 
 
 def memory_prompt(shown: Recall, max_tokens: int) -> str:
-    """Returns the system message that shows what is remembered, fenced as a record."""
-    record = shown.to_prompt(numbered=True, longest_utterance=_longest(max_tokens))
+    """Returns the system message with the recalled memory, fenced as data."""
+    record = shown.to_prompt(numbered=True, longest_utterance=_max_utterance(max_tokens))
     return "\n\n".join([OPENING, DATA.format(tags="<memory>"), fenced("memory", record)])
 
 
-def fit(recall: Recall, said: frozenset[tuple[str, str]], max_tokens: int) -> Recall | None:
-    """Returns the part of a recall that a chat is shown; None if there is nothing to show, or no room.
+def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int) -> Recall | None:
+    """Returns the part of a recall to add to a chat; None if no item fits.
 
     Args:
-        recall: What is remembered for the question. Pages of the short-term window are ranked among the others: this
-            chat may not be the one that they stem from.
-        said: Role and text of each message of the chat; what was said there is not shown again.
-        max_tokens: Estimated tokens of the whole system message at most.
+        recall: The recall for the question. Pages of the short-term window are ranked like the others, because they may
+            come from another chat.
+        chat_texts: Role and text of each message of the chat; utterances with the same role and text are left out.
+        max_tokens: Most estimated tokens of the system message.
     """
-    room = _Room(recall.query, max_tokens)
+    packer = _Packer(recall.query, max_tokens)
     profile = recall.profile
-    room.add_attributes(profile.attributes, SHARE_OF_ATTRIBUTES)
-    room.add_knowledge(recall.knowledge, SHARE_OF_FACTS)
-    room.add_pages(_pages(recall, said))
-    room.add_attributes(profile.attributes, 1.0)
-    room.add_knowledge(recall.knowledge, 1.0)
-    room.add_traits(profile.traits)
-    shown = room.shown
+    packer.add_attributes(profile.attributes, SHARE_OF_ATTRIBUTES)
+    packer.add_knowledge(recall.knowledge, SHARE_OF_FACTS)
+    packer.add_pages(_pages(recall, chat_texts))
+    packer.add_attributes(profile.attributes, 1.0)
+    packer.add_knowledge(recall.knowledge, 1.0)
+    packer.add_traits(profile.traits)
+    shown = packer.shown
     is_empty = not (shown.pages or shown.knowledge or shown.profile.attributes or shown.profile.traits)
     return None if is_empty else shown
 
 
 def sources_of(answer: str, shown: Recall, chat: str) -> list[str]:
-    """Returns ids of the pages that an answer seems to be based on, by which forgetting them finds the answer.
+    """Returns the ids of the pages that an answer is probably based on, so that forgetting them also finds the answer.
 
-    They are those that brought a word into it that the chat itself does not hold: an endpoint does not say what it has
-    used.
+    An endpoint does not report its sources. A page counts as a source if it contains a word of the answer that is not
+    in the chat.
     """
-    told = {word for word in content_words(answer) if len(word) >= SHORTEST_WORD or not word.isalpha()}
-    fresh = told - _said_in(chat[-LONGEST_CHAT:], told)
+    words = {word for word in content_words(answer) if len(word) >= MIN_WORD or not word.isalpha()}
+    new_words = words - _words_in_chat(chat[-MAX_CHAT:], words)
     found: list[str] = []
     for text, page_ids in _shown_texts(shown):
-        if not fresh.isdisjoint(content_words(text)):
+        if not new_words.isdisjoint(content_words(text)):
             found += page_ids
     return list(dict.fromkeys(found))
 
 
-def _said_in(chat: str, words: set[str]) -> set[str]:
-    """Returns the words that a chat holds: ASCII ones as whole words, others anywhere, as not all languages use spaces.
+def _words_in_chat(chat: str, words: set[str]) -> set[str]:
+    """Returns the words that a chat contains.
 
-    The chat is read once for each length of words that are not ASCII, however many words there are.
+    ASCII words must match whole words. Other words match anywhere, because some languages use no spaces between words.
+    The time is linear in the length of the chat times the number of different lengths of non-ASCII words.
     """
     folded = fold(chat)
     runs = [(run[1], run[2]) for run in _WORD.finditer(folded)]
-    said = {run for run, _ in runs}
-    said.update(f"{one}{mark}{other}" for (one, mark), (other, _) in pairwise(runs) if mark)
-    others = {word for word in words if not word.isascii()}
-    for length in {len(word) for word in others if len(word) <= LONGEST_PART}:
+    words_in_chat = {run for run, _ in runs}
+    words_in_chat.update(f"{first}{mark}{second}" for (first, mark), (second, _) in pairwise(runs) if mark)
+    non_ascii = {word for word in words if not word.isascii()}
+    for length in {len(word) for word in non_ascii if len(word) <= MAX_PART}:
         pieces = (folded[at : at + length] for at in range(len(folded) - length + 1))
-        said.update(others.intersection(pieces))
-    return words & said
+        words_in_chat.update(non_ascii.intersection(pieces))
+    return words & words_in_chat
 
 
 def _shown_texts(shown: Recall) -> Iterator[tuple[str, Sequence[str]]]:
@@ -119,57 +120,71 @@ def _shown_texts(shown: Recall) -> Iterator[tuple[str, Sequence[str]]]:
         yield trait.reason, trait.evidence_page_ids
 
 
-class _Room:
-    """Takes what fits into so many tokens; what does not is passed over, and the next may."""
+class _Packer:
+    """Packs recalled items into a token budget. It skips an item that does not fit and tries the next one."""
 
     def __init__(self, query: str, max_tokens: int) -> None:
         self.shown = Recall(query)
         self._max_tokens = max_tokens
         frame = memory_prompt(self.shown, max_tokens)
-        self._used = estimate_tokens(frame)
-        self._headings = set(frame.splitlines())
+        self._used_tokens = estimate_tokens(frame)
+        self._counted_lines = set(frame.splitlines())
 
     def add_attributes(self, attributes: Iterable[Attribute], share: float) -> None:
         for each in attributes:
             profile = self.shown.profile
-            if each not in profile.attributes and self._fits(share, profile=Profile(attributes=(each,))):
-                self._widen(profile=replace(profile, attributes=(*profile.attributes, each)))
+            if each not in profile.attributes and self._count(self._single(profile=Profile(attributes=(each,))), share):
+                self._add(profile=replace(profile, attributes=(*profile.attributes, each)))
 
     def add_knowledge(self, entries: Iterable[RecalledKnowledge], share: float) -> None:
         for each in entries:
-            if each not in self.shown.knowledge and self._fits(share, knowledge=(each,)):
-                self._widen(knowledge=(*self.shown.knowledge, each))
+            if each not in self.shown.knowledge and self._count(self._single(knowledge=(each,)), share):
+                self._add(knowledge=(*self.shown.knowledge, each))
 
-    def add_pages(self, found: Iterable[RecalledPage]) -> None:
-        for each in found:
+    def add_pages(self, pages: Iterable[RecalledPage]) -> None:
+        """Adds each page with all its utterances, or else with the first single utterance that fits."""
+        for each in pages:
             for sides in dict.fromkeys([each.shown, *((side,) for side in each.shown)]):
                 page = replace(each, shown=sides)
-                if self._fits(1.0, pages=(page,)):
-                    self._widen(pages=(*self.shown.pages, page))
+                if self._count(self._single(pages=(page,))):
+                    self._add(pages=(*self.shown.pages, page))
                     break
 
     def add_traits(self, traits: Iterable[Trait]) -> None:
         for each in traits:
-            if self._fits(1.0, profile=Profile(traits=(each,))):
-                self._widen(profile=replace(self.shown.profile, traits=(*self.shown.profile.traits, each)))
+            if self._count(self._single(profile=Profile(traits=(each,)))):
+                self._add(profile=replace(self.shown.profile, traits=(*self.shown.profile.traits, each)))
 
-    def _widen(self, **parts: Any) -> None:
+    def _single(self, **parts: Any) -> Recall:
+        """Returns a recall with one item only."""
+        return Recall(self.shown.query, **parts)
+
+    def _add(self, **parts: Any) -> None:
         self.shown = replace(self.shown, **parts)
 
-    def _fits(self, share: float, **parts: Any) -> bool:
-        """Returns whether so much more fits, and then counts it; a heading that stands already costs nothing."""
-        lines = memory_prompt(Recall(self.shown.query, **parts), self._max_tokens).splitlines()
-        fresh = [line for line in lines if line not in self._headings]
-        price = sum(map(line_tokens, fresh)) + LINE_NUMBER_TOKENS
-        if self._used + price > self._max_tokens * share:
+    def _count(self, item: Recall, share: float = 1.0) -> bool:
+        """Counts the tokens of an item if they fit into a share of the budget; returns whether they do."""
+        lines = self._new_lines(item)
+        tokens = sum(map(line_tokens, lines)) + LINE_NUMBER_TOKENS
+        if self._used_tokens + tokens > self._max_tokens * share:
             return False
-        self._used += price
-        self._headings.update(line for line in fresh if line.startswith(("# ", "[")))
+        self._used_tokens += tokens
+        self._counted_lines.update(filter(_is_heading, lines))
         return True
 
+    def _new_lines(self, item: Recall) -> list[str]:
+        """Returns the prompt lines of an item, without those of the frame and headings that are already counted."""
+        lines = memory_prompt(item, self._max_tokens).splitlines()
+        return [line for line in lines if line not in self._counted_lines]
 
-def _pages(recall: Recall, said: frozenset[tuple[str, str]]) -> list[RecalledPage]:
-    """Returns every page that may be shown: the ranked ones, best first, then the rest of the window, newest first."""
+
+def _is_heading(line: str) -> bool:
+    """Returns whether a prompt line is the heading of a section ("# …") or of a day ("[…")."""
+    return line.startswith(("# ", "["))
+
+
+def _pages(recall: Recall, chat_texts: frozenset[tuple[str, str]]) -> list[RecalledPage]:
+    """Returns the candidate pages: the ranked ones, best first, then the rest of the window, newest first."""
     best: dict[str, Quote] = {}
     for quote in recall.quotes:
         best.setdefault(quote.utterance.page_id, quote)
@@ -184,12 +199,12 @@ def _pages(recall: Recall, said: frozenset[tuple[str, str]]) -> list[RecalledPag
     for page_id, quote in best.items():
         ranked.setdefault(page_id, _page_of(quote))
     found = [*sorted(ranked.values(), key=lambda each: -each.score), *unranked]
-    fresh = [replace(each, shown=_unsaid(each, said)) for each in found]
-    return [each for each in fresh if each.shown]
+    candidates = [replace(each, shown=_sides_not_in_chat(each, chat_texts)) for each in found]
+    return [each for each in candidates if each.shown]
 
 
 def _page_of(quote: Quote) -> RecalledPage:
-    """Returns the page of an utterance that was too long to be recalled whole: an excerpt of it is shown."""
+    """Returns a page for an utterance that was too long to be recalled whole; the prompt shows an excerpt of it."""
     of = quote.utterance
     text, name = {of.side: of.text}, {of.side: None if of.speaker == of.side else of.speaker}
     page = Page(
@@ -199,9 +214,9 @@ def _page_of(quote: Quote) -> RecalledPage:
     return RecalledPage(page, (of.side,), quote.score, quote.signals)
 
 
-def _unsaid(found: RecalledPage, said: frozenset[tuple[str, str]]) -> tuple[Side, ...]:
-    return tuple(side for side in found.shown if (side, found.page.text(side).strip()) not in said)
+def _sides_not_in_chat(found: RecalledPage, chat_texts: frozenset[tuple[str, str]]) -> tuple[Side, ...]:
+    return tuple(side for side in found.shown if (side, found.page.text(side).strip()) not in chat_texts)
 
 
-def _longest(max_tokens: int) -> int:
-    return min(max(max_tokens, SHORTEST_EXCERPT), LONGEST_EXCERPT)
+def _max_utterance(max_tokens: int) -> int:
+    return min(max(max_tokens, MIN_EXCERPT), MAX_EXCERPT)

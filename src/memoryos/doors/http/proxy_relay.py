@@ -1,4 +1,4 @@
-"""The reply of the endpoint, passed on byte by byte as it comes; at its end the exchange is remembered."""
+"""Relays the endpoint's reply to the client byte by byte, and stores the exchange at its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx2
 from fastapi import HTTPException
 from starlette.responses import Response
 
-from memoryos.doors.http.proxy_reading import reader_for
+from memoryos.doors.http.proxy_reply_parser import parser_for
 from memoryos.doors.http.proxy_upstream import returned_headers
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from memoryos.doors.http.proxy_reading import ReplyReader
+    from memoryos.doors.http.proxy_reply_parser import ReplyParser
 
 __all__ = ["Relay"]
 
@@ -27,17 +27,17 @@ _log = logging.getLogger(__name__)
 
 
 class Relay(Response):
-    """Sends a request to the endpoint and passes its reply on: status, headers and body as they are.
+    """Sends a request to the endpoint and relays its reply with status, headers and body unchanged.
 
-    One piece is in memory at a time, and the next is read when the client took it. A client that leaves ends the call
-    of the endpoint.
+    Only one piece is in memory at a time; the next is read after the client has received it. If the client
+    disconnects, the request to the endpoint is cancelled.
 
     Args:
-        client: Keeps the connections.
-        request: What goes to the endpoint.
-        headers: What is added to the headers of its reply.
-        remember: Is given the text of an answer that came to its end, before its last byte is passed on; raises
-            nothing. None remembers nothing.
+        client: The connection pool.
+        request: The request to the endpoint.
+        headers: Headers to add to the reply.
+        remember: Stores the text of a complete answer before its last byte is relayed; must not raise. None stores
+            nothing.
     """
 
     def __init__(
@@ -52,31 +52,31 @@ class Relay(Response):
         self._request = request
         self._added = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
         self._remember = remember
-        self._reader: ReplyReader | None = None
+        self._parser: ReplyParser | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  (of Response)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Serves one request.
 
         Raises:
-            HTTPException: 502, 503 or 504 if the endpoint can't be reached; nothing was sent then.
+            HTTPException: 502, 503 or 504 if the endpoint is not reachable; nothing was sent to the client.
         """
-        refusal: HTTPException | None = None
+        failure: HTTPException | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(_wait_until_gone, receive, group.cancel_scope)
-            refusal = await self._pass(send)
+            group.start_soon(_cancel_on_disconnect, receive, group.cancel_scope)
+            failure = await self._relay(send)
             group.cancel_scope.cancel()
-        await self._note_answer()
-        if refusal is not None:
-            raise refusal
+        await self._store_answer()
+        if failure is not None:
+            raise failure
 
-    async def _pass(self, send: Send) -> HTTPException | None:
+    async def _relay(self, send: Send) -> HTTPException | None:
         try:
             response = await self._client.send(self._request, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            return _refusal(error)
+            return _error_of(error)
         headers = [*returned_headers(response.headers.raw), *self._added]
         if self._remember is not None:
-            self._reader = reader_for(response.status_code, response.headers)
+            self._parser = parser_for(response.status_code, response.headers)
         try:
             await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
             async with aclosing(self._read(response)) as pieces:
@@ -84,47 +84,47 @@ class Relay(Response):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except httpx2.HTTPError as error:
-            _log.warning("the endpoint behind the proxy broke off: %s", type(error).__name__)
+            _log.warning("the endpoint behind the proxy closed its reply early: %s", type(error).__name__)
         finally:
             await response.aclose()
         return None
 
     async def _read(self, response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-        """Yields the pieces; the one behind which the answer is whole comes when it was remembered."""
-        reader, held = self._reader, b""
+        """Yields the pieces of the reply. Stores the answer before it yields the piece that completes it."""
+        parser, last_piece = self._parser, b""
         async for piece in response.aiter_raw():
-            if reader is None:
+            if parser is None:
                 yield piece
                 continue
-            reader.feed(piece)
-            if reader.is_done:
-                await self._note_answer()
-            if reader.holds_last:
-                held, piece = piece, held  # noqa: PLW2901  (the last piece waits)
+            parser.feed(piece)
+            if parser.is_done:
+                await self._store_answer()
+            if parser.ends_at_last_byte:
+                last_piece, piece = piece, last_piece  # noqa: PLW2901  (holds back the last piece)
             if piece:
                 yield piece
-        await self._note_answer()
-        if held:
-            yield held
+        await self._store_answer()
+        if last_piece:
+            yield last_piece
 
-    async def _note_answer(self) -> None:
-        """Remembers the answer if it came to its end and was not remembered yet, though the client may be gone."""
-        reader, self._reader = self._reader, None
-        answer = None if reader is None else reader.answer()
+    async def _store_answer(self) -> None:
+        """Stores a complete answer once, even if the client has disconnected."""
+        parser, self._parser = self._parser, None
+        answer = None if parser is None else parser.answer()
         if answer is not None and self._remember is not None:
             with anyio.CancelScope(shield=True):
                 await self._remember(answer)
 
 
-async def _wait_until_gone(receive: Receive, passing: anyio.CancelScope) -> None:
+async def _cancel_on_disconnect(receive: Receive, cancel_scope: anyio.CancelScope) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    passing.cancel()
+    cancel_scope.cancel()
 
 
-def _refusal(error: Exception) -> HTTPException:
+def _error_of(error: Exception) -> HTTPException:
     if isinstance(error, httpx2.PoolTimeout):
-        return HTTPException(503, "too many chats are under way", headers={"Retry-After": "1"})
+        return HTTPException(503, "all connections to the endpoint are in use; try again", headers={"Retry-After": "1"})
     if isinstance(error, httpx2.TimeoutException):
-        return HTTPException(504, "the endpoint behind the proxy did not answer in time")
-    return HTTPException(502, f"the endpoint behind the proxy can't be reached: {type(error).__name__}")
+        return HTTPException(504, "the endpoint behind the proxy timed out")
+    return HTTPException(502, f"the endpoint behind the proxy is not reachable: {type(error).__name__}")

@@ -1,4 +1,4 @@
-"""``memoryos serve``: REST, the OpenAI-compatible proxy, MCP over HTTP and the inspector, until a signal ends it."""
+"""``memoryos serve``: runs REST, the OpenAI-compatible proxy, MCP over HTTP and the inspector."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ __all__ = ["run_server", "serve"]
 
 
 @click.command()
-@click.option("--host", help="Address to listen on; any but this machine's needs keys.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Port; 0 takes a free one.  [default: 8078]")
+@click.option("--host", help="Address to listen on; any other than loopback requires keys.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port; 0 selects a free port.  [default: 8078]")
 @click.option(
     "--keys/--no-keys",
     default=None,
-    help="Whether every request needs a key.  [default: unless local and the store never had a key]",
+    help="Whether every request requires a key.  [default: unless the address is local and the store never had a key]",
 )
 @click.pass_obj
 def serve(session: Session, host: str | None, port: int | None, keys: bool | None) -> None:
     """Serve REST, an OpenAI-compatible proxy, MCP over HTTP and the inspector."""
-    from memoryos.doors.http.settings import ServerSettings  # noqa: PLC0415  (other commands need no web server)
+    from memoryos.doors.http.settings import ServerSettings  # noqa: PLC0415  (not needed by other commands)
 
     settings = ServerSettings(host=host, port=port, keys=keys)
     run_server(session, settings, lambda address: click.echo(f"MemoryOS listens on {address}"))
 
 
 def run_server(session: Session, settings: ServerSettings, announce: Callable[[str], None]) -> None:
-    """Serves the memory of a command line until a signal ends it.
+    """Serves the memory of a command-line session until a signal stops it.
 
     Args:
-        session: The command line's settings.
-        settings: Those of the server.
-        announce: Called once with the address when requests can come.
+        session: The options of the command line.
+        settings: The server's settings.
+        announce: Called once with the server's address when it accepts requests.
 
     Raises:
-        ClickException: If it can't listen there.
-        ConfigError: If other machines could reach it without a key, or a setting can't be used.
+        ClickException: If the server can't listen on its address.
+        ConfigError: If other machines could use the server without a key, or a setting is not valid.
     """
-    from memoryos.doors.http.running import run  # noqa: PLC0415  (other commands need no web server)
+    from memoryos.doors.http.server_runner import run  # noqa: PLC0415  (not needed by other commands)
 
     with MemoryEngine(session.config()) as engine:
-        with contextlib.suppress(EmbeddingError):  # an endpoint may come back; /readyz says so until then
-            engine.embedder.embed(["the first call loads the model"])
+        with contextlib.suppress(EmbeddingError):  # an endpoint may recover; until then /readyz reports it
+            engine.embedder.embed(["load the model"])
         if not run(engine, settings, announce):
-            raise click.ClickException(f"can't listen on {settings.host}:{settings.port}")
+            raise click.ClickException(f"can't listen on {settings.host}:{settings.port}; is the port in use?")

@@ -1,4 +1,4 @@
-"""The settings of the HTTP server; those of the memory are in ``memoryos.config``."""
+"""The settings of the HTTP server. Those of the memory are in ``memoryos.config``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class ServerSettings(BaseSettings):
-    """All settings of one server; immutable. Environment: ``MEMORYOS_SERVER_`` and the name in capitals.
+    """All settings of one server; immutable. Environment variables: ``MEMORYOS_SERVER_`` and the name in capitals.
 
     Raises:
-        ConfigError: If a value is out of its range or a name is unknown.
+        ConfigError: If a value is out of range or a name is unknown.
     """
 
     model_config = SettingsConfigDict(
@@ -33,98 +33,101 @@ class ServerSettings(BaseSettings):
     )
 
     host: str = Field(
-        default="127.0.0.1", min_length=1, description="Address to listen on; this machine only by default."
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on. The default accepts connections from this machine only.",
     )
-    port: int = Field(default=8078, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    port: int = Field(default=8078, ge=0, le=65_535, description="Port to listen on; 0 selects a free port.")
     keys: bool | None = Field(
         default=None,
-        description="Whether every request needs a key. Default: yes, unless only this machine can connect and the "
-        "store never had a key. False opens the store to every program of this machine although it has keys.",
+        description="Whether every request requires a key. Default: yes, unless only this machine can connect and the "
+        "store never had a key. False opens the store to every program on this machine even if it has keys.",
     )
     trusted_proxies: list[str] = Field(
         default=[],
         description="Addresses and networks (CIDR) of reverse proxies. The client's address is then read from "
-        "`X-Forwarded-For` or `Forwarded`, and `address_connections` does not hold for them. Default: none.",
+        "`X-Forwarded-For` or `Forwarded`, and `address_connections` does not apply to the proxies. Default: none.",
     )
     max_body_bytes: int = Field(
-        default=8 << 20, ge=1 << 10, le=1 << 30, description="Largest body of a request, except for imports."
+        default=8 << 20, ge=1 << 10, le=1 << 30, description="Largest request body, except for imports."
     )
-    max_import_bytes: int = Field(default=256 << 20, ge=1 << 10, le=1 << 40, description="Largest file to import.")
+    max_import_bytes: int = Field(default=256 << 20, ge=1 << 10, le=1 << 40, description="Largest import file.")
     max_json_values: int = Field(
         default=50_000,
         ge=100,
         le=10_000_000,
-        description="Most objects, lists, members and items in the JSON of one request. Larger ones get 413.",
+        description="Most objects, lists, members and items in the JSON of one request; more get 413.",
     )
     header_seconds: float = Field(
-        default=15.0, gt=0, le=3_600, description="A connection is closed if a request's headers take longer."
+        default=15.0, gt=0, le=3_600, description="Timeout for the headers of a request; then the connection is closed."
     )
     body_seconds: float = Field(
         default=30.0,
         gt=0,
         le=3_600,
-        description="Longest wait for a request's body, plus a second for every 4 KiB received; then 408.",
+        description="Timeout for the body of a request, extended by a second for every 4 KiB received; then 408.",
     )
     send_seconds: float = Field(
         default=60.0,
         gt=0,
         le=86_400,
-        description="How often a slow reader is checked: one that "
-        "read less than 1 KiB a second of a response is cut off.",
+        description="Interval at which a slow client is checked: one that "
+        "reads less than 1 KiB of a response per second is disconnected.",
     )
     address_connections: int = Field(
-        default=500, ge=1, le=1_000_000, description="Open connections of one address (IPv6: of one /64 network)."
+        default=500, ge=1, le=1_000_000, description="Most open connections of one address (IPv6: of one /64 network)."
     )
     key_open_requests: int = Field(
-        default=200, ge=1, le=1_000_000, description="Requests and streams of one key that are open at the same time."
+        default=200,
+        ge=1,
+        le=1_000_000,
+        description="Most requests and streams of one key that are open at the same time.",
     )
     threads: int = Field(
-        default=64, ge=1, le=1_000, description="Requests that are worked on at one time; others wait for their turn."
+        default=64, ge=1, le=1_000, description="Requests that are processed at the same time; others wait."
     )
     drain_seconds: float = Field(
-        default=30.0, gt=0, le=3_600, description="So long a server that is told to end waits for requests under way."
+        default=30.0, gt=0, le=3_600, description="How long a server waits for open requests when it shuts down."
     )
     event_seconds: float = Field(
-        default=1.0, ge=0.01, le=3_600, description="So often the stream of events looks what has changed."
+        default=1.0, ge=0.01, le=3_600, description="Interval at which event streams check for changes."
     )
-    cors_origins: list[str] = Field(
-        default=[], description="Origins whose pages may call from a browser. Default: none."
-    )
+    cors_origins: list[str] = Field(default=[], description="Origins whose web pages may send requests. Default: none.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Least level of the log on stderr; DEBUG may quote what users said."
+        default="INFO", description="Lowest level of the log on stderr; DEBUG can contain text of users."
     )
     allowed_hosts: list[str] = Field(
         default=[],
-        description="Further names by which the server may be called while keys are off. Default: this machine's own.",
+        description="Additional host names that requests may use while keys are off. Default: only local names.",
     )
     key_requests_per_minute: int | None = Field(
-        default=None, ge=1, le=10_000_000, description="Requests a minute of one key. Default: any number."
+        default=None, ge=1, le=10_000_000, description="Requests per minute of one key. Default: no limit."
     )
     user_requests_per_minute: int | None = Field(
-        default=1_200, ge=1, le=10_000_000, description="Requests a minute of all keys of one user."
+        default=1_200, ge=1, le=10_000_000, description="Requests per minute of all keys of one user."
     )
     address_requests_per_minute: int | None = Field(
-        default=None, ge=1, le=10_000_000, description="Requests a minute of one address. Default: any number."
+        default=None, ge=1, le=10_000_000, description="Requests per minute of one address. Default: no limit."
     )
     failed_keys_per_minute: int = Field(
         default=20,
         ge=1,
         le=1_000_000,
-        description="Invalid keys a minute of one address that get 401; more get 429. A valid key always passes.",
+        description="Invalid keys per minute of one address that get 401; more get 429. Valid keys are not affected.",
     )
     proxy_memory_tokens: int = Field(
-        default=1_000, ge=1, le=1_000_000, description="Estimated tokens of memory that the proxy puts into a chat."
+        default=1_000, ge=1, le=1_000_000, description="Estimated tokens of memory that the proxy adds to a chat."
     )
     proxy_timeout_seconds: float = Field(
         default=600.0,
         gt=0,
         le=86_400,
-        description="An endpoint behind the proxy that is silent for so long has failed.",
+        description="Timeout for the endpoint behind the proxy: longest time without data.",
     )
 
     proxy_headers: list[str] = Field(
         default=[],
-        description="Further request headers that the proxy passes on to the endpoint. Default: only the listed ones.",
+        description="Additional request headers that the proxy passes on to the endpoint. Default: a fixed list.",
     )
 
     @field_validator("trusted_proxies")
@@ -139,13 +142,13 @@ class ServerSettings(BaseSettings):
         try:
             super().__init__(**{name: value for name, value in values.items() if value is not None})
         except ValidationError as error:
-            faults = error.errors(include_input=False)
-            text = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)
+            details = error.errors(include_input=False)
+            text = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in details)
             raise ConfigError(f"server: {text}") from error
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine can reach the server."""
+        """Whether only this machine can connect to the server."""
         if self.host.lower() == "localhost":
             return True
         try:
@@ -155,7 +158,7 @@ class ServerSettings(BaseSettings):
 
     @property
     def needs_keys(self) -> bool:
-        """Whether every request needs a key even if the store has none."""
+        """Whether every request requires a key even if the store has none."""
         return not self.is_local or self.keys is True
 
     @classmethod
@@ -174,4 +177,4 @@ def _warn_of_unknown_variables(settings: type[ServerSettings]) -> None:
     known = {f"{SERVER_ENV_PREFIX}{name.upper()}" for name in settings.model_fields}
     for variable in os.environ:
         if variable.upper().startswith(SERVER_ENV_PREFIX) and variable.upper() not in known:
-            _log.warning("environment variable %s is no setting of the server; it is ignored", variable)
+            _log.warning("ignoring environment variable %s: the server has no such setting", variable)

@@ -1,4 +1,4 @@
-"""Sends spans to where the variables of OpenTelemetry say, if the extra ``otel`` is installed."""
+"""Exports OpenTelemetry spans to the endpoint in the environment; requires the extra ``otel``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 
 
 def start_tracing() -> Callable[[], None]:
-    """Begins to send spans over OTLP (HTTP) if the environment names an endpoint.
+    """Starts to export spans over OTLP (HTTP) if the environment names an endpoint.
 
     Returns:
-        What sends the rest and ends it.
+        A function that exports the remaining spans and stops tracing.
 
     Raises:
-        ConfigError: If an endpoint is named and the extra is not installed.
+        ConfigError: If an endpoint is set and the extra ``otel`` is not installed.
     """
     if not any(map(os.environ.get, _ENDPOINTS)):
         return _nothing
@@ -46,4 +46,4 @@ def start_tracing() -> Callable[[], None]:
 
 
 def _nothing() -> None:
-    """Ends what was not begun."""
+    """Does nothing: tracing is off."""

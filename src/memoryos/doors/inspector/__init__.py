@@ -1,1 +1,1 @@
-"""The inspector: a web page over the REST API that shows what is remembered, and why."""
+"""The inspector: a web page that shows the memory and explains recalls, built on the REST API."""

@@ -1,4 +1,4 @@
-"""``memoryos ui``: the inspector in the browser, of a server that runs or of one that is started for it."""
+"""``memoryos ui``: opens the inspector of a running server in the browser, or starts a server first."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 __all__ = ["ui"]
 
 TITLE = b"<title>MemoryOS</title>"
-LOOK_SECONDS = 2.0
-LOOKED_AT_BYTES = 10_000
-REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  (nothing listens on them here)
-"""Where a server that listens on every address is reached from its own machine."""
+PROBE_TIMEOUT_SECONDS = 2.0
+PROBE_BYTES = 10_000
+LOOPBACK_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  (keys of a table; no socket is opened)
+"""The loopback address for a server that listens on all addresses."""
 
 
 @click.command()
 @click.option("--port", type=int, help="Port of the server.  [default: 8078]")
-@click.option("--no-browser", is_flag=True, help="Only say the address.")
+@click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.pass_obj
 def ui(session: Session, port: int | None, *, no_browser: bool) -> None:
-    """Open the inspector in the browser; a server is started unless one runs."""
-    from memoryos.doors.http.settings import ServerSettings  # noqa: PLC0415  (other commands need no web server)
+    """Open the inspector in the browser; start a server unless one is running."""
+    from memoryos.doors.http.settings import ServerSettings  # noqa: PLC0415  (other commands start faster)
 
     settings = ServerSettings(port=port)
-    place = _place(session)
+    fragment = _fragment(session)
 
     def show(address: str) -> None:
-        click.echo(f"The inspector is at {address}/{place}")
-        if not no_browser:  # a browser of the terminal would hold the server up
-            threading.Thread(target=webbrowser.open, args=[f"{address}/{place}"], daemon=True).start()
+        click.echo(f"The inspector is at {address}/{fragment}")
+        if not no_browser:  # in a thread, because a text browser would block the server
+            threading.Thread(target=webbrowser.open, args=[f"{address}/{fragment}"], daemon=True).start()
 
     address = _address(settings)
     if _is_inspector(address):
@@ -48,8 +48,8 @@ def ui(session: Session, port: int | None, *, no_browser: bool) -> None:
         run_server(session, settings, show)
 
 
-def _place(session: Session) -> str:
-    """Returns where the page begins: at the memory that was named, else where it likes."""
+def _fragment(session: Session) -> str:
+    """Returns the URL fragment that selects the memory of ``--user``; "" without the option."""
     if "--user" not in session.options:
         return ""
     config = session.config()
@@ -57,16 +57,16 @@ def _place(session: Session) -> str:
 
 
 def _address(settings: ServerSettings) -> str:
-    host = REACHED_AT.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
+    host = LOOPBACK_ADDRESSES.get(settings.host, f"[{settings.host}]" if ":" in settings.host else settings.host)
     return f"http://{host}:{settings.port}"
 
 
 def _is_inspector(address: str) -> bool:
-    """Returns whether a server of ours listens there."""
-    connection = HTTPConnection(urlsplit(address).netloc, timeout=LOOK_SECONDS)
+    """Returns whether a MemoryOS server with an inspector answers at the address."""
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=PROBE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/")
-        return TITLE in connection.getresponse().read(LOOKED_AT_BYTES)
+        return TITLE in connection.getresponse().read(PROBE_BYTES)
     except (OSError, HTTPException):
         return False
     finally:

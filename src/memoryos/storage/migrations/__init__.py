@@ -1,4 +1,4 @@
-"""The schema's versions, applied by Alembic inside the transaction that records them."""
+"""Schema migrations, applied by Alembic inside the transaction that records the new version."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 __all__ = ["HEAD", "KNOWN", "State", "state_of", "upgrade"]
 
 KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
-"""Revisions of ``versions/``, oldest first; a test holds the two together."""
+"""Revisions of ``versions/``, oldest first; a test compares them with the files."""
 HEAD = KNOWN[-1]
 
 
 class State(enum.Enum):
-    """What a database is to this release."""
+    """State of a database's schema, relative to this release."""
 
     EMPTY = "no table yet"
-    CURRENT = "as this release wants it"
-    OLDER = "made by an earlier release"
-    UNKNOWN = "made by a later release, or not ours"
+    CURRENT = "the schema of this release"
+    OLDER = "the schema of an earlier release"
+    UNKNOWN = "the schema of a later release or of another program"
 
 
 def state_of(connection: sa.Connection) -> State:
-    """Returns what the database is to this release, without writing to it."""
+    """Returns the state of the database's schema, without writing."""
     tables = sa.inspect(connection).get_table_names()
     if not tables:
         return State.EMPTY
@@ -41,8 +41,8 @@ def state_of(connection: sa.Connection) -> State:
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Brings the database to this release's schema, inside the caller's transaction."""
-    from alembic import command  # noqa: PLC0415  (120 ms that only a new or an older database costs)
+    """Migrates the database to the schema of this release, inside the caller's transaction."""
+    from alembic import command  # noqa: PLC0415  (120 ms, needed only for new or older databases)
 
     command.upgrade(_config(connection), HEAD)
 

@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates the connection that it is handed, inside the transaction that is open on it."""
+"""Entry point of Alembic: migrates the connection that it receives, inside the connection's open transaction."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The routes of the REST API, a room for each thing that is remembered."""
+"""The routes of the REST API, one module for each resource."""

@@ -1,4 +1,4 @@
-/** The address of a view: `#/tiers/segments/ID?user=tom&assistant=helper`. What is behind # never leaves the browser. */
+/** Reads and writes the address of a view: `#/tiers/segments/ID?user=tom&assistant=helper`. Browsers do not send the part after # to the server. */
 
 /** @param {string} hash @returns {{view: string, rest: string[], userId?: string, assistantId?: string}} */
 export function readAddress(hash) {

@@ -1,35 +1,35 @@
-/** The REST API of the server that this page came from. The key stays in this tab and goes into a header only. */
+/** Client of the server's REST API. The key is stored in this tab and sent only in a header. */
 
 const ROOT = new URL("../", import.meta.url);
 const KEY = "memoryos-key";
 
-/** An answer of the server that is a problem (RFC 9457), or that did not come (status 0). */
+/** An error response of the server (RFC 9457), or a failed connection (status 0). */
 export class Problem extends Error {
-  /** @param {{status?: number, title?: string, detail?: string, errors?: {field: string, message: string}[]}} told */
-  constructor(told) {
-    const faults = (told.errors ?? []).map((fault) => `${fault.field}: ${fault.message}`).join("; ");
-    super(faults || told.detail || told.title || String(told.status));
-    this.status = told.status ?? 0;
-    this.title = told.title ?? "";
+  /** @param {{status?: number, title?: string, detail?: string, errors?: {field: string, message: string}[]}} details */
+  constructor(details) {
+    const faults = (details.errors ?? []).map((fault) => `${fault.field}: ${fault.message}`).join("; ");
+    super(faults || details.detail || details.title || String(details.status));
+    this.status = details.status ?? 0;
+    this.title = details.title ?? "";
   }
 }
 
-/** @returns {string} the key of this tab, "" without one */
+/** @returns {string} the key of this tab; "" if there is none */
 export function knownKey() {
   return sessionStorage.getItem(KEY) ?? "";
 }
 
-/** Keeps the key for this tab; "" forgets it. @param {string} key */
+/** Stores the key for this tab; "" removes it. @param {string} key */
 export function keepKey(key) {
   if (key) sessionStorage.setItem(KEY, key);
   else sessionStorage.removeItem(KEY);
 }
 
 /**
- * Asks the server.
+ * Sends a request to the server.
  * @param {string} path below the server's root, such as "v1/users"
- * @param {{method?: string, query?: object, body?: any, headers?: object, signal?: AbortSignal}} [ask]
- *   a body that is a Blob goes as it is, anything else as JSON
+ * @param {{method?: string, query?: object, body?: any, headers?: object, signal?: AbortSignal}} [options]
+ *   a Blob body is sent unchanged, every other body as JSON
  * @returns {Promise<Response>}
  * @throws {Problem}
  */
@@ -62,39 +62,39 @@ export async function request(path, { method, query, body, headers, signal } = {
 }
 
 async function problemOf(response) {
-  const told = await response.json().catch(() => ({}));
-  return new Problem({ title: response.statusText, ...told, status: response.status });
+  const details = await response.json().catch(() => ({}));
+  return new Problem({ title: response.statusText, ...details, status: response.status });
 }
 
-/** Asks the server and reads JSON; as `request`. */
+/** Sends a request as `request` does, and returns the JSON of the response. */
 export async function ask(path, options) {
   return (await request(path, options)).json();
 }
 
-/** @returns {string} the path of what belongs to a user; ids may hold any character */
+/** @returns {string} the path of a resource of a user; the id may contain any character */
 export function userPath(scope, rest = "") {
   return `v1/users/${encodeURIComponent(scope.userId)}${rest}`;
 }
 
-/** @returns {URL} the whole address of something of one scope, for what can't go through `request` */
+/** @returns {URL} the absolute URL of a resource of a scope, for callers that can't use `request` */
 export function scopeUrl(scope, rest) {
   const url = new URL(userPath(scope, rest), ROOT);
   url.searchParams.set("assistant_id", scope.assistantId);
   return url;
 }
 
-/** Asks for something of one scope. @param {{userId: string, assistantId: string}} scope @param {string} rest */
+/** Requests the JSON of a resource of a scope. @param {{userId: string, assistantId: string}} scope @param {string} rest */
 export function askScope(scope, rest, { query, ...options } = {}) {
   return ask(userPath(scope, rest), { ...options, query: { ...query, assistant_id: scope.assistantId } });
 }
 
-/** As `askScope`, for an answer that is no JSON. */
+/** Requests a resource of a scope and returns the response, which need not be JSON. */
 export function requestScope(scope, rest, { query, ...options } = {}) {
   return request(userPath(scope, rest), { ...options, query: { ...query, assistant_id: scope.assistantId } });
 }
 
 /**
- * Yields server-sent events as they come; EventSource could not send the key.
+ * Yields server-sent events. EventSource is not used, because it can't send the key.
  * @param {Response} response
  * @returns {AsyncGenerator<{name: string, data: any}>}
  */
@@ -129,7 +129,7 @@ function readEvent(block) {
   return data ? { name: value("event"), data: JSON.parse(data) } : null;
 }
 
-/** Reads a list to its end, part by part. @returns {Promise<any[]>} */
+/** Requests all parts of a paged list, up to `most` items. @returns {Promise<any[]>} */
 export async function askAll(scope, rest, { field, query, signal, most = 5000 }) {
   const found = [];
   let after;
@@ -144,14 +144,14 @@ export async function askAll(scope, rest, { field, query, signal, most = 5000 })
 let pages = new Map();
 let pagesOf = "";
 
-/** Returns one page; a page never changes but for its tiers, so each is asked for once a scope. */
+/** Returns one page. Pages are cached for the current scope, because their texts never change. */
 export function askPage(scope, pageId) {
   const owner = JSON.stringify(scope);
   if (owner !== pagesOf) [pages, pagesOf] = [new Map(), owner];
   if (!pages.has(pageId)) {
-    const asked = askScope(scope, `/pages/${encodeURIComponent(pageId)}`);
-    pages.set(pageId, asked);
-    asked.catch(() => pages.delete(pageId));
+    const response = askScope(scope, `/pages/${encodeURIComponent(pageId)}`);
+    pages.set(pageId, response);
+    response.catch(() => pages.delete(pageId));
   }
   return pages.get(pageId);
 }

@@ -1,16 +1,16 @@
-/** Charts of Chart.js, drawn in the colours of the theme; each has its numbers as a table for those who don't see it. */
+/** Charts (Chart.js) in the colours of the theme; each has a table with the same numbers for screen readers. */
 
 import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 
 let loading = null;
 
-/** Loads Chart.js with the first chart. */
+/** Loads Chart.js when the first chart is shown. */
 function loadChart() {
   loading ??= import("./vendor/chart.js").then(() => globalThis.Chart);
   return loading;
 }
 
-/** @returns {string} the colour that a custom property, as "--accent", has in the theme that is shown */
+/** @returns {string} the colour of a CSS custom property, for example "--accent", in the current theme */
 export function colour(name) {
   const probe = document.body.appendChild(document.createElement("i"));
   probe.style.color = `var(${name})`;
@@ -19,7 +19,7 @@ export function colour(name) {
   return found;
 }
 
-/** Calls back when the theme changes. @returns {number} that grows with each change */
+/** Renders again when the theme changes. @returns {number} the number of changes */
 export function useTheme() {
   const [round, setRound] = useState(0);
   useEffect(() => {
@@ -37,33 +37,33 @@ export function useTheme() {
 }
 
 /**
- * A chart.
+ * A chart with its table.
  * @param {{label: string, make: () => object, depends: any[], table: {head: string[], rows: any[][]}, height?: number}} given
- *   `make` returns the configuration of Chart.js; it is called anew when the theme or `depends` change
+ *   `make` returns the configuration of Chart.js; it is called again when the theme or `depends` change
  */
 export function Plot({ label, make, depends, table, height = 240 }) {
-  const place = useRef(null);
+  const canvas = useRef(null);
   const theme = useTheme();
   useEffect(() => {
     let chart = null;
-    let left = false;
+    let unmounted = false;
     loadChart().then((Chart) => {
-      if (left) return;
+      if (unmounted) return;
       Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
       Chart.defaults.color = colour("--ink-soft");
       Chart.defaults.borderColor = colour("--rule");
       Chart.defaults.animation = false;
       Chart.defaults.maintainAspectRatio = false;
-      chart = new Chart(place.current, make());
+      chart = new Chart(canvas.current, make());
     });
     return () => {
-      left = true;
+      unmounted = true;
       chart?.destroy();
     };
   }, [theme, ...depends]);
   return html`
     <figure class="plot">
-      <div style=${{ height: `${height}px` }}><canvas ref=${place} role="img" aria-label=${label}></canvas></div>
+      <div style=${{ height: `${height}px` }}><canvas ref=${canvas} role="img" aria-label=${label}></canvas></div>
       <div class="unseen">
         <table>
           <caption>${label}</caption>

@@ -1,4 +1,4 @@
-/** Numbers and dates as people read them. Times are in UTC, as the memory keeps them. */
+/** Formats numbers and dates. Times are shown in UTC, as they are stored. */
 
 const LANGUAGE = "en-GB";
 const numbers = new Intl.NumberFormat(LANGUAGE);
@@ -21,29 +21,29 @@ const UNITS = [
   ["minute", 60],
 ];
 
-/** @returns {string} a whole number with its thousands apart */
+/** @returns {string} an integer with thousands separators */
 export function count(number) {
   return numbers.format(number);
 }
 
-/** @returns {string} a number with two digits behind the point */
+/** @returns {string} a number with two decimal places */
 export function decimal(number) {
   return fractions.format(number === 0 ? 0 : number);
 }
 
-/** @returns {string} as 8 May 2023 */
+/** @returns {string} for example "8 May 2023" */
 export function day(at) {
   return days.format(new Date(at));
 }
 
-/** @returns {string} as 8 May 2023, 13:56 */
+/** @returns {string} for example "8 May 2023, 13:56" */
 export function moment(at) {
   return minutes.format(new Date(at));
 }
 
 let ahead = 0;
 
-/** Takes the server's time for now: its clock and the browser's may differ. @param {string} at */
+/** Sets the current time to the server's, because its clock and the browser's may differ. @param {string} at */
 export function setClock(at) {
   ahead = new Date(at).getTime() - Date.now();
 }
@@ -53,7 +53,7 @@ export function serverNow() {
   return Date.now() + ahead;
 }
 
-/** @returns {string} as "3 days ago" */
+/** @returns {string} for example "3 days ago" */
 export function ago(at, now = serverNow()) {
   const seconds = (new Date(at).getTime() - now) / 1000;
   const [unit, size] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];

@@ -1,10 +1,10 @@
-/** The keys: g and a letter, /, u, ?; none of them while something is written or a dialog is open. */
+/** Keyboard shortcuts (g and a letter, /, u, ?); they are off while an input field has the focus or a dialog is open. */
 
 import { useEffect } from "./vendor/preact.js";
 
 const WAIT_MILLISECONDS = 1500;
 
-/** @param {{name: string, letter: string}[]} views @param {{go: Function, showHelp: Function, chooseScope: Function}} doors */
+/** @param {{name: string, letter: string}[]} views @param {{go: Function, showHelp: Function, chooseScope: Function}} actions */
 export function useShortcuts(views, { go, showHelp, chooseScope }) {
   useEffect(() => {
     let going = 0;
@@ -33,19 +33,19 @@ function done(event, act) {
 }
 
 const SEARCH = "main input[type=search]";
-let wanted = null;
+let focusSelector = null;
 
 function search(go) {
   if (document.querySelector('nav.views a[aria-current][href^="#/search"]')) document.querySelector(SEARCH)?.focus();
-  else wanted = SEARCH;
+  else focusSelector = SEARCH;
   go("search");
 }
 
-/** Focuses what a key asked for in a view that has just been opened, else its heading. @param {HTMLElement} main */
-export function focusArrival(main) {
-  const place = wanted && document.querySelector(wanted);
-  wanted = null;
-  (place ?? main?.querySelector("h1"))?.focus();
+/** Focuses the field selected by a shortcut in a newly opened view, else its heading. @param {HTMLElement} main */
+export function focusNewView(main) {
+  const field = focusSelector && document.querySelector(focusSelector);
+  focusSelector = null;
+  (field ?? main?.querySelector("h1"))?.focus();
 }
 
 function isBusy(target) {

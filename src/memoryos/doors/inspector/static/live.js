@@ -1,67 +1,67 @@
-/** What happens in one memory, as it happens: one connection a tab, shared by all that listen. */
+/** Live events of one memory over one connection, which all listeners in the tab share. */
 
 import { eventsOf, requestScope } from "./api.js";
 
-const AGAIN_AFTER = [1000, 2000, 5000, 15000];
+const RECONNECT_DELAYS_MILLISECONDS = [1000, 2000, 5000, 15000];
 
-/** Listens to one scope until it is closed; comes again when the connection breaks. */
+/** Receives the events of a scope until it is closed; reconnects when the connection is lost. */
 export class Live {
   /** @param {{userId: string, assistantId: string}} scope */
   constructor(scope) {
     this.scope = scope;
     this.listeners = new Set();
     this.state = "off";
-    this.leaving = null;
+    this.controller = null;
   }
 
   /**
-   * Calls `listener(name, data)` for each event; "state" tells "live", "off" or "refused", "missed" that the
-   * connection is back and that what happened meanwhile was not told.
-   * @returns {() => void} what ends it
+   * Calls `listener(name, data)` for each event; the event "state" has the data "live", "off" or
+   * "refused"; the event "missed" follows a reconnection, because earlier events may be lost.
+   * @returns {() => void} stops listening
    */
   listen(listener) {
     this.listeners.add(listener);
     listener("state", this.state);
-    if (!this.leaving) this.go();
+    if (!this.controller) this.connect();
     return () => {
       this.listeners.delete(listener);
       if (!this.listeners.size) this.close();
     };
   }
 
-  /** Ends the connection. */
+  /** Closes the connection. */
   close() {
-    this.leaving?.abort();
-    this.leaving = null;
+    this.controller?.abort();
+    this.controller = null;
     this.state = "off";
   }
 
-  async go() {
-    const leaving = (this.leaving = new AbortController());
-    let cameBefore = false;
-    for (let failures = 0; !leaving.signal.aborted; failures++) {
+  async connect() {
+    const controller = (this.controller = new AbortController());
+    let wasConnected = false;
+    for (let failures = 0; !controller.signal.aborted; failures++) {
       try {
-        const response = await requestScope(this.scope, "/events", { signal: leaving.signal });
-        this.tell("state", "live");
-        if (cameBefore) this.tell("missed", null);
-        cameBefore = true;
+        const response = await requestScope(this.scope, "/events", { signal: controller.signal });
+        this.emit("state", "live");
+        if (wasConnected) this.emit("missed", null);
+        wasConnected = true;
         for await (const { name, data } of eventsOf(response)) {
           failures = 0;
-          this.tell(name, data);
+          this.emit(name, data);
         }
       } catch (problem) {
-        if (leaving.signal.aborted) return;
+        if (controller.signal.aborted) return;
         if (problem.status === 401 || problem.status === 403) {
-          this.tell("state", "refused");
+          this.emit("state", "refused");
           return;
         }
       }
-      this.tell("state", "off");
-      await new Promise((done) => setTimeout(done, AGAIN_AFTER[Math.min(failures, AGAIN_AFTER.length - 1)]));
+      this.emit("state", "off");
+      await new Promise((done) => setTimeout(done, RECONNECT_DELAYS_MILLISECONDS[Math.min(failures, RECONNECT_DELAYS_MILLISECONDS.length - 1)]));
     }
   }
 
-  tell(name, data) {
+  emit(name, data) {
     if (name === "state") this.state = data;
     for (const listener of [...this.listeners]) listener(name, data);
   }

@@ -1,22 +1,22 @@
-/** The parts that views are made of. Texts of the memory only ever become text nodes: no part takes markup. */
+/** Components shared by the views. Stored texts become text nodes only; no component accepts markup. */
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 import { askPage } from "./api.js";
 import { ago, decimal, moment } from "./format.js";
-import { useAsked, useInspector } from "./state.js";
+import { useLoaded, useInspector } from "./state.js";
 import { TEXTS } from "./texts.js";
 
-/** The signals of a score, in the order in which they are shown. */
+/** The signals of a score in display order. */
 export const SIGNALS = ["meaning", "words", "neighbours", "session", "speaker", "time"];
 const LEAST_SHOWN = 0.005;
 
-/** A time in UTC; `relative` adds how long ago. @param {{at: string, relative?: boolean}} given */
+/** A time in UTC; `relative` shows the time that has passed instead. @param {{at: string, relative?: boolean}} given */
 export function Time({ at, relative }) {
   return html`<time dateTime=${at} title=${at}>${relative ? ago(at) : moment(at)}</time>`;
 }
 
-/** A text of the memory, kept apart from what surrounds it, in its own direction; where it holds `mark` that is marked. */
-export function Said({ text, mark, class: look = "" }) {
+/** A stored text in its own writing direction; occurrences of `mark` are highlighted. */
+export function StoredText({ text, mark, class: look = "" }) {
   return html`<span class=${`said ${look}`} dir="auto">${mark ? marked(text, mark) : text}</span>`;
 }
 
@@ -25,7 +25,7 @@ function marked(text, words) {
   return parts.map((part, index) => (index % 2 ? html`<mark>${part}</mark>` : part));
 }
 
-/** @returns {{side: string, speaker: string, text: string}[]} what is said in a page of whatever shape */
+/** @returns {{side: string, speaker: string, text: string}[]} the texts of a page of any JSON model */
 export function sidesOf(page) {
   const sides = page.shown
     ? Object.entries(page.shown).map(([side, text]) => ({ side, speaker: page.speakers[side], text }))
@@ -37,9 +37,9 @@ export function sidesOf(page) {
 }
 
 /**
- * A page: its date, who says what, and what the view adds.
+ * A page with its date, speakers and texts, and additions of the view.
  * @param {{page: any, children?: any, foot?: any, flagged?: boolean, still?: boolean, class?: string}} given
- *   `still`: it opens nothing; `mark`: words that are marked in it
+ *   `still`: without the button that opens the page; `mark`: words to highlight
  */
 export function PageCard({ page, children, foot, flagged, still, mark, class: look = "" }) {
   const { openPage } = useInspector();
@@ -57,7 +57,7 @@ export function PageCard({ page, children, foot, flagged, still, mark, class: lo
       ${sidesOf(page).map(
         ({ side, speaker, text }) => html`
           <p class=${`line ${side}`} key=${side}>
-            <${Said} class="speaker" text=${speaker} /> <${Said} text=${text} mark=${mark} />
+            <${StoredText} class="speaker" text=${speaker} /> <${StoredText} text=${text} mark=${mark} />
           </p>
         `,
       )}
@@ -66,7 +66,7 @@ export function PageCard({ page, children, foot, flagged, still, mark, class: lo
   `;
 }
 
-/** What each signal added to a score, as bars left and right of nought. @param {{signals: any, score: number, scale?: number}} given */
+/** The contribution of each signal to a score as bars to both sides of zero. @param {{signals: any, score: number, scale?: number}} given */
 export function SignalBars({ signals, score, scale }) {
   const shown = SIGNALS.filter((name) => Math.abs(signals[name]) >= LEAST_SHOWN);
   const widest = scale ?? Math.max(1, ...shown.map((name) => Math.abs(signals[name])));
@@ -87,13 +87,13 @@ export function SignalBars({ signals, score, scale }) {
   `;
 }
 
-/** A bar from nought to a share in [-1, 1]. */
+/** A bar from zero to a share in [-1, 1]. */
 export function Bar({ share, class: look = "" }) {
   const length = `${Math.min(1, Math.abs(share)) * 100}%`;
   return html`<span class=${`bar ${share < 0 ? "below" : ""} ${look}`} aria-hidden="true"><i style=${{ width: length }}></i></span>`;
 }
 
-/** Buttons that open the pages something was read in. @param {{ids: string[]}} given */
+/** Buttons that open the source pages of an item. @param {{ids: string[]}} given */
 export function Sources({ ids }) {
   const { openPage } = useInspector();
   if (!ids.length) return html`<span class="faint">${TEXTS.page.noSource}</span>`;
@@ -111,11 +111,11 @@ export function Sources({ ids }) {
   `;
 }
 
-/** A dialog over the page; Esc and a click beside it close it. @param {{title: string, onClose: () => void, children: any, wide?: boolean}} given */
+/** A modal dialog; Esc and a click outside close it. @param {{title: string, onClose: () => void, children: any, wide?: boolean}} given */
 export function Dialog({ title, onClose, children, wide }) {
-  const place = useRef(null);
+  const element = useRef(null);
   useLayoutEffect(() => {
-    const dialog = place.current;
+    const dialog = element.current;
     const before = document.activeElement;
     dialog.showModal();
     return () => {
@@ -125,14 +125,14 @@ export function Dialog({ title, onClose, children, wide }) {
   }, []);
   return html`
     <dialog
-      ref=${place}
+      ref=${element}
       class=${wide ? "wide" : ""}
       aria-label=${title}
       onCancel=${(event) => {
         event.preventDefault();
         onClose();
       }}
-      onClick=${(event) => event.target === place.current && onClose()}
+      onClick=${(event) => event.target === element.current && onClose()}
     >
       <div class="sheet">
         <header>
@@ -145,17 +145,17 @@ export function Dialog({ title, onClose, children, wide }) {
   `;
 }
 
-/** The dialog of one page, with its metadata and its place in the tiers. */
+/** The dialog of one page with its metadata and its segment. */
 export function PageDialog({ pageId, onClose }) {
   const { scope, go } = useInspector();
-  const { value: page, problem } = useAsked(() => askPage(scope, pageId), [scope, pageId]);
+  const { value: page, problem } = useLoaded(() => askPage(scope, pageId), [scope, pageId]);
   const toSegment = () => {
     onClose();
     go("tiers", "segments", page.segment_id);
   };
   return html`
     <${Dialog} title=${TEXTS.page.title} onClose=${onClose} wide>
-      ${problem ? html`<${Trouble} problem=${problem.status === 404 ? new Error(TEXTS.page.gone) : problem} />` : null}
+      ${problem ? html`<${ErrorMessage} problem=${problem.status === 404 ? new Error(TEXTS.page.gone) : problem} />` : null}
       ${page
         ? html`
             <${PageCard} page=${page} still foot=${html`<${PageFoot} page=${page} toSegment=${toSegment} />`} />
@@ -166,7 +166,7 @@ export function PageDialog({ pageId, onClose }) {
 }
 
 function PageFoot({ page, toSegment }) {
-  const told = Object.keys(page.meta_data).length > 0;
+  const hasMetadata = Object.keys(page.meta_data).length > 0;
   return html`
     <footer>
       <p class="facts">
@@ -176,15 +176,15 @@ function PageFoot({ page, toSegment }) {
           : html`<span class="faint">${TEXTS.page.noSegment}</span>`}
         <code class="faint">${page.page_id}</code>
       </p>
-      ${told
+      ${hasMetadata
         ? html`<details><summary>${TEXTS.page.metadata}</summary><pre class="said" dir="auto">${JSON.stringify(page.meta_data, null, 2)}</pre></details>`
         : null}
     </footer>
   `;
 }
 
-/** Says that something went wrong, and offers to try again. @param {{problem: Error, again?: () => void}} given */
-export function Trouble({ problem, again }) {
+/** An error message with a button to try again. @param {{problem: Error, again?: () => void}} given */
+export function ErrorMessage({ problem, again }) {
   const reason = problem.status === 0 ? TEXTS.shell.offline : problem.message;
   return html`
     <p class="trouble" role="alert">
@@ -193,29 +193,29 @@ export function Trouble({ problem, again }) {
   `;
 }
 
-/** What was asked for: a note while it is under way, what went wrong, or what `children` makes of it. */
-export function Asked({ asked, children }) {
-  if (asked.problem) return html`<${Trouble} problem=${asked.problem} again=${asked.again} />`;
-  if (asked.value === null) return html`<${Loading} />`;
-  return children(asked.value);
+/** The state of `useLoaded`: a loading message, an error message, or the result of `children`. */
+export function Loaded({ loaded, children }) {
+  if (loaded.problem) return html`<${ErrorMessage} problem=${loaded.problem} again=${loaded.again} />`;
+  if (loaded.value === null) return html`<${Loading} />`;
+  return children(loaded.value);
 }
 
-/** A note that something is under way. */
+/** A loading message. */
 export function Loading() {
   return html`<p class="faint loading" aria-busy="true">${TEXTS.shell.loading}</p>`;
 }
 
-/** A note that there is nothing to show. */
+/** A message for an empty view. */
 export function Empty({ text, children }) {
   return html`<div class="empty"><p>${text}</p>${children}</div>`;
 }
 
-/** A number with its name. */
+/** A number with its label. */
 export function Figure({ value, name, class: look = "" }) {
   return html`<div class=${`figure ${look}`}><strong>${value}</strong><span>${name}</span></div>`;
 }
 
-/** Buttons of which one is chosen. @param {{label: string, choices: [string, string][], chosen: string, onChoose: (name: string) => void}} given */
+/** A group of buttons of which one is selected. @param {{label: string, choices: [string, string][], chosen: string, onChoose: (name: string) => void}} given */
 export function Choice({ label, choices, chosen, onChoose }) {
   return html`
     <div class="choice" role="group" aria-label=${label}>
@@ -229,16 +229,16 @@ export function Choice({ label, choices, chosen, onChoose }) {
 }
 
 /**
- * A list of rows of one height, of which only those in sight are in the document: 5,000 pages cost what 20 do.
+ * A list of rows of equal height. Only visible rows are in the document, so 5,000 rows render as fast as 20.
  * @param {{items: any[], rowHeight: number, row: (item: any, index: number) => any, keyOf: (item: any) => string, label: string, onEnd?: () => void}} given
- *   `onEnd` is called when the last row comes near
+ *   `onEnd` is called when the last row becomes visible
  */
 export function VirtualList({ items, rowHeight, row, keyOf, label, onEnd }) {
-  const place = useRef(null);
-  const [seen, see] = useState({ top: 0, height: 800 });
+  const element = useRef(null);
+  const [viewport, setViewport] = useState({ top: 0, height: 800 });
   useEffect(() => {
-    const list = place.current;
-    const look = () => see({ top: list.scrollTop, height: list.clientHeight });
+    const list = element.current;
+    const look = () => setViewport({ top: list.scrollTop, height: list.clientHeight });
     const sized = new ResizeObserver(look);
     sized.observe(list);
     list.addEventListener("scroll", look, { passive: true });
@@ -247,14 +247,14 @@ export function VirtualList({ items, rowHeight, row, keyOf, label, onEnd }) {
       list.removeEventListener("scroll", look);
     };
   }, []);
-  const first = Math.max(0, Math.floor(seen.top / rowHeight) - 5);
-  const last = Math.min(items.length, Math.ceil((seen.top + seen.height) / rowHeight) + 5);
+  const first = Math.max(0, Math.floor(viewport.top / rowHeight) - 5);
+  const last = Math.min(items.length, Math.ceil((viewport.top + viewport.height) / rowHeight) + 5);
   const near = last >= items.length;
   useEffect(() => {
     if (near) onEnd?.();
   }, [near, items.length]);
   return html`
-    <div ref=${place} class="virtual" style=${{ height: `${items.length * rowHeight + 2}px` }} tabindex="0" role="region" aria-label=${label}>
+    <div ref=${element} class="virtual" style=${{ height: `${items.length * rowHeight + 2}px` }} tabindex="0" role="region" aria-label=${label}>
       <ol style=${{ height: `${items.length * rowHeight}px` }}>
         ${items.slice(first, last).map(
           (item, index) => html`

@@ -1,10 +1,10 @@
-/** The frame around a view: navigation, whose memory it is, the theme, messages. */
+/** The frame around a view: navigation, the selected memory, the theme, and notifications. */
 
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/preact.js";
 import { addressOf } from "./address.js";
 import { ask, knownKey } from "./api.js";
-import { Asked, Dialog, Said } from "./parts.js";
-import { useAsked, useInspector, useLive } from "./state.js";
+import { Loaded, Dialog, StoredText } from "./parts.js";
+import { useLoaded, useInspector, useLive } from "./state.js";
 import { TEXTS } from "./texts.js";
 import { VIEWS } from "./views.js";
 
@@ -23,7 +23,7 @@ export function Shell({ view, toasts, main, onHelp, onScope, children }) {
       <header class="top">
         <span class="brand"><img src="inspector/icon.svg" alt="" width="22" height="22" /> ${TEXTS.shell.brand}</span>
         <button type="button" class="scope" aria-label=${TEXTS.scope.button(scope.userId, scope.assistantId)} onClick=${onScope}>
-          <${Said} text=${scope.userId} /><span class="faint" aria-hidden="true">·</span><${Said} class="faint" text=${scope.assistantId} />
+          <${StoredText} text=${scope.userId} /><span class="faint" aria-hidden="true">·</span><${StoredText} class="faint" text=${scope.assistantId} />
         </button>
         <${LiveMark} />
         <${ThemeButton} />
@@ -43,13 +43,13 @@ export function Shell({ view, toasts, main, onHelp, onScope, children }) {
 
 function Navigation({ chosen }) {
   const { scope } = useInspector();
-  const place = useRef(null);
+  const element = useRef(null);
   useEffect(() => {
-    const current = place.current.querySelector("[aria-current]");
-    place.current.scrollLeft = current.offsetLeft - (place.current.clientWidth - current.clientWidth) / 2;
+    const current = element.current.querySelector("[aria-current]");
+    element.current.scrollLeft = current.offsetLeft - (element.current.clientWidth - current.clientWidth) / 2;
   }, [chosen]);
   return html`
-    <nav ref=${place} class="views" aria-label=${TEXTS.shell.navigation}>
+    <nav ref=${element} class="views" aria-label=${TEXTS.shell.navigation}>
       ${VIEWS.map(
         ({ name, letter }) => html`
           <a key=${name} href=${addressOf({ view: name, ...scope })} aria-current=${name === chosen ? "page" : null}>
@@ -76,7 +76,7 @@ function ThemeButton() {
     try {
       localStorage.setItem("memoryos-theme", theme);
     } catch {
-      // A browser that keeps nothing forgets the choice.
+      // Without local storage the choice is lost when the tab closes.
     }
   }, [theme]);
   const next = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
@@ -87,7 +87,7 @@ function ThemeButton() {
   `;
 }
 
-/** Says which keys do what. */
+/** The list of keyboard shortcuts. */
 export function Help({ onClose }) {
   const letters = VIEWS.map(({ name, letter }) => [`g ${letter}`, TEXTS.help.view(TEXTS.views[name])]);
   return html`
@@ -99,7 +99,7 @@ export function Help({ onClose }) {
   `;
 }
 
-/** Asks for the key of the server. @param {{wrong: boolean, onKey: (key: string) => void}} given */
+/** The form for the key of the server. @param {{wrong: boolean, onKey: (key: string) => void}} given */
 export function KeyForm({ wrong, onKey }) {
   const [key, setKey] = useState("");
   const sent = (event) => {
@@ -122,19 +122,19 @@ export function KeyForm({ wrong, onKey }) {
   `;
 }
 
-/** Chooses whose memory is shown. @param {{onClose: () => void, leave: () => void, view: string}} given */
-export function ScopeDialog({ onClose, leave, view }) {
+/** The dialog that selects a memory. @param {{onClose: () => void, removeKey: () => void, view: string}} given */
+export function ScopeDialog({ onClose, removeKey, view }) {
   const { scope, setup } = useInspector();
-  const asked = useAsked(allScopes, []);
+  const loaded = useLoaded(allScopes, []);
   const choose = (userId, assistantId) => {
     location.hash = addressOf({ view, userId, assistantId });
     onClose();
   };
   return html`
     <${Dialog} title=${TEXTS.scope.title} onClose=${onClose}>
-      <${Asked} asked=${asked}>${(found) => html`<${ScopeList} found=${found} chosen=${scope} choose=${choose} />`}<//>
+      <${Loaded} loaded=${loaded}>${(found) => html`<${ScopeList} found=${found} chosen=${scope} choose=${choose} />`}<//>
       <${OtherScope} setup=${setup} chosen=${scope} choose=${choose} />
-      ${knownKey() ? html`<button type="button" class="quiet" onClick=${leave}>${TEXTS.key.leave}</button>` : null}
+      ${knownKey() ? html`<button type="button" class="quiet" onClick=${removeKey}>${TEXTS.key.leave}</button>` : null}
     <//>
   `;
 }
@@ -152,12 +152,12 @@ async function allScopes(signal) {
 
 function ScopeList({ found, chosen, choose }) {
   const [filter, setFilter] = useState("");
-  const wanted = filter.toLowerCase();
+  const needle = filter.toLowerCase();
   const field = useRef(null);
   useEffect(() => field.current?.focus(), []);
   const shown = useMemo(
-    () => found.users.filter((each) => `${each.user_id} ${each.assistant_id}`.toLowerCase().includes(wanted)).slice(0, 200),
-    [found, wanted],
+    () => found.users.filter((each) => `${each.user_id} ${each.assistant_id}`.toLowerCase().includes(needle)).slice(0, 200),
+    [found, needle],
   );
   if (!found.users.length) return html`<p class="faint">${TEXTS.scope.empty}</p>`;
   return html`
@@ -169,7 +169,7 @@ function ScopeList({ found, chosen, choose }) {
           <li key=${JSON.stringify(each)}>
             <button type="button" aria-current=${each.user_id === chosen.userId && each.assistant_id === chosen.assistantId ? "true" : null}
               onClick=${() => choose(each.user_id, each.assistant_id)}>
-              <${Said} text=${each.user_id} /> <${Said} class="faint" text=${each.assistant_id} />
+              <${StoredText} text=${each.user_id} /> <${StoredText} class="faint" text=${each.assistant_id} />
             </button>
           </li>
         `,

@@ -1,52 +1,52 @@
-/** What every view may use: the scope, the server's set-up, and the doors to pages, views and messages. */
+/** Shared state of the views: the scope, the setup, and functions to open pages and views and to show notifications. */
 
 import { createContext, useCallback, useContext, useEffect, useRef, useState } from "./vendor/preact.js";
 
-/** @type {any} {scope, setup, live, go(view, ...rest), openPage(pageId), say(text, kind)} */
+/** @type {any} {scope, setup, live, go(view, ...rest), openPage(pageId), notify(text, kind)} */
 export const Inspector = createContext(null);
 
-/** @returns {{scope: {userId: string, assistantId: string}, setup: any, live: any, go: Function, openPage: Function, say: Function}} */
+/** @returns {{scope: {userId: string, assistantId: string}, setup: any, live: any, go: Function, openPage: Function, notify: Function}} */
 export function useInspector() {
   return useContext(Inspector);
 }
 
 /**
- * Runs something that takes time when what it depends on changes; what is overtaken is aborted and never shown.
+ * Runs an asynchronous function whenever a dependency changes. An earlier run that has not ended is aborted and its result ignored.
  * @param {(signal: AbortSignal) => Promise<any>} run
  * @param {any[]} depends
  * @returns {{value: any, problem: Error|null, loading: boolean, again: () => void, set: (value: any) => void}}
  */
-export function useAsked(run, depends) {
+export function useLoaded(run, depends) {
   const [shown, show] = useState({ value: null, problem: null, loading: true });
   const [round, setRound] = useState(0);
   useEffect(() => {
-    const overtaken = new AbortController();
+    const controller = new AbortController();
     show((before) => ({ ...before, loading: true }));
-    run(overtaken.signal).then(
-      (value) => overtaken.signal.aborted || show({ value, problem: null, loading: false }),
-      (problem) => overtaken.signal.aborted || show({ value: null, problem, loading: false }),
+    run(controller.signal).then(
+      (value) => controller.signal.aborted || show({ value, problem: null, loading: false }),
+      (problem) => controller.signal.aborted || show({ value: null, problem, loading: false }),
     );
-    return () => overtaken.abort();
+    return () => controller.abort();
   }, [...depends, round]);
   const again = useCallback(() => setRound((before) => before + 1), []);
   const set = useCallback((change) => show((before) => ({ ...before, value: change instanceof Function ? change(before.value) : change })), []);
   return { ...shown, again, set };
 }
 
-/** Calls `heard(name, data)` for what happens in the scope while the view is shown. */
-export function useLive(heard) {
+/** Calls `onEvent(name, data)` for each live event of the scope while the component is mounted. */
+export function useLive(onEvent) {
   const { live } = useInspector();
-  const latest = useRef(heard);
-  latest.current = heard;
+  const latest = useRef(onEvent);
+  latest.current = onEvent;
   useEffect(() => live.listen((name, data) => latest.current(name, data)), [live]);
 }
 
-/** @returns {any} the value, once it has stood still for so long */
-export function useSettled(value, milliseconds) {
-  const [settled, settle] = useState(value);
+/** @returns {any} the debounced value: the last value that was unchanged for `milliseconds` */
+export function useDebounced(value, milliseconds) {
+  const [debounced, setDebounced] = useState(value);
   useEffect(() => {
-    const waiting = setTimeout(() => settle(value), milliseconds);
+    const waiting = setTimeout(() => setDebounced(value), milliseconds);
     return () => clearTimeout(waiting);
   }, [value, milliseconds]);
-  return settled;
+  return debounced;
 }

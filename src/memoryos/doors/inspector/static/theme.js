@@ -1,10 +1,10 @@
-// Sets the wanted theme before the page is drawn; app.js changes it.
+// Applies the stored theme before the first rendering; shell.js changes it.
 {
   let theme = null;
   try {
     theme = localStorage.getItem("memoryos-theme");
   } catch {
-    // A browser that keeps nothing shows the theme of the system.
+    // Without local storage the system's theme is used.
   }
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 }

@@ -1,13 +1,13 @@
-/** Sends a file and tells how far it is; fetch can't tell. */
+/** Uploads a file and reports the progress. XMLHttpRequest is used, because fetch reports no upload progress. */
 
 import { knownKey, Problem, scopeUrl } from "./api.js";
 
 /**
  * @param {{userId: string, assistantId: string}} scope
  * @param {Blob} file
- * @param {{onSent: (share: number) => void, signal: AbortSignal}} doing `share` from 0 to 1
- * @returns {Promise<any>} what became of the file
- * @throws {Problem} with status 0 when it was stopped or the server is away
+ * @param {{onSent: (share: number) => void, signal: AbortSignal}} options `share` from 0 to 1
+ * @returns {Promise<any>} the result of the import
+ * @throws {Problem} with status 0 if the server can't be reached
  */
 export function upload(scope, file, { onSent, signal }) {
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** The views, in the order of the navigation; after `g` the letter goes to one. */
+/** The views in the order of the navigation; the shortcut of a view is `g` and its letter. */
 
 import { Chat } from "./views/chat.js";
 import { Costs } from "./views/costs.js";
@@ -10,7 +10,7 @@ import { Timeline } from "./views/timeline.js";
 import { Transfer } from "./views/transfer.js";
 import { Worker } from "./views/worker.js";
 
-/** @type {{name: string, letter: string, View: Function}[]} `View` is given `rest`: the parts of the address behind its name */
+/** @type {{name: string, letter: string, View: Function}[]} `View` receives `rest`: the parts of the address after the name of the view */
 export const VIEWS = [
   { name: "chat", letter: "c", View: Chat },
   { name: "tiers", letter: "t", View: Tiers },

@@ -1,4 +1,4 @@
-"""The log, the three tiers and their vectors."""
+"""The page log, the three tiers and their vectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _scope_id() -> sa.Column[str]:
 
 
 def upgrade() -> None:
-    """Creates every table."""
+    """Creates all tables."""
     _create_scopes()
     _create_pages()
     _create_vectors()

@@ -1,4 +1,4 @@
-"""Tombstones: what was forgotten or corrected is not learned or imported again."""
+"""Tombstones, which prevent learning or importing forgotten and corrected texts again."""
 
 from __future__ import annotations
 

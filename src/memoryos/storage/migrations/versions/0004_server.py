@@ -1,4 +1,4 @@
-"""What a server needs: API keys, and requests that were done already."""
+"""API keys and idempotency keys, which the server needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the tables of API keys and of idempotent requests."""
+    """Adds the tables of API keys and of idempotency keys."""
     op.create_table(
         "idempotency",
         sa.Column("scope_id", sa.Text, sa.ForeignKey("scopes.scope_id"), nullable=False),

@@ -1,4 +1,4 @@
-"""What PostgreSQL needs besides tables: ids compared byte by byte, and a wall around each scope. SQLite needs none."""
+"""PostgreSQL only: byte order for ids, and row-level security by scope."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEYS = {
     "tombstones": ("scope_id", "kind", "mark"),
     "idempotency": ("scope_id", "key_hash"),
 }
-"""By table that belongs to scopes: its columns of text that are compared or sorted by."""
+"""By table with a scope: its text columns that are compared or sorted."""
 _SETTING = "current_setting('memoryos.scope_id', true)"
 
 

@@ -1,6 +1,6 @@
-"""Who owns a scope gets a table of its own, so that tables can be distributed; where Citus is, they are.
+"""A table of scope owners, so that the other tables can be distributed by scope; with Citus they are.
 
-SQLite keeps the unique key of ``scopes``, which it could lose only with the whole table; it says the same.
+On SQLite the old unique key of ``scopes`` stays, because SQLite can only drop it by rebuilding the table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SETTING = "current_setting('memoryos.scope_id', true)"
 
 
 def upgrade() -> None:
-    """Adds the owners, and distributes what belongs to a scope by its id."""
+    """Adds the table of owners and, with Citus, distributes the tables of scopes by scope id."""
     op.create_table(
         "owners",
         sa.Column("user_id", sa.Text, nullable=False),
@@ -41,7 +41,7 @@ def upgrade() -> None:
 
 
 def _distribute() -> None:
-    """Puts a scope's rows onto one node, its owner where the user is found, and API keys onto every node."""
+    """Distributes tables of scopes by scope id and owners by user id, and copies API keys to all nodes."""
     op.execute(sa.text("SET LOCAL citus.multi_shard_modify_mode = 'sequential'"))
     op.execute(sa.text("SELECT create_distributed_table('scopes', 'scope_id', colocate_with => 'none')"))
     for table in _OF_SCOPES:

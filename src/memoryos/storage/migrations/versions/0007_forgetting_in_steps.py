@@ -1,7 +1,7 @@
-"""Forgetting in steps: deletions in progress, erasures that are due, and tombstones as HMACs.
+"""Tables of deletions in progress and of due erasures; tombstones become HMACs.
 
-The marks of earlier releases were page ids and SHA-256 of texts. Each becomes an HMAC of itself under a new key of its
-scope. The old marks leave traces in the file, so an erasure is due after the migration.
+The marks of earlier releases were page ids and SHA-256 of texts. Each is replaced by its HMAC with a new key of its
+scope. The old marks may remain as deleted bytes in the file, so an erasure is due after the migration.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pages keep which of their sides read like an instruction to a model; older pages are judged when they are read."""
+"""A page column for the sides that look like instructions to a model; NULL until an old page is checked."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the column, empty: filling it would take a time that grows with the log."""
+    """Adds the column with NULL values, because computing them would take time proportional to the log."""
     op.add_column("pages", sa.Column("instruction_sides", sa.Integer))

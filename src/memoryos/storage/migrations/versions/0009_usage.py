@@ -1,4 +1,4 @@
-"""How many pages and bytes each scope stores, for quotas. Old scopes are counted when a quota first needs it."""
+"""Counters of pages and bytes by scope, for quotas. Old scopes are counted at their first append under a quota."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the counters; without ``counted_at_revision`` they are not valid, so that no page is read here."""
+    """Adds the counters as invalid (NULL in ``counted_at_revision``), so the migration does not read pages."""
     op.add_column("scopes", sa.Column("counted_pages", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column("scopes", sa.Column("counted_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column("scopes", sa.Column("counted_at_revision", sa.BigInteger))

@@ -1,15 +1,15 @@
-/** Chat with memory, and beside each answer what was recalled for it, and why. */
+/** Chat with the memory; a panel shows the recalled context of an answer. */
 
 import { html, useCallback, useEffect, useLayoutEffect, useRef, useState } from "../vendor/preact.js";
 import { askScope, eventsOf, Problem, requestScope } from "../api.js";
-import { Asked, Empty, Said, sidesOf, Sources, Time, Trouble } from "../parts.js";
-import { useAsked, useInspector } from "../state.js";
+import { Loaded, Empty, StoredText, sidesOf, Sources, Time, ErrorMessage } from "../parts.js";
+import { useLoaded, useInspector } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { Context, RecalledFacts, RecalledPages, TokenMeter } from "./recalled.js";
 
 const T = TEXTS.chat;
 const EARLIER = 10;
-let counted = 0;
+let lastId = 0;
 
 /** The view "chat". */
 export function Chat() {
@@ -21,9 +21,9 @@ export function Chat() {
     <div class="chat">
       <section class="talk" aria-label=${T.talk}>
         <${Talk} exchanges=${exchanges} shown=${shown} choose=${choose} />
-        <${Composer} asking=${asking} stop=${stop} send=${(asked) => {
+        <${Composer} asking=${asking} stop=${stop} send=${(message) => {
           choose(null);
-          send(asked);
+          send(message);
         }} />
       </section>
       <aside class="why" aria-label=${T.recalled}>
@@ -34,27 +34,27 @@ export function Chat() {
   `;
 }
 
-/** The exchanges of this visit; each changes while its answer comes. */
+/** The exchanges since the view was opened; each is updated while its answer is streamed. */
 function useExchanges(scope) {
   const [exchanges, setExchanges] = useState([]);
-  const under = useRef(null);
-  useEffect(() => () => under.current?.abort(), []);
+  const controller = useRef(null);
+  useEffect(() => () => controller.current?.abort(), []);
   const send = useCallback(
     async ({ query, style, remember }) => {
-      const id = ++counted;
-      const leaving = (under.current = new AbortController());
-      const change = (told) => setExchanges((before) => before.map((each) => (each.id === id ? { ...each, ...told(each) } : each)));
+      const id = ++lastId;
+      const request = (controller.current = new AbortController());
+      const change = (update) => setExchanges((before) => before.map((each) => (each.id === id ? { ...each, ...update(each) } : each)));
       setExchanges((before) => [...before, { id, query, remember, answer: "", state: "asking" }]);
       try {
-        await follow(scope, { query, style_hint: style, remember, stream: true }, leaving.signal, change);
+        await follow(scope, { query, style_hint: style, remember, stream: true }, request.signal, change);
       } catch (problem) {
         change(() => (problem.name === "AbortError" ? { state: "stopped" } : { state: "failed", problem }));
       }
-      if (under.current === leaving) under.current = null;
+      if (controller.current === request) controller.current = null;
     },
     [scope],
   );
-  const stop = useCallback(() => under.current?.abort(), []);
+  const stop = useCallback(() => controller.current?.abort(), []);
   return { exchanges, asking: exchanges.some((each) => each.state === "asking"), send, stop };
 }
 
@@ -72,7 +72,7 @@ async function follow(scope, body, signal, change) {
 
 function Talk({ exchanges, shown, choose }) {
   const { scope } = useInspector();
-  const earlier = useAsked((signal) => askScope(scope, "/pages", { query: { limit: EARLIER }, signal }), [scope]);
+  const earlier = useLoaded((signal) => askScope(scope, "/pages", { query: { limit: EARLIER }, signal }), [scope]);
   const end = useRef(null);
   const last = exchanges.at(-1);
   useLayoutEffect(() => {
@@ -81,7 +81,7 @@ function Talk({ exchanges, shown, choose }) {
   }, [last?.id, last?.answer, last?.state, earlier.value]);
   return html`
     <div class="talked" ref=${end} tabindex="0" role="log" aria-label=${T.talk}>
-      <${Asked} asked=${earlier}>${({ pages }) => html`<${Earlier} pages=${[...pages].reverse()} alone=${!exchanges.length} />`}<//>
+      <${Loaded} loaded=${earlier}>${({ pages }) => html`<${Earlier} pages=${[...pages].reverse()} alone=${!exchanges.length} />`}<//>
       ${exchanges.map((each) => html`<${Exchange} key=${each.id} exchange=${each} chosen=${each === shown} choose=${choose} />`)}
     </div>
   `;
@@ -97,7 +97,7 @@ function Earlier({ pages, alone }) {
         <div class="exchange earlier" key=${page.page_id}>
           ${sidesOf(page).map(
             ({ side, speaker, text }) => html`
-              <div key=${side} class=${`bubble ${side}`}><${Said} class="speaker" text=${speaker} /> <${Said} text=${text} /></div>
+              <div key=${side} class=${`bubble ${side}`}><${StoredText} class="speaker" text=${speaker} /> <${StoredText} text=${text} /></div>
             `,
           )}
           <p class="under"><${Time} at=${page.at} /> <button type="button" class="quiet" onClick=${() => openPage(page.page_id)}>${TEXTS.page.open}</button></p>
@@ -112,11 +112,11 @@ function Exchange({ exchange, chosen, choose }) {
   const { id, query, answer, state, done, problem, remember } = exchange;
   return html`
     <div class=${`exchange ${chosen ? "chosen" : ""}`} data-state=${state}>
-      <div class="bubble user"><${Said} text=${query} /></div>
+      <div class="bubble user"><${StoredText} text=${query} /></div>
       ${answer || state === "asking"
-        ? html`<div class="bubble assistant" aria-busy=${state === "asking" ? "true" : null}><${Said} text=${answer} />${state === "asking" ? html`<span class="caret" aria-hidden="true"></span>` : null}</div>`
+        ? html`<div class="bubble assistant" aria-busy=${state === "asking" ? "true" : null}><${StoredText} text=${answer} />${state === "asking" ? html`<span class="caret" aria-hidden="true"></span>` : null}</div>`
         : null}
-      ${problem ? html`<${Trouble} problem=${problem} />` : null}
+      ${problem ? html`<${ErrorMessage} problem=${problem} />` : null}
       <p class="under">
         ${state === "stopped" ? html`<span class="badge warn">${T.stopped}</span>` : null}
         ${done?.origin ? html`<span class="badge">${T.by(done.origin.analyst)}</span>` : null}
@@ -131,20 +131,20 @@ function Composer({ asking, send, stop }) {
   const [query, setQuery] = useState("");
   const [style, setStyle] = useState("");
   const [remember, setRemember] = useState(true);
-  const place = useRef(null);
+  const field = useRef(null);
   const sent = (event) => {
     event?.preventDefault();
     if (asking || !query.trim()) return;
     send({ query, style, remember });
     setQuery("");
-    place.current.focus();
+    field.current.focus();
   };
   const pressed = (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) sent(event);
   };
   return html`
     <form class="composer" onSubmit=${sent}>
-      <textarea ref=${place} rows="2" aria-label=${T.label} placeholder=${T.placeholder} value=${query}
+      <textarea ref=${field} rows="2" aria-label=${T.label} placeholder=${T.placeholder} value=${query}
         onInput=${(event) => setQuery(event.target.value)} onKeyDown=${pressed}></textarea>
       <div class="facts">
         <label><input type="checkbox" role="switch" checked=${remember} onChange=${(event) => setRemember(event.target.checked)} /> ${T.remember}</label>
@@ -163,7 +163,7 @@ function Why({ exchange }) {
   const based = new Set(done?.source_page_ids ?? []);
   const note = (page) => (based.has(page.page_id) ? html`<span class="badge hot">${T.used}</span>` : null);
   return html`
-    <p class="asked faint"><${Said} text=${recall.query} /></p>
+    <p class="asked faint"><${StoredText} text=${recall.query} /></p>
     <${TokenMeter} used=${recall.tokens} budget=${setup.llm_context_tokens} about=${setup.has_llm ? T.budget : T.budgetLocal} />
     <h3>${T.pages(recall.pages.length)}</h3>
     <${RecalledPages} pages=${recall.pages} flagged=${recall.flagged_page_ids} note=${note} />

@@ -1,16 +1,16 @@
-/** What goes when something is forgotten: the pages and all that was derived from them, and what stays. */
+/** The receipt of forgetting: deleted pages and derived items, and pages that are kept. */
 
 import { html, useEffect, useMemo, useRef, useState } from "../vendor/preact.js";
 import { askAll, askPage } from "../api.js";
 import { count } from "../format.js";
-import { Empty, Figure, PageCard, Said } from "../parts.js";
-import { useAsked, useInspector } from "../state.js";
+import { Empty, Figure, PageCard, StoredText } from "../parts.js";
+import { useLoaded, useInspector } from "../state.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.forget;
 const FIRST = 20;
 
-/** @param {{receipt: any, doIt?: () => void}} given `doIt` asks for it to be done; without it, it was done */
+/** @param {{receipt: any, doIt?: () => void}} given `doIt` starts the deletion; it is absent if the deletion is done */
 export function Closure({ receipt, doIt }) {
   const figures = [
     [receipt.page_ids.length, T.parts.pages],
@@ -45,13 +45,13 @@ function Parts({ receipt }) {
   return html`
     ${receipt.page_ids.length ? html`<h3>${T.ways.pages}</h3><${FoundPages} ids=${receipt.page_ids} />` : null}
     ${receipt.knowledge_ids.length ? html`<h3>${T.facts}</h3><${FactTexts} ids=${receipt.knowledge_ids} />` : null}
-    ${named.length ? html`<p class="chips">${named.map((name) => html`<span key=${name} class="chip"><${Said} text=${name} /></span>`)}</p>` : null}
+    ${named.length ? html`<p class="chips">${named.map((name) => html`<span key=${name} class="chip"><${StoredText} text=${name} /></span>`)}</p>` : null}
     ${receipt.answer_page_ids.length ? html`<h3>${T.answers}</h3><${FoundPages} ids=${receipt.answer_page_ids} />` : null}
     ${receipt.echo_page_ids.length ? html`<h3>${T.echoes}</h3><${FoundPages} ids=${receipt.echo_page_ids} />` : null}
   `;
 }
 
-/** Pages by their ids, the first of them at once. @param {{ids: string[], picked?: string[], onPick?: (id: string) => void}} given */
+/** Pages by id; only the first are loaded at once. @param {{ids: string[], picked?: string[], onPick?: (id: string) => void}} given */
 export function FoundPages({ ids, picked, onPick }) {
   const [shown, setShown] = useState(FIRST);
   return html`
@@ -66,7 +66,7 @@ export function FoundPages({ ids, picked, onPick }) {
 
 function FoundPage({ id, picked, onPick }) {
   const { scope } = useInspector();
-  const { value: page, problem } = useAsked(() => askPage(scope, id), [scope, id]);
+  const { value: page, problem } = useLoaded(() => askPage(scope, id), [scope, id]);
   if (problem) return html`<p class="faint">${T.unknown}: <code>${id}</code></p>`;
   if (!page) return html`<div class="card page waiting" aria-busy="true"></div>`;
   return html`
@@ -80,11 +80,11 @@ function FoundPage({ id, picked, onPick }) {
 
 function FactTexts({ ids }) {
   const { scope } = useInspector();
-  const asked = useAsked((signal) => askAll(scope, "/knowledge", { field: "knowledge", query: { history: true }, signal }), [scope]);
-  const texts = useMemo(() => new Map((asked.value ?? []).map((fact) => [fact.knowledge_id, fact.text])), [asked.value]);
+  const loaded = useLoaded((signal) => askAll(scope, "/knowledge", { field: "knowledge", query: { history: true }, signal }), [scope]);
+  const texts = useMemo(() => new Map((loaded.value ?? []).map((fact) => [fact.knowledge_id, fact.text])), [loaded.value]);
   return html`
     <ul class="texts">
-      ${ids.slice(0, FIRST * 5).map((id) => html`<li key=${id}><${Said} text=${texts.get(id) ?? (asked.loading ? "…" : id)} /></li>`)}
+      ${ids.slice(0, FIRST * 5).map((id) => html`<li key=${id}><${StoredText} text=${texts.get(id) ?? (loaded.loading ? "…" : id)} /></li>`)}
     </ul>
     ${ids.length > FIRST * 5 ? html`<p class="faint">${T.more(ids.length - FIRST * 5)}</p>` : null}
   `;

@@ -1,11 +1,11 @@
-/** What the LLM cost: tokens a day by purpose or model, and each account. */
+/** LLM calls: tokens per day by purpose or model, and a table of the calls. */
 
 import { html, useState } from "../vendor/preact.js";
 import { askScope } from "../api.js";
 import { colour, Plot } from "../charts.js";
 import { count, day, decimal } from "../format.js";
-import { Asked, Choice, Empty, Figure } from "../parts.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { Loaded, Choice, Empty, Figure } from "../parts.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.costs;
@@ -14,10 +14,10 @@ const HUES = ["--signal-meaning", "--signal-words", "--signal-session", "--signa
 /** The view "costs". */
 export function Costs() {
   const { scope, setup } = useInspector();
-  const asked = useAsked((signal) => askScope(scope, "/costs", { signal }), [scope]);
-  useLive((name) => name === "stats" && asked.again());
+  const loaded = useLoaded((signal) => askScope(scope, "/costs", { signal }), [scope]);
+  useLive((name) => name === "stats" && loaded.again());
   return html`
-    <${Asked} asked=${asked}>
+    <${Loaded} loaded=${loaded}>
       ${({ costs }) =>
         costs.length
           ? html`<${Ledger} costs=${costs} />`

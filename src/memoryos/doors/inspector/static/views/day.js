@@ -1,16 +1,16 @@
-/** One day of the timeline, opening to what was said and learned on it. */
+/** One day of the timeline; it expands to the pages, segments and facts of the day. */
 
 import { html } from "../vendor/preact.js";
 import { askScope } from "../api.js";
 import { day as dayName, decimal } from "../format.js";
-import { Asked, Bar, PageCard, Said, Sources } from "../parts.js";
-import { useAsked, useInspector } from "../state.js";
+import { Loaded, Bar, PageCard, StoredText, Sources } from "../parts.js";
+import { useLoaded, useInspector } from "../state.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.timeline;
 const PART = 50;
 
-/** @param {{found: any, share: number, open: boolean, toggle: () => void}} given `share`: its pages, of those of the fullest day */
+/** @param {{found: any, share: number, open: boolean, toggle: () => void}} given `share`: its number of pages relative to the day with most pages */
 export function DayRow({ found, share, open, toggle }) {
   const { day, pages, segments, facts, profile } = found;
   const id = `day-${day}`;
@@ -45,7 +45,7 @@ function Founded({ segment }) {
   return html`
     <article class="event of-segments">
       <button type="button" class="quiet" onClick=${() => go("tiers", "segments", segment.segment_id)}>${T.segment}</button>
-      <${Said} class="clamp" text=${segment.summary} />
+      <${StoredText} class="clamp" text=${segment.summary} />
       <span class="faint">${T.pages(segment.page_count)} · ${T.heat(decimal(segment.heat))}</span>
     </article>
   `;
@@ -55,7 +55,7 @@ function Learned({ fact }) {
   return html`
     <article class="event of-facts">
       <span class="faint">${T.fact} ${T.about[fact.about]}</span>
-      <${Said} text=${fact.text} />
+      <${StoredText} text=${fact.text} />
       ${fact.superseded_by ? html`<span class="badge">${T.superseded}</span>` : null}
       <${Sources} ids=${fact.source_page_ids} />
     </article>
@@ -73,19 +73,19 @@ function Version({ version }) {
 }
 
 function Pages({ day }) {
-  const { scope, say } = useInspector();
+  const { scope, notify } = useInspector();
   const part = (after, signal) => askScope(scope, `/days/${day}/pages`, { query: { limit: PART, after_seq: after }, signal });
-  const asked = useAsked((signal) => part(0, signal), [scope, day]);
+  const loaded = useLoaded((signal) => part(0, signal), [scope, day]);
   const further = async () => {
     try {
-      const later = await part(asked.value.next_after_seq);
-      asked.set((before) => ({ ...later, pages: [...before.pages, ...later.pages] }));
+      const later = await part(loaded.value.next_after_seq);
+      loaded.set((before) => ({ ...later, pages: [...before.pages, ...later.pages] }));
     } catch (problem) {
-      say(TEXTS.shell.failed(problem.message), "bad");
+      notify(TEXTS.shell.failed(problem.message), "bad");
     }
   };
   return html`
-    <${Asked} asked=${asked}>
+    <${Loaded} loaded=${loaded}>
       ${({ pages, next_after_seq: next }) => html`
         ${pages.map((page) => html`<${PageCard} key=${page.page_id} page=${page} />`)}
         ${next ? html`<button type="button" class="second" onClick=${further}>${T.morePages}</button>` : null}

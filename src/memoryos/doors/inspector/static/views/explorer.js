@@ -1,10 +1,10 @@
-/** A query, its ranking with every signal, and weights to try: what would be found if they were others. */
+/** The recall explorer: a query, the ranked results with their signals, and adjustable weights and limits. */
 
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { askScope } from "../api.js";
 import { count, decimal } from "../format.js";
-import { Empty, Loading, Trouble } from "../parts.js";
-import { useAsked, useInspector, useSettled } from "../state.js";
+import { Empty, Loading, ErrorMessage } from "../parts.js";
+import { useLoaded, useInspector, useDebounced } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { Context, RecalledFacts, RecalledPages, scaleOf, TokenMeter } from "./recalled.js";
 
@@ -31,38 +31,38 @@ export function Explorer() {
         <${Weights} weights=${weights} usual=${setup.ranking} onChange=${setWeights} />
         <${Bounds} bounds=${bounds} onChange=${setBounds} />
       </section>
-      ${trial.problem ? html`<div class="found"><${Trouble} problem=${trial.problem} again=${trial.again} /></div>` : null}
+      ${trial.problem ? html`<div class="found"><${ErrorMessage} problem=${trial.problem} again=${trial.again} /></div>` : null}
       ${trial.value ? html`<${Ranking} ...${trial.value} bounds=${bounds} under=${trial.loading} />` : null}
       ${!trial.value && !trial.problem ? html`<div class="found">${query ? html`<${Loading} />` : html`<${Empty} text=${T.none} />`}</div>` : null}
     </div>
   `;
 }
 
-/** Asks with the weights that are tried, and once with the usual ones, to tell what moved. */
+/** Recalls with the adjusted weights, and once with the configured weights to show the changes of rank. */
 function useTrial(query, bounds, weights) {
   const { scope, setup } = useInspector();
-  const wanted = useSettled(JSON.stringify({ bounds, weights }), SETTLE_MILLISECONDS);
+  const debouncedSettings = useDebounced(JSON.stringify({ bounds, weights }), SETTLE_MILLISECONDS);
   const usual = useRef({});
-  return useAsked(
+  return useLoaded(
     async (signal) => {
       if (!query) return null;
-      const tried = JSON.parse(wanted);
-      const asked = (ranking) => askScope(scope, "/recall", { body: { query, ...tried.bounds, ranking }, signal });
+      const tried = JSON.parse(debouncedSettings);
+      const recallWith = (ranking) => askScope(scope, "/recall", { body: { query, ...tried.bounds, ranking }, signal });
       const name = JSON.stringify([query, tried.bounds]);
       const isTried = WEIGHTS.some((each) => tried.weights[each] !== setup.ranking[each]);
-      const recall = await asked(tried.weights);
+      const recall = await recallWith(tried.weights);
       if (!isTried) usual.current = { name, recall };
-      if (usual.current.name !== name) usual.current = { name, recall: await asked(setup.ranking) };
+      if (usual.current.name !== name) usual.current = { name, recall: await recallWith(setup.ranking) };
       return { recall, usual: isTried ? usual.current.recall : null };
     },
-    [scope, query, wanted],
+    [scope, query, debouncedSettings],
   );
 }
 
 function QueryField({ onQuery }) {
   const [text, setText] = useState("");
-  const settled = useSettled(text, TYPED_MILLISECONDS).trim();
-  useEffect(() => onQuery(settled), [settled]);
+  const debounced = useDebounced(text, TYPED_MILLISECONDS).trim();
+  useEffect(() => onQuery(debounced), [debounced]);
   return html`<input type="search" autofocus aria-label=${T.label} placeholder=${T.placeholder} value=${text} onInput=${(event) => setText(event.target.value)} />`;
 }
 

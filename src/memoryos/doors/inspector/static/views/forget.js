@@ -1,17 +1,17 @@
-/** Forgetting, in three steps: what, what would go, and then for good. */
+/** Forgetting in three steps: selection, preview, and permanent deletion. */
 
 import { html, useMemo, useState } from "../vendor/preact.js";
 import { askAll, askScope } from "../api.js";
-import { Asked, Choice, Dialog, Empty, Said } from "../parts.js";
-import { useAsked, useInspector } from "../state.js";
+import { Loaded, Choice, Dialog, Empty, StoredText } from "../parts.js";
+import { useLoaded, useInspector } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { Closure, FoundPages } from "./closure.js";
 
 const T = TEXTS.forget;
 
-/** The view "forget". @param {{rest: string[]}} given "pages" and ids, when they were picked elsewhere */
+/** The view "forget". @param {{rest: string[]}} given "pages" and ids if pages were selected in the search */
 export function Forget({ rest }) {
-  const { scope, say } = useInspector();
+  const { scope, notify } = useInspector();
   const [what, setWhat] = useState(null);
   const [receipt, setReceipt] = useState(null);
   const [asking, setAsking] = useState(false);
@@ -19,11 +19,11 @@ export function Forget({ rest }) {
   const send = async (body, dryRun) => {
     setUnder(true);
     try {
-      const told = await askScope(scope, "/forget", { body: { ...body, dry_run: dryRun } });
-      setReceipt(told);
-      if (!dryRun) say(T.done(told.page_ids.length));
+      const result = await askScope(scope, "/forget", { body: { ...body, dry_run: dryRun } });
+      setReceipt(result);
+      if (!dryRun) notify(T.done(result.page_ids.length));
     } catch (problem) {
-      say(TEXTS.shell.failed(problem.message), "bad");
+      notify(TEXTS.shell.failed(problem.message), "bad");
     } finally {
       setUnder(false);
     }
@@ -85,11 +85,11 @@ function Pages({ picked, under, preview }) {
 
 function Facts({ under, preview }) {
   const { scope } = useInspector();
-  const asked = useAsked((signal) => askAll(scope, "/knowledge", { field: "knowledge", signal }), [scope]);
+  const loaded = useLoaded((signal) => askAll(scope, "/knowledge", { field: "knowledge", signal }), [scope]);
   const [filter, setFilter] = useState("");
   const [picked, setPicked] = useState([]);
   return html`
-    <${Asked} asked=${asked}>
+    <${Loaded} loaded=${loaded}>
       ${(facts) => html`
         <input type="search" aria-label=${T.filter} placeholder=${T.filter} value=${filter} onInput=${(event) => setFilter(event.target.value)} />
         <${FactList} facts=${facts} filter=${filter.toLowerCase()} picked=${picked} onPick=${setPicked} />
@@ -109,7 +109,7 @@ function FactList({ facts, filter, picked, onPick }) {
           <li key=${fact.knowledge_id}>
             <label>
               <input type="checkbox" checked=${picked.includes(fact.knowledge_id)} onChange=${() => onPick(toggled(picked, fact.knowledge_id))} />
-              <${Said} text=${fact.text} /> <span class="faint">${TEXTS.timeline.about[fact.about]}</span>
+              <${StoredText} text=${fact.text} /> <span class="faint">${TEXTS.timeline.about[fact.about]}</span>
             </label>
           </li>
         `,
@@ -123,7 +123,7 @@ function toggled(list, item) {
 }
 
 function About({ under, preview }) {
-  const { scope, say } = useInspector();
+  const { scope, notify } = useInspector();
   const [query, setQuery] = useState("");
   const [found, setFound] = useState(null);
   const [picked, setPicked] = useState([]);
@@ -133,7 +133,7 @@ function About({ under, preview }) {
       setFound((await askScope(scope, "/forget", { body: { query_preview: query } })).page_ids);
       setPicked([]);
     } catch (problem) {
-      say(TEXTS.shell.failed(problem.message), "bad");
+      notify(TEXTS.shell.failed(problem.message), "bad");
     }
   };
   return html`

@@ -1,9 +1,9 @@
-/** Knowledge: each fact with the pages that it was read in, who wrote it, and what it replaced. */
+/** Knowledge: each fact with its source pages, its origin, and the facts that it replaced. */
 
 import { html, useMemo, useState } from "../vendor/preact.js";
 import { askAll, askScope } from "../api.js";
-import { Asked, Choice, Dialog, Empty, Said, Sources, Time } from "../parts.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { Loaded, Choice, Dialog, Empty, StoredText, Sources, Time } from "../parts.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.knowledge;
@@ -16,14 +16,14 @@ export function Knowledge() {
   const [history, setHistory] = useState(false);
   const [filter, setFilter] = useState("");
   const [fresh, setFresh] = useState(() => new Set());
-  const asked = useAsked(
+  const loaded = useLoaded(
     (signal) => askAll(scope, "/knowledge", { field: "knowledge", query: { about: about === "all" ? null : about, history }, signal }),
     [scope, about, history],
   );
   useLive((name, data) => {
     if (!["learned", "gone", "missed"].includes(name)) return;
     if (data?.knowledge) setFresh((before) => new Set([...before, ...data.knowledge.map((each) => each.knowledge_id)]));
-    asked.again();
+    loaded.again();
   });
   return html`
     <div class="between">
@@ -31,15 +31,15 @@ export function Knowledge() {
       <label><input type="checkbox" role="switch" checked=${history} onChange=${(event) => setHistory(event.target.checked)} /> ${T.history}</label>
       <input type="search" aria-label=${T.filter} placeholder=${T.filter} value=${filter} onInput=${(event) => setFilter(event.target.value)} />
     </div>
-    <${Asked} asked=${asked}>${(facts) => html`<${Facts} facts=${facts} filter=${filter} fresh=${fresh} again=${asked.again} />`}<//>
+    <${Loaded} loaded=${loaded}>${(facts) => html`<${Facts} facts=${facts} filter=${filter} fresh=${fresh} again=${loaded.again} />`}<//>
   `;
 }
 
 function Facts({ facts, filter, fresh, again }) {
   const [most, setMost] = useState(PART);
   const [opened, open] = useState(null);
-  const wanted = filter.trim().toLowerCase();
-  const found = useMemo(() => facts.filter((each) => each.text.toLowerCase().includes(wanted)).reverse(), [facts, wanted]);
+  const needle = filter.trim().toLowerCase();
+  const found = useMemo(() => facts.filter((each) => each.text.toLowerCase().includes(needle)).reverse(), [facts, needle]);
   if (!facts.length) return html`<${Empty} text=${T.none} />`;
   return html`
     <p class="faint" role="status">${found.length ? T.shown(found.length, facts.length) : T.noneSo}</p>
@@ -57,7 +57,7 @@ function Fact({ fact, open }) {
   const isCurrent = !fact.superseded_by && !fact.archived_at;
   return html`
     <article class=${`card fact ${isCurrent ? "" : "past"}`}>
-      <p><span class=${`badge ${fact.about}`}>${TEXTS.about[fact.about]}</span> <${Said} text=${fact.text} /></p>
+      <p><span class=${`badge ${fact.about}`}>${TEXTS.about[fact.about]}</span> <${StoredText} text=${fact.text} /></p>
       <p class="facts small">
         <${State} fact=${fact} />
         <${Sources} ids=${fact.source_page_ids} />
@@ -79,10 +79,10 @@ function State({ fact }) {
 
 function History({ fact, onClose, again }) {
   const { scope } = useInspector();
-  const asked = useAsked((signal) => askScope(scope, `/knowledge/${encodeURIComponent(fact.knowledge_id)}/history`, { signal }), [scope, fact]);
+  const loaded = useLoaded((signal) => askScope(scope, `/knowledge/${encodeURIComponent(fact.knowledge_id)}/history`, { signal }), [scope, fact]);
   return html`
     <${Dialog} title=${T.versionsOf} onClose=${onClose} wide>
-      <${Asked} asked=${asked}>
+      <${Loaded} loaded=${loaded}>
         ${({ knowledge }) => html`
           <ol class="versions">
             ${knowledge.map((each) => html`<li key=${each.knowledge_id}><${Fact} fact=${each} /></li>`)}
@@ -98,17 +98,17 @@ function History({ fact, onClose, again }) {
 }
 
 function Correction({ fact, done }) {
-  const { scope, say } = useInspector();
+  const { scope, notify } = useInspector();
   const [text, setText] = useState(null);
   if (text === null) return html`<button type="button" class="second" onClick=${() => setText(fact.text)}>${T.correct}</button>`;
   const sent = async (event) => {
     event.preventDefault();
     try {
       await askScope(scope, `/knowledge/${encodeURIComponent(fact.knowledge_id)}`, { method: "PUT", body: { text } });
-      say(T.corrected);
+      notify(T.corrected);
       done();
     } catch (problem) {
-      say(TEXTS.shell.failed(problem.message), "bad");
+      notify(TEXTS.shell.failed(problem.message), "bad");
     }
   };
   return html`

@@ -1,4 +1,4 @@
-/** The picture of the timeline: pages as columns, segments as bars in the colour of their heat, facts and profile as marks. */
+/** The chart of the timeline: pages as columns, segments as bars coloured by heat, facts and profile versions as marks. */
 
 import { html, useMemo } from "../vendor/preact.js";
 import { day as dayName, decimal } from "../format.js";
@@ -13,8 +13,8 @@ const MOST_SEGMENTS = 30;
 const LEAST_WIDTH = 0.4;
 
 /**
- * @param {{found: any, goTo: (day: string) => void}} given `goTo` is told the day that was clicked;
- *   whoever sees no picture finds the same in the list of days
+ * @param {{found: any, goTo: (day: string) => void}} given `goTo` receives the clicked day;
+ *   the list of days has the same data for screen readers
  */
 export function Lanes({ found, goTo }) {
   const span = useMemo(() => spanOf(found), [found]);
@@ -106,7 +106,7 @@ function Segments({ segments, span }) {
   `;
 }
 
-/** @returns {{segment: any, left: number, width: number}[][]} rows in which no bar lies on another */
+/** @returns {{segment: any, left: number, width: number}[][]} rows of bars that do not overlap */
 function stacked(segments, span) {
   const rows = [];
   const placed = [...segments].sort((one, other) => (one.created_at < other.created_at ? -1 : 1));
@@ -123,13 +123,13 @@ function stacked(segments, span) {
 function Marks({ kind, items, span }) {
   const columns = new Map();
   for (const [at, title] of items) {
-    const place = Math.round(((Date.parse(at) - span.first) / span.length) * 400) / 400;
-    columns.set(place, [...(columns.get(place) ?? []), title]);
+    const position = Math.round(((Date.parse(at) - span.first) / span.length) * 400) / 400;
+    columns.set(position, [...(columns.get(position) ?? []), title]);
   }
   return html`
     <div class=${`marks of-${kind}`}>
       ${[...columns].map(
-        ([place, titles]) => html`<i key=${place} class=${`size-${Math.min(3, titles.length)}`} title=${titles.slice(0, 8).join("\n")} style=${{ left: percent(place) }}></i>`,
+        ([position, titles]) => html`<i key=${position} class=${`size-${Math.min(3, titles.length)}`} title=${titles.slice(0, 8).join("\n")} style=${{ left: percent(position) }}></i>`,
       )}
     </div>
   `;

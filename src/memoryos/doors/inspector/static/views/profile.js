@@ -1,11 +1,11 @@
-/** The profile: attributes, a radar over the categories of the 90 traits, and the evidence behind each. */
+/** The profile: attributes, a radar chart of the categories of the 90 traits, and the evidence of each trait. */
 
 import { html, useMemo, useState } from "../vendor/preact.js";
 import { askScope } from "../api.js";
 import { colour, Plot } from "../charts.js";
 import { day } from "../format.js";
-import { Asked, Choice, Empty, Said, Sources } from "../parts.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { Loaded, Choice, Empty, StoredText, Sources } from "../parts.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { named } from "./recalled.js";
 
@@ -16,10 +16,10 @@ const LINE_LETTERS = 14;
 export function Profile() {
   const { scope } = useInspector();
   const [chosen, choose] = useState(null);
-  const asked = useAsked((signal) => askScope(scope, "/profile/history", { signal }), [scope]);
-  useLive((name) => ["learned", "gone", "missed"].includes(name) && asked.again());
+  const loaded = useLoaded((signal) => askScope(scope, "/profile/history", { signal }), [scope]);
+  useLive((name) => ["learned", "gone", "missed"].includes(name) && loaded.again());
   return html`
-    <${Asked} asked=${asked}>
+    <${Loaded} loaded=${loaded}>
       ${({ versions }) => {
         const profile = versions.find((each) => each.version === chosen) ?? versions.at(-1);
         if (!profile || !(profile.traits.length || profile.attributes.length)) return html`<${Empty} text=${T.none} />`;
@@ -58,7 +58,7 @@ function Portrait({ profile }) {
             (each) => html`
               <div key=${each.name}>
                 <dt>${named(each.name)}</dt>
-                <dd><${Said} text=${each.value} /> <${Sources} ids=${each.source_page_ids} /></dd>
+                <dd><${StoredText} text=${each.value} /> <${Sources} ids=${each.source_page_ids} /></dd>
               </div>
             `,
           )}
@@ -110,7 +110,7 @@ function Radar({ categories, known, all }) {
   return html`<h2>${T.traits}</h2><${Plot} label=${T.radar(known, all)} make=${make} depends=${[JSON.stringify(categories)]} table=${table} height=${300} />`;
 }
 
-/** Returns a name in short lines: beside a radar there is little room. */
+/** Returns a name in short lines, because the labels of a radar chart are narrow. */
 function linesOf(name) {
   const lines = [];
   for (const word of name.split(" ")) {
@@ -144,7 +144,7 @@ function TraitCard({ trait, meaning }) {
         <span class=${`level ${trait.level}`} title=${T.level(TEXTS.levels[trait.level])}><i></i><i></i><i></i><span>${TEXTS.levels[trait.level]}</span></span>
         ${meaning && trait.level !== "medium" ? html`<span class="faint small">${meaning[trait.level]}</span>` : null}
       </header>
-      <p><${Said} text=${trait.reason} /></p>
+      <p><${StoredText} text=${trait.reason} /></p>
       <p class="small"><${Sources} ids=${trait.evidence_page_ids} /></p>
     </article>
   `;

@@ -1,13 +1,13 @@
-/** What a recall found, with the reason for each item: shared by the chat and the recall explorer. */
+/** Recalled items with their signals; used by the chat and the recall explorer. */
 
 import { html } from "../vendor/preact.js";
 import { count, decimal } from "../format.js";
-import { Bar, PageCard, Said, SIGNALS, SignalBars, Sources } from "../parts.js";
+import { Bar, PageCard, StoredText, SIGNALS, SignalBars, Sources } from "../parts.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.recalled;
 
-/** @returns {number} the widest signal of all items, so that their bars can be compared */
+/** @returns {number} the largest signal of all items; it is the common scale of their bars */
 export function scaleOf(items) {
   return Math.max(1, ...items.flatMap((item) => SIGNALS.map((name) => Math.abs(item.signals[name]))));
 }
@@ -47,7 +47,7 @@ export function RecalledFacts({ facts }) {
       ${facts.map(
         (fact) => html`
           <li key=${fact.knowledge_id}>
-            <p><span class="badge">${TEXTS.about[fact.about]}</span> <${Said} text=${fact.text} /></p>
+            <p><span class="badge">${TEXTS.about[fact.about]}</span> <${StoredText} text=${fact.text} /></p>
             <p class="facts">
               <span class="faint">${TEXTS.signals.score} ${decimal(fact.score)}</span>
               <${Sources} ids=${fact.source_page_ids} />
@@ -63,7 +63,7 @@ export function RecalledFacts({ facts }) {
   `;
 }
 
-/** How much of a budget of tokens is used. @param {{used: number, budget: number|null, about: string}} given */
+/** The used part of a token budget. @param {{used: number, budget: number|null, about: string}} given */
 export function TokenMeter({ used, budget, about }) {
   return html`
     <div class="meter">
@@ -74,7 +74,7 @@ export function TokenMeter({ used, budget, about }) {
   `;
 }
 
-/** The profile and the window that every context holds, and the context as text. @param {{recall: any, open?: boolean}} given */
+/** The profile and the short-term window of a context, and the context as text. @param {{recall: any, open?: boolean}} given */
 export function Context({ recall, open }) {
   const { attributes, traits } = recall.profile;
   return html`
@@ -84,8 +84,8 @@ export function Context({ recall, open }) {
           <details>
             <summary>${T.profile(attributes.length, traits.length)}</summary>
             <ul class="plain">
-              ${attributes.map((each) => html`<li key=${each.name}><span class="faint">${named(each.name)}:</span> <${Said} text=${each.value} /></li>`)}
-              ${traits.map((each) => html`<li key=${`${each.category} ${each.dimension}`}><span class="faint">${each.dimension} (${TEXTS.levels[each.level]}):</span> <${Said} text=${each.reason} /></li>`)}
+              ${attributes.map((each) => html`<li key=${each.name}><span class="faint">${named(each.name)}:</span> <${StoredText} text=${each.value} /></li>`)}
+              ${traits.map((each) => html`<li key=${`${each.category} ${each.dimension}`}><span class="faint">${each.dimension} (${TEXTS.levels[each.level]}):</span> <${StoredText} text=${each.reason} /></li>`)}
             </ul>
           </details>
         `

@@ -1,9 +1,9 @@
-/** Search over pages, word for word; what is picked can be forgotten. */
+/** Search for words in the pages; selected pages can be forgotten. */
 
 import { html, useEffect, useMemo, useState } from "../vendor/preact.js";
 import { askScope } from "../api.js";
-import { Asked, Empty, PageCard } from "../parts.js";
-import { useAsked, useInspector, useLive, useSettled } from "../state.js";
+import { Loaded, Empty, PageCard } from "../parts.js";
+import { useLoaded, useInspector, useLive, useDebounced } from "../state.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.search;
@@ -15,26 +15,26 @@ const LONGEST = 1000;
 export function Search() {
   const { scope, go } = useInspector();
   const [text, setText] = useState("");
-  const words = useSettled(text.trim(), SETTLE_MILLISECONDS);
+  const words = useDebounced(text.trim(), SETTLE_MILLISECONDS);
   const [picked, setPicked] = useState([]);
   const [fresh, setFresh] = useState(0);
-  const asked = useAsked((signal) => part(scope, words, null, signal), [scope, words]);
-  const stats = useAsked((signal) => askScope(scope, "/stats", { signal }), [scope]);
+  const loaded = useLoaded((signal) => part(scope, words, null, signal), [scope, words]);
+  const stats = useLoaded((signal) => askScope(scope, "/stats", { signal }), [scope]);
   useLive((name, data) => {
     if (name === "page_added") setFresh((before) => before + 1);
     if (name === "stats") stats.set(data);
   });
-  useEffect(() => setFresh(0), [asked.value]);
+  useEffect(() => setFresh(0), [loaded.value]);
   const pick = (pageId) =>
     setPicked((before) => (before.includes(pageId) ? before.filter((each) => each !== pageId) : [...before, pageId]));
   return html`
     <div class="searching">
       <input type="search" aria-label=${T.label} placeholder=${T.placeholder} maxlength=${LONGEST} value=${text}
         onInput=${(event) => setText(event.target.value)} />
-      ${fresh ? html`<button type="button" class="second" onClick=${asked.again}>${T.fresh(fresh)}</button>` : null}
+      ${fresh ? html`<button type="button" class="second" onClick=${loaded.again}>${T.fresh(fresh)}</button>` : null}
     </div>
-    <${Asked} asked=${asked}>
-      ${() => html`<${Found} asked=${asked} stats=${stats.value} picked=${picked} pick=${pick} />`}
+    <${Loaded} loaded=${loaded}>
+      ${() => html`<${Found} loaded=${loaded} stats=${stats.value} picked=${picked} pick=${pick} />`}
     <//>
     ${picked.length
       ? html`
@@ -53,18 +53,18 @@ async function part(scope, words, before, signal) {
   return { ...found, words };
 }
 
-function Found({ asked, stats, picked, pick }) {
-  const { scope, say } = useInspector();
+function Found({ loaded, stats, picked, pick }) {
+  const { scope, notify } = useInspector();
   const [under, setUnder] = useState(false);
-  const { pages, words, next_before_seq: next } = asked.value;
+  const { pages, words, next_before_seq: next } = loaded.value;
   const cards = useMemo(() => pages.map((page) => cardOf(page, words, picked, pick)), [pages, picked]);
   const further = async () => {
     setUnder(true);
     try {
       const later = await part(scope, words, next);
-      asked.set({ ...later, pages: [...pages, ...later.pages] });
+      loaded.set({ ...later, pages: [...pages, ...later.pages] });
     } catch (problem) {
-      say(TEXTS.shell.failed(problem.message), "bad");
+      notify(TEXTS.shell.failed(problem.message), "bad");
     } finally {
       setUnder(false);
     }

@@ -1,11 +1,11 @@
-/** One segment: what its heat is made of, and its chains with their pages. */
+/** One segment: the terms of its heat, and its chains with their pages. */
 
 import { html, useMemo, useState } from "../vendor/preact.js";
 import { addressOf } from "../address.js";
 import { askScope } from "../api.js";
 import { decimal, serverNow } from "../format.js";
-import { Asked, Empty, PageCard, Said, Time } from "../parts.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { Loaded, Empty, PageCard, StoredText, Time } from "../parts.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { heatStep } from "./segments.js";
 
@@ -15,22 +15,22 @@ const PART = 60;
 /** One segment of the tier "segments". @param {{id: string}} given */
 export function SegmentView({ id }) {
   const { scope } = useInspector();
-  const asked = useAsked((signal) => askScope(scope, `/segments/${encodeURIComponent(id)}`, { signal }), [scope, id]);
-  useLive((name, data) => name === "segment_changed" && data.segment_id === id && asked.again());
+  const loaded = useLoaded((signal) => askScope(scope, `/segments/${encodeURIComponent(id)}`, { signal }), [scope, id]);
+  useLive((name, data) => name === "segment_changed" && data.segment_id === id && loaded.again());
   return html`
     <p><a href=${addressOf({ view: "tiers", rest: ["segments"], ...scope })}>← ${T.back}</a></p>
-    ${asked.problem?.status === 404
+    ${loaded.problem?.status === 404
       ? html`<${Empty} text=${T.gone} />`
-      : html`<${Asked} asked=${asked}>${(segment) => html`<${Whole} segment=${segment} />`}<//>`}
+      : html`<${Loaded} loaded=${loaded}>${(segment) => html`<${Whole} segment=${segment} />`}<//>`}
   `;
 }
 
 function Whole({ segment }) {
   return html`
     <section class="card segment-head" aria-label=${T.segment}>
-      <h2><${Said} text=${segment.summary} /></h2>
+      <h2><${StoredText} text=${segment.summary} /></h2>
       <p class="facts">
-        ${segment.keywords.map((each) => html`<span class="badge" key=${each}><${Said} text=${each} /></span>`)}
+        ${segment.keywords.map((each) => html`<span class="badge" key=${each}><${StoredText} text=${each} /></span>`)}
       </p>
       <${HeatTerms} segment=${segment} />
       <p class="facts faint">
@@ -82,7 +82,7 @@ function Chains({ segment }) {
         <section class="chain" key=${id}>
           <header>
             <h3>${chain ? T.chain(pages.length) : T.noChain}</h3>
-            ${chain?.summary ? html`<p><${Said} text=${chain.summary} /></p>` : null}
+            ${chain?.summary ? html`<p><${StoredText} text=${chain.summary} /></p>` : null}
           </header>
           ${pages.map((page) => html`<${PageCard} key=${page.page_id} page=${page} />`)}
         </section>
@@ -92,7 +92,7 @@ function Chains({ segment }) {
   `;
 }
 
-/** Returns the pages in their chains, by the time of each chain's first page. */
+/** Returns the chains with their pages, ordered by the time of the first page. */
 function runsOf(segment, most) {
   const chains = new Map(segment.chains.map((each) => [each.chain_id, each]));
   const runs = new Map();

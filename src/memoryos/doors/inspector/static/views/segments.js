@@ -1,11 +1,11 @@
-/** Segments as a heat map over time: when each began and was last visited, how large and how hot it is. */
+/** Segments as a heat map over time: creation, last visit, size and heat of each. */
 
 import { html, useMemo, useRef, useState } from "../vendor/preact.js";
 import { addressOf } from "../address.js";
 import { askAll } from "../api.js";
 import { ago, day, decimal, serverNow } from "../format.js";
-import { Asked, Choice, Empty, Said, VirtualList } from "../parts.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { Loaded, Choice, Empty, StoredText, VirtualList } from "../parts.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.segments;
@@ -24,16 +24,16 @@ export function Segments() {
   const [order, setOrder] = useState("heat");
   const [which, setWhich] = useState("active");
   const archived = which === "archived";
-  const asked = useAsked((signal) => askAll(scope, "/segments", { field: "segments", query: { archived }, signal }), [scope, which]);
+  const loaded = useLoaded((signal) => askAll(scope, "/segments", { field: "segments", query: { archived }, signal }), [scope, which]);
   const [fresh, setFresh] = useState(() => new Map());
   useLive((name, data) => {
-    if (name === "missed") asked.again();
+    if (name === "missed") loaded.again();
     if (archived) return;
     if (name === "segment_changed") {
       setFresh((before) => new Map(before).set(data.segment_id, (before.get(data.segment_id) ?? 0) + 1));
-      asked.set((known) => known && [...known.filter((each) => each.segment_id !== data.segment_id), data]);
+      loaded.set((known) => known && [...known.filter((each) => each.segment_id !== data.segment_id), data]);
     }
-    if (name === "segment_gone") asked.set((known) => known?.filter((each) => each.segment_id !== data.segment_id) ?? known);
+    if (name === "segment_gone") loaded.set((known) => known?.filter((each) => each.segment_id !== data.segment_id) ?? known);
   });
   return html`
     <div class="between">
@@ -41,7 +41,7 @@ export function Segments() {
       <${Choice} label=${T.which} choices=${Object.entries(T.kinds)} chosen=${which} onChoose=${setWhich} />
       <${Legend} threshold=${setup.heat_threshold} />
     </div>
-    <${Asked} asked=${asked}>
+    <${Loaded} loaded=${loaded}>
       ${(segments) =>
         segments.length
           ? html`<${HeatMap} segments=${segments} order=${order} fresh=${fresh} />`
@@ -50,14 +50,14 @@ export function Segments() {
   `;
 }
 
-/** @returns {number} how hot, from 0 to 4: at 3 it is hot enough to be learned from */
+/** @returns {number} the heat as a step from 0 to 4; from step 3, long-term memory is updated from the segment */
 export function heatStep(heat, threshold) {
   if (heat > 2 * threshold) return 4;
   if (heat > threshold) return 3;
   return Math.min(2, Math.floor((heat / threshold) * 3));
 }
 
-/** The colours of heat. */
+/** The legend of the heat colours. */
 function Legend({ threshold }) {
   return html`
     <p class="legend faint">
@@ -70,8 +70,8 @@ function Legend({ threshold }) {
 
 function HeatMap({ segments, order, fresh }) {
   const { scope, setup } = useInspector();
-  const [held, hold] = useState(false);
-  const sorted = useSorted(segments, order, held);
+  const [isPointedAt, setPointedAt] = useState(false);
+  const sorted = useSorted(segments, order, isPointedAt);
   const span = useMemo(() => spanOf(segments), [segments]);
   const largest = Math.max(...segments.map((each) => each.page_count));
   const row = (segment) => html`
@@ -79,27 +79,27 @@ function HeatMap({ segments, order, fresh }) {
       href=${addressOf({ view: "tiers", rest: ["segments", segment.segment_id], ...scope })} />
   `;
   return html`
-    <div class="heat-map" onPointerEnter=${() => hold(true)} onPointerLeave=${() => hold(false)}
-      onFocusIn=${() => hold(true)} onFocusOut=${() => hold(false)}>
+    <div class="heat-map" onPointerEnter=${() => setPointedAt(true)} onPointerLeave=${() => setPointedAt(false)}
+      onFocusIn=${() => setPointedAt(true)} onFocusOut=${() => setPointedAt(false)}>
       <${Axis} span=${span} />
       <${VirtualList} items=${sorted} rowHeight=${ROW_PIXELS} row=${row} keyOf=${(segment) => segment.segment_id} label=${T.list} />
     </div>
   `;
 }
 
-/** Returns the segments in order; while one points at them they keep their places, whatever happens. */
-function useSorted(segments, order, held) {
+/** Returns the sorted segments; their order does not change while the pointer is over the list. */
+function useSorted(segments, order, isPointedAt) {
   const places = useRef({});
   return useMemo(() => {
     const sorted = [...segments].sort(ORDERS[order]);
     const { order: before, known } = places.current;
-    if (held && before === order) sorted.sort((one, other) => (known.get(one.segment_id) ?? Infinity) - (known.get(other.segment_id) ?? Infinity));
+    if (isPointedAt && before === order) sorted.sort((one, other) => (known.get(one.segment_id) ?? Infinity) - (known.get(other.segment_id) ?? Infinity));
     places.current = { order, known: new Map(sorted.map((each, index) => [each.segment_id, index])) };
     return sorted;
-  }, [segments, order, held]);
+  }, [segments, order, isPointedAt]);
 }
 
-/** Returns the class that lets a row light up; a further change has another name, or it would not light up again. */
+/** Returns the CSS class that highlights a changed row. It alternates, because the same class would not restart the animation. */
 function freshness(changes) {
   return changes ? ["fresh", "fresh-again"][changes % 2] : "";
 }
@@ -125,14 +125,14 @@ function Row({ segment, span, largest, threshold, changes, href }) {
   const from = (Date.parse(segment.created_at) - span.first) / span.length;
   const to = (Date.parse(segment.last_visited_at) - span.first) / span.length;
   const size = Math.sqrt(segment.page_count / largest);
-  const told = { heat: decimal(segment.heat), pages: T.pages(segment.page_count), visited: ago(segment.last_visited_at, serverNow()), summary: segment.summary };
+  const values = { heat: decimal(segment.heat), pages: T.pages(segment.page_count), visited: ago(segment.last_visited_at, serverNow()), summary: segment.summary };
   return html`
-    <a class=${`segment-row ${freshness(changes)}`} href=${href} aria-label=${T.row(told)}>
-      <span class=${`heat heat-${step}`}>${told.heat}</span>
+    <a class=${`segment-row ${freshness(changes)}`} href=${href} aria-label=${T.row(values)}>
+      <span class=${`heat heat-${step}`}>${values.heat}</span>
       <span class="what">
-        <${Said} class="one-line" text=${segment.summary} />
+        <${StoredText} class="one-line" text=${segment.summary} />
         <span class="one-line faint">
-          ${told.pages} · ${told.visited} · <${Said} text=${segment.keywords.slice(0, 8).join(" ")} />
+          ${values.pages} · ${values.visited} · <${StoredText} text=${segment.keywords.slice(0, 8).join(" ")} />
         </span>
       </span>
       <span class="strip">

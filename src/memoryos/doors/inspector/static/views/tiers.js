@@ -1,10 +1,10 @@
-/** The tiers: the short-term window, segments with their heat, knowledge, the profile; what happens is shown live. */
+/** The tiers: short-term window, segments with heat, knowledge and profile, with live updates. */
 
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { addressOf } from "../address.js";
 import { askAll, askScope } from "../api.js";
 import { decimal } from "../format.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { Knowledge } from "./knowledge.js";
 import { Profile } from "./profile.js";
@@ -28,14 +28,14 @@ const TOUCHED = {
 /** The view "tiers"; `rest` is the tier, and an id in it. */
 export function Tiers({ rest: [tier = "window", id] }) {
   const { scope } = useInspector();
-  const stats = useAsked((signal) => askScope(scope, "/stats", { signal }), [scope]);
+  const stats = useLoaded((signal) => askScope(scope, "/stats", { signal }), [scope]);
   const [feed, setFeed] = useState([]);
-  const warmth = useWarmth(scope);
+  const knownHeat = useKnownHeat(scope);
   useLive((name, data) => {
     if (name === "stats") stats.set(data);
     if (name === "missed") stats.again();
-    const kind = name === "segment_changed" ? changeOf(data, warmth) : name;
-    if (kind in T.events) setFeed((before) => [{ id: (before[0]?.id ?? 0) + 1, kind, text: T.events[kind](told(data)) }, ...before].slice(0, FEED_LENGTH));
+    const kind = name === "segment_changed" ? changeOf(data, knownHeat) : name;
+    if (kind in T.events) setFeed((before) => [{ id: (before[0]?.id ?? 0) + 1, kind, text: T.events[kind](values(data)) }, ...before].slice(0, FEED_LENGTH));
   });
   const shown = { window: Window, segments: id ? SegmentView : Segments, knowledge: Knowledge, profile: Profile }[tier] ?? Window;
   return html`
@@ -47,28 +47,28 @@ export function Tiers({ rest: [tier = "window", id] }) {
   `;
 }
 
-/** The heat of each segment as it was last told, by which one sees what a change was. */
-function useWarmth(scope) {
-  const warmth = useRef(new Map());
+/** The last known heat of each segment, which shows whether a change raised or lowered it. */
+function useKnownHeat(scope) {
+  const knownHeat = useRef(new Map());
   useEffect(() => {
-    const overtaken = new AbortController();
-    askAll(scope, "/segments", { field: "segments", signal: overtaken.signal }).then(
-      (segments) => segments.forEach((each) => warmth.current.set(each.segment_id, each.heat)),
+    const controller = new AbortController();
+    askAll(scope, "/segments", { field: "segments", signal: controller.signal }).then(
+      (segments) => segments.forEach((each) => knownHeat.current.set(each.segment_id, each.heat)),
       () => {},
     );
-    return () => overtaken.abort();
+    return () => controller.abort();
   }, [scope]);
-  return warmth.current;
+  return knownHeat.current;
 }
 
-function changeOf(segment, warmth) {
-  const before = warmth.get(segment.segment_id);
-  warmth.set(segment.segment_id, segment.heat);
+function changeOf(segment, knownHeat) {
+  const before = knownHeat.get(segment.segment_id);
+  knownHeat.set(segment.segment_id, segment.heat);
   if (before === undefined) return "segment_founded";
   return segment.heat < before ? "segment_cooled" : "segment_heated";
 }
 
-function told(data) {
+function values(data) {
   return data.heat === undefined ? data : { ...data, heat: decimal(data.heat) };
 }
 
@@ -81,7 +81,7 @@ function Overview({ tier, stats, newest }) {
         ([name, text]) => html`
           <a key=${name} class=${name} href=${addressOf({ view: "tiers", rest: [name], ...scope })} aria-current=${name === tier ? "true" : null}>
             <span class="name">${text}</span>
-            ${stats ? html`<${Standing} key=${touched === name ? newest.id : 0} fresh=${touched === name} told=${standing(name, stats)} />` : null}
+            ${stats ? html`<${Standing} key=${touched === name ? newest.id : 0} fresh=${touched === name} values=${standing(name, stats)} />` : null}
           </a>
         `,
       )}
@@ -89,7 +89,7 @@ function Overview({ tier, stats, newest }) {
   `;
 }
 
-function Standing({ fresh, told: [first, second] }) {
+function Standing({ fresh, values: [first, second] }) {
   return html`<span class=${`standing ${fresh ? "fresh" : ""}`}><strong>${first}</strong><span class="faint">${second}</span></span>`;
 }
 

@@ -1,10 +1,10 @@
-/** The time of a memory: when something was said, what became of it, and when it was learned. */
+/** The timeline: pages, new segments, learned facts and profile versions by day. */
 
 import { html, useMemo, useRef, useState } from "../vendor/preact.js";
 import { askAll, askScope } from "../api.js";
 import { day as dayName } from "../format.js";
-import { Asked, Choice, Empty } from "../parts.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { Loaded, Choice, Empty } from "../parts.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { DayRow } from "./day.js";
 import { Lanes } from "./lanes.js";
@@ -15,10 +15,10 @@ const PART = 60;
 /** The view "timeline". */
 export function Timeline() {
   const { scope } = useInspector();
-  const asked = useAsked((signal) => gather(scope, signal), [scope]);
-  useLive((name) => (name === "stats" || name === "learned") && asked.again());
+  const loaded = useLoaded((signal) => gather(scope, signal), [scope]);
+  useLive((name) => (name === "stats" || name === "learned") && loaded.again());
   return html`
-    <${Asked} asked=${asked}>
+    <${Loaded} loaded=${loaded}>
       ${(found) => (found.days.length ? html`<${Story} found=${found} />` : html`<${Empty} text=${T.none} />`)}
     <//>
   `;
@@ -59,10 +59,10 @@ function Story({ found }) {
   const most = Math.max(...all.map((each) => each.pages), 1);
   const toggle = (day) => setOpen((before) => (before.includes(day) ? before.filter((each) => each !== day) : [...before, day]));
   const goTo = (day) => {
-    const place = Math.max(0, all.findIndex((each) => each.day <= day));
-    const nearest = all[place].day;
+    const index = Math.max(0, all.findIndex((each) => each.day <= day));
+    const nearest = all[index].day;
     setKind("all");
-    setShown((before) => Math.max(before, place + PART));
+    setShown((before) => Math.max(before, index + PART));
     setOpen((before) => [...before, nearest]);
     requestAnimationFrame(() => {
       const row = list.current?.querySelector(`[data-day="${nearest}"] > button`);

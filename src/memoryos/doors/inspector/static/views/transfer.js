@@ -1,8 +1,8 @@
-/** Import of conversation files, with how far each is; export of everything as a file. */
+/** Import of conversation files with progress, and export of the memory as a file. */
 
 import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { requestScope } from "../api.js";
-import { Said } from "../parts.js";
+import { StoredText } from "../parts.js";
 import { useInspector } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { upload } from "../upload.js";
@@ -87,7 +87,7 @@ function Job({ job, stop }) {
   }[job.state];
   return html`
     <li class=${`job ${job.state}`}>
-      <p role="status"><${Said} text=${text} /></p>
+      <p role="status"><${StoredText} text=${text} /></p>
       ${job.state === "sending"
         ? html`
             <div class="inline">
@@ -115,7 +115,7 @@ function Loaded({ loaded }) {
           <details open>
             <summary>${T.problems(loaded.problems.length)}</summary>
             <ul class="problems">
-              ${loaded.problems.map((problem, index) => html`<li key=${index}><${Said} text=${problem} /></li>`)}
+              ${loaded.problems.map((problem, index) => html`<li key=${index}><${StoredText} text=${problem} /></li>`)}
             </ul>
           </details>
         `
@@ -124,8 +124,8 @@ function Loaded({ loaded }) {
 }
 
 function Export() {
-  const { scope, say } = useInspector();
-  const [told, tell] = useState("");
+  const { scope, notify } = useInspector();
+  const [announcement, announce] = useState("");
   const [under, setUnder] = useState(false);
   const save = async () => {
     setUnder(true);
@@ -136,13 +136,13 @@ function Export() {
       for await (const part of piecesOf(response)) {
         parts.push(part);
         size += part.length;
-        tell(T.saving(T.kilobytes(Math.ceil(size / 1000))));
+        announce(T.saving(T.kilobytes(Math.ceil(size / 1000))));
       }
       offer(new Blob(parts, { type: "application/jsonl" }), `memory-${fileName(scope.userId)}.jsonl`);
-      tell(T.saved(T.kilobytes(Math.ceil(size / 1000))));
+      announce(T.saved(T.kilobytes(Math.ceil(size / 1000))));
     } catch (problem) {
-      tell("");
-      say(TEXTS.shell.failed(problem.message), "bad");
+      announce("");
+      notify(TEXTS.shell.failed(problem.message), "bad");
     } finally {
       setUnder(false);
     }
@@ -152,7 +152,7 @@ function Export() {
       <h2>${T.exporting}</h2>
       <p class="faint">${T.holds}</p>
       <p><button type="button" disabled=${under} onClick=${save}>${T.save}</button></p>
-      <p role="status" class="faint">${told}</p>
+      <p role="status" class="faint">${announcement}</p>
     </section>
   `;
 }

@@ -1,10 +1,10 @@
-/** The short-term window: its pages in their places, and those that slid out while one looks. */
+/** The short-term window: its pages, and the pages that left it since the view was opened. */
 
 import { html, useState } from "../vendor/preact.js";
 import { askScope } from "../api.js";
 import { count } from "../format.js";
-import { Asked, Empty, PageCard } from "../parts.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { Loaded, Empty, PageCard } from "../parts.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.window;
@@ -14,19 +14,19 @@ const KEPT = 5;
 export function Window() {
   const { scope, setup } = useInspector();
   const capacity = setup.short_term_capacity;
-  const asked = useAsked((signal) => askScope(scope, "/pages", { query: { limit: Math.max(1, capacity) }, signal }), [scope]);
+  const loaded = useLoaded((signal) => askScope(scope, "/pages", { query: { limit: Math.max(1, capacity) }, signal }), [scope]);
   const [fresh, setFresh] = useState(() => new Set());
-  const [gone, setGone] = useState([]);
+  const [movedPages, setMovedPages] = useState([]);
   useLive((name, data) => {
     if (name === "page_added") {
       setFresh((before) => new Set([...before, data.page_id]));
-      asked.set((known) => known && pushed(known, data, capacity, (out) => setGone((before) => [...out, ...before].slice(0, KEPT))));
+      loaded.set((known) => known && pushed(known, data, capacity, (out) => setMovedPages((before) => [...out, ...before].slice(0, KEPT))));
     }
-    if (name === "gone" || name === "missed") asked.again();
+    if (name === "gone" || name === "missed") loaded.again();
   });
   return html`
     <p class="faint">${T.about(count(capacity))}</p>
-    <${Asked} asked=${asked}>
+    <${Loaded} loaded=${loaded}>
       ${({ pages }) => html`
         ${pages.length ? null : html`<${Empty} text=${T.none} />`}
         <ol class="window" style=${{ "--places": capacity }}>
@@ -43,11 +43,11 @@ export function Window() {
         </ol>
       `}
     <//>
-    ${gone.length
+    ${movedPages.length
       ? html`
           <section class="slid" aria-label=${T.slidOut}>
             <h2>${T.slidOut}</h2>
-            ${gone.map((page) => html`<${PageCard} key=${page.page_id} page=${page} />`)}
+            ${movedPages.map((page) => html`<${PageCard} key=${page.page_id} page=${page} />`)}
           </section>
         `
       : null}

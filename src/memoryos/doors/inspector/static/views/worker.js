@@ -1,31 +1,31 @@
-/** How the background work on this memory stands, what it met, and what happens. */
+/** The background work of this memory: its state, the last error, and live events. */
 
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { ask, askScope } from "../api.js";
 import { ago, count, moment } from "../format.js";
-import { Asked, Figure, Said, Time } from "../parts.js";
-import { useAsked, useInspector, useLive } from "../state.js";
+import { Loaded, Figure, StoredText, Time } from "../parts.js";
+import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 
 const T = TEXTS.worker;
-const LOOK_MILLISECONDS = 3000;
+const POLL_MILLISECONDS = 3000;
 const FEED_LENGTH = 100;
 
 /** The view "worker". */
 export function Worker() {
   const { scope } = useInspector();
-  const asked = useAsked((signal) => look(scope, signal), [scope]);
+  const loaded = useLoaded((signal) => loadWork(scope, signal), [scope]);
   const [feed, setFeed] = useState([]);
   useLive((name, data) => {
     if (name in T.events) setFeed((before) => [{ id: crypto.randomUUID?.() ?? Math.random(), at: new Date().toISOString(), name, data }, ...before].slice(0, FEED_LENGTH));
-    if (name === "stats") asked.again();
+    if (name === "stats") loaded.again();
   });
   useEffect(() => {
-    const looking = setInterval(asked.again, LOOK_MILLISECONDS);
-    return () => clearInterval(looking);
+    const timer = setInterval(loaded.again, POLL_MILLISECONDS);
+    return () => clearInterval(timer);
   }, []);
   return html`
-    <${Asked} asked=${asked}>${(seen) => html`<${Standing} ...${seen} again=${asked.again} />`}<//>
+    <${Loaded} loaded=${loaded}>${(seen) => html`<${Standing} ...${seen} again=${loaded.again} />`}<//>
     <section class="card">
       <h2>${T.feed}</h2>
       <${Feed} feed=${feed} />
@@ -34,7 +34,7 @@ export function Worker() {
   `;
 }
 
-async function look(scope, signal) {
+async function loadWork(scope, signal) {
   const [work, stats] = await Promise.all([askScope(scope, "/work", { signal }), askScope(scope, "/stats", { signal })]);
   return { work, stats };
 }
@@ -47,18 +47,18 @@ function stateOf(work, stats) {
 }
 
 function Standing({ work, stats, again }) {
-  const { scope, say } = useInspector();
-  const [under, setUnder] = useState(false);
+  const { scope, notify } = useInspector();
+  const [isRunning, setRunning] = useState(false);
   const state = stateOf(work, stats);
   const flush = async () => {
-    setUnder(true);
+    setRunning(true);
     try {
-      const { pages_due: left } = await askScope(scope, "/flush", { method: "POST" });
-      say(left ? T.left(left) : T.worked);
+      const { pages_due: due } = await askScope(scope, "/flush", { method: "POST" });
+      notify(due ? T.left(due) : T.worked);
     } catch (problem) {
-      say(TEXTS.shell.failed(problem.message), "bad");
+      notify(TEXTS.shell.failed(problem.message), "bad");
     } finally {
-      setUnder(false);
+      setRunning(false);
       again();
     }
   };
@@ -66,7 +66,7 @@ function Standing({ work, stats, again }) {
     <section class=${`card workload ${state}`}>
       <header class="between">
         <h2 aria-live="polite"><span class="lamp" aria-hidden="true"></span>${T.states[state]}</h2>
-        <button type="button" disabled=${under} aria-busy=${String(under)} onClick=${flush}>${under ? T.working : T.now}</button>
+        <button type="button" disabled=${isRunning} aria-busy=${String(isRunning)} onClick=${flush}>${isRunning ? T.working : T.now}</button>
       </header>
       ${state === "failing" ? html`<${Failing} work=${work} />` : null}
       <div class="figures">
@@ -95,7 +95,7 @@ function Failing({ work }) {
           ? html`, <span title=${moment(work.retry_at)}>${T.retry(ago(work.retry_at, Date.parse(work.now)))}</span>`
           : null}
       </p>
-      <p>${T.error}: <${Said} text=${work.last_error} /></p>
+      <p>${T.error}: <${StoredText} text=${work.last_error} /></p>
     </div>
   `;
 }
@@ -111,14 +111,14 @@ function Feed({ feed }) {
 
 function Server() {
   const { setup } = useInspector();
-  const asked = useAsked((signal) => (setup.is_admin ? ask("v1/stats", { signal }) : Promise.resolve(null)), [setup]);
-  if (!asked.value) return null;
+  const loaded = useLoaded((signal) => (setup.is_admin ? ask("v1/stats", { signal }) : Promise.resolve(null)), [setup]);
+  if (!loaded.value) return null;
   return html`
     <section class="card">
       <h2>${T.server}</h2>
       <div class="figures">
-        <${Figure} value=${count(asked.value.memories)} name=${T.memories} />
-        <${Figure} value=${count(asked.value.backlog)} name=${T.waiting} />
+        <${Figure} value=${count(loaded.value.memories)} name=${T.memories} />
+        <${Figure} value=${count(loaded.value.backlog)} name=${T.waiting} />
       </div>
     </section>
   `;

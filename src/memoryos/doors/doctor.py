@@ -1,0 +1,428 @@
+"""Runs the checks of ``memoryos doctor`` on an installation; each result suggests a fix. No check creates a store."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+import re
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
+from importlib import metadata
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from memoryos.assembly import build_embedder
+from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
+from memoryos.doors.file_modes import narrow_all, wide_paths
+from memoryos.doors.filesystems import NETWORK_FILESYSTEMS, filesystem_of
+from memoryos.doors.http.settings import ServerSettings
+from memoryos.doors.mcp_trial import TrialError, try_server
+from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
+from memoryos.language.languages import LANGUAGE_NAMES, language_of
+from memoryos.models import multilingual_e5
+from memoryos.models.minilm import MODEL_NAMES
+from memoryos.models.openai import OpenAIChat
+from memoryos.optional_methods import CompleteEmbedder
+from memoryos.seams import ChatRequest, Message
+from memoryos.storage.database_urls import is_server_url, parse_database_url, sqlite_file_of
+from memoryos.storage.migrations import HEAD, State
+from memoryos.storage.store import Store
+from memoryos.storage.verification import check_writable, read_schema_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from memoryos.seams import Embedder, Usage
+    from memoryos.storage.scopes import ScopeState
+
+__all__ = ["CheckResult", "run_checks", "size_text"]
+
+PACKAGE = "memoryos-engine"
+OLDEST_SQLITE = (3, 35, 0)
+LEAST_FREE_BYTES = 100_000_000
+FINDINGS_SHOWN = 3
+SCOPES_SHOWN = 20
+SCOPES_READ = 50
+PAGES_READ = 20
+"""The language check reads the newest PAGES_READ pages of at most SCOPES_READ scopes."""
+_MULTILINGUAL = (
+    f"set {ENV_PREFIX}EMBEDDING_MODEL_NAME=multilingual-e5-small for search by meaning (docs/howto/other-languages.md)"
+)
+_SHORTEST_SECRET = 6
+_TEST_REQUEST = ChatRequest((Message("user", "Reply with OK"),))
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The result of one check. The attribute names are the keys of ``memoryos doctor --json``.
+
+    Attributes:
+        what: Name of the check.
+        state: "problem" prevents operation; "note" is information that may need action.
+        says: The finding.
+        advice: The suggested action; "" if none is needed.
+    """
+
+    what: str
+    state: Literal["ok", "note", "problem"]
+    says: str
+    advice: str = ""
+
+
+def run_checks(
+    load: Callable[[], Config], *, offline: bool, options: Sequence[str] = (), fix: bool = False
+) -> Iterator[CheckResult]:
+    """Yields the result of each check; secrets are removed from the texts.
+
+    Args:
+        load: Reads the settings.
+        offline: Skips checks that would call an endpoint or download a model.
+        options: Command line options that an MCP client would pass to ``memoryos mcp``.
+        fix: Removes the permissions of other accounts on the files of the store.
+    """
+    yield _python()
+    yield _packages()
+    try:
+        config = load()
+    except ConfigError as error:
+        yield CheckResult(
+            "settings", "problem", str(error), "correct the value; docs/reference/config.md lists all settings"
+        )
+        return
+    for result in _configured_checks(config, options, offline=offline, fix=fix):
+        yield _redacted(result, config)
+
+
+def _configured_checks(config: Config, options: Sequence[str], *, offline: bool, fix: bool) -> Iterator[CheckResult]:
+    """Yields the results of the checks that need valid settings; their texts may still contain secrets."""
+    yield _settings()
+    embedder, result = _embedder(config, offline=offline)
+    yield result
+    try:
+        file = None if is_server_url(config.database) else sqlite_file_of(config.database).absolute()
+    except ConfigError as error:
+        yield CheckResult(
+            "database", "problem", str(error), "correct database_url, or remove it and set data_storage_path"
+        )
+    else:
+        if file is None:
+            yield from _database_server(config, embedder)
+        else:
+            yield from _folder(file.parent)
+            yield _modes(file, fix=fix)
+            yield from _database(file, config, embedder)
+    yield _llm(config, offline=offline)
+    yield _server(config, options, offline=offline)
+
+
+def size_text(size: float) -> str:
+    """Returns a size in bytes as text with a decimal unit, for example "1.3 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:  # noqa: PLR2004
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _python() -> CheckResult:
+    says = f"{platform.python_version()} on {platform.system()}, SQLite {sqlite3.sqlite_version}"
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        return CheckResult("Python", "problem", says, f"use a Python build with SQLite {oldest} or newer")
+    return CheckResult("Python", "ok", says)
+
+
+def _packages() -> CheckResult:
+    found, missing = [PACKAGE + " " + metadata.version(PACKAGE)], []
+    for requirement in metadata.requires(PACKAGE) or ():
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        if "extra ==" in requirement or _is_for_older_python(requirement):
+            continue
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return CheckResult("packages", "problem", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
+    return CheckResult("packages", "ok", ", ".join(found))
+
+
+def _is_for_older_python(requirement: str) -> bool:
+    marker = re.search(r"python_version\s*<\s*['\"]3\.(\d+)['\"]", requirement)
+    return marker is not None and sys.version_info >= (3, int(marker.group(1)))
+
+
+def _settings() -> CheckResult:
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in Config.model_fields} | {CONFIG_FILE_VARIABLE}
+    known |= {f"{SERVER_ENV_PREFIX}{name.upper()}" for name in ServerSettings.model_fields}
+    given = [each for each in os.environ if each.upper().startswith(ENV_PREFIX)]
+    unknown = sorted(each for each in given if each.upper().split("__")[0] not in known)
+    if unknown:
+        says = f"ignored unknown variables: {', '.join(unknown)}"
+        return CheckResult("settings", "note", says, "correct or unset these environment variables")
+    return CheckResult("settings", "ok", f"all values are valid; {len(given)} come from {ENV_PREFIX}* variables")
+
+
+def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, CheckResult]:
+    try:
+        embedder = build_embedder(config)
+        if offline and _needs_network(config):
+            return embedder, CheckResult("embedder", "note", f"{embedder.name} was not called (--offline)")
+        return embedder, _try_embedder(embedder)
+    except (MemoryOSError, ImportError) as error:
+        where = _address(config.embedding_base_url) if config.has_embedding_endpoint else "this machine"
+        advice = f"check {config.embedding_model_name} at {where}; until it works, new pages are found by words only"
+        return None, CheckResult("embedder", "problem", str(error), advice)
+
+
+def _needs_network(config: Config) -> bool:
+    """Returns whether the embedder calls an endpoint or may download its model."""
+    return config.has_embedding_endpoint or config.embedding_model_name not in (
+        MODEL_NAMES | (multilingual_e5.MODEL_NAMES if multilingual_e5.is_installed() else frozenset())
+    )
+
+
+def _try_embedder(embedder: Embedder) -> CheckResult:
+    """Embeds one text and checks the shape and the values of the vector."""
+    started = time.monotonic()
+    matrix = embedder.embed(["What did we say about the garden?"])
+    says = f"{embedder.name}, {embedder.dimensions} dimensions, {time.monotonic() - started:.2f} s for the first text"
+    if matrix.shape != (1, embedder.dimensions):
+        says = f"{embedder.name} declares {embedder.dimensions} dimensions but returns {matrix.shape[-1]}"
+        return CheckResult("embedder", "problem", says, f"set embedding_dimensions to {matrix.shape[-1]}")
+    if not np.isfinite(matrix).all() or not matrix.any():
+        says = f"{embedder.name} returns a zero vector or values that are not finite"
+        return CheckResult("embedder", "problem", says, "use another model")
+    return CheckResult("embedder", "ok", says)
+
+
+def _folder(folder: Path) -> Iterator[CheckResult]:
+    """Checks that the folder, or its nearest existing parent, can be written, and checks the disk that it is on."""
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        says = f"{existing} can't be written: {error.strerror}"
+        yield CheckResult("folder", "problem", says, "give this user write permission, or choose another --data")
+        return
+    suffix = "" if existing == folder else " (does not exist yet; it is created when the first page is stored)"
+    yield CheckResult("folder", "ok", f"{folder}{suffix}")
+    filesystem = filesystem_of(existing)
+    says = f"{size_text(free)} free" + (f" on {filesystem}" if filesystem else "")
+    if filesystem in NETWORK_FILESYSTEMS:
+        advice = "move the store to a local disk: SQLite can lose data on a network filesystem without reliable locks"
+        yield CheckResult("disk", "problem", f"{says}, a network filesystem", advice)
+    elif free < LEAST_FREE_BYTES:
+        yield CheckResult("disk", "problem", says, "free disk space; on a full disk no new page can be stored")
+    else:
+        yield CheckResult("disk", "ok", says)
+
+
+def _modes(file: Path, *, fix: bool) -> CheckResult:
+    """Reports the files of the store that other accounts can access; ``fix`` removes these permissions."""
+    if os.name != "posix":
+        return CheckResult(
+            "file modes", "ok", "not used on this system; access control lists of the parent folder apply"
+        )
+    wide = wide_paths(file)
+    if not wide:
+        return CheckResult("file modes", "ok", "only this account can access the store")
+    names = ", ".join(path.name for path in wide[:FINDINGS_SHOWN]) + (", …" if len(wide) > FINDINGS_SHOWN else "")
+    if not fix:
+        says = f"other accounts have permissions on {len(wide)} files or folders: {names}"
+        return CheckResult("file modes", "problem", says, "run memoryos doctor --fix to remove these permissions")
+    failures = narrow_all(wide)
+    if failures:
+        return CheckResult(
+            "file modes", "problem", "; ".join(failures[:FINDINGS_SHOWN]), "run this command as the owner of the files"
+        )
+    return CheckResult("file modes", "ok", f"removed the permissions of other accounts on {len(wide)} files: {names}")
+
+
+def _database(file: Path, config: Config, embedder: Embedder | None) -> Iterator[CheckResult]:
+    if not file.exists():
+        yield CheckResult("database", "ok", f"{file} does not exist yet; it is created when the first page is stored")
+        return
+    try:
+        state = read_schema_state(file)
+        if state is not State.CURRENT:
+            yield _other_schema(file, state)
+            return
+        check_writable(file)
+        with Store(file) as store:
+            size = size_text(file.stat().st_size)
+            yield CheckResult("database", "ok", f"{file}, {size}, schema {HEAD}, writable")
+            yield _verified(store)
+            yield from _scopes(store, config, None if embedder is None else embedder.name)
+            yield from _languages(store, embedder)
+    except (StoreError, OSError) as error:
+        advice = (
+            "check the file permissions and other processes that use the file; restore a damaged file from a backup"
+        )
+        yield CheckResult("database", "problem", str(error), advice)
+
+
+def _database_server(config: Config, embedder: Embedder | None) -> Iterator[CheckResult]:
+    name = parse_database_url(config.database).render_as_string(hide_password=True)
+    try:
+        check_writable(config.database)
+        with Store(config.database) as store:
+            yield CheckResult("database", "ok", f"{name}, schema {HEAD}, writable")
+            yield _verified(store)
+            yield from _scopes(store, config, None if embedder is None else embedder.name)
+            yield from _languages(store, embedder)
+    except (StoreError, ConfigError) as error:
+        advice = "check that the server is running; docs/howto/postgresql.md describes the setup"
+        yield CheckResult("database", "problem", str(error), advice)
+
+
+def _other_schema(file: Path, state: State) -> CheckResult:
+    if state is State.UNKNOWN:
+        advice = f"upgrade {PACKAGE}, or choose another --data"
+        return CheckResult("database", "problem", f"{file}: {state.value}; the file was not changed", advice)
+    advice = "copy the file first if you may return to the older release" if state is State.OLDER else ""
+    return CheckResult("database", "note", f"{file}: {state.value}; it is migrated at the next use", advice)
+
+
+def _verified(store: Store) -> CheckResult:
+    faults = store.verify()
+    if not faults:
+        return CheckResult("data", "ok", "no faults found")
+    more = f"; and {len(faults) - FINDINGS_SHOWN} more" if len(faults) > FINDINGS_SHOWN else ""
+    says = f"{'; '.join(faults[:FINDINGS_SHOWN])}{more}"
+    advice = "run memoryos verify for all faults, memoryos rebuild to derive the tiers again, or restore a backup"
+    return CheckResult("data", "problem", says, advice)
+
+
+def _scopes(store: Store, config: Config, model: str | None) -> Iterator[CheckResult]:
+    """Counts the pages of all scopes and reports the scopes whose last consolidation failed."""
+    pages = due = without_vector = 0
+    failing: list[tuple[str, ScopeState]] = []
+    for scope_id, scope in store.scopes.all().items():
+        pages += store.log.count(scope_id)
+        due += store.log.count_due(scope_id, store.log.last_seq_outside_window(scope_id, config.short_term_capacity))
+        without_vector += 0 if model is None else store.log.count_unembedded(scope_id, model)
+        state = store.scopes.state(scope_id)
+        if state.last_error is not None:
+            failing.append((f"user {scope.user_id!r} with assistant {scope.assistant_id!r}", state))
+    says = f"{pages} in {len(store.scopes.all())} scopes; {due} due for consolidation, {without_vector} for embedding"
+    yield CheckResult("pages", "ok", says)
+    for scope_name, state in failing[:SCOPES_SHOWN]:
+        says = f"{scope_name}: {state.last_error} (consecutive failures: {state.attempts})"
+        advice = "due pages are retried automatically; see the results of embedder and LLM"
+        yield CheckResult("last error", "note", says, advice)
+    if len(failing) > SCOPES_SHOWN:
+        yield CheckResult("last error", "note", f"{len(failing) - SCOPES_SHOWN} more scopes have errors")
+
+
+def _languages(store: Store, embedder: Embedder | None) -> Iterator[CheckResult]:
+    """Reports when most of the newest pages are in languages that the embedding model does not support."""
+    supported = None if embedder is None else CompleteEmbedder(embedder).languages
+    if supported is None:
+        return
+    scopes = itertools.islice(store.scopes.all(), SCOPES_READ)
+    read = (page for scope_id in scopes for page in store.log.newest(scope_id, PAGES_READ))
+    counts = Counter(code for page in read if (code := language_of(f"{page.user_text}\n{page.assistant_text}")))
+    unsupported = [code for code, _ in counts.most_common() if code not in supported]
+    if 2 * sum(counts[code] for code in unsupported) <= counts.total():
+        return
+    names = " and ".join(LANGUAGE_NAMES[code] for code in unsupported)
+    says = f"most of the newest pages are in {names}; the embedder does not support it, so they are found by words only"
+    if multilingual_e5.is_installed():
+        yield CheckResult("languages", "note", says, _MULTILINGUAL)
+    else:
+        yield CheckResult("languages", "note", says, f"{multilingual_e5.INSTALL}, then {_MULTILINGUAL}")
+
+
+def _server(config: Config, options: Sequence[str], *, offline: bool) -> CheckResult:
+    """Starts the MCP server as a client would, on a temporary store."""
+    if offline and _needs_network(config):
+        return CheckResult("MCP server", "note", "was not started (--offline): it would call the embedder")
+    try:
+        trial = try_server([sys.executable, "-m", "memoryos", "mcp", *options])
+    except TrialError as error:
+        return CheckResult("MCP server", "problem", str(error), "fix the reported error and the problems listed above")
+    uses_client_model = config.mcp_sampling and not config.has_llm
+    analyst = "the client's model (if the client offers one)" if uses_client_model else trial.analyst
+    says = f"lists {len(trial.tools)} tools {trial.seconds:.1f} s after its start; analyst: {analyst}"
+    return CheckResult("MCP server", "ok", says)
+
+
+class _TokenMeter:
+    """A ``Meter`` without a budget that counts the tokens of the test call."""
+
+    def __init__(self) -> None:
+        self.tokens = 0
+
+    def allow(self) -> None:
+        """Allows every call, because the user requested the test."""
+
+    def __call__(self, usage: Usage) -> None:
+        self.tokens += usage.prompt_tokens + usage.completion_tokens
+
+
+def _llm(config: Config, *, offline: bool) -> CheckResult:
+    if not config.has_llm:
+        if config.openai_base_url:
+            says = "openai_base_url is set but no key, so the local analyst reads and answers"
+            advice = "set OPENAI_API_KEY to use the endpoint; any value works if the endpoint needs no key"
+            return CheckResult("LLM", "note", says, advice)
+        return CheckResult("LLM", "ok", "not configured; the local analyst reads and answers")
+    endpoint = f"{config.llm_model} at {_address(config.openai_base_url)}"
+    if offline:
+        return CheckResult("LLM", "note", f"{endpoint} was not called (--offline)")
+    key = None if config.openai_api_key is None else config.openai_api_key.get_secret_value()
+    model = OpenAIChat(
+        config.llm_model,
+        api_key=key,
+        base_url=config.openai_base_url,
+        timeout_seconds=config.llm_timeout_seconds,
+        max_retries=0,
+    )
+    meter, started = _TokenMeter(), time.monotonic()
+    try:
+        model.complete(_TEST_REQUEST, meter)
+    except AnalystError as error:
+        if config.on_llm_failure == "wait":
+            effect = "new pages can be found, but stay unread until it works"
+        else:
+            effect = "the local analyst is used until it works"
+        advice = f"check OPENAI_API_KEY, OPENAI_BASE_URL and llm_model; {effect}"
+        return CheckResult("LLM", "problem", f"{endpoint}: {error}", advice)
+    finally:
+        model.close()
+    seconds = time.monotonic() - started
+    return CheckResult("LLM", "ok", f"{endpoint} answered in {seconds:.1f} s ({meter.tokens} tokens)")
+
+
+def _address(url: str | None) -> str:
+    """Returns a URL without its user name, password and query, which may be secret."""
+    if not url:
+        return "api.openai.com"
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an invalid URL"
+    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+
+
+def _redacted(result: CheckResult, config: Config) -> CheckResult:
+    """Returns the result with each text on one line and API keys replaced by "•••"."""
+    keys = [key.get_secret_value() for key in (config.openai_api_key, config.embedding_api_key) if key is not None]
+    texts = [" ".join(text.split()) for text in (result.says, result.advice)]
+    for key in keys:
+        if len(key) >= _SHORTEST_SECRET:
+            texts = [text.replace(key, "•••") for text in texts]
+    return replace(result, says=texts[0], advice=texts[1])

@@ -1,0 +1,89 @@
+"""The MCP server at ``/mcp``: the same tools as ``memoryos mcp``, with the rights of each request's caller."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import Request
+
+from memoryos.doors.http.authentication import authenticate
+from memoryos.doors.http.caller import Caller
+from memoryos.doors.mcp_connection import Connection
+from memoryos.doors.mcp_server import build_server
+from memoryos.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from mcp.server.streamable_http_manager import StreamableHTTPSessionManager as Sessions
+    from starlette.types import Receive, Scope, Send
+
+    from memoryos.config import Config
+    from memoryos.doors.http.server_state import ServerState
+    from memoryos.memory import Memoryos
+
+__all__ = ["McpEndpoint"]
+
+_caller: ContextVar[Caller] = ContextVar("memoryos_mcp_caller")
+
+
+class McpEndpoint:
+    """Serves MCP over HTTP. It is stateless: no session outlives its request."""
+
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+        self._sessions: Sessions | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serves until the block ends."""
+        mcp_server = build_server(_CallerConnection(self._server.engine))
+        # BrowserSecurityMiddleware checks the Host header of all requests, so MCP's own check is off.
+        security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+        limit = self._server.settings.max_body_bytes
+        mcp_server.streamable_http_app(stateless_http=True, transport_security=security, max_request_body_size=limit)
+        async with mcp_server.session_manager.run():
+            self._sessions = mcp_server.session_manager
+            try:
+                yield
+            finally:
+                self._sessions = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request.
+
+        Raises:
+            HTTPException: As ``authenticate``.
+            RuntimeError: Outside ``running``.
+        """
+        if self._sessions is None:
+            raise RuntimeError("the MCP server is not running; enter the application's lifespan first")
+        token = _caller.set(await authenticate(Request(scope, receive, send)))
+        try:
+            await self._sessions.handle_request(scope, receive, send)
+        finally:
+            _caller.reset(token)
+
+
+class _CallerConnection(Connection):
+    """Gives MCP tools access to the server's engine, limited to the rights of the current caller."""
+
+    @asynccontextmanager
+    async def lifespan(self, _: object) -> AsyncIterator[None]:
+        """Does nothing: the server opens and closes the engine."""
+        yield
+
+    def memory(self, user_id: str | None, assistant_id: str | None) -> Memoryos:
+        caller = _caller.get()
+        requested = caller.user_id if user_id is None else user_id
+        if requested is not None and not caller.may_use(requested):
+            raise InputError("user_id", "this key is for the memory of another user")
+        return super().memory(requested, assistant_id)
+
+    def settings(self) -> Config:
+        if not _caller.get().is_admin:
+            raise NotFoundError("the settings require the key of an administrator")
+        return super().settings()

@@ -1,0 +1,77 @@
+"""Rate limits per key, user and client address. Each process counts its own requests."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from fastapi import HTTPException
+
+from memoryos.doors.http.addresses import rate_limit_name
+from memoryos.doors.http.request_state import request_state
+from memoryos.doors.http.token_bucket import Allowance, TokenBuckets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import HTTPConnection
+
+    from memoryos.doors.http.caller import Caller
+    from memoryos.doors.http.settings import ServerSettings
+
+__all__ = ["RateLimiters"]
+
+
+class RateLimiters:
+    """Limits requests and failed authentications. Only the event loop's thread may use it.
+
+    Args:
+        settings: The limits.
+        clock: Returns monotonic seconds.
+    """
+
+    def __init__(self, settings: ServerSettings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._by_key = TokenBuckets(settings.key_requests_per_minute, clock)
+        self._by_user = TokenBuckets(settings.user_requests_per_minute, clock)
+        self._by_address = TokenBuckets(settings.address_requests_per_minute, clock)
+        self._failures = TokenBuckets(settings.failed_keys_per_minute, clock)
+
+    def count_address(self, connection: HTTPConnection, address: str) -> None:
+        """Counts a request of a client address, before authentication.
+
+        Raises:
+            HTTPException: 429 if the address exceeds its rate limit.
+        """
+        _apply(connection, self._by_address.take(rate_limit_name(address)))
+
+    def count(self, connection: HTTPConnection, caller: Caller) -> None:
+        """Counts a request of a key and of the key's user.
+
+        Raises:
+            HTTPException: 429 if the key or the user exceeds its rate limit.
+        """
+        if caller.key_id is not None:
+            _apply(connection, self._by_key.take(caller.key_id))
+        if caller.user_id is not None:
+            _apply(connection, self._by_user.take(caller.user_id))
+
+    def count_failure(self, address: str) -> None:
+        """Counts an invalid key from a client address. Valid keys are not counted, so they are never refused for it.
+
+        Raises:
+            HTTPException: 429 if the address exceeds its limit of invalid keys.
+        """
+        allowance = self._failures.take(rate_limit_name(address))
+        if allowance is not None and allowance.retry_seconds > 0:
+            raise HTTPException(
+                429, "too many invalid keys from this address; wait for Retry-After", headers=allowance.headers
+            )
+
+
+def _apply(connection: HTTPConnection, allowance: Allowance | None) -> None:
+    """Refuses the request if its bucket was empty, else stores the allowance for the response headers."""
+    if allowance is None:
+        return
+    if allowance.retry_seconds > 0:
+        raise HTTPException(429, "too many requests; wait for Retry-After", headers=allowance.headers)
+    request_state(connection.scope).tighten(allowance)

@@ -1,0 +1,229 @@
+"""Middleware before routing: encoded slashes in ids, authentication, and limits on request bodies."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import anyio
+import anyio.to_thread
+from starlette.convertors import Convertor
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.routing import Match
+
+from memoryos.doors.http.authentication import authenticate
+from memoryos.doors.http.json_limits import check_json
+from memoryos.doors.http.problem_details import Problem, error_response, problem_response
+from memoryos.errors import InputError, MemoryOSError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from memoryos.doors.http.server_state import ServerState
+    from memoryos.doors.http.settings import ServerSettings
+
+__all__ = ["AuthenticationMiddleware", "BodyLimitMiddleware", "EncodedSlashMiddleware", "IdConvertor"]
+
+MIN_BYTES_PER_SECOND = 4_096
+"""Each received byte extends the timeout ``body_seconds`` by its share of a second at this speed."""
+_INLINE_BYTES = 1 << 18
+"""Largest body that is checked in the event loop; larger ones are checked in a thread."""
+_SLASH = "\ufdd0"
+"""Replaces a slash inside an id during routing; Unicode reserves this code point for internal use."""
+_TOO_LARGE = Problem(
+    type="urn:memoryos:content-too-large", title="Content Too Large", status=413, detail="The body is too large."
+)
+_TOO_SLOW = "the body did not arrive in time"
+_CLOSE = {"Connection": "close"}
+
+
+class AuthenticationMiddleware:
+    """Authenticates a request before its body is read and before routing.
+
+    Args:
+        app: The application.
+        server: The state of the server.
+        open_routes: Routes that need no key.
+    """
+
+    def __init__(self, app: ASGIApp, server: ServerState, open_routes: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._server = server
+        self._open_routes = open_routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http" or self._is_open(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            caller = await authenticate(HTTPConnection(scope))
+        except (HTTPException, MemoryOSError) as error:
+            await error_response(error)(scope, receive, send)
+            return
+        await self._server.open_requests.serve(self._app, caller, scope, receive, send)
+
+    def _is_open(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is not Match.NONE for route in self._open_routes)
+
+
+class BodyLimitMiddleware:
+    """Limits the size of request bodies, their transfer time and the number of values in their JSON.
+
+    The body of an upload is streamed to the route. Any other body is JSON; it is read completely and checked first.
+
+    Args:
+        app: The application.
+        settings: The limits.
+        uploads: Routes whose body is a file of at most ``max_import_bytes``.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, uploads: Sequence[BaseRoute]) -> None:
+        self._app = app
+        self._settings = settings
+        self._uploads = uploads
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_upload = any(route.matches(scope)[0] is Match.FULL for route in self._uploads)
+        limit = self._settings.max_import_bytes if is_upload else self._settings.max_body_bytes
+        length = Headers(scope=scope).get("content-length", "")
+        if length.isdecimal() and (len(length) > len(str(limit)) or int(length) > limit):
+            await self._refuse(scope, receive, send)
+            return
+        body = _LimitedBody(receive, limit, self._settings.body_seconds)
+        if is_upload:
+            await self._app(scope, body.receive, send)
+            return
+        try:
+            content = await self._read(body)
+        except (HTTPException, InputError) as error:
+            await error_response(error)(scope, receive, send)
+            return
+        if content is not None:
+            await self._app(scope, _replaying(content, receive), send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 413, then discards the body if it is at most ``max_import_bytes`` long.
+
+        Most clients send their whole body before they read the response. If the server closed the connection
+        immediately, they would report a network error instead of the 413.
+        """
+
+        async def send_open(message: Message) -> None:
+            await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+        await problem_response(_TOO_LARGE, _CLOSE)(scope, receive, send_open)
+        headers = Headers(scope=scope)
+        length = headers["content-length"]
+        limit = self._settings.max_import_bytes
+        if "expect" not in headers and len(length) <= len(str(limit)) and int(length) <= limit:
+            body = _LimitedBody(receive, limit, self._settings.body_seconds)
+            with contextlib.suppress(HTTPException):
+                while not body.is_complete:
+                    await body.receive()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _read(self, body: _LimitedBody) -> bytes | None:
+        """Returns the complete body after the JSON check; None if the client disconnected.
+
+        Raises:
+            HTTPException: 408 or 413.
+            InputError: As ``check_json``.
+        """
+        parts = []
+        while not body.is_complete:
+            message = await body.receive()
+            if message["type"] == "http.disconnect":
+                return None
+            parts.append(message.get("body", b""))
+        content = b"".join(parts)
+        if len(content) <= _INLINE_BYTES:
+            check_json(content, self._settings.max_json_values)
+        else:
+            await anyio.to_thread.run_sync(partial(check_json, content, self._settings.max_json_values))
+        return content
+
+
+class EncodedSlashMiddleware:
+    """Distinguishes ``%2F`` inside an id from the slashes between path segments: ids may contain any character."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request."""
+        raw = scope.get("raw_path") or b""
+        if scope["type"] == "http" and b"%2f" in raw.lower():
+            path = re.sub("%2f", _SLASH, raw.split(b"?")[0].decode("ascii", "replace"), flags=re.IGNORECASE)
+            scope = {**scope, "path": unquote(path)}
+        await self._app(scope, receive, send)
+
+
+class IdConvertor(Convertor[str]):
+    """Path convertor for an id."""
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> str:
+        """Returns the id of a path segment."""
+        return value.replace(_SLASH, "/")
+
+    def to_string(self, value: str) -> str:
+        """Returns the path segment of an id."""
+        return value.replace("/", _SLASH)
+
+
+class _LimitedBody:
+    """Receives a request body with a size limit and a timeout. Only time spent waiting for the client counts."""
+
+    def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._seconds = seconds
+        self._waited_seconds = 0.0
+        self._received_bytes = 0
+        self.is_complete = False
+
+    async def receive(self) -> Message:
+        """Returns the next message.
+
+        Raises:
+            HTTPException: 413 if the body is too large, 408 on timeout.
+        """
+        if self.is_complete:
+            return await self._receive()
+        started = time.monotonic()
+        remaining = self._seconds + self._received_bytes / MIN_BYTES_PER_SECOND - self._waited_seconds
+        with anyio.move_on_after(max(0.0, remaining)) as timeout:
+            message = await self._receive()
+        if timeout.cancelled_caught:
+            raise HTTPException(408, _TOO_SLOW, _CLOSE)
+        self._waited_seconds += time.monotonic() - started
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > self._limit:
+            raise HTTPException(413, _TOO_LARGE.detail, _CLOSE)
+        self.is_complete = not message.get("more_body", False)
+        return message
+
+
+def _replaying(content: bytes, receive: Receive) -> Receive:
+    """Returns a ``receive`` function that returns a body that was already read, then the client's next messages."""
+    messages = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay

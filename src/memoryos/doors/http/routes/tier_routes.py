@@ -1,0 +1,137 @@
+"""Routes for the memory tiers: profile, knowledge and segments."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import Field
+
+from memoryos.doors import shapes
+from memoryos.doors.http.authentication import Audit, ScopedMemory
+from memoryos.doors.http.routes.route_base import USER, Body, Limit, cut_to_limit, router
+from memoryos.model import About
+
+__all__ = ["routes"]
+
+routes = router("tiers")
+
+After = Annotated[str | None, Query(max_length=100, description="`next_after` of the previous response.")]
+
+
+class ProfileVersion(shapes.Profile):
+    """One version of the profile."""
+
+    recorded_at: shapes.Time | None
+    origin: shapes.Origin | None
+
+
+class ProfileHistory(shapes.Shape):
+    """All versions of the profile, oldest first."""
+
+    versions: list[ProfileVersion]
+
+
+class KnowledgeList(shapes.Shape):
+    """Some facts, oldest first."""
+
+    knowledge: list[shapes.Knowledge]
+    next_after: str | None = Field(description="`after` of the next request; null at the end.")
+
+
+class KnowledgeHistory(shapes.Shape):
+    """A fact with its predecessors and successors, oldest first."""
+
+    knowledge: list[shapes.Knowledge]
+
+
+class Correction(Body):
+    """The corrected text of a fact."""
+
+    text: str = Field(examples=["Lives in Utrecht."])
+
+
+class SegmentList(shapes.Shape):
+    """Some segments, oldest first."""
+
+    segments: list[shapes.Segment]
+    next_after: str | None = Field(description="`after` of the next request; null at the end.")
+
+
+@routes.get(f"{USER}/profile")
+def get_profile(memory: ScopedMemory, audit: Audit) -> ProfileVersion:
+    """Returns the user's profile: attributes, and traits with their evidence."""
+    profile = memory.profile
+    audit.record("read", memory, count=len(profile.attributes) + len(profile.traits))
+    return ProfileVersion.model_validate(profile)
+
+
+@routes.get(f"{USER}/profile/history")
+def get_profile_history(memory: ScopedMemory, audit: Audit) -> ProfileHistory:
+    """Returns all versions of the profile, oldest first."""
+    versions = memory.profile_history()
+    audit.record("read", memory, count=len(versions))
+    return ProfileHistory(versions=[ProfileVersion.model_validate(each) for each in versions])
+
+
+@routes.get(f"{USER}/knowledge")
+def list_knowledge(
+    memory: ScopedMemory,
+    audit: Audit,
+    *,
+    about: Annotated[About | None, Query(description="Subject of the facts; default: both.")] = None,
+    history: Annotated[bool, Query(description="Whether to include superseded and archived facts.")] = False,
+    limit: Limit = 100,
+    after: After = None,
+) -> KnowledgeList:
+    """Lists facts with their source pages, oldest first."""
+    entries = sorted(memory.knowledge(about, history=history), key=lambda entry: entry.knowledge_id)
+    shown, last = cut_to_limit([entry for entry in entries if after is None or entry.knowledge_id > after], limit)
+    audit.record("read", memory, count=len(shown))
+    return KnowledgeList(
+        knowledge=[shapes.Knowledge.model_validate(entry) for entry in shown],
+        next_after=None if last is None else last.knowledge_id,
+    )
+
+
+@routes.get(f"{USER}/knowledge/{{knowledge_id:id}}/history")
+def get_knowledge_history(memory: ScopedMemory, knowledge_id: str, audit: Audit) -> KnowledgeHistory:
+    """Returns a fact with its predecessors and successors, oldest first."""
+    entries = memory.history(knowledge_id)
+    audit.record("read", memory, count=len(entries))
+    return KnowledgeHistory(knowledge=[shapes.Knowledge.model_validate(entry) for entry in entries])
+
+
+@routes.put(f"{USER}/knowledge/{{knowledge_id:id}}")
+def correct_knowledge(memory: ScopedMemory, knowledge_id: str, body: Correction, audit: Audit) -> shapes.Knowledge:
+    """Corrects a fact and returns the new one. The old one becomes history and is not learned again."""
+    corrected = memory.correct(knowledge_id, body.text)
+    audit.record("correct", memory, count=1)
+    return shapes.Knowledge.model_validate(corrected)
+
+
+@routes.get(f"{USER}/segments")
+def list_segments(
+    memory: ScopedMemory,
+    audit: Audit,
+    *,
+    archived: Annotated[bool, Query(description="Whether to list archived segments instead.")] = False,
+    limit: Limit = 100,
+    after: After = None,
+) -> SegmentList:
+    """Lists segments with their current heat, oldest first."""
+    segments = sorted(memory.heat(archived=archived), key=lambda each: each[0].segment_id)
+    shown, last = cut_to_limit([each for each in segments if after is None or each[0].segment_id > after], limit)
+    audit.record("read", memory, count=len(shown))
+    return SegmentList(
+        segments=[shapes.Segment.of(*each) for each in shown],
+        next_after=None if last is None else last[0].segment_id,
+    )
+
+
+@routes.get(f"{USER}/segments/{{segment_id:id}}")
+def get_segment(memory: ScopedMemory, segment_id: str, audit: Audit) -> shapes.SegmentDetail:
+    """Returns one segment with its chains and pages."""
+    content = memory.segment(segment_id)
+    audit.record("read", memory, count=len(content.pages))
+    return shapes.SegmentDetail.of_content(content)

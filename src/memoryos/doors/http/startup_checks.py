@@ -1,0 +1,46 @@
+"""Checks at startup: who can reach the server, and whether requests need a key."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from memoryos.errors import ConfigError
+
+if TYPE_CHECKING:
+    from memoryos.doors.http.settings import ServerSettings
+    from memoryos.engine import MemoryEngine
+
+__all__ = ["check_binding", "warn_of_unused_keys"]
+
+_log = logging.getLogger(__name__)
+
+
+def check_binding(settings: ServerSettings, engine: MemoryEngine) -> None:
+    """Refuses to start without a key on a public address, or with keys required and no valid key.
+
+    Raises:
+        ConfigError: If other machines could use the server without a key, or if keys are required and none is valid.
+    """
+    if not settings.is_local and settings.keys is False:
+        raise ConfigError(
+            f"server: {settings.host} can be reached from other machines, so keys can't be off; "
+            "listen on 127.0.0.1, or create a key: memoryos keys create --admin"
+        )
+    keys = engine.store.keys
+    if settings.needs_keys and not keys.any_valid(engine.clock()):
+        raise ConfigError(
+            f"server: every request to {settings.host} requires a key, but the store has no valid key; "
+            "create one: memoryos keys create --admin"
+        )
+    if settings.keys is None and keys.any() and not keys.any_valid(engine.clock()):
+        raise ConfigError(
+            "server: every key of this store is revoked or expired, and a store that has had a key still requires one; "
+            "create a key: memoryos keys create --admin, or open the store to every program on this machine: --no-keys"
+        )
+
+
+def warn_of_unused_keys(settings: ServerSettings, engine: MemoryEngine) -> None:
+    """Logs a warning if keys are off although the store has keys."""
+    if not settings.needs_keys and settings.keys is False and engine.store.keys.any():
+        _log.warning("this store has keys, but --no-keys lets every program on this machine read and change it")

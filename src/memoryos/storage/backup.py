@@ -1,0 +1,72 @@
+"""Backups: a consistent copy of the database, made while other processes read and write."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memoryos.errors import ConfigError, InputError
+from memoryos.private_files import publish, refuse_existing
+
+if TYPE_CHECKING:
+    from memoryos.storage.database import Database
+    from memoryos.storage.scratch_dir import ScratchDir
+
+__all__ = ["back_up"]
+
+_COMPANIONS = ("-wal", "-shm", "-journal")
+"""Suffixes of files that SQLite would read together with the new database."""
+_NO_TRANSACTION = "SELECT 1"
+
+_CLEAR_ERASURES = "DELETE FROM erasures WHERE erasure_id NOT IN (SELECT forgetting_id FROM forgettings)"
+"""The copy contains no deleted bytes, so no erasure of complete deletions is due in it."""
+
+
+def back_up(database: Database, target: Path, scratch_dir: ScratchDir) -> None:
+    """Copies the database to a new file with mode 0600; the copy contains no deleted content.
+
+    The copy is written to a temporary file and renamed when it is complete and on disk.
+
+    Args:
+        database: The database.
+        target: The new file.
+        scratch_dir: Registers the temporary file, so that it is removed even if this process is killed.
+
+    Raises:
+        ConfigError: If the database is on a server.
+        InputError: If the file exists, or can't be written.
+        StoreError: If the database can't be read, or the disk is full.
+    """
+    if database.dialect != "sqlite":
+        raise ConfigError(
+            "a database on a server can't be backed up to a file; use its own tools, such as pg_dump "
+            "(see howto/postgresql.md)"
+        )
+    _refuse_existing(target)
+    try:
+        with scratch_dir.partial_file(target) as temporary:
+            _copy(database, temporary)
+            publish(temporary, target)
+    except FileExistsError as error:
+        raise InputError("path", f"{target} already exists and was not changed; choose another path") from error
+    except OSError as error:
+        raise InputError("path", f"{target} can't be written: {error.strerror}") from error
+
+
+def _refuse_existing(target: Path) -> None:
+    for each in (target, *(Path(f"{target}{suffix}") for suffix in _COMPANIONS)):
+        try:
+            refuse_existing(each)
+        except FileExistsError as error:
+            raise InputError("path", f"{each} already exists and was not changed; choose another path") from error
+
+
+def _copy(database: Database, target: Path) -> None:
+    """Writes a snapshot of the database into an empty file; VACUUM opens its own transaction."""
+    with database.read() as connection:
+        connection.execution_options(memoryos_begin=_NO_TRANSACTION)
+        connection.exec_driver_sql("VACUUM INTO ?", (str(target),))
+    with contextlib.closing(sqlite3.connect(target)) as copy, copy:
+        copy.execute(_CLEAR_ERASURES)
