@@ -148,9 +148,9 @@ def test_own_patterns_replace_their_first_group_or_the_match() -> None:
         ({"a": "("}, "not a valid RE2 pattern"),
         ({"a": "x*"}, "empty text"),
         ({"a": "x" * 1_001}, "1,001 characters"),
-        ({"": "x"}, "a name is"),
-        ({"a]b": "x"}, "a name is"),
-        ({"a" * 41: "x"}, "a name is"),
+        ({"": "x"}, "a name must have"),
+        ({"a]b": "x"}, "a name must have"),
+        ({"a" * 41: "x"}, "a name must have"),
         ({f"a{number}": "x" for number in range(MAX_PATTERNS + 1)}, "51 patterns"),
     ],
 )
