@@ -111,14 +111,14 @@ def test_late_repetition_does_not_store_forgotten_pages_again(memory: Memory, tm
     pages = memory.add_messages(MESSAGES, idempotency_key="many")
     memory.forget(page_ids=[page.page_id, pages[0].page_id])
     for _ in range(2):
-        with pytest.raises(NotFoundError, match="forgotten since"):
+        with pytest.raises(NotFoundError, match="were forgotten"):
             memory.add_memory("My secret is Zuvalka.", idempotency_key="one")
-        with pytest.raises(NotFoundError, match="forgotten since"):
+        with pytest.raises(NotFoundError, match="were forgotten"):
             memory.add_messages(MESSAGES, idempotency_key="many")
     memory.forget(everything=True)
-    with pytest.raises(NotFoundError, match="forgotten since"):
+    with pytest.raises(NotFoundError, match="were forgotten"):
         memory.add_messages(MESSAGES, idempotency_key="many")
-    with pytest.raises(NotFoundError, match="forgotten since"):
+    with pytest.raises(NotFoundError, match="were forgotten"):
         memory.add_memory("Something else.", idempotency_key="one")
     assert list(memory.pages()) == []
     assert len(rows(tmp_path)) == 2
@@ -289,7 +289,7 @@ def test_repetition_of_a_forgotten_answer_raises(make_engine: EngineMaker) -> No
     memory.get_response("What do I have?", idempotency_key="one")
     memory.forget(page_ids=[next(memory.pages()).page_id])
     called = len(model.requests)
-    with pytest.raises(NotFoundError, match="forgotten since"):
+    with pytest.raises(NotFoundError, match="were forgotten"):
         memory.get_response("What do I have?", idempotency_key="one")
     assert len(model.requests) == called
 

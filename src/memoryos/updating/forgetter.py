@@ -188,7 +188,7 @@ class Forgetter:
             known = {entry.knowledge_id for entry in self._store.long_term.knowledge(scope_id, history=True)}
             missing += [each for each in knowledge_ids if each not in known]
         if missing:
-            raise NotFoundError(f"{missing[0]} is not an id of this scope; nothing was forgotten; check the id")
+            raise NotFoundError(f"{missing[0]} is not in this memory; nothing was forgotten; check the id")
 
     def _finish(self, scope_id: str, closure: Closure, *, erase: bool | None) -> Forgotten:
         self._working_sets.drop(scope_id)

@@ -143,8 +143,8 @@ def test_page_search_ignores_case(client: TestClient) -> None:
 
 
 def test_page_search_continues_at_the_cursor(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memoryos.views.SEARCHED_PAGES", 4)
-    monkeypatch.setattr("memoryos.views.SEARCHED_SLICE", 2)
+    monkeypatch.setattr("memoryos.storage.page_text_search.MAX_PAGES_READ", 4)
+    monkeypatch.setattr("memoryos.storage.page_text_search.PAGES_PER_READ", 2)
     wanted = [add(client, f"{'needle' if number % 5 == 0 else 'hay'} {number}")["page_id"] for number in range(16)][::5]
     parts = client.get(f"{USER}/pages", params={"q": "needle"}).json()
     assert parts["next_before_seq"] is not None
