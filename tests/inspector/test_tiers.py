@@ -88,7 +88,7 @@ def test_page_moves_to_mid_term_in_the_window_view(visit: Visitor, api: Api, sto
     say(api, new_user, story, TALKS[CAPACITY])
     expect(window.locator(".page").first).to_contain_text(TALKS[CAPACITY][0])
     expect(window.locator(".page")).to_have_count(CAPACITY)
-    expect(page.get_by_role("region", name="CopiedScope to mid-term memory")).to_contain_text(TALKS[0][0])
+    expect(page.get_by_role("region", name="Moved to mid-term memory")).to_contain_text(TALKS[0][0])
     expect(window).not_to_contain_text(TALKS[0][0])
     wait_for_news(page, "Page no. 8 was added")
     wait_for_news(page, "Page no. 1 left the window")
