@@ -97,7 +97,7 @@ class Memoryos(Memory):
         }
         settings: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
         if engine is not None and (settings or any((config, embedder, analyst, clock))):
-            raise ConfigError("engine: excludes all other settings; pass them to MemoryEngine")
+            raise ConfigError("engine: can't be combined with other settings; pass them to MemoryEngine instead")
         self._owns_engine = engine is None
         if engine is None:
             settled = config.with_(**settings) if config else Config.load(**settings)

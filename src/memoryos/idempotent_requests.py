@@ -28,7 +28,7 @@ NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> IdempotencyKey:
-    """Returns the record of a request to store exchanges.
+    """Returns the idempotency record of a request to store exchanges.
 
     Args:
         idempotency_key: The caller's key.
@@ -44,7 +44,9 @@ def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> Idempot
 def answer_request(
     idempotency_key: str, query: str, style: AnswerStyle, redactor: Redactor, *, remember: bool
 ) -> IdempotencyKey:
-    """Returns the record of a request for an answer. Secrets are replaced before hashing.
+    """Returns the idempotency record of a request for an answer.
+
+    The record contains a hash of the request, computed after secrets in the request were redacted.
 
     Raises:
         InputError: If the key is not valid, or ``remember`` is False.
@@ -61,7 +63,7 @@ def answer_request(
 
 
 def repeated_answer(query: str, page: Page) -> Answer:
-    """Returns the answer stored in a page, with its sources and without recall and origin.
+    """Returns the answer stored in a page, with its sources; its recall is empty and its origin is None.
 
     Raises:
         NotFoundError: If the answer was forgotten.

@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 Side = Literal["user", "assistant"]
-"""The speaker of an utterance: one of the two sides of a page."""
+"""The speaker of an utterance: the user or the assistant of a page."""
 About = Literal["user", "assistant"]
 """The subject of a fact."""
 Level = Literal["high", "medium", "low"]
@@ -70,7 +70,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One side of a page: the unit of embedding and ranking."""
+    """The user's or the assistant's text of a page: the unit of embedding and ranking."""
 
     page_id: str
     seq: int
@@ -108,8 +108,8 @@ class Page:
         chain_id: The page's chain; None before consolidation.
         segment_id: The page's segment; None before consolidation.
         learned: Whether the facts of this page are in long-term memory.
-        instruction_sides: Sides that look like an instruction to a model: 1 the user's, 2 the assistant's, 3 both, 0
-            none; None for a page of an earlier release, which did not check.
+        instruction_sides: Which texts look like an instruction to a model: 1 the user's, 2 the assistant's, 3 both,
+            0 none; None for a page stored by an earlier release without this check.
     """
 
     page_id: str
@@ -126,20 +126,20 @@ class Page:
     instruction_sides: int | None = None
 
     def text(self, side: Side) -> str:
-        """Returns the text of a side; "" if the side is empty."""
+        """Returns the text of the user or of the assistant; "" if that one said nothing."""
         return self.user_text if side == "user" else self.assistant_text
 
     def speaker(self, side: Side) -> str:
-        """Returns the name of a side; "user" or "assistant" if unnamed."""
+        """Returns the speaker name of the user or the assistant; if unnamed, "user" or "assistant"."""
         name = self.user_name if side == "user" else self.assistant_name
         return name or side
 
     def speaking(self) -> tuple[Side, ...]:
-        """Returns the sides with text, the user's first."""
+        """Returns who spoke in this page: "user", "assistant" or both, in this order; empty texts do not count."""
         return tuple(side for side in SIDES if self.text(side).strip())
 
     def utterances(self) -> tuple[Utterance, ...]:
-        """Returns the utterances: one for each side with text, the user's first."""
+        """Returns one utterance for each text that is not empty, the user's first."""
         return tuple(
             Utterance(self.page_id, self.seq, side, self.speaker(side), self.text(side), self.at)
             for side in self.speaking()

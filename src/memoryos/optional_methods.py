@@ -59,7 +59,7 @@ class CompleteEmbedder:
         return self._embedder.embed(texts)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of questions; ``embed`` is the default."""
+        """Returns the vectors of questions; calls ``embed`` if the wrapped embedder has no ``embed_queries``."""
         return self._embed_queries(texts)
 
 

@@ -113,7 +113,7 @@ class Redactor:
         )
 
     def record(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns an exported record with all members redacted that contain text.
+        """Returns a copy of an exported record in which all members that contain text are redacted.
 
         Raises:
             InputError: As ``text``.

@@ -155,13 +155,14 @@ class Fact:
     """Knowledge found by an analyst, before the store assigns an id.
 
     Attributes:
-        about: The side that it describes: the user or the assistant.
+        about: Whom the fact describes: the user or the assistant.
         text: The fact, one sentence, in the language of the conversation.
         source_page_ids: Ids of the source pages; never empty.
         valid_from: Start of its validity, if the text states one.
-        supersedes: Ids of current entries that it replaces; "#0" means the first fact of the same lesson, and so on.
-        superseded_by: Id of a current entry (or "#0" …) that replaces it. Needed because pages may be read out of
-            order: a fact from an older page then goes directly into history.
+        supersedes: Ids of the current facts that this fact replaces. "#0" refers to the first fact of the same
+            ``Lesson``, "#1" to the second.
+        superseded_by: Id of the current fact that replaces this fact, or "#0", "#1" as above. Pages may be read out
+            of order, so a fact from a newer page may be current already; this fact is then stored as superseded.
     """
 
     about: About
@@ -208,12 +209,12 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """A question with the material for its answer.
+    """A question with the recalled memory from which to answer it.
 
     Attributes:
         query: The user's words.
         system: The system prompt: instructions, profile, knowledge, recalled and short-term pages, fenced as data.
-        recall: The same material as values, for an analyst without prompts.
+        recall: The recalled memory as objects, for an analyst that does not use the prompt.
         stream: Whether the caller shows the pieces as they arrive.
     """
 
@@ -228,9 +229,10 @@ class Reply:
     """A streaming answer.
 
     Attributes:
-        pieces: The text in pieces; joined they are the answer. Iterating may raise ``AnalystError``.
-        sources: Returns the ids of the pages that the answer is based on, best first. Called after the last piece.
-        origin: Origin of the fallback analyst if it answers; None for the analyst itself.
+        pieces: Yields the text of the answer in pieces. Iterating may raise ``AnalystError``.
+        sources: Function that returns the ids of the pages on which the answer is based, best first. Call it only after
+            the last piece.
+        origin: Origin of the fallback analyst if that one answers; None if the main analyst answers.
     """
 
     pieces: Iterator[str]

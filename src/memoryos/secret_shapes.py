@@ -245,7 +245,7 @@ _IBAN_LENGTHS = {
 
 
 def _ibans(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields IBANs with the length of their country and a valid checksum."""
+    """Yields IBANs that have the length prescribed for their country and a valid checksum."""
     for start, _ in spans:
         length = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
         taken: list[str] = []

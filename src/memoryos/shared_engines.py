@@ -55,7 +55,7 @@ class _Shared:
         return engine if engine is not None and engine.is_open else None
 
     def fits(self, parts: _Parts, file: tuple[int, int] | None) -> bool:
-        """Returns whether the engine has equal arguments and its database file was not replaced by another file."""
+        """Returns whether the engine was opened with equal arguments and its database file was not replaced since."""
         return self.file == file and self._parts is not None and self._parts.equals(parts)
 
     def _drop_parts(self) -> None:

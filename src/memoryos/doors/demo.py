@@ -118,7 +118,7 @@ def _own_conversation() -> tuple[str, list[PageDraft], Sequence[_Question]]:
 def _locomo_conversation(file: Path, number: int) -> tuple[str, list[PageDraft], Sequence[_Question]]:
     conversations = read_locomo(file)
     if not 1 <= number <= len(conversations):
-        raise InputError("conversation", f"the file has {len(conversations)} conversations")
+        raise InputError("conversation", f"{number} does not exist; the file has {len(conversations)}, numbered from 1")
     chosen = conversations[number - 1]
     names = {"user_name": chosen.user_name, "assistant_name": chosen.assistant_name}
     drafts = [read_draft(each.user_text, each.assistant_text, each.at, names, now=each.at) for each in chosen.exchanges]

@@ -204,7 +204,7 @@ class RecalledPage(Shape):
 
     @classmethod
     def of(cls, recalled: found.RecalledPage) -> RecalledPage:
-        """Returns the model of a recalled page with its recalled sides."""
+        """Converts a recalled page to its pydantic model, which contains only the recalled texts of the page."""
         page = recalled.page
         return cls(
             page_id=page.page_id,
@@ -224,7 +224,7 @@ class RecalledKnowledge(Knowledge):
 
     @classmethod
     def of(cls, recalled: found.RecalledKnowledge) -> RecalledKnowledge:
-        """Returns the model of a recalled fact."""
+        """Converts a recalled fact to its pydantic model."""
         entry = Knowledge.model_validate(recalled.knowledge)
         return cls(**dict(entry), score=recalled.score, signals=Signals(**asdict(recalled.signals)))
 

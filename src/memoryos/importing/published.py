@@ -38,14 +38,14 @@ Placed = tuple[str, Any]
 
 
 def is_published_folder(folder: Path) -> bool:
-    """Returns whether a folder contains a file of the published program at its expected path."""
+    """Returns whether a folder contains data of the published MemoryOS program: a file with the path it expects."""
     return any(
         (*_owners(folder / "users", _USER_FILES).values(), *_owners(folder / "assistants", _ASSISTANT_FILES).values())
     )
 
 
 def is_published_memory(value: Any) -> bool:
-    """Returns whether a JSON value is the content of a file of the published program."""
+    """Returns whether a JSON value is the content of a data file of the published MemoryOS program."""
     if isinstance(value, dict):
         return isinstance(value.get("sessions"), dict) or any(name in value for name in _LONG_TERM)
     return isinstance(value, list) and any(_is_page(each) for each in value)

@@ -64,7 +64,7 @@ class Reading:
     """A source that is being read.
 
     Attributes:
-        now: Time of pages without a time in the file.
+        now: Time given to each page for which the file contains no time.
         drafts: The pages so far.
         problems: The problems so far.
     """

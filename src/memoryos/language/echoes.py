@@ -35,7 +35,7 @@ RARE_PAGES = 3
 WORDS_OF_ANSWER_PER_RARE_WORD = 50
 """An answer is derived from a forgotten page if it repeats one rare word, and one more for every 50 words it has."""
 LONGEST_TRACED = 100_000
-"""Only this many characters of one side of a page are searched."""
+"""Number of characters that are searched in each text of a page; the rest is ignored."""
 
 _WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
 _TRIPLE = 3
@@ -123,7 +123,7 @@ class EchoFinder:
             self._remaining.append(_Remaining(page_id, frozenset(user), frozenset(answer), count))
 
     def result(self) -> Echoes:
-        """Returns the echoes among the remaining pages added so far."""
+        """Returns which of the remaining pages added so far repeat content of forgotten pages."""
         common = {word for word in self._plain if self._spread[word] > RARE_PAGES}
         secret = self._of_user - self._known - common
         answers = {page.page_id for page in self._remaining if self._is_derived(page, secret)}

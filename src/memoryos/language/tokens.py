@@ -130,7 +130,10 @@ def stem(word: str, algorithm: str = "english") -> str:
 
 
 def _stemmed_terms(text: str, language: Language) -> list[str]:
-    """Returns the stems of each word with accents, without accents, and as an English word, all folded."""
+    """Returns up to three folded stems of each word.
+
+    These are the stem of the word with accents, the stem without accents, and the stem by the rules of English.
+    """
     found: list[str] = []
     for run in _RUN.findall(normalized("NFKC", text).casefold()):
         if _CJK_RUN.match(run):

@@ -136,7 +136,10 @@ class OpenAIEmbedder:
         return np.concatenate(halves)
 
     def _send(self, texts: Sequence[str]) -> Any:
-        """Returns the reply as plain JSON: parsing into the SDK's types would take eight times the rest of the call."""
+        """Returns the reply as plain JSON.
+
+        Parsing it into the SDK's types would take eight times as long as the rest of the call.
+        """
         options: dict[str, Any] = {"dimensions": self._dimensions} if self._is_shortened else {}
         client = self._connected()
         with self._slots:

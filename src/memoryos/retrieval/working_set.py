@@ -154,7 +154,7 @@ class _SnapshotBuilder:
         return sum(each.nbytes for each in arrays)
 
     def snapshot(self) -> ScopeSnapshot:
-        """Returns what was read so far. It shares the arrays and does not change."""
+        """Returns an immutable snapshot of the data read so far. It shares the arrays instead of copying them."""
         utterances = self._utterances()
         return ScopeSnapshot(
             revision=self.revision,

@@ -38,11 +38,12 @@ _IS_LOCKED_BY_OTHER = sa.text(f"{_GRANTED} CAST(objid AS bigint) <> :owner LIMIT
 class AdvisoryLiveness:
     """Holds one shared advisory lock, in one session, for each lease that this process holds or waits for.
 
-    A lock is identified by two 32-bit hashes, of the scope and of the owner. After a hash collision a lease may last
-    until it expires, or may be yielded without need; two workers never write at the same time.
+    A lock is identified by two 32-bit hashes: one of the scope and one of the owner. If two hashes collide, a lease of
+    a terminated process may stay until it expires, or a worker may yield a lease that no other worker waits for. Even
+    then, two workers never write at the same time.
 
-    Some databases that are compatible with PostgreSQL accept these locks without holding them. There every owner counts
-    as alive, and leases of terminated processes expire.
+    Some databases that are compatible with PostgreSQL accept these locks without holding them. On these, every owner
+    counts as alive, and leases of terminated processes last until they expire.
 
     Args:
         engine: Supplies connections; one of them is kept for the locks.

@@ -48,7 +48,7 @@ class Closure:
         blank_chain_ids: Chains that lose their summary but stay, because archived segments still refer to them.
         due_page_ids: Pages to consolidate again.
         knowledge_ids: Knowledge entries to delete, including superseded and archived ones.
-        restored_ids: Entries that stay and become current again because their successor is deleted.
+        restored_ids: Entries that stay and become current again because the entry that replaced them is deleted.
         attributes: Names of profile attributes to delete from all profile versions.
         traits: Traits to delete from all profile versions, as (category, dimension).
         reopened_page_ids: Remaining pages to learn from again, because they also supported deleted facts.
@@ -78,7 +78,7 @@ class PageNode:
         seq: Its position in the log.
         chain_id: Its chain; None before consolidation.
         segment_id: Its segment; None before consolidation.
-        answered_from: Ids of the pages that its answer was recorded to be based on.
+        answered_from: Ids of the pages recorded as sources of its answer.
     """
 
     page_id: str
@@ -90,7 +90,7 @@ class PageNode:
 
 @dataclass(frozen=True, slots=True)
 class FactNode:
-    """A knowledge entry of the graph: its id, the ids of its source pages and the id of its successor."""
+    """A knowledge entry of the graph: its id, the ids of its source pages and of the entry that replaced it."""
 
     knowledge_id: str
     source_page_ids: tuple[str, ...]

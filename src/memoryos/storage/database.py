@@ -90,9 +90,9 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def snapshot(self, scope_id: str) -> Iterator[None]:
-        """Makes all reads of a scope by this thread inside the block share one read transaction.
+        """Opens a read transaction that is shared by all reads of the scope in this thread until the block ends.
 
-        The block must be short: it occupies a connection, and an erasure waits for it.
+        Keep the block short: it occupies a connection, and an erasure waits until it ends.
         """
         outer_snapshot = getattr(self._thread_state, "snapshot", None)
         with self.read(scope_id) as connection:

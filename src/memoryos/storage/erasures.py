@@ -68,7 +68,7 @@ class ErasureTable:
             return is_done
 
     def _find_due(self) -> frozenset[str]:
-        """Returns the ids of the due erasures whose deletion is complete."""
+        """Returns the ids of the due erasures, except those that belong to a deletion still in progress."""
         in_progress = sa.exists().where(forgettings.c.forgetting_id == erasures.c.erasure_id)
         with self._database.read() as connection:
             return frozenset(connection.execute(sa.select(erasures.c.erasure_id).where(~in_progress)).scalars())

@@ -41,12 +41,12 @@ class Learning:
     """The changes from learning one segment, applied atomically.
 
     Attributes:
-        segment: The segment; None if pages are learned again whose results came from a fallback analyst.
+        segment: The segment; None if its pages are learned again because a fallback analyst produced their results.
         learned_page_ids: Ids of the learned pages.
         profile: The next profile version; None if the profile did not change.
         added: New entries; ``superseded_by`` of an entry may be another new entry.
         superseded: Id of the newer entry by id of the older entry.
-        archived: Ids of entries to archive without a successor.
+        archived: Ids of entries to archive although no entry replaces them.
         provisional: Whether the results came from a fallback analyst and are redone later.
     """
 
@@ -138,7 +138,7 @@ class LongTermTable:
             return [_knowledge(row) for row in connection.execute(statement)]
 
     def count(self, scope_id: str) -> dict[About, int]:
-        """Returns the number of current entries by side; sides without entries are left out."""
+        """Returns the number of current entries about the user and about the assistant; omits zero counts."""
         statement = (
             sa.select(knowledge.c.about, sa.func.count())
             .where(knowledge.c.scope_id == scope_id, _CURRENT)
@@ -193,7 +193,9 @@ def _supersede(connection: sa.Connection, scope_id: str, older: str, newer: str)
         knowledge.c.superseded_by.is_(None),
     )
     if connection.execute(sa.update(knowledge).where(*where).values(superseded_by=newer)).rowcount != 1:
-        raise StoreConflictError(f"knowledge {older} is not current any more; read it again and correct its successor")
+        raise StoreConflictError(
+            f"knowledge {older} was replaced by a newer fact; read the current facts and correct the newer one"
+        )
 
 
 def _knowledge_row(entry: Knowledge) -> dict[str, Any]:

@@ -216,7 +216,7 @@ class _Import:
         return Restored(**self._counts, tiers=self._is_whole)
 
     def _repair(self) -> None:
-        """Marks pages as due whose segment or chain is not in the records, and recomputes the segments' counters."""
+        """Marks each page as due if its segment or chain is not in the records, and recomputes segment counters."""
         in_scope = pages.c.scope_id == self._scope_id
         missing = []
         for column, table in ((pages.c.segment_id, segments), (pages.c.chain_id, chains)):

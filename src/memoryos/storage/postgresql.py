@@ -100,11 +100,11 @@ class PostgreSQLDatabase(Database):
         return True
 
     def truncate_log(self, timeout_seconds: float = 5.0) -> bool:  # noqa: ARG002
-        """Returns True: the server manages its write-ahead log."""
+        """Returns True, because PostgreSQL manages its write-ahead log itself."""
         return True
 
     def faults(self, connection: sa.Connection, max_lines: int) -> Iterator[str]:  # noqa: ARG002
-        """Yields nothing: the server checks its constraints and files itself."""
+        """Yields nothing, because PostgreSQL checks its constraints and files itself."""
         yield from ()
 
     def close(self) -> None:

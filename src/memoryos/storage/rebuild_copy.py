@@ -1,4 +1,4 @@
-"""Copies for a rebuild: the log of a scope to a scratch store, and the newly derived tiers back."""
+"""Copying for a rebuild: copies the log of a scope to a scratch store, and the newly derived tiers back."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ def copy_keys(source: Database, target: Database) -> int:
         target_keys = {row["key_id"]: dict(row) for row in writing.execute(sa.select(api_keys)).mappings()}
         if any(target_keys[key_id] != source_keys[key_id] for key_id in source_keys.keys() & target_keys.keys()):
             raise StoreConflictError(
-                "an API key exists in the target with other content and no key was copied; choose an empty target"
+                "the target has an API key with the same id but other content, so no key was copied; "
+                "choose an empty target"
             )
         missing = [source_keys[key_id] for key_id in sorted(source_keys.keys() - target_keys.keys())]
         if missing:

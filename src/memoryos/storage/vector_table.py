@@ -43,11 +43,11 @@ class UtteranceVectors:
 
 @dataclass(frozen=True, slots=True)
 class VectorRows:
-    """Stored vectors of several utterances, in log order, the user's side first.
+    """Stored vectors of several utterances, in log order; of each page, the user's first.
 
     Attributes:
         seqs: Position of the page, for each utterance.
-        sides: Side, for each utterance.
+        sides: Who spoke each utterance: "user" or "assistant".
         windows: Number of matrix rows, for each utterance: ``int32[len(seqs)]``.
         matrix: ``float32[sum(windows), dimensions]``.
     """
@@ -113,7 +113,7 @@ class VectorTable:
             connection.execute(sa.delete(vectors).where(vectors.c.scope_id == lease.scope_id, vectors.c.model != model))
 
     def of_pages(self, scope_id: str, model: str, from_seq: int = 0) -> Iterator[VectorRows]:
-        """Yields the vectors of all utterances from a position on, in log order, the user's side first.
+        """Yields the vectors of all utterances from a position on, in log order; of each page, the user's first.
 
         Each item covers at most 1,000 pages, so the caller can copy them without a second full copy in memory.
 
@@ -179,7 +179,7 @@ class VectorTable:
         damaged = np.flatnonzero((lengths == 0) | (lengths % max(size, 1) != 0)) if size > 0 else np.arange(1)
         if damaged.size:
             raise DamagedValueError(
-                "vectors.vector", f"{sides[damaged[0]]} side of the page at position {found[damaged[0]]}"
+                "vectors.vector", f"for the {sides[damaged[0]]} text of the page at log position {found[damaged[0]]}"
             )
         windows = lengths // size
         yield VectorRows(found, sides, windows.astype(np.int32), _matrix(b"".join(blobs), dimensions[0]))

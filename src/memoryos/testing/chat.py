@@ -41,7 +41,7 @@ class Bill:
         """Allows every call."""
 
     def __call__(self, usage: Usage) -> None:
-        """Stores the usage."""
+        """Appends the usage of one model call to ``usages``."""
         self.usages.append(usage)
 
     @property

@@ -250,7 +250,7 @@ def _refused(body: dict[str, Any], refuses: frozenset[str]) -> str | None:
 
 
 def misbehave(behaviour: str, text: str) -> str:
-    """Returns the reply as changed by a behaviour; behaviours of the connection do not change it."""
+    """Returns the reply with the fault of a behaviour; unchanged if the behaviour affects only the connection."""
     change = _CHANGES.get(behaviour)
     return change(text) if change else text
 

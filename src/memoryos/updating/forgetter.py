@@ -45,8 +45,8 @@ class Forgotten:
         at: Time of the deletion.
         dry_run: Whether nothing was changed; the other fields then describe what would be forgotten.
         page_ids: Forgotten pages, oldest first.
-        answer_page_ids: Pages whose answer was based on forgotten pages, by its recorded sources or by its words. The
-            answer is deleted, the question is kept.
+        answer_page_ids: Pages whose answer was based on forgotten pages, as its recorded sources or its words show. The
+            answer is deleted, and the question is kept.
         echo_page_ids: Pages that repeat a sentence or a code of forgotten pages. They are kept; forget them with a
             second call if necessary.
         knowledge_ids: Forgotten facts, including superseded ones.
@@ -54,10 +54,11 @@ class Forgotten:
         traits: Names of forgotten traits, of all profile versions.
         segments: Number of segments whose summaries were deleted. Their remaining pages are consolidated again.
         pages_due: Number of pages that are consolidated again.
-        pages_reopened: Number of pages that are learned from again, because they are sources of forgotten data.
-        erased: Whether the deleted bytes are erased from the database files. False in a dry run, while another process
-            reads an older snapshot or a rebuild has a copy, and if the erasure runs in the background; it is recorded
-            as due then. Always False on PostgreSQL.
+        pages_reopened: Number of pages from which facts are extracted again, because they are sources of forgotten
+            data.
+        erased: Whether the deleted bytes are already erased from the database files. False in a dry run. Also False
+            if the erasure runs in the background, if another process reads an older snapshot, or if a rebuild has a
+            copy; in these cases the erasure is recorded as due. Always False on PostgreSQL.
         remains: Sentences for the user about data that forgetting does not delete.
     """
 

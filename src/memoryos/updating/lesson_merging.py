@@ -41,8 +41,8 @@ def check_lesson(material: Material, lesson: Lesson) -> None:
     """Checks a lesson against the contract of ``seams.Lesson``.
 
     Raises:
-        InvalidReplyError: If an attribute, trait or fact has no source page, refers to a page or an entry that is not
-            in the material, or is empty.
+        InvalidReplyError: If an attribute, trait or fact has no source page, or refers to a page or an entry that the
+            analyst did not receive; if a fact is empty.
     """
     shown = {page.page_id for page in material.pages}
     known = shown | _cited(material.profile)
@@ -58,9 +58,11 @@ def check_lesson(material: Material, lesson: Lesson) -> None:
         for other in (*fact.supersedes, *((fact.superseded_by,) if fact.superseded_by else ())):
             place = _place(other)
             if other not in current and (place is None or place >= index):
-                raise InvalidReplyError(f"fact {index} refers to entry {other}, which is not in the material")
+                raise InvalidReplyError(
+                    f"fact {index} refers to {other}, which is neither a given entry nor an earlier fact of the lesson"
+                )
     if not current.issuperset(lesson.dropped):
-        raise InvalidReplyError("the lesson drops an entry that is not in the material")
+        raise InvalidReplyError("the lesson drops an entry that the analyst did not receive")
 
 
 def without_pages(profile: Profile, page_ids: AbstractSet[str]) -> Profile:
@@ -179,7 +181,7 @@ def _beyond(active: Sequence[Knowledge], capacity: int) -> Iterable[str]:
 
 
 def _place(reference: str) -> int | None:
-    """Returns the index of a fact of the lesson from its reference, as 0 from "#0"; None for an entry id."""
+    """Parses a reference to a fact of the same lesson: 0 for "#0", 1 for "#1"; None for the id of a stored fact."""
     match = _PLACE.match(reference)
     return int(match.group(1)) if match else None
 
@@ -198,4 +200,4 @@ def _check_sources(what: str, page_ids: Sequence[str], known: set[str]) -> None:
         raise InvalidReplyError(f"{what} of the lesson has no source page")
     unknown = [page_id for page_id in page_ids if page_id not in known]
     if unknown:
-        raise InvalidReplyError(f"{what} of the lesson refers to page {unknown[0]}, which is not in the material")
+        raise InvalidReplyError(f"{what} of the lesson cites page {unknown[0]}, which the analyst did not receive")

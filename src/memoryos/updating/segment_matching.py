@@ -84,13 +84,13 @@ def create_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segm
 
 
 def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: float) -> Segment:
-    """Returns the segment after a topic with these pages joined it.
+    """Returns the segment with a topic and the topic's pages added to it.
 
     Args:
-        segment: The segment before.
-        topic: The topic that joins it.
-        pages: The topic's pages. L_interaction grows by the number of unlearned ones.
-        cosine: Cosine between the segment's vectors before and after; below 0.97 the summary is updated.
+        segment: The segment without the topic.
+        topic: The topic to add.
+        pages: The topic's pages. L_interaction grows by the number of unlearned pages.
+        cosine: Cosine between the segment's old and new vector; below 0.97, the summary is updated.
     """
     return replace(
         segment,
@@ -112,12 +112,14 @@ def check_digest(batch: Batch, digest: Digest) -> None:
     """
     if len(digest.continues) != len(batch.pages):
         raise InvalidReplyError(
-            f"the digest has {len(digest.continues)} values of 'continues' for {len(batch.pages)} pages; one per page"
+            f"the digest has {len(digest.continues)} values of 'continues' for {len(batch.pages)} pages; "
+            "one per page is required"
         )
     starts = sum(1 for index, linked in enumerate(digest.continues) if index == 0 or not linked)
     if len(digest.chain_summaries) != starts:
         raise InvalidReplyError(
-            f"the digest has {len(digest.chain_summaries)} chain summaries for {starts} chains; one per chain"
+            f"the digest has {len(digest.chain_summaries)} chain summaries for {starts} chains; "
+            "one per chain is required"
         )
     if not 1 <= len(digest.topics) <= MAX_TOPICS:
         raise InvalidReplyError(f"the digest has {len(digest.topics)} topics; one or two are allowed")

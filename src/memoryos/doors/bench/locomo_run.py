@@ -59,7 +59,11 @@ class QuestionSet:
     progress: Callable[[], None] | None = None
 
     def table(self, config: Config, *, with_window: bool = False) -> tuple[dict[str, Any], float]:
-        """Returns recall by group and limit, and the mean size in tokens of a whole context at a budget of 1,000."""
+        """Returns (recall, tokens).
+
+        ``recall`` contains the recall of each question group at each limit; ``tokens`` is the mean size of a whole
+        context that was recalled with a budget of 1,000 tokens.
+        """
         values, tokens = measure_store(
             config, self.probes, self.embedder, self.end, with_window=with_window, progress=self.progress
         )
@@ -184,7 +188,7 @@ def settings(folder: Path, *, window: int) -> dict[str, Any]:
 
 
 def _isolated(folder: Path, *, window: int) -> dict[str, Any]:
-    """Returns ``settings`` plus values that override a database or LLM set by environment variables."""
+    """Returns ``settings`` with database and API key set to None, so that environment variables can't set them."""
     return settings(folder, window=window) | {"database_url": None, "openai_api_key": None}
 
 

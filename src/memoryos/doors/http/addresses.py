@@ -33,7 +33,10 @@ _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORE
 
 
 def is_forwarded(headers: Headers) -> bool:
-    """Returns whether a request contains a header of a reverse proxy; its client then is not the connected peer."""
+    """Returns whether a request contains a header that only a reverse proxy adds.
+
+    If so, the connected peer is the proxy, not the client that sent the request.
+    """
     return any(_is_forwarding(name) for name in headers)
 
 

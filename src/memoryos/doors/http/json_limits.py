@@ -23,7 +23,7 @@ def check_json(body: bytes, max_values: int) -> None:
 
     Args:
         body: The text. It need not be valid JSON; the parser reports syntax errors.
-        max_values: Most values.
+        max_values: Maximum number of values.
 
     Raises:
         HTTPException: 413 for more values.

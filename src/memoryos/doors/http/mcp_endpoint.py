@@ -85,5 +85,5 @@ class _CallerConnection(Connection):
 
     def settings(self) -> Config:
         if not _caller.get().is_admin:
-            raise NotFoundError("the settings require the key of an administrator")
+            raise NotFoundError("only an administrator's key may read the settings")
         return super().settings()

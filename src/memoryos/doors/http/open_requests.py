@@ -1,4 +1,4 @@
-"""Open requests: limits their number per key, and ends those whose key was revoked."""
+"""Limits the number of open requests per API key, and ends the requests of revoked keys."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _log = logging.getLogger(__name__)
 
 
 class OpenRequests:
-    """Serves requests, counts them by key, and ends those whose key is no longer valid.
+    """Serves requests, counts the open ones of each API key, and ends the requests of keys that become invalid.
 
-    Only the event loop's thread may use it.
+    Not thread-safe: use it only in the thread of the event loop.
 
     Args:
-        max_per_key: Most open requests and streams of one key.
+        max_per_key: Maximum number of open requests and streams of one key.
     """
 
     def __init__(self, max_per_key: int) -> None:

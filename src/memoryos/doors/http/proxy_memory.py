@@ -62,7 +62,7 @@ def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int)
         recall: The recall for the question. Pages of the short-term window are ranked like the others, because they may
             come from another chat.
         chat_texts: Role and text of each message of the chat; utterances with the same role and text are left out.
-        max_tokens: Most estimated tokens of the system message.
+        max_tokens: Maximum number of estimated tokens of the system message.
     """
     packer = _Packer(recall.query, max_tokens)
     profile = recall.profile

@@ -103,7 +103,9 @@ class Upstream:
         try:
             return httpx2.Request(request.method, url, headers=headers, content=body)
         except httpx2.InvalidURL as error:
-            raise HTTPException(400, "the query or openai_base_url is not valid in a URL") from error
+            raise HTTPException(
+                400, "the request's query string or the setting openai_base_url does not form a valid URL"
+            ) from error
 
     def _headers(self, incoming: Iterable[tuple[bytes, bytes]], *, are_keys_off: bool) -> list[tuple[bytes, bytes]]:
         sent = self._sent | (_CREDENTIALS if are_keys_off and self._authorization is None else frozenset())

@@ -56,7 +56,7 @@ class RateLimiters:
             _apply(connection, self._by_user.take(caller.user_id))
 
     def count_failure(self, address: str) -> None:
-        """Counts an invalid key from a client address. Valid keys are not counted, so they are never refused for it.
+        """Counts an invalid key from a client address. Valid keys are not counted, so this limit never rejects them.
 
         Raises:
             HTTPException: 429 if the address exceeds its limit of invalid keys.
@@ -64,7 +64,9 @@ class RateLimiters:
         allowance = self._failures.take(rate_limit_name(address))
         if allowance is not None and allowance.retry_seconds > 0:
             raise HTTPException(
-                429, "too many invalid keys from this address; wait for Retry-After", headers=allowance.headers
+                429,
+                "too many invalid keys from this address; retry after the seconds in the Retry-After header",
+                headers=allowance.headers,
             )
 
 

@@ -35,8 +35,8 @@ def check_binding(settings: ServerSettings, engine: MemoryEngine) -> None:
         )
     if settings.keys is None and keys.any() and not keys.any_valid(engine.clock()):
         raise ConfigError(
-            "server: every key of this store is revoked or expired, and a store that has had a key still requires one; "
-            "create a key: memoryos keys create --admin, or open the store to every program on this machine: --no-keys"
+            "server: all keys of this store are revoked or expired, so no request can be authorized; create a key with "
+            "`memoryos keys create --admin`, or use --no-keys to allow every program on this machine without a key"
         )
 
 

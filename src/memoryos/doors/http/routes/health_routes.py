@@ -68,7 +68,7 @@ class ServerStats(shapes.Shape):
 
 @open_routes.get("/healthz")
 async def get_health() -> Alive:
-    """Returns that the server process is running. It checks nothing else."""
+    """Returns 200 while the server process is running (liveness check); checks no other component."""
     return Alive()
 
 

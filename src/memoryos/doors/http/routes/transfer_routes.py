@@ -80,7 +80,10 @@ class _CompressedLines:
 
 @asynccontextmanager
 async def _body_file(request: Request, scratch_dir: ScratchDir) -> AsyncIterator[Path]:
-    """Yields a temporary file with the request body. It is deleted at the end, or after a crash at the next start."""
+    """Yields a temporary file that contains the request body, and deletes it when the block ends.
+
+    If the process crashes before that, the next start of the server deletes the file.
+    """
     temporary = scratch_dir.temporary()
     folder = await anyio.to_thread.run_sync(temporary.__enter__)
     try:
