@@ -135,7 +135,7 @@ def _packaged_file() -> Path:
 
 
 def _session(file: Path, threads: int) -> onnxruntime.InferenceSession:
-    # onnxruntime's telemetry threads send usage data and keep a forked child from exiting.
+    # onnxruntime starts telemetry threads, which keep a forked child from exiting.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime  # noqa: PLC0415  (takes 100 ms and 40 MB)
 
