@@ -23,7 +23,7 @@ from memoryos.config import Config
 from memoryos.doors.locomo import Conversation, read_locomo
 from memoryos.engine import MemoryEngine
 from memoryos.memory import Memory
-from memoryos.testing import StandInServer
+from memoryos.testing import FakeOpenAIServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,16 +69,16 @@ def main() -> None:
     (arguments.out / "llm.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
 
 
-def _settings(server: StandInServer, folder: Path, **given: Any) -> Config:
+def _settings(server: FakeOpenAIServer, folder: Path, **given: Any) -> Config:
     endpoint = {"openai_api_key": "simulated", "openai_base_url": server.base_url}
     return Config(data_storage_path=folder, **({"background": False} | endpoint | given))
 
 
 @contextlib.contextmanager
-def _served(conversation: Conversation, embedder: CachingEmbedder) -> Iterator[tuple[StandInServer, Memory]]:
+def _served(conversation: Conversation, embedder: CachingEmbedder) -> Iterator[tuple[FakeOpenAIServer, Memory]]:
     """Yields the simulated endpoint and a memory that uses it and contains the consolidated conversation."""
     with (
-        StandInServer() as server,
+        FakeOpenAIServer() as server,
         tempfile.TemporaryDirectory() as folder,
         MemoryEngine(_settings(server, Path(folder)), embedder=embedder) as engine,
     ):
@@ -92,7 +92,7 @@ def _writing(conversations: list[Conversation], embedder: CachingEmbedder, *, is
     """Consolidates every conversation: after each page as a worker would (``is_live``), or everything at the end."""
     pages = sum(len(each.exchanges) for each in conversations)
     with (
-        StandInServer() as server,
+        FakeOpenAIServer() as server,
         tempfile.TemporaryDirectory() as folder,
         MemoryEngine(_settings(server, Path(folder)), embedder=embedder) as engine,
     ):
@@ -127,7 +127,7 @@ def _calls_of_asking(conversation: Conversation, embedder: CachingEmbedder) -> d
 def _adding(conversations: list[Conversation], embedder: CachingEmbedder) -> dict[str, float]:
     """Times add_memory while a worker waits for a slow LLM, in turns with a memory that uses the local analyst."""
     conversation = max(conversations, key=lambda each: len(each.exchanges))
-    with StandInServer(latency_seconds=0.5) as server, tempfile.TemporaryDirectory() as folder:
+    with FakeOpenAIServer(latency_seconds=0.5) as server, tempfile.TemporaryDirectory() as folder:
         slow = _settings(server, Path(folder) / "slow", background=True)
         without = Config(data_storage_path=Path(folder) / "without", background=True)
         with MemoryEngine(slow, embedder=embedder) as one, MemoryEngine(without, embedder=embedder) as other:

@@ -56,9 +56,9 @@ class Schedule:
         behaviour = self.chooser.choice(FAILURES) if self.chooser.random() < self.failing else "ok"
         self.behaved[behaviour] += 1
         if behaviour in _UNAVAILABLE:
-            return AnalystUnavailableError(f"as told: {behaviour}")
+            return AnalystUnavailableError(f"simulated failure: {behaviour}")
         if behaviour in {"empty", "withheld"}:
-            return InvalidReplyError(f"as told: {behaviour}")
+            return InvalidReplyError(f"simulated failure: {behaviour}")
         return misbehave(behaviour, ok_reply([(each.role, each.content) for each in request.messages]))
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-__all__ = ["Behaviour", "StandInServer", "misbehave"]
+__all__ = ["Behaviour", "FakeOpenAIServer", "misbehave"]
 
 Behaviour = Literal[
     "ok",
@@ -43,10 +43,10 @@ _FOREIGN = "Это ответ на совершенно другом языке,
 _STATUS = {"429": 429, "500": 500, "401": 401}
 _BUSY = frozenset({429, 500})
 _FINISHES = {"withheld": "content_filter", "truncated": "length"}
-_NO_COMPLETION = {"object": "error", "message": "as told"}
+_NO_COMPLETION = {"object": "error", "message": "simulated error"}
 
 
-class StandInServer:
+class FakeOpenAIServer:
     """A fake LLM endpoint at ``http://127.0.0.1:<port>/v1``; a context manager.
 
     Attributes:
@@ -109,7 +109,7 @@ class StandInServer:
         self._server.close_connections()
         self._thread.join()
 
-    def __enter__(self) -> StandInServer:  # noqa: PYI034
+    def __enter__(self) -> FakeOpenAIServer:  # noqa: PYI034
         return self
 
     def __exit__(
@@ -123,7 +123,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 512
 
-    def __init__(self, address: tuple[str, int], endpoint: type[BaseHTTPRequestHandler], owner: StandInServer) -> None:
+    def __init__(
+        self, address: tuple[str, int], endpoint: type[BaseHTTPRequestHandler], owner: FakeOpenAIServer
+    ) -> None:
         super().__init__(address, endpoint)
         self.owner = owner
         self._lock = threading.Lock()
@@ -169,7 +171,7 @@ class _Endpoint(BaseHTTPRequestHandler):
         owner.note(behaviour)
         owner.pause(owner.slow_seconds if behaviour == "slow" else owner.latency_seconds)
         if behaviour in _STATUS:
-            self._send(_STATUS[behaviour], _error("stand_in", "as told"))
+            self._send(_STATUS[behaviour], _error("simulated_error", "simulated error"))
             return
         messages = [(each["role"], _words(each)) for each in body["messages"]]
         text = misbehave(behaviour, owner.reply(messages))
@@ -287,7 +289,7 @@ _CHANGES: dict[str, Callable[[str], str]] = {
 
 
 def _envelope(body: dict[str, Any], kind: str) -> dict[str, Any]:
-    return {"id": "stand-in", "object": kind, "created": int(time.time()), "model": body["model"]}
+    return {"id": "fake-reply", "object": kind, "created": int(time.time()), "model": body["model"]}
 
 
 def _usage(body: dict[str, Any], text: str) -> dict[str, int]:
