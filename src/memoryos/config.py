@@ -1,7 +1,7 @@
 """The settings of an engine, each with its unit, range and default, and with its value in the paper (Kang et al. 2025).
 
-An argument takes precedence over an environment variable (``MEMORYOS_*``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``), the
-variable over the config file, and the file over the default.
+Precedence, highest first: arguments, environment variables (``MEMORYOS_*``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``),
+config file, defaults.
 """
 
 from __future__ import annotations

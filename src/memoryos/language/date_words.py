@@ -1,4 +1,4 @@
-"""Words and patterns of dates, by language. English is in this file; a language is added as further rows."""
+"""Words and patterns that occur in dates. This file contains the English ones, and joins those of other languages."""
 
 from __future__ import annotations
 
@@ -89,4 +89,4 @@ _RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (kind, triggers, re.compile(rule)) for kind, triggers, rule in _RULES
 )
-"""(Kind, triggers, pattern): a pattern is tried only on lower-case texts that contain one of its triggers."""
+"""Triples of kind, trigger words and pattern. A pattern is tried only if the lower-case text contains a trigger word."""
