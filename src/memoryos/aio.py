@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncMemoryos"]
 
 THREADS = 256
-"""Maximum number of concurrent calls. Most calls wait for an LLM, so anyio's default of 40 threads is too few."""
+"""Maximum number of calls that run at the same time. Most wait for an LLM, so anyio's default of 40 is too small."""
 _limiter: RunVar[CapacityLimiter] = RunVar("memoryos_limiter")
 
 Done = TypeVar("Done")

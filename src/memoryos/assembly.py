@@ -102,7 +102,7 @@ def build_analyst(config: Config, kind: AnalystKind | None = None) -> Analyst:
 
     Args:
         config: The settings.
-        kind: The kind of analyst; default: the LLM if one is configured, otherwise the local analyst.
+        kind: "llm" or "local". Default: "llm" if an LLM is configured, otherwise "local".
 
     Raises:
         ConfigError: If ``kind`` is "llm" and no LLM is configured.

@@ -35,18 +35,18 @@ _PLACEHOLDER_KEYS = frozenset({"", "YOUR_OPENAI_API_KEY", "YOUR_API_KEY", "your-
 _PASSWORD = re.compile(r"(?<=:)[^:/@][^@]*(@|\Z)")
 """Matches the password and the "@" after it in a database URL, ``scheme://name:password@host``.
 
-It also matches text after ":" at the end of the URL that has no "@" after it. Such a match is not a password."""
+A match without an "@" is not a password but, e.g., the port at the end of the URL."""
 _PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&]*")
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 MIN_TOKENS_PER_PAGE = 100
-"""Assumed minimum number of tokens per page in a prompt. Half of the LLM's context must have space for one batch."""
+"""Assumed number of tokens per page, to check whether a batch of pages fits into the LLM's context."""
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 
 
 class HeatWeights(BaseModel):
-    """The coefficients of a segment's heat (Eq. 4): ``α N_visit + β L_interaction + γ exp(-Δt / μ)``.
+    """The coefficients of a segment's heat (Eq. 4 of the paper): ``α N_visit + β L_interaction + γ exp(-Δt / μ)``.
 
     N_visit is the number of recalls of the segment, L_interaction its number of new pages, and Δt the time since its
     last recall.
@@ -398,7 +398,7 @@ class Config(BaseSettings):
         return type(self)(**({name: getattr(self, name) for name in type(self).model_fields} | overrides))
 
     def shown(self) -> dict[str, Any]:
-        """Returns every setting as a JSON-compatible value, with secrets masked."""
+        """Returns all settings as JSON-compatible values by name. Secrets are masked."""
         values: dict[str, Any] = self.model_dump(mode="json")
         if self.database_url is not None:
             hidden = _PASSWORD.sub(lambda found: "•••@" if found[1] else found[0], self.database_url)

@@ -1,6 +1,6 @@
-"""Idempotency keys: recognises a repeated request, so that it is executed only once.
+"""Recognises repeated requests by their idempotency keys, so that a request is executed only once.
 
-A record of a request contains the caller's key and a hash of the request. A repeated request has the same record.
+The record of a request contains the caller's key and a hash of the request. A repeated request has the same record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_TIME", "answer_request", "append_request", "repeated_answer"]
 
 NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
-"""Placeholder for a missing timestamp. With it, a repetition of a request without a timestamp has the same hash."""
+"""Replaces a missing timestamp in the hash of a request, so that a repetition of the request has the same hash."""
 
 
 def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> IdempotencyKey:

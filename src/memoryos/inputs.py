@@ -81,8 +81,9 @@ def read_draft(
 def read_messages(messages: Iterable[Mapping[str, Any]], *, now: datetime) -> list[PageDraft]:
     """Converts a list of OpenAI chat messages to pages: a user message and the assistant message after it are one page.
 
-    A user message without an answer is a page with an empty assistant text, and the reverse. System, developer and
-    tool messages, images and tool calls are skipped. The time of a page is the ``timestamp`` of its first message.
+    A user message without an answer is a page with an empty assistant text. An answer without a user message is a page
+    with an empty user text. System, developer and tool messages, images and tool calls are skipped. The time of a page
+    is the ``timestamp`` of its first message.
 
     Raises:
         InputError: If an entry is not a message or its text is not valid.
@@ -122,7 +123,7 @@ def read_query(query: str, *, field: str = "query") -> str:
 
 
 def read_count(field: str, value: int | None) -> int | None:
-    """Validates a maximum number, e.g. of pages or tokens, and returns it. None means "no limit" and is valid.
+    """Validates a maximum number, e.g. of pages or tokens, and returns it. None is valid and means "not given".
 
     Raises:
         InputError: If the number is not an integer, or is less than 1.

@@ -328,11 +328,19 @@ class Memory:
         return fact_history(self.knowledge(None, history=True), knowledge_id)
 
     def segments(self, *, archived: bool = False) -> list[Segment]:
-        """Returns the active segments of mid-term memory, or with ``archived`` the archived ones, oldest first."""
+        """Returns the segments of mid-term memory, oldest first. A segment is the group of all pages on one topic.
+
+        Args:
+            archived: Whether to return the archived segments instead of the active ones.
+        """
         return self._modules.mid_term.all(self._handle.find(), archived=archived)
 
     def heat(self, *, archived: bool = False) -> list[tuple[Segment, float]]:
-        """Returns the active or the ``archived`` segments, each with its current heat (Eq. 4), hottest first."""
+        """Returns the segments and their current heat (Eq. 4 of the paper), hottest first.
+
+        Args:
+            archived: Whether to return the archived segments instead of the active ones.
+        """
         return sorted_by_heat(self.segments(archived=archived), self._modules.clock(), self.config.heat)
 
     def segment(self, segment_id: str) -> SegmentContent:
@@ -411,7 +419,7 @@ class Memory:
         Raises:
             AnalystError: If the analyst failed repeatedly; nothing was changed.
             ConfigError: If ``analyst`` is "llm" and no LLM is configured.
-            NotFoundError: If nothing was ever stored here.
+            NotFoundError: If this memory is empty.
         """
         scope_id = self._handle.require()
         reader = self._modules.analyst_of(analyst)
@@ -443,7 +451,8 @@ class Memory:
         """Permanently deletes pages or facts, with everything derived from them.
 
         A segment or fact that also has other source pages is derived again from those pages. Stored answers that repeat
-        text of the forgotten pages, and of no other page, are deleted too. Forgotten pages are not imported again.
+        text of the forgotten pages, and of no other page, are deleted too. The forgotten content is not learned or
+        imported again.
 
         With ``erase`` the deleted bytes are also erased from the database files, and the receipt has ``erased`` = True.
         Meanwhile other writers wait up to half a second at a time, or longer if the database file has hundreds of
@@ -478,7 +487,7 @@ class Memory:
         return receipt
 
     def get_user_profile_summary(self) -> str:
-        """Returns the profile and the facts about the user as text, one item per line. Without items it returns ""."""
+        """Returns the profile and the facts about the user as text, one item per line; "" if there are none."""
         lines = profile_lines(self.profile) + [f"- {one_line(entry.text)}" for entry in self.knowledge("user")]
         return "\n".join(lines)
 

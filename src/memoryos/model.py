@@ -39,7 +39,7 @@ __all__ = [
 Side = Literal["user", "assistant"]
 """The speaker of an utterance: the user or the assistant of a page."""
 About = Literal["user", "assistant"]
-"""The subject of a fact."""
+"""Whom a fact describes: the user or the assistant."""
 Level = Literal["high", "medium", "low"]
 """The strength of a personality trait. ``traits90.json`` describes "high" and "low" for each of the 90 dimensions."""
 
@@ -100,7 +100,7 @@ class PageDraft:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One exchange {Q, R, T} of Eq. 1: the user's text, the assistant's text and the time.
+    """One exchange between user and assistant: both texts and the time ({Q, R, T} in Eq. 1 of the paper).
 
     Attributes:
         page_id: UUIDv7 text.
@@ -164,12 +164,12 @@ class Origin:
 
 
 SHARED = Origin("shared", "1")
-"""Origin of a fact about the assistant that was copied from another scope, without its source pages."""
+"""Origin of facts about the assistant that were copied from another memory. Their source pages are not copied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Consecutive pages on one subject, with one summary (the "meta" of Eq. 1)."""
+    """Consecutive pages on one subject, with one summary ("meta" in Eq. 1 of the paper)."""
 
     chain_id: str
     summary: str
@@ -177,7 +177,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The group of all pages on one topic (Eq. 2).
+    """The group of all pages on one topic (Eq. 2 of the paper).
 
     Attributes:
         segment_id: UUIDv7 text.
@@ -209,7 +209,7 @@ class Knowledge:
 
     Attributes:
         knowledge_id: UUIDv7 text.
-        about: The subject of the fact.
+        about: Whom the fact describes: the user or the assistant.
         text: The fact as one sentence.
         recorded_at: Time at which the fact was stored.
         valid_from: Time from which the fact is true, if the conversation states one.

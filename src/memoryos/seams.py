@@ -131,7 +131,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic of a batch of pages: its summary, its keywords (K_p of Eq. 3) and the ids of its pages."""
+    """One topic of a batch of pages: summary, keywords (K_p in Eq. 3 of the paper) and ids of the pages on it."""
 
     summary: str
     keywords: frozenset[str]

@@ -98,9 +98,9 @@ _LONG = 20
 
 
 def _values(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, int, bool]]:
-    """Yields start and end of each value without trailing punctuation, and whether the value is quoted.
+    """Yields start and end of each value, without trailing punctuation, and whether the value is quoted.
 
-    Values that are no secrets are skipped, such as "required", "<your key>" or ``os.environ``.
+    Values that can't be secrets are skipped, such as "required", "<your key>" or ``os.environ``.
     """
     for start, matched_end in spans:
         value = text[start:matched_end]
@@ -134,7 +134,10 @@ def _assigned_keys(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 
 def _stated_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields passwords in sentences such as `my password is hunter2`, if they are quoted or not plain words."""
+    """Yields passwords in sentences such as `my password is hunter2`.
+
+    A word without digits and special characters counts as a password only if it is quoted.
+    """
     for start, end, is_quoted in _values(text, spans):
         value = text[start:end]
         is_unusual = any(map(str.isdigit, value)) or _MARKS.search(value.rstrip("!?")) is not None
@@ -185,7 +188,7 @@ _GROUP = 4
 
 
 def _cards(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields groups of digits that form a card number with a valid issuer, length and Luhn checksum."""
+    """Yields card numbers: groups of digits with the prefix of an issuer, a valid length and a valid Luhn checksum."""
     for start, end in spans:
         before = text[max(0, start - 2) : start]
         if before.endswith("+") or (before.endswith((".", ",")) and before[:1].isdigit()):

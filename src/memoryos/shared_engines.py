@@ -90,7 +90,7 @@ class _Registry:
             return engine
 
     def leave(self, user: object, engine: MemoryEngine) -> bool:
-        """Removes a user of an engine. Returns whether the engine has no other user."""
+        """Removes an object from the users of an engine. Returns whether no other object uses the engine."""
         place = _place(engine.config)
         with self._lock:
             for shared in self._open(place):
@@ -139,7 +139,7 @@ def join_engine(
 
 
 def leave_engine(user: object, engine: MemoryEngine) -> None:
-    """Removes a user of an engine. Closes the engine if it has no other user."""
+    """Removes an object from the users of an engine. Closes the engine if no other object uses it."""
     if engine.is_open and _registry.leave(user, engine):
         engine.close()
 

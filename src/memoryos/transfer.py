@@ -104,7 +104,7 @@ class ExportReader:
         try:
             self._lines = file.open(encoding="utf-8")
         except OSError as error:
-            raise InputError("path", f"{file} can't be read: {error.strerror}") from error
+            raise InputError("path", f"{file} can't be read ({error.strerror}); check the file") from error
         self._number = 0
         self._next_scope: dict[str, Any] | None = None
         head = next(self._records(), {})
@@ -121,7 +121,9 @@ class ExportReader:
         """
         for record in self._of_scope():
             kind = record.get("kind")
-            raise self.at_fault(InputError("kind", f"a record {kind!r} comes before the first record 'scope'"))
+            raise self.at_fault(
+                InputError("kind", f"a record {kind!r} comes before the first record 'scope'; export the memory again")
+            )
         while self._next_scope is not None:
             owner, self._next_scope = self._next_scope, None
             try:
@@ -160,7 +162,9 @@ class ExportReader:
                     raise self.at_fault(InputError("line", "is not a JSON object"))
                 yield record
         except (ValueError, RecursionError, OSError) as error:
-            raise self.at_fault(InputError("line", f"can't be read: {type(error).__name__}")) from error
+            raise self.at_fault(
+                InputError("line", f"can't be read ({type(error).__name__}); repair or remove it")
+            ) from error
 
 
 def read_pages(file: Path, *, now: datetime) -> list[PageDraft]:
@@ -172,7 +176,7 @@ def read_pages(file: Path, *, now: datetime) -> list[PageDraft]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError("path", f"{file} can't be read: {error}") from error
+        raise InputError("path", f"{file} can't be read ({error}); check the file") from error
     drafts = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():

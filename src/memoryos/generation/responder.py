@@ -25,7 +25,7 @@ __all__ = ["Answer", "AnswerStream", "AnswerStyle", "Responder", "answer_sources
 REPLY_SHARE = 0.25
 """Share of the LLM's context that is reserved for the reply."""
 SHORTEST_EXCERPT = 125
-"""Minimum number of characters to which a recalled text is shortened."""
+"""Minimum length of a shortened text in a prompt, in characters."""
 
 
 class Answer(str):
@@ -59,7 +59,7 @@ class Answer(str):
 
     @property
     def flagged(self) -> tuple[str, ...]:
-        """Ids of recalled pages that look like instructions to a model."""
+        """Ids of the recalled pages that look like instructions to a model."""
         return self.recall.flagged
 
 

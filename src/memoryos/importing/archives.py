@@ -130,7 +130,7 @@ class _Unpacking:
         self._read = 0
 
     def texts(self, file: IO[bytes], *, nested: bool = False) -> Iterator[tuple[str, TextStream]]:
-        """Yields the matching files of an archive, and of archives directly inside it."""
+        """Yields the files with a matching name in an archive, and in the archives directly inside it."""
         with zipfile.ZipFile(_BoundedFile(file)) as archive:
             entries = archive.infolist()
             _check_entries(entries, archive.start_dir)

@@ -94,7 +94,9 @@ def read_chat_export(path: Path, now: datetime) -> list[Source]:
             _note_damage(builder, conversations, name)
     if not found:
         why = "".join(f"; {problem}" for problem in builder.problems[:1])
-        raise InputError("path", f"{path} contains no conversations of ChatGPT or Claude.ai (conversations.json){why}")
+        raise InputError(
+            "path", f"{path} contains no conversations.json with conversations of ChatGPT or Claude.ai{why}"
+        )
     return [builder.source()]
 
 
@@ -138,7 +140,7 @@ def _branch(builder: SourceBuilder, tree: dict[str, _Node], leaf: Any, place: st
         if node.side is None:
             continue
         if node.text is None:
-            builder.note(f"{place}, message {numbers[each]}", "its text can't be read")
+            builder.note(f"{place}, message {numbers[each]}", "the text of the message can't be read")
             continue
         yield Message(node.side, node.text, node.at, f"{place}, message {numbers[each]}")
 

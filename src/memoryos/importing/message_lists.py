@@ -99,17 +99,17 @@ def _message(builder: SourceBuilder, place: str, body: Any) -> Message | None:
         return None
     role = body["role"]
     if not isinstance(role, str):
-        builder.note(place, "its role is not text")
+        builder.note(place, "the role of the message is not text")
         return None
     text = _text(body.get("content"))
     if text is None:
-        builder.note(place, "its content is neither text nor a list of parts")
+        builder.note(place, "the content of the message is neither text nor a list of parts")
     if text is None or role not in _SIDES:
         return None
     written = body.get("timestamp") or body.get("created_at")
     at = time_of(written)
     if written and at is None:
-        builder.note(place, "its time can't be read; the time of an adjacent message was used")
+        builder.note(place, "the time of the message can't be read; the time of an adjacent message was used")
     return Message(_SIDES[role], text, at, place)
 
 

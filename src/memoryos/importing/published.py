@@ -116,12 +116,12 @@ def _read_file(builder: SourceBuilder, file: Path, name: str) -> None:
     try:
         document = read_document(read_text(file))
     except InputError:
-        builder.note(name, "can't be read")
+        builder.note(name, "the file can't be read")
         return
     if document.damage:
         builder.note(name, f"{document.damage}; the undamaged parts were read")
     elif isinstance(document.value, dict) and document.value and not is_published_memory(document.value):
-        builder.note(name, "contains no data of the published program")
+        builder.note(name, "contains no data of the published MemoryOS program")
     _add_pages(builder, [*_pages(builder, document, name)])
     _add_entries(builder, [*_entries(builder, document, name)])
 
@@ -170,7 +170,7 @@ def _is_page(value: Any) -> bool:
 
 
 def _add_pages(builder: SourceBuilder, pages: list[Placed]) -> None:
-    """Adds each page once. The published program stores a page several times, if it has several topics."""
+    """Adds each page once, although the published program stores a page again for each of its topics."""
     bodies: list[tuple[str, dict[str, Any]]] = []
     for place, body in pages:
         if isinstance(body, dict) and not isinstance(body, PartialObject):
@@ -191,11 +191,11 @@ def _sides(body: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _unread_time(builder: SourceBuilder, place: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Returns metadata with the time of a page as it is written in the file, but only if the time can't be parsed."""
+    """Returns ``{"timestamp": text}`` for a page whose time can't be parsed, and an empty dictionary otherwise."""
     written = body.get("timestamp")
     if not written or time_of(written) is not None:
         return {}
-    builder.note(place, "its time can't be read; the time of an adjacent page was used")
+    builder.note(place, "the time of the page can't be read; the time of an adjacent page was used")
     kept = label(written)
     return {"timestamp": kept} if kept else {}
 

@@ -28,17 +28,17 @@ _CLOSING = {"[": "]", "{": "}"}
 _MAX_DIGITS = 400
 _PIECE_CHARACTERS = 1 << 20
 _NEAR_THE_END = 16
-"""Length of the end of a piece of text, in characters. A value that ends there may continue in the next piece."""
+"""Number of characters before the end of the loaded text. A value that ends within them may be cut off."""
 _WRAPPED = re.compile(r'\{\s{0,100}"conversations"\s{0,100}:\s{0,100}(?=\[)')
 _SPACES = re.compile(r"[ \t\r\n]+")
 _WRAPPER_CHARACTERS = 400
 _TOO_DEEP = "nested too deeply to be read"
 _DEEP_CHARACTERS = 20_000
-"""Assumed cost of an attempt to read an object that is nested too deeply, as a number of characters."""
+"""Assumed number of characters that were read when an object turns out to be nested too deeply."""
 _CHARACTERS_PER_READ = 16
-"""Number of characters whose lines the JSON decoder counts, after an error, in the time of reading one character."""
+"""After an error, the JSON decoder counts line breaks. Counting this many characters takes as long as parsing one."""
 _MAX_READS = 16
-"""Maximum cost of searching for complete objects inside damaged ones, as a multiple of the length of the text."""
+"""Limit on the work of ``find_objects``. It parses at most this many times the number of characters of its text."""
 
 
 class PartialObject(dict[str, Any]):
@@ -206,7 +206,7 @@ def read_documents(text: str) -> list[Document]:
 
 
 def find_objects(text: str, first_names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Yields every complete JSON object in a text whose first member has one of these names."""
+    """Yields the complete JSON objects in a damaged text, if the name of their first member is in ``first_names``."""
     start = re.compile(rf'\{{\s*"(?:{"|".join(map(re.escape, first_names))})"\s*:')
     found = start.search(text)
     reads_left = _MAX_READS * len(text)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["DAMAGED", "Message", "Source", "SourceBuilder", "fill_gaps", "label", "time_of"]
 
 DAMAGED = "is incomplete because the file is damaged"
-"""Problem of a value whose end is missing."""
+"""Description of the problem that the end of a value is missing."""
 _MAX_LABEL_CHARACTERS = 200
 _PLACES_NAMED = 10
 _FIRST_MILLISECONDS = 1e11
-"""Numbers from here on are milliseconds since 1970, smaller ones seconds. In seconds, this is the year 5138."""
+"""Smallest number that counts as milliseconds since 1970. Smaller numbers are seconds, up to the year 5138."""
 
 
 @dataclass(frozen=True, slots=True)

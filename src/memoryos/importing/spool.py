@@ -34,7 +34,7 @@ class DraftSpool(Sequence[PageDraft]):
         weakref.finalize(self, self._file.close)
 
     def append(self, draft: PageDraft) -> None:
-        """Adds a page at the place that its time determines."""
+        """Adds a page. The pages stay in order of time, whatever the order of the calls."""
         fields = (draft.user_text, draft.assistant_text, draft.user_name, draft.assistant_name, dict(draft.metadata))
         line = json.dumps(fields, ensure_ascii=False).encode()
         self._file.seek(self._end)

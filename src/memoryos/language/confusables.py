@@ -74,7 +74,11 @@ def skeleton(text: str) -> str:
 
 
 def skeleton_positions(text: str) -> list[int]:
-    """Returns, for each character of ``skeleton(text)``, the position in ``text`` of the character it comes from."""
+    """Maps positions in ``skeleton(text)`` to positions in ``text``.
+
+    Returns:
+        A list. Item i is the position in ``text`` of the character from which character i of the skeleton was made.
+    """
     return [position for position, character in enumerate(text) for _ in _of_character(character)]
 
 

@@ -1,4 +1,4 @@
-"""Words and patterns that occur in dates. This file contains the English ones, and joins those of other languages."""
+"""Words and patterns that occur in dates: the English ones, combined with those of the modules for other languages."""
 
 from __future__ import annotations
 

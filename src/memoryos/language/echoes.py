@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["EchoFinder", "Echoes"]
 
 SHORTEST_SENTENCE = 12
-"""Minimum number of characters of a compared sentence; half of it in Chinese, Japanese and Korean."""
+"""Minimum number of characters of a sentence that is compared. In Chinese, Japanese and Korean, half is enough."""
 SENTENCE_WORDS = 8
 """Number of words at the beginning of a sentence that are compared."""
 SHORTEST_WORD = 5
@@ -35,9 +35,9 @@ SHORTEST_CODE = 4
 RARE_PAGES = 3
 """A word that occurs in more kept pages than this is general vocabulary, and is not compared."""
 WORDS_OF_ANSWER_PER_RARE_WORD = 50
-"""Number of words of an answer per rare word that it must repeat to count as based on forgotten pages.
+"""An answer counts as based on forgotten pages if it repeats enough of their rare words.
 
-The minimum is one rare word, plus one for every 50 words: an answer of 120 words must repeat three."""
+One is enough, plus one for every 50 words of the answer. An answer of 120 words must repeat three."""
 LONGEST_TRACED = 100_000
 """Number of characters of a text that are compared. The rest is ignored."""
 
@@ -139,16 +139,16 @@ class EchoFinder:
         return Echoes(frozenset(answers), frozenset(echoes - answers))
 
     def _is_listed(self, each: Hashable) -> bool:
-        """Returns whether a page that repeats this content is an echo.
+        """Returns whether a page that repeats this sentence or word is an echo.
 
-        This is the case for every sentence, and for codes that occur in few pages.
+        This is true for every sentence. For a word, it is true only if the word is a code that few pages contain.
         """
         return isinstance(each, tuple) or (each in self._codes and self._spread[str(each)] <= RARE_PAGES)
 
     def _is_derived(self, page: _Remaining, secret: set[Hashable]) -> bool:
         """Returns whether the answer in a page is based on forgotten pages.
 
-        This is the case if it repeats a sentence, code or name of them, or enough rare words for its length.
+        This is true if the answer repeats a sentence, code or name of these pages, or enough of their rare words.
         """
         repeated = page.answer & secret
         if repeated - self._plain:

@@ -1,4 +1,7 @@
-"""Heuristic detection of instructions to a model in stored text. It only warns; fencing is the actual defence."""
+"""Detects, by simple rules, stored text that looks like an instruction to a model.
+
+A detection is only a warning. The actual defence is the module ``fence``, which marks stored text as data in prompts.
+"""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ Both are needed because Vietnamese syllables without accents look like words of 
 """
 
 _CERTAIN_SHARE = 0.2
-"""Minimum share of a language's frequent words in a long text. No other language may have more than half as many."""
+"""Minimum share of a language's frequent words in a long text. Any other language must have at most half as many."""
 _CERTAIN_WORDS = 3
 """Minimum number of distinct frequent words. With fewer, "Rio de la Plata" would count as Spanish text."""
 

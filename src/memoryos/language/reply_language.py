@@ -21,14 +21,13 @@ _WEIGHTS = {"han": 3, "kana": 3, "hangul": 3}
 DOMINANT = 0.75
 """Minimum share of the letters of a text that its main script must have."""
 FOREIGN = 0.15
-"""A reply is in another script than the source if it has a smaller share than this of the source's script.
-
-It must also have ``ENOUGH_LETTERS`` or ``ENOUGH_WORDS``."""
+"""A reply is in another script if less than this share of its letters are in the main script of the source text."""
 ENOUGH_LETTERS = 24
+"""Minimum number of weighted letters that are not Latin, so that the script of a reply is judged."""
 ENOUGH_WORDS = 4
-"""Minimum number of weighted letters outside the Latin script, or of lower-case Latin words, of a judged reply.
+"""Minimum number of lower-case Latin words, so that the script of a reply is judged.
 
-Capitalised names do not count, because texts in every language contain names in Latin letters.
+Capitalised words do not count, because texts in every language contain names in Latin letters.
 """
 KANA = (0.02, 0.2)
 """Shares of kana in a text with Han characters: up to the first share it is Chinese, from the second it is Japanese."""
@@ -37,7 +36,7 @@ MIN_REPLY_WORDS, MIN_SOURCE_WORDS = 8, 20
 
 
 def is_in_other_language(reply: str, source: str) -> bool:
-    """Returns whether a model's reply is certainly in another language than the source text.
+    """Returns whether a model's reply is in another language than the source text.
 
     Returns False in doubt, e.g. if the reply is short, mixes languages or consists of names. A false alarm costs a
     model call, while a wrong language that is not noticed costs little.

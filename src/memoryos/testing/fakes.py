@@ -65,7 +65,7 @@ class HashEmbedder:
 
     def _vector(self, text: str) -> NDArray[np.float32]:
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise EmbeddingError("the text contains lone surrogates, which can't be encoded; remove them")
+            raise EmbeddingError("the text contains lone surrogates, which can't be encoded as UTF-8; remove them")
         vector = np.full(self._dimensions, 1e-3, np.float32)
         for term, count in Counter(terms(text)).items():
             vector += self._direction(term) * np.float32(count)
@@ -109,7 +109,7 @@ class ScriptedAnalyst:
     Args:
         digests: Results of ``digest`` in order. Here and below, an exception is raised instead of returned.
         lessons: Results of ``learn`` in order.
-        answers: Answers of ``answer`` in order.
+        answers: Texts of the results of ``answer`` in order.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class ScriptedAnalyst:
         return Origin("scripted", "1")
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (costs nothing)
-        """Returns the next of the given digests, i.e. chains and topics of the pages."""
+        """Returns the next item of ``digests``: chains and topics of the pages."""
         self.calls.append(("digest", batch))
         if self._digests:
             return _returned(self._digests.popleft())
@@ -138,12 +138,12 @@ class ScriptedAnalyst:
         return Digest(linked, ("scripted chain",), (topic,))
 
     def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (costs nothing)
-        """Returns the next of the given lessons, i.e. changes to facts and profile."""
+        """Returns the next item of ``lessons``: changes to facts and profile."""
         self.calls.append(("learn", material))
         return _returned(self._lessons.popleft()) if self._lessons else Lesson()
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (costs nothing)
-        """Returns the next of the given answers, in pieces of one word."""
+        """Returns the next item of ``answers`` in pieces of one word."""
         self.calls.append(("answer", request))
         text = _returned(self._answers.popleft()) if self._answers else "scripted answer"
         return Reply(iter(_pieces(text)))
