@@ -182,9 +182,9 @@ class AsyncMemoryos:
         """Derives all segments, facts and the profile again, like ``Memoryos.rebuild``."""
         return await _in_thread(partial(self.memory.rebuild, analyst, dry_run=dry_run))
 
-    async def forget(self, **what: Any) -> Forgotten:
+    async def forget(self, **arguments: Any) -> Forgotten:
         """Permanently deletes pages or facts, like ``Memoryos.forget``."""
-        return await _in_thread(partial(self.memory.forget, **what))
+        return await _in_thread(partial(self.memory.forget, **arguments))
 
     async def correct(self, knowledge_id: str, text: str) -> Knowledge:
         """Replaces a fact by a text of the user, like ``Memoryos.correct``."""

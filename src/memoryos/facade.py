@@ -102,8 +102,8 @@ class Memoryos(Memory):
             )
         self._owns_engine = engine is None
         if engine is None:
-            settled = config.with_(**settings) if config else Config.load(**settings)
-            engine = join_engine(self, settled, embedder=embedder, analyst=analyst, clock=clock)
+            complete_config = config.with_(**settings) if config else Config.load(**settings)
+            engine = join_engine(self, complete_config, embedder=embedder, analyst=analyst, clock=clock)
         super().__init__(scope, engine.modules)
 
     @property

@@ -33,11 +33,11 @@ NAME = re.compile(r"(?:^|/)conversations(?:-\d+)?\.json$")
 """Matches the names of the files of an export, in a folder or in a zip file."""
 _SIDES: dict[str, Side] = {"user": "user", "human": "user", "assistant": "assistant"}
 _IMAGE = "[image]"
-_SAID = (None, "text", "multimodal_text")
-_TO_ALL = (None, "all")
-_THOUGHT = ("analysis", "commentary")
-_NEVER = datetime.min.replace(tzinfo=timezone.utc)
-_UNSHOWN = re.compile(r"```\s*This block is not supported on your current device yet\.\s*```")
+_TEXT_TYPES = (None, "text", "multimodal_text")
+_VISIBLE_RECIPIENTS = (None, "all")
+_REASONING_CHANNELS = ("analysis", "commentary")
+_EARLIEST = datetime.min.replace(tzinfo=timezone.utc)
+_UNSUPPORTED_BLOCK = re.compile(r"```\s*This block is not supported on your current device yet\.\s*```")
 _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|webp|heic|bmp|svg|tiff?)$", re.IGNORECASE)
 
 
@@ -134,7 +134,7 @@ def _read_conversation(builder: SourceBuilder, body: Any, place: str) -> None:
 def _branch(builder: SourceBuilder, tree: dict[str, _Node], leaf: Any, place: str) -> Iterator[Message]:
     """Yields the messages of the current branch of a conversation, oldest first."""
     numbers = {each: number for number, each in enumerate(tree, 1)}
-    oldest_first = sorted(tree, key=lambda each: (tree[each].at or _NEVER, numbers[each]))
+    oldest_first = sorted(tree, key=lambda each: (tree[each].at or _EARLIEST, numbers[each]))
     for each in current_branch({name: node.parent for name, node in tree.items()}, oldest_first, leaf):
         node = tree[each]
         if node.side is None:
@@ -160,9 +160,14 @@ def _chatgpt_tree(mapping: dict[str, Any]) -> dict[str, _Node]:
 
 def _is_shown(message: dict[str, Any]) -> bool:
     """Returns whether a message was shown to the user. Tool calls, reasoning and hidden messages were not shown."""
-    hidden = _mapping(message.get("metadata")).get("is_visually_hidden_from_conversation") is True
-    said = _mapping(message.get("content")).get("content_type") in _SAID
-    return said and not hidden and message.get("recipient") in _TO_ALL and message.get("channel") not in _THOUGHT
+    is_hidden = _mapping(message.get("metadata")).get("is_visually_hidden_from_conversation") is True
+    is_text = _mapping(message.get("content")).get("content_type") in _TEXT_TYPES
+    return (
+        is_text
+        and not is_hidden
+        and message.get("recipient") in _VISIBLE_RECIPIENTS
+        and message.get("channel") not in _REASONING_CHANNELS
+    )
 
 
 def _chatgpt_text(message: dict[str, Any]) -> str | None:
@@ -210,7 +215,7 @@ def _claude_text(message: dict[str, Any]) -> str | None:
     elif isinstance(content, str):
         texts = [content]
     elif isinstance(text, str):
-        texts = ["\n\n".join(part.strip() for part in _UNSHOWN.split(text)).strip()]
+        texts = ["\n\n".join(part.strip() for part in _UNSUPPORTED_BLOCK.split(text)).strip()]
     else:
         return None
     texts += _attached(message.get("attachments"), "file_name") + _attached(message.get("files"), "file_name")

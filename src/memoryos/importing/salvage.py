@@ -106,7 +106,7 @@ class ItemReader:
         Raises:
             InputError: If the text can't be read, or an item has more than 32 million characters.
         """
-        self._next_mark()
+        self._next_character()
         while len(self._text) - self._at < _WRAPPER_CHARACTERS and self._read_more():
             pass
         wrapper = _WRAPPED.match(self._text, self._at)
@@ -114,23 +114,23 @@ class ItemReader:
             self._at = wrapper.end()
         if not self._text.startswith("[", self._at):
             yield from self._item()
-            if not self.damage and not wrapper and self._next_mark():
+            if not self.damage and not wrapper and self._next_character():
                 self.damage = self._place(self._at)
             return
         self._at += 1
-        mark = self._next_mark()
+        mark = self._next_character()
         while mark != "]" and not self.damage:
             yield from self._item()
             if self.damage:
                 return
-            mark = self._next_mark()
+            mark = self._next_character()
             if mark == ",":
                 self._at += 1
-                self._next_mark()
+                self._next_character()
             elif mark != "]":
                 self.damage = self._place(self._at)
         self._at += 1
-        if not wrapper and self._next_mark() and not self.damage:
+        if not wrapper and self._next_character() and not self.damage:
             self.damage = self._place(self._at)
 
     def _item(self) -> Iterator[Any]:
@@ -159,7 +159,7 @@ class ItemReader:
         """Returns whether a JSON error may be caused by text that was not read yet, instead of by damage."""
         return error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - _NEAR_THE_END
 
-    def _next_mark(self) -> str:
+    def _next_character(self) -> str:
         """Skips white space, and returns the next character without consuming it. Returns "" at the end."""
         while True:
             if spaces := _SPACES.match(self._text, self._at):

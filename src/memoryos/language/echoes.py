@@ -83,48 +83,48 @@ class EchoFinder:
     """
 
     def __init__(self) -> None:
-        self._first_said: dict[Hashable, int] = {}
-        self._plain: set[str] = set()
+        self._first_seq: dict[Hashable, int] = {}
+        self._rare_words: set[str] = set()
         self._codes: set[str] = set()
-        self._of_user: set[Hashable] = set()
+        self._user_content: set[Hashable] = set()
         self._vocabulary: set[str] = set()
-        self._lengths: dict[tuple[str, ...], set[int]] = {}
-        self._known: set[Hashable] = set()
-        self._spread: Counter[str] = Counter()
+        self._sentence_lengths: dict[tuple[str, ...], set[int]] = {}
+        self._known_content: set[Hashable] = set()
+        self._page_counts: Counter[str] = Counter()
         self._remaining: list[_Remaining] = []
 
     def add_forgotten(self, seq: int, user_text: str, assistant_text: str) -> None:
         """Adds a forgotten page. ``seq`` is its number in the order of storing."""
         user_text, assistant_text = user_text[:LONGEST_TRACED], assistant_text[:LONGEST_TRACED]
-        said, spoken = _split(user_text)
-        replied, replies = _split(assistant_text)
+        user_sentences, user_words = _split(user_text)
+        assistant_sentences, assistant_words = _split(assistant_text)
         names = {fold(name) for name in _AFTER_WORD.findall(user_text) if name[0].isupper() and len(name) > 1}
         names -= _STOPS | _CALENDAR
-        codes = {word for word in spoken | replies if _is_code(word)}
-        plain = {word for word in spoken if _is_specific(word)}
+        codes = {word for word in user_words | assistant_words if _is_code(word)}
+        rare_words = {word for word in user_words if _is_specific(word)}
         if not user_text.isascii():
-            plain.update(triple for words in said for triple in _triples(words))
-        plain -= names
+            rare_words.update(triple for words in user_sentences for triple in _triples(words))
+        rare_words -= names
         self._codes |= codes
-        self._plain |= plain
-        self._vocabulary |= codes | names | plain
-        mine = [*_recognised(user_text, said)]
-        self._of_user.update(codes, names, plain, mine)
-        for opening in (*mine, *_recognised(assistant_text, replied)):
-            self._lengths.setdefault(opening[:2], set()).add(len(opening))
-            self._first_said.setdefault(opening, seq)
-        for word in codes | names | plain:
-            self._first_said.setdefault(word, seq)
+        self._rare_words |= rare_words
+        self._vocabulary |= codes | names | rare_words
+        user_openings = [*_openings(user_text, user_sentences)]
+        self._user_content.update(codes, names, rare_words, user_openings)
+        for opening in (*user_openings, *_openings(assistant_text, assistant_sentences)):
+            self._sentence_lengths.setdefault(opening[:2], set()).add(len(opening))
+            self._first_seq.setdefault(opening, seq)
+        for word in codes | names | rare_words:
+            self._first_seq.setdefault(word, seq)
 
     def add_remaining(self, page_id: str, seq: int, user_text: str, assistant_text: str) -> None:
         """Adds a page that is kept. ``seq`` is its number in the order of storing."""
-        if not self._first_said:
+        if not self._first_seq:
             return
         user, _ = self._found(user_text[:LONGEST_TRACED])
         answer, count = self._found(assistant_text[:LONGEST_TRACED])
-        known = user.union(each for each in answer if seq < self._first_said[each])
-        self._known |= known
-        self._spread.update(each for each in user | answer if isinstance(each, str))
+        known = user.union(each for each in answer if seq < self._first_seq[each])
+        self._known_content |= known
+        self._page_counts.update(each for each in user | answer if isinstance(each, str))
         self._vocabulary -= {each for each in known if isinstance(each, str) and not self._is_listed(each)}
         user = {each for each in user if self._is_listed(each)}
         if user or answer:
@@ -132,8 +132,8 @@ class EchoFinder:
 
     def result(self) -> Echoes:
         """Returns the kept pages that repeat content of forgotten pages."""
-        common = {word for word in self._plain if self._spread[word] > RARE_PAGES}
-        secret = self._of_user - self._known - common
+        common = {word for word in self._rare_words if self._page_counts[word] > RARE_PAGES}
+        secret = self._user_content - self._known_content - common
         answers = {page.page_id for page in self._remaining if self._is_derived(page, secret)}
         echoes = {page.page_id for page in self._remaining if any(map(self._is_listed, (*page.user, *page.answer)))}
         return Echoes(frozenset(answers), frozenset(echoes - answers))
@@ -143,7 +143,7 @@ class EchoFinder:
 
         This is true for every sentence. For a word, it is true only if the word is a code that few pages contain.
         """
-        return isinstance(each, tuple) or (each in self._codes and self._spread[str(each)] <= RARE_PAGES)
+        return isinstance(each, tuple) or (each in self._codes and self._page_counts[str(each)] <= RARE_PAGES)
 
     def _is_derived(self, page: _Remaining, secret: set[Hashable]) -> bool:
         """Returns whether the answer in a page is based on forgotten pages.
@@ -151,7 +151,7 @@ class EchoFinder:
         This is true if the answer repeats a sentence, code or name of these pages, or enough of their rare words.
         """
         repeated = page.answer & secret
-        if repeated - self._plain:
+        if repeated - self._rare_words:
             return True
         return len(repeated) > page.answer_words // WORDS_OF_ANSWER_PER_RARE_WORD
 
@@ -162,15 +162,15 @@ class EchoFinder:
         if not text.isascii():
             distinct.update(_triples(words))
         found: set[Hashable] = {*(distinct & self._vocabulary)}
-        if not self._lengths.keys().isdisjoint(pairwise(words)):
+        if not self._sentence_lengths.keys().isdisjoint(pairwise(words)):
             found.update(self._found_sentences(words))
         return found, len(words)
 
     def _found_sentences(self, words: list[str]) -> Iterator[tuple[str, ...]]:
         for place, opening in enumerate(pairwise(words)):
-            for length in self._lengths.get(opening, ()):
+            for length in self._sentence_lengths.get(opening, ()):
                 sentence = tuple(words[place : place + length])
-                if sentence in self._first_said:
+                if sentence in self._first_seq:
                     yield sentence
 
 
@@ -180,9 +180,9 @@ def _split(text: str) -> tuple[list[list[str]], set[str]]:
     return found, {word for words in found for word in words}
 
 
-def _recognised(text: str, said: list[list[str]]) -> Iterator[tuple[str, ...]]:
+def _openings(text: str, word_lists: list[list[str]]) -> Iterator[tuple[str, ...]]:
     """Yields the first words of each sentence that is long enough to be compared."""
-    for words in said:
+    for words in word_lists:
         wide = 0 if text.isascii() else sum(map(bool, map(_WIDE.match, words)))
         length = sum(map(len, words)) + len(words) - 1 - wide
         if len(words) > 1 and (length >= SHORTEST_SENTENCE or 2 * wide >= SHORTEST_SENTENCE):

@@ -170,10 +170,12 @@ def _digest(pages: dict[int, list[str]], *, is_linked: bool) -> dict[str, Any]:
 def _lesson(pages: dict[int, list[str]]) -> dict[str, Any]:
     facts: list[dict[str, Any]] = []
     traits: list[dict[str, Any]] = []
-    said = [(number, line) for number, lines in pages.items() for line in lines if _STATEMENT.search(_words(line))]
-    for number, line in sorted(said, key=lambda each: -len(_short(each[1])))[:MAX_FACTS]:
+    statements = [
+        (number, line) for number, lines in pages.items() for line in lines if _STATEMENT.search(_words(line))
+    ]
+    for number, line in sorted(statements, key=lambda each: -len(_short(each[1])))[:MAX_FACTS]:
         facts.append({"about": "user", "text": _short(line), "since": "", "pages": [number], "replaces": []})
-    for number, line in said[:1]:
+    for number, line in statements[:1]:
         traits.append({"trait": "openness", "level": "medium", "reason": _short(line), "pages": [number]})
     return {"attributes": [], "traits": traits, "knowledge": facts, "drop": []}
 
@@ -193,8 +195,8 @@ def _summary(lines: Sequence[str]) -> str:
 
 def _short(line: str) -> str:
     """Returns the longest sentence of a line. The speaker's name at the start of the line is kept."""
-    speaker, _, said = line.rpartition(": ") if line.count(": ") == 1 else ("", "", line)
-    longest = max(sentences(said) or [said], key=len)[:SUMMARY_CHARACTERS].strip()
+    speaker, _, text = line.rpartition(": ") if line.count(": ") == 1 else ("", "", line)
+    longest = max(sentences(text) or [text], key=len)[:SUMMARY_CHARACTERS].strip()
     return f"{speaker}: {longest}" if speaker and longest else longest or "…"
 
 

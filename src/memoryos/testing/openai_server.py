@@ -246,9 +246,9 @@ class _Endpoint(BaseHTTPRequestHandler):
 
 
 def _refused(body: dict[str, Any], refuses: frozenset[str]) -> str | None:
-    given = {name for name in ("stream_options", "temperature") if body.get(name) is not None}
-    given.add((body.get("response_format") or {}).get("type", ""))
-    return next(iter(sorted(given & refuses)), None)
+    used = {name for name in ("stream_options", "temperature") if body.get(name) is not None}
+    used.add((body.get("response_format") or {}).get("type", ""))
+    return next(iter(sorted(used & refuses)), None)
 
 
 def misbehave(behaviour: str, text: str) -> str:
