@@ -43,7 +43,7 @@ def read_scope(user_id: str, assistant_id: str) -> Scope:
     for field, value in (("user_id", user_id), ("assistant_id", assistant_id)):
         _check_text(field, value, MAX_ID_CHARACTERS)
         if not value.strip():
-            raise InputError(field, "is empty")
+            raise InputError(field, "is empty; pass an id")
     return Scope(user_id, assistant_id)
 
 
@@ -118,7 +118,7 @@ def read_query(query: str, *, field: str = "query") -> str:
     """
     _check_text(field, query, MAX_TEXT_CHARACTERS)
     if not query.strip():
-        raise InputError(field, "is empty")
+        raise InputError(field, "is empty; pass a text")
     return query
 
 
@@ -143,7 +143,7 @@ def read_idempotency_key(key: str) -> str:
     """
     _check_text("idempotency_key", key, MAX_ID_CHARACTERS)
     if not key.strip():
-        raise InputError("idempotency_key", "is empty")
+        raise InputError("idempotency_key", "is empty; pass a key or omit the argument")
     return key
 
 
@@ -178,7 +178,7 @@ def _check_text(field: str, value: object, limit: int) -> None:
     if not isinstance(value, str):
         raise InputError(field, f"must be text (str), not {type(value).__name__}")
     if len(value) > limit:
-        raise InputError(field, f"has {len(value):,} characters; at most {limit:,} are allowed")
+        raise InputError(field, f"has {len(value):,} characters; shorten it to at most {limit:,}")
     found = _UNSTORABLE.search(value)
     if found:
         what = "a NUL character" if found.group() == "\0" else "a lone surrogate"
@@ -195,7 +195,7 @@ def _read_metadata(meta_data: Mapping[str, Any] | None) -> Mapping[str, Any]:
         raise InputError("meta_data", f"can't be converted to a JSON object ({error}); use JSON types only") from error
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InputError(
-            "meta_data", f"has {len(text):,} characters as JSON; at most {MAX_TEXT_CHARACTERS:,} are allowed"
+            "meta_data", f"has {len(text):,} characters as JSON; shorten it to at most {MAX_TEXT_CHARACTERS:,}"
         )
     _check_values("meta_data", copy)
     return MappingProxyType(copy)
@@ -208,7 +208,7 @@ def _check_values(field: str, value: Any) -> None:
             _check_text(field, each, MAX_TEXT_CHARACTERS)
         elif isinstance(each, (dict, list)):
             if depth > MAX_DEPTH:
-                raise InputError(field, f"has lists or objects nested more than {MAX_DEPTH} deep; flatten them")
+                raise InputError(field, f"has lists or objects nested more than {MAX_DEPTH} levels deep; flatten them")
             parts = [*each, *each.values()] if isinstance(each, dict) else each
             inside += [(part, depth + 1) for part in parts]
 

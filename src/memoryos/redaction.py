@@ -144,7 +144,7 @@ def read_detectors(patterns: Mapping[str, str]) -> list[Detector]:
             text.
     """
     if len(patterns) > MAX_PATTERNS:
-        raise ConfigError(f"redaction_patterns: {len(patterns)} patterns are set; at most {MAX_PATTERNS} are allowed")
+        raise ConfigError(f"redaction_patterns: {len(patterns)} patterns are set; remove all but {MAX_PATTERNS}")
     return [*BUILT_IN, *(_own(name, pattern) for name, pattern in patterns.items())]
 
 
@@ -156,7 +156,7 @@ def _own(name: str, pattern: str) -> Detector:
         )
     if len(pattern) > MAX_PATTERN_CHARACTERS:
         raise ConfigError(
-            f"{field}: the pattern has {len(pattern):,} characters; at most {MAX_PATTERN_CHARACTERS:,} are allowed"
+            f"{field}: the pattern has {len(pattern):,} characters; shorten it to at most {MAX_PATTERN_CHARACTERS:,}"
         )
     try:
         compiled = re2.compile(pattern, _options())

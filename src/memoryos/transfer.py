@@ -159,7 +159,7 @@ class ExportReader:
                     continue
                 record = json.loads(line)
                 if not isinstance(record, dict):
-                    raise self.at_fault(InputError("line", "is not a JSON object"))
+                    raise self.at_fault(InputError("line", "is not a JSON object; repair or remove it"))
                 yield record
         except (ValueError, RecursionError, OSError) as error:
             raise self.at_fault(
@@ -193,7 +193,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 def _draft(body: Any, now: datetime) -> PageDraft:
     if not isinstance(body, dict):
-        raise InputError("line", "is not a JSON object")
+        raise InputError("line", "is not a JSON object; repair or remove it")
     fields = {_NAMES.get(str(name), str(name)): value for name, value in body.items()}
     unknown = sorted(set(fields) - _KNOWN)
     if unknown:

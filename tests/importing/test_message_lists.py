@@ -112,7 +112,7 @@ def test_a_time_that_cannot_be_read_is_a_problem(tmp_path: Path, written: Any) -
     [
         (5, "is not a message"),
         ({"content": "x"}, "is not a message"),
-        ({"role": 5, "content": "secret"}, "role is not text"),
+        ({"role": 5, "content": "secret"}, "the role of the message is not text"),
         ({"role": "user", "content": 5}, "neither text nor a list"),
         ({"role": "user", "content": {"text": "secret"}}, "neither text nor a list"),
         ({"role": "user", "content": "secret \0"}, "NUL"),

@@ -313,8 +313,8 @@ def test_repeated_problem_is_counted(tmp_path: Path) -> None:
     write(tmp_path, users_alice_short=[qa(1), *[7] * 1_015])
     problems = only(read_published(tmp_path, NOW)).problems
     assert len(problems) == 11
-    assert problems[0] == "users/alice/short_term.json, 2: is not a page"
-    assert problems[-1] == "1,005 more places: is not a page"
+    assert problems[0] == "users/alice/short_term.json, 2: is not a page; it was skipped"
+    assert problems[-1] == "1,005 more places: is not a page; it was skipped"
 
 
 def test_a_single_file_can_be_read(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def _read_conversation(builder: SourceBuilder, body: Any, place: str) -> None:
     if _kind(body) is None:
         builder.note(
             place,
-            DAMAGED if isinstance(body, PartialObject) else "is not a conversation",
+            DAMAGED if isinstance(body, PartialObject) else "is not a conversation; it was skipped",
         )
         return
     if isinstance(body, PartialObject):
@@ -140,7 +140,7 @@ def _branch(builder: SourceBuilder, tree: dict[str, _Node], leaf: Any, place: st
         if node.side is None:
             continue
         if node.text is None:
-            builder.note(f"{place}, message {numbers[each]}", "the text of the message can't be read")
+            builder.note(f"{place}, message {numbers[each]}", "the text of the message can't be read; it was skipped")
             continue
         yield Message(node.side, node.text, node.at, f"{place}, message {numbers[each]}")
 

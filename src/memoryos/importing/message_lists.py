@@ -48,7 +48,9 @@ def read_message_list(file: Path, now: datetime) -> list[Source]:
     builder = SourceBuilder(now)
     documents = read_documents(read_text(file))
     if not any(is_message_list(each.value) for each in documents):
-        raise InputError("path", f'{file} contains no messages such as {{"role": "user", "content": "…"}}')
+        raise InputError(
+            "path", f'{file} contains no messages; a message must have the form {{"role": "user", "content": "…"}}'
+        )
     lines: list[Placed] = []
     for document in documents:
         place = ", ".join(filter(None, (file.name, document.place)))
@@ -94,16 +96,16 @@ def _message(builder: SourceBuilder, place: str, body: Any) -> Message | None:
     if isinstance(body, PartialObject) or not _is_message(body):
         builder.note(
             place,
-            DAMAGED if isinstance(body, PartialObject) else "is not a message",
+            DAMAGED if isinstance(body, PartialObject) else "is not a message; it was skipped",
         )
         return None
     role = body["role"]
     if not isinstance(role, str):
-        builder.note(place, "the role of the message is not text")
+        builder.note(place, "the role of the message is not text; the message was skipped")
         return None
     text = _text(body.get("content"))
     if text is None:
-        builder.note(place, "the content of the message is neither text nor a list of parts")
+        builder.note(place, "the content is neither text nor a list of parts; the message was skipped")
     if text is None or role not in _SIDES:
         return None
     written = body.get("timestamp") or body.get("created_at")

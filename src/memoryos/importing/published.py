@@ -116,7 +116,7 @@ def _read_file(builder: SourceBuilder, file: Path, name: str) -> None:
     try:
         document = read_document(read_text(file))
     except InputError:
-        builder.note(name, "the file can't be read")
+        builder.note(name, "the file can't be read and was skipped")
         return
     if document.damage:
         builder.note(name, f"{document.damage}; the undamaged parts were read")
@@ -162,7 +162,7 @@ def _members(builder: SourceBuilder, value: Any, place: str) -> Iterator[Placed]
         members = value.values() if isinstance(value, dict) else value
         yield from ((f"{place}, {number}", each) for number, each in enumerate(members, 1))
     else:
-        builder.note(place, "is neither a JSON array nor a JSON object")
+        builder.note(place, "is neither a JSON array nor a JSON object; it was skipped")
 
 
 def _is_page(value: Any) -> bool:
@@ -176,7 +176,7 @@ def _add_pages(builder: SourceBuilder, pages: list[Placed]) -> None:
         if isinstance(body, dict) and not isinstance(body, PartialObject):
             bodies.append((place, body))
         else:
-            builder.note(place, DAMAGED if isinstance(body, PartialObject) else "is not a page")
+            builder.note(place, DAMAGED if isinstance(body, PartialObject) else "is not a page; it was skipped")
     times = fill_gaps([time_of(body.get("timestamp")) for _, body in bodies])
     for (place, body), at in zip(bodies, times, strict=True):
         user_text, assistant_text = _sides(body)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DAMAGED", "Message", "Source", "SourceBuilder", "fill_gaps", "label", "time_of"]
 
-DAMAGED = "is incomplete because the file is damaged"
+DAMAGED = "is incomplete because the file is damaged; it was skipped"
 """Description of the problem that the end of a value is missing."""
 _MAX_LABEL_CHARACTERS = 200
 _PLACES_NAMED = 10
