@@ -199,7 +199,7 @@ class AsyncMemoryos:
         return await _in_thread(self.memory.profile_history)
 
     async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (a parameter of the blocking method)
-        """Consolidates all due pages, like ``Memoryos.flush``."""
+        """Sorts all pages that left short-term memory into segments, and learns facts, like ``Memoryos.flush``."""
         await _in_thread(self.memory.flush, timeout)
 
     async def embed(self, timeout: float = 0.2) -> bool:  # noqa: ASYNC109  (as above)

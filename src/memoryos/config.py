@@ -161,7 +161,7 @@ class Config(BaseSettings):
     )
     on_llm_failure: Literal["wait", "local"] = Field(
         default="wait",
-        description="What happens to due pages while the LLM fails. `wait`: they stay due, and recall still finds "
+        description="What happens to new pages while the LLM fails. `wait`: they wait for it, and recall still finds "
         "them. `local`: the local analyst processes them, and the LLM repeats this work later.",
     )
     mcp_sampling: bool = Field(
@@ -275,14 +275,15 @@ class Config(BaseSettings):
         default=10,
         ge=1,
         le=1000,
-        description="Number of due pages at which the worker consolidates, and number of pages in one batch.",
+        description="Number of pages that are consolidated (sorted into segments) together. The worker starts when this "
+        "number of pages has left short-term memory.",
     )
     idle_seconds: float = Field(
         default=30.0,
         ge=0,
         le=86_400,
-        description="All due pages of a user with an assistant are consolidated after this time without a new page, "
-        "even if they are less than a batch.",
+        description="Time without a new page of a user with an assistant, after which the worker consolidates less "
+        "than a whole batch too.",
     )
     lease_seconds: float = Field(
         default=300.0,
@@ -302,7 +303,7 @@ class Config(BaseSettings):
     )
     background: bool = Field(
         default=True,
-        description="Whether a background thread consolidates due pages. If False, only flush() does so.",
+        description="Whether a background thread consolidates pages. If False, only flush() does so.",
     )
     working_set_max_bytes: int = Field(
         default=1 << 30,

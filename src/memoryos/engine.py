@@ -115,7 +115,7 @@ class MemoryEngine:
 
     @property
     def worker(self) -> Worker:
-        """The worker: a background thread that calls the updater when pages are due."""
+        """The worker: a background thread that calls the updater when pages must be processed."""
         return self.modules.worker
 
     @property
@@ -180,7 +180,7 @@ class MemoryEngine:
         return loaded
 
     def close(self) -> None:
-        """Stops the worker and closes the database. Pages that are due stay due.
+        """Stops the worker and closes the database. Unfinished work continues when the database is opened again.
 
         The worker first finishes its current step, e.g. a model call. In a forked child process the method does
         nothing, because the parent process owns the engine.

@@ -13,13 +13,13 @@
     │   ├── StoreUnreadableError     the file is damaged or not a database; it was not changed
     │   └── SchemaMismatchError      a newer release or another program created the database; it was not changed
     ├── AnalystError
-    │   ├── AnalystUnavailableError  the analyst can't be reached now; the pages stay due
-    │   │   └── BudgetExceededError      the token budget of the day is used up; the pages stay due until the next day
+    │   ├── AnalystUnavailableError  the analyst can't be reached now; the pages are processed later
+    │   │   └── BudgetExceededError      the token budget of the day is used up; the pages are processed on the next day
     │   └── InvalidReplyError        the reply of the analyst's model is not usable; none of it was stored
     └── EmbeddingError               the embedder failed
         └── DimensionMismatchError   the embedder returned vectors of a wrong length
 
-An analyst extracts topics and facts from pages, with an LLM or with local rules. Pages are due until it has done so.
+An analyst extracts topics and facts from pages, with an LLM or with local rules.
 
 The calling program must react to ConfigError, InputError, NotFoundError and QuotaExceededError. The operator of the
 database must react to StoreError. The operator of the model must react to AnalystError and EmbeddingError.
@@ -112,7 +112,7 @@ class SchemaMismatchError(StoreError):
 
 
 class AnalystError(MemoryOSError):
-    """The analyst failed, so the pages that it should have processed stay due."""
+    """The analyst failed. The pages that it should have processed are processed later."""
 
 
 class AnalystUnavailableError(AnalystError):
@@ -128,7 +128,7 @@ class AnalystUnavailableError(AnalystError):
 
 
 class BudgetExceededError(AnalystUnavailableError):
-    """The token budget of the day is used up; consolidation continues on the next day (UTC)."""
+    """The token budget of the day is used up. The remaining pages are processed on the next day (UTC)."""
 
 
 class InvalidReplyError(AnalystError):

@@ -113,9 +113,10 @@ class Memoryos(Memory):
         return engine
 
     def close(self) -> None:
-        """Closes this memory, and its engine if no other ``Memoryos`` object uses it. Pages that are due stay due.
+        """Closes this memory, and its engine if no other ``Memoryos`` object uses it.
 
-        If the constructor received an ``engine``, the method does nothing.
+        Unfinished work continues when the database is opened again. If the constructor received an ``engine``, the
+        method does nothing.
         """
         if self._owns_engine and self._handle.close():
             leave_engine(self, self.engine)

@@ -353,14 +353,14 @@ class Memory:
         return read_segment(self._modules.store, self._handle.find(), segment_id, now, self.config.heat)
 
     def flush(self, timeout: float | None = None, *, progress: Callable[[], None] | None = None) -> None:
-        """Consolidates all due pages: sorts the pages that left short-term memory into segments, and learns facts.
+        """Consolidates all waiting pages: sorts the pages that left short-term memory into segments, and learns facts.
 
         Args:
             timeout: Maximum duration in seconds. Default: no limit.
             progress: Called before each unit of work, e.g. one batch of pages.
 
         Raises:
-            AnalystError: If the analyst failed. The remaining pages stay due in this and the following cases.
+            AnalystError: If the analyst failed. In this and the following cases, the other pages are processed later.
             EmbeddingError: If the embedder failed.
             StoreConflictError: If other callers repeatedly deleted pages while these were consolidated.
             TimeoutError: If the timeout expired.
@@ -388,7 +388,7 @@ class Memory:
         return True
 
     def force_mid_term_analysis(self) -> int:
-        """Consolidates all due pages, and extracts facts from every segment, whatever its heat.
+        """Sorts all pages that left short-term memory into segments, and extracts facts from all segments, hot or not.
 
         Segments whose pages were all processed before are skipped.
 
@@ -396,7 +396,7 @@ class Memory:
             The number of segments from which facts were extracted.
 
         Raises:
-            AnalystError: If the analyst failed; the remaining pages stay due.
+            AnalystError: If the analyst failed. The remaining pages are processed later.
         """
         return self._modules.updater.learn_everything(self._handle.find()) if self._handle.exists else 0
 
@@ -496,7 +496,7 @@ class Memory:
         return [one_line(entry.text) for entry in self.knowledge("assistant")]
 
     def get_memory_stats(self) -> dict[str, Any]:
-        """Returns statistics: numbers of pages, segments, facts and due pages, and the last error of the analyst."""
+        """Returns statistics: numbers of pages, waiting pages, segments and facts, and the analyst's last error."""
         modules = self._modules
         names = {
             "user_id": self.scope.user_id,

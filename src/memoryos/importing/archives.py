@@ -186,7 +186,7 @@ class _CountedEntry(io.RawIOBase):
 
 
 class _BoundedFile:
-    """A file for ``zipfile`` that rejects large reads, so that an oversized list of entries is not loaded."""
+    """A file for ``zipfile`` that rejects large reads, so that it does not load an oversized list of entries."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
