@@ -275,8 +275,8 @@ class Config(BaseSettings):
         default=10,
         ge=1,
         le=1000,
-        description="Number of pages that are consolidated (sorted into segments) together. The worker starts when this "
-        "number of pages has left short-term memory.",
+        description="Number of pages that are consolidated (sorted into segments) together. The worker starts when "
+        "this number of pages has left short-term memory.",
     )
     idle_seconds: float = Field(
         default=30.0,
