@@ -157,7 +157,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The analyst that derived some data from pages, e.g. an LLM, and the version of its prompt or rules."""
+    """The origin of derived data: the analyst that derived it, e.g. an LLM, and the version of its prompt or rules."""
 
     analyst: str
     version: str

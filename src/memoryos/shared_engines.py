@@ -161,10 +161,10 @@ def _identity(config: Config) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _forget_parent() -> None:
+def _reset_after_fork() -> None:
     """Empties the registry in a forked child process, because engines and locks of the parent can't be used there."""
     _registry.reset()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_forget_parent)
+    os.register_at_fork(after_in_child=_reset_after_fork)

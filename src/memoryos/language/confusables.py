@@ -55,7 +55,7 @@ _CACHED_CHARACTERS = 8_192
 
 
 class _Table:
-    """Table for ``str.translate`` that maps a character to its skeleton, computed when the character first occurs."""
+    """Table for ``str.translate``. It replaces lookalikes by ASCII characters and removes invisible characters."""
 
     def __getitem__(self, code: int) -> str:
         return _of_character(chr(code))

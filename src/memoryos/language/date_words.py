@@ -89,4 +89,7 @@ _RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (kind, triggers, re.compile(rule)) for kind, triggers, rule in _RULES
 )
-"""Triples of kind, trigger words and pattern. A pattern is tried only if the lower-case text contains a trigger word."""
+"""The kind, the trigger words and the pattern of each form of date, e.g. "year" for "in 2023".
+
+A pattern is tried only if the lower-case text contains one of its trigger words.
+"""

@@ -77,7 +77,7 @@ class _Remaining:
 
 
 class EchoFinder:
-    """Compares forgotten pages with kept pages.
+    """Finds pages that repeat content of forgotten (deleted) pages.
 
     Call ``add_forgotten`` for all forgotten pages, then ``add_remaining`` for all kept pages, and then ``result``.
     """
@@ -131,7 +131,7 @@ class EchoFinder:
             self._remaining.append(_Remaining(page_id, frozenset(user), frozenset(answer), count))
 
     def result(self) -> Echoes:
-        """Returns the kept pages that repeat content of forgotten pages."""
+        """Returns the ids of the pages that are kept although they repeat content of forgotten (deleted) pages."""
         common = {word for word in self._rare_words if self._page_counts[word] > RARE_PAGES}
         secret = self._user_content - self._known_content - common
         answers = {page.page_id for page in self._remaining if self._is_derived(page, secret)}
@@ -156,7 +156,7 @@ class EchoFinder:
         return len(repeated) > page.answer_words // WORDS_OF_ANSWER_PER_RARE_WORD
 
     def _found(self, text: str) -> tuple[set[Hashable], int]:
-        """Returns the content of forgotten pages that occurs in a text, and the number of words of the text."""
+        """Returns the sentences and words of forgotten pages that occur in a text, and the text's number of words."""
         words = _words(text)
         distinct = set(words)
         if not text.isascii():

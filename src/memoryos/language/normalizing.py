@@ -20,7 +20,7 @@ _TOO_MANY_MARKS = linear(rf"\pM{{{MAX_MARKS + 1}}}")
 def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
     """Returns a text in a Unicode normal form.
 
-    If more than 30 combining marks follow each other, the marks after the 30th are removed first. Otherwise
+    If more than 30 combining marks follow each other, the function first removes the marks after the 30th, because
     ``unicodedata.normalize`` would sort them in quadratic time while it holds the GIL.
     """
     if len(text) > MAX_MARKS and not text.isascii() and _TOO_MANY_MARKS.search(text.encode("utf-8", "replace")):

@@ -93,7 +93,10 @@ def search_terms(text: str) -> list[str]:
 
 
 def content_words(text: str) -> list[str]:
-    """Returns the folded words of a text in order, without the stop words of its language. Words are not stemmed."""
+    """Returns the words of a text in order, without the stop words of its language.
+
+    The words are folded (lower case, without accents) but not stemmed.
+    """
     stops = _topic_stop_words(language_of(text))
     return [word for word in _surface_words(text) if word not in stops]
 
