@@ -12,6 +12,7 @@ import uvicorn
 from memoryos.doors.http.app import build_app
 from memoryos.doors.http.connection_limits import limited_protocol
 from memoryos.doors.http.logs import configure_logs
+from memoryos.doors.http.pauses import exclude_from_collection, shorten_thread_turns
 from memoryos.doors.http.startup_checks import check_binding, warn_of_unused_keys
 from memoryos.doors.http.tracing import start_tracing
 
@@ -45,6 +46,7 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
     configure_logs(settings.log_level)
     warn_of_unused_keys(settings, engine)
     end_tracing = start_tracing()
+    shorten_thread_turns()
     app = build_app(engine, settings)
     config = uvicorn.Config(
         app,
@@ -89,5 +91,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started and not self.should_exit:
+            exclude_from_collection()
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
