@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -43,6 +45,8 @@ TURN_STEPS = 10
 """After this many steps a scope goes to the end of the queue, so that one user's backlog delays no other user …"""
 TURN_SECONDS = 1.0
 """… or after this long, whichever comes first. A running step is never interrupted."""
+NICENESS = 5
+"""Added to the niceness of the worker's thread, so that requests get the processor first (only on Linux)."""
 UNEXPECTED_ERROR_PAUSE_SECONDS = 60.0
 """Pause of a scope after an error that is no ``MemoryOSError``."""
 
@@ -148,6 +152,7 @@ class Worker:
             self._thread.start()
 
     def _run(self) -> None:
+        _lower_priority()
         while True:
             with self._changed:
                 scope_id, everything = self._next()
@@ -233,3 +238,11 @@ def _level(error: MemoryOSError) -> int:
 
 class _StoppedError(Exception):
     """The worker was stopped; the remaining work stays due."""
+
+
+def _lower_priority() -> None:
+    """Lowers the priority of the calling thread. Other systems than Linux have one niceness for the whole process."""
+    if sys.platform == "linux":
+        thread_id = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread_id, os.getpriority(os.PRIO_PROCESS, thread_id) + NICENESS)
