@@ -1,1 +1,1 @@
-"""Benchmarks for the figures that the documentation states."""
+"""Benchmarks that measure the figures in the documentation."""

@@ -1,6 +1,7 @@
-"""Ablation of the ranking: ``python -m benchmarks.ablation`` measures recall with one signal at a time switched off.
+"""Measures how much each ranking signal contributes to recall: ``python -m benchmarks.ablation``.
 
-Differences are paired by question and have a 95% bootstrap interval.
+The benchmark switches off one signal at a time. It reports the mean difference per question with a 95% bootstrap
+interval.
 """
 
 from __future__ import annotations
@@ -32,7 +33,13 @@ VARIANTS: dict[str, dict[str, float]] = {
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """An ingested data set: its store, its questions, and the time at which they are asked."""
+    """A data set that is stored in a database.
+
+    Attributes:
+        folder: Folder of the database.
+        probes: The questions, with the pages that contain their answers.
+        end: Time at which the questions are asked.
+    """
 
     folder: Path
     probes: list[Probe]
@@ -40,7 +47,7 @@ class Dialogue:
 
 
 def main() -> None:
-    """Prints one line per variant and writes ``ablation.json``."""
+    """Prints one line for each variant of the ranking, and writes ``ablation.json``."""
     arguments = _arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     embedder = CachingEmbedder()

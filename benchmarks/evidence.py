@@ -1,4 +1,7 @@
-"""Evidence recall of the benchmarks: the measurement of ``memoryos bench``, with tables and charts."""
+"""Measures evidence recall, as ``memoryos bench`` does, and prints tables and draws charts of it.
+
+Evidence recall is the share of questions whose recall contains the pages with the answer.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ class CachingEmbedder(QueryCache):
 
 
 def print_table(title: str, table: dict[str, Any]) -> None:
-    """Prints a table with one line per group and one column per limit."""
+    """Prints a table with one line for each group of questions and one column for each limit of pages or tokens."""
     columns = list(next(iter(table.values())))
     sys.stdout.write(f"\n{title}\n{'':14}" + "".join(f"{column:>22}" for column in columns) + "\n")
     for group, cells in table.items():
@@ -54,13 +57,16 @@ def print_table(title: str, table: dict[str, Any]) -> None:
 
 
 def peak_megabytes() -> float:
-    """Returns the peak resident set of this process from ``/proc``, because ``getrusage`` includes the parent."""
+    """Returns the peak memory use of this process in megabytes.
+
+    The value is read from ``/proc``, because ``getrusage`` includes the memory of the parent process.
+    """
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def draw(file: str, title: str, rows: dict[str, dict[str, Any]]) -> None:
-    """Draws recall over the token budget, one line per row, with intervals."""
+    """Draws a chart of recall by token budget, with one line and its confidence interval for each row."""
     import matplotlib as mpl  # noqa: PLC0415  (an extra of the benchmarks)
 
     mpl.use("Agg")

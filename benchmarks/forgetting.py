@@ -1,6 +1,6 @@
-"""Forgetting on real dialogue: ``python -m benchmarks.forgetting`` forgets pages and searches for their sentences.
+"""Forgets pages of real dialogues and searches for their sentences: ``python -m benchmarks.forgetting``.
 
-A sentence of at least 12 characters counts as forgotten when no remaining page contains it.
+The benchmark searches for each sentence of at least 12 characters that no kept page contains.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SHORTEST = 12
 
 
 def main() -> None:
-    """Runs every conversation; exits 1 if a forgotten sentence is found."""
+    """Runs the benchmark for each conversation. Exits with 1 if a sentence of a forgotten page is found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/locomo-dev.json"))
     parser.add_argument("--pages", type=int, default=40, help="number of pages to forget in each conversation")
@@ -87,7 +87,7 @@ def _words(page: Page) -> str:
 
 
 def _everything(memory: Memory, store: Path, questions: list[str], folder: str, log: StringIO, name: str) -> str:
-    """Returns all readable content: bytes of the files, recalls, an export, profile, facts, segments, the page log."""
+    """Returns everything that can be read of a memory: its files, recalls, export, profile, facts, segments and logs."""
     export = Path(folder) / f"{name}.jsonl"
     memory.export(export)
     parts = [file.read_bytes().decode("utf-8", "ignore") for file in sorted(store.rglob("*")) if file.is_file()]

@@ -1,6 +1,6 @@
-"""Longest wait of other users while one user forgets: ``python -m benchmarks.forgetting_pause --pages 16000``.
+"""Measures how long other users wait while pages are forgotten: ``python -m benchmarks.forgetting_pause --pages 16000``.
 
-The benchmark forgets and erases half of a log with vectors while a second process adds pages for another user.
+One process forgets and erases half of the pages of a user. Meanwhile a second process adds pages for another user.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WORDS = [f"w{number}" for number in range(3_000)]
 
 
 def main() -> None:
-    """Prints one JSON line: seconds of forgetting, and seconds of the longest wait of the other writer."""
+    """Prints one JSON line with the duration of forgetting and the longest wait of the second process, in seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=16_000)
     parser.add_argument("--write-to", type=Path, default=None, help=argparse.SUPPRESS)
@@ -50,7 +50,7 @@ def _forget(pages: int) -> None:
             command = [sys.executable, "-m", "benchmarks.forgetting_pause", "--write-to", str(folder)]
             with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:  # noqa: S603
                 if other.stdout is None:
-                    raise RuntimeError("the writer has no output")
+                    raise RuntimeError("the output of the second process can't be read")
                 other.stdout.readline()
                 started, busy = time.perf_counter(), time.process_time()
                 receipt = memory.forget(before=FIRST_DAY + timedelta(hours=pages // 2))
@@ -84,7 +84,7 @@ def _fill(engine: MemoryEngine, pages: int) -> None:
 
 
 def _write(folder: Path) -> None:
-    """Adds pages until a line arrives on standard input; prints the longest time of one addition."""
+    """Adds pages until a line arrives on standard input. Then prints the longest and the median duration of a call."""
     waits: list[float] = []
     with _engine(folder) as engine:
         memory = engine.memory("mia")

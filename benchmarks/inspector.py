@@ -1,5 +1,6 @@
-"""Speed of the inspector with 5,000 pages: seconds until a view is shown, and its longest task, in Chromium.
+"""Measures the speed of the inspector's views in Chromium, for a memory of 5,000 pages.
 
+For each view it reports the seconds until the view is shown and the longest task of the browser's main thread.
 ``python -m benchmarks.inspector --json benchmarks/results/inspector.json`` requires chromium on PATH (``make browser``).
 """
 
@@ -61,7 +62,7 @@ window.there = new Promise(done => {
 
 
 def main() -> None:
-    """Fills a store, serves it, opens each view and prints the times."""
+    """Fills a database, starts the server, opens each view and prints the times."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--pages", type=int, default=5_000)
     parser.add_argument("--visits", type=int, default=5, help="visits of each view; the median is reported")

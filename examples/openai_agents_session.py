@@ -16,7 +16,7 @@ from openai import AsyncOpenAI
 
 from memoryos import Memoryos
 from memoryos.integrations.openai_agents import MemoryOSSession
-from memoryos.testing import StandInServer
+from memoryos.testing import FakeOpenAIServer
 
 
 def reply_with_memories(messages: Sequence[tuple[str, str]]) -> str:
@@ -43,7 +43,7 @@ async def main() -> None:
     set_tracing_disabled(True)
     key = os.environ.get("OPENAI_API_KEY")
     with ExitStack() as stack:
-        test_server = None if key else stack.enter_context(StandInServer(reply=reply_with_memories))
+        test_server = None if key else stack.enter_context(FakeOpenAIServer(reply=reply_with_memories))
         address = os.environ.get("OPENAI_BASE_URL") if test_server is None else test_server.base_url
         memory = stack.enter_context(Memoryos("tom", data_storage_path=mkdtemp()))
         async with AsyncOpenAI(api_key=key or "none", base_url=address) as client:

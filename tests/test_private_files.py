@@ -73,7 +73,7 @@ def test_export_never_replaces_or_follows_an_existing_path(kind: str, tmp_path: 
         target.symlink_to(victim)
     with (
         Memoryos("mia", data_storage_path=tmp_path / "data", embedder=HashEmbedder()) as memory,
-        pytest.raises(InputError, match="exists and was left unchanged"),
+        pytest.raises(InputError, match="exists already and was not changed"),
     ):
         memory.export(target)
     assert kind == "dangling link" or victim.read_text() == "precious"

@@ -1,7 +1,7 @@
-"""Kills one of several servers and workers on one database every ten seconds: ``python -m benchmarks.cluster``.
+"""Kills servers and workers that share one database, one every ten seconds: ``python -m benchmarks.cluster``.
 
-Writers send exchanges with idempotency keys to any server and retry on another server until one acknowledges. At the
-end every acknowledged exchange must be stored exactly once, and every scope must be consolidated.
+Writers send exchanges with idempotency keys to any server. If it does not acknowledge an exchange, they retry on another
+server. At the end, every acknowledged exchange must be stored exactly once, and no page may be due.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SETTINGS = {"MEMORYOS_IDLE_SECONDS": "1", "MEMORYOS_CONSOLIDATION_BATCH": "5", "
 
 
 class Writer(threading.Thread):
-    """Sends exchanges until it is stopped, and records which ones were acknowledged."""
+    """Sends exchanges until it is stopped, and records the acknowledged exchanges."""
 
     def __init__(self, number: int, ports: list[int], stop: threading.Event) -> None:
         super().__init__(name=f"writer-{number}")
@@ -47,7 +47,7 @@ class Writer(threading.Thread):
         self._chooser = random.Random(number)
 
     def run(self) -> None:
-        """Sends exchanges; retries each until a server acknowledges it."""
+        """Sends exchanges, and repeats each one until a server acknowledges it."""
         number = 0
         while not self._stopped.is_set():
             user = f"user-{self._chooser.randrange(USERS)}"
@@ -154,7 +154,7 @@ def _kill_in_turn(processes: list[Server], seconds: float, every: float) -> int:
 
 
 def _checked(url: str, marks: dict[str, list[str]]) -> dict[str, Any]:
-    """Completes everything that is due; returns the counts of lost, duplicate, due and wrong pages."""
+    """Consolidates all due pages. Returns the numbers of lost, duplicate, due and wrong pages."""
     lost = doubled = found = due = 0
     with MemoryEngine(Config(database_url=url, background=False)) as engine:
         for user, said in marks.items():

@@ -1,4 +1,4 @@
-"""Crash tests: ``python -m benchmarks.crash --kills 500`` kills writers and checks the stores that they leave."""
+"""Crash tests: ``python -m benchmarks.crash --kills 500`` kills writer processes and then checks their databases."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WORK = ("add", "messages", "recall", "flush", "answer", "add", "add", "flush", "
 
 @dataclass
 class Report:
-    """Counts and problems of a run."""
+    """The figures and problems of a run of the crash tests."""
 
     kills: int = 0
     fail_points: int = 0
@@ -68,7 +68,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
     def take(self, name: str, findings: Findings) -> None:
-        """Adds the findings of a check."""
+        """Adds the findings of one check."""
         self.problems += [f"{name}: {each}" for each in findings.problems]
         self.unacknowledged += findings.unacknowledged
         self.lost += findings.lost
@@ -79,7 +79,7 @@ class Report:
         self.slowest_check_seconds = max(self.slowest_check_seconds, findings.seconds)
 
     def close_store(self, promised: Promised, findings: Findings) -> None:
-        """Adds the page counts of a finished store."""
+        """Adds the numbers of pages of a database that is finished."""
         self.acknowledged += promised.acknowledged
         self.found += findings.found
 
@@ -93,32 +93,32 @@ class Running:
         self._trace = trace
 
     def output_lines(self) -> list[str]:
-        """Returns the complete lines of its output so far."""
+        """Returns the complete lines that the process has printed so far."""
         return self._trace.with_suffix(".said").read_text(encoding="utf-8").split("\n")[:-1]
 
     def kill(self) -> tuple[str, str]:
-        """Kills the process, waits for it to exit, and returns the last step of its foreground and worker thread."""
+        """Kills the process and waits for its exit. Returns the last step of its foreground and worker thread."""
         if not self._ended.exists():
             os.kill(self._pid, 9)
         self.wait()
         return self.doing()
 
     def doing(self) -> tuple[str, str]:
-        """Returns the last step of its foreground and worker thread."""
+        """Returns the last step of the foreground thread and of the worker thread of the process."""
         return read_marks(self._trace.with_suffix(".marks"))
 
     def wait(self) -> int:
-        """Waits for the process to exit; returns its exit code, as defined by ``subprocess``."""
+        """Waits for the exit of the process. Returns its exit code, as defined by ``subprocess``."""
         self._wait_for(self._ended.exists)
         return int(self._ended.read_text())
 
     def wait_for_more(self, word: str, count: int) -> bool:
-        """Waits for ``count`` output lines that start with the word; returns False if the process exits before."""
+        """Waits for ``count`` output lines that start with a word. Returns False if the process exits before that."""
         self._wait_for(lambda: self._count(word) >= count or self._ended.exists())
         return self._count(word) >= count
 
     def errors(self) -> str:
-        """Returns the last 2,000 characters of its error output."""
+        """Returns the last 2,000 characters of the process's error output."""
         return self._trace.with_suffix(".errors").read_text(encoding="utf-8")[-2000:]
 
     @property
@@ -138,7 +138,7 @@ class Running:
 
 
 class Starter:
-    """Starts writers quickly: a process with all modules loaded forks them."""
+    """Starts writers quickly: it forks them from a process that has loaded all modules."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "traces"
@@ -174,7 +174,7 @@ class Starter:
 
 
 def kill_at_random(starter: Starter, folder: Path, kills: int, seed: int, report: Report) -> None:
-    """Kills writers at random moments, up to ten times per store."""
+    """Kills writers at random moments, up to ten times per database."""
     done = 0
     while done < kills:
         chooser = random.Random(f"{seed}/{done}")
@@ -223,7 +223,7 @@ def _kill_on_one_store(starter: Starter, folder: Path, kills: int, chooser: rand
 
 
 def _kill_in_turn(writers: list[Running], chooser: random.Random, report: Report) -> list[Running]:
-    """Kills the writers of one store one after another; the remaining writers must not be blocked."""
+    """Kills the writers of one database one after another. The remaining writers must not be blocked."""
     if chooser.random() < 0.9:  # noqa: PLR2004  (else while they open the store)
         for each in writers:
             each.wait_for_more("open", 1)
@@ -250,7 +250,7 @@ def _kill_in_turn(writers: list[Running], chooser: random.Random, report: Report
 
 
 def _place(doing: tuple[str, str]) -> str:
-    """Returns the interrupted step for the report: the worker's step if it had one, else the foreground's call."""
+    """Returns the interrupted step for the report: the worker's step, or else the call of the foreground thread."""
     foreground, worker = doing
     for name, marks in (("worker: ", worker), ("", foreground)):
         steps = [each for each in marks.split("/") if each not in {"", "pause"}]
@@ -302,7 +302,7 @@ def kill_while_forgetting(starter: Starter, folder: Path, report: Report, *, eve
         starter: Starts the writers.
         folder: Folder for the stores.
         report: Receives the findings.
-        every: As for ``kill_at_fail_points``.
+        every: Step of n by kind of fail point: 1 tries all, 2 every second one.
     """
     begun, before = folder / "begun-forgetting", Promised()
     plan = Plan(str(folder / "forgetting"), analyst="scripted", settings=SMALL, actions=("forget",))
@@ -325,7 +325,7 @@ def kill_while_forgetting(starter: Starter, folder: Path, report: Report, *, eve
 
 
 def _counts(starter: Starter, plan: Plan, template: Path | None, before: Promised, report: Report) -> dict[str, int]:
-    """Returns the number of fail points of a run, by kind."""
+    """Returns the number of fail points of a run by kind. A fail point is a moment at which a writer can be killed."""
     plan, promised = _copy(plan, template, before)
     said = _run(starter, replace(plan, kill="statement"), promised, report)
     shutil.rmtree(plan.folder)
@@ -334,7 +334,7 @@ def _counts(starter: Starter, plan: Plan, template: Path | None, before: Promise
 
 
 def _kill_at(starter: Starter, plans: list[Plan], template: Path | None, before: Promised, report: Report) -> None:
-    """Starts writers in parallel that end at their fail points, and checks their stores."""
+    """Starts writers in parallel, each of which kills itself at its fail point, and checks their databases."""
     copies = [_copy(plan, template, before) for plan in plans]
     for running, promised in [(starter.start(plan), promised) for plan, promised in copies]:
         ended = running.wait()
@@ -354,7 +354,7 @@ def _kill_at(starter: Starter, plans: list[Plan], template: Path | None, before:
 
 
 def _copy(plan: Plan, template: Path | None, before: Promised) -> tuple[Plan, Promised]:
-    """Copies a store; returns the plan for the copy and the promises of the original."""
+    """Copies a database. Returns the plan for a writer of the copy, and the pages that the copy must contain."""
     if template is not None:
         shutil.copytree(template, plan.folder)
     promised = copy.deepcopy(before)
@@ -388,7 +388,7 @@ PROTECTED = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}.lock",
 
 
 def fill_disks(starter: Starter, folder: Path, report: Report, rooms: range) -> None:
-    """Simulates a full disk while writers add, consolidate and open; tries each number of free bytes."""
+    """Simulates a full disk while writers add, consolidate and open. Tries each number of free bytes."""
     for name, actions in FULL_DISKS.items():
         for room in rooms:
             settings = SMALL | ({"background": True, "idle_seconds": 0.3} if name == "worker" else {})
@@ -408,7 +408,7 @@ def fill_disks(starter: Starter, folder: Path, report: Report, rooms: range) -> 
 
 
 def protect_files(starter: Starter, folder: Path, report: Report) -> None:
-    """Makes the files of a store read-only, one after another, while a writer works."""
+    """Makes the files of a database read-only, one after another, while a writer works."""
     for file in PROTECTED:
         protected = f"protect:{file}", "add", "recall", "flush", "reopen", "add", "recall"
         actions = ("add", "add", "flush", *protected, f"release:{file}", "reopen", "add", "flush")
@@ -432,7 +432,7 @@ def _run_refused(starter: Starter, plan: Plan, name: str, report: Report) -> Non
 
 
 def tear_logs(starter: Starter, folder: Path, count: int, seed: int, report: Report) -> None:
-    """Kills a writer and damages its write-ahead log; exactly the pages before the damage must survive.
+    """Kills a writer and damages its write-ahead log. Exactly the pages before the damage must be readable then.
 
     SQLite ignores everything from the first invalid frame on, so pages after the damage must be missing.
     """
@@ -459,7 +459,7 @@ def tear_logs(starter: Starter, folder: Path, count: int, seed: int, report: Rep
 
 
 def _torn(log: bytes, chooser: random.Random, number: int) -> bytes:
-    """Returns a damaged log: truncated, random bytes to the end, random bytes in the middle, or zeros to the end."""
+    """Returns a damaged write-ahead log: truncated, or partly replaced by random bytes or zeros."""
     place = chooser.choice((0, 17, 32, len(log) - 1, chooser.randrange(len(log)), chooser.randrange(len(log))))
     rest = len(log) - place
     hole = chooser.randbytes(min(rest, 100)) + log[place + 100 :]
@@ -502,14 +502,14 @@ def delete_indexes(starter: Starter, folder: Path, report: Report) -> None:
 
 
 def _tidy(folder: Path, findings: Findings) -> None:
-    """Deletes the stores without problems."""
+    """Deletes the databases in which no problem was found."""
     if not findings.problems:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def crash_test_environment(place: Path | None = None) -> Iterator[tuple[Starter, Path]]:
-    """Yields a starter and a world-readable temporary folder; closes and deletes them at the end."""
+    """Yields a starter of writers and a world-readable temporary folder. Closes and deletes them at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="memoryos-crash-", dir=place)))
         folder.chmod(0o755)
@@ -517,7 +517,7 @@ def crash_test_environment(place: Path | None = None) -> Iterator[tuple[Starter,
 
 
 def main() -> int:
-    """Runs all crash tests; returns 1 if a problem was found."""
+    """Runs all crash tests. Returns 1 if a problem was found."""
     arguments = _arguments()
     report = Report()
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Checks a store after its writers were killed: which pages must, may and must not be stored."""
+"""Checks a database after its writers were killed: which pages must, may and must not be stored."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ Tables = dict[str, list[tuple[Any, ...]]]
 
 @dataclass
 class Announced:
-    """Pages of one unfinished call: either all of them are stored, or none."""
+    """Pages of one unfinished call. Either all of them are stored, or none."""
 
     writer: str
     first: int
@@ -87,7 +87,7 @@ class Announced:
 
 @dataclass
 class Promised:
-    """The pages that a store must, may and must not contain.
+    """The pages that a database must, may and must not contain.
 
     Attributes:
         pages: Checksum of the assistant's text by writer and number, for every page that must be stored.
@@ -108,7 +108,7 @@ class Promised:
     is_rebuilt: bool = False
 
     def process_lines(self, writer: str, lines: Iterable[str]) -> list[str]:
-        """Processes the output lines of a writer; returns the unexpected lines."""
+        """Processes the output lines of a writer. Returns the unexpected lines."""
         problems: list[str] = []
         announced: Announced | None = None
         for line in lines:
@@ -147,7 +147,7 @@ class Promised:
 
 @dataclass
 class Findings:
-    """Result of a check."""
+    """Result of a check of a database."""
 
     problems: list[str] = field(default_factory=list)
     found: int = 0
@@ -162,9 +162,9 @@ class Findings:
 
 
 def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
-    """Opens a store after a crash and compares it with the promises.
+    """Opens a database after a crash, and compares it with the pages that must be stored.
 
-    Unacknowledged pages that are stored now become promises for later checks.
+    Pages that were not acknowledged but are stored now must also be stored in later checks.
 
     Args:
         plan: Plan of one of its writers, with the folder and the settings of the store.
@@ -203,7 +203,7 @@ def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
 
 
 def check_forgotten(plan: Plan, numbers: Iterable[int]) -> Findings:
-    """Opens a store whose writer was killed during forgetting: either all pages are stored, or no byte of any.
+    """Opens a database whose writer was killed while it forgot pages. All of them must be stored, or no byte of any.
 
     Args:
         plan: Plan of the writer.
@@ -256,7 +256,11 @@ def _unsound(file: Path, queries: Mapping[str, str]) -> list[str]:
 
 
 def _compare(file: Path, promised: Promised, findings: Findings) -> None:
-    """Checks that each promised page is stored once, verbatim and in order, and each open call whole or not at all."""
+    """Compares the stored pages with the expected pages.
+
+    Each expected page must be stored once, unchanged and in order. The pages of an unfinished call must be stored
+    together or not at all.
+    """
     with connected(file) as connection:
         rows = connection.execute("SELECT user_text, assistant_text, at FROM pages ORDER BY scope_id, seq").fetchall()
         leases = connection.execute("SELECT count(*) FROM scopes WHERE lease_owner IS NOT NULL").fetchone()
@@ -281,7 +285,7 @@ def _compare(file: Path, promised: Promised, findings: Findings) -> None:
 
 
 def _settle(promised: Promised, held: Counter[tuple[str, int]], findings: Findings) -> None:
-    """Resolves the open calls: stored pages become promises, missing pages must never appear later."""
+    """Resolves unfinished calls: pages that are stored now must stay, and missing pages must never appear later."""
     for announced in promised.open:
         keys = _keys(announced)
         present = [key for key in keys if key in held]
@@ -306,7 +310,7 @@ def _is_verbatim(promised: Promised, key: tuple[str, int], texts: tuple[str, str
 
 
 def _drain(memory: Memory, file: Path, findings: Findings) -> None:
-    """Consolidates everything due twice; the second time must change nothing."""
+    """Consolidates all due pages twice. The second time must change nothing."""
     memory.flush(timeout=FLUSH_SECONDS)
     stats = memory.get_memory_stats()
     wanted = {"pages_due": 0, "pages_without_vector": 0, "pages_provisional": 0, "last_error": None}
@@ -328,7 +332,7 @@ def _drain(memory: Memory, file: Path, findings: Findings) -> None:
 
 
 def _unrecalled(memory: Memory) -> list[str]:
-    """Returns the problems of a recall of everything, which must find all pages outside archived segments."""
+    """Recalls all pages, and returns the problems. The recall must find all pages except those of archived segments."""
     archived = {each.segment_id for each in memory.segments(archived=True)}
     wanted = {page.page_id for page in memory.pages() if page.segment_id not in archived}
     recall = memory.recall("my sister", max_pages=10_000)

@@ -1,6 +1,8 @@
-"""GVD in English and Chinese: ``python -m benchmarks.gvd`` reports evidence recall on user–assistant dialogue.
+"""Measures evidence recall on GVD, a data set of dialogues in English and Chinese: ``python -m benchmarks.gvd``.
 
-A page counts as found when the side with the answer is shown; if both sides contain parts of it, the user's side.
+Evidence recall is the share of questions whose recall contains the pages with the answer. A page counts as found if the
+recall shows the text with the answer. If the user's and the assistant's text contain parts of it, the user's text must
+be shown.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ LANGUAGES = ("en", "zh")
 
 
 def main() -> None:
-    """Runs the benchmark for each language and writes ``gvd.json`` and one chart per language."""
+    """Runs the benchmark for each language, and writes ``gvd.json`` and one chart for each language."""
     arguments = _arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     embedder = CachingEmbedder()
@@ -47,7 +49,7 @@ def read_gvd(folder: Path, language: str) -> tuple[list[dict[str, Any]], list[Pr
 
 
 def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedder: CachingEmbedder) -> dict[str, Any]:
-    """Returns the report of the given dialogues."""
+    """Measures recall on the given dialogues, and returns the figures."""
     end = ingest(people, folder / "whole", embedder, window=0)
     ingest(people, folder / "window", embedder, window=7)
     groups = [probe.group for probe in probes]
@@ -62,7 +64,7 @@ def run(people: list[dict[str, Any]], probes: list[Probe], folder: Path, embedde
 
 
 def ingest(people: list[dict[str, Any]], folder: Path, embedder: Embedder, *, window: int) -> datetime:
-    """Adds and consolidates all dialogues; returns the day after the last page, when the questions are asked."""
+    """Stores and consolidates all dialogues. Returns the day after the last page, on which the questions are asked."""
     end = max(_time(date) for person in people for date in person["history"]) + timedelta(days=1)
     with MemoryEngine(Config(**settings(folder, window)), embedder=embedder, clock=lambda: end) as engine:
         for person in people:
@@ -76,7 +78,7 @@ def ingest(people: list[dict[str, Any]], folder: Path, embedder: Embedder, *, wi
 
 
 def read_probes(people: list[dict[str, Any]], labels: list[dict[str, Any]]) -> list[Probe]:
-    """Returns the labelled questions that have evidence."""
+    """Returns the questions for which the data set names the pages with the answer."""
     questions = {person["user"]: [each["question"].strip('"') for each in person["questions"]] for person in people}
     return [
         Probe(

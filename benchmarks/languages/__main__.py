@@ -1,4 +1,4 @@
-"""Evidence recall by language: ``python -m benchmarks.languages``, and GVD in English and Chinese.
+"""Measures evidence recall in six languages, and on GVD in English and Chinese: ``python -m benchmarks.languages``.
 
 ``--set held-out`` measures only the second set of dialogues; use it to verify a change, not to develop one. A page counts
 as found when a side with the answer is shown. Each question is asked at its own time, and the short-term window is off,
@@ -39,7 +39,7 @@ MEASURED = ("words only (BM25)", "plain embedding", "memoryos")
 
 
 def main() -> None:
-    """Runs the benchmark, writes the report of the set, and prints its tables (with ``--json``, the report)."""
+    """Runs the benchmark, writes the report to a file, and prints tables, or with ``--json`` the report itself."""
     arguments = _arguments()
     name = arguments.embedding_model
     embedder: Embedder = CachingEmbedder() if name is None else build_embedder(Config(embedding_model_name=name))
@@ -73,7 +73,7 @@ def run(dialogue: Dialogue, embedder: Embedder) -> dict[str, Any]:
 
 
 def run_gvd(data: Path, language: str, embedder: Embedder) -> dict[str, Any]:
-    """Returns the same figures for GVD, without kinds of questions."""
+    """Returns the figures of ``run`` for the data set GVD, without a division by kind of question."""
     people, probes = read_gvd(data, language)
     with tempfile.TemporaryDirectory() as folder:
         end = ingest_gvd(people, Path(folder), embedder, window=0)
@@ -88,7 +88,7 @@ def run_gvd(data: Path, language: str, embedder: Embedder) -> dict[str, Any]:
 
 
 def remember(dialogue: Dialogue, folder: Path, embedder: Embedder) -> None:
-    """Adds and consolidates all pages of a dialogue, with the ids of its sides as metadata."""
+    """Stores and consolidates all pages of a dialogue. The ids of the texts become metadata of the pages."""
     end = dialogue.pages[-1].at
     with MemoryEngine(Config(**settings(folder, 0)), embedder=embedder, clock=lambda: end) as engine:
         memory = engine.memory(dialogue.language)
@@ -113,7 +113,10 @@ def _named(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _recall_by_side(folder: Path, dialogue: Dialogue, embedder: Embedder) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Returns recall ``float64[questions]`` by row and budget; for the side "either", that of the better side."""
+    """Returns recall ``float64[questions]`` by row and budget.
+
+    If both the user's and the assistant's text contain the answer, the better of the two counts.
+    """
     asked = [
         (place, side)
         for place, each in enumerate(dialogue.questions)
@@ -137,7 +140,7 @@ def _recall_by_side(folder: Path, dialogue: Dialogue, embedder: Embedder) -> dic
 def _recall(
     folder: Path, probes: Sequence[Probe], times: Sequence[datetime], embedder: Embedder
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """Returns recall ``float64[probes]`` by row and budget; each question is asked at its time."""
+    """Returns recall ``float64[probes]`` by row and budget. Each question is asked at its own time."""
     found: dict[str, dict[str, NDArray[np.float64]]] = {}
     for row in MEASURED:
         config = ROWS[row](**settings(folder, 0))

@@ -22,7 +22,7 @@ KINDS = ("paraphrase", "relative_date", "update", "distractor", "multi", "name",
 
 @dataclass(frozen=True, slots=True)
 class LabelledPage:
-    """One exchange; ``at`` has the UTC offset of the person's local time."""
+    """One exchange of a dialogue. The time ``at`` has the UTC offset of the person's local time."""
 
     page_id: str
     at: datetime

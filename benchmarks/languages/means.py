@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _by_language(raw: Raw) -> list[NDArray[np.float64]]:
-    """Returns the mean of each language; sentences and passages have equal weight."""
+    """Returns the mean vector of each language. Sentences and passages have equal weight."""
     everyday = json.loads(EVERYDAY.read_text(encoding="utf-8"))
     return [
         np.mean([np.mean(raw(everyday[name][part]), axis=0) for part in ("sentences", "passages")], axis=0)

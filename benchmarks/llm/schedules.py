@@ -1,6 +1,6 @@
-"""Failure schedules: conversations in which the LLM fails at seeded random calls, with checks after every action.
+"""Runs conversations in which randomly selected LLM calls fail, and checks the stored data after every action.
 
-``python -m benchmarks.llm.schedules --schedules 1000`` runs them; the test suite runs one hundred.
+``python -m benchmarks.llm.schedules --schedules 1000`` runs a thousand conversations. The test suite runs one hundred.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TOPICS = ("sailing to Porto", "baking rye bread", "my sister Nora", "the new jo
 
 @dataclass
 class Schedule:
-    """One run: its random choices and the observed calls."""
+    """One run of a conversation: its random choices, and the LLM calls so far."""
 
     seed: int
     chooser: random.Random = field(init=False)
@@ -52,21 +52,21 @@ class Schedule:
         self.chooser = random.Random(self.seed)
 
     def reply(self, request: ChatRequest) -> str | Exception:
-        """Returns a reply, or fails as the schedule determines."""
+        """Returns a reply, or raises an error, as the random choices determine."""
         behaviour = self.chooser.choice(FAILURES) if self.chooser.random() < self.failing else "ok"
         self.behaved[behaviour] += 1
         if behaviour in _UNAVAILABLE:
-            return AnalystUnavailableError(f"as told: {behaviour}")
+            return AnalystUnavailableError(f"simulated failure: {behaviour}")
         if behaviour in {"empty", "withheld"}:
-            return InvalidReplyError(f"as told: {behaviour}")
+            return InvalidReplyError(f"simulated failure: {behaviour}")
         return misbehave(behaviour, ok_reply([(each.role, each.content) for each in request.messages]))
 
 
 def run_schedule(seed: int, folder: Path) -> Counter[str]:
-    """Runs one schedule and checks that no page is lost, duplicated or stuck, and that no invalid reply is used.
+    """Runs one conversation. Checks that no page is lost, stored twice or due for ever, and no invalid reply is used.
 
     Returns:
-        Number of LLM calls by behaviour.
+        Number of LLM calls by behaviour, i.e. by the kind of reply or failure.
 
     Raises:
         AssertionError: If a check fails; the message contains the seed.
@@ -170,7 +170,7 @@ def _seed(run: Schedule, what: str) -> str:
 
 
 def main() -> None:
-    """Runs the schedules and prints the number of LLM calls by behaviour."""
+    """Runs the conversations, and prints the number of LLM calls for each kind of reply or failure."""
     logging.disable(logging.WARNING)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schedules", type=int, default=1000)

@@ -1,1 +1,1 @@
-"""Micro benchmarks of speed and memory."""
+"""Micro benchmarks: they measure the speed and the memory use of single operations."""

@@ -1,4 +1,4 @@
-"""Speed and memory: ``python -m benchmarks.micro``. Compare ratios; absolute times depend on the machine."""
+"""Measures speed and memory use: ``python -m benchmarks.micro``. Compare ratios: times depend on the machine."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def main() -> None:
 
 
 def _adding(folder: Path) -> dict[str, Any]:
-    """Times add_memory with a worker, in turns with a plain durable commit of the same bytes, at three log sizes."""
+    """Compares the time of ``add_memory`` with that of a simple durable commit of the same bytes.
+
+    The two are measured in turns, at three numbers of stored pages, while a worker runs.
+    """
     bare = _bare_database(folder / "bare.db")
     figures: dict[str, Any] = {}
     with Memoryos("bench", data_storage_path=folder / "adding") as memory:
@@ -93,7 +96,7 @@ def _bare_database(file: Path) -> Callable[[str, str], None]:
 
 
 def _growing(folder: Path, pages: int) -> dict[str, Any]:
-    """Ingests and consolidates the pages in a separate process, to measure its memory."""
+    """Stores and consolidates the pages in a separate process, so that its memory use can be measured."""
     command = [sys.executable, "-m", "benchmarks.micro.growing", str(folder), str(pages)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
     figures: dict[str, Any] = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""Generates a synthetic dialogue of any length from a seed; each evening has a theme with its own words.
+"""Generates a synthetic dialogue of any length from a random seed. Each evening has a theme with its own words.
 
 The words come from the vocabulary of the built-in tokenizer. Some themes recur, as topics in real dialogues do.
 """
@@ -42,7 +42,7 @@ EXCHANGES_AN_EVENING = 12
 
 
 def exchanges(count: int, seed: int = 7) -> Iterator[tuple[str, str, datetime]]:
-    """Yields (user's text, assistant's text, time): twelve exchanges per evening, on one theme."""
+    """Yields exchanges as (user's text, assistant's text, time). The twelve exchanges of an evening have one theme."""
     chooser = random.Random(seed)
     at = START
     theme: list[str] = []

@@ -1,4 +1,4 @@
-"""Speed of the embedder with two threads relative to one: ``python -m benchmarks.micro.embedder``."""
+"""Compares the speed of the embedder with one and with two threads: ``python -m benchmarks.micro.embedder``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memoryos.models.minilm import MiniLM
 
 
 def main() -> None:
-    """Prints the median time of a query and the mean time of a batch with one and two threads, measured in turns."""
+    """Prints the median time of a query and the mean time of a batch, with one and with two threads."""
     models = {threads: MiniLM(threads=threads) for threads in (1, 2)}
     texts = [text for user, assistant, _ in exchanges(64) for text in (user, assistant)]
     queries: dict[int, list[float]] = {threads: [] for threads in models}

@@ -1,4 +1,4 @@
-"""Ingests and consolidates pages; prints the time per page in each tenth, and the peak memory, as JSON."""
+"""Stores and consolidates pages. Prints the time per page in each tenth of the pages, and the peak memory, as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from memoryos.engine import MemoryEngine
 
 
 def main() -> None:
-    """Reads the folder and the number of pages from the command line."""
+    """Runs the measurement with the folder and the number of pages from the command line."""
     folder, pages = Path(sys.argv[1]), int(sys.argv[2])
     figures: dict[str, Any] = {}
     tenth = pages // 10

@@ -1,4 +1,4 @@
-"""Start-up time of the MCP server: from process start to initialized, tools listed, and first retrieval.
+"""Measures the start-up time of the MCP server: from process start to initialization, list of tools and first recall.
 
 Usage: python -m benchmarks.micro.handshake [--runs 10]
 """
@@ -55,7 +55,7 @@ def _fill(folder: Path) -> None:
 
 
 def _run(folder: str) -> dict[str, tuple[float, float]]:
-    """Returns, for each step, the seconds since the start and the processor time (user + system)."""
+    """Starts the server once. Returns the time since the start and the processor time of each step, in seconds."""
     command = [sys.executable, "-m", "memoryos", "mcp", "--data", folder]
     started = time.perf_counter()
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603

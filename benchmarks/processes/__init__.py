@@ -1,1 +1,1 @@
-"""Many processes and threads that write to one scope."""
+"""Measures and checks many processes and threads that write to one memory."""

@@ -1,4 +1,4 @@
-"""Many writers on one scope: ``python -m benchmarks.processes``. Compare ratios; absolute times depend on the machine."""
+"""Runs many writers on one memory: ``python -m benchmarks.processes``. Compare ratios: times depend on the machine."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _THINGS = "bicycle camera violin sofa kettle guitar telescope tent".split()
 
 @dataclass
 class Written:
-    """Record of one writer.
+    """What one writer process did.
 
     Attributes:
         name: Number of the writer.
@@ -73,8 +73,9 @@ class Written:
         errors: Exceptions raised to the caller.
         flushes: Number of completed flushes, and number of flushes that timed out.
         warnings: Log messages of its worker.
-        held: Intervals in which it held the lease on the scope, in nanoseconds of the monotonic clock.
-        read: Intervals in which its analyst read pages, likewise.
+        held: Intervals in which it held the lease, which is the right to process the memory, in nanoseconds of the
+            monotonic clock.
+        read: Intervals in which its analyst processed pages, in nanoseconds of the monotonic clock.
         add_ms: Duration of each addition, in milliseconds.
         seconds: Total duration.
     """
@@ -133,7 +134,7 @@ def open_memory(folder: Path, *, worker: bool) -> Memory:
 
 
 def said(writer: int, number: int) -> tuple[str, str]:
-    """Returns the two texts of a page by writer and number."""
+    """Returns the user's and the assistant's text of a page, given its writer and number."""
     chooser = random.Random(writer * 100_003 + number)
     name, place, thing = (chooser.choice(words) for words in (_NAMES, _PLACES, _THINGS))
     texts = (
@@ -146,7 +147,7 @@ def said(writer: int, number: int) -> tuple[str, str]:
 
 
 def write(folder: Path, name: int, pages: int) -> Written:
-    """Waits for a line on standard input, then adds the pages of one writer while its worker runs."""
+    """Waits for a line on standard input. Then adds the pages of one writer while its worker runs."""
     vars(background).update(QUIET_SECONDS=0.0005, FOREGROUND_TIMEOUT_SECONDS=0.01)
     written = Written(name)
     memory = open_memory(folder, worker=True)
@@ -173,7 +174,7 @@ def write(folder: Path, name: int, pages: int) -> Written:
 
 
 def _is_cut_short(memory: Memory) -> bool:
-    """Flushes; returns True if the flush timed out, for example because another process holds the lease."""
+    """Calls ``flush``. Returns True if it timed out, for example because another process holds the lease."""
     try:
         memory.flush(timeout=FLUSH_SECONDS)
     except TimeoutError:
@@ -209,7 +210,7 @@ def run_processes(folder: Path, processes: int, pages: int) -> list[Written]:
 
 
 def check(folder: Path, written: list[Written]) -> dict[str, Any]:
-    """Checks the store after the writers and again after a flush; returns figures and problems."""
+    """Checks the database after the writers and again after ``flush``. Returns figures and problems."""
     problems = [f"writer {each.name}: {error}" for each in written for error in each.errors]
     wanted = sum(len(each.seqs) for each in written)
     with open_memory(folder, worker=False).engine as engine:
@@ -289,7 +290,7 @@ def _inconsistencies(folder: Path) -> list[str]:
 
 
 def time_threads(folder: Path) -> dict[str, Any]:
-    """Times threads that append to one scope with durable commits, with and without group commit in turns."""
+    """Measures threads that add pages to one memory, in turns with and without group commit."""
     figures: dict[str, Any] = {}
     grouped = Database.write_grouped
     for threads in THREADS:
@@ -332,7 +333,7 @@ def _appends_a_second(file: Path, threads: int) -> float:
 
 
 def main() -> None:
-    """Runs both parts and prints their figures; exits with 1 if there are problems."""
+    """Runs processes and threads, and prints the figures. Exits with 1 if there are problems."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--pages", type=int, default=500)

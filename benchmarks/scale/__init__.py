@@ -1,1 +1,1 @@
-"""Benchmarks of many scopes, and of very large scopes."""
+"""Benchmarks of databases with many memories, and of very large memories."""

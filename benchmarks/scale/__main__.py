@@ -1,7 +1,12 @@
-"""Costs of many scopes and of very large scopes: ``python -m benchmarks.scale``.
+"""Measures the costs of many memories and of very large memories: ``python -m benchmarks.scale``.
 
-Measures in turns two stores with 100 and 10,000 scopes of 100 pages each, then first recalls of scopes of 600 pages, then
-one scope of 100,000 pages. The figures exclude embedding: the vectors come from a synthetic embedder.
+The benchmark measures three cases:
+
+* two databases with 100 and with 10,000 memories of 100 pages each, in turns;
+* the first recall in memories of 600 pages;
+* recalls in one memory of 100,000 pages.
+
+The figures do not include the time of an embedding model, because a synthetic embedder computes the vectors.
 """
 
 from __future__ import annotations
@@ -43,7 +48,7 @@ HUGE_QUERIES = 50
 
 
 def main() -> None:
-    """Fills the stores, measures, and prints and writes the figures."""
+    """Fills the databases, runs the measurements, and prints and writes the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--few", type=int, default=100, help="Number of scopes in the small store.")
     parser.add_argument("--many", type=int, default=10_000, help="Number of scopes in the large store.")
@@ -65,7 +70,7 @@ def main() -> None:
 
 
 class _Stores:
-    """Creates stores: files in a folder, or databases on a server."""
+    """Creates databases: SQLite files in a folder, or databases on a PostgreSQL server."""
 
     def __init__(self, folder: Path, server: Server | None) -> None:
         self._folder = folder
@@ -73,14 +78,14 @@ class _Stores:
         self._urls: dict[str, str] = {}
 
     def opened(self, name: str, max_bytes: int = EXACT_BYTES) -> MemoryEngine:
-        """Returns an engine for the named store; creates the store at the first call."""
+        """Returns an engine for the database with a name. Creates the database at the first call."""
         if name not in self._urls:
             self._urls[name] = self._server.empty_database() if self._server else f"sqlite:///{self._folder / name}.db"
         config = Config(database_url=self._urls[name], background=False, working_set_max_bytes=max_bytes)
         return MemoryEngine(config, embedder=SyntheticEmbedder())
 
     def disk_bytes(self, name: str) -> int:
-        """Returns the size of a store on disk, in bytes."""
+        """Returns the size of a database on disk, in bytes."""
         if self._server:
             ((size,),) = self._server.execute(
                 f"SELECT pg_database_size('{self._urls[name].split('@/')[1].split('?')[0]}')"
@@ -131,7 +136,10 @@ def _many(places: _Stores, few: int, many: int) -> dict[str, Any]:
 def _in_turns(
     stores: dict[str, tuple[MemoryEngine, int]], said: Iterator[tuple[str, str]]
 ) -> dict[str, dict[str, float]]:
-    """Returns medians of adds, first and further recalls; measures the stores in turns, so that noise affects both."""
+    """Returns the median times of adding a page, and of the first and of further recalls.
+
+    The databases are measured in turns, so that disturbances affect both.
+    """
     chooser = random.Random(3)
     tried = {name: chooser.sample(range(scopes), min(TRIED_SCOPES, scopes)) for name, (_, scopes) in stores.items()}
     times: dict[str, dict[str, list[float]]] = {name: {"add": [], "recall": [], "first_recall": []} for name in stores}
@@ -162,7 +170,7 @@ def _cold(engine: MemoryEngine, said: Iterator[tuple[str, str]]) -> dict[str, fl
 
 
 def _huge(places: _Stores, pages: int) -> dict[str, Any]:
-    """Measures recalls of one large scope with exact and with quantised vectors: agreement, time and memory."""
+    """Measures recalls in one large memory with exact and with quantised vectors: agreement, time and memory use."""
     said = endless(seed=9)
     with places.opened(USER) as engine:
         fill(engine, USER, pages, said)

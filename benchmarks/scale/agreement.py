@@ -1,7 +1,7 @@
-"""Agreement of recalls with quantised and with exact vectors: ``python -m benchmarks.scale.agreement``.
+"""Compares recalls with quantised and with exact vectors: ``python -m benchmarks.scale.agreement``.
 
-Uses real sentences and the built-in embedder: every utterance of LoCoMo and of the English GVD once, then utterances of
-two or three random sentences of these, until the scope is full. LoCoMo's questions are the queries.
+The texts are all utterances of the data sets LoCoMo and GVD (English), and further texts that combine two or three random
+sentences of them, until the memory is full. The queries are LoCoMo's questions. The built-in embedder is used.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ USER = "huge"
 
 
 def main() -> None:
-    """Fills one scope, queries it with exact and with quantised vectors, and prints the figures."""
+    """Fills one memory, queries it with exact and with quantised vectors, and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="Folder with LoCoMo and GVD.")
     parser.add_argument("--pages", type=int, default=20_000)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def compare(exact: MemoryEngine, coded: MemoryEngine, queries: Sequence[str]) -> dict[str, Any]:
-    """Returns the agreement of the best 20 pages, and the times and memory of both engines."""
+    """Returns how many of the best 20 pages are equal, and the time and memory use with both kinds of vectors."""
     figures: dict[str, Any] = {}
     found: list[list[list[str]]] = []
     for name, engine in (("exact", exact), ("coded", coded)):

@@ -1,8 +1,8 @@
-"""Number of machines for a number of users, from measured costs: ``python -m benchmarks.scale.capacity``.
+"""Estimates how many machines a number of users needs, from measured costs: ``python -m benchmarks.scale.capacity``.
 
-The model multiplies the rates of the busiest hour by the costs, for 60% core utilisation. A simulation checks it: it
-simulates ten minutes of that hour on the machines of the model, event by event. Sessions start at random; the working sets
-of a machine are an LRU cache in its memory; background work runs when no foreground request waits.
+A model multiplies the rates of requests in the busiest hour by the costs, for cores that are 60% busy. A simulation of
+ten minutes on these machines checks the model. In it, sessions start at random, each machine has an LRU cache of working
+sets (searchable copies of memories), and background work runs when no request waits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SIMULATED_MACHINES = 4
 
 @dataclass(frozen=True)
 class Need:
-    """Resources for a number of users in the busiest hour.
+    """The resources that a number of users needs in the busiest hour.
 
     Attributes:
         users: Number of users.
@@ -63,12 +63,12 @@ class Need:
 
     @property
     def machines(self) -> int:
-        """Number of machines for recalls and consolidation; disks belong to the databases."""
+        """Number of machines for recalls and consolidation, without the machines of the databases."""
         return max(self.machines_by_cores, self.machines_by_memory)
 
 
 def need(users: int, costs: Costs) -> Need:
-    """Returns the resources for a number of users."""
+    """Returns the resources that a number of users needs."""
     pages = users * PAGES_A_DAY * BUSIEST_HOUR / 3600
     recalls = users * RECALLS_A_DAY * BUSIEST_HOUR / 3600
     sessions = pages / PAGES_A_SESSION
@@ -87,7 +87,7 @@ def need(users: int, costs: Costs) -> Need:
 
 
 def main() -> None:
-    """Measures the costs, and prints the model and the results of the simulation."""
+    """Measures the costs, and prints the results of the model and of the simulation."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--costs", type=Path, help="JSON file with costs of an earlier run (default: measure them).")
     parser.add_argument("--json", type=Path, help="JSON file for costs, model and simulation.")

@@ -24,7 +24,7 @@ RECALLS = 200
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs on this machine.
+    """The measured costs on this machine.
 
     Attributes:
         add_ms: Processor time of ``add_memory``.
@@ -55,7 +55,7 @@ class Costs:
 
 
 def measure_costs(folder: Path) -> Costs:
-    """Adds a synthetic dialogue to twenty scopes and asks two hundred questions."""
+    """Measures the costs of adding a synthetic dialogue to twenty memories and of two hundred recalls."""
     pages = SCOPES * PAGES_A_SCOPE
     said = list(exchanges(pages))
     with _counted() as commits, MemoryEngine(Config(data_storage_path=folder, background=False)) as engine:

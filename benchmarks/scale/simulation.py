@@ -1,4 +1,4 @@
-"""Discrete-event simulation of servers in their busiest hour, with measured costs."""
+"""Simulates servers in their busiest hour, event by event, with measured costs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOADED_PAGES = 50
 
 @dataclass(frozen=True)
 class Load:
-    """Requests of the simulated users.
+    """The requests of the simulated users.
 
     Attributes:
         sessions_a_second: New sessions per second.
@@ -44,7 +44,7 @@ class Load:
 
 
 class _Machine:
-    """Cores, an LRU cache of working sets, and two queues; foreground requests take precedence."""
+    """A simulated machine: cores, an LRU cache of working sets, a queue of requests and a queue of background work."""
 
     def __init__(self, cores: int, memory_bytes: float) -> None:
         self.free = cores
@@ -55,7 +55,7 @@ class _Machine:
         self.busy_ms = 0.0
 
     def touch(self, user: int, size: float) -> bool:
-        """Marks a working set as used; returns whether it was in the cache."""
+        """Marks a working set as used. Returns whether it was in the cache."""
         is_warm = user in self.held
         self.held[user] = size
         self.held.move_to_end(user)
@@ -65,7 +65,7 @@ class _Machine:
 
 
 class _Simulation:
-    """The queue of events, in order of time."""
+    """A simulation: the queue of events in order of time."""
 
     def __init__(self, load: Load, costs: Costs, servers: list[_Machine]) -> None:
         self.waited: list[float] = []

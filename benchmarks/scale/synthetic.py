@@ -27,7 +27,7 @@ PAGES_A_COMMIT = 1_000
 
 
 class SyntheticEmbedder:
-    """Maps each text to a pseudo-random direction near one of 4,096 topics, within microseconds."""
+    """A fast embedder for benchmarks. Each text gets a pseudo-random vector near that of one of 4,096 topics."""
 
     name = "synthetic/384"
     dimensions = DIMENSIONS
@@ -37,7 +37,7 @@ class SyntheticEmbedder:
         self._noise = np.random.default_rng(2).standard_normal(DIMENSIONS * 64).astype(np.float32)
 
     def windows(self, text: str) -> list[str]:
-        """Returns the whole text as one window."""
+        """Returns the whole text as its only piece."""
         return [text]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -51,7 +51,7 @@ class SyntheticEmbedder:
 
 
 def fill(engine: MemoryEngine, user_id: str, pages: int, said: Iterator[tuple[str, str]]) -> int:
-    """Stores pages of one user with their vectors; returns the bytes of texts and vectors."""
+    """Stores pages of one user with their vectors. Returns the number of bytes of texts and vectors."""
     scope_id = engine.store.scopes.open(Scope(user_id, engine.config.assistant_id), engine.clock())
     at = engine.clock() - timedelta(days=400)
     written = 0
@@ -75,7 +75,7 @@ def fill(engine: MemoryEngine, user_id: str, pages: int, said: Iterator[tuple[st
 
 
 def endless(seed: int) -> Iterator[tuple[str, str]]:
-    """Yields an endless synthetic dialogue."""
+    """Yields the exchanges of an endless synthetic dialogue."""
     while True:
         for user, assistant, _ in exchanges(100_000, seed):
             yield user, assistant

@@ -1,7 +1,7 @@
-"""Load test of ``memoryos serve`` and of a minimal FastAPI echo server on loopback: ``python -m benchmarks.server``.
+"""Load test of ``memoryos serve`` and of a minimal FastAPI server on loopback: ``python -m benchmarks.server``.
 
-Server and load generator share the machine's cores, so a dedicated server reaches higher rates. Each connection sends its
-next request after a response; requests choose one of 1,000 users at random.
+Each connection sends its next request when it has received a response. A request belongs to one of 1,000 users, chosen at
+random. Server and load generator share the cores of the machine, so a server alone on a machine reaches higher rates.
 """
 
 from __future__ import annotations
@@ -137,7 +137,11 @@ def _started(command: list[str], options: list[str]) -> Iterator[tuple[int, subp
 def _loaded(
     name: str, asks: Iterator[Ask], port: int, process: subprocess.Popen[bytes], connections: int, seconds: float
 ) -> dict[str, Any]:
-    """Runs one load; returns rates, latencies, the server's memory before and after, and its processor time per request."""
+    """Runs one load test.
+
+    Returns:
+        Rates, latencies, the server's memory before and after the test, and its processor time per request.
+    """
     row: dict[str, Any] = {"load": name, "resident_before": _resident_bytes(process)}
     busy = _processor_seconds(process)
     answers, took = load(port, asks, connections=connections, seconds=seconds)

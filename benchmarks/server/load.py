@@ -1,4 +1,4 @@
-"""Closed-loop load generator: each connection sends its next request after a response; minimal client overhead."""
+"""A load generator with little overhead. Each connection sends its next request when it has received a response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ask:
-    """A request: its kind, path and JSON body."""
+    """A request to send: its kind, path and JSON body."""
 
     kind: str
     path: str
@@ -29,7 +29,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Answered:
-    """A response: kind of the request, status, and latency in seconds."""
+    """A received response: kind of its request, status, and latency in seconds."""
 
     kind: str
     status: int
@@ -37,7 +37,7 @@ class Answered:
 
 
 def load(port: int, asks: Iterator[Ask], *, connections: int, seconds: float) -> tuple[list[Answered], float]:
-    """Sends requests over several connections for some seconds; returns the responses and the elapsed seconds."""
+    """Sends requests over several connections for some seconds. Returns the responses and the actual duration."""
     return asyncio.run(_load(port, asks, connections, seconds))
 
 

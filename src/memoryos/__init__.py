@@ -5,7 +5,7 @@
 >>> memo.add_memory("I work as a data scientist.", "Nice!")
 >>> memo.recall("What is my job?").to_prompt()
 
-Names are imported at their first use, so that a program that needs only some of them starts faster.
+Each name is imported at its first use, so that programs start faster.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs the command ``memoryos``: ``python -m memoryos``."""
+"""Lets ``python -m memoryos`` run the command ``memoryos``."""
 
 from __future__ import annotations
 

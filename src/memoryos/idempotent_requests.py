@@ -1,4 +1,7 @@
-"""Request records and repeated answers for calls with an idempotency key."""
+"""Recognises repeated requests by their idempotency keys, so that a request is executed only once.
+
+The record of a request contains the caller's key and a hash of the request. A repeated request has the same record.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["NO_TIME", "answer_request", "append_request", "repeated_answer"]
 
 NO_TIME = datetime.min.replace(tzinfo=timezone.utc)
-"""Placeholder for a missing timestamp, so that a repeated request without a timestamp has the same hash."""
+"""Replaces a missing timestamp in the hash of a request, so that a repetition of the request has the same hash."""
 
 
 def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> IdempotencyKey:
-    """Returns the idempotency record of a request to store exchanges.
+    """Returns the idempotency record of a request to store pages: the caller's key and a hash of the pages.
 
     Args:
         idempotency_key: The caller's key.
-        drafts: The redacted exchanges; ``NO_TIME`` replaces a missing timestamp.
+        drafts: The pages to store, in which secrets are redacted. ``NO_TIME`` replaces a missing timestamp.
 
     Raises:
         InputError: If the key is not valid.
@@ -44,12 +47,12 @@ def append_request(idempotency_key: str, drafts: Sequence[PageDraft]) -> Idempot
 def answer_request(
     idempotency_key: str, query: str, style: AnswerStyle, redactor: Redactor, *, remember: bool
 ) -> IdempotencyKey:
-    """Returns the idempotency record of a request for an answer.
+    """Returns the idempotency record of a question: the caller's key and a hash of the question and the answer style.
 
-    The record contains a hash of the request, computed after secrets in the request were redacted.
+    The hash is computed after secrets were redacted.
 
     Raises:
-        InputError: If the key is not valid, or ``remember`` is False.
+        InputError: If the key is not valid, or ``remember`` is False, because only a stored answer can be repeated.
     """
     key = read_idempotency_key(idempotency_key)
     if not remember:
@@ -63,7 +66,9 @@ def answer_request(
 
 
 def repeated_answer(query: str, page: Page) -> Answer:
-    """Returns the answer stored in a page, with its sources; its recall is empty and its origin is None.
+    """Returns the answer stored in a page, with the ids of its source pages.
+
+    Its recall is empty and its origin is None, because neither is stored.
 
     Raises:
         NotFoundError: If the answer was forgotten.

@@ -1,4 +1,4 @@
-"""Creates ids: UUIDv7 text, which sorts by creation time."""
+"""Creates ids. They are UUIDv7 texts, so their alphabetical order is the order of their creation."""
 
 from __future__ import annotations
 

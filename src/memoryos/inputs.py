@@ -1,4 +1,4 @@
-"""Validates arguments of the public methods and converts them to value types."""
+"""Validates the arguments of public methods and converts them to the types of ``memoryos.model``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def read_scope(user_id: str, assistant_id: str) -> Scope:
-    """Returns the scope of two ids: any text of 1 to 1,000 characters, never used as a path.
+    """Validates a user id and an assistant id, and returns them as a ``Scope``.
+
+    An id is any text of 1 to 1,000 characters. It is never used as a file path.
 
     Raises:
         InputError: If an id is empty, too long, not text, or contains a NUL character or a lone surrogate.
@@ -41,7 +43,7 @@ def read_scope(user_id: str, assistant_id: str) -> Scope:
     for field, value in (("user_id", user_id), ("assistant_id", assistant_id)):
         _check_text(field, value, MAX_ID_CHARACTERS)
         if not value.strip():
-            raise InputError(field, "is empty")
+            raise InputError(field, "is empty; pass an id")
     return Scope(user_id, assistant_id)
 
 
@@ -53,7 +55,9 @@ def read_draft(
     *,
     now: datetime,
 ) -> PageDraft:
-    """Returns one exchange. One side may be empty, not both.
+    """Validates one exchange of user and assistant, and returns it as a ``PageDraft``.
+
+    One of the two texts may be empty, but not both.
 
     Raises:
         InputError: If a text is not a string, too long, or contains a NUL character or a lone surrogate; if both texts
@@ -62,7 +66,7 @@ def read_draft(
     _check_text("user_input", user_input, MAX_TEXT_CHARACTERS)
     _check_text("agent_response", agent_response, MAX_TEXT_CHARACTERS)
     if not user_input.strip() and not agent_response.strip():
-        raise InputError("user_input", "is empty, and so is agent_response; one of them needs text")
+        raise InputError("user_input", "is empty, and agent_response is empty too; pass text in at least one of them")
     metadata = _read_metadata(meta_data)
     return PageDraft(
         at=now if timestamp is None else read_time("timestamp", timestamp),
@@ -75,10 +79,11 @@ def read_draft(
 
 
 def read_messages(messages: Iterable[Mapping[str, Any]], *, now: datetime) -> list[PageDraft]:
-    """Returns the exchanges of an OpenAI message list: a user message and the assistant message after it are one page.
+    """Converts a list of OpenAI chat messages to pages: a user message and the assistant message after it are one page.
 
-    A user message without an answer, or an answer without a user message, is a page with one side. Skips system,
-    developer and tool messages, images and tool calls. The ``timestamp`` of a page's first message is the page's time.
+    A user message without an answer is a page with an empty assistant text. An answer without a user message is a page
+    with an empty user text. System, developer and tool messages, images and tool calls are skipped. The time of a page
+    is the ``timestamp`` of its first message.
 
     Raises:
         InputError: If an entry is not a message or its text is not valid.
@@ -106,47 +111,47 @@ def read_messages(messages: Iterable[Mapping[str, Any]], *, now: datetime) -> li
 
 
 def read_query(query: str, *, field: str = "query") -> str:
-    """Returns a query, or another text that must not be empty, after validation.
+    """Validates a text that must not be empty, such as a query, and returns it unchanged.
 
     Raises:
-        InputError: If it is not a string, empty, too long, or contains a NUL character or a lone surrogate.
+        InputError: If the text is not a string, empty, too long, or contains a NUL character or a lone surrogate.
     """
     _check_text(field, query, MAX_TEXT_CHARACTERS)
     if not query.strip():
-        raise InputError(field, "is empty")
+        raise InputError(field, "is empty; pass a text")
     return query
 
 
 def read_count(field: str, value: int | None) -> int | None:
-    """Returns a number of pages or tokens after validation; None stays None.
+    """Validates a maximum number, e.g. of pages or tokens, and returns it. None is valid and means "not given".
 
     Raises:
-        InputError: If it is not a whole number or less than 1.
+        InputError: If the number is not an integer, or is less than 1.
     """
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(field, "must be a whole number of at least 1")
+        raise InputError(field, f"must be a whole number of at least 1, not {value!r}")
     return value
 
 
 def read_idempotency_key(key: str) -> str:
-    """Returns an idempotency key after validation: any text of 1 to 1,000 characters.
+    """Validates an idempotency key, which is any text of 1 to 1,000 characters, and returns it unchanged.
 
     Raises:
-        InputError: If it is not a string, empty, too long, or contains a NUL character or a lone surrogate.
+        InputError: If the key is not a string, empty, too long, or contains a NUL character or a lone surrogate.
     """
     _check_text("idempotency_key", key, MAX_ID_CHARACTERS)
     if not key.strip():
-        raise InputError("idempotency_key", "is empty")
+        raise InputError("idempotency_key", "is empty; pass a key or omit the argument")
     return key
 
 
 def read_time(field: str, value: datetime | str) -> datetime:
-    """Returns a datetime, or ISO 8601 text, as an aware UTC time. A time without a time zone is UTC.
+    """Converts a datetime or a text in ISO 8601 format to an aware UTC time. A value without a time zone is UTC.
 
     Raises:
-        InputError: If it can't be parsed as a time.
+        InputError: If the value can't be parsed as a time.
     """
     if isinstance(value, str):
         value = _parse(field, value)
@@ -157,7 +162,7 @@ def read_time(field: str, value: datetime | str) -> datetime:
     try:
         return value.astimezone(timezone.utc)
     except OverflowError as error:
-        raise InputError(field, "is outside the years 1 to 9999") from error
+        raise InputError(field, "is outside the years 1 to 9999 in UTC; pass another time") from error
 
 
 def _parse(field: str, text: str) -> datetime:
@@ -165,7 +170,7 @@ def _parse(field: str, text: str) -> datetime:
         return parser.isoparse(text.strip())
     except (ValueError, OverflowError) as error:
         raise InputError(
-            field, f"{text[:40]!r} is not an ISO 8601 time; write it like 2023-05-08T13:56:00+00:00"
+            field, f"{text[:40]!r} is not a time in ISO 8601 format; write it like 2023-05-08T13:56:00+00:00"
         ) from error
 
 
@@ -173,11 +178,11 @@ def _check_text(field: str, value: object, limit: int) -> None:
     if not isinstance(value, str):
         raise InputError(field, f"must be text (str), not {type(value).__name__}")
     if len(value) > limit:
-        raise InputError(field, f"has {len(value):,} characters; at most {limit:,} are allowed")
+        raise InputError(field, f"has {len(value):,} characters; shorten it to at most {limit:,}")
     found = _UNSTORABLE.search(value)
     if found:
         what = "a NUL character" if found.group() == "\0" else "a lone surrogate"
-        raise InputError(field, f"contains {what} at position {found.start()}; remove it, for example with str.replace")
+        raise InputError(field, f"contains {what} at character {found.start()}; remove it, e.g. with str.replace")
 
 
 def _read_metadata(meta_data: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -187,10 +192,10 @@ def _read_metadata(meta_data: Mapping[str, Any] | None) -> Mapping[str, Any]:
         text = json.dumps(dict(meta_data), allow_nan=False)
         copy: dict[str, Any] = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InputError("meta_data", f"must be a JSON-compatible mapping: {error}") from error
+        raise InputError("meta_data", f"can't be converted to a JSON object ({error}); use JSON types only") from error
     if len(text) > MAX_TEXT_CHARACTERS:
         raise InputError(
-            "meta_data", f"has {len(text):,} characters as JSON; at most {MAX_TEXT_CHARACTERS:,} are allowed"
+            "meta_data", f"has {len(text):,} characters as JSON; shorten it to at most {MAX_TEXT_CHARACTERS:,}"
         )
     _check_values("meta_data", copy)
     return MappingProxyType(copy)
@@ -203,7 +208,7 @@ def _check_values(field: str, value: Any) -> None:
             _check_text(field, each, MAX_TEXT_CHARACTERS)
         elif isinstance(each, (dict, list)):
             if depth > MAX_DEPTH:
-                raise InputError(field, f"has lists or objects nested more than {MAX_DEPTH} deep; flatten them")
+                raise InputError(field, f"has lists or objects nested more than {MAX_DEPTH} levels deep; flatten them")
             parts = [*each, *each.values()] if isinstance(each, dict) else each
             inside += [(part, depth + 1) for part in parts]
 
@@ -220,7 +225,7 @@ def _read_message(field: str, message: Mapping[str, Any]) -> tuple[str, str, Any
     try:
         role, content = str(message["role"]), message.get("content")
     except (TypeError, KeyError, AttributeError, IndexError) as error:
-        raise InputError(field, "must be a mapping with role and content") from error
+        raise InputError(field, "must be a mapping with the members role and content") from error
     if role not in {"user", "assistant"}:
         return role, "", None
     if content is None:

@@ -1,4 +1,4 @@
-"""``Loader``: imports files into scopes and exports the store."""
+"""``Loader``: imports files into a memory, and exports all memories of a database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Loaded", "Loader"]
 
-PAGES_A_COMMIT = 500
+PAGES_PER_COMMIT = 500
+_SEVERAL_USERS = "contains several users; import all of them with MemoryEngine.load or `memoryos import --all`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,11 @@ class Loaded:
     """The result of an import.
 
     Attributes:
-        pages: Number of pages added.
-        known: Number of pages skipped because they exist already.
-        forgotten: Number of pages skipped because they were forgotten here.
-        tiers: Whether the tiers were restored too, so that nothing has to be derived again.
-        problems: Unreadable parts of the file, each with file and position, without content.
+        pages: Number of pages that were added.
+        known: Number of pages that were skipped because the memory contains them already.
+        forgotten: Number of pages that were skipped because they were forgotten in this memory.
+        tiers: Whether segments, facts and profile were imported too. Otherwise they are derived from the pages later.
+        problems: Descriptions of the parts of the file that could not be read, each with file and position.
     """
 
     pages: int
@@ -49,12 +50,12 @@ class Loaded:
 
 
 class Loader:
-    """Imports files into scopes, and exports the whole store.
+    """Imports files into memories, and exports all memories of a database.
 
     Args:
-        store: The store.
-        redactor: Replaces secrets before a page is stored.
-        clock: Returns the current time (aware, UTC), used for pages without a time.
+        store: The database and its tables.
+        redactor: Replaces secrets in a page before the page is stored.
+        clock: Returns the current time (aware, UTC). Pages without a time get this time.
     """
 
     def __init__(self, store: Store, redactor: Redactor, *, clock: Callable[[], datetime]) -> None:
@@ -63,46 +64,51 @@ class Loader:
         self._clock = clock
 
     def load(self, path: Path, scope: Scope, *, progress: Callable[[int], None] | None = None) -> Loaded:
-        """Imports a file of one user into a scope. User and assistant ids in the file are ignored.
+        """Imports a file of one user into one memory. Ids of users and assistants in the file are ignored.
+
+        Args:
+            path: The file.
+            scope: The user and the assistant whose memory receives the pages.
+            progress: Called with the number of pages added so far.
 
         Raises:
             InputError: If the file can't be read or contains several users; nothing was added.
         """
         if is_export(path):
             if len(self._owners(path)) > 1:
-                raise InputError(
-                    "path", f"{path} contains several users; import it into a store (MemoryEngine.load, import --all)"
-                )
+                raise InputError("path", f"{path} {_SEVERAL_USERS}")
             return self._restore(path, lambda _: scope).get(scope, Loaded(0))
         sources = read_source(path, self._clock())
         if len({(source.user_id, source.assistant_id) for source in sources}) > 1:
-            raise InputError(
-                "path", f"{path} contains several users; import it into a store (MemoryEngine.load, import --all)"
-            )
+            raise InputError("path", f"{path} {_SEVERAL_USERS}")
         return self._append(sources, scope, progress)
 
     def load_store(self, path: Path, assistant_id: str) -> dict[Scope, Loaded]:
-        """Imports a file or folder of many users, one scope per user and assistant.
+        """Imports a file or folder of many users, one memory for each user and assistant.
 
         Args:
-            path: An export of a store, or the data folder of the published program.
-            assistant_id: The assistant for users without a named assistant.
+            path: An export of all memories, or the data folder of the paper's published program.
+            assistant_id: Id of the assistant for users whose assistant is not named in the file.
+
+        Returns:
+            What was imported, for each user with an assistant.
 
         Raises:
-            InputError: If the file can't be read or does not name its users. Users imported before the error stay.
+            InputError: If the file can't be read or does not contain user ids. Users that were imported before the
+                error are kept.
         """
         if is_export(path):
             return self._restore(path, lambda owner: owner)
         by_owner: dict[Scope, list[Source]] = {}
         for source in read_source(path, self._clock()):
             if source.user_id is None:
-                raise InputError("path", f"{path} does not name its users; import it into one memory (Memoryos.load)")
+                raise InputError("path", f"{path} contains no user ids; import it for one user with Memoryos.load")
             owner = read_scope(source.user_id, source.assistant_id or assistant_id)
             by_owner.setdefault(owner, []).append(source)
         return {owner: self._append(sources, owner, None) for owner, sources in by_owner.items()}
 
     def export_store(self, path: Path) -> int:
-        """Writes every scope of the store to a new file; returns the number of pages.
+        """Writes the memories of all users to a new file, and returns the number of pages.
 
         Raises:
             InputError: If the file exists or can't be written.
@@ -130,7 +136,7 @@ class Loader:
         return found
 
     def _append(self, sources: Iterable[Source], scope: Scope, progress: Callable[[int], None] | None) -> Loaded:
-        """Adds the pages of all sources in time order; adds none if they exceed the quota of the scope."""
+        """Adds the pages of all sources in order of time. If they exceed the quota of the memory, none is added."""
         found = list(sources)
         count = sum(len(source.drafts) for source in found)
         problems = tuple(problem for source in found for problem in source.problems)
@@ -138,7 +144,7 @@ class Loader:
             scope_id = self._store.scopes.open(scope, self._clock())
             self._store.log.check_quota(scope_id, lambda: Usage(count, sum(map(bytes_of, self._drafts(found)))))
             drafts, added = self._drafts(found), 0
-            while part := list(islice(drafts, PAGES_A_COMMIT)):
+            while part := list(islice(drafts, PAGES_PER_COMMIT)):
                 self._store.log.append(scope_id, part, self._clock())
                 added += len(part)
                 if progress is not None:

@@ -1,7 +1,7 @@
 """``Memory``: the memory of one user with one assistant (Fig. 1 of the paper).
 
-Its methods are grouped by the modules of the paper: Storage, Retrieval, Updating, Generation. Each method checks its
-arguments, looks up the scope's id and calls the module that contains the logic.
+The methods are grouped like the modules of the paper: Storage, Retrieval, Updating, Generation. Each method checks its
+arguments and calls the module that contains the logic.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ if TYPE_CHECKING:
 __all__ = ["Memory"]
 
 ANSWER = "answer"
-"""Purpose of a model call in the cost records and the log."""
+"""The purpose of an answer's model call, as it appears in the cost records and the log."""
 
 
 class Memory:
     """The memory of one user with one assistant.
 
-    ``MemoryEngine.memory`` creates it; ``Memoryos`` is the same class with a constructor that opens the store.
+    Create it with ``MemoryEngine.memory``. The subclass ``Memoryos`` also opens the database.
 
     Args:
         scope: The user and the assistant.
-        modules: The engine's modules.
+        modules: The parts of the engine: database, retriever, updater and so on.
     """
 
     def __init__(self, scope: Scope, modules: Modules) -> None:
@@ -68,21 +68,21 @@ class Memory:
 
     @property
     def config(self) -> Config:
-        """The engine's settings."""
+        """The settings of the engine."""
         return self._modules.config
 
     @property
     def modules(self) -> Modules:
-        """The engine's modules, which all its memories share."""
+        """The parts of the engine: database, retriever, updater and so on. All memories of the engine share them."""
         return self._modules
 
     @property
     def engine(self) -> Any:
-        """The ``MemoryEngine`` that created this memory. Deprecated: keep the engine, or use ``modules``."""
+        """The ``MemoryEngine`` that created this memory. Deprecated; use ``modules`` instead."""
         return self._modules.engine
 
     def close(self) -> None:
-        """Does nothing: a memory of an engine can be used until the engine is closed."""
+        """Does nothing. The memory can be used until ``MemoryEngine.close`` is called."""
 
     def __enter__(self) -> Memory:  # noqa: PYI034
         return self
@@ -106,19 +106,21 @@ class Memory:
         *,
         idempotency_key: str | None = None,
     ) -> Page:
-        """Stores one exchange as a page. It is on disk, and recall finds it, when this returns. Calls no model.
+        """Stores one exchange of user and assistant as a page, without calling a model.
+
+        When the method returns, the page is on disk and ``recall`` can find it.
 
         Args:
             user_input: The user's text; may be empty if the assistant's text is not.
             agent_response: The assistant's text; may be empty if the user's text is not.
             timestamp: Time of the exchange: a datetime, or ISO 8601 text. Without a time zone it is UTC. Default: now.
-            meta_data: JSON-compatible; ``user_name`` and ``assistant_name`` name the speakers.
-            idempotency_key: The caller's name for this request. A repetition of the request with the same key stores
-                nothing and returns the first page. Keys are kept for at least a week.
+            meta_data: Any JSON-compatible values. The values ``user_name`` and ``assistant_name`` name the speakers.
+            idempotency_key: A name that the caller chooses for this request. If the caller repeats the request with
+                the same key, nothing is stored again and the first page is returned. Keys are kept for at least a week.
 
         Raises:
             InputError: If an argument is not valid, or the key was used for another request; nothing was stored.
-            NotFoundError: If this is a repetition and the page was forgotten; nothing was stored.
+            NotFoundError: If the request is a repetition and its page was forgotten; nothing was stored.
             StoreError: If the page could not be written.
         """
         now = self._modules.clock()
@@ -130,17 +132,17 @@ class Memory:
         return self._append(drafts, request, now)[0]
 
     def add_messages(self, messages: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> list[Page]:
-        """Stores a list of OpenAI messages as pages, all or none.
+        """Stores a list of OpenAI chat messages as pages. After an error no page is stored.
 
-        A user message and the assistant message after it are one page; ``inputs.read_messages`` has the details.
+        A user message and the assistant message after it become one page; see ``inputs.read_messages``.
 
         Args:
-            messages: The messages.
-            idempotency_key: As for ``add_memory``.
+            messages: The messages, oldest first. Each has the members ``role`` and ``content``.
+            idempotency_key: A name that the caller chooses for this request; see ``add_memory``.
 
         Raises:
             InputError: If a message is not valid, or the key was used for another request; nothing was stored.
-            NotFoundError: If this is a repetition and a page was forgotten; nothing was stored.
+            NotFoundError: If the request is a repetition and one of its pages was forgotten; nothing was stored.
             StoreError: If the pages could not be written.
         """
         now, redactor = self._modules.clock(), self._modules.redactor
@@ -156,11 +158,11 @@ class Memory:
         """Returns one page.
 
         Raises:
-            NotFoundError: If there is no such page.
+            NotFoundError: If this memory has no page with this id.
         """
         pages = self._modules.log.by_id(self._handle.find(), [page_id])
         if not pages:
-            raise NotFoundError(f"no page {page_id}")
+            raise NotFoundError(f"this memory has no page with the id {page_id!r}")
         return pages[0]
 
     def pages(self) -> Iterator[Page]:
@@ -168,39 +170,51 @@ class Memory:
         return self._modules.log.after(self._handle.find())
 
     def newest_pages(self, count: int, *, before_seq: int | None = None) -> list[Page]:
-        """Returns the newest pages, newest first; with ``before_seq`` only pages before that log position."""
+        """Returns up to ``count`` pages, newest first.
+
+        Args:
+            count: Maximum number of pages.
+            before_seq: Only pages with a smaller ``seq`` than this. Default: the newest pages.
+        """
         return self._modules.log.newest_before(self._handle.find(), before_seq, count)
 
     def search_pages(self, text: str, count: int, *, before_seq: int | None = None) -> tuple[list[Page], int | None]:
-        """Finds pages that contain a text literally, ignoring case, newest first.
+        """Finds pages that contain an exact text, newest first. Upper and lower case are treated as equal.
 
         Args:
-            text: The text to find in either side of a page.
-            count: Maximum number of pages returned.
-            before_seq: Search only pages before this log position.
+            text: The text to find in the user's or the assistant's text of a page.
+            count: Maximum number of pages to return.
+            before_seq: Search only pages with a smaller ``seq`` than this. Default: start at the newest page.
 
         Returns:
-            The pages, and the log position for ``before_seq`` of the next call; None at the end of the log. One call
-            reads at most 5,000 pages, so it may find none although older pages match.
+            The pages found, and the value of ``before_seq`` for the next call; None when all pages were searched. One
+            call reads at most 5,000 pages, so it may find nothing although older pages match.
         """
         return search_text(self._modules.log, self._handle.find(), text, count, before_seq=before_seq)
 
     def days(self) -> list[tuple[date, int]]:
-        """Returns the days (UTC) with pages, oldest first, each with its number of pages."""
+        """Returns each day (UTC) that has pages, and the number of its pages, oldest day first."""
         return self._modules.log.days(self._handle.find())
 
     def pages_of_day(self, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
-        """Returns at most ``count`` pages of a day (UTC) after a log position, in log order."""
+        """Returns up to ``count`` pages of one day (UTC), in the order in which they were stored.
+
+        Args:
+            day: The day in UTC.
+            count: Maximum number of pages.
+            after_seq: Only pages with a greater ``seq`` than this.
+        """
         return self._modules.log.of_day(self._handle.find(), day, count, after_seq=after_seq)
 
     def export_lines(self) -> Iterator[str]:
-        """Yields the lines that ``export`` writes, from one snapshot of the memory."""
+        """Yields the lines of an export file of this memory, from one consistent snapshot."""
         return export_lines([(self.scope, self._modules.store.portable.dump(self._handle.find()))])
 
     def export(self, path: str | Path) -> int:
-        """Writes this memory to a new file of JSON lines; returns the number of pages.
+        """Writes this memory to a new file of JSON lines, and returns the number of pages.
 
-        The file contains no vectors; an import computes them again. ``docs/reference/export.md`` describes the format.
+        The file contains no vectors, because an import computes them again. ``docs/reference/export.md`` describes the
+        format.
 
         Raises:
             InputError: If the file exists or can't be written.
@@ -213,11 +227,11 @@ class Memory:
     def load(self, path: str | Path, *, progress: Callable[[int], None] | None = None) -> Loaded:
         """Imports a file: an export, pages as JSON lines, a message list or a file of another program.
 
-        An export is restored with its tiers if this memory is empty. Otherwise its pages are appended; pages that
-        exist or were forgotten here are skipped. ``importing.detect`` lists the formats.
+        If this memory is empty, an export is restored completely, with segments, facts and profile. Otherwise only its
+        pages are added. Pages that exist already or were forgotten are skipped. ``importing.detect`` lists the formats.
 
         Args:
-            path: The file, or the data folder of the published program.
+            path: The file, or the data folder of the paper's published program.
             progress: Called with the number of pages added so far.
 
         Raises:
@@ -244,14 +258,17 @@ class Memory:
 
         Args:
             query: The question.
-            max_pages: Maximum number of pages. Default: ``retrieval_queue_capacity``; no limit with ``max_tokens``.
-            max_tokens: Maximum of the estimated tokens of the pages; a page may then be shown with one side only.
-            ranking: Weights of the signals, for this recall only. The recall then counts as an experiment and heats
-                no segment.
-            near_misses: Number of next best pages to return in ``Recall.near_misses``.
+            max_pages: Maximum number of pages. Default: no limit if ``max_tokens`` is given, otherwise the setting
+                ``retrieval_queue_capacity``.
+            max_tokens: Maximum number of tokens of all returned pages, estimated. To fit, a page may be returned with
+                only the user's or only the assistant's text.
+            ranking: Weights of the ranking signals, for this recall only. Such a recall counts as an experiment: it
+                does not increase the heat of any segment.
+            near_misses: Number of pages below the limit to return too, best first, in ``Recall.near_misses``.
 
         Raises:
-            InputError: If the query is empty or not text, or a number is below its minimum: 1, for ``near_misses`` 0.
+            InputError: If the query is empty or not text, ``max_pages`` or ``max_tokens`` is less than 1, or
+                ``near_misses`` is less than 0.
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read.
         """
@@ -293,7 +310,7 @@ class Memory:
 
         Args:
             about: "user", "assistant", or None for both.
-            history: Whether to include facts that were replaced or archived.
+            history: Whether to include facts that were replaced by newer facts or archived.
 
         Raises:
             InputError: If ``about`` has another value.
@@ -303,54 +320,62 @@ class Memory:
         return self._modules.long_term.knowledge(self._handle.find(), about, history=history)
 
     def history(self, knowledge_id: str) -> list[Knowledge]:
-        """Returns a fact with all facts that it replaced and all that replaced it, oldest first.
+        """Returns all versions of a fact, oldest first: the fact, the facts that it replaced, and its replacements.
 
         Raises:
-            NotFoundError: If there is no such fact.
+            NotFoundError: If this memory has no fact with this id.
         """
         return fact_history(self.knowledge(None, history=True), knowledge_id)
 
     def segments(self, *, archived: bool = False) -> list[Segment]:
-        """Returns the active (or the archived) segments of mid-term memory, oldest first."""
+        """Returns the segments of mid-term memory, oldest first. A segment is the group of all pages on one topic.
+
+        Args:
+            archived: Whether to return the archived segments instead of the active ones.
+        """
         return self._modules.mid_term.all(self._handle.find(), archived=archived)
 
     def heat(self, *, archived: bool = False) -> list[tuple[Segment, float]]:
-        """Returns the active (or the archived) segments with their current heat (Eq. 4), hottest first."""
+        """Returns the segments and their current heat (Eq. 4 of the paper), hottest first.
+
+        Args:
+            archived: Whether to return the archived segments instead of the active ones.
+        """
         return sorted_by_heat(self.segments(archived=archived), self._modules.clock(), self.config.heat)
 
     def segment(self, segment_id: str) -> SegmentContent:
         """Returns one segment, active or archived, with its current heat, its chains and its pages.
 
         Raises:
-            NotFoundError: If there is no such segment.
+            NotFoundError: If this memory has no segment with this id.
         """
         now = self._modules.clock()
         return read_segment(self._modules.store, self._handle.find(), segment_id, now, self.config.heat)
 
     def flush(self, timeout: float | None = None, *, progress: Callable[[], None] | None = None) -> None:
-        """Consolidates all pages that left short-term memory. No page is due afterwards.
+        """Consolidates all waiting pages: sorts the pages that left short-term memory into segments, and learns facts.
 
         Args:
-            timeout: Seconds after which to stop; the remaining pages stay due. Default: no limit.
-            progress: Called before each step.
+            timeout: Maximum duration in seconds. Default: no limit.
+            progress: Called before each unit of work, e.g. one batch of pages.
 
         Raises:
-            AnalystError: If the analyst failed; the pages stay due.
-            EmbeddingError: If the embedder failed; the pages stay due.
-            StoreConflictError: If pages were forgotten meanwhile, several times; the remaining pages stay due.
-            TimeoutError: If the timeout ended first.
+            AnalystError: If the analyst failed. In this and the following cases, the other pages are processed later.
+            EmbeddingError: If the embedder failed.
+            StoreConflictError: If other callers repeatedly deleted pages while these were consolidated.
+            TimeoutError: If the timeout expired.
         """
         if self._handle.exists:
             self._modules.updater.flush(self._handle.find(), timeout_seconds=timeout, before_step=progress)
 
     def embed(self, timeout: float = 0.2) -> bool:
-        """Computes the vectors of new pages, so that recall finds them by meaning. Consolidates nothing, calls no LLM.
+        """Computes the vectors of new pages, so that ``recall`` can find the pages by meaning. Calls no LLM.
 
         Args:
-            timeout: Seconds to wait for the lease of a worker that processes this memory.
+            timeout: Maximum number of seconds to wait while a worker processes this memory.
 
         Returns:
-            Whether every page has a vector now; False after the timeout.
+            Whether every page has a vector now. False if the timeout expired.
 
         Raises:
             EmbeddingError: If the embedder failed.
@@ -363,13 +388,15 @@ class Memory:
         return True
 
     def force_mid_term_analysis(self) -> int:
-        """Consolidates all due pages and learns from every segment with unlearned pages, hot or not.
+        """Sorts all pages that left short-term memory into segments, and extracts facts from all segments, hot or not.
+
+        Segments whose pages were all processed before are skipped.
 
         Returns:
-            The number of segments that were learned from.
+            The number of segments from which facts were extracted.
 
         Raises:
-            AnalystError: If the analyst failed; the remaining pages stay due.
+            AnalystError: If the analyst failed. The remaining pages are processed later.
         """
         return self._modules.updater.learn_everything(self._handle.find()) if self._handle.exists else 0
 
@@ -380,28 +407,30 @@ class Memory:
         dry_run: bool = False,
         progress: Callable[[], None] | None = None,
     ) -> Rebuilt:
-        """Derives all tiers again from the log; the previous facts and profile move into history.
+        """Derives all segments, facts and the profile again from the stored pages.
+
+        The previous facts and the previous profile stay readable as history.
 
         Args:
-            analyst: "llm" or "local"; default: the engine's analyst.
+            analyst: "llm" or "local"; default: the analyst of the engine.
             dry_run: Whether to return the changes without storing them.
-            progress: Called before each step.
+            progress: Called before each unit of work, e.g. one batch of pages.
 
         Raises:
-            AnalystError: If the analyst keeps failing; nothing was changed.
+            AnalystError: If the analyst failed repeatedly; nothing was changed.
             ConfigError: If ``analyst`` is "llm" and no LLM is configured.
-            NotFoundError: If nothing was ever stored here.
+            NotFoundError: If this memory is empty.
         """
         scope_id = self._handle.require()
         reader = self._modules.analyst_of(analyst)
         return self._modules.rebuilder.rebuild(scope_id, reader, dry_run=dry_run, progress=progress)
 
     def correct(self, knowledge_id: str, text: str) -> Knowledge:
-        """Replaces a fact by the user's text; the old fact moves into history and is not learned again.
+        """Replaces a fact by a text of the user. The old fact stays in the history and is not learned again.
 
         Raises:
             InputError: If the text is not valid.
-            NotFoundError: If there is no such current fact.
+            NotFoundError: If this memory has no current fact with this id.
         """
         text = self._modules.redactor.text(read_query(text, field="text"))
         corrected = self._modules.forgetter.correct(self._handle.require(), knowledge_id, text)
@@ -419,26 +448,30 @@ class Memory:
         dry_run: bool = False,
         erase: bool | None = True,
     ) -> Forgotten:
-        """Permanently deletes pages, their vectors and everything derived from them.
+        """Permanently deletes pages or facts, with everything derived from them.
 
-        Data that was also derived from other pages is derived again from those. Later answers that repeat text found
-        only in forgotten pages are deleted too. Forgotten pages are neither learned nor imported again. If the receipt
-        has ``erased``, no deleted byte is left in the files. Other writers wait for less than half a second at a time,
-        longer only while a file of hundreds of megabytes is erased.
+        A segment or fact that also has other source pages is derived again from those pages. Stored answers that repeat
+        text of the forgotten pages, and of no other page, are deleted too. The forgotten content is not learned or
+        imported again.
+
+        With ``erase`` the deleted bytes are also erased from the database files, and the receipt has ``erased`` = True.
+        Meanwhile other writers wait up to half a second at a time, or longer if the database file has hundreds of
+        megabytes.
 
         Args:
-            page_ids: Pages.
-            knowledge_ids: Facts; their source pages stay.
-            before: Every page older than this time.
-            query_preview: Reports the deletions for the pages that this query finds, including pages of short-term
-                memory. A query deletes nothing: call again with the ids.
-            everything: The whole memory.
+            page_ids: Ids of pages to delete.
+            knowledge_ids: Ids of facts to delete. Their source pages are kept.
+            before: Delete every page older than this time.
+            query_preview: A query. Nothing is deleted: the receipt lists the pages that the query finds, and what
+                deleting them would remove. To delete them, call again with their ids.
+            everything: Delete the whole memory.
             dry_run: Whether to report the deletions without making them.
-            erase: Whether to wait until the deleted bytes are erased. False: the background erases them at a quiet
-                moment, or else ``close``. None: wait only where it is quick, for an SQLite file of up to 16 MB.
+            erase: Whether to wait until the deleted bytes are erased. False: a background thread erases them in a
+                period without requests, at the latest in ``close``. None: wait only if this is quick, which is the
+                case for SQLite files of up to 16 MB.
 
         Raises:
-            InputError: If none or more than one of ids, ``before``, ``query_preview`` and ``everything`` is given.
+            InputError: If none of ids, ``before``, ``query_preview`` and ``everything`` is given, or more than one.
             NotFoundError: If an id is not in this memory; nothing was forgotten.
             StoreError: If the store can't be written.
         """
@@ -454,7 +487,7 @@ class Memory:
         return receipt
 
     def get_user_profile_summary(self) -> str:
-        """Returns the profile and the facts about the user, one per line; "" if there are none."""
+        """Returns the profile and the facts about the user as text, one item per line; "" if there are none."""
         lines = profile_lines(self.profile) + [f"- {one_line(entry.text)}" for entry in self.knowledge("user")]
         return "\n".join(lines)
 
@@ -463,7 +496,7 @@ class Memory:
         return [one_line(entry.text) for entry in self.knowledge("assistant")]
 
     def get_memory_stats(self) -> dict[str, Any]:
-        """Returns the counts of every tier, the number of due pages, and the analyst's last error."""
+        """Returns statistics: numbers of pages, waiting pages, segments and facts, and the analyst's last error."""
         modules = self._modules
         names = {
             "user_id": self.scope.user_id,
@@ -474,11 +507,14 @@ class Memory:
         return names | count_tiers(modules.store, self._handle.find(), modules.embedder.name, modules.config)
 
     def revision(self) -> int:
-        """Returns a number that grows with every write except visits; 0 before the first write."""
+        """Returns the revision number of this memory, which grows with every write; 0 before the first write.
+
+        Counting a recall of a segment does not change the number.
+        """
         return self._modules.scopes.state(self._handle.find()).revision
 
     def costs(self) -> list[Cost]:
-        """Returns the costs of model calls, one entry per day, purpose and model, oldest first."""
+        """Returns the costs of LLM calls for this memory, one entry for each day, purpose and model, oldest first."""
         return self._modules.costs.of(self._handle.find())
 
     # Generation
@@ -520,26 +556,26 @@ class Memory:
         remember: bool = True,
         idempotency_key: str | None = None,
     ) -> Answer | AnswerStream:
-        """Answers a query from memory and stores the exchange if the answer succeeded.
+        """Answers a query from memory, and then stores the query and the answer as a page.
 
         Args:
             query: The user's text.
-            relationship_with_user: The relationship of the assistant to the user.
+            relationship_with_user: The relationship of the assistant to the user, e.g. "friend".
             style_hint: Tone or form of the answer.
             user_conversation_meta_data: Facts about this conversation, for example its platform.
-            stream: Whether to return the pieces as they arrive; the exchange is stored after the last piece.
-            remember: Whether to store the exchange as a page.
-            idempotency_key: As for ``add_memory``. A repetition of the request returns the stored answer with its
-                sources, without a recall, and calls no model.
+            stream: Whether to return the answer in pieces as they arrive. It is stored after the last piece.
+            remember: Whether to store the query and the answer.
+            idempotency_key: A name that the caller chooses for this request; see ``add_memory``. If the caller repeats
+                the request with the same key, the stored answer and its sources are returned without a model call.
 
         Returns:
             The answer: a ``str`` with ``sources`` (page ids), ``recall``, ``origin`` (the analyst) and ``flagged``
-            (recalled pages that look like instructions to a model). With ``stream``: an iterator of its pieces with
-            ``recall`` and, after the last piece, ``answer``.
+            (recalled pages that look like instructions to a model). With ``stream``: an iterator over the pieces of the
+            answer. It has the attributes ``recall`` and, after the last piece, ``answer``.
 
         Raises:
             InputError: If an argument is not valid, or the key was used for another request.
-            NotFoundError: If this is a repetition and the answer was forgotten.
+            NotFoundError: If the request is a repetition and its answer was forgotten.
             AnalystError: If the analyst failed; nothing was stored.
             StoreError: If the store can't be read or written.
         """
@@ -558,9 +594,9 @@ class Memory:
         return pieces if stream else pieces.finish()
 
     def _answer(self, task: _AnswerTask) -> Generator[str, None, Answer]:
-        """Yields the answer in pieces, stores the exchange and returns the answer.
+        """Yields the answer in pieces, stores the query and the answer, and returns the answer.
 
-        Stores nothing if the analyst fails or the caller closes the generator before the last piece.
+        Nothing is stored if the analyst fails, or if the caller closes the generator before the last piece.
         """
         meter = self._modules.ledger.meter(self._handle.open, ANSWER)
         try:
@@ -571,7 +607,10 @@ class Memory:
         return self._store_answer(answer, task) if task.is_stored else answer
 
     def _store_answer(self, answer: Answer, task: _AnswerTask) -> Answer:
-        """Stores the exchange and returns the answer; the stored one if another thread stored the request first."""
+        """Stores the query and the answer, and returns the answer.
+
+        If another thread has stored an answer for the same idempotency key, this method returns that answer.
+        """
         query, sources = task.recall.query, answer_sources(answer)
         metadata = {ANSWERED_FROM: sources} if sources else None
         now = self._modules.clock()

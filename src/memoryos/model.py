@@ -1,6 +1,6 @@
-"""The value types of MemoryOS: frozen dataclasses without access to database, model or clock.
+"""The value types of MemoryOS, e.g. page, segment and fact. They are frozen dataclasses without I/O.
 
-Times are aware and in UTC. Ids are UUIDv7 text.
+Times are aware and in UTC. Ids are UUIDv7 texts.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ __all__ = [
 Side = Literal["user", "assistant"]
 """The speaker of an utterance: the user or the assistant of a page."""
 About = Literal["user", "assistant"]
-"""The subject of a fact."""
+"""Whom a fact describes: the user or the assistant."""
 Level = Literal["high", "medium", "low"]
-"""The strength of a trait; ``traits90.json`` defines high and low for each dimension."""
+"""The strength of a personality trait. ``traits90.json`` describes "high" and "low" for each of the 90 dimensions."""
 
 SIDES: tuple[Side, Side] = ("user", "assistant")
 ABOUT: tuple[About, About] = ("user", "assistant")
 ANSWERED_FROM = "answered_from"
-"""Metadata key of a page that contains an answer: the ids of the source pages of the answer."""
+"""Metadata key of a page: the ids of the pages on which the assistant's answer in this page is based."""
 RECORDS = "memoryos-records/"
-"""Prefix of the assistant's id of every scope of records."""
+"""Prefix of the assistant id of scopes that contain records: values that a program stores under keys."""
 
 
 def _no_metadata() -> Mapping[str, Any]:
@@ -57,20 +57,26 @@ def _no_metadata() -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Scope:
-    """The owner of a memory: one user with one assistant. Both ids are arbitrary text, never paths."""
+    """The owner of a memory: one user with one assistant.
+
+    Both ids are arbitrary texts. They are never used as file paths.
+    """
 
     user_id: str
     assistant_id: str
 
     @property
     def holds_records(self) -> bool:
-        """Whether this scope contains records (values that a program stores under keys). No analyst reads records."""
+        """Whether this scope contains records: values that a program stores under keys. Records are not analysed."""
         return self.assistant_id.startswith(RECORDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """The user's or the assistant's text of a page: the unit of embedding and ranking."""
+    """The user's or the assistant's text of a page, with its speaker and time.
+
+    Utterances are the texts that are embedded and ranked.
+    """
 
     page_id: str
     seq: int
@@ -82,7 +88,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class PageDraft:
-    """A validated exchange without id and log position; fields as in ``Page``."""
+    """A valid exchange of user and assistant that is not stored yet. The fields are described in ``Page``."""
 
     at: datetime
     user_text: str
@@ -94,22 +100,22 @@ class PageDraft:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One exchange {Q, R, T} of Eq. 1: the user's text, the assistant's text and the time.
+    """One exchange between user and assistant: both texts and the time ({Q, R, T} in Eq. 1 of the paper).
 
     Attributes:
         page_id: UUIDv7 text.
-        seq: Position in the log of its scope, from 1, without gaps.
+        seq: Number of the page within the memory, in the order of storing: 1, 2, 3 and so on.
         at: Time of the exchange (aware, UTC).
         user_text: The user's text, verbatim; empty if only the assistant spoke.
         assistant_text: The assistant's text, verbatim; empty if only the user spoke.
         user_name: Name of the user in this page; None if unnamed.
         assistant_name: Name of the assistant in this page; None if unnamed.
-        metadata: The caller's metadata, JSON-compatible.
-        chain_id: The page's chain; None before consolidation.
-        segment_id: The page's segment; None before consolidation.
-        learned: Whether the facts of this page are in long-term memory.
-        instruction_sides: Which texts look like an instruction to a model: 1 the user's, 2 the assistant's, 3 both,
-            0 none; None for a page stored by an earlier release without this check.
+        metadata: JSON-compatible values that the caller stored with the page.
+        chain_id: Id of the page's chain, which is a series of pages on one subject; None before consolidation.
+        segment_id: Id of the page's segment, which is the group of all pages on one topic; None before consolidation.
+        learned: Whether the facts of this page were extracted into long-term memory.
+        instruction_sides: Which texts look like an instruction to a model: 0 none, 1 the user's, 2 the assistant's,
+            3 both. None for a page stored by an earlier release without this check.
     """
 
     page_id: str
@@ -126,20 +132,23 @@ class Page:
     instruction_sides: int | None = None
 
     def text(self, side: Side) -> str:
-        """Returns the text of the user or of the assistant; "" if that one said nothing."""
+        """Returns the text of the user or of the assistant, as ``side`` selects; it may be empty."""
         return self.user_text if side == "user" else self.assistant_text
 
     def speaker(self, side: Side) -> str:
-        """Returns the speaker name of the user or the assistant; if unnamed, "user" or "assistant"."""
+        """Returns the name of the user or of the assistant, as ``side`` selects.
+
+        If the page contains no name for this speaker, the method returns "user" or "assistant".
+        """
         name = self.user_name if side == "user" else self.assistant_name
         return name or side
 
     def speaking(self) -> tuple[Side, ...]:
-        """Returns who spoke in this page: "user", "assistant" or both, in this order; empty texts do not count."""
+        """Returns the speakers whose text in this page is not empty: "user", "assistant" or both, in this order."""
         return tuple(side for side in SIDES if self.text(side).strip())
 
     def utterances(self) -> tuple[Utterance, ...]:
-        """Returns one utterance for each text that is not empty, the user's first."""
+        """Returns the texts of this page as utterances, the user's first. Empty texts are left out."""
         return tuple(
             Utterance(self.page_id, self.seq, side, self.speaker(side), self.text(side), self.at)
             for side in self.speaking()
@@ -148,19 +157,19 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The source of derived data: the analyst and the version of its prompt or rules."""
+    """The origin of derived data: the analyst that derived it, e.g. an LLM, and the version of its prompt or rules."""
 
     analyst: str
     version: str
 
 
 SHARED = Origin("shared", "1")
-"""Origin of a fact about the assistant that was copied from another scope, without its source pages."""
+"""Origin of facts about the assistant that were copied from another memory. Their source pages are not copied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Consecutive pages of one conversation thread, with one summary (the meta of Eq. 1)."""
+    """Consecutive pages on one subject, with one summary ("meta" in Eq. 1 of the paper)."""
 
     chain_id: str
     summary: str
@@ -168,19 +177,19 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Pages of one topic (Eq. 2).
+    """The group of all pages on one topic (Eq. 2 of the paper).
 
     Attributes:
         segment_id: UUIDv7 text.
-        summary: Summary of its pages.
-        keywords: K_s of Eq. 3.
-        visits: N_visit of Eq. 4: recalls since the segment was last learned from.
-        length: L_interaction of Eq. 4: pages added since the segment was last learned from.
-        page_count: Number of all its pages.
-        last_visited_at: Time of its last recall or last added page.
-        created_at: Time of its first page.
-        archived_at: Time of its removal from mid-term memory; None while it is active. The pages of an archived
-            segment stay in the log but are not recalled.
+        summary: Summary of the pages.
+        keywords: K_s of Eq. 3: words that describe the topic.
+        visits: N_visit of Eq. 4: number of recalls since facts were last extracted from the segment.
+        length: L_interaction of Eq. 4: number of pages added since facts were last extracted from the segment.
+        page_count: Number of all pages of the segment.
+        last_visited_at: Time of the last recall or of the last added page.
+        created_at: Time of the first page.
+        archived_at: Time at which the segment was removed from mid-term memory; None while it is active. The pages of
+            an archived segment stay stored but are not recalled.
     """
 
     segment_id: str
@@ -200,14 +209,15 @@ class Knowledge:
 
     Attributes:
         knowledge_id: UUIDv7 text.
-        about: The subject of the fact.
-        text: The fact, one sentence.
+        about: Whom the fact describes: the user or the assistant.
+        text: The fact as one sentence.
         recorded_at: Time at which the fact was stored.
-        valid_from: Start of its validity, if the conversation states one.
-        superseded_by: Id of the fact that replaced it; None while it is current.
-        archived_at: Time at which it exceeded ``long_term_knowledge_capacity`` and left recall; None while active.
-        source_page_ids: Ids of its source pages, oldest first.
-        origin: The analyst that found it.
+        valid_from: Time from which the fact is true, if the conversation states one.
+        superseded_by: Id of the newer fact that replaced this fact; None while this fact is current.
+        archived_at: Time at which the fact was archived because there were more facts than
+            ``long_term_knowledge_capacity``; None while it is active. Archived facts are not recalled.
+        source_page_ids: Ids of the pages from which the fact was extracted, oldest first.
+        origin: The analyst that extracted the fact.
     """
 
     knowledge_id: str
@@ -223,12 +233,12 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One static fact of the profile, such as name, birth_year, gender, home or job.
+    """One attribute of the user in the profile, such as name, birth_year, gender, home or job.
 
     Attributes:
-        name: snake_case name of the attribute.
-        value: Its value, in the user's words.
-        source_page_ids: Ids of its source pages, oldest first.
+        name: Name of the attribute in snake_case.
+        value: Value of the attribute, in the user's words.
+        source_page_ids: Ids of the pages that contain the value, oldest first.
     """
 
     name: str
@@ -238,14 +248,14 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """One of the 90 personality dimensions of ``traits90.json``, with evidence.
+    """The user's level in one of the 90 personality dimensions, with evidence. ``traits90.json`` lists the dimensions.
 
     Attributes:
-        category: The dimension's category, as in the file.
-        dimension: The dimension's name, as in the file; unique together with the category.
-        level: high, medium or low.
-        reason: The reason for the level, in one sentence.
-        evidence_page_ids: Ids of the pages with the evidence, oldest first; never empty.
+        category: Category of the dimension, as in the file.
+        dimension: Name of the dimension, as in the file. It is unique within the category.
+        level: "high", "medium" or "low".
+        reason: Reason for the level, in one sentence.
+        evidence_page_ids: Ids of the pages that show the level, oldest first; never empty.
     """
 
     category: str
@@ -257,11 +267,11 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of model calls of one scope on one day for one purpose.
+    """The cost of all calls of one model on one day for one purpose.
 
     Attributes:
         day: The day in UTC.
-        purpose: digest, learn or answer.
+        purpose: "digest" (grouping pages by topic), "learn" (extracting facts) or "answer" (answering a question).
         model: Name of the model.
         calls: Number of calls, including failed calls.
         failed_calls: Number of calls without a reply.
@@ -281,13 +291,13 @@ class Cost:
 
     @property
     def tokens(self) -> int:
-        """Tokens of prompts and replies."""
+        """Number of tokens of prompts and replies together."""
         return self.prompt_tokens + self.completion_tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The user's attributes and traits. Every version is stored; version 0 is the empty profile."""
+    """The user's attributes and personality traits. Every version is stored; version 0 is the empty profile."""
 
     version: int = 0
     attributes: tuple[Attribute, ...] = ()
@@ -296,5 +306,5 @@ class Profile:
     origin: Origin | None = None
 
     def attribute(self, name: str) -> str | None:
-        """Returns the value of one attribute; None if it is unknown."""
+        """Returns the value of an attribute; None if the profile does not contain it."""
         return next((each.value for each in self.attributes if each.name == name), None)

@@ -1,4 +1,4 @@
-"""``Modules``: the parts of an engine that its memories share."""
+"""``Modules``: the parts of an engine (database, retriever, updater and others), which all its memories share."""
 
 from __future__ import annotations
 
@@ -40,28 +40,29 @@ __all__ = ["Modules"]
 
 @dataclass(frozen=True, eq=False)
 class Modules:
-    """The parts of an engine. ``MemoryEngine`` builds them once; every ``Memory`` of the engine uses them.
+    """The parts of an engine. ``MemoryEngine`` builds them once, and all its ``Memory`` objects share them.
 
     Attributes:
         engine: The ``MemoryEngine``; untyped, because its module imports this one.
         config: All settings.
         clock: Returns the current time (aware, UTC).
-        process_id: The process that opened the store. A forked child can't use its locks, threads and connections.
+        process_id: Id of the process that opened the store. A forked child process can't use the store, because it
+            does not inherit threads, locks and connections.
         store: Storage: the database and its tables.
         redactor: Replaces secrets in text before it is stored.
         loader: Imports and exports files.
         embedder: Turns texts into vectors.
-        working_sets: In-memory copies of scopes for searching (LRU cache).
+        working_sets: The working sets: searchable copies of memories in RAM (LRU cache).
         retriever: Retrieval: ranks pages and facts for a query.
         primary_analyst: The preferred analyst, without its fallback.
         analyst: The primary analyst with its fallback.
         ledger: Records the cost of model calls and enforces the token budget.
-        updater: Updating: consolidates pages into mid-term and long-term memory.
-        rebuilder: Derives the tiers of a scope again from its pages.
+        updater: Updating: derives segments, facts and profiles from pages.
+        rebuilder: Derives all segments, facts and the profile of a memory again from its pages.
         forgetter: Deletes pages and facts with everything derived from them.
         maintenance: Erases deleted bytes and removes expired rows in the background.
         worker: The background thread that calls the updater.
-        responder: Generation: answers from a recall.
+        responder: Generation: answers a question from the recalled pages and facts.
     """
 
     engine: Any
@@ -86,40 +87,42 @@ class Modules:
 
     @property
     def scopes(self) -> Scopes:
-        """Table of scopes."""
+        """The database table of scopes. A scope is one user with one assistant."""
         return self.store.scopes
 
     @property
     def log(self) -> PageLog:
-        """Page log."""
+        """The database table of pages."""
         return self.store.log
 
     @property
     def mid_term(self) -> MidTermTable:
-        """Tables of segments and chains."""
+        """The database tables of segments and chains."""
         return self.store.mid_term
 
     @property
     def long_term(self) -> LongTermTable:
-        """Tables of facts and profiles."""
+        """The database tables of facts and profiles."""
         return self.store.long_term
 
     @property
     def costs(self) -> CostTable:
-        """Table of model costs."""
+        """The database table of the costs of model calls."""
         return self.store.costs
 
     def check_process(self) -> None:
-        """Raises an error in a forked child process.
+        """Checks that this process opened the store itself.
 
         Raises:
-            StoreUnavailableError: If a parent process opened the store.
+            StoreUnavailableError: If the store was opened in a parent process, before ``os.fork``.
         """
         if os.getpid() != self.process_id:
-            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
+            raise StoreUnavailableError(
+                "the store was opened in the parent process; open it again in this forked child process"
+            )
 
     def analyst_of(self, kind: AnalystKind | None) -> Analyst:
-        """Returns the analyst of a kind, without a fallback. None selects the primary analyst.
+        """Returns the LLM analyst or the local analyst, without a fallback. None selects the primary analyst.
 
         Raises:
             ConfigError: If ``kind`` is "llm" and no LLM is configured.

@@ -1,6 +1,7 @@
-"""Defaults for the optional methods of the protocols in ``memoryos.seams``.
+"""Supplies defaults for methods that embedders, analysts and chat models may leave out.
 
-Wrap an embedder in ``CompleteEmbedder`` or call ``close_method`` once, at construction; later calls need no check.
+``memoryos.seams`` declares these optional methods. The code that receives such an object calls ``CompleteEmbedder`` or
+``close_method`` once, so that it need not check for missing methods later.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ __all__ = ["CompleteEmbedder", "close_method"]
 
 
 class CompleteEmbedder:
-    """Adapter that adds the optional methods ``embed_queries`` and ``languages`` to any ``Embedder``.
+    """Adapter that adds the optional members ``embed_queries`` and ``languages`` to any ``Embedder``.
 
-    Methods of the wrapped embedder take precedence over the defaults. They are looked up by attribute access, not by
-    ``isinstance``, because ``isinstance`` misses methods that a wrapper forwards in ``__getattr__``.
+    Members of the wrapped embedder take precedence over the defaults. The adapter finds them by attribute access.
+    ``isinstance`` would not find members that another wrapper forwards in ``__getattr__``.
 
     Args:
         embedder: The embedder to wrap.
@@ -44,27 +45,30 @@ class CompleteEmbedder:
 
     @property
     def languages(self) -> frozenset[str] | None:
-        """Returns the codes of the supported languages; None for no limit, the default."""
+        """Returns the codes of the supported languages, e.g. "en". None, the default, means all languages."""
         try:
             return cast("LanguageLimited", self._embedder).languages
         except AttributeError:
             return None
 
     def windows(self, text: str) -> list[str]:
-        """Splits a text as the wrapped embedder does."""
+        """Splits a text into pieces that fit the input of the wrapped embedder."""
         return self._embedder.windows(text)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of stored texts."""
+        """Returns the vectors of texts, computed by the wrapped embedder."""
         return self._embedder.embed(texts)
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of questions; calls ``embed`` if the wrapped embedder has no ``embed_queries``."""
+        """Returns the vectors of questions. Calls ``embed`` if the wrapped embedder has no ``embed_queries``."""
         return self._embed_queries(texts)
 
 
 def close_method(resource: object) -> Callable[[], None]:
-    """Returns the ``close`` method of an embedder, analyst or chat model; a function without effect if it has none."""
+    """Returns the ``close`` method of an embedder, analyst or chat model.
+
+    If the object has no such method, the function returns another function that does nothing.
+    """
     try:
         return cast("Closeable", resource).close
     except AttributeError:

@@ -1,6 +1,6 @@
-"""Creates files and directories that only their owner may read, independent of the umask, without following links.
+"""Creates files and directories that only their owner can read, whatever the umask is. Links are not followed.
 
-On Windows file modes have no effect; the access control list of the parent directory applies.
+On Windows, file modes have no effect, and the access control list of the parent directory applies.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _FLAGS = _NO_FOLLOW | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 def make_folder(folder: Path) -> None:
-    """Creates a directory and its missing parents with mode 0700; existing directories are not changed.
+    """Creates a directory and its missing parents with mode 0700. Existing directories are not changed.
 
     Raises:
-        OSError: If one can't be created, or the path is not a directory.
+        OSError: If a directory can't be created, or the path exists and is not a directory.
     """
     if folder.is_dir():
         return
@@ -49,11 +49,11 @@ def make_folder(folder: Path) -> None:
 
 
 def create_file(file: Path) -> int:
-    """Creates a file with mode 0600 and returns its descriptor, opened for writing.
+    """Creates a file with mode 0600, opens it for writing and returns its descriptor.
 
     Raises:
         FileExistsError: If the path exists, even as a link.
-        OSError: If it can't be created.
+        OSError: If the file can't be created.
     """
     return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, FILE_MODE)
 
@@ -62,7 +62,7 @@ def create_missing_file(file: Path) -> None:
     """Creates an empty file with mode 0600 if the path does not exist.
 
     Raises:
-        OSError: If it can't be created, or the path is a symbolic link to a missing file.
+        OSError: If the file can't be created, or the path is a symbolic link to a missing file.
     """
     if not os.path.lexists(file):
         try:
@@ -74,10 +74,10 @@ def create_missing_file(file: Path) -> None:
 
 
 def open_lock_file(file: Path) -> int:
-    """Opens a file for reading and writing and returns its descriptor; creates it with mode 0600 if it is missing.
+    """Opens a file for reading and writing, and returns its descriptor. Creates a missing file with mode 0600.
 
     Raises:
-        OSError: If it can't be opened, or is a symbolic link.
+        OSError: If the file can't be opened, or the path is a symbolic link.
     """
     return os.open(file, os.O_RDWR | os.O_CREAT | _FLAGS, FILE_MODE)
 
@@ -86,22 +86,22 @@ def refuse_existing(target: Path) -> None:
     """Checks that a path does not exist.
 
     Raises:
-        FileExistsError: If it exists as a file, directory or link.
+        FileExistsError: If the path exists as a file, directory or link.
     """
     if os.path.lexists(target):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
 
 
 def publish(source: Path, target: Path) -> None:
-    """Renames a complete file durably and never replaces an existing file.
+    """Renames a file, and waits until the file and its new name are on disk. Never replaces an existing file.
 
     Args:
-        source: The file, on the same filesystem.
-        target: Its new path.
+        source: The complete file.
+        target: The new path, on the same filesystem.
 
     Raises:
-        FileExistsError: If the target exists; it is not changed.
-        OSError: If it can't be renamed.
+        FileExistsError: If ``target`` exists; it was not changed.
+        OSError: If the file can't be renamed.
     """
     _sync(source)
     try:
@@ -116,7 +116,7 @@ def publish(source: Path, target: Path) -> None:
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Returns whether other accounts have any access to a file or directory; False for links and on Windows."""
+    """Returns whether other accounts may access a file or directory. Always False for links and on Windows."""
     if os.name != "posix":
         return False
     try:
@@ -127,10 +127,10 @@ def is_open_to_others(path: Path) -> bool:
 
 
 def restrict_to_owner(path: Path) -> None:
-    """Removes all access of other accounts to a file or directory.
+    """Changes the mode of a file or directory so that other accounts have no access.
 
     Raises:
-        OSError: If that is not allowed, or the path is a symbolic link.
+        OSError: If this process may not change the mode, or the path is a symbolic link.
     """
     descriptor = os.open(path, os.O_RDONLY | _FLAGS)
     try:

@@ -1,7 +1,7 @@
 """Redaction: replaces secrets in texts with placeholders before the texts are stored. Off by default.
 
-RE2 matches every pattern in linear time; checksums and context are checked afterwards. One scan finds the detectors
-that match at all, so a text without secrets takes a few microseconds.
+The patterns of secrets are matched with RE2, in linear time. Code then checks the checksum or the context of a match.
+One combined scan finds out which patterns match at all, so a text without secrets takes a few microseconds.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _IDS = ("_id", "_ids", "_page_ids")
 _RECORD_TEXTS = frozenset(
     {"user_text", "assistant_text", "user_name", "assistant_name", "metadata", "summary", "keywords", "text", "body"}
 )
-"""Members of an exported record that contain text; the others are ids, times and numbers."""
-_ALIKE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_ALIKE |= dict.fromkeys((0xA0, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F, 0x3000), ord(" "))
-_ALIKE |= dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212), ord("-"))
-"""ASCII characters by code of their full-width forms and of other spaces and dashes; lengths do not change."""
+"""Members of an exported record that contain text. The other members are ids, times and numbers."""
+_TO_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_TO_ASCII |= dict.fromkeys((0xA0, 0x2002, 0x2003, 0x2007, 0x2009, 0x202F, 0x3000), ord(" "))
+_TO_ASCII |= dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2014, 0x2212), ord("-"))
+"""Maps full-width characters, and other spaces and dashes, to one ASCII character each, so offsets do not change."""
 
 
 class Redactor:
-    """Replaces secrets with placeholders such as ``[redacted card number]``. Redaction is idempotent.
+    """Replaces secrets with placeholders such as ``[redacted card number]``. A redacted text is not changed again.
 
     Args:
-        detectors: The kinds of secrets; without detectors texts are not changed.
+        detectors: One detector for each kind of secret. Without detectors, texts are not changed.
     """
 
     def __init__(self, detectors: Iterable[Detector] = ()) -> None:
@@ -59,29 +59,30 @@ class Redactor:
 
     @property
     def is_on(self) -> bool:
-        """Whether there is any detector."""
+        """Whether the redactor has detectors. Without detectors it does not change texts."""
         return bool(self._detectors)
 
     def text(self, text: str) -> str:
         """Returns the text with each secret replaced by a placeholder.
 
         Raises:
-            InputError: If the result is longer than the limit for texts.
+            InputError: If the placeholders make the text longer than 4,000,000 characters.
         """
         if not self._detectors:
             return text
-        alike = text if text.isascii() else text.translate(_ALIKE)
+        normalized = text if text.isascii() else text.translate(_TO_ASCII)
         found: list[tuple[int, int, str]] = []
-        for index in sorted(self._set.Match(alike) or ()):
+        for index in sorted(self._set.Match(normalized) or ()):
             detector = self._detectors[index]
-            spans = [_secret(each) for each in self._patterns[index].finditer(alike)]
-            found += [(start, end, detector.placeholder) for start, end in detector.find(alike, spans) if start < end]
+            matched = [_secret(each) for each in self._patterns[index].finditer(normalized)]
+            secrets = detector.find(normalized, matched)
+            found += [(start, end, detector.placeholder) for start, end in secrets if start < end]
         return _replaced(text, _outside_of_placeholders(text, found)) if found else text
 
     def value(self, value: Any) -> Any:
-        """Returns a JSON value with its texts and member names redacted, except members that contain ids.
+        """Returns a copy of a JSON value in which texts and member names are redacted. Ids are not changed.
 
-        The text of a member with a name such as "password" or "api_key" is replaced as a whole.
+        If the name of a member indicates a secret, such as "password" or "api_key", its whole text is replaced.
         """
         if not self._detectors:
             return value
@@ -94,10 +95,10 @@ class Redactor:
         return value
 
     def draft(self, draft: PageDraft) -> PageDraft:
-        """Returns the page with its texts, speaker names and metadata redacted.
+        """Returns a copy of a page in which texts, speaker names and metadata are redacted.
 
         Raises:
-            InputError: As ``text``.
+            InputError: If the placeholders make a text longer than 4,000,000 characters.
         """
         if not self._detectors:
             return draft
@@ -116,7 +117,7 @@ class Redactor:
         """Returns a copy of an exported record in which all members that contain text are redacted.
 
         Raises:
-            InputError: As ``text``.
+            InputError: If the placeholders make a text longer than 4,000,000 characters.
         """
         if not self._detectors:
             return record
@@ -132,32 +133,39 @@ class Redactor:
 
 
 def read_detectors(patterns: Mapping[str, str]) -> list[Detector]:
-    """Returns the built-in detectors and the detectors of user-defined patterns.
+    """Returns the built-in detectors of secrets, and one detector for each pattern in the settings.
 
     Args:
-        patterns: RE2 patterns by name; a match is replaced with ``[redacted name]``. If a pattern has groups, only the
+        patterns: RE2 patterns by name. A match is replaced with ``[redacted name]``. If a pattern has groups, only the
             first group is replaced.
 
     Raises:
-        ConfigError: If there are too many patterns, or one is too long, invalid in RE2, or matches the empty text.
+        ConfigError: If there are too many patterns, or a pattern is too long, not valid in RE2, or matches the empty
+            text.
     """
     if len(patterns) > MAX_PATTERNS:
-        raise ConfigError(f"redaction_patterns: {len(patterns)} patterns are set; at most {MAX_PATTERNS} are allowed")
+        raise ConfigError(f"redaction_patterns: {len(patterns)} patterns are set; remove all but {MAX_PATTERNS}")
     return [*BUILT_IN, *(_own(name, pattern) for name, pattern in patterns.items())]
 
 
 def _own(name: str, pattern: str) -> Detector:
     field = f"redaction_patterns[{name[:MAX_NAME_CHARACTERS]!r}]"
     if len(name) > MAX_NAME_CHARACTERS or not _NAME.fullmatch(name):
-        raise ConfigError(f"{field}: a name must have 1 to {MAX_NAME_CHARACTERS} letters, digits, spaces, '_' and '-'")
+        raise ConfigError(
+            f"{field}: the name must consist of 1 to {MAX_NAME_CHARACTERS} letters, digits, spaces, '_' or '-'"
+        )
     if len(pattern) > MAX_PATTERN_CHARACTERS:
-        raise ConfigError(f"{field}: has {len(pattern):,} characters; at most {MAX_PATTERN_CHARACTERS:,} are allowed")
+        raise ConfigError(
+            f"{field}: the pattern has {len(pattern):,} characters; shorten it to at most {MAX_PATTERN_CHARACTERS:,}"
+        )
     try:
         compiled = re2.compile(pattern, _options())
     except re2.error as error:
-        raise ConfigError(f"{field}: not a valid RE2 pattern (RE2 has no lookaround and no back references)") from error
+        raise ConfigError(
+            f"{field}: the pattern is not valid in RE2; correct it (RE2 has no lookaround and no back references)"
+        ) from error
     if compiled.search("") is not None:
-        raise ConfigError(f"{field}: matches the empty text; require at least one character")
+        raise ConfigError(f"{field}: the pattern matches the empty text; change it to require at least one character")
     return Detector(placeholder(name), pattern, whole)
 
 
@@ -169,14 +177,17 @@ def _options() -> Any:
 
 
 def _secret(match: Any) -> tuple[int, int]:
-    """Returns the span of the first group that matched; of the whole match if the pattern has no groups."""
+    """Returns the span of the first group that matched, or of the whole match if the pattern has no groups."""
     groups = range(1, match.re.groups + 1)
     span: Span = next((match.span(each) for each in groups if match.start(each) >= 0), match.span())
     return span
 
 
 def _outside_of_placeholders(text: str, found: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """Returns the spans that do not begin in an existing placeholder, because a pattern may match its words."""
+    """Returns the spans that do not begin inside an existing placeholder.
+
+    A pattern may match words of a placeholder, e.g. "password", which must not be replaced again.
+    """
     placeholders = [each.span() for each in _PLACEHOLDER.finditer(text)]
     starts = [start for start, _ in placeholders]
     kept = []
@@ -188,7 +199,7 @@ def _outside_of_placeholders(text: str, found: list[tuple[int, int, str]]) -> li
 
 
 def _replaced(text: str, found: list[tuple[int, int, str]]) -> str:
-    """Returns the text with the spans replaced by placeholders; adjacent and overlapping spans become one."""
+    """Returns the text with each span replaced by its placeholder. Overlapping spans get one placeholder together."""
     parts: list[str] = []
     done = 0
     for start, end, name in sorted(found, key=lambda each: (each[0], -each[1])):
@@ -198,7 +209,7 @@ def _replaced(text: str, found: list[tuple[int, int, str]]) -> str:
     redacted = "".join([*parts, text[done:]])
     if len(redacted) > _MAX_CHARACTERS:
         raise InputError(
-            "redaction", f"placeholders make the text longer than {_MAX_CHARACTERS:,} characters; split it"
+            "redaction", f"placeholders make the text longer than {_MAX_CHARACTERS:,} characters; split the text"
         )
     return redacted
 

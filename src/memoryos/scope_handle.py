@@ -1,4 +1,4 @@
-"""``ScopeHandle``: the id of one scope, looked up once."""
+"""``ScopeHandle``: looks up the database id of a scope once and caches it. A scope is one user with one assistant."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["ScopeHandle"]
 
 
 class ScopeHandle:
-    """Looks up the id of a scope and caches it. Every method raises an error once the store can't be used.
+    """Looks up the database id of a scope and caches it. Every method first checks that the database is usable.
 
     Args:
-        scope: The scope.
-        modules: The engine's modules.
+        scope: The user and the assistant.
+        modules: The parts of the engine, including the database.
     """
 
     def __init__(self, scope: Scope, modules: Modules) -> None:
@@ -30,18 +30,20 @@ class ScopeHandle:
 
     @property
     def exists(self) -> bool:
-        """Whether the scope exists: whether anything was ever stored in it.
+        """Whether the scope exists, which means that something was stored in it once.
 
         Raises:
-            StoreUnavailableError: As for ``check_usable``.
+            StoreUnavailableError: If the handle is closed, or this is a forked child process.
         """
         return self.find() != NULL_SCOPE_ID
 
     def find(self) -> str:
-        """Returns the id; ``NULL_SCOPE_ID`` if the scope does not exist, so that a read finds nothing.
+        """Returns the id of the scope. For use by reads: it does not create the scope.
+
+        If the scope does not exist, the method returns ``NULL_SCOPE_ID``, with which every read finds nothing.
 
         Raises:
-            StoreUnavailableError: As for ``check_usable``.
+            StoreUnavailableError: If the handle is closed, or this is a forked child process.
         """
         self.check_usable()
         if self._scope_id is None:
@@ -49,10 +51,10 @@ class ScopeHandle:
         return self._scope_id or NULL_SCOPE_ID
 
     def open(self) -> str:
-        """Returns the id; creates the scope if it does not exist. For writes.
+        """Returns the id of the scope. For use by writes: it creates the scope if it does not exist.
 
         Raises:
-            StoreUnavailableError: As for ``check_usable``.
+            StoreUnavailableError: If the handle is closed, or this is a forked child process.
         """
         self.check_usable()
         if self._scope_id is None:
@@ -60,27 +62,27 @@ class ScopeHandle:
         return self._scope_id
 
     def require(self) -> str:
-        """Returns the id of an existing scope.
+        """Returns the id of the scope, which must exist.
 
         Raises:
             NotFoundError: If the scope does not exist.
-            StoreUnavailableError: As for ``check_usable``.
+            StoreUnavailableError: If the handle is closed, or this is a forked child process.
         """
         if not self.exists:
-            raise NotFoundError("nothing was remembered here yet")
+            raise NotFoundError("this memory is empty: no page was stored for this user and assistant")
         return self.find()
 
     def close(self) -> bool:
-        """Ends the use of the scope; returns whether this is the first call."""
+        """Closes the handle. Returns True at the first call, and False at later calls, which have no effect."""
         was_closed, self._is_closed = self._is_closed, True
         return not was_closed
 
     def check_usable(self) -> None:
-        """Raises an error if the store can't be used through this handle.
+        """Checks that the database can be used through this handle.
 
         Raises:
-            StoreUnavailableError: After ``close``, and in a forked child process.
+            StoreUnavailableError: If the handle is closed, or this is a forked child process.
         """
         self._modules.check_process()
         if self._is_closed:
-            raise StoreUnavailableError("the store is closed")
+            raise StoreUnavailableError("this memory is closed; create a new Memoryos object")

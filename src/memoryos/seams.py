@@ -1,8 +1,8 @@
-"""The protocols of the replaceable parts: embedder, analyst, chat model and cost meter.
+"""Protocols of the replaceable parts: embedder, analyst, chat model and cost meter.
 
-Protocols and value types only, without code. Each docstring is the contract and the checklist for an implementation.
-Optional methods are protocols of their own (``QueryEmbedder``, ``LanguageLimited``, ``Closeable``).
-``memoryos.optional_methods`` supplies the defaults for implementations without them, so that callers need no check.
+The module contains only protocols and value types. The docstring of a protocol lists what an implementation must do.
+Optional methods have protocols of their own (``QueryEmbedder``, ``LanguageLimited``, ``Closeable``), and
+``memoryos.optional_methods`` supplies defaults for them.
 """
 
 from __future__ import annotations
@@ -49,71 +49,77 @@ class Embedder(Protocol):
     """Turns texts into vectors.
 
     Every implementation
-    * is cheap to construct and loads its model at the first ``embed``;
-    * is safe to call from several threads;
+    * is cheap to construct, and loads its model at the first call of ``embed``;
+    * may be called from several threads at once;
     * returns the same vector for a text alone and in a batch;
-    * raises ``EmbeddingError`` on failure (never returns zeros or fewer rows).
+    * raises ``EmbeddingError`` on failure, and never returns zeros or fewer rows instead.
 
-    Optional: ``QueryEmbedder.embed_queries``, ``LanguageLimited.languages`` and ``Closeable.close``.
+    It may also have ``QueryEmbedder.embed_queries``, ``LanguageLimited.languages`` and ``Closeable.close``.
     """
 
     @property
     def name(self) -> str:
-        """Identifies the model; stored with every vector. Vectors of different names are never compared."""
+        """Name of the model. It is stored with every vector, and vectors of different models are never compared."""
         ...
 
     @property
     def dimensions(self) -> int:
-        """Length of every vector."""
+        """Length of every vector that ``embed`` returns."""
         ...
 
     def windows(self, text: str) -> list[str]:
-        """Splits a text into pieces that fit the model's input: at least one, in order. May limit their number."""
+        """Splits a text into pieces that fit into the model's input.
+
+        Returns:
+            At least one piece, in order. An embedder may limit the number of pieces and ignore the rest of the text.
+        """
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns ``float32[len(texts), dimensions]``, rows L2-normalised, in the order given."""
+        """Returns one vector for each text: ``float32[len(texts), dimensions]``, rows L2-normalised."""
         ...
 
 
 class QueryEmbedder(Protocol):
-    """Optional method of an embedder whose model encodes questions differently from stored texts."""
+    """Optional method of an embedder, for models that encode questions and stored texts differently."""
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of questions, in the form of ``Embedder.embed``. Default: ``embed``."""
+        """Returns one vector for each question, in the form of ``Embedder.embed``. Default: calls ``embed``."""
         ...
 
 
 class LanguageLimited(Protocol):
-    """Optional property of an embedder whose model was trained on few languages."""
+    """Optional property of an embedder, for models that support only some languages."""
 
     @property
     def languages(self) -> frozenset[str] | None:
-        """Codes of the supported languages, for example "en"; None for no limit. Default: None.
+        """Codes of the supported languages, for example "en". None, the default, means all languages.
 
-        Recall lowers the weight of vector similarity for a question in another language.
+        For a question in an unsupported language, recall gives less weight to vector similarity.
         """
         ...
 
 
 class Closeable(Protocol):
-    """Optional method of an embedder, analyst or chat model that holds connections. Default: nothing to release."""
+    """Optional method of an embedder, analyst or chat model, for implementations that open connections."""
 
     def close(self) -> None:
-        """Releases the connections; a later call may open them again."""
+        """Closes the connections. A later call of another method may open them again."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The pages that are due for consolidation, and their context.
+    """Input of ``Analyst.digest``: pages to consolidate, and the page before them.
 
     Attributes:
-        pages: The due pages in log order; at least one.
-        vectors: ``float32[len(pages), dimensions]``: the mean of each page's utterance vectors, L2-normalised.
-        previous: The page directly before ``pages[0]`` in the log, or None.
+        pages: The pages in the order in which they were stored; at least one.
+        vectors: One vector per page, ``float32[len(pages), dimensions]``, L2-normalised. It is the mean of the vectors
+            of the user's and the assistant's text.
+        previous: The page that was stored directly before ``pages[0]``; None if that is the first page.
         previous_vector: The vector of ``previous``.
-        previous_summary: Summary of the chain of ``previous``; "" if it has no chain.
+        previous_summary: Summary of the chain that contains ``previous``; "" if it is in no chain. A chain is a series
+            of pages on one subject.
     """
 
     pages: tuple[Page, ...]
@@ -125,7 +131,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic of a batch: K_p of Eq. 3 and the pages it covers."""
+    """One topic of a batch of pages: summary, keywords (K_p in Eq. 3 of the paper) and ids of the pages on it."""
 
     summary: str
     keywords: frozenset[str]
@@ -134,14 +140,17 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """An analyst's result for a batch.
+    """Result of ``Analyst.digest``: the chains and topics of a batch of pages.
+
+    A chain is a series of consecutive pages on one subject.
 
     Attributes:
-        continues: One boolean per page: whether it continues the page before it (``previous`` for the first page).
-        chain_summaries: One summary for each chain of the batch, in order. The first belongs to the previous chain
-            if ``continues[0]``; each later False starts a new chain.
-        topics: One or two topics; every page of the batch is in exactly one of them.
-        origin: Origin of the fallback analyst if it produced this result; None for the analyst itself.
+        continues: One boolean per page: True if the page continues the subject of the page before it, False if it
+            starts a new chain. The page before the first page is ``Batch.previous``.
+        chain_summaries: One summary for each chain, in order. If ``continues[0]`` is True, the first summary replaces
+            the summary of the chain that contains ``Batch.previous``.
+        topics: One or two topics. Every page of the batch is in exactly one topic.
+        origin: The fallback analyst, if it produced this result; None for the analyst itself.
     """
 
     continues: tuple[bool, ...]
@@ -152,17 +161,17 @@ class Digest:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Knowledge found by an analyst, before the store assigns an id.
+    """A fact that an analyst extracted from pages and that is not stored yet.
 
     Attributes:
         about: Whom the fact describes: the user or the assistant.
-        text: The fact, one sentence, in the language of the conversation.
-        source_page_ids: Ids of the source pages; never empty.
-        valid_from: Start of its validity, if the text states one.
+        text: The fact as one sentence, in the language of the conversation.
+        source_page_ids: Ids of the pages from which the fact was extracted; never empty.
+        valid_from: Time from which the fact is true, if the text states one.
         supersedes: Ids of the current facts that this fact replaces. "#0" refers to the first fact of the same
             ``Lesson``, "#1" to the second.
-        superseded_by: Id of the current fact that replaces this fact, or "#0", "#1" as above. Pages may be read out
-            of order, so a fact from a newer page may be current already; this fact is then stored as superseded.
+        superseded_by: Id of the current fact that replaces this fact, or "#0", "#1" as above. It is set if a newer page
+            was processed earlier, and its fact is the current one. This fact is then stored as an old version.
     """
 
     about: About
@@ -175,12 +184,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Input of ``Analyst.learn``: the unlearned pages of a hot segment and the current knowledge.
+    """Input of ``Analyst.learn``: pages of a segment from which to extract facts, and the facts known so far.
 
     Attributes:
-        pages: Unlearned pages in log order; at least one.
-        profile: The current profile.
-        knowledge: The current (not superseded, not archived) entries, oldest first.
+        pages: The pages from which no facts were extracted yet, in the order of storing; at least one.
+        profile: The current profile of the user.
+        knowledge: The current facts, oldest first, without replaced and archived facts.
     """
 
     pages: tuple[Page, ...]
@@ -190,14 +199,14 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Result of ``Analyst.learn``: changes only.
+    """Result of ``Analyst.learn``: the changes to the user's profile and to the known facts.
 
     Attributes:
-        attributes: Static attributes that are new or changed.
-        traits: Traits that are new or changed; each replaces the trait of the same dimension completely.
-        facts: Knowledge to add, with the entries that each fact supersedes. Excludes entries of ``Material.knowledge``.
-        dropped: Ids of current entries that are wrong or worthless; they move into history.
-        origin: Origin of the fallback analyst if it produced this result; None for the analyst itself.
+        attributes: New or changed attributes of the user, e.g. name or job.
+        traits: New or changed personality traits. Each replaces the trait of the same dimension completely.
+        facts: New facts. Facts that are contained in ``Material.knowledge`` must not be repeated here.
+        dropped: Ids of current facts that are wrong or useless. They are kept as history.
+        origin: The fallback analyst, if it produced this result; None for the analyst itself.
     """
 
     attributes: tuple[Attribute, ...] = ()
@@ -209,13 +218,13 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRequest:
-    """A question with the recalled memory from which to answer it.
+    """Input of ``Analyst.answer``: a question, and the recalled pages and facts.
 
     Attributes:
-        query: The user's words.
-        system: The system prompt: instructions, profile, knowledge, recalled and short-term pages, fenced as data.
-        recall: The recalled memory as objects, for an analyst that does not use the prompt.
-        stream: Whether the caller shows the pieces as they arrive.
+        query: The question in the user's words.
+        system: The system prompt. It contains instructions and, marked as data, the profile, facts and recalled pages.
+        recall: The recalled pages and facts as objects, for an analyst that does not use the prompt.
+        stream: Whether the caller shows the pieces of the answer as they arrive.
     """
 
     query: str
@@ -226,13 +235,13 @@ class AnswerRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A streaming answer.
+    """Result of ``Analyst.answer``: an answer that is streamed in pieces.
 
     Attributes:
-        pieces: Yields the text of the answer in pieces. Iterating may raise ``AnalystError``.
-        sources: Function that returns the ids of the pages on which the answer is based, best first. Call it only after
-            the last piece.
-        origin: Origin of the fallback analyst if that one answers; None if the main analyst answers.
+        pieces: Yields the text of the answer in pieces. The iteration may raise ``AnalystError``.
+        sources: Function that returns the ids of the pages on which the answer is based, best first. It may be called
+            only after the last piece.
+        origin: The fallback analyst, if it produced this answer; None for the analyst itself.
     """
 
     pieces: Iterator[str]
@@ -244,11 +253,15 @@ class Meter(Protocol):
     """Records the cost of model calls and enforces the token budget."""
 
     def allow(self) -> None:
-        """Raises ``BudgetExceededError`` if the budget is used up. Analysts call it before work that can wait."""
+        """Checks the token budget. Analysts call this method before work that can wait until the next day.
+
+        Raises:
+            BudgetExceededError: If the budget is used up.
+        """
         ...
 
     def __call__(self, usage: Usage) -> None:
-        """Records the cost of one call, whether or not its reply was usable."""
+        """Records the cost of one model call, even if its reply was not usable."""
         ...
 
 
@@ -256,31 +269,34 @@ class Analyst(Protocol):
     """Extracts structure and knowledge from conversations, and answers questions.
 
     Every implementation
-    * has no database access and no state between calls: after a crash the same input is passed again;
-    * is safe to call from several threads;
-    * raises ``AnalystUnavailableError`` if its model can't be reached and ``InvalidReplyError`` if the reply can't be
-      used: a failed call never becomes text, a score or an empty result;
-    * returns only page ids and knowledge ids from its input;
+    * has no access to the database and keeps no state between calls, because after a crash a call is repeated;
+    * may be called from several threads at once;
+    * raises ``AnalystUnavailableError`` if its model can't be reached, and ``InvalidReplyError`` if the model's reply
+      is not usable. It never returns an empty or invented result instead;
+    * returns only ids of pages and facts that its input contains;
     * reports the cost of each model call to the meter, including failed calls.
 
-    Optional: ``Closeable.close``.
+    It may also have ``Closeable.close``.
     """
 
     @property
     def origin(self) -> Origin:
-        """Name and version; stored with all derived data."""
+        """Name of the analyst and version of its prompt or rules. Both are stored with all data that it derives."""
         ...
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:
-        """Returns continuity, chain summaries and topics of a batch."""
+        """Groups a batch of pages into chains and topics, and summarises each of them.
+
+        A chain is a series of consecutive pages on one subject. A topic also joins pages that are far apart.
+        """
         ...
 
     def learn(self, material: Material, meter: Meter) -> Lesson:
-        """Returns attributes, traits and knowledge found in a hot segment."""
+        """Extracts facts, and attributes and traits of the user, from pages of one segment."""
         ...
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:
-        """Returns a streaming answer in the language of the query."""
+        """Answers a question in its language, from the recalled pages and facts. The answer is streamed."""
         ...
 
 
@@ -291,9 +307,9 @@ class Usage:
     Attributes:
         model: Name of the model.
         prompt_tokens: Tokens of the prompt.
-        completion_tokens: Tokens of the reply, including hidden reasoning.
+        completion_tokens: Tokens of the reply, including reasoning that the endpoint does not return.
         seconds: Duration, including retries.
-        estimated: Whether the token counts are an estimate, because the endpoint reported none.
+        estimated: Whether the numbers of tokens are estimates, because the endpoint reported none.
         failed: Whether the call ended in an error.
     """
 
@@ -315,7 +331,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ReplySchema:
-    """The required form of a reply: a name and a JSON schema of closed objects with all fields required."""
+    """The JSON schema that a reply must satisfy, with a name.
+
+    All fields of its objects are required, and additional fields are forbidden.
+    """
 
     name: str
     schema: Mapping[str, Any]
@@ -326,8 +345,8 @@ class ChatRequest:
     """Input of a chat model.
 
     Attributes:
-        messages: The chat so far, newest last.
-        schema: The required form of the reply; None for free text. A model without schema support may ignore it.
+        messages: The messages of the chat, oldest first.
+        schema: The JSON schema of the reply; None for free text. A model without schema support may ignore it.
     """
 
     messages: tuple[Message, ...]
@@ -338,14 +357,14 @@ class ChatModel(Protocol):
     """Completes chats.
 
     Every implementation
-    * is cheap to construct and connects at its first call;
-    * is safe to call from several threads;
-    * makes a bounded number of retries after transient errors before it raises;
-    * raises ``AnalystUnavailableError`` if no reply is available now and ``InvalidReplyError`` if the reply is empty
-      or malformed; no error message contains text of the conversation;
-    * removes hidden reasoning from the reply.
+    * is cheap to construct, and opens connections at its first call;
+    * may be called from several threads at once;
+    * repeats a call after a transient error, with a limited number of retries;
+    * raises ``AnalystUnavailableError`` if the model can't be reached, and ``InvalidReplyError`` if the reply is empty
+      or malformed. Error messages contain no text of the conversation;
+    * removes the model's reasoning (``<think>`` blocks) from the reply.
 
-    Optional: ``Closeable.close``.
+    It may also have ``Closeable.close``.
     """
 
     @property
@@ -354,9 +373,9 @@ class ChatModel(Protocol):
         ...
 
     def complete(self, request: ChatRequest, meter: Meter) -> str:
-        """Returns the reply, never empty."""
+        """Returns the model's reply to the messages. The reply is never empty."""
         ...
 
     def stream(self, request: ChatRequest, meter: Meter) -> Iterator[str]:
-        """Yields the reply in pieces."""
+        """Yields the model's reply to the messages in pieces as they arrive."""
         ...

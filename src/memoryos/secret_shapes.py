@@ -1,7 +1,8 @@
-"""The built-in detectors of secrets: RE2 patterns, and checks that a pattern can't express, such as checksums.
+"""The built-in detectors of secrets: RE2 patterns, and checks in code, such as checksums.
 
-Each pattern is searched in the whole text. No pattern may read far beyond its match, because many matches in one text
-would take quadratic time. So a private key, which has many lines, is matched by its markers and assembled by code.
+Each pattern is searched in the whole text. A pattern must not match long texts, because many overlapping candidates
+would take quadratic time. Therefore the patterns match only the BEGIN and END lines of a private key, and code combines
+them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Detector(NamedTuple):
     Attributes:
         placeholder: The text that replaces a secret.
         pattern: RE2 pattern. The secret is its first group, or the whole match without a group.
-        find: Returns the spans to replace, given a text and the spans that the pattern matched.
+        find: Function that receives a text and the spans that the pattern matched. It returns the spans of secrets.
     """
 
     placeholder: str
@@ -34,12 +35,12 @@ class Detector(NamedTuple):
 
 
 def placeholder(name: str) -> str:
-    """Returns the text that replaces a secret of this kind."""
+    """Returns the text that replaces a secret, e.g. "[redacted token]" for the name "token"."""
     return f"[redacted {name}]"
 
 
 def whole(text: str, spans: Sequence[Span]) -> Iterable[Span]:  # noqa: ARG001  (signature of Detector.find)
-    """Returns all matched spans."""
+    """Returns all matched spans unchanged, for patterns whose matches need no check."""
     return spans
 
 
@@ -61,7 +62,7 @@ _TOKENS = (
     r"\bsq0(?:atp|csp)-[\w-]{22,}|\bhvs\.[\w-]{24,}|\bdp\.(?:pt|st|ct|sa)\.[A-Za-z0-9]{40,}|\bglsa_[A-Za-z0-9]{32}_\w{8}",
     r"\bAGE-SECRET-KEY-1[A-Z0-9]{58}|\bmos_[0-9a-f-]{36}_[\w-]{43}|\bnvapi-[\w-]{40,}",
 )
-"""Tokens with a prefix that only they have."""
+"""Patterns of tokens with a prefix that identifies the issuer, such as "ghp_"."""
 
 _LOGIN_WORDS = (
     r"pass[_-]?words?|passwd|passcode|pass[_-]?phrase|passwort|kennwort|mot de passe|contraseña|contrasena|senha|"
@@ -72,13 +73,13 @@ _KEY = (
     r"account[_ -]?key|secret|token|credentials?|sharedaccesskey"
 )
 _IS = r"\\*[\"'`\])]*\s{0,3}(?:=>|:=|[:=>])\s{0,3}"
-"""The separator between a name and its value."""
+"""Matches the separator between a name and its value, e.g. " = " or ": "."""
 _VALUE = r"""(?:\\*"([^"\n]+)|'([^'\n]+)|`([^`\n]+)|(\S+))"""
 SENSITIVE_NAME = re2.compile(
     rf"(?i).*(?:{_LOGIN_WORDS}|api[_-]?key|secret[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret|token|"
     r"secret|authorization|cookie)"
 )
-"""Names of JSON members that contain a secret."""
+"""Matches names of JSON members whose value is a secret, e.g. "api_key"."""
 
 _NOT_VALUES = frozenset(
     "none null nil true false required optional hidden secret password token string str int text bytes any varchar "
@@ -97,7 +98,10 @@ _LONG = 20
 
 
 def _values(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, int, bool]]:
-    """Yields spans of values without trailing punctuation, and whether each is quoted; skips placeholders and code."""
+    """Yields start and end of each value, without trailing punctuation, and whether the value is quoted.
+
+    Values that can't be secrets are skipped, such as "required", "<your key>" or ``os.environ``.
+    """
     for start, matched_end in spans:
         value = text[start:matched_end]
         is_quoted = text[start - 1] in "\"'`"
@@ -110,7 +114,10 @@ def _values(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, int, bool]]
 
 
 def _assigned_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields values of passwords. A plain word is one only at the end of the line, as in `password: swordfish`."""
+    """Yields passwords that follow a name, as in `password: swordfish`.
+
+    An unquoted word in lower case counts as a password only at the end of a line.
+    """
     for start, end, is_quoted in _values(text, spans):
         value = text[start:end]
         rest = text[end : end + 20].lstrip(_TRAILING)
@@ -119,7 +126,7 @@ def _assigned_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 
 def _assigned_keys(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields values of keys and tokens that are long and contain a digit."""
+    """Yields keys and tokens that follow a name, if they are long and contain a digit."""
     for start, end, _ in _values(text, spans):
         value = text[start:end]
         if " " not in value and len(value) >= _LETTERS_AND_DIGITS and any(map(str.isdigit, value)):
@@ -127,7 +134,10 @@ def _assigned_keys(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 
 def _stated_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields passwords in sentences such as `my password is hunter2`, if they are quoted or not plain words."""
+    """Yields passwords in sentences such as `my password is hunter2`.
+
+    A word without digits and special characters counts as a password only if it is quoted.
+    """
     for start, end, is_quoted in _values(text, spans):
         value = text[start:end]
         is_unusual = any(map(str.isdigit, value)) or _MARKS.search(value.rstrip("!?")) is not None
@@ -136,7 +146,7 @@ def _stated_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 
 def _random(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields matches with a digit and a letter; other matches are hyphenated words."""
+    """Yields the matches that contain a digit and a letter. Other matches are words with hyphens."""
     for start, end in spans:
         value = text[start:end]
         if any(map(str.isdigit, value)) and any(map(str.isalpha, value)):
@@ -151,7 +161,10 @@ _LONGEST_KEY = 20_000
 
 
 def _private_keys(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields each block from its begin marker to its end marker; without an end marker, to the last base64 line."""
+    """Yields each private key, from its BEGIN line to its END line.
+
+    If the END line is missing, the key ends at its last line of base64.
+    """
     begin: int | None = None
     starts = [start for start, _ in spans[1:]] + [len(text)]
     for number, (start, end) in enumerate(spans):
@@ -175,7 +188,7 @@ _GROUP = 4
 
 
 def _cards(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields groups of digits that form a card number with a valid issuer, length and Luhn checksum."""
+    """Yields card numbers: groups of digits with the prefix of an issuer, a valid length and a valid Luhn checksum."""
     for start, end in spans:
         before = text[max(0, start - 2) : start]
         if before.endswith("+") or (before.endswith((".", ",")) and before[:1].isdigit()):
@@ -199,7 +212,11 @@ def _groups(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _card(text: str, groups: Sequence[Span], first: int) -> int | None:
-    """Returns the last group of a card number that begins with the given group; None if there is no such number."""
+    """Finds a card number that begins with the digit group ``first``.
+
+    Returns:
+        The index of the last digit group of the number; None if no card number begins here.
+    """
     digits = ""
     for number in range(first, min(first + 5, len(groups))):
         start, end = groups[number]
@@ -214,7 +231,7 @@ def _card(text: str, groups: Sequence[Span], first: int) -> int | None:
 
 
 def _is_issued(digits: str) -> bool:
-    """Returns whether a card issuer uses numbers with this beginning and length."""
+    """Returns whether a card issuer uses numbers with these first digits and this length."""
     two, four, length = int(digits[:2]), int(digits[:4]), len(digits)
     if digits[0] == "4":
         return length in {13, 16, 19}
@@ -241,11 +258,11 @@ _IBAN_LENGTHS = {
     }.items()
     for name in names.split()
 }  # fmt: skip
-"""Length of an IBAN by country (ISO 13616)."""
+"""Length of an IBAN by country code (ISO 13616)."""
 
 
 def _ibans(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields IBANs that have the length prescribed for their country and a valid checksum."""
+    """Yields the IBANs that have the prescribed length of their country and a valid checksum."""
     for start, _ in spans:
         length = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
         taken: list[str] = []
@@ -301,4 +318,4 @@ BUILT_IN = (
     Detector(placeholder("card number"), r"\b\d{4,19}(?:[ -]{1,2}\d{1,19})*\b", _cards),
     Detector(placeholder("IBAN"), r"\b([A-Za-z]{2}\d{2})", _ibans),
 )
-"""The built-in detectors."""
+"""The built-in detectors, one for each kind of secret."""

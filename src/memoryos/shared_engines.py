@@ -1,4 +1,4 @@
-"""Registry of engines: all ``Memoryos`` objects of a process with the same store and settings share one engine."""
+"""Registry of engines: ``Memoryos`` objects of a process share an engine if their database and settings are equal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PLACE_FIELDS = frozenset({"data_storage_path", "database_url"})
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """The arguments of an engine."""
+    """The constructor arguments of an engine, without the location of its database."""
 
     settings: dict[str, Any]
     embedder: Embedder | None
@@ -40,7 +40,10 @@ class _Parts:
 
 
 class _Shared:
-    """An engine with its users. The reference is weak, so that an unused engine is garbage-collected and closed."""
+    """A shared engine, and the objects that use it.
+
+    The references are weak, so that an engine is garbage-collected, and thereby closed, when no object uses it.
+    """
 
     def __init__(self, engine: MemoryEngine, parts: _Parts, file: tuple[int, int] | None) -> None:
         self.engine = weakref.ref(engine)
@@ -50,12 +53,12 @@ class _Shared:
         weakref.finalize(engine, self._drop_parts).atexit = False
 
     def open_engine(self) -> MemoryEngine | None:
-        """Returns the engine; None if it was closed or garbage-collected."""
+        """Returns the engine. Returns None if it was closed or garbage-collected."""
         engine = self.engine()
         return engine if engine is not None and engine.is_open else None
 
     def fits(self, parts: _Parts, file: tuple[int, int] | None) -> bool:
-        """Returns whether the engine was opened with equal arguments and its database file was not replaced since."""
+        """Returns whether the engine was opened with these arguments, and its database file was not replaced since."""
         return self.file == file and self._parts is not None and self._parts.equals(parts)
 
     def _drop_parts(self) -> None:
@@ -63,7 +66,7 @@ class _Shared:
 
 
 class _Registry:
-    """The shared engines of this process, by the location of their store."""
+    """The shared engines of this process, by the location of their databases."""
 
     def __init__(self) -> None:
         self.reset()
@@ -87,7 +90,7 @@ class _Registry:
             return engine
 
     def leave(self, user: object, engine: MemoryEngine) -> bool:
-        """Removes a user from an engine; returns whether it was the last user."""
+        """Removes an object from the users of an engine. Returns whether no other object uses the engine."""
         place = _place(engine.config)
         with self._lock:
             for shared in self._open(place):
@@ -118,14 +121,14 @@ def join_engine(
     analyst: Analyst | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> MemoryEngine:
-    """Returns the open engine with this store, equal settings and the same objects; otherwise a new engine.
+    """Returns an open engine that was created with equal arguments, or creates a new engine.
 
     Args:
-        user: The user of the engine, until ``leave_engine`` or its garbage collection.
+        user: The object that will use the engine, until it calls ``leave_engine`` or is garbage-collected.
         config: All settings.
-        embedder: As for ``MemoryEngine``. Engines are shared only between users of the same object.
-        analyst: As for ``MemoryEngine``; shared like ``embedder``.
-        clock: As for ``MemoryEngine``; shared like ``embedder``.
+        embedder: Turns texts into vectors; see ``MemoryEngine``. An engine is shared only if this is the same object.
+        analyst: Extracts facts and answers questions; see ``MemoryEngine``. It must be the same object too.
+        clock: Returns the current time; see ``MemoryEngine``. It must be equal too.
 
     Raises:
         ConfigError: If a setting is out of range or a required package is not installed.
@@ -136,7 +139,7 @@ def join_engine(
 
 
 def leave_engine(user: object, engine: MemoryEngine) -> None:
-    """Removes a user from its engine; closes the engine after the last user."""
+    """Removes an object from the users of an engine. Closes the engine if no other object uses it."""
     if engine.is_open and _registry.leave(user, engine):
         engine.close()
 
@@ -148,7 +151,7 @@ def _place(config: Config) -> str:
 
 
 def _identity(config: Config) -> tuple[int, int] | None:
-    """Returns device and inode of the database file; None for a database server."""
+    """Returns the device and inode numbers of the SQLite file, or None for a database server or a missing file."""
     if is_server_url(config.database):
         return None
     try:
@@ -158,10 +161,10 @@ def _identity(config: Config) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _forget_parent() -> None:
-    """Empties the registry in a forked child process, which can't use the engines and the lock of its parent."""
+def _reset_after_fork() -> None:
+    """Empties the registry in a forked child process, because engines and locks of the parent can't be used there."""
     _registry.reset()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_forget_parent)
+    os.register_at_fork(after_in_child=_reset_after_fork)

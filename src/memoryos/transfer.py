@@ -1,12 +1,14 @@
-"""Reads and writes exports (JSON lines), and reads plain pages (JSON lines without tiers).
+"""Reads and writes export files, and reads files of plain pages. Both consist of JSON lines.
 
-An export begins with ``{"kind": "memoryos", "format": 1}``. Each ``{"kind": "scope", …}`` names the owner of the
-records after it: pages, chains, segments, knowledge, profiles, tombstones (``docs/reference/export.md``). Plain pages
-are::
+The first line of an export is ``{"kind": "memoryos", "format": 1}``. A line ``{"kind": "scope", …}`` names a user and
+an assistant. The lines after it contain their pages, chains, segments, facts, profiles and tombstones. See
+``docs/reference/export.md``.
+
+A file of plain pages has one exchange on each line::
 
     {"at": "2023-05-08T13:56:00+00:00", "user_text": "…", "assistant_text": "…", "meta_data": {"user_name": "…"}}
 
-The names of the arguments of ``add_memory`` (``timestamp``, ``user_input``, ``agent_response``) are accepted too.
+The argument names of ``add_memory`` (``timestamp``, ``user_input``, ``agent_response``) are accepted too.
 """
 
 from __future__ import annotations
@@ -42,12 +44,12 @@ def write_export(
     scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]],
     partial_file: Callable[[Path], AbstractContextManager[Path]],
 ) -> int:
-    """Writes records to a new file, one per line, readable by its owner only; returns the number of pages.
+    """Writes memories to a new export file that only its owner can read, and returns the number of pages.
 
     Args:
         file: The new file.
-        scopes: The records of each scope.
-        partial_file: Yields a temporary file, which replaces ``file`` when it is complete.
+        scopes: The records of each memory, with its user and assistant.
+        partial_file: Context manager that yields a temporary file. The complete file is renamed to ``file``.
 
     Raises:
         InputError: If the file exists, or can't be written.
@@ -55,21 +57,21 @@ def write_export(
     pages = 0
     try:
         refuse_existing(file)
-        with partial_file(file) as beside:
-            with beside.open("w", encoding="utf-8") as lines:
+        with partial_file(file) as temporary_file:
+            with temporary_file.open("w", encoding="utf-8") as lines:
                 for line in export_lines(scopes):
                     lines.write(line)
                     pages += line.startswith(_PAGE)
-            publish(beside, file)
+            publish(temporary_file, file)
     except FileExistsError as error:
-        raise InputError("path", f"{file} exists and was left unchanged; choose another path") from error
+        raise InputError("path", f"{file} exists already and was not changed; choose another path") from error
     except OSError as error:
-        raise InputError("path", f"{file} can't be written: {error.strerror}") from error
+        raise InputError("path", f"{file} can't be written ({error.strerror}); choose another path") from error
     return pages
 
 
 def export_lines(scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]]) -> Iterator[str]:
-    """Yields the lines of an export, including line breaks."""
+    """Yields the lines of an export file, each with its line break."""
     yield _line({"kind": HEADER, "format": FORMAT})
     for scope, records in scopes:
         yield _line({"kind": "scope", "user_id": scope.user_id, "assistant_id": scope.assistant_id})
@@ -78,7 +80,7 @@ def export_lines(scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]]) ->
 
 
 def is_export(file: Path) -> bool:
-    """Returns whether a file begins with the header of an export."""
+    """Returns whether a file is an export, which its first line shows."""
     try:
         with file.open("rb") as lines:
             head = json.loads(lines.readline(_LONGEST_HEAD))
@@ -88,13 +90,13 @@ def is_export(file: Path) -> bool:
 
 
 class ExportReader:
-    """Reads an export line by line; a context manager.
+    """Reads an export file line by line. It is a context manager that closes the file.
 
     Args:
         file: A file written by ``write_export``.
 
     Raises:
-        InputError: If the file can't be read or is not an export of a supported format.
+        InputError: If the file can't be read, or is not an export in a supported format.
     """
 
     def __init__(self, file: Path) -> None:
@@ -102,20 +104,26 @@ class ExportReader:
         try:
             self._lines = file.open(encoding="utf-8")
         except OSError as error:
-            raise InputError("path", f"{file} can't be read: {error.strerror}") from error
+            raise InputError("path", f"{file} can't be read ({error.strerror}); check the file") from error
         self._number = 0
         self._next_scope: dict[str, Any] | None = None
         head = next(self._records(), {})
         if head.get("kind") != HEADER or head.get("format") != FORMAT:
             self._lines.close()
             raise InputError(
-                "path", f"{file} is not an export of format {FORMAT}; a newer format needs a newer release"
+                "path", f"{file} is not an export in format {FORMAT}; to import a newer format, update MemoryOS"
             )
 
     def scopes(self) -> Iterator[tuple[Scope, Iterator[dict[str, Any]]]]:
-        """Yields each scope with its records. The records must be read to the end before the next scope."""
-        for stray in self._of_scope():
-            raise self.at_fault(InputError("kind", f"a record of kind {stray.get('kind')} precedes the first scope"))
+        """Yields each user with an assistant, and an iterator over the records of their memory.
+
+        The caller must read all records of one memory before it requests the next.
+        """
+        for record in self._of_scope():
+            kind = record.get("kind")
+            raise self.at_fault(
+                InputError("kind", f"a record {kind!r} comes before the first record 'scope'; export the memory again")
+            )
         while self._next_scope is not None:
             owner, self._next_scope = self._next_scope, None
             try:
@@ -125,7 +133,7 @@ class ExportReader:
             yield scope, self._of_scope()
 
     def at_fault(self, error: InputError) -> InputError:
-        """Returns an error with the current line number added."""
+        """Returns an error whose message also contains the file and the current line number."""
         return InputError("path", f"{self._file}, line {self._number}: {error}")
 
     def __enter__(self) -> ExportReader:  # noqa: PYI034
@@ -151,22 +159,24 @@ class ExportReader:
                     continue
                 record = json.loads(line)
                 if not isinstance(record, dict):
-                    raise self.at_fault(InputError("line", "is not a JSON object"))
+                    raise self.at_fault(InputError("line", "is not a JSON object; repair or remove it"))
                 yield record
         except (ValueError, RecursionError, OSError) as error:
-            raise self.at_fault(InputError("line", f"can't be read: {type(error).__name__}")) from error
+            raise self.at_fault(
+                InputError("line", f"can't be read ({type(error).__name__}); repair or remove it")
+            ) from error
 
 
 def read_pages(file: Path, *, now: datetime) -> list[PageDraft]:
-    """Returns the exchanges of a file, one per line; skips empty lines.
+    """Reads a file with one exchange of user and assistant per line. Empty lines are skipped.
 
     Raises:
-        InputError: If the file can't be read or a line is not an exchange; the message has the line number.
+        InputError: If the file can't be read or a line is not a valid exchange. The message contains the line number.
     """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError("path", f"{file} can't be read: {error}") from error
+        raise InputError("path", f"{file} can't be read ({error}); check the file") from error
     drafts = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -183,11 +193,11 @@ def _line(record: Mapping[str, Any]) -> str:
 
 def _draft(body: Any, now: datetime) -> PageDraft:
     if not isinstance(body, dict):
-        raise InputError("line", "is not a JSON object")
+        raise InputError("line", "is not a JSON object; repair or remove it")
     fields = {_NAMES.get(str(name), str(name)): value for name, value in body.items()}
     unknown = sorted(set(fields) - _KNOWN)
     if unknown:
-        raise InputError(unknown[0], "is not a field of a page")
+        raise InputError(unknown[0], f"is not a field of a page; use {', '.join(sorted(_KNOWN))}")
     return read_draft(
         fields.get("user_text", ""),
         fields.get("assistant_text", ""),

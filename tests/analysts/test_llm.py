@@ -233,11 +233,11 @@ def test_an_answer_can_always_be_stored(said: str, stream: bool) -> None:
     assert text.startswith("Yes")
 
 
-# The stand-in
+# The fallback
 
 
 class Clock(SimpleNamespace):
-    """The time module of the stand-in."""
+    """The time module of the fallback."""
 
     now = 1_000.0
 

@@ -28,7 +28,7 @@ from memoryos.errors import EmbeddingError
 from memoryos.models.minilm import MiniLM
 from memoryos.storage.migrations import KNOWN
 from memoryos.storage.store import Store
-from memoryos.testing import HashEmbedder, StandInServer
+from memoryos.testing import FakeOpenAIServer, HashEmbedder
 
 Runner = Callable[..., Result]
 KEY = "sk-very-secret-0123"
@@ -413,7 +413,7 @@ def with_llm(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 @pytest.mark.enable_socket
 def test_doctor_calls_the_llm_once(run: Runner, with_llm: Callable[[str], None]) -> None:
-    with StandInServer(reply=lambda _: "OK") as server:
+    with FakeOpenAIServer(reply=lambda _: "OK") as server:
         with_llm(server.base_url.replace("127.0.0.1", f"tom:{KEY}@127.0.0.1") + f"?key={KEY}")
         found = run_doctor(run)
         assert [body["messages"][-1]["content"] for body in server.requests] == ["Reply with OK"] * 2
@@ -430,7 +430,7 @@ def test_doctor_calls_the_llm_once(run: Runner, with_llm: Callable[[str], None])
     ("behaviour", "words"), [("401", "check the key"), ("500", "500"), ("429", "limit"), ("empty", "empty")]
 )
 def test_doctor_reports_a_failing_llm(run: Runner, with_llm: Callable[[str], None], behaviour: Any, words: str) -> None:
-    with StandInServer(behaviour=behaviour, retry_after="60") as server:
+    with FakeOpenAIServer(behaviour=behaviour, retry_after="60") as server:
         with_llm(server.base_url)
         found = run_doctor(run)
         assert len(server.requests) == 2, "a failed call is not retried"
@@ -444,7 +444,7 @@ def test_doctor_reports_a_failing_llm(run: Runner, with_llm: Callable[[str], Non
 def test_doctor_reports_an_unreachable_llm(
     run: Runner, with_llm: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with StandInServer() as server:
+    with FakeOpenAIServer() as server:
         with_llm(server.base_url)
     found = run_doctor(run)
     assert found.problems() == ["LLM"]

@@ -16,7 +16,7 @@ from memoryos import Memoryos
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystError, AnalystUnavailableError, BudgetExceededError, InvalidReplyError
 from memoryos.memory import Memory
-from memoryos.testing import Behaviour, FixedClock, HashEmbedder, StandInServer
+from memoryos.testing import Behaviour, FakeOpenAIServer, FixedClock, HashEmbedder
 from memoryos.updating import worker
 from tests.conftest import EngineMaker
 from tests.waiting import TIMEOUT_SECONDS
@@ -48,12 +48,12 @@ FAILING: dict[Behaviour, type[AnalystError]] = {
 
 
 @pytest.fixture
-def server() -> Iterator[StandInServer]:
-    with StandInServer(slow_seconds=TIMEOUT_SECONDS) as running:
+def server() -> Iterator[FakeOpenAIServer]:
+    with FakeOpenAIServer(slow_seconds=TIMEOUT_SECONDS) as running:
         yield running
 
 
-def settings(server: StandInServer, behaviour: Behaviour = "ok", **given: Any) -> dict[str, Any]:
+def settings(server: FakeOpenAIServer, behaviour: Behaviour = "ok", **given: Any) -> dict[str, Any]:
     """Returns settings for the server; the timeout is short only in tests of slow replies."""
     return {
         "openai_api_key": "sk-test-1234567890",
@@ -70,7 +70,7 @@ def add_all(memory: Memory, clock: FixedClock) -> None:
         clock.advance(minutes=1)
 
 
-def purposes(server: StandInServer) -> list[str]:
+def purposes(server: FakeOpenAIServer) -> list[str]:
     formats = [body.get("response_format") for body in server.requests]
     return [each["json_schema"]["name"] if each else "answer" for each in formats]
 
@@ -82,7 +82,7 @@ def test_llm_failures_at_any_time_lose_no_page_and_store_no_invalid_reply(first:
 
 
 def test_one_llm_call_per_batch_and_one_per_hot_segment(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server)).memory("tom")
     add_all(memory, clock)
@@ -97,7 +97,7 @@ def test_one_llm_call_per_batch_and_one_per_hot_segment(
 
 
 def test_answer_takes_one_llm_call_and_recall_none(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server)).memory("tom")
     add_all(memory, clock)
@@ -114,7 +114,7 @@ def test_answer_takes_one_llm_call_and_recall_none(
 
 
 def test_streamed_answer_equals_the_whole_answer_and_takes_one_call(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server)).memory("tom")
     add_all(memory, clock)
@@ -128,7 +128,7 @@ def test_streamed_answer_equals_the_whole_answer_and_takes_one_call(
 
 
 def test_prompt_contains_relationship_and_style(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     given = settings(
         server, agent_profile="You are Ada, a ship's cook.", standing_instructions="Never speak of the captain."
@@ -148,7 +148,7 @@ def test_prompt_contains_relationship_and_style(
 def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
     behaviour: Behaviour,
     make_engine: EngineMaker,
-    server: StandInServer,
+    server: FakeOpenAIServer,
     clock: FixedClock,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -175,7 +175,7 @@ def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
 
 @pytest.mark.parametrize("behaviour", FAILING)
 def test_invalid_lesson_changes_nothing(
-    behaviour: Behaviour, make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    behaviour: Behaviour, make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server, behaviour)).memory("tom")
     add_all(memory, clock)
@@ -194,7 +194,7 @@ def test_invalid_lesson_changes_nothing(
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("behaviour", [each for each in FAILING if each in {"slow", "429", "500", "empty", "dropped"}])
 def test_failed_answer_raises_and_is_not_remembered(
-    behaviour: Behaviour, stream: bool, make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    behaviour: Behaviour, stream: bool, make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server, behaviour)).memory("tom")
     add_all(memory, clock)
@@ -209,7 +209,7 @@ def test_failed_answer_raises_and_is_not_remembered(
 
 
 def test_reasoning_of_a_model_is_not_stored_or_returned(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     server.behaviour = "thinking"
     memory = make_engine(**settings(server)).memory("tom")
@@ -222,7 +222,7 @@ def test_reasoning_of_a_model_is_not_stored_or_returned(
 
 
 def test_adding_and_recalling_never_wait_for_the_llm(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     asked, may_answer = threading.Event(), threading.Event()
 
@@ -245,7 +245,7 @@ def test_adding_and_recalling_never_wait_for_the_llm(
 
 
 def test_closing_does_not_wait_for_a_hanging_llm(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "STOP_TIMEOUT_SECONDS", 0.2)
     asked, may_answer = threading.Event(), threading.Event()
@@ -273,7 +273,7 @@ def test_closing_does_not_wait_for_a_hanging_llm(
 
 
 def test_retry_after_of_the_endpoint_sets_the_next_retry(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     server.behaviour, server.retry_after = "429", "120"
     engine = make_engine(**settings(server))
@@ -286,7 +286,7 @@ def test_retry_after_of_the_endpoint_sets_the_next_retry(
 
 
 def test_a_spent_budget_defers_consolidation_until_tomorrow(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     memory = make_engine(**settings(server, llm_daily_tokens_per_scope=100)).memory("tom")
     add_all(memory, clock)
@@ -306,7 +306,7 @@ def test_a_spent_budget_defers_consolidation_until_tomorrow(
 
 
 def test_a_budget_of_the_store_counts_every_scope(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     engine = make_engine(**settings(server, llm_daily_tokens=100, consolidation_batch=6))
     one, other = engine.memory("tom"), engine.memory("mia")
@@ -321,7 +321,7 @@ def test_a_budget_of_the_store_counts_every_scope(
 
 
 def test_local_analyst_works_during_an_outage_and_is_redone_after_it(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     server.behaviour = "500"
     given = settings(server, on_llm_failure="local", retry_base_seconds=0.001, retry_max_seconds=0.001)
@@ -348,7 +348,7 @@ def test_local_analyst_works_during_an_outage_and_is_redone_after_it(
 
 
 def test_worker_redoes_the_work_of_the_fallback_analyst(
-    make_engine: EngineMaker, server: StandInServer, clock: FixedClock
+    make_engine: EngineMaker, server: FakeOpenAIServer, clock: FixedClock
 ) -> None:
     server.behaviour = "500"
     given = settings(
@@ -369,7 +369,7 @@ def test_worker_redoes_the_work_of_the_fallback_analyst(
     assert memory.get_memory_stats()["pages_provisional"] == 0
 
 
-def test_documented_llm_snippet_works(server: StandInServer, tmp_path: Path) -> None:
+def test_documented_llm_snippet_works(server: FakeOpenAIServer, tmp_path: Path) -> None:
     memo = Memoryos(
         user_id="demo_user", openai_api_key="sk-real", openai_base_url=server.base_url,
         data_storage_path=str(tmp_path / "simple_demo_data"), llm_model="gpt-4o-mini", assistant_id="demo_assistant",

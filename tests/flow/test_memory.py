@@ -423,8 +423,8 @@ def test_selected_analyst_is_logged_once(
     with caplog.at_level(logging.INFO, logger="memoryos"):
         for _ in range(2):
             Memoryos("u", "YOUR_OPENAI_API_KEY", tmp_path / "store", embedder=HashEmbedder()).close()
-    assert [each.message for each in caplog.records if "local analyst" in each.message] == [
-        "using the local analyst; no text leaves this machine"
+    assert [each.message for each in caplog.records if "analysed locally" in each.message] == [
+        "no LLM is configured; pages are analysed locally, and no text is sent to another machine"
     ]
 
 

@@ -117,7 +117,7 @@ def test_unsupported_format_error_lists_supported_formats(tmp_path: Path, value:
 def test_missing_or_empty_path_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         read_source(tmp_path / "missing", NOW)
-    with pytest.raises(InputError, match="no supported format"):
+    with pytest.raises(InputError, match="is not supported; supported formats are"):
         read_source(tmp_path, NOW)
 
 

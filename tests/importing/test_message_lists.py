@@ -110,9 +110,9 @@ def test_a_time_that_cannot_be_read_is_a_problem(tmp_path: Path, written: Any) -
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (5, "is no message"),
-        ({"content": "x"}, "is no message"),
-        ({"role": 5, "content": "secret"}, "role is not text"),
+        (5, "is not a message"),
+        ({"content": "x"}, "is not a message"),
+        ({"role": 5, "content": "secret"}, "the role of the message is not text"),
         ({"role": "user", "content": 5}, "neither text nor a list"),
         ({"role": "user", "content": {"text": "secret"}}, "neither text nor a list"),
         ({"role": "user", "content": "secret \0"}, "NUL"),
@@ -131,7 +131,7 @@ def test_a_message_that_cannot_be_read_is_a_problem(tmp_path: Path, body: Any, p
 def test_a_line_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     source = read(tmp_path, lines(TALK[1]) + "{oops\n" + lines(7, TALK[2]))
     assert source.problems[0].startswith("talk.json, line 2: damaged")
-    assert source.problems[-1].startswith("talk.json, line 3: is no message")
+    assert source.problems[-1].startswith("talk.json, line 3: is not a message")
 
 
 @pytest.mark.parametrize(

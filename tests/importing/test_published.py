@@ -168,13 +168,13 @@ def test_id_is_restored_from_the_folder_path(tmp_path: Path, user_id: str) -> No
 @pytest.mark.parametrize(
     ("page", "problem"),
     [
-        ("no page", "is no page"),
-        (None, "is no page"),
+        ("no page", "is not a page"),
+        (None, "is not a page"),
         (qa(1, user_input=5), "must be text (str), not int"),
         (qa(1, agent_response=["a"]), "must be text (str), not list"),
         (qa(1, user_input="a\0b"), "NUL"),
         (qa(1, user_input="secret \ud83d"), "lone surrogate"),
-        (qa(1, user_input="", agent_response=None), "agent_response; one of them needs text"),
+        (qa(1, user_input="", agent_response=None), "agent_response is empty too; pass text in at least one of them"),
     ],
 )
 def test_unstorable_page_is_a_problem_and_not_partially_stored(tmp_path: Path, page: Any, problem: str) -> None:
@@ -199,7 +199,7 @@ def test_file_with_another_structure_does_not_raise(tmp_path: Path, value: Any) 
 def test_a_foreign_mapping_is_noted(tmp_path: Path) -> None:
     write(tmp_path, users_alice_mid={"other": 1})
     assert only(read_published(tmp_path, NOW)).problems == (
-        "users/alice/mid_term.json: contains no data of the published program",
+        "users/alice/mid_term.json: contains no data of the published MemoryOS program",
     )
 
 
@@ -230,9 +230,9 @@ def test_a_folder_without_its_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "users" / "alice").mkdir(parents=True)
     (tmp_path / "users" / "alice" / "other.json").write_text("[]", encoding="utf-8")
     assert not is_published_folder(tmp_path)
-    with pytest.raises(InputError, match="no data folder"):
+    with pytest.raises(InputError, match="is not a data folder"):
         read_published(tmp_path, NOW)
-    with pytest.raises(InputError, match="no data folder"):
+    with pytest.raises(InputError, match="is not a data folder"):
         read_published(tmp_path / "missing", NOW)
 
 
@@ -313,8 +313,8 @@ def test_repeated_problem_is_counted(tmp_path: Path) -> None:
     write(tmp_path, users_alice_short=[qa(1), *[7] * 1_015])
     problems = only(read_published(tmp_path, NOW)).problems
     assert len(problems) == 11
-    assert problems[0] == "users/alice/short_term.json, 2: is no page"
-    assert problems[-1] == "1,005 more places: is no page"
+    assert problems[0] == "users/alice/short_term.json, 2: is not a page; it was skipped"
+    assert problems[-1] == "1,005 more places: is not a page; it was skipped"
 
 
 def test_a_single_file_can_be_read(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from memoryos.doors.http.server_runner import run
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.identifiers import new_id
-from memoryos.testing import Behaviour, HashEmbedder, StandInServer
+from memoryos.testing import Behaviour, FakeOpenAIServer, HashEmbedder
 from tests.inspector.story import StoryClock, the_story
 
 Kind = Literal["plain", "llm", "keys", "large"]
@@ -45,8 +45,8 @@ def main() -> None:
     with ExitStack() as stack:
         config = _quiet(folder)
         if kind == "llm":
-            endpoint = stack.enter_context(StandInServer(behaviour=_behave))
-            config = config.with_(openai_api_key="sk-stand-in", openai_base_url=endpoint.base_url, llm_model="stand-in")
+            endpoint = stack.enter_context(FakeOpenAIServer(behaviour=_behave))
+            config = config.with_(openai_api_key="sk-fake", openai_base_url=endpoint.base_url, llm_model="fake")
             config = config.with_(llm_max_retries=0, retry_base_seconds=300.0)
         with MemoryEngine(config, embedder=embedder, clock=clock) as engine:
             keys = _keys(engine) if kind == "keys" else {}

@@ -44,7 +44,7 @@ def test_costs_are_summed(visit: Visitor, with_llm: Server, llm_api: Api, story:
     expect(table.locator("tbody tr")).to_have_count(len({each["day"] for each in costs}))
     expect(table.locator("thead")).to_contain_text("digest")
     page.get_by_role("group", name="By").get_by_role("button", name="Model").click()
-    expect(table.locator("thead")).to_contain_text("stand-in")
+    expect(table.locator("thead")).to_contain_text("fake")
     tab.shoot("costs")
 
 

@@ -15,7 +15,7 @@ from memoryos.engine import MemoryEngine
 from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.integrations.openai_agents import MemoryOSSession
 from memoryos.memory import Memory
-from memoryos.testing import StandInServer
+from memoryos.testing import FakeOpenAIServer
 
 SessionMaker = Callable[..., MemoryOSSession]
 
@@ -141,9 +141,9 @@ def test_invalid_item_adds_nothing(make: SessionMaker) -> None:
     assert run(session.get_items()) == []
 
 
-async def talk(server: StandInServer, session: MemoryOSSession, text: str, **given: Any) -> str:
-    async with openai.AsyncOpenAI(api_key="stand-in", base_url=server.base_url) as client:
-        model = OpenAIChatCompletionsModel("stand-in", client)
+async def talk(server: FakeOpenAIServer, session: MemoryOSSession, text: str, **given: Any) -> str:
+    async with openai.AsyncOpenAI(api_key="fake", base_url=server.base_url) as client:
+        model = OpenAIChatCompletionsModel("fake", client)
         agent: Agent[Any] = Agent(
             name="Baker", instructions=session.instructions("You help Tom."), model=model, **given
         )
@@ -166,7 +166,7 @@ def test_agent_recalls_an_earlier_session(make: SessionMaker, engine: MemoryEngi
 
     async def two_days() -> None:
         monday, tuesday = make("monday"), make("tuesday")
-        with StandInServer(reply=reply) as server:
+        with FakeOpenAIServer(reply=reply) as server:
             assert await talk(server, monday, "My bicycle is red.") == "You said: My bicycle is red."
             await talk(server, monday, "I bake rye bread.")
             await talk(server, tuesday, "Which bread do I bake?")
@@ -189,7 +189,7 @@ def test_agent_recalls_an_earlier_session(make: SessionMaker, engine: MemoryEngi
 def test_failed_run_remembers_nothing_and_the_next_run_continues(make: SessionMaker, engine: MemoryEngine) -> None:
     async def fail_and_go_on() -> None:
         session = make()
-        with StandInServer(reply=lambda _: "Fine.") as server:
+        with FakeOpenAIServer(reply=lambda _: "Fine.") as server:
             server.behaviour = "401"
             with pytest.raises(openai.AuthenticationError):
                 await talk(server, session, "Are you there?")
@@ -214,7 +214,7 @@ def test_tool_calls_are_stored_in_the_session_only(make: SessionMaker, engine: M
     run(session.add_items([said("user", "Weather?"), CALL, RETURNED]))
 
     async def go_on() -> None:
-        with StandInServer(reply=lambda _: "Sunny!") as server:
+        with FakeOpenAIServer(reply=lambda _: "Sunny!") as server:
             await talk(server, session, "So?", tools=[weather])
             assert [each["role"] for each in server.requests[0]["messages"]] == [
                 "system", "user", "assistant", "tool", "user",

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from memoryos.errors import AnalystError, AnalystUnavailableError, InvalidReplyError, StoreUnavailableError
 from memoryos.models.openai import OpenAIChat
 from memoryos.seams import ChatRequest, Message, Meter, ReplySchema, Usage
-from memoryos.testing import Behaviour, Bill, StandInServer
+from memoryos.testing import Behaviour, Bill, FakeOpenAIServer
 from tests.waiting import TIMEOUT_SECONDS, wait_until
 
 pytestmark = pytest.mark.enable_socket
@@ -58,7 +58,7 @@ def failure(chat: OpenAIChat, way: str, bill: Bill, request: ChatRequest = REQUE
     return caught.value
 
 
-def formats(server: StandInServer) -> list[str]:
+def formats(server: FakeOpenAIServer) -> list[str]:
     return [(each.get("response_format") or {"type": "plain"})["type"] for each in server.requests]
 
 
@@ -135,7 +135,7 @@ USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 
 @pytest.mark.parametrize("way", WAYS)
 def test_reply_has_the_usage_reported_by_the_endpoint(make: Maker, way: str) -> None:
-    with StandInServer(reply=lambda _: SAID) as server:
+    with FakeOpenAIServer(reply=lambda _: SAID) as server:
         bill = Bill()
         chat = make(server.base_url)
         assert ask(chat, way, bill) == SAID
@@ -154,7 +154,7 @@ def test_reply_has_the_usage_reported_by_the_endpoint(make: Maker, way: str) -> 
 
 
 def test_stream_yields_the_pieces_of_the_endpoint(make: Maker) -> None:
-    with StandInServer(reply=lambda _: "one two three") as server:
+    with FakeOpenAIServer(reply=lambda _: "one two three") as server:
         assert list(make(server.base_url).stream(REQUEST, Bill())) == ["one", " two", " three"]
 
 
@@ -182,14 +182,14 @@ def test_sdk_client_is_built_from_the_settings(make: Maker, key: str | None, sen
 
 @pytest.mark.parametrize("way", WAYS)
 def test_temperature_is_sent_only_if_set(make: Maker, way: str) -> None:
-    with StandInServer() as server:
+    with FakeOpenAIServer() as server:
         ask(make(server.base_url, temperature=0.0), way, Bill())
         ask(make(server.base_url), way, Bill())
         assert [each.get("temperature", "not there") for each in server.requests] == [0.0, "not there"]
 
 
 def test_schema_is_sent_in_strict_form(make: Maker) -> None:
-    with StandInServer(reply=lambda _: "{}") as server:
+    with FakeOpenAIServer(reply=lambda _: "{}") as server:
         assert make(server.base_url).complete(SHAPED, Bill()) == "{}"
         assert server.requests[0]["response_format"] == {
             "type": "json_schema",
@@ -210,13 +210,13 @@ chat.close()
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)
 
 
-# --- each behaviour of the stand-in server
+# --- each behaviour of the fake server
 
 BROKEN: dict[Behaviour, tuple[type[AnalystError], str]] = {
     "slow": (AnalystUnavailableError, "did not answer in time"),
-    "429": (AnalystUnavailableError, r"is rate limited \(429\): stand_in; retry later"),
-    "500": (AnalystUnavailableError, "answered with status 500: stand_in"),
-    "401": (AnalystUnavailableError, r"rejected the API key \(401\): stand_in; check the key"),
+    "429": (AnalystUnavailableError, r"is rate limited \(429\): simulated_error; retry later"),
+    "500": (AnalystUnavailableError, "answered with status 500: simulated_error"),
+    "401": (AnalystUnavailableError, r"rejected the API key \(401\): simulated_error; check the key"),
     "dropped": (AnalystUnavailableError, "can't be reached: RemoteProtocolError|ended in the middle"),
     "empty": (InvalidReplyError, "sent an empty reply"),
     "no completion": (InvalidReplyError, "sent a malformed reply"),
@@ -240,7 +240,7 @@ def test_all_simulated_behaviours_are_covered() -> None:
 @pytest.mark.parametrize("behaviour", BROKEN)
 def test_failed_call_raises_and_returns_no_text(make: Maker, behaviour: Behaviour, way: str) -> None:
     kind, words = BROKEN[behaviour]
-    with StandInServer(reply=lambda _: SAID, behaviour=behaviour, slow_seconds=20) as server:
+    with FakeOpenAIServer(reply=lambda _: SAID, behaviour=behaviour, slow_seconds=20) as server:
         chat = make(server.base_url, timeout_seconds=0.5 if behaviour == "slow" else TIMEOUT_SECONDS)
         bill = Bill()
         error = failure(chat, way, bill)
@@ -258,14 +258,14 @@ def test_failed_call_raises_and_returns_no_text(make: Maker, behaviour: Behaviou
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("behaviour", PASSED_ON)
 def test_replies_with_wrong_content_are_returned_unchanged(make: Maker, behaviour: Behaviour, way: str) -> None:
-    with StandInServer(reply=lambda _: SAID, behaviour=behaviour) as server:
+    with FakeOpenAIServer(reply=lambda _: SAID, behaviour=behaviour) as server:
         bill = Bill()
         assert ask(make(server.base_url), way, bill).strip() == PASSED_ON[behaviour]
         assert [each.failed for each in bill.usages] == [False]
 
 
 def test_interrupted_stream_fails_after_its_pieces_and_records_their_cost(make: Maker) -> None:
-    with StandInServer(reply=lambda _: "one two three four", behaviour="dropped") as server:
+    with FakeOpenAIServer(reply=lambda _: "one two three four", behaviour="dropped") as server:
         bill = Bill()
         pieces = make(server.base_url).stream(REQUEST, bill)
         assert [next(pieces), next(pieces)] == ["one", " two"]
@@ -277,7 +277,7 @@ def test_interrupted_stream_fails_after_its_pieces_and_records_their_cost(make: 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_cost_of_an_unusable_reply_is_recorded(make: Maker, way: str) -> None:
-    with StandInServer(reply=lambda _: SAID, behaviour="withheld") as server:
+    with FakeOpenAIServer(reply=lambda _: SAID, behaviour="withheld") as server:
         bill = Bill()
         failure(make(server.base_url), way, bill)
         assert (bill.usages[0].prompt_tokens, bill.usages[0].completion_tokens) == (10, 9)
@@ -337,7 +337,7 @@ def test_last_usage_of_a_stream_is_recorded() -> None:
 
 
 def test_stream_options_are_omitted_after_a_rejection(make: Maker) -> None:
-    with StandInServer(reply=lambda _: SAID, refuses=["stream_options"]) as server:
+    with FakeOpenAIServer(reply=lambda _: SAID, refuses=["stream_options"]) as server:
         bill = Bill()
         chat = make(server.base_url)
         assert ask(chat, "stream", bill) == ask(chat, "stream", bill) == SAID
@@ -355,7 +355,7 @@ class _Broken(Bill):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_error_of_the_meter_is_raised_unchanged(make: Maker, way: str) -> None:
-    with StandInServer() as server:
+    with FakeOpenAIServer() as server:
         chat = make(server.base_url, concurrency=1)
         with pytest.raises(StoreUnavailableError):
             ask(chat, way, _Broken())
@@ -379,7 +379,7 @@ def in_turn(*behaviours: Behaviour) -> Callable[[dict[str, Any]], Behaviour]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("trouble", ["500", "429"])
 def test_transient_errors_are_retried(make: Maker, trouble: Behaviour, way: str) -> None:
-    with StandInServer(reply=lambda _: SAID, behaviour=in_turn(trouble, trouble, "ok")) as server:
+    with FakeOpenAIServer(reply=lambda _: SAID, behaviour=in_turn(trouble, trouble, "ok")) as server:
         bill = Bill()
         assert ask(make(server.base_url, max_retries=2), way, bill) == SAID
         assert len(server.requests) == 3
@@ -402,20 +402,20 @@ def test_timeouts_are_retried(way: str) -> None:
 @pytest.mark.usefixtures("_hurried")
 @pytest.mark.parametrize("way", WAYS)
 def test_error_is_raised_after_the_last_retry(make: Maker, way: str) -> None:
-    with StandInServer(behaviour=in_turn("500", "500", "500", "ok")) as server:
+    with FakeOpenAIServer(behaviour=in_turn("500", "500", "500", "ok")) as server:
         assert "status 500" in str(failure(make(server.base_url, max_retries=2), way, Bill()))
         assert len(server.requests) == 3
 
 
 @pytest.mark.usefixtures("_hurried")
 def test_dropped_connection_during_a_completion_is_retried(make: Maker) -> None:
-    with StandInServer(reply=lambda _: SAID, behaviour=in_turn("dropped", "ok")) as server:
+    with FakeOpenAIServer(reply=lambda _: SAID, behaviour=in_turn("dropped", "ok")) as server:
         assert make(server.base_url, max_retries=1).complete(REQUEST, Bill()) == SAID
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_wrong_key_is_not_retried(make: Maker, way: str) -> None:
-    with StandInServer(behaviour="401") as server:
+    with FakeOpenAIServer(behaviour="401") as server:
         failure(make(server.base_url, max_retries=2), way, Bill())
         assert len(server.requests) == 1
 
@@ -430,7 +430,7 @@ def test_retry_waits_for_the_time_in_retry_after(make: Maker, way: str) -> None:
         times.append(time.monotonic())
         return left(body)
 
-    with StandInServer(behaviour=behaviour, retry_after="0.25") as server:
+    with FakeOpenAIServer(behaviour=behaviour, retry_after="0.25") as server:
         bill = Bill()
         ask(make(server.base_url, max_retries=1), way, bill)
         first, second = times
@@ -440,7 +440,7 @@ def test_retry_waits_for_the_time_in_retry_after(make: Maker, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_error_after_the_last_retry_contains_retry_after(make: Maker, way: str) -> None:
-    with StandInServer(behaviour="429", retry_after="0.05") as server:
+    with FakeOpenAIServer(behaviour="429", retry_after="0.05") as server:
         error = failure(make(server.base_url, max_retries=1), way, Bill())
         assert isinstance(error, AnalystUnavailableError)
         assert error.retry_after_seconds == 0.05
@@ -449,7 +449,7 @@ def test_error_after_the_last_retry_contains_retry_after(make: Maker, way: str) 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_long_retry_after_is_reported_without_waiting(make: Maker, way: str) -> None:
-    with StandInServer(behaviour="429", retry_after="1000000") as server:
+    with FakeOpenAIServer(behaviour="429", retry_after="1000000") as server:
         started = time.monotonic()
         error = failure(make(server.base_url, max_retries=2), way, Bill())
         assert isinstance(error, AnalystUnavailableError)
@@ -494,7 +494,7 @@ def test_retry_after_as_a_date_is_parsed(ahead: int, least: float | None, most: 
 def test_rejected_option_is_not_sent_again(
     make: Maker, refuses: list[str], first: list[str], later: str, way: str
 ) -> None:
-    with StandInServer(reply=lambda _: "{}", refuses=refuses) as server:
+    with FakeOpenAIServer(reply=lambda _: "{}", refuses=refuses) as server:
         chat, bill = make(server.base_url, max_retries=2), Bill()
         ask(chat, way, bill, SHAPED)
         asked = formats(server)
@@ -510,7 +510,7 @@ def test_rejected_option_is_not_sent_again(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_rejected_temperature_keeps_schema_and_usage_options(make: Maker, way: str) -> None:
-    with StandInServer(reply=lambda _: "{}", refuses=["temperature"]) as server:
+    with FakeOpenAIServer(reply=lambda _: "{}", refuses=["temperature"]) as server:
         chat, bill = make(server.base_url, temperature=0.3), Bill()
         ask(chat, way, bill, SHAPED)
         ask(chat, way, bill, SHAPED)
@@ -524,7 +524,7 @@ def test_rejected_temperature_keeps_schema_and_usage_options(make: Maker, way: s
 
 
 def test_rejected_schema_keeps_the_temperature(make: Maker) -> None:
-    with StandInServer(reply=lambda _: "{}", refuses=["json_schema"]) as server:
+    with FakeOpenAIServer(reply=lambda _: "{}", refuses=["json_schema"]) as server:
         chat = make(server.base_url, temperature=0.3)
         chat.complete(SHAPED, Bill())
         chat.complete(SHAPED, Bill())
@@ -533,7 +533,7 @@ def test_rejected_schema_keeps_the_temperature(make: Maker) -> None:
 
 
 def test_endpoint_without_any_option_works(make: Maker) -> None:
-    with StandInServer(refuses=["json_schema", "json_object", "temperature", "stream_options"]) as server:
+    with FakeOpenAIServer(refuses=["json_schema", "json_object", "temperature", "stream_options"]) as server:
         chat = make(server.base_url, temperature=0.3)
         for way in WAYS:
             assert ask(chat, way, Bill(), SHAPED)
@@ -603,7 +603,7 @@ def test_concurrent_calls_stay_within_the_limit(make: Maker) -> None:
             running[0] -= 1
         return SAID
 
-    with StandInServer(reply=reply) as server, ThreadPoolExecutor(16) as pool:
+    with FakeOpenAIServer(reply=reply) as server, ThreadPoolExecutor(16) as pool:
         chat = make(server.base_url, concurrency=3)
         found = list(pool.map(lambda number: ask(chat, WAYS[number % 2], Bill()), range(16)))
         assert found == [SAID] * 16
@@ -611,7 +611,7 @@ def test_concurrent_calls_stay_within_the_limit(make: Maker) -> None:
 
 
 def test_fifty_threads_share_one_client_and_get_their_own_replies(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    with StandInServer(reply=lambda messages: f"{messages[-1][1]} said", refuses=["json_schema"]) as server:
+    with FakeOpenAIServer(reply=lambda messages: f"{messages[-1][1]} said", refuses=["json_schema"]) as server:
         chat, bill = make(server.base_url), Bill()
         connected: list[int] = []
         connect = chat._connect
@@ -640,7 +640,7 @@ def test_fifty_threads_share_one_client_and_get_their_own_replies(make: Maker, m
 
 @pytest.mark.parametrize("by", ["close", "garbage"])
 def test_abandoned_stream_frees_its_slot_and_records_its_cost(make: Maker, by: str) -> None:
-    with StandInServer(reply=lambda _: "one two three") as server:
+    with FakeOpenAIServer(reply=lambda _: "one two three") as server:
         chat, bill = make(server.base_url, concurrency=1), Bill()
         pieces: Any = chat.stream(REQUEST, bill)
         assert next(pieces) == "one"
@@ -676,7 +676,7 @@ def test_abandoned_stream_closes_its_connection() -> None:
 
 
 def test_unread_stream_sends_no_request(make: Maker) -> None:
-    with StandInServer() as server:
+    with FakeOpenAIServer() as server:
         bill = Bill()
         pieces: Any = make(server.base_url).stream(REQUEST, bill)
         pieces.close()
@@ -684,7 +684,7 @@ def test_unread_stream_sends_no_request(make: Maker) -> None:
 
 
 def test_stream_keeps_its_slot_while_it_is_read(make: Maker) -> None:
-    with StandInServer(reply=lambda _: "one two three") as server:
+    with FakeOpenAIServer(reply=lambda _: "one two three") as server:
         chat = make(server.base_url, concurrency=1)
         pieces = chat.stream(REQUEST, Bill())
         next(pieces)
@@ -698,7 +698,7 @@ def test_stream_keeps_its_slot_while_it_is_read(make: Maker) -> None:
 
 
 def test_call_after_close_opens_a_new_connection(make: Maker) -> None:
-    with StandInServer(reply=lambda _: SAID) as server:
+    with FakeOpenAIServer(reply=lambda _: SAID) as server:
         chat = make(server.base_url)
         chat.close()
         for way in WAYS:
@@ -708,7 +708,7 @@ def test_call_after_close_opens_a_new_connection(make: Maker) -> None:
 
 
 def test_close_during_a_call_raises_an_analyst_error(make: Maker) -> None:
-    with StandInServer(reply=lambda _: "one two three", latency_seconds=0.05) as server:
+    with FakeOpenAIServer(reply=lambda _: "one two three", latency_seconds=0.05) as server:
         chat = make(server.base_url)
         closed = chat._connected()
         closed.close()
@@ -722,7 +722,7 @@ def test_close_during_a_call_raises_an_analyst_error(make: Maker) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_unreachable_endpoint_is_unavailable(make: Maker, way: str) -> None:
-    with StandInServer() as server:
+    with FakeOpenAIServer() as server:
         base_url = server.base_url
     error = failure(make(base_url), way, Bill())
     assert type(error) is AnalystUnavailableError
@@ -731,7 +731,7 @@ def test_unreachable_endpoint_is_unavailable(make: Maker, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_endpoint_that_stopped_is_unavailable(make: Maker, way: str) -> None:
-    with StandInServer() as server:
+    with FakeOpenAIServer() as server:
         chat = make(server.base_url)
         assert ask(chat, way, Bill())
     assert type(failure(chat, way, Bill())) is AnalystUnavailableError
@@ -750,7 +750,7 @@ def test_invalid_address_is_unavailable(make: Maker, base_url: str, way: str) ->
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("key", "asked"), [("ключ", ASKED), (KEY, f"{ASKED} \ud83d"), (f"{KEY}\nmore", ASKED)])
 def test_key_or_text_that_cannot_be_sent_is_unavailable(make: Maker, key: str, asked: str, way: str) -> None:
-    with StandInServer() as server:
+    with FakeOpenAIServer() as server:
         error = failure(make(server.base_url, api_key=key), way, Bill(), ChatRequest((Message("user", asked),)))
         assert type(error) is AnalystUnavailableError
         assert "ключ" not in shown(error)

@@ -39,11 +39,13 @@ def rows_of(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 def replied(data: Any) -> Answer:
     usage = {"prompt_tokens": 1, "total_tokens": 1}
-    return 200, json.dumps({"object": "list", "model": "stand-in", "data": data, "usage": usage}).encode()
+    return 200, json.dumps({"object": "list", "model": "fake", "data": data, "usage": usage}).encode()
 
 
 def refused(status: int) -> Answer:
-    return status, json.dumps({"error": {"message": SECRET, "type": "stand_in", "code": "as_told"}}).encode()
+    return status, json.dumps(
+        {"error": {"message": SECRET, "type": "simulated_error", "code": "simulated_code"}}
+    ).encode()
 
 
 def good(body: dict[str, Any]) -> Answer:
@@ -113,7 +115,7 @@ def make(server: Server) -> Iterator[Callable[..., OpenAIEmbedder]]:
     made: list[OpenAIEmbedder] = []
 
     def maker(**given: Any) -> OpenAIEmbedder:
-        values: dict[str, Any] = {"model": "stand-in", "api_key": "key-1", "base_url": server.base_url}
+        values: dict[str, Any] = {"model": "fake", "api_key": "key-1", "base_url": server.base_url}
         values |= {"dimensions": DIMENSIONS, "max_retries": 0} | given
         made.append(OpenAIEmbedder(**values))
         return made[-1]
@@ -175,7 +177,7 @@ def test_request_size_adapts_to_the_limit_of_the_endpoint(server: Server, make: 
 def test_one_rejected_text_does_not_reduce_the_request_size(server: Server, make: Maker) -> None:
     server.answer = lambda body: refused(400) if SECRET in body["input"] else good(body)
     embedder = make()
-    with pytest.raises(EmbeddingError, match="status 400: as_told") as caught:
+    with pytest.raises(EmbeddingError, match="status 400: simulated_code") as caught:
         embedder.embed(["rye"] * 31 + [SECRET])
     assert SECRET not in str(caught.value)
     server.requests.clear()

@@ -9,7 +9,7 @@ import pytest
 
 from memoryos.config import Config
 from memoryos.language.matching import Bounded, linear
-from memoryos.language.normalizing import MOST_MARKS, normalized
+from memoryos.language.normalizing import MAX_MARKS, normalized
 from memoryos.language.text import sentences
 
 PATTERN = Bounded("(a+)b", re.IGNORECASE, longest=10)
@@ -42,10 +42,10 @@ def test_re2_counts_places_in_characters() -> None:
 
 
 def test_normalising_drops_surplus_combining_marks_only() -> None:
-    for ordinary in ("Café ﬁn Å", "Tiếng Việt", "e" + "\u0301\u0323" * (MOST_MARKS // 2)):
+    for ordinary in ("Café ﬁn Å", "Tiếng Việt", "e" + "\u0301\u0323" * (MAX_MARKS // 2)):
         assert normalized("NFKC", ordinary) == unicodedata.normalize("NFKC", ordinary)
     runs = "e" + "\u0301" * 500 + "x" + "\u0323" * 500
-    assert len(normalized("NFD", runs)) == 2 + 2 * MOST_MARKS
+    assert len(normalized("NFD", runs)) == 2 + 2 * MAX_MARKS
 
 
 @pytest.mark.parametrize(

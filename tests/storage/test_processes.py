@@ -583,6 +583,6 @@ def test_forked_process_must_open_the_store_again(here: Memory, there: OtherProc
             result = said.read()
         memory.add_memory("from its parent")
     """)
-    assert message.startswith("StoreUnavailableError: the store was opened before this process was forked")
+    assert message.startswith("StoreUnavailableError: the store was opened")
     fill(here)
     assert [page.user_text for page in here.pages()] == ["from its parent", *LINES]

@@ -61,7 +61,7 @@ def test_bytes_include_utf8_texts_and_metadata(make_engine: EngineMaker) -> None
 def test_append_over_the_quota_is_rejected(make_engine: EngineMaker, limits: dict[str, int]) -> None:
     memory = limited(make_engine, **limits)
     kept = [memory.add_memory("hello").page_id for _ in range(3)]
-    with pytest.raises(QuotaExceededError, match=r"forget pages.*or raise max_") as refused:
+    with pytest.raises(QuotaExceededError, match=r"delete pages with forget, or raise max_") as refused:
         memory.add_memory("hello")
     assert {refused.value.setting: refused.value.limit} == limits
     assert stored(memory).pages == 3

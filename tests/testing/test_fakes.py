@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memoryos import testing
 from memoryos.analysts.llm import LLMAnalyst
 from memoryos.analysts.prompts.digest import digest_messages
 from memoryos.analysts.prompts.learn import learn_messages
@@ -25,7 +26,7 @@ from memoryos.generation.prompt import answer_prompt
 from memoryos.model import Page, Profile
 from memoryos.retrieval.recall import Recall
 from memoryos.seams import AnswerRequest, Batch, ChatRequest, Material, Message, Usage
-from memoryos.testing import Behaviour, Bill, HashEmbedder, ScriptedChatModel, StandInServer, misbehave, ok_reply
+from memoryos.testing import Behaviour, Bill, FakeOpenAIServer, HashEmbedder, ScriptedChatModel, misbehave, ok_reply
 from tests.waiting import TIMEOUT_SECONDS, wait_until
 
 AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
@@ -210,7 +211,7 @@ def test_hash_embedder_follows_the_embedder_contract() -> None:
 # --- the server
 
 
-def post(server: StandInServer, body: Any) -> tuple[int, Any, str]:
+def post(server: FakeOpenAIServer, body: Any) -> tuple[int, Any, str]:
     """Sends a raw HTTP request; returns status, headers and body."""
     address = urlsplit(server.base_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
@@ -227,13 +228,13 @@ def body_of(**more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def server() -> Iterator[StandInServer]:
-    with StandInServer(reply=lambda messages: f"{messages[-1][1]} three") as running:
+def server() -> Iterator[FakeOpenAIServer]:
+    with FakeOpenAIServer(reply=lambda messages: f"{messages[-1][1]} three") as running:
         yield running
 
 
 @pytest.mark.enable_socket
-def test_server_returns_a_completion(server: StandInServer) -> None:
+def test_server_returns_a_completion(server: FakeOpenAIServer) -> None:
     status, _, text = post(server, body_of())
     reply = json.loads(text)
     assert (status, reply["object"], reply["model"]) == (200, "chat.completion", "m")
@@ -246,7 +247,7 @@ def test_server_returns_a_completion(server: StandInServer) -> None:
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize("with_usage", [True, False])
-def test_server_streams_chunks(server: StandInServer, with_usage: bool) -> None:
+def test_server_streams_chunks(server: FakeOpenAIServer, with_usage: bool) -> None:
     _, headers, text = post(
         server, body_of(stream=True, stream_options={"include_usage": True} if with_usage else None)
     )
@@ -263,12 +264,14 @@ def test_server_streams_chunks(server: StandInServer, with_usage: bool) -> None:
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize(("behaviour", "status"), [("429", 429), ("500", 500), ("401", 401)])
-def test_server_returns_the_configured_error_status(server: StandInServer, behaviour: Behaviour, status: int) -> None:
+def test_server_returns_the_configured_error_status(
+    server: FakeOpenAIServer, behaviour: Behaviour, status: int
+) -> None:
     server.behaviour, server.retry_after = behaviour, "3"
     found, headers, text = post(server, body_of())
     assert found == status
     assert headers["Retry-After"] == (None if behaviour == "401" else "3")
-    assert json.loads(text)["error"]["code"] == "stand_in"
+    assert json.loads(text)["error"]["code"] == "simulated_error"
 
 
 @pytest.mark.enable_socket
@@ -276,7 +279,7 @@ def test_server_returns_the_configured_error_status(server: StandInServer, behav
     ("behaviour", "finish"), [("truncated", "length"), ("withheld", "content_filter"), ("ok", "stop")]
 )
 def test_server_reports_the_finish_reason_whole_and_streamed(
-    server: StandInServer, behaviour: Behaviour, finish: str
+    server: FakeOpenAIServer, behaviour: Behaviour, finish: str
 ) -> None:
     server.behaviour = behaviour
     assert json.loads(post(server, body_of())[2])["choices"][0]["finish_reason"] == finish
@@ -284,17 +287,17 @@ def test_server_reports_the_finish_reason_whole_and_streamed(
 
 
 @pytest.mark.enable_socket
-def test_server_can_send_a_body_that_is_not_a_completion(server: StandInServer) -> None:
+def test_server_can_send_a_body_that_is_not_a_completion(server: FakeOpenAIServer) -> None:
     server.behaviour = "no completion"
     for stream in (False, True):
         status, _, text = post(server, body_of(stream=stream))
         assert status == 200
-        assert json.loads(text.removeprefix("data: ")) == {"object": "error", "message": "as told"}
+        assert json.loads(text.removeprefix("data: ")) == {"object": "error", "message": "simulated error"}
 
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize("stream", [False, True])
-def test_server_can_drop_the_connection_during_a_reply(server: StandInServer, stream: bool) -> None:
+def test_server_can_drop_the_connection_during_a_reply(server: FakeOpenAIServer, stream: bool) -> None:
     server.behaviour = "dropped"
     if stream:
         text = post(server, body_of(stream=True))[2]
@@ -316,7 +319,7 @@ def test_server_can_drop_the_connection_during_a_reply(server: StandInServer, st
         ("json_object", {"response_format": {"type": "json_object"}}),
     ],
 )
-def test_server_rejects_configured_parameters(server: StandInServer, refused: str, sent: dict[str, Any]) -> None:
+def test_server_rejects_configured_parameters(server: FakeOpenAIServer, refused: str, sent: dict[str, Any]) -> None:
     assert post(server, body_of(**sent))[0] == 200
     server.refuses = frozenset([refused])
     status, _, text = post(server, body_of(**sent))
@@ -326,13 +329,13 @@ def test_server_rejects_configured_parameters(server: StandInServer, refused: st
 
 
 @pytest.mark.enable_socket
-def test_behaviour_can_depend_on_the_request(server: StandInServer) -> None:
+def test_behaviour_can_depend_on_the_request(server: FakeOpenAIServer) -> None:
     server.behaviour = lambda body: "ok" if body["model"] == "m" else "500"
     assert [post(server, body_of(model=model))[0] for model in ("m", "n", "m")] == [200, 500, 200]
 
 
 @pytest.mark.enable_socket
-def test_behaviour_counts_are_thread_safe(server: StandInServer) -> None:
+def test_behaviour_counts_are_thread_safe(server: FakeOpenAIServer) -> None:
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda number: post(server, body_of(stream=number % 2 == 0))[0], range(160)))
     assert found == [200] * 160
@@ -343,7 +346,7 @@ def test_behaviour_counts_are_thread_safe(server: StandInServer) -> None:
 @pytest.mark.enable_socket
 def test_closed_server_drops_keep_alive_connections() -> None:
     before = threading.active_count()
-    server = StandInServer()
+    server = FakeOpenAIServer()
     address = urlsplit(server.base_url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_SECONDS)
     connection.request("POST", "/v1/chat/completions", json.dumps(body_of()))
@@ -362,10 +365,17 @@ def test_closed_server_drops_keep_alive_connections() -> None:
 @pytest.mark.enable_socket
 def test_close_does_not_wait_for_slow_replies() -> None:
     started = time.monotonic()
-    with StandInServer(behaviour="slow", slow_seconds=2 * TIMEOUT_SECONDS) as server, ThreadPoolExecutor(1) as pool:
+    with FakeOpenAIServer(behaviour="slow", slow_seconds=2 * TIMEOUT_SECONDS) as server, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(post, server, body_of())
         while not server.requests:
             time.sleep(0.005)
         server.close()
         assert waiting.exception(TIMEOUT_SECONDS) is not None or waiting.result()[0] == 200
     assert time.monotonic() - started < TIMEOUT_SECONDS
+
+
+def test_old_name_of_the_server_is_a_deprecated_alias() -> None:
+    with pytest.warns(DeprecationWarning, match="use FakeOpenAIServer"):
+        assert testing.StandInServer is FakeOpenAIServer
+    with pytest.raises(AttributeError, match="has no attribute 'NoSuchFake'"):
+        _ = testing.NoSuchFake

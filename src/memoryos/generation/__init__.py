@@ -1,1 +1,1 @@
-"""Generation (§3.5): the prompt and the responder."""
+"""Generates answers from recalled pages and facts (§3.5 of the paper): the prompt and the call of the analyst."""

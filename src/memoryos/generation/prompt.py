@@ -1,4 +1,4 @@
-"""The versioned prompt for answers, with all conversation text fenced as data."""
+"""The prompt for answers. Text of conversations is fenced: it is enclosed in tags that mark it as data."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def answer_prompt(
     instructions: str = "",
     longest_utterance: int = LONGEST_UTTERANCE,
 ) -> str:
-    """Returns the system prompt: role, instructions, then profile, knowledge, recalled and short-term pages, fenced.
+    """Returns the system prompt for an answer: role and instructions, and, fenced as data, the recalled memory.
 
     Args:
-        recall: The recall for the query.
-        relationship: The relationship of the assistant to the user.
+        recall: The pages and facts that were recalled for the query.
+        relationship: The relationship of the assistant to the user, e.g. "friend".
         style_hint: Tone or form of the answer, in the caller's words.
-        conversation: Facts about this conversation (platform, place …), fenced as data.
+        conversation: Facts about this conversation (platform, place …). They are also fenced as data.
         agent_profile: Role of the assistant.
         instructions: Permanent instructions for the assistant.
-        longest_utterance: Maximum characters of an utterance; a longer one is shortened to an excerpt.
+        longest_utterance: Maximum number of characters of a recalled text. A longer text is shortened to an excerpt.
     """
     facts = "\n".join(f"- {one_line(str(key))}: {one_line(str(value))}" for key, value in (conversation or {}).items())
     memory = recall.to_prompt(numbered=True, longest_utterance=longest_utterance) or "(nothing yet)"

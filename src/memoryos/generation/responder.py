@@ -1,4 +1,4 @@
-"""Generates an answer from a recall (§3.5 of the paper)."""
+"""Generates answers from recalled pages and facts (§3.5 of the paper)."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "AnswerStream", "AnswerStyle", "Responder", "answer_sources", "replay"]
 
 REPLY_SHARE = 0.25
-"""Share of the model's context that is reserved for the reply."""
+"""Share of the LLM's context that is reserved for the reply."""
 SHORTEST_EXCERPT = 125
-"""Characters: utterances in a prompt are never cut below this length."""
+"""Minimum length of a shortened text in a prompt, in characters."""
 
 
 class Answer(str):
-    """The text of an answer with its sources.
+    """The text of an answer, with its sources.
 
     Attributes:
-        sources: Ids of the pages that the answer is based on, best first.
-        recall: The recall for the query.
-        origin: The analyst that answered; None for an answer that is returned again by its idempotency key.
+        sources: Ids of the pages on which the answer is based, best first.
+        recall: The pages and facts that were recalled for the query.
+        origin: The analyst that answered. None for a stored answer that is returned again to a repeated request.
     """
 
     __slots__ = ("origin", "recall", "sources")
@@ -46,7 +46,7 @@ class Answer(str):
     def __new__(  # noqa: PYI034
         cls, text: str, recall: Recall, sources: tuple[str, ...] = (), origin: Origin | None = None
     ) -> Answer:
-        """Creates the text with its sources."""
+        """Creates an answer from its text and its sources."""
         answer = super().__new__(cls, text)
         answer.recall = recall
         answer.sources = sources
@@ -54,21 +54,21 @@ class Answer(str):
         return answer
 
     def __reduce__(self) -> tuple[type[Answer], tuple[str, Recall, tuple[str, ...], Origin | None]]:
-        """Supports copying and pickling."""
+        """Returns the class and the arguments from which ``copy`` and ``pickle`` create a copy."""
         return Answer, (str(self), self.recall, self.sources, self.origin)
 
     @property
     def flagged(self) -> tuple[str, ...]:
-        """Ids of recalled pages that look like instructions to a model."""
+        """Ids of the recalled pages that look like instructions to a model."""
         return self.recall.flagged
 
 
 class AnswerStream(Iterator[str]):
-    """The pieces of an answer, in the order in which they arrive.
+    """An iterator over the pieces of an answer, in the order in which they arrive.
 
     Attributes:
-        recall: The recall for the query.
-        answer: The whole answer; None until the last piece was read.
+        recall: The pages and facts that were recalled for the query.
+        answer: The whole answer. None until the last piece was read.
     """
 
     def __init__(self, recall: Recall, pieces: Generator[str, None, Answer]) -> None:
@@ -77,7 +77,7 @@ class AnswerStream(Iterator[str]):
         self._pieces = pieces
 
     def __next__(self) -> str:
-        """Returns the next piece."""
+        """Returns the next piece of the answer."""
         try:
             return next(self._pieces)
         except StopIteration as end:
@@ -95,22 +95,22 @@ class AnswerStream(Iterator[str]):
         for _ in self:
             pass
         if self.answer is None:
-            raise InputError("stream", "was closed before the end of the answer; ask again")
+            raise InputError("stream", "was closed before the end of the answer; call get_response again")
         return self.answer
 
     def close(self) -> None:
-        """Stops the answer; an incomplete answer is not remembered."""
+        """Stops the generation of the answer. An incomplete answer is not stored."""
         self._pieces.close()
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerStyle:
-    """The caller's wishes for an answer.
+    """The style of an answer, as the caller requests it.
 
     Attributes:
         relationship: The relationship of the assistant to the user, for example "friend".
         style_hint: Tone or form of the answer, in the caller's words.
-        conversation: Facts about this conversation, for example its platform; None for no facts.
+        conversation: Facts about this conversation, for example its platform. None means no facts.
     """
 
     relationship: str
@@ -119,11 +119,11 @@ class AnswerStyle:
 
 
 class Responder:
-    """Calls the analyst to answer a query from a recall.
+    """Calls the analyst to answer a query from recalled pages and facts.
 
     Args:
-        analyst: The analyst that answers.
-        config: Role and instructions of the assistant, and the context size of the LLM.
+        analyst: The analyst that answers: an LLM, or local rules.
+        config: The settings, e.g. the role of the assistant and the context size of the LLM.
     """
 
     def __init__(self, analyst: Analyst, config: Config) -> None:
@@ -133,16 +133,18 @@ class Responder:
     def answer(
         self, recall: Recall, style: AnswerStyle, meter: Meter, *, stream: bool = False
     ) -> Generator[str, None, Answer]:
-        """Yields the answer in pieces and returns the whole answer. The analyst is called at the first piece.
+        """Yields the answer in pieces, and then returns the whole answer.
+
+        The analyst is called when the caller requests the first piece.
 
         Args:
-            recall: The recall for the query.
-            style: The caller's wishes for the answer.
-            meter: Records the cost of the call.
+            recall: The query, and the pages and facts that were recalled for it.
+            style: The style of the answer.
+            meter: Records the cost of the model call.
             stream: Whether the caller shows the pieces as they arrive.
 
         Raises:
-            AnalystError: If the analyst failed; then there is no answer.
+            AnalystError: If the analyst failed. Pieces that were yielded before the error are no valid answer.
         """
         request = AnswerRequest(recall.query, self._prompt(recall, style), recall, stream)
         reply = self._analyst.answer(request, meter)
@@ -153,7 +155,7 @@ class Responder:
         return Answer("".join(pieces), recall, reply.sources(), reply.origin or self._analyst.origin)
 
     def _prompt(self, recall: Recall, style: AnswerStyle) -> str:
-        """Returns the prompt; halves the maximum utterance length until the prompt fits the context."""
+        """Returns the prompt. Shortens the recalled texts until the prompt fits into the LLM's context."""
         max_tokens = self._config.llm_context_tokens * (1 - REPLY_SHARE) - estimate_tokens(recall.query)
         longest = LONGEST_UTTERANCE
         while True:
@@ -172,7 +174,10 @@ class Responder:
 
 
 def answer_sources(answer: Answer) -> list[str]:
-    """Returns the ids of the pages that an answer is based on: its sources, then those of the facts that it quotes."""
+    """Returns the ids of the pages on which an answer is based.
+
+    These are the sources of the answer, and then the source pages of the facts that the answer quotes.
+    """
     sources = dict.fromkeys(answer.sources)
     for fact in answer.recall.knowledge:
         if fact.text in answer:
@@ -181,6 +186,6 @@ def answer_sources(answer: Answer) -> list[str]:
 
 
 def replay(answer: Answer) -> Generator[str, None, Answer]:
-    """Yields a stored answer as one piece and returns it."""
+    """Yields a stored answer as one piece, and then returns it, like a newly generated answer."""
     yield str(answer)
     return answer

@@ -1,1 +1,1 @@
-"""Importing: readers that convert files of other programs into pages. They store nothing."""
+"""Converts files of other programs, e.g. chat exports, into pages. The functions of this package store nothing."""

@@ -1,4 +1,4 @@
-"""Opens texts in files, folders and zip archives as streams. No archive is unpacked as a whole."""
+"""Opens texts in files, folders and zip archives as streams, without unpacking an archive to disk."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ __all__ = ["TextStream", "is_archive", "open_texts", "read_text"]
 
 MAX_UNPACKED_BYTES = 2**30
 MAX_RATIO = 100
-"""Maximum ratio of unpacked bytes to archive bytes. Chat exports have 5 to 20, a zip bomb has 1,000 and more."""
+"""Maximum ratio of unpacked bytes to archive bytes. It is 5 to 20 for chat exports, and over 1,000 for a zip bomb."""
 FREE_BYTES = 16 << 20
-"""This many unpacked bytes are allowed in addition, independent of the ratio."""
+"""Number of unpacked bytes that are allowed in addition to ``MAX_RATIO`` times the size of the archive."""
 MAX_ENTRIES = 50_000
 MAX_DIRECTORY_BYTES = 4 << 20
-"""Maximum size of an archive's directory, which is read into memory before its entries can be counted."""
+"""Maximum size of an archive's list of entries, which is read into memory before the entries can be counted."""
 MAX_FILE_BYTES = 256 << 20
-"""Maximum size of a file that is not a chat export; such formats are read as a whole."""
+"""Maximum size of a file that is not a chat export, because such files are read into memory as a whole."""
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _KEPT_IN_MEMORY = 8 << 20
 _ADVICE = "unpack it yourself and import conversations.json"
 _INNER = re.compile(r"(?:^|/)conversations[^/]{0,200}\.zip$", re.IGNORECASE)
-"""Name of an archive in an archive: OpenAI's privacy portal packs the zip file of ChatGPT's export into another one."""
+"""Matches the name of an archive inside an archive. OpenAI's privacy portal delivers ChatGPT exports in this form."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, RuntimeError, ValueError)
 
 
 class TextStream:
-    """A text stream. Bytes that are not UTF-8 become lone surrogates, which the log rejects."""
+    """A stream of UTF-8 text. Other bytes become lone surrogates, which ``inputs.read_draft`` rejects later."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._path = path
 
     def read(self, count: int) -> str:
-        """Returns up to ``count`` further characters; "" at the end.
+        """Returns the next characters, at most ``count``. Returns "" at the end.
 
         Raises:
-            InputError: If they can't be read, or the archive exceeds its limits.
+            InputError: If the stream can't be read, or the archive exceeds its limits.
         """
         try:
             return self._text.read(count)
@@ -61,7 +61,7 @@ class TextStream:
 
 
 def read_text(file: Path) -> str:
-    """Returns the text of a file. Bytes that are not UTF-8 become lone surrogates, which the log rejects.
+    """Returns the UTF-8 text of a file. Other bytes become lone surrogates, which ``inputs.read_draft`` rejects later.
 
     Raises:
         InputError: If the file can't be read or has more than 256 MB.
@@ -70,22 +70,24 @@ def read_text(file: Path) -> str:
         with file.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise InputError("path", f"{file} can't be read: {error.strerror}") from error
+        raise InputError("path", f"{file} can't be read ({error.strerror}); check the file") from error
     if len(content) > MAX_FILE_BYTES:
         raise InputError("path", f"{file} has more than {MAX_FILE_BYTES:,} bytes; split it into several files")
     return content.decode("utf-8-sig", errors="surrogateescape")
 
 
 def open_texts(path: Path, name: re.Pattern[str]) -> Iterator[tuple[str, TextStream]]:
-    """Yields the name and text stream of each matching file; each stream is valid until the next one is requested.
+    """Yields the name and the text stream of each file with a matching name.
+
+    A stream is closed when the caller requests the next file.
 
     Args:
-        path: A folder, an archive or a single file; a single file is yielded even if its name does not match.
-        name: Pattern of the wanted paths inside the folder or archive.
+        path: A folder, an archive or a single file. A single file need not have a matching name.
+        name: Pattern of the names or paths of files inside the folder or archive.
 
     Raises:
-        InputError: If a file can't be read, or an archive is encrypted, contains a path outside of itself, overlapping
-            entries or too many entries, or unpacks to too many bytes.
+        InputError: If a file can't be read. Also if an archive is encrypted, has overlapping or too many entries or
+            entries with unsafe paths, or unpacks to too many bytes.
     """
     try:
         if path.is_dir():
@@ -118,17 +120,17 @@ def _plain(file: Path) -> Iterator[tuple[str, TextStream]]:
 
 
 class _Unpacking:
-    """Reads an archive and the archives in it, and limits the total number of unpacked bytes."""
+    """Reads an archive and the archives inside it, and limits the total number of unpacked bytes."""
 
     def __init__(self, path: Path, name: re.Pattern[str], archive_bytes: int) -> None:
         self._path = path
         self._name = name
         self._by_ratio = FREE_BYTES + MAX_RATIO * archive_bytes
-        self._most = min(MAX_UNPACKED_BYTES, self._by_ratio)
+        self._limit = min(MAX_UNPACKED_BYTES, self._by_ratio)
         self._read = 0
 
     def texts(self, file: IO[bytes], *, nested: bool = False) -> Iterator[tuple[str, TextStream]]:
-        """Yields the matching files of an archive and of archives in it, one level deep."""
+        """Yields the files with a matching name in an archive, and in the archives directly inside it."""
         with zipfile.ZipFile(_BoundedFile(file)) as archive:
             entries = archive.infolist()
             _check_entries(entries, archive.start_dir)
@@ -144,14 +146,14 @@ class _Unpacking:
                         yield from self.texts(inner, nested=True)
 
     def count(self, count: int) -> None:
-        """Counts bytes that were actually unpacked; sizes in the archive's headers are not trusted.
+        """Adds to the number of unpacked bytes. Sizes in the archive's headers are not used, because they may be false.
 
         Raises:
             InputError: If the total exceeds the limit.
         """
         self._read += count
-        if self._read > self._most:
-            what = f"{MAX_UNPACKED_BYTES:,} bytes" if self._most < self._by_ratio else f"{MAX_RATIO} times its size"
+        if self._read > self._limit:
+            what = f"{MAX_UNPACKED_BYTES:,} bytes" if self._limit < self._by_ratio else f"{MAX_RATIO} times its size"
             raise InputError("path", f"the zip file unpacks to more than {what}; {_ADVICE}")
 
     def _open(self, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> io.BufferedReader:
@@ -163,7 +165,7 @@ class _Unpacking:
 
 
 class _CountedEntry(io.RawIOBase):
-    """A stream of an archive's entry that counts the bytes read."""
+    """A stream over one file in an archive. It counts the bytes that are read."""
 
     def __init__(self, stream: IO[bytes], unpacking: _Unpacking) -> None:
         self._stream = stream
@@ -184,7 +186,7 @@ class _CountedEntry(io.RawIOBase):
 
 
 class _BoundedFile:
-    """A file for ``zipfile`` that rejects reads larger than the limit of an archive's directory."""
+    """A file for ``zipfile`` that rejects large reads, so that it does not load an oversized list of entries."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -214,7 +216,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], directory_at: int) -> None:
 def _check_inside(name: str) -> None:
     for path in (PurePosixPath(name), PureWindowsPath(name)):
         if path.is_absolute() or path.drive or ".." in path.parts:
-            raise InputError("path", f"the zip file contains a path outside of itself; {_ADVICE}")
+            raise InputError("path", f"the zip file contains a path that leads outside of it, with '..'; {_ADVICE}")
 
 
 def _too_many_entries() -> InputError:
@@ -223,5 +225,5 @@ def _too_many_entries() -> InputError:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     if isinstance(error, OSError) and error.strerror:
-        return InputError("path", f"{path} can't be read: {error.strerror}")
+        return InputError("path", f"{path} can't be read ({error.strerror}); check the file")
     return InputError("path", f"{path} is a damaged zip file; {_ADVICE}")

@@ -1,4 +1,7 @@
-"""Selects the current branch of a conversation tree, in which edited messages and regenerated answers are branches."""
+"""Selects the current branch of a chat whose messages form a tree.
+
+An edited message or a regenerated answer starts a new branch next to the old one.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,15 @@ __all__ = ["current_branch"]
 
 
 def current_branch(parents: Mapping[str, str | None], oldest_first: Sequence[str], leaf: Any = None) -> list[str]:
-    """Returns the ids of the branch that ends in a leaf, oldest first; without a leaf, of the newest message's branch.
+    """Returns the ids of the messages of the current branch, oldest first.
 
-    Messages that are not connected to this branch, because a message between them is missing, form further branches,
-    which are included. So damage loses only the damaged messages. Alternatives to the first message share an unknown
-    parent, so only one of them is included.
+    If a message is missing in the file, the messages before it are not connected to the branch. The function includes
+    them too, so that damage loses only the damaged messages.
 
     Args:
-        parents: The parent of each message; None or an unknown id for a first message.
-        oldest_first: All ids in order of time.
-        leaf: The last message of the current branch, if known.
+        parents: The id of the parent message of each message. The first message of a chat has None or an unknown id.
+        oldest_first: The ids of all messages in order of time.
+        leaf: Id of the last message of the current branch. Default: the newest message.
     """
     roots = _roots(parents)
     branches: list[list[str]] = []
@@ -33,7 +35,7 @@ def current_branch(parents: Mapping[str, str | None], oldest_first: Sequence[str
 
 
 def _climb(parents: Mapping[str, str | None], start: str) -> list[str]:
-    """Returns a message and its ancestors, youngest first; stops at a cycle."""
+    """Returns the ids of a message and its ancestors, newest first. Stops at a cycle."""
     path: dict[str, None] = {}
     current: str | None = start
     while current is not None and current in parents and current not in path:
@@ -43,7 +45,11 @@ def _climb(parents: Mapping[str, str | None], start: str) -> list[str]:
 
 
 def _roots(parents: Mapping[str, str | None]) -> dict[str, str]:
-    """Returns an id of each message's tree: the unknown parent of the tree's first message, or that message's id."""
+    """Returns, for each message, an id of the tree that contains it.
+
+    This id is the unknown parent of the tree's first message, or the first message itself if its parent is None.
+    Alternative first messages with the same unknown parent therefore belong to one tree.
+    """
     roots: dict[str, str] = {}
     for start in parents:
         path: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""Detects the format of a file, zip archive or folder, and reads it."""
+"""Detects the format of a file, zip archive or folder to import, and reads it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SIDES = ("user_text", "assistant_text", "user_input", "agent_response")
 _KNOWN = (
     "an export of MemoryOS, or pages as JSON lines; a data folder of the published MemoryOS (users/, assistants/); "
     "a data export of ChatGPT or Claude.ai (the zip file, its folder or conversations.json); "
-    'messages as JSON or JSON lines, as {"role": "user", "content": "…"}'
+    'messages such as {"role": "user", "content": "…"}, as JSON or JSON lines'
 )
 
 
@@ -39,10 +39,13 @@ def read_source(path: Path, now: datetime) -> list[Source]:
 
     Args:
         path: The file, archive or folder.
-        now: Time of pages without a time in the file.
+        now: Time to use for pages whose time the file does not contain.
+
+    Returns:
+        One source for each user and assistant in the file.
 
     Raises:
-        InputError: If it can't be read or its format is not supported; the message lists the supported formats.
+        InputError: If the file can't be read, or its format is not supported. The message lists the supported formats.
     """
     if path.is_dir():
         return _read_folder(path, now)
@@ -57,7 +60,7 @@ def _read_folder(folder: Path, now: datetime) -> list[Source]:
     try:
         exported = any(NAME.search(each.name) for each in folder.iterdir())
     except OSError as error:
-        raise InputError("path", f"{folder} can't be read: {error.strerror}") from error
+        raise InputError("path", f"{folder} can't be read ({error.strerror}); check the folder") from error
     if exported:
         return read_chat_export(folder, now)
     raise _unknown(folder)
@@ -86,7 +89,9 @@ def _read_own_pages(file: Path, now: datetime) -> list[Source]:
         for draft in read_pages(file, now=now):
             drafts.append(draft)
     except (RecursionError, ValueError) as error:
-        raise InputError("path", f"{file} has a line that can't be read ({type(error).__name__}); repair it") from error
+        raise InputError(
+            "path", f"{file} contains a line that can't be read ({type(error).__name__}); repair or remove the line"
+        ) from error
     return [Source(None, None, drafts, ())]
 
 
@@ -95,4 +100,4 @@ def _is_own_page(value: Any) -> bool:
 
 
 def _unknown(path: Path) -> InputError:
-    return InputError("path", f"{path} has no supported format; supported are: {_KNOWN}")
+    return InputError("path", f"the format of {path} is not supported; supported formats are: {_KNOWN}")

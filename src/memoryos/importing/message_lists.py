@@ -1,7 +1,11 @@
-"""Reads message lists in the format of chat APIs.
+"""Reads lists of messages in the format of chat APIs.
 
-A file is a JSON array of ``{"role", "content"[, "timestamp" or "created_at"]}``, an object with ``messages``, an array
-of either, or JSON lines of any of these. Consecutive lines with messages are one conversation.
+A message is ``{"role", "content"[, "timestamp" or "created_at"]}``. A file contains one of these:
+
+* a JSON array of messages, which is one conversation;
+* an object with the member ``messages``, which is such an array;
+* an array of such arrays or objects;
+* JSON lines of any of these. Consecutive lines with single messages are one conversation.
 """
 
 from __future__ import annotations
@@ -10,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError
 from memoryos.importing.archives import read_text
-from memoryos.importing.salvage import Torn, read_documents
-from memoryos.importing.sources import Message, Reading, Source, label, time_of
+from memoryos.importing.salvage import PartialObject, read_documents
+from memoryos.importing.sources import DAMAGED, Message, Source, SourceBuilder, label, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,29 +37,34 @@ def is_message_list(value: Any) -> bool:
 
 
 def read_message_list(file: Path, now: datetime) -> list[Source]:
-    """Reads a file of message lists as one source.
+    """Reads a file with one or more lists of messages.
+
+    Returns:
+        One source, with the pages of all conversations.
 
     Raises:
         InputError: If the file can't be read or contains no message.
     """
-    reading = Reading(now)
+    builder = SourceBuilder(now)
     documents = read_documents(read_text(file))
     if not any(is_message_list(each.value) for each in documents):
-        raise InputError("path", f'{file} contains no messages such as {{"role": "user", "content": "…"}}')
+        raise InputError(
+            "path", f'{file} contains no messages; a message must have the form {{"role": "user", "content": "…"}}'
+        )
     lines: list[Placed] = []
     for document in documents:
         place = ", ".join(filter(None, (file.name, document.place)))
         if document.damage:
-            reading.note(place, f"{document.damage}; the part before it was read")
+            builder.note(place, f"{document.damage}; the part before it was read")
         if _is_message(document.value):
             lines.append((place, document.value))
         elif document.value is not None:
-            _add(reading, lines, None)
+            _add(builder, lines, None)
             lines = []
             for name, members in _lists(place, document.value):
-                _add(reading, members, name)
-    _add(reading, lines, None)
-    return [reading.source()]
+                _add(builder, members, name)
+    _add(builder, lines, None)
+    return [builder.source()]
 
 
 def _is_message(value: Any) -> bool:
@@ -63,7 +72,7 @@ def _is_message(value: Any) -> bool:
 
 
 def _lists(place: str, value: Any) -> Iterator[tuple[str | None, list[Placed]]]:
-    """Yields title and messages (with their places) of each conversation in a JSON value that is not a message."""
+    """Yields the conversations in a JSON value: the title of each, and its messages with their places in the file."""
     if isinstance(value, list) and not any(_is_message(each) for each in value):
         conversations = [(f"{place}, list {number}", each) for number, each in enumerate(value, 1)]
     else:
@@ -78,28 +87,31 @@ def _lists(place: str, value: Any) -> Iterator[tuple[str | None, list[Placed]]]:
             yield None, [(where, body)]
 
 
-def _add(reading: Reading, members: list[Placed], title: str | None) -> None:
-    messages = [_message(reading, place, body) for place, body in members]
-    reading.add_messages([each for each in messages if each is not None], title)
+def _add(builder: SourceBuilder, members: list[Placed], title: str | None) -> None:
+    messages = [_message(builder, place, body) for place, body in members]
+    builder.add_messages([each for each in messages if each is not None], title)
 
 
-def _message(reading: Reading, place: str, body: Any) -> Message | None:
-    if isinstance(body, Torn) or not _is_message(body):
-        reading.note(place, "is incomplete because the file is damaged" if isinstance(body, Torn) else "is no message")
+def _message(builder: SourceBuilder, place: str, body: Any) -> Message | None:
+    if isinstance(body, PartialObject) or not _is_message(body):
+        builder.note(
+            place,
+            DAMAGED if isinstance(body, PartialObject) else "is not a message; it was skipped",
+        )
         return None
     role = body["role"]
     if not isinstance(role, str):
-        reading.note(place, "its role is not text")
+        builder.note(place, "the role of the message is not text; the message was skipped")
         return None
     text = _text(body.get("content"))
     if text is None:
-        reading.note(place, "its content is neither text nor a list of parts")
+        builder.note(place, "the content is neither text nor a list of parts; the message was skipped")
     if text is None or role not in _SIDES:
         return None
     written = body.get("timestamp") or body.get("created_at")
     at = time_of(written)
     if written and at is None:
-        reading.note(place, "its time can't be read; the time of a neighbouring message was used")
+        builder.note(place, "the time of the message can't be read; the time of an adjacent message was used")
     return Message(_SIDES[role], text, at, place)
 
 

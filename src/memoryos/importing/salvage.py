@@ -1,6 +1,6 @@
-"""Reads JSON that may be damaged: the values before the damage, and complete objects after it.
+"""Reads JSON that may be damaged: all values before the damage, and complete objects after it.
 
-A large array is read item by item, so that memory contains one item instead of the whole file.
+Large arrays are read item by item, so that only one item is in memory.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 
     from memoryos.importing.archives import TextStream
 
-__all__ = ["Document", "ItemReader", "Torn", "find_objects", "read_document", "read_documents"]
+__all__ = ["Document", "ItemReader", "PartialObject", "find_objects", "read_document", "read_documents"]
 
 MAX_ITEM_CHARACTERS = 32_000_000
-"""Maximum length of an item of an array, which is one conversation."""
+"""Maximum number of characters of an array item, which is one conversation."""
 
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(")?|[\[\]{},]', re.DOTALL)
-"""A string or a punctuation mark. The group is the closing quote; it is missing in a string cut off by the end."""
+"""Matches a JSON string or punctuation mark. Group 1 is the closing quote, which is None if the text ends before it."""
 _CLOSING = {"[": "]", "{": "}"}
 _MAX_DIGITS = 400
 _PIECE_CHARACTERS = 1 << 20
 _NEAR_THE_END = 16
-"""A value that ends this close to the end of the read text may be incomplete: a number, an escape or ``true``."""
+"""Number of characters before the end of the loaded text. A value that ends within them may be cut off."""
 _WRAPPED = re.compile(r'\{\s{0,100}"conversations"\s{0,100}:\s{0,100}(?=\[)')
 _SPACES = re.compile(r"[ \t\r\n]+")
 _WRAPPER_CHARACTERS = 400
 _TOO_DEEP = "nested too deeply to be read"
 _DEEP_CHARACTERS = 20_000
-"""Cost, in characters, of an attempt to read an object that is nested too deeply."""
+"""Assumed number of characters that were read when an object turns out to be nested too deeply."""
 _CHARACTERS_PER_READ = 16
-"""The decoder counts the lines before an error; counting this many characters costs as much as reading one."""
+"""After an error, the JSON decoder counts line breaks. Counting this many characters takes as long as parsing one."""
 _MAX_READS = 16
-"""Maximum cost, in lengths of the text, of searching for complete objects in nested damaged ones."""
+"""Limit on the work of ``find_objects``. It parses at most this many times the number of characters of its text."""
 
 
-class Torn(dict[str, Any]):
-    """A JSON object whose end is missing; it contains the members that are complete."""
+class PartialObject(dict[str, Any]):
+    """A damaged JSON object whose end is missing. It contains only the complete members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,9 @@ class Document:
     """One JSON value of a text.
 
     Attributes:
-        value: The value. If it is damaged, the part before the damage, with incomplete objects as ``Torn``, or None.
-        place: Its line; "" if it is the whole text.
+        value: The value. If the text is damaged, only the part before the damage, in which incomplete objects are
+            ``PartialObject``. None if there is no such part.
+        place: Place of the value in the file, e.g. "line 3"; "" if the value is the whole text.
         damage: Position of the damage; "" if the value is complete.
         rest: The text after the damage.
     """
@@ -63,32 +64,32 @@ class Document:
 
 
 def read_document(text: str, place: str = "") -> Document:
-    """Reads a text as one JSON value, up to the first damage.
+    """Reads a text that contains one JSON value. If the text is damaged, reads the part before the damage.
 
     Args:
         text: The text.
-        place: Its place in the file, for the document.
+        place: Place of the text in its file, e.g. "line 3". It becomes ``Document.place``.
     """
     try:
         return Document(_DECODER.decode(text), place)
     except json.JSONDecodeError as error:
-        value = _before(text[: error.pos])
+        value = _parse_cut_off(text[: error.pos])
         return Document(value, place, f"damaged at line {error.lineno}, column {error.colno}", text[error.pos :])
     except RecursionError:
         return Document(None, place, _TOO_DEEP)
 
 
 class ItemReader:
-    """Reads the items of a JSON array, or of ``{"conversations": […]}``, one by one.
+    """Iterates over the items of a JSON array, or of ``{"conversations": […]}``, without loading the whole file.
 
-    Any other value is treated as an array with this item. The iteration ends at the first damage, with the undamaged
-    part of the item there.
+    Any other JSON value is treated like an array with one item. If the text is damaged, the last item is the undamaged
+    part of the damaged item.
 
     Args:
         stream: The text.
 
     Attributes:
-        damage: Position of the damage; "" if none was found so far.
+        damage: Position of the damage; "" if no damage was found so far.
     """
 
     def __init__(self, stream: TextStream) -> None:
@@ -100,12 +101,12 @@ class ItemReader:
         self.damage = ""
 
     def __iter__(self) -> Iterator[Any]:
-        """Yields the items.
+        """Yields the items in order.
 
         Raises:
             InputError: If the text can't be read, or an item has more than 32 million characters.
         """
-        self._next_mark()
+        self._next_character()
         while len(self._text) - self._at < _WRAPPER_CHARACTERS and self._read_more():
             pass
         wrapper = _WRAPPED.match(self._text, self._at)
@@ -113,27 +114,27 @@ class ItemReader:
             self._at = wrapper.end()
         if not self._text.startswith("[", self._at):
             yield from self._item()
-            if not self.damage and not wrapper and self._next_mark():
+            if not self.damage and not wrapper and self._next_character():
                 self.damage = self._place(self._at)
             return
         self._at += 1
-        mark = self._next_mark()
+        mark = self._next_character()
         while mark != "]" and not self.damage:
             yield from self._item()
             if self.damage:
                 return
-            mark = self._next_mark()
+            mark = self._next_character()
             if mark == ",":
                 self._at += 1
-                self._next_mark()
+                self._next_character()
             elif mark != "]":
                 self.damage = self._place(self._at)
         self._at += 1
-        if not wrapper and self._next_mark() and not self.damage:
+        if not wrapper and self._next_character() and not self.damage:
             self.damage = self._place(self._at)
 
     def _item(self) -> Iterator[Any]:
-        """Yields the value at the current position, or its part before the damage; nothing if there is no such part."""
+        """Yields the value at the current position. If it is damaged, yields its undamaged part, if there is one."""
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
@@ -141,7 +142,7 @@ class ItemReader:
                 if self._may_be_incomplete(error) and self._read_more():
                     continue
                 self.damage = self._place(error.pos)
-                rest = _before(self._text[self._at : error.pos])
+                rest = _parse_cut_off(self._text[self._at : error.pos])
                 if rest is not None:
                     yield rest
                 return
@@ -155,11 +156,11 @@ class ItemReader:
             return
 
     def _may_be_incomplete(self, error: json.JSONDecodeError) -> bool:
-        """Returns whether the cause of the error may be the end of the text read so far, instead of damage."""
+        """Returns whether a JSON error may be caused by text that was not read yet, instead of by damage."""
         return error.msg.startswith("Unterminated string") or error.pos >= len(self._text) - _NEAR_THE_END
 
-    def _next_mark(self) -> str:
-        """Advances to the next character that is not white space and returns it; "" at the end."""
+    def _next_character(self) -> str:
+        """Skips white space, and returns the next character without consuming it. Returns "" at the end."""
         while True:
             if spaces := _SPACES.match(self._text, self._at):
                 self._at = spaces.end()
@@ -169,13 +170,15 @@ class ItemReader:
                 return ""
 
     def _read_more(self) -> bool:
-        """Reads more text; returns False at the end.
+        """Reads more text into the buffer. Returns False at the end of the text.
 
-        It reads at least as much as is still buffered, so that long items take linear time.
+        At least as many characters are read as the buffer contains, so that long items take linear time.
         """
         left = len(self._text) - self._at
         if left > MAX_ITEM_CHARACTERS:
-            raise InputError("path", f"a conversation has more than {MAX_ITEM_CHARACTERS:,} characters; remove it")
+            raise InputError(
+                "path", f"a conversation has more than {MAX_ITEM_CHARACTERS:,} characters; remove it from the file"
+            )
         piece = self._stream.read(max(_PIECE_CHARACTERS, left))
         if not piece:
             return False
@@ -192,7 +195,7 @@ class ItemReader:
 
 
 def read_documents(text: str) -> list[Document]:
-    """Reads a text as one JSON value or as JSON lines; a text that is neither is one damaged value."""
+    """Reads a text as one JSON value or as JSON lines. A text that is neither counts as one damaged value."""
     whole = read_document(text)
     if not whole.damage:
         return [whole]
@@ -203,7 +206,7 @@ def read_documents(text: str) -> list[Document]:
 
 
 def find_objects(text: str, first_names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Yields every complete JSON object in a text whose first member has one of these names."""
+    """Yields the complete JSON objects in a damaged text, if the name of their first member is in ``first_names``."""
     start = re.compile(rf'\{{\s*"(?:{"|".join(map(re.escape, first_names))})"\s*:')
     found = start.search(text)
     reads_left = _MAX_READS * len(text)
@@ -218,8 +221,11 @@ def find_objects(text: str, first_names: tuple[str, ...]) -> Iterator[dict[str, 
         found = start.search(text, end)
 
 
-def _before(text: str) -> Any:
-    """Returns the value of a JSON text that is cut off, with open arrays and objects closed; None without a value."""
+def _parse_cut_off(text: str) -> Any:
+    """Parses a JSON text whose end is missing, as if all open arrays and objects ended there.
+
+    Returns None if the text contains no complete value.
+    """
     open_ends: list[str] = []
     end = 0
     for found in _TOKEN.finditer(text):
@@ -237,17 +243,20 @@ def _before(text: str) -> Any:
         value = _DECODER.decode(text[:end] + "".join(reversed(open_ends)))
     except (json.JSONDecodeError, RecursionError):
         return None
-    return _mark_torn(value, len(open_ends))
+    return _mark_partial_objects(value, len(open_ends))
 
 
-def _mark_torn(value: Any, depth: int) -> Any:
-    """Returns the value with its incomplete objects, which are nested as last members, as ``Torn``."""
+def _mark_partial_objects(value: Any, depth: int) -> Any:
+    """Converts the incomplete objects in a value to ``PartialObject``.
+
+    These are the last member of the value, the last member of that member, and so on, ``depth`` levels deep.
+    """
     holder: Any = [value]
     root = holder
     for _ in range(depth):
         key: Any = next(reversed(holder)) if isinstance(holder, dict) else len(holder) - 1
         if isinstance(holder[key], dict):
-            holder[key] = Torn(holder[key])
+            holder[key] = PartialObject(holder[key])
         holder = holder[key]
         if not holder or not isinstance(holder, (dict, list)):
             break

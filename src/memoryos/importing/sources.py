@@ -1,4 +1,4 @@
-"""Results of the readers: pages, their user and assistant if the file names them, and problems."""
+"""Collects what is read from an imported file: pages, ids of user and assistant, and problems."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ if TYPE_CHECKING:
 
     from memoryos.model import PageDraft, Side
 
-__all__ = ["Message", "Reading", "Source", "fill_gaps", "label", "time_of"]
+__all__ = ["DAMAGED", "Message", "Source", "SourceBuilder", "fill_gaps", "label", "time_of"]
 
+DAMAGED = "is incomplete because the file is damaged; it was skipped"
+"""Description of the problem that the end of a value is missing."""
 _MAX_LABEL_CHARACTERS = 200
 _PLACES_NAMED = 10
 _FIRST_MILLISECONDS = 1e11
-"""Larger numbers are milliseconds since 1970; as seconds they would be later than the year 5138."""
+"""Smallest number that counts as milliseconds since 1970. Smaller numbers are seconds, up to the year 5138."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The pages of one user and assistant in one file or folder.
+    """The pages of one user with one assistant, read from one file or folder.
 
     Attributes:
-        user_id: The user; None if the file does not contain it.
-        assistant_id: The assistant; None if the file does not contain it.
-        drafts: The pages, oldest first; those of large files are in a temporary file.
-        problems: Descriptions of unreadable parts with file and place, without content.
+        user_id: Id of the user; None if the file does not contain it.
+        assistant_id: Id of the assistant; None if the file does not contain it.
+        drafts: The pages, oldest first. Many pages are kept in a temporary file instead of in memory.
+        problems: Descriptions of the parts that could not be read, with file and place but without their content.
     """
 
     user_id: str | None
@@ -44,13 +46,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation.
+    """One message of an imported conversation.
 
     Attributes:
-        side: Its speaker.
-        text: Its text.
-        at: Its time; None if the file does not contain it.
-        place: Its place in the file, for problems.
+        side: The speaker: "user" or "assistant".
+        text: The text.
+        at: The time; None if the file does not contain it.
+        place: Place of the message in the file, for descriptions of problems, e.g. "chat.json, message 3".
     """
 
     side: Side
@@ -60,13 +62,13 @@ class Message:
 
 
 @dataclass(slots=True)
-class Reading:
-    """A source that is being read.
+class SourceBuilder:
+    """Collects the pages and problems of a file while the file is read.
 
     Attributes:
-        now: Time given to each page for which the file contains no time.
-        drafts: The pages so far.
-        problems: The problems so far.
+        now: Time to use for pages whose time the file does not contain.
+        drafts: The pages that were read so far.
+        problems: Descriptions of the problems that were found so far.
     """
 
     now: datetime
@@ -76,7 +78,7 @@ class Reading:
     _known: set[Hashable] = field(default_factory=set)
 
     def note(self, place: str, problem: str) -> None:
-        """Records a problem. For repeated problems, the first ten places are listed and the others counted."""
+        """Records a problem and its place in the file. From the eleventh place on, a problem is only counted."""
         self._counts[problem] += 1
         if self._counts[problem] <= _PLACES_NAMED:
             self.problems.append(f"{place}: {problem}")
@@ -84,7 +86,7 @@ class Reading:
     def draft(
         self, place: str, user_text: Any, assistant_text: Any, at: datetime | None, metadata: Mapping[str, Any]
     ) -> PageDraft | None:
-        """Returns the page if the log accepts it; otherwise records the problem and returns None."""
+        """Validates a page and returns it. If it is not valid, records the problem and returns None."""
         try:
             return read_draft(user_text, assistant_text, at, metadata, now=self.now)
         except InputError as error:
@@ -92,7 +94,7 @@ class Reading:
             return None
 
     def add_once(self, draft: PageDraft | None, key: Hashable) -> None:
-        """Adds a page if it is not None and no page with the same key was added."""
+        """Adds a page, unless it is None or a page with the same key was added before."""
         if draft is not None and key not in self._known:
             self._known.add(key)
             self.drafts.append(draft)
@@ -100,7 +102,13 @@ class Reading:
     def add_messages(
         self, messages: Sequence[Message], conversation: str | None = None, started_at: datetime | None = None
     ) -> None:
-        """Adds a conversation's pages, paired by ``inputs.read_messages``; records messages that can't be stored."""
+        """Adds the messages of a conversation as pages. Messages that are not valid are recorded as problems.
+
+        Args:
+            messages: The messages in order.
+            conversation: Title of the conversation, which becomes metadata of the pages.
+            started_at: Start of the conversation, for first messages without a time.
+        """
         times = fill_gaps([started_at, *(each.at for each in messages)])[1:]
         storable = [
             {"role": each.side, "content": each.text, "timestamp": at}
@@ -112,14 +120,14 @@ class Reading:
             self.drafts.append(replace(each, metadata=metadata))
 
     def source(self, user_id: str | None = None, assistant_id: str | None = None) -> Source:
-        """Returns the source, with the oldest page first."""
+        """Returns the collected pages and problems as a ``Source``."""
         more = {problem: count - _PLACES_NAMED for problem, count in self._counts.items() if count > _PLACES_NAMED}
         unnamed = (f"{count:,} more places: {problem}" for problem, count in more.items())
         return Source(user_id, assistant_id, self.drafts, (*self.problems, *unnamed))
 
 
 def time_of(value: Any) -> datetime | None:
-    """Returns a time given as ISO 8601 text, or as seconds or milliseconds since 1970; None if it can't be parsed."""
+    """Parses a time in ISO 8601 format, or in seconds or milliseconds since 1970. Returns None if it is not valid."""
     try:
         if isinstance(value, str):
             return read_time("timestamp", value)
@@ -131,7 +139,7 @@ def time_of(value: Any) -> datetime | None:
 
 
 def fill_gaps(times: Sequence[datetime | None]) -> list[datetime | None]:
-    """Returns the times with each None replaced by the time before it, and leading Nones by the first time."""
+    """Replaces each None in a list of times by the time before it. A None at the beginning gets the first time."""
     last = next((each for each in times if each is not None), None)
     filled = []
     for each in times:
@@ -141,7 +149,7 @@ def fill_gaps(times: Sequence[datetime | None]) -> list[datetime | None]:
 
 
 def label(*candidates: Any) -> str | None:
-    """Returns the first candidate that is storable text, shortened to 200 characters; None without such a candidate."""
+    """Returns the first argument that is a valid text, cut to 200 characters. Returns None if there is none."""
     for each in candidates:
         try:
             return read_query(each)[:_MAX_LABEL_CHARACTERS]

@@ -1,4 +1,4 @@
-"""A spool of imported pages: keeps them in a temporary file until they are stored, so that memory use is bounded."""
+"""Keeps imported pages in a temporary file until they are stored, so that a large import needs little memory."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _KEPT_IN_MEMORY = 8 << 20
 
 
 class DraftSpool(Sequence[PageDraft]):
-    """A sequence of pages, ordered by time and then by insertion.
+    """A sequence of pages in order of time. Pages with equal times are in the order of insertion.
 
-    From 8 MB on, the texts are in an unnamed temporary file, which other processes can't open and which the operating
-    system deletes with the process. Memory contains only the time and file position of each page.
+    More than 8 MB of text is kept in an unnamed temporary file, and only the time and file position of each page in
+    memory. Other processes can't open this file, and the operating system deletes it when the process ends.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class DraftSpool(Sequence[PageDraft]):
         weakref.finalize(self, self._file.close)
 
     def append(self, draft: PageDraft) -> None:
-        """Adds a page."""
+        """Adds a page. The pages stay in order of time, whatever the order of the calls."""
         fields = (draft.user_text, draft.assistant_text, draft.user_name, draft.assistant_name, dict(draft.metadata))
         line = json.dumps(fields, ensure_ascii=False).encode()
         self._file.seek(self._end)

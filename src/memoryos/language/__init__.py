@@ -1,1 +1,1 @@
-"""Text and dates of human languages: pure."""
+"""Functions for text in human languages: words, sentences, dates, language detection. They do no I/O."""

@@ -1,4 +1,4 @@
-"""Words of ASCII texts, cached because several functions read the same text in turn."""
+"""Splits ASCII texts into words. Results are cached, because several functions split the same text in turn."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 
 
 def ascii_words(text: str) -> tuple[str, ...] | None:
-    """Returns the lower-case words of an ASCII text, in order; None for any other text.
+    """Returns the lower-case words of an ASCII text, in order. Returns None if the text is not ASCII.
 
-    The words of the last short texts are cached: language, terms and dates of a text are computed one after another.
+    The words of the last 16 short texts are cached.
     """
     return _kept(text) if len(text) <= _LONGEST_KEPT else _found(text)
 

@@ -1,6 +1,8 @@
-"""Skeletons (Unicode Technical Standard 39): texts without invisible characters, with lookalikes replaced by ASCII.
+"""Skeletons of texts (Unicode Technical Standard 39), which detect characters that imitate other characters.
 
-Two texts that look alike have the same skeleton. Skeletons are only matched against patterns, never shown or stored.
+A skeleton is the text without invisible characters, in which each lookalike is replaced by the ASCII character that it
+resembles, e.g. "а" (Cyrillic) by "a". Texts that look alike have the same skeleton. Skeletons are only matched against
+patterns. They are never shown or stored.
 """
 
 from __future__ import annotations
@@ -43,17 +45,17 @@ _LOOKALIKES = {
     "[": "⁅❲⟦【〔〖〘",
     "_": "‿▁",
 }  # fmt: skip
-"""Lookalikes by ASCII character, case-folded, from Unicode's confusables.txt."""
+"""For each ASCII character, the case-folded characters that look like it, from Unicode's file confusables.txt."""
 _PLAIN = {character: plain for plain, characters in _LOOKALIKES.items() for character in characters}
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols without a visible glyph: Hangul fillers, the empty Braille pattern."""
+"""Letters and symbols without a visible glyph: the Hangul fillers and the empty Braille pattern."""
 _INVISIBLE = frozenset("CMZ")
-"""First letters of the removed Unicode categories: control and format characters, marks, separators."""
+"""First letters of the Unicode categories that are removed: control and format characters, marks, separators."""
 _CACHED_CHARACTERS = 8_192
 
 
 class _Table:
-    """Translation table of ``skeleton`` for ``str.translate``, computed on demand."""
+    """Table for ``str.translate``. It replaces lookalikes by ASCII characters and removes invisible characters."""
 
     def __getitem__(self, code: int) -> str:
         return _of_character(chr(code))
@@ -63,15 +65,20 @@ _TABLE = _Table()
 
 
 def skeleton(text: str) -> str:
-    """Returns a text's skeleton: NFKD, case-folded, lookalikes replaced, without white space and invisible characters.
+    """Returns the skeleton of a text, in linear time.
 
-    Takes linear time.
+    The text is normalised (NFKD) and case-folded, white space and invisible characters are removed, and lookalikes are
+    replaced by ASCII characters.
     """
     return text.translate(_TABLE)
 
 
 def skeleton_positions(text: str) -> list[int]:
-    """Returns the position in ``text`` of the source of each character of ``skeleton(text)``."""
+    """Maps positions in ``skeleton(text)`` to positions in ``text``.
+
+    Returns:
+        A list. Item i is the position in ``text`` of the character from which character i of the skeleton was made.
+    """
     return [position for position, character in enumerate(text) for _ in _of_character(character)]
 
 

@@ -1,4 +1,4 @@
-"""Formats days in the style of each language."""
+"""Formats dates and date ranges in the style of each supported language."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["format_day", "format_mention"]
 
 _LEAST_DAYS_OF_A_MONTH = 27
-"""Difference between the last and the first day of the shortest month."""
+"""Number of days between the first and the last day of the shortest month."""
 
 
 def format_day(day: date, language: Language) -> str:
-    """Returns a day with its year, as "7 May 2023", "7 de maio de 2023" or "2023年5月7日"."""
+    """Formats a day with its year in a language, e.g. "7 May 2023", "7 de maio de 2023" or "2023年5月7日"."""
     if language == "nl":
         return f"{day.day} {DUTCH_MONTHS[day.month - 1]} {day.year}"
     if language == "pt":
@@ -33,7 +33,7 @@ def format_day(day: date, language: Language) -> str:
 
 
 def format_mention(mention: Mention, language: Language) -> str:
-    """Returns the days of a mention with their preposition, as "on 7 May 2023"."""
+    """Formats the days of a date expression with a preposition, e.g. "on 7 May 2023"."""
     first, last = mention.first, mention.last
     if language in {"ja", "zh"}:
         return _han(first, last, "から" if language == "ja" else "至")
@@ -45,11 +45,11 @@ def format_mention(mention: Mention, language: Language) -> str:
             return around + format_date_range(first, last)
         start = str(first.day) if first.month == last.month else _without_year(first, language)
         return f"{around}{start}–{format_day(last, language).removeprefix('ngày ')}"
-    return _long(first, last, language)
+    return _format_months_or_years(first, last, language)
 
 
-def _long(first: date, last: date, language: Language) -> str:
-    """Returns a range of at least a month, as months or years with their preposition."""
+def _format_months_or_years(first: date, last: date, language: Language) -> str:
+    """Formats a range of at least one month as months or years with a preposition, e.g. "in May 2023"."""
     is_year = (first.month, first.day, last.month, last.day) == (1, 1, 12, 31)
     inside = {"en": "in ", "nl": "in ", "pt": "em ", "vi": ""}[language]
     if language == "en":

@@ -1,4 +1,4 @@
-"""Words and patterns of dates, by language. English is in this file; a language is added as further rows."""
+"""Words and patterns that occur in dates: the English ones, combined with those of the modules for other languages."""
 
 from __future__ import annotations
 
@@ -89,4 +89,7 @@ _RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
 PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (kind, triggers, re.compile(rule)) for kind, triggers, rule in _RULES
 )
-"""(Kind, triggers, pattern): a pattern is tried only on lower-case texts that contain one of its triggers."""
+"""The kind, the trigger words and the pattern of each form of date, e.g. "year" for "in 2023".
+
+A pattern is tried only if the lower-case text contains one of its trigger words.
+"""

@@ -1,4 +1,4 @@
-"""Finds and resolves dates in texts: "yesterday" in a page of 8 May 2023 is 7 May 2023."""
+"""Finds date expressions in texts and resolves them: "yesterday" in a text of 8 May 2023 means 7 May 2023."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ for _place, (_kind, _triggers, _pattern) in enumerate(PATTERNS):
 _TRIGGERS = frozenset(_BY_WORD)
 _WIDE_DIGITS = {0xFF10 + digit: str(digit) for digit in range(10)}
 _DAY_FIRST = frozenset({"nl", "pt", "vi"})
-"""Languages in which 5/3/2023 is the fifth of March. In English it is read as May 3, the American order."""
+"""Languages in which 5/3/2023 is the fifth of March. In English texts it is the third of May, as in the USA."""
 _PORTUGUESE_PAST = re.compile(
     r"\b(?:\w+(?:ei|ou|eu|iu|amos|emos|imos|aram|eram|iram)|fui|foi|fiz|fez|tive|teve|vim|veio|vi|saí|caí|nasci|conheci)\b"
 )
 _AROUND = 60
 _LONGEST_DETECTED = 1_000
-"""Characters from which the language of a text with numeric dates is detected; cached for all dates of the text."""
+"""Number of characters from which the language of a text with dates such as 5/3/2023 is detected."""
 _language_of = lru_cache(maxsize=16)(language_of)
 
 
@@ -50,11 +50,11 @@ class Mention:
     """A date expression in a text.
 
     Attributes:
-        start: Its start in the text.
-        end: Its end in the text, exclusive.
-        text: The expression, verbatim.
-        first: The first day that it refers to.
-        last: The last day, inclusive.
+        start: Position of its first character in the text.
+        end: Position after its last character in the text.
+        text: The expression as it occurs in the text.
+        first: First day that the expression means.
+        last: Last day that the expression means, inclusive.
     """
 
     start: int
@@ -69,8 +69,8 @@ def mentions(text: str, at: datetime) -> list[Mention]:
 
     Args:
         text: A text in English, Dutch, Japanese, Portuguese, Vietnamese or Chinese.
-        at: The time of the text. Relative dates are resolved against its date; a date without a year is the nearest
-            such day.
+        at: The time at which the text was written. Relative dates such as "yesterday" are counted from this day. A date
+            without a year is the nearest such day.
     """
     named = list(_all_mentions(text, at.date()))
     named.sort(key=lambda each: (each.start, -each.end))
@@ -82,7 +82,7 @@ def mentions(text: str, at: datetime) -> list[Mention]:
 
 
 def format_date_range(first: date, last: date) -> str:
-    """Returns a range of days in English, as "7 May 2023", "May 2023", "2022" or "1–7 May 2023"."""
+    """Formats a range of days in English, e.g. "7 May 2023", "May 2023", "2022" or "1–7 May 2023"."""
     if first == last:
         return f"{first.day} {first:%B} {first.year}"
     if (first, last) == _year(first.year):
@@ -98,9 +98,10 @@ def format_date_range(first: date, last: date) -> str:
 
 @lru_cache(maxsize=10_000)
 def date_terms(first: date, last: date) -> tuple[str, ...]:
-    """Returns the index terms of a range of days, as "@2023-05" and "@2023-05-07", for pages and queries alike.
+    """Returns the search terms of a range of days, e.g. "@2023-05-07" and "@2023-05".
 
-    A range of more than eight days has only terms of months, and a range of about a year or more only terms of years.
+    Texts are indexed with these terms, and queries that contain a date search for them. A range of more than eight days
+    has only terms for its months, and a range of about a year or more only terms for its years.
     """
     days = (last - first).days + 1
     if days <= _DAYS_A_WEEK + 1:
@@ -131,9 +132,9 @@ def _all_mentions(text: str, today: date) -> Iterator[Mention]:
 
 
 def _applicable_patterns(lowered: str, words: Sequence[str]) -> Iterator[tuple[str, re.Pattern[str]]]:
-    """Yields the patterns that have a trigger word or character in the text.
+    """Yields the patterns of which at least one trigger word or trigger character occurs in the text.
 
-    Most texts have no trigger, and each pattern takes 2 µs.
+    This saves time: matching a pattern takes 2 µs, and most texts contain no trigger.
     """
     numbers: set[int] = set()
     if not _TRIGGERS.isdisjoint(words):
@@ -205,7 +206,10 @@ def _ago(match: re.Match[str], today: date) -> Range | None:
 
 
 def _ago_if_past(match: re.Match[str], today: date) -> Range | None:
-    """Resolves "há três dias" as a date only near a verb in the past; with "moro aqui" it is a duration."""
+    """Resolves Portuguese "há três dias" as a date only near a verb in the past tense.
+
+    Without such a verb the expression is a duration: "moro aqui há três dias".
+    """
     around = match.string[max(0, match.start() - _AROUND) : match.end() + _AROUND]
     return _ago(match, today) if _PORTUGUESE_PAST.search(around) else None
 

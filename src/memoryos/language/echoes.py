@@ -1,10 +1,12 @@
-"""Echoes: remaining pages that repeat content of forgotten pages, found in one linear pass over both.
+"""Finds echoes: pages that are kept although they repeat content of deleted ("forgotten") pages.
 
-The traced content of a forgotten page is:
-* sentences, recognised by their first words;
+The search reads each page once and takes linear time. It compares this content of the forgotten pages:
+
+* sentences, compared by their first words;
 * codes and numbers: words with a digit, except years and short numbers;
 * names: words with a capital letter inside a sentence;
-* rare words of the user that no remaining text of the user contains; three characters in scripts without spaces.
+* rare words of the user: words that occur in no kept text of the user. In scripts without spaces, sequences of three
+  characters count as words.
 """
 
 from __future__ import annotations
@@ -25,17 +27,19 @@ if TYPE_CHECKING:
 __all__ = ["EchoFinder", "Echoes"]
 
 SHORTEST_SENTENCE = 12
-"""Minimum length of a traced sentence in characters; half of it in Chinese, Japanese and Korean."""
+"""Minimum number of characters of a sentence that is compared. In Chinese, Japanese and Korean, half is enough."""
 SENTENCE_WORDS = 8
-"""Number of words at the beginning by which a longer sentence is recognised."""
+"""Number of words at the beginning of a sentence that are compared."""
 SHORTEST_WORD = 5
 SHORTEST_CODE = 4
 RARE_PAGES = 3
-"""A rare word in more remaining pages than this is general vocabulary and is not traced."""
+"""A word that occurs in more kept pages than this is general vocabulary, and is not compared."""
 WORDS_OF_ANSWER_PER_RARE_WORD = 50
-"""An answer is derived from a forgotten page if it repeats one rare word, and one more for every 50 words it has."""
+"""An answer counts as based on forgotten pages if it repeats enough of their rare words.
+
+One is enough, plus one for every 50 words of the answer. An answer of 120 words must repeat three."""
 LONGEST_TRACED = 100_000
-"""Number of characters that are searched in each text of a page; the rest is ignored."""
+"""Number of characters of a text that are compared. The rest is ignored."""
 
 _WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+")
 _TRIPLE = 3
@@ -52,11 +56,12 @@ _STOPS = frozenset().union(*TOPIC_STOP_WORDS.values())
 
 @dataclass(frozen=True, slots=True)
 class Echoes:
-    """The remaining pages that repeat content of forgotten pages.
+    """Ids of kept pages that repeat content of forgotten pages.
 
     Attributes:
-        answers: Pages whose answer, given after a forgotten page, repeats content that only forgotten pages have.
-        echoes: Other pages that repeat a sentence or a code.
+        answers: Pages in which the assistant's text is newer than a forgotten page and repeats content that occurs only
+            in forgotten pages.
+        echoes: Other pages that repeat a sentence or a code of a forgotten page.
     """
 
     answers: frozenset[str]
@@ -72,103 +77,112 @@ class _Remaining:
 
 
 class EchoFinder:
-    """Compares forgotten pages with remaining pages. All forgotten pages must be added first."""
+    """Finds pages that repeat content of forgotten (deleted) pages.
+
+    Call ``add_forgotten`` for all forgotten pages, then ``add_remaining`` for all kept pages, and then ``result``.
+    """
 
     def __init__(self) -> None:
-        self._first_said: dict[Hashable, int] = {}
-        self._plain: set[str] = set()
+        self._first_seq: dict[Hashable, int] = {}
+        self._rare_words: set[str] = set()
         self._codes: set[str] = set()
-        self._of_user: set[Hashable] = set()
+        self._user_content: set[Hashable] = set()
         self._vocabulary: set[str] = set()
-        self._lengths: dict[tuple[str, ...], set[int]] = {}
-        self._known: set[Hashable] = set()
-        self._spread: Counter[str] = Counter()
+        self._sentence_lengths: dict[tuple[str, ...], set[int]] = {}
+        self._known_content: set[Hashable] = set()
+        self._page_counts: Counter[str] = Counter()
         self._remaining: list[_Remaining] = []
 
     def add_forgotten(self, seq: int, user_text: str, assistant_text: str) -> None:
-        """Adds a forgotten page with its position in the log."""
+        """Adds a forgotten page. ``seq`` is its number in the order of storing."""
         user_text, assistant_text = user_text[:LONGEST_TRACED], assistant_text[:LONGEST_TRACED]
-        said, spoken = _split(user_text)
-        replied, replies = _split(assistant_text)
+        user_sentences, user_words = _split(user_text)
+        assistant_sentences, assistant_words = _split(assistant_text)
         names = {fold(name) for name in _AFTER_WORD.findall(user_text) if name[0].isupper() and len(name) > 1}
         names -= _STOPS | _CALENDAR
-        codes = {word for word in spoken | replies if _is_code(word)}
-        plain = {word for word in spoken if _is_telling(word)}
+        codes = {word for word in user_words | assistant_words if _is_code(word)}
+        rare_words = {word for word in user_words if _is_specific(word)}
         if not user_text.isascii():
-            plain.update(triple for words in said for triple in _triples(words))
-        plain -= names
+            rare_words.update(triple for words in user_sentences for triple in _triples(words))
+        rare_words -= names
         self._codes |= codes
-        self._plain |= plain
-        self._vocabulary |= codes | names | plain
-        mine = [*_recognised(user_text, said)]
-        self._of_user.update(codes, names, plain, mine)
-        for opening in (*mine, *_recognised(assistant_text, replied)):
-            self._lengths.setdefault(opening[:2], set()).add(len(opening))
-            self._first_said.setdefault(opening, seq)
-        for word in codes | names | plain:
-            self._first_said.setdefault(word, seq)
+        self._rare_words |= rare_words
+        self._vocabulary |= codes | names | rare_words
+        user_openings = [*_openings(user_text, user_sentences)]
+        self._user_content.update(codes, names, rare_words, user_openings)
+        for opening in (*user_openings, *_openings(assistant_text, assistant_sentences)):
+            self._sentence_lengths.setdefault(opening[:2], set()).add(len(opening))
+            self._first_seq.setdefault(opening, seq)
+        for word in codes | names | rare_words:
+            self._first_seq.setdefault(word, seq)
 
     def add_remaining(self, page_id: str, seq: int, user_text: str, assistant_text: str) -> None:
-        """Adds a remaining page with its position in the log."""
-        if not self._first_said:
+        """Adds a page that is kept. ``seq`` is its number in the order of storing."""
+        if not self._first_seq:
             return
         user, _ = self._found(user_text[:LONGEST_TRACED])
         answer, count = self._found(assistant_text[:LONGEST_TRACED])
-        known = user.union(each for each in answer if seq < self._first_said[each])
-        self._known |= known
-        self._spread.update(each for each in user | answer if isinstance(each, str))
+        known = user.union(each for each in answer if seq < self._first_seq[each])
+        self._known_content |= known
+        self._page_counts.update(each for each in user | answer if isinstance(each, str))
         self._vocabulary -= {each for each in known if isinstance(each, str) and not self._is_listed(each)}
         user = {each for each in user if self._is_listed(each)}
         if user or answer:
             self._remaining.append(_Remaining(page_id, frozenset(user), frozenset(answer), count))
 
     def result(self) -> Echoes:
-        """Returns which of the remaining pages added so far repeat content of forgotten pages."""
-        common = {word for word in self._plain if self._spread[word] > RARE_PAGES}
-        secret = self._of_user - self._known - common
+        """Returns the ids of the pages that are kept although they repeat content of forgotten (deleted) pages."""
+        common = {word for word in self._rare_words if self._page_counts[word] > RARE_PAGES}
+        secret = self._user_content - self._known_content - common
         answers = {page.page_id for page in self._remaining if self._is_derived(page, secret)}
         echoes = {page.page_id for page in self._remaining if any(map(self._is_listed, (*page.user, *page.answer)))}
         return Echoes(frozenset(answers), frozenset(echoes - answers))
 
     def _is_listed(self, each: Hashable) -> bool:
-        """Returns whether a page with this content is listed as an echo: a sentence, or a code that few pages have."""
-        return isinstance(each, tuple) or (each in self._codes and self._spread[str(each)] <= RARE_PAGES)
+        """Returns whether a page that repeats this sentence or word is an echo.
+
+        This is true for every sentence. For a word, it is true only if the word is a code that few pages contain.
+        """
+        return isinstance(each, tuple) or (each in self._codes and self._page_counts[str(each)] <= RARE_PAGES)
 
     def _is_derived(self, page: _Remaining, secret: set[Hashable]) -> bool:
-        """Returns whether an answer repeats a traced sentence, code or name, or enough rare words for its length."""
+        """Returns whether the answer in a page is based on forgotten pages.
+
+        This is true if the answer repeats a sentence, code or name of these pages, or enough of their rare words.
+        """
         repeated = page.answer & secret
-        if repeated - self._plain:
+        if repeated - self._rare_words:
             return True
         return len(repeated) > page.answer_words // WORDS_OF_ANSWER_PER_RARE_WORD
 
     def _found(self, text: str) -> tuple[set[Hashable], int]:
-        """Returns the traced content in a text, and the number of its words."""
+        """Returns the sentences and words of forgotten pages that occur in a text, and the text's number of words."""
         words = _words(text)
         distinct = set(words)
         if not text.isascii():
             distinct.update(_triples(words))
         found: set[Hashable] = {*(distinct & self._vocabulary)}
-        if not self._lengths.keys().isdisjoint(pairwise(words)):
+        if not self._sentence_lengths.keys().isdisjoint(pairwise(words)):
             found.update(self._found_sentences(words))
         return found, len(words)
 
     def _found_sentences(self, words: list[str]) -> Iterator[tuple[str, ...]]:
         for place, opening in enumerate(pairwise(words)):
-            for length in self._lengths.get(opening, ()):
+            for length in self._sentence_lengths.get(opening, ()):
                 sentence = tuple(words[place : place + length])
-                if sentence in self._first_said:
+                if sentence in self._first_seq:
                     yield sentence
 
 
 def _split(text: str) -> tuple[list[list[str]], set[str]]:
-    """Returns the words of each sentence, and all distinct words."""
+    """Returns the words of each sentence of a text, and the set of all its words."""
     found = [_words(sentence) for sentence in sentences(text)]
     return found, {word for words in found for word in words}
 
 
-def _recognised(text: str, said: list[list[str]]) -> Iterator[tuple[str, ...]]:
-    """Yields the first words of each sentence that is long enough to be traced."""
-    for words in said:
+def _openings(text: str, word_lists: list[list[str]]) -> Iterator[tuple[str, ...]]:
+    """Yields the first words of each sentence that is long enough to be compared."""
+    for words in word_lists:
         wide = 0 if text.isascii() else sum(map(bool, map(_WIDE.match, words)))
         length = sum(map(len, words)) + len(words) - 1 - wide
         if len(words) > 1 and (length >= SHORTEST_SENTENCE or 2 * wide >= SHORTEST_SENTENCE):
@@ -192,5 +206,5 @@ def _is_code(word: str) -> bool:
     return len(word) >= SHORTEST_CODE and not word.isalpha() and not _YEAR.fullmatch(word)
 
 
-def _is_telling(word: str) -> bool:
+def _is_specific(word: str) -> bool:
     return len(word) >= SHORTEST_WORD and word.isalpha() and word not in _STOPS and word not in _CALENDAR

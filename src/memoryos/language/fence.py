@@ -1,4 +1,7 @@
-"""Fences stored text in prompts: it can't close its tag, imitate a line of the prompt, or contain control tokens."""
+"""Fences stored text in prompts, so that a model does not mistake it for instructions.
+
+Fenced text can't close the tag around it, imitate a line of the prompt, or contain control tokens of a model.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from memoryos.language.matching import Bounded
 __all__ = ["fenced", "indented", "one_line", "speaker_label"]
 
 TAGS = ("memory", "conversation", "known", "sources")
-"""The tags of MemoryOS's prompts; they are escaped in stored text."""
+"""The names of the tags in MemoryOS's prompts. Tags with these names are escaped in stored text."""
 LONGEST_NAME = 80
 
 _TOKENS = (
@@ -21,7 +24,7 @@ _TOKENS = (
     r"|(?:start|end)_of_(?:turn|image|text)|(?:start|end)ofturn|(?:tool|function)_(?:calls?|results?|responses?)"
     r"|unused_?\d{1,5}|extra_id_\d{1,5}|reserved_special_token_\d{1,5})>)"
 )
-"""Control tokens of chat models, which separate roles and turns, without their opening bracket, as skeletons."""
+"""Matches control tokens of chat models after their opening bracket, e.g. "|im_start|>". It is matched on skeletons."""
 _BRACKET_TOKENS = (
     r"/?(?:inst|sys|system_prompt|available_tools|tool_calls|tool_results|tool_content)(?!\w)"
     r"|\|(?:system|user|human|assistant|tool|endofturn)(?!\w)"
@@ -29,38 +32,38 @@ _BRACKET_TOKENS = (
 _ESCAPED = {"<": "&lt;", "«": "&lt;", "[": "&#91;"}
 
 _CONTROL = re.compile("[\0-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f]+")
-"""Control characters without tab and line breaks: they move a terminal's cursor or are rejected by endpoints."""
+"""Control characters except tab and line breaks. They would move a terminal's cursor, and LLM endpoints reject them."""
 _UNSENDABLE = re.compile("[\0-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _LEADS_A_LINE = Bounded(r"\d+\s*[.):]|[^\w\"']|_", longest=LONGEST_NAME + 1)
 
 
 def fenced(tag: str, text: str) -> str:
-    """Returns the text between ``<tag>`` and ``</tag>``, with tags of prompts and control tokens of models escaped.
+    """Encloses a text in ``<tag>`` and ``</tag>``, and escapes tags and control tokens inside the text.
 
-    Tags are searched in the text's skeleton, so that lookalikes and invisible characters can't hide a tag. Only the
-    opening bracket of a tag is replaced. Takes linear time.
+    Tags are searched in the skeleton of the text (see ``confusables``), so that lookalikes and invisible characters
+    can't hide a tag. Only the opening bracket of a tag is replaced. The function takes linear time.
     """
     return f"<{tag}>\n{_escaped(text, _opening(tag))}\n</{tag}>"
 
 
 def one_line(text: str) -> str:
-    """Returns the text on one line, without control characters and lone surrogates."""
+    """Returns the text as one line, without control characters and lone surrogates."""
     return " ".join(_UNSENDABLE.sub(" ", text).split())
 
 
 def indented(text: str) -> str:
-    """Returns the text with all lines after the first one indented, so that none imitates a line of the prompt.
+    """Indents all lines of a text except the first, so that no line can imitate a line of the prompt.
 
-    All characters that models or terminals treat as line breaks are line breaks here. Control characters are removed.
+    Every character that a model or a terminal treats as a line break counts as one. Control characters are removed.
     """
     return _CONTROL.sub("", _LINE_BREAK.sub("\n  ", text))
 
 
 def speaker_label(name: str) -> str:
-    """Returns a speaker's name for the start of a line: on one line, at most 80 characters.
+    """Returns a speaker's name in the form for the start of a prompt line: one line of at most 80 characters.
 
-    The name is quoted if it could be mistaken for a list number or for markup.
+    A name that looks like a list number or like markup is put in quotation marks.
     """
     name = one_line(name)
     name = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
@@ -70,9 +73,10 @@ def speaker_label(name: str) -> str:
 
 @lru_cache(maxsize=32)
 def _opening(tag: str) -> re.Pattern[str]:
-    """Returns the pattern, for skeletons, of a bracket that opens a tag of a prompt or a control token of a model.
+    """Returns a pattern that matches the opening bracket of a prompt's tag or of a model's control token.
 
-    No other bracket is allowed between bracket and name, so each character is read a bounded number of times.
+    The pattern must be matched on a skeleton. It takes linear time, because it allows no other bracket between the
+    opening bracket and the name.
     """
     names = "|".join(re.escape(skeleton(each)) for each in sorted({*TAGS, tag}))
     ours = rf"(?=(?:[^\w<«]|_)*(?:{names}))"

@@ -64,4 +64,4 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("shift", ("年",), r"(?<![\d一二三四五六七八九十])(?P<shift>一昨|去|昨|今|明|再来|来|前|后)(?P<unit>年)(?!度|間|以|夜)"),
     ("shift", ("おととし",), r"(?P<shift>おととし)(?P<unit>)"),
 )  # fmt: skip
-"""Rows of ``date_words.PATTERNS``."""
+"""The kind, the trigger words and the regular expression of each form of date. Part of ``date_words.PATTERNS``."""

@@ -1,4 +1,7 @@
-"""Heuristic detection of instructions to a model in stored text. It only warns; fencing is the actual defence."""
+"""Detects, by simple rules, stored text that looks like an instruction to a model.
+
+A detection is only a warning. The actual defence is the module ``fence``, which marks stored text as data in prompts.
+"""
 
 from __future__ import annotations
 
@@ -58,21 +61,21 @@ _STARTS = (
     *("desconsidere", "esqueça", "esqueca", "mostr[ea]", "revel[ea]", "imprim[ea]", "negeer", "vergeet"),
     *("bỏ qua", "phớt lờ", "quên"),
 )  # fmt: skip
-"""Beginnings of ``_ORDERS``. RE2 finds their positions, and the rules are tried only there."""
+"""Beginnings of the rules in ``_ORDERS``. RE2 finds their positions, and the rules are matched only there."""
 _START = linear("(?i)" + "|".join(_STARTS))
 _ORDER = re.compile("|".join(f"(?:{each})" for each in _ORDERS), re.IGNORECASE)
 _ORDER_OF_A_LINE = re.compile("|".join(f"(?:{each})" for each in _ORDERS_OF_A_LINE), re.IGNORECASE | re.MULTILINE)
 INSTRUCTION_SIDES: dict[Side, int] = {"user": 1, "assistant": 2}
 LONGEST_READ = 20_000
-"""Only this many characters of a text are searched."""
+"""Number of characters of a text that are searched. The rest is ignored."""
 
 
 def reads_as_instruction(text: str) -> bool:
     """Returns whether a text contains an instruction to a model, such as "ignore all previous instructions".
 
-    The rules cover English, Chinese, Japanese, Portuguese, Dutch and Vietnamese, and search the first ``LONGEST_READ``
-    characters in linear time: every repetition in a rule is bounded, and a rule is tried only at the positions where
-    RE2 finds one of the beginnings.
+    The rules cover English, Chinese, Japanese, Portuguese, Dutch and Vietnamese. They search the first ``LONGEST_READ``
+    characters in linear time, because every repetition in a rule is bounded, and RE2 finds the positions at which a
+    rule can match.
     """
     read = text[:LONGEST_READ].encode("utf-8", "replace").decode()
     if _ORDER_OF_A_LINE.search(read):
@@ -81,13 +84,13 @@ def reads_as_instruction(text: str) -> bool:
 
 
 def instruction_sides(user: Iterable[str | None], assistant: Iterable[str | None]) -> int:
-    """Returns the sides of a page that contain an instruction to a model, as the sum of their ``INSTRUCTION_SIDES``.
+    """Returns which texts of a page contain an instruction to a model: 0 none, 1 the user's, 2 the assistant's, 3 both.
 
-    The result is computed when a page is written and stored with it.
+    The number is computed and stored when a page is written.
 
     Args:
-        user: Text and name of the user's side.
-        assistant: Text and name of the assistant's side.
+        user: The user's text and name.
+        assistant: The assistant's text and name.
     """
     sides: tuple[tuple[Side, Iterable[str | None]], ...] = (("user", user), ("assistant", assistant))
     return sum(

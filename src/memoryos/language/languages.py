@@ -1,4 +1,4 @@
-"""The language detector: ``language_of`` guesses from a short text, ``certain_language_of`` decides on long texts."""
+"""Detects the language of a text. ``language_of`` is for short texts; ``certain_language_of`` is for long texts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 Language = Literal["en", "nl", "ja", "pt", "vi", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-"""English, Dutch, Japanese, Portuguese, Vietnamese, Chinese."""
+"""Codes of the supported languages: English, Dutch, Japanese, Portuguese, Vietnamese, Chinese."""
 LANGUAGE_NAMES: dict[Language, str] = {
     "en": "English",
     "nl": "Dutch",
@@ -33,7 +33,7 @@ LANGUAGE_NAMES: dict[Language, str] = {
     "vi": "Vietnamese",
     "zh": "Chinese",
 }
-"""By code, in English."""
+"""The English name of each supported language, by code."""
 
 _SCRIPTS = {
     "han": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af",
@@ -47,18 +47,18 @@ _SCRIPTS = {
     "thai": "\u0e00-\u0e7f",
     "latin": "a-z\u00e0-\u024f\u1ea1-\u1ef9",
 }
-"""Lower-case letters of each script, as they are written between the brackets of a pattern."""
+"""Lower-case letters of each script, for use between the square brackets of a regular expression."""
 _LETTERS = {name: re.compile(f"[{letters}]") for name, letters in _SCRIPTS.items()}
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
-"""A word of letters, with one apostrophe at most."""
+"""Matches a word: letters, with at most one apostrophe between them."""
 
 _LONGEST_SHORT_TEXT = 1_000
 _LONGEST_LONG_TEXT = 20_000
-"""Characters that are read of a text."""
+"""Number of characters of a text that are read. The rest is ignored."""
 _LEAST_KANA = 0.06
-"""Share of kana from which a text in Han characters is Japanese, so that の in a shop's name does not make it so."""
+"""Minimum share of kana in a Japanese text. Chinese texts have a smaller share, e.g. の in the name of a shop."""
 _LETTERS_PER_HAN = 3
-"""Latin letters that count as much as one Han character or kana."""
+"""Number of Latin letters that count as much as one Han character or kana."""
 
 _VIETNAMESE_LETTERS = re.compile("[ăđơưạ-ỹ]|[aeiouy][̣̉]")
 _VIETNAMESE_TONES = re.compile("[ẽĩũỹ]|(?:^|[^aeiou])(?:ì|ò|ù|è|ỳ)")
@@ -66,29 +66,33 @@ _PORTUGUESE_LETTERS = re.compile("[ãõ]|ç|lh[aeou]|nh[aeou]|ções")
 _DUTCH_LETTERS = re.compile("ij|aa|oo|uu|eeuw|sch|cht|oe|ui")
 _LETTERS_OF = {"nl": _DUTCH_LETTERS, "pt": re.compile("lh[aeo]|nh[aeo]|cao$|coes$|[aei]r$")}
 _LETTER_SCORE, _MAX_SCORED_WORDS = 0.3, 3
-"""Score of a word with letters typical of a language (a frequent word scores 1), and how many such words count."""
+"""Score of a word with letters that are typical of a language, and the maximum number of such words that are counted.
+
+A frequent word of the language scores 1."""
 _FOREIGN_LETTERS = re.compile("[ßñýåøæþðłżźśćčšžřěťďň¿¡]")
 
 _NEVER_ENGLISH = frozenset[str]().union(*FOLDED_LANGUAGE_WORDS.values()) - FOLDED_LANGUAGE_WORDS["en"]
-"""An ASCII text without any of these words is English or undetected; this covers most texts in one lookup."""
+"""Frequent words of all languages but English. An ASCII text with none of them is English or not detected.
+
+Most texts are decided by this one lookup."""
 _MIN_UNACCENTED_WORDS = 3
 _MIN_UNACCENTED_SHARE = 0.45
-"""Least number of distinct words, and least share of frequent words among them, of Vietnamese without accents.
+"""Minimum number of distinct words of a Vietnamese text without accents, and minimum share of frequent words in it.
 
-Its syllables look like words of many languages.
+Both are needed because Vietnamese syllables without accents look like words of many languages.
 """
 
 _CERTAIN_SHARE = 0.2
-"""Least share of a language's frequent words in a long text; those of any other language are at most half as many."""
+"""Minimum share of a language's frequent words in a long text. Any other language must have at most half as many."""
 _CERTAIN_WORDS = 3
-"""Least number of distinct frequent words: "Rio de la Plata" is not Spanish text."""
+"""Minimum number of distinct frequent words. With fewer, "Rio de la Plata" would count as Spanish text."""
 
 
 def language_of(text: str, default: Language | None = None) -> Language | None:
-    """Returns the language of a text; ``default`` if it can't be detected or is none of ``LANGUAGES``.
+    """Returns the language of a text, or ``default`` if the language can't be detected or is none of ``LANGUAGES``.
 
-    A single sentence is enough, with or without accents. Text in Han characters without kana is Chinese, unless the
-    default is Japanese.
+    One sentence is enough, with or without accents. A text in Han characters without kana counts as Chinese, or as
+    Japanese if ``default`` is Japanese.
     """
     read = text[:_LONGEST_SHORT_TEXT]
     words = ascii_words(read)
@@ -104,14 +108,14 @@ def language_of(text: str, default: Language | None = None) -> Language | None:
 
 
 def certain_language_of(text: str, *, min_words: int) -> str | None:
-    """Returns the ISO 639-1 code of the language of a long text in Latin letters, if it is certain.
+    """Returns the ISO 639-1 code of the language of a long text in Latin letters, or None if it is not certain.
 
-    Unlike ``language_of`` it detects German, French and Spanish too, requires accents, and returns None rather than a
-    guess.
+    Unlike ``language_of``, this function also detects German, French and Spanish. It does not detect a language that is
+    written without its accents.
 
     Args:
         text: The text.
-        min_words: Number of words below which a text is too short to be certain.
+        min_words: Minimum number of words. For a shorter text the function returns None.
     """
     composed = normalized("NFC", text[:_LONGEST_LONG_TEXT].lower()).replace("’", "'")
     words = WORD.findall(composed)
@@ -124,7 +128,7 @@ def certain_language_of(text: str, *, min_words: int) -> str | None:
 
 
 def count_letters(text: str) -> Counter[str]:
-    """Returns the number of letters of each script that occurs in the first 20,000 characters of a text."""
+    """Counts the letters of each script in the first 20,000 characters of a text."""
     lowered = text[:_LONGEST_LONG_TEXT].lower()
     return +Counter({script: len(pattern.findall(lowered)) for script, pattern in _LETTERS.items()})
 
@@ -138,7 +142,7 @@ def _east_asian(kana: int, han: int, hangul: int, default: Language | None) -> L
 
 
 def _latin(lowered: str) -> Language | None:
-    """Returns the language with the highest score of frequent words and typical letters; English wins a tie."""
+    """Returns the language whose frequent words and typical letters occur most in a text. English wins a tie."""
     words = [word.replace("’", "'") for word in WORD.findall(lowered)]
     distinct = set(words if lowered.isascii() else [_unaccented(word) for word in words])
     scores = {code: float(len(distinct & frequent)) for code, frequent in FOLDED_LANGUAGE_WORDS.items()}

@@ -137,4 +137,4 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("shift", ("tuần", "tuan", "tháng", "thang"), rf"(?<!\d\s)\b(?P<unit>cuối tuần|cuoi tuan|tuần|tuan|tháng|thang)\s{_VI_SHIFT}"),
     ("shift", ("năm", "nam"), r"\b(?P<unit>năm|nam)\s(?P<shift>ngoái|ngoai|trước|truoc|này|nay|sau|tới)\b"),
 )  # fmt: skip
-"""Rows of ``date_words.PATTERNS``."""
+"""The kind, the trigger words and the regular expression of each form of date. Part of ``date_words.PATTERNS``."""

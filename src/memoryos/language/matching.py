@@ -1,4 +1,4 @@
-"""Regular expressions with bounded running time: RE2 for texts of any length, ``re`` with a length limit otherwise."""
+"""Regular expressions with bounded running time: RE2 for texts of any length, or ``re`` with a limit on the length."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_CLAUSE", "Bounded", "linear"]
 
 LONGEST_CLAUSE = 400
-"""Maximum length of a sentence that grammar patterns match, in characters."""
+"""Maximum number of characters of a sentence on which grammar patterns are matched."""
 
 
 class Bounded:
-    """A pattern of ``re`` with a length limit: it matches nothing in a longer text, which costs no matching time.
+    """A regular expression of ``re`` that matches nothing in texts longer than a limit.
 
-    Python's ``re`` backtracks and holds the GIL, so a slow match stops all threads of the process. Patterns for whole
-    texts must take linear time. Patterns whose time grows faster, such as grammar rules with several open-ended parts,
-    have a length limit and must be fast for every text within it. Tests measure both.
+    ``re`` backtracks and holds the GIL, so a slow match stops all threads of the process. Patterns that take more than
+    linear time, such as grammar rules, must therefore have a limit, and must be fast for every text within the limit.
+    Tests measure their running time.
 
     Args:
-        pattern: As for ``re.compile``.
-        flags: As for ``re.compile``.
-        longest: The length limit in characters.
+        pattern: The regular expression, as for ``re.compile``.
+        flags: The flags, as for ``re.compile``.
+        longest: Maximum number of characters of a text.
     """
 
     __slots__ = ("_compiled", "longest")
@@ -37,7 +37,7 @@ class Bounded:
 
     @property
     def pattern(self) -> str:
-        """The source of the pattern."""
+        """The regular expression as text."""
         return self._compiled.pattern
 
     @property
@@ -46,36 +46,36 @@ class Bounded:
         return self._compiled.flags
 
     def search(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """Returns the first match at or after ``start``; None without a match or if the text is too long."""
+        """Returns the first match at or after ``start``. Returns None without a match, or if the text is too long."""
         return self._compiled.search(text, start) if len(text) <= self.longest else None
 
     def match(self, text: str, start: int = 0) -> re.Match[str] | None:
-        """Returns the match at ``start``; None without a match or if the text is too long."""
+        """Returns the match that begins exactly at ``start``. Returns None without a match, or for a too long text."""
         return self._compiled.match(text, start) if len(text) <= self.longest else None
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
-        """Returns the match of the whole text; None without a match or if the text is too long."""
+        """Returns the match if the pattern matches the whole text. Returns None otherwise, or for a too long text."""
         return self._compiled.fullmatch(text) if len(text) <= self.longest else None
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
-        """Yields the matches in order; none if the text is too long."""
+        """Yields all matches in order. Yields nothing if the text is too long."""
         return self._compiled.finditer(text) if len(text) <= self.longest else iter(())
 
     def split(self, text: str) -> list[str]:
-        """Returns the parts between the matches; the whole text if it is too long."""
+        """Splits a text at the matches. Returns the unsplit text as the only part if the text is too long."""
         return self._compiled.split(text) if len(text) <= self.longest else [text]
 
     def sub(self, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
-        """Returns the text with its matches replaced; unchanged if it is too long."""
+        """Replaces all matches in a text. Returns the unchanged text if it is too long."""
         return self._compiled.sub(replacement, text) if len(text) <= self.longest else text
 
 
 def linear(pattern: str) -> Any:
-    r"""Returns a compiled RE2 pattern, which takes linear time and releases the GIL.
+    r"""Compiles a pattern with RE2, which takes linear time per match and releases the GIL.
 
-    It has no look-around, and its ``\w``, ``\b``, ``\d`` and ``\s`` match ASCII only. Text with lone surrogates
-    can't be matched. Finding all matches takes linear time only if RE2 need not read far beyond the end of a match:
-    do not use repetitions in alternatives.
+    Differences from ``re``: RE2 has no look-around, ``\w``, ``\b``, ``\d`` and ``\s`` match ASCII only, and text with
+    lone surrogates can't be matched. Do not use repetitions inside alternatives: RE2 then reads far beyond the end of a
+    match, and finding all matches would take quadratic time.
     """
     options = re2.Options()
     options.log_errors = False

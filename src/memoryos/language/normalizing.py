@@ -1,4 +1,4 @@
-"""Unicode normalisation in linear time."""
+"""Normalises Unicode text in linear time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 __all__ = ["normalized"]
 
-MOST_MARKS = 30
+MAX_MARKS = 30
 """Maximum number of consecutive combining marks, from the Stream-Safe Text Format (Unicode Annex 15)."""
-_TOO_MANY_MARKS = linear(rf"\pM{{{MOST_MARKS + 1}}}")
+_TOO_MANY_MARKS = linear(rf"\pM{{{MAX_MARKS + 1}}}")
 
 
 def normalized(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
-    """Returns the text in a Unicode normal form; drops combining marks beyond ``MOST_MARKS`` consecutive ones.
+    """Returns a text in a Unicode normal form.
 
-    ``unicodedata.normalize`` sorts longer runs in quadratic time and holds the GIL meanwhile.
+    If more than 30 combining marks follow each other, the function first removes the marks after the 30th, because
+    ``unicodedata.normalize`` would sort them in quadratic time while it holds the GIL.
     """
-    if len(text) > MOST_MARKS and not text.isascii() and _TOO_MANY_MARKS.search(text.encode("utf-8", "replace")):
+    if len(text) > MAX_MARKS and not text.isascii() and _TOO_MANY_MARKS.search(text.encode("utf-8", "replace")):
         text = "".join(_without_surplus_marks(text))
     return unicodedata.normalize(form, text)
 
@@ -31,5 +32,5 @@ def _without_surplus_marks(text: str) -> Iterator[str]:
     marks = 0
     for character in text:
         marks = marks + 1 if unicodedata.category(character).startswith("M") else 0
-        if marks <= MOST_MARKS:
+        if marks <= MAX_MARKS:
             yield character

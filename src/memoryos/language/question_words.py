@@ -1,4 +1,4 @@
-"""Patterns that decide whether a question asks about the user's statements or about the assistant's."""
+"""Patterns that show whether a question asks for something that the user said or something that the assistant said."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REMEMBER = re.compile(
     r"|(?:まだ)?覚えて(?:い)?(?:る|ます)|知って(?:い)?(?:る|ます)",
     re.IGNORECASE,
 )
-"""Introductions such as "do you remember", which contain "you" but do not ask about the assistant's statements."""
+"""Matches introductions such as "do you remember". Their "you" does not make a question one about the assistant."""
 _ENGLISH_USER = re.compile(
     r"\b(?:did|do|have|had|was|were|am|what(?:'s| is| are)|where|when)\s+(?:i|my)\b|\bi\s(?:\w+\s)?(?:said|told|"
     r"mention|share|recommend|ask|like|love|want|went|read|watch|have|had|was)|\bmy\b|我(?!给我|们)",
@@ -39,7 +39,7 @@ ASKS_ABOUT_USER: dict[Language, re.Pattern[str]] = {
     "vi": re.compile(r"\b(?:tôi|mình|em|tui|tớ|anh|chị|toi|minh)\b", re.IGNORECASE),
     "ja": re.compile("私|わたし|僕|ぼく|俺|うちの|自分"),
 }
-"""By language: matches questions about the user's statements. English and Chinese share one pattern."""
+"""For each language, a pattern of questions about something that the user said or did, e.g. "where did I …"."""
 ASKS_ABOUT_ASSISTANT: dict[Language, re.Pattern[str]] = {
     "en": _ENGLISH_ASSISTANT,
     "zh": _ENGLISH_ASSISTANT,
@@ -58,4 +58,4 @@ ASKS_ABOUT_ASSISTANT: dict[Language, re.Pattern[str]] = {
     ),
     "ja": re.compile("(?:あなた|君|きみ)(?:は|が|の)|(?:おすすめ|お勧め|勧め|薦め|すすめ|提案|紹介|アドバイス|約束)(?:し|を)?(?:て)?(?:くれ|もらっ|いただ)|教えてくれた|言ってくれた"),
 }  # fmt: skip
-"""By language: matches questions about the assistant's statements and actions."""
+"""For each language, a pattern of questions about something that the assistant said or did, e.g. "what did you …"."""

@@ -1,4 +1,4 @@
-"""Checks whether a model's reply is in the language of its source text."""
+"""Checks whether a model's reply is in the same language as the text that the model was given."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ _URL = re.compile(r"https?://\S+")
 _LATIN_START = re.compile("[a-zà-ɏạ-ỹ]")
 _LONGEST_READ = 20_000
 _WEIGHTS = {"han": 3, "kana": 3, "hangul": 3}
-"""Letters of an alphabet that count as much as one character of these scripts."""
+"""Weights of characters: one Han character, kana or hangul counts as much as three letters of another script."""
 
 DOMINANT = 0.75
-"""A text is written in the script that has this share of its letters."""
+"""Minimum share of the letters of a text that its main script must have."""
 FOREIGN = 0.15
-"""A reply with a smaller share of the source's script is written in another script …"""
+"""A reply is in another script if less than this share of its letters are in the main script of the source text."""
 ENOUGH_LETTERS = 24
+"""Minimum number of weighted letters that are not Latin, so that the script of a reply is judged."""
 ENOUGH_WORDS = 4
-"""… if it has this many weighted letters outside the Latin script, or this many lower-case Latin words.
+"""Minimum number of lower-case Latin words, so that the script of a reply is judged.
 
-Names are not enough, because they are written in Latin letters in texts of every language.
+Capitalised words do not count, because texts in every language contain names in Latin letters.
 """
 KANA = (0.02, 0.2)
-"""Text in Han characters is Chinese up to the first share of kana, and Japanese from the second."""
+"""Shares of kana in a text with Han characters: up to the first share it is Chinese, from the second it is Japanese."""
 MIN_REPLY_WORDS, MIN_SOURCE_WORDS = 8, 20
-"""Shorter texts in Latin letters are not compared."""
+"""Minimum number of words of a reply and of a source in Latin letters. Shorter texts are not compared."""
 
 
 def is_in_other_language(reply: str, source: str) -> bool:
-    """Returns whether a reply is certainly in another language than its source.
+    """Returns whether a model's reply is in another language than the source text.
 
-    Replies that are short, mixed or only names are not judged, because a false alarm costs an additional model call
-    and an undetected sentence in another language costs little.
+    Returns False in doubt, e.g. if the reply is short, mixes languages or consists of names. A false alarm costs a
+    model call, while a wrong language that is not noticed costs little.
     """
     reply = _URL.sub(" ", reply)
     script, letters = _dominant_script(source), count_letters(reply)
@@ -63,7 +64,7 @@ def _dominant_script(text: str) -> str | None:
 
 
 def _weighted(letters: Counter[str]) -> Counter[str]:
-    """Returns the weighted number of letters of each script; kana are counted as Han characters."""
+    """Returns the weighted number of letters of each script. Kana are counted as Han characters."""
     weighed = letters.copy()
     for script, weight in _WEIGHTS.items():
         weighed[script] *= weight
@@ -78,7 +79,7 @@ def _has_enough_text(text: str) -> bool:
 
 
 def _is_japanese(letters: Counter[str]) -> bool | None:
-    """Returns whether text in Han characters is Japanese; None if it is too short or between the two shares of kana."""
+    """Returns whether a text with Han characters is Japanese rather than Chinese; None if this is not certain."""
     total = letters["han"] + letters["kana"]
     if total * _WEIGHTS["han"] < ENOUGH_LETTERS or KANA[0] < letters["kana"] / total < KANA[1]:
         return None

@@ -1,4 +1,4 @@
-"""Word lists by purpose, read from the JSON files in ``data/``. Each file states its purpose and its source."""
+"""Lists of stop words and other frequent words, read from JSON files in ``data/``. Each file states its source."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def _language_words(group: Mapping[str, Any]) -> dict[str, frozenset[str]]:
 
 
 TOPIC_STOP_WORDS: dict[str, frozenset[str]] = _by_language(_read("topic_stop_words.json")["words"])
-"""Words that say nothing about a text's topic, by language code; folded, so a Vietnamese syllable has no tone."""
+"""Words that say nothing about the topic of a text, by language code. They are folded (see ``tokens.fold``)."""
 TOPIC_STOP_WORDS_OF_UNKNOWN: frozenset[str] = TOPIC_STOP_WORDS["en"] | TOPIC_STOP_WORDS["zh"]
-"""The topic stop words of a text in an unknown language."""
+"""The topic stop words for texts whose language is not known."""
 
 _BM25 = _read("bm25_stop_words.json")
 BM25_HALF_WEIGHT_WORDS: dict[str, frozenset[str]] = _by_language(_read(_BM25["half_weight"])["words"])
-"""Words with half weight in BM25, by language code; folded."""
+"""Words with half weight in BM25, by language code. They are folded (see ``tokens.fold``)."""
 BM25_JAPANESE_ENDINGS: frozenset[str] = _words(_BM25["not_indexed"]["ja"])
-"""Pairs of hiragana in endings and particles; they occur in almost every text and are not indexed."""
+"""Pairs of hiragana in word endings and particles. They are not indexed, because almost every text contains them."""
 
 _LANGUAGE = _read("language_words.json")
 FOLDED_LANGUAGE_WORDS: dict[str, frozenset[str]] = _language_words(_LANGUAGE["folded"])

@@ -1,4 +1,4 @@
-"""Keywords, sentences, token estimates and excerpts of texts."""
+"""Finds keywords and sentences of texts, estimates numbers of tokens, and makes excerpts."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ __all__ = [
 
 _CJK_RUN = re.compile(rf"[{CJK}]+")
 _SENTENCE_END = re.compile(r"(?P<latin>[.!?]+[\"'”’)\]]*)|[。！？…｡]+[”’」』）]*|\n+")
-"""Punctuation that may end a sentence. For Latin punctuation, the code checks that white space follows.
+"""Matches punctuation that may end a sentence. For Latin punctuation, code checks that white space follows.
 
-A look-ahead in the pattern would take quadratic time.
+A look-ahead in the pattern, instead of the check in code, would take quadratic time.
 """
 _ABBREVIATIONS = frozenset(
     (
@@ -42,16 +42,16 @@ _LONGEST_ABBREVIATION = 12
 _LAST_WORD = Bounded(r"([\w.]+)\.\Z", longest=_LONGEST_ABBREVIATION + 1)
 
 CJK_TOKENS = 0.75
-"""Tokens of one Chinese, Japanese or Korean character; current tokenizers differ from it by up to 20%."""
+"""Estimated number of tokens per Chinese, Japanese or Korean character. Current tokenizers differ by up to 20%."""
 EXCERPT_STEP = 400
-"""Length of the pieces, in characters, in which query words are counted for an excerpt."""
+"""Number of characters of the pieces of a text in which query words are counted, to select an excerpt."""
 
 
 def keywords(texts: Sequence[str], limit: int = 10) -> list[str]:
-    """Returns the most characteristic words of the texts, in descending order of weight.
+    """Returns the most characteristic words of several texts, the best first.
 
-    Words are counted by stem. The number of texts with the word has more weight than its repetitions in one text. Each
-    stem is represented by its most frequent form.
+    Words with the same stem are counted together, and the most frequent of them is returned. The number of texts that
+    contain a word counts more than its number of occurrences in one text.
     """
     spread: Counter[str] = Counter()
     total: Counter[str] = Counter()
@@ -70,7 +70,7 @@ def keywords(texts: Sequence[str], limit: int = 10) -> list[str]:
 
 
 def sentences(text: str) -> list[str]:
-    """Returns the sentences of a text in order, without surrounding white space; abbreviations end no sentence."""
+    """Splits a text into sentences without surrounding white space. The period of an abbreviation ends no sentence."""
     found: list[str] = []
     start = 0
     for end in _sentence_ends(text):
@@ -83,7 +83,10 @@ def sentences(text: str) -> list[str]:
 
 
 def estimate_tokens(text: str) -> float:
-    """Returns an estimate of a text's tokens: 0.25 per character, 0.75 per Chinese, Japanese or Korean character."""
+    """Estimates the number of tokens of a text.
+
+    A Chinese, Japanese or Korean character counts as 0.75 tokens, and any other character as 0.25 tokens.
+    """
     if text.isascii():
         return len(text) / 4
     wide = sum(map(len, _CJK_RUN.findall(text)))
@@ -91,14 +94,14 @@ def estimate_tokens(text: str) -> float:
 
 
 def excerpt(text: str, query: str, limit: int) -> str:
-    """Returns at most ``limit`` characters of a text, from the part that contains most words of the query.
+    """Returns an excerpt of at most ``limit`` characters: the part of a text that contains most words of a query.
 
-    Omitted text before and after the part is marked with its length, as "[… 1,200 characters left out …]".
+    A mark such as "[… 1,200 characters left out …]" replaces the text before and after this part.
     """
     if len(text) <= limit:
         return text
     length = max(1, limit - 2 * len(_mark(len(text))) - 2)
-    start = _densest(text, query, length)
+    start = _find_densest_part(text, query, length)
     start = _after_space(text, start) if start else 0
     end = min(len(text), start + length)
     before = f"{_mark(start)} " if start else ""
@@ -123,8 +126,8 @@ def _sentence_ends(text: str) -> Iterator[int]:
         yield match.end()
 
 
-def _densest(text: str, query: str, length: int) -> int:
-    """Returns the start of the part of ``length`` characters with most words of the query; the first of equal parts."""
+def _find_densest_part(text: str, query: str, length: int) -> int:
+    """Finds the part of a text, about ``length`` characters long, with most words of a query. Returns its start."""
     query_words = set(content_words(query))
     if not query_words:
         return 0

@@ -1,4 +1,4 @@
-"""Words and search terms of a text, computed in the same way for indexed texts and for queries."""
+"""Splits texts into words and search terms. Indexed texts and queries are split in the same way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CJK", "content_words", "fold", "function_terms", "search_terms", "stem", "terms"]
 
 CJK = "\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af\U00020000-\U000323af"
-"""Chinese, Japanese and Korean characters, as they are written between the brackets of a pattern."""
+"""Chinese, Japanese and Korean characters, for use between the square brackets of a regular expression."""
 _RUN = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+(?:['’][^\W\d_{CJK}]+)?")
 _CJK_RUN = re.compile(rf"[{CJK}]+")
 _SCRIPTS = re.compile(
@@ -44,12 +44,15 @@ _FOLDED_LETTERS = str.maketrans(
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _SHORTEST_STEMMED = 3
 _PLURAL = re.compile(r"(?<=\w\w\w)(?:ões|ães|oes)\Z")
-"""Endings of Portuguese plurals whose stem differs from that of the singular."""
+"""Matches endings of Portuguese plurals that have another stem than the singular, e.g. "-ões"."""
 _STEMMERS: dict[str, str] = {"nl": "dutch", "pt": "portuguese"}
 
 
 def fold(text: str) -> str:
-    """Returns the text in the form in which words are compared: NFKC, case folded, without accents (đ→d, ø→o, ß→ss)."""
+    """Folds a text, so that variants of a word become equal: case-folded, without accents, in NFKC form.
+
+    Special letters are replaced too: đ→d, ø→o, ß→ss.
+    """
     if text.isascii():
         return text.lower()
     folded = normalized("NFKC", text).casefold().translate(_FOLDED_LETTERS)
@@ -57,15 +60,14 @@ def fold(text: str) -> str:
 
 
 def terms(text: str) -> list[str]:
-    """Returns the terms of a text, in order, with repetitions.
+    """Splits a text into search terms, in order and with repetitions.
 
-    * Latin words are folded and stemmed as English words, because the language of a text is not always detected.
-    * Dutch and Portuguese words add their stem in that language.
-    * Vietnamese adds each pair of neighbouring syllables, because most words have two syllables.
-    * Runs of Chinese and Korean characters become overlapping pairs; a single character is kept. Pairs match words of
-      two characters, which triples and word segmentation miss.
-    * Japanese becomes pairs within one script, pairs of a kanji and the ending after it, and whole katakana words.
-      Pairs that occur in endings are left out.
+    * Words in Latin letters are folded and stemmed like English words. Texts in Dutch and Portuguese also get the stems
+      of their own language.
+    * Vietnamese texts also get each pair of neighbouring syllables, because most words have two syllables.
+    * Chinese and Korean texts are split into overlapping pairs of characters, because many words have two characters.
+    * Japanese texts are split into pairs of characters of one script, pairs of a kanji and the ending after it, and
+      whole katakana words. Pairs that occur only in endings are left out.
     """
     language = language_of(text)
     if language in {"nl", "pt"}:
@@ -79,9 +81,9 @@ def terms(text: str) -> list[str]:
 
 
 def search_terms(text: str) -> list[str]:
-    """Returns the terms of a text for the index and for queries: ``terms`` and each single Han character.
+    """Splits a text into search terms as ``terms`` does, and adds each single Han character.
 
-    Single characters match synonyms, which often share one character but no pair.
+    Single characters find synonyms, which often have one character in common but no pair.
     """
     found = terms(text)
     if text.isascii():
@@ -91,20 +93,23 @@ def search_terms(text: str) -> list[str]:
 
 
 def content_words(text: str) -> list[str]:
-    """Returns the folded, unstemmed words of a text without the topic stop words of its language, in order."""
+    """Returns the words of a text in order, without the stop words of its language.
+
+    The words are folded (lower case, without accents) but not stemmed.
+    """
     stops = _topic_stop_words(language_of(text))
     return [word for word in _surface_words(text) if word not in stops]
 
 
 def function_terms(found: Sequence[str], language: Language | None) -> frozenset[str]:
-    """Returns the terms with half weight in BM25: those of stop words, and single Han characters."""
+    """Returns the terms that have half weight in BM25: terms of stop words, and single Han characters."""
     stops = _stop_terms(language)
     return frozenset(term for term in found if term in stops or _HAN.fullmatch(term))
 
 
 @cache
 def _topic_stop_words(language: Language | None) -> frozenset[str]:
-    """Returns the topic stop words of a language; those of English are included, because texts mix it in."""
+    """Returns the topic stop words of a language and those of English, because many texts contain English words."""
     if language in {None, "en", "zh"}:
         return TOPIC_STOP_WORDS_OF_UNKNOWN
     return TOPIC_STOP_WORDS["en"] | TOPIC_STOP_WORDS[str(language)]
@@ -112,7 +117,7 @@ def _topic_stop_words(language: Language | None) -> frozenset[str]:
 
 @cache
 def _stop_terms(language: Language | None) -> frozenset[str]:
-    """Returns the terms of a language's BM25 stop words; those of English for an unknown language."""
+    """Returns the search terms of the BM25 stop words of a language, or of English if the language is unknown."""
     known = language or "en"
     found: set[str] = set()
     for word in BM25_HALF_WEIGHT_WORDS[known]:
@@ -122,17 +127,17 @@ def _stop_terms(language: Language | None) -> frozenset[str]:
 
 @lru_cache(maxsize=100_000)
 def stem(word: str, algorithm: str = "english") -> str:
-    """Returns the stem of a word. Each call creates a stemmer, because a stemmer is not thread-safe."""
+    """Returns the stem of a word, e.g. "run" for "running"."""
     word = _POSSESSIVE.sub("", word)
     if len(word) < _SHORTEST_STEMMED or word.isdigit() or not (word.isascii() or algorithm != "english"):
         return word
-    return str(Stemmer.Stemmer(algorithm, 0).stemWord(word))
+    return str(Stemmer.Stemmer(algorithm, 0).stemWord(word))  # a new stemmer per call: stemmers are not thread-safe
 
 
 def _stemmed_terms(text: str, language: Language) -> list[str]:
-    """Returns up to three folded stems of each word.
+    """Returns up to three folded stems of each word, computed by different rules.
 
-    These are the stem of the word with accents, the stem without accents, and the stem by the rules of English.
+    These are the rules of the language, applied to the word with and without its accents, and the rules of English.
     """
     found: list[str] = []
     for run in _RUN.findall(normalized("NFKC", text).casefold()):
@@ -207,7 +212,10 @@ def _surface_words(text: str) -> Iterator[str]:
 
 
 def _japanese_words(run: str) -> Iterator[str]:
-    """Yields runs of kanji and of katakana, and a run of hiragana at the beginning, without its particle."""
+    """Yields the words of a Japanese text: sequences of kanji, and sequences of katakana.
+
+    A sequence of hiragana at the beginning of the text also counts as a word, without the particle at its end.
+    """
     for match in _SCRIPTS.finditer(run):
         if not match["hiragana"]:
             yield match.group()

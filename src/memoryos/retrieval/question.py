@@ -1,4 +1,4 @@
-"""Reads a query: its search terms, the speakers that it names, and the days that it refers to."""
+"""Analyses a query: finds its search terms, the names of speakers in it, and the days that it refers to."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ class Question:
     """A query, prepared for the ranking.
 
     Attributes:
-        text: The query, verbatim.
-        dense_text: The text to embed: the query without names of speakers, since a name draws the vector towards
-            every utterance that contains it. Never empty.
-        terms: Search terms, including those of the days that it refers to.
-        function_terms: The function words among the terms.
-        speakers: The speakers that it names, in the scope's spelling.
-        side: The side that "I" or "you" refers to. None if a speaker is named. If neither word occurs and the other
-            speaker is an assistant, the user's side, since users mostly ask about their own statements.
-        times: Ranges of days that it refers to, both ends inclusive.
-        language: Its language; None if unknown.
+        text: The query as the caller wrote it.
+        dense_text: The text to embed; never empty. It is the query without names of speakers, because with a name the
+            query would be similar to every text that contains the name.
+        terms: Search terms of the query, including those of the days that it refers to.
+        function_terms: The terms among them that are function words, such as "when".
+        speakers: Names of the speakers in the query, in the form in which they are stored.
+        side: The speaker whose statements the query asks for: "user" for "What did I …", "assistant" for "What did you
+            …". None if the query names a speaker. "user" if it contains neither word and the other speaker is an
+            assistant, because users mostly ask about their own statements.
+        times: Ranges of days that the query refers to, as (first day, last day).
+        language: Language of the query; None if it is not known.
     """
 
     text: str
@@ -56,12 +57,12 @@ class Question:
 
 
 def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Question:
-    """Returns a query, prepared for the ranking.
+    """Analyses a query for the ranking.
 
     Args:
-        query: The query text.
-        speakers: All speakers of the scope.
-        now: The time to which "yesterday" is relative.
+        query: The text of the query.
+        speakers: Names of all speakers in the memory.
+        now: The current time, from which relative dates such as "yesterday" are counted.
     """
     language = language_of(query)
     named = _named(query, [name for name in speakers if name not in SIDES])
@@ -80,11 +81,11 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
 
 
 def index_terms(text: str, at: datetime) -> list[str]:
-    """Returns the search terms of an utterance: its words, the days that it refers to, and its own date.
+    """Returns the search terms of a stored text: its words, the days that it refers to, and its own date.
 
     Args:
-        text: The utterance.
-        at: Its time, to which "yesterday" is relative.
+        text: The text.
+        at: Time at which the text was written, from which relative dates such as "yesterday" are counted.
     """
     own = at.date()
     found = search_terms(text)
@@ -95,7 +96,11 @@ def index_terms(text: str, at: datetime) -> list[str]:
 
 
 def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
-    """Returns the speaker of each word of the query that is a speaker's name, a part of it or a short form."""
+    """Finds names of speakers in a query.
+
+    Returns:
+        The name of the speaker for each word of the query that is this name, a part of it or a short form of it.
+    """
     words = {fold(word): word for word in _NAME.findall(query)}
     named: dict[str, str] = {}
     for speaker in speakers:

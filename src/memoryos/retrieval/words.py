@@ -1,4 +1,4 @@
-"""Word search: a BM25 index of the utterances of one scope, extended as pages arrive."""
+"""Searches texts by words: a BM25 index of the utterances of one memory, to which new utterances can be added."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ K1 = 1.2
 B = 0.75
 """BM25 length normalisation: 0 ignores document length, 1 normalises fully (Robertson and Zaragoza 2009)."""
 LITTLE_SHARE = 0.5
-"""Weight of a function word of the query. "When" and "which" are rare in statements, so BM25 alone overrates them."""
+"""Weight of function words of the query, such as "when". BM25 overrates them, because they are rare in statements."""
 
 
 class WordIndex:
-    """An inverted index of documents 0 … n-1, numbered in the order in which they were added."""
+    """An inverted index of documents. They are numbered from 0 in the order in which they are added."""
 
     def __init__(self) -> None:
         self._postings: defaultdict[str, array[int]] = defaultdict(_empty_postings)
@@ -37,11 +37,11 @@ class WordIndex:
 
     @property
     def nbytes(self) -> int:
-        """Estimated bytes of memory."""
+        """Estimated memory use in bytes."""
         return self._lengths.nbytes + 4 * self._total_length + 200 * len(self._postings)
 
     def add(self, documents: Iterable[Sequence[str]]) -> None:
-        """Adds documents, each given as its terms. An empty document gets a number too."""
+        """Adds documents. A document is the list of its terms; it may be empty."""
         lengths = []
         postings = self._postings
         for number, terms in enumerate(documents, len(self._lengths)):
@@ -52,17 +52,18 @@ class WordIndex:
         self._lengths.extend(lengths)
 
     def snapshot(self) -> WordSnapshot:
-        """Returns a read-only index of the documents added so far. It shares memory with this index."""
+        """Returns a read-only index of the documents that were added so far. It shares memory with this index."""
         return WordSnapshot(self._postings, self._lengths.snapshot(), self._total_length)
 
 
 @dataclass(frozen=True, slots=True)
 class WordSnapshot:
-    """A read-only index of the first n documents of a ``WordIndex``, usable while another thread adds documents.
+    """A read-only index of the first n documents of a ``WordIndex``. Other threads may add documents meanwhile.
 
     Attributes:
-        postings: Document numbers by term, ascending; a number occurs once for each occurrence of the term. The
-            lists are shared with the growing index, so they may also contain documents n and later.
+        postings: Numbers of the documents that contain a term, ascending, by term. A number occurs once for each
+            occurrence of the term. The lists are shared with the growing index, so they may also contain later
+            documents, with numbers from n on.
         lengths: ``float32[n]``: number of terms of each document.
         total_length: Sum of ``lengths``.
     """
@@ -80,8 +81,8 @@ class WordSnapshot:
         Documents without any of the terms score 0.
 
         Args:
-            query: The terms.
-            little: Function words among them, which count half.
+            query: The terms of the query.
+            little: The terms among them that have half weight, because they are function words.
         """
         scores = np.zeros(len(self), np.float32)
         if not self.total_length:
@@ -96,7 +97,7 @@ class WordSnapshot:
         return scores
 
     def _occurrences(self, term: str) -> tuple[NDArray[np.intc], NDArray[np.float32]]:
-        """Returns the documents that contain a term, ascending, and how often each contains it."""
+        """Returns the documents that contain a term, ascending, and its number of occurrences in each of them."""
         postings = self.postings.get(term, _NO_POSTINGS)
         # Copied, because an ``array`` can't grow while numpy uses its memory.
         numbers = np.frombuffer(postings[:], np.intc)

@@ -1,4 +1,4 @@
-"""A fake chat model: scripted replies, or replies by simple rules in the format of an LLM."""
+"""A fake chat model for tests. Its replies are given by the test, or computed by simple rules in an LLM's format."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ CHAIN_PAGES = 5
 SUMMARY_CHARACTERS = 160
 MAX_FACTS = 4
 MEMORY = "<memory>\n"
-"""Start of the pages in the prompt of an answer. The text after it may resemble any prompt."""
+"""Text before the recalled pages in a prompt for an answer. The pages themselves may contain text like a prompt."""
 ONE_TOPIC = 0.1
-"""Minimum share of common words for which both halves of a batch are one topic."""
+"""Minimum share of words that both halves of a batch have in common if the batch has only one topic."""
 _PAGE = re.compile(r"(?a:^(\d{1,9}))\. (.*)")
 _RECORD = ("<conversation>\n", "\n</conversation>")
 _SHOWN = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
@@ -32,13 +32,13 @@ _STATEMENT = re.compile(r"\b(?:I|I'm|I've|my|we)\b|我")
 
 
 class Bill:
-    """A ``Meter`` without a budget that keeps all usages in ``usages``."""
+    """A ``Meter`` for tests, without a budget. It stores the cost of each model call in ``usages``."""
 
     def __init__(self) -> None:
         self.usages: list[Usage] = []
 
     def allow(self) -> None:
-        """Allows every call."""
+        """Does nothing, because there is no budget."""
 
     def __call__(self, usage: Usage) -> None:
         """Appends the usage of one model call to ``usages``."""
@@ -46,23 +46,23 @@ class Bill:
 
     @property
     def calls(self) -> int:
-        """Number of calls."""
+        """Number of model calls."""
         return len(self.usages)
 
     @property
     def tokens(self) -> int:
-        """Total tokens of prompts and replies."""
+        """Number of tokens of all prompts and replies together."""
         return sum(each.prompt_tokens + each.completion_tokens for each in self.usages)
 
 
 class ScriptedChatModel:
-    """A ``ChatModel`` that returns scripted replies and keeps its requests in ``requests``.
+    """A ``ChatModel`` for tests that returns given replies, and stores its requests in ``requests``.
 
-    An exception in the script is raised instead of returned. After the end of the script it returns ``ok_reply``.
+    After the last given reply, it returns the results of ``ok_reply``.
 
     Args:
-        replies: The script: replies in order.
-        reply: Function that returns the reply for each request; replaces the script.
+        replies: The replies in order. An exception among them is raised instead of returned.
+        reply: Function that returns the reply for each request. It is used instead of ``replies``.
         name: Name of the model.
     """
 
@@ -84,7 +84,7 @@ class ScriptedChatModel:
         return self._name
 
     def complete(self, request: ChatRequest, meter: Meter) -> str:
-        """Returns the next reply."""
+        """Returns the next reply as a whole."""
         self.requests.append(request)
         reply = self._next(request)
         prompt_tokens = round(sum(estimate_tokens(each.content) for each in request.messages))
@@ -95,7 +95,7 @@ class ScriptedChatModel:
         return reply
 
     def stream(self, request: ChatRequest, meter: Meter) -> Iterator[str]:
-        """Yields the next reply, one piece per word."""
+        """Yields the next reply in pieces of one word."""
         for place, word in enumerate(self.complete(request, meter).split(" ")):
             yield word if place == 0 else f" {word}"
 
@@ -108,10 +108,10 @@ class ScriptedChatModel:
 
 
 def ok_reply(messages: Sequence[tuple[str, str]]) -> str:
-    """Returns a valid reply to any prompt of MemoryOS, computed by simple rules; deterministic.
+    """Returns a valid reply to any prompt of MemoryOS. Equal prompts get equal replies.
 
     Args:
-        messages: Pairs (role, content) of the chat.
+        messages: The messages of the chat, as pairs (role, content).
     """
     system = next((content for role, content in messages if role == "system"), "")
     prompt = next((content for role, content in messages if role == "user"), "")
@@ -124,7 +124,7 @@ def ok_reply(messages: Sequence[tuple[str, str]]) -> str:
 
 
 def _pages(prompt: str) -> dict[int, list[str]]:
-    """Returns the lines of each page, by page number."""
+    """Parses the pages in a prompt. Returns the lines of each page by page number."""
     opening, closing = _RECORD
     _, is_fenced, record = prompt.partition(opening)
     record, is_closed, _ = record.rpartition(closing)
@@ -170,10 +170,12 @@ def _digest(pages: dict[int, list[str]], *, is_linked: bool) -> dict[str, Any]:
 def _lesson(pages: dict[int, list[str]]) -> dict[str, Any]:
     facts: list[dict[str, Any]] = []
     traits: list[dict[str, Any]] = []
-    said = [(number, line) for number, lines in pages.items() for line in lines if _STATEMENT.search(_words(line))]
-    for number, line in sorted(said, key=lambda each: -len(_short(each[1])))[:MAX_FACTS]:
+    statements = [
+        (number, line) for number, lines in pages.items() for line in lines if _STATEMENT.search(_words(line))
+    ]
+    for number, line in sorted(statements, key=lambda each: -len(_short(each[1])))[:MAX_FACTS]:
         facts.append({"about": "user", "text": _short(line), "since": "", "pages": [number], "replaces": []})
-    for number, line in said[:1]:
+    for number, line in statements[:1]:
         traits.append({"trait": "openness", "level": "medium", "reason": _short(line), "pages": [number]})
     return {"attributes": [], "traits": traits, "knowledge": facts, "drop": []}
 
@@ -192,9 +194,9 @@ def _summary(lines: Sequence[str]) -> str:
 
 
 def _short(line: str) -> str:
-    """Returns the longest sentence of a line after the speaker's name."""
-    speaker, _, said = line.rpartition(": ") if line.count(": ") == 1 else ("", "", line)
-    longest = max(sentences(said) or [said], key=len)[:SUMMARY_CHARACTERS].strip()
+    """Returns the longest sentence of a line. The speaker's name at the start of the line is kept."""
+    speaker, _, text = line.rpartition(": ") if line.count(": ") == 1 else ("", "", line)
+    longest = max(sentences(text) or [text], key=len)[:SUMMARY_CHARACTERS].strip()
     return f"{speaker}: {longest}" if speaker and longest else longest or "…"
 
 

@@ -1,4 +1,4 @@
-"""Fakes without a model, network access or delays: embedder, clock and analyst."""
+"""A fake embedder, clock and analyst for tests. They use no model, no network and no delays."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Scripted = TypeVar("Scripted")
 
 
 class HashEmbedder:
-    """An ``Embedder`` without a model: each word has a fixed vector, so texts with common words are similar.
+    """An ``Embedder`` for tests, without a model. Texts that have words in common get similar vectors.
 
     Args:
         dimensions: Length of the vectors.
-        window_words: Maximum words per window; longer texts have several vectors.
+        window_words: Maximum number of words of a window, i.e. of a piece of text with a vector of its own.
     """
 
     def __init__(self, dimensions: int = 64, window_words: int = 200) -> None:
@@ -42,7 +42,7 @@ class HashEmbedder:
 
     @property
     def name(self) -> str:
-        """Returns "hash/<dimensions>"."""
+        """Returns the name of the embedder, e.g. "hash/64" for 64 dimensions."""
         return f"hash/{self._dimensions}"
 
     @property
@@ -51,13 +51,13 @@ class HashEmbedder:
         return self._dimensions
 
     def windows(self, text: str) -> list[str]:
-        """Splits a text every ``window_words`` words into at most 64 windows."""
+        """Splits a text into at most 64 pieces of at most ``window_words`` words."""
         words = text.split(" ")
         starts = range(0, len(words), self._window_words)
         return [" ".join(words[start : start + self._window_words]) for start in starts][:64]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns ``float32[len(texts), dimensions]``, rows L2-normalised."""
+        """Returns one vector for each text: ``float32[len(texts), dimensions]``, rows L2-normalised."""
         vectors = np.zeros((len(texts), self._dimensions), np.float32)
         for number, text in enumerate(texts):
             vectors[number] = self._vector(text)
@@ -65,7 +65,7 @@ class HashEmbedder:
 
     def _vector(self, text: str) -> NDArray[np.float32]:
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise EmbeddingError("the text contains lone surrogates, which can't be encoded; remove them")
+            raise EmbeddingError("the text contains lone surrogates, which can't be encoded as UTF-8; remove them")
         vector = np.full(self._dimensions, 1e-3, np.float32)
         for term, count in Counter(terms(text)).items():
             vector += self._direction(term) * np.float32(count)
@@ -79,10 +79,10 @@ class HashEmbedder:
 
 
 class FixedClock:
-    """A clock that changes only by ``advance``.
+    """A clock for tests, whose time changes only when ``advance`` is called.
 
     Args:
-        start: Aware time; default: noon of 1 May 2026, UTC.
+        start: The first time of the clock (aware). Default: noon of 1 May 2026, UTC.
     """
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -95,21 +95,21 @@ class FixedClock:
             return self._now
 
     def advance(self, **duration: float) -> None:
-        """Moves the clock forward; takes the arguments of ``timedelta``, for example ``advance(hours=2)``."""
+        """Moves the clock forward. Accepts the arguments of ``timedelta``, for example ``advance(hours=2)``."""
         with self._lock:
             self._now += timedelta(**duration)
 
 
 class ScriptedAnalyst:
-    """An ``Analyst`` that returns scripted replies and records its calls in ``calls``.
+    """An ``Analyst`` for tests that returns given results, and records its calls in ``calls``.
 
-    An exception in a script is raised instead of returned. After the end of a script, ``digest`` returns one topic and
-    one chain, ``learn`` an empty lesson and ``answer`` "scripted answer".
+    After the last given result, ``digest`` returns one topic and one chain, ``learn`` no changes, and ``answer`` the
+    text "scripted answer".
 
     Args:
-        digests: Replies of ``digest``, in order.
-        lessons: Replies of ``learn``, in order.
-        answers: Replies of ``answer``, in order.
+        digests: Results of ``digest`` in order. Here and below, an exception is raised instead of returned.
+        lessons: Results of ``learn`` in order.
+        answers: Texts of the results of ``answer`` in order.
     """
 
     def __init__(
@@ -125,11 +125,11 @@ class ScriptedAnalyst:
 
     @property
     def origin(self) -> Origin:
-        """Returns ("scripted", "1")."""
+        """Returns the name "scripted" and the version "1" of this analyst."""
         return Origin("scripted", "1")
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (costs nothing)
-        """Returns the next scripted digest."""
+        """Returns the next item of ``digests``: chains and topics of the pages."""
         self.calls.append(("digest", batch))
         if self._digests:
             return _returned(self._digests.popleft())
@@ -138,12 +138,12 @@ class ScriptedAnalyst:
         return Digest(linked, ("scripted chain",), (topic,))
 
     def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (costs nothing)
-        """Returns the next scripted lesson."""
+        """Returns the next item of ``lessons``: changes to facts and profile."""
         self.calls.append(("learn", material))
         return _returned(self._lessons.popleft()) if self._lessons else Lesson()
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (costs nothing)
-        """Returns the next scripted answer, one piece per word."""
+        """Returns the next item of ``answers`` in pieces of one word."""
         self.calls.append(("answer", request))
         text = _returned(self._answers.popleft()) if self._answers else "scripted answer"
         return Reply(iter(_pieces(text)))

@@ -1,4 +1,4 @@
-"""A local HTTP server with the OpenAI protocol that can simulate failures."""
+"""A local HTTP server for tests that imitates OpenAI's chat API and simulates its failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-__all__ = ["Behaviour", "StandInServer", "misbehave"]
+__all__ = ["Behaviour", "FakeOpenAIServer", "misbehave"]
 
 Behaviour = Literal[
     "ok",
@@ -36,29 +36,29 @@ Behaviour = Literal[
     "no completion",
     "withheld",
 ]
-"""Response to a request; "dropped" closes the connection in the middle of the reply."""
+"""How the server responds to a request. "dropped" closes the connection in the middle of the reply."""
 BEHAVIOURS: tuple[str, ...] = get_args(Behaviour)
 
 _FOREIGN = "Это ответ на совершенно другом языке, чем разговор, и поэтому его нельзя запоминать."
 _STATUS = {"429": 429, "500": 500, "401": 401}
 _BUSY = frozenset({429, 500})
 _FINISHES = {"withheld": "content_filter", "truncated": "length"}
-_NO_COMPLETION = {"object": "error", "message": "as told"}
+_NO_COMPLETION = {"object": "error", "message": "simulated error"}
 
 
-class StandInServer:
-    """A fake LLM endpoint at ``http://127.0.0.1:<port>/v1``; a context manager.
+class FakeOpenAIServer:
+    """A fake LLM server for tests, at ``http://127.0.0.1:<port>/v1``. It is a context manager that stops the server.
 
     Attributes:
-        requests: The bodies of all requests.
-        behaved: Number of requests per behaviour.
+        requests: The JSON bodies of all requests so far.
+        behaved: Number of requests for each behaviour.
 
     Args:
-        reply: Function that returns the reply to (role, content) messages; default: ``ok_reply``.
-        behaviour: The behaviour for all requests, or a function that returns it for each request body.
+        reply: Function that returns the reply to a list of messages (role, content). Default: ``ok_reply``.
+        behaviour: The behaviour for all requests, or a function that returns the behaviour for a request body.
         latency_seconds: Delay before each reply.
-        slow_seconds: Delay with the behaviour "slow".
-        retry_after: Value of the header ``Retry-After`` with status 429 and 500.
+        slow_seconds: Delay before a reply with the behaviour "slow".
+        retry_after: Value of the header ``Retry-After`` of replies with status 429 and 500.
         refuses: Parameters that are rejected with status 400: "json_schema", "json_object", "stream_options",
             "temperature".
     """
@@ -89,16 +89,16 @@ class StandInServer:
 
     @property
     def base_url(self) -> str:
-        """Address of the endpoint, for ``openai_base_url``."""
+        """Address of the server, for the setting ``openai_base_url``."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def note(self, behaviour: str) -> None:
-        """Counts a behaviour; thread-safe."""
+        """Counts one request with a behaviour. Thread-safe."""
         with self._lock:
             self.behaved[behaviour] += 1
 
     def pause(self, seconds: float) -> None:
-        """Waits for a time, or until the server closes."""
+        """Waits for a number of seconds, or until the server is closed."""
         self._closing.wait(seconds)
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class StandInServer:
         self._server.close_connections()
         self._thread.join()
 
-    def __enter__(self) -> StandInServer:  # noqa: PYI034
+    def __enter__(self) -> FakeOpenAIServer:  # noqa: PYI034
         return self
 
     def __exit__(
@@ -123,14 +123,16 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 512
 
-    def __init__(self, address: tuple[str, int], endpoint: type[BaseHTTPRequestHandler], owner: StandInServer) -> None:
+    def __init__(
+        self, address: tuple[str, int], endpoint: type[BaseHTTPRequestHandler], owner: FakeOpenAIServer
+    ) -> None:
         super().__init__(address, endpoint)
         self.owner = owner
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Handles the request in a new thread."""
+        """Handles a connection in a new thread."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
@@ -142,7 +144,7 @@ class _Server(ThreadingHTTPServer):
             super().close_request(request)
 
     def close_connections(self) -> None:
-        """Closes all connections, which also ends their threads."""
+        """Closes all connections, so that their threads end."""
         with self._lock:
             for each in self._open:
                 with contextlib.suppress(OSError):
@@ -169,7 +171,7 @@ class _Endpoint(BaseHTTPRequestHandler):
         owner.note(behaviour)
         owner.pause(owner.slow_seconds if behaviour == "slow" else owner.latency_seconds)
         if behaviour in _STATUS:
-            self._send(_STATUS[behaviour], _error("stand_in", "as told"))
+            self._send(_STATUS[behaviour], _error("simulated_error", "simulated error"))
             return
         messages = [(each["role"], _words(each)) for each in body["messages"]]
         text = misbehave(behaviour, owner.reply(messages))
@@ -244,13 +246,13 @@ class _Endpoint(BaseHTTPRequestHandler):
 
 
 def _refused(body: dict[str, Any], refuses: frozenset[str]) -> str | None:
-    given = {name for name in ("stream_options", "temperature") if body.get(name) is not None}
-    given.add((body.get("response_format") or {}).get("type", ""))
-    return next(iter(sorted(given & refuses)), None)
+    used = {name for name in ("stream_options", "temperature") if body.get(name) is not None}
+    used.add((body.get("response_format") or {}).get("type", ""))
+    return next(iter(sorted(used & refuses)), None)
 
 
 def misbehave(behaviour: str, text: str) -> str:
-    """Returns the reply with the fault of a behaviour; unchanged if the behaviour affects only the connection."""
+    """Adds the fault of a behaviour to a reply. Returns the reply unchanged if the fault is not in the reply's text."""
     change = _CHANGES.get(behaviour)
     return change(text) if change else text
 
@@ -287,7 +289,7 @@ _CHANGES: dict[str, Callable[[str], str]] = {
 
 
 def _envelope(body: dict[str, Any], kind: str) -> dict[str, Any]:
-    return {"id": "stand-in", "object": kind, "created": int(time.time()), "model": body["model"]}
+    return {"id": "fake-reply", "object": kind, "created": int(time.time()), "model": body["model"]}
 
 
 def _usage(body: dict[str, Any], text: str) -> dict[str, int]:
@@ -305,6 +307,6 @@ def _error(code: str, message: str) -> dict[str, Any]:
 
 
 def _words(message: dict[str, Any]) -> str:
-    """Returns the text of a message; "" for a message with only tool calls."""
+    """Returns the text of a message, or "" for a message that contains only tool calls."""
     content = message.get("content") or ""
     return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)

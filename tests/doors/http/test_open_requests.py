@@ -18,7 +18,7 @@ from memoryos.doors.http.app import build_app
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.storage.store import Store
-from memoryos.testing import FixedClock, StandInServer
+from memoryos.testing import FakeOpenAIServer, FixedClock
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER
 from tests.doors.http.proxy_fakes import Scripted, ScriptedEndpoint, delta, serving, sse
@@ -138,8 +138,8 @@ def test_revocation_refuses_an_answer_that_waits_for_the_model(make_engine: Engi
         continues.wait(20)
         return "Late."
 
-    with StandInServer(reply=reply) as upstream:
-        engine = make_engine(openai_base_url=upstream.base_url, openai_api_key="stand-in", analyst=None)
+    with FakeOpenAIServer(reply=reply) as upstream:
+        engine = make_engine(openai_base_url=upstream.base_url, openai_api_key="fake", analyst=None)
         engine.memory("tom").add_memory("I like tea.")
         made = engine.store.keys.create("tom", engine.clock())
         with keyed_server(engine) as address:

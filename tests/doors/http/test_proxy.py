@@ -18,7 +18,7 @@ from memoryos.doors.http.proxy_exchange import Exchange, Repeats
 from memoryos.doors.http.proxy_options import ProxyOptions
 from memoryos.errors import EmbeddingError
 from memoryos.memory import Memory
-from memoryos.testing import StandInServer
+from memoryos.testing import FakeOpenAIServer
 from tests.conftest import EngineMaker
 from tests.doors.http.proxy_fakes import Received, Scripted, ScriptedEndpoint, completion, delta, document, sse
 from tests.doors.http.proxy_fixture import KEY, proxied
@@ -45,7 +45,7 @@ def memory_in(received: Received | dict[str, Any]) -> str | None:
 
 
 def test_base_url_alone_adds_memory_to_a_client(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
         first = client.chat.completions.create(model="any", messages=user(TOLD))
         assert first.choices[0].message.content == f"You said: {TOLD}"
@@ -66,7 +66,7 @@ def test_base_url_alone_adds_memory_to_a_client(make_engine: EngineMaker) -> Non
 
 
 def test_streamed_chat_is_stored_like_a_complete_one(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         stream = proxy.sdk().chat.completions.create(
             model="any", messages=user(TOLD), stream=True, stream_options={"include_usage": True}
         )
@@ -87,7 +87,10 @@ async def _ask_at_once(client: openai.AsyncOpenAI) -> list[str]:
 def test_concurrent_clients(make_engine: EngineMaker) -> None:
     import anyio  # noqa: PLC0415
 
-    with StandInServer(reply=echo, latency_seconds=0.05) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with (
+        FakeOpenAIServer(reply=echo, latency_seconds=0.05) as endpoint,
+        proxied(make_engine, endpoint.base_url) as proxy,
+    ):
 
         async def main() -> list[str]:
             async with openai.AsyncOpenAI(api_key="unused", base_url=f"{proxy.address}/v1") as client:
@@ -100,7 +103,7 @@ def test_concurrent_clients(make_engine: EngineMaker) -> None:
 
 
 def test_memory_follows_the_clients_system_messages(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         proxy.engine.memory("default_user").add_memory(TOLD, "Nice.")
         own: list[Any] = [{"role": "developer", "content": "Be brief."}, {"role": "system", "content": "Be kind."}]
         later: list[Any] = [{"role": "system", "content": "One more thing."}]
@@ -111,7 +114,7 @@ def test_memory_follows_the_clients_system_messages(make_engine: EngineMaker) ->
 
 
 def test_memory_omits_messages_of_the_chat(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         memory = proxy.engine.memory("default_user")
         memory.add_memory("My boat is called Tern.", "A fine name for a boat.")
         memory.add_memory("My boat is blue.", "A blue boat, noted.")
@@ -191,7 +194,10 @@ def test_repeated_request_is_stored_once(make_engine: EngineMaker) -> None:
 
 
 def test_concurrent_identical_chats_are_stored_once(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo, latency_seconds=0.1) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with (
+        FakeOpenAIServer(reply=echo, latency_seconds=0.1) as endpoint,
+        proxied(make_engine, endpoint.base_url) as proxy,
+    ):
         body = json.dumps({"model": "any", "messages": user(TOLD)}).encode()
         with ThreadPoolExecutor(8) as clients:
             assert {each.status_code for each in clients.map(proxy.post, [body] * 8)} == {200}
@@ -223,7 +229,7 @@ def test_repeated_questions_are_recognised_for_ten_minutes(monkeypatch: pytest.M
 
 
 def test_same_question_later_in_a_conversation_is_stored_again(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
         messages = user("And then?")
         for _ in range(3):
@@ -233,7 +239,7 @@ def test_same_question_later_in_a_conversation_is_stored_again(make_engine: Engi
 
 
 def test_forgotten_answer_is_not_stored_again(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
         client.chat.completions.create(model="any", messages=user(TOLD))
         memory = proxy.engine.memory("default_user")
@@ -245,7 +251,7 @@ def test_forgotten_answer_is_not_stored_again(make_engine: EngineMaker) -> None:
 
 def test_answer_is_forgotten_with_its_source_page(make_engine: EngineMaker) -> None:
     with (
-        StandInServer(reply=lambda _: "You live in Lisbon.") as endpoint,
+        FakeOpenAIServer(reply=lambda _: "You live in Lisbon.") as endpoint,
         proxied(make_engine, endpoint.base_url) as proxy,
     ):
         memory = proxy.engine.memory("default_user")
@@ -259,7 +265,7 @@ def test_answer_is_forgotten_with_its_source_page(make_engine: EngineMaker) -> N
 
 def test_no_memory_is_added_if_the_budget_is_too_small(make_engine: EngineMaker) -> None:
     settings = {"proxy_memory_tokens": 1}
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url, settings=settings) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url, settings=settings) as proxy:
         proxy.engine.memory("default_user").add_memory(TOLD, "Nice.")
         raw = proxy.sdk().chat.completions.with_raw_response.create(model="any", messages=user(ASKED))
         assert raw.headers["x-memoryos-recall"] == "0"
@@ -316,7 +322,7 @@ def test_failed_recall_does_not_fail_the_chat(
         raise EmbeddingError(f"quoting {ASKED}")
 
     monkeypatch.setattr(Memory, "recall", fail)
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         raw = proxy.sdk().chat.completions.with_raw_response.create(model="any", messages=user(ASKED))
         assert raw.headers["x-memoryos-recall"] == "failed"
         assert endpoint.requests[-1]["messages"] == user(ASKED)
@@ -335,7 +341,7 @@ def test_recall_times_out(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPa
         return recall(self, *given, **named)
 
     monkeypatch.setattr(Memory, "recall", hang)
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         try:
             raw = proxy.sdk().chat.completions.with_raw_response.create(model="any", messages=user(ASKED))
         finally:
@@ -350,7 +356,7 @@ def test_failed_storing_does_not_fail_the_chat(
         raise RuntimeError(f"quoting {ASKED}")
 
     monkeypatch.setattr(Exchange, "_remember", fail)
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         got = proxy.sdk().chat.completions.create(model="any", messages=user(ASKED))
         assert got.choices[0].message.content == f"You said: {ASKED}"
     assert "proxy: storing the exchange failed: RuntimeError" in caplog.text
@@ -360,19 +366,24 @@ def test_failed_storing_does_not_fail_the_chat(
 @pytest.mark.parametrize("stream", [False, True])
 def test_endpoint_errors_are_relayed_and_not_stored(make_engine: EngineMaker, *, stream: bool) -> None:
     with (
-        StandInServer(reply=echo, behaviour="429", retry_after="7") as endpoint,
+        FakeOpenAIServer(reply=echo, behaviour="429", retry_after="7") as endpoint,
         proxied(make_engine, endpoint.base_url) as proxy,
         pytest.raises(openai.RateLimitError) as caught,
     ):
         proxy.sdk().chat.completions.create(model="any", messages=user(ASKED), stream=stream)
     assert caught.value.response.headers["retry-after"] == "7"
-    assert caught.value.body == {"message": "as told", "type": "stand_in", "code": "stand_in", "param": None}
+    assert caught.value.body == {
+        "message": "simulated error",
+        "type": "simulated_error",
+        "code": "simulated_error",
+        "param": None,
+    }
 
 
 def test_endpoint_error_creates_no_scope(make_engine: EngineMaker) -> None:
     replies = iter(["500", "ok"])
     with (
-        StandInServer(reply=echo, behaviour=lambda _: next(replies)) as endpoint,  # type: ignore[arg-type]
+        FakeOpenAIServer(reply=echo, behaviour=lambda _: next(replies)) as endpoint,  # type: ignore[arg-type]
         proxied(make_engine, endpoint.base_url) as proxy,
     ):
         with pytest.raises(openai.InternalServerError):
@@ -383,7 +394,7 @@ def test_endpoint_error_creates_no_scope(make_engine: EngineMaker) -> None:
 
 
 def test_recall_and_storing_can_be_disabled(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         proxy.engine.memory("default_user").add_memory(TOLD, "Nice.")
         client = proxy.sdk()
         raw = client.chat.completions.with_raw_response.create(
@@ -402,7 +413,7 @@ def test_recall_and_storing_can_be_disabled(make_engine: EngineMaker) -> None:
 
 
 def test_user_header_takes_precedence_over_the_field(make_engine: EngineMaker) -> None:
-    with StandInServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=echo) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         client = proxy.sdk()
         client.chat.completions.create(model="any", messages=user("I am Ann."), user="ann")
         client.chat.completions.create(

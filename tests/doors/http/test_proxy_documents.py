@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from memoryos.doors.http import proxy_options
-from memoryos.testing import StandInServer
+from memoryos.testing import FakeOpenAIServer
 from tests.conftest import EngineMaker
 from tests.doors.http.proxy_fixture import proxied
 
@@ -26,7 +26,7 @@ def test_documented_example_runs(make_engine: EngineMaker) -> None:
         knows = any("wooden boats in Lisbon" in text for role, text in messages if role == "system")
         return "You build them in Lisbon." if knows else "Nice to meet you, Tom."
 
-    with StandInServer(reply=reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=reply) as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         done = subprocess.run(
             [sys.executable, ROOT / "examples" / "proxy.py", proxy.address],
             capture_output=True, text=True, check=False, timeout=60,
@@ -45,7 +45,7 @@ def test_page_documents_every_header_and_setting() -> None:
 @pytest.mark.enable_socket
 def test_code_of_the_page_runs(make_engine: EngineMaker) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    with StandInServer(reply=lambda _: "In Lisbon.") as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
+    with FakeOpenAIServer(reply=lambda _: "In Lisbon.") as endpoint, proxied(make_engine, endpoint.base_url) as proxy:
         names: dict[str, Any] = {}
         exec(block.replace("http://127.0.0.1:8078", proxy.address), names)  # noqa: S102  (the page's own code)
         names["client"].close()

@@ -16,7 +16,7 @@ from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystUnavailableError
 from memoryos.seams import Reply
-from memoryos.testing import StandInServer
+from memoryos.testing import FakeOpenAIServer
 from tests.conftest import EngineMaker
 from tests.doors.http.conftest import USER, ClientMaker
 from tests.doors.http.proxy_fakes import serving
@@ -136,7 +136,7 @@ def test_invalid_question_gets_a_problem_instead_of_a_stream(client: TestClient)
 
 @pytest.mark.enable_socket
 def test_llm_failure_is_a_problem_and_stores_nothing(make_engine: EngineMaker, make_client: ClientMaker) -> None:
-    with StandInServer(behaviour="500", retry_after="7") as upstream:
+    with FakeOpenAIServer(behaviour="500", retry_after="7") as upstream:
         engine = make_engine(openai_api_key="k", openai_base_url=upstream.base_url, llm_max_retries=0)
         client = make_client(engine)
         engine.memory("tom").add_memory("I like tea.")

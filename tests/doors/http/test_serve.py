@@ -18,7 +18,7 @@ import pytest
 
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
-from memoryos.testing import HashEmbedder, StandInServer
+from memoryos.testing import FakeOpenAIServer, HashEmbedder
 from tests.doors.http.conftest import USER
 from tests.waiting import TIMEOUT_SECONDS, wait_until
 
@@ -66,8 +66,8 @@ def pages(folder: Path) -> list[str]:
 
 
 def test_open_requests_are_answered_before_shutdown(tmp_path: Path) -> None:
-    with StandInServer(latency_seconds=2.0) as upstream:
-        llm = {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": upstream.base_url}
+    with FakeOpenAIServer(latency_seconds=2.0) as upstream:
+        llm = {"OPENAI_API_KEY": "fake", "OPENAI_BASE_URL": upstream.base_url}
         with served(tmp_path, **llm) as (process, address):
             httpx2.post(f"{address}{USER}/pages", json={"user_input": "I like tea."})
             listens = threading.Event()
@@ -101,8 +101,8 @@ def test_open_requests_are_answered_before_shutdown(tmp_path: Path) -> None:
 
 
 def test_requests_over_the_drain_timeout_are_not_stored(tmp_path: Path) -> None:
-    with StandInServer(latency_seconds=GIVEN_UP_SECONDS) as upstream:
-        llm = {"OPENAI_API_KEY": "stand-in", "OPENAI_BASE_URL": upstream.base_url}
+    with FakeOpenAIServer(latency_seconds=GIVEN_UP_SECONDS) as upstream:
+        llm = {"OPENAI_API_KEY": "fake", "OPENAI_BASE_URL": upstream.base_url}
         with served(tmp_path, MEMORYOS_SERVER_DRAIN_SECONDS="1", **llm) as (process, address):
             httpx2.post(f"{address}{USER}/pages", json={"user_input": "I like tea."})
 

@@ -19,8 +19,8 @@ FILES = sorted(each for each in SOURCE.rglob("*.py") if "migrations" not in each
 MODULES = [".".join(each.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__") for each in FILES]
 
 MAX_FILE_LINES = 440
-LONG_FILES = {"memory.py"}
-"""One class with all documented methods, most of whose lines are docstrings."""
+LONG_FILES = {"config.py", "memory.py"}
+"""Files with one public class, most of whose lines are documentation."""
 MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 35
 

@@ -12,7 +12,7 @@ import pytest
 
 from memoryos.doors.cli import cli
 from memoryos.doors.clients import CLIENTS
-from tests.house.examples import ROOT, block_runner, read_blocks
+from tests.structure.examples import ROOT, block_runner, read_blocks
 
 README = ROOT / "README.md"
 TRANSLATIONS = ["nl", "ja", "pt", "vi", "zh"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.examples import ROOT, Block, read_blocks, run_document
+from tests.structure.examples import ROOT, Block, read_blocks, run_document
 
 DOCS = ROOT / "docs"
 FENCES = {"python", "sh", "text", "json", "toml", "yaml", "sql", "nginx", "ini", "eval-rst"}

@@ -13,7 +13,7 @@ from benchmarks.locomo.answers import main
 from benchmarks.locomo.contexts import ROWS
 
 from memoryos.language.text import estimate_tokens
-from memoryos.testing import HashEmbedder, StandInServer, ok_reply
+from memoryos.testing import FakeOpenAIServer, HashEmbedder, ok_reply
 
 QUESTIONS: list[dict[str, Any]] = [
     {"question": "What does Ann play?", "answer": "the violin, chess", "category": 1, "evidence": ["D1:1"]},
@@ -65,7 +65,7 @@ class Bench:
 class ServedBench(Bench):
     """A bench whose settings name a fake LLM server; ``asked`` counts the questions that the server received."""
 
-    def __init__(self, folder: Path, server: StandInServer) -> None:
+    def __init__(self, folder: Path, server: FakeOpenAIServer) -> None:
         super().__init__(folder)
         self.server = server
 
@@ -98,8 +98,8 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedBench]:
-    with StandInServer(reply=reply) as server:
-        monkeypatch.setenv("OPENAI_API_KEY", "stand-in")
+    with FakeOpenAIServer(reply=reply) as server:
+        monkeypatch.setenv("OPENAI_API_KEY", "fake")
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         monkeypatch.setenv("MEMORYOS_LLM_MAX_RETRIES", "0")
         yield ServedBench(tmp_path, server)
