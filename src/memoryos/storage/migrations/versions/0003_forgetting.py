@@ -1,4 +1,4 @@
-"""Tombstones, which prevent learning or importing forgotten and corrected texts again."""
+"""Adds tombstones, which prevent that forgotten or corrected texts are learned or imported again."""
 
 from __future__ import annotations
 
