@@ -1,1 +1,1 @@
-"""Updating (§3.3): pure policies, and the updater that applies them."""
+"""Updates the memory in the background (§3.3): policies as pure functions, and the updater that applies them."""
