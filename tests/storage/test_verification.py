@@ -220,7 +220,7 @@ def test_excess_findings_of_a_kind_are_counted(file: Path) -> None:
     damage(file, f"{more} INSERT INTO chains SELECT TOM, 'x' || i, '', '{ORIGIN_TEXT}' FROM n")  # noqa: S608
     lines = found(file)
     assert len(lines) == MAX_LINES_PER_KIND + 1
-    assert lines[-1] == f"chain without pages: {57 - MAX_LINES_PER_KIND} more"
+    assert lines[-1] == f"chain without pages: {57 - MAX_LINES_PER_KIND} more findings"
 
 
 def test_rows_without_a_scope_are_found(file: Path) -> None:

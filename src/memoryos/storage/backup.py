@@ -21,7 +21,7 @@ _COMPANIONS = ("-wal", "-shm", "-journal")
 _NO_TRANSACTION = "SELECT 1"
 
 _CLEAR_ERASURES = "DELETE FROM erasures WHERE erasure_id NOT IN (SELECT forgetting_id FROM forgettings)"
-"""Deletes the due erasures in the copy, which contains no deleted bytes.
+"""SQL that deletes the records of due erasures in the copy, which contains no deleted bytes.
 
 Erasures of deletions in progress stay, because these deletions continue in the copy.
 """
@@ -67,7 +67,10 @@ def _refuse_existing(target: Path) -> None:
 
 
 def _copy(database: Database, target: Path) -> None:
-    """Writes a snapshot of the database to an empty file with VACUUM, outside a transaction of SQLAlchemy."""
+    """Writes a snapshot of the database to an empty file with ``VACUUM INTO``.
+
+    VACUUM can't run inside a transaction, so the connection opens none.
+    """
     with database.read() as connection:
         connection.execution_options(memoryos_begin=_NO_TRANSACTION)
         connection.exec_driver_sql("VACUUM INTO ?", (str(target),))

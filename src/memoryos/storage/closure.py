@@ -2,7 +2,7 @@
 
 ``search`` reads the rows of a scope in a read transaction, which blocks no writer, and stores them in an immutable
 ``MemoryGraph``. Pure functions compute the closure from this graph. ``Search.extended`` then adds pages that were
-appended later. It runs in the write transaction that starts the deletion.
+appended later; ``extended`` runs in the write transaction that starts the deletion.
 """
 
 from __future__ import annotations
@@ -38,21 +38,25 @@ _BATCH_ROWS = 500
 class Closure:
     """Everything that a deletion removes or changes.
 
+    "Consolidated again" means that pages are again grouped into chains and segments.
+
     Attributes:
-        page_ids: Pages to delete, in log order.
-        answer_page_ids: Pages whose answer was based on deleted pages. The answer is deleted, and the question is kept.
-        echo_page_ids: Other pages that repeat a sentence or a code of deleted pages. They are kept.
-        segment_ids: Segments to delete. Their remaining pages are consolidated again.
-        blank_segment_ids: Archived segments that lose their summary and keywords. Their remaining pages stay archived.
-        chain_ids: Chains to delete.
-        blank_chain_ids: Chains that lose only their summary, because archived segments still refer to them.
-        due_page_ids: Pages to consolidate again.
-        knowledge_ids: Facts to delete, including superseded and archived ones.
-        restored_ids: Facts that become current again, because the fact that replaced them is deleted.
+        page_ids: Ids of pages to delete, in log order.
+        answer_page_ids: Ids of pages whose answer was based on deleted pages. The answer is deleted, and the question
+            is kept.
+        echo_page_ids: Ids of other pages that repeat a sentence or a code of deleted pages. They are kept.
+        segment_ids: Ids of segments to delete. Their remaining pages are consolidated again.
+        blank_segment_ids: Ids of archived segments that lose their summary and keywords. Their remaining pages stay
+            archived.
+        chain_ids: Ids of chains to delete.
+        blank_chain_ids: Ids of chains that lose only their summary, because archived segments still refer to them.
+        due_page_ids: Ids of pages to consolidate again.
+        knowledge_ids: Ids of facts to delete, including superseded and archived ones.
+        restored_ids: Ids of facts that become current again, because the fact that replaced them is deleted.
         attributes: Names of profile attributes to delete from all profile versions.
         traits: Traits to delete from all profile versions, as (category, dimension).
-        reopened_page_ids: Remaining pages from which facts are extracted again, because deleted facts were based on
-            them too.
+        reopened_page_ids: Ids of remaining pages from which facts are extracted again, because deleted facts were based
+            on them too.
     """
 
     page_ids: tuple[str, ...]
@@ -214,7 +218,10 @@ def search(
 
 
 def compute_closure(graph: MemoryGraph, knowledge_ids: frozenset[str] = frozenset()) -> Closure:
-    """Returns the closure of the graph's pages to forget and the given facts, in linear time."""
+    """Computes everything that a deletion of the graph's ``forgotten_ids`` and of the given facts changes.
+
+    Takes linear time.
+    """
     answer_ids, echo_ids = _trace_answers(graph)
     tiers = _find_tiers(graph, answer_ids)
     derived = _find_derived(graph, graph.forgotten_ids | answer_ids, knowledge_ids)
@@ -310,7 +317,7 @@ def _find_tiers(graph: MemoryGraph, answer_ids: frozenset[str]) -> _Tiers:
 
 
 def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: frozenset[str]) -> _Derived:
-    """Returns the facts, attributes and traits with a source among the pages, and the given facts.
+    """Returns the data that was extracted from the given pages, and the given facts.
 
     If a fact is deleted only because its id is given, its source pages are not part of the result. So no facts are
     extracted again from these pages.

@@ -103,7 +103,7 @@ class Text(CheckedType):
     def checked(self, value: Any) -> str:
         """Returns the value if it is text."""
         if not isinstance(value, str):
-            raise TypeError("not text")
+            raise TypeError("the value is not text")
         return value
 
 
@@ -128,7 +128,7 @@ class BigInteger(CheckedType):
     def checked(self, value: Any) -> int | Decimal:
         """Returns the value if it is an integer or a decimal; PostgreSQL returns sums as decimals."""
         if not isinstance(value, (int, Decimal)):
-            raise TypeError("not an integer")
+            raise TypeError("the value is not an integer")
         return value
 
 
@@ -155,7 +155,7 @@ class UtcTime(CheckedType):
     def checked(self, value: Any) -> datetime:
         """Converts microseconds since 1970 to an aware UTC datetime."""
         if not isinstance(value, int):
-            raise TypeError("not an integer")
+            raise TypeError("the value is not an integer")
         return _EPOCH + timedelta(microseconds=value)
 
 
@@ -168,7 +168,7 @@ class Day(CheckedType):
     def checked(self, value: Any) -> date:
         """Returns the value if it is a date."""
         if not isinstance(value, date):
-            raise TypeError("not a date")
+            raise TypeError("the value is not a date")
         return value
 
 

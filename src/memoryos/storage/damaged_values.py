@@ -97,7 +97,7 @@ def _check(column: sa.Column[Any], value: Any, kind: str) -> None:
     """
     if isinstance(column.type, (Json, Text)):
         if kind not in {"", "text"}:
-            raise TypeError(kind)
+            raise TypeError(f"a value of SQLite type {kind!r} is not text")
         text = value.decode() if isinstance(value, bytes) else value
         column.type.checked(json.loads(text) if isinstance(column.type, Json) else text)
     elif isinstance(column.type, sa.types.TypeDecorator) and isinstance(column.type.impl_instance, sa.Date):
@@ -107,11 +107,11 @@ def _check(column: sa.Column[Any], value: Any, kind: str) -> None:
         column.type.checked(value)
     elif isinstance(column.type, sa.Boolean):
         if value not in {0, 1}:
-            raise ValueError("not a Boolean")
+            raise ValueError("the value is not a Boolean")
     elif not isinstance(value, column.type.python_type) and not (
         isinstance(column.type, sa.Float) and isinstance(value, int)
     ):
-        raise TypeError(f"not a {column.type.python_type.__name__}")
+        raise TypeError(f"the value is not of type {column.type.python_type.__name__}")
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Defines the base class of both database kinds: transactions and the mapping of database errors."""
+"""The base class of the SQLite and PostgreSQL databases: transactions and conversion of errors."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Database(ABC):
     @property
     @abstractmethod
     def rewrites_quickly(self) -> bool:
-        """Whether ``rewrite`` is currently fast enough to run inside a request."""
+        """Whether ``rewrite`` is currently fast enough that a caller can wait for it."""
 
     @abstractmethod
     def rewrite(self, timeout_seconds: float = 5.0) -> bool:
@@ -216,7 +216,7 @@ class Database(ABC):
 
 @contextlib.contextmanager
 def _locate_damage(connection: sa.Connection, scope_id: str | None) -> Iterator[None]:
-    """Adds the damaged row to an error: searches for the row and raises an error that names it.
+    """Finds the damaged row after an error in the block, and raises an error that names this row.
 
     Raises:
         StoreUnreadableError: If a row of the scope contains a value that is invalid for its column.
@@ -281,5 +281,5 @@ def _map_server_error(error: Any) -> StoreError:
             f"the database can't be read: {reason} (the database was not changed; restore it from a backup)"
         )
     if error.sqlstate == _OUT_OF_RANGE:
-        return StoreUnreadableError(f"a stored number is out of range: {reason}; `memoryos verify` lists such rows")
+        return StoreUnreadableError(f"a stored number is out of range: {reason}; find the row with `memoryos verify`")
     return StoreUnavailableError(f"the database can't be used now: {reason}")

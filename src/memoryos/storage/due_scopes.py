@@ -26,13 +26,13 @@ class DueCriteria:
     """Criteria for the work that is due in a scope.
 
     Attributes:
-        model: Name of the current embedder. Pages without its vector are due for embedding.
+        model: Name of the current embedder. Pages without a vector of this model are due for embedding.
         window: Size of short-term memory in pages.
-        batch: Number of pages outside short-term memory at which a scope is due for consolidation.
-        idle_before: If the newest page of a scope was added before this time, an incomplete batch is due too.
-        warm_over: A segment may be hot if its weighted visits and length exceed this value.
+        batch: Number of pages outside short-term memory at which they are due to be grouped into segments.
+        idle_before: If the newest page of a scope was added before this time, fewer pages than ``batch`` are due too.
+        warm_over: A segment may be hot if the weighted sum of its visits and its length exceeds this value.
         weights: The weight of the visits and the weight of the length.
-        provisional: Whether results of the fallback analyst are due to be redone.
+        provisional: Whether results of the fallback analyst are due to be replaced.
     """
 
     model: str

@@ -42,7 +42,7 @@ class ErasureTable:
 
     @property
     def is_quick(self) -> bool:
-        """Whether an erasure is currently fast enough to run inside a request."""
+        """Whether an erasure is currently fast enough that a caller can wait for it."""
         return self._database.rewrites_quickly
 
     def due_since(self) -> datetime | None:

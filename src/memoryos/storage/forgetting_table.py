@@ -39,7 +39,7 @@ __all__ = ["ForgettingTable", "mark_unlearned"]
 BATCH_ROWS = 500
 """Maximum number of rows that one transaction deletes.
 
-On SQLite this takes about 30 ms, including the vectors of pages.
+Deleting them, including the vectors of pages, takes about 30 ms on SQLite.
 """
 PAUSE_SECONDS = 0.005
 """Pause after each transaction, so that waiting writers can acquire the file lock.
@@ -161,7 +161,7 @@ class ForgettingTable:
                 advance(connection, lease)
             elif _revision(connection, scope_id) != revision:
                 raise StoreConflictError(
-                    "nothing was forgotten, because the memory changed while the data to forget was searched; try again"
+                    "nothing was forgotten, because the memory changed during the search for related data; try again"
                 )
             else:
                 revoke_lease(connection, scope_id)

@@ -132,7 +132,7 @@ class _Write(Generic[Result]):
         self._is_waiting.acquire()
 
     def wait_until_led_or_done(self) -> None:
-        """Waits until this write is elected leader, or until a leader has finished it."""
+        """Waits until this write is elected leader (it then commits a group), or until a leader has finished it."""
         self._is_waiting.acquire()
 
     def wake(self) -> None:

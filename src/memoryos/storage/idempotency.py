@@ -4,7 +4,7 @@ The ids of the pages that the request adds are stored with the key, in the same 
 
 A row contains hashes and page ids, and no text. The hash of the request is an HMAC with the caller's key, which is not
 stored. When a page of the request is forgotten, this hash is deleted. Otherwise a person with the key could find out
-the forgotten text by trying guesses.
+the forgotten text by guessing.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _delete(connection: sa.Connection, scope_id: str, key_hashes: Sequence[str])
 
 
 def check_complete(found: Sequence[object], page_ids: Sequence[str]) -> None:
-    """Checks that all pages that an executed request added still exist.
+    """Checks that the pages that an earlier request added still exist.
 
     A repeated request does not store a forgotten page again.
 

@@ -57,7 +57,7 @@ def advance(connection: sa.Connection, lease: Lease) -> int:
     revision: int | None = connection.execute(_ADVANCE, values).scalar_one_or_none()
     if revision is None:
         raise StoreConflictError(
-            f"another worker took the lease on scope {lease.scope_id}, so nothing was written; try again"
+            f"another worker took the lease on memory scope {lease.scope_id}, so nothing was written; try again"
         )
     return revision
 

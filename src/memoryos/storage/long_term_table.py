@@ -100,7 +100,7 @@ class LongTermTable:
             connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))
 
     def add(self, scope_id: str, entries: Sequence[Knowledge]) -> None:
-        """Stores facts that were not extracted from pages."""
+        """Stores facts that were not extracted from pages, e.g. facts shared from another scope."""
         if not entries:
             return
         with self._database.write(scope_id) as connection:
@@ -113,7 +113,7 @@ class LongTermTable:
         """Replaces a wrong fact by a corrected one and prevents learning the wrong text again.
 
         Profile attributes whose value occurs in the wrong text are deleted if they have a source page in common with
-        the wrong fact. The source pages of these attributes are marked as unlearned.
+        the wrong fact. Facts are extracted again from the source pages of these attributes.
 
         Raises:
             StoreConflictError: If the wrong fact is no longer current; nothing is written.
@@ -248,7 +248,7 @@ def _knowledge(row: Any) -> Knowledge:
 
 def _profile_row(profile: Profile) -> dict[str, Any]:
     if profile.origin is None or profile.recorded_at is None:
-        raise ValueError("a profile needs an origin and a time to be stored")
+        raise ValueError("can't store a profile without origin and recorded_at; set both")
     body = {"attributes": _listed(profile.attributes), "traits": _listed(profile.traits)}
     return {
         "version": profile.version,

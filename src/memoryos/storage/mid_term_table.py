@@ -29,7 +29,7 @@ _BATCH_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Consolidation:
-    """All changes from one consolidation step: pages grouped into chains and segments.
+    """All changes from one consolidation step, which groups pages into chains and segments.
 
     The changes are applied in one transaction.
 
@@ -130,19 +130,19 @@ class MidTermTable:
                 )
 
     def all(self, scope_id: str, *, archived: bool = False) -> list[Segment]:
-        """Returns the active segments, oldest first; the archived segments if ``archived`` is true."""
+        """Returns the active segments (with ``archived``, the archived segments), oldest first."""
         where = segments.c.archived_at.is_not(None) if archived else _ACTIVE
         return self._read(where, scope_id)
 
     def get(self, scope_id: str, segment_ids: Iterable[str]) -> dict[str, Segment]:
-        """Returns the segments with these ids, by id, including archived ones; ignores unknown ids."""
+        """Returns a dictionary of the segments with these ids, including archived ones; ignores unknown ids."""
         found = [
             each for batch in _batches(segment_ids) for each in self._read(segments.c.segment_id.in_(batch), scope_id)
         ]
         return {segment.segment_id: segment for segment in found}
 
     def count(self, scope_id: str, *, archived: bool = False) -> int:
-        """Returns the number of active segments; of archived segments if ``archived`` is true."""
+        """Returns the number of active segments (with ``archived``, of archived segments)."""
         counted = (segments.c.scope_id == scope_id, sa.not_(_ACTIVE) if archived else _ACTIVE)
         statement = sa.select(sa.func.count()).select_from(segments).where(*counted)
         with self._database.read(scope_id) as connection:

@@ -77,7 +77,7 @@ class PageLog:
         Args:
             scope_id: Id of the scope.
             drafts: The exchanges, oldest first; at least one.
-            now: Current time. A scope is idle when no page was added for some time after it.
+            now: Current time. It is stored as the time of the scope's newest append.
             idempotency_key: Hashes that identify the request. If the same request was executed before, nothing is
                 added.
 
@@ -97,7 +97,7 @@ class PageLog:
         )
 
     def check_quota(self, scope_id: str, more: Callable[[], Usage]) -> None:
-        """Checks before an import that the scope will not exceed its quota.
+        """Checks that a planned import will not exceed the quota of the scope.
 
         Args:
             scope_id: Id of the scope.
@@ -148,7 +148,7 @@ class PageLog:
         return self._read(scope_id, sa.select(*_COLUMNS).where(*where).order_by(pages.c.seq.desc()).limit(count))
 
     def at(self, scope_id: str, positions: Iterable[int]) -> dict[int, Page]:
-        """Returns the pages at these log positions, by position; positions without a page are left out."""
+        """Returns a dictionary from log position to page. Positions without a page are left out."""
         unique = sorted(set(positions))
         found: dict[int, Page] = {}
         for start in range(0, len(unique), _BATCH_PAGES):
@@ -255,7 +255,10 @@ class PageLog:
         return self._count(scope_id, pages.c.scope_id == scope_id, other)
 
     def is_switching(self, scope_id: str, model: str) -> bool:
-        """Returns whether the embedder is being changed: some page has vectors of another model only."""
+        """Returns whether some page has only vectors of another model.
+
+        Such pages exist after a change of the embedder, until they are embedded again.
+        """
         other = sa.or_(pages.c.embedded_with < model, pages.c.embedded_with > model)
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id, other).limit(1)
         with self._database.read(scope_id) as connection:
@@ -268,7 +271,7 @@ class PageLog:
     def placed_provisionally(self, scope_id: str, limit: int) -> list[Page]:
         """Returns the oldest consecutive pages whose segments the fallback analyst assigned.
 
-        Returns at most ``limit`` pages.
+        The fallback analyst is used while the configured LLM is unavailable. Returns at most ``limit`` pages.
         """
         where = (pages.c.scope_id == scope_id, pages.c.placed_provisionally.is_(True))
         found = self._read(scope_id, _SELECT.where(*where).limit(limit))
@@ -277,14 +280,18 @@ class PageLog:
     def learned_provisionally(self, scope_id: str, limit: int) -> list[Page]:
         """Returns the oldest pages from which the fallback analyst extracted facts.
 
-        Returns at most ``limit`` pages, all of the same segment.
+        The fallback analyst is used while the configured LLM is unavailable. Returns at most ``limit`` pages, all of
+        the same segment.
         """
         where = (pages.c.scope_id == scope_id, pages.c.learned_provisionally.is_(True))
         first = sa.select(pages.c.segment_id).where(*where).order_by(pages.c.seq).limit(1).scalar_subquery()
         return self._read(scope_id, _SELECT.where(*where, pages.c.segment_id == first).limit(limit))
 
     def count_provisional(self, scope_id: str) -> int:
-        """Returns the number of pages with a segment or with facts from the fallback analyst."""
+        """Returns the number of pages whose segment or facts come from the fallback analyst.
+
+        The fallback analyst is used while the configured LLM is unavailable.
+        """
         mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
         return self._count(scope_id, pages.c.scope_id == scope_id, mark)
 
@@ -348,7 +355,7 @@ def _append(
     extent = {"id": scope_id, "pages": len(drafts), "bytes": size, "now": now}
     last_seq = connection.execute(_EXTEND, extent).scalar_one_or_none()
     if last_seq is None:
-        raise NotFoundError(f"scope {scope_id} does not exist")
+        raise NotFoundError(f"memory scope {scope_id} does not exist; check the id")
     first = last_seq - len(drafts) + 1
     added = [_page(draft, seq, flags) for seq, (draft, flags) in enumerate(zip(drafts, sides, strict=True), first)]
     connection.execute(_INSERT, [_row(scope_id, page) for page in added])

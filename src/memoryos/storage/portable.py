@@ -42,7 +42,10 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
 }
 """The kinds of records: for each kind its table, its sort columns, and its columns that are not exported."""
 _RENAMED = {"kind": "what"}
-"""Columns with another name in records. A record's "kind" is the kind of record, so the column ``kind`` is "what"."""
+"""Column names that differ from the names in records.
+
+In a record, "kind" is the kind of the record. So the column ``kind`` is named "what" there.
+"""
 KINDS = tuple(_TABLES)
 MAX_TOMBSTONE_KEYS = 16
 """Maximum number of tombstone keys of a scope.
@@ -291,11 +294,13 @@ def _read(name: str, column: sa.Column[Any], value: Any) -> Any:
         return _json(name, column, value)
     kind = column.type.python_type
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InputError(name, f"must be {kind.__name__}")
+        raise InputError(name, f"must be of type {kind.__name__}")
     if isinstance(value, str):
         _check_text(name, value)
     if (kind is int and not -(2**63) <= value < 2**63) or (column.name == "about" and value not in ABOUT):
-        raise InputError(name, "is out of range" if kind is int else f"must be one of {', '.join(ABOUT)}")
+        raise InputError(
+            name, "must be between -2**63 and 2**63 - 1" if kind is int else f"must be one of {', '.join(ABOUT)}"
+        )
     return value
 
 

@@ -66,6 +66,8 @@ class RemovedPages:
 def unassign_pages(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], revision: int) -> RemovedPages:
     """Removes pages from the segments and chains that the fallback analyst assigned.
 
+    The fallback analyst is used while the configured LLM is unavailable.
+
     Raises:
         StoreConflictError: If the fallback analyst did not assign a segment to each of the pages.
     """

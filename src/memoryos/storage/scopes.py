@@ -83,7 +83,7 @@ class Scopes:
         self._database = database
 
     def open(self, scope: Scope, now: datetime) -> str:
-        """Returns the id of a scope. Creates the scope if it does not exist."""
+        """Returns the id of a scope (a user and an assistant). Creates the scope if it does not exist."""
         found = self.find(scope)
         if found is not None:
             return found
@@ -102,13 +102,13 @@ class Scopes:
         return created_concurrently
 
     def find(self, scope: Scope) -> str | None:
-        """Returns the id of a scope; None if the scope does not exist."""
+        """Returns the id of a scope (a user and an assistant); None if the scope does not exist."""
         with self._database.read() as connection:
             found: str | None = connection.execute(_owned_by(scope)).scalar_one_or_none()
             return found
 
     def all(self) -> dict[str, Scope]:
-        """Returns all scopes by their id, oldest first."""
+        """Returns a dictionary of all scopes (pairs of user and assistant) by id, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
                 sa.select(scopes.c.scope_id, scopes.c.user_id, scopes.c.assistant_id).order_by(scopes.c.scope_id)
@@ -116,12 +116,14 @@ class Scopes:
             return {row.scope_id: Scope(row.user_id, row.assistant_id) for row in rows}
 
     def ids(self) -> list[str]:
-        """Returns the ids of all scopes, oldest first."""
+        """Returns the ids of all scopes (pairs of user and assistant), oldest first."""
         with self._database.read() as connection:
             return list(connection.execute(sa.select(scopes.c.scope_id).order_by(scopes.c.scope_id)).scalars())
 
     def state(self, scope_id: str) -> ScopeState:
         """Returns the progress of a scope. For ``NULL_SCOPE_ID``, returns the progress of an empty scope.
+
+        A scope is the memory of one user and one assistant.
 
         Raises:
             NotFoundError: If the scope does not exist.
@@ -131,7 +133,7 @@ class Scopes:
         with self._database.read(scope_id) as connection:
             row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
         if row is None:
-            raise NotFoundError(f"scope {scope_id} does not exist")
+            raise NotFoundError(f"memory scope {scope_id} does not exist; check the id")
         return ScopeState(
             scope=Scope(row.user_id, row.assistant_id),
             last_seq=row.last_seq,
@@ -206,7 +208,7 @@ class Scopes:
         self._update(scope_id, values, sa.true())
 
     def record_error(self, scope_id: str, error: str) -> None:
-        """Stores an error after which nothing needs to be repeated."""
+        """Stores an error message in a scope, without scheduling a retry."""
         self._update(scope_id, {"last_error": error}, sa.true())
 
     def record_success(self, scope_id: str) -> None:

@@ -170,7 +170,7 @@ class ScratchDir:
             lock.close()
 
     def _create_lock(self, name: str) -> FileLock:
-        """Creates and acquires the lock file with a name. Creates the scratch directory if it is missing."""
+        """Creates the lock file for a name and locks it. Creates the scratch directory if it is missing."""
         make_folder(self._folder)
         if self._folder.is_symlink():
             raise OSError(errno.ELOOP, f"{self._folder} is a symbolic link; remove it")

@@ -107,7 +107,8 @@ class Store:
         """Removes deleted bytes from the database files and deletes temporary copies of terminated processes.
 
         Args:
-            scope_id: Only temporary copies of this scope affect the result. None: those of all scopes do.
+            scope_id: Id of a scope. The result then ignores temporary copies of other scopes. None considers all
+                copies.
             timeout_seconds: How long to wait for readers in other processes.
 
         Returns:

@@ -229,9 +229,9 @@ def _find_cycles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _check_tombstones(connection: sa.Connection, owners: Mapping[str, str], *, views: str) -> Iterator[str]:
-    """Yields two kinds of findings: forgotten pages that still exist, and missing pages of requests.
+    """Yields findings for forgotten pages that still exist, and for pages that are missing.
 
-    A missing page of a request with an idempotency key is a finding only if the page was not forgotten.
+    Pages count as missing if a request with an idempotency key added them, and they were not forgotten.
     """
     requests: dict[str, list[Any]] = {}
     for row in connection.execute(sa.text(views + _REQUESTS_WITHOUT_PAGE), {"space": _SPACE}):
@@ -255,7 +255,7 @@ def _check_erasures(connection: sa.Connection) -> Iterator[str]:
     if since is not None:
         yield (
             f"file: an erasure of deleted bytes is due since {since.isoformat(timespec='seconds')}; the next process "
-            "that opens the store performs it, unless another process reads an older snapshot"
+            "that opens the store performs the erasure, unless another process reads an older snapshot"
         )
 
 
@@ -270,7 +270,7 @@ def _format_findings(kind: str, rows: Iterable[Any], owners: Mapping[str, str]) 
         if count <= MAX_LINES_PER_KIND:
             yield f"{owners.get(scope_id, 'missing scope')}: {kind}: {' '.join(map(_show, named))}"
     if count > MAX_LINES_PER_KIND:
-        yield f"{kind}: {count - MAX_LINES_PER_KIND} more"
+        yield f"{kind}: {count - MAX_LINES_PER_KIND} more findings"
 
 
 def _show(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The consolidation step: groups pages into chains and segments with the help of the analyst.
+"""The consolidation step: the analyst (an LLM or local rules) groups pages into chains and segments.
 
 A chain is a series of consecutive pages of one train of thought. A segment contains all pages of one topic.
 """

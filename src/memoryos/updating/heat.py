@@ -1,4 +1,4 @@
-"""Heat: how often and how recently a segment was used (Eq. 4 of Kang et al. 2025).
+"""Heat: a score of how often and how recently a segment was recalled (Eq. 4 of Kang et al. 2025).
 
 Heat is computed for a given time and is never stored.
 """
@@ -35,7 +35,8 @@ def recency(last_visited_at: datetime, now: datetime, recency_seconds: float) ->
 def heat(segment: Segment, now: datetime, weights: HeatWeights) -> float:
     """Returns the heat of a segment: α N_visit + β L_interaction + γ R_recency (Eq. 4).
 
-    N_visit is the number of recalls, L_interaction the number of unlearned pages. The weights are α, β and γ.
+    N_visit is the number of recalls, and L_interaction is the number of pages from which no facts were extracted yet.
+    The weights are α, β and γ.
     """
     return (
         weights.visit_weight * segment.visits
@@ -45,12 +46,12 @@ def heat(segment: Segment, now: datetime, weights: HeatWeights) -> float:
 
 
 def hot(segments: Iterable[Segment], now: datetime, weights: HeatWeights, threshold: float) -> list[Segment]:
-    """Returns the segments with heat > ``threshold`` (τ), hottest first; of equal heat, older first (§3.3)."""
+    """Returns the segments with heat > ``threshold`` (τ), hottest first; if equal, older first (§3.3)."""
     warmth = [(-heat(segment, now, weights), segment.created_at, segment.segment_id, segment) for segment in segments]
     return [segment for negative, _, _, segment in sorted(warmth, key=lambda each: each[:3]) if -negative > threshold]
 
 
 def coldest(segments: Iterable[Segment], now: datetime, weights: HeatWeights, count: int) -> list[Segment]:
-    """Returns the ``count`` segments with the lowest heat, coldest first; of equal heat, older first (§3.3)."""
+    """Returns the ``count`` segments with the lowest heat, coldest first; if equal, older first (§3.3)."""
     ranked = sorted(segments, key=lambda each: (heat(each, now, weights), each.created_at, each.segment_id))
     return ranked[: max(0, count)]

@@ -1,4 +1,7 @@
-"""The learning step: extracts facts and profile changes from the pages of a hot segment (§3.3)."""
+"""The learning step: the analyst extracts facts and profile changes from a hot segment (§3.3).
+
+The analyst is an LLM or local rules. A hot segment was recalled often or recently.
+"""
 
 from __future__ import annotations
 
@@ -80,9 +83,9 @@ class Learner:
         self._read(lease, tuple(unlearned[:limit]), SegmentLearned(segment.segment_id, remaining_pages))
 
     def learn_again(self, lease: Lease) -> bool:
-        """Replaces facts of the fallback analyst: extracts facts again from some of its pages.
+        """Extracts facts again from pages that the fallback analyst has read, and replaces its facts.
 
-        One call reads the oldest such pages, all of one segment. Facts, attributes and traits that have only these
+        One call reads the oldest of these pages, all of one segment. Facts, attributes and traits that have only these
         pages as sources are removed in the same transaction.
 
         Returns:

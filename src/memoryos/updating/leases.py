@@ -72,7 +72,7 @@ class Leases:
             while not self._store.scopes.claim(lease, self._clock(), dead_owner=self._dead_holder(scope_id)):
                 if deadline is not None and time.monotonic() > deadline:
                     raise LeaseHeldError(
-                        f"another worker holds the lease on scope {scope_id}; try again when that worker has finished"
+                        f"another worker holds the lease on memory scope {scope_id}; try again when it has finished"
                     )
                 time.sleep(POLL_SECONDS)
                 lease = self.with_new_expiry(lease)
@@ -108,11 +108,11 @@ class Leases:
         """
         renewed = self.with_new_expiry(lease)
         if not self._store.scopes.renew(renewed):
-            raise StoreConflictError(f"another worker took the lease on scope {lease.scope_id}; try again")
+            raise StoreConflictError(f"another worker took the lease on memory scope {lease.scope_id}; try again")
         return renewed
 
     def is_contended(self, lease: Lease, held_from: float) -> bool:
-        """Returns whether a lease was held for ``MAX_HOLD_SECONDS`` and another worker waits for it.
+        """Returns whether a lease has been held for ``MAX_HOLD_SECONDS`` while another worker waits for it.
 
         Args:
             lease: The lease.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Rebuilder", "Rebuilt"]
 
 MAX_FAILURES = 3
-"""Maximum number of consecutive analyst failures, without a successful step in between, in a rebuild."""
+"""Number of consecutive analyst failures, without a successful step in between, that end a rebuild."""
 
 
 @dataclass(frozen=True, slots=True)

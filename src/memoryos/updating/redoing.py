@@ -31,11 +31,11 @@ class Redoer:
         self._learner = learner
 
     def is_due(self, scope_id: str) -> bool:
-        """Returns whether the scope has results of the fallback analyst."""
+        """Returns whether the scope has results of the fallback analyst, which replaces an unavailable LLM."""
         return self._store.log.count_provisional(scope_id) > 0
 
     def take(self, lease: Lease, pages: int) -> bool:
-        """Replaces one result of the fallback analyst: segments first, then facts.
+        """Replaces some results of the fallback analyst: segments if any are left, otherwise facts.
 
         Args:
             lease: The lease on the scope.

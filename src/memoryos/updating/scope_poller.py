@@ -33,8 +33,8 @@ _MAX_QUEUED = 100
 class ScopePoller:
     """Finds scopes with due work in the store, and queues them for the worker.
 
-    Other processes that use the store need not cooperate. Scopes that another running process is updating (it holds
-    their lease) are skipped.
+    A scope is the memory of one user and one assistant. Other processes that use the store need not cooperate. A scope
+    is skipped if another running process holds its lease, because that process does the work.
 
     Args:
         store: The store.

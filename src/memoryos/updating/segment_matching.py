@@ -25,9 +25,9 @@ MAX_TOPICS = 2
 KEYWORDS_KEPT = 24
 SUMMARY_CHARACTERS = 300
 DRIFT_COSINE = 0.97
-"""Minimum cosine between a segment's vectors before and after a topic joins, for keeping the old summary.
+"""Cosine between a segment's old and new vector below which the segment's summary is updated.
 
-A smaller cosine means that the topic of the segment changed. The summary is then updated.
+The vector changes when a topic joins the segment. A small cosine means that the segment's topic has changed.
 """
 
 
@@ -93,10 +93,10 @@ def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: 
     """Returns the segment after a topic and the topic's pages were added to it.
 
     Args:
-        segment: The segment before.
+        segment: The segment before the addition.
         topic: The topic to add.
         pages: The topic's pages. The length of the segment (L_interaction) grows by the number of unlearned pages.
-        cosine: Cosine between the segment's vectors before and after. Below 0.97, the summary is updated.
+        cosine: Cosine between the segment's vectors before and after the addition. Below 0.97, the summary is updated.
     """
     return replace(
         segment,
@@ -148,14 +148,17 @@ def _joined(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:
 
 
 def _hash(word: str) -> int:
-    """Returns a sort key for a word that is the same on every machine and prefers no alphabet."""
+    """Returns a hash of a word, used as a sort key.
+
+    The hash is the same on every machine and independent of alphabetical order.
+    """
     return zlib.crc32(word.encode("utf-8", "replace"))
 
 
 def _refreshed(old: str, new: str) -> str:
     """Returns the sentences of the new summary, followed by those of the old summary.
 
-    The result has at most ``SUMMARY_CHARACTERS`` characters.
+    The result ends with the last sentence that fits into ``SUMMARY_CHARACTERS``. The first sentence is always kept.
     """
     kept = sentences(new)
     kept += [each for each in sentences(old) if each not in kept]

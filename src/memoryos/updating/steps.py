@@ -1,6 +1,7 @@
 """The steps that update a scope, and the rules that decide which step is due (§3.2, §3.3).
 
-Examples of steps: embed new pages, group pages into segments, extract facts, archive cold segments.
+A scope is the memory of one user and one assistant. Examples of steps: embed new pages, group pages into segments,
+extract facts, archive segments that are rarely recalled.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class Steps:
         """In order of precedence: the first step that is due is taken next."""
 
     def learner_of(self, *, holds_records: bool) -> Learner:
-        """Returns the learner for scopes with records if ``holds_records``, else that for conversations.
+        """Returns the learner for scopes with records of a program, or the learner for conversations.
 
         The learner for records calls no model.
         """
@@ -194,7 +195,7 @@ class Steps:
         return bool(self._segments_to_learn(drain))
 
     def _learn(self, lease: Lease, drain: Drain) -> bool:
-        """Extracts facts from the hottest segment."""
+        """Extracts facts from the segment with the highest heat."""
         hottest = self._segments_to_learn(drain)
         if hottest:
             self.learner_of(holds_records=drain.holds_records).learn(lease, hottest[0])

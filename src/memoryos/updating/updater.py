@@ -1,8 +1,8 @@
 """The updater: runs the due steps of a scope one after the other, and commits each (§3.2, §3.3).
 
-A step is one unit of work, such as embedding pages or extracting facts. There is no table of jobs: queries find the
-work that is due (``steps.py``). So a crash loses no work and leaves no step half done. No transaction is open during
-calls of the analyst or the embedder.
+A scope is the memory of one user and one assistant. A step is one unit of work, such as embedding pages or extracting
+facts. There is no table of jobs: queries find the work that is due (``steps.py``). So a crash loses no work and leaves
+no step half done. No transaction is open during calls of the analyst or the embedder.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ __all__ = ["Updater"]
 
 _log = logging.getLogger(__name__)
 MAX_DOUBLINGS = 30
-"""Maximum exponent of the exponential back-off after failures."""
+"""Maximum number of times that the pause after repeated failures is doubled."""
 MAX_RESTARTS = 10
-"""Maximum number of restarts of ``flush`` after conflicts, which occur when pages are forgotten meanwhile."""
+"""Maximum number of restarts of ``flush`` after conflicts with deletions."""
 Result = TypeVar("Result")
 
 
@@ -95,14 +95,14 @@ class Updater:
             self._visits.setdefault(scope_id, Counter()).update(segment_ids)
 
     def record_visits(self, scope_id: str) -> None:
-        """Stores the visits of a scope that were counted in memory, in one short transaction."""
+        """Writes the visit counts of a scope from memory to the store, in one short transaction."""
         with self._visits_lock:
             visits = self._visits.pop(scope_id, None)
         if visits:
             self._store.mid_term.visit(scope_id, visits, self._clock())
 
     def record_all_visits(self) -> None:
-        """Stores the visits of all scopes that were counted in memory.
+        """Writes the visit counts of all scopes from memory to the store.
 
         A store error is ignored, because visit counts are not essential.
         """
@@ -218,9 +218,9 @@ class Updater:
                     pass
 
     def learn_everything(self, scope_id: str) -> int:
-        """Consolidates all due pages, then extracts facts from all active segments, whether hot or not.
+        """Groups all due pages into segments, then extracts facts from every active segment.
 
-        Only segments with unlearned pages are read.
+        Normally only segments above the heat threshold are read. Segments without unlearned pages are skipped.
 
         Returns:
             The number of segments that were read.
@@ -251,7 +251,7 @@ class Updater:
     def note_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
         """Records an error on the scope. The work is not retried."""
         self._store.scopes.record_error(scope_id, _describe(purpose, error))
-        _log.warning("scope %s: step %r failed: %s: %s", scope_id, purpose, type(error).__name__, error)
+        _log.warning("scope %s: the operation %r failed with %s: %s", scope_id, purpose, type(error).__name__, error)
 
     def _begin(self, scope_id: str, *, everything: bool) -> Drain:
         """Stores the visits counted in memory, which influence heat, and returns the limits of a new drain."""
@@ -316,7 +316,7 @@ class Updater:
         return self._store.scopes.state(scope_id).scope.holds_records
 
     def _backoff_seconds(self, scope_id: str) -> float:
-        """Returns the time in seconds until the analyst may be called again after a failure; 0 if it may now."""
+        """Returns the seconds until the analyst may be called again after a failure; 0 means at once."""
         retry_at = self._store.scopes.state(scope_id).retry_at
         return 0.0 if retry_at is None else max(0.0, (retry_at - self._clock()).total_seconds())
 
@@ -329,7 +329,7 @@ class Updater:
         retry_at = self._clock() + timedelta(seconds=pause)
         self._store.scopes.record_failure(scope_id, _describe(purpose, error), retry_at)
         _log.warning(
-            "scope %s: step %r failed: %s: %s; the step is retried in %.0f s",
+            "scope %s: the step %r failed with %s: %s; it is retried in %.0f s",
             scope_id,
             purpose,
             type(error).__name__,

@@ -59,7 +59,7 @@ class UsageLedger:
             if limit is not None and self._store.costs.tokens(now.date(), owner) >= limit:
                 tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), timezone.utc)
                 raise BudgetExceededError(
-                    f"the daily budget {name} of {limit} tokens is used up; wait until 0:00 UTC or raise {name}",
+                    f"the daily budget {name} of {limit} tokens is used up; wait until 0:00 UTC or increase {name}",
                     (tomorrow - now).total_seconds(),
                 )
 

@@ -1,6 +1,7 @@
 """The background worker: one thread that updates queued scopes.
 
-It handles the scopes in short turns, and pauses while calls of users use the store.
+A scope is the memory of one user and one assistant. The worker handles the scopes in short turns, and pauses while
+calls of users use the store.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _log = logging.getLogger(__name__)
 QUIET_SECONDS = 0.05
 """Before each step, the worker waits until no user's call has used the store for this time."""
 FOREGROUND_TIMEOUT_SECONDS = 1.0
-"""Maximum time of this wait. So the worker makes progress even if users call without a pause."""
+"""Maximum time that the worker waits, before each step, for a pause in the calls of users.
+
+So the worker makes progress even if users call without a pause.
+"""
 RESUME_SECONDS = 30.0
 """Minimum time between two calls of ``resume`` that queue the same scope.
 
@@ -58,6 +62,16 @@ UNEXPECTED_ERROR_PAUSE_SECONDS = 60.0
 
 class Worker:
     """A background thread that updates queued scopes, one at a time, in short turns.
+
+    A scope is the memory of one user and one assistant. An error in one scope does not affect other scopes.
+
+    Args:
+        updater: Runs the steps.
+        store: Supplies the time before which a scope must not be retried.
+        config: Supplies the time after which a scope counts as idle.
+        maintenance: Called after each turn; None for no maintenance.
+        activity: Reports when users' calls use the store; the worker waits for pauses between them.
+        clock: Returns the current time (aware, UTC).
 
     An error in one scope does not affect other scopes.
 
@@ -151,8 +165,8 @@ class Worker:
     def stop(self) -> None:
         """Ends the thread after the running step. Work that is not done stays due.
 
-        If the step does not end within ``STOP_TIMEOUT_SECONDS``, e.g. because it waits for a model, the method returns
-        nevertheless. This is safe: the step has no open transaction, and its next access to the closed store raises an
+        This method waits at most ``STOP_TIMEOUT_SECONDS``. If the step still runs then, e.g. because it waits for a
+        model, nothing is damaged: the step has no open transaction, and its next access to the closed store raises an
         error that ends the thread.
         """
         with self._changed:
@@ -215,7 +229,7 @@ class Worker:
         except MemoryOSError as error:
             _log.log(
                 _level(error),
-                "scope %s was not updated completely: %s; the update is retried automatically",
+                "scope %s: the update stopped early (%s) and is retried automatically",
                 scope_id,
                 type(error).__name__,
             )
@@ -223,14 +237,14 @@ class Worker:
         except Exception:  # noqa: BLE001  (an error in one scope must not end the thread)
             pause = UNEXPECTED_ERROR_PAUSE_SECONDS
             _log.exception(
-                "scope %s was not updated completely because of an unexpected error; the update is retried in %.0f s",
+                "scope %s: the update stopped because of an unexpected error and is retried in %.0f s",
                 scope_id,
                 pause,
             )
             self._retry_in(scope_id, pause)
 
     def _retry_in(self, scope_id: str, seconds: float) -> None:
-        """Queues a scope for a time in ``seconds``, but at least ``LEASE_TIMEOUT_SECONDS`` from now."""
+        """Queues a scope for a retry after ``seconds``, but at least ``LEASE_TIMEOUT_SECONDS`` later."""
         with self._changed:
             self._idle.move(scope_id, time.monotonic() + max(seconds, LEASE_TIMEOUT_SECONDS))
 

@@ -19,7 +19,7 @@ HEAD = KNOWN[-1]
 
 
 class State(enum.Enum):
-    """The schema of a database in comparison with the schema of this release."""
+    """Result of comparing the schema of a database with the schema of this release."""
 
     EMPTY = "no table yet"
     CURRENT = "the schema of this release"

@@ -1,4 +1,7 @@
-"""Adds the costs of model calls, and marks for results of the fallback analyst."""
+"""Adds the costs of model calls, and marks for results of the fallback analyst.
+
+The fallback analyst is used while the configured LLM is unavailable.
+"""
 
 from __future__ import annotations
 

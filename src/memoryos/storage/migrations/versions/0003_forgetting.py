@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the table of tombstones."""
+    """Adds the table of tombstones (hashes of forgotten or corrected texts)."""
     op.create_table(
         "tombstones",
         sa.Column("scope_id", sa.Text, sa.ForeignKey("scopes.scope_id"), nullable=False),

@@ -15,5 +15,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the column with NULL values. Computing the values here would take time for every page."""
+    """Adds the column with NULL values. Computing the values here would require reading every page."""
     op.add_column("pages", sa.Column("instruction_sides", sa.Integer))
