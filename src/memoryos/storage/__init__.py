@@ -1,1 +1,1 @@
-"""Stores all data in one SQLite or PostgreSQL database, by SQLAlchemy Core (§3.2)."""
+"""Stores all data in one SQLite or PostgreSQL database, by SQLAlchemy Core."""

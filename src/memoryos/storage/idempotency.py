@@ -132,7 +132,7 @@ def is_expired(now: datetime) -> sa.ColumnElement[bool]:
 
 
 class IdempotencyTable:
-    """Deletes expired idempotency keys, also in scopes to which nothing is written any more."""
+    """Deletes expired idempotency keys, including those of scopes that receive no more writes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -32,11 +32,11 @@ _CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
 class SegmentLearned:
     """The new counters of a segment after facts were extracted from its pages.
 
-    The number of visits becomes 0 (§3.3), and the length becomes ``unlearned_pages``.
+    The number of visits (recalls) becomes 0, and the length becomes ``unlearned_pages``.
 
     Attributes:
         segment_id: Id of the segment.
-        unlearned_pages: Number of pages of the segment from which facts are not yet extracted.
+        unlearned_pages: Number of pages of the segment from which no facts have been extracted yet.
     """
 
     segment_id: str

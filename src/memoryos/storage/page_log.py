@@ -257,7 +257,7 @@ class PageLog:
     def is_switching(self, scope_id: str, model: str) -> bool:
         """Returns whether some page has only vectors of another model.
 
-        Such pages exist after a change of the embedder, until they are embedded again.
+        Such pages exist after a change of the embedder, until the new embedder has processed them.
         """
         other = sa.or_(pages.c.embedded_with < model, pages.c.embedded_with > model)
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id, other).limit(1)

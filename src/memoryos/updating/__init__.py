@@ -1,1 +1,4 @@
-"""Updates the memory in the background (§3.3): policies as pure functions, and the updater that applies them."""
+"""Updates the memory in the background: pure functions decide, and ``Updater`` executes.
+
+The rules follow §3.3 of Kang et al. 2025.
+"""

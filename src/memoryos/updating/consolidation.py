@@ -38,7 +38,8 @@ class Consolidator:
     """Groups pages into chains and segments.
 
     The analyst returns a ``Digest``: the chains, their summaries and the topics of the pages. Each topic joins the most
-    similar segment or becomes a new segment (Eq. 2, 3). All changes are committed in one transaction.
+    similar segment or becomes a new segment (Eq. 2 and 3 of Kang et al. 2025). All changes are committed in one
+    transaction.
 
     Args:
         store: The store.

@@ -46,12 +46,12 @@ def heat(segment: Segment, now: datetime, weights: HeatWeights) -> float:
 
 
 def hot(segments: Iterable[Segment], now: datetime, weights: HeatWeights, threshold: float) -> list[Segment]:
-    """Returns the segments with heat > ``threshold`` (τ), hottest first; if equal, older first (§3.3)."""
+    """Returns the segments with heat > ``threshold`` (τ), hottest first; if equal, older first."""
     warmth = [(-heat(segment, now, weights), segment.created_at, segment.segment_id, segment) for segment in segments]
     return [segment for negative, _, _, segment in sorted(warmth, key=lambda each: each[:3]) if -negative > threshold]
 
 
 def coldest(segments: Iterable[Segment], now: datetime, weights: HeatWeights, count: int) -> list[Segment]:
-    """Returns the ``count`` segments with the lowest heat, coldest first; if equal, older first (§3.3)."""
+    """Returns the ``count`` segments with the lowest heat, coldest first; if equal, older first."""
     ranked = sorted(segments, key=lambda each: (heat(each, now, weights), each.created_at, each.segment_id))
     return ranked[: max(0, count)]

@@ -1,6 +1,6 @@
-"""The learning step: the analyst extracts facts and profile changes from a hot segment (§3.3).
+"""The learning step: the analyst extracts facts and profile changes from a hot segment.
 
-The analyst is an LLM or local rules. A hot segment was recalled often or recently.
+The analyst is an LLM or local rules. A hot segment was recalled often or recently (§3.3 of Kang et al. 2025).
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ class Learner:
         self._read(lease, tuple(unlearned[:limit]), SegmentLearned(segment.segment_id, remaining_pages))
 
     def learn_again(self, lease: Lease) -> bool:
-        """Extracts facts again from pages that the fallback analyst has read, and replaces its facts.
+        """Extracts facts again from pages that the fallback analyst has read.
 
-        One call reads the oldest of these pages, all of one segment. Facts, attributes and traits that have only these
-        pages as sources are removed in the same transaction.
+        The new facts replace the facts, attributes and traits that have only these pages as sources; all changes are
+        made in one transaction. One call reads the oldest of these pages, all of one segment.
 
         Returns:
             False if there are no such pages.

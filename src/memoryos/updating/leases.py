@@ -58,7 +58,7 @@ class Leases:
     def acquire(self, scope_id: str, deadline: float | None = None) -> Iterator[Lease]:
         """Waits for the lease on a scope, yields it, and releases it when the block ends.
 
-        If the process of the lease holder has terminated, the lease is acquired before it expires.
+        A lease of a terminated process is not waited for, even if it has not expired.
 
         Args:
             scope_id: Id of the scope.

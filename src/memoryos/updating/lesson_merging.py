@@ -1,4 +1,7 @@
-"""Checks an analyst's ``Lesson`` (new facts and profile changes) and merges it into the memory (§3.3)."""
+"""Checks an analyst's ``Lesson`` (new facts and profile changes) and merges it into the memory.
+
+A lesson is the analyst's reply after it has read pages. The merging follows §3.3 of Kang et al. 2025.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Segment matching: selects the segment that a topic joins (Eq. 2, 3), and adds the topic to it."""
+"""Segment matching: selects the segment that a topic joins, and adds the topic to the segment.
+
+A segment contains the pages of one topic. The selection follows Eq. 2 and 3 of Kang et al. 2025.
+"""
 
 from __future__ import annotations
 
@@ -49,10 +52,10 @@ def match_segment(
     keywords: Sequence[frozenset[str]],
     threshold: float,
 ) -> int | None:
-    """Returns the index of the segment that a topic joins: the one with the highest F_score (Eq. 2, 3).
+    """Returns the index of the segment that a topic joins: the segment with the highest F_score.
 
-    F_score = cos(e_s, e_p) + Jaccard(K_s, K_p), where e are vectors and K keyword sets, of a segment (s) and a page
-    (p). Only segments with F_score ≥ θ are considered.
+    F_score = cos(e_s, e_p) + Jaccard(K_s, K_p) compares a segment (s) and a page (p): e are vectors, and K are keyword
+    sets (Eq. 2 and 3 of Kang et al. 2025). Only segments with F_score ≥ θ are considered.
 
     Args:
         topic: The mean of the vectors of the topic's pages, ``float32[d]``, and the topic's keywords. The mean is not

@@ -1,7 +1,7 @@
-"""The steps that update a scope, and the rules that decide which step is due (§3.2, §3.3).
+"""The steps that update a scope, and the rules that decide which step is due.
 
 A scope is the memory of one user and one assistant. Examples of steps: embed new pages, group pages into segments,
-extract facts, archive segments that are rarely recalled.
+extract facts, archive segments that are rarely recalled. The steps follow Kang et al. 2025, §3.2 and §3.3.
 """
 
 from __future__ import annotations
@@ -176,9 +176,8 @@ class Steps:
     def _expire(self, lease: Lease, drain: Drain) -> bool:
         """Forgets the segments whose archive period has ended, with their pages.
 
-        An answer is deleted with these pages only if they are its recorded sources. Answers that merely repeat their
-        text are kept: such matches can be wrong, so a user should check them in a preview, and an expiry has no
-        preview.
+        An answer in another page is deleted too if a forgotten page is recorded as its source. An answer that merely
+        repeats text of a forgotten page is kept: such a match can be wrong, and no user can check it in a preview here.
         """
         log = self._store.log
         ids = [page.page_id for each in self._expired_segments(drain) for page in log.of_segment(lease.scope_id, each)]

@@ -51,7 +51,10 @@ def read_segment(store: Store, scope_id: str, segment_id: str, now: datetime, we
 
 
 def sorted_by_heat(segments: Iterable[Segment], now: datetime, weights: HeatWeights) -> list[tuple[Segment, float]]:
-    """Returns pairs of a segment and its current heat (Eq. 4), hottest first."""
+    """Returns (segment, heat) pairs, hottest first.
+
+    Heat is a score of how often and how recently a segment was recalled.
+    """
     return sorted(((each, heat(each, now, weights)) for each in segments), key=lambda pair: -pair[1])
 
 

@@ -1,4 +1,4 @@
-"""The updater: runs the due steps of a scope one after the other, and commits each (§3.2, §3.3).
+"""The updater: runs the due steps of a scope one after the other, and commits each.
 
 A scope is the memory of one user and one assistant. A step is one unit of work, such as embedding pages or extracting
 facts. There is no table of jobs: queries find the work that is due (``steps.py``). So a crash loses no work and leaves

@@ -72,16 +72,6 @@ class Worker:
         maintenance: Called after each turn; None for no maintenance.
         activity: Reports when users' calls use the store; the worker waits for pauses between them.
         clock: Returns the current time (aware, UTC).
-
-    An error in one scope does not affect other scopes.
-
-    Args:
-        updater: Runs the steps.
-        store: Supplies the time before which a scope must not be retried.
-        config: Supplies the time after which a scope counts as idle.
-        maintenance: Called after each turn; None for no maintenance.
-        activity: Reports when users' calls use the store; the worker waits for pauses between them.
-        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(

@@ -25,7 +25,7 @@ _SETTING = "current_setting('memoryos.scope_id', true)"
 
 
 def upgrade() -> None:
-    """Adds the three tables and converts the tombstones to HMACs."""
+    """Adds tables of tombstone keys, deletions in progress and due erasures; converts tombstones to HMACs."""
     op.create_table(
         "tombstone_keys",
         sa.Column("scope_id", sa.Text, sa.ForeignKey("scopes.scope_id"), nullable=False),
