@@ -25,7 +25,7 @@ class DamagedValue(NamedTuple):
     Attributes:
         scope_id: Id of the scope of the value's row; "" if the table has no scope column.
         place: Table and column of the value, such as "pages.at".
-        row: The other primary key values of the row, separated by spaces.
+        row: Primary key values of the row except the scope id, separated by spaces.
     """
 
     scope_id: str

@@ -94,7 +94,7 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def snapshot(self, scope_id: str) -> Iterator[None]:
-        """Opens one read transaction for all reads of a scope by this thread in the block.
+        """Opens a read transaction that all reads of the scope by this thread use until the block ends.
 
         Keep the block short: it occupies a connection, and an erasure of deleted bytes waits until the block ends.
         """
@@ -114,8 +114,8 @@ class Database(ABC):
 
         Args:
             scope_id: Id of the scope to write; None for tables without a scope.
-            waits: Whether to wait for other write transactions of the scope. False allows concurrent ones; the caller's
-                statements must then be correct without this exclusion.
+            waits: Whether to wait until other write transactions of the scope end. With False they may run at the same
+                time, so the caller must use statements that are correct even then.
         """
         self._check_open()
         with (

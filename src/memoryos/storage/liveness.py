@@ -1,4 +1,4 @@
-"""Liveness: detects that a lease holder has terminated, so that its lease is free before it expires.
+"""Liveness: detects that a lease holder has terminated, so that others need not wait for the expiry.
 
 A lease is the right of one worker to update a scope for a limited time.
 """

@@ -138,7 +138,7 @@ class _Import:
         self._connection = connection
         self._scope_id = scope_id
         self._marks = {(row.kind, row.mark) for row in _marks(connection, scope_id)}
-        self._is_whole = not existing and last_seq == 0 and not self._marks
+        self._imports_everything = not existing and last_seq == 0 and not self._marks
         self._last_seq = last_seq
         self._existing = existing
         self._revision = revision
@@ -160,7 +160,7 @@ class _Import:
             self._add_key(row)
         elif kind == "tombstone":
             self._add_tombstone(row)
-        elif self._is_whole:
+        elif self._imports_everything:
             self._queue(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
 
     def _add_key(self, row: dict[str, Any]) -> None:
@@ -200,7 +200,7 @@ class _Import:
         self._existing.add(row["page_id"])
         names = row["user_name"], row["assistant_name"]
         row["instruction_sides"] = instruction_sides((row["user_text"], names[0]), (row["assistant_text"], names[1]))
-        if not self._is_whole:
+        if not self._imports_everything:
             due = {"chain_id": None, "segment_id": None, "learned": False}
             marks = {"placed_provisionally": False, "learned_provisionally": False}
             row |= due | marks | {"seq": self._last_seq + 1}
@@ -226,9 +226,9 @@ class _Import:
             self._flush(kind)
         in_scope = scopes.c.scope_id == self._scope_id
         self._connection.execute(sa.update(scopes).where(in_scope).values(last_seq=self._last_seq))
-        if self._is_whole:
+        if self._imports_everything:
             self._repair()
-        return Restored(**self._counts, tiers=self._is_whole)
+        return Restored(**self._counts, tiers=self._imports_everything)
 
     def _repair(self) -> None:
         """Corrects the imported pages and segments if records are missing.

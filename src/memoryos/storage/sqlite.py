@@ -39,7 +39,10 @@ _REWRITE_PRAGMAS = ("PRAGMA synchronous=NORMAL", "PRAGMA wal_autocheckpoint=0", 
 _IN_MEMORY_PRAGMAS = ("PRAGMA temp_store=MEMORY",)
 MAX_QUICK_REWRITE_BYTES = 16 * 2**20
 MAX_IN_MEMORY_BYTES = 256 * 2**20
-"""Maximum file size whose rewrite is buffered in memory; larger ones use a temporary file."""
+"""Maximum size of a database file whose rewrite is buffered in memory.
+
+The rewrite of a larger file is buffered in the temporary directory.
+"""
 Result = TypeVar("Result")
 
 

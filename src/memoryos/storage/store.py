@@ -78,7 +78,7 @@ class Store:
         self.idempotency = IdempotencyTable(self._database)
 
     def snapshot(self, scope_id: str) -> AbstractContextManager[None]:
-        """Opens one read transaction for all reads of a scope by this thread in the block.
+        """Opens a read transaction that all reads of the scope by this thread use until the block ends.
 
         So all these reads return data from the same moment.
 

@@ -52,16 +52,18 @@ class StoreTotals:
             window: Number of log positions in short-term memory. Positions of forgotten pages are included.
             model: Name of the current embedder.
         """
-        other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
-        out = pages.c.seq <= scopes.c.last_seq - window
+        has_no_vector = sa.or_(
+            pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model
+        )
+        outside_window = pages.c.seq <= scopes.c.last_seq - window
         with self._database.read() as connection:
             return Backlog(
                 scopes=connection.execute(sa.select(sa.func.count()).select_from(scopes)).scalar_one(),
                 failing_scopes=connection.execute(
                     sa.select(sa.func.count()).select_from(scopes).where(scopes.c.attempts > 0)
                 ).scalar_one(),
-                due_pages=_count(connection, pages.c.segment_id.is_(None), out),
-                pages_without_vector=_count(connection, other),
+                due_pages=_count(connection, pages.c.segment_id.is_(None), outside_window),
+                pages_without_vector=_count(connection, has_no_vector),
             )
 
     def spent(self, day: date) -> list[Cost]:

@@ -37,7 +37,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Maximum storage of a scope. None means no limit."""
+    """Maximum number of pages and bytes that a scope may store. None means no limit."""
 
     pages: int | None = None
     bytes: int | None = None

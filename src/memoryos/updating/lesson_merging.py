@@ -51,26 +51,28 @@ def check_lesson(material: Material, lesson: Lesson) -> None:
         InvalidReplyError: If an attribute, trait or fact has no source page, or refers to a page or fact that the
             analyst did not receive. Also if a fact has no text.
     """
-    shown = {page.page_id for page in material.pages}
-    known = shown | _source_pages(material.profile)
-    current = {entry.knowledge_id for entry in material.knowledge}
+    received_ids = {page.page_id for page in material.pages}
+    citable_ids = received_ids | _source_pages(material.profile)
+    current_ids = {entry.knowledge_id for entry in material.knowledge}
     for attribute in lesson.attributes:
-        _check_sources(f"attribute {attribute.name}", attribute.source_page_ids, known)
+        _check_sources(f"attribute {attribute.name}", attribute.source_page_ids, citable_ids)
     for trait in lesson.traits:
-        _check_sources(f"trait {trait.dimension}", trait.evidence_page_ids, known)
+        _check_sources(f"trait {trait.dimension}", trait.evidence_page_ids, citable_ids)
     for index, fact in enumerate(lesson.facts):
-        _check_sources(f"fact {index}", fact.source_page_ids, shown)
+        _check_sources(f"fact {index}", fact.source_page_ids, received_ids)
         if not fact.text.strip():
             raise InvalidReplyError(f"fact {index} in the analyst's reply has no text")
         for other in (*fact.supersedes, *((fact.superseded_by,) if fact.superseded_by else ())):
             other_index = _lesson_index(other)
-            if other not in current and (other_index is None or other_index >= index):
+            if other not in current_ids and (other_index is None or other_index >= index):
                 raise InvalidReplyError(
                     f"fact {index} in the analyst's reply refers to {other!r}, "
                     "which is neither a fact that the analyst received nor an earlier fact in the reply"
                 )
-    if not current.issuperset(lesson.dropped):
-        raise InvalidReplyError("the analyst's reply drops a fact that the analyst did not receive")
+    if not current_ids.issuperset(lesson.dropped):
+        raise InvalidReplyError(
+            "'dropped' in the analyst's reply contains the id of a fact that the analyst did not receive"
+        )
 
 
 def without_pages(profile: Profile, page_ids: AbstractSet[str]) -> Profile:

@@ -61,8 +61,8 @@ class ScopePoller:
         self._model = model
         self._redoes = redoes
         self._clock = clock
-        self._tried: dict[str, object] = {}
-        self._clear_tried_at = 0.0
+        self._queued_states: dict[str, object] = {}
+        self._recheck_at = 0.0
 
     def poll(self) -> int:
         """Queues the scopes that have due work now, and returns their number.
@@ -70,16 +70,16 @@ class ScopePoller:
         Raises:
             StoreError: If the store can't be read.
         """
-        if time.monotonic() > self._clear_tried_at:
-            self._tried.clear()
-            self._clear_tried_at = time.monotonic() + RECHECK_SECONDS
+        if time.monotonic() > self._recheck_at:
+            self._queued_states.clear()
+            self._recheck_at = time.monotonic() + RECHECK_SECONDS
         count = 0
         now = self._clock()
         for scope in self._store.due.find(self._due(now), now):
             state = (scope.revision, scope.retry_at, scope.is_idle)
-            if self._tried.get(scope.scope_id) == state or self._is_held(scope, now):
+            if self._queued_states.get(scope.scope_id) == state or self._is_held(scope, now):
                 continue
-            self._tried[scope.scope_id] = state
+            self._queued_states[scope.scope_id] = state
             self._worker.wake_all([scope.scope_id], idle=scope.is_idle)
             count += 1
             if count >= _MAX_QUEUED:

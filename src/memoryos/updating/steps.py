@@ -98,15 +98,15 @@ class Steps:
         self._config = config
         self._clock = clock
 
-        def readers(reader: Analyst, similarity_threshold: float) -> tuple[Consolidator, Learner]:
+        def build_readers(reader: Analyst, similarity_threshold: float) -> tuple[Consolidator, Learner]:
             consolidator = Consolidator(store, reader, working_sets, ledger, similarity_threshold=similarity_threshold)
             return consolidator, Learner(store, reader, config, ledger, clock=clock)
 
         threshold = config.mid_term_similarity_threshold
-        self._conversation_readers = readers(analyst, threshold)
-        self._record_readers = readers(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
+        self._conversation_readers = build_readers(analyst, threshold)
+        self._record_readers = build_readers(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
         self.embedding = EmbeddingStep(store, embedder)
-        self.redoer = None if redoer is None else Redoer(store, *readers(redoer, threshold))
+        self.redoer = None if redoer is None else Redoer(store, *build_readers(redoer, threshold))
         self.in_order = (
             Step(FORGET, _always, self._complete_deletions),
             Step(EMBED, self._is_embedding_due, self._embed),

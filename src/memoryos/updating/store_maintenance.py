@@ -35,7 +35,7 @@ STOP_TIMEOUT_SECONDS = 10.0
 
 
 class Maintenance:
-    """Completes interrupted deletions and performs due erasures, of this and of other processes.
+    """Completes interrupted deletions and performs due erasures, including those of other processes.
 
     An erasure removes the bytes of deleted rows from the database files.
 
@@ -85,7 +85,7 @@ class Maintenance:
             self._changed.notify()
 
     def check(self) -> None:
-        """Completes interrupted deletions and schedules due erasures, of this and of other processes.
+        """Completes interrupted deletions and schedules due erasures, including those of other processes.
 
         Does nothing if it was called less than ``CHECK_SECONDS`` ago.
 
