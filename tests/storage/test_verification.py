@@ -105,7 +105,7 @@ def test_engine_writes_and_deletions_have_no_findings(make_engine: EngineMaker) 
 
 
 UNIQUE_LOST = "CREATE TABLE loose AS SELECT * FROM pages; DROP TABLE pages; ALTER TABLE loose RENAME TO pages;"
-NOBODY = "no scope"
+NOBODY = "missing scope"
 DAMAGES = [
     ("UPDATE pages SET metadata = '{' WHERE scope_id = TOM AND seq = 1", "unreadable value", 1),
     ("UPDATE segments SET origin = x'ff' WHERE scope_id = TOM", "unreadable value", 1),
