@@ -114,7 +114,7 @@ def test_verify_reports_faults(run: Runner, store: Path) -> None:
     damage(store, "UPDATE scopes SET last_seq = 0 WHERE user_id = 'tom'")
     done = run("verify")
     assert done.exit_code == 1
-    assert done.stdout == ("user 'tom' with assistant 'default_assistant_profile': newest page after last_seq: 1 0\n")
+    assert done.stdout == ("user 'tom' with assistant 'default_assistant_profile': position of the newest page above last_seq: 1 0\n")
     assert "1 faults found" in done.stderr
     again = run("verify", "--json")
     assert again.exit_code == 1

@@ -1,4 +1,4 @@
-"""Counts of the pages, segments and facts of a scope."""
+"""Counts the pages, segments and facts of a scope."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["count_tiers"]
 
 
 def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict[str, Any]:
-    """Returns the counts of one scope, from one snapshot.
+    """Returns counts of the pages, segments and facts of one scope, all from one snapshot.
 
     Args:
         store: The store.
-        scope_id: The scope; zeros for ``NULL_SCOPE_ID``.
+        scope_id: Id of the scope. For ``NULL_SCOPE_ID`` all counts are zero.
         model: Name of the embedder.
         config: The settings.
     """
