@@ -1,7 +1,8 @@
-"""MCP clients: the paths and formats of their configuration files, and how to add or remove the server's entry.
+"""MCP clients: the paths of their configuration files, and functions that add or remove the MemoryOS server in them.
 
-The functions edit text and do not access files. They insert or cut out only the entry, so that all other characters of
-the file, such as comments and white space, are preserved. To add a client, add it to ``CLIENTS``.
+The functions edit text; they do not read or write files. They insert or remove only the entry of the MemoryOS server.
+All other characters, for example comments and white space, stay the same. To support another client, add it to
+``CLIENTS``.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ CLINE_EXTENSION = "Code/User/globalStorage/saoudrizwan.claude-dev"  # Cline befo
 
 
 class UneditableError(MemoryOSError):
-    """The file content can't be edited without losing other content; it was not changed."""
+    """A configuration file can't be edited without losing other content. The file was not changed."""
 
 
 class Place(NamedTuple):
     """A possible configuration file of a client.
 
     Attributes:
-        root: Folder of the installation; it exists if this installation of the client exists.
-        rest: Path of the file below ``root``.
+        root: Folder that exists only if the client is installed.
+        rest: Path of the configuration file, relative to ``root``.
     """
 
     root: Path
@@ -48,7 +49,7 @@ class Place(NamedTuple):
 
     @property
     def file(self) -> Path:
-        """The path of the file."""
+        """The path of the configuration file."""
         return self.root / self.rest
 
 
@@ -57,13 +58,13 @@ class Client:
     """A program that starts MCP servers.
 
     Attributes:
-        name: Argument of ``memoryos install``.
+        name: Name of the client as an argument of ``memoryos install``.
         title: Product name.
-        places: Returns the possible configuration files for ``sys.platform``, the home folder and the environment
-            variables; the usual file first.
-        servers: Key of the table of servers in the file.
-        says_type: Whether an entry needs ``"type": "stdio"``.
-        is_toml: Whether the file is TOML instead of JSON.
+        places: Returns the possible configuration files, the usual file first. The arguments are ``sys.platform``, the
+            home folder and the environment variables.
+        servers: Key of the object that contains all MCP servers in the configuration file.
+        says_type: Whether the entry of a server must contain ``"type": "stdio"``.
+        is_toml: Whether the configuration file is TOML instead of JSON.
     """
 
     name: str
@@ -113,7 +114,7 @@ def _codex(_platform: str, home: Path, environment: Mapping[str, str]) -> tuple[
 
 
 def _settings_folder(platform: str, home: Path, environment: Mapping[str, str]) -> Path:
-    """Returns the platform's folder for the settings of programs."""
+    """Returns the folder in which programs store their settings on a platform."""
     if platform == "win32":
         return home / (environment.get("APPDATA") or "AppData/Roaming")
     if platform == "darwin":
@@ -136,7 +137,7 @@ CLIENTS = {
 
 
 def entry(client: Client, python: str, *, user: str, data: Path, config: Path | None = None) -> dict[str, Any]:
-    """Returns the client's configuration entry that starts the server."""
+    """Returns the configuration entry with which a client starts the MemoryOS server."""
     arguments = ["-m", "memoryos", "mcp", "--user", user, "--data", str(data)]
     if config is not None:
         arguments += ["--config", str(config)]
@@ -145,24 +146,24 @@ def entry(client: Client, python: str, *, user: str, data: Path, config: Path | 
 
 
 def block(client: Client, server: Mapping[str, Any]) -> str:
-    """Returns a complete configuration file that contains only the entry."""
+    """Returns the text of a configuration file that contains only the MemoryOS server."""
     if client.is_toml:
         return _toml_block(client, server)
     return json.dumps({client.servers: {NAME: server}}, indent=2, ensure_ascii=False) + "\n"
 
 
 def with_entry(text: str, client: Client, server: Mapping[str, Any]) -> str:
-    """Returns the file content with the entry; the same text if the entry exists already.
+    """Adds the MemoryOS server to the text of a configuration file, or updates its entry, and returns the text.
 
-    Keys that the user added to the entry, such as ``env`` or ``disabled``, are kept.
+    Keys that the user added to the entry, for example ``env`` or ``disabled``, are kept.
 
     Args:
-        text: The file content.
+        text: Content of the configuration file.
         client: The client.
-        server: The entry.
+        server: The result of ``entry``.
 
     Raises:
-        UneditableError: If the content is damaged, is JSON with comments, or has another structure.
+        UneditableError: If the text can't be parsed, is JSON with comments, or has an unexpected structure.
     """
     mark, text = _split_mark(text)
     if not client.is_toml and not text.strip():
@@ -177,7 +178,7 @@ def with_entry(text: str, client: Client, server: Mapping[str, Any]) -> str:
 
 
 def without_entry(text: str, client: Client) -> str:
-    """Returns the file content without the entry; the same text if it contains none.
+    """Removes the MemoryOS server from the text of a configuration file, and returns the text.
 
     Raises:
         UneditableError: As for ``with_entry``.
@@ -201,28 +202,28 @@ def _parse(client: Client, text: str) -> dict[str, Any]:
         content = tomllib.loads(text, parse_float=str) if client.is_toml else json.loads(text)
     except (ValueError, RecursionError) as error:
         if not client.is_toml and _is_commented(text):
-            raise UneditableError("it contains comments or trailing commas, which would be lost") from error
-        raise UneditableError(f"it can't be parsed ({error}); repair it first") from error
+            raise UneditableError("the file has comments or trailing commas, which editing would remove") from error
+        raise UneditableError(f"the file can't be parsed ({error}); repair it first") from error
     if not isinstance(content, dict):
-        raise UneditableError("it is not a JSON object")
+        raise UneditableError("the file does not contain a JSON object")
     return content
 
 
 def _servers(client: Client, content: dict[str, Any]) -> dict[str, Any]:
     servers = content.get(client.servers, {})
     if not isinstance(servers, dict):
-        raise UneditableError(f'its "{client.servers}" is not a table of servers')
+        raise UneditableError(f'the value of "{client.servers}" in the file is not a table of servers')
     return servers
 
 
 def _verified(client: Client, before: dict[str, Any], text: str, new: dict[str, Any] | None) -> str:
-    """Returns the edited text after checking that only the entry changed.
+    """Returns the edited text, after a check that only the entry of the MemoryOS server changed.
 
     Args:
         client: The client.
         before: The parsed content before the edit.
         text: The edited text.
-        new: The expected entry; None if it was removed.
+        new: The expected entry; None if the entry was removed.
 
     Raises:
         UneditableError: If the edited text does not parse, or anything but the entry changed.
@@ -233,12 +234,12 @@ def _verified(client: Client, before: dict[str, Any], text: str, new: dict[str, 
     except UneditableError:
         is_correct = False
     if not is_correct:
-        raise UneditableError(f'the layout of its "{client.servers}" can\'t be edited safely')
+        raise UneditableError(f'the layout of "{client.servers}" in the file can\'t be edited safely')
     return text
 
 
 def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
-    """Returns the content without the entry."""
+    """Returns the parsed content of a configuration file without the MemoryOS server."""
     servers = {name: each for name, each in _servers(client, content).items() if name != NAME}
     return {**content, client.servers: servers}
 
@@ -248,7 +249,7 @@ def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
 _SPACE = re.compile(r"[ \t\r\n]*")
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|//[^\r\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)
-"""Unclosed strings and comments match up to the end of the text, so that matching takes linear time."""
+"""An unclosed string or comment matches up to the end of the text; otherwise matching could take quadratic time."""
 _DECODER = json.JSONDecoder()
 
 
@@ -260,7 +261,7 @@ class _Member(NamedTuple):
 
 
 def _is_commented(text: str) -> bool:
-    """Returns whether the text is valid JSON after removing comments and trailing commas."""
+    """Returns whether a text would be valid JSON without its comments and trailing commas."""
     bare = _TRAILING_COMMA.sub(r"\1", _COMMENT.sub(r"\1", text))
     try:
         return not bare.strip() or isinstance(json.loads(bare), (dict, list))
@@ -269,7 +270,7 @@ def _is_commented(text: str) -> bool:
 
 
 def _members(text: str, start: int) -> Iterator[_Member]:
-    """Yields the members of the object whose brace is at ``start``; the text must be valid JSON."""
+    """Yields the members of the object whose opening brace is at index ``start`` of a valid JSON text."""
     at = _skip(text, start + 1)
     while text[at] != "}":
         key, colon = _DECODER.raw_decode(text, at)
@@ -287,7 +288,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _find(text: str, start: int, key: str) -> _Member | None:
-    """Returns the member with the key; the last one of duplicates, as JSON parsers do."""
+    """Returns the last member with a key (JSON parsers use the last one, too); None if no member has the key."""
     return next((each for each in reversed([*_members(text, start)]) if each.key == key), None)
 
 
@@ -303,7 +304,7 @@ def _json_with(text: str, client: Client, new: Mapping[str, Any]) -> str:
 
 
 def _json_insert(text: str, start: int, key: str, value: Mapping[str, Any]) -> str:
-    """Appends a member to the object whose brace is at ``start``, in the layout of the object."""
+    """Adds a member at the end of the object that starts at index ``start``, indented like the other members."""
     members = [*_members(text, start)]
     if members:
         lead, at, rest = text[start + 1 : members[0].start], members[-1].end, members[-1].end
@@ -317,7 +318,7 @@ def _json_insert(text: str, start: int, key: str, value: Mapping[str, Any]) -> s
 
 
 def _json_value(text: str, at: int, value: Mapping[str, Any]) -> str:
-    """Returns the value as JSON, indented for a key at position ``at``."""
+    """Returns a value as JSON, indented for a key at index ``at`` of the text."""
     if "\n" not in text:
         return json.dumps(value, ensure_ascii=False)
     lines = json.dumps(value, indent=_unit(text), ensure_ascii=False).split("\n")
@@ -343,7 +344,7 @@ def _newline(text: str) -> str:
 
 
 def _unit(text: str) -> str:
-    """Returns the indentation of one level: that of the first indented line, else two spaces."""
+    """Returns the indentation of the first indented line; two spaces if no line is indented."""
     found = re.search(r"\n([ \t]+)\S", text)
     return found[1] if found else "  "
 
@@ -362,7 +363,7 @@ class _Statement(NamedTuple):
 
 
 def _statements(text: str) -> Iterator[_Statement]:
-    """Yields each statement; one of several lines ends at the first line with which it parses."""
+    """Yields each statement of a TOML text. A statement ends with the first line that makes it valid TOML."""
     table: tuple[str, ...] = ()
     lines: list[str] = []
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
@@ -381,7 +382,7 @@ def _statements(text: str) -> Iterator[_Statement]:
 
 
 def _path(parsed: Any) -> tuple[str, ...]:
-    """Returns the keys of nested tables as long as each table has exactly one key."""
+    """Returns the keys of nested tables that each have one key, for example ``("a", "b")`` for ``a.b = 1``."""
     if not isinstance(parsed, dict) or len(parsed) != 1:
         return ()
     key, value = next(iter(parsed.items()))
@@ -422,5 +423,5 @@ def _toml_lines(server: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _toml_value(value: Any) -> str:
-    """Returns a string or a list of strings as TOML, which differs from JSON only in the character U+007F."""
+    """Returns a string or a list of strings in TOML: the same syntax as JSON, but U+007F must be escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

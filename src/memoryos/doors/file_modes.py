@@ -1,4 +1,4 @@
-"""Finds files of a store that other accounts can access, and removes these permissions on request."""
+"""Finds database files that other accounts of the machine can access, and removes these permissions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".work")
 
 
 def wide_paths(file: Path) -> list[Path]:
-    """Returns the files and folders of a store that other accounts can access; empty if there is no database.
+    """Returns the files and folders of a store that other accounts of the machine can access.
 
-    The folder of the database is included only if it contains nothing but the store.
+    The list is empty if there is no database. It includes the database's folder only if the folder has no other files.
 
     Args:
         file: The database file.
@@ -28,7 +28,11 @@ def wide_paths(file: Path) -> list[Path]:
 
 
 def narrow_all(paths: list[Path]) -> list[str]:
-    """Removes all permissions of other accounts; returns one error message for each path that can't be changed."""
+    """Removes all permissions of other accounts on files and folders.
+
+    Returns:
+        One error message for each path that can't be changed.
+    """
     failures = []
     for path in paths:
         try:
@@ -39,7 +43,7 @@ def narrow_all(paths: list[Path]) -> list[str]:
 
 
 def _store_paths(file: Path) -> Iterator[Path]:
-    """Yields every existing file and folder of a store."""
+    """Yields every existing file and folder that belongs to a store."""
     if file.parent.is_dir() and all(path.name.startswith(file.name) for path in file.parent.iterdir()):
         yield file.parent
     for suffix in _SUFFIXES:

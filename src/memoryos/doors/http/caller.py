@@ -1,4 +1,4 @@
-"""The caller of a request: the key, the user and the rights that authentication found."""
+"""The caller of a request: its API key, its user and its rights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["LOCAL", "Caller"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The authenticated sender of a request.
+    """The authenticated sender of a request: a user, an administrator, or any local program while keys are off.
 
     Attributes:
         key_id: Id of the API key of the request; None while keys are off.
@@ -24,19 +24,19 @@ class Caller:
     user_id: str | None
 
     def may_use(self, user_id: str) -> bool:
-        """Returns whether the caller may use that user's memory. The memory need not exist."""
+        """Returns whether the caller may use the memory of a user. The memory need not exist."""
         return self.is_admin or self.user_id == user_id
 
     def require_access(self, user_id: str) -> None:
-        """Raises an error if the caller may not use a user's memory.
+        """Raises an error if the caller may not use the memory of a user.
 
-        The error is the same whether or not that user exists, so that it does not reveal which users there are.
+        The error does not depend on whether the user exists, so that callers can't find out which users exist.
 
         Raises:
-            HTTPException: 403 if the memory of that user is closed to the caller.
+            HTTPException: 403 if the caller may not use the memory.
         """
         if not self.may_use(user_id):
-            raise HTTPException(403, "this key is for the memory of another user")
+            raise HTTPException(403, "this key is for another user's memory; use that user's id or another key")
 
 
 LOCAL = Caller(key_id=None, is_admin=True, user_id=None)

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the HTTP interface; reading it requires a key."""
+"""The OpenAPI document of the HTTP server. Clients need a key to read it if keys are required."""
 
 from __future__ import annotations
 
