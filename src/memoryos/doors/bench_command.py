@@ -42,8 +42,8 @@ PRINTED_LIMITS = ("500 tokens", "1000 tokens")
 def bench(session: Session, data_file: Path, out: Path, no_captions: bool, as_json: bool) -> None:
     """Measure how well recalls find the answers to the questions of a LoCoMo file, and write an HTML report.
 
-    The report contains the evidence recall: the share of the utterances with the answer that a recall finds. No LLM is
-    called.
+    For each question, the file names the utterances that contain the answer. The report shows how many of them a
+    recall finds (evidence recall). No LLM is called.
     """
     from memoryos.doors.bench.locomo_run import progress_steps, run  # noqa: PLC0415  (other commands start faster)
     from memoryos.doors.bench.report import ReportHeader, to_html  # noqa: PLC0415  (same reason)

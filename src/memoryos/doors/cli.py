@@ -80,7 +80,7 @@ def cli(
     config_file: Path | None,
     verbose: bool,
 ) -> None:
-    """MemoryOS: an operating system for an agent's memory."""
+    """MemoryOS: long-term memory for AI agents."""
     if verbose:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     given = {"user_id": user, "assistant_id": assistant, "data_storage_path": data}
@@ -344,7 +344,7 @@ def correct(session: Session, knowledge_id: str, text: str) -> None:
     """
     with session.memory() as memory:
         corrected = memory.correct(knowledge_id, text)
-    click.echo(f"corrected ({corrected.knowledge_id})")
+    click.echo(f"corrected fact {corrected.knowledge_id}")
 
 
 maintenance_commands.register(cli)
@@ -360,7 +360,7 @@ cli.add_command(ui)
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def mcp(arguments: tuple[str, ...]) -> None:
-    """Serve the memory to an MCP client over stdio or HTTP."""
+    """Run the MCP server, which gives MCP clients access to the memory, over stdio or HTTP."""
     serve_mcp(list(arguments), prog_name="memoryos mcp")
 
 

@@ -41,16 +41,16 @@ class Place(NamedTuple):
 
     Attributes:
         root: Folder that exists only if the client is installed.
-        rest: Path of the configuration file, relative to ``root``.
+        relative_path: Path of the configuration file, relative to ``root``.
     """
 
     root: Path
-    rest: str
+    relative_path: str
 
     @property
     def file(self) -> Path:
         """The path of the configuration file."""
-        return self.root / self.rest
+        return self.root / self.relative_path
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,16 @@ class Client:
         title: Product name.
         places: Returns the possible configuration files, the usual file first. The arguments are ``sys.platform``, the
             home folder and the environment variables.
-        servers: Key of the object that contains all MCP servers in the configuration file.
-        says_type: Whether the entry of a server must contain ``"type": "stdio"``.
+        servers_key: Key of the object that contains all MCP servers in the configuration file.
+        needs_type: Whether the entry of a server must contain ``"type": "stdio"``.
         is_toml: Whether the configuration file is TOML instead of JSON.
     """
 
     name: str
     title: str
     places: Callable[[str, Path, Mapping[str, str]], tuple[Place, ...]]
-    servers: str = "mcpServers"
-    says_type: bool = False
+    servers_key: str = "mcpServers"
+    needs_type: bool = False
     is_toml: bool = False
 
 
@@ -126,12 +126,12 @@ CLIENTS = {
     client.name: client
     for client in (
         Client("claude-desktop", "Claude Desktop", _claude_desktop),
-        Client("claude-code", "Claude Code", _claude_code, says_type=True),
+        Client("claude-code", "Claude Code", _claude_code, needs_type=True),
         Client("cursor", "Cursor", _cursor),
         Client("cline", "Cline", _cline),
         Client("windsurf", "Windsurf", _windsurf),
-        Client("vscode", "VS Code", _vscode, servers="servers", says_type=True),
-        Client("codex", "Codex", _codex, servers="mcp_servers", is_toml=True),
+        Client("vscode", "VS Code", _vscode, servers_key="servers", needs_type=True),
+        Client("codex", "Codex", _codex, servers_key="mcp_servers", is_toml=True),
     )
 }
 
@@ -141,7 +141,7 @@ def entry(client: Client, python: str, *, user: str, data: Path, config: Path | 
     arguments = ["-m", "memoryos", "mcp", "--user", user, "--data", str(data)]
     if config is not None:
         arguments += ["--config", str(config)]
-    kind = {"type": "stdio"} if client.says_type else {}
+    kind = {"type": "stdio"} if client.needs_type else {}
     return {**kind, "command": python, "args": arguments}
 
 
@@ -149,7 +149,7 @@ def block(client: Client, server: Mapping[str, Any]) -> str:
     """Returns the text of a configuration file that contains only the MemoryOS server."""
     if client.is_toml:
         return _toml_block(client, server)
-    return json.dumps({client.servers: {NAME: server}}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({client.servers_key: {NAME: server}}, indent=2, ensure_ascii=False) + "\n"
 
 
 def with_entry(text: str, client: Client, server: Mapping[str, Any]) -> str:
@@ -210,9 +210,9 @@ def _parse(client: Client, text: str) -> dict[str, Any]:
 
 
 def _servers(client: Client, content: dict[str, Any]) -> dict[str, Any]:
-    servers = content.get(client.servers, {})
+    servers = content.get(client.servers_key, {})
     if not isinstance(servers, dict):
-        raise UneditableError(f'the value of "{client.servers}" in the file is not a table of servers')
+        raise UneditableError(f'the value of "{client.servers_key}" in the file is not a table of servers')
     return servers
 
 
@@ -226,7 +226,7 @@ def _verified(client: Client, before: dict[str, Any], text: str, new: dict[str, 
         new: The expected entry; None if the entry was removed.
 
     Raises:
-        UneditableError: If the edited text does not parse, or anything but the entry changed.
+        UneditableError: If the edited text can't be parsed, or if anything other than the entry changed.
     """
     try:
         after = _parse(client, text)
@@ -234,14 +234,14 @@ def _verified(client: Client, before: dict[str, Any], text: str, new: dict[str, 
     except UneditableError:
         is_correct = False
     if not is_correct:
-        raise UneditableError(f'the layout of "{client.servers}" in the file can\'t be edited safely')
+        raise UneditableError(f'the layout of "{client.servers_key}" in the file can\'t be edited safely')
     return text
 
 
 def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
     """Returns the parsed content of a configuration file without the MemoryOS server."""
     servers = {name: each for name, each in _servers(client, content).items() if name != NAME}
-    return {**content, client.servers: servers}
+    return {**content, client.servers_key: servers}
 
 
 # JSON
@@ -294,9 +294,9 @@ def _find(text: str, start: int, key: str) -> _Member | None:
 
 def _json_with(text: str, client: Client, new: Mapping[str, Any]) -> str:
     root = _skip(text, 0)
-    servers = _find(text, root, client.servers)
+    servers = _find(text, root, client.servers_key)
     if servers is None:
-        return _json_insert(text, root, client.servers, {NAME: new})
+        return _json_insert(text, root, client.servers_key, {NAME: new})
     old = _find(text, servers.value, NAME)
     if old is None:
         return _json_insert(text, servers.value, NAME, new)
@@ -326,7 +326,7 @@ def _json_value(text: str, at: int, value: Mapping[str, Any]) -> str:
 
 
 def _json_without(text: str, client: Client) -> str:
-    while (servers := _find(text, _skip(text, 0), client.servers)) and (member := _find(text, servers.value, NAME)):
+    while (servers := _find(text, _skip(text, 0), client.servers_key)) and (member := _find(text, servers.value, NAME)):
         members = [*_members(text, servers.value)]
         position = members.index(member)
         if position:
@@ -390,7 +390,7 @@ def _path(parsed: Any) -> tuple[str, ...]:
 
 
 def _toml_with(text: str, client: Client, old: object, new: Mapping[str, Any]) -> str:
-    path, lines = (client.servers, NAME), _toml_lines(new)
+    path, lines = (client.servers_key, NAME), _toml_lines(new)
     if not isinstance(old, dict) or "command" not in old:
         text = _toml_without(text, client)
         gap = "" if not text.strip() else "\n" if text.endswith("\n") else "\n\n"
@@ -407,7 +407,7 @@ def _toml_with(text: str, client: Client, old: object, new: Mapping[str, Any]) -
 def _toml_without(text: str, client: Client) -> str:
     kept: list[_Statement] = []
     for each in _statements(text):
-        if each.path[:2] != (client.servers, NAME):
+        if each.path[:2] != (client.servers_key, NAME):
             kept.append(each)
         elif each.text.lstrip().startswith("[") and kept and not kept[-1].text.strip():
             kept.pop()
@@ -415,7 +415,7 @@ def _toml_without(text: str, client: Client) -> str:
 
 
 def _toml_block(client: Client, server: Mapping[str, Any]) -> str:
-    return f"[{client.servers}.{NAME}]\n" + "".join(_toml_lines(server).values())
+    return f"[{client.servers_key}.{NAME}]\n" + "".join(_toml_lines(server).values())
 
 
 def _toml_lines(server: Mapping[str, Any]) -> dict[str, str]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from memoryos.assembly import build_embedder
 from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
-from memoryos.doors.file_modes import narrow_all, wide_paths
+from memoryos.doors.file_modes import accessible_paths, restrict_all
 from memoryos.doors.filesystems import NETWORK_FILESYSTEMS, filesystem_of
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
@@ -191,14 +191,14 @@ def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, CheckR
 
 
 def _needs_network(config: Config) -> bool:
-    """Returns whether the embedder calls an endpoint or may download its model."""
+    """Returns whether embedding a text calls an endpoint or may download a model."""
     return config.has_embedding_endpoint or config.embedding_model_name not in (
         MODEL_NAMES | (multilingual_e5.MODEL_NAMES if multilingual_e5.is_installed() else frozenset())
     )
 
 
 def _try_embedder(embedder: Embedder) -> CheckResult:
-    """Embeds one text and checks the shape and the values of the vector."""
+    """Embeds one text as a test, and checks the shape and the values of the vector."""
     started = time.monotonic()
     matrix = embedder.embed(["What did we say about the garden?"])
     says = f"{embedder.name}, {embedder.dimensions} dimensions, {time.monotonic() - started:.2f} s for the first text"
@@ -244,14 +244,14 @@ def _modes(file: Path, *, fix: bool) -> CheckResult:
         return CheckResult(
             "file modes", "ok", "not checked: this system uses the access control lists of the parent folder"
         )
-    wide = wide_paths(file)
+    wide = accessible_paths(file)
     if not wide:
         return CheckResult("file modes", "ok", "only this account can access the store")
     names = ", ".join(path.name for path in wide[:FINDINGS_SHOWN]) + (", …" if len(wide) > FINDINGS_SHOWN else "")
     if not fix:
         says = f"other accounts have permissions on {len(wide)} files or folders: {names}"
         return CheckResult("file modes", "problem", says, "run memoryos doctor --fix to remove these permissions")
-    failures = narrow_all(wide)
+    failures = restrict_all(wide)
     if failures:
         return CheckResult(
             "file modes", "problem", "; ".join(failures[:FINDINGS_SHOWN]), "run this command as the owner of the files"

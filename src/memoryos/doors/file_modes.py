@@ -11,12 +11,12 @@ from memoryos.private_files import is_open_to_others, restrict_to_owner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["narrow_all", "wide_paths"]
+__all__ = ["accessible_paths", "restrict_all"]
 
 _SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".work")
 
 
-def wide_paths(file: Path) -> list[Path]:
+def accessible_paths(file: Path) -> list[Path]:
     """Returns the files and folders of a store that other accounts of the machine can access.
 
     The list is empty if there is no database. It includes the database's folder only if the folder has no other files.
@@ -27,7 +27,7 @@ def wide_paths(file: Path) -> list[Path]:
     return [path for path in _store_paths(file) if is_open_to_others(path)] if file.exists() else []
 
 
-def narrow_all(paths: list[Path]) -> list[str]:
+def restrict_all(paths: list[Path]) -> list[str]:
     """Removes all permissions of other accounts on files and folders.
 
     Returns:

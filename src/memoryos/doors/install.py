@@ -1,4 +1,4 @@
-"""``memoryos install``: adds the MCP server to the configuration file of an MCP client, or removes it."""
+"""The command ``memoryos install``: adds the MCP server to an MCP client's configuration file, or removes it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def install(
 
 
 def _files(client: Client, home: Path | None) -> list[Path]:
-    """Returns the configuration file of each installation of a client; the usual path if it is not installed."""
+    """Returns the configuration file of each installation of a client; the usual path if there is no installation."""
     places = client.places(PLATFORM, home or Path.home(), {} if home else os.environ)
     return [place.file for place in places if place.root.exists()] or [places[0].file]
 
@@ -108,7 +108,7 @@ def _write(client: Client, files: list[Path], server: Mapping[str, Any]) -> None
 
 
 def _remove(client: Client, files: list[Path]) -> None:
-    by_hand = f'To remove the server by hand, delete "{NAME}" from "{client.servers}".'
+    by_hand = f'To remove the server by hand, delete "{NAME}" from "{client.servers_key}".'
     for file, changed in _change(files, lambda text: without_entry(text, client), by_hand):
         click.echo(
             f"The server {'was removed from' if changed else 'is not in the configuration of'} {client.title}: {file}"

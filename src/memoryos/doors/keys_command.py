@@ -78,7 +78,7 @@ def list_(session: Session, as_json: bool) -> None:
 @click.argument("key_id")
 @click.pass_obj
 def revoke(session: Session, key_id: str) -> None:
-    """Revoke a key permanently; running servers reject it within one second."""
+    """Revoke a key permanently. Running servers reject the key within one second."""
     with session.existing_store() as store:
         revoked = store.keys.revoke(key_id, datetime.now(timezone.utc))
     click.echo(f"revoked key {revoked.key_id}")

@@ -1,4 +1,4 @@
-"""Reads files of the LoCoMo dataset (Maharana et al. 2024): dialogues in sessions, with questions and evidence ids."""
+"""Reads files of the LoCoMo dataset (Maharana et al. 2024), which contain long dialogues and questions about them."""
 
 from __future__ import annotations
 

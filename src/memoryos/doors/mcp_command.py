@@ -49,7 +49,7 @@ def mcp(
     port: int,
     verbose: bool,
 ) -> None:
-    """Serve the memory to an MCP client over stdio or HTTP."""
+    """Run the MCP server, which gives MCP clients access to the memory, over stdio or HTTP."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING)
     if http and host not in LOOPBACK:
         raise click.ClickException(

@@ -99,7 +99,7 @@ def _add_writing_tools(tools: list[Tool], connection: Connection) -> None:
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, AddedPage]:
-        """Stores one exchange permanently. It is on disk and can be found when the call returns."""
+        """Stores one exchange permanently. When the call returns, it is on disk and can be found."""
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             page = memory.add_memory(user_input, agent_response, timestamp or None, meta_data)
@@ -116,7 +116,7 @@ def _add_writing_tools(tools: list[Tool], connection: Connection) -> None:
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, Answered]:
-        """Answers a question from memory with the configured LLM, else with quotations. Stores nothing."""
+        """Answers a question from memory. Without an LLM, the answer consists of quotations. Stores nothing."""
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             answer = memory.get_response(query, relationship_with_user, style_hint, remember=False)

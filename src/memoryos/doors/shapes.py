@@ -348,7 +348,7 @@ class Rebuilt(Shape):
 
 
 class Loaded(Shape):
-    """The result of an import."""
+    """The result of an import: the numbers of added and skipped pages, and the problems."""
 
     pages: int = Field(description="Number of added pages.")
     known: int = Field(description="Number of skipped pages that the memory contained already.")

@@ -168,7 +168,10 @@ class MemoryOSStore(BaseStore):
     def _ranked(
         self, op: SearchOp, collections: Sequence[tuple[tuple[str, ...], RecordCollection]]
     ) -> Iterator[tuple[tuple[str, ...], Page, float | None]]:
-        """Yields the items that a query finds, best first, then all items without an index that the filter accepts."""
+        """Yields the items that a query finds, best first.
+
+        At the end, yields those items that can't be searched (``index=False``), if the filter accepts them.
+        """
         places: dict[str, tuple[str, ...]] = {}
         ranked = []
         for namespace, collection in collections:

@@ -280,7 +280,7 @@ class Memory:
         ]
 
     def reset(self) -> None:
-        """Permanently forgets all memories of the store, except the records of other integrations."""
+        """Permanently forgets all memories of the store, except the data of other integrations (e.g. LangGraph)."""
         for scope in self._scopes():
             self._collection(scope).memory.forget(everything=True)
         self._collections.clear()
@@ -329,7 +329,7 @@ class Memory:
     def _found(self, memory_id: str) -> tuple[Scope, Page]:
         found = self._find(memory_id)
         if found is None:
-            raise NotFoundError(f"no memory has the id {memory_id}")
+            raise NotFoundError(f"no memory has the id {memory_id!r}; get_all returns valid ids")
         return found
 
 

@@ -33,7 +33,7 @@ RANKING = RankingWeights(previous=0, following=0, speaker=0, session=0, time=0)
 """Ranking weights for records. Only meaning and common words count, because neighbouring records are unrelated."""
 PAGES_PER_READ = 200
 MAX_OUTDATED_PAGES = 64
-"""Number of outdated versions that are forgotten together, because each call rewrites parts of the database file."""
+"""Number of outdated versions that are forgotten together, because each deletion rewrites parts of the database."""
 
 
 class PageSearch:

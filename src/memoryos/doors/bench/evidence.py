@@ -1,6 +1,7 @@
 """Measures evidence recall, with 95% bootstrap intervals.
 
-Evidence recall is the share of the utterances with the answer to a question that a recall for this question finds.
+The utterances that contain the answer to a question are the evidence of the question. A recall with the question as
+the query finds some of them. Evidence recall is the share of the evidence that the recall finds, from 0 to 1.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["CHECK_INTERVAL_SECONDS", "AccessPolicy"]
 
 CHECK_INTERVAL_SECONDS = 0.5
-"""How long the result "the store has no key" is cached."""
+"""Number of seconds for which the result "the store has no key" is cached."""
 
 
 class AccessPolicy:

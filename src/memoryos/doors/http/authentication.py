@@ -1,4 +1,4 @@
-"""Authentication: finds the caller of a request by its API key, and the memory that the caller may use."""
+"""Authentication: finds the caller of a request by the API key, and checks which memories the caller may use."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def scoped_memory(
         str | None, Header(description="The assistant, for clients that can't set the query.")
     ] = None,
 ) -> Memory:
-    """Returns the memory of the user in a route's path. The memory need not contain pages, and nothing is stored.
+    """Returns the memory of the user in a route's path. If the user has no memory yet, the memory is empty.
 
     Raises:
         HTTPException: 403 if the caller may not use that user's memory. The refusal is written to the audit log.

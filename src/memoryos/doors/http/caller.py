@@ -36,7 +36,9 @@ class Caller:
             HTTPException: 403 if the caller may not use the memory.
         """
         if not self.may_use(user_id):
-            raise HTTPException(403, "this key is for another user's memory; use that user's id or another key")
+            raise HTTPException(
+                403, "this key is for the memory of another user; use the key's user id, or another key"
+            )
 
 
 LOCAL = Caller(key_id=None, is_admin=True, user_id=None)

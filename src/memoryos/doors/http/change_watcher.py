@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ChangeWatcher", "Snapshot", "diff_events"]
 
 NEWEST_PAGES = 100
-"""Maximum number of new pages with an event each. After a larger import, only the counts show all new pages."""
+"""Maximum number of events for new pages in one poll. After a larger import, only the counts show all new pages."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from memoryos.errors import InputError
 __all__ = ["MAX_DEPTH", "check_json"]
 
 MAX_DEPTH = 200
-"""Maximum nesting depth of lists and objects. Python's JSON parser is recursive, so deep nesting would crash it."""
+"""Maximum nesting depth of lists and objects. Python's JSON parser is recursive and fails at a deeper nesting."""
 _OPENING = b"[{"
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -31,7 +31,7 @@ def check_json(body: bytes, max_values: int) -> None:
         InputError: If the text is nested more than 200 levels deep or is not UTF-8 (for example UTF-16).
     """
     if b"\0" in body:  # UTF-16 and UTF-32 JSON always contain NUL, valid UTF-8 JSON never
-        raise InputError("body", "must be JSON in UTF-8; it contains a NUL byte")
+        raise InputError("body", "contains a NUL byte; send JSON in UTF-8")
     if _count(body, b",[{") <= max_values and _count(body, _OPENING) <= MAX_DEPTH:
         return
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["JsonFormatter", "configure_logs"]
 
 _QUIET = ("uvicorn.access", "httpx", "httpx2", "httpcore", "httpcore2", "openai", "mcp", "sse_starlette", "asyncio")
-"""Loggers whose lines below the level WARNING are dropped, because those contain URLs with ids and search words."""
+"""Loggers of other libraries. Their lines below WARNING are dropped, because they contain URLs with search words."""
 _MAX_CAUSES = 10
 _MAX_FRAMES = 30
 

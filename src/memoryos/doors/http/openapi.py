@@ -26,11 +26,11 @@ _KEYS = {
 
 
 def add_openapi(app: FastAPI, open_paths: Collection[str]) -> None:
-    """Adds problem details and API keys to the OpenAPI document, and serves it at ``/openapi.json``.
+    """Describes error responses and API keys in the OpenAPI document, and serves the document at ``/openapi.json``.
 
     Args:
         app: The application with all its routes.
-        open_paths: Paths that need no key.
+        open_paths: Paths of routes that require no key.
     """
     generate = app.openapi
 

@@ -101,7 +101,7 @@ _REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": text} | _REFERENCE for status, text in _DOCUMENTED.items()
 }
-"""OpenAPI descriptions of the error responses of every route."""
+"""Descriptions of error responses for the OpenAPI document. They apply to every route."""
 
 
 def problem_of(error: errors.MemoryOSError) -> Problem:
@@ -158,7 +158,7 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
 
 
 async def _on_timeout(_: Request, __: Exception) -> Response:
-    problem = _problem(503, "timeout", "The operation timed out. The server will finish the work later; try again.")
+    problem = _problem(503, "timeout", "The operation timed out. Unfinished work is not lost; try again.")
     return problem_response(problem, {"Retry-After": str(RETRY_SECONDS)})
 
 

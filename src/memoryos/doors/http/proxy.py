@@ -38,7 +38,7 @@ _HEADERS = {
 }
 _CHAT = {
     "type": "object",
-    "description": "In the format of the endpoint; all fields are passed on.",
+    "description": "In the format of the LLM endpoint; all fields are forwarded.",
     "required": ["messages"],
     "properties": {
         "model": {"type": "string"},
@@ -50,7 +50,7 @@ _CHAT = {
 }
 _REPLY = {
     200: {
-        "description": "The endpoint's reply or error, byte for byte.",
+        "description": "The unchanged reply or error of the LLM endpoint.",
         "content": {_JSON: {"schema": {"type": "object"}}, "text/event-stream": {"schema": {"type": "string"}}},
         "headers": {
             RECALL: {"description": "Number of recalled pages, `failed` or `off`.", "schema": {"type": "string"}},
@@ -100,7 +100,7 @@ def proxy_router() -> APIRouter:
         When the answer is complete, the exchange is stored.
         """
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
-            raise HTTPException(415, f"the Content-Type is not {_JSON}; send JSON with this Content-Type")
+            raise HTTPException(415, f"the Content-Type must be {_JSON}; send the chat as JSON")
         chat = await run_sync(read_chat, await request.body())
         upstream = await connections.to(server)
         options = read_proxy_options(request, audit.caller, chat, upstream.config)

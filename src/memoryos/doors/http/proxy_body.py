@@ -119,7 +119,7 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def _insert_position(raw: str, leading: int) -> int:
-    """Returns the index in a valid body at which a message is inserted after the first ``leading`` messages."""
+    """Returns the index in the body at which a new message is to be inserted, after the first ``leading`` messages."""
     at = _skip_space(raw, _messages_start(raw) + 1)
     for number in range(leading):
         if number:

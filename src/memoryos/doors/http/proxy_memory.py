@@ -33,7 +33,7 @@ MIN_EXCERPT = 125
 MAX_EXCERPT = 8_000
 SHARE_OF_ATTRIBUTES = 0.25
 SHARE_OF_FACTS = 0.5
-"""Attributes and facts may use these shares of the token budget before pages are added, and the rest afterwards."""
+"""Shares of the token budget that attributes and facts may use before pages are added; later they may use the rest."""
 MIN_WORD = 3
 MAX_CHAT = 1_000_000
 """Number of characters at the end of a chat in which the words of an answer are searched."""
@@ -186,7 +186,7 @@ class _Packer:
         return True
 
     def _new_lines(self, item: Recall) -> list[str]:
-        """Returns the prompt lines of an item whose tokens are not yet counted, e.g. without earlier headings."""
+        """Returns the prompt lines of an item, without lines that are already counted (e.g. repeated headings)."""
         lines = memory_prompt(item, self._max_tokens).splitlines()
         return [line for line in lines if line not in self._counted_lines]
 

@@ -72,7 +72,7 @@ def _user(requested: str | None, caller: Caller, config: Config) -> str:
     if caller.user_id is not None:
         if requested not in {None, caller.user_id}:
             raise HTTPException(
-                403, f"this key is for another user's memory; if the field `user` is not a user id, send {USER}, too"
+                403, f"this key is for the memory of another user; send the user id of the key in {USER} or `user`"
             )
         return caller.user_id
     if requested is not None:

@@ -84,7 +84,9 @@ class Relay(Response):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except httpx2.HTTPError as error:
-            _log.warning("the LLM endpoint ended its reply early: %s; the exchange is not stored", type(error).__name__)
+            _log.warning(
+                "the LLM endpoint ended its reply early: %s; only a complete answer is stored", type(error).__name__
+            )
         finally:
             await response.aclose()
         return None

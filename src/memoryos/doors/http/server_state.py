@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CurrentServer", "EngineSource", "ServerState", "server_state_of"]
 
 MAX_LONG_TASKS = 4
-"""Maximum number of imports, rebuilds and flushes that run at the same time."""
+"""Maximum number of long tasks (imports, rebuilds and flushes) that run at the same time."""
 
 
 class EngineSource:

@@ -37,7 +37,7 @@ def check_binding(settings: ServerSettings, engine: MemoryEngine) -> None:
     if settings.keys is None and keys.any() and not keys.any_valid(engine.clock()):
         raise ConfigError(
             "server: all keys of this store are revoked or expired, so no request can be authorized; create a key with "
-            "`memoryos keys create --admin`, or use --no-keys to allow every program on this machine without a key"
+            "`memoryos keys create --admin`, or use --no-keys to accept requests of all programs on this machine"
         )
 
 

@@ -1,4 +1,4 @@
-"""Routes for the inspector only: the days of a memory and the state of its background work."""
+"""Routes that only the inspector uses: the days with pages of a memory, and the state of background processing."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Ready(shapes.Shape):
 
 
 class User(shapes.Shape):
-    """A user and an assistant with a common memory."""
+    """The user and the assistant of one memory."""
 
     user_id: str
     assistant_id: str

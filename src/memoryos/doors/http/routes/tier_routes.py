@@ -40,7 +40,7 @@ class KnowledgeList(shapes.Shape):
 
 
 class KnowledgeHistory(shapes.Shape):
-    """All versions of a fact, oldest first. A later version replaced the one before."""
+    """All versions of a fact, oldest first. Each version replaced the version before it."""
 
     knowledge: list[shapes.Knowledge]
 
@@ -96,7 +96,7 @@ def list_knowledge(
 
 @routes.get(f"{USER}/knowledge/{{knowledge_id:id}}/history")
 def get_knowledge_history(memory: ScopedMemory, knowledge_id: str, audit: Audit) -> KnowledgeHistory:
-    """Returns all versions of a fact, oldest first. A later version replaced the one before."""
+    """Returns all versions of a fact, oldest first. Each version replaced the version before it."""
     entries = memory.history(knowledge_id)
     audit.record("read", memory, count=len(entries))
     return KnowledgeHistory(knowledge=[shapes.Knowledge.model_validate(entry) for entry in entries])

@@ -26,7 +26,7 @@ __all__ = ["routes", "upload_routes"]
 
 routes = router("transfer")
 upload_routes = router("transfer")
-"""Routes that stream the request body to disk. It is a file of at most ``max_import_bytes``."""
+"""Routes that stream the request body (a file of at most ``max_import_bytes``) to disk."""
 
 JSON_LINES = "application/jsonl"
 _FILE = {"schema": {"type": "string", "format": "binary"}}
