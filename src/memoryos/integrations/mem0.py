@@ -207,7 +207,8 @@ class Memory:
         scope, page = self._found(memory_id)
         if len(page.speaking()) > 1:
             raise InputError(
-                "memory_id", "is a user message with a reply, which can't be updated; delete it and add new messages"
+                "memory_id",
+                "is an exchange (a user message and a reply), which can't be updated; delete it and add messages",
             )
         note = _note(page)
         changed = {
