@@ -136,7 +136,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, Retrieved]:
-        """Returns the memories relevant to a query: profile, facts, earlier pages with dates. No model is called."""
+        """Returns the memories relevant to a query: profile, facts, earlier pages with dates. No LLM is called."""
         with explained(ToolError):
             recall = connection.memory(user_id, assistant_id).recall(query, max_pages=max_results)
         hints = f"(You are their {relationship_with_user}.{f' Style: {style_hint}.' if style_hint.strip() else ''})"

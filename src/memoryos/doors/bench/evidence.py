@@ -98,8 +98,8 @@ def measure(
         progress: Called after each question.
 
     Returns:
-        The evidence recall of each question, ``float64[probes]``, by limit; and the mean size of the whole context in
-        tokens, with a budget of 1,000 tokens for pages.
+        The evidence recall of each question, ``float64[probes]``, for each limit (e.g. "500 tokens"); and the mean size
+        of the whole context in tokens, with a budget of 1,000 tokens for pages.
     """
     found: dict[str, list[float]] = {}
     whole: list[float] = []
@@ -154,10 +154,10 @@ def interval(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def tabulate(values: dict[str, NDArray[np.float64]], groups: Sequence[str], rows: Sequence[str]) -> dict[str, Any]:
-    """Returns a table with the mean and the 95% interval of each group of questions at each limit.
+    """Returns a table with the mean and the 95% interval of each group of questions for each limit.
 
     Args:
-        values: ``float64[questions]`` by limit.
+        values: ``float64[questions]`` for each limit (e.g. "500 tokens").
         groups: The group of each question.
         rows: The groups in the table. "all" means every question. Groups without questions are left out.
     """

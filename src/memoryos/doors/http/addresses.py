@@ -64,8 +64,8 @@ class ClientAddresses:
 
         If a trusted proxy sent the request, the client is the rightmost address in ``X-Forwarded-For`` or
         ``Forwarded`` that is not a trusted proxy. Addresses further left are ignored, because the client can invent
-        them. If the two headers name different clients, the result is the proxy's address: a client can invent one
-        header, too.
+        them. If the two headers name different clients, the result is the proxy's address, because a client may have
+        invented one of the headers.
         """
         peer = scope["client"][0] if scope.get("client") else ""
         if not self.is_trusted(peer):

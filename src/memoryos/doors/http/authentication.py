@@ -104,7 +104,7 @@ def scoped_memory(
 
 
 ScopedMemory = Annotated[Memory, Depends(scoped_memory)]
-"""Route parameter: the memory of the user in the path, which the caller may use."""
+"""Route parameter: the memory of the user in the path, after a check that the caller may use this memory."""
 
 
 async def _identify(connection: HTTPConnection, server: ServerState) -> Caller:

@@ -1,4 +1,4 @@
-"""Protects browsers: sets security headers on responses, and refuses requests of other web sites while keys are off."""
+"""Protects browsers: sets security headers, and refuses requests of other web sites while no API key is required."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ _KEY = re.compile(r"mos_[0-9a-f-]{36}_[A-Za-z0-9_-]{43}")
 
 
 class BrowserSecurityMiddleware:
-    """Sets security headers on responses, and refuses unsafe requests while keys are off.
+    """Sets security headers on responses, and refuses unsafe requests while no API key is required.
 
-    While keys are off, only programs on this machine should use the server. The middleware therefore refuses requests
-    with an unknown host name (DNS rebinding), requests with the header of a reverse proxy, and requests of other web
-    sites. It also refuses requests with a key, because their senders expect that the server checks keys.
+    Without keys, only programs on this machine should use the server. The middleware therefore refuses requests with
+    an unknown host name (DNS rebinding), requests with the header of a reverse proxy, and requests of other web sites.
+    It also refuses requests with a key, because their senders expect that the server checks keys.
 
     Args:
         app: The application.
@@ -113,7 +113,7 @@ class BrowserSecurityMiddleware:
             return False
 
     def _problem_without_keys(self, headers: Headers, query: bytes) -> Problem | None:
-        """Returns the reason why a request is refused while keys are off; None if the request is accepted."""
+        """Returns the reason for refusing a request while no key is required; None if the request is accepted."""
         host = headers.get("host", "")
         if is_forwarded(headers):
             return _FORWARDED

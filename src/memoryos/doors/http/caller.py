@@ -11,12 +11,12 @@ __all__ = ["LOCAL", "Caller"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The authenticated sender of a request: a user, an administrator, or any local program while keys are off.
+    """The sender of a request: a user, an administrator, or (if no API key is required) any program on this machine.
 
     Attributes:
-        key_id: Id of the API key of the request; None while keys are off.
+        key_id: Id of the API key of the request; None if no key is required.
         is_admin: Whether the caller may use every user's memory and the routes of the whole server.
-        user_id: The only user whose memory the caller may use; None for an administrator and while keys are off.
+        user_id: The only user whose memory the caller may use; None for other callers.
     """
 
     key_id: str | None
@@ -42,4 +42,4 @@ class Caller:
 
 
 LOCAL = Caller(key_id=None, is_admin=True, user_id=None)
-"""The caller of every request while keys are off: any program on this machine."""
+"""The caller of every request while no API key is required: any program on this machine."""

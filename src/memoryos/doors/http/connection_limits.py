@@ -1,4 +1,4 @@
-"""Limits for connections that uvicorn lacks: timeouts for slow clients, and a maximum number for each address."""
+"""Limits that uvicorn lacks: timeouts for slow clients, and a maximum number of connections for each address."""
 
 from __future__ import annotations
 

@@ -58,7 +58,8 @@ class Repeats:
     def key(self, options: ProxyOptions, chat: Chat) -> str:
         """Returns the idempotency key of an exchange.
 
-        It is the key in the request; else the key of the same question some minutes before; else a new key.
+        If the request contains a key, this key is used. A question that is repeated within some minutes gets the same
+        key again. Any other question gets a new key.
         """
         if options.idempotency_key is not None:
             return options.idempotency_key

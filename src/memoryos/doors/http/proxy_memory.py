@@ -64,7 +64,7 @@ def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int)
     Args:
         recall: The recall for the question. Pages of short-term memory are ranked like all others, because they may
             come from another chat.
-        chat_texts: Role and text of each message of the chat. The same texts of the recall are left out.
+        chat_texts: Role and text of each message of the chat. Recalled texts that are among them are left out.
         max_tokens: Maximum size of the system message in estimated tokens.
     """
     packer = _Packer(recall.query, max_tokens)
@@ -85,6 +85,7 @@ def sources_of(answer: str, shown: Recall, chat: str) -> list[str]:
 
     If one of these pages is forgotten later, the answer is deleted, too. LLM endpoints do not report sources, so the
     words are compared: a page counts as a source if it and the answer share a word that the chat does not contain.
+    (``EchoFinder`` works differently: it searches all remaining answers for the content of pages that are forgotten.)
 
     Args:
         answer: The answer of the LLM.

@@ -52,7 +52,7 @@ def read_proxy_options(request: Request, caller: Caller, chat: Chat, config: Con
     """Returns the options of a chat from the request's headers, its field ``user`` and the settings.
 
     If the headers name a user, the field is ignored. With the key of one user, the memory of that user is used. With
-    an administrator's key, the request must name a user. While keys are off, the default is the user in the settings.
+    an administrator's key, the request must name a user. If no key is required, the default is the settings' user.
 
     Raises:
         HTTPException: 403 if the request names a user other than the user of its key.

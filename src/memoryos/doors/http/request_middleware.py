@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["AuthenticationMiddleware", "BodyLimitMiddleware", "EncodedSlashMiddleware", "IdConvertor"]
 
 MIN_BYTES_PER_SECOND = 4_096
-"""Each received byte extends the timeout for a body by the time that its transfer takes at this speed."""
+"""Speed at which received bytes extend the timeout for a request body: this many bytes extend it by one second."""
 _INLINE_BYTES = 1 << 18
 """Maximum size in bytes of a body that is checked in the event loop. Larger bodies are checked in a thread."""
 _SLASH = "\ufdd0"
@@ -177,7 +177,7 @@ class EncodedSlashMiddleware:
 
 
 class IdConvertor(Convertor[str]):
-    """Converts ids in URL paths: allows the path parameter type ``id``, e.g. ``{user_id:id}``."""
+    """Converts ids to segments of URL paths and back. Routes use it as the type ``id``, e.g. ``{user_id:id}``."""
 
     regex = "[^/]+"
 

@@ -1,4 +1,4 @@
-"""Data about one request that its middleware, its dependencies and its route share."""
+"""Data that the middleware, the dependencies and the route of one request share."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class ServerSettings(BaseSettings):
     )
     allowed_hosts: list[str] = Field(
         default=[],
-        description="Additional host names that requests may use while keys are off. Default: only local names.",
+        description="Additional host names for requests while no key is required. Default: only local names.",
     )
     key_requests_per_minute: int | None = Field(
         default=None, ge=1, le=10_000_000, description="Maximum requests per minute of one key. Default: no limit."

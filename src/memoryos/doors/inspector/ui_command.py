@@ -22,7 +22,7 @@ TITLE = b"<title>MemoryOS</title>"
 PROBE_TIMEOUT_SECONDS = 2.0
 PROBE_BYTES = 10_000
 LOOPBACK_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  (keys of a table; no socket is opened)
-"""Addresses for the browser, by the address on which the server listens, if that means all addresses."""
+"""Maps each address that means "listen on all addresses" to an address that a browser can open."""
 
 
 @click.command()

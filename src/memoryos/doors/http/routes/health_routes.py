@@ -74,7 +74,7 @@ async def get_health() -> Alive:
 
 @open_routes.get("/readyz", responses=_UNREADY)
 async def get_readiness(server: CurrentServer, response: Response) -> Ready:
-    """Returns whether the server can process requests (readiness check); if not, with the status 503.
+    """Checks whether the server can process requests (readiness check). If it can't, the status is 503.
 
     The check reads from the store and embeds a test text.
     """

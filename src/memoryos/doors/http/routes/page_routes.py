@@ -63,7 +63,10 @@ def add_page(memory: ScopedMemory, body: NewPage, audit: Audit, idempotency_key:
 def add_messages(
     memory: ScopedMemory, body: NewMessages, audit: Audit, idempotency_key: IdempotencyKey = None
 ) -> Pages:
-    """Stores all exchanges of a list of messages; after an error, none. System and tool messages are ignored."""
+    """Stores all exchanges of a list of messages. If an error occurs, nothing is stored.
+
+    System and tool messages are ignored.
+    """
     pages = memory.add_messages(body.messages, idempotency_key=idempotency_key)
     audit.record("write", memory, count=len(pages))
     return Pages(pages=[shapes.Page.model_validate(page) for page in pages])

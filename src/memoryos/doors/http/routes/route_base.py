@@ -92,7 +92,7 @@ def _with_few_unknown(given: dict[str, Any], known: Collection[str]) -> dict[str
 
 
 def cut_to_limit(found: Sequence[_Entry], limit: int) -> tuple[Sequence[_Entry], _Entry | None]:
-    """Returns the first ``limit`` entries of a list, and the last of these.
+    """Returns the first ``limit`` entries of a list, and the last one of them, after which the next request continues.
 
     The second value is None if the list has no further entries.
     """

@@ -106,7 +106,7 @@ def get_knowledge_history(memory: ScopedMemory, knowledge_id: str, audit: Audit)
 def correct_knowledge(memory: ScopedMemory, knowledge_id: str, body: Correction, audit: Audit) -> shapes.Knowledge:
     """Replaces the text of a fact and returns the corrected fact.
 
-    The old text stays in the history. If a page states the old text again, no fact is derived from it.
+    The old text stays in the history, and is not derived from the pages again.
     """
     corrected = memory.correct(knowledge_id, body.text)
     audit.record("correct", memory, count=1)
