@@ -1,4 +1,7 @@
-"""Runs the checks of ``memoryos doctor`` on an installation; each result suggests a fix. No check creates a store."""
+"""The checks of ``memoryos doctor``. Each check tests a part of the installation and suggests a fix for a problem.
+
+No check creates a store.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ import numpy as np
 
 from memoryos.assembly import build_embedder
 from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
-from memoryos.doors.file_modes import narrow_all, wide_paths
+from memoryos.doors.file_modes import accessible_paths, restrict_all
 from memoryos.doors.filesystems import NETWORK_FILESYSTEMS, filesystem_of
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
@@ -67,8 +70,8 @@ class CheckResult:
 
     Attributes:
         what: Name of the check.
-        state: "problem" prevents operation; "note" is information that may need action.
-        says: The finding.
+        state: "ok", "note" (may need an action) or "problem" (prevents operation).
+        says: What the check found.
         advice: The suggested action; "" if none is needed.
     """
 
@@ -81,13 +84,13 @@ class CheckResult:
 def run_checks(
     load: Callable[[], Config], *, offline: bool, options: Sequence[str] = (), fix: bool = False
 ) -> Iterator[CheckResult]:
-    """Yields the result of each check; secrets are removed from the texts.
+    """Runs all checks and yields the result of each. Secrets are removed from the texts.
 
     Args:
-        load: Reads the settings.
-        offline: Skips checks that would call an endpoint or download a model.
+        load: Returns the settings.
+        offline: Whether to skip the checks that would call an endpoint or download a model.
         options: Command line options that an MCP client would pass to ``memoryos mcp``.
-        fix: Removes the permissions of other accounts on the files of the store.
+        fix: Whether to remove the permissions of other accounts on the files of the store.
     """
     yield _python()
     yield _packages()
@@ -103,7 +106,7 @@ def run_checks(
 
 
 def _configured_checks(config: Config, options: Sequence[str], *, offline: bool, fix: bool) -> Iterator[CheckResult]:
-    """Yields the results of the checks that need valid settings; their texts may still contain secrets."""
+    """Runs the checks that need valid settings and yields their results. The texts may still contain secrets."""
     yield _settings()
     embedder, result = _embedder(config, offline=offline)
     yield result
@@ -180,19 +183,22 @@ def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, CheckR
         return embedder, _try_embedder(embedder)
     except (MemoryOSError, ImportError) as error:
         where = _address(config.embedding_base_url) if config.has_embedding_endpoint else "this machine"
-        advice = f"check {config.embedding_model_name} at {where}; until it works, new pages are found by words only"
+        advice = (
+            f"check the model {config.embedding_model_name} at {where}; until it works, new pages are found only by "
+            "their words, not by their meaning"
+        )
         return None, CheckResult("embedder", "problem", str(error), advice)
 
 
 def _needs_network(config: Config) -> bool:
-    """Returns whether the embedder calls an endpoint or may download its model."""
+    """Returns whether embedding a text calls an endpoint or may download a model."""
     return config.has_embedding_endpoint or config.embedding_model_name not in (
         MODEL_NAMES | (multilingual_e5.MODEL_NAMES if multilingual_e5.is_installed() else frozenset())
     )
 
 
 def _try_embedder(embedder: Embedder) -> CheckResult:
-    """Embeds one text and checks the shape and the values of the vector."""
+    """Embeds one text as a test, and checks the shape and the values of the vector."""
     started = time.monotonic()
     matrix = embedder.embed(["What did we say about the garden?"])
     says = f"{embedder.name}, {embedder.dimensions} dimensions, {time.monotonic() - started:.2f} s for the first text"
@@ -206,7 +212,10 @@ def _try_embedder(embedder: Embedder) -> CheckResult:
 
 
 def _folder(folder: Path) -> Iterator[CheckResult]:
-    """Checks that the folder, or its nearest existing parent, can be written, and checks the disk that it is on."""
+    """Checks that a folder can be written, and checks the free space and the filesystem of its disk.
+
+    If the folder does not exist, its nearest existing parent folder is checked.
+    """
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
@@ -230,19 +239,19 @@ def _folder(folder: Path) -> Iterator[CheckResult]:
 
 
 def _modes(file: Path, *, fix: bool) -> CheckResult:
-    """Reports the files of the store that other accounts can access; ``fix`` removes these permissions."""
+    """Reports the files of the store that other accounts can access. With ``fix``, removes these permissions."""
     if os.name != "posix":
         return CheckResult(
-            "file modes", "ok", "not used on this system; access control lists of the parent folder apply"
+            "file modes", "ok", "not checked: this system uses the access control lists of the parent folder"
         )
-    wide = wide_paths(file)
+    wide = accessible_paths(file)
     if not wide:
         return CheckResult("file modes", "ok", "only this account can access the store")
     names = ", ".join(path.name for path in wide[:FINDINGS_SHOWN]) + (", …" if len(wide) > FINDINGS_SHOWN else "")
     if not fix:
         says = f"other accounts have permissions on {len(wide)} files or folders: {names}"
         return CheckResult("file modes", "problem", says, "run memoryos doctor --fix to remove these permissions")
-    failures = narrow_all(wide)
+    failures = restrict_all(wide)
     if failures:
         return CheckResult(
             "file modes", "problem", "; ".join(failures[:FINDINGS_SHOWN]), "run this command as the owner of the files"
@@ -306,7 +315,7 @@ def _verified(store: Store) -> CheckResult:
 
 
 def _scopes(store: Store, config: Config, model: str | None) -> Iterator[CheckResult]:
-    """Counts the pages of all scopes and reports the scopes whose last consolidation failed."""
+    """Counts the pages of all scopes (memories), and reports the scopes whose last processing failed."""
     pages = due = without_vector = 0
     failing: list[tuple[str, ScopeState]] = []
     for scope_id, scope in store.scopes.all().items():
@@ -327,7 +336,7 @@ def _scopes(store: Store, config: Config, model: str | None) -> Iterator[CheckRe
 
 
 def _languages(store: Store, embedder: Embedder | None) -> Iterator[CheckResult]:
-    """Reports when most of the newest pages are in languages that the embedding model does not support."""
+    """Yields a note if most of the newest pages are in languages that the embedding model does not support."""
     supported = None if embedder is None else CompleteEmbedder(embedder).languages
     if supported is None:
         return
@@ -338,7 +347,10 @@ def _languages(store: Store, embedder: Embedder | None) -> Iterator[CheckResult]
     if 2 * sum(counts[code] for code in unsupported) <= counts.total():
         return
     names = " and ".join(LANGUAGE_NAMES[code] for code in unsupported)
-    says = f"most of the newest pages are in {names}; the embedder does not support it, so they are found by words only"
+    says = (
+        f"most of the newest pages are in {names}, which the embedder does not support; these pages are found only by "
+        "their words, not by their meaning"
+    )
     if multilingual_e5.is_installed():
         yield CheckResult("languages", "note", says, _MULTILINGUAL)
     else:
@@ -346,9 +358,9 @@ def _languages(store: Store, embedder: Embedder | None) -> Iterator[CheckResult]
 
 
 def _server(config: Config, options: Sequence[str], *, offline: bool) -> CheckResult:
-    """Starts the MCP server as a client would, on a temporary store."""
+    """Checks that the MCP server starts and answers, on a temporary store."""
     if offline and _needs_network(config):
-        return CheckResult("MCP server", "note", "was not started (--offline): it would call the embedder")
+        return CheckResult("MCP server", "note", "was not started (--offline), because it would call the embedder")
     try:
         trial = try_server([sys.executable, "-m", "memoryos", "mcp", *options])
     except TrialError as error:
@@ -360,7 +372,7 @@ def _server(config: Config, options: Sequence[str], *, offline: bool) -> CheckRe
 
 
 class _TokenMeter:
-    """A ``Meter`` without a budget that counts the tokens of the test call."""
+    """Counts the tokens of the test call. It implements the protocol ``Meter`` without a budget."""
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -375,10 +387,10 @@ class _TokenMeter:
 def _llm(config: Config, *, offline: bool) -> CheckResult:
     if not config.has_llm:
         if config.openai_base_url:
-            says = "openai_base_url is set but no key, so the local analyst reads and answers"
+            says = "openai_base_url is set but openai_api_key is not, so the local analyst reads pages and answers"
             advice = "set OPENAI_API_KEY to use the endpoint; any value works if the endpoint needs no key"
             return CheckResult("LLM", "note", says, advice)
-        return CheckResult("LLM", "ok", "not configured; the local analyst reads and answers")
+        return CheckResult("LLM", "ok", "not configured; the local analyst reads pages and answers")
     endpoint = f"{config.llm_model} at {_address(config.openai_base_url)}"
     if offline:
         return CheckResult("LLM", "note", f"{endpoint} was not called (--offline)")
@@ -395,9 +407,9 @@ def _llm(config: Config, *, offline: bool) -> CheckResult:
         model.complete(_TEST_REQUEST, meter)
     except AnalystError as error:
         if config.on_llm_failure == "wait":
-            effect = "new pages can be found, but stay unread until it works"
+            effect = "until the LLM works, new pages can be found but are not read by an analyst"
         else:
-            effect = "the local analyst is used until it works"
+            effect = "until the LLM works, the local analyst is used"
         advice = f"check OPENAI_API_KEY, OPENAI_BASE_URL and llm_model; {effect}"
         return CheckResult("LLM", "problem", f"{endpoint}: {error}", advice)
     finally:

@@ -1,4 +1,4 @@
-"""Runs the server in the main thread until a signal stops it, then drains open requests."""
+"""Runs the HTTP server in the main thread until a signal arrives, then completes the open requests."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ __all__ = ["run"]
 
 
 def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str], None]) -> bool:
-    """Serves until SIGTERM or SIGINT, then until open requests are answered or ``drain_seconds`` have passed.
+    """Runs the HTTP server until SIGTERM or SIGINT.
+
+    After the signal, the server accepts no new requests and completes the open ones for at most ``drain_seconds``.
 
     Args:
-        engine: The engine, which the caller closes.
+        engine: The engine. The caller closes it.
         settings: The server's settings.
-        announce: Called once with the server's address when it accepts requests.
+        announce: Called once with the server's address when the server accepts requests.
 
     Returns:
         Whether the server could listen on its address.
@@ -77,7 +79,7 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
 
 
 class _Server(uvicorn.Server):
-    """Announces the server's address, and stops endless streams at shutdown."""
+    """A uvicorn server that reports its address after the start, and ends endless streams at shutdown."""
 
     def __init__(self, config: uvicorn.Config, server: ServerState, announce: Callable[[str], None]) -> None:
         super().__init__(config)
