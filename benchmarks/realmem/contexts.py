@@ -30,6 +30,8 @@ __all__ = ["ROWS", "TOKENS", "Context", "main", "read_contexts"]
 
 MEMORYOS, PLAIN, BM25, NOTHING = ROWS = ("memoryos", "plain embedding", "BM25", "no memory")
 TOKENS = (1000, 3000)
+MODEL = "all-MiniLM-L6-v2"
+"""The built-in embedding model, also where the multilingual one is installed."""
 USER, ASSISTANT = "user", "assistant"
 
 
@@ -90,7 +92,12 @@ def ask(
     rows: Sequence[str] = options.rows
     now = persona.exchanges[0].at
     config = Config(
-        data_storage_path=folder, short_term_capacity=0, background=False, database_url=None, openai_api_key=None
+        data_storage_path=folder,
+        short_term_capacity=0,
+        background=False,
+        database_url=None,
+        openai_api_key=None,
+        embedding_model_name=MODEL,
     )
     left = sum(len(each.questions) for each in persona.exchanges) if options.limit is None else options.limit
     with MemoryEngine(config, embedder=embedder, clock=lambda: now) as engine:
