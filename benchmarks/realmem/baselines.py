@@ -117,11 +117,11 @@ class PlainSearch:
     def search(self, query: str, max_tokens: int) -> Iterator[Turn]:
         """Yields the turns of a context of at most ``max_tokens`` tokens (characters ÷ 4), best first."""
         scores = self._ranker.scores(query)
-        room = max_tokens * CHARACTERS_PER_TOKEN
+        characters = max_tokens * CHARACTERS_PER_TOKEN
         for place in np.argsort(-scores, kind="stable"):
             turn = self._turns[place]
-            if scores[place] > 0 and len(turn_line(turn)) <= room:
-                room -= len(turn_line(turn))
+            if scores[place] > 0 and len(turn_line(turn)) <= characters:
+                characters -= len(turn_line(turn))
                 yield turn
 
 
