@@ -47,6 +47,9 @@ def migrate(source: str, target: str) -> None:
                 pages = sum(each.pages for each in moved)
                 click.echo(f"copied {number} of {len(scope_ids)} scopes, {pages} pages", err=True)
         keys = new.copy_api_keys_from(old)
+        model = old.settings.embedding_model()
+        if model is not None:
+            new.settings.record_embedding_model(model)
     skipped = sum(each.already_existed for each in moved)
     click.echo(
         f"{len(moved) - skipped} scopes copied, {skipped} skipped as identical; verified "

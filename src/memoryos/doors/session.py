@@ -58,12 +58,15 @@ class Session:
         return [text for pair in given.items() for text in pair]
 
     @contextmanager
-    def engine(self) -> Iterator[MemoryEngine]:
+    def engine(self, **more: Any) -> Iterator[MemoryEngine]:
         """Opens a memory engine, and closes it when the block ends.
 
         The engine starts no background worker, because the process ends with the command.
+
+        Args:
+            **more: Settings that override single fields.
         """
-        with MemoryEngine(self.config(background=False)) as engine:
+        with MemoryEngine(self.config(background=False, **more)) as engine:
             yield engine
 
     @contextmanager

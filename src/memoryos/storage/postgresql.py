@@ -33,7 +33,7 @@ _POOL_CONNECTIONS = 16
 
 Each process opens two more connections: one for liveness locks and one for change notifications.
 """
-_WITHOUT_CONTENT = frozenset({"api_keys", "costs", "erasures", "owners", "scopes"})
+_WITHOUT_CONTENT = frozenset({"api_keys", "costs", "erasures", "owners", "scopes", "store_settings"})
 _ANY_SCOPE = "*"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL memoryos.scope_id = {scope}"
 _WRITE = (

@@ -25,6 +25,7 @@ __all__ = [
     "profiles",
     "scopes",
     "segments",
+    "store_settings",
     "tombstone_keys",
     "tombstones",
     "vectors",
@@ -251,6 +252,13 @@ erasures = sa.Table(
     metadata,
     sa.Column("erasure_id", Text, primary_key=True),
     sa.Column("due_since", UtcTime, nullable=False),
+)
+
+store_settings = sa.Table(
+    "store_settings",
+    metadata,
+    sa.Column("name", Text, primary_key=True),
+    sa.Column("value", Text, nullable=False),
 )
 
 for _table in metadata.tables.values():

@@ -21,6 +21,7 @@ from memoryos.storage.rebuild_copy import copy_log, replace_tiers
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.scratch_dir import ScratchDir
 from memoryos.storage.store_copy import CopiedScope, copy_keys, copy_scope
+from memoryos.storage.store_settings import StoreSettings
 from memoryos.storage.store_totals import StoreTotals
 from memoryos.storage.usage import NO_QUOTA
 from memoryos.storage.vector_table import VectorTable
@@ -44,8 +45,8 @@ class Store:
     """An open store: all data in one database, with one attribute for each kind of data.
 
     Most data belongs to a scope: the memory of one user and one assistant. Methods of the attributes take the scope id
-    as their first argument. The exceptions are the methods of ``keys`` (API keys belong to users) and of ``totals``
-    (sums over all scopes).
+    as their first argument. The exceptions are the methods of ``keys`` (API keys belong to users), of ``settings``
+    (of the whole store) and of ``totals`` (sums over all scopes).
 
     Args:
         place: SQLAlchemy URL of the database, or path of an SQLite file. A missing SQLite file is created.
@@ -75,6 +76,7 @@ class Store:
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
         self.due = DueTable(self._database)
+        self.settings = StoreSettings(self._database)
         self.idempotency = IdempotencyTable(self._database)
 
     def snapshot(self, scope_id: str) -> AbstractContextManager[None]:
