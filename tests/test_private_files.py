@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from memoryos import Memoryos
-from memoryos.doors.file_modes import narrow_all, wide_paths
+from memoryos.doors.file_modes import accessible_paths, restrict_all
 from memoryos.errors import InputError, StoreUnavailableError
 from memoryos.private_files import create_file, make_folder, publish
 from memoryos.storage.file_lock import FileLock
@@ -136,10 +136,10 @@ def widened(tmp_path: Path) -> Path:
 
 def test_access_of_other_accounts_is_found_and_removed(tmp_path: Path) -> None:
     file = widened(tmp_path)
-    wide = wide_paths(file)
+    wide = accessible_paths(file)
     assert {each.name for each in wide} >= {"data", "memoryos.db", "memoryos.db.lock", "memoryos.db.work"}
-    assert narrow_all(wide) == []
-    assert wide_paths(file) == []
+    assert restrict_all(wide) == []
+    assert accessible_paths(file) == []
     assert modes(file.parent) == {"0o700"}
     assert modes(file) == {"0o600"}
 
@@ -149,8 +149,8 @@ def test_shared_directories_and_link_targets_are_not_changed(tmp_path: Path) -> 
     (file.parent / "notes.txt").touch()
     (file.parent / "memoryos.db-wal").symlink_to(file.parent / "notes.txt")
     (file.parent / "notes.txt").chmod(0o644)
-    assert not {"data", "notes.txt", "memoryos.db-wal"} & {each.name for each in wide_paths(file)}
-    assert narrow_all([file.parent / "memoryos.db-wal"]) != []
+    assert not {"data", "notes.txt", "memoryos.db-wal"} & {each.name for each in accessible_paths(file)}
+    assert restrict_all([file.parent / "memoryos.db-wal"]) != []
     assert modes(file.parent / "notes.txt") == {"0o644"}
 
 

@@ -496,7 +496,11 @@ class Memory:
         return [one_line(entry.text) for entry in self.knowledge("assistant")]
 
     def get_memory_stats(self) -> dict[str, Any]:
-        """Returns statistics: numbers of pages, waiting pages, segments and facts, and the analyst's last error."""
+        """Returns statistics: numbers of pages, waiting pages, segments and facts, and the analyst's last error.
+
+        ``language_note`` is None, or says that most of the newest pages are in languages that the embedding model does
+        not support, and how to change that.
+        """
         modules = self._modules
         names = {
             "user_id": self.scope.user_id,
@@ -504,7 +508,7 @@ class Memory:
             "embedder": modules.embedder.name,
             "analyst": modules.analyst.origin.analyst,
         }
-        return names | count_tiers(modules.store, self._handle.find(), modules.embedder.name, modules.config)
+        return names | count_tiers(modules.store, self._handle.find(), modules.embedder, modules.config)
 
     def revision(self) -> int:
         """Returns the revision number of this memory, which grows with every write; 0 before the first write.

@@ -94,7 +94,7 @@ def parsed(client: Client, text: str) -> Any:
 def others(client: Client) -> str:
     if client.is_toml:
         return OTHER_TOML
-    content = {"theme": "dark", client.servers: {"other": {"command": "é", "n": 1}}, "last": [1, {"x": None}]}
+    content = {"theme": "dark", client.servers_key: {"other": {"command": "é", "n": 1}}, "last": [1, {"x": None}]}
     return json.dumps(content, indent=4).replace('"n": 1', '"n": 1.50e0')
 
 
@@ -123,10 +123,10 @@ def test_new_file_contains_an_entry_for_this_python(
     file = usual_file(client, home, platform)
     assert done.exit_code == 0, done.output
     assert str(file) in done.output
-    ours = parsed(client, file.read_text(encoding="utf-8"))[client.servers][NAME]
+    ours = parsed(client, file.read_text(encoding="utf-8"))[client.servers_key][NAME]
     assert Path(ours["command"]) == Path(sys.executable)
     assert ours["args"] == ["-m", "memoryos", "mcp", "--user", "Zoë", "--data", str(home / "data")]
-    assert ours.get("type") == ("stdio" if client.says_type else None)
+    assert ours.get("type") == ("stdio" if client.needs_type else None)
     assert not backups(file)
 
 
@@ -140,8 +140,8 @@ def test_other_content_of_the_file_is_preserved(client: Client, home: Path, inst
         assert after.startswith(before)
     else:
         assert [line.rstrip(",") for line in before.splitlines() if line.rstrip(",") not in {each.rstrip(",") for each in after.splitlines()}] == []  # fmt: skip
-    assert NAME in parsed(client, after)[client.servers]
-    assert "other" in parsed(client, after)[client.servers]
+    assert NAME in parsed(client, after)[client.servers_key]
+    assert "other" in parsed(client, after)[client.servers_key]
     assert [each.read_text(encoding="utf-8") for each in backups(file)] == [before]
 
     assert install(client, "--remove").exit_code == 0
@@ -176,7 +176,7 @@ def test_print_writes_no_file(client: Client, home: Path, install: Install) -> N
     done = install(client, "--print")
     where, shown = done.output.split("\n", 1)
     assert where.endswith(str(usual_file(client, home)))
-    assert NAME in parsed(client, shown)[client.servers]
+    assert NAME in parsed(client, shown)[client.servers_key]
     assert list(home.iterdir()) == []
     assert install(client, "--print", "--remove").exit_code == 2
 
@@ -191,7 +191,7 @@ def test_reinstall_keeps_keys_added_by_the_user(client: Client, home: Path, inst
     file.write_text(text, encoding="utf-8")
     assert install(client, "--user", "ann").exit_code == 0
     after = file.read_text(encoding="utf-8")
-    ours = parsed(client, after)[client.servers][NAME]
+    ours = parsed(client, after)[client.servers_key][NAME]
     assert ours["env"] == {"KEY": "k"}
     assert ours["args"][4] == "ann"
     assert mine in after or not client.is_toml
@@ -203,9 +203,9 @@ def test_entry_without_command_is_replaced(client: Client) -> None:
     text = (
         f'[mcp_servers.{NAME}]\nurl = "{remote["url"]}"\n'
         if client.is_toml
-        else json.dumps({client.servers: {NAME: remote}})
+        else json.dumps({client.servers_key: {NAME: remote}})
     )
-    assert parsed(client, with_entry(text, client, EXAMPLE[client.name]))[client.servers] == {
+    assert parsed(client, with_entry(text, client, EXAMPLE[client.name]))[client.servers_key] == {
         NAME: EXAMPLE[client.name]
     }
 
@@ -216,9 +216,9 @@ def test_entry_without_command_is_replaced(client: Client) -> None:
 def test_damaged_file_is_not_changed(
     client: Client, text: str, option: tuple[str, ...], home: Path, install: Install
 ) -> None:
-    file = filled(client, home, text.replace("X", client.servers))
+    file = filled(client, home, text.replace("X", client.servers_key))
     done = install(client, *option)
-    assert_left_alone(file, text.replace("X", client.servers).encode(), done)
+    assert_left_alone(file, text.replace("X", client.servers_key).encode(), done)
     assert "by hand" in done.output
 
 
@@ -250,7 +250,7 @@ def test_file_that_is_not_utf_8_is_not_changed(home: Path, install: Install) -> 
 )
 @pytest.mark.parametrize("client", JSON_CLIENTS, ids=lambda each: each.name)
 def test_json_with_comments_is_not_changed(client: Client, text: str, home: Path, install: Install) -> None:
-    text = text.replace("X", client.servers)
+    text = text.replace("X", client.servers_key)
     file = filled(client, home, text)
     done = install(client)
     assert_left_alone(file, text.encode(), done)
@@ -389,15 +389,18 @@ servers = st.dictionaries(keys.filter(lambda name: name != NAME), values, max_si
 def test_json_add_then_remove_restores_the_text(
     *, client: Client, rest: dict[str, Any], table: dict[str, Any] | None, indent: Any, ascii_only: bool, path: str
 ) -> None:
-    content = rest if table is None else {**rest, client.servers: table}
-    if not isinstance(content.get(client.servers, {}), dict):
+    content = rest if table is None else {**rest, client.servers_key: table}
+    if not isinstance(content.get(client.servers_key, {}), dict):
         return
     text = json.dumps(content, indent=indent, ensure_ascii=ascii_only)
     wanted = entry(client, path, user=path, data=Path("/data"))
     added = with_entry(text, client, wanted)
-    assert json.loads(added)[client.servers][NAME] == wanted
+    assert json.loads(added)[client.servers_key][NAME] == wanted
     assert with_entry(added, client, wanted) == added
-    assert json.loads(without_entry(added, client)) == {**content, client.servers: content.get(client.servers, {})}
+    assert json.loads(without_entry(added, client)) == {
+        **content,
+        client.servers_key: content.get(client.servers_key, {}),
+    }
 
 
 @given(
@@ -499,7 +502,7 @@ def documented_entry(language: str, text: str) -> dict[str, Any]:
     """Returns the entry in a documented configuration block."""
     read = tomllib.loads(text) if language == "toml" else json.loads(text)
     ((servers, table),) = read.items()
-    assert servers in {client.servers for client in CLIENTS.values()}
+    assert servers in {client.servers_key for client in CLIENTS.values()}
     found: dict[str, Any] = table[NAME]
     return found
 

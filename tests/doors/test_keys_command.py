@@ -58,4 +58,4 @@ def test_missing_store_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
     run(tmp_path, "create", "--admin")
     code, _, stderr = run(tmp_path, "revoke", "another")
-    assert (code, "there is no such key" in stderr) == (1, True)
+    assert (code, "there is no API key with this id" in stderr) == (1, True)

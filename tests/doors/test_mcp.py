@@ -486,7 +486,7 @@ def test_http_on_a_public_address_is_rejected(tmp_path: Path, host: str) -> None
         command("--http", "--host", host, "--data", tmp_path / "store"), capture_output=True, text=True, timeout=SECONDS, env=environment(), check=False
     )  # fmt: skip
     assert done.returncode == 1
-    assert "other machines without a key" in done.stderr
+    assert "would let other machines use the memory without a key" in done.stderr
     assert not done.stdout
     assert not (tmp_path / "store").exists()
 

@@ -106,7 +106,7 @@ def test_worker_command_does_due_work_of_others_and_ends_on_signal(make_engine: 
     command = [sys.executable, "-m", "memoryos", "worker", "--poll-seconds", "0.1"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert "polling for due scopes" in process.stdout.readline()
+        assert "polling the store for new pages" in process.stdout.readline()
         wait_until(lambda: writer.store.totals.backlog(1, "minilm").due_pages == 0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from memoryos.engine import MemoryEngine
 from memoryos.inputs import read_draft
+from memoryos.testing import HashEmbedder
 from memoryos.updating import worker as worker_module
 from memoryos.updating.schedule import Schedule
-from memoryos.updating.worker import TURN_STEPS, Worker
+from memoryos.updating.worker import NICENESS, TURN_STEPS, Worker
 from tests.conftest import EngineMaker
+from tests.waiting import wait_until
 
 
 @pytest.mark.kinds("sqlite")
@@ -98,3 +106,21 @@ def test_repeated_rescheduling_keeps_the_heap_small() -> None:
         schedule.move("busy", number)
     assert len(schedule._heap) == 1
     assert schedule.next_at() == 9_999
+
+
+@pytest.mark.kinds("sqlite")
+def test_worker_has_lower_priority_than_requests(make_engine: EngineMaker) -> None:
+    class Recording(HashEmbedder):
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            seen[threading.current_thread().name] = niceness()
+            return super().embed(texts)
+
+    seen: dict[str, int] = {}
+    memory = make_engine(embedder=Recording(), background=True).memory("ann")
+    memory.add_memory("I bake bread.")
+    wait_until(lambda: "memoryos-worker" in seen)
+    assert seen["memoryos-worker"] == niceness() + (NICENESS if sys.platform == "linux" else 0)
+
+
+def niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())

@@ -86,7 +86,7 @@ def test_worker_view_shows_failures_and_the_next_retry(
         llm_api.post(f"{path}/pages", {"user_input": f"{POISON} {index}"}, assistant_id=story.assistant_id)
     tab = visit(with_llm)
     page = tab.go("worker", user_id=new_user)
-    expect(page.get_by_role("heading", name="The analyst fails")).to_be_visible()
+    expect(page.get_by_role("heading", name="The analyst reported an error")).to_be_visible()
     trouble = page.locator(".workload .trouble")
     expect(trouble).to_contain_text(re.compile(r"\d consecutive failures?, next retry in \d+ (minutes|hours?|seconds)"))
     expect(trouble).to_contain_text(re.compile("Last error: .+"))

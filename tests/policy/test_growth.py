@@ -192,7 +192,7 @@ DATA_DEPENDENT = {
     "memoryos.language.matching.__init__": "every bounded pattern is found where it is kept",
     "memoryos.language.matching.linear": "likewise",
     "memoryos.analysts.attributes._PATTERNS": "likewise",
-    "memoryos.analysts.traits._patterns": "called by the search for patterns",
+    "memoryos.analysts.traits._compile_patterns": "likewise",
     "memoryos.importing.salvage.find_objects": "attacked as a function below",
     "memoryos.retrieval.question._without_names": "attacked as a function below",
     "memoryos.language.fence._opening": "attacked as a function below",

@@ -119,7 +119,7 @@ def test_copy_that_differs_from_its_source_is_detected(
             return executed(self, statement, *given, **named)  # type: ignore[call-overload]
 
         monkeypatch.setattr(sa.Connection, "execute", losing)
-        with pytest.raises(StoreError, match="differs from its source"):
+        with pytest.raises(StoreError, match="differs from the original"):
             copy_scope(source.store._database, target._database, scope_id)
 
 

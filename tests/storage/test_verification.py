@@ -29,7 +29,7 @@ NOW = FixedClock()()
 ORIGIN = Origin("scripted", "1")
 SECRET = "the red bicycle"
 OWNER = "user 'tom' with assistant 'helper'"
-CIRCLE = "knowledge in a cycle of successors"
+CIRCLE = "knowledge that is replaced in a cycle"
 
 
 def entry(knowledge_id: str, sources: tuple[str, ...], origin: Origin = ORIGIN) -> Knowledge:
@@ -105,16 +105,16 @@ def test_engine_writes_and_deletions_have_no_findings(make_engine: EngineMaker) 
 
 
 UNIQUE_LOST = "CREATE TABLE loose AS SELECT * FROM pages; DROP TABLE pages; ALTER TABLE loose RENAME TO pages;"
-NOBODY = "no scope"
+NOBODY = "missing scope"
 DAMAGES = [
     ("UPDATE pages SET metadata = '{' WHERE scope_id = TOM AND seq = 1", "unreadable value", 1),
     ("UPDATE segments SET origin = x'ff' WHERE scope_id = TOM", "unreadable value", 1),
     ("UPDATE knowledge SET source_page_ids = '[' WHERE scope_id = TOM AND knowledge_id = 'k2'", "unreadable value", 1),
     ("UPDATE profiles SET body = 'gone' WHERE scope_id = TOM AND version = 2", "unreadable value", 1),
     (f"{UNIQUE_LOST} UPDATE pages SET page_id = (SELECT page_id FROM pages WHERE scope_id = TOM AND seq = 3) WHERE scope_id = TOM AND seq = 4", "duplicate page id", 1),  # noqa: S608
-    ("UPDATE scopes SET last_seq = 3 WHERE scope_id = TOM", "newest page after last_seq: 4 3", 1),
-    ("DELETE FROM owners WHERE scope_id = TOM", "scope without its owner row", 1),
-    ("INSERT INTO owners VALUES ('x', 'y', 'nowhere')", "owner row of a missing scope", 1),
+    ("UPDATE scopes SET last_seq = 3 WHERE scope_id = TOM", "position of the newest page above last_seq: 4 3", 1),
+    ("DELETE FROM owners WHERE scope_id = TOM", "scope without a row in table owners", 1),
+    ("INSERT INTO owners VALUES ('x', 'y', 'nowhere')", "row in table owners for a missing scope", 1),
     ("INSERT INTO forgettings VALUES (TOM, 'f1', '{}', 0)", "incomplete deletion; opening the store completes it: f1", 1),
     ("DELETE FROM segments WHERE scope_id = TOM", "page with a missing segment", 3),
     ("DELETE FROM chains WHERE scope_id = TOM", "page with a missing chain", 3),
@@ -127,20 +127,20 @@ DAMAGES = [
     ("UPDATE knowledge SET source_page_ids = '[]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge without sources: k2", 1),
     ("UPDATE knowledge SET source_page_ids = '[\"gone\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 gone", 1),
     ("UPDATE knowledge SET source_page_ids = (SELECT json_array(page_id) FROM pages WHERE scope_id <> TOM) WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2", 1),
-    ("UPDATE knowledge SET source_page_ids = '[\"a red bicycle\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 (no id)", 1),
-    ("DELETE FROM knowledge WHERE scope_id = TOM AND knowledge_id = 'k4'", "knowledge with a missing successor: k1 k4", 1),
+    ("UPDATE knowledge SET source_page_ids = '[\"a red bicycle\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 (value hidden)", 1),
+    ("DELETE FROM knowledge WHERE scope_id = TOM AND knowledge_id = 'k4'", "knowledge whose replacement is missing: k1 k4", 1),
     ("UPDATE knowledge SET superseded_by = 'k1' WHERE scope_id = TOM AND knowledge_id = 'k4'", CIRCLE, 2),
     ("UPDATE knowledge SET superseded_by = 'k1' WHERE scope_id = TOM AND knowledge_id IN ('k2', 'k4')", CIRCLE, 2),
     ("UPDATE knowledge SET superseded_by = 'k2' WHERE scope_id = TOM AND knowledge_id = 'k2'", f"{CIRCLE}: k2", 1),
-    ("DELETE FROM profiles WHERE scope_id = TOM AND version = 1", "profile version without its predecessor: 2", 1),
-    ("UPDATE profiles SET version = version - 1 WHERE scope_id = TOM", "profile version without its predecessor: 0", 1),
+    ("DELETE FROM profiles WHERE scope_id = TOM AND version = 1", "profile version whose previous version is missing: 2", 1),
+    ("UPDATE profiles SET version = version - 1 WHERE scope_id = TOM", "profile version whose previous version is missing: 0", 1),
     ("UPDATE profiles SET body = json_set(body, '$.traits[0].evidence_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 1", "profile version with a missing evidence page: 1 gone", 1),
     ("UPDATE profiles SET body = json_set(body, '$.attributes[0].source_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 2", "profile version with a missing evidence page: 2 gone", 1),
     ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[\"gone\"]', 0)", "idempotency key with a missing page: h1 gone", 1),
     ("INSERT INTO idempotency VALUES (TOM, 'h1', 'h2', '[', 0)", "unreadable value: idempotency.page_ids h1", 1),
-    ("DELETE FROM pages WHERE scope_id = TOM AND seq = 4", "vector without its owner: user", 1),
-    ("UPDATE vectors SET owner_id = 'k9' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector without its owner: knowledge k9 openai/m@3", 1),
-    ("UPDATE vectors SET owner_kind = 'chain' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector without its owner: chain k2", 1),
+    ("DELETE FROM pages WHERE scope_id = TOM AND seq = 4", "vector of a missing page or fact: user", 1),
+    ("UPDATE vectors SET owner_id = 'k9' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector of a missing page or fact: knowledge k9 openai/m@3", 1),
+    ("UPDATE vectors SET owner_kind = 'chain' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector of a missing page or fact: chain k2", 1),
     ("UPDATE vectors SET vector = x'00' WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector with a wrong length: knowledge k2 openai/m@3 3 1", 1),
     ("UPDATE vectors SET vector = vector || vector WHERE scope_id = TOM AND owner_kind = 'knowledge'", "vector with a wrong length: knowledge", 1),
     ("UPDATE vectors SET vector = x'' WHERE scope_id = TOM AND owner_kind = 'user'", "vector with a wrong length: user", 4),
@@ -220,7 +220,7 @@ def test_excess_findings_of_a_kind_are_counted(file: Path) -> None:
     damage(file, f"{more} INSERT INTO chains SELECT TOM, 'x' || i, '', '{ORIGIN_TEXT}' FROM n")  # noqa: S608
     lines = found(file)
     assert len(lines) == MAX_LINES_PER_KIND + 1
-    assert lines[-1] == f"chain without pages: {57 - MAX_LINES_PER_KIND} more"
+    assert lines[-1] == f"chain without pages: {57 - MAX_LINES_PER_KIND} more findings"
 
 
 def test_rows_without_a_scope_are_found(file: Path) -> None:
@@ -229,9 +229,9 @@ def test_rows_without_a_scope_are_found(file: Path) -> None:
     assert [
         line
         for line in lines
-        if line.startswith("file: row ") and "of chains refers to a missing row of scopes" in line
+        if line.startswith("file: row ") and "of table chains refers to a missing row of table scopes" in line
     ]
-    assert "no scope: chain without pages: c9" in lines
+    assert "missing scope: chain without pages: c9" in lines
     more = "WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n WHERE i < 50)"
     damage(file, f"{more} INSERT INTO chains SELECT 'nowhere', 'x' || i, '', '{{}}' FROM n")  # noqa: S608
     assert f"file: {51 - MAX_LINES_PER_KIND} more rows refer to missing rows" in found(file)
@@ -261,7 +261,7 @@ def test_user_ids_with_line_breaks_are_escaped(tmp_path: Path) -> None:
         with store._database.write() as connection:
             connection.exec_driver_sql("UPDATE scopes SET last_seq = 0")
         (line,) = store.verify()
-    assert line == "user 'a\\n\\x1b[31m\\u202e' with assistant 'b': newest page after last_seq: 1 0"
+    assert line == "user 'a\\n\\x1b[31m\\u202e' with assistant 'b': position of the newest page above last_seq: 1 0"
 
 
 def test_verification_reads_one_snapshot_during_writes(file: Path) -> None:

@@ -74,8 +74,7 @@ def dimensions() -> tuple[Dimension, ...]:
     )
 
 
-@lru_cache(maxsize=1)
-def _patterns() -> tuple[tuple[dict[Key, Bounded], Bounded], dict[Key, tuple[Bounded, Bounded]]]:
+def _compile_patterns() -> tuple[tuple[dict[Key, Bounded], Bounded], dict[Key, tuple[Bounded, Bounded]]]:
     rules = {
         (category, name): f"{rule}|{INTEREST_WORDS[name]}" if name in INTEREST_WORDS else rule
         for (category, name), rule in INTERESTS.items()
@@ -92,6 +91,10 @@ def _bounded(rule: str) -> str:
     wide = [word for word in words if word[0] >= "\u2000"]
     parts = ([rf"\b(?:{'|'.join(latin)})\b"] if latin else []) + wide
     return f"(?:{'|'.join(parts)})"
+
+
+# Compiled at import like the other patterns of this package, so that reading the first page is not slower.
+(_THINGS, _ANY_THING), _CUES = _compile_patterns()
 
 
 class TraitReader:
@@ -146,17 +149,16 @@ class TraitReader:
 
 
 def _shown_by(text: str, page: Page) -> Iterator[tuple[Key, bool, bool]]:  # noqa: C901  (one kind of cue after another)
-    (things, any_thing), cues = _patterns()
     if _TO_THE_OTHER.search(text):
         return
     dislikes, likes, does = _DISLIKES.search(text), _LIKES.search(text), _DOES.search(text)
-    if (dislikes or likes or does) and any_thing.search(text):
+    if (dislikes or likes or does) and _ANY_THING.search(text):
         start = (dislikes or likes or does).end()  # type: ignore[union-attr]  # one of them matched
         start = 0 if _JAPANESE.search(text) else start  # its verb comes last
-        for key, pattern in things.items():
+        for key, pattern in _THINGS.items():
             if pattern.search(text, start):
                 yield key, not dislikes, bool(dislikes or likes)
-    for key, (high, low) in cues.items():
+    for key, (high, low) in _CUES.items():
         if low.search(text):
             yield key, False, False
         elif high.search(text):

@@ -1,4 +1,4 @@
-"""``memoryos bench``: measures evidence recall on a LoCoMo file and writes a report."""
+"""The command ``memoryos bench``: measures how well recalls find the answers to questions, and writes a report."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRINTED_LIMITS = ("500 tokens", "1000 tokens")
 
 
 @click.command()
-@click.option("--data", "data_file", type=click.Path(path_type=Path), required=True, help="A LoCoMo file.")
+@click.option("--data", "data_file", type=click.Path(path_type=Path), required=True, help="File of the LoCoMo dataset.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -40,7 +40,11 @@ PRINTED_LIMITS = ("500 tokens", "1000 tokens")
 @as_json_option
 @click.pass_obj
 def bench(session: Session, data_file: Path, out: Path, no_captions: bool, as_json: bool) -> None:
-    """Measure evidence recall on a LoCoMo file without an LLM, and write an HTML report."""
+    """Measure how well recalls find the answers to the questions of a LoCoMo file, and write an HTML report.
+
+    For each question, the file names the utterances that contain the answer. The report shows how many of them a
+    recall finds (evidence recall). No LLM is called.
+    """
     from memoryos.doors.bench.locomo_run import progress_steps, run  # noqa: PLC0415  (other commands start faster)
     from memoryos.doors.bench.report import ReportHeader, to_html  # noqa: PLC0415  (same reason)
 
@@ -69,7 +73,7 @@ def _read(file: Path, *, captions: bool) -> list[Conversation]:
     conversations = [each for each in read_locomo(file, captions=captions) if each.exchanges]
     names = [each.name for each in conversations]
     if len(set(names)) < len(names):
-        raise InputError("data", "two conversations in the file have the same sample_id")
+        raise InputError("data", f"{file} contains two conversations with the same sample_id; change one of them")
     questions = [question for each in conversations for question in each.questions if question.evidence]
     if not questions:
         raise InputError("data", f"{file} contains no question with evidence ids")

@@ -1,4 +1,4 @@
-"""The command line ``memoryos``: every call opens the store, runs one command and prints its result."""
+"""The command line ``memoryos``: each command opens the store (the database), does its work and prints the result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from memoryos.doors.mcp_command import mcp as serve_mcp
 from memoryos.doors.migrate_command import migrate
 from memoryos.doors.session import Session, as_json_option, own_memory, print_json
 from memoryos.doors.worker_command import worker
-from memoryos.errors import AnalystError, MemoryOSError
+from memoryos.embedding_choice import BUILT_IN, MULTILINGUAL, is_auto
+from memoryos.errors import AnalystError, ConfigError, MemoryOSError
 
 if TYPE_CHECKING:
     from memoryos.assembly import AnalystKind
@@ -52,7 +53,10 @@ def main() -> None:
 
 
 class _Group(click.Group):
-    """Reports a ``MemoryOSError`` as a message with exit code 1; other exceptions are bugs and keep their traceback."""
+    """A group of commands that prints a ``MemoryOSError`` as a message and exits with code 1.
+
+    Other exceptions are bugs. They are printed with their traceback.
+    """
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -63,9 +67,9 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("memoryos-engine"), prog_name="memoryos")
-@click.option("--user", help="User of the memory.  [default: default_user]")
-@click.option("--assistant", help="Assistant of the memory.  [default: default_assistant_profile]")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the store.  [default: ./memoryos_data]")
+@click.option("--user", help="User to whom the memory belongs.  [default: default_user]")
+@click.option("--assistant", help="Assistant to whom the memory belongs.  [default: default_assistant_profile]")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database.  [default: ./memoryos_data]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file with settings.")
 @click.option("-v", "--verbose", is_flag=True, help="Log to stderr.")
 @click.pass_context
@@ -77,7 +81,7 @@ def cli(
     config_file: Path | None,
     verbose: bool,
 ) -> None:
-    """MemoryOS: an operating system for an agent's memory."""
+    """MemoryOS: long-term memory for AI agents."""
     if verbose:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO)
     given = {"user_id": user, "assistant_id": assistant, "data_storage_path": data}
@@ -85,13 +89,13 @@ def cli(
 
 
 @cli.command()
-@click.option("--data", "data_file", type=click.Path(path_type=Path), help="LoCoMo file to play instead.")
-@click.option("--conversation", default=1, show_default=True, help="Number of the conversation in that file.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Folder in which to keep the store.")
+@click.option("--data", "data_file", type=click.Path(path_type=Path), help="LoCoMo file to use instead of the example.")
+@click.option("--conversation", default=1, show_default=True, help="Number of a conversation in --data.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Keep the demo's database in this folder.")
 def demo(data_file: Path | None, conversation: int, keep: Path | None) -> None:
-    """Store a conversation of several weeks, show the tiers after each part, and ask questions."""
+    """Store an example conversation, show how the memory grows, and ask questions about it."""
     if not play(data_file=data_file, conversation=conversation, keep=keep):
-        raise click.ClickException("two or more questions of the demo did not find the expected answer")
+        raise click.ClickException("two or more answers of the demo differ from the expected ones; run memoryos doctor")
 
 
 @cli.command()
@@ -101,7 +105,7 @@ def demo(data_file: Path | None, conversation: int, keep: Path | None) -> None:
 @as_json_option
 @click.pass_obj
 def add(session: Session, user_input: str, agent_response: str, timestamp: str | None, as_json: bool) -> None:
-    """Store one exchange as a page."""
+    """Store one exchange (a user message and the assistant's reply) as a page."""
     with session.memory() as memory:
         page = memory.add_memory(user_input, agent_response, timestamp)
     if as_json:
@@ -113,14 +117,14 @@ def add(session: Session, user_input: str, agent_response: str, timestamp: str |
 @cli.command()
 @click.argument("query")
 @click.option("--max-pages", type=int, help="Maximum number of pages.")
-@click.option("--max-tokens", type=int, help="Maximum size of the recalled pages in estimated tokens.")
-@click.option("--explain", is_flag=True, help="Show the score of each item by signal.")
+@click.option("--max-tokens", type=int, help="Maximum size of all recalled pages, in estimated tokens.")
+@click.option("--explain", is_flag=True, help="Show the parts of each score, e.g. common words.")
 @as_json_option
 @click.pass_obj
 def recall(
     session: Session, query: str, max_pages: int | None, max_tokens: int | None, explain: bool, as_json: bool
 ) -> None:
-    """Show the pages, facts and profile recalled for a query."""
+    """Show the memory that is relevant to a query: pages, facts and the user's profile."""
     with session.memory() as memory:
         _catch_up(memory)
         found = memory.recall(query, max_pages=max_pages, max_tokens=max_tokens)
@@ -134,7 +138,7 @@ def recall(
 
 @cli.command()
 @click.argument("query")
-@click.option("--remember/--no-remember", default=True, show_default=True, help="Store the exchange as a page.")
+@click.option("--remember/--no-remember", default=True, show_default=True, help="Store question and answer.")
 @as_json_option
 @click.pass_obj
 def ask(session: Session, query: str, remember: bool, as_json: bool) -> None:
@@ -151,7 +155,7 @@ def ask(session: Session, query: str, remember: bool, as_json: bool) -> None:
 @cli.command()
 @click.pass_obj
 def chat(session: Session) -> None:
-    """Chat with the memory and store every exchange; an empty line ends the chat."""
+    """Chat with an assistant that uses the memory. Every exchange is stored. An empty line ends the chat."""
     with session.memory() as memory:
         while query := click.prompt("you", default="", show_default=False, prompt_suffix="> "):
             for piece in memory.get_response(query, stream=True):
@@ -164,7 +168,7 @@ def chat(session: Session) -> None:
 @as_json_option
 @click.pass_obj
 def profile(session: Session, as_json: bool) -> None:
-    """Show the user's profile: attributes and traits."""
+    """Show the user's profile: attributes (e.g. the user's name) and personality traits."""
     with session.memory() as memory:
         known = memory.profile
     if as_json:
@@ -179,9 +183,9 @@ def profile(session: Session, as_json: bool) -> None:
     type=click.Choice(["user", "assistant", "both"]),
     default="both",
     show_default=True,
-    help="Subject of the facts.",
+    help="Whom the facts describe.",
 )
-@click.option("--history", is_flag=True, help="Include facts that are no longer current.")
+@click.option("--history", is_flag=True, help="Include facts that were replaced or archived.")
 @as_json_option
 @click.pass_obj
 def knowledge(session: Session, about: str, history: bool, as_json: bool) -> None:
@@ -199,7 +203,10 @@ def knowledge(session: Session, about: str, history: bool, as_json: bool) -> Non
 @as_json_option
 @click.pass_obj
 def segments(session: Session, archived: bool, as_json: bool) -> None:
-    """Show the segments of mid-term memory with their current heat."""
+    """Show the segments of mid-term memory, hottest first.
+
+    A segment contains the pages of one topic. Its heat rises when it is recalled or grows, and falls with time.
+    """
     with session.memory() as memory:
         segments_with_heat = memory.heat(archived=archived)
     if as_json:
@@ -212,7 +219,7 @@ def segments(session: Session, archived: bool, as_json: bool) -> None:
 @as_json_option
 @click.pass_obj
 def stats(session: Session, as_json: bool) -> None:
-    """Show the counts of every tier and of the due pages."""
+    """Show the number of pages, segments, facts and traits, and the number of pages that wait for processing."""
     with session.memory() as memory:
         counts = memory.get_memory_stats()
     if as_json:
@@ -225,7 +232,7 @@ def stats(session: Session, as_json: bool) -> None:
 @as_json_option
 @click.pass_obj
 def cost(session: Session, as_json: bool) -> None:
-    """Show the LLM calls and their tokens by day, purpose and model."""
+    """Show the number of LLM calls and tokens for each day, purpose and model."""
     with session.memory() as memory:
         accounts = memory.costs()
     if as_json:
@@ -235,12 +242,12 @@ def cost(session: Session, as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--analyst", type=click.Choice(["llm", "local"]), help="Analyst to use.  [default: from the settings]")
+@click.option("--analyst", type=click.Choice(["llm", "local"]), help="Reads the pages: an LLM or local rules.")
 @click.option("--dry-run", is_flag=True, help="Show the changes without applying them.")
 @as_json_option
 @click.pass_obj
 def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_json: bool) -> None:
-    """Derive all tiers again from the page log, and show the changes."""
+    """Derive all segments, facts and the profile again from the stored pages, and show the changes."""
     with session.memory() as memory:
         steps = itertools.count(1)
         with tables.progress("rebuild steps") as bar:
@@ -249,6 +256,27 @@ def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_jso
         print_json(shapes.Rebuilt.model_validate(rebuilt).as_json())
     else:
         tables.show(tables.rebuilt_table(rebuilt))
+
+
+@cli.command()
+@click.argument("model", type=click.Choice([BUILT_IN, MULTILINGUAL]))
+@click.pass_obj
+def reembed(session: Session, model: str) -> None:
+    """Switch the store to another embedding model and compute all vectors again.
+
+    Restart other processes that use the store afterwards. An interrupted run continues in the background.
+    """
+    given = session.config()
+    if not is_auto(given) and given.embedding_model_name != model:
+        raise ConfigError(
+            f"embedding_model_name: the settings select {given.embedding_model_name!r}, which takes precedence; remove "
+            'the setting (or set it to "auto") and the embedding endpoint, then repeat this'
+        )
+    with session.engine(embedding_model_name=model) as engine:
+        for scope in engine.scopes():
+            _catch_up(engine.memory(scope.user_id, scope.assistant_id))
+        pages = engine.store.totals.backlog(0, engine.embedder.name).pages_without_vector
+        click.echo(f"the store now uses {engine.embedder.name}; {pages} pages are still to be embedded")
 
 
 @cli.command()
@@ -279,7 +307,11 @@ def export(session: Session, file: Path, whole_store: bool) -> None:
 @click.option("--all", "whole_store", is_flag=True, help="Import an export of all users into the memory of each user.")
 @click.pass_obj
 def import_(session: Session, path: Path, whole_store: bool) -> None:
-    """Import a file of MemoryOS, the published MemoryOS, ChatGPT or Claude, or a list of messages."""
+    """Import conversations from a file or folder.
+
+    Supported are exports of MemoryOS, ChatGPT and Claude, lists of messages, and the data folder of the program that
+    was published with the MemoryOS paper.
+    """
     with session.engine() as engine, tables.progress("storing pages") as bar:
         if whole_store:
             loaded = engine.load(path)
@@ -298,10 +330,10 @@ def import_(session: Session, path: Path, whole_store: bool) -> None:
 
 
 @cli.command()
-@click.option("--page", "page_ids", multiple=True, help="Id of a page to forget; repeatable.")
-@click.option("--knowledge", "knowledge_ids", multiple=True, help="Id of a fact to forget; repeatable.")
+@click.option("--page", "page_ids", multiple=True, help="Id of a page to forget; can be repeated.")
+@click.option("--knowledge", "knowledge_ids", multiple=True, help="Id of a fact to forget; can be repeated.")
 @click.option("--before", help="Forget every page before this time, ISO 8601.")
-@click.option("--preview", "query_preview", help="Show what forgetting the pages found by this query would delete.")
+@click.option("--preview", "query_preview", help="Only show what forgetting the pages of this query would delete.")
 @click.option("--everything", is_flag=True, help="Forget the whole memory.")
 @click.option("--dry-run", is_flag=True, help="Show what would be deleted without deleting it.")
 @click.option("--yes", is_flag=True, help="Skip the confirmation.")
@@ -328,10 +360,13 @@ def forget(session: Session, /, dry_run: bool, yes: bool, as_json: bool, **selec
 @click.argument("text")
 @click.pass_obj
 def correct(session: Session, knowledge_id: str, text: str) -> None:
-    """Replace the text of a fact; "knowledge --json" shows the ids."""
+    """Replace the text of a fact.
+
+    The command "memoryos knowledge --json" shows the id of each fact.
+    """
     with session.memory() as memory:
         corrected = memory.correct(knowledge_id, text)
-    click.echo(f"corrected ({corrected.knowledge_id})")
+    click.echo(f"corrected fact {corrected.knowledge_id}")
 
 
 maintenance_commands.register(cli)
@@ -347,14 +382,15 @@ cli.add_command(ui)
 @cli.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def mcp(arguments: tuple[str, ...]) -> None:
-    """Serve the memory to an MCP client over stdio or HTTP."""
+    """Run the MCP server, which gives MCP clients access to the memory, over stdio or HTTP."""
     serve_mcp(list(arguments), prog_name="memoryos mcp")
 
 
 def _catch_up(memory: Memory) -> None:
-    """Embeds and consolidates all due pages, as a background worker would.
+    """Processes all waiting pages: computes their vectors and assigns them to segments.
 
-    A failing analyst is printed as a note and does not fail the command, because due pages can be found all the same.
+    An error of the analyst (for example of the LLM) is printed as a note. The command still succeeds, because a recall
+    also finds pages that are not yet processed.
     """
     due_before = _due_pages(memory)
     if not due_before:
@@ -363,7 +399,7 @@ def _catch_up(memory: Memory) -> None:
         try:
             memory.flush(progress=lambda: bar.update(due_before - _due_pages(memory)))
         except AnalystError as error:
-            click.echo(f"note: {_due_pages(memory)} pages are still due: {error}", err=True)
+            click.echo(f"note: {_due_pages(memory)} pages are not yet processed: {error}", err=True)
 
 
 def _due_pages(memory: Memory) -> int:

@@ -1,7 +1,8 @@
-"""MCP clients: the paths and formats of their configuration files, and how to add or remove the server's entry.
+"""MCP clients: the paths of their configuration files, and functions that add or remove the MemoryOS server in them.
 
-The functions edit text and do not access files. They insert or cut out only the entry, so that all other characters of
-the file, such as comments and white space, are preserved. To add a client, add it to ``CLIENTS``.
+The functions edit text; they do not read or write files. They insert or remove only the entry of the MemoryOS server.
+All other characters, for example comments and white space, stay the same. To support another client, add it to
+``CLIENTS``.
 """
 
 from __future__ import annotations
@@ -32,24 +33,24 @@ CLINE_EXTENSION = "Code/User/globalStorage/saoudrizwan.claude-dev"  # Cline befo
 
 
 class UneditableError(MemoryOSError):
-    """The file content can't be edited without losing other content; it was not changed."""
+    """A configuration file can't be edited without losing other content. The file was not changed."""
 
 
 class Place(NamedTuple):
     """A possible configuration file of a client.
 
     Attributes:
-        root: Folder of the installation; it exists if this installation of the client exists.
-        rest: Path of the file below ``root``.
+        root: Folder that exists only if the client is installed.
+        relative_path: Path of the configuration file, relative to ``root``.
     """
 
     root: Path
-    rest: str
+    relative_path: str
 
     @property
     def file(self) -> Path:
-        """The path of the file."""
-        return self.root / self.rest
+        """The path of the configuration file."""
+        return self.root / self.relative_path
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,20 @@ class Client:
     """A program that starts MCP servers.
 
     Attributes:
-        name: Argument of ``memoryos install``.
+        name: Name of the client as an argument of ``memoryos install``.
         title: Product name.
-        places: Returns the possible configuration files for ``sys.platform``, the home folder and the environment
-            variables; the usual file first.
-        servers: Key of the table of servers in the file.
-        says_type: Whether an entry needs ``"type": "stdio"``.
-        is_toml: Whether the file is TOML instead of JSON.
+        places: Returns the possible configuration files, the usual file first. The arguments are ``sys.platform``, the
+            home folder and the environment variables.
+        servers_key: Key of the object that contains all MCP servers in the configuration file.
+        needs_type: Whether the entry of a server must contain ``"type": "stdio"``.
+        is_toml: Whether the configuration file is TOML instead of JSON.
     """
 
     name: str
     title: str
     places: Callable[[str, Path, Mapping[str, str]], tuple[Place, ...]]
-    servers: str = "mcpServers"
-    says_type: bool = False
+    servers_key: str = "mcpServers"
+    needs_type: bool = False
     is_toml: bool = False
 
 
@@ -113,7 +114,7 @@ def _codex(_platform: str, home: Path, environment: Mapping[str, str]) -> tuple[
 
 
 def _settings_folder(platform: str, home: Path, environment: Mapping[str, str]) -> Path:
-    """Returns the platform's folder for the settings of programs."""
+    """Returns the folder in which programs store their settings on a platform."""
     if platform == "win32":
         return home / (environment.get("APPDATA") or "AppData/Roaming")
     if platform == "darwin":
@@ -125,44 +126,44 @@ CLIENTS = {
     client.name: client
     for client in (
         Client("claude-desktop", "Claude Desktop", _claude_desktop),
-        Client("claude-code", "Claude Code", _claude_code, says_type=True),
+        Client("claude-code", "Claude Code", _claude_code, needs_type=True),
         Client("cursor", "Cursor", _cursor),
         Client("cline", "Cline", _cline),
         Client("windsurf", "Windsurf", _windsurf),
-        Client("vscode", "VS Code", _vscode, servers="servers", says_type=True),
-        Client("codex", "Codex", _codex, servers="mcp_servers", is_toml=True),
+        Client("vscode", "VS Code", _vscode, servers_key="servers", needs_type=True),
+        Client("codex", "Codex", _codex, servers_key="mcp_servers", is_toml=True),
     )
 }
 
 
 def entry(client: Client, python: str, *, user: str, data: Path, config: Path | None = None) -> dict[str, Any]:
-    """Returns the client's configuration entry that starts the server."""
+    """Returns the configuration entry with which a client starts the MemoryOS server."""
     arguments = ["-m", "memoryos", "mcp", "--user", user, "--data", str(data)]
     if config is not None:
         arguments += ["--config", str(config)]
-    kind = {"type": "stdio"} if client.says_type else {}
+    kind = {"type": "stdio"} if client.needs_type else {}
     return {**kind, "command": python, "args": arguments}
 
 
 def block(client: Client, server: Mapping[str, Any]) -> str:
-    """Returns a complete configuration file that contains only the entry."""
+    """Returns the text of a configuration file that contains only the MemoryOS server."""
     if client.is_toml:
         return _toml_block(client, server)
-    return json.dumps({client.servers: {NAME: server}}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({client.servers_key: {NAME: server}}, indent=2, ensure_ascii=False) + "\n"
 
 
 def with_entry(text: str, client: Client, server: Mapping[str, Any]) -> str:
-    """Returns the file content with the entry; the same text if the entry exists already.
+    """Adds the MemoryOS server to the text of a configuration file, or updates its entry, and returns the text.
 
-    Keys that the user added to the entry, such as ``env`` or ``disabled``, are kept.
+    Keys that the user added to the entry, for example ``env`` or ``disabled``, are kept.
 
     Args:
-        text: The file content.
+        text: Content of the configuration file.
         client: The client.
-        server: The entry.
+        server: The result of ``entry``.
 
     Raises:
-        UneditableError: If the content is damaged, is JSON with comments, or has another structure.
+        UneditableError: If the text can't be parsed, is JSON with comments, or has an unexpected structure.
     """
     mark, text = _split_mark(text)
     if not client.is_toml and not text.strip():
@@ -177,7 +178,7 @@ def with_entry(text: str, client: Client, server: Mapping[str, Any]) -> str:
 
 
 def without_entry(text: str, client: Client) -> str:
-    """Returns the file content without the entry; the same text if it contains none.
+    """Removes the MemoryOS server from the text of a configuration file, and returns the text.
 
     Raises:
         UneditableError: As for ``with_entry``.
@@ -201,31 +202,31 @@ def _parse(client: Client, text: str) -> dict[str, Any]:
         content = tomllib.loads(text, parse_float=str) if client.is_toml else json.loads(text)
     except (ValueError, RecursionError) as error:
         if not client.is_toml and _is_commented(text):
-            raise UneditableError("it contains comments or trailing commas, which would be lost") from error
-        raise UneditableError(f"it can't be parsed ({error}); repair it first") from error
+            raise UneditableError("the file has comments or trailing commas, which editing would remove") from error
+        raise UneditableError(f"the file can't be parsed ({error}); repair it first") from error
     if not isinstance(content, dict):
-        raise UneditableError("it is not a JSON object")
+        raise UneditableError("the file does not contain a JSON object")
     return content
 
 
 def _servers(client: Client, content: dict[str, Any]) -> dict[str, Any]:
-    servers = content.get(client.servers, {})
+    servers = content.get(client.servers_key, {})
     if not isinstance(servers, dict):
-        raise UneditableError(f'its "{client.servers}" is not a table of servers')
+        raise UneditableError(f'the value of "{client.servers_key}" in the file is not a table of servers')
     return servers
 
 
 def _verified(client: Client, before: dict[str, Any], text: str, new: dict[str, Any] | None) -> str:
-    """Returns the edited text after checking that only the entry changed.
+    """Returns the edited text, after a check that only the entry of the MemoryOS server changed.
 
     Args:
         client: The client.
         before: The parsed content before the edit.
         text: The edited text.
-        new: The expected entry; None if it was removed.
+        new: The expected entry; None if the entry was removed.
 
     Raises:
-        UneditableError: If the edited text does not parse, or anything but the entry changed.
+        UneditableError: If the edited text can't be parsed, or if anything other than the entry changed.
     """
     try:
         after = _parse(client, text)
@@ -233,14 +234,14 @@ def _verified(client: Client, before: dict[str, Any], text: str, new: dict[str, 
     except UneditableError:
         is_correct = False
     if not is_correct:
-        raise UneditableError(f'the layout of its "{client.servers}" can\'t be edited safely')
+        raise UneditableError(f'the layout of "{client.servers_key}" in the file can\'t be edited safely')
     return text
 
 
 def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
-    """Returns the content without the entry."""
+    """Returns the parsed content of a configuration file without the MemoryOS server."""
     servers = {name: each for name, each in _servers(client, content).items() if name != NAME}
-    return {**content, client.servers: servers}
+    return {**content, client.servers_key: servers}
 
 
 # JSON
@@ -248,7 +249,7 @@ def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
 _SPACE = re.compile(r"[ \t\r\n]*")
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|//[^\r\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)
-"""Unclosed strings and comments match up to the end of the text, so that matching takes linear time."""
+"""An unclosed string or comment matches up to the end of the text; otherwise matching could take quadratic time."""
 _DECODER = json.JSONDecoder()
 
 
@@ -260,7 +261,7 @@ class _Member(NamedTuple):
 
 
 def _is_commented(text: str) -> bool:
-    """Returns whether the text is valid JSON after removing comments and trailing commas."""
+    """Returns whether a text would be valid JSON without its comments and trailing commas."""
     bare = _TRAILING_COMMA.sub(r"\1", _COMMENT.sub(r"\1", text))
     try:
         return not bare.strip() or isinstance(json.loads(bare), (dict, list))
@@ -269,7 +270,7 @@ def _is_commented(text: str) -> bool:
 
 
 def _members(text: str, start: int) -> Iterator[_Member]:
-    """Yields the members of the object whose brace is at ``start``; the text must be valid JSON."""
+    """Yields the members of the object whose opening brace is at index ``start`` of a valid JSON text."""
     at = _skip(text, start + 1)
     while text[at] != "}":
         key, colon = _DECODER.raw_decode(text, at)
@@ -287,15 +288,15 @@ def _skip(text: str, at: int) -> int:
 
 
 def _find(text: str, start: int, key: str) -> _Member | None:
-    """Returns the member with the key; the last one of duplicates, as JSON parsers do."""
+    """Returns the last member with a key (JSON parsers use the last one, too); None if no member has the key."""
     return next((each for each in reversed([*_members(text, start)]) if each.key == key), None)
 
 
 def _json_with(text: str, client: Client, new: Mapping[str, Any]) -> str:
     root = _skip(text, 0)
-    servers = _find(text, root, client.servers)
+    servers = _find(text, root, client.servers_key)
     if servers is None:
-        return _json_insert(text, root, client.servers, {NAME: new})
+        return _json_insert(text, root, client.servers_key, {NAME: new})
     old = _find(text, servers.value, NAME)
     if old is None:
         return _json_insert(text, servers.value, NAME, new)
@@ -303,7 +304,7 @@ def _json_with(text: str, client: Client, new: Mapping[str, Any]) -> str:
 
 
 def _json_insert(text: str, start: int, key: str, value: Mapping[str, Any]) -> str:
-    """Appends a member to the object whose brace is at ``start``, in the layout of the object."""
+    """Adds a member at the end of the object that starts at index ``start``, indented like the other members."""
     members = [*_members(text, start)]
     if members:
         lead, at, rest = text[start + 1 : members[0].start], members[-1].end, members[-1].end
@@ -317,7 +318,7 @@ def _json_insert(text: str, start: int, key: str, value: Mapping[str, Any]) -> s
 
 
 def _json_value(text: str, at: int, value: Mapping[str, Any]) -> str:
-    """Returns the value as JSON, indented for a key at position ``at``."""
+    """Returns a value as JSON, indented for a key at index ``at`` of the text."""
     if "\n" not in text:
         return json.dumps(value, ensure_ascii=False)
     lines = json.dumps(value, indent=_unit(text), ensure_ascii=False).split("\n")
@@ -325,7 +326,7 @@ def _json_value(text: str, at: int, value: Mapping[str, Any]) -> str:
 
 
 def _json_without(text: str, client: Client) -> str:
-    while (servers := _find(text, _skip(text, 0), client.servers)) and (member := _find(text, servers.value, NAME)):
+    while (servers := _find(text, _skip(text, 0), client.servers_key)) and (member := _find(text, servers.value, NAME)):
         members = [*_members(text, servers.value)]
         position = members.index(member)
         if position:
@@ -343,7 +344,7 @@ def _newline(text: str) -> str:
 
 
 def _unit(text: str) -> str:
-    """Returns the indentation of one level: that of the first indented line, else two spaces."""
+    """Returns the indentation of the first indented line; two spaces if no line is indented."""
     found = re.search(r"\n([ \t]+)\S", text)
     return found[1] if found else "  "
 
@@ -362,7 +363,7 @@ class _Statement(NamedTuple):
 
 
 def _statements(text: str) -> Iterator[_Statement]:
-    """Yields each statement; one of several lines ends at the first line with which it parses."""
+    """Yields each statement of a TOML text. A statement ends with the first line that makes it valid TOML."""
     table: tuple[str, ...] = ()
     lines: list[str] = []
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
@@ -381,7 +382,7 @@ def _statements(text: str) -> Iterator[_Statement]:
 
 
 def _path(parsed: Any) -> tuple[str, ...]:
-    """Returns the keys of nested tables as long as each table has exactly one key."""
+    """Returns the keys of nested tables that each have one key, for example ``("a", "b")`` for ``a.b = 1``."""
     if not isinstance(parsed, dict) or len(parsed) != 1:
         return ()
     key, value = next(iter(parsed.items()))
@@ -389,7 +390,7 @@ def _path(parsed: Any) -> tuple[str, ...]:
 
 
 def _toml_with(text: str, client: Client, old: object, new: Mapping[str, Any]) -> str:
-    path, lines = (client.servers, NAME), _toml_lines(new)
+    path, lines = (client.servers_key, NAME), _toml_lines(new)
     if not isinstance(old, dict) or "command" not in old:
         text = _toml_without(text, client)
         gap = "" if not text.strip() else "\n" if text.endswith("\n") else "\n\n"
@@ -406,7 +407,7 @@ def _toml_with(text: str, client: Client, old: object, new: Mapping[str, Any]) -
 def _toml_without(text: str, client: Client) -> str:
     kept: list[_Statement] = []
     for each in _statements(text):
-        if each.path[:2] != (client.servers, NAME):
+        if each.path[:2] != (client.servers_key, NAME):
             kept.append(each)
         elif each.text.lstrip().startswith("[") and kept and not kept[-1].text.strip():
             kept.pop()
@@ -414,7 +415,7 @@ def _toml_without(text: str, client: Client) -> str:
 
 
 def _toml_block(client: Client, server: Mapping[str, Any]) -> str:
-    return f"[{client.servers}.{NAME}]\n" + "".join(_toml_lines(server).values())
+    return f"[{client.servers_key}.{NAME}]\n" + "".join(_toml_lines(server).values())
 
 
 def _toml_lines(server: Mapping[str, Any]) -> dict[str, str]:
@@ -422,5 +423,5 @@ def _toml_lines(server: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _toml_value(value: Any) -> str:
-    """Returns a string or a list of strings as TOML, which differs from JSON only in the character U+007F."""
+    """Returns a string or a list of strings in TOML: the same syntax as JSON, but U+007F must be escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""``memoryos demo``: stores a conversation of six weeks, prints the tiers and answers questions from each tier."""
+"""The command ``memoryos demo``: stores an example conversation, prints what is in the memory, and asks questions."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ _ANY_TIME = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A question of the demo.
+    """A question that the demo asks.
 
     Attributes:
         text: The question.
-        tier: The tier that stores the answer; printed after the question.
-        expected: Texts of which one must occur in the answer or in the first recalled pages.
+        tier: Part of the memory that contains the answer; printed after the question.
+        expected: Texts. At least one must occur in the answer or in the first recalled pages.
         pages: Number of recalled pages to search for ``expected``.
     """
 
@@ -82,10 +82,10 @@ def play(
         console: Output; default: stdout.
 
     Returns:
-        Whether at most one question failed. Always True for a LoCoMo file, whose questions are harder.
+        True if at most one question failed. Always True for a LoCoMo file, because its questions are harder.
 
     Raises:
-        InputError: If the file can't be read, does not contain the conversation, or the folder contains a store.
+        InputError: If the file can't be read or lacks the conversation, or if ``keep`` already contains a store.
     """
     console = console or Console()
     if data_file is None:
@@ -118,7 +118,7 @@ def _own_conversation() -> tuple[str, list[PageDraft], Sequence[_Question]]:
 def _locomo_conversation(file: Path, number: int) -> tuple[str, list[PageDraft], Sequence[_Question]]:
     conversations = read_locomo(file)
     if not 1 <= number <= len(conversations):
-        raise InputError("conversation", f"{number} does not exist; the file has {len(conversations)}, numbered from 1")
+        raise InputError("conversation", f"{number} is not in the file; choose 1 to {len(conversations)}")
     chosen = conversations[number - 1]
     names = {"user_name": chosen.user_name, "assistant_name": chosen.assistant_name}
     drafts = [read_draft(each.user_text, each.assistant_text, each.at, names, now=each.at) for each in chosen.exchanges]
@@ -139,7 +139,7 @@ def _locomo_conversation(file: Path, number: int) -> tuple[str, list[PageDraft],
 
 
 def _fill(memory: Memory, drafts: Sequence[PageDraft], console: Console) -> None:
-    """Stores the conversation in parts and prints the counts of the tiers after each part."""
+    """Stores a conversation in parts, and prints a table with the contents of the memory after each part."""
     table = Table(title="Tiers after each part of the conversation", title_justify="left")
     for column in ("until", "pages", "window", "segments", "hottest", "learned", "facts", "traits"):
         table.add_column(column, justify="left" if column == "until" else "right", no_wrap=True)

@@ -1,4 +1,7 @@
-"""Runs the checks of ``memoryos doctor`` on an installation; each result suggests a fix. No check creates a store."""
+"""The checks of ``memoryos doctor``. Each check tests a part of the installation and suggests a fix for a problem.
+
+No check creates a store.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Literal
@@ -20,22 +22,22 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from memoryos.assembly import build_embedder
-from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
-from memoryos.doors.file_modes import narrow_all, wide_paths
+from memoryos.config import AUTO_MODEL, CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
+from memoryos.doors.file_modes import accessible_paths, restrict_all
 from memoryos.doors.filesystems import NETWORK_FILESYSTEMS, filesystem_of
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
+from memoryos.embedding_choice import is_auto, resolve_auto
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
-from memoryos.language.languages import LANGUAGE_NAMES, language_of
 from memoryos.models import multilingual_e5
 from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
-from memoryos.optional_methods import CompleteEmbedder
 from memoryos.seams import ChatRequest, Message
 from memoryos.storage.database_urls import is_server_url, parse_database_url, sqlite_file_of
 from memoryos.storage.migrations import HEAD, State
 from memoryos.storage.store import Store
 from memoryos.storage.verification import check_writable, read_schema_state
+from memoryos.updating.language_support import PAGES_READ, LanguageSupport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,11 +54,7 @@ LEAST_FREE_BYTES = 100_000_000
 FINDINGS_SHOWN = 3
 SCOPES_SHOWN = 20
 SCOPES_READ = 50
-PAGES_READ = 20
-"""The language check reads the newest PAGES_READ pages of at most SCOPES_READ scopes."""
-_MULTILINGUAL = (
-    f"set {ENV_PREFIX}EMBEDDING_MODEL_NAME=multilingual-e5-small for search by meaning (docs/howto/other-languages.md)"
-)
+"""The language check reads the newest pages of at most this many scopes."""
 _SHORTEST_SECRET = 6
 _TEST_REQUEST = ChatRequest((Message("user", "Reply with OK"),))
 
@@ -67,8 +65,8 @@ class CheckResult:
 
     Attributes:
         what: Name of the check.
-        state: "problem" prevents operation; "note" is information that may need action.
-        says: The finding.
+        state: "ok", "note" (may need an action) or "problem" (prevents operation).
+        says: What the check found.
         advice: The suggested action; "" if none is needed.
     """
 
@@ -81,13 +79,13 @@ class CheckResult:
 def run_checks(
     load: Callable[[], Config], *, offline: bool, options: Sequence[str] = (), fix: bool = False
 ) -> Iterator[CheckResult]:
-    """Yields the result of each check; secrets are removed from the texts.
+    """Runs all checks and yields the result of each. Secrets are removed from the texts.
 
     Args:
-        load: Reads the settings.
-        offline: Skips checks that would call an endpoint or download a model.
+        load: Returns the settings.
+        offline: Whether to skip the checks that would call an endpoint or download a model.
         options: Command line options that an MCP client would pass to ``memoryos mcp``.
-        fix: Removes the permissions of other accounts on the files of the store.
+        fix: Whether to remove the permissions of other accounts on the files of the store.
     """
     yield _python()
     yield _packages()
@@ -103,7 +101,7 @@ def run_checks(
 
 
 def _configured_checks(config: Config, options: Sequence[str], *, offline: bool, fix: bool) -> Iterator[CheckResult]:
-    """Yields the results of the checks that need valid settings; their texts may still contain secrets."""
+    """Runs the checks that need valid settings and yields their results. The texts may still contain secrets."""
     yield _settings()
     embedder, result = _embedder(config, offline=offline)
     yield result
@@ -174,25 +172,46 @@ def _settings() -> CheckResult:
 
 def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, CheckResult]:
     try:
+        config = _with_store_model(config)
         embedder = build_embedder(config)
         if offline and _needs_network(config):
             return embedder, CheckResult("embedder", "note", f"{embedder.name} was not called (--offline)")
         return embedder, _try_embedder(embedder)
     except (MemoryOSError, ImportError) as error:
         where = _address(config.embedding_base_url) if config.has_embedding_endpoint else "this machine"
-        advice = f"check {config.embedding_model_name} at {where}; until it works, new pages are found by words only"
+        advice = (
+            f"check the model {config.embedding_model_name} at {where}; until it works, new pages are found only by "
+            "their words, not by their meaning"
+        )
         return None, CheckResult("embedder", "problem", str(error), advice)
 
 
+def _with_store_model(config: Config) -> Config:
+    """Returns the settings with the embedding model of the store in place of "auto"; creates and changes no store."""
+    if not is_auto(config):
+        return config
+    try:
+        database = config.database
+        if not is_server_url(database):
+            file = sqlite_file_of(database)
+            if not file.exists() or read_schema_state(file) is not State.CURRENT:
+                return config
+        check_writable(database)
+        with Store(database) as store:
+            return resolve_auto(config, store, record=False)
+    except (StoreError, OSError):  # the check of the database reports it
+        return config
+
+
 def _needs_network(config: Config) -> bool:
-    """Returns whether the embedder calls an endpoint or may download its model."""
+    """Returns whether embedding a text calls an endpoint or may download a model."""
     return config.has_embedding_endpoint or config.embedding_model_name not in (
-        MODEL_NAMES | (multilingual_e5.MODEL_NAMES if multilingual_e5.is_installed() else frozenset())
+        {AUTO_MODEL} | MODEL_NAMES | (multilingual_e5.MODEL_NAMES if multilingual_e5.is_installed() else frozenset())
     )
 
 
 def _try_embedder(embedder: Embedder) -> CheckResult:
-    """Embeds one text and checks the shape and the values of the vector."""
+    """Embeds one text as a test, and checks the shape and the values of the vector."""
     started = time.monotonic()
     matrix = embedder.embed(["What did we say about the garden?"])
     says = f"{embedder.name}, {embedder.dimensions} dimensions, {time.monotonic() - started:.2f} s for the first text"
@@ -206,7 +225,10 @@ def _try_embedder(embedder: Embedder) -> CheckResult:
 
 
 def _folder(folder: Path) -> Iterator[CheckResult]:
-    """Checks that the folder, or its nearest existing parent, can be written, and checks the disk that it is on."""
+    """Checks that a folder can be written, and checks the free space and the filesystem of its disk.
+
+    If the folder does not exist, its nearest existing parent folder is checked.
+    """
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
@@ -230,19 +252,19 @@ def _folder(folder: Path) -> Iterator[CheckResult]:
 
 
 def _modes(file: Path, *, fix: bool) -> CheckResult:
-    """Reports the files of the store that other accounts can access; ``fix`` removes these permissions."""
+    """Reports the files of the store that other accounts can access. With ``fix``, removes these permissions."""
     if os.name != "posix":
         return CheckResult(
-            "file modes", "ok", "not used on this system; access control lists of the parent folder apply"
+            "file modes", "ok", "not checked: this system uses the access control lists of the parent folder"
         )
-    wide = wide_paths(file)
+    wide = accessible_paths(file)
     if not wide:
         return CheckResult("file modes", "ok", "only this account can access the store")
     names = ", ".join(path.name for path in wide[:FINDINGS_SHOWN]) + (", …" if len(wide) > FINDINGS_SHOWN else "")
     if not fix:
         says = f"other accounts have permissions on {len(wide)} files or folders: {names}"
         return CheckResult("file modes", "problem", says, "run memoryos doctor --fix to remove these permissions")
-    failures = narrow_all(wide)
+    failures = restrict_all(wide)
     if failures:
         return CheckResult(
             "file modes", "problem", "; ".join(failures[:FINDINGS_SHOWN]), "run this command as the owner of the files"
@@ -265,7 +287,7 @@ def _database(file: Path, config: Config, embedder: Embedder | None) -> Iterator
             yield CheckResult("database", "ok", f"{file}, {size}, schema {HEAD}, writable")
             yield _verified(store)
             yield from _scopes(store, config, None if embedder is None else embedder.name)
-            yield from _languages(store, embedder)
+            yield from _languages(store, config, embedder)
     except (StoreError, OSError) as error:
         advice = (
             "check the file permissions and other processes that use the file; restore a damaged file from a backup"
@@ -281,7 +303,7 @@ def _database_server(config: Config, embedder: Embedder | None) -> Iterator[Chec
             yield CheckResult("database", "ok", f"{name}, schema {HEAD}, writable")
             yield _verified(store)
             yield from _scopes(store, config, None if embedder is None else embedder.name)
-            yield from _languages(store, embedder)
+            yield from _languages(store, config, embedder)
     except (StoreError, ConfigError) as error:
         advice = "check that the server is running; docs/howto/postgresql.md describes the setup"
         yield CheckResult("database", "problem", str(error), advice)
@@ -306,7 +328,7 @@ def _verified(store: Store) -> CheckResult:
 
 
 def _scopes(store: Store, config: Config, model: str | None) -> Iterator[CheckResult]:
-    """Counts the pages of all scopes and reports the scopes whose last consolidation failed."""
+    """Counts the pages of all scopes (memories), and reports the scopes whose last processing failed."""
     pages = due = without_vector = 0
     failing: list[tuple[str, ScopeState]] = []
     for scope_id, scope in store.scopes.all().items():
@@ -326,29 +348,21 @@ def _scopes(store: Store, config: Config, model: str | None) -> Iterator[CheckRe
         yield CheckResult("last error", "note", f"{len(failing) - SCOPES_SHOWN} more scopes have errors")
 
 
-def _languages(store: Store, embedder: Embedder | None) -> Iterator[CheckResult]:
-    """Reports when most of the newest pages are in languages that the embedding model does not support."""
-    supported = None if embedder is None else CompleteEmbedder(embedder).languages
-    if supported is None:
+def _languages(store: Store, config: Config, embedder: Embedder | None) -> Iterator[CheckResult]:
+    """Yields a note if most of the newest pages are in languages that the embedding model does not support."""
+    if embedder is None:
         return
+    support = LanguageSupport(embedder, config)
     scopes = itertools.islice(store.scopes.all(), SCOPES_READ)
-    read = (page for scope_id in scopes for page in store.log.newest(scope_id, PAGES_READ))
-    counts = Counter(code for page in read if (code := language_of(f"{page.user_text}\n{page.assistant_text}")))
-    unsupported = [code for code, _ in counts.most_common() if code not in supported]
-    if 2 * sum(counts[code] for code in unsupported) <= counts.total():
-        return
-    names = " and ".join(LANGUAGE_NAMES[code] for code in unsupported)
-    says = f"most of the newest pages are in {names}; the embedder does not support it, so they are found by words only"
-    if multilingual_e5.is_installed():
-        yield CheckResult("languages", "note", says, _MULTILINGUAL)
-    else:
-        yield CheckResult("languages", "note", says, f"{multilingual_e5.INSTALL}, then {_MULTILINGUAL}")
+    finding = support.finding(page for scope_id in scopes for page in store.log.newest(scope_id, PAGES_READ))
+    if finding is not None:
+        yield CheckResult("languages", "note", finding, f"run {support.fix} (docs/howto/other-languages.md)")
 
 
 def _server(config: Config, options: Sequence[str], *, offline: bool) -> CheckResult:
-    """Starts the MCP server as a client would, on a temporary store."""
+    """Checks that the MCP server starts and answers, on a temporary store."""
     if offline and _needs_network(config):
-        return CheckResult("MCP server", "note", "was not started (--offline): it would call the embedder")
+        return CheckResult("MCP server", "note", "was not started (--offline), because it would call the embedder")
     try:
         trial = try_server([sys.executable, "-m", "memoryos", "mcp", *options])
     except TrialError as error:
@@ -360,7 +374,7 @@ def _server(config: Config, options: Sequence[str], *, offline: bool) -> CheckRe
 
 
 class _TokenMeter:
-    """A ``Meter`` without a budget that counts the tokens of the test call."""
+    """Counts the tokens of the test call. It implements the protocol ``Meter`` without a budget."""
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -375,10 +389,10 @@ class _TokenMeter:
 def _llm(config: Config, *, offline: bool) -> CheckResult:
     if not config.has_llm:
         if config.openai_base_url:
-            says = "openai_base_url is set but no key, so the local analyst reads and answers"
+            says = "openai_base_url is set but openai_api_key is not, so the local analyst reads pages and answers"
             advice = "set OPENAI_API_KEY to use the endpoint; any value works if the endpoint needs no key"
             return CheckResult("LLM", "note", says, advice)
-        return CheckResult("LLM", "ok", "not configured; the local analyst reads and answers")
+        return CheckResult("LLM", "ok", "not configured; the local analyst reads pages and answers")
     endpoint = f"{config.llm_model} at {_address(config.openai_base_url)}"
     if offline:
         return CheckResult("LLM", "note", f"{endpoint} was not called (--offline)")
@@ -395,9 +409,9 @@ def _llm(config: Config, *, offline: bool) -> CheckResult:
         model.complete(_TEST_REQUEST, meter)
     except AnalystError as error:
         if config.on_llm_failure == "wait":
-            effect = "new pages can be found, but stay unread until it works"
+            effect = "until the LLM works, new pages can be found but are not read by an analyst"
         else:
-            effect = "the local analyst is used until it works"
+            effect = "until the LLM works, the local analyst is used"
         advice = f"check OPENAI_API_KEY, OPENAI_BASE_URL and llm_model; {effect}"
         return CheckResult("LLM", "problem", f"{endpoint}: {error}", advice)
     finally:

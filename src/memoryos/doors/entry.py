@@ -8,7 +8,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Runs the command; ``memoryos mcp`` skips the import of the other commands to answer the handshake sooner."""
+    """Runs the command line ``memoryos``.
+
+    ``memoryos mcp`` does not import the other commands, so that it answers the client's handshake sooner.
+    """
     if sys.argv[1:2] == ["mcp"]:
         from memoryos.doors.mcp_command import mcp  # noqa: PLC0415  (only the MCP server is imported)
 

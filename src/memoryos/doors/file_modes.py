@@ -1,4 +1,4 @@
-"""Finds files of a store that other accounts can access, and removes these permissions on request."""
+"""Finds database files that other accounts of the machine can access, and removes these permissions."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from memoryos.private_files import is_open_to_others, restrict_to_owner
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["narrow_all", "wide_paths"]
+__all__ = ["accessible_paths", "restrict_all"]
 
 _SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".work")
 
 
-def wide_paths(file: Path) -> list[Path]:
-    """Returns the files and folders of a store that other accounts can access; empty if there is no database.
+def accessible_paths(file: Path) -> list[Path]:
+    """Returns the files and folders of a store that other accounts of the machine can access.
 
-    The folder of the database is included only if it contains nothing but the store.
+    The list is empty if there is no database. It includes the database's folder only if the folder has no other files.
 
     Args:
         file: The database file.
@@ -27,8 +27,12 @@ def wide_paths(file: Path) -> list[Path]:
     return [path for path in _store_paths(file) if is_open_to_others(path)] if file.exists() else []
 
 
-def narrow_all(paths: list[Path]) -> list[str]:
-    """Removes all permissions of other accounts; returns one error message for each path that can't be changed."""
+def restrict_all(paths: list[Path]) -> list[str]:
+    """Removes all permissions of other accounts on files and folders.
+
+    Returns:
+        One error message for each path that can't be changed.
+    """
     failures = []
     for path in paths:
         try:
@@ -39,7 +43,7 @@ def narrow_all(paths: list[Path]) -> list[str]:
 
 
 def _store_paths(file: Path) -> Iterator[Path]:
-    """Yields every existing file and folder of a store."""
+    """Yields every existing file and folder that belongs to a store."""
     if file.parent.is_dir() and all(path.name.startswith(file.name) for path in file.parent.iterdir()):
         yield file.parent
     for suffix in _SUFFIXES:

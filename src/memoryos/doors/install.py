@@ -1,4 +1,4 @@
-"""``memoryos install``: adds the MCP server to the configuration file of an MCP client, or removes it."""
+"""The command ``memoryos install``: adds the MCP server to an MCP client's configuration file, or removes it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ else:
 
 @click.command()
 @click.argument("client_name", metavar="CLIENT", type=click.Choice(list(CLIENTS)))
-@click.option("--user", help="User of the memory.  [default: from the settings]")
-@click.option("--data", type=_PATH, help="Folder of the store.  [default: from the settings]")
+@click.option("--user", help="User to whom the memory belongs.  [default: from the settings]")
+@click.option("--data", type=_PATH, help="Folder of the database.  [default: from the settings]")
 @click.option("--config", "config_file", type=_PATH, help="JSON file with settings.")
 @click.option("--home", type=_PATH, hidden=True, help="Home folder; environment variables are then ignored.")
 @click.option("--print", "only_print", is_flag=True, help="Print the entry and the path of the file; write nothing.")
-@click.option("--remove", is_flag=True, help="Remove the entry.")
+@click.option("--remove", is_flag=True, help="Remove the memory server from the file.")
 @click.pass_context
 def install(
     ctx: click.Context,
@@ -79,13 +79,16 @@ def install(
 
 
 def _files(client: Client, home: Path | None) -> list[Path]:
-    """Returns the configuration files of all existing installations of the client; the usual file if there is none."""
+    """Returns the configuration file of each installation of a client; the usual path if there is no installation."""
     places = client.places(PLATFORM, home or Path.home(), {} if home else os.environ)
     return [place.file for place in places if place.root.exists()] or [places[0].file]
 
 
 def _entry(client: Client, user: str | None, data: Path | None, config_file: Path | None) -> dict[str, Any]:
-    """Returns the entry with absolute paths, because the client may start the server in any folder."""
+    """Returns the configuration entry of the server.
+
+    Its paths are absolute, because the client may start the server in any folder.
+    """
     config_file = config_file or (Path(found) if (found := os.environ.get(CONFIG_FILE_VARIABLE)) else None)
     try:
         settings = Config.load(config_file, user_id=user, data_storage_path=data)
@@ -105,7 +108,7 @@ def _write(client: Client, files: list[Path], server: Mapping[str, Any]) -> None
 
 
 def _remove(client: Client, files: list[Path]) -> None:
-    by_hand = f'To remove the server by hand, delete "{NAME}" from "{client.servers}".'
+    by_hand = f'To remove the server by hand, delete "{NAME}" from "{client.servers_key}".'
     for file, changed in _change(files, lambda text: without_entry(text, client), by_hand):
         click.echo(
             f"The server {'was removed from' if changed else 'is not in the configuration of'} {client.title}: {file}"
@@ -117,8 +120,8 @@ def _change(files: list[Path], edit: Callable[[str], str], by_hand: str) -> list
 
     Args:
         files: The configuration files.
-        edit: Returns the new content of a file.
-        by_hand: Instructions for the error message.
+        edit: Returns the new content of a file for its old content.
+        by_hand: Instructions for editing a file by hand; part of the error message.
 
     Returns:
         Each file and whether its content changed.
@@ -152,7 +155,7 @@ def _read(file: Path) -> bytes | None:
 
 
 def _replace(file: Path, old: bytes | None, new: bytes) -> None:
-    """Backs the file up and replaces it atomically: the content is written to a temporary file beside it first."""
+    """Makes a backup of a file, then replaces the file's content atomically by renaming a temporary file."""
     try:
         target = file.resolve()  # replaces the target of a symbolic link, not the link
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +183,7 @@ def _require_unchanged(file: Path, old: bytes | None) -> None:
 
 
 def _back_up(file: Path, content: bytes) -> Path:
-    """Copies the file to a new file beside it with the time in its name; returns the new path."""
+    """Writes a backup with the current time in its name into the folder of a file, and returns its path."""
     stamp = datetime.now().astimezone().strftime("%Y%m%d%H%M%S")
     for number in count():
         backup = file.with_name(f"{file.name}.bak-{stamp}" + (f"-{number}" if number else ""))

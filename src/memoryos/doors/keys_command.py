@@ -1,4 +1,4 @@
-"""``memoryos keys``: creates, lists and revokes API keys of the HTTP server."""
+"""The command ``memoryos keys``: creates, lists and revokes API keys of the HTTP server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["register"]
 
 
 def register(cli: click.Group) -> None:
-    """Adds the commands to the command line."""
+    """Adds the command ``keys`` with its subcommands to the command line."""
     cli.add_command(keys)
 
 
@@ -39,9 +39,9 @@ def keys() -> None:
 @as_json_option
 @click.pass_obj
 def create(session: Session, user: str | None, admin: bool, name: str, expires_days: int | None, as_json: bool) -> None:
-    """Create a key and print it; it can't be printed again."""
+    """Create a key and print it. The key can't be shown again later."""
     if (user is None) is not admin:
-        raise click.UsageError("give either --user or --admin")
+        raise click.UsageError("pass either --user or --admin")
     if user is not None:
         read_scope(user, "any")
     now = datetime.now(timezone.utc)
@@ -59,7 +59,7 @@ def create(session: Session, user: str | None, admin: bool, name: str, expires_d
 @as_json_option
 @click.pass_obj
 def list_(session: Session, as_json: bool) -> None:
-    """List all keys without their secrets, which are not stored."""
+    """List all keys with their ids. The keys themselves can't be shown, because only their hashes are stored."""
     now = datetime.now(timezone.utc)
     with session.existing_store() as store:
         rows = [_key_json(key, now) for key in store.keys.all()]
@@ -78,10 +78,10 @@ def list_(session: Session, as_json: bool) -> None:
 @click.argument("key_id")
 @click.pass_obj
 def revoke(session: Session, key_id: str) -> None:
-    """Revoke a key permanently; running servers reject it within one second."""
+    """Revoke a key permanently. Running servers reject the key within one second."""
     with session.existing_store() as store:
         revoked = store.keys.revoke(key_id, datetime.now(timezone.utc))
-    click.echo(f"revoked {revoked.key_id}")
+    click.echo(f"revoked key {revoked.key_id}")
 
 
 def _key_json(key: ApiKey, now: datetime) -> dict[str, Any]:

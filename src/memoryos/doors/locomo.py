@@ -1,4 +1,4 @@
-"""Reads files of the LoCoMo dataset (Maharana et al. 2024): dialogues in sessions, with questions and evidence ids."""
+"""Reads files of the LoCoMo dataset (Maharana et al. 2024), which contain long dialogues and questions about them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _EVIDENCE = re.compile(r"D\d+:\d+")
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One exchange of the dialogue with the evidence ids of its utterances; "" for a missing utterance or id."""
+    """One exchange of a dialogue, with the dataset's ids of both utterances.
+
+    A missing utterance has the text "" and the id "".
+    """
 
     user_text: str
     assistant_text: str
@@ -35,7 +38,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class LocomoQuestion:
-    """A question with its answer, its category (a key of ``CATEGORIES``) and the ids of its evidence."""
+    """A question with its answer, its category (a key of ``CATEGORIES``), and the ids of utterances with the answer."""
 
     text: str
     answer: str

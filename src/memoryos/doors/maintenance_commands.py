@@ -18,7 +18,7 @@ __all__ = ["register"]
 
 
 def register(cli: click.Group) -> None:
-    """Adds the commands to the command line."""
+    """Adds the commands ``verify``, ``backup`` and ``doctor`` to the command line."""
     for command in (verify, backup, doctor):
         cli.add_command(command)
 
@@ -27,7 +27,7 @@ def register(cli: click.Group) -> None:
 @as_json_option
 @click.pass_obj
 def verify(session: Session, as_json: bool) -> None:
-    """Check the integrity of the store: the database file and all references between its rows."""
+    """Check the database for damage and for invalid references between its rows."""
     with session.existing_store() as store:
         faults = store.verify()
         scope_ids = store.scopes.ids()
@@ -39,8 +39,8 @@ def verify(session: Session, as_json: bool) -> None:
             click.echo(line)
     if faults:
         raise click.ClickException(
-            f"{len(faults)} faults found; restore a damaged file from a backup, or derive the tiers of a user again "
-            "with memoryos rebuild"
+            f"{len(faults)} faults found; restore the database from a backup, or run memoryos rebuild to derive a "
+            "user's segments, facts and profile again from the stored pages"
         )
 
 
@@ -48,7 +48,7 @@ def verify(session: Session, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
 def backup(session: Session, file: Path) -> None:
-    """Copy the store to a new file while it is in use."""
+    """Copy the store to a new file. Other programs may use the store during the copy."""
     with session.existing_store() as store:
         store.back_up(file)
     click.echo(f"{size_text(file.stat().st_size)} written to {file}")

@@ -1,7 +1,7 @@
-"""``memoryos mcp``: runs the MCP server.
+"""The command ``memoryos mcp``: runs the MCP server.
 
-Modules are imported inside the functions, because the client waits for the handshake and the engine is not needed for
-it. No import in this file creates a cycle.
+The functions import most modules only when they need them, so that the server answers the client's handshake sooner.
+Imports at the top of the file would work, too.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @click.command()
-@click.option("--user", help="User of the memory if a call names none.  [default: from the settings]")
-@click.option("--assistant", help="Assistant of the memory if a call names none.  [default: from the settings]")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of the store.  [default: from the settings]")
+@click.option("--user", help="User of the memory if a call names no user.  [default: from the settings]")
+@click.option("--assistant", help="The same for the assistant.  [default: from the settings]")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the database.  [default: from the settings]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file with settings.")
 @click.option("--http", is_flag=True, help="Serve streamable HTTP instead of stdio.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address for HTTP; only loopback addresses.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address for HTTP.")
 @click.option("--port", default=8077, show_default=True, help="Port for HTTP.")
 @click.option("-v", "--verbose", is_flag=True, help="Log to stderr.")
 def mcp(
@@ -49,12 +49,12 @@ def mcp(
     port: int,
     verbose: bool,
 ) -> None:
-    """Serve the memory to an MCP client over stdio or HTTP."""
+    """Run the MCP server, which gives MCP clients access to the memory, over stdio or HTTP."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING)
     if http and host not in LOOPBACK:
         raise click.ClickException(
-            f"--host {host} would accept other machines without a key; use {', '.join(sorted(LOOPBACK))}, "
-            "or memoryos serve with keys"
+            f"--host {host} would let other machines use the memory without a key; use one of "
+            f"{', '.join(sorted(LOOPBACK))}, or run memoryos serve, which supports keys"
         )
     gc.disable()  # saves 0.1 s while about a thousand modules are imported; open_engine enables it again
     from memoryos.doors.mcp_connection import Connection  # noqa: PLC0415  (imports the MCP SDK)
@@ -92,9 +92,9 @@ def mcp(
 
 
 async def _serve_stdio(server: MCPServer[None]) -> None:
-    """Serves on stdio and answers every invalid line with an error.
+    """Serves a client over stdin and stdout, and answers every invalid line with an error.
 
-    ``server.run("stdio")`` drops invalid lines, so that the sender would wait for an answer for ever.
+    ``server.run("stdio")`` would ignore an invalid line, and the client would wait for an answer forever.
     """
     from anyio import create_memory_object_stream, create_task_group, get_cancelled_exc_class  # noqa: PLC0415  (only for stdio)
     from mcp.server.stdio import stdio_server  # noqa: PLC0415  (only for stdio)
@@ -106,13 +106,13 @@ async def _serve_stdio(server: MCPServer[None]) -> None:
         try:
             await inner.run(valid_receiver, outgoing, inner.create_initialization_options())
         except get_cancelled_exc_class():
-            _log.warning("the client closed stdout; the server stops")
+            _log.warning("the client closed the server's stdout; the server stops")
             os._exit(0)  # the engine is closed; a normal exit would wait for the thread that reads stdin
         tasks.cancel_scope.cancel()
 
 
 async def _forward_valid(incoming: Any, valid_sender: Any, outgoing: Any) -> None:
-    """Forwards valid messages to the server, and answers invalid lines on ``outgoing``."""
+    """Forwards valid messages to the server, and answers each invalid line with an error on ``outgoing``."""
     from mcp.shared.message import SessionMessage  # noqa: PLC0415  (imports the MCP SDK)
 
     async with valid_sender:
@@ -146,7 +146,10 @@ def _error_answer(error: Exception) -> JSONRPCError | None:
 
 
 def _parse_leniently(line: str) -> Any:
-    """Parses a line with Python's lenient JSON parser to get the request id for the error; None if it fails."""
+    """Parses a line with Python's JSON parser, which is less strict than the SDK's; None if it fails.
+
+    The error answer to an invalid line contains the request id that this parser finds.
+    """
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

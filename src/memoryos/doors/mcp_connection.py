@@ -1,4 +1,4 @@
-"""The engine of the MCP server, opened in the background during the handshake, and its errors as protocol errors."""
+"""Opens the memory engine of an MCP server in the background, and converts its errors to MCP errors."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ __all__ = ["Connection", "explained"]
 
 
 class Connection:
-    """Opens the engine of an MCP server in the background and returns memories of it.
+    """Provides an MCP server with memories from an engine, which it opens in the background.
 
-    If opening fails, every call tries again, so the user can correct the settings without restarting the server.
+    If opening fails, each call tries again. The user can therefore correct the settings without a restart.
 
     Args:
-        open_engine: Opens the engine. Its settings supply the user and the assistant that a call leaves out.
-        client_model: Receives the session of the client; None if the server has many clients (HTTP).
+        open_engine: Opens the engine. The engine's settings contain the default user and the default assistant.
+        client_model: The LLM of the MCP client, which the engine may use. None over HTTP, because a server then has
+            several clients.
     """
 
     def __init__(self, open_engine: Callable[[], MemoryEngine], client_model: ClientModel | None = None) -> None:
@@ -40,7 +41,7 @@ class Connection:
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
-        """Starts opening the engine on entry and closes it on exit."""
+        """Starts to open the engine when the block begins, and closes the engine when the block ends."""
         self._opening = threading.Thread(target=self._warm_up, name="memoryos-opening", daemon=True)
         self._opening.start()
         try:
@@ -50,7 +51,10 @@ class Connection:
             self._close()
 
     async def session_middleware(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Passes the client's session to the client model at each request after the handshake."""
+        """Stores the client's session at each request, so that the engine can use the client's LLM.
+
+        Messages of the handshake are skipped.
+        """
         is_request = ctx.method != "initialize" and not ctx.method.startswith("notifications/")
         if self._client_model is not None and is_request:
             self._client_model.meet(ctx.session)
@@ -67,7 +71,11 @@ class Connection:
             return self._engine
 
     def memory(self, user_id: str | None, assistant_id: str | None) -> Memory:
-        """Returns the memory of the user and the assistant; None selects those of the settings.
+        """Returns the memory of a user and an assistant.
+
+        Args:
+            user_id: The user; default: the user in the settings.
+            assistant_id: The assistant; default: the assistant in the settings.
 
         Raises:
             MemoryOSError: If the engine can't be opened or an id is invalid.
@@ -80,7 +88,7 @@ class Connection:
         """Returns the settings of the engine.
 
         Raises:
-            MemoryOSError: If the engine can't be opened. Subclasses also raise it if the caller has no permission.
+            MemoryOSError: If the engine can't be opened, or (in subclasses) if the caller may not read the settings.
         """
         return self._opened().config
 
@@ -93,7 +101,7 @@ class Connection:
 
 @contextmanager
 def explained(kind: type[Exception]) -> Iterator[None]:
-    """Converts a ``MemoryOSError`` into the protocol error ``kind``, whose message suggests the next step."""
+    """Replaces a ``MemoryOSError`` of the block by an error of the class ``kind`` that suggests the next step."""
     try:
         yield
     except MemoryOSError as error:

@@ -1,4 +1,4 @@
-"""The tools of the MCP server; each calls the memory and returns short text and a structured result."""
+"""The tools of the MCP server. Each tool calls the memory, and returns a short text and a structured result."""
 
 from __future__ import annotations
 
@@ -38,12 +38,18 @@ _ASKS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent
 _FORGETS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 
 MAX_SEQ = 2**63 - 1
-UserId = Annotated[str | None, Field(description="User of the memory; default: the server's user.")]
-AssistantId = Annotated[str | None, Field(description="Assistant of the memory; default: the server's assistant.")]
+UserId = Annotated[str | None, Field(description="User to whom the memory belongs; default: the server's user.")]
+AssistantId = Annotated[
+    str | None, Field(description="Assistant to whom the memory belongs; default: the server's assistant.")
+]
 
 
 def build_tools(connection: Connection) -> list[Tool]:
-    """Returns all tools."""
+    """Returns all tools of the MCP server.
+
+    Args:
+        connection: Provides the memories that the tools use.
+    """
     tools: list[Tool] = []
     _add_writing_tools(tools, connection)
     _add_reading_tools(tools, connection)
@@ -69,7 +75,7 @@ class _StrictTool(Tool):
 
 
 def _tool(tools: list[Tool], title: str, annotations: ToolAnnotations) -> Callable[[Callable[..., Any]], None]:
-    """Returns a decorator that appends a function to ``tools`` as a tool with a closed schema."""
+    """Returns a decorator that adds a function to ``tools`` as an MCP tool, which rejects unknown arguments."""
 
     def register(function: Callable[..., Any]) -> None:
         tool = _StrictTool.from_function(function, title=title, annotations=annotations)
@@ -93,7 +99,7 @@ def _add_writing_tools(tools: list[Tool], connection: Connection) -> None:
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, AddedPage]:
-        """Stores one exchange permanently. It is on disk and can be found when the call returns."""
+        """Stores one exchange permanently. When the call returns, it is on disk and can be found."""
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             page = memory.add_memory(user_input, agent_response, timestamp or None, meta_data)
@@ -110,7 +116,7 @@ def _add_writing_tools(tools: list[Tool], connection: Connection) -> None:
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, Answered]:
-        """Answers a question from memory, with the configured LLM or by quoting. The exchange is not stored."""
+        """Answers a question from memory. Without an LLM, the answer consists of quotations. Stores nothing."""
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             answer = memory.get_response(query, relationship_with_user, style_hint, remember=False)
@@ -130,7 +136,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
         user_id: UserId = None,
         assistant_id: AssistantId = None,
     ) -> Annotated[CallToolResult, Retrieved]:
-        """Returns the memories relevant to a query: profile, facts, earlier pages with dates. No model is called."""
+        """Returns the memories relevant to a query: profile, facts, earlier pages with dates. No LLM is called."""
         with explained(ToolError):
             recall = connection.memory(user_id, assistant_id).recall(query, max_pages=max_results)
         hints = f"(You are their {relationship_with_user}.{f' Style: {style_hint}.' if style_hint.strip() else ''})"
@@ -182,7 +188,7 @@ def _add_listing_tools(tools: list[Tool], connection: Connection) -> None:
     def list_memories(
         limit: Annotated[int, Field(description="Maximum number of pages.", ge=1, le=200)] = 20,
         before_seq: Annotated[
-            int | None, Field(description="Return only pages with a lower seq.", ge=1, le=MAX_SEQ)
+            int | None, Field(description="Return only pages before this seq (position).", ge=1, le=MAX_SEQ)
         ] = None,
         user_id: UserId = None,
         assistant_id: AssistantId = None,
@@ -198,7 +204,7 @@ def _add_listing_tools(tools: list[Tool], connection: Connection) -> None:
 
     @_tool(tools, "Show memory statistics", _READS)
     def memory_stats(user_id: UserId = None, assistant_id: AssistantId = None) -> dict[str, Any]:
-        """Returns the counts of every tier, the number of due pages, and the last error."""
+        """Returns the number of pages, segments, facts and traits, the amount of due work, and the last error."""
         with explained(ToolError):
             return connection.memory(user_id, assistant_id).get_memory_stats()
 
@@ -209,7 +215,7 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
         page_ids: Annotated[list[str] | None, Field(description="Ids of pages, from list_memories.")] = None,
         knowledge_ids: Annotated[list[str] | None, Field(description="Ids of facts, from get_user_profile.")] = None,
         query: Annotated[
-            str | None, Field(description="Previews the deletion of the pages it finds; deletes nothing.")
+            str | None, Field(description="Previews the deletion of all pages that match. Deletes nothing.")
         ] = None,
         confirm: Annotated[bool, Field(description="False: preview only. True: delete permanently.")] = False,
         user_id: UserId = None,
@@ -219,7 +225,7 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             if not (query or page_ids or knowledge_ids):
-                raise ToolError("Give page_ids or knowledge_ids, or a query to preview the pages that it finds.")
+                raise ToolError("Nothing to forget was given. Pass page_ids or knowledge_ids, or a query to preview.")
             if query:
                 receipt = memory.forget(query_preview=query)
             else:

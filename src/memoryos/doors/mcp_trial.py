@@ -1,4 +1,4 @@
-"""Starts the MCP server once, as a client would, and checks that it lists its tools and answers a call."""
+"""A trial run of the MCP server: starts it as a client would, lists its tools, and calls one of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HELLO = {
 
 
 class TrialError(MemoryOSError):
-    """The MCP server did not start or did not answer; the message contains the end of its log."""
+    """The MCP server did not start or did not answer. The message contains the last lines of the server's log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Trial:
     """The result of a successful trial.
 
     Attributes:
-        seconds: Time from the start of the process to the list of tools.
+        seconds: Time from the start of the server until it listed its tools.
         tools: Names of the tools.
-        analyst: Name of the server's analyst.
+        analyst: Name of the analyst (the LLM or local rules) that the server uses to read pages.
     """
 
     seconds: float
@@ -48,7 +48,7 @@ class Trial:
 
 
 def try_server(command: Sequence[str]) -> Trial:
-    """Starts a server on a temporary store, lists its tools, calls one tool, and stops the server.
+    """Starts an MCP server on a temporary store, lists its tools, calls one tool, and stops the server.
 
     Args:
         command: The program and its arguments, as in a client's configuration.
@@ -90,14 +90,14 @@ def _try(command: Sequence[str], environment: dict[str, str], stderr: IO[bytes])
 
 
 def _request(server: subprocess.Popen[bytes], method: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Sends a request and returns its result."""
+    """Sends a request to the server, and returns the result from the server's reply."""
     _send(server, {"id": method, "method": method, "params": parameters})
     while line := server.stdout.readline() if server.stdout else b"":
         message = json.loads(line)
         if message.get("id") == method:
             result: dict[str, Any] = message["result"]
             return result
-    raise ValueError("stdout was closed")
+    raise ValueError("the server closed its stdout")
 
 
 def _send(server: subprocess.Popen[bytes], message: dict[str, Any]) -> None:

@@ -1,4 +1,7 @@
-"""``memoryos migrate``: copies a store to another database scope by scope; a repeated call resumes the copy."""
+"""The command ``memoryos migrate``: copies a store to another database.
+
+It copies one scope (the memory of one user with one assistant) after the other. A repeated call resumes the copy.
+"""
 
 from __future__ import annotations
 
@@ -25,14 +28,15 @@ _SCOPES_PER_PROGRESS_LINE = 100
 @click.argument("source")
 @click.argument("target")
 def migrate(source: str, target: str) -> None:
-    """Copy the store at SOURCE to TARGET; both are SQLAlchemy URLs or paths of SQLite files.
+    """Copy the store at SOURCE to TARGET.
 
-    Scopes that are identical in TARGET are skipped, so repeat the command to resume an interrupted copy. The source is
-    not changed. Stop all writers to the source first.
+    Both are SQLAlchemy database URLs or paths of SQLite files. First stop all programs that write to SOURCE. The
+    command does not change SOURCE. To resume an interrupted copy, repeat the command: it skips all memories that
+    TARGET already contains with the same content.
     """
     places = [each if "://" in each else Path(each) for each in (source, target)]
     if parse_database_url(places[0]) == parse_database_url(places[1]):
-        raise ConfigError("source and target are the same database")
+        raise ConfigError("source and target are the same database; choose another target")
     _check_source(places[0])
     with Store(places[0]) as old, Store(places[1]) as new:
         scope_ids = list(old.scopes.all())
@@ -40,8 +44,12 @@ def migrate(source: str, target: str) -> None:
         for number, scope_id in enumerate(scope_ids, 1):
             moved.append(new.copy_scope_from(old, scope_id))
             if number % _SCOPES_PER_PROGRESS_LINE == 0 or number == len(scope_ids):
-                click.echo(f"{number} of {len(scope_ids)} scopes, {sum(each.pages for each in moved)} pages", err=True)
+                pages = sum(each.pages for each in moved)
+                click.echo(f"copied {number} of {len(scope_ids)} scopes, {pages} pages", err=True)
         keys = new.copy_api_keys_from(old)
+        model = old.settings.embedding_model()
+        if model is not None:
+            new.settings.record_embedding_model(model)
     skipped = sum(each.already_existed for each in moved)
     click.echo(
         f"{len(moved) - skipped} scopes copied, {skipped} skipped as identical; verified "
@@ -50,14 +58,17 @@ def migrate(source: str, target: str) -> None:
 
 
 def _check_source(place: str | Path) -> None:
-    """Rejects a missing source file, which opening would create, and an old schema, which opening would migrate."""
+    """Raises an error if the source file does not exist or has an old schema.
+
+    Without this check, opening the store would create a missing file and migrate an old schema.
+    """
     if is_server_url(place):
         return
     file = sqlite_file_of(place)
     if not file.exists():
-        raise NotFoundError(f"there is no store at {file}")
+        raise NotFoundError(f"there is no store at {file}; check the path")
     state = read_schema_state(file)
     if state is not State.CURRENT:
         raise ConfigError(
-            f"{file}: {state.value}; copy the file, open it once with this release to upgrade it, then repeat this"
+            f"{file}: {state.value}; back up the file, open it once with this release to upgrade it, then migrate again"
         )

@@ -26,7 +26,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 class Session:
-    """The global options of one command line call (those before the command name).
+    """The global options of one ``memoryos`` call, which are written before the command name.
 
     Args:
         settings: Values for fields of ``Config``.
@@ -38,7 +38,10 @@ class Session:
         self._config_file = config_file
 
     def config(self, **more: Any) -> Config:
-        """Returns the settings; ``more`` overrides single fields.
+        """Returns the settings from the options, the settings file and the environment variables.
+
+        Args:
+            **more: Values that override single settings.
 
         Raises:
             ConfigError: If a setting is unknown or out of range.
@@ -55,28 +58,34 @@ class Session:
         return [text for pair in given.items() for text in pair]
 
     @contextmanager
-    def engine(self) -> Iterator[MemoryEngine]:
-        """Opens an engine without a background worker, because the process ends with the command."""
-        with MemoryEngine(self.config(background=False)) as engine:
+    def engine(self, **more: Any) -> Iterator[MemoryEngine]:
+        """Opens a memory engine, and closes it when the block ends.
+
+        The engine starts no background worker, because the process ends with the command.
+
+        Args:
+            **more: Settings that override single fields.
+        """
+        with MemoryEngine(self.config(background=False, **more)) as engine:
             yield engine
 
     @contextmanager
     def memory(self) -> Iterator[Memory]:
-        """Opens the memory of the configured user and assistant, in an engine without a background worker."""
+        """Opens the memory of the configured user and assistant, and closes it when the block ends."""
         with self.engine() as engine:
             yield own_memory(engine)
 
     @contextmanager
     def existing_store(self) -> Iterator[Store]:
-        """Opens the store if it exists.
+        """Opens the store, which must exist, and closes it when the block ends.
 
         Raises:
-            NotFoundError: If there is no database file. Opening would create one, and a mistyped path would then
-                pass as an empty store.
+            NotFoundError: If there is no database file. Opening the store would create the file, so that a wrong path
+                would look like an empty store.
         """
         database = self.config().database
         if not is_server_url(database) and not sqlite_file_of(database).exists():
-            raise NotFoundError(f"there is no store at {sqlite_file_of(database)}")
+            raise NotFoundError(f"there is no store at {sqlite_file_of(database)}; check the path")
         with Store(database) as store:
             yield store
 

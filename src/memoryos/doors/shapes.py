@@ -1,4 +1,4 @@
-"""JSON models of the command line's ``--json`` output and of the REST API."""
+"""Pydantic models of the JSON that the REST API and the command line option ``--json`` return."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ Time = Annotated[
 
 
 class Shape(BaseModel):
-    """Base of the JSON models; ``model_validate`` reads the attributes of the domain object with the same names."""
+    """Base class of the JSON models.
+
+    ``model_validate(value)`` copies those attributes of ``value`` whose names are fields of the model.
+    """
 
     model_config = ConfigDict(from_attributes=True, frozen=True)
 
@@ -60,23 +63,23 @@ class Shape(BaseModel):
 
 
 class Page(Shape):
-    """One exchange of the page log."""
+    """One stored exchange: a user message and the assistant's reply."""
 
     page_id: str
-    seq: int = Field(description="Position in the log, from 1.")
+    seq: int = Field(description="Position of the page in the memory, from 1.")
     at: Time = Field(description="When the exchange took place.")
     user_text: str
     assistant_text: str
     user_name: str | None
     assistant_name: str | None
     meta_data: dict[str, Any] = Field(validation_alias="metadata", description="Metadata supplied by the caller.")
-    chain_id: str | None = Field(description="Chain of the page; null before consolidation.")
-    segment_id: str | None = Field(description="Segment of the page; null before consolidation.")
+    chain_id: str | None = Field(description="Id of the page's chain; null before consolidation.")
+    segment_id: str | None = Field(description="Id of the page's segment; null before consolidation.")
     learned: bool = Field(description="Whether long-term memory was updated from this page.")
 
 
 class Origin(Shape):
-    """The analyst that derived an item, and the version of its prompt or rules."""
+    """The analyst (an LLM or the local rules) that derived an item, and the version of its prompt or rules."""
 
     analyst: str
     version: str
@@ -97,21 +100,21 @@ class Knowledge(Shape):
 
 
 class Chain(Shape):
-    """Pages that continue the same dialogue, with one summary."""
+    """The summary of a chain, which is a series of pages that continue the same dialogue."""
 
     chain_id: str
     summary: str
 
 
 class Segment(Shape):
-    """Pages of one topic, with their current heat."""
+    """A segment, which contains pages of one topic. Its heat shows how much and how recently it is used."""
 
     segment_id: str
     heat: float = Field(description="Current heat (Eq. 4 of Kang et al. 2025).")
     summary: str
     keywords: list[str]
-    visits: int = Field(description="Recalls since long-term memory was last updated from the segment.")
-    length: int = Field(description="Pages added since long-term memory was last updated from the segment.")
+    visits: int = Field(description="Number of recalls since long-term memory was last updated from the segment.")
+    length: int = Field(description="Number of pages added since long-term memory was last updated from the segment.")
     page_count: int
     created_at: Time
     last_visited_at: Time
@@ -119,7 +122,7 @@ class Segment(Shape):
 
     @classmethod
     def of(cls, segment: model.Segment, heat: float) -> Segment:
-        """Returns the model of a segment with this heat."""
+        """Converts a segment and its heat to the JSON model."""
         return cls(
             segment_id=segment.segment_id,
             heat=heat,
@@ -135,14 +138,14 @@ class Segment(Shape):
 
 
 class SegmentDetail(Segment):
-    """A segment with its chains and pages."""
+    """A segment with its pages and their chains (pages that continue the same dialogue)."""
 
     chains: list[Chain]
     pages: list[Page] = Field(description="Oldest first.")
 
     @classmethod
     def of_content(cls, content: SegmentContent) -> SegmentDetail:
-        """Returns the model of a segment with its chains and pages."""
+        """Converts a segment, its chains and its pages to the JSON model."""
         return cls(
             **dict(Segment.of(content.segment, content.heat)),
             chains=[Chain.model_validate(each) for each in content.chains],
@@ -159,7 +162,7 @@ class Attribute(Shape):
 
 
 class Trait(Shape):
-    """The level of one of the 90 trait dimensions, with its evidence."""
+    """The user's level in one of the 90 personality dimensions, with the pages that show it."""
 
     category: str
     dimension: str
@@ -177,7 +180,10 @@ class Profile(Shape):
 
 
 class Signals(Shape):
-    """The contribution of each signal to a score, in standard deviations over the scope."""
+    """The parts of a score, one for each ranking signal, for example for similar meaning or for common words.
+
+    The unit is one standard deviation of the signal over all texts of the memory.
+    """
 
     meaning: float
     words: float
@@ -193,18 +199,18 @@ class Signals(Shape):
 
 
 class RecalledPage(Shape):
-    """A recalled page."""
+    """A page that a recall found, with its score."""
 
     page_id: str
     at: Time
     score: float
     signals: Signals
-    shown: dict[str, str] = Field(description="Recalled text by side (user, assistant).")
-    speakers: dict[str, str] = Field(description="Name of the speaker by side.")
+    shown: dict[str, str] = Field(description="Recalled texts, under the keys user and assistant.")
+    speakers: dict[str, str] = Field(description="Names of the speakers, under the same keys as the texts.")
 
     @classmethod
     def of(cls, recalled: found.RecalledPage) -> RecalledPage:
-        """Converts a recalled page to its pydantic model, which contains only the recalled texts of the page."""
+        """Converts a recalled page to the JSON model. Texts of the page that were not recalled are left out."""
         page = recalled.page
         return cls(
             page_id=page.page_id,
@@ -217,20 +223,20 @@ class RecalledPage(Shape):
 
 
 class RecalledKnowledge(Knowledge):
-    """A recalled fact."""
+    """A fact that a recall found, with its score."""
 
     score: float
     signals: Signals
 
     @classmethod
     def of(cls, recalled: found.RecalledKnowledge) -> RecalledKnowledge:
-        """Converts a recalled fact to its pydantic model."""
+        """Converts a recalled fact to the JSON model."""
         entry = Knowledge.model_validate(recalled.knowledge)
         return cls(**dict(entry), score=recalled.score, signals=Signals(**asdict(recalled.signals)))
 
 
 class ShortTermPage(Shape):
-    """A page of the short-term window."""
+    """A page of the short-term window, which contains the newest pages."""
 
     page_id: str
     at: Time
@@ -239,10 +245,10 @@ class ShortTermPage(Shape):
 
 
 class Recall(Shape):
-    """The context recalled for a query, with the signals of each item."""
+    """The memory that was found for a query: pages, facts, the profile and the newest pages."""
 
     query: str
-    tokens: int = Field(description="Estimated tokens of the recalled pages in a prompt.")
+    tokens: int = Field(description="Estimated number of tokens of the recalled pages in a prompt.")
     pages: list[RecalledPage] = Field(description="Best first, without the pages of the short-term window.")
     knowledge: list[RecalledKnowledge]
     profile: Profile
@@ -250,20 +256,23 @@ class Recall(Shape):
 
     @classmethod
     def of(cls, recall: found.Recall) -> Recall:
-        """Returns the model of a recall."""
+        """Converts a recall result to the JSON model."""
         return cls(**_recalled(recall))
 
 
 class ExplainedRecall(Recall):
-    """A recall with its prompt text and with the next best pages, which did not fit the limits."""
+    """The memory that was found for a query, as data and as prompt text.
+
+    It also contains the next best pages, which exceeded the limits of the recall.
+    """
 
     near_misses: list[RecalledPage] = Field(description="The next best pages, up to the requested number.")
-    flagged_page_ids: list[str] = Field(description="Recalled pages that look like instructions to a model.")
-    prompt: str = Field(description="The context as prompt text: profile, knowledge, pages.")
+    flagged_page_ids: list[str] = Field(description="Ids of recalled pages that look like instructions to a model.")
+    prompt: str = Field(description="The profile, the facts and the pages as prompt text.")
 
     @classmethod
     def of(cls, recall: found.Recall) -> ExplainedRecall:
-        """Returns the model of a recall with its near misses."""
+        """Converts a recall result with its next best pages to the JSON model."""
         return cls(
             **_recalled(recall),
             near_misses=[RecalledPage.of(each) for each in recall.near_misses],
@@ -273,7 +282,7 @@ class ExplainedRecall(Recall):
 
 
 class Cost(Shape):
-    """Calls and tokens of one model for one purpose on one day."""
+    """The number of calls and tokens of one LLM on one day for one purpose, for example summaries."""
 
     day: date
     purpose: str
@@ -290,15 +299,20 @@ class Cost(Shape):
 
 
 class Forgotten(Shape):
-    """The receipt of a forget call: ids of the items that were deleted, or would be, without their content."""
+    """The result of a deletion: the ids of the deleted items, without their content.
+
+    The result of a dry run contains the items that would be deleted.
+    """
 
     at: Time
     dry_run: bool = Field(description="True for a preview, which deletes nothing.")
     page_ids: list[str]
     answer_page_ids: list[str] = Field(
-        description="Pages whose answers were derived from the deleted items; only the answers are deleted."
+        description="Ids of pages with an answer that was based on deleted items. Only the answer is deleted."
     )
-    echo_page_ids: list[str] = Field(description="Other pages that repeat a sentence or a code; they are kept.")
+    echo_page_ids: list[str] = Field(
+        description="Ids of other pages that repeat a sentence or a code of deleted pages. They are kept."
+    )
     knowledge_ids: list[str]
     attributes: list[str]
     traits: list[str]
@@ -306,9 +320,9 @@ class Forgotten(Shape):
     pages_due: int = Field(description="Number of pages that are consolidated again.")
     pages_reopened: int = Field(description="Number of pages from which long-term memory is updated again.")
     erased: bool = Field(
-        description="Whether the deleted bytes were erased from the files. If false, this happens later."
+        description="Whether the deleted bytes were erased from the database files. If false, they are erased later."
     )
-    remains: list[str] = Field(description="Copies that forgetting can't delete, as sentences.")
+    remains: list[str] = Field(description="Sentences about copies that forgetting can't delete, e.g. backups.")
 
 
 class Change(Shape):
@@ -320,7 +334,7 @@ class Change(Shape):
 
 
 class Rebuilt(Shape):
-    """The changes that a rebuild makes to the tiers."""
+    """The changes by a rebuild, which derives all segments, facts and the profile again from the stored pages."""
 
     origin: Origin
     segments_before: int
@@ -334,17 +348,17 @@ class Rebuilt(Shape):
 
 
 class Loaded(Shape):
-    """The result of an import."""
+    """The result of an import: the numbers of added and skipped pages, and the problems."""
 
     pages: int = Field(description="Number of added pages.")
     known: int = Field(description="Number of skipped pages that the memory contained already.")
     forgotten: int = Field(description="Number of skipped pages that were forgotten in this memory.")
-    tiers: bool = Field(description="Whether the tiers were imported too.")
-    problems: list[str] = Field(description="Unreadable parts with their position, without content.")
+    tiers: bool = Field(description="Whether segments, facts and the profile were imported, too.")
+    problems: list[str] = Field(description="Parts of the file that can't be read, with position, without content.")
 
 
 class Stats(Shape):
-    """The counts of every tier of one memory, and the due work."""
+    """The number of pages, segments, facts and traits of one memory, and the pages that wait for processing."""
 
     user_id: str
     assistant_id: str
@@ -367,6 +381,9 @@ class Stats(Shape):
     llm_tokens: int
     analyst_failures: int
     last_error: str | None
+    language_note: str | None = Field(
+        description="Set if most of the newest pages are in languages that the embedding model does not support."
+    )
 
 
 def _recalled(recall: found.Recall) -> dict[str, Any]:

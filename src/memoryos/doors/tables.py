@@ -41,7 +41,7 @@ BAR_AFTER_SECONDS = 1.0
 
 
 def show(table: Table, console: Console | None = None) -> None:
-    """Prints a table."""
+    """Prints a table to a console, by default to stdout."""
     (console or Console()).print(table)
 
 
@@ -81,13 +81,16 @@ def progress(title: str, total: int | None = None) -> Iterator[ProgressBar]:
 
 
 def signals_text(signals: Signals) -> str:
-    """Returns the signals of at least 0.05, strongest first, for example "words +3.1, meaning +2.0"."""
+    """Returns the parts of a score as text, largest first, for example "words +3.1, meaning +2.0".
+
+    Parts between -0.05 and 0.05 are left out.
+    """
     values = [(name, value) for name, value in asdict(signals).items() if abs(value) >= 0.05]  # noqa: PLR2004
     return ", ".join(f"{name} {value:+.1f}" for name, value in sorted(values, key=lambda pair: -abs(pair[1])))
 
 
 def recall_table(recall: Recall) -> Table:
-    """Returns the recalled pages and facts with their scores, and the short-term pages."""
+    """Returns a table of the recalled pages and facts with their scores, and of the newest pages."""
     table = _table("Recalled", "score", "when", "what", "why")
     for each in recall.pages:
         lines = "\n".join(f"{each.page.speaker(side)}: {each.page.text(side)}" for side in each.shown)
@@ -106,7 +109,7 @@ def recall_table(recall: Recall) -> Table:
 
 
 def profile_table(profile: Profile) -> Table:
-    """Returns the attributes and traits with their values, reasons and number of source pages."""
+    """Returns a table of the attributes and traits with their values, reasons and numbers of source pages."""
     table = _table(f"Profile, version {profile.version}", "what", "value", "why", "pages")
     for attribute in profile.attributes:
         table.add_row(
@@ -120,7 +123,7 @@ def profile_table(profile: Profile) -> Table:
 
 
 def knowledge_table(entries: Sequence[Knowledge]) -> Table:
-    """Returns facts with their state: current, superseded or archived."""
+    """Returns a table of facts with their state: current, superseded (replaced by another fact) or archived."""
     table = _table("Knowledge", "about", "fact", "since", "pages", "state")
     for entry in entries:
         since = "" if entry.valid_from is None else f"{entry.valid_from:%Y-%m-%d}"
@@ -130,7 +133,7 @@ def knowledge_table(entries: Sequence[Knowledge]) -> Table:
 
 
 def segments_table(segments: Sequence[tuple[Segment, float]]) -> Table:
-    """Returns segments with their heat."""
+    """Returns a table of segments, each with its heat."""
     table = _table("Segments", "heat", "pages", "from", "last visit", "about", "keywords")
     for segment, heat in segments:
         words = ", ".join(sorted(segment.keywords)[:8])
@@ -140,7 +143,7 @@ def segments_table(segments: Sequence[tuple[Segment, float]]) -> Table:
 
 
 def cost_table(accounts: Sequence[Cost]) -> Table:
-    """Returns one row for each day, purpose and model, and the totals."""
+    """Returns a table of LLM calls with one row for each day, purpose and model, and a row of totals."""
     table = _table("LLM calls", "day", "purpose", "model", "calls", "tokens read", "tokens written", "seconds")
     for each in accounts:
         table.add_row(each.day.isoformat(), each.purpose, _plain(each.model), *_amounts([each]))
@@ -158,7 +161,7 @@ def _amounts(accounts: Sequence[Cost]) -> Iterator[str]:
 
 
 def forgotten_table(receipt: Forgotten) -> Table:
-    """Returns the receipt of a forget call: the counts and ids of the deleted items."""
+    """Returns a table of the deleted items: their number and their ids."""
     table = _table("Would be deleted" if receipt.dry_run else "Deleted", "what", "count", "ids")
     for name, ids in (
         ("pages", receipt.page_ids),
@@ -179,7 +182,7 @@ def forgotten_table(receipt: Forgotten) -> Table:
 
 
 def rebuilt_table(rebuilt: Rebuilt) -> Table:
-    """Returns the changes of a rebuild: the number of segments, and the facts, attributes and traits that differ."""
+    """Returns a table of the changes by a rebuild: the number of segments, and changed facts, attributes and traits."""
     title = "Changes of the rebuild" if rebuilt.applied else "Changes that a rebuild would make"
     table = _table(f"{title}, by {rebuilt.origin.analyst}", "what", "before", "after")
     table.add_row("segments", str(rebuilt.segments_before), str(rebuilt.segments_after))
@@ -194,7 +197,7 @@ def rebuilt_table(rebuilt: Rebuilt) -> Table:
 
 
 def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:
-    """Returns names and values."""
+    """Returns a table of names and values."""
     table = _table(title, "what", "value")
     for name, value in pairs.items():
         table.add_row(name.replace("_", " "), _plain("–" if value is None else str(value)))
@@ -202,7 +205,7 @@ def pairs_table(title: str, pairs: Mapping[str, Any]) -> Table:
 
 
 def config_table(config: Config) -> Table:
-    """Returns every setting with its value and meaning; secrets are masked."""
+    """Returns a table of all settings with their values and meanings. Secrets are masked."""
     table = _table("Settings", "name", "value", "meaning")
     shown = config.shown()
     for name, field in type(config).model_fields.items():
@@ -218,5 +221,5 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _plain(text: str) -> Text:
-    """Returns text that rich does not interpret as markup, because stored text may contain brackets."""
+    """Wraps a text so that rich prints it literally; otherwise rich would interpret brackets as markup."""
     return Text(text)

@@ -1,4 +1,7 @@
-"""``memoryos worker``: a process that only embeds and consolidates; any number can share one database with servers."""
+"""The command ``memoryos worker``: a process that serves no requests and only processes the new pages of a store.
+
+Several workers and servers can use the same database.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,14 @@ _log = logging.getLogger(__name__)
 
 @click.command()
 @click.option(
-    "--poll-seconds", type=click.FloatRange(0.05, 3600), default=2.0, show_default=True, help="Poll interval."
+    "--poll-seconds", type=click.FloatRange(0.05, 3600), default=2.0, show_default=True, help="Poll interval (seconds)."
 )
 @click.pass_obj
 def worker(session: Session, poll_seconds: float) -> None:
-    """Embed and consolidate due pages of all scopes until SIGTERM or Ctrl-C."""
+    """Process the new pages of all users until SIGTERM or Ctrl-C.
+
+    The worker computes vectors of the pages, assigns the pages to segments, and updates facts and profiles.
+    """
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -41,7 +47,7 @@ def worker(session: Session, poll_seconds: float) -> None:
             clock=engine.clock,
         )
         poller.poll()
-        click.echo(f"worker started; polling for due scopes every {poll_seconds:g} s")
+        click.echo(f"worker started; polling the store for new pages every {poll_seconds:g} s")
         while not stopping.is_set():
             try:
                 poller.run(stopping, poll_seconds)

@@ -1,1 +1,1 @@
-"""Adapters to the interfaces of other libraries: LangGraph, the OpenAI Agents SDK and mem0, one module each."""
+"""Adapters with which programs for LangGraph, the OpenAI Agents SDK or mem0 can use MemoryOS; one module for each."""

@@ -1,4 +1,4 @@
-"""Comparison operators of the filters of LangGraph and mem0, by name without a dollar sign."""
+"""The comparison operators in filters of LangGraph and mem0, for example "gte" for "at least"."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ __all__ = ["compares"]
 
 
 def compares(name: str, value: Any, operand: Any) -> bool:
-    """Returns whether a value satisfies a comparison. Values without an order satisfy none of gt, gte, lt and lte.
+    """Returns whether a stored value satisfies a comparison in a filter.
+
+    For values that can't be ordered, gt, gte, lt and lte are false.
 
     Args:
-        name: eq, ne, gt, gte, lt, lte, in, nin, contains or icontains.
-        value: The stored value; None if it is missing.
+        name: The operator: eq, ne, gt, gte, lt, lte, in, nin, contains or icontains.
+        value: The stored value; None if the value is missing.
         operand: The value in the filter.
 
     Raises:

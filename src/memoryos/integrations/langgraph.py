@@ -1,6 +1,7 @@
 """``MemoryOSStore``: LangGraph's ``BaseStore`` on MemoryOS. Requires ``pip install "memoryos-engine[langgraph]"``.
 
-Each namespace is a scope; its user id is the namespace's labels joined by dots. Each item is a record of that scope.
+Each LangGraph namespace has a memory of its own, whose user id consists of the namespace's labels joined by dots. Each
+item is stored as a record in this memory.
 """
 
 from __future__ import annotations
@@ -50,15 +51,17 @@ _KEY, _VALUE, _CREATED_AT, _IS_INDEXED = "key", "value", "created_at", "is_index
 
 
 class MemoryOSStore(BaseStore):
-    """A durable LangGraph store with search by meaning and words; deleted items are permanently forgotten.
+    """A LangGraph store that saves items in MemoryOS, and searches them by meaning and by words.
 
-    A score is the cosine similarity of the query and the item. The order also includes the word match, so scores may
-    not be sorted. Each item is on disk when its ``put`` returns. Methods may be called from several threads and
-    processes; the async methods run in a thread.
+    An item is on disk when ``put`` returns. Deleted items are permanently forgotten. The score of a found item is the
+    cosine similarity of the query and the item. The items are ranked by similarity and by common words, so their scores
+    may not be in descending order. Several threads and processes may call the methods. The async methods run in a
+    thread.
 
     Args:
-        engine: The engine whose store and embedder are used; default: a new engine, closed by ``close``.
-        fields: Paths of the searched fields of a value; default: the whole value. ``put`` can override them per item.
+        engine: The memory engine to use; default: a new engine, which ``close`` closes.
+        fields: Paths of the fields of a value that are searched; default: the whole value. ``put`` can set other fields
+            for an item.
         **settings: Settings of ``Config`` for the new engine, for example ``data_storage_path``.
     """
 
@@ -76,12 +79,14 @@ class MemoryOSStore(BaseStore):
         self._collections: dict[tuple[str, ...], RecordCollection] = {}
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Executes operations. Reads run before all writes; of several writes to one key the last takes effect.
+        """Executes operations: first all reads, then all writes.
+
+        If several operations write to the same key, only the last one takes effect.
 
         Raises:
             InputError: If a value is not JSON-compatible, a namespace can't be stored, or a filter is invalid.
-            InvalidNamespaceError: If a label is empty, not text, or contains a dot; nothing was done.
-            NotImplementedError: If an item has an expiry time; nothing was done.
+            InvalidNamespaceError: If a label is empty, is not text, or contains a dot. No operation was executed.
+            NotImplementedError: If an item has an expiry time. No operation was executed.
             EmbeddingError: If the embedder failed.
             StoreError: If the store can't be read or written.
         """
@@ -89,7 +94,7 @@ class MemoryOSStore(BaseStore):
         for op in operations:
             validate_op_namespace(op)
             if isinstance(op, PutOp) and op.ttl is not None:
-                raise NotImplementedError("items can't expire; set ttl to None")
+                raise NotImplementedError("expiry times of items are not supported; set ttl to None")
         results = [self._read(op) for op in operations]
         self._write({(op.namespace, op.key): op for op in operations if isinstance(op, PutOp)})
         return results
@@ -99,9 +104,9 @@ class MemoryOSStore(BaseStore):
         return await asyncio.to_thread(self.batch, list(ops))
 
     def close(self) -> None:
-        """Forgets outdated versions of items, and closes the engine if the store created it.
+        """Forgets replaced versions of items, and closes the engine if this object created it.
 
-        Call it before the shared engine is closed.
+        Call this method before you close an engine that you passed to the constructor.
         """
         for collection in list(self._collections.values()):
             collection.forget_outdated()
@@ -163,7 +168,10 @@ class MemoryOSStore(BaseStore):
     def _ranked(
         self, op: SearchOp, collections: Sequence[tuple[tuple[str, ...], RecordCollection]]
     ) -> Iterator[tuple[tuple[str, ...], Page, float | None]]:
-        """Yields the indexed items that a query finds, best first, then the accepted items that are not indexed."""
+        """Yields the items that a query finds, best first.
+
+        At the end, yields those items that can't be searched (``index=False``), if the filter accepts them.
+        """
         places: dict[str, tuple[str, ...]] = {}
         ranked = []
         for namespace, collection in collections:
@@ -202,7 +210,7 @@ class MemoryOSStore(BaseStore):
 def _listed(
     op: SearchOp, collections: Sequence[tuple[tuple[str, ...], RecordCollection]]
 ) -> Iterator[tuple[tuple[str, ...], Page, float | None]]:
-    """Yields the items that the filter accepts, most recently written first."""
+    """Yields the items that the filter accepts, the most recently written item first."""
     rows = [
         zip(itertools.repeat(namespace), collection.newest(), strict=False) for namespace, collection in collections
     ]
@@ -212,7 +220,7 @@ def _listed(
 
 
 def _fields_of(namespace: tuple[str, ...], page: Page) -> dict[str, Any]:
-    """Returns the constructor arguments of an ``Item``."""
+    """Returns the arguments with which an ``Item`` of LangGraph is constructed from a page."""
     return {
         "namespace": namespace,
         "key": page.metadata[_KEY],
@@ -241,8 +249,12 @@ def _accepts(conditions: Mapping[str, Any] | None, value: Mapping[str, Any]) -> 
 def _satisfies(condition: Any, value: Any) -> bool:
     """Returns whether a value satisfies a condition of a filter.
 
-    A condition is an object of operators (all must hold), an object (compared field by field, further fields of the
-    value are ignored), a list (compared item by item, same length), or a plain value (compared with ==).
+    A condition has one of these forms:
+
+    * An object of operators, for example ``{"$gte": 3}``: all comparisons must be true.
+    * Another object: the value must be an object whose fields satisfy these conditions. It may have more fields.
+    * A list: the value must be a list of the same length, and its items must satisfy the conditions in the list.
+    * Anything else: the value must be equal to it.
     """
     if isinstance(condition, dict):
         if any(name.startswith("$") for name in condition):

@@ -1,7 +1,7 @@
-"""``Memory``: MemoryOS with the methods of mem0's ``Memory``, so that a program only changes its import.
+"""``Memory``: a class with the methods of mem0's ``Memory``. A program for mem0 can use MemoryOS with another import.
 
-In mem0's terms, each message is one memory, stored verbatim; no LLM is needed. The facts and the profile that MemoryOS
-derives from the messages are available from ``engine.memory(user_id, agent_id)``.
+mem0 calls a stored text "a memory". Here, each message becomes one memory with exactly its text; no LLM is needed.
+``engine.memory(user_id, agent_id)`` provides the facts and the profile that MemoryOS derives from the messages.
 """
 
 from __future__ import annotations
@@ -30,16 +30,21 @@ __all__ = ["Memory"]
 RESULTS = 20
 """Default number of results, as in mem0."""
 LEASE_TIMEOUT_SECONDS = 0.5
-"""Maximum wait of a search for a worker's lease: long enough for an embedding step, not for an LLM call."""
+"""Maximum time that a search waits until a worker releases its lease (its temporary right to write).
+
+It is longer than the computation of embeddings, but shorter than an LLM call.
+"""
 METADATA_KEY = "mem0"
-"""Metadata key of a page for all fields of this module."""
+"""The key in a page's metadata under which this module stores its own fields."""
 
 
 class Memory:
-    """mem0's ``Memory`` interface on MemoryOS; accepts the arguments of mem0's old and new releases.
+    """Stores and searches memories in MemoryOS, with the interface of mem0's ``Memory``.
+
+    The methods accept the arguments of old and new releases of mem0.
 
     Args:
-        engine: The engine to use; default: a new engine, closed by ``close``.
+        engine: The memory engine to use; default: a new engine, which ``close`` closes.
         **settings: Settings of ``Config`` for the new engine, for example ``data_storage_path``.
     """
 
@@ -64,15 +69,15 @@ class Memory:
         infer: bool = True,  # noqa: ARG002  (messages are always stored verbatim)
         timestamp: datetime | str | None = None,
     ) -> dict[str, Any]:
-        """Stores each message as one memory; ignores system and tool messages.
+        """Stores each message as one memory. System and tool messages are ignored.
 
         Args:
             messages: A text, a message, or a list of messages.
             user_id: The user. At least one of the three ids is required, here or in ``filters``.
             agent_id: The assistant.
-            run_id: A session of the two.
-            metadata: Fields for filters; JSON-compatible.
-            filters: Alternative place for the ids.
+            run_id: A session between the user and the assistant.
+            metadata: JSON-compatible fields to which filters can refer.
+            filters: May contain the three ids instead of the arguments.
             infer: Has no effect.
             timestamp: Time of the messages; default: the ``timestamp`` of each message, otherwise now.
 
@@ -81,7 +86,7 @@ class Memory:
 
         Raises:
             InputError: If ids are missing or contradictory, or a message can't be stored.
-            StoreError: If a message could not be written; the messages before it are stored.
+            StoreError: If a message could not be written. The messages before this message are stored.
         """
         owner = read_owner((user_id, agent_id, run_id), filters)
         given: Any = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
@@ -114,14 +119,15 @@ class Memory:
         limit: int | None = None,
         threshold: float | None = None,
     ) -> dict[str, Any]:
-        """Returns the memories that match a query, best first, ranked by meaning, words and time together.
+        """Returns the memories that match a query, best first. They are ranked by meaning, common words and time.
 
         Args:
             query: The query.
-            user_id: As for ``add``; without ``agent_id`` the user's memories with every agent are searched.
-            agent_id: The assistant.
+            user_id: The user. At least one of the three ids is required, here or in ``filters``.
+            agent_id: The assistant; default: the user's memories with all assistants are searched.
             run_id: Searches only the memories of this run.
-            filters: The ids, and conditions on metadata: a value, ``{"gte": 3}``, ``AND``, ``OR``, ``NOT``.
+            filters: The ids, and conditions on metadata, for example ``{"level": {"gte": 3}}``. ``AND``, ``OR`` and
+                ``NOT`` combine conditions.
             top_k: Maximum number of memories; default: 20.
             limit: Former name of ``top_k``.
             threshold: Minimum ``score`` (cosine similarity).
@@ -158,14 +164,17 @@ class Memory:
         top_k: int | None = None,
         limit: int | None = None,
     ) -> dict[str, Any]:
-        """Returns memories, newest first within each agent; arguments and errors as for ``search``."""
+        """Returns all memories that the ids and filters select. Those of each agent are sorted from new to old.
+
+        The arguments and errors are the same as for ``search``.
+        """
         owner = read_owner((user_id, agent_id, run_id), filters)
         count = _read_count(top_k, limit)
         found = (item for _, _, item in self._owned(owner) if belongs(owner, filters, item))
         return {"results": list(itertools.islice(found, count))}
 
     def get(self, memory_id: str) -> dict[str, Any] | None:
-        """Returns a memory by its id, None if it does not exist."""
+        """Returns the memory with an id; None if it does not exist."""
         found = self._find(memory_id)
         return None if found is None else _item(*found)
 
@@ -177,7 +186,9 @@ class Memory:
         *,
         data: str | None = None,
     ) -> dict[str, str]:
-        """Replaces the text of a memory or adds metadata; the id stays the same. The page of the old text is forgotten.
+        """Replaces the text of a memory, or adds metadata to it. The id stays the same.
+
+        MemoryOS forgets the old page, but ``history`` still returns the old text.
 
         Args:
             memory_id: Id of the memory.
@@ -186,17 +197,18 @@ class Memory:
             data: Former name of ``text``.
 
         Raises:
-            InputError: If both are missing or can't be stored, or the memory is an exchange of two sides, as written
-                by ``Memoryos.add_memory``.
+            InputError: If text and metadata are both missing, if they can't be stored, or if the memory consists of a
+                user message and a reply, which ``Memoryos.add_memory`` stores together.
             NotFoundError: If the memory does not exist.
         """
         words = data if text is None else text
         if words is None and metadata is None:
-            raise InputError("text", "or metadata is required")
+            raise InputError("text", "is missing, and so is metadata; pass at least one of them")
         scope, page = self._found(memory_id)
         if len(page.speaking()) > 1:
             raise InputError(
-                "memory_id", "is an exchange of two sides, which can't be updated; delete it and add new messages"
+                "memory_id",
+                "is an exchange (a user message and a reply), which can't be updated; delete it and add messages",
             )
         note = _note(page)
         changed = {
@@ -236,7 +248,7 @@ class Memory:
         """Permanently forgets all memories of a user, an agent or a run.
 
         Raises:
-            InputError: If ids are missing or contradictory; use ``reset`` to forget everything.
+            InputError: If ids are missing or contradictory. To forget everything, use ``reset``.
         """
         owner = read_owner((user_id, agent_id, run_id), filters)
         forgotten: dict[Scope, list[str]] = {}
@@ -248,7 +260,7 @@ class Memory:
         return {"message": "Memories deleted successfully!"}
 
     def history(self, memory_id: str) -> list[dict[str, Any]]:
-        """Returns the versions of a memory, oldest first; [] if it does not exist, for example after ``delete``."""
+        """Returns all versions of a memory, oldest first. If the memory does not exist or was deleted, returns []."""
         found = self._find(memory_id)
         if found is None:
             return []
@@ -269,14 +281,14 @@ class Memory:
         ]
 
     def reset(self) -> None:
-        """Permanently forgets all memories of the store, except the records of other integrations."""
+        """Permanently forgets all memories of the store, except the data of other integrations (e.g. LangGraph)."""
         for scope in self._scopes():
             self._collection(scope).memory.forget(everything=True)
         self._collections.clear()
         self._scope_of.clear()
 
     def close(self) -> None:
-        """Closes the engine if this object created it; an engine that was passed in stays open."""
+        """Closes the engine if this object created it. An engine that was passed to the constructor stays open."""
         if self._owns_engine:
             self.engine.close()
 
@@ -318,7 +330,7 @@ class Memory:
     def _found(self, memory_id: str) -> tuple[Scope, Page]:
         found = self._find(memory_id)
         if found is None:
-            raise NotFoundError(f"no memory has the id {memory_id}")
+            raise NotFoundError(f"no memory has the id {memory_id!r}; get_all returns valid ids")
         return found
 
 
@@ -343,7 +355,7 @@ def _text(page: Page) -> str:
 
 
 def _versions(page: Page) -> list[dict[str, Any]]:
-    """Returns all versions of a memory's text with their times, oldest first; the last one is current."""
+    """Returns all versions of a memory's text with their times, oldest first. The last version is the current text."""
     note = _note(page)
     return [*note.get("versions", []), {"memory": _text(page), "at": note.get("updated_at", page.at.isoformat())}]
 
@@ -353,7 +365,7 @@ def _role(page: Page) -> str:
 
 
 def _item(scope: Scope, page: Page) -> dict[str, Any]:
-    """Returns a memory in mem0's format."""
+    """Converts a page to a memory in mem0's format."""
     note, words = _note(page), _text(page)
     at = page.at.isoformat()
     item = {

@@ -1,4 +1,4 @@
-"""Interprets mem0's ids and filters: selects scopes and memories."""
+"""Interprets the ids and filters in calls of mem0's methods, and selects the stored texts to which they apply."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["NO_USER", "Owner", "belongs", "read_owner"]
 
 NO_USER = "(no user)"
-"""User id of memories that are added for an agent or a run without a user."""
+"""The user id under which texts are stored if a call names only an agent or a run."""
 _IDS = ("user_id", "agent_id", "run_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The ids that select memories; at least one is not None."""
+    """The ids (user, agent, run) in a call of a mem0 method. At least one of them is not None."""
 
     user_id: str | None
     agent_id: str | None
@@ -30,16 +30,21 @@ class Owner:
 
     @property
     def scope(self) -> Scope:
-        """The scope to which new memories are added."""
+        """The scope (a user and an assistant) in which new texts are stored."""
         return Scope(self.user_id or NO_USER, self.agent_id or DEFAULT_ASSISTANT_ID)
 
     def owns(self, scope: Scope) -> bool:
-        """Returns whether the ids select a scope; without ``agent_id`` all agents of the user match."""
+        """Returns whether the ids select a scope (a user and an assistant).
+
+        Without ``agent_id``, they select the scopes of the user with all assistants.
+        """
         return scope.user_id == self.scope.user_id and self.agent_id in {None, scope.assistant_id}
 
 
 def read_owner(given: tuple[Any, Any, Any], filters: Mapping[str, Any] | None) -> Owner:
-    """Returns the owner from arguments and filters; ids may be at the top level of the filters or inside an AND.
+    """Reads the ids from a call's arguments and filters.
+
+    In filters, an id may be at the top level or inside an ``AND``.
 
     Raises:
         InputError: If no id is given, an id is not a single text or number, or two ids contradict each other.
@@ -52,14 +57,16 @@ def read_owner(given: tuple[Any, Any, Any], filters: Mapping[str, Any] | None) -
         if text in {"", "*"}:
             raise InputError(name, "must be one id: a text or a number")
         if ids.setdefault(name, text) != text:
-            raise InputError(name, "is given twice with different values; give it once")
+            raise InputError(name, "occurs twice with different values; pass this id once")
     if not ids:
-        raise InputError("user_id", "or agent_id or run_id is required, as an argument or in filters")
+        raise InputError("user_id", "is missing; pass user_id, agent_id or run_id as an argument or in filters")
     return Owner(*(ids.get(name) for name in _IDS))
 
 
 def belongs(owner: Owner, filters: Mapping[str, Any] | None, item: Mapping[str, Any]) -> bool:
-    """Returns whether a memory in mem0's format has the owner's run id and satisfies the filters.
+    """Returns whether a memory in mem0's format has the run id of ``owner`` and satisfies the filters.
+
+    If ``owner`` has no run id, only the filters are checked.
 
     Raises:
         InputError: If a filter is invalid.

@@ -1,8 +1,8 @@
 """``MemoryOSSession``: a session of the OpenAI Agents SDK with long-term memory (``memoryos-engine[openai-agents]``).
 
-The SDK's items are stored verbatim as records, one scope per session. Their conversation also becomes pages of the
-user's memory. The memory outlives the session; agents of later sessions recall it in their instructions. The SDK is
-not imported here, because its ``Session`` is a protocol.
+The items of a session (messages, tool calls and their results) are stored unchanged. The exchanges between user and
+assistant are also added to the user's memory, which is kept after the session: the instructions of agents in later
+sessions can contain them. This module does not import the SDK, because the SDK's ``Session`` is a protocol.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ __all__ = ["MemoryOSSession"]
 
 MEMORY_TOKENS = 1_000
 SESSION = "session"
-"""Metadata key of a page: the ids of its session and of its item."""
+"""The key in a page's metadata under which the ids of the page's session and item are stored."""
 _KEY, _ITEMS = "key", "items"
 _SEARCHED_PAGES = 50
 
 
 class MemoryOSSession:
-    """A ``Session`` of the OpenAI Agents SDK on a memory.
+    """A ``Session`` of the OpenAI Agents SDK that also adds the conversation to the memory of a user.
 
-    When the assistant answers, the exchange becomes a page: the user's messages since the last answer, and the answer.
-    Tool calls and their results are stored in the session only. If ``pop_item`` removes an answer, its page is
-    forgotten. ``clear_session`` forgets the session's items but keeps the memory.
+    When the assistant answers, a page is added to the memory. It contains the user's messages since the previous
+    answer, and the new answer. Tool calls and their results are stored in the session only. If ``pop_item`` removes an
+    answer, its page is forgotten. ``clear_session`` forgets the items of the session, but keeps the pages.
 
     Args:
-        session_id: Name of the session; unique per user and assistant.
+        session_id: Name of the session. It must be unique for the user and the assistant of the memory.
         memory: The memory of the user.
-        session_settings: Settings of the SDK; ``limit`` is the default number of items returned.
+        session_settings: Settings of the SDK; ``limit`` is the default number of items that ``get_items`` returns.
     """
 
     def __init__(self, session_id: str, memory: Memory, session_settings: SessionSettings | None = None) -> None:
@@ -62,37 +62,48 @@ class MemoryOSSession:
         self._lock = threading.Lock()
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
-        """Returns the newest ``limit`` items, oldest first; default: the limit of the settings, else all items."""
+        """Returns the newest items of the session, oldest first.
+
+        Args:
+            limit: Maximum number of items; default: the limit in ``session_settings``, or else all items.
+        """
         if limit is None and self.session_settings is not None:
             limit = self.session_settings.limit
         return await asyncio.to_thread(self._get, limit)
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Adds all items or none, and remembers the exchanges that they complete.
+        """Adds items to the session, and adds a page to the memory for each answer of the assistant.
+
+        Either all items are added, or none.
 
         Raises:
-            InputError: If an item is not JSON-compatible; nothing was added.
-            StoreError: If they could not be written.
+            InputError: If an item is not JSON-compatible. Nothing was added.
+            StoreError: If the items could not be written.
         """
         if items:
             await asyncio.to_thread(self._add, items)
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Removes and returns the newest item, None if there is none; an answer's page in the memory is forgotten."""
+        """Removes the newest item and returns it; None if the session is empty.
+
+        If the item is an answer, its page in the memory is forgotten.
+        """
         return await asyncio.to_thread(self._pop)
 
     async def clear_session(self) -> None:
-        """Permanently forgets all items of the session; pages of the user's memory stay."""
+        """Permanently forgets all items of the session. The pages in the user's memory are kept."""
         await asyncio.to_thread(self._clear)
 
     def instructions(
         self, text: str, *, max_tokens: int = MEMORY_TOKENS
     ) -> Callable[[RunContextWrapper[Any], Agent[Any]], Awaitable[str]]:
-        """Returns ``instructions`` for an agent: a fixed text, then the recall for the user's newest message.
+        """Returns a function for the argument ``instructions`` of an agent of the SDK.
+
+        The SDK calls it before each turn. The result is a fixed text, and the memory for the user's newest message.
 
         Args:
             text: The fixed text.
-            max_tokens: Maximum estimated tokens of the recalled pages.
+            max_tokens: Maximum size of the recalled pages in estimated tokens.
         """
 
         async def with_memory(context: RunContextWrapper[Any], agent: Agent[Any]) -> str:  # noqa: ARG001  (the SDK passes it)
@@ -101,7 +112,7 @@ class MemoryOSSession:
         return with_memory
 
     def close(self) -> None:
-        """Does nothing: the session opens no resources of its own, and the caller closes the memory."""
+        """Does nothing, because the session opens no resources. The caller closes the memory."""
 
     def _get(self, limit: int | None) -> list[TResponseInputItem]:
         found: list[TResponseInputItem] = []
@@ -149,13 +160,13 @@ class MemoryOSSession:
         self._items.put(searched or "(no words)", {_KEY: key, _ITEMS: items})
 
     def _newest(self) -> Iterator[tuple[TResponseInputItem, str]]:
-        """Yields the items, newest first, each with the key of its record."""
+        """Yields the items of the session, newest first, each with the key under which it is stored."""
         for page in self._items.newest():
             for item in reversed(page.metadata[_ITEMS]):
                 yield item, page.metadata[_KEY]
 
     def _unanswered(self) -> list[str]:
-        """Returns the user's messages since the last answer, oldest first."""
+        """Returns the user's messages since the assistant's last answer, oldest first."""
         found: list[str] = []
         for item, _ in self._newest():
             role, text = _message_of(item)
@@ -180,7 +191,7 @@ class MemoryOSSession:
         return "\n\n".join([text, DATA.format(tags="<memory>"), fenced("memory", memory)]) if memory else text
 
     def _without_own_pages(self, recall: Recall) -> Recall:
-        """Returns the recall without pages of this session: the model already reads them as items."""
+        """Returns the recall without the pages of this session, because the model already receives them as items."""
 
         def is_own(page: Page) -> bool:
             return bool(_item_of(page).get("id") == self.session_id)
@@ -193,7 +204,7 @@ class MemoryOSSession:
 
 
 def _item_of(page: Page) -> dict[str, Any]:
-    """Returns the session and item ids of a page; {} if it belongs to no session."""
+    """Returns the ids of the session and the item of a page; {} if the page belongs to no session."""
     item = page.metadata.get(SESSION)
     return item if isinstance(item, dict) else {}
 

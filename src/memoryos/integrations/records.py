@@ -1,7 +1,8 @@
-"""Records: values that a program stores under keys, in the page log. No analyst reads them.
+"""Records: values that a program stores under keys, for example items of a LangGraph store.
 
-A record is a page whose metadata contains the key and the value; its text is searched. The newest page of a key is its
-current version. A new version is written before the old one is forgotten, so a crash between the two loses neither.
+A record is stored as a page. The page's metadata contains the key and the value, and the page's text can be searched.
+No facts are derived from records. The newest page with a key is the current version of the record. A new version is
+written before the old one is forgotten, so that a crash in between loses neither.
 """
 
 from __future__ import annotations
@@ -29,19 +30,19 @@ if TYPE_CHECKING:
 __all__ = ["RANKING", "PageSearch", "RecordCollection", "merged"]
 
 RANKING = RankingWeights(previous=0, following=0, speaker=0, session=0, time=0)
-"""Weights for records: neighbouring records are unrelated, so only meaning and words count."""
+"""Ranking weights for records. Only meaning and common words count, because neighbouring records are unrelated."""
 PAGES_PER_READ = 200
 MAX_OUTDATED_PAGES = 64
-"""Outdated versions are forgotten in batches of this size, because forgetting rewrites the database file."""
+"""Number of outdated versions that are forgotten together, because each deletion rewrites parts of the database."""
 
 
 class PageSearch:
-    """Searches the pages of any scope of an engine, including those of its short-term memory.
+    """Searches all pages of a memory, including the newest pages, which an ordinary recall returns separately.
 
-    Uses the engine's store, embedder and working sets. A query is embedded once for all scopes.
+    If the same query is used for several memories, its vector is computed only once.
 
     Args:
-        modules: The engine's modules.
+        modules: The parts of the memory engine, for example its store and its embedder.
     """
 
     def __init__(self, modules: Modules) -> None:
@@ -55,11 +56,11 @@ class PageSearch:
         """Returns the best pages of a memory for a query, best first.
 
         Args:
-            memory: The memory to search; one of the engine's.
+            memory: The memory to search. It must belong to the same engine.
             query: The query.
             max_pages: Maximum number of pages.
-            ranking: Weights of the signals, for this search only. None: the engine's weights, and the search counts
-                as a visit, which heats the segments found.
+            ranking: Ranking weights for this search only. If None, the weights in the engine's settings are used, and
+                the search increases the heat of the segments that it finds.
 
         Raises:
             InputError: If the query is empty.
@@ -86,14 +87,14 @@ class PageSearch:
 
 
 class RecordCollection:
-    """The records of one memory: the newest page of each key.
+    """The records in one memory. The newest page with a key is the current version of the key's record.
 
     Args:
-        memory: The memory that stores the records.
-        search: Search over the engine of ``memory``.
+        memory: The memory in which the records are stored.
+        search: Searches the pages of ``memory``.
         key_of: Returns the key of a page; None for a page that is not a record.
-        max_outdated_pages: Number of outdated versions at which a write forgets them.
-        ranking: Weights of the signals in ``ranked``; None for the engine's weights.
+        max_outdated_pages: Number of outdated versions after which ``put`` forgets them.
+        ranking: Ranking weights for ``ranked``; None for the weights in the engine's settings.
         lease_timeout_seconds: Maximum time that ``ranked`` waits for another worker to release the memory's lease.
     """
 
@@ -120,7 +121,7 @@ class RecordCollection:
         self._last_seq = 0
 
     def page(self, key: str) -> Page | None:
-        """Returns the current page of a key, read from the store now; None if the key has no page."""
+        """Returns the newest page with a key; None if no page has the key."""
         page_id = self._newest(key)
         if page_id is None:
             return None
@@ -133,7 +134,7 @@ class RecordCollection:
             return None
 
     def newest(self) -> Iterator[Page]:
-        """Yields the current page of each key, newest first, read from the store now."""
+        """Yields the newest page with each key. These pages are sorted from newest to oldest."""
         seen: set[str] = set()
         before_seq: int | None = None
         while pages := self.memory.newest_pages(PAGES_PER_READ, before_seq=before_seq):
@@ -146,17 +147,17 @@ class RecordCollection:
     def put(
         self, text: str, metadata: Mapping[str, Any], *, at: datetime | None = None, by_assistant: bool = False
     ) -> Page:
-        """Writes a new version of the key that the metadata contains; it is on disk when this returns.
+        """Writes a new version of a record, and returns its page. The page is on disk when this method returns.
 
         Args:
-            text: The searched text.
-            metadata: Key and value.
+            text: The text that is searched.
+            metadata: Contains the key and the value of the record.
             at: Time of the record; default: now.
-            by_assistant: Whether the text is the assistant's; otherwise it is the user's.
+            by_assistant: Whether the text is from the assistant. If false, the text is from the user.
 
         Raises:
-            InputError: If text or metadata can't be stored; nothing was changed.
-            StoreError: If it could not be written.
+            InputError: If text or metadata can't be stored. Nothing was changed.
+            StoreError: If the page could not be written.
         """
         user_text, assistant_text = ("", text) if by_assistant else (text, "")
         page = self.memory.add_memory(user_text, assistant_text, at, metadata)
@@ -168,7 +169,11 @@ class RecordCollection:
         return page
 
     def remove(self, keys: Iterable[str]) -> bool:
-        """Permanently forgets every version of these keys; returns whether any existed."""
+        """Permanently forgets all versions of the records with these keys.
+
+        Returns:
+            Whether at least one of the records existed.
+        """
         unique_keys = set(keys)
         with self._lock:
             self._read_new_pages()
@@ -181,15 +186,20 @@ class RecordCollection:
         return bool(removed)
 
     def forget_outdated(self) -> None:
-        """Permanently forgets every version that a newer one has replaced."""
+        """Permanently forgets all outdated versions of records."""
         with self._lock:
             self._read_new_pages()
         self._forget(())
 
     def ranked(self, query: str, count: int, accepts: Callable[[RecalledPage], bool]) -> list[RecalledPage]:
-        """Returns the best current pages for a query that ``accepts`` accepts, best first; at most ``count``.
+        """Returns the records that match a query, best first.
 
-        Embeds new pages first, so that they are found by meaning too.
+        Before the search, the vectors of new pages are computed, so that these pages are found by meaning, too.
+
+        Args:
+            query: The query.
+            count: Maximum number of records.
+            accepts: Returns whether a record may be in the result.
 
         Raises:
             EmbeddingError: If the embedder failed.
@@ -216,7 +226,7 @@ class RecordCollection:
             return self._page_ids.get(key)
 
     def _read_new_pages(self) -> None:
-        """Reads pages added by this and other processes since the last call. The caller holds the lock."""
+        """Reads the pages that this and other processes have added since the last call. The caller has the lock."""
         added: list[Page] = []
         before_seq: int | None = None
         while pages := self.memory.newest_pages(1 if before_seq is None else PAGES_PER_READ, before_seq=before_seq):
@@ -245,7 +255,10 @@ class RecordCollection:
 
 
 def merged(rankings: Iterable[Sequence[RecalledPage]]) -> Iterator[RecalledPage]:
-    """Yields the pages of several rankings, best first: each ranking keeps its order, cosines decide between them."""
+    """Merges several rankings of pages into one, best pages first.
+
+    The order within each ranking is kept. Of the next pages of all rankings, the one with the highest cosine is first.
+    """
     heads = [(-pages[0].cosine, number, 0, pages) for number, pages in enumerate(rankings) if pages]
     heapq.heapify(heads)
     while heads:

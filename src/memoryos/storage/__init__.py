@@ -1,1 +1,1 @@
-"""Storage (§3.2): one store on SQLAlchemy Core."""
+"""Stores all data in one SQLite or PostgreSQL database, by SQLAlchemy Core."""

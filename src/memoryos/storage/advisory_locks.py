@@ -1,4 +1,7 @@
-"""Liveness by PostgreSQL advisory locks: the server releases them when the session, and so the process, ends."""
+"""Detects running lease holders by advisory locks of PostgreSQL.
+
+When a process ends, the server ends its session and releases the session's locks.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +39,17 @@ _IS_LOCKED_BY_OTHER = sa.text(f"{_GRANTED} CAST(objid AS bigint) <> :owner LIMIT
 
 
 class AdvisoryLiveness:
-    """Holds one shared advisory lock, in one session, for each lease that this process holds or waits for.
+    """Holds an advisory lock for each lease that this process holds or waits for.
 
-    A lock is identified by two 32-bit hashes: one of the scope and one of the owner. If two hashes collide, a lease of
-    a terminated process may stay until it expires, or a worker may yield a lease that no other worker waits for. Even
-    then, two workers never write at the same time.
+    All locks are shared locks in one database session. The key of a lock is two 32-bit hashes: one of the scope and one
+    of the lease owner. If hashes collide, the lease of a terminated process may stay until it expires, or a worker may
+    yield a lease for which no other worker waits. Even then, two workers never write at the same time.
 
-    Some databases that are compatible with PostgreSQL accept these locks without holding them. On these, every owner
-    counts as alive, and leases of terminated processes last until they expire.
+    Some servers that are compatible with PostgreSQL accept such locks but do not hold them. With these servers, every
+    owner is reported as running, and leases of terminated processes last until they expire.
 
     Args:
-        engine: Supplies connections; one of them is kept for the locks.
+        engine: Supplies database connections. One connection is kept for the locks.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -58,7 +61,9 @@ class AdvisoryLiveness:
 
     @contextlib.contextmanager
     def hold(self, lease: Lease) -> Iterator[None]:
-        """Holds the lock of a lease until the block ends; to be entered before the lease is claimed.
+        """Holds the advisory lock of a lease until the block ends.
+
+        A worker enters the block before it acquires the lease.
 
         Raises:
             StoreUnavailableError: If the server can't be reached.
@@ -74,17 +79,17 @@ class AdvisoryLiveness:
                     self._execute(session, _UNLOCK, hashes)
 
     def is_alive(self, scope_id: str, owner: str) -> bool:
-        """Returns whether the owner of a lease is running; True if that is unknown."""
+        """Returns whether the process that owns a lease is running; True if this is unknown."""
         if self._are_locks_held is not True or lease_name(scope_id, owner) is None:
             return True
         return self._exists(_IS_LOCKED_BY, _hashes(scope_id, owner))
 
     def is_contended(self, lease: Lease) -> bool:
-        """Returns whether another worker waits for the scope of a lease."""
+        """Returns whether another worker is waiting for a lease on the same scope."""
         return self._exists(_IS_LOCKED_BY_OTHER, _hashes(lease.scope_id, lease.owner))
 
     def close(self) -> None:
-        """Closes the session, which releases all its locks."""
+        """Closes the database session. The server then releases all its locks."""
         with self._lock:
             self._is_closed = True
             self._close_session()
@@ -108,7 +113,8 @@ class AdvisoryLiveness:
             self._are_locks_held = self._execute(self._session, _IS_LOCKED_BY, hashes) is not None
             if not self._are_locks_held:
                 _log.warning(
-                    "the database does not hold advisory locks; leases of terminated processes last until they expire"
+                    "the database does not support advisory locks; after a worker crashes, its scope is not updated "
+                    "until the lease expires"
                 )
         return self._session
 

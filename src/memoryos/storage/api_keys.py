@@ -1,4 +1,7 @@
-"""API keys of the server. Only a hash of each secret is stored, so a copy of the table grants no access."""
+"""Stores the API keys of the server.
+
+Only a hash of each secret is stored, so a copy of the table grants no access.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +33,16 @@ _TEXT = re.compile(r"mos_([0-9a-f-]{36})_([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An API key: grants access to the memory of one user or, for an administrator, of all users.
+    """An API key. It grants access to the memory of one user, or of all users (administrator).
 
     Attributes:
-        key_id: UUIDv7 text; not secret.
+        key_id: UUIDv7 text. The id is not secret.
         name: Label chosen by the operator; may be empty.
-        user_id: The user; None for an administrator.
-        created_at: Creation time.
-        expires_at: Time from which the key is rejected; None without an end.
-        revoked_at: Time of its revocation; None if it is not revoked.
-        secret_hash: SHA-256 of its secret, hexadecimal.
+        user_id: The user whose memory the key grants access to; None for an administrator.
+        created_at: Time of creation.
+        expires_at: Time from which the key is rejected; None if the key does not expire.
+        revoked_at: Time of revocation; None if the key was not revoked.
+        secret_hash: SHA-256 of the key's secret, hexadecimal.
     """
 
     key_id: str
@@ -56,7 +59,7 @@ class ApiKey:
         return self.user_id is None
 
     def is_valid(self, now: datetime) -> bool:
-        """Returns whether the key is neither expired nor revoked at that time."""
+        """Returns whether the key is neither expired nor revoked at the time ``now``."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def __repr__(self) -> str:
@@ -65,7 +68,10 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A new key and its full text, which is not stored and can't be shown again."""
+    """A newly created key with its full text.
+
+    The text contains the secret. It is not stored, so it can't be shown again later.
+    """
 
     key: ApiKey
     text: str
@@ -75,7 +81,10 @@ class NewKey:
 
 
 class KeyTable:
-    """Creates, finds and revokes API keys. Keys belong to a user id and not to a scope, which may not exist yet."""
+    """Creates, finds and revokes API keys.
+
+    A key belongs to a user id, so it can be created before the user has any memory.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -83,7 +92,7 @@ class KeyTable:
     def create(
         self, user_id: str | None, now: datetime, *, name: str = "", expires_at: datetime | None = None
     ) -> NewKey:
-        """Creates a key for one user, or for an administrator if ``user_id`` is None."""
+        """Creates a key for one user. Creates a key for an administrator if ``user_id`` is None."""
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         key = ApiKey(new_id(), name, user_id, now, expires_at, None, _hash(secret))
         values = {column.name: getattr(key, column.name) for column in api_keys.columns}
@@ -92,13 +101,16 @@ class KeyTable:
         return NewKey(key, f"mos_{key.key_id}_{secret}")
 
     def find(self, key_id: str) -> ApiKey | None:
-        """Returns the key with that id, valid or not; None if it does not exist."""
+        """Returns the key with an id, even if it is expired or revoked; None if there is no such key."""
         with self._database.read() as connection:
             row = connection.execute(sa.select(api_keys).where(api_keys.c.key_id == key_id)).one_or_none()
             return None if row is None else _read(row)
 
     def get(self, key_ids: Sequence[str]) -> list[ApiKey]:
-        """Returns the existing keys with these ids, valid or not, in any order."""
+        """Returns the keys with these ids in any order, including expired and revoked ones.
+
+        Ids without a key are ignored.
+        """
         found: list[ApiKey] = []
         with self._database.read() as connection:
             for start in range(0, len(key_ids), _BATCH_ROWS):
@@ -107,7 +119,7 @@ class KeyTable:
         return found
 
     def any(self) -> bool:
-        """Returns whether the store contains any key, including revoked and expired ones."""
+        """Returns whether any key is stored, including revoked and expired ones."""
         with self._database.read() as connection:
             return connection.execute(sa.select(api_keys.c.key_id).limit(1)).first() is not None
 
@@ -117,7 +129,7 @@ class KeyTable:
             return [_read(row) for row in connection.execute(sa.select(api_keys).order_by(api_keys.c.key_id))]
 
     def any_valid(self, now: datetime) -> bool:
-        """Returns whether any key is valid at that time."""
+        """Returns whether any key is neither expired nor revoked at the time ``now``."""
         valid = (
             api_keys.c.revoked_at.is_(None),
             sa.or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
@@ -126,10 +138,10 @@ class KeyTable:
             return connection.execute(sa.select(api_keys.c.key_id).where(*valid).limit(1)).first() is not None
 
     def revoke(self, key_id: str, now: datetime) -> ApiKey:
-        """Revokes a key permanently and returns it; a key that is already revoked keeps its revocation time.
+        """Revokes a key permanently and returns it. A key that was already revoked keeps its revocation time.
 
         Raises:
-            NotFoundError: If the key does not exist.
+            NotFoundError: If there is no key with this id.
         """
         where = api_keys.c.key_id == key_id
         with self._database.write() as connection:
@@ -137,24 +149,29 @@ class KeyTable:
             connection.execute(statement)
             row = connection.execute(sa.select(api_keys).where(where)).one_or_none()
         if row is None:
-            raise NotFoundError("there is no such key")
+            raise NotFoundError(
+                "there is no API key with this id; list the keys and their ids with `memoryos keys list`"
+            )
         return _read(row)
 
 
 def key_id_of(text: str) -> str | None:
-    """Returns the id inside the text of a key; None if the text does not have the format of a key."""
+    """Extracts the key id from the text of an API key; returns None if the format is invalid."""
     found = _TEXT.fullmatch(text)
     return found.group(1) if found else None
 
 
 def is_secret_of(key: ApiKey, text: str) -> bool:
-    """Returns whether the text contains the secret of the key, by a constant-time comparison."""
+    """Returns whether the text contains the key's secret. The comparison takes constant time."""
     found = _TEXT.fullmatch(text)
     return found is not None and hmac.compare_digest(_hash(found.group(2)), key.secret_hash)
 
 
 def _hash(secret: str) -> str:
-    """Returns the SHA-256 of a secret; a slow hash is not needed, because a secret has 256 random bits."""
+    """Returns the SHA-256 of a secret.
+
+    A slow password hash is not needed, because a secret has 256 random bits.
+    """
     return hashlib.sha256(secret.encode("ascii")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Backups: a consistent copy of the database, made while other processes read and write."""
+"""Backup: copies the database to a file while other processes read and write it."""
 
 from __future__ import annotations
 
@@ -17,31 +17,34 @@ if TYPE_CHECKING:
 __all__ = ["back_up"]
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
-"""Suffixes of files that SQLite would read together with the new database."""
+"""Suffixes of the files that SQLite would read together with the backup if they existed."""
 _NO_TRANSACTION = "SELECT 1"
 
 _CLEAR_ERASURES = "DELETE FROM erasures WHERE erasure_id NOT IN (SELECT forgetting_id FROM forgettings)"
-"""The copy contains no deleted bytes, so no erasure of complete deletions is due in it."""
+"""SQL that deletes the records of due erasures in the copy, which contains no deleted bytes.
+
+Erasures of deletions in progress stay, because these deletions continue in the copy.
+"""
 
 
 def back_up(database: Database, target: Path, scratch_dir: ScratchDir) -> None:
-    """Copies the database to a new file with mode 0600; the copy contains no deleted content.
+    """Copies the database to a new file with mode 0600, without the bytes of deleted rows.
 
-    The copy is written to a temporary file and renamed when it is complete and on disk.
+    The data is written to a temporary file first. This file is renamed when it is complete and on disk.
 
     Args:
         database: The database.
-        target: The new file.
-        scratch_dir: Registers the temporary file, so that it is removed even if this process is killed.
+        target: Path of the new file.
+        scratch_dir: Records the temporary file, so that another process deletes it if this process is killed.
 
     Raises:
         ConfigError: If the database is on a server.
-        InputError: If the file exists, or can't be written.
+        InputError: If the file already exists or can't be written.
         StoreError: If the database can't be read, or the disk is full.
     """
     if database.dialect != "sqlite":
         raise ConfigError(
-            "a database on a server can't be backed up to a file; use its own tools, such as pg_dump "
+            "only an SQLite database can be backed up to a file; back up a PostgreSQL database with pg_dump "
             "(see howto/postgresql.md)"
         )
     _refuse_existing(target)
@@ -64,7 +67,10 @@ def _refuse_existing(target: Path) -> None:
 
 
 def _copy(database: Database, target: Path) -> None:
-    """Writes a snapshot of the database into an empty file; VACUUM opens its own transaction."""
+    """Writes a snapshot of the database to an empty file with ``VACUUM INTO``.
+
+    VACUUM can't run inside a transaction, so the connection opens none.
+    """
     with database.read() as connection:
         connection.execution_options(memoryos_begin=_NO_TRANSACTION)
         connection.exec_driver_sql("VACUUM INTO ?", (str(target),))

@@ -1,8 +1,8 @@
-"""The closure of a deletion: the ids of pages to forget and of everything derived from them.
+"""Computes the closure of a deletion: the pages to forget and everything derived from them.
 
-``search`` loads the rows of a scope into an immutable ``MemoryGraph`` inside a read transaction, so no writer waits for
-it. Pure functions then compute the closure. ``Search.extended`` adds pages that were appended later, inside the write
-transaction that starts the deletion.
+``search`` reads the rows of a scope in a read transaction, which blocks no writer, and stores them in an immutable
+``MemoryGraph``. Pure functions compute the closure from this graph. ``Search.extended`` then adds pages that were
+appended later; ``extended`` runs in the write transaction that starts the deletion.
 """
 
 from __future__ import annotations
@@ -38,20 +38,25 @@ _BATCH_ROWS = 500
 class Closure:
     """Everything that a deletion removes or changes.
 
+    "Consolidated again" means that pages are again grouped into chains and segments.
+
     Attributes:
-        page_ids: Pages to delete, in log order.
-        answer_page_ids: Pages whose answer is deleted because it was based on deleted pages; their question stays.
-        echo_page_ids: Pages that repeat a sentence or a code of deleted pages for another reason; they stay.
-        segment_ids: Segments to delete; their remaining pages are consolidated again.
-        blank_segment_ids: Archived segments that lose their summary and keywords; their remaining pages stay archived.
-        chain_ids: Chains to delete.
-        blank_chain_ids: Chains that lose their summary but stay, because archived segments still refer to them.
-        due_page_ids: Pages to consolidate again.
-        knowledge_ids: Knowledge entries to delete, including superseded and archived ones.
-        restored_ids: Entries that stay and become current again because the entry that replaced them is deleted.
+        page_ids: Ids of pages to delete, in log order.
+        answer_page_ids: Ids of pages whose answer was based on deleted pages. The answer is deleted, and the question
+            is kept.
+        echo_page_ids: Ids of other pages that repeat a sentence or a code of deleted pages. They are kept.
+        segment_ids: Ids of segments to delete. Their remaining pages are consolidated again.
+        blank_segment_ids: Ids of archived segments that lose their summary and keywords. Their remaining pages stay
+            archived.
+        chain_ids: Ids of chains to delete.
+        blank_chain_ids: Ids of chains that lose only their summary, because archived segments still refer to them.
+        due_page_ids: Ids of pages to consolidate again.
+        knowledge_ids: Ids of facts to delete, including superseded and archived ones.
+        restored_ids: Ids of facts that become current again, because the fact that replaced them is deleted.
         attributes: Names of profile attributes to delete from all profile versions.
         traits: Traits to delete from all profile versions, as (category, dimension).
-        reopened_page_ids: Remaining pages to learn from again, because they also supported deleted facts.
+        reopened_page_ids: Ids of remaining pages from which facts are extracted again, because deleted facts were based
+            on them too.
     """
 
     page_ids: tuple[str, ...]
@@ -71,14 +76,14 @@ class Closure:
 
 @dataclass(frozen=True, slots=True)
 class PageNode:
-    """A page of the graph, without its texts.
+    """A page in the graph, without its texts.
 
     Attributes:
-        page_id: Its id.
-        seq: Its position in the log.
-        chain_id: Its chain; None before consolidation.
-        segment_id: Its segment; None before consolidation.
-        answered_from: Ids of the pages recorded as sources of its answer.
+        page_id: Id of the page.
+        seq: Position of the page in the log.
+        chain_id: Id of the page's chain; None before consolidation.
+        segment_id: Id of the page's segment; None before consolidation.
+        answered_from: Ids of the pages that were recorded as sources of the page's answer.
     """
 
     page_id: str
@@ -90,7 +95,13 @@ class PageNode:
 
 @dataclass(frozen=True, slots=True)
 class FactNode:
-    """A knowledge entry of the graph: its id, the ids of its source pages and of the entry that replaced it."""
+    """A fact in the graph, without its text.
+
+    Attributes:
+        knowledge_id: Id of the fact.
+        source_page_ids: Ids of the pages from which the fact was extracted.
+        superseded_by: Id of the newer fact that replaced this fact; None for a fact that was not replaced.
+    """
 
     knowledge_id: str
     source_page_ids: tuple[str, ...]
@@ -99,7 +110,12 @@ class FactNode:
 
 @dataclass(frozen=True, slots=True)
 class AttributeNode:
-    """A profile attribute of any profile version: its name and the ids of its source pages."""
+    """A profile attribute in the graph, from any profile version.
+
+    Attributes:
+        name: Name of the attribute, such as "home".
+        source_page_ids: Ids of the pages from which the attribute was extracted.
+    """
 
     name: str
     source_page_ids: tuple[str, ...]
@@ -107,7 +123,13 @@ class AttributeNode:
 
 @dataclass(frozen=True, slots=True)
 class TraitNode:
-    """A trait of any profile version: its category, its dimension and the ids of its evidence pages."""
+    """A personality trait in the graph, from any profile version.
+
+    Attributes:
+        category: Category of the trait.
+        dimension: Personality dimension of the trait.
+        source_page_ids: Ids of the pages that are evidence for the trait.
+    """
 
     category: str
     dimension: str
@@ -116,15 +138,15 @@ class TraitNode:
 
 @dataclass(frozen=True, slots=True)
 class MemoryGraph:
-    """The pages of a scope and everything derived from them, as of one moment.
+    """The pages of a scope and everything derived from them, at one moment.
 
     Attributes:
         forgotten_ids: Ids of the pages to forget.
-        pages: All pages in log order, the forgotten ones included.
-        echo_answer_ids: Pages whose answer repeats forgotten text.
-        echo_ids: Pages that repeat forgotten text in any way.
+        pages: All pages in log order, including the pages to forget.
+        echo_answer_ids: Ids of the pages whose answer repeats text of pages to forget.
+        echo_ids: Ids of all pages that repeat text of pages to forget, in the question or in the answer.
         archived_segment_ids: Ids of the archived segments.
-        facts: All knowledge entries, including superseded and archived ones.
+        facts: All facts, including superseded and archived ones.
         attributes: The distinct attributes of all profile versions.
         traits: The distinct traits of all profile versions.
     """
@@ -141,15 +163,16 @@ class MemoryGraph:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A closure as of one moment, and the reader that continues from there."""
+    """The closure computed by ``search``, which ``extended`` can update with newer pages."""
 
     closure: Closure
     _reader: _PageReader
 
     def extended(self, connection: sa.Connection) -> Closure:
-        """Returns the closure including the answers and echoes among pages that were appended later.
+        """Returns the closure, updated with answers and echoes in pages appended since the search.
 
-        Such pages have no derived data yet, provided that the caller holds the lease of the scope.
+        An echo is a page that repeats text of a deleted page. Newer pages have no derived data yet if the caller holds
+        the lease on the scope, so only their texts are examined.
         """
         new_ids = self._reader.read_new(connection)
         if not new_ids:
@@ -170,15 +193,16 @@ def search(
     *,
     by_words: bool = True,
 ) -> Search:
-    """Computes the closure of these pages and knowledge entries; unknown ids are ignored.
+    """Computes the closure of the given pages and facts. Unknown ids are ignored.
 
     Args:
-        connection: A read transaction.
-        scope_id: The scope.
-        page_ids: Pages to forget.
-        knowledge_ids: Knowledge entries to forget.
-        by_words: Whether to find answers by repeated text too, besides their recorded sources. It has no effect on
-            scopes that hold the records of a program, because versions of one record resemble each other.
+        connection: A connection inside a read transaction.
+        scope_id: Id of the scope.
+        page_ids: Ids of the pages to forget.
+        knowledge_ids: Ids of the facts to forget.
+        by_words: Whether an answer that repeats forgotten text counts as based on the forgotten page. Otherwise only
+            the recorded sources of answers are used. Ignored for scopes with records of a program, because versions of
+            one record resemble each other.
     """
     forgotten = _read_forgotten(connection, scope_id, page_ids)
     finder = _echo_finder(connection, scope_id, forgotten) if by_words and forgotten else None
@@ -194,7 +218,10 @@ def search(
 
 
 def compute_closure(graph: MemoryGraph, knowledge_ids: frozenset[str] = frozenset()) -> Closure:
-    """Returns the closure of the forgotten pages of a graph and of these knowledge entries, in linear time."""
+    """Computes everything that a deletion of the graph's ``forgotten_ids`` and of the given facts changes.
+
+    Takes linear time.
+    """
     answer_ids, echo_ids = _trace_answers(graph)
     tiers = _find_tiers(graph, answer_ids)
     derived = _find_derived(graph, graph.forgotten_ids | answer_ids, knowledge_ids)
@@ -218,7 +245,7 @@ def compute_closure(graph: MemoryGraph, knowledge_ids: frozenset[str] = frozense
 
 @dataclass(frozen=True, slots=True)
 class _Tiers:
-    """The affected segments and chains; see the attributes of ``Closure``."""
+    """The segments and chains that a deletion affects; attributes as in ``Closure``."""
 
     segment_ids: frozenset[str]
     blank_segment_ids: frozenset[str]
@@ -229,7 +256,7 @@ class _Tiers:
 
 @dataclass(frozen=True, slots=True)
 class _Derived:
-    """The affected facts and traits, and all pages that support them."""
+    """The facts and traits that a deletion affects, and all their source pages; attributes as in ``Closure``."""
 
     knowledge_ids: frozenset[str]
     restored_ids: frozenset[str]
@@ -239,7 +266,13 @@ class _Derived:
 
 
 def _trace_answers(graph: MemoryGraph) -> tuple[frozenset[str], frozenset[str]]:
-    """Returns the pages with answers based on forgotten pages, directly or indirectly, and the other echoes."""
+    """Finds the answers that are based on forgotten pages.
+
+    An answer that is based on such an answer counts too.
+
+    Returns:
+        Two sets of page ids: the pages with these answers, and the other pages that repeat forgotten text.
+    """
     dependents: dict[str, list[str]] = {}
     for page in graph.pages:
         for source in page.answered_from:
@@ -257,7 +290,7 @@ def _trace_answers(graph: MemoryGraph) -> tuple[frozenset[str], frozenset[str]]:
 def _find_tiers(graph: MemoryGraph, answer_ids: frozenset[str]) -> _Tiers:
     """Returns the segments and chains that contain affected pages, and the pages to consolidate again.
 
-    A page that follows a forgotten one is affected too: the analyst may have seen the forgotten page as its context.
+    The page after a forgotten page is affected too, because the analyst may have read the forgotten page as context.
     """
     following_seqs = {page.seq + 1 for page in graph.pages if page.page_id in graph.forgotten_ids}
     affected_ids = graph.forgotten_ids | answer_ids
@@ -284,9 +317,10 @@ def _find_tiers(graph: MemoryGraph, answer_ids: frozenset[str]) -> _Tiers:
 
 
 def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: frozenset[str]) -> _Derived:
-    """Returns everything that these pages support, and these entries.
+    """Returns the data that was extracted from the given pages, and the given facts.
 
-    The source pages of an entry that is only deleted by id are not part of the result, so they are not learned again.
+    If a fact is deleted only because its id is given, its source pages are not part of the result. So no facts are
+    extracted again from these pages.
     """
     supported = [fact for fact in graph.facts if not page_ids.isdisjoint(fact.source_page_ids)]
     named = [fact for fact in graph.facts if fact.knowledge_id in knowledge_ids]
@@ -309,12 +343,14 @@ def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: f
 
 
 class _PageReader:
-    """Reads the log of a scope in batches and can continue later; texts are compared and not kept in memory.
+    """Reads the log of a scope in batches. Later calls continue after the last page.
+
+    Texts are compared with the forgotten texts and are not kept in memory.
 
     Args:
-        scope_id: The scope.
+        scope_id: Id of the scope.
         forgotten_ids: Ids of the pages to forget.
-        finder: Compares texts with the forgotten ones; None if answers are traced by recorded sources alone.
+        finder: Compares texts with the forgotten texts; None to use only the recorded sources of answers.
     """
 
     def __init__(self, scope_id: str, forgotten_ids: frozenset[str], finder: EchoFinder | None) -> None:
@@ -324,7 +360,7 @@ class _PageReader:
         self._nodes: list[PageNode] = []
 
     def read_new(self, connection: sa.Connection) -> frozenset[str]:
-        """Reads the pages that were appended since the last call; returns their ids."""
+        """Reads the pages that were appended since the last call, and returns their ids."""
         texts = (pages.c.user_text, pages.c.assistant_text) if self._finder is not None else ()
         columns = (pages.c.page_id, pages.c.seq, pages.c.chain_id, pages.c.segment_id, pages.c.metadata)
         statement = sa.select(*columns, *texts).where(pages.c.scope_id == self._scope_id).order_by(pages.c.seq)
@@ -335,7 +371,7 @@ class _PageReader:
         return frozenset(node.page_id for node in self._nodes[start:])
 
     def graph(self) -> MemoryGraph:
-        """Returns the graph of the pages read so far, without derived data."""
+        """Returns a graph of the pages read before this call, without derived data."""
         graph = MemoryGraph(self._forgotten_ids, tuple(self._nodes))
         if self._finder is None:
             return graph
@@ -362,7 +398,10 @@ def _read_forgotten(connection: sa.Connection, scope_id: str, page_ids: Iterable
 
 
 def _echo_finder(connection: sa.Connection, scope_id: str, forgotten: Mapping[str, Any]) -> EchoFinder | None:
-    """Returns a finder of the forgotten texts; None for a scope that holds the records of a program."""
+    """Returns an object that finds repetitions of the forgotten texts.
+
+    Returns None for a scope with records of a program.
+    """
     owner = sa.select(scopes.c.user_id, scopes.c.assistant_id).where(scopes.c.scope_id == scope_id)
     row = connection.execute(owner).one_or_none()
     if row is None or Scope(row.user_id, row.assistant_id).holds_records:
@@ -385,7 +424,7 @@ def _read_facts(connection: sa.Connection, scope_id: str) -> tuple[FactNode, ...
 
 
 def _read_profile(connection: sa.Connection, scope_id: str) -> tuple[frozenset[AttributeNode], frozenset[TraitNode]]:
-    """Returns the distinct attributes and traits of all profile versions, so equal versions take no more memory."""
+    """Returns the distinct attributes and the distinct traits of all profile versions."""
     attributes: set[AttributeNode] = set()
     traits: set[TraitNode] = set()
     for body in connection.execute(sa.select(profiles.c.body).where(profiles.c.scope_id == scope_id)).scalars():

@@ -1,4 +1,7 @@
-"""Column types that validate values when they are read, because SQLite stores any value in any column."""
+"""Column types that validate each value when it is read.
+
+This is necessary because SQLite stores a value of any type in any column.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class DamagedValueError(StoreUnreadableError):
-    """A stored value is invalid for its column.
+    """A stored value is not valid for its column.
 
     Attributes:
-        place: The table and the column, such as "pages.at"; may be empty.
+        place: Table and column of the value, such as "pages.at"; may be empty.
     """
 
     def __init__(self, place: str, row: str = "") -> None:
@@ -51,10 +54,10 @@ class DamagedValueError(StoreUnreadableError):
 
 
 class CheckedType(TypeDecorator[Any]):
-    """Base of the column types; validates each value that is read.
+    """Base class of the column types; validates each value that is read from the database.
 
     Attributes:
-        place: The table and the column with this type, such as "pages.at".
+        place: Table and column that have this type, such as "pages.at".
     """
 
     impl: type[sa.types.TypeEngine[Any]] = sa.Text
@@ -62,7 +65,7 @@ class CheckedType(TypeDecorator[Any]):
     place = ""
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
-        """Returns the function that converts and validates a database value."""
+        """Returns a function that converts a value from the database and validates it."""
         decode = self.impl_instance.result_processor(dialect, coltype)
 
         def read(value: Any) -> Any:
@@ -76,18 +79,18 @@ class CheckedType(TypeDecorator[Any]):
         return read
 
     def checked(self, value: Any) -> Any:
-        """Returns the Python value of a value that the driver returned.
+        """Converts a value from the database driver to its Python value, and validates it.
 
         Raises:
-            TypeError: If its type is invalid.
-            ValueError: If its structure or range is invalid.
-            OverflowError: If it is too large.
+            TypeError: If the type of the value is invalid.
+            ValueError: If the structure or range of the value is invalid.
+            OverflowError: If the value is too large.
         """
         raise NotImplementedError
 
 
 class Text(CheckedType):
-    """Text."""
+    """Column type for text."""
 
     impl = sa.Text
     cache_ok = True
@@ -98,14 +101,14 @@ class Text(CheckedType):
         return str
 
     def checked(self, value: Any) -> str:
-        """Returns the text."""
+        """Returns the value if it is text."""
         if not isinstance(value, str):
-            raise TypeError("not text")
+            raise TypeError("the value is not text")
         return value
 
 
 class BigInteger(CheckedType):
-    """A 64-bit integer."""
+    """Column type for 64-bit integers."""
 
     impl: type[sa.types.TypeEngine[Any]] = sa.BigInteger
     cache_ok = True
@@ -116,50 +119,56 @@ class BigInteger(CheckedType):
         return int
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Returns the type of the other operand of an expression, which may be another type, such as a float."""
+        """Returns the SQL type of the other operand of an expression, by the operand's Python type.
+
+        So an expression can combine an integer column and, for example, a float.
+        """
         return self.impl_instance.coerce_compared_value(op, value)
 
     def checked(self, value: Any) -> int | Decimal:
-        """Returns the number; PostgreSQL returns sums of integer columns as decimals."""
+        """Returns the value if it is an integer or a decimal; PostgreSQL returns sums as decimals."""
         if not isinstance(value, (int, Decimal)):
-            raise TypeError("not an integer")
+            raise TypeError("the value is not an integer")
         return value
 
 
 class Integer(BigInteger):
-    """A 32-bit integer."""
+    """Column type for 32-bit integers."""
 
     impl = sa.Integer
     cache_ok = True
 
 
 class UtcTime(CheckedType):
-    """An aware UTC datetime, stored as microseconds since 1970: sortable, exact and equal on all databases."""
+    """Column type for times: an aware UTC datetime, stored as the number of microseconds since 1970.
+
+    Such numbers are exact, have the order of the times, and are the same in all databases.
+    """
 
     impl = sa.BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Returns the microseconds of an aware datetime."""
+        """Converts an aware datetime to microseconds since 1970."""
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
     def checked(self, value: Any) -> datetime:
-        """Returns the aware UTC datetime of the microseconds."""
+        """Converts microseconds since 1970 to an aware UTC datetime."""
         if not isinstance(value, int):
-            raise TypeError("not an integer")
+            raise TypeError("the value is not an integer")
         return _EPOCH + timedelta(microseconds=value)
 
 
 class Day(CheckedType):
-    """A day in UTC."""
+    """Column type for a calendar day in UTC."""
 
     impl = sa.Date
     cache_ok = True
 
     def checked(self, value: Any) -> date:
-        """Returns the date."""
+        """Returns the value if it is a date."""
         if not isinstance(value, date):
-            raise TypeError("not a date")
+            raise TypeError("the value is not a date")
         return value
 
 
@@ -193,16 +202,16 @@ JSON_SHAPES: dict[str, TypeAdapter[Any]] = {
     "body": TypeAdapter(_ProfileBody),
     "plan": TypeAdapter(dict[str, Any]),
 }
-"""Validator of the values by name of a JSON column."""
+"""Pydantic validators of JSON columns, by column name."""
 
 
 class Json(CheckedType):
-    """JSON that is valid for its column's entry in ``JSON_SHAPES``."""
+    """Column type for JSON, validated by the column's entry in ``JSON_SHAPES``."""
 
     impl = sa.JSON
     cache_ok = True
 
     def checked(self, value: Any) -> Any:
-        """Returns the validated value."""
+        """Returns the value if its structure is valid."""
         JSON_SHAPES[self.place.rpartition(".")[2]].validate_python(value)
         return value

@@ -1,4 +1,4 @@
-"""The costs of model calls, by scope, day, purpose and model."""
+"""Stores the costs of model calls, added up by scope, day, purpose and model."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _TOKENS = costs.c.prompt_tokens + costs.c.completion_tokens
 
 
 class CostTable:
-    """Records model calls and adds up their costs."""
+    """Records the costs of model calls and returns their sums."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, scope_id: str, day: date, purpose: str, usage: Usage) -> None:
-        """Adds one call to the row of its scope, day, purpose and model."""
+        """Adds the usage of one call to the sums of its scope, day, purpose and model."""
         key = {"scope_id": scope_id, "day": day, "purpose": purpose, "model": usage.model}
         amounts = {
             "calls": 1,
@@ -43,7 +43,7 @@ class CostTable:
                 connection.execute(sa.insert(costs).values(**key, **amounts))
 
     def of(self, scope_id: str) -> list[Cost]:
-        """Returns the costs of a scope, oldest day first, then by purpose and model."""
+        """Returns the costs of a scope, ordered by day (oldest first), then purpose, then model."""
         statement = sa.select(costs).where(costs.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
             rows = connection.execute(statement.order_by(costs.c.day, costs.c.purpose, costs.c.model)).all()
@@ -62,14 +62,19 @@ class CostTable:
         ]
 
     def totals(self, scope_id: str) -> tuple[int, int]:
-        """Returns the total number of calls and of tokens of a scope."""
+        """Returns two sums over all days of a scope: the number of calls and the number of tokens."""
         sums = [sa.func.coalesce(sa.func.sum(each), 0) for each in (costs.c.calls, _TOKENS)]
         with self._database.read(scope_id) as connection:
             calls, tokens = connection.execute(sa.select(*sums).where(costs.c.scope_id == scope_id)).one()
         return int(calls), int(tokens)
 
     def tokens(self, day: date, scope_id: str | None = None) -> int:
-        """Returns the number of tokens of one day (UTC), of one scope or, without one, of all scopes."""
+        """Returns the number of tokens used on a day (UTC) by one scope, or by all scopes.
+
+        Args:
+            day: The day in UTC.
+            scope_id: Id of the scope; None for all scopes.
+        """
         total = sa.func.coalesce(sa.func.sum(_TOKENS), 0)
         statement = sa.select(total).where(costs.c.day == day)
         if scope_id is not None:

@@ -1,4 +1,4 @@
-"""Finds stored values that are invalid for their column, such as text in a time column or malformed JSON."""
+"""Finds stored values that are invalid for their column, such as malformed JSON."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _BATCH_ROWS = 500
 
 
 class DamagedValue(NamedTuple):
-    """A stored unreadable value.
+    """The location of a stored value that is invalid for its column.
 
     Attributes:
-        scope_id: The scope of its row; "" if the table has no scope column.
-        place: Table and column, such as "pages.at".
-        row: Values of the row's other key columns, separated by spaces.
+        scope_id: Id of the scope of the value's row; "" if the table has no scope column.
+        place: Table and column of the value, such as "pages.at".
+        row: Primary key values of the row except the scope id, separated by spaces.
     """
 
     scope_id: str
@@ -36,12 +36,12 @@ class DamagedValue(NamedTuple):
 def find_damaged(
     connection: sa.Connection, scope_id: str | None = None, table_name: str | None = None
 ) -> Iterator[DamagedValue]:
-    """Yields every unreadable value, ordered by table.
+    """Yields the location of each invalid value, ordered by table.
 
     Args:
-        connection: Inside a transaction.
-        scope_id: Limits the search to this scope; None searches all.
-        table_name: Limits the search to this table; None searches all.
+        connection: A connection inside a transaction.
+        scope_id: Id of the only scope to search; None searches all scopes.
+        table_name: Name of the only table to search; None searches all tables.
     """
     for table in metadata.sorted_tables:
         if table_name in {None, table.name}:
@@ -67,7 +67,10 @@ def _find_in_table(connection: sa.Connection, table: sa.Table, scope_id: str | N
 
 
 def _raw(column: sa.Column[Any], *, is_sqlite: bool) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
-    """Returns expressions for the unconverted value and, on SQLite, its storage class; SQLite returns text as bytes."""
+    """Returns two SQL expressions: the column's unconverted value and its storage class.
+
+    On SQLite, text is returned as bytes. On other databases the storage class is "".
+    """
     if not is_sqlite:
         is_json = isinstance(column.type, Json)
         return sa.cast(column, sa.Text) if is_json else sa.type_coerce(column, _UNTYPED), sa.literal("")
@@ -87,10 +90,14 @@ def _is_readable(column: sa.Column[Any], value: Any, kind: str) -> bool:
 
 
 def _check(column: sa.Column[Any], value: Any, kind: str) -> None:
-    """Raises TypeError, ValueError, OverflowError or RecursionError if the value is invalid for the column."""
+    """Checks that a raw value is valid for its column.
+
+    Raises:
+        TypeError, ValueError, OverflowError, RecursionError: If it is not valid.
+    """
     if isinstance(column.type, (Json, Text)):
         if kind not in {"", "text"}:
-            raise TypeError(kind)
+            raise TypeError(f"a value of SQLite type {kind!r} is not text")
         text = value.decode() if isinstance(value, bytes) else value
         column.type.checked(json.loads(text) if isinstance(column.type, Json) else text)
     elif isinstance(column.type, sa.types.TypeDecorator) and isinstance(column.type.impl_instance, sa.Date):
@@ -100,11 +107,11 @@ def _check(column: sa.Column[Any], value: Any, kind: str) -> None:
         column.type.checked(value)
     elif isinstance(column.type, sa.Boolean):
         if value not in {0, 1}:
-            raise ValueError("not a Boolean")
+            raise ValueError("the value is not a Boolean")
     elif not isinstance(value, column.type.python_type) and not (
         isinstance(column.type, sa.Float) and isinstance(value, int)
     ):
-        raise TypeError(f"not a {column.type.python_type.__name__}")
+        raise TypeError(f"the value is not of type {column.type.python_type.__name__}")
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The interface of all databases: read and write transactions, and the mapping of their errors."""
+"""The base class of the SQLite and PostgreSQL databases: transactions and conversion of errors."""
 
 from __future__ import annotations
 
@@ -42,17 +42,21 @@ _ABORTED = ("40001", "40P01")
 
 
 class ContendedError(StoreConflictError):
-    """The database aborted the transaction because of a deadlock or a serialization failure; retry it."""
+    """The database aborted a transaction because it conflicted with another one; retry the transaction.
+
+    PostgreSQL aborts a transaction to resolve a deadlock or after a serialization failure.
+    """
 
 
 class Database(ABC):
-    """An open database.
+    """An open database: the base class of the SQLite and the PostgreSQL database.
 
-    At most one write transaction per scope is open at a time, across all threads and processes; so a transaction may
-    read first and base its writes on the result. Transactions of different scopes are not serialized.
+    Each scope (the memory of one user and one assistant) has at most one open write transaction, across all threads and
+    processes. So a transaction may read rows first and then write values that depend on them. Transactions of different
+    scopes may run at the same time.
 
     Attributes:
-        liveness: Detects terminated lease holders; None if the lock files of the scratch directory do.
+        liveness: Detects leases of terminated processes. None for SQLite, where ``ScratchDir`` detects them.
         scratch_base: Path of the scratch directory without its suffix.
     """
 
@@ -67,15 +71,15 @@ class Database(ABC):
 
     @property
     def dialect(self) -> str:
-        """SQLAlchemy's name of the database kind: "sqlite" or "postgresql"."""
+        """The name of the database kind in SQLAlchemy: "sqlite" or "postgresql"."""
         return self._engine.dialect.name
 
     @contextlib.contextmanager
     def read(self, scope_id: str | None = None) -> Iterator[sa.Connection]:
-        """Yields a connection inside a read transaction: all its reads see the same snapshot.
+        """Opens a read transaction and yields its connection; all reads in the block see one snapshot.
 
         Args:
-            scope_id: The scope to read; None for tables without a scope, or to read all scopes.
+            scope_id: Id of the scope to read. None to read all scopes or tables without a scope.
         """
         self._check_open()
         snapshot: tuple[str, sa.Connection] | None = getattr(self._thread_state, "snapshot", None)
@@ -90,9 +94,9 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def snapshot(self, scope_id: str) -> Iterator[None]:
-        """Opens a read transaction that is shared by all reads of the scope in this thread until the block ends.
+        """Opens a read transaction that all reads of the scope by this thread use until the block ends.
 
-        Keep the block short: it occupies a connection, and an erasure waits until it ends.
+        Keep the block short: it occupies a connection, and an erasure of deleted bytes waits until the block ends.
         """
         outer_snapshot = getattr(self._thread_state, "snapshot", None)
         with self.read(scope_id) as connection:
@@ -104,12 +108,14 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def write(self, scope_id: str | None = None, *, waits: bool = True) -> Iterator[sa.Connection]:
-        """Yields a connection inside a write transaction, committed when the block ends, rolled back when it raises.
+        """Opens a write transaction and yields its connection.
+
+        The transaction is committed when the block ends, and rolled back if the block raises an error.
 
         Args:
-            scope_id: The scope to write; None for tables without a scope.
-            waits: Whether to wait for the scope's other write transactions. With False they may run at the same time,
-                so the caller must use statements that are correct then.
+            scope_id: Id of the scope to write; None for tables without a scope.
+            waits: Whether to wait until other write transactions of the scope end. With False they may run at the same
+                time, so the caller must use statements that are correct even then.
         """
         self._check_open()
         with (
@@ -120,11 +126,13 @@ class Database(ABC):
             yield connection
 
     def write_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
-        """Runs short work inside a write transaction that other threads may share; durable when this returns.
+        """Runs a short function in a write transaction, which concurrent calls of other threads may share.
+
+        Its writes are on disk when this method returns.
 
         Raises:
             StoreError: If the transaction failed; nothing was written.
-            Exception: Any error that the work raised; nothing of the work was written.
+            Exception: Any error that the function raised; none of its writes was kept.
         """
         self._check_open()
 
@@ -137,28 +145,28 @@ class Database(ABC):
     @property
     @abstractmethod
     def erases_completely(self) -> bool:
-        """Whether a successful ``rewrite`` removes every deleted byte from all files."""
+        """Whether a successful ``rewrite`` removes every deleted byte from all files of the database."""
 
     @property
     @abstractmethod
     def rewrites_quickly(self) -> bool:
-        """Whether ``rewrite`` is currently fast enough to run inside a request."""
+        """Whether ``rewrite`` is currently fast enough that a caller can wait for it."""
 
     @abstractmethod
     def rewrite(self, timeout_seconds: float = 5.0) -> bool:
-        """Removes deleted data from the files; returns whether that succeeded within the timeout."""
+        """Rewrites the files without deleted data; returns whether this succeeded before the timeout."""
 
     @abstractmethod
     def truncate_log(self, timeout_seconds: float = 5.0) -> bool:
-        """Repeats only the second step of ``rewrite``, after the first step succeeded."""
+        """Empties the write-ahead log: the second step of ``rewrite``, for a retry without the first step."""
 
     @abstractmethod
     def faults(self, connection: sa.Connection, max_lines: int) -> Iterator[str]:
-        """Yields faults of the files themselves, about ``max_lines`` lines per kind."""
+        """Yields faults in the database files, at most about ``max_lines`` lines for each kind of fault."""
 
     @abstractmethod
     def close(self) -> None:
-        """Closes all connections; has no effect when called again."""
+        """Closes all connections. Further calls have no effect."""
 
     @abstractmethod
     def _reading(self, scope_id: str | None) -> AbstractContextManager[sa.Connection]:
@@ -170,20 +178,25 @@ class Database(ABC):
 
     @abstractmethod
     def _migrating(self) -> AbstractContextManager[sa.Connection]:
-        """Opens the write transaction of a migration; only one process migrates at a time."""
+        """Opens the write transaction of a schema migration. Only one process can migrate at a time."""
 
     @abstractmethod
     def _do_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
-        """Runs the work inside a write transaction."""
+        """Runs the function in a write transaction that other threads may share."""
 
     @property
     def is_inherited(self) -> bool:
-        """Whether the process that opened the database is a parent; then the connections and locks belong to it."""
+        """Whether this process is a fork of the process that opened the database.
+
+        The connections and locks belong to the parent process and must not be used here.
+        """
         return os.getpid() != self._process
 
     def _check_open(self) -> None:
         if self.is_inherited:
-            raise StoreUnavailableError("the store was opened before this process was forked; open it again here")
+            raise StoreUnavailableError(
+                "the store was opened before this process was forked; open the store again in this process"
+            )
         if self._is_closed:
             raise StoreUnavailableError("the store is closed; open it again")
 
@@ -203,7 +216,7 @@ class Database(ABC):
 
 @contextlib.contextmanager
 def _locate_damage(connection: sa.Connection, scope_id: str | None) -> Iterator[None]:
-    """Replaces an error that a damaged row caused inside the block by one that names the row.
+    """Finds the damaged row after an error in the block, and raises an error that names this row.
 
     Raises:
         StoreUnreadableError: If a row of the scope contains a value that is invalid for its column.
@@ -224,13 +237,13 @@ def _locate_damage(connection: sa.Connection, scope_id: str | None) -> Iterator[
 
 @contextlib.contextmanager
 def mapped_errors() -> Iterator[None]:
-    """Maps errors of SQLAlchemy and of the operating system inside the block to errors of the store.
+    """Converts errors of SQLAlchemy and of the operating system in the block to ``StoreError`` classes.
 
     Raises:
         StoreConflictError: If a write violates a constraint.
         ContendedError: If the database aborted the transaction because of a concurrent one.
-        StoreUnreadableError: If the file is damaged or not a database.
-        StoreUnavailableError: If the database can't be read or written now.
+        StoreUnreadableError: If the file is damaged or is not a database.
+        StoreUnavailableError: If the database can't be read or written at present.
     """
     try:
         yield
@@ -242,7 +255,7 @@ def mapped_errors() -> Iterator[None]:
         raise StoreUnavailableError(f"the database can't be used now: {error}") from error
     except exc.TimeoutError as error:
         raise StoreUnavailableError(
-            "no database connection became free; try again later or reduce concurrent requests"
+            "all database connections are in use; try again later or send fewer concurrent requests"
         ) from error
 
 
@@ -268,5 +281,5 @@ def _map_server_error(error: Any) -> StoreError:
             f"the database can't be read: {reason} (the database was not changed; restore it from a backup)"
         )
     if error.sqlstate == _OUT_OF_RANGE:
-        return StoreUnreadableError(f"a stored number is out of range: {reason}; `memoryos verify` lists such rows")
+        return StoreUnreadableError(f"a stored number is out of range: {reason}; find the row with `memoryos verify`")
     return StoreUnavailableError(f"the database can't be used now: {reason}")

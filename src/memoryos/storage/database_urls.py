@@ -1,4 +1,4 @@
-"""Database URLs: parses the location of a store and opens the matching database."""
+"""Parses the URL or path of a database and opens the database."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SERVERS = ("postgres", "postgresql", "postgresql+psycopg")
 
 
 def parse_database_url(place: str | Path) -> sa.URL:
-    """Returns the URL for the ``place`` argument of ``Store``.
+    """Converts the ``place`` argument of ``Store`` (a URL or a path) to an SQLAlchemy URL.
 
     Raises:
-        ConfigError: If it is not an SQLAlchemy URL of an SQLite file or a PostgreSQL database. The message does not
-            contain the URL, which may contain a password.
+        ConfigError: If it is not the URL of an SQLite file or of a PostgreSQL database. The message does not contain
+            the URL, because the URL may contain a password.
     """
     try:
         url = sa.URL.create("sqlite", database=str(place)) if isinstance(place, Path) else sa.engine.make_url(place)
@@ -43,32 +43,32 @@ def parse_database_url(place: str | Path) -> sa.URL:
 
 
 def is_server_url(place: str | Path) -> bool:
-    """Returns whether a place is a database on a server, as opposed to a file.
+    """Returns whether the ``place`` argument of ``Store`` is a database on a server, not a file.
 
     Raises:
-        ConfigError: Like ``parse_database_url``.
+        ConfigError: As for ``parse_database_url``.
     """
     return parse_database_url(place).get_backend_name() != "sqlite"
 
 
 def sqlite_file_of(place: str | Path) -> Path:
-    """Returns the file of an SQLite database from the ``place`` argument of ``Store``.
+    """Returns the path of the SQLite file that the ``place`` argument of ``Store`` denotes.
 
     Raises:
-        ConfigError: Like ``parse_database_url``, or if the database is on a server.
+        ConfigError: As for ``parse_database_url``, or if the database is on a server.
     """
     url = parse_database_url(place)
     if url.get_backend_name() != "sqlite":
-        raise ConfigError("database_url is a database on a server; this command needs an SQLite file")
+        raise ConfigError("database_url refers to a database on a server, but this command requires an SQLite file")
     return Path(str(url.database))
 
 
 def open_database(place: str | Path) -> Database:
-    """Opens the database of a place; creates its schema if it is new and migrates an older schema.
+    """Opens a database. Creates its tables if it is new, and migrates an older schema.
 
     Raises:
-        ConfigError: If the kind of URL is not supported, or its driver is not installed.
-        StoreError: If the database can't be opened; it is not changed.
+        ConfigError: If this kind of URL is not supported, or the database driver is not installed.
+        StoreError: If the database can't be opened. The database is not changed.
     """
     url = parse_database_url(place)
     if url.get_backend_name() == "sqlite":
@@ -76,5 +76,7 @@ def open_database(place: str | Path) -> Database:
     try:
         from memoryos.storage.postgresql import PostgreSQLDatabase  # noqa: PLC0415  (needs the extra "postgresql")
     except ImportError as error:
-        raise ConfigError('database_url needs a driver: pip install "memoryos-engine[postgresql]"') from error
+        raise ConfigError(
+            'the PostgreSQL driver is not installed; install it: pip install "memoryos-engine[postgresql]"'
+        ) from error
     return PostgreSQLDatabase(url)

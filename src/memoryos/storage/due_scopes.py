@@ -1,4 +1,4 @@
-"""Finds scopes with due work, without locks and in a few index steps per scope."""
+"""Finds scopes with due work, without acquiring locks, in a few index steps for each scope."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _BATCH_SCOPES = 1000
 
 @dataclass(frozen=True, slots=True)
 class DueCriteria:
-    """The criteria for due work.
+    """Criteria for the work that is due in a scope.
 
     Attributes:
-        model: Name of the current embedder.
+        model: Name of the current embedder. Pages without a vector of this model are due for embedding.
         window: Size of short-term memory in pages.
-        batch: Number of pages that are consolidated together during a conversation.
-        idle_before: A scope without new pages since this time is consolidated without a full batch.
-        warm_over: Weighted counters of a segment above which it may be hot.
-        weights: Weight of the visits and weight of the length.
-        provisional: Whether the results of a fallback analyst are due to be redone.
+        batch: Number of pages outside short-term memory at which they are due to be grouped into segments.
+        idle_before: If the newest page of a scope was added before this time, fewer pages than ``batch`` are due too.
+        warm_over: A segment may be hot if the weighted sum of its visits and its length exceeds this value.
+        weights: The weight of the visits and the weight of the length.
+        provisional: Whether results of the fallback analyst are due to be replaced.
     """
 
     model: str
@@ -49,12 +49,12 @@ class DueScope:
     """A scope that may have due work.
 
     Attributes:
-        scope_id: The scope.
-        revision: Its revision when it was read.
-        retry_at: Past time from which its failed analyst may be called again; None if the analyst has not failed.
-        is_idle: Whether to process incomplete batches too.
-        owner: The lease holder; None without a lease.
-        until: When the lease expires.
+        scope_id: Id of the scope.
+        revision: Revision of the scope when it was read; each write of a worker increases it.
+        retry_at: Past time since which the analyst may be called again; None if its last call did not fail.
+        is_idle: Whether the scope has had no new page for some time, so that incomplete batches are due too.
+        owner: Owner of the lease on the scope; None without a lease.
+        until: Time at which this lease expires.
     """
 
     scope_id: str
@@ -66,15 +66,16 @@ class DueScope:
 
 
 class DueTable:
-    """Finds scopes with due work."""
+    """Finds the scopes with due work."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def find(self, criteria: DueCriteria, now: datetime) -> Iterator[DueScope]:
-        """Yields the scopes that may have due work, oldest first; some of them may have none.
+        """Yields the scopes that may have due work, oldest scope first.
 
-        Scopes whose ``retry_at`` is in the future are skipped.
+        The test is approximate: a yielded scope may have no work. Scopes whose ``retry_at`` is in the future are
+        skipped.
         """
         after = ""
         is_idle = (scopes.c.touched_at <= criteria.idle_before).label("is_idle")

@@ -1,4 +1,7 @@
-"""Erasures: remove deleted bytes from the database files. A due erasure is a row, so any process can complete it."""
+"""Erasures: remove the bytes of deleted rows from the database files.
+
+A row in the database records each erasure that is due. So any process can perform it, even after a crash.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ _BATCH_ROWS = 500
 
 
 def note_erasure(connection: sa.Connection, forgetting_id: str, now: datetime) -> None:
-    """Records a due erasure, inside the transaction that starts the deletion."""
+    """Records that an erasure is due, in the write transaction that starts the deletion."""
     connection.execute(sa.insert(erasures).values(erasure_id=forgetting_id, due_since=now))
 
 
 class ErasureTable:
-    """Reports and performs due erasures."""
+    """Reports and performs the erasures that are due."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,24 +37,26 @@ class ErasureTable:
 
     @property
     def is_complete(self) -> bool:
-        """Whether this database can erase every deleted byte."""
+        """Whether this kind of database can erase every deleted byte."""
         return self._database.erases_completely
 
     @property
     def is_quick(self) -> bool:
-        """Whether an erasure is currently fast enough to run inside a request."""
+        """Whether an erasure is currently fast enough that a caller can wait for it."""
         return self._database.rewrites_quickly
 
     def due_since(self) -> datetime | None:
-        """Returns the time since which an erasure is due; None if none is due."""
+        """Returns the time since which the oldest erasure is due; None if no erasure is due."""
         with self._database.read() as connection:
             return connection.execute(sa.select(sa.func.min(erasures.c.due_since))).scalar_one_or_none()
 
     def erase(self, timeout_seconds: float) -> bool:
-        """Performs all due erasures of complete deletions with one rewrite of the file.
+        """Rewrites the database files once to perform all erasures that are due.
+
+        Erasures of deletions that are still in progress are not performed.
 
         Args:
-            timeout_seconds: How long to wait for readers in other processes that use an older snapshot.
+            timeout_seconds: How long to wait for other processes that read an older snapshot.
 
         Returns:
             Whether all data deleted before this call was removed from the files, as far as the database can check.
@@ -68,7 +73,7 @@ class ErasureTable:
             return is_done
 
     def _find_due(self) -> frozenset[str]:
-        """Returns the ids of the due erasures, except those that belong to a deletion still in progress."""
+        """Returns the ids of the erasures that are due, without those of deletions still in progress."""
         in_progress = sa.exists().where(forgettings.c.forgetting_id == erasures.c.erasure_id)
         with self._database.read() as connection:
             return frozenset(connection.execute(sa.select(erasures.c.erasure_id).where(~in_progress)).scalars())

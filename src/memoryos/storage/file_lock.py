@@ -1,4 +1,4 @@
-"""An exclusive file lock between processes, released by the operating system when its process ends."""
+"""An exclusive file lock between processes. The operating system releases it when the process ends."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ POLL_SECONDS = 0.0005
 
 
 class FileLock:
-    """An advisory lock between processes. It does not exclude threads of one process: they need a lock of their own.
+    """An advisory lock that excludes other processes, but not other threads of this process.
 
-    The object stores no state about who holds the lock; only the operating system does. So an interrupt between two
-    instructions can't make the state wrong.
+    Only the operating system stores whether the lock is held; this object keeps no copy of that state. So an interrupt
+    between two instructions can't leave a wrong state.
 
     Args:
-        file: The lock file; created with mode 0600 if it is missing, and never written to.
+        file: Path of the lock file. A missing file is created with mode 0600. Nothing is written to it.
 
     Raises:
         OSError: If the file can't be created or opened, or is a symbolic link.
@@ -45,10 +45,10 @@ class FileLock:
         self._open()
 
     def acquire(self) -> None:
-        """Waits up to ``TIMEOUT_SECONDS`` for the lock.
+        """Waits for the lock, at most ``TIMEOUT_SECONDS``.
 
         Raises:
-            StoreUnavailableError: If another process held it for that long.
+            StoreUnavailableError: If another process holds the lock during all that time.
         """
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not self.try_acquire():
@@ -60,7 +60,7 @@ class FileLock:
             time.sleep(POLL_SECONDS)
 
     def try_acquire(self) -> bool:
-        """Acquires the lock if it is free; returns whether this process holds it now."""
+        """Acquires the lock if no other process holds it; returns whether this process now holds it."""
         if not _lock(self._descriptor):
             return False
         if os.fstat(self._descriptor).st_nlink:
@@ -70,14 +70,17 @@ class FileLock:
         return False
 
     def release(self) -> None:
-        """Releases the lock if it is held. Has no effect in a forked child, where the parent still holds the lock."""
+        """Releases the lock. Has no effect if the lock is not held.
+
+        In a forked child this has no effect either: the parent process still holds the lock.
+        """
         if self.close.alive and os.getpid() == self._process:
             _unlock(self._descriptor)
 
     def remove(self) -> None:
-        """Deletes the lock file, then releases the held lock and closes it.
+        """Deletes the lock file, releases the lock and closes the file.
 
-        Has no effect in a forked child, where the parent still holds the lock.
+        In a forked child this has no effect, because the parent process still holds the lock.
         """
         if os.getpid() != self._process:
             return
@@ -95,7 +98,10 @@ class FileLock:
 
 
 def is_locked(file: Path) -> bool:
-    """Returns whether a process holds the lock on a file; True if that is unknown, False if the file is missing."""
+    """Returns whether a process holds the lock on a file.
+
+    Returns False if the file does not exist, and True if the file can't be examined.
+    """
     try:
         descriptor = os.open(file, os.O_RDWR)
     except FileNotFoundError:

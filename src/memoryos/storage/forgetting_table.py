@@ -1,12 +1,14 @@
-"""Forgetting: deletes a closure in short transactions, so that other writers never wait long.
+"""Forgetting: deletes pages and all data derived from them, in short transactions.
 
-1. The first transaction commits a plan, which lists the ids to delete, and a due erasure.
-2. The deletion executes the plan in batches, one transaction each: derived content first, then the pages. Repeating a
-   batch is harmless.
+Short transactions let other writers work in between.
+
+1. The first transaction stores a plan: the ids to delete. It also records that an erasure of the deleted bytes is due.
+2. Further transactions execute the plan in batches: first the derived data, then the pages. A batch can be repeated
+   without harm.
 3. The last transaction deletes the plan.
 
-After a crash the plan still exists. The next worker of the scope, or the next process that opens the store, completes
-it. Other readers may see a partly deleted closure until ``forget`` returns, and none of it afterwards.
+After a crash the plan still exists, and the next worker of the scope or the next process that opens the store completes
+it. Other readers may see some of the deleted data until ``forget`` returns.
 """
 
 from __future__ import annotations
@@ -35,22 +37,28 @@ if TYPE_CHECKING:
 __all__ = ["ForgettingTable", "mark_unlearned"]
 
 BATCH_ROWS = 500
-"""Rows deleted by one transaction: about 30 ms on SQLite, including the vectors of pages."""
+"""Maximum number of rows that one transaction deletes.
+
+Deleting them, including the vectors of pages, takes about 30 ms on SQLite.
+"""
 PAUSE_SECONDS = 0.005
-"""Pause between two transactions, so that waiting writers get the file lock, which they poll every 0.5 ms."""
+"""Pause after each transaction, so that waiting writers can acquire the file lock.
+
+Waiting writers try to acquire the lock every 0.5 ms.
+"""
 _BATCH_SEGMENTS = 50
 _UNPLACED = {"segment_id": None, "chain_id": None, "placed_provisionally": False}
 Item = TypeVar("Item", str, int)
 
 
 class ForgettingTable:
-    """Deletes pages and knowledge entries permanently, with everything derived from them."""
+    """Permanently deletes pages and facts, with everything derived from them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def closure(self, scope_id: str, page_ids: Iterable[str], knowledge_ids: Iterable[str] = ()) -> Closure:
-        """Returns what ``forget`` would delete with these pages and entries; changes nothing."""
+        """Returns everything that ``forget`` would delete with these pages and facts; changes nothing."""
         with self._database.read(scope_id) as connection:
             return search(connection, scope_id, page_ids, knowledge_ids).closure
 
@@ -64,48 +72,51 @@ class ForgettingTable:
         lease: Lease | None = None,
         by_words: bool = True,
     ) -> Closure:
-        """Deletes these pages and entries with everything derived from them.
+        """Deletes pages and facts, with everything derived from them.
 
         Args:
-            scope_id: The scope.
-            page_ids: Pages to delete; unknown ids are ignored.
-            knowledge_ids: Knowledge entries to delete; unknown ids are ignored.
+            scope_id: Id of the scope.
+            page_ids: Ids of the pages to delete; unknown ids are ignored.
+            knowledge_ids: Ids of the facts to delete; unknown ids are ignored.
             now: Time of the deletion.
-            lease: Lease on the scope, which excludes other workers during the search. Without it the current lease is
-                revoked, and the call fails if the scope changes during the search.
+            lease: The caller's lease on the scope, which prevents changes by other workers during the search. Without a
+                lease, the current lease is revoked, and the call fails if the scope changes during the search.
             by_words: See ``closure.search``.
 
         Raises:
-            StoreConflictError: If the lease was lost, or the scope changed, before the deletion started; nothing was
-                deleted then.
+            StoreConflictError: If another worker took the lease or changed the scope before the deletion started;
+                nothing was deleted.
         """
         selected = (page_ids, knowledge_ids)
         return self._forget(scope_id, selected, now, lease, by_words=by_words, everything=False)
 
     def forget_everything(self, scope_id: str, now: datetime, *, lease: Lease | None = None) -> Closure:
-        """Deletes all memories of a scope; the ids of its user and assistant and its costs are kept.
+        """Deletes all memories of a scope. Keeps the ids of user and assistant, and the costs of model calls.
 
         Raises:
-            StoreConflictError: Like ``forget``.
+            StoreConflictError: As for ``forget``.
         """
         return self._forget(scope_id, self.contents(scope_id), now, lease, by_words=False, everything=True)
 
     def contents(self, scope_id: str) -> tuple[list[str], list[str]]:
-        """Returns the ids of all pages and of all knowledge entries, including superseded and archived ones."""
+        """Returns the ids of all pages and the ids of all facts of a scope.
+
+        Superseded and archived facts are included.
+        """
         with self._database.read(scope_id) as connection:
             all_pages = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id)
             entries = sa.select(knowledge.c.knowledge_id).where(knowledge.c.scope_id == scope_id)
             return [*connection.execute(all_pages).scalars()], [*connection.execute(entries).scalars()]
 
     def unfinished(self) -> list[str]:
-        """Returns the ids of the scopes with an incomplete deletion."""
+        """Returns the ids of the scopes with a deletion that is not complete."""
         with self._database.read() as connection:
             return [*connection.execute(sa.select(forgettings.c.scope_id).distinct()).scalars()]
 
     def complete(self, scope_id: str) -> bool:
-        """Completes the incomplete deletions of a scope; returns whether there were any.
+        """Completes the interrupted deletions of a scope; returns whether there were any.
 
-        The caller must hold the lease of the scope.
+        The caller must hold the lease on the scope.
         """
         statement = sa.select(forgettings).where(forgettings.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
@@ -115,12 +126,18 @@ class ForgettingTable:
         return bool(plans)
 
     def refusals(self, scope_id: str) -> Marks:
-        """Returns the tombstones of texts that must not be learned again; query them with ``in``."""
+        """Returns the tombstones of texts that must not be learned again.
+
+        A tombstone is a keyed hash of a text. Test a text with ``text in marks``.
+        """
         with self._database.read(scope_id) as connection:
             return read_marks(connection, scope_id, "text")
 
     def forgotten_pages(self, scope_id: str) -> Marks:
-        """Returns the tombstones of forgotten pages; query them with ``page_id in marks``."""
+        """Returns the tombstones of forgotten pages.
+
+        A tombstone is a keyed hash of a page id. Test a page id with ``page_id in marks``.
+        """
         with self._database.read(scope_id) as connection:
             return read_marks(connection, scope_id, "page")
 
@@ -143,7 +160,9 @@ class ForgettingTable:
             if lease is not None:
                 advance(connection, lease)
             elif _revision(connection, scope_id) != revision:
-                raise StoreConflictError("the memory changed during the search and nothing was forgotten; try again")
+                raise StoreConflictError(
+                    "nothing was forgotten, because the memory changed during the search for related data; try again"
+                )
             else:
                 revoke_lease(connection, scope_id)
             closure = found.extended(connection)
@@ -156,7 +175,7 @@ class ForgettingTable:
 
 
 class _Deletion:
-    """Executes one plan in batches. Each batch is one transaction and may be repeated."""
+    """Executes the plan of one deletion in batches. Each batch is a transaction that can be repeated."""
 
     def __init__(
         self, database: Database, scope_id: str, forgetting_id: str, plan: Mapping[str, Any], begun_at: datetime
@@ -169,7 +188,7 @@ class _Deletion:
         self._page_ids = frozenset(plan["page_ids"])
 
     def run(self) -> None:
-        """Executes the plan, derived content first."""
+        """Executes the plan: first deletes derived data, then pages."""
         plan = self._plan
         self._run_batches(plan["knowledge_ids"], self._delete_knowledge)
         self._run_batches(plan["restored_ids"], self._restore_knowledge)
@@ -238,7 +257,7 @@ class _Deletion:
         connection.execute(sa.update(pages).where(*where).values(**_UNPLACED))
 
     def _blank_segments(self, connection: sa.Connection, ids: list[str]) -> None:
-        """Clears the texts of archived segments, removes deleted pages from them and counts the remaining pages."""
+        """Deletes the texts of archived segments, removes deleted pages from them and updates their page counts."""
         in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
         members = connection.execute(sa.select(pages.c.page_id).where(*in_segments)).scalars()
         for batch in _batches([each for each in members if each in self._page_ids]):
@@ -275,7 +294,7 @@ class _Deletion:
         connection.execute(sa.delete(vectors).where(vectors.c.scope_id == self._scope_id, *owned))
 
     def _finish(self) -> None:
-        """Deletes the plan and makes every process reload its working set."""
+        """Deletes the plan and makes every process reload its working set (searchable copy) of the scope."""
         plan_where = (forgettings.c.scope_id == self._scope_id, forgettings.c.forgetting_id == self._forgetting_id)
         with self._database.write(self._scope_id) as connection:
             invalidate_working_sets(connection, self._scope_id)
@@ -283,7 +302,7 @@ class _Deletion:
 
 
 def mark_unlearned(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], revision: int) -> None:
-    """Marks pages as unlearned, inside the caller's transaction, so that their segments may become hot again."""
+    """Marks pages as unlearned in the caller's transaction, so that facts are extracted from them again."""
     for batch in _batches(sorted(page_ids)):
         where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(batch), pages.c.learned.is_(True))
         placed = sa.select(pages.c.segment_id, sa.func.count()).where(*where, pages.c.segment_id.is_not(None))

@@ -1,4 +1,4 @@
-"""Group commit: threads that write at the same time share one transaction, so they share one flush to disk."""
+"""Group commit: threads that write at the same time share one transaction and one flush to disk."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ Result = TypeVar("Result")
 
 
 class GroupCommit:
-    """Runs short writes of several threads in one transaction, by leader election.
+    """Runs short writes of several threads in one transaction. One of these threads, the leader, commits it.
 
-    1. A thread appends its write to the queue. If there is no leader, the first write of the queue is elected.
+    1. A thread appends its write to the queue. If there is no leader, the thread of the first queued write becomes it.
     2. The leader opens the transaction, takes up to ``MAX_WRITES`` writes from the queue, runs them and commits.
-    3. The leader sets the result of each write, wakes its thread and elects the next leader.
+    3. The leader stores the result of each write, wakes the waiting threads and elects the next leader.
 
-    The leader never waits for more writes, so a single thread has no extra latency. A write that fails is rolled back
-    to its savepoint without affecting the others; if the commit fails, all writes of the group fail.
+    The leader never waits for more writes, so a single thread has no extra latency. Each write has a savepoint: if a
+    write fails, only this write is rolled back. If the commit fails, all writes of the group fail.
 
-    The main thread always writes alone. Python raises KeyboardInterrupt only there, so an interrupt cannot abort the
-    writes of other threads. A dedicated writer thread would need no election, but each write would then wait for two
-    thread switches: with 64 threads that was 40 % slower.
+    The main thread never joins a group. Python raises KeyboardInterrupt only in the main thread, so an interrupt can't
+    abort the writes of other threads. A dedicated writer thread would need no election, but each write would wait for
+    two thread switches: with 64 threads, that was 40 % slower.
 
     Args:
-        transaction: Opens a write transaction that is durable when its block ends.
+        transaction: Opens a write transaction that is on disk when its block ends.
     """
 
     def __init__(self, transaction: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
@@ -49,14 +49,14 @@ class GroupCommit:
         self._leader: _Write[Any] | None = None
 
     def run(self, work: Callable[[sa.Connection], Result]) -> Result:
-        """Runs the work inside a transaction and returns its result when it is durable.
+        """Runs a write in a transaction, and returns its result when the write is on disk.
 
         Args:
-            work: Short, without side effects other than those on its connection.
+            work: A short function without side effects other than writes on its connection.
 
         Raises:
             StoreError: If the transaction failed; nothing was written.
-            Exception: Any error that the work raised; nothing of the work was written.
+            Exception: Any error that ``work`` raised; none of its writes was kept.
         """
         if threading.current_thread() is threading.main_thread():
             return self._run_alone(work)
@@ -81,7 +81,10 @@ class GroupCommit:
                 self._elect_leader()
 
     def _lead(self, own_write: _Write[Any]) -> None:
-        """Runs and commits a group of writes; every write of the group is done afterwards, whatever was raised."""
+        """Runs and commits a group of writes.
+
+        Every write of the group is marked as done at the end, even if an error was raised.
+        """
         group: list[_Write[Any]] = []
         error: BaseException | None = None
         try:
@@ -102,7 +105,7 @@ class GroupCommit:
                 group.append(self._queue.popleft())
 
     def _leave(self, write: _Write[Any]) -> None:
-        """Removes a write that an exception interrupted while it waited, and elects the next leader."""
+        """Removes a write whose wait was interrupted by an exception, and elects the next leader."""
         with self._lock:
             if write in self._queue:
                 self._queue.remove(write)
@@ -116,7 +119,7 @@ class GroupCommit:
 
 
 class _Write(Generic[Result]):
-    """A queued write and its outcome."""
+    """A queued write and its result or error."""
 
     __slots__ = ("_is_waiting", "error", "is_done", "result", "work")
 
@@ -129,18 +132,18 @@ class _Write(Generic[Result]):
         self._is_waiting.acquire()
 
     def wait_until_led_or_done(self) -> None:
-        """Blocks until the write is elected leader, or until a leader has finished it."""
+        """Waits until this write is elected leader (it then commits a group), or until a leader has finished it."""
         self._is_waiting.acquire()
 
     def wake(self) -> None:
-        """Wakes the thread of the write."""
+        """Wakes the thread that waits for this write."""
         self._is_waiting.release()
 
     def finish(self, error: BaseException | None) -> None:
-        """Marks the write as done and wakes its thread.
+        """Marks the write as done and wakes the waiting thread.
 
         Args:
-            error: The error that ended the whole transaction; None if it was committed.
+            error: The error that ended the whole transaction; None if the transaction was committed.
         """
         if error is not None and self.error is None:
             self.error = _copy_error(error)
@@ -148,14 +151,17 @@ class _Write(Generic[Result]):
         self.wake()
 
     def outcome(self) -> Result:
-        """Returns the result of the work, or raises its error."""
+        """Returns the result of the write, or raises its error."""
         if self.error is not None:
             raise self.error
         return self.result  # type: ignore[return-value]
 
 
 def _run_group(connection: sa.Connection, group: list[_Write[Any]], own_write: _Write[Any]) -> None:
-    """Runs the writes in order. A write without company needs no savepoint: its error ends the transaction."""
+    """Runs the writes of a group in order, each in its own savepoint.
+
+    A single write needs no savepoint, because its error ends the whole transaction.
+    """
     if group == [own_write]:
         own_write.result = own_write.work(connection)
         return
@@ -174,7 +180,10 @@ def _run_in_savepoint(connection: sa.Connection, write: _Write[Any]) -> None:
 
 
 def _roll_back_to_savepoint(connection: sa.Connection, error: Exception) -> None:
-    """Undoes one write. If the database has rolled back the whole transaction, all its writes fail with the error."""
+    """Undoes one write of a group.
+
+    If the database has already rolled back the whole transaction, all writes of the group fail with the error.
+    """
     try:
         connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
     except exc.DBAPIError:
@@ -182,7 +191,7 @@ def _roll_back_to_savepoint(connection: sa.Connection, error: Exception) -> None
 
 
 def _copy_error(error: BaseException) -> StoreError:
-    """Returns a new error for another thread, because one error object cannot have two tracebacks."""
+    """Returns a copy of an error for another thread; an error object can have only one traceback."""
     kind = type(error) if isinstance(error, StoreError) else StoreUnavailableError
     copy = kind(str(error) or f"the transaction was rolled back: {type(error).__name__}")
     copy.__cause__ = error

@@ -1,16 +1,16 @@
-"""SQL views that return the contents of JSON columns as rows, by database kind."""
+"""SQL for each database kind that returns the elements of JSON columns as rows."""
 
 from __future__ import annotations
 
 __all__ = ["JSON_VIEWS"]
 
 _SQLITE = """
-sources(scope_id, knowledge_id, count, analyst) AS (
+fact_origins(scope_id, knowledge_id, count, analyst) AS (
     SELECT scope_id, knowledge_id,
     CASE WHEN json_valid(source_page_ids) THEN (SELECT count(*) FROM json_each(source_page_ids)) ELSE 0 END,
     coalesce(CASE WHEN json_valid(origin) THEN json_extract(origin, '$.analyst') END, '') FROM knowledge
 ),
-named(scope_id, knowledge_id, page_id) AS (
+fact_sources(scope_id, knowledge_id, page_id) AS (
     SELECT k.scope_id, k.knowledge_id, e.value FROM knowledge k,
     json_each(CASE WHEN json_valid(k.source_page_ids) THEN k.source_page_ids ELSE '[]' END) e
 ),
@@ -24,7 +24,7 @@ evidence(scope_id, version, page_id) AS (
     SELECT b.scope_id, b.version, p.value FROM bodies b, json_each(b.body, '$.traits') e,
     json_each(CASE e.type WHEN 'object' THEN e.value ELSE '{}' END, '$.evidence_page_ids') p
 ),
-noted(scope_id, key_hash, page_id) AS (
+request_pages(scope_id, key_hash, page_id) AS (
     SELECT i.scope_id, i.key_hash, e.value FROM idempotency i,
     json_each(CASE WHEN json_valid(i.page_ids) THEN i.page_ids ELSE '[]' END) e
 )
@@ -32,16 +32,16 @@ noted(scope_id, key_hash, page_id) AS (
 
 
 def _list(value: str) -> str:
-    """Returns SQL for a JSON value, replaced by an empty array if it is not an array."""
+    """Returns SQL for a JSON array; any other JSON value is replaced by an empty array."""
     return f"CASE json_typeof({value}) WHEN 'array' THEN {value} ELSE '[]' END"
 
 
 _POSTGRESQL = f"""
-sources(scope_id, knowledge_id, count, analyst) AS (
+fact_origins(scope_id, knowledge_id, count, analyst) AS (
     SELECT scope_id, knowledge_id, json_array_length({_list("source_page_ids")}), coalesce(origin ->> 'analyst', '')
     FROM knowledge
 ),
-named(scope_id, knowledge_id, page_id) AS (
+fact_sources(scope_id, knowledge_id, page_id) AS (
     SELECT k.scope_id, k.knowledge_id, e.value
     FROM knowledge k, json_array_elements_text({_list("k.source_page_ids")}) AS e(value)
 ),
@@ -54,11 +54,16 @@ evidence(scope_id, version, page_id) AS (
     json_array_elements({_list("b.body -> 'traits'")}) AS e(value),
     json_array_elements_text({_list("e.value -> 'evidence_page_ids'")}) AS p(value)
 ),
-noted(scope_id, key_hash, page_id) AS (
+request_pages(scope_id, key_hash, page_id) AS (
     SELECT i.scope_id, i.key_hash, e.value
     FROM idempotency i, json_array_elements_text({_list("i.page_ids")}) AS e(value)
 )
 """  # noqa: S608  (built from constants)
 
 JSON_VIEWS = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
-"""Common table expressions: knowledge ``sources`` and ``named``, profile ``evidence``, idempotency ``noted``."""
+"""Common table expressions (WITH clauses) by database kind.
+
+``fact_origins``: the number of source pages and the analyst of each fact. ``fact_sources``: a row for each source page
+of a fact. ``evidence``: a row for each source page of a profile version. ``request_pages``: a row for each page that a
+request with an idempotency key added.
+"""

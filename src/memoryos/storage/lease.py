@@ -1,4 +1,7 @@
-"""Scope leases: each worker write verifies the lease and increments the scope's revision in the same transaction."""
+"""Scope leases: temporary exclusive rights of workers to update the derived data of a scope.
+
+A worker's write transaction verifies the lease and increments the scope's revision.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,13 @@ _ADVANCE = (
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The exclusive right to write derived data of one scope until a time.
+    """The right of one worker, for a limited time, to update the derived data of a scope.
 
     Attributes:
-        scope_id: The scope.
-        owner: Unique name of the lease holder. It is the fencing token: ``advance`` compares it with the stored owner.
-        until: When the lease expires unless it is renewed.
+        scope_id: Id of the scope.
+        owner: Unique name of the lease holder. It serves as the fencing token: ``advance`` rejects a write if the
+            stored owner differs.
+        until: Time at which the lease expires unless its owner renews it.
     """
 
     scope_id: str
@@ -39,35 +43,46 @@ class Lease:
 
 
 def advance(connection: sa.Connection, lease: Lease) -> int:
-    """Increments the scope's revision and renews the lease, inside the transaction of a worker's write.
+    """Verifies and renews a lease, and increments the scope's revision, in the caller's write transaction.
 
-    Every write of a worker calls this first, so a worker that lost its lease cannot write.
+    Every write of a worker calls this function first. So a worker that lost its lease can't write.
 
     Returns:
-        The scope's revision after the write.
+        The new revision of the scope.
 
     Raises:
-        StoreConflictError: If another worker holds the lease now.
+        StoreConflictError: If another worker has taken the lease.
     """
     values = {"id": lease.scope_id, "owner": lease.owner, "until": lease.until}
     revision: int | None = connection.execute(_ADVANCE, values).scalar_one_or_none()
     if revision is None:
-        raise StoreConflictError(f"the lease on scope {lease.scope_id} was lost to another worker; nothing was written")
+        raise StoreConflictError(
+            f"another worker took the lease on memory scope {lease.scope_id}, so nothing was written; try again"
+        )
     return revision
 
 
 def revoke_lease(connection: sa.Connection, scope_id: str) -> int:
-    """Removes any lease on a scope and invalidates its working sets; returns the new revision."""
+    """Deletes the lease on a scope, if any, and makes all processes reload their working sets.
+
+    A working set is the searchable copy of a scope in memory.
+
+    Returns:
+        The new revision of the scope.
+    """
     return invalidate_working_sets(connection, scope_id, lease_owner=None, lease_until=None)
 
 
 def invalidate_working_sets(connection: sa.Connection, scope_id: str, **values: Any) -> int:
-    """Makes every process reload its working set of a scope; returns the new revision.
+    """Makes every process reload its working set (the searchable copy of the scope in memory).
 
     Args:
-        connection: Inside a write transaction.
-        scope_id: The scope.
-        values: Other columns of the scope to set in the same statement.
+        connection: A connection inside a write transaction.
+        scope_id: Id of the scope.
+        values: Values of other columns of the scope's row, set by the same statement.
+
+    Returns:
+        The new revision of the scope.
     """
     next_revision = scopes.c.revision + 1
     statement = (

@@ -1,4 +1,7 @@
-"""Liveness: detects lease holders that are no longer running, so that their leases can be taken before they expire."""
+"""Liveness: detects that a lease holder has terminated, so that others need not wait for the expiry.
+
+A lease is the right of one worker to update a scope for a limited time.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,16 @@ _OWNER = re.compile(r"(?<=.):\d{1,20}:([0-9a-f-]{36})\Z")
 
 
 class Liveness(Protocol):
-    """Reports which lease owners are running.
+    """Reports whether the process that owns a lease is running.
 
-    It only shortens the wait for a lease. Correctness does not depend on it: ``lease.advance`` rejects writes without a
-    valid lease.
+    This only shortens the wait for a lease. Correctness does not depend on it, because ``lease.advance`` rejects writes
+    without a valid lease.
     """
 
     def hold(self, lease: Lease) -> AbstractContextManager[None]:
-        """Marks the owner of a lease as running until the block ends; to be entered before the lease is claimed.
+        """Marks the owner of a lease as running until the block ends.
+
+        A worker enters the block before it acquires the lease.
 
         Raises:
             StoreUnavailableError: If the mark can't be written.
@@ -31,15 +36,18 @@ class Liveness(Protocol):
         ...
 
     def is_alive(self, scope_id: str, owner: str) -> bool:
-        """Returns False if the owner of a lease is certainly not running; True if it is running or unknown."""
+        """Returns False if the owner of a lease has certainly terminated, and True otherwise."""
         ...
 
     def is_contended(self, lease: Lease) -> bool:
-        """Returns whether another worker waits for the scope of a lease."""
+        """Returns whether another worker is waiting for a lease on the same scope."""
         ...
 
 
 def lease_name(scope_id: str, owner: str) -> str | None:
-    """Returns the name of a lease: its scope and the UUID at the end of its owner; None without such a UUID."""
+    """Returns the name of a lease: the scope id and the UUID at the end of the owner's name.
+
+    Returns None if the owner's name does not end with a UUID.
+    """
     found = _OWNER.search(owner)
     return None if found is None else f"{scope_id}.{found[1]}"

@@ -1,4 +1,4 @@
-"""The tables of long-term memory: knowledge entries and profile versions."""
+"""The tables of long-term memory: the facts (``knowledge``) and the profile versions."""
 
 from __future__ import annotations
 
@@ -30,24 +30,34 @@ _CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
 
 @dataclass(frozen=True, slots=True)
 class SegmentLearned:
-    """A segment after learning: its visits are reset to 0 (§3.3), its length to the number of unlearned pages."""
+    """The new counters of a segment after facts were extracted from its pages.
+
+    The number of visits (recalls) becomes 0, and the length becomes ``unlearned_pages``.
+
+    Attributes:
+        segment_id: Id of the segment.
+        unlearned_pages: Number of pages of the segment from which no facts have been extracted yet.
+    """
 
     segment_id: str
-    left_pages: int
+    unlearned_pages: int
 
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """The changes from learning one segment, applied atomically.
+    """All changes from one learning step: facts and a profile extracted from pages of one segment.
+
+    The changes are applied in one transaction.
 
     Attributes:
-        segment: The segment; None if its pages are learned again because a fallback analyst produced their results.
-        learned_page_ids: Ids of the learned pages.
+        segment: The new counters of the segment. None if the pages are read again, to replace results of the fallback
+            analyst.
+        learned_page_ids: Ids of the pages from which facts were extracted.
         profile: The next profile version; None if the profile did not change.
-        added: New entries; ``superseded_by`` of an entry may be another new entry.
-        superseded: Id of the newer entry by id of the older entry.
-        archived: Ids of entries to archive although no entry replaces them.
-        provisional: Whether the results came from a fallback analyst and are redone later.
+        added: New facts. Their ``superseded_by`` may be the id of another new fact.
+        superseded: Ids of the facts that are replaced, mapped to the ids of the newer facts.
+        archived: Ids of facts to archive, although no newer fact replaces them.
+        provisional: Whether the results come from the fallback analyst and are replaced later.
     """
 
     segment: SegmentLearned | None
@@ -60,16 +70,17 @@ class Learning:
 
 
 class LongTermTable:
-    """Reads and writes knowledge entries and profile versions."""
+    """Reads and writes facts and profile versions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def apply(self, lease: Lease, change: Learning, now: datetime) -> None:
-        """Commits the changes from learning.
+        """Commits the changes from one learning step.
 
         Raises:
-            StoreConflictError: If the lease was lost or the profile version exists already; nothing is written then.
+            StoreConflictError: If another worker took the lease, or the profile version already exists; nothing is
+                written.
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
@@ -89,7 +100,7 @@ class LongTermTable:
             connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))
 
     def add(self, scope_id: str, entries: Sequence[Knowledge]) -> None:
-        """Commits entries that were not learned from pages."""
+        """Stores facts that were not extracted from pages, e.g. facts shared from another scope."""
         if not entries:
             return
         with self._database.write(scope_id) as connection:
@@ -99,13 +110,13 @@ class LongTermTable:
             )
 
     def correct(self, scope_id: str, wrong: Knowledge, right: Knowledge, now: datetime) -> None:
-        """Commits a correction: the right entry supersedes the wrong one, and the wrong text gets a tombstone.
+        """Replaces a wrong fact by a corrected one and prevents learning the wrong text again.
 
-        Profile attributes with the same content and a common source page are deleted too, and their source pages are
-        marked as unlearned.
+        Profile attributes whose value occurs in the wrong text are deleted if they have a source page in common with
+        the wrong fact. Facts are extracted again from the source pages of these attributes.
 
         Raises:
-            StoreConflictError: If the wrong entry is no longer current; nothing is written then.
+            StoreConflictError: If the wrong fact is no longer current; nothing is written.
         """
         with self._database.write(scope_id) as connection:
             revision = revoke_lease(connection, scope_id)
@@ -127,7 +138,13 @@ class LongTermTable:
             )
 
     def knowledge(self, scope_id: str, about: About | None = None, *, history: bool = False) -> list[Knowledge]:
-        """Returns the current entries, oldest first; with ``history`` also superseded and archived ones."""
+        """Returns the current facts, oldest first.
+
+        Args:
+            scope_id: Id of the scope.
+            about: Whom the facts describe: the user or the assistant; None for both.
+            history: Whether to include superseded and archived facts.
+        """
         where = [knowledge.c.scope_id == scope_id]
         if about is not None:
             where.append(knowledge.c.about == about)
@@ -138,7 +155,10 @@ class LongTermTable:
             return [_knowledge(row) for row in connection.execute(statement)]
 
     def count(self, scope_id: str) -> dict[About, int]:
-        """Returns the number of current entries about the user and about the assistant; omits zero counts."""
+        """Returns the number of current facts about the user and about the assistant.
+
+        The dictionary has no entry for a count of zero.
+        """
         statement = (
             sa.select(knowledge.c.about, sa.func.count())
             .where(knowledge.c.scope_id == scope_id, _CURRENT)
@@ -148,14 +168,14 @@ class LongTermTable:
             return {row[0]: row[1] for row in connection.execute(statement)}
 
     def count_past(self, scope_id: str) -> int:
-        """Returns the number of superseded or archived entries."""
+        """Returns the number of superseded or archived facts."""
         is_past = sa.or_(knowledge.c.superseded_by.is_not(None), knowledge.c.archived_at.is_not(None))
         past = (knowledge.c.scope_id == scope_id, is_past)
         with self._database.read(scope_id) as connection:
             return connection.execute(sa.select(sa.func.count()).select_from(knowledge).where(*past)).scalar_one()
 
     def profile(self, scope_id: str) -> Profile:
-        """Returns the newest profile version; an empty profile of version 0 if there is none."""
+        """Returns the newest profile version; an empty profile of version 0 if no version is stored."""
         return next(iter(self._profiles(scope_id, limit=1)), Profile())
 
     def profile_versions(self, scope_id: str) -> list[Profile]:
@@ -177,12 +197,12 @@ def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) ->
     where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(change.learned_page_ids), due)
     learned = {"learned": True, "learned_provisionally": change.provisional}
     if connection.execute(sa.update(pages).where(*where).values(**learned)).rowcount != len(change.learned_page_ids):
-        raise StoreConflictError("other work learned from the pages in the meantime; retry with the current state")
+        raise StoreConflictError("another worker has already processed these pages, so nothing was written; try again")
     if change.segment is not None:
         connection.execute(
             sa.update(segments)
             .where(segments.c.scope_id == scope_id, segments.c.segment_id == change.segment.segment_id)
-            .values(visits=0, length=change.segment.left_pages)
+            .values(visits=0, length=change.segment.unlearned_pages)
         )
 
 
@@ -194,7 +214,7 @@ def _supersede(connection: sa.Connection, scope_id: str, older: str, newer: str)
     )
     if connection.execute(sa.update(knowledge).where(*where).values(superseded_by=newer)).rowcount != 1:
         raise StoreConflictError(
-            f"knowledge {older} was replaced by a newer fact; read the current facts and correct the newer one"
+            f"fact {older} was already replaced by a newer fact; read the current facts and correct the newer one"
         )
 
 
@@ -228,7 +248,7 @@ def _knowledge(row: Any) -> Knowledge:
 
 def _profile_row(profile: Profile) -> dict[str, Any]:
     if profile.origin is None or profile.recorded_at is None:
-        raise ValueError("a profile needs an origin and a time to be stored")
+        raise ValueError("can't store a profile without origin and recorded_at; set both")
     body = {"attributes": _listed(profile.attributes), "traits": _listed(profile.traits)}
     return {
         "version": profile.version,

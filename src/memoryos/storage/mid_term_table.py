@@ -1,4 +1,4 @@
-"""The tables of mid-term memory: segments and chains, and their assignment to pages."""
+"""The tables of mid-term memory: segments, chains, and which pages belong to them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ _BATCH_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Consolidation:
-    """The changes of one consolidation, applied atomically.
+    """All changes from one consolidation step, which groups pages into chains and segments.
+
+    The changes are applied in one transaction.
 
     Attributes:
         chains: Chains that are new or have a new summary.
-        segments: New and changed segments, in their new state.
-        chain_of: Chain id by page id, for each page of the batch.
-        segment_of: Segment id by page id, for each page of the batch.
+        segments: New and changed segments, with their new values.
+        chain_of: The chain id of each page of the batch, by page id.
+        segment_of: The segment id of each page of the batch, by page id.
         origin: The analyst that read the batch.
-        provisional: Whether it was a fallback analyst, whose results are redone later.
-        redone: Whether to replace assignments that a fallback analyst made.
+        provisional: Whether this was the fallback analyst. Its results are replaced later.
+        redone: Whether the changes replace results of the fallback analyst.
     """
 
     chains: tuple[Chain, ...]
@@ -52,7 +54,7 @@ class Consolidation:
 
 @dataclass(frozen=True, slots=True)
 class SegmentChange:
-    """The part of a changed segment that working sets need."""
+    """The columns of a changed segment that working sets (searchable copies in memory) contain."""
 
     segment_id: str
     keywords: frozenset[str]
@@ -67,17 +69,17 @@ class MidTermTable:
         self._database = database
 
     def apply(self, lease: Lease, change: Consolidation) -> None:
-        """Commits a consolidation: its chains and segments and their assignment to pages.
+        """Commits the changes from one consolidation step.
 
         Raises:
-            StoreConflictError: If the lease was lost, or a page already has a segment that is not provisional; nothing
-                is written then.
+            StoreConflictError: If another worker took the lease, or a page already has a segment that the fallback
+                analyst did not assign; nothing is written.
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
-            vacated = None
+            removed = None
             if change.redone:
-                vacated = unassign_pages(connection, lease.scope_id, list(change.segment_of), revision)
+                removed = unassign_pages(connection, lease.scope_id, list(change.segment_of), revision)
             origin = write_origin(change.origin)
             for chain in change.chains:
                 values = {"scope_id": lease.scope_id, "chain_id": chain.chain_id}
@@ -88,14 +90,14 @@ class MidTermTable:
             for page_id, segment_id in change.segment_of.items():
                 place = {"chain_id": change.chain_of[page_id], "segment_id": segment_id}
                 _place(connection, lease.scope_id, page_id, place | {"placed_provisionally": change.provisional})
-            if vacated is not None:
-                vacated.update_counters(connection)
+            if removed is not None:
+                removed.update_counters(connection)
 
     def archive(self, lease: Lease, segment_ids: Iterable[str], now: datetime) -> None:
-        """Archives segments; their pages stay in the log and are no longer recalled.
+        """Archives segments. Their pages stay in the log, but recall no longer returns them.
 
         Raises:
-            StoreConflictError: If the lease was lost.
+            StoreConflictError: If another worker took the lease.
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
@@ -104,13 +106,19 @@ class MidTermTable:
                 connection.execute(sa.update(segments).where(*where).values(archived_at=now, revision=revision))
 
     def archived_before(self, scope_id: str, moment: datetime) -> list[str]:
-        """Returns the ids of the segments that were archived before a time."""
+        """Returns the ids of the segments that were archived before the time ``moment``."""
         where = (segments.c.scope_id == scope_id, segments.c.archived_at < moment)
         with self._database.read(scope_id) as connection:
             return list(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
 
     def visit(self, scope_id: str, visits: Mapping[str, int], now: datetime) -> None:
-        """Adds recalls to the visit counters (N_visit) and sets the last visit; unknown segments are ignored."""
+        """Adds to the visit counters (N_visit) of segments and sets the time of their last visit.
+
+        Args:
+            scope_id: Id of the scope.
+            visits: Number of recalls to add, by segment id; unknown ids are ignored.
+            now: Time of the last visit.
+        """
         visited = sa.literal(now, UtcTime())
         latest = sa.case((segments.c.last_visited_at > visited, segments.c.last_visited_at), else_=visited)
         with self._database.write(scope_id) as connection:
@@ -122,34 +130,35 @@ class MidTermTable:
                 )
 
     def all(self, scope_id: str, *, archived: bool = False) -> list[Segment]:
-        """Returns all active segments or, with ``archived``, all archived segments, oldest first."""
+        """Returns the active segments (with ``archived``, the archived segments), oldest first."""
         where = segments.c.archived_at.is_not(None) if archived else _ACTIVE
         return self._read(where, scope_id)
 
     def get(self, scope_id: str, segment_ids: Iterable[str]) -> dict[str, Segment]:
-        """Returns a dictionary of segments by id, including archived ones; unknown ids are left out."""
+        """Returns a dictionary of the segments with these ids, including archived ones; ignores unknown ids."""
         found = [
             each for batch in _batches(segment_ids) for each in self._read(segments.c.segment_id.in_(batch), scope_id)
         ]
         return {segment.segment_id: segment for segment in found}
 
     def count(self, scope_id: str, *, archived: bool = False) -> int:
-        """Returns the number of active segments or, with ``archived``, of archived segments."""
+        """Returns the number of active segments (with ``archived``, of archived segments)."""
         counted = (segments.c.scope_id == scope_id, sa.not_(_ACTIVE) if archived else _ACTIVE)
         statement = sa.select(sa.func.count()).select_from(segments).where(*counted)
         with self._database.read(scope_id) as connection:
             return connection.execute(statement).scalar_one()
 
     def warm(self, scope_id: str, visit_weight: float, length_weight: float, over: float) -> list[Segment]:
-        """Returns active segments with unlearned pages whose weighted counters exceed ``over``.
+        """Returns the active segments with unlearned pages that may be hot.
 
-        A cheap filter before the exact heat, which adds at most one recency weight to the weighted counters.
+        These are the segments with visit_weight · visits + length_weight · length > ``over``. This is a cheap filter:
+        the exact heat adds a recency term, which is at most the recency weight.
         """
         weight = segments.c.visits * visit_weight + segments.c.length * length_weight
         return self._read(sa.and_(_ACTIVE, segments.c.length > 0, weight > over), scope_id)
 
     def changes(self, scope_id: str, after_revision: int) -> list[SegmentChange]:
-        """Returns the segments that were written after a revision of the scope, including archived ones."""
+        """Returns the segments written after a revision of the scope, including archived segments."""
         statement = sa.select(
             segments.c.segment_id, segments.c.keywords, segments.c.archived_at, segments.c.revision
         ).where(segments.c.scope_id == scope_id, segments.c.revision > after_revision)
@@ -160,7 +169,7 @@ class MidTermTable:
             ]
 
     def chain(self, scope_id: str, chain_id: str) -> Chain | None:
-        """Returns a chain; None if it does not exist."""
+        """Returns the chain with an id; None if it does not exist."""
         statement = sa.select(chains.c.chain_id, chains.c.summary).where(
             chains.c.scope_id == scope_id, chains.c.chain_id == chain_id
         )
@@ -169,7 +178,7 @@ class MidTermTable:
         return None if row is None else Chain(row.chain_id, row.summary)
 
     def chains(self, scope_id: str, chain_ids: Iterable[str]) -> list[Chain]:
-        """Returns the chains with these ids, oldest first; unknown ids are ignored."""
+        """Returns the chains with these ids, oldest first; ignores unknown ids."""
         ids = sorted(set(chain_ids))
         found: list[Chain] = []
         with self._database.read(scope_id) as connection:
@@ -183,7 +192,7 @@ class MidTermTable:
         return found
 
     def origin(self, scope_id: str, segment_id: str) -> Origin | None:
-        """Returns the analyst that wrote a segment last; None if the segment does not exist."""
+        """Returns the origin (analyst and version) of a segment's last change; None for an unknown segment."""
         statement = sa.select(segments.c.origin).where(
             segments.c.scope_id == scope_id, segments.c.segment_id == segment_id
         )
@@ -208,7 +217,7 @@ def _place(connection: sa.Connection, scope_id: str, page_id: str, place: Mappin
         .values(**place)
     )
     if connection.execute(statement).rowcount != 1:
-        raise StoreConflictError(f"page {page_id} already has a segment; retry with the current state")
+        raise StoreConflictError(f"another worker has already assigned page {page_id} to a segment; try again")
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, str], values: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Converts origins to and from JSON."""
+"""Converts origins (the analyst and its version) to and from JSON."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["read_origin", "write_origin"]
 
 
 def write_origin(origin: Origin) -> dict[str, str]:
-    """Returns the origin as a JSON object."""
+    """Returns an origin as a JSON object."""
     return {"analyst": origin.analyst, "version": origin.version}
 
 
 def read_origin(body: Mapping[str, str]) -> Origin:
-    """Returns the origin that a JSON object describes."""
+    """Returns the origin that a JSON object represents."""
     return Origin(body["analyst"], body["version"])

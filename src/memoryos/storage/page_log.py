@@ -1,4 +1,7 @@
-"""The page log: the append-only source of truth, from which all other data is derived."""
+"""The page log: the append-only list of all pages, from which all other data is derived.
+
+A page is one exchange: a text of the user and the assistant's answer.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +51,11 @@ _MICROSECONDS_PER_DAY = 86_400_000_000
 class PageLog:
     """Appends and reads pages.
 
+    A page is one exchange: a text of the user and the assistant's answer.
+
     Args:
         database: The database.
-        quota: Maximum that one scope may store.
+        quota: Maximum storage of each scope.
     """
 
     def __init__(self, database: Database, quota: Quota = NO_QUOTA) -> None:
@@ -65,23 +70,24 @@ class PageLog:
         *,
         idempotency_key: IdempotencyKey | None = None,
     ) -> list[Page]:
-        """Commits the exchanges as pages, all or none; they are on disk when this returns.
+        """Stores exchanges as pages in one transaction: all of them or none.
 
-        Concurrent appends of several threads share one commit.
+        The pages are on disk when this method returns. Concurrent calls of several threads share one commit.
 
         Args:
-            scope_id: The scope.
+            scope_id: Id of the scope.
             drafts: The exchanges, oldest first; at least one.
-            now: Current time of the engine's clock, from which the idle time of the scope is counted.
-            idempotency_key: Key of the request; if a request with this key was executed before, nothing is added.
+            now: Current time. It is stored as the time of the scope's newest append.
+            idempotency_key: Hashes that identify the request. If the same request was executed before, nothing is
+                added.
 
         Returns:
-            The pages with their ids and positions, in the given order; for a repeated request the pages of the first
-            execution.
+            The new pages, with ids and log positions, in the given order. For a repeated request, the pages that its
+            first execution added.
 
         Raises:
-            InputError: If the key was used for another request.
-            NotFoundError: If the scope does not exist, or a page of the first execution was forgotten.
+            InputError: If the idempotency key was used for another request.
+            NotFoundError: If the scope does not exist, or a page that the first execution added was forgotten.
             QuotaExceededError: If the scope would exceed its quota; nothing was added.
         """
         quota = self._quota
@@ -91,11 +97,11 @@ class PageLog:
         )
 
     def check_quota(self, scope_id: str, more: Callable[[], Usage]) -> None:
-        """Checks the quota in advance, for an import that needs several transactions.
+        """Checks that a planned import will not exceed the quota of the scope.
 
         Args:
-            scope_id: The scope.
-            more: Returns the usage to be added; called only if a quota is set.
+            scope_id: Id of the scope.
+            more: Function that returns the storage to be added. It is called only if a quota is set.
 
         Raises:
             QuotaExceededError: If the scope would exceed its quota.
@@ -107,16 +113,18 @@ class PageLog:
             self._quota.check(Usage(usage.pages + added.pages, usage.bytes + added.bytes))
 
     def usage(self, scope_id: str) -> Usage:
-        """Returns how many pages and bytes a scope stores."""
+        """Returns the number of pages and bytes that a scope stores."""
         with self._database.read(scope_id) as connection:
             return usage_of(connection, scope_id)
 
     def find_repeated(self, scope_id: str, idempotency_key: IdempotencyKey) -> list[Page] | None:
-        """Returns the pages that an earlier execution of a request added; None if there was none.
+        """Returns the pages that the first execution of a request added.
+
+        Returns None if the request has not been executed yet.
 
         Raises:
-            InputError: If the key was used for another request.
-            NotFoundError: If a page of the earlier execution was forgotten.
+            InputError: If the idempotency key was used for another request.
+            NotFoundError: If a page that the first execution added was forgotten.
         """
         with self._database.read(scope_id) as connection:
             return _find_repeated(connection, scope_id, idempotency_key)
@@ -129,12 +137,18 @@ class PageLog:
         return self._read(scope_id, statement)[::-1]
 
     def newest_before(self, scope_id: str, seq: int | None, count: int) -> list[Page]:
-        """Returns the newest ``count`` pages before a position, newest first; None means after the last page."""
+        """Returns the newest ``count`` pages before a log position, newest first.
+
+        Args:
+            scope_id: Id of the scope.
+            seq: The log position, which is excluded; None for the end of the log.
+            count: Maximum number of pages.
+        """
         where = [pages.c.scope_id == scope_id] + ([] if seq is None else [pages.c.seq < seq])
         return self._read(scope_id, sa.select(*_COLUMNS).where(*where).order_by(pages.c.seq.desc()).limit(count))
 
     def at(self, scope_id: str, positions: Iterable[int]) -> dict[int, Page]:
-        """Returns a dictionary of pages by position; positions without a page are left out."""
+        """Returns a dictionary from log position to page. Positions without a page are left out."""
         unique = sorted(set(positions))
         found: dict[int, Page] = {}
         for start in range(0, len(unique), _BATCH_PAGES):
@@ -143,7 +157,7 @@ class PageLog:
         return found
 
     def by_id(self, scope_id: str, page_ids: Iterable[str]) -> list[Page]:
-        """Returns the pages with these ids in log order; unknown ids are ignored."""
+        """Returns the pages with these ids, in log order; ignores unknown ids."""
         unique = sorted(set(page_ids))
         found: list[Page] = []
         for start in range(0, len(unique), _BATCH_PAGES):
@@ -152,7 +166,7 @@ class PageLog:
         return sorted(found, key=lambda page: page.seq)
 
     def existing_ids(self, scope_id: str, page_ids: Iterable[str]) -> set[str]:
-        """Returns the ids that belong to existing pages."""
+        """Returns those of the given ids that belong to existing pages."""
         unique = sorted(set(page_ids))
         found: set[str] = set()
         with self._database.read(scope_id) as connection:
@@ -162,13 +176,13 @@ class PageLog:
         return found
 
     def ids_before(self, scope_id: str, moment: datetime) -> list[str]:
-        """Returns the ids of the pages with an earlier time, in log order."""
+        """Returns the ids of the pages older than the time ``moment``, in log order."""
         statement = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id, pages.c.at < moment)
         with self._database.read(scope_id) as connection:
             return list(connection.execute(statement.order_by(pages.c.seq)).scalars())
 
     def days(self, scope_id: str) -> list[tuple[date, int]]:
-        """Returns (day in UTC, number of pages) of each day with pages, oldest first."""
+        """Returns each day (UTC) that has pages, with its number of pages, oldest day first."""
         number = _day_number().label("number")
         statement = sa.select(number, sa.func.count()).where(pages.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
@@ -176,12 +190,19 @@ class PageLog:
             return [(_EPOCH_DAY + timedelta(days=row[0]), row[1]) for row in rows]
 
     def of_day(self, scope_id: str, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
-        """Returns at most ``count`` pages of a day (UTC) after a position, in log order."""
+        """Returns pages of a day (UTC), in log order.
+
+        Args:
+            scope_id: Id of the scope.
+            day: The day in UTC.
+            count: Maximum number of pages.
+            after_seq: Returns only pages after this log position.
+        """
         where = pages.c.scope_id == scope_id, pages.c.seq > after_seq, _day_number() == (day - _EPOCH_DAY).days
         return self._read(scope_id, _SELECT.where(*where).limit(count))
 
     def after(self, scope_id: str, seq: int = 0) -> Iterator[Page]:
-        """Yields all pages after a position in log order; reads them in batches to limit memory."""
+        """Yields all pages after a log position, in log order. Reads them in batches to limit memory use."""
         while True:
             rows = self._read(
                 scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.seq > seq).limit(_BATCH_PAGES)
@@ -192,25 +213,30 @@ class PageLog:
             seq = rows[-1].seq
 
     def last_seq_outside_window(self, scope_id: str, window: int) -> int:
-        """Returns the position of the newest page that is not among the newest ``window`` pages; 0 if there is none."""
+        """Returns the log position of the newest page outside short-term memory; 0 if there is no such page.
+
+        Args:
+            scope_id: Id of the scope.
+            window: Number of pages in short-term memory, which are the newest pages.
+        """
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc())
         with self._database.read(scope_id) as connection:
             return connection.execute(statement.offset(window).limit(1)).scalar_one_or_none() or 0
 
     def count(self, scope_id: str) -> int:
-        """Returns the number of pages."""
+        """Returns the number of pages in a scope."""
         return self._count(scope_id, pages.c.scope_id == scope_id)
 
     def due(self, scope_id: str, up_to_seq: int, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` pages without a segment, up to a position (inclusive)."""
+        """Returns the oldest ``limit`` pages without a segment, up to a log position (inclusive)."""
         return self._read(scope_id, _SELECT.where(*_due(scope_id, up_to_seq)).limit(limit))
 
     def count_due(self, scope_id: str, up_to_seq: int) -> int:
-        """Returns the number of pages without a segment, up to a position (inclusive)."""
+        """Returns the number of pages without a segment, up to a log position (inclusive)."""
         return self._count(scope_id, *_due(scope_id, up_to_seq))
 
     def unlearned(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` unlearned pages of a segment."""
+        """Returns the oldest ``limit`` pages of a segment from which no facts have been extracted yet."""
         where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.learned.is_(False))
         return self._read(scope_id, _SELECT.where(*where).limit(limit))
 
@@ -219,45 +245,64 @@ class PageLog:
         return self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.segment_id == segment_id))
 
     def unembedded(self, scope_id: str, model: str, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` pages without vectors of this model."""
+        """Returns the oldest ``limit`` pages without vectors of the model."""
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
         return self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, other).limit(limit))
 
     def count_unembedded(self, scope_id: str, model: str) -> int:
-        """Returns the number of pages without vectors of this model."""
+        """Returns the number of pages without vectors of the model."""
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
         return self._count(scope_id, pages.c.scope_id == scope_id, other)
 
     def is_switching(self, scope_id: str, model: str) -> bool:
-        """Returns whether any page has only vectors of another model."""
+        """Returns whether some page has only vectors of another model.
+
+        Such pages exist after a change of the embedder, until the new embedder has processed them.
+        """
         other = sa.or_(pages.c.embedded_with < model, pages.c.embedded_with > model)
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id, other).limit(1)
         with self._database.read(scope_id) as connection:
             return connection.execute(statement).scalar_one_or_none() is not None
 
     def count_learned(self, scope_id: str) -> int:
-        """Returns the number of learned pages."""
+        """Returns the number of pages from which facts have been extracted."""
         return self._count(scope_id, pages.c.scope_id == scope_id, pages.c.learned.is_(True))
 
     def placed_provisionally(self, scope_id: str, limit: int) -> list[Page]:
-        """Returns the oldest run of consecutive pages with provisional segments, at most ``limit`` pages."""
+        """Returns the oldest consecutive pages whose segments the fallback analyst assigned.
+
+        The fallback analyst is used while the configured LLM is unavailable. Returns at most ``limit`` pages.
+        """
         where = (pages.c.scope_id == scope_id, pages.c.placed_provisionally.is_(True))
         found = self._read(scope_id, _SELECT.where(*where).limit(limit))
         return [page for number, page in enumerate(found) if page.seq == found[0].seq + number]
 
     def learned_provisionally(self, scope_id: str, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` pages that a fallback analyst learned from, all of the same segment."""
+        """Returns the oldest pages from which the fallback analyst extracted facts.
+
+        The fallback analyst is used while the configured LLM is unavailable. Returns at most ``limit`` pages, all of
+        the same segment.
+        """
         where = (pages.c.scope_id == scope_id, pages.c.learned_provisionally.is_(True))
         first = sa.select(pages.c.segment_id).where(*where).order_by(pages.c.seq).limit(1).scalar_subquery()
         return self._read(scope_id, _SELECT.where(*where, pages.c.segment_id == first).limit(limit))
 
     def count_provisional(self, scope_id: str) -> int:
-        """Returns the number of pages that a fallback analyst assigned or learned from."""
+        """Returns the number of pages whose segment or facts come from the fallback analyst.
+
+        The fallback analyst is used while the configured LLM is unavailable.
+        """
         mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
         return self._count(scope_id, pages.c.scope_id == scope_id, mark)
 
     def segments_of(self, scope_id: str, segment_ids: Iterable[str], from_seq: int) -> list[tuple[int, str]]:
-        """Returns (position, segment id) of the pages of these segments, from a position on, in log order."""
+        """Returns (log position, segment id) for each page of these segments, in log order.
+
+        Args:
+            scope_id: Id of the scope.
+            segment_ids: Ids of the segments.
+            from_seq: Returns only pages from this log position on.
+        """
         unique = sorted(set(segment_ids))
         found: list[tuple[int, str]] = []
         with self._database.read(scope_id) as connection:
@@ -278,7 +323,10 @@ class PageLog:
 
 
 def _day_number() -> sa.ColumnElement[int]:
-    """Returns the number of days from 1970 to a page; rounds down also before 1970, where SQL division rounds up."""
+    """Returns SQL for the number of days from 1970 to the time of a page, rounded down.
+
+    SQL division would round up for times before 1970.
+    """
     moment = sa.type_coerce(pages.c.at, sa.BigInteger)
     rest = (moment % _MICROSECONDS_PER_DAY + _MICROSECONDS_PER_DAY) % _MICROSECONDS_PER_DAY
     return (moment - rest) // _MICROSECONDS_PER_DAY
@@ -307,7 +355,7 @@ def _append(
     extent = {"id": scope_id, "pages": len(drafts), "bytes": size, "now": now}
     last_seq = connection.execute(_EXTEND, extent).scalar_one_or_none()
     if last_seq is None:
-        raise NotFoundError(f"scope {scope_id} does not exist")
+        raise NotFoundError(f"memory scope {scope_id} does not exist; check the id")
     first = last_seq - len(drafts) + 1
     added = [_page(draft, seq, flags) for seq, (draft, flags) in enumerate(zip(drafts, sides, strict=True), first)]
     connection.execute(_INSERT, [_row(scope_id, page) for page in added])

@@ -1,4 +1,4 @@
-"""Literal text search over the newest pages of a scope."""
+"""Searches the pages of a scope for a literal text, newest pages first."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
 __all__ = ["search_text"]
 
 MAX_PAGES_READ = 5_000
-"""Maximum number of pages read by one call."""
+"""Maximum number of pages that one call reads."""
 PAGES_PER_READ = 500
 
 
 def search_text(
     log: PageLog, scope_id: str, text: str, count: int, *, before_seq: int | None = None
 ) -> tuple[list[Page], int | None]:
-    """Finds pages that contain a text literally, ignoring case, newest first.
+    """Finds pages that contain a literal text, newest first. Ignores upper and lower case.
 
     Args:
         log: The page log.
-        scope_id: The scope.
-        text: The text to find in either side of a page.
-        count: Maximum number of pages returned.
-        before_seq: Search only pages before this log position; None for all pages.
+        scope_id: Id of the scope.
+        text: The text to find in the user's or the assistant's text.
+        count: Maximum number of pages to return.
+        before_seq: Searches only pages before this log position; None for all pages.
 
     Returns:
-        The pages, and the log position for ``before_seq`` of the next call; None at the end of the log. One call reads
-        at most ``MAX_PAGES_READ`` pages, so it may find none although older pages match.
+        The pages, and the value of ``before_seq`` for the next call (None at the end of the log). One call reads at
+        most ``MAX_PAGES_READ`` pages. So it may return no page although older pages contain the text.
     """
     found: list[Page] = []
     folded, pages_read = text.casefold(), 0

@@ -1,4 +1,7 @@
-"""Exports a scope as JSON records and imports them; vectors are not exported but computed again after an import."""
+"""Exports a scope as JSON records, and imports such records.
+
+Vectors are not exported. They are computed again after an import.
+"""
 
 from __future__ import annotations
 
@@ -37,24 +40,30 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "tombstone_key": (tombstone_keys, ("secret",), frozenset({"scope_id", "is_own"})),
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
 }
-"""By kind of record: its table, its sort columns, and the columns that are not exported."""
+"""The kinds of records: for each kind its table, its sort columns, and its columns that are not exported."""
 _RENAMED = {"kind": "what"}
-"""Name in a record by column name, where they differ: ``kind`` is the kind of the record."""
+"""Column names that differ from the names in records.
+
+In a record, "kind" is the kind of the record. So the column ``kind`` is named "what" there.
+"""
 KINDS = tuple(_TABLES)
 MAX_TOMBSTONE_KEYS = 16
-"""Maximum number of tombstone keys of a scope: its own and one for each store from which it imported."""
+"""Maximum number of tombstone keys of a scope.
+
+A scope has its own key, and one key of each store from which it imported records.
+"""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The result of an import.
+    """Result of an import.
 
     Attributes:
-        pages: Number of added pages.
-        known: Number of pages that existed already.
-        forgotten: Number of pages that were skipped because they were forgotten in this scope.
-        tiers: Whether the derived tiers were imported too, which needs a scope without pages.
+        pages: Number of pages added.
+        known: Number of pages skipped because they already existed.
+        forgotten: Number of pages skipped because they were forgotten in this scope earlier.
+        tiers: Whether segments, facts and profiles were imported too. This requires a scope that never had pages.
     """
 
     pages: int
@@ -64,11 +73,11 @@ class Restored:
 
 
 class PortableTable:
-    """Exports and imports scopes.
+    """Exports and imports all data of a scope.
 
     Args:
         database: The database.
-        quota: Maximum that one scope may store.
+        quota: Maximum storage of each scope.
     """
 
     def __init__(self, database: Database, quota: Quota) -> None:
@@ -76,7 +85,7 @@ class PortableTable:
         self._quota = quota
 
     def dump(self, scope_id: str) -> Iterator[dict[str, Any]]:
-        """Yields all records of a scope from one snapshot, in a deterministic order."""
+        """Yields all records of a scope from one snapshot. The order is always the same."""
         with self._database.read(scope_id) as connection:
             for kind, (table, order, excluded) in _TABLES.items():
                 columns = [column for column in table.columns if column.name not in excluded]
@@ -88,14 +97,15 @@ class PortableTable:
                     }
 
     def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]]) -> Restored:
-        """Imports records into a scope, in one transaction.
+        """Imports records into a scope in one transaction.
 
-        A scope that never had pages gets all records unchanged. Into any other scope only pages and tombstones are
-        imported: pages are appended after the newest page, as due. Existing and forgotten pages are skipped.
+        If the scope never had pages, all records are imported unchanged. Otherwise only pages and tombstones are
+        imported. The pages are appended to the log and are due for consolidation. Pages that already exist or were
+        forgotten in this scope are skipped.
 
         Raises:
-            InputError: If a record is invalid; nothing was imported then.
-            QuotaExceededError: If the scope would exceed its quota; nothing was imported then.
+            InputError: If a record is invalid; nothing was imported.
+            QuotaExceededError: If the scope would exceed its quota; nothing was imported.
         """
         with self._database.write(scope_id) as connection:
             revision = revoke_lease(connection, scope_id)
@@ -114,7 +124,7 @@ class PortableTable:
 
 
 class _Import:
-    """The state of one import."""
+    """The state of a running import."""
 
     def __init__(
         self,
@@ -128,7 +138,7 @@ class _Import:
         self._connection = connection
         self._scope_id = scope_id
         self._marks = {(row.kind, row.mark) for row in _marks(connection, scope_id)}
-        self._is_whole = not existing and last_seq == 0 and not self._marks
+        self._imports_everything = not existing and last_seq == 0 and not self._marks
         self._last_seq = last_seq
         self._existing = existing
         self._revision = revision
@@ -150,20 +160,25 @@ class _Import:
             self._add_key(row)
         elif kind == "tombstone":
             self._add_tombstone(row)
-        elif self._is_whole:
+        elif self._imports_everything:
             self._queue(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
 
     def _add_key(self, row: dict[str, Any]) -> None:
         self._has_keys = True
         if row["secret"] in self._keys:
             return
-        if not _KEY.fullmatch(row["secret"]) or len(self._keys) >= MAX_TOMBSTONE_KEYS:
-            raise InputError("secret", f"is not a tombstone key, or the scope already has {MAX_TOMBSTONE_KEYS} of them")
+        if not _KEY.fullmatch(row["secret"]):
+            raise InputError("secret", "must be 64 lowercase hexadecimal digits")
+        if len(self._keys) >= MAX_TOMBSTONE_KEYS:
+            raise InputError("secret", f"exceeds the maximum of {MAX_TOMBSTONE_KEYS} tombstone keys per scope")
         self._keys.add(row["secret"])
         self._queue("tombstone_key", row | {"is_own": False})
 
     def _add_tombstone(self, row: dict[str, Any]) -> None:
-        """Imports a tombstone; an old export without keys contains unkeyed marks, which get this scope's key."""
+        """Imports a tombstone (a keyed hash of forgotten content).
+
+        Exports of old releases contain unkeyed hashes. These are converted with the key of this scope.
+        """
         if row["kind"] not in {"page", "text"}:
             raise InputError("what", "must be 'page' or 'text'")
         if not self._has_keys:
@@ -181,16 +196,16 @@ class _Import:
             self._counts["known"] += 1
             return
         if not row["user_text"].strip() and not row["assistant_text"].strip():
-            raise InputError("user_text", "must not be empty if assistant_text is empty")
+            raise InputError("user_text", "must not be empty, because assistant_text is empty too")
         self._existing.add(row["page_id"])
         names = row["user_name"], row["assistant_name"]
         row["instruction_sides"] = instruction_sides((row["user_text"], names[0]), (row["assistant_text"], names[1]))
-        if not self._is_whole:
+        if not self._imports_everything:
             due = {"chain_id": None, "segment_id": None, "learned": False}
             marks = {"placed_provisionally": False, "learned_provisionally": False}
             row |= due | marks | {"seq": self._last_seq + 1}
         elif row["seq"] <= self._last_seq:
-            raise InputError("seq", "must increase from page to page")
+            raise InputError("seq", "must be greater than the seq of the page before it")
         self._last_seq = row["seq"]
         self._counts["pages"] += 1
         self._queue("page", row)
@@ -211,12 +226,16 @@ class _Import:
             self._flush(kind)
         in_scope = scopes.c.scope_id == self._scope_id
         self._connection.execute(sa.update(scopes).where(in_scope).values(last_seq=self._last_seq))
-        if self._is_whole:
+        if self._imports_everything:
             self._repair()
-        return Restored(**self._counts, tiers=self._is_whole)
+        return Restored(**self._counts, tiers=self._imports_everything)
 
     def _repair(self) -> None:
-        """Marks each page as due if its segment or chain is not in the records, and recomputes segment counters."""
+        """Corrects the imported pages and segments if records are missing.
+
+        A page whose segment or chain is missing becomes due for consolidation. The counters of segments are computed
+        again.
+        """
         in_scope = pages.c.scope_id == self._scope_id
         missing = []
         for column, table in ((pages.c.segment_id, segments), (pages.c.chain_id, chains)):
@@ -275,11 +294,13 @@ def _read(name: str, column: sa.Column[Any], value: Any) -> Any:
         return _json(name, column, value)
     kind = column.type.python_type
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InputError(name, f"must be {kind.__name__}")
+        raise InputError(name, f"must be of type {kind.__name__}")
     if isinstance(value, str):
         _check_text(name, value)
     if (kind is int and not -(2**63) <= value < 2**63) or (column.name == "about" and value not in ABOUT):
-        raise InputError(name, "is out of range" if kind is int else f"must be one of {', '.join(ABOUT)}")
+        raise InputError(
+            name, "must be between -2**63 and 2**63 - 1" if kind is int else f"must be one of {', '.join(ABOUT)}"
+        )
     return value
 
 
@@ -296,7 +317,7 @@ def _json(name: str, column: sa.Column[Any], value: Any) -> Any:
     try:
         JSON_SHAPES[column.name].validate_python(value)
     except ValidationError as error:
-        raise InputError(name, "must have the structure that an export writes") from error
+        raise InputError(name, "has an invalid structure; use a record that MemoryOS exported") from error
     return value
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL: many processes share one database; each write transaction first locks the row of its scope."""
+"""The PostgreSQL database, which many processes can share; locks on scope rows serialize writes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
-"""Maximum attempts of a short write that the database aborts because of concurrent transactions."""
+"""Maximum number of attempts of a short write that PostgreSQL aborts because of concurrent transactions."""
 _POOL_CONNECTIONS = 16
-"""Maximum pooled connections of one process; two more are used for liveness locks and change notifications."""
-_WITHOUT_CONTENT = frozenset({"api_keys", "costs", "erasures", "owners", "scopes"})
+"""Maximum number of pooled connections of one process.
+
+Each process opens two more connections: one for liveness locks and one for change notifications.
+"""
+_WITHOUT_CONTENT = frozenset({"api_keys", "costs", "erasures", "owners", "scopes", "store_settings"})
 _ANY_SCOPE = "*"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL memoryos.scope_id = {scope}"
 _WRITE = (
@@ -49,22 +52,23 @@ _PREPARE = """
 
 
 class PostgreSQLDatabase(Database):
-    """A PostgreSQL database, or a compatible one.
+    """A database on a PostgreSQL server, or on a server that is compatible with PostgreSQL.
 
-    A write transaction first locks the row of its scope and no other row, so it can base writes on its reads and
-    deadlocks are impossible. The server itself flushes concurrent commits together, so there is no group commit here.
-    A commit is on disk when it returns, independent of the server's ``synchronous_commit`` setting.
+    A write transaction first locks the row of its scope, and locks no other scope. So it can write values that depend
+    on its reads, and deadlocks between scopes are impossible. The server itself flushes concurrent commits together, so
+    this class does not group commits. A commit is on disk when it returns, even if ``synchronous_commit`` is off on the
+    server.
 
-    Each transaction sends its scope id to the server in its first message, and row-level security limits it to the rows
-    of that scope.
+    The first message of each transaction contains the scope id. Row-level security on the server limits the transaction
+    to the rows of that scope.
 
     Args:
-        url: ``postgresql://user:password@host/database``, with libpq parameters as the query string.
+        url: ``postgresql://user:password@host/database``. The query string may contain libpq parameters.
 
     Raises:
         ConfigError: If the encoding of the database is not UTF-8.
         StoreUnavailableError: If the server can't be reached.
-        SchemaMismatchError: If a newer release or another program created the schema. It is not changed.
+        SchemaMismatchError: If a newer release or another program created the schema. The schema is not changed.
     """
 
     def __init__(self, url: sa.URL) -> None:
@@ -79,19 +83,19 @@ class PostgreSQLDatabase(Database):
 
     @property
     def erases_completely(self) -> bool:
-        """False: the server's write-ahead log, standbys and backups keep deleted data until they expire."""
+        """False: the server's write-ahead log, its standby servers and its backups still contain deleted data."""
         return False
 
     @property
     def rewrites_quickly(self) -> bool:
-        """False: the duration of VACUUM is unknown."""
+        """False: VACUUM takes an unknown time."""
         return False
 
     def rewrite(self, timeout_seconds: float = 5.0) -> bool:  # noqa: ARG002
-        """Runs VACUUM on the tables with content; it does not block readers or writers.
+        """Runs VACUUM on the tables with user content, without blocking readers or writers.
 
-        VACUUM makes the space of deleted rows reusable; new rows overwrite their bytes. Locked tables are skipped, so
-        the server's autovacuum processes them later.
+        VACUUM makes the space of deleted rows reusable, so new rows overwrite the deleted bytes. VACUUM skips locked
+        tables; the server's autovacuum processes these later.
         """
         names = ", ".join(name for name in metadata.tables if name not in _WITHOUT_CONTENT)
         self._check_open()
@@ -108,7 +112,10 @@ class PostgreSQLDatabase(Database):
         yield from ()
 
     def close(self) -> None:
-        """Closes all connections; has no effect in a forked child, because the connections belong to the parent."""
+        """Closes all connections.
+
+        In a forked child this method has no effect, because the connections belong to the parent process.
+        """
         if not self.is_inherited:
             self._is_closed = True
             with contextlib.suppress(StoreError), mapped_errors():
@@ -141,7 +148,11 @@ class PostgreSQLDatabase(Database):
 
     @contextlib.contextmanager
     def _transaction(self, opening: str) -> Iterator[sa.Connection]:
-        """Opens a transaction; reconnects once if the server has closed the pooled connection."""
+        """Opens a transaction. Reconnects once if the server has closed the pooled connection.
+
+        Args:
+            opening: SQL statements that start the transaction.
+        """
         self._check_open()
         with contextlib.ExitStack() as stack:
             try:
@@ -159,7 +170,7 @@ class PostgreSQLDatabase(Database):
 
     @contextlib.contextmanager
     def _raw(self) -> Iterator[Any]:
-        """Yields a connection of the driver without a transaction."""
+        """Yields a connection of the database driver (psycopg), outside any transaction."""
         connection = self._engine.raw_connection()
         try:
             yield connection.driver_connection
@@ -170,7 +181,9 @@ class PostgreSQLDatabase(Database):
         with self.read() as connection:
             encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
         if encoding != "UTF8":
-            raise ConfigError(f"the encoding of the database is {encoding}; create a database with ENCODING 'UTF8'")
+            raise ConfigError(
+                f"the encoding of the database is {encoding!r}; use a database that was created with ENCODING 'UTF8'"
+            )
 
 
 def _engine(url: sa.URL) -> sa.Engine:
@@ -187,10 +200,16 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 
 class _BinaryCursor(psycopg.Cursor[Any]):
-    """Requests results in binary format: vectors in text format are twice as long and twice as slow to read."""
+    """A cursor that requests results in binary format.
+
+    In text format, vectors would be twice as long and take twice as much time to read.
+    """
 
     def execute(self, query: Any, params: Any = None, **given: Any) -> _BinaryCursor:
-        """Executes a query; without parameters in text format, as it may contain several statements."""
+        """Executes a query. Requests text format if there are no parameters.
+
+        A query without parameters may contain several statements, which the binary format does not support.
+        """
         return super().execute(query, params, **(given | {"binary": bool(params)}))
 
 

@@ -1,4 +1,7 @@
-"""Removes pages from segments and chains that a fallback analyst assigned, so that they can be assigned again."""
+"""Removes pages from the segments and chains that the fallback analyst assigned.
+
+The configured analyst can then assign the pages again.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,18 @@ from memoryos.storage.schema import chains, pages, scopes, segments
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["VacatedSegments", "unassign_pages"]
+__all__ = ["RemovedPages", "unassign_pages"]
 
 
 @dataclass(frozen=True, slots=True)
-class VacatedSegments:
-    """The segments and chains from which pages were removed.
+class RemovedPages:
+    """Counts of the pages that were removed from segments and chains.
 
     Attributes:
-        scope_id: The scope.
+        scope_id: Id of the scope.
         pages: Number of removed pages, by segment id.
-        unlearned: Number of removed pages that were unlearned, by segment id.
-        chains: Ids of the chains.
+        unlearned: Number of removed pages from which no facts have been extracted, by segment id.
+        chains: Ids of the chains from which pages were removed.
     """
 
     scope_id: str
@@ -34,7 +37,7 @@ class VacatedSegments:
     chains: frozenset[str]
 
     def update_counters(self, connection: sa.Connection) -> None:
-        """Subtracts the removed pages from the segments' counters and deletes empty segments and chains."""
+        """Subtracts the removed pages from the segments' counters, and deletes empty segments and chains."""
         for segment_id in self.pages:
             length = segments.c.length - self.unlearned.get(segment_id, 0)
             connection.execute(
@@ -60,19 +63,21 @@ class VacatedSegments:
         connection.execute(sa.delete(chains).where(*orphans))
 
 
-def unassign_pages(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], revision: int) -> VacatedSegments:
-    """Removes pages from the segments and chains that a fallback analyst assigned.
+def unassign_pages(connection: sa.Connection, scope_id: str, page_ids: Sequence[str], revision: int) -> RemovedPages:
+    """Removes pages from the segments and chains that the fallback analyst assigned.
+
+    The fallback analyst is used while the configured LLM is unavailable.
 
     Raises:
-        StoreConflictError: If a page has no such assignment.
+        StoreConflictError: If the fallback analyst did not assign a segment to each of the pages.
     """
     where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(page_ids))
     rows = connection.execute(sa.select(pages).where(*where, pages.c.placed_provisionally.is_(True))).all()
     if len(rows) != len(page_ids):
-        raise StoreConflictError("other work assigned the pages in the meantime; retry with the current state")
+        raise StoreConflictError("another worker has already processed these pages, so nothing was written; try again")
     connection.execute(sa.update(pages).where(*where).values(chain_id=None, segment_id=None))
     connection.execute(sa.update(scopes).where(scopes.c.scope_id == scope_id).values(reset_revision=revision))
-    return VacatedSegments(
+    return RemovedPages(
         scope_id=scope_id,
         pages=Counter(row.segment_id for row in rows),
         unlearned=Counter(row.segment_id for row in rows if not row.learned),

@@ -1,4 +1,7 @@
-"""Copying for a rebuild: copies the log of a scope to a scratch store, and the newly derived tiers back."""
+"""Copies data for a rebuild, which derives all data of a scope from its pages again.
+
+The pages are copied to a temporary store, and the newly derived data is copied back.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ _OF_KNOWLEDGE = vectors.c.owner_kind == "knowledge"
 
 
 def copy_log(source: Database, target: Database, scope_id: str) -> None:
-    """Copies a scope with its pages, their vectors and its tombstones, without any derived data."""
+    """Copies the pages of a scope, their vectors and the scope's tombstones, without derived data.
+
+    A tombstone is a keyed hash of forgotten content, which is never learned again.
+    """
     with source.read(scope_id) as reading, target.write(scope_id) as writing:
         scope = dict(reading.execute(sa.select(scopes).where(scopes.c.scope_id == scope_id)).mappings().one())
         scope |= {"lease_owner": None, "lease_until": None, "attempts": 0, "retry_at": None, "last_error": None}
@@ -49,12 +55,12 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
 
 
 def replace_tiers(target: Database, source: Database, lease: Lease, now: datetime) -> None:
-    """Replaces the derived tiers of the target by those of the source, in one transaction.
+    """Replaces the derived data of the target database by that of the source, in one transaction.
 
-    Current knowledge of the target is archived. Pages appended after the copy of the log stay due.
+    Current facts of the target are archived. Pages that were appended after ``copy_log`` stay due for consolidation.
 
     Raises:
-        StoreConflictError: If the lease was lost; nothing is written then.
+        StoreConflictError: If another worker took the lease; nothing is written.
     """
     with source.read(lease.scope_id) as reading, target.write(lease.scope_id) as writing:
         revision = advance(writing, lease)

@@ -1,7 +1,8 @@
-"""The tables. Tables that belong to a scope have primary keys that start with scope_id and can be distributed by it.
+"""The database tables.
 
-Times are microseconds since 1970 in UTC; ids are UUIDv7 text; lists and objects are JSON; vectors are little-endian
-float32.
+Each table with data of a scope has a primary key that starts with ``scope_id``, so its rows can be distributed over
+several servers by scope. Times are stored as microseconds since 1970 (UTC), ids as UUIDv7 text, lists and objects as
+JSON, and vectors as little-endian float32.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "profiles",
     "scopes",
     "segments",
+    "store_settings",
     "tombstone_keys",
     "tombstones",
     "vectors",
@@ -250,6 +252,13 @@ erasures = sa.Table(
     metadata,
     sa.Column("erasure_id", Text, primary_key=True),
     sa.Column("due_since", UtcTime, nullable=False),
+)
+
+store_settings = sa.Table(
+    "store_settings",
+    metadata,
+    sa.Column("name", Text, primary_key=True),
+    sa.Column("value", Text, nullable=False),
 )
 
 for _table in metadata.tables.values():

@@ -1,4 +1,7 @@
-"""The table of scopes: their owners, their progress and their leases."""
+"""The table of scopes: the owner, the progress and the lease of each scope.
+
+A scope is the memory of one user and one assistant.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["NULL_SCOPE_ID", "ScopeState", "Scopes"]
 
 NULL_SCOPE_ID = "00000000-0000-0000-0000-000000000000"
-"""Id for reading a scope that does not exist: no row has this id, so every query returns an empty result."""
+"""Id used to read a scope that does not exist. No row has this id, so queries return nothing."""
 
 _STATE = sa.select(scopes).where(scopes.c.scope_id == sa.bindparam("id"))
 
@@ -33,15 +36,17 @@ class ScopeState:
     """The progress of a scope.
 
     Attributes:
-        scope: Its user and assistant.
-        last_seq: Position of the newest page; 0 without pages.
-        revision: Increases with every write; working sets compare it to detect changes.
-        learned_revision: Revision of the last change of long-term memory.
-        reset_revision: Revision of the last change that requires a full reload of working sets, such as a deletion.
-        touched_at: Time of the newest append, by the engine's clock.
-        attempts: Number of consecutive failures of the analyst.
-        retry_at: Time before which the worker skips the scope; None without a failure.
-        last_error: Message of the last failure; None after a success.
+        scope: The ids of the user and of the assistant.
+        last_seq: Log position of the newest page; 0 without pages.
+        revision: Number that increases with every write. Working sets (searchable copies in memory) compare it to
+            detect changes.
+        learned_revision: Revision of the last change of facts or profile.
+        reset_revision: Revision of the last change after which working sets must be loaded completely, such as a
+            deletion.
+        touched_at: Time at which the newest page was added.
+        attempts: Number of failed analyst calls since the last success.
+        retry_at: Time before which workers skip the scope; None if the last analyst call did not fail.
+        last_error: Message of the last error; None after a success.
     """
 
     scope: Scope
@@ -69,13 +74,16 @@ _NULL_STATE = ScopeState(
 
 
 class Scopes:
-    """Reads and writes the table of scopes."""
+    """Reads and writes the table of scopes.
+
+    A scope is the memory of one user and one assistant.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def open(self, scope: Scope, now: datetime) -> str:
-        """Returns the id of a scope; creates the scope if it does not exist."""
+        """Returns the id of a scope (a user and an assistant). Creates the scope if it does not exist."""
         found = self.find(scope)
         if found is not None:
             return found
@@ -88,17 +96,19 @@ class Scopes:
             return scope_id
         created_concurrently = self.find(scope)
         if created_concurrently is None:
-            raise StoreConflictError("the scope can't be created; run `memoryos verify` to check the owners table")
+            raise StoreConflictError(
+                "the memory can't be created, because the owners table is inconsistent; run `memoryos verify`"
+            )
         return created_concurrently
 
     def find(self, scope: Scope) -> str | None:
-        """Returns the id of a scope; None if it does not exist."""
+        """Returns the id of a scope (a user and an assistant); None if the scope does not exist."""
         with self._database.read() as connection:
             found: str | None = connection.execute(_owned_by(scope)).scalar_one_or_none()
             return found
 
     def all(self) -> dict[str, Scope]:
-        """Returns all scopes by id, oldest first."""
+        """Returns a dictionary of all scopes (pairs of user and assistant) by id, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
                 sa.select(scopes.c.scope_id, scopes.c.user_id, scopes.c.assistant_id).order_by(scopes.c.scope_id)
@@ -106,12 +116,14 @@ class Scopes:
             return {row.scope_id: Scope(row.user_id, row.assistant_id) for row in rows}
 
     def ids(self) -> list[str]:
-        """Returns the ids of all scopes, oldest first."""
+        """Returns the ids of all scopes (pairs of user and assistant), oldest first."""
         with self._database.read() as connection:
             return list(connection.execute(sa.select(scopes.c.scope_id).order_by(scopes.c.scope_id)).scalars())
 
     def state(self, scope_id: str) -> ScopeState:
-        """Returns the progress of a scope; an empty state for ``NULL_SCOPE_ID``.
+        """Returns the progress of a scope. For ``NULL_SCOPE_ID``, returns the progress of an empty scope.
+
+        A scope is the memory of one user and one assistant.
 
         Raises:
             NotFoundError: If the scope does not exist.
@@ -121,7 +133,7 @@ class Scopes:
         with self._database.read(scope_id) as connection:
             row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
         if row is None:
-            raise NotFoundError(f"scope {scope_id} does not exist")
+            raise NotFoundError(f"memory scope {scope_id} does not exist; check the id")
         return ScopeState(
             scope=Scope(row.user_id, row.assistant_id),
             last_seq=row.last_seq,
@@ -135,14 +147,14 @@ class Scopes:
         )
 
     def holder(self, scope_id: str) -> str | None:
-        """Returns the owner of the scope's lease, which may have expired; None without a lease."""
+        """Returns the owner of the lease on a scope, even if the lease has expired; None without a lease."""
         with self._database.read(scope_id) as connection:
             return connection.execute(
                 sa.select(scopes.c.lease_owner).where(scopes.c.scope_id == scope_id)
             ).scalar_one_or_none()
 
     def lease(self, scope_id: str) -> Lease | None:
-        """Returns the scope's lease, which may have expired; None without a lease."""
+        """Returns the lease on a scope, even if it has expired; None without a lease."""
         with self._database.read(scope_id) as connection:
             row = connection.execute(_STATE, {"id": scope_id}).one_or_none()
         if row is None or row.lease_owner is None or row.lease_until is None:
@@ -150,12 +162,15 @@ class Scopes:
         return Lease(scope_id, row.lease_owner, row.lease_until)
 
     def claim(self, lease: Lease, now: datetime, *, dead_owner: str | None = None) -> bool:
-        """Acquires a lease unless another owner holds an unexpired one, or a transaction is writing to the scope.
+        """Acquires a lease on a scope if the scope is free.
+
+        The scope is not free if another owner has a lease that has not expired, or if another transaction is writing to
+        the scope.
 
         Args:
             lease: The lease to acquire.
-            now: Current time; leases that expired before it are free.
-            dead_owner: An owner that is known to have terminated, so its lease is free too.
+            now: Current time. Leases that expired before this time are ignored.
+            dead_owner: Owner that is known to have terminated. A lease of this owner is ignored too.
 
         Returns:
             Whether the lease was acquired.
@@ -176,28 +191,28 @@ class Scopes:
             return connection.execute(statement).rowcount == 1
 
     def seize(self, lease: Lease) -> None:
-        """Acquires a lease unconditionally; later writes of the previous lease holder are rejected."""
+        """Acquires a lease even if another owner holds one. Later writes of that owner are rejected."""
         self._update(lease.scope_id, {"lease_owner": lease.owner, "lease_until": lease.until}, sa.true())
 
     def renew(self, lease: Lease) -> bool:
-        """Extends a lease; returns whether its owner still holds it."""
+        """Extends a lease. Returns False if another owner has taken it."""
         return self._update(lease.scope_id, {"lease_until": lease.until}, scopes.c.lease_owner == lease.owner)
 
     def release(self, lease: Lease) -> None:
-        """Releases a lease; has no effect if another owner holds it now."""
+        """Releases a lease. Has no effect if another owner has taken it."""
         self._update(lease.scope_id, {"lease_owner": None, "lease_until": None}, scopes.c.lease_owner == lease.owner)
 
     def record_failure(self, scope_id: str, error: str, retry_at: datetime) -> None:
-        """Records a failure of the analyst and the time of the next attempt."""
+        """Stores the error of a failed analyst call, and the time from which the call may be repeated."""
         values = {"attempts": scopes.c.attempts + 1, "last_error": error, "retry_at": retry_at}
         self._update(scope_id, values, sa.true())
 
     def record_error(self, scope_id: str, error: str) -> None:
-        """Records an error that needs no retry."""
+        """Stores an error message in a scope, without scheduling a retry."""
         self._update(scope_id, {"last_error": error}, sa.true())
 
     def record_success(self, scope_id: str) -> None:
-        """Resets the failures of the analyst."""
+        """Deletes the stored error and the count of failed analyst calls."""
         has_failed = sa.or_(scopes.c.attempts > 0, scopes.c.last_error.is_not(None))
         self._update(scope_id, {"attempts": 0, "last_error": None, "retry_at": None}, has_failed)
 

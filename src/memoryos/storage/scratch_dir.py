@@ -1,4 +1,4 @@
-"""Scratch directory beside the database: lease lock files and temporary copies."""
+"""The scratch directory next to the database file: lock files of leases and temporary files."""
 
 from __future__ import annotations
 
@@ -31,20 +31,23 @@ _PART = ".part"
 
 
 class ScratchDir:
-    """Directory ``FILE.work`` beside the database, with lock files for liveness and with temporary files.
+    """The directory ``FILE.work`` next to the database ``FILE``. It contains lock files and temporary files.
 
-    A worker locks a file for its lease before it claims the lease. The operating system releases the lock when the
-    process ends for any reason. So a lease with an unlocked file has no running holder. Process ids and host names are
-    not used: both can be reused after a container restarts, and zombie processes keep their PID.
+    A lease is the right of one worker to update a scope for a limited time. A worker locks a lock file for the lease
+    before it acquires the lease. The operating system releases the lock when the process ends for any reason. So an
+    unlocked file shows that the lease holder has terminated. Process ids and host names would not show this: both can
+    be reused after a container restarts, and zombie processes keep their process id.
 
-    Contents, all with mode 0700 (directories) or 0600 (files):
+    Directories have mode 0700, and files have mode 0600. The directory contains:
 
-    * ``SCOPE.LEASE.lock``: lock file of a lease; ``SCOPE.LEASE``: directory of a scratch copy made under that lease.
-    * ``ID``: temporary directory; ``ID.part``: file with the path of a directory elsewhere that contains an incomplete
-      file. Each has a lock file ``….lock``.
+    * ``SCOPE.LEASE.lock``: the lock file of a lease.
+    * ``SCOPE.LEASE``: a temporary copy of the scope, made by the holder of this lease.
+    * ``ID``: another temporary directory.
+    * ``ID.part``: a file with the path of a directory elsewhere that contains an incomplete file.
+    * ``ID.lock`` or ``ID.part.lock``: the lock file of the process that uses this directory or file.
 
     Args:
-        file: Path of the database; the directory is created when it is first needed.
+        file: Path of the database. The directory is created when it is first needed.
     """
 
     def __init__(self, file: Path) -> None:
@@ -52,14 +55,16 @@ class ScratchDir:
 
     @contextlib.contextmanager
     def hold(self, lease: Lease) -> Iterator[None]:
-        """Holds the lock of a lease until the block ends; to be entered before the lease is claimed.
+        """Holds the lock file of a lease until the block ends.
+
+        A worker enters the block before it acquires the lease.
 
         Raises:
             StoreUnavailableError: If the directory can't be written.
         """
         name = lease_name(lease.scope_id, lease.owner)
         if name is None:
-            raise ValueError(f"{lease.owner!r} is not a lease owner: it must end with a colon and a UUID")
+            raise ValueError(f"invalid lease owner {lease.owner!r}; it must end with a colon and a UUID")
         with mapped_errors():
             lock = self._create_lock(name)
         try:
@@ -68,21 +73,24 @@ class ScratchDir:
             lock.remove()
 
     def is_alive(self, scope_id: str, owner: str) -> bool:
-        """Returns whether the owner of a lease is running; True if that is unknown."""
+        """Returns whether the process that owns a lease is running; True if this is unknown."""
         name = lease_name(scope_id, owner)
         return name is None or is_locked(self._lock(name))
 
     def is_contended(self, lease: Lease) -> bool:
-        """Returns whether another worker waits for the scope of a lease."""
+        """Returns whether another worker is waiting for a lease on the same scope."""
         own_name = lease_name(lease.scope_id, lease.owner)
         others = (each for each in self._names() if each.startswith(f"{lease.scope_id}.") and each != own_name)
         return any(is_locked(self._lock(each)) for each in others)
 
     @contextlib.contextmanager
     def folder(self, lease: Lease) -> Iterator[Path]:
-        """Yields an empty directory for a scratch copy under a held lease; deletes it when the block ends.
+        """Creates an empty directory for a temporary copy of a scope; deletes it when the block ends.
 
-        If the process is killed, ``remove_abandoned`` of another process deletes it.
+        If the process is killed, another process deletes the directory with ``remove_abandoned``.
+
+        Args:
+            lease: The lease that this process holds on the scope.
         """
         self.remove_abandoned()
         folder = self._folder / str(lease_name(lease.scope_id, lease.owner))
@@ -95,12 +103,12 @@ class ScratchDir:
 
     @contextlib.contextmanager
     def temporary(self) -> Iterator[Path]:
-        """Yields an empty temporary directory; deletes it when the block ends.
+        """Creates an empty temporary directory and yields its path; deletes it when the block ends.
 
-        If the process is killed, ``remove_abandoned`` of another process deletes it.
+        If the process is killed, another process deletes the directory with ``remove_abandoned``.
 
         Raises:
-            StoreUnavailableError: If it can't be created.
+            StoreUnavailableError: If the directory can't be created.
         """
         self.remove_abandoned()
         name = new_id()
@@ -117,13 +125,13 @@ class ScratchDir:
 
     @contextlib.contextmanager
     def partial_file(self, target: Path) -> Iterator[Path]:
-        """Yields an empty file for the target's incomplete content; deletes it when the block ends.
+        """Creates an empty file for incomplete content of a target file; deletes it when the block ends.
 
-        The file is in a new directory with mode 0700 beside the target, so other accounts can't replace it by a link.
-        If the process is killed, ``remove_abandoned`` of another process deletes it.
+        The file is in a new directory with mode 0700 next to the target. So other accounts can't replace the file by a
+        link. If the process is killed, another process deletes the file with ``remove_abandoned``.
 
         Raises:
-            OSError: If it can't be created.
+            OSError: If the file can't be created.
         """
         self.remove_abandoned()
         folder = target.absolute().with_name(f".{secrets.token_hex(8)}{_PART}")
@@ -142,14 +150,14 @@ class ScratchDir:
     def remove_abandoned(self) -> None:
         """Deletes lock files, temporary directories and incomplete files of terminated processes.
 
-        Called when a store is opened, and before anything else is created here.
+        It is called when a store is opened, and before anything is created in this directory.
         """
         for name in self._names():
             with contextlib.suppress(OSError):
                 self._remove_if_abandoned(name)
 
     def has_copy(self, scope_id: str) -> bool:
-        """Returns whether a scratch copy of the scope exists: one in use, or one that could not be deleted."""
+        """Returns whether a temporary copy of the scope exists, either in use or not yet deleted."""
         return any(each.is_dir() for each in self._folder.glob(f"{scope_id}.*"))
 
     def _remove_if_abandoned(self, name: str) -> None:
@@ -162,7 +170,7 @@ class ScratchDir:
             lock.close()
 
     def _create_lock(self, name: str) -> FileLock:
-        """Creates and acquires the lock file of a name; creates the directory if it is missing."""
+        """Creates the lock file for a name and locks it. Creates the scratch directory if it is missing."""
         make_folder(self._folder)
         if self._folder.is_symlink():
             raise OSError(errno.ELOOP, f"{self._folder} is a symbolic link; remove it")
@@ -181,7 +189,7 @@ class ScratchDir:
 
 
 def _remove_partial_file(pointer: Path) -> None:
-    """Deletes the directory whose path a ``.part`` file contains, then the ``.part`` file."""
+    """Deletes an incomplete file and the ``.part`` file that contains the path of its directory."""
     with contextlib.suppress(FileNotFoundError):
         folder = Path(pointer.read_text(encoding="utf-8", errors="surrogateescape"))
         if folder.name.startswith(".") and folder.name.endswith(_PART):
@@ -194,14 +202,14 @@ def _remove_partial_file(pointer: Path) -> None:
 def _remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
-        _log.warning("can't delete the temporary directory %s; delete it by hand", folder)
+        _log.warning("can't delete the temporary directory %s; delete it manually", folder)
 
 
 def user_folder() -> Path:
-    """Returns this account's private directory inside the system's temporary directory; creates it if missing.
+    """Returns the private directory of this account in the system's temporary directory; creates it if missing.
 
     Raises:
-        StoreUnavailableError: If it belongs to another account, or other accounts have access.
+        StoreUnavailableError: If the directory belongs to another account, or other accounts can access it.
     """
     folder = Path(tempfile.gettempdir()) / f"memoryos-{os.getuid() if hasattr(os, 'getuid') else 'copies'}"
     with mapped_errors():
@@ -209,19 +217,20 @@ def user_folder() -> Path:
         found = folder.lstat()
     if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o77 or folder.is_symlink()):
         raise StoreUnavailableError(
-            f"{folder} is not private to this user; delete it, or set TMPDIR to another directory"
+            f"the directory {str(folder)!r} belongs to another account or is accessible to others; "
+            "delete it, or set TMPDIR to another directory"
         )
     return folder
 
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yields an empty directory inside the system's temporary directory; deletes it when the block ends.
+    """Creates an empty directory in the system's temporary directory; deletes it when the block ends.
 
-    If the process is killed, the next call by any process deletes it.
+    If the process is killed, the next call by any process deletes the directory.
 
     Raises:
-        StoreUnavailableError: If it can't be created.
+        StoreUnavailableError: If the directory can't be created.
     """
     with ScratchDir(user_folder() / "temporary").temporary() as folder:
         yield folder

@@ -1,4 +1,4 @@
-"""The embedded database: one SQLite file, whose writers are serialized by a file lock."""
+"""The SQLite database: one file; a file lock allows only one write transaction at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["SQLiteDatabase"]
 
 REWRITE_POLL_SECONDS = 0.02
 FORK_TIMEOUT_SECONDS = 10.0
-"""Maximum time for which a fork waits for a write of another thread."""
+"""Maximum time that a fork waits until another thread's write transaction ends."""
 _PRAGMAS = (
     "PRAGMA busy_timeout=60000",
     "PRAGMA journal_mode=WAL",
@@ -35,11 +35,14 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA secure_delete=ON",
 )
-_REWRITING = ("PRAGMA synchronous=NORMAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA cache_size=-65536")
-_SMALL = ("PRAGMA temp_store=MEMORY",)
-QUICK_BYTES = 16 * 2**20
-LARGEST_IN_MEMORY_BYTES = 256 * 2**20
-"""During a rewrite, a file up to this size is copied in memory and a larger one in the temporary directory."""
+_REWRITE_PRAGMAS = ("PRAGMA synchronous=NORMAL", "PRAGMA wal_autocheckpoint=0", "PRAGMA cache_size=-65536")
+_IN_MEMORY_PRAGMAS = ("PRAGMA temp_store=MEMORY",)
+MAX_QUICK_REWRITE_BYTES = 16 * 2**20
+MAX_IN_MEMORY_BYTES = 256 * 2**20
+"""Maximum size of a database file whose rewrite is buffered in memory.
+
+The rewrite of a larger file is buffered in the temporary directory.
+"""
 Result = TypeVar("Result")
 
 
@@ -47,20 +50,22 @@ _open_databases: weakref.WeakSet[SQLiteDatabase] = weakref.WeakSet()
 
 
 class SQLiteDatabase(Database):
-    """An SQLite file.
+    """A database in one SQLite file.
 
-    SQLite up to 3.51.2 can corrupt a file when one connection checkpoints while another commits
-    (sqlite.org/wal.html#walresetbug). Therefore an advisory file lock is held during each write transaction, during
-    each checkpoint, and while connections that may checkpoint are opened or closed. A write starts with BEGIN
-    IMMEDIATE, because a read transaction that starts to write later fails at once if another transaction is writing.
+    SQLite up to 3.51.2 has a bug: a checkpoint during another connection's commit can corrupt the file
+    (sqlite.org/wal.html#walresetbug). To prevent this, a file lock is held during each write transaction, during each
+    checkpoint, and while connections that may checkpoint are opened or closed.
+
+    A write transaction starts with BEGIN IMMEDIATE. A transaction that starts as a read and writes later would fail at
+    once if another transaction is writing.
 
     Args:
-        url: ``sqlite:///`` and the path of the file, which is created if it is missing.
+        url: ``sqlite:///`` followed by the path of the file. A missing file is created.
 
     Raises:
         StoreUnavailableError: If the file can't be opened or written.
-        StoreUnreadableError: If the file is damaged or not a database. It is not changed.
-        SchemaMismatchError: If a newer release or another program created it. It is not changed.
+        StoreUnreadableError: If the file is damaged or is not a database. The file is not changed.
+        SchemaMismatchError: If a newer release or another program created the file. The file is not changed.
     """
 
     def __init__(self, url: sa.URL) -> None:
@@ -106,27 +111,29 @@ class SQLiteDatabase(Database):
 
     @property
     def erases_completely(self) -> bool:
-        """True: all data is in the file and its write-ahead log, and both are rewritten."""
+        """True: all data is in the file and in its write-ahead log, and ``rewrite`` rewrites both."""
         return True
 
     @property
     def rewrites_quickly(self) -> bool:
-        """Whether the file has at most 16 MB, which take less than 0.1 s to rewrite."""
+        """Whether the file has at most 16 MiB. Rewriting such a file takes less than 0.1 s."""
         try:
-            return self.scratch_base.stat().st_size <= QUICK_BYTES
+            return self.scratch_base.stat().st_size <= MAX_QUICK_REWRITE_BYTES
         except OSError:
             return False
 
     def rewrite(self, timeout_seconds: float = 5.0) -> bool:
-        """Rewrites the file without unused bytes (VACUUM), then truncates the write-ahead log.
+        """Rewrites the file without unused bytes (VACUUM), then empties the write-ahead log.
 
-        ``secure_delete`` alone is not sufficient: SQLite leaves copies of rows that it moved between its pages, which
-        we found by searching the bytes. Writers wait during both steps: while the file is copied to the log and while
-        the log is copied to the file. Only the second step flushes to disk, because a rewrite that a power failure
-        loses is repeated.
+        ``secure_delete`` alone does not erase everything: SQLite leaves copies of rows that it moved between database
+        pages. A search of the file's bytes found such copies.
+
+        Step 1 copies the database to the log, and step 2 copies the log to the file. Writers wait during both steps.
+        Only step 2 flushes to disk. A power failure can undo the rewrite, but then the erasure is still due and is
+        repeated.
 
         Returns:
-            Whether both steps succeeded; a process that reads an older snapshot prevents the second step.
+            Whether both steps succeeded. Another process that reads an older snapshot prevents step 2.
         """
         with mapped_errors(), self._exclusive():
             self._check_open()
@@ -137,7 +144,7 @@ class SQLiteDatabase(Database):
                 (size,) = cursor.execute(
                     "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
                 ).fetchone()
-                for pragma in (*_REWRITING, *(_SMALL if size <= LARGEST_IN_MEMORY_BYTES else ())):
+                for pragma in (*_REWRITE_PRAGMAS, *(_IN_MEMORY_PRAGMAS if size <= MAX_IN_MEMORY_BYTES else ())):
                     cursor.execute(pragma)
                 cursor.execute("VACUUM")
             finally:
@@ -150,7 +157,7 @@ class SQLiteDatabase(Database):
         """Copies the write-ahead log to the file and truncates the log to zero bytes.
 
         Returns:
-            Whether it succeeded within the timeout; a process that reads an older snapshot prevents it.
+            Whether this succeeded before the timeout. Another process that reads an older snapshot prevents it.
         """
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -166,20 +173,24 @@ class SQLiteDatabase(Database):
             time.sleep(REWRITE_POLL_SECONDS)
 
     def faults(self, connection: sa.Connection, max_lines: int) -> Iterator[str]:
-        """Yields the findings of SQLite's own checks."""
+        """Yields the findings of SQLite's own integrity and foreign key checks."""
         found = [str(row[0]) for row in connection.exec_driver_sql(f"PRAGMA integrity_check({max_lines})")]
         yield from (f"file: {line}" for line in found if line != "ok")
         orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         for row in orphans[:max_lines]:
-            yield f"file: row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
+            yield f"file: row {row[1]} of table {row[0]} refers to a missing row of table {row[2]}"
         if len(orphans) > max_lines:
             yield f"file: {len(orphans) - max_lines} more rows refer to missing rows"
 
     def prepare_fork(self) -> bool:
-        """Waits for a running write and closes idle connections; returns whether ``end_fork`` must be called.
+        """Prepares a fork: waits for a running write transaction and closes idle connections.
 
-        A child must inherit neither transactions nor connections: rolling back a transaction in the child would damage
-        the shared index of the write-ahead log, and SQLite would treat the parent's file locks as the child's.
+        A child process must not inherit transactions or connections. Rolling back a transaction in the child would
+        damage the shared index of the write-ahead log, and SQLite would treat the parent's file locks as locks of the
+        child.
+
+        Returns:
+            Whether writes are now blocked, so that the caller must call ``end_fork``.
         """
         if self.is_inherited or not self._thread_lock.acquire(timeout=FORK_TIMEOUT_SECONDS):
             return False
@@ -195,9 +206,10 @@ class SQLiteDatabase(Database):
         self._thread_lock.release()
 
     def close(self) -> None:
-        """Closes all connections; the last connection of all processes copies the write-ahead log to the file.
+        """Closes all connections.
 
-        Has no effect in a forked child, because the connections belong to the parent.
+        When the last connection of all processes closes, SQLite copies the write-ahead log to the file. In a forked
+        child this method has no effect, because the connections belong to the parent.
         """
         if self.is_inherited:
             return
@@ -223,7 +235,7 @@ class SQLiteDatabase(Database):
         return self._writer
 
     def _drop_writer(self) -> None:
-        """Closes the write connection and rolls back any transaction that an error or interrupt left open."""
+        """Closes the write connection. This rolls back a transaction that an error or interrupt left open."""
         if self._writer is not None:
             if not self._writer.closed:
                 self._writer.invalidate()
@@ -242,7 +254,7 @@ def _end_fork() -> None:
 
 
 class _Forking(threading.local):
-    """The databases that this thread has prepared for a fork."""
+    """The databases that this thread has prepared for the fork in progress."""
 
     def __init__(self) -> None:
         self.databases: list[SQLiteDatabase] = []
@@ -254,7 +266,10 @@ if sys.platform != "win32":
 
 
 def _engine(url: sa.URL, file: Path) -> sa.Engine:
-    """Returns the engine of a file. Creates the file first, because SQLite's other files inherit its mode."""
+    """Creates the database file if it is missing, and returns the SQLAlchemy engine for it.
+
+    The file is created first because SQLite gives its log files the access mode of the database file.
+    """
     try:
         make_folder(file.parent)
     except OSError as error:
@@ -285,5 +300,8 @@ def _begin(connection: sa.Connection) -> None:
 
 
 def _roll_back(connection: Any, record: object, error: object) -> None:  # noqa: ARG001
-    """Rolls back explicitly: closing a connection does not end its transaction while a cursor exists."""
+    """Executes ROLLBACK when a connection returns to the pool.
+
+    Without it, the transaction of a closed connection stays open as long as a cursor of the connection exists.
+    """
     connection.rollback()

@@ -1,4 +1,4 @@
-"""The store: one database with one table object for each kind of data."""
+"""The store: one open database, with one table object for each kind of data."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from memoryos.storage.rebuild_copy import copy_log, replace_tiers
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.scratch_dir import ScratchDir
 from memoryos.storage.store_copy import CopiedScope, copy_keys, copy_scope
+from memoryos.storage.store_settings import StoreSettings
 from memoryos.storage.store_totals import StoreTotals
 from memoryos.storage.usage import NO_QUOTA
 from memoryos.storage.vector_table import VectorTable
@@ -41,20 +42,21 @@ __all__ = ["Store"]
 
 
 class Store:
-    """All stored data, as one attribute for each kind.
+    """An open store: all data in one database, with one attribute for each kind of data.
 
-    The methods of these attributes take the scope id as their first argument, except those of API keys, which belong to
-    no scope, and of totals, which cover all scopes.
+    Most data belongs to a scope: the memory of one user and one assistant. Methods of the attributes take the scope id
+    as their first argument. The exceptions are the methods of ``keys`` (API keys belong to users), of ``settings``
+    (of the whole store) and of ``totals`` (sums over all scopes).
 
     Args:
-        place: SQLAlchemy URL of the database, or path of an SQLite file, which is created if it is missing.
-        quota: Maximum that one scope may store; default: no limit.
+        place: SQLAlchemy URL of the database, or path of an SQLite file. A missing SQLite file is created.
+        quota: Maximum storage of each scope. Default: no limit.
 
     Raises:
-        ConfigError: If the kind of URL is not supported.
+        ConfigError: If this kind of URL is not supported.
         StoreUnavailableError: If the database can't be opened or written.
-        StoreUnreadableError: If the file is damaged or not a database. It is not changed.
-        SchemaMismatchError: If a newer release or another program created it. It is not changed.
+        StoreUnreadableError: If the file is damaged or is not a database. The file is not changed.
+        SchemaMismatchError: If a newer release or another program created the database. It is not changed.
     """
 
     def __init__(self, place: str | Path, *, quota: Quota = NO_QUOTA) -> None:
@@ -74,10 +76,13 @@ class Store:
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
         self.due = DueTable(self._database)
+        self.settings = StoreSettings(self._database)
         self.idempotency = IdempotencyTable(self._database)
 
     def snapshot(self, scope_id: str) -> AbstractContextManager[None]:
-        """Makes all reads of a scope by this thread inside the block share one read transaction.
+        """Opens a read transaction that all reads of the scope by this thread use until the block ends.
+
+        So all these reads return data from the same moment.
 
         Raises:
             StoreError: At the start of the block, if the store can't be read.
@@ -86,10 +91,13 @@ class Store:
 
     @contextlib.contextmanager
     def scratch(self, lease: Lease) -> Iterator[Store]:
-        """Yields an empty temporary store for a copy of the lease's scope; deletes it when the block ends.
+        """Creates an empty temporary store for a copy of a scope; deletes it when the block ends.
+
+        Args:
+            lease: The lease that this process holds on the scope.
 
         Raises:
-            StoreUnavailableError: If it can't be created.
+            StoreUnavailableError: If the temporary store can't be created.
         """
         with contextlib.ExitStack() as stack:
             if self.liveness is not self.scratch_dir:
@@ -98,15 +106,16 @@ class Store:
             yield stack.enter_context(Store(folder / "scratch.db"))
 
     def erase(self, scope_id: str | None = None, *, timeout_seconds: float = 5.0) -> bool:
-        """Performs due erasures and removes the scratch copies of terminated processes.
+        """Removes deleted bytes from the database files and deletes temporary copies of terminated processes.
 
         Args:
-            scope_id: The scope whose scratch copies affect the result; None for all.
+            scope_id: Id of a scope. The result then ignores temporary copies of other scopes. None considers all
+                copies.
             timeout_seconds: How long to wait for readers in other processes.
 
         Returns:
-            Whether no deleted byte is left. False if a process reads an older snapshot or a rebuild uses a scratch
-            copy, and always False on a server.
+            Whether no deleted byte is left. False if another process reads an older snapshot, or if a rebuild uses a
+            temporary copy. Always False for a database on a server.
         """
         self.scratch_dir.remove_abandoned()
         has_copy = self.scratch_dir.has_copy(scope_id or "*")
@@ -114,47 +123,61 @@ class Store:
         return is_erased and self.erasures.is_complete and not has_copy
 
     def copy_log(self, target: Store, scope_id: str) -> None:
-        """Copies a scope with its pages and their vectors, without derived data, to an empty store."""
+        """Copies the pages of a scope and their vectors to an empty store, without derived data.
+
+        Derived data are the segments, chains, facts and profiles.
+        """
         copy_log(self._database, target._database, scope_id)
 
     def copy_scope_from(self, source: Store, scope_id: str) -> CopiedScope:
-        """Copies a scope with its derived data from another store, in one transaction, and verifies the copy.
+        """Copies a scope with all its data from another store, in one transaction, and verifies the copy.
 
         Raises:
-            StoreConflictError: If a different scope with its id or owner exists here; it is not changed.
+            StoreConflictError: If this store has a different scope with the same id or the same owner. That scope is
+                not changed.
         """
         return copy_scope(source._database, self._database, scope_id)
 
     def copy_api_keys_from(self, source: Store) -> int:
-        """Copies the missing API keys from another store; returns their number.
+        """Copies the API keys that are missing in this store from another store.
+
+        Returns:
+            The number of copied keys.
 
         Raises:
-            StoreConflictError: If a key with the same id and other content exists here.
+            StoreConflictError: If this store has a different key with the same id; no key is copied.
         """
         return copy_keys(source._database, self._database)
 
     def replace_tiers(self, source: Store, lease: Lease, now: datetime) -> None:
-        """Replaces the derived tiers of a scope by those of another store, in one transaction.
+        """Replaces the derived data of a scope by the data in another store, in one transaction.
+
+        Derived data are the segments, chains, facts and profiles.
 
         Raises:
-            StoreConflictError: If the lease was lost; nothing is written then.
+            StoreConflictError: If another worker took the lease; nothing is written.
         """
         replace_tiers(self._database, source._database, lease, now)
 
     def verify(self) -> list[str]:
-        """Returns all faults of the file and of the data of all scopes, one line per finding, without content."""
+        """Checks the database files and the data of all scopes.
+
+        Returns:
+            All faults, one line for each. The lines contain ids and no texts of users.
+        """
         return find_faults(self._database)
 
     def back_up(self, target: Path) -> None:
         """Writes a consistent copy of the whole database to a new file, which can be opened as a store.
 
         Raises:
-            InputError: If the file exists, or can't be written.
+            ConfigError: If the database is on a server.
+            InputError: If the file already exists or can't be written.
         """
         back_up(self._database, target, self.scratch_dir)
 
     def close(self) -> None:
-        """Closes all connections; has no effect when called again."""
+        """Closes all connections. Further calls have no effect."""
         self._database.close()
 
     def __enter__(self) -> Store:  # noqa: PYI034

@@ -1,4 +1,7 @@
-"""Copies scopes and API keys from one store to another of any database kind, and verifies the copies."""
+"""Copies scopes and API keys from one store to another and verifies the copies.
+
+The two stores may be of different database kinds (SQLite, PostgreSQL).
+"""
 
 from __future__ import annotations
 
@@ -22,20 +25,23 @@ __all__ = ["CopiedScope", "copy_keys", "copy_scope"]
 _BATCH_ROWS = 500
 _TABLES = [table for table in metadata.sorted_tables if "scope_id" in table.columns]
 _LEASE_COLUMNS = {"lease_owner": None, "lease_until": None}
-"""Columns that belong to a process; they are not copied."""
+"""Columns with the lease of a running worker and their values in a copy. Leases are not copied."""
 _COUNTER_COLUMNS = {"counted_pages": 0, "counted_bytes": 0, "counted_at_revision": None}
-"""Cached counters, which may differ between two stores with the same content; they are not compared."""
+"""Columns with cached counters, and the constants that replace them in a comparison.
+
+Two stores with the same content may have different counters.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedScope:
-    """The result of copying a scope.
+    """Result of copying a scope.
 
     Attributes:
-        pages: Number of its pages.
-        rows: Number of all its rows.
-        digest: SHA-256 of all rows, hexadecimal; equal in both stores.
-        already_existed: Whether an equal scope existed in the target before.
+        pages: Number of pages in the scope.
+        rows: Number of rows of all tables in the scope.
+        digest: SHA-256 over all rows, hexadecimal. The digests of both stores are equal.
+        already_existed: Whether the target already had an equal scope, so that nothing was copied.
     """
 
     pages: int
@@ -45,13 +51,14 @@ class CopiedScope:
 
 
 def copy_scope(source: Database, target: Database, scope_id: str) -> CopiedScope:
-    """Copies a scope in one transaction and compares the digests of both copies.
+    """Copies a scope to another database in one transaction, then compares the SHA-256 of both copies.
 
-    A scope that exists in the target with equal content is skipped, so an interrupted copy of a store can be resumed.
+    A scope that the target already has with equal content is skipped. So an interrupted copy of a store can be resumed.
 
     Raises:
-        StoreConflictError: If the target has a scope with the same id or owner and other content; it is not changed.
-        StoreError: If the digests differ.
+        StoreConflictError: If the target has a different scope with the same id or the same owner. That scope is not
+            changed.
+        StoreError: If the two copies differ.
     """
     with source.read(scope_id) as reading:
         expected = _summarize(reading, scope_id)
@@ -60,8 +67,8 @@ def copy_scope(source: Database, target: Database, scope_id: str) -> CopiedScope
         if existing.rows:
             if existing.digest != expected.digest:
                 raise StoreConflictError(
-                    f"scope {scope_id} exists in the target with other content and was not changed; "
-                    "delete it there or choose an empty target"
+                    f"scope {scope_id} exists in the target store with different content and was not changed; "
+                    "delete that scope in the target, or choose an empty target"
                 )
             return CopiedScope(existing.pages, existing.rows, existing.digest, already_existed=True)
         with target.write(scope_id) as writing:
@@ -72,16 +79,18 @@ def copy_scope(source: Database, target: Database, scope_id: str) -> CopiedScope
         written = _summarize(target_reader, scope_id)
     if written.digest != expected.digest:
         raise StoreError(
-            f"the copy of scope {scope_id} differs from its source; check both stores with `memoryos verify`"
+            f"the copy of scope {scope_id} differs from the original; check both stores with `memoryos verify`"
         )
     return CopiedScope(written.pages, written.rows, written.digest, already_existed=False)
 
 
 def copy_keys(source: Database, target: Database) -> int:
-    """Copies the API keys that the target does not have; returns their number. The copied keys stay valid.
+    """Copies the API keys that are missing in the target, and returns their number.
+
+    The copied keys remain valid in the target.
 
     Raises:
-        StoreConflictError: If the target has a key with the same id and other content; no key is copied then.
+        StoreConflictError: If the target has a different key with the same id; no key is copied.
     """
     with source.read() as reading:
         source_keys = {row["key_id"]: dict(row) for row in reading.execute(sa.select(api_keys)).mappings()}
@@ -89,7 +98,7 @@ def copy_keys(source: Database, target: Database) -> int:
         target_keys = {row["key_id"]: dict(row) for row in writing.execute(sa.select(api_keys)).mappings()}
         if any(target_keys[key_id] != source_keys[key_id] for key_id in source_keys.keys() & target_keys.keys()):
             raise StoreConflictError(
-                "the target has an API key with the same id but other content, so no key was copied; "
+                "the target store has a different API key with the same id, so no key was copied; "
                 "choose an empty target"
             )
         missing = [source_keys[key_id] for key_id in sorted(source_keys.keys() - target_keys.keys())]
@@ -99,7 +108,7 @@ def copy_keys(source: Database, target: Database) -> int:
 
 
 def _summarize(connection: sa.Connection, scope_id: str) -> CopiedScope:
-    """Returns the counts and the digest of all rows of a scope."""
+    """Counts the rows of a scope and computes their SHA-256."""
     digest = hashlib.sha256()
     counts: dict[str, int] = {}
     for table in _TABLES:

@@ -1,7 +1,7 @@
-"""Totals over all scopes for dashboards: the backlog of due work and the cost of model calls.
+"""Totals over all scopes for dashboards: the pages that await processing and the cost of model calls.
 
-Counting the backlog needs a few index steps per scope and per due page; it does not depend on the number of other
-pages.
+Counting the waiting pages takes a few index steps for each scope and each waiting page. The number of other pages has
+no influence.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = ["Backlog", "StoreTotals"]
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The due work of all scopes together.
+    """The work that is due in all scopes together.
 
     Attributes:
         scopes: Number of scopes.
         failing_scopes: Number of scopes whose last analyst call failed.
-        due_pages: Number of pages outside short-term memory that have no segment.
-        pages_without_vector: Number of pages without a vector of the current embedder.
+        due_pages: Number of pages that have left short-term memory and have no segment yet.
+        pages_without_vector: Number of pages that the current embedder has not embedded yet.
     """
 
     scopes: int
@@ -40,32 +40,34 @@ class Backlog:
 
 
 class StoreTotals:
-    """Computes sums over all scopes."""
+    """Computes totals over all scopes."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def backlog(self, window: int, model: str) -> Backlog:
-        """Returns the backlog.
+        """Counts the work that is due in all scopes.
 
         Args:
-            window: Size of short-term memory in log positions; positions of forgotten pages count too.
+            window: Number of log positions in short-term memory. Positions of forgotten pages are included.
             model: Name of the current embedder.
         """
-        other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
-        out = pages.c.seq <= scopes.c.last_seq - window
+        has_no_vector = sa.or_(
+            pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model
+        )
+        outside_window = pages.c.seq <= scopes.c.last_seq - window
         with self._database.read() as connection:
             return Backlog(
                 scopes=connection.execute(sa.select(sa.func.count()).select_from(scopes)).scalar_one(),
                 failing_scopes=connection.execute(
                     sa.select(sa.func.count()).select_from(scopes).where(scopes.c.attempts > 0)
                 ).scalar_one(),
-                due_pages=_count(connection, pages.c.segment_id.is_(None), out),
-                pages_without_vector=_count(connection, other),
+                due_pages=_count(connection, pages.c.segment_id.is_(None), outside_window),
+                pages_without_vector=_count(connection, has_no_vector),
             )
 
     def spent(self, day: date) -> list[Cost]:
-        """Returns the cost of model calls of all scopes on a day (UTC), ordered by purpose and model."""
+        """Returns the cost of all scopes' model calls on a day (UTC), ordered by purpose and model."""
         amounts = (costs.c.calls, costs.c.failed_calls, costs.c.prompt_tokens, costs.c.completion_tokens)
         sums = [sa.cast(sa.func.sum(amount), sa.BigInteger) for amount in amounts]
         statement = sa.select(costs.c.purpose, costs.c.model, *sums, sa.func.sum(costs.c.seconds)).where(
@@ -77,7 +79,10 @@ class StoreTotals:
 
 
 def _count(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> int:
-    """Counts pages per scope and adds the counts up; the database can use an index that starts with the scope."""
+    """Counts the pages that satisfy the conditions.
+
+    The statement counts the pages of each scope and adds the counts, because all indexes start with the scope id.
+    """
     per_scope = sa.select(sa.func.count()).select_from(pages).where(pages.c.scope_id == scopes.c.scope_id, *where)
     total = sa.select(sa.func.sum(per_scope.correlate(scopes).scalar_subquery())).select_from(scopes)
     return int(connection.execute(total).scalar_one() or 0)

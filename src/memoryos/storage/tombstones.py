@@ -1,8 +1,10 @@
-"""Tombstones: keyed hashes of forgotten pages and of forgotten or corrected texts, which prevent learning them again.
+"""Tombstones: keyed hashes of forgotten pages and texts, so that they are not stored or learned again.
 
-A mark is the HMAC-SHA-256 of a page id, or of the SHA-256 of a folded text, with a secret key of the scope. Without the
-key it is impossible to test whether a guessed fact was forgotten. An export contains the key. A scope that imported an
-export has several keys; a value is forgotten if its mark with any of them is stored.
+The hash is an HMAC-SHA-256 with a secret key of the scope. Its input is a page id, or the SHA-256 of a normalized text.
+Without the key, nobody can test whether a guessed text was forgotten.
+
+An export contains the key. So a scope that imported records has several keys. A value counts as forgotten if its hash
+with any of these keys is stored.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ _BATCH_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The tombstones of one kind in a scope; ``value in marks`` tests a page id or a text."""
+    """The tombstones (keyed hashes) of one kind in a scope.
+
+    The expression ``value in marks`` tests whether a page id or a text was forgotten.
+    """
 
     kind: Kind
     keys: tuple[str, ...]
@@ -46,14 +51,14 @@ class Marks:
 
 
 def read_marks(connection: sa.Connection, scope_id: str, kind: Kind) -> Marks:
-    """Returns the tombstones of a kind in a scope."""
+    """Returns the tombstones of one kind, "page" or "text", in a scope."""
     where = (tombstones.c.scope_id == scope_id, tombstones.c.kind == kind)
     marks = frozenset(connection.execute(sa.select(tombstones.c.mark).where(*where)).scalars())
     return Marks(kind, tuple(read_keys(connection, scope_id)) if marks else (), marks)
 
 
 def read_keys(connection: sa.Connection, scope_id: str) -> Sequence[str]:
-    """Returns the keys of a scope, hexadecimal, its own key first."""
+    """Returns the tombstone keys of a scope as hexadecimal text, the scope's own key first."""
     statement = sa.select(tombstone_keys.c.secret).where(tombstone_keys.c.scope_id == scope_id)
     return (
         connection.execute(statement.order_by(tombstone_keys.c.is_own.desc(), tombstone_keys.c.secret)).scalars().all()
@@ -61,7 +66,10 @@ def read_keys(connection: sa.Connection, scope_id: str) -> Sequence[str]:
 
 
 def own_key(connection: sa.Connection, scope_id: str) -> str:
-    """Returns the scope's own key, which new marks use; creates it if needed, inside the caller's transaction."""
+    """Returns the scope's own tombstone key, which is used for new tombstones.
+
+    If the scope has no key yet, creates one in the caller's transaction.
+    """
     own = (tombstone_keys.c.scope_id == scope_id, tombstone_keys.c.is_own.is_(True))
     found = connection.execute(sa.select(tombstone_keys.c.secret).where(*own).limit(1)).scalar_one_or_none()
     if found is not None:
@@ -72,7 +80,7 @@ def own_key(connection: sa.Connection, scope_id: str) -> str:
 
 
 def note_tombstones(connection: sa.Connection, scope_id: str, kind: Kind, values: Iterable[str], now: datetime) -> None:
-    """Stores tombstones of page ids or texts, inside the caller's write transaction."""
+    """Stores tombstones of page ids or texts in the caller's write transaction."""
     digests = {_digest(kind, value) for value in values}
     if not digests:
         return
@@ -92,12 +100,21 @@ def note_tombstones(connection: sa.Connection, scope_id: str, kind: Kind, values
 
 
 def refuse(connection: sa.Connection, scope_id: str, texts: Iterable[str], now: datetime) -> None:
-    """Stores tombstones of texts that must not be learned again, inside the caller's write transaction."""
+    """Stores tombstones of texts, so that facts with these texts are not learned again.
+
+    It writes in the caller's write transaction.
+    """
     note_tombstones(connection, scope_id, "text", texts, now)
 
 
 def convert_mark(key: str, kind: str, unkeyed: str) -> str:
-    """Returns the keyed mark of an unkeyed one: a page id, or the SHA-256 of a text (the marks of old releases)."""
+    """Converts an unkeyed tombstone of an old release to a keyed one.
+
+    Args:
+        key: The tombstone key, hexadecimal.
+        kind: Kind of the tombstone, "page" or "text".
+        unkeyed: A page id, or the SHA-256 of a text.
+    """
     return hmac.digest(bytes.fromhex(key), f"{kind}:{unkeyed}".encode(), "sha256").hex()
 
 

@@ -1,9 +1,8 @@
-"""Usage and quotas: how many pages and bytes a scope stores, and how many it may store.
+"""Usage and quotas: the number of pages and bytes that a scope stores and may store.
 
-The counters in ``scopes`` are valid while ``counted_at_revision`` equals ``reset_revision``. An append increments them
-in the statement that assigns the log positions. A deletion increments ``reset_revision``, which working sets require
-too, and so invalidates the counters; the next append under a quota recounts. So counters can't miss a deletion, and a
-scope without a quota is never counted.
+The table ``scopes`` has cached counters. They are valid while ``counted_at_revision`` equals ``reset_revision``. An
+append increments them in the statement that assigns the log positions. A deletion increases ``reset_revision`` and so
+makes the counters invalid; the next append under a quota counts again. Scopes without a quota are never counted.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ __all__ = ["NO_QUOTA", "Quota", "Usage", "bytes_of", "find_wrong_counters", "ref
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The storage use of a scope.
+    """The storage that a scope uses.
 
     Attributes:
         pages: Number of pages.
-        bytes: Size of the texts in UTF-8 and of the metadata as JSON; vectors and indexes are not counted.
+        bytes: Size of the texts (UTF-8) and the metadata (JSON) in bytes, without vectors and indexes.
     """
 
     pages: int
@@ -38,7 +37,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """Maximum storage of one scope; None means no limit."""
+    """Maximum number of pages and bytes that a scope may store. None means no limit."""
 
     pages: int | None = None
     bytes: int | None = None
@@ -49,10 +48,13 @@ class Quota:
         return self.pages is not None or self.bytes is not None
 
     def check(self, usage: Usage) -> None:
-        """Checks the usage that a scope would have after a write.
+        """Checks whether a usage is within the quota.
+
+        Args:
+            usage: The usage of the scope after the planned write.
 
         Raises:
-            QuotaExceededError: If it exceeds a limit; the message names the setting of the limit.
+            QuotaExceededError: If the usage exceeds a limit. The message names the setting of this limit.
         """
         if self.pages is not None and usage.pages > self.pages:
             raise QuotaExceededError("max_pages_per_scope", self.pages, usage.pages)
@@ -64,14 +66,14 @@ NO_QUOTA = Quota()
 
 
 def bytes_of(page: Page | PageDraft) -> int:
-    """Returns the number of bytes that a page counts towards its quota."""
+    """Returns the number of bytes that a page adds to the usage of its scope."""
     return sum(len(text.encode()) for text in (page.user_text, page.assistant_text)) + len(
         json.dumps(dict(page.metadata))
     )
 
 
 def usage_of(connection: sa.Connection, scope_id: str) -> Usage:
-    """Returns the usage of a scope, from valid counters or else by reading all its pages."""
+    """Returns the usage of a scope, from the counters if they are valid, else by reading all pages."""
     columns = (scopes.c.counted_pages, scopes.c.counted_bytes, scopes.c.counted_at_revision, scopes.c.reset_revision)
     row = connection.execute(sa.select(*columns).where(scopes.c.scope_id == scope_id)).one_or_none()
     if row is not None and row.counted_at_revision == row.reset_revision:
@@ -81,7 +83,7 @@ def usage_of(connection: sa.Connection, scope_id: str) -> Usage:
 
 
 def refresh_counters(connection: sa.Connection, scope_id: str) -> Usage:
-    """Returns the usage of a scope; updates invalid counters, inside the caller's write transaction."""
+    """Returns the usage of a scope. Counts again in the caller's write transaction if the counters are invalid."""
     usage = usage_of(connection, scope_id)
     stale = scopes.c.counted_at_revision.is_distinct_from(scopes.c.reset_revision)
     connection.execute(
@@ -93,7 +95,11 @@ def refresh_counters(connection: sa.Connection, scope_id: str) -> Usage:
 
 
 def find_wrong_counters(connection: sa.Connection) -> list[tuple[str, int, int, int, int]]:
-    """Returns scopes with wrong counters: (id, counted pages, counted bytes, stored pages, stored bytes)."""
+    """Returns the scopes whose valid counters differ from the stored pages.
+
+    Returns:
+        Tuples (scope id, counted pages, counted bytes, stored pages, stored bytes).
+    """
     count, size = _totals(connection)
     stored = (
         sa.select(pages.c.scope_id, count.label("pages"), size.label("bytes")).group_by(pages.c.scope_id).subquery()
@@ -111,14 +117,14 @@ def find_wrong_counters(connection: sa.Connection) -> list[tuple[str, int, int, 
 
 
 def _totals(connection: sa.Connection) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
-    """Returns SQL expressions for the number of pages and of bytes."""
+    """Returns two SQL expressions: the number of pages and their number of bytes."""
     texts = (pages.c.user_text, pages.c.assistant_text, sa.cast(pages.c.metadata, sa.Text))
     size: Any = sum((_length(connection, each) for each in texts), sa.literal(0))
     return sa.func.count(), sa.cast(sa.func.coalesce(sa.func.sum(size), 0), sa.BigInteger)
 
 
 def _length(connection: sa.Connection, text: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-    """Returns SQL for the UTF-8 size of a text; SQLite has ``octet_length`` only since 3.43."""
+    """Returns SQL for the UTF-8 size of a text; SQLite before 3.43 has no function ``octet_length``."""
     if connection.dialect.name == "sqlite":
         return sa.func.length(sa.cast(text, sa.LargeBinary))
     return sa.func.octet_length(text)

@@ -1,4 +1,7 @@
-"""Verification: checks the file and the consistency of all rows. Findings contain ids and never content."""
+"""Verification: checks the database file and the consistency of all rows.
+
+The findings contain ids and no texts of users.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,18 @@ if TYPE_CHECKING:
 __all__ = ["MAX_LINES_PER_KIND", "check_writable", "find_faults", "read_schema_state"]
 
 MAX_LINES_PER_KIND = 20
-"""Maximum number of findings of one kind that are listed; the others are only counted."""
+"""Maximum number of findings of one kind that are listed. The other findings are only counted."""
 _SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
-"""All characters that ``str.strip`` removes: a side with only these is empty and has no vector."""
+"""All characters that ``str.strip`` removes. A text of only these characters has no vector."""
 _NAMEABLE = re.compile(r"[\w./:@#-]{1,200}")
 
 
 _VIEWS = """
-WITH members(scope_id, segment_id, pages, unlearned) AS (
+WITH segment_pages(scope_id, segment_id, pages, unlearned) AS (
     SELECT scope_id, segment_id, count(*), sum(CASE WHEN learned THEN 0 ELSE 1 END) FROM pages
     WHERE segment_id IS NOT NULL GROUP BY scope_id, segment_id
 ),
-spoken(scope_id, page_id, side, model) AS (
+embedded_texts(scope_id, page_id, side, model) AS (
     SELECT scope_id, page_id, 'user', embedded_with FROM pages
     WHERE embedded_with IS NOT NULL AND trim(user_text, :space) <> ''
     UNION ALL
@@ -48,30 +51,30 @@ spoken(scope_id, page_id, side, model) AS (
     WHERE embedded_with IS NOT NULL AND trim(assistant_text, :space) <> ''
 ),
 """
-"""Common table expressions of all rules, followed by ``JSON_VIEWS``."""
+"""Common table expressions (WITH clauses) for all rules; ``JSON_VIEWS`` is appended to them."""
 
 _RULES_OF_A_FILE = {
     "duplicate page id": """
         SELECT scope_id, page_id FROM pages NOT INDEXED GROUP BY scope_id, page_id HAVING count(*) > 1
     """,
 }
-"""Rules for SQLite only, where a damaged index can allow such rows."""
+"""Rules for SQLite only: a damaged index of the file can allow such rows."""
 
 _REQUESTS_WITHOUT_PAGE = """
-SELECT n.scope_id, n.key_hash, n.page_id FROM noted n WHERE NOT EXISTS
+SELECT n.scope_id, n.key_hash, n.page_id FROM request_pages n WHERE NOT EXISTS
 (SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
 """
 _RULES = {
-    "newest page after last_seq": """
+    "position of the newest page above last_seq": """
         SELECT s.scope_id, p.seq, s.last_seq FROM scopes s
         JOIN (SELECT scope_id, max(seq) AS seq FROM pages GROUP BY scope_id) p ON p.scope_id = s.scope_id
         WHERE p.seq > s.last_seq
     """,
-    "scope without its owner row": """
+    "scope without a row in table owners": """
         SELECT s.scope_id FROM scopes s WHERE NOT EXISTS (SELECT 1 FROM owners o
         WHERE o.user_id = s.user_id AND o.assistant_id = s.assistant_id AND o.scope_id = s.scope_id)
     """,
-    "owner row of a missing scope": """
+    "row in table owners for a missing scope": """
         SELECT o.scope_id FROM owners o WHERE NOT EXISTS (SELECT 1 FROM scopes s WHERE s.scope_id = o.scope_id)
     """,
     "page with a missing segment": """
@@ -83,32 +86,32 @@ _RULES = {
         (SELECT 1 FROM chains c WHERE c.scope_id = p.scope_id AND c.chain_id = p.chain_id)
     """,
     "embedded page without its vector": """
-        SELECT s.scope_id, s.page_id, s.side FROM spoken s WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE
+        SELECT s.scope_id, s.page_id, s.side FROM embedded_texts s WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE
         v.scope_id = s.scope_id AND v.owner_kind = s.side AND v.owner_id = s.page_id AND v.model = s.model)
     """,
     "segment with a wrong page_count": """
         SELECT s.scope_id, s.segment_id, s.page_count, coalesce(h.pages, 0) FROM segments s
-        LEFT JOIN members h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
+        LEFT JOIN segment_pages h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.page_count <> coalesce(h.pages, 0)
     """,
     "segment with a length above its number of unlearned pages": """
         SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unlearned, 0) FROM segments s
-        LEFT JOIN members h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
+        LEFT JOIN segment_pages h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.length > coalesce(h.unlearned, 0)
     """,
     "chain without pages": "SELECT scope_id, chain_id FROM chains EXCEPT SELECT scope_id, chain_id FROM pages",
     "knowledge without sources": """
-        SELECT s.scope_id, s.knowledge_id FROM sources s WHERE s.analyst <> :shared AND s.count = 0
+        SELECT s.scope_id, s.knowledge_id FROM fact_origins s WHERE s.analyst <> :shared AND s.count = 0
     """,
     "knowledge with a missing source page": """
-        SELECT n.scope_id, n.knowledge_id, n.page_id FROM named n WHERE NOT EXISTS
+        SELECT n.scope_id, n.knowledge_id, n.page_id FROM fact_sources n WHERE NOT EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
     """,
-    "knowledge with a missing successor": """
+    "knowledge whose replacement is missing": """
         SELECT k.scope_id, k.knowledge_id, k.superseded_by FROM knowledge k WHERE k.superseded_by IS NOT NULL AND
         NOT EXISTS (SELECT 1 FROM knowledge n WHERE n.scope_id = k.scope_id AND n.knowledge_id = k.superseded_by)
     """,
-    "profile version without its predecessor": """
+    "profile version whose previous version is missing": """
         SELECT p.scope_id, p.version FROM profiles p WHERE p.version <> 1 AND NOT EXISTS
         (SELECT 1 FROM profiles q WHERE q.scope_id = p.scope_id AND q.version = p.version - 1)
     """,
@@ -119,7 +122,7 @@ _RULES = {
     "incomplete deletion; opening the store completes it": """
         SELECT scope_id, forgetting_id FROM forgettings
     """,
-    "vector without its owner": """
+    "vector of a missing page or fact": """
         SELECT v.scope_id, v.owner_kind, v.owner_id, v.model FROM vectors v WHERE NOT CASE
         WHEN v.owner_kind IN ('user', 'assistant') THEN EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = v.scope_id AND p.page_id = v.owner_id)
@@ -136,16 +139,20 @@ _RULES = {
         HAVING min(dimensions) <> max(dimensions)
     """,
 }
-"""By kind of finding: a query whose rows are the scope id, followed by the values to list."""
+"""The rules: for each kind of finding, a query that returns one row for each finding.
+
+The first column is the scope id; the other columns are printed in the finding.
+"""
 
 
 def find_faults(database: Database) -> list[str]:
-    """Returns all faults of the file and its rows in one snapshot, one line per finding.
+    """Returns the faults of the database file and of all rows, from one snapshot.
 
-    A line contains the user, the assistant, the kind of finding and ids. After 20 lines of a kind the rest is counted.
+    Each fault is one line with the user, the assistant, the kind of finding and ids. At most 20 findings of one kind
+    are listed, and the others are counted.
 
     Raises:
-        StoreError: If the database can't be read now.
+        StoreError: If the database can't be read at present.
     """
     faults: list[str] = []
     try:
@@ -161,7 +168,7 @@ def find_faults(database: Database) -> list[str]:
             faults += _format_findings("wrong page or byte counter", find_wrong_counters(connection), owners)
             damaged = ((each.scope_id, each.place, *each.row.split()) for each in find_damaged(connection))
             faults += _format_findings("unreadable value", damaged, owners)
-            faults += _format_findings("knowledge in a cycle of successors", _find_cycles(connection), owners)
+            faults += _format_findings("knowledge that is replaced in a cycle", _find_cycles(connection), owners)
             faults += _check_tombstones(connection, owners, views=_VIEWS + JSON_VIEWS[database.dialect])
             faults += _check_erasures(connection)
     except StoreUnreadableError as error:
@@ -170,11 +177,11 @@ def find_faults(database: Database) -> list[str]:
 
 
 def read_schema_state(file: Path) -> migrations.State:
-    """Returns the schema state of a database file, without creating, migrating or writing it.
+    """Compares the schema of a database file with this release. Opens the file read-only.
 
     Raises:
-        StoreUnavailableError: If it can't be opened.
-        StoreUnreadableError: If it is damaged or not a database.
+        StoreUnavailableError: If the file can't be opened.
+        StoreUnreadableError: If the file is damaged or is not a database.
     """
     place = f"{file.absolute().as_uri()}?mode=ro"
     engine = sa.create_engine("sqlite://", creator=lambda: sqlite3.connect(place, uri=True), poolclass=sa.NullPool)
@@ -183,10 +190,10 @@ def read_schema_state(file: Path) -> migrations.State:
 
 
 def check_writable(place: str | Path) -> None:
-    """Writes to an existing store and rolls the write back.
+    """Checks that an existing store can be written, with a test write that is rolled back.
 
     Raises:
-        StoreError: If the store can't be written now.
+        StoreError: If the store can't be written at present.
     """
     values = "'a test write that is rolled back', 'a', 'b', 0, 0, 0, 0, 0"
     columns = "scope_id, user_id, assistant_id, last_seq, revision, learned_revision, touched_at, attempts"
@@ -204,7 +211,7 @@ class _RollBackError(Exception):
 
 
 def _find_cycles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
-    """Yields (scope id, knowledge id) of all entries in a cycle of ``superseded_by``."""
+    """Yields (scope id, fact id) of all facts that replace each other in a cycle."""
     rows = connection.exec_driver_sql(
         "SELECT scope_id, knowledge_id, superseded_by FROM knowledge WHERE superseded_by IS NOT NULL"
     )
@@ -222,7 +229,10 @@ def _find_cycles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _check_tombstones(connection: sa.Connection, owners: Mapping[str, str], *, views: str) -> Iterator[str]:
-    """Yields forgotten pages that still exist, and idempotency keys with missing, unforgotten pages."""
+    """Yields findings for forgotten pages that still exist, and for pages that are missing.
+
+    Pages count as missing if a request with an idempotency key added them, and they were not forgotten.
+    """
     requests: dict[str, list[Any]] = {}
     for row in connection.execute(sa.text(views + _REQUESTS_WITHOUT_PAGE), {"space": _SPACE}):
         requests.setdefault(row.scope_id, []).append(row)
@@ -240,12 +250,12 @@ def _check_tombstones(connection: sa.Connection, owners: Mapping[str, str], *, v
 
 
 def _check_erasures(connection: sa.Connection) -> Iterator[str]:
-    """Yields a finding if deleted bytes may still be in the file."""
+    """Yields a finding if bytes of deleted rows may still be in the file."""
     since = connection.execute(sa.select(sa.func.min(erasures.c.due_since))).scalar_one_or_none()
     if since is not None:
         yield (
             f"file: an erasure of deleted bytes is due since {since.isoformat(timespec='seconds')}; the next process "
-            "that opens the store performs it, unless another process reads an older snapshot"
+            "that opens the store performs the erasure, unless another process reads an older snapshot"
         )
 
 
@@ -258,12 +268,12 @@ def _format_findings(kind: str, rows: Iterable[Any], owners: Mapping[str, str]) 
     count = 0
     for count, (scope_id, *named) in enumerate(rows, 1):
         if count <= MAX_LINES_PER_KIND:
-            yield f"{owners.get(scope_id, 'no scope')}: {kind}: {' '.join(map(_show, named))}"
+            yield f"{owners.get(scope_id, 'missing scope')}: {kind}: {' '.join(map(_show, named))}"
     if count > MAX_LINES_PER_KIND:
-        yield f"{kind}: {count - MAX_LINES_PER_KIND} more"
+        yield f"{kind}: {count - MAX_LINES_PER_KIND} more findings"
 
 
 def _show(value: object) -> str:
-    """Returns an id or a number as text; hides any other value, because it may be content."""
+    """Returns an id or a number as text. Any other value may be a user's text and is not shown."""
     text = str(value)
-    return text if _NAMEABLE.fullmatch(text) else "(no id)"
+    return text if _NAMEABLE.fullmatch(text) else "(value hidden)"

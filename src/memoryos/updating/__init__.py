@@ -1,1 +1,4 @@
-"""Updating (§3.3): pure policies, and the updater that applies them."""
+"""Updates the memory in the background: pure functions decide, and ``Updater`` executes.
+
+The rules follow §3.3 of Kang et al. 2025.
+"""

@@ -1,4 +1,7 @@
-"""The consolidation step: turns the analyst's digest of due pages into chains and segments."""
+"""The consolidation step: the analyst (an LLM or local rules) groups pages into chains and segments.
+
+A chain is a series of consecutive pages of one train of thought. A segment contains all pages of one topic.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +35,18 @@ DIGEST = "digest"
 
 
 class Consolidator:
-    """Requests a digest of a batch, assigns its topics to segments (Eq. 2, 3), and commits all in one transaction.
+    """Groups pages into chains and segments.
+
+    The analyst returns a ``Digest``: the chains, their summaries and the topics of the pages. Each topic joins the most
+    similar segment or becomes a new segment (Eq. 2 and 3 of Kang et al. 2025). All changes are committed in one
+    transaction.
 
     Args:
-        store: Pages and tiers.
-        analyst: Digests the pages.
-        working_sets: Searchable snapshots: vectors of pages and segments.
+        store: The store.
+        analyst: Returns the digest of the pages.
+        working_sets: Searchable copies of scopes in memory; they supply the vectors of pages and segments.
         ledger: Records token usage.
-        similarity_threshold: θ of Eq. 3.
+        similarity_threshold: Minimum similarity at which a topic joins a segment, θ of Eq. 3.
     """
 
     def __init__(
@@ -58,16 +65,16 @@ class Consolidator:
         self._ledger = ledger
 
     def consolidate(self, lease: Lease, pages: Sequence[Page], *, redo: bool = False) -> None:
-        """Consolidates pages with one analyst call.
+        """Groups pages into chains and segments, with one call of the analyst.
 
         Args:
-            lease: The scope's lease.
+            lease: The lease on the scope.
             pages: Consecutive pages of the log.
             redo: Whether to replace the chains and segments that the fallback analyst assigned.
 
         Raises:
-            AnalystError: If the analyst failed or its digest is invalid; nothing was written.
-            StoreConflictError: If the lease was lost; nothing was written.
+            AnalystError: If the analyst failed or returned an invalid digest; nothing was written.
+            StoreConflictError: If another worker took the lease; nothing was written.
         """
         snapshot = self._working_sets.get(lease.scope_id)
         batch = self._batch(lease.scope_id, pages, snapshot)
@@ -99,7 +106,11 @@ class Consolidator:
     def _assign_segments(
         self, scope_id: str, batch: Batch, digest: Digest, snapshot: ScopeSnapshot
     ) -> tuple[tuple[Segment, ...], Mapping[str, str]]:
-        """Returns the new and changed segments, and the segment id of each page id."""
+        """Finds or creates the segment of each topic.
+
+        Returns:
+            The new and changed segments, and a dictionary from page id to segment id.
+        """
         candidates = _SegmentCandidates(snapshot)
         vector_of = dict(zip((page.page_id for page in batch.pages), batch.vectors, strict=True))
         segment_of: dict[str, str] = {}
@@ -119,7 +130,9 @@ class Consolidator:
                 segment_id = candidates.ids[number]
                 known = segments.get(segment_id) or self._store.mid_term.get(scope_id, [segment_id]).get(segment_id)
                 if known is None:
-                    raise StoreConflictError(f"segment {segment_id} was forgotten during the consolidation; try again")
+                    raise StoreConflictError(
+                        f"segment {segment_id} was forgotten while new pages were assigned to it; try again"
+                    )
                 segment = grow_segment(known, topic, pages, candidates.cosine_after(number, added))
             segments[segment.segment_id] = segment
             candidates.put(number, segment, added)
@@ -128,7 +141,7 @@ class Consolidator:
 
 
 class _SegmentCandidates:
-    """The active segments that topics of one batch may join, updated after each topic."""
+    """The active segments that a topic of the batch may join. Updated after each topic."""
 
     def __init__(self, snapshot: ScopeSnapshot) -> None:
         active = np.flatnonzero(snapshot.segments.active)
@@ -138,16 +151,27 @@ class _SegmentCandidates:
 
     @property
     def directions(self) -> NDArray[np.float32]:
-        """Vectors of the segments, ``float32[segments, d]``, rows L2-normalised."""
+        """The vectors of the segments, ``float32[segments, d]``; each row is L2-normalised."""
         lengths = np.linalg.norm(self._sums, axis=1, keepdims=True)
         return np.asarray(self._sums / np.where(lengths > 0, lengths, 1), np.float32)
 
     def cosine_after(self, number: int, added: NDArray[np.float32]) -> float:
-        """Returns the cosine between a segment's vectors before and after adding a sum of page vectors."""
+        """Returns the cosine between a segment's vector now and after adding page vectors.
+
+        Args:
+            number: Index of the segment.
+            added: Sum of the page vectors to add, ``float32[d]``.
+        """
         return float(unit(self._sums[number]) @ unit(self._sums[number] + added))
 
     def put(self, number: int | None, segment: Segment, added: NDArray[np.float32]) -> None:
-        """Updates candidate ``number`` after a topic joined it; appends a new candidate if it is None."""
+        """Updates a candidate after a topic joined it, or appends a new candidate.
+
+        Args:
+            number: Index of the candidate; None for a new candidate.
+            segment: The segment with the topic.
+            added: Sum of the vectors of the topic's pages, ``float32[d]``.
+        """
         if number is None:
             self.ids.append(segment.segment_id)
             self.keywords.append(segment.keywords)
@@ -158,7 +182,13 @@ class _SegmentCandidates:
 
 
 def _chains(batch: Batch, digest: Digest) -> tuple[Mapping[str, str], tuple[Chain, ...]]:
-    """Returns the chain id of each page id, and the chains; the first may continue the previous page's chain."""
+    """Assigns the pages of a batch to chains.
+
+    The first chain may continue the chain of the page before the batch.
+
+    Returns:
+        A dictionary from page id to chain id, and the chains.
+    """
     chains: list[Chain] = []
     chain_of: dict[str, str] = {}
     summaries = iter(digest.chain_summaries)

@@ -1,4 +1,4 @@
-"""Foreground activity: background work waits for a pause in the calls of users."""
+"""Foreground activity: lets background work wait until no user's call uses the store."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ __all__ = ["ForegroundActivity"]
 
 
 class ForegroundActivity:
-    """Records when a call of a user last used the store. Safe to use from several threads."""
+    """Records when a user's call last used the store. It can be used from several threads."""
 
     def __init__(self) -> None:
         self._last_at = 0.0
 
     def note(self) -> None:
-        """Records that the foreground uses the store now."""
+        """Records that a user's call is using the store now."""
         self._last_at = time.monotonic()
 
     def quiet_seconds(self) -> float:
-        """Returns the seconds since the foreground last used the store."""
+        """Returns the number of seconds since a user's call last used the store."""
         return time.monotonic() - self._last_at

@@ -1,4 +1,4 @@
-"""``ForgetRequest``: the validated arguments of ``Memory.forget``."""
+"""``ForgetRequest``: the arguments of ``Memory.forget``, their validation and execution."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["ForgetRequest", "check_forget_request", "run_forget_request"]
 
 @dataclass(frozen=True, slots=True)
 class ForgetRequest:
-    """The pages and facts to forget.
+    """The selection of pages and facts to forget. Exactly one kind of selection is allowed.
 
     Attributes:
-        page_ids: Pages.
-        knowledge_ids: Facts.
-        before: Every page older than this time, instead of ids.
-        query_preview: The pages that a query finds, instead of ids; only for a dry run.
-        everything: All pages and facts of the scope, instead of ids.
+        page_ids: Ids of the pages. May be combined with ``knowledge_ids``.
+        knowledge_ids: Ids of the facts.
+        before: Selects every page older than this time.
+        query_preview: Selects the pages that a search for this query finds. Only for a dry run.
+        everything: Selects all pages and facts of the scope.
     """
 
     page_ids: Sequence[str] = ()
@@ -36,22 +36,25 @@ class ForgetRequest:
 
 
 def check_forget_request(request: ForgetRequest) -> None:
-    """Checks that exactly one of ids, time, query and ``everything`` is given.
+    """Checks that a request uses exactly one kind of selection: ids, time, query or ``everything``.
 
     Raises:
-        InputError: If none or more than one is given.
+        InputError: If the request uses none of these or more than one.
     """
     has_ids = bool(request.page_ids or request.knowledge_ids)
     if sum((has_ids, request.before is not None, request.query_preview is not None, request.everything)) != 1:
-        raise InputError("forget", "takes exactly one of: ids, before, query_preview, everything")
+        raise InputError(
+            "forget", "requires exactly one of: ids (page_ids, knowledge_ids), before, query_preview, everything"
+        )
 
 
 def run_forget_request(
     forgetter: Forgetter, scope_id: str, request: ForgetRequest, *, dry_run: bool, erase: bool | None
 ) -> Forgotten:
-    """Forgets the pages and facts of a request; ``dry_run`` and ``erase`` as for ``Forgetter.forget``.
+    """Forgets the selected pages and facts; ``dry_run`` and ``erase`` as for ``Forgetter.forget``.
 
-    The caller runs a ``query_preview`` first and passes the pages that it found as ``page_ids``.
+    A request with ``query_preview`` must be converted first: the caller runs the search and passes the found ids as
+    ``page_ids``.
     """
     if request.before is not None:
         return forgetter.forget_before(scope_id, request.before, dry_run=dry_run, erase=erase)

@@ -1,4 +1,4 @@
-"""Forgetting and correcting: deletes pages and facts with all data derived from them, and reports what was deleted."""
+"""Forgets pages and facts with all data derived from them, and corrects facts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["CORRECTION", "Forgetter", "Forgotten"]
 
 CORRECTION = Origin("user", "correction")
-"""Origin of a fact that the user corrected."""
+"""The origin that is stored with a fact that the user corrected."""
 
 REMAINS = (
     "Copies of facts about the assistant that were shared with other users are kept.",
@@ -32,9 +32,11 @@ REMAINS = (
     "Earlier backups and exports still contain the forgotten data.",
 )
 REMAINS_ON_A_SERVER = "The database server's write-ahead log, standbys and backups keep deleted rows until they expire."
-ERASING_IS_DUE = "Deleted bytes are still in the files; they are erased in the background or at the next opening."
-MOST_TRIES = 10
-"""How often forgetting restarts after a conflict with another change of the same scope."""
+ERASING_IS_DUE = (
+    "Deleted bytes are still in the database files; they are erased in the background or when the store is next opened."
+)
+MAX_RETRIES = 10
+"""Maximum number of retries of a deletion that conflicts with other changes of the scope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +45,24 @@ class Forgotten:
 
     Attributes:
         at: Time of the deletion.
-        dry_run: Whether nothing was changed; the other fields then describe what would be forgotten.
-        page_ids: Forgotten pages, oldest first.
-        answer_page_ids: Pages whose answer was based on forgotten pages, as its recorded sources or its words show. The
-            answer is deleted, and the question is kept.
-        echo_page_ids: Pages that repeat a sentence or a code of forgotten pages. They are kept; forget them with a
-            second call if necessary.
-        knowledge_ids: Forgotten facts, including superseded ones.
-        attributes: Names of forgotten profile attributes, of all profile versions.
-        traits: Names of forgotten traits, of all profile versions.
-        segments: Number of segments whose summaries were deleted. Their remaining pages are consolidated again.
-        pages_due: Number of pages that are consolidated again.
-        pages_reopened: Number of pages from which facts are extracted again, because they are sources of forgotten
-            data.
-        erased: Whether the deleted bytes are already erased from the database files. False in a dry run. Also False
-            if the erasure runs in the background, if another process reads an older snapshot, or if a rebuild has a
-            copy; in these cases the erasure is recorded as due. Always False on PostgreSQL.
-        remains: Sentences for the user about data that forgetting does not delete.
+        dry_run: Whether nothing was changed. The other attributes then describe what would be forgotten.
+        page_ids: Ids of the forgotten pages, oldest first.
+        answer_page_ids: Ids of pages whose answer was based on forgotten pages, according to its recorded sources or to
+            repeated text. The answer is deleted, and the question is kept.
+        echo_page_ids: Ids of other pages that repeat a sentence or a code of forgotten pages. They are kept; use a
+            second call to forget them.
+        knowledge_ids: Ids of the forgotten facts, including superseded ones.
+        attributes: Names of profile attributes that were forgotten in all profile versions.
+        traits: Names of traits that were forgotten in all profile versions.
+        segments: Number of segments whose summaries were deleted. The remaining pages of active segments are grouped
+            into segments again.
+        pages_due: Number of pages that will be grouped into segments again.
+        pages_reopened: Number of pages from which facts will be extracted again, because forgotten facts were based on
+            them too.
+        erased: Whether the deleted bytes are already erased from the database files. False in a dry run. Also False if
+            the erasure runs in the background, if another process reads an older snapshot, or if a rebuild uses a
+            temporary copy; the erasure is then performed later. Always False on PostgreSQL.
+        remains: Sentences that tell the user which data forgetting does not delete.
     """
 
     at: datetime
@@ -78,14 +81,14 @@ class Forgotten:
 
 
 class Forgetter:
-    """Forgets and corrects data of one scope per call.
+    """Forgets and corrects data; each call changes one scope.
 
     Args:
-        store: Pages and tiers.
-        working_sets: Searchable snapshots; the scope's snapshot is dropped after a deletion.
-        leases: Keep workers from deriving data from pages while these are deleted.
-        maintenance: Erases deleted bytes in the background.
-        clock: Returns now (aware, UTC).
+        store: The store.
+        working_sets: Searchable copies of scopes in memory; the scope's copy is dropped after a deletion.
+        leases: Supplies the lease on the scope, which prevents workers from using pages while they are deleted.
+        maintenance: Erases deleted bytes from the database files in the background.
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(
@@ -109,27 +112,33 @@ class Forgetter:
         """Forgets pages and facts by their ids, with all data derived from them.
 
         Args:
-            scope_id: The scope.
-            page_ids: Pages.
-            knowledge_ids: Facts.
-            dry_run: Whether to return the receipt without deleting.
-            erase: Whether to wait until the deleted bytes are erased. False erases in the background. None waits only
-                if the erasure is fast on this database.
+            scope_id: Id of the scope.
+            page_ids: Ids of the pages.
+            knowledge_ids: Ids of the facts.
+            dry_run: Whether only to return the receipt, without deleting anything.
+            erase: Whether to wait until the deleted bytes are erased from the database files. False erases them in the
+                background. None waits only if the erasure is fast on this database.
 
         Raises:
             NotFoundError: If an id is not in this scope and was not forgotten earlier; nothing was changed.
-            StoreConflictError: If every attempt conflicted with other changes; nothing was changed.
+            StoreConflictError: If all attempts conflicted with other changes; nothing was changed.
         """
         self._check(scope_id, page_ids, knowledge_ids)
         return self._forget_known(scope_id, page_ids, knowledge_ids, dry_run=dry_run, erase=erase)
 
     def forget_before(self, scope_id: str, moment: datetime, *, dry_run: bool, erase: bool | None) -> Forgotten:
-        """Forgets all pages older than a moment; arguments, result and errors as for ``forget``."""
+        """Forgets all pages older than the time ``moment``.
+
+        Arguments, result and errors are those of ``forget``.
+        """
         page_ids = self._store.log.ids_before(scope_id, moment)
         return self._forget_known(scope_id, page_ids, (), dry_run=dry_run, erase=erase)
 
     def forget_everything(self, scope_id: str, *, dry_run: bool, erase: bool | None) -> Forgotten:
-        """Forgets all pages, tiers and facts of the scope; arguments, result and errors as for ``forget``."""
+        """Forgets all pages, segments, facts and profiles of a scope.
+
+        Arguments, result and errors are those of ``forget``.
+        """
         forgetting = self._store.forgetting
         if dry_run:
             return self._receipt(forgetting.closure(scope_id, *forgetting.contents(scope_id)), dry_run=True)
@@ -150,20 +159,24 @@ class Forgetter:
         return self._finish(scope_id, closure, erase=erase)
 
     def _leased(self, scope_id: str, forget: Callable[[Lease], Closure]) -> Closure:
-        """Forgets under the scope's lease: the first attempt takes it from a worker, further attempts wait for it."""
+        """Runs a deletion under the scope's lease, and retries it after conflicts.
+
+        The first attempt takes the lease from its holder. Further attempts wait for the lease.
+        """
         with contextlib.suppress(StoreConflictError), self._leases.seize(scope_id) as lease:
             return forget(lease)
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_RETRIES):
             with contextlib.suppress(StoreConflictError), self._leases.acquire(scope_id) as lease:
                 return forget(lease)
         raise StoreConflictError(
-            f"forgetting conflicted with other changes {MOST_TRIES + 1} times; nothing was forgotten; try again"
+            f"nothing was forgotten, because {MAX_RETRIES + 1} attempts conflicted with other changes; try again"
         )
 
     def correct(self, scope_id: str, knowledge_id: str, text: str) -> Knowledge:
-        """Replaces the text of a fact: a new fact supersedes it, and the old text is never learned again.
+        """Corrects a fact: stores a new fact that supersedes it, and never learns the old text again.
 
-        Profile attributes with the same content and source pages are deleted, and the pages are learned from again.
+        Profile attributes that repeat the old fact and have a source page in common with it are deleted. Facts are
+        extracted again from the source pages of these attributes.
 
         Raises:
             NotFoundError: If the scope has no current fact with this id.
@@ -171,7 +184,9 @@ class Forgetter:
         current = {entry.knowledge_id: entry for entry in self._store.long_term.knowledge(scope_id)}
         wrong = current.get(knowledge_id)
         if wrong is None:
-            raise NotFoundError(f"knowledge_id {knowledge_id} is not current in this scope; list the current knowledge")
+            raise NotFoundError(
+                f"no current fact has the knowledge_id {knowledge_id!r}; use an id from the list of current facts"
+            )
         now = self._clock()
         right = Knowledge(
             new_id(), wrong.about, text.strip(), now, wrong.valid_from, None, None, wrong.source_page_ids, CORRECTION
@@ -189,7 +204,9 @@ class Forgetter:
             known = {entry.knowledge_id for entry in self._store.long_term.knowledge(scope_id, history=True)}
             missing += [each for each in knowledge_ids if each not in known]
         if missing:
-            raise NotFoundError(f"{missing[0]} is not in this memory; nothing was forgotten; check the id")
+            raise NotFoundError(
+                f"no page or fact has the id {missing[0]!r} in this memory, so nothing was forgotten; check the id"
+            )
 
     def _finish(self, scope_id: str, closure: Closure, *, erase: bool | None) -> Forgotten:
         self._working_sets.drop(scope_id)

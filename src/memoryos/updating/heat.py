@@ -1,4 +1,7 @@
-"""Heat of a segment (Eq. 4 of Kang et al. 2025), computed for a given time and never stored."""
+"""Heat: a score of how often and how recently a segment was recalled (Eq. 4 of Kang et al. 2025).
+
+Heat is computed for a given time and is never stored.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,25 @@ __all__ = ["coldest", "heat", "hot", "recency"]
 
 
 def recency(last_visited_at: datetime, now: datetime, recency_seconds: float) -> float:
-    """Returns R_recency = exp(-Δt / μ) of Eq. 4, in (0, 1]; a visit in the future is treated as a visit now."""
+    """Returns R_recency = exp(-Δt / μ) of Eq. 4, a number in (0, 1].
+
+    A visit in the future counts as a visit now.
+
+    Args:
+        last_visited_at: Time of the last visit.
+        now: Time for which to compute the value. Δt is the time since the last visit.
+        recency_seconds: The time constant μ in seconds.
+    """
     elapsed_seconds = max(0.0, (now - last_visited_at).total_seconds())
     return math.exp(-elapsed_seconds / recency_seconds)
 
 
 def heat(segment: Segment, now: datetime, weights: HeatWeights) -> float:
-    """Returns α N_visit + β L_interaction + γ R_recency (Eq. 4)."""
+    """Returns the heat of a segment: α N_visit + β L_interaction + γ R_recency (Eq. 4).
+
+    N_visit is the number of recalls, and L_interaction is the number of pages from which no facts were extracted yet.
+    The weights are α, β and γ.
+    """
     return (
         weights.visit_weight * segment.visits
         + weights.length_weight * segment.length
@@ -31,12 +46,12 @@ def heat(segment: Segment, now: datetime, weights: HeatWeights) -> float:
 
 
 def hot(segments: Iterable[Segment], now: datetime, weights: HeatWeights, threshold: float) -> list[Segment]:
-    """Returns the segments with heat > τ (``threshold``), hottest first, then older first (§3.3)."""
+    """Returns the segments with heat > ``threshold`` (τ), hottest first; if equal, older first."""
     warmth = [(-heat(segment, now, weights), segment.created_at, segment.segment_id, segment) for segment in segments]
     return [segment for negative, _, _, segment in sorted(warmth, key=lambda each: each[:3]) if -negative > threshold]
 
 
 def coldest(segments: Iterable[Segment], now: datetime, weights: HeatWeights, count: int) -> list[Segment]:
-    """Returns the ``count`` segments of lowest heat, coldest first, then older first (§3.3)."""
+    """Returns the ``count`` segments with the lowest heat, coldest first; if equal, older first."""
     ranked = sorted(segments, key=lambda each: (heat(each, now, weights), each.created_at, each.segment_id))
     return ranked[: max(0, count)]

@@ -1,4 +1,7 @@
-"""The learning step: extracts profile and knowledge from the unlearned pages of one hot segment (§3.3)."""
+"""The learning step: the analyst extracts facts and profile changes from a hot segment.
+
+The analyst is an LLM or local rules. A hot segment was recalled often or recently (§3.3 of Kang et al. 2025).
+"""
 
 from __future__ import annotations
 
@@ -33,20 +36,28 @@ LEARN = "learn"
 """Name of this step in logs and in the usage ledger."""
 
 PAGES_PER_LESSON = 50
-"""A segment with more unlearned pages needs several lessons; it stays due until all pages are read."""
+"""Maximum number of pages that the analyst reads in one call.
+
+A segment with more unlearned pages needs several calls, and stays due until all pages are read.
+"""
 TOKENS_PER_PAGE = 160
-"""Share of the model's context for the excerpt of one page; with a small context a lesson has fewer pages."""
+"""Number of tokens of the model's context reserved for each page.
+
+With a small context, the analyst reads fewer pages in one call.
+"""
 
 
 class Learner:
-    """Requests a lesson about a segment's unlearned pages and commits it.
+    """Extracts facts and profile changes from pages with the analyst, and commits them.
+
+    The analyst returns these changes as a ``Lesson``.
 
     Args:
-        store: Pages and tiers.
-        analyst: Creates the lessons.
-        config: Knowledge capacity and context size.
+        store: The store.
+        analyst: Reads the pages.
+        config: Supplies the maximum number of facts and the context size of the model.
         ledger: Records token usage.
-        clock: Returns now (aware, UTC).
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(
@@ -60,11 +71,11 @@ class Learner:
         self._clock = clock
 
     def learn(self, lease: Lease, segment: Segment) -> None:
-        """Learns from the oldest unlearned pages of a segment with one analyst call.
+        """Extracts facts from the oldest unlearned pages of a segment, with one call of the analyst.
 
         Raises:
-            AnalystError: If the analyst failed or its lesson is invalid; nothing was written.
-            StoreConflictError: If the lease was lost; nothing was written.
+            AnalystError: If the analyst failed or returned an invalid result; nothing was written.
+            StoreConflictError: If another worker took the lease; nothing was written.
         """
         limit = self._pages_per_lesson
         unlearned = self._store.log.unlearned(lease.scope_id, segment.segment_id, limit + 1)
@@ -72,16 +83,17 @@ class Learner:
         self._read(lease, tuple(unlearned[:limit]), SegmentLearned(segment.segment_id, remaining_pages))
 
     def learn_again(self, lease: Lease) -> bool:
-        """Learns again from pages of one segment, oldest first, that the fallback analyst has learned from.
+        """Extracts facts again from pages that the fallback analyst has read.
 
-        The same transaction withdraws the facts, attributes and traits whose only sources are these pages.
+        The new facts replace the facts, attributes and traits that have only these pages as sources; all changes are
+        made in one transaction. One call reads the oldest of these pages, all of one segment.
 
         Returns:
             False if there are no such pages.
 
         Raises:
-            AnalystError: If the analyst failed or its lesson is invalid; nothing was written.
-            StoreConflictError: If the lease was lost; nothing was written.
+            AnalystError: If the analyst failed or returned an invalid result; nothing was written.
+            StoreConflictError: If another worker took the lease; nothing was written.
         """
         pages = tuple(self._store.log.learned_provisionally(lease.scope_id, self._pages_per_lesson))
         if pages:
@@ -89,7 +101,13 @@ class Learner:
         return bool(pages)
 
     def _read(self, lease: Lease, pages: tuple[Page, ...], learned: SegmentLearned | None) -> None:
-        """Requests a lesson about the pages and commits it; ``learned`` is None if the pages are read again."""
+        """Extracts facts from pages with one call of the analyst, and commits them.
+
+        Args:
+            lease: The lease on the scope.
+            pages: The pages.
+            learned: The new counters of the segment; None if the pages are read again.
+        """
         known = tuple(self._store.long_term.knowledge(lease.scope_id))
         profile = self._store.long_term.profile(lease.scope_id)
         again = frozenset(page.page_id for page in pages) if learned is None else frozenset()

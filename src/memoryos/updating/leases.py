@@ -1,4 +1,4 @@
-"""Leases: mutual exclusion of workers, threads and processes on one scope."""
+"""Leases: only one worker at a time, of all threads and processes, updates a scope."""
 
 from __future__ import annotations
 
@@ -24,22 +24,27 @@ __all__ = ["LeaseHeldError", "Leases"]
 
 POLL_SECONDS = 0.02
 MAX_HOLD_SECONDS = 1.0
-"""A contended lease is yielded between two steps after this long …"""
+"""Time after which a worker yields its lease if another worker waits for it.
+
+The worker checks this between two steps.
+"""
 YIELD_SECONDS = 0.2
-"""… and the former holder waits at most this long for the other worker to acquire it."""
+"""Maximum time that a worker waits, after it released a lease, until the waiting worker acquires it."""
 
 
 class LeaseHeldError(StoreUnavailableError):
-    """Another worker holds the scope's lease and does its work; not a fault."""
+    """Another worker holds the lease on the scope. This is normal; that worker does the work."""
 
 
 class Leases:
-    """Acquires, extends and releases the leases of scopes.
+    """Acquires, extends and releases leases.
+
+    A lease is the right of one worker to update a scope for a limited time.
 
     Args:
-        store: Holds the leases.
-        config: Duration of a lease.
-        clock: Returns now (aware, UTC).
+        store: The store, which contains the leases.
+        config: Supplies the duration of a lease.
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(self, store: Store, config: Config, *, clock: Callable[[], datetime]) -> None:
@@ -51,22 +56,24 @@ class Leases:
 
     @contextlib.contextmanager
     def acquire(self, scope_id: str, deadline: float | None = None) -> Iterator[Lease]:
-        """Waits for the scope's lease, yields it, and releases it at the end.
+        """Waits for the lease on a scope, yields it, and releases it when the block ends.
 
-        The lease of a process that no longer runs is free at once, even if the database says that it has not expired.
+        A lease of a terminated process is not waited for, even if it has not expired.
 
         Args:
-            scope_id: The scope.
-            deadline: Monotonic time at which waiting ends; None waits without limit.
+            scope_id: Id of the scope.
+            deadline: Time (monotonic seconds) until which to wait; None waits without limit.
 
         Raises:
-            LeaseHeldError: If another worker kept the lease until the deadline.
+            LeaseHeldError: If another worker still holds the lease at the deadline.
         """
         lease = self.with_new_expiry(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
         with self._store.liveness.hold(lease):
             while not self._store.scopes.claim(lease, self._clock(), dead_owner=self._dead_holder(scope_id)):
                 if deadline is not None and time.monotonic() > deadline:
-                    raise LeaseHeldError(f"another worker holds the lease of scope {scope_id}; try again later")
+                    raise LeaseHeldError(
+                        f"another worker holds the lease on memory scope {scope_id}; try again when it has finished"
+                    )
                 time.sleep(POLL_SECONDS)
                 lease = self.with_new_expiry(lease)
             with self._releasing(lease):
@@ -74,9 +81,9 @@ class Leases:
 
     @contextlib.contextmanager
     def seize(self, scope_id: str) -> Iterator[Lease]:
-        """Takes the lease from its current holder, yields it, and releases it at the end.
+        """Takes the lease on a scope from its holder, yields it, and releases it when the block ends.
 
-        The former holder's next write fails with StoreConflictError.
+        The next write of the former holder fails with ``StoreConflictError``.
         """
         lease = self.with_new_expiry(Lease(scope_id, f"{self._process}:{new_id()}", self._clock()))
         with self._store.liveness.hold(lease):
@@ -85,37 +92,48 @@ class Leases:
                 yield lease
 
     def with_new_expiry(self, lease: Lease) -> Lease:
-        """Returns the lease with a full duration from now on; the holder's next write stores the new expiry."""
+        """Returns a copy of a lease that expires a full lease duration from now.
+
+        The holder's next write stores the new expiry time.
+        """
         return Lease(lease.scope_id, lease.owner, self._clock() + timedelta(seconds=self._seconds))
 
     def prolong(self, lease: Lease) -> Lease:
-        """Stores a new expiry at once, for work whose writes are further apart than the duration of a lease.
+        """Extends a lease in the store at once.
+
+        Needed for work that does not write at least once per lease duration.
 
         Raises:
-            StoreConflictError: If another worker holds the lease now.
+            StoreConflictError: If another worker has taken the lease.
         """
         renewed = self.with_new_expiry(lease)
         if not self._store.scopes.renew(renewed):
-            raise StoreConflictError(f"the lease of scope {lease.scope_id} was taken over by another worker; try again")
+            raise StoreConflictError(f"another worker took the lease on memory scope {lease.scope_id}; try again")
         return renewed
 
     def is_contended(self, lease: Lease, held_from: float) -> bool:
-        """Returns whether another worker waits for a lease that was held for ``MAX_HOLD_SECONDS``.
+        """Returns whether a lease has been held for ``MAX_HOLD_SECONDS`` while another worker waits for it.
 
         Args:
             lease: The lease.
-            held_from: Monotonic time of its acquisition.
+            held_from: Time (monotonic seconds) at which the lease was acquired.
         """
         return time.monotonic() - held_from > MAX_HOLD_SECONDS and self._store.liveness.is_contended(lease)
 
     def yield_to_waiter(self, scope_id: str) -> None:
-        """Waits up to ``YIELD_SECONDS`` until a waiting worker has acquired the lease that was just released."""
+        """Waits until a waiting worker has acquired the lease that the caller just released.
+
+        Waits at most ``YIELD_SECONDS``.
+        """
         deadline = time.monotonic() + YIELD_SECONDS
         while self._store.scopes.holder(scope_id) is None and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
 
     def release_all(self) -> None:
-        """Releases every lease of this object, so that others can continue the work of a step that hangs."""
+        """Releases all leases acquired through this object, even if their work is not finished.
+
+        Other workers can then continue the work of a step that does not end.
+        """
         for lease in list(self._held.values()):
             with contextlib.suppress(StoreError):
                 self._store.scopes.release(lease)

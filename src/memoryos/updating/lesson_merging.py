@@ -1,4 +1,7 @@
-"""Lesson merging: checks an analyst's lesson and merges it into profile and knowledge (§3.3)."""
+"""Checks an analyst's ``Lesson`` (new facts and profile changes) and merges it into the memory.
+
+A lesson is the analyst's reply after it has read pages. The merging follows §3.3 of Kang et al. 2025.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["NewKnowledge", "check_lesson", "merge_knowledge", "merge_profile", "without_pages", "without_refused"]
 
-_PLACE = re.compile(r"#(\d+)\Z")
+_LESSON_REFERENCE = re.compile(r"#(\d+)\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class NewKnowledge:
-    """Changes of the knowledge by a lesson.
+    """Changes of the stored facts that result from a lesson.
 
     Attributes:
-        added: The new entries. An entry that a later fact of the same lesson replaces is superseded from the start.
-        superseded: Id of the newer entry by id of the stored entry that it supersedes.
-        archived: Ids of current entries beyond the capacity, oldest first.
+        added: New facts. A new fact that a later fact of the same lesson replaces is stored as superseded.
+        superseded: Ids of the stored facts that are replaced, mapped to the ids of the newer facts.
+        archived: Ids of the oldest current facts, which exceed the capacity.
     """
 
     added: tuple[Knowledge, ...]
@@ -38,35 +41,42 @@ class NewKnowledge:
 
 
 def check_lesson(material: Material, lesson: Lesson) -> None:
-    """Checks a lesson against the contract of ``seams.Lesson``.
+    """Checks a lesson against the rules of ``seams.Lesson``.
+
+    Args:
+        material: The pages, facts and profile that the analyst received.
+        lesson: The facts and profile changes that the analyst returned.
 
     Raises:
-        InvalidReplyError: If an attribute, trait or fact has no source page, or refers to a page or an entry that the
-            analyst did not receive; if a fact is empty.
+        InvalidReplyError: If an attribute, trait or fact has no source page, or refers to a page or fact that the
+            analyst did not receive. Also if a fact has no text.
     """
-    shown = {page.page_id for page in material.pages}
-    known = shown | _cited(material.profile)
-    current = {entry.knowledge_id for entry in material.knowledge}
+    received_ids = {page.page_id for page in material.pages}
+    citable_ids = received_ids | _source_pages(material.profile)
+    current_ids = {entry.knowledge_id for entry in material.knowledge}
     for attribute in lesson.attributes:
-        _check_sources(f"attribute {attribute.name}", attribute.source_page_ids, known)
+        _check_sources(f"attribute {attribute.name}", attribute.source_page_ids, citable_ids)
     for trait in lesson.traits:
-        _check_sources(f"trait {trait.dimension}", trait.evidence_page_ids, known)
+        _check_sources(f"trait {trait.dimension}", trait.evidence_page_ids, citable_ids)
     for index, fact in enumerate(lesson.facts):
-        _check_sources(f"fact {index}", fact.source_page_ids, shown)
+        _check_sources(f"fact {index}", fact.source_page_ids, received_ids)
         if not fact.text.strip():
-            raise InvalidReplyError(f"fact {index} of the lesson has no text")
+            raise InvalidReplyError(f"fact {index} in the analyst's reply has no text")
         for other in (*fact.supersedes, *((fact.superseded_by,) if fact.superseded_by else ())):
-            place = _place(other)
-            if other not in current and (place is None or place >= index):
+            other_index = _lesson_index(other)
+            if other not in current_ids and (other_index is None or other_index >= index):
                 raise InvalidReplyError(
-                    f"fact {index} refers to {other}, which is neither a given entry nor an earlier fact of the lesson"
+                    f"fact {index} in the analyst's reply refers to {other!r}, "
+                    "which is neither a fact that the analyst received nor an earlier fact in the reply"
                 )
-    if not current.issuperset(lesson.dropped):
-        raise InvalidReplyError("the lesson drops an entry that the analyst did not receive")
+    if not current_ids.issuperset(lesson.dropped):
+        raise InvalidReplyError(
+            "'dropped' in the analyst's reply contains the id of a fact that the analyst did not receive"
+        )
 
 
 def without_pages(profile: Profile, page_ids: AbstractSet[str]) -> Profile:
-    """Returns the profile without the attributes and traits whose only sources are these pages."""
+    """Returns the profile without the attributes and traits that have only these pages as sources."""
     return replace(
         profile,
         attributes=tuple(each for each in profile.attributes if not page_ids >= set(each.source_page_ids)),
@@ -75,16 +85,17 @@ def without_pages(profile: Profile, page_ids: AbstractSet[str]) -> Profile:
 
 
 def without_refused(lesson: Lesson, refused: Container[str]) -> Lesson:
-    """Returns the lesson without facts and attributes that were forgotten or corrected.
+    """Returns the lesson without facts and attributes that were forgotten or corrected earlier.
 
-    References between facts of the lesson ("#0") are renumbered; references to removed facts are removed.
+    Facts of a lesson refer to each other by their number, such as "#0". These references are renumbered, and references
+    to removed facts are deleted.
 
     Args:
         lesson: The lesson.
         refused: Texts of forgotten and corrected facts and attributes.
     """
     kept = [index for index, fact in enumerate(lesson.facts) if fact.text not in refused]
-    place = {f"#{index}": f"#{new}" for new, index in enumerate(kept)}
+    new_references = {f"#{index}": f"#{new}" for new, index in enumerate(kept)}
     facts = [lesson.facts[index] for index in kept]
     return replace(
         lesson,
@@ -92,34 +103,42 @@ def without_refused(lesson: Lesson, refused: Container[str]) -> Lesson:
         facts=tuple(
             replace(
                 fact,
-                supersedes=tuple(place.get(each, each) for each in fact.supersedes if not _is_lost(each, place)),
+                supersedes=tuple(
+                    new_references.get(each, each)
+                    for each in fact.supersedes
+                    if not _refers_to_removed(each, new_references)
+                ),
                 superseded_by=None
-                if _is_lost(fact.superseded_by or "", place)
-                else place.get(fact.superseded_by or "", fact.superseded_by),
+                if _refers_to_removed(fact.superseded_by or "", new_references)
+                else new_references.get(fact.superseded_by or "", fact.superseded_by),
             )
             for fact in facts
         ),
     )
 
 
-def _is_lost(reference: str, place: Mapping[str, str]) -> bool:
-    return _place(reference) is not None and reference not in place
+def _refers_to_removed(reference: str, new_references: Mapping[str, str]) -> bool:
+    return _lesson_index(reference) is not None and reference not in new_references
 
 
 def merge_profile(
     current: Profile, lesson: Lesson, now: datetime, origin: Origin, *, kept: Profile | None = None
 ) -> Profile | None:
-    """Returns the next version of the profile; None if it does not change.
+    """Merges the attributes and traits of a lesson into the profile.
 
-    A new attribute or trait replaces the one of the same name. Pages are not read in log order, so an attribute from
-    older pages does not replace one from newer pages (page ids are UUIDv7, which sort in log order).
+    A new attribute or trait replaces the one with the same name. Exception: pages may be read out of order, so an
+    attribute from older pages does not replace one from newer pages. Page ids are UUIDv7, so their order is the order
+    of the log.
 
     Args:
-        current: The profile before.
+        current: The current profile.
         lesson: The lesson.
         now: Recording time of the new version.
         origin: The analyst that created the lesson.
-        kept: The current profile without withdrawn attributes and traits; default: ``current``.
+        kept: The current profile without the attributes and traits to remove. Default: ``current``.
+
+    Returns:
+        The next version of the profile; None if nothing changes.
     """
     kept = kept or current
     attributes = {each.name: each for each in kept.attributes}
@@ -147,46 +166,53 @@ def merge_knowledge(
     new_entry: Callable[[Fact], Knowledge],
     capacity: int,
 ) -> NewKnowledge:
-    """Returns the changes of the knowledge, which is one FIFO queue about the user and one about the assistant.
+    """Merges the facts of a lesson into the current facts.
+
+    Facts about the user and facts about the assistant are two queues. If a queue exceeds its capacity, its oldest facts
+    are archived.
 
     Args:
-        current: Stored current entries, oldest first.
-        facts: Facts of the lesson; "#0" in ``supersedes`` refers to the lesson's first fact.
-        new_entry: Creates an entry from a fact, with id and recording time.
-        capacity: Capacity of each queue; older entries are archived.
+        current: Stored current facts, oldest first.
+        facts: Facts of the lesson. In ``supersedes``, "#0" refers to the first fact of the lesson.
+        new_entry: Creates the entry to store, with id and recording time, from a fact.
+        capacity: Maximum number of current facts in each queue.
     """
     added: list[Knowledge] = []
     superseded: dict[str, str] = {}
     for fact in facts:
         entry = new_entry(fact)
         if fact.superseded_by is not None:
-            place = _place(fact.superseded_by)
-            entry = replace(entry, superseded_by=fact.superseded_by if place is None else added[place].knowledge_id)
+            index = _lesson_index(fact.superseded_by)
+            entry = replace(entry, superseded_by=fact.superseded_by if index is None else added[index].knowledge_id)
         for older in fact.supersedes:
-            place = _place(older)
-            if place is None:
+            index = _lesson_index(older)
+            if index is None:
                 superseded.setdefault(older, entry.knowledge_id)
-            elif added[place].superseded_by is None:
-                added[place] = replace(added[place], superseded_by=entry.knowledge_id)
+            elif added[index].superseded_by is None:
+                added[index] = replace(added[index], superseded_by=entry.knowledge_id)
         added.append(entry)
     active = [entry for entry in current if entry.knowledge_id not in superseded]
     active += [entry for entry in added if entry.superseded_by is None]
-    return NewKnowledge(tuple(added), superseded, tuple(_beyond(active, capacity)))
+    return NewKnowledge(tuple(added), superseded, tuple(_over_capacity(active, capacity)))
 
 
-def _beyond(active: Sequence[Knowledge], capacity: int) -> Iterable[str]:
+def _over_capacity(active: Sequence[Knowledge], capacity: int) -> Iterable[str]:
     for about in ABOUT:
         queue = [entry.knowledge_id for entry in active if entry.about == about]
         yield from queue[: max(0, len(queue) - capacity)]
 
 
-def _place(reference: str) -> int | None:
-    """Parses a reference to a fact of the same lesson: 0 for "#0", 1 for "#1"; None for the id of a stored fact."""
-    match = _PLACE.match(reference)
+def _lesson_index(reference: str) -> int | None:
+    """Parses a reference to a fact of the same lesson, such as "#0".
+
+    Returns:
+        The index of the fact, e.g. 0 for "#0"; None if the reference is the id of a stored fact.
+    """
+    match = _LESSON_REFERENCE.match(reference)
     return int(match.group(1)) if match else None
 
 
-def _cited(profile: Profile) -> set[str]:
+def _source_pages(profile: Profile) -> set[str]:
     owners: list[Attribute | Trait] = [*profile.attributes, *profile.traits]
     return {
         page_id
@@ -197,7 +223,9 @@ def _cited(profile: Profile) -> set[str]:
 
 def _check_sources(what: str, page_ids: Sequence[str], known: set[str]) -> None:
     if not page_ids:
-        raise InvalidReplyError(f"{what} of the lesson has no source page")
+        raise InvalidReplyError(f"{what} in the analyst's reply has no source page")
     unknown = [page_id for page_id in page_ids if page_id not in known]
     if unknown:
-        raise InvalidReplyError(f"{what} of the lesson cites page {unknown[0]}, which the analyst did not receive")
+        raise InvalidReplyError(
+            f"{what} in the analyst's reply cites page {unknown[0]!r}, which the analyst did not receive"
+        )

@@ -1,4 +1,4 @@
-"""The analyst of record scopes: groups records under one topic and extracts nothing.
+"""The analyst of scopes with records: puts all records into one topic and extracts no facts.
 
 Records are values that a program stores under keys (see ``integrations/records.py``). They are never sent to an LLM.
 """
@@ -18,23 +18,25 @@ __all__ = ["NullAnalyst"]
 
 
 class NullAnalyst:
-    """An ``Analyst`` that calls no model."""
+    """An ``Analyst`` for scopes with records of a program. It calls no model."""
 
     @property
     def origin(self) -> Origin:
-        """Returns ("filing", "1"), the origin that existing databases contain."""
+        """Returns ("filing", "1"), the name and version under which existing databases store this analyst."""
         return Origin("filing", "1")
 
     def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (no model call, so no usage)
-        """Returns one chain and one topic for all pages."""
+        """Assigns all pages of a batch to one chain and one topic."""
         continues = (batch.previous is not None, *(True for _ in batch.pages[1:]))
         topic = Topic("Records", frozenset({"records"}), tuple(page.page_id for page in batch.pages))
         return Digest(continues, ("Records",), (topic,))
 
     def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (as above)
-        """Returns an empty lesson."""
+        """Returns an empty lesson: no facts and no profile changes."""
         return Lesson()
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (as above)
-        """Raises ``AnalystUnavailableError``, because record scopes can't answer questions."""
-        raise AnalystUnavailableError("a scope of records can't answer questions; search its records instead")
+        """Raises ``AnalystUnavailableError``, because a scope with records can't answer questions."""
+        raise AnalystUnavailableError(
+            "this memory contains records of a program and can't answer questions; search the records instead"
+        )

@@ -1,4 +1,7 @@
-"""Rebuilding: derives the tiers from the log again in a scratch store, then replaces the current tiers."""
+"""Rebuilding: derives all segments, facts and profiles of a scope again from its pages.
+
+This happens in a temporary store. The result then replaces the current data.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Change", "Rebuilder", "Rebuilt"]
 
-MOST_FAILURES = 3
-"""A rebuild fails after this many consecutive analyst failures without a step between them."""
+MAX_FAILURES = 3
+"""Number of consecutive analyst failures, without a successful step in between, that end a rebuild."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An attribute or trait that differs; ``before`` or ``after`` is None where it does not exist."""
+    """A difference of one attribute or trait between the old and the new profile.
+
+    Attributes:
+        name: Name of the attribute or trait.
+        before: Old value; None if the old profile has no such attribute or trait.
+        after: New value; None if the new profile has no such attribute or trait.
+    """
 
     name: str
     before: str | None
@@ -36,18 +45,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """Result of a rebuild.
+    """Result of a rebuild: the differences between the old and the new data.
 
     Attributes:
-        origin: The analyst that derived the new tiers.
-        segments_before: Number of active segments before.
-        segments_after: Number of active segments after.
-        knowledge_kept: Number of facts with identical text.
-        knowledge_added: New facts.
-        knowledge_removed: Facts that are no longer current; they stay in the history.
+        origin: The analyst that derived the new data.
+        segments_before: Number of active segments before the rebuild.
+        segments_after: Number of active segments after the rebuild.
+        knowledge_kept: Number of facts whose text is the same before and after.
+        knowledge_added: Texts of new facts.
+        knowledge_removed: Texts of facts that are no longer current. They stay in the history.
         attributes: Profile attributes that differ.
         traits: Traits whose level differs.
-        applied: Whether the new tiers replaced the current ones; False after a dry run.
+        applied: Whether the new data replaced the current data; False after a dry run.
     """
 
     origin: Origin
@@ -62,17 +71,18 @@ class Rebuilt:
 
 
 class Rebuilder:
-    """Derives a scope's tiers in a scratch store, compares them, and replaces the current ones in one transaction.
+    """Derives all segments, facts and profiles of a scope again from its pages.
 
-    A failed rebuild leaves the memory unchanged.
+    This happens in a temporary store. The result replaces the current data in one transaction. A rebuild that fails
+    leaves the memory unchanged.
 
     Args:
-        store: Pages and tiers.
+        store: The store.
         embedder: Computes missing vectors.
-        updater: Provides the lease, which keeps other workers from consolidating the scope.
-        config: Capacities, thresholds, weights.
+        updater: Supplies the lease, which prevents other workers from updating the scope.
+        config: Capacities, thresholds and weights.
         ledger: Records token usage.
-        clock: Returns now (aware, UTC).
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(
@@ -95,18 +105,18 @@ class Rebuilder:
     def rebuild(
         self, scope_id: str, analyst: Analyst, *, dry_run: bool, progress: Callable[[], None] | None = None
     ) -> Rebuilt:
-        """Derives the tiers of one scope again.
+        """Derives the segments, facts and profiles of one scope again.
 
         Args:
-            scope_id: The scope.
+            scope_id: Id of the scope.
             analyst: Reads the pages.
-            dry_run: Whether to return the differences without changing the tiers.
-            progress: Called before each step.
+            dry_run: Whether only to return the differences, without changing the memory.
+            progress: Function that is called before each step.
 
         Raises:
             AnalystError: If the analyst failed repeatedly; nothing was changed.
             EmbeddingError: If the embedder failed; nothing was changed.
-            StoreError: If another worker took over the lease; nothing was changed.
+            StoreError: If another worker took the lease; nothing was changed.
         """
         with self._leases.acquire(scope_id) as lease, self._store.scratch(lease) as scratch:
             self._store.copy_log(scratch, scope_id)
@@ -146,7 +156,11 @@ class Rebuilder:
 
 
 def _drain(updater: Updater, scope_id: str, before_step: Callable[[], None]) -> None:
-    """Drains the scope; continues after failures of the analyst, up to ``MOST_FAILURES`` consecutive ones."""
+    """Runs all due steps of the scope, and starts again if the analyst is unavailable.
+
+    Raises:
+        AnalystUnavailableError: After ``MAX_FAILURES`` consecutive failures without a successful step in between.
+    """
     failures, steps = 0, 0
 
     def counted() -> None:
@@ -162,7 +176,7 @@ def _drain(updater: Updater, scope_id: str, before_step: Callable[[], None]) -> 
             raise
         except AnalystUnavailableError:
             failures = failures + 1 if steps <= steps_before + 1 else 1
-            if failures >= MOST_FAILURES:
+            if failures >= MAX_FAILURES:
                 raise
         else:
             return

@@ -1,4 +1,7 @@
-"""The redo step: the configured analyst repeats the work that its fallback did while it was unavailable."""
+"""The redo step: the configured analyst replaces the results of the fallback analyst.
+
+The fallback analyst processes pages while the configured analyst (an LLM) is unavailable.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ __all__ = ["Redoer"]
 
 
 class Redoer:
-    """Consolidates and learns again from pages that the fallback analyst processed.
+    """Replaces results of the fallback analyst by results of the configured analyst.
 
     Args:
-        store: Pages and tiers.
-        consolidator: Consolidates with the configured analyst.
-        learner: Learns with the configured analyst.
+        store: The store.
+        consolidator: Groups pages into chains and segments with the configured analyst.
+        learner: Extracts facts with the configured analyst.
     """
 
     def __init__(self, store: Store, consolidator: Consolidator, learner: Learner) -> None:
@@ -28,19 +31,22 @@ class Redoer:
         self._learner = learner
 
     def is_due(self, scope_id: str) -> bool:
-        """Returns whether the scope has results of the fallback analyst."""
+        """Returns whether the scope has results of the fallback analyst, which replaces an unavailable LLM."""
         return self._store.log.count_provisional(scope_id) > 0
 
     def take(self, lease: Lease, pages: int) -> bool:
-        """Redoes one digest or, if none is left, one lesson; returns False if neither is left.
+        """Replaces some results of the fallback analyst: segments if any are left, otherwise facts.
 
         Args:
-            lease: The scope's lease.
-            pages: Maximum number of pages in the digest.
+            lease: The lease on the scope.
+            pages: Maximum number of pages whose segments are replaced.
+
+        Returns:
+            False if the scope has no results of the fallback analyst.
 
         Raises:
-            AnalystError: If the analyst failed again; the fallback's results stay.
-            StoreConflictError: If the lease was lost; nothing was written.
+            AnalystError: If the analyst failed again; the results of the fallback analyst are kept.
+            StoreConflictError: If another worker took the lease; nothing was written.
         """
         placed = self._store.log.placed_provisionally(lease.scope_id, pages)
         if placed:

@@ -1,4 +1,4 @@
-"""A priority queue of scopes, ordered by due time."""
+"""A priority queue of scopes, ordered by the time at which each scope is due."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Schedule"]
 
 
 class Schedule:
-    """A heap that contains each scope once, in O(log n) per operation; equal due times are first in, first out.
+    """A heap that contains each scope at most once. Scopes with equal due times are first in, first out.
 
-    Postponing a scope does not change the heap: the old entry is pushed again with the new time when it comes up. So a
-    scope that is rescheduled often has at most two entries.
+    Each operation takes O(log n). Postponing a scope does not change the heap at once: when the old entry reaches the
+    top, it is replaced by an entry with the new time. So a scope has at most two entries in the heap.
     """
 
     def __init__(self) -> None:
@@ -25,19 +25,29 @@ class Schedule:
         return len(self._due_at)
 
     def add(self, scope_id: str, at: float) -> None:
-        """Adds a scope that is due at a time (monotonic seconds); a scope that is queued already keeps its time."""
+        """Adds a scope with its due time. A scope that is already queued keeps its due time.
+
+        Args:
+            scope_id: Id of the scope.
+            at: The due time in monotonic seconds.
+        """
         if scope_id not in self._due_at:
             self.move(scope_id, at)
 
     def move(self, scope_id: str, at: float) -> None:
-        """Sets the due time (monotonic seconds) of a scope; adds the scope if it is not queued."""
+        """Sets the due time of a scope. Adds the scope if it is not queued.
+
+        Args:
+            scope_id: Id of the scope.
+            at: The due time in monotonic seconds.
+        """
         self._due_at[scope_id] = at
         entry_at = self._entry_at.get(scope_id)
         if entry_at is None or at < entry_at:
             self._push(scope_id, at)
 
     def next_at(self) -> float | None:
-        """Returns the earliest due time (monotonic seconds); None if the queue is empty."""
+        """Returns the earliest due time in monotonic seconds; None if the queue is empty."""
         while self._heap:
             at, _, scope_id = self._heap[0]
             if at != self._entry_at.get(scope_id):

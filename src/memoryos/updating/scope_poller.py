@@ -1,4 +1,7 @@
-"""The scope poller of the worker process: finds scopes with due work, from any process, and queues them."""
+"""The scope poller: a loop that finds scopes with due work in the store and queues them.
+
+It runs in the worker process and also finds work that other processes left.
+"""
 
 from __future__ import annotations
 
@@ -19,26 +22,27 @@ if TYPE_CHECKING:
 
 __all__ = ["ScopePoller"]
 
-LOOK_AGAIN_SECONDS = 300.0
-"""A scope that has not changed since its last attempt is queued again after this long."""
+RECHECK_SECONDS = 300.0
+"""Time after which a scope is queued again although it has not changed since it was last queued."""
 _MAX_POLLING_SHARE = 0.1
-"""Maximum share of the time that polling takes; the pause grows with the duration of a poll."""
+"""Maximum share of the time that polling takes. Slower polls are followed by longer pauses."""
 _MAX_QUEUED = 100
-"""Maximum number of scopes that one poll queues; the next poll starts when the worker's queue is empty."""
+"""Maximum number of scopes that one poll queues. The next poll waits until the queue is empty."""
 
 
 class ScopePoller:
-    """Polls the store for due scopes and queues them for the worker. Other processes need not cooperate.
+    """Finds scopes with due work in the store, and queues them for the worker.
 
-    Scopes whose lease a running process holds are skipped. The lease of a process that no longer runs is ignored.
+    A scope is the memory of one user and one assistant. Other processes that use the store need not cooperate. A scope
+    is skipped if another running process holds its lease, because that process does the work.
 
     Args:
-        store: Pages, tiers and leases.
-        worker: Drains the scopes.
-        config: Capacities, thresholds, weights.
+        store: The store.
+        worker: Updates the queued scopes.
+        config: Capacities, thresholds and weights.
         model: Name of the embedder.
-        redoes: Whether the fallback analyst's work counts as due.
-        clock: Returns now (aware, UTC).
+        redoes: Whether results of the fallback analyst are due to be replaced.
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(
@@ -57,25 +61,25 @@ class ScopePoller:
         self._model = model
         self._redoes = redoes
         self._clock = clock
-        self._tried: dict[str, object] = {}
-        self._clear_tried_at = 0.0
+        self._queued_states: dict[str, object] = {}
+        self._recheck_at = 0.0
 
     def poll(self) -> int:
-        """Queues the scopes that are due now; returns their number.
+        """Queues the scopes that have due work now, and returns their number.
 
         Raises:
             StoreError: If the store can't be read.
         """
-        if time.monotonic() > self._clear_tried_at:
-            self._tried.clear()
-            self._clear_tried_at = time.monotonic() + LOOK_AGAIN_SECONDS
+        if time.monotonic() > self._recheck_at:
+            self._queued_states.clear()
+            self._recheck_at = time.monotonic() + RECHECK_SECONDS
         count = 0
         now = self._clock()
         for scope in self._store.due.find(self._due(now), now):
             state = (scope.revision, scope.retry_at, scope.is_idle)
-            if self._tried.get(scope.scope_id) == state or self._is_held(scope, now):
+            if self._queued_states.get(scope.scope_id) == state or self._is_held(scope, now):
                 continue
-            self._tried[scope.scope_id] = state
+            self._queued_states[scope.scope_id] = state
             self._worker.wake_all([scope.scope_id], idle=scope.is_idle)
             count += 1
             if count >= _MAX_QUEUED:
@@ -83,14 +87,14 @@ class ScopePoller:
         return count
 
     def run(self, until: threading.Event, poll_seconds: float) -> None:
-        """Polls until the event is set.
+        """Polls repeatedly until the event is set.
 
         Args:
-            until: Ends the loop.
+            until: Ends the loop when set.
             poll_seconds: Minimum pause between two polls.
 
         Raises:
-            StoreError: If the store can't be read; call it again to continue.
+            StoreError: If the store can't be read. The caller can call ``run`` again to continue.
         """
         while not until.is_set():
             started = time.monotonic()

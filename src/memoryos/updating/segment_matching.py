@@ -1,4 +1,7 @@
-"""Segment matching: selects the segment that a topic joins (Eq. 2, 3) and computes the joined segment."""
+"""Segment matching: selects the segment that a topic joins, and adds the topic to the segment.
+
+A segment contains the pages of one topic. The selection follows Eq. 2 and 3 of Kang et al. 2025.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +28,20 @@ MAX_TOPICS = 2
 KEYWORDS_KEPT = 24
 SUMMARY_CHARACTERS = 300
 DRIFT_COSINE = 0.97
-"""A join after which the cosine to the former segment vector is below this changes the segment's topic."""
+"""Cosine between a segment's old and new vector below which the segment's summary is updated.
+
+The vector changes when a topic joins the segment. A small cosine means that the segment's topic has changed.
+"""
 
 
 def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns the vector L2-normalised; a zero vector stays zero."""
+    """Scales a vector to length 1 (L2 norm). A zero vector is returned unchanged."""
     length = float(np.linalg.norm(vector))
     return vector / np.float32(length) if length > 0 else vector
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Returns |A ∩ B| / |A ∪ B| in [0, 1]; 0 for two empty sets."""
+    """Returns the Jaccard similarity |A ∩ B| / |A ∪ B| of two sets, in [0, 1]; 0 for empty sets."""
     union = len(one | other)
     return len(one & other) / union if union else 0.0
 
@@ -46,18 +52,21 @@ def match_segment(
     keywords: Sequence[frozenset[str]],
     threshold: float,
 ) -> int | None:
-    """Returns the index of the segment with the highest F_score = cos(e_s, e_p) + Jaccard(K_s, K_p) ≥ θ (Eq. 2, 3).
+    """Returns the index of the segment that a topic joins: the segment with the highest F_score.
+
+    F_score = cos(e_s, e_p) + Jaccard(K_s, K_p) compares a segment (s) and a page (p): e are vectors, and K are keyword
+    sets (Eq. 2 and 3 of Kang et al. 2025). Only segments with F_score ≥ θ are considered.
 
     Args:
-        topic: Mean of the e_p of the topic's pages as ``float32[d]``, and K_p. The mean is not normalised, so that its
-            product with e_s is the mean of the pages' cosines. Eq. 2 scores single pages, and a normalised mean of
-            many pages has a high cosine with every segment.
-        directions: e_s of the candidates, ``float32[segments, d]``, rows L2-normalised.
-        keywords: K_s of the candidates, in the same order.
-        threshold: θ.
+        topic: The mean of the vectors of the topic's pages, ``float32[d]``, and the topic's keywords. The mean is not
+            normalised, so its product with e_s is the mean of the pages' cosines. Eq. 2 scores single pages; a
+            normalised mean of many pages would have a high cosine with every segment.
+        directions: The vectors e_s of the segments, ``float32[segments, d]``; each row is L2-normalised.
+        keywords: The keywords K_s of the segments, in the same order.
+        threshold: The minimum score θ.
 
     Returns:
-        The index; the lowest one of equal scores; None if no candidate reaches θ.
+        The index; of equal scores the lowest index. None if no segment reaches θ.
     """
     if len(keywords) == 0:
         return None
@@ -69,7 +78,7 @@ def match_segment(
 
 
 def create_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segment:
-    """Returns a new segment with the topic's pages."""
+    """Creates a segment from a topic and the topic's pages."""
     times = [page.at for page in pages]
     return Segment(
         segment_id=segment_id,
@@ -84,13 +93,13 @@ def create_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segm
 
 
 def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: float) -> Segment:
-    """Returns the segment with a topic and the topic's pages added to it.
+    """Returns the segment after a topic and the topic's pages were added to it.
 
     Args:
-        segment: The segment without the topic.
+        segment: The segment before the addition.
         topic: The topic to add.
-        pages: The topic's pages. L_interaction grows by the number of unlearned pages.
-        cosine: Cosine between the segment's old and new vector; below 0.97, the summary is updated.
+        pages: The topic's pages. The length of the segment (L_interaction) grows by the number of unlearned pages.
+        cosine: Cosine between the segment's vectors before and after the addition. Below 0.97, the summary is updated.
     """
     return replace(
         segment,
@@ -104,30 +113,32 @@ def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: 
 
 
 def check_digest(batch: Batch, digest: Digest) -> None:
-    """Checks a digest against the contract of ``seams.Digest``.
+    """Checks a digest against the rules of ``seams.Digest``.
+
+    A digest is the analyst's reply for a batch of pages: chains, summaries and topics.
 
     Raises:
-        InvalidReplyError: If a page is in no topic or in two, there are more than two topics, a page id is not in
-            the batch, or the number of chain summaries is wrong.
+        InvalidReplyError: If a page of the batch is not in exactly one topic, if there are more than two topics, if a
+            page id is not in the batch, or if the number of chain summaries is wrong.
     """
     if len(digest.continues) != len(batch.pages):
         raise InvalidReplyError(
-            f"the digest has {len(digest.continues)} values of 'continues' for {len(batch.pages)} pages; "
-            "one per page is required"
+            f"the analyst's reply has {len(digest.continues)} values of 'continues' for {len(batch.pages)} pages; "
+            "it must have one value per page"
         )
     starts = sum(1 for index, linked in enumerate(digest.continues) if index == 0 or not linked)
     if len(digest.chain_summaries) != starts:
         raise InvalidReplyError(
-            f"the digest has {len(digest.chain_summaries)} chain summaries for {starts} chains; "
-            "one per chain is required"
+            f"the analyst's reply has {len(digest.chain_summaries)} chain summaries for {starts} chains; "
+            "it must have one summary per chain"
         )
     if not 1 <= len(digest.topics) <= MAX_TOPICS:
-        raise InvalidReplyError(f"the digest has {len(digest.topics)} topics; one or two are allowed")
+        raise InvalidReplyError(f"the analyst's reply has {len(digest.topics)} topics; it must have one or two")
     placed = [page_id for topic in digest.topics for page_id in topic.page_ids]
     if sorted(placed) != sorted(page.page_id for page in batch.pages):
-        raise InvalidReplyError("the topics of the digest do not contain each page of the batch exactly once")
+        raise InvalidReplyError("the topics in the analyst's reply do not contain each page exactly once")
     if not all(topic.page_ids for topic in digest.topics):
-        raise InvalidReplyError("a topic of the digest has no page")
+        raise InvalidReplyError("a topic in the analyst's reply has no page")
 
 
 def _unlearned(pages: Sequence[Page]) -> int:
@@ -140,12 +151,18 @@ def _joined(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:
 
 
 def _hash(word: str) -> int:
-    """Returns a sort key that is the same on every machine and does not depend on the alphabet."""
+    """Returns a hash of a word, used as a sort key.
+
+    The hash is the same on every machine and independent of alphabetical order.
+    """
     return zlib.crc32(word.encode("utf-8", "replace"))
 
 
 def _refreshed(old: str, new: str) -> str:
-    """Returns the new summary's sentences, then those of the old one, up to ``SUMMARY_CHARACTERS``."""
+    """Returns the sentences of the new summary, followed by those of the old summary.
+
+    The result ends with the last sentence that fits into ``SUMMARY_CHARACTERS``. The first sentence is always kept.
+    """
     kept = sentences(new)
     kept += [each for each in sentences(old) if each not in kept]
     summary = ""

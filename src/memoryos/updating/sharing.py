@@ -1,4 +1,4 @@
-"""Sharing of assistant knowledge between users, which happens only by an explicit call."""
+"""Shares facts about the assistant between users. This happens only by an explicit call."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ __all__ = ["share_assistant_knowledge"]
 def share_assistant_knowledge(
     store: Store, source_id: str, target_id: str, knowledge_ids: Sequence[str], now: datetime
 ) -> list[Knowledge]:
-    """Copies current facts about the assistant into another scope, without source pages, so that no user is identified.
+    """Copies current facts about the assistant into another scope.
 
-    A fact whose text the target scope has already is not copied.
+    The copies have no source pages, so they do not identify the user from whose conversations the facts came. A fact is
+    not copied if the target scope already has a fact with the same text.
 
     Args:
         store: The store of both scopes.
-        source_id: The scope to copy from.
-        target_id: The scope to copy to.
-        knowledge_ids: Facts about the assistant.
+        source_id: Id of the scope to copy from.
+        target_id: Id of the scope to copy to.
+        knowledge_ids: Ids of facts about the assistant.
         now: Recording time of the copies.
 
     Returns:
-        The new entries, in the order of ``knowledge_ids``.
+        The new facts, in the order of ``knowledge_ids``.
 
     Raises:
-        InputError: If a fact is about the user; such facts are never shared.
-        NotFoundError: If a fact is not current in the source scope; nothing was shared.
+        InputError: If a fact is about the user. Such facts are never shared; nothing was copied.
+        NotFoundError: If an id does not belong to a current fact of the source scope; nothing was copied.
     """
     current = {entry.knowledge_id: entry for entry in store.long_term.knowledge(source_id)}
     missing = [each for each in knowledge_ids if each not in current]
     if missing:
         raise NotFoundError(
-            f"knowledge_id {missing[0]} is not current in this scope; nothing was shared; list the current knowledge"
+            f"nothing was shared, because no current fact has the knowledge_id {missing[0]!r}; list the current facts"
         )
     chosen = [current[each] for each in dict.fromkeys(knowledge_ids)]
     if any(entry.about != "assistant" for entry in chosen):

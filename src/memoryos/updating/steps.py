@@ -1,4 +1,8 @@
-"""The steps that keep a scope's memory up to date, and the rules that decide which of them is due (§3.2, §3.3)."""
+"""The steps that update a scope, and the rules that decide which step is due.
+
+A scope is the memory of one user and one assistant. Examples of steps: embed new pages, group pages into segments,
+extract facts, archive segments that are rarely recalled. The steps follow Kang et al. 2025, §3.2 and §3.3.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +33,18 @@ __all__ = ["REDO", "Drain", "Step", "Steps"]
 
 FORGET, EMBED, ARCHIVE, EXPIRE, REDO, TIDY = "forget", "embed", "archive", "expire", "redo", "tidy"
 RECORD_SIMILARITY_THRESHOLD = 0.0
-"""All records of a scope join one segment, because they share one topic."""
+"""Similarity threshold for records of a program: 0, so that all records of a scope join one segment."""
 
 
 @dataclass(slots=True)
 class Drain:
-    """What one drain of a scope may do.
+    """Limits for one drain. A drain runs steps of one scope until no step is due.
 
     Attributes:
-        scope_id: The scope.
-        everything: Whether incomplete batches are due too; otherwise only full batches are.
-        holds_records: Whether the scope holds records, which no analyst reads.
-        may_redo: Whether the analyst may redo the fallback's work; False after it failed in this drain.
+        scope_id: Id of the scope.
+        everything: Whether incomplete batches of pages are due too. Otherwise only full batches are due.
+        holds_records: Whether the scope contains records of a program, which no analyst reads.
+        may_redo: Whether the analyst may replace results of the fallback analyst. Set to False when the analyst fails.
     """
 
     scope_id: str
@@ -51,12 +55,12 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One kind of work on a scope. Each call of ``take`` commits before it returns.
+    """One kind of work on a scope. A step is committed before ``take`` returns.
 
     Attributes:
-        name: Its name in logs, in ``last_error`` and in the usage ledger.
-        is_due: Returns whether the scope has such work.
-        take: Does one unit of the work, with the scope's lease; returns False if there was none.
+        name: Name of the step in logs, in ``last_error`` and in the usage ledger.
+        is_due: Returns whether the scope has work of this kind.
+        take: Does one unit of the work under the lease on the scope. Returns False if there was no work.
     """
 
     name: str
@@ -65,17 +69,17 @@ class Step:
 
 
 class Steps:
-    """All steps, over one store.
+    """All steps that update scopes of one store.
 
     Args:
-        store: Pages, tiers and leases.
-        embedder: Computes the vectors.
-        analyst: Digests pages and learns from segments.
-        working_sets: Searchable snapshots, which the consolidation reads.
-        config: Capacities, thresholds, weights.
+        store: The store.
+        embedder: Computes vectors.
+        analyst: Groups pages into chains and topics, and extracts facts.
+        working_sets: Searchable copies of scopes in memory, which the consolidation reads.
+        config: Capacities, thresholds and weights.
         ledger: Records token usage.
-        redoer: The configured analyst without its fallback; it redoes the fallback's work. None without a fallback.
-        clock: Returns now (aware, UTC).
+        redoer: The configured analyst, which replaces results of the fallback analyst. None without a fallback.
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(
@@ -94,15 +98,15 @@ class Steps:
         self._config = config
         self._clock = clock
 
-        def readers(reader: Analyst, similarity_threshold: float) -> tuple[Consolidator, Learner]:
+        def build_readers(reader: Analyst, similarity_threshold: float) -> tuple[Consolidator, Learner]:
             consolidator = Consolidator(store, reader, working_sets, ledger, similarity_threshold=similarity_threshold)
             return consolidator, Learner(store, reader, config, ledger, clock=clock)
 
         threshold = config.mid_term_similarity_threshold
-        self._conversation_readers = readers(analyst, threshold)
-        self._record_readers = readers(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
-        self.embedding = EmbeddingStep(store, embedder)
-        self.redoer = None if redoer is None else Redoer(store, *readers(redoer, threshold))
+        self._conversation_readers = build_readers(analyst, threshold)
+        self._record_readers = build_readers(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
+        self.embedding = EmbeddingStep(store, embedder, config)
+        self.redoer = None if redoer is None else Redoer(store, *build_readers(redoer, threshold))
         self.in_order = (
             Step(FORGET, _always, self._complete_deletions),
             Step(EMBED, self._is_embedding_due, self._embed),
@@ -111,16 +115,19 @@ class Steps:
             Step(EXPIRE, self._is_expiry_due, self._expire),
             Step(LEARN, self._is_learning_due, self._learn),
             Step(REDO, self._is_redoing_due, self._redo),
-            Step(TIDY, _always, self._drop_old_notes),
+            Step(TIDY, _always, self._delete_expired_keys),
         )
         """In order of precedence: the first step that is due is taken next."""
 
     def learner_of(self, *, holds_records: bool) -> Learner:
-        """Returns the learner of conversation scopes, or that of record scopes, which calls no analyst."""
+        """Returns the learner for scopes with records of a program, or the learner for conversations.
+
+        The learner for records calls no model.
+        """
         return (self._record_readers if holds_records else self._conversation_readers)[1]
 
     def _complete_deletions(self, lease: Lease, _: Drain) -> bool:
-        """Completes deletions that another process began; the store finds them."""
+        """Completes deletions that were interrupted, e.g. by a crash of another process."""
         return self._store.forgetting.complete(lease.scope_id)
 
     def _is_embedding_due(self, drain: Drain) -> bool:
@@ -140,7 +147,10 @@ class Steps:
         return bool(pages)
 
     def _pages_to_digest(self, drain: Drain) -> Sequence[Page]:
-        """Returns the oldest pages that left the short-term window and have no segment: one batch, or none yet."""
+        """Returns the pages to consolidate: the oldest pages outside short-term memory without a segment.
+
+        Returns one batch. If the batch is incomplete, returns nothing unless incomplete batches are due too.
+        """
         window = 0 if drain.holds_records else self._config.short_term_capacity
         up_to = self._store.log.last_seq_outside_window(drain.scope_id, window)
         pages = self._store.log.due(drain.scope_id, up_to, self._config.consolidation_batch)
@@ -150,7 +160,7 @@ class Steps:
         return not drain.holds_records and self._excess_segments(drain) > 0
 
     def _archive(self, lease: Lease, drain: Drain) -> bool:
-        """Archives the coldest segments beyond the mid-term capacity."""
+        """Archives the segments with the lowest heat if mid-term memory exceeds its capacity."""
         now = self._clock()
         segments = self._store.mid_term.all(lease.scope_id)
         cold = coldest(segments, now, self._config.heat, self._excess_segments(drain))
@@ -164,10 +174,10 @@ class Steps:
         return not drain.holds_records and bool(self._expired_segments(drain))
 
     def _expire(self, lease: Lease, drain: Drain) -> bool:
-        """Forgets segments whose archive period has ended, with their pages.
+        """Forgets the segments whose archive period has ended, with their pages.
 
-        Only answers with recorded sources are traced. Tracing by words needs a preview that the user can check, and
-        expiry has none.
+        An answer in another page is deleted too if a forgotten page is recorded as its source. An answer that merely
+        repeats text of a forgotten page is kept: such a match can be wrong, and no user can check it in a preview here.
         """
         log = self._store.log
         ids = [page.page_id for each in self._expired_segments(drain) for page in log.of_segment(lease.scope_id, each)]
@@ -184,7 +194,7 @@ class Steps:
         return bool(self._segments_to_learn(drain))
 
     def _learn(self, lease: Lease, drain: Drain) -> bool:
-        """Learns from the hottest segment."""
+        """Extracts facts from the segment with the highest heat."""
         hottest = self._segments_to_learn(drain)
         if hottest:
             self.learner_of(holds_records=drain.holds_records).learn(lease, hottest[0])
@@ -193,8 +203,9 @@ class Steps:
     def _segments_to_learn(self, drain: Drain) -> list[Segment]:
         """Returns the segments with heat > τ and unlearned pages, hottest first.
 
-        During a conversation a segment must have a full batch of unlearned pages, so that one analyst call reads ten
-        pages instead of five. A flush and an idle scope do not require a full batch.
+        During a conversation, only segments with a full batch of unlearned pages are returned. So one analyst call
+        reads ten pages instead of five. If incomplete batches are due too (``everything``), all such segments are
+        returned.
         """
         weights, threshold = self._config.heat, self._config.mid_term_heat_threshold
         over = threshold - weights.recency_weight
@@ -211,8 +222,8 @@ class Steps:
     def _redo(self, lease: Lease, _: Drain) -> bool:
         return self.redoer is not None and self.redoer.take(lease, self._config.consolidation_batch)
 
-    def _drop_old_notes(self, lease: Lease, _: Drain) -> bool:
-        """Drops expired idempotency keys; the store finds them."""
+    def _delete_expired_keys(self, lease: Lease, _: Drain) -> bool:
+        """Deletes expired idempotency keys."""
         return self._store.idempotency.delete_expired(lease.scope_id, self._clock())
 
 

@@ -1,4 +1,4 @@
-"""Background maintenance of a store: completes interrupted deletions and erases deleted bytes from the files."""
+"""Background maintenance: completes interrupted deletions and erases deleted bytes from the database files."""
 
 from __future__ import annotations
 
@@ -21,27 +21,30 @@ __all__ = ["Maintenance"]
 _log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 1.0
-"""The erasure starts when the foreground has been idle for this long …"""
-LONGEST_WAIT_SECONDS = 30.0
-"""… or at the latest after this long."""
+"""The erasure waits until no user's call has used the store for this time."""
+MAX_WAIT_SECONDS = 30.0
+"""Maximum time that the erasure waits for a pause in the calls of users."""
 PAUSE_SECONDS = 30.0
-"""Minimum pause between two erasures. One erasure covers all deletions since the last one."""
-LOOK_SECONDS = 30.0
-"""Minimum interval at which ``look`` reads the store."""
+"""Minimum time between two erasures. One erasure covers all deletions before it."""
+CHECK_SECONDS = 30.0
+"""Minimum time between two reads of the store by ``check``."""
 POLL_SECONDS = 0.2
 READER_TIMEOUT_SECONDS = 0.5
-"""How long one attempt to erase waits for readers in other processes."""
+"""Maximum time that one attempt to erase waits for readers in other processes."""
 STOP_TIMEOUT_SECONDS = 10.0
 
 
 class Maintenance:
-    """Completes deletions and erasures that this process or another one left due.
+    """Completes interrupted deletions and performs due erasures, including those of other processes.
+
+    An erasure removes the bytes of deleted rows from the database files.
 
     Args:
-        store: Records which deletions and erasures are due.
-        leases: Provides the lease of the scope in which a deletion is completed.
-        is_background: Whether a background thread erases. Otherwise opening and closing the store do.
-        activity: Use of the store by the foreground.
+        store: The store. It records which deletions and erasures are due.
+        leases: Supplies the lease on the scope of an interrupted deletion.
+        activity: Reports when users' calls use the store.
+        is_background: Whether a background thread performs erasures. Otherwise they are performed when the store is
+            opened and closed.
     """
 
     def __init__(self, store: Store, leases: Leases, activity: ForegroundActivity, *, is_background: bool) -> None:
@@ -54,10 +57,10 @@ class Maintenance:
         self._is_requested = False
         self._is_stopping = False
         self._erased_at = -math.inf
-        self._looked_at = -math.inf
+        self._checked_at = -math.inf
 
     def open(self) -> None:
-        """Completes interrupted deletions, then erases deleted bytes or schedules their erasure.
+        """Completes interrupted deletions, then performs due erasures or schedules them.
 
         Raises:
             StoreError: If the store can't be read or written.
@@ -71,7 +74,7 @@ class Maintenance:
             self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS)
 
     def schedule(self) -> None:
-        """Requests an erasure in the background thread; without a thread, ``close`` erases."""
+        """Schedules an erasure in the background thread. Without this thread, ``close`` erases."""
         if not self._is_background:
             return
         with self._changed:
@@ -81,24 +84,24 @@ class Maintenance:
                 self._thread.start()
             self._changed.notify()
 
-    def look(self) -> None:
-        """Completes deletions and schedules erasures that any process left due.
+    def check(self) -> None:
+        """Completes interrupted deletions and schedules due erasures, including those of other processes.
 
-        Does nothing if the last call is less than ``LOOK_SECONDS`` ago.
+        Does nothing if it was called less than ``CHECK_SECONDS`` ago.
 
         Raises:
             StoreError: If the store can't be read.
         """
         now = time.monotonic()
-        if now - self._looked_at < LOOK_SECONDS:
+        if now - self._checked_at < CHECK_SECONDS:
             return
-        self._looked_at = now
+        self._checked_at = now
         self._complete()
         if self._store.erasures.due_since() is not None:
             self.schedule()
 
     def close(self) -> None:
-        """Ends the thread and erases deleted bytes, unless readers in other processes prevent it."""
+        """Ends the background thread and performs due erasures, unless readers in other processes prevent it."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify()
@@ -128,19 +131,23 @@ class Maintenance:
         try:
             is_done = self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS) or not self._store.erasures.due_since()
         except StoreError as error:
-            _log.warning("deleted bytes were not erased: %s; retrying in %.0f s", type(error).__name__, PAUSE_SECONDS)
+            _log.warning(
+                "deleted bytes could not be erased from the database files (%s); the next attempt follows in %.0f s",
+                type(error).__name__,
+                PAUSE_SECONDS,
+            )
             is_done = False
         if not is_done:
             with self._changed:
                 self._is_requested = True
 
     def _wait_for_quiet(self) -> bool:
-        """Waits until the foreground is idle; returns False if the store is being closed."""
+        """Waits for a pause in the calls of users; returns False if the store is being closed."""
         started = time.monotonic()
         with self._changed:
             while not self._is_stopping:
                 now = time.monotonic()
-                is_quiet = self._activity.quiet_seconds() >= QUIET_SECONDS or now - started > LONGEST_WAIT_SECONDS
+                is_quiet = self._activity.quiet_seconds() >= QUIET_SECONDS or now - started > MAX_WAIT_SECONDS
                 if is_quiet and now - self._erased_at >= PAUSE_SECONDS:
                     return True
                 self._changed.wait(POLL_SECONDS)

@@ -1,7 +1,8 @@
-"""The updater: takes the due steps of a scope one by one, under the scope's lease, and commits each (§3.2, §3.3).
+"""The updater: runs the due steps of a scope one after the other, and commits each.
 
-There is no table of jobs: queries find the work that is due (``steps.py``). So a crash at any point loses no work and
-leaves nothing half done. No transaction is open during an analyst or embedder call.
+A scope is the memory of one user and one assistant. A step is one unit of work, such as embedding pages or extracting
+facts. There is no table of jobs: queries find the work that is due (``steps.py``). So a crash loses no work and leaves
+no step half done. No transaction is open during calls of the analyst or the embedder.
 """
 
 from __future__ import annotations
@@ -42,25 +43,27 @@ if TYPE_CHECKING:
 __all__ = ["Updater"]
 
 _log = logging.getLogger(__name__)
-MOST_DOUBLINGS = 30
-"""Upper limit of the exponent of the back-off."""
-MOST_CONFLICTS = 10
-"""How often a flush restarts after a conflict, because pages were forgotten during it."""
+MAX_DOUBLINGS = 30
+"""Maximum number of times that the pause after repeated failures is doubled."""
+MAX_RESTARTS = 10
+"""Maximum number of restarts of ``flush`` after conflicts with deletions."""
 Result = TypeVar("Result")
 
 
 class Updater:
-    """Drains scopes. A scope's lease ensures that only one worker in one process drains it at a time.
+    """Updates scopes: runs their due steps, such as embedding pages or extracting facts.
+
+    While steps run, this object holds the lease on the scope. So no other worker updates the scope.
 
     Args:
-        store: Pages, tiers and leases.
-        embedder: Computes the vectors.
-        analyst: Digests pages and learns from segments.
-        working_sets: Searchable snapshots.
-        config: Capacities, thresholds, weights.
+        store: The store.
+        embedder: Computes vectors.
+        analyst: Groups pages into chains and topics, and extracts facts.
+        working_sets: Searchable copies of scopes in memory.
+        config: Capacities, thresholds and weights.
         ledger: Records token usage.
-        redoer: The configured analyst without its fallback; it redoes the fallback's work. None without a fallback.
-        clock: Returns now (aware, UTC).
+        redoer: The configured analyst, which replaces results of the fallback analyst. None without a fallback.
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(
@@ -84,19 +87,25 @@ class Updater:
         self.leases = Leases(store, config, clock=clock)
 
     def note_visits(self, scope_id: str, segment_ids: Iterable[str]) -> None:
-        """Counts a recall of these segments in memory; the next drain or ``record_visits`` stores the counts."""
+        """Counts a visit of these segments in memory. A visit is a recall of a segment.
+
+        The counts are stored by the next drain or by ``record_visits``.
+        """
         with self._visits_lock:
             self._visits.setdefault(scope_id, Counter()).update(segment_ids)
 
     def record_visits(self, scope_id: str) -> None:
-        """Stores the visits counted so far, in one short transaction."""
+        """Writes the visit counts of a scope from memory to the store, in one short transaction."""
         with self._visits_lock:
             visits = self._visits.pop(scope_id, None)
         if visits:
             self._store.mid_term.visit(scope_id, visits, self._clock())
 
     def record_all_visits(self) -> None:
-        """Stores the visits of all scopes. A store error is ignored, because lost visit counts lose no memory."""
+        """Writes the visit counts of all scopes from memory to the store.
+
+        A store error is ignored, because visit counts are not essential.
+        """
         with self._visits_lock:
             scope_ids = list(self._visits)
         with contextlib.suppress(StoreError):
@@ -112,24 +121,25 @@ class Updater:
         lease_timeout_seconds: float | None = None,
         before_step: Callable[[], None] | None = None,
     ) -> int:
-        """Takes the scope's due steps until no step is due.
+        """Runs the due steps of a scope until no step is due.
 
         Args:
-            scope_id: The scope.
-            everything: Whether to consolidate incomplete batches too.
-            timeout_seconds: Maximum duration, checked between two steps; None for no limit.
-            lease_timeout_seconds: How long to wait for another worker's lease; default: as long as the timeout.
-            before_step: Called before each step.
+            scope_id: Id of the scope.
+            everything: Whether incomplete batches of pages are due too.
+            timeout_seconds: Maximum duration, checked after each step; None for no limit.
+            lease_timeout_seconds: Maximum time to wait for a lease that another worker holds. Default: until the
+                timeout.
+            before_step: Function that is called before each step.
 
         Returns:
-            The number of steps taken.
+            The number of steps that were run.
 
         Raises:
-            AnalystError: If the analyst failed. The error is recorded on the scope and the work stays due. With a
-                fallback analyst, an unavailable analyst raises nothing.
-            EmbeddingError: If the embedder failed; recorded in the same way.
-            StoreUnavailableError: If another worker kept the lease until the timeout.
-            TimeoutError: If steps were due after the timeout.
+            AnalystError: If the analyst failed. The error is recorded on the scope, and the work stays due. An
+                unavailable analyst with a fallback raises no error.
+            EmbeddingError: If the embedder failed. The error is recorded on the scope, and the work stays due.
+            StoreUnavailableError: If another worker still held the lease at the timeout.
+            TimeoutError: If the timeout passed before all steps were run.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         drain = self._begin(scope_id, everything=everything)
@@ -151,21 +161,21 @@ class Updater:
         max_steps: int,
         max_seconds: float,
     ) -> bool:
-        """Takes due steps until no step is due or the limits of one turn are reached.
+        """Runs due steps of a scope until no step is due or a limit is reached.
 
         Args:
-            scope_id: The scope.
-            everything: As for ``drain``.
-            lease_timeout_seconds: How long to wait for another worker's lease.
-            before_step: Called before each step.
+            scope_id: Id of the scope.
+            everything: Whether incomplete batches of pages are due too.
+            lease_timeout_seconds: Maximum time to wait for a lease that another worker holds.
+            before_step: Function that is called before each step.
             max_steps: Maximum number of steps.
-            max_seconds: Maximum duration, checked between two steps.
+            max_seconds: Maximum duration, checked after each step.
 
         Returns:
             Whether no step is due any more.
 
         Raises:
-            MemoryOSError: As ``drain``.
+            MemoryOSError: As for ``drain``.
         """
         drain = self._begin(scope_id, everything=everything)
         limits = _Limits(max_steps=max_steps, turn_ends_at=time.monotonic() + max_seconds)
@@ -179,12 +189,12 @@ class Updater:
         timeout_seconds: float | None = None,
         before_step: Callable[[], None] | None = None,
     ) -> None:
-        """Takes all due steps; restarts if pages are forgotten during it.
+        """Runs all due steps, including incomplete batches. Restarts if pages are forgotten meanwhile.
 
         Raises:
             StoreConflictError: After too many restarts.
-            MemoryOSError: As ``drain``.
-            TimeoutError: If steps were due after the timeout.
+            MemoryOSError: As for ``drain``.
+            TimeoutError: If the timeout passed before all steps were run.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
 
@@ -195,11 +205,11 @@ class Updater:
         _retry_conflicts(work)
 
     def embed(self, scope_id: str, *, lease_timeout_seconds: float) -> None:
-        """Computes the missing vectors and takes no other step; calls no analyst.
+        """Computes the missing vectors of a scope. Runs no other step and calls no analyst.
 
         Raises:
             EmbeddingError: If the embedder failed.
-            StoreUnavailableError: If another worker kept the lease until the timeout.
+            StoreUnavailableError: If another worker still held the lease at the timeout.
         """
         embedding = self._steps.embedding
         if embedding.has_pages(scope_id):
@@ -208,13 +218,15 @@ class Updater:
                     pass
 
     def learn_everything(self, scope_id: str) -> int:
-        """Consolidates all due pages and learns from every active segment with unlearned pages, hot or not.
+        """Groups all due pages into segments, then extracts facts from every active segment.
+
+        Normally only segments above the heat threshold are read. Segments without unlearned pages are skipped.
 
         Returns:
-            The number of segments read.
+            The number of segments that were read.
 
         Raises:
-            AnalystError: If the analyst failed; recorded on the scope.
+            AnalystError: If the analyst failed. The error is recorded on the scope.
         """
         self.flush(scope_id)
         count = _retry_conflicts(lambda: self._learn_unlearned(scope_id))
@@ -222,7 +234,10 @@ class Updater:
         return count
 
     def redo_wait_seconds(self, scope_id: str) -> float | None:
-        """Returns the seconds until the fallback's work may be redone; None if there is no such work."""
+        """Returns the time in seconds until results of the fallback analyst may be replaced.
+
+        Returns None if the scope has no such results.
+        """
         redoer = self._steps.redoer
         if redoer is None or not redoer.is_due(scope_id):
             return None
@@ -230,22 +245,29 @@ class Updater:
 
     @property
     def has_fallback(self) -> bool:
-        """Whether a fallback works while the analyst fails, so that a scope never waits for the analyst."""
+        """Whether a fallback analyst does the work while the configured analyst is unavailable."""
         return self._steps.redoer is not None
 
     def note_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
-        """Records an error on the scope without scheduling a retry."""
-        self._store.scopes.record_error(scope_id, _described(purpose, error))
-        _log.warning("scope %s: %s failed: %s: %s", scope_id, purpose, type(error).__name__, error)
+        """Records an error on the scope. The work is not retried."""
+        self._store.scopes.record_error(scope_id, _describe(purpose, error))
+        _log.warning("scope %s: the operation %r failed with %s: %s", scope_id, purpose, type(error).__name__, error)
 
     def _begin(self, scope_id: str, *, everything: bool) -> Drain:
-        """Stores the scope's visits, which change its heat, and returns what the drain may do."""
+        """Stores the visits counted in memory, which influence heat, and returns the limits of a new drain."""
         may_redo = everything or self._backoff_seconds(scope_id) == 0
         self.record_visits(scope_id)
         return Drain(scope_id, everything=everything, holds_records=self._holds_records(scope_id), may_redo=may_redo)
 
     def _take_steps(self, lease: Lease, drain: Drain, limits: _Limits, before_step: Callable[[], None] | None) -> bool:
-        """Takes steps until no step is due; returns False if a limit or a waiting worker ended the turn earlier."""
+        """Runs due steps until no step is due.
+
+        Returns:
+            False if a limit was reached, or another worker waits for the lease, before all steps were run.
+
+        Raises:
+            TimeoutError: If the deadline passed after a step.
+        """
         started = time.monotonic()
         while True:
             if before_step is not None:
@@ -255,7 +277,8 @@ class Updater:
             limits.steps += 1
             if time.monotonic() > limits.deadline:
                 raise TimeoutError(
-                    f"pages of scope {lease.scope_id} were still due at the timeout; they stay due, call flush again"
+                    f"the timeout passed before all due pages of scope {lease.scope_id} were processed; "
+                    "call flush again to process the others"
                 )
             if limits.are_reached() or self.leases.is_contended(lease, started):
                 return False
@@ -264,7 +287,7 @@ class Updater:
         return True
 
     def _take_first_due(self, lease: Lease, drain: Drain) -> bool:
-        """Takes the first step that is due; returns False if none is."""
+        """Runs the first step that is due; returns False if no step is due."""
         for step in self._steps.in_order:
             try:
                 if step.is_due(drain) and step.take(lease, drain):
@@ -272,7 +295,7 @@ class Updater:
             except (AnalystError, EmbeddingError) as error:
                 self._record_failure(lease.scope_id, step.name, error)
                 if step.name == REDO and isinstance(error, AnalystError):
-                    drain.may_redo = False  # the fallback's results stay valid, so the drain continues
+                    drain.may_redo = False  # the results of the fallback stay valid, so the other steps can run
                 else:
                     raise
         return False
@@ -293,20 +316,20 @@ class Updater:
         return self._store.scopes.state(scope_id).scope.holds_records
 
     def _backoff_seconds(self, scope_id: str) -> float:
-        """Returns the seconds left until the analyst may be called again after a failure."""
+        """Returns the seconds until the analyst may be called again after a failure; 0 means at once."""
         retry_at = self._store.scopes.state(scope_id).retry_at
         return 0.0 if retry_at is None else max(0.0, (retry_at - self._clock()).total_seconds())
 
     def _record_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
-        """Records an error on the scope and schedules a retry with exponential back-off."""
-        attempts = min(self._store.scopes.state(scope_id).attempts, MOST_DOUBLINGS)
+        """Records an error on the scope, and schedules a retry with exponential back-off."""
+        attempts = min(self._store.scopes.state(scope_id).attempts, MAX_DOUBLINGS)
         pause = min(self._config.retry_base_seconds * 2**attempts, self._config.retry_max_seconds)
         if isinstance(error, AnalystUnavailableError) and error.retry_after_seconds is not None:
             pause = max(pause, error.retry_after_seconds)
         retry_at = self._clock() + timedelta(seconds=pause)
-        self._store.scopes.record_failure(scope_id, _described(purpose, error), retry_at)
+        self._store.scopes.record_failure(scope_id, _describe(purpose, error), retry_at)
         _log.warning(
-            "scope %s: %s failed: %s: %s; the work stays due, next retry in %.0f s",
+            "scope %s: the step %r failed with %s: %s; it is retried in %.0f s",
             scope_id,
             purpose,
             type(error).__name__,
@@ -317,13 +340,13 @@ class Updater:
 
 @dataclass(slots=True)
 class _Limits:
-    """How far a drain may go, and how far it has come. Times are monotonic seconds.
+    """The limits of one drain and its number of steps. Times are monotonic seconds.
 
     Attributes:
-        deadline: When the drain fails with TimeoutError if steps are left.
-        max_steps: Number of steps after which the turn ends.
-        turn_ends_at: When the turn ends.
-        steps: Steps taken so far.
+        deadline: Time after which the drain fails with ``TimeoutError``.
+        max_steps: Number of steps after which the drain ends without an error.
+        turn_ends_at: Time after which the drain ends without an error.
+        steps: Number of steps run already.
     """
 
     deadline: float = math.inf
@@ -332,16 +355,16 @@ class _Limits:
     steps: int = 0
 
     def are_reached(self) -> bool:
-        """Returns whether the turn has used up its steps or its time."""
+        """Returns whether the maximum number of steps or the time for this drain is used up."""
         return self.steps >= self.max_steps or time.monotonic() > self.turn_ends_at
 
 
 def _retry_conflicts(work: Callable[[], Result]) -> Result:
-    for _ in range(MOST_CONFLICTS):
+    for _ in range(MAX_RESTARTS):
         with contextlib.suppress(StoreConflictError):
             return work()
     return work()
 
 
-def _described(purpose: str, error: MemoryOSError) -> str:
+def _describe(purpose: str, error: MemoryOSError) -> str:
     return f"{purpose}: {type(error).__name__}: {error}"

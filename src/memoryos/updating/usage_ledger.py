@@ -1,4 +1,4 @@
-"""The usage ledger: records token usage of model calls and enforces the daily token budgets."""
+"""The usage ledger: records the tokens of model calls and enforces the daily token budgets."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["UsageLedger"]
 
 
 class UsageLedger:
-    """Creates meters, which record usage and check budgets.
+    """Records the tokens of model calls and checks the daily token budgets.
 
     Args:
         store: Stores the usage.
-        config: Daily token budgets.
-        clock: Returns now (aware, UTC).
+        config: Supplies the daily token budgets.
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(self, store: Store, config: Config, *, clock: Callable[[], datetime]) -> None:
@@ -33,23 +33,23 @@ class UsageLedger:
         self._clock = clock
 
     def meter(self, scope_id: str | Callable[[], str], purpose: str) -> Meter:
-        """Returns the meter of one scope for one purpose.
+        """Returns a meter, which checks the budget before a model call and records its usage afterwards.
 
         Args:
-            scope_id: The scope; or, for a scope that is not created yet, a function that returns its id.
+            scope_id: Id of the scope. If the scope does not exist yet: a function that creates it and returns its id.
             purpose: Name of the step or request that calls the model.
         """
         return _Meter(self, scope_id if callable(scope_id) else lambda: scope_id, purpose)
 
     def record(self, scope_id: str, purpose: str, usage: Usage) -> None:
-        """Stores the usage of one model call."""
+        """Stores the token usage of one model call."""
         self._store.costs.add(scope_id, self._clock().astimezone(timezone.utc).date(), purpose, usage)
 
     def check(self, scope_id: str) -> None:
-        """Checks the daily token budgets.
+        """Checks that the daily token budgets are not used up.
 
         Raises:
-            BudgetExceededError: If the budget of the scope or that of the store is used up.
+            BudgetExceededError: If the budget of the scope or the budget of the whole store is used up.
         """
         now = self._clock().astimezone(timezone.utc)
         for name, limit, owner in (
@@ -59,7 +59,7 @@ class UsageLedger:
             if limit is not None and self._store.costs.tokens(now.date(), owner) >= limit:
                 tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), timezone.utc)
                 raise BudgetExceededError(
-                    f"the daily budget {name} of {limit} tokens is used up; wait until 0:00 UTC or raise {name}",
+                    f"the daily budget {name} of {limit} tokens is used up; wait until 0:00 UTC or increase {name}",
                     (tomorrow - now).total_seconds(),
                 )
 

@@ -1,10 +1,16 @@
-"""The background worker: one thread that drains queued scopes in turns and pauses while the foreground is busy."""
+"""The background worker: one thread that updates queued scopes.
+
+A scope is the memory of one user and one assistant. The worker handles the scopes in short turns, and pauses while
+calls of users use the store.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import math
+import os
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -28,35 +34,48 @@ __all__ = ["Worker"]
 _log = logging.getLogger(__name__)
 
 QUIET_SECONDS = 0.05
-"""Before each step the worker waits until the foreground has been idle for this long …"""
+"""Before each step, the worker waits until no user's call has used the store for this time."""
 FOREGROUND_TIMEOUT_SECONDS = 1.0
-"""… but no longer than this, so that a permanently busy foreground can't starve it."""
+"""Maximum time that the worker waits, before each step, for a pause in the calls of users.
+
+So the worker makes progress even if users call without a pause.
+"""
 RESUME_SECONDS = 30.0
-"""Minimum interval at which ``resume`` queues the same scope, because a server opens a scope for each request."""
-RESUMED_KEPT = 100_000
-"""Maximum number of scopes whose last ``resume`` is remembered."""
+"""Minimum time between two calls of ``resume`` that queue the same scope.
+
+A server calls ``resume`` in each request.
+"""
+MAX_RESUMED_SCOPES = 100_000
+"""Maximum number of scopes for which the time of the last ``resume`` is kept."""
 STOP_TIMEOUT_SECONDS = 10.0
-"""How long ``stop`` waits for the running step."""
+"""Maximum time that ``stop`` waits for the running step."""
 LEASE_TIMEOUT_SECONDS = 0.5
-"""How long the worker waits for a scope's lease before it continues with the next scope."""
+"""Maximum time that the worker waits for the lease on a scope before it handles the next scope."""
 TURN_STEPS = 10
-"""After this many steps a scope goes to the end of the queue, so that one user's backlog delays no other user …"""
+"""Maximum number of steps in one turn of a scope.
+
+The scope then moves to the end of the queue, so that the work of one user does not delay other users.
+"""
 TURN_SECONDS = 1.0
-"""… or after this long, whichever comes first. A running step is never interrupted."""
+"""Time after which the turn of a scope ends. A running step is not interrupted."""
+NICENESS = 5
+"""Added to the niceness of the worker's thread, so that requests get the processor first (only on Linux)."""
 UNEXPECTED_ERROR_PAUSE_SECONDS = 60.0
-"""Pause of a scope after an error that is no ``MemoryOSError``."""
+"""Time until a scope is retried after an error that is not a ``MemoryOSError``."""
 
 
 class Worker:
-    """Drains queued scopes, one at a time, each for a bounded turn. An error in a scope does not affect other scopes.
+    """A background thread that updates queued scopes, one at a time, in short turns.
+
+    A scope is the memory of one user and one assistant. An error in one scope does not affect other scopes.
 
     Args:
-        updater: Takes the steps.
-        store: Provides the scopes' back-off.
-        config: Idle time.
-        maintenance: Runs between two scopes; None for none.
-        activity: Use of the store by the foreground; the worker waits for its pauses.
-        clock: Returns now (aware, UTC), against which a back-off is compared.
+        updater: Runs the steps.
+        store: Supplies the time before which a scope must not be retried.
+        config: Supplies the time after which a scope counts as idle.
+        maintenance: Called after each turn; None for no maintenance.
+        activity: Reports when users' calls use the store; the worker waits for pauses between them.
+        clock: Returns the current time (aware, UTC).
     """
 
     def __init__(
@@ -83,7 +102,11 @@ class Worker:
         self._thread: threading.Thread | None = None
 
     def wake(self, scope_id: str) -> None:
-        """Queues a scope because a page was added, and again for the time when it becomes idle; returns at once."""
+        """Queues a scope after a page was added to it. Does not wait for the work.
+
+        The scope is queued twice: at once for full batches of pages, and for the time when it becomes idle, for
+        incomplete batches.
+        """
         with self._changed:
             now = time.monotonic()
             self._woken.add(scope_id, now)
@@ -96,8 +119,8 @@ class Worker:
         """Queues scopes that may have work left by an earlier process.
 
         Args:
-            scope_ids: The scopes.
-            idle: Whether they are idle, so that incomplete batches are due too.
+            scope_ids: Ids of the scopes.
+            idle: Whether the scopes are idle, so that incomplete batches of pages are due too.
         """
         with self._changed:
             now = time.monotonic()
@@ -111,30 +134,34 @@ class Worker:
             self._changed.notify()
 
     def resume(self, scope_id: str) -> None:
-        """Queues a scope that was opened, because another process may have left work in it.
+        """Queues a scope when it is opened, because an earlier process may have left work.
 
-        Does nothing if the last call for the scope is less than ``RESUME_SECONDS`` ago.
+        Does nothing if it was called for the scope less than ``RESUME_SECONDS`` ago.
         """
         now = time.monotonic()
         if now - self._resumed_at.get(scope_id, -math.inf) >= RESUME_SECONDS:
-            if len(self._resumed_at) >= RESUMED_KEPT:
+            if len(self._resumed_at) >= MAX_RESUMED_SCOPES:
                 self._resumed_at.clear()
             self._resumed_at[scope_id] = now
             self.wake_all([scope_id])
 
     def note_foreground_activity(self) -> None:
-        """Records that the foreground is busy now, so that the worker pauses before its next step."""
+        """Records that a user's call is using the store. The worker then pauses before its next step."""
         self._activity.note()
 
     def waiting(self) -> int:
-        """Returns the number of queued scopes, without those that wait to become idle."""
+        """Returns the number of scopes queued for work at once.
+
+        Scopes that are queued for the time when they become idle are not counted.
+        """
         return len(self._woken)
 
     def stop(self) -> None:
-        """Ends the thread after the running step. The remaining work stays due.
+        """Ends the thread after the running step. Work that is not done stays due.
 
-        After ``STOP_TIMEOUT_SECONDS`` a step that still waits for a model is abandoned. This is safe: it has no open
-        transaction, and its next access to the closed store raises an error that ends the thread.
+        This method waits at most ``STOP_TIMEOUT_SECONDS``. If the step still runs then, e.g. because it waits for a
+        model, nothing is damaged: the step has no open transaction, and its next access to the closed store raises an
+        error that ends the thread.
         """
         with self._changed:
             self._stopping = True
@@ -148,6 +175,7 @@ class Worker:
             self._thread.start()
 
     def _run(self) -> None:
+        _lower_priority()
         while True:
             with self._changed:
                 scope_id, everything = self._next()
@@ -156,10 +184,10 @@ class Worker:
             self._drain(scope_id, everything=everything)
             if self._maintenance is not None:
                 with contextlib.suppress(MemoryOSError):
-                    self._maintenance.look()
+                    self._maintenance.check()
 
     def _next(self) -> tuple[str, bool]:
-        """Waits for the scope that is due first; returns it, and whether incomplete batches are due too."""
+        """Waits until a scope is due; returns its id, and whether incomplete batches are due too."""
         while not self._stopping:
             woken_at, idle_at = self._woken.next_at(), self._idle.next_at()
             if woken_at is not None and (idle_at is None or woken_at <= idle_at):
@@ -194,20 +222,29 @@ class Worker:
         except _StoppedError:
             return
         except MemoryOSError as error:
-            _log.log(_level(error), "scope %s was not drained: %s; retrying", scope_id, type(error).__name__)
+            _log.log(
+                _level(error),
+                "scope %s: the update stopped early (%s) and is retried automatically",
+                scope_id,
+                type(error).__name__,
+            )
             self._retry_in(scope_id, 0.0)
         except Exception:  # noqa: BLE001  (an error in one scope must not end the thread)
             pause = UNEXPECTED_ERROR_PAUSE_SECONDS
-            _log.exception("scope %s was not drained after an unexpected error; retrying in %.0f s", scope_id, pause)
+            _log.exception(
+                "scope %s: the update stopped because of an unexpected error and is retried in %.0f s",
+                scope_id,
+                pause,
+            )
             self._retry_in(scope_id, pause)
 
     def _retry_in(self, scope_id: str, seconds: float) -> None:
-        """Queues a scope for a later time; no earlier than ``LEASE_TIMEOUT_SECONDS`` from now."""
+        """Queues a scope for a retry after ``seconds``, but at least ``LEASE_TIMEOUT_SECONDS`` later."""
         with self._changed:
             self._idle.move(scope_id, time.monotonic() + max(seconds, LEASE_TIMEOUT_SECONDS))
 
     def _requeue(self, scope_id: str, *, everything: bool) -> None:
-        """Moves a scope whose turn has ended to the end of the queue."""
+        """Moves a scope to the end of the queue after its turn."""
         with self._changed:
             if everything:
                 self._idle.move(scope_id, time.monotonic())
@@ -225,11 +262,22 @@ class Worker:
 
 
 def _level(error: MemoryOSError) -> int:
-    """Returns the log level: a lease held elsewhere and a conflict with forgetting are expected, other errors not."""
+    """Returns the log level of an error. Only unexpected errors are warnings.
+
+    A lease held by another worker and a conflict with a deletion are expected.
+    """
     if isinstance(error, LeaseHeldError):
         return logging.DEBUG
     return logging.INFO if isinstance(error, StoreConflictError) else logging.WARNING
 
 
 class _StoppedError(Exception):
-    """The worker was stopped; the remaining work stays due."""
+    """The worker was stopped. Work that is not done stays due."""
+
+
+def _lower_priority() -> None:
+    """Lowers the priority of the calling thread. Other systems than Linux have one niceness for the whole process."""
+    if sys.platform == "linux":
+        thread_id = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread_id, os.getpriority(os.PRIO_PROCESS, thread_id) + NICENESS)

@@ -225,7 +225,7 @@ def test_truncated_reply_is_truncated_for_the_client_and_not_stored(
             proxy.post(asking("Hi", stream=not has_content_length))
         assert proxy.pages() == []
         assert proxy.engine.scopes() == ()
-    assert "closed its reply early" in caplog.text
+    assert "ended its reply early" in caplog.text
 
 
 def test_error_in_a_stream_is_relayed_and_not_stored(make_engine: EngineMaker) -> None:

@@ -1,1 +1,1 @@
-"""Measurements of ``memoryos bench`` and their report; the scripts in ``benchmarks/`` import the same code."""
+"""The measurements and the report of ``memoryos bench``. The scripts in ``benchmarks/`` use the same code."""

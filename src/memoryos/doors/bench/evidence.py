@@ -1,4 +1,8 @@
-"""Measures evidence recall: the share of a question's evidence in the context, with 95% bootstrap intervals."""
+"""Measures evidence recall, with 95% bootstrap intervals.
+
+The utterances that contain the answer to a question are the evidence of the question. A recall with the question as
+the query finds some of them. Evidence recall is the share of the evidence that the recall finds, from 0 to 1.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memoryos.config import Config, RankingWeights
+from memoryos.doors.bench.word_coverage import is_shown
 from memoryos.engine import MemoryEngine
+from memoryos.model import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memoryos.memory import Memory
-    from memoryos.retrieval.recall import Recall
+    from memoryos.model import Page
+    from memoryos.retrieval.recall import Recall, RecalledPage
     from memoryos.seams import Embedder
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
     "measure",
     "measure_store",
     "shown_ids",
+    "shown_text",
     "tabulate",
 ]
 
@@ -43,17 +51,17 @@ ROWS: dict[str, Callable[..., Config]] = {
     "plain embedding": lambda **settings: Config(ranking=RankingWeights(**(NO_SIGNALS | {"meaning": 1.0})), **settings),
     "paper's gate": Config.paper,
 }
-"""Table rows by name: constructors of the settings with which the shipped code searches the same store."""
+"""Rows of the result table. Each name has a function that returns the settings for this row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question with known evidence.
+    """A question, and the utterances that contain its answer (the evidence).
 
     Attributes:
         memory: User id of the memory to search.
         text: The question.
-        evidence: Ids of the utterances that answer it.
+        evidence: Ids of the utterances that contain the answer.
         group: Name of the row in the result table.
     """
 
@@ -64,11 +72,32 @@ class Probe:
 
 
 def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
-    """Returns the evidence ids of all utterances that the context contains."""
-    shown = {each.page.metadata[f"{side}_id"] for each in recall.pages for side in each.shown}
+    """Returns the dataset's ids of all utterances of which the context shows 60% of the content words.
+
+    Only words that the context shows of the utterance's own page count.
+
+    Args:
+        recall: The result of the recall.
+        with_window: Whether to include the utterances of short-term memory.
+    """
+    shown = [(each.page, shown_text(each)) for each in recall.pages]
     if with_window:
-        shown |= {page.metadata[f"{side}_id"] for page in recall.short_term for side in ("user", "assistant")}
-    return shown
+        shown += [(page, _whole_text(page)) for page in recall.short_term]
+    return {
+        page.metadata[f"{side}_id"]
+        for page, text in shown
+        for side in SIDES
+        if page.text(side) and is_shown(page.text(side), [text])
+    }
+
+
+def shown_text(recalled: RecalledPage) -> str:
+    """Returns what the context shows of a recalled page."""
+    return "\n".join(recalled.page.text(side) for side in recalled.shown)
+
+
+def _whole_text(page: Page) -> str:
+    return "\n".join(page.text(side) for side in SIDES)
 
 
 def measure(
@@ -79,11 +108,18 @@ def measure(
     columns: Sequence[str] | None = None,
     progress: Callable[[], None] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], float]:
-    """Returns evidence recall by limit and the mean size of a whole context.
+    """Asks all questions, and measures evidence recall and the size of the context (the recalled text for a prompt).
+
+    Args:
+        memories: The memories by user id.
+        probes: The questions.
+        with_window: Whether utterances of short-term memory count as found.
+        columns: The limits to measure, for example "500 tokens"; default: all.
+        progress: Called after each question.
 
     Returns:
-        ``float64[probes]`` by limit (a key is for example "500 tokens"), and the mean size in tokens of a whole
-        context at a budget of 1,000.
+        The evidence recall of each question, ``float64[probes]``, for each limit (e.g. "500 tokens"); and the mean size
+        of the whole context in tokens, with a budget of 1,000 tokens for pages.
     """
     found: dict[str, list[float]] = {}
     whole: list[float] = []
@@ -111,14 +147,14 @@ def measure_store(
     columns: Sequence[str] | None = None,
     progress: Callable[[], None] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], float]:
-    """Calls ``measure`` on a store that was filled before, with ``end`` as the current time."""
+    """Calls ``measure`` with the memories of an existing store, and with ``end`` as the current time."""
     with MemoryEngine(config, embedder=embedder, clock=lambda: end) as engine:
         memories = {probe.memory: engine.memory(probe.memory) for probe in probes}
         return measure(memories, probes, with_window=with_window, columns=columns, progress=progress)
 
 
 def limits() -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yields each column name of the tables with the arguments that it passes to ``recall``."""
+    """Yields each limit of the result table: its name, e.g. "500 tokens", and its arguments for ``Memory.recall``."""
     for budget in BUDGETS:
         yield f"{budget} tokens", {"max_tokens": budget}
     for count in PAGE_COUNTS:
@@ -126,7 +162,11 @@ def limits() -> Iterable[tuple[str, dict[str, Any]]]:
 
 
 def interval(values: NDArray[np.float64]) -> dict[str, float]:
-    """Returns the mean and its 95% bootstrap interval over the questions."""
+    """Returns the mean of the questions' values with its 95% bootstrap interval.
+
+    Args:
+        values: ``float64[questions]``.
+    """
     random = np.random.default_rng(0)
     means = values[random.integers(0, len(values), (RESAMPLES, len(values)))].mean(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
@@ -134,12 +174,12 @@ def interval(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def tabulate(values: dict[str, NDArray[np.float64]], groups: Sequence[str], rows: Sequence[str]) -> dict[str, Any]:
-    """Returns the mean and its interval by row and limit.
+    """Returns a table with the mean and the 95% interval of each group of questions for each limit.
 
     Args:
-        values: ``float64[questions]`` by limit.
+        values: ``float64[questions]`` for each limit (e.g. "500 tokens").
         groups: The group of each question.
-        rows: The groups to return; "all" selects every question. Groups without questions are left out.
+        rows: The groups in the table. "all" means every question. Groups without questions are left out.
     """
     table: dict[str, Any] = {}
     for group in rows:

@@ -1,4 +1,4 @@
-"""Measures evidence recall on LoCoMo conversations without an LLM, in stores created for the run."""
+"""Measures how well recalls find the answers to the questions of the LoCoMo dataset, without an LLM."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ __all__ = [
 
 ADVERSARIAL = CATEGORIES[5]
 HEADLINE = ("all", *(CATEGORIES[number] for number in (1, 4, 2, 3)))
-"""Question groups of a table. "all" contains the four categories without the adversarial one, as in the paper."""
+"""Question groups of a table. "all" contains every category except the adversarial one, as in the LoCoMo paper."""
 WINDOW = 7
 TIMED_RECALLS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionSet:
-    """The questions of a run; every table row is measured with the same ones.
+    """The questions of a benchmark run. All table rows are measured with the same questions.
 
     Attributes:
         probes: The questions.
         embedder: Embeds the questions.
-        end: Current time of the engine during the questions.
+        end: The engine's current time while the questions are asked.
         progress: Called after each question.
     """
 
@@ -59,10 +59,11 @@ class QuestionSet:
     progress: Callable[[], None] | None = None
 
     def table(self, config: Config, *, with_window: bool = False) -> tuple[dict[str, Any], float]:
-        """Returns (recall, tokens).
+        """Asks all questions with some settings, and returns the evidence recall and the mean size of the contexts.
 
-        ``recall`` contains the recall of each question group at each limit; ``tokens`` is the mean size of a whole
-        context that was recalled with a budget of 1,000 tokens.
+        Returns:
+            The evidence recall of each question group at each limit; and the mean size in tokens of the whole recalled
+            text, with a budget of 1,000 tokens for pages.
         """
         values, tokens = measure_store(
             config, self.probes, self.embedder, self.end, with_window=with_window, progress=self.progress
@@ -84,17 +85,18 @@ def run(
     *,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
-    """Measures evidence recall on these conversations.
+    """Stores the conversations, asks their questions, and measures evidence recall.
 
     Args:
         conversations: At least one conversation with exchanges.
-        folder: Folder for the stores of the benchmark.
+        folder: Folder for the databases of the benchmark.
         embedder: Embeds pages and questions.
         progress: Called ``progress_steps(conversations)`` times.
 
     Returns:
-        ``ingest`` (durations and counts), ``recall`` (by row, group and limit: mean, low, high, questions) and
-        ``whole_context`` (recall of contexts with window, knowledge and profile, and their mean size in tokens).
+        A dictionary with three keys. ``ingest`` contains durations and counts. ``recall`` contains the mean, the
+        interval (low, high) and the number of questions by row, group and limit. ``whole_context`` contains the same
+        for recalls with short-term memory, knowledge and profile, and their mean size in tokens.
     """
     end = max(each.exchanges[-1].at for each in conversations) + timedelta(days=1)
     report: dict[str, Any] = {"ingest": ingest(conversations, folder / "window", embedder, end, progress=progress)}
@@ -123,10 +125,10 @@ def ingest(
     window: int = WINDOW,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
-    """Appends and consolidates every conversation; returns durations, counts and the result of a consistency check.
+    """Stores and processes all conversations, and returns durations, counts and the result of a consistency check.
 
-    Measurements without a window use ``window=0``: every page is then in a segment, because the paper's retrieval
-    selects segments first and would never find a page that is still in the window.
+    Measurements without short-term memory use ``window=0``, so that every page is in a segment. The retrieval of the
+    MemoryOS paper selects segments first, and would never find a page that is still in short-term memory.
     """
     with MemoryEngine(Config(**_isolated(folder, window=window)), embedder=embedder, clock=lambda: end) as engine:
         started = time.perf_counter()
@@ -151,14 +153,14 @@ def ingest(
 
 
 def add_exchanges(memory: Memory, conversation: Conversation) -> int:
-    """Appends every exchange of a conversation with its evidence ids; returns the number of exchanges."""
+    """Stores each exchange of a conversation as a page, and returns the number of exchanges."""
     for exchange in conversation.exchanges:
         add_exchange(memory, conversation, exchange)
     return len(conversation.exchanges)
 
 
 def add_exchange(memory: Memory, conversation: Conversation, exchange: Exchange) -> None:
-    """Appends one exchange of a conversation with its evidence ids."""
+    """Stores one exchange of a conversation as a page. The metadata contains the dataset's ids of the utterances."""
     memory.add_memory(
         exchange.user_text,
         exchange.assistant_text,
@@ -173,7 +175,7 @@ def add_exchange(memory: Memory, conversation: Conversation, exchange: Exchange)
 
 
 def read_probes(conversations: Sequence[Conversation]) -> list[Probe]:
-    """Returns the questions that name evidence."""
+    """Returns all questions for which the dataset names the utterances with the answer."""
     return [
         Probe(conversation.name, question.text, question.evidence, CATEGORIES[question.category])
         for conversation in conversations
@@ -188,7 +190,10 @@ def settings(folder: Path, *, window: int) -> dict[str, Any]:
 
 
 def _isolated(folder: Path, *, window: int) -> dict[str, Any]:
-    """Returns ``settings`` with database and API key set to None, so that environment variables can't set them."""
+    """Returns ``settings`` with the database URL and the API key set to None.
+
+    Without this, environment variables could set them.
+    """
     return settings(folder, window=window) | {"database_url": None, "openai_api_key": None}
 
 
@@ -202,7 +207,10 @@ def _recall_p50_ms(memory: Memory, conversation: Conversation) -> float:
 
 
 def _is_conserved(memory: Memory, conversation: Conversation) -> bool:
-    """Returns whether every exchange is stored once, in order, and is either in the window or in one segment."""
+    """Returns whether every exchange of a conversation is stored exactly once and in order.
+
+    Each page must be in short-term memory or in exactly one segment.
+    """
     pages = list(memory.pages())
     window = {page.page_id for page in pages[max(0, len(pages) - memory.config.short_term_capacity) :]}
     segments = {segment.segment_id: segment.page_count for segment in memory.segments()}

@@ -1,4 +1,4 @@
-"""Writes the report of ``memoryos bench``: one HTML file of tables that loads nothing from the network."""
+"""Writes the report of ``memoryos bench``: an HTML file with tables, which loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ td small { display: block; white-space: nowrap; }
 
 @dataclass(frozen=True, slots=True)
 class ReportHeader:
-    """Describes the run that a report documents.
+    """Information about a benchmark run, for the header of its report.
 
     Attributes:
         file: Name of the data file.
@@ -41,7 +41,7 @@ class ReportHeader:
 
 
 def to_html(report: Mapping[str, Any], header: ReportHeader) -> str:
-    """Returns the result of ``locomo_run.run`` as an HTML page; every number is in a table."""
+    """Converts the result of ``locomo_run.run`` to an HTML page with tables."""
     recall, ingest, whole = report["recall"], report["ingest"], report["whole_context"]
     questions = recall["memoryos"].get("all", {}).get(COUNTED_LIMIT, {}).get("questions", 0)
     title = f"MemoryOS on {escape(header.file)}"

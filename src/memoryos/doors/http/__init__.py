@@ -1,1 +1,1 @@
-"""The HTTP interface: REST, the OpenAI-compatible proxy and MCP. It contains no memory logic."""
+"""The HTTP server: REST API, OpenAI-compatible proxy and MCP. Other packages contain the logic of the memory."""

@@ -1,4 +1,4 @@
-"""Decides whether requests require an API key: always, never, or once the store has had a key."""
+"""Decides whether requests require an API key: always, never, or from the creation of the store's first key."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["CHECK_INTERVAL_SECONDS", "AccessPolicy"]
 
 CHECK_INTERVAL_SECONDS = 0.5
-"""How long the result "the store has no key" is cached."""
+"""Number of seconds for which the result "the store has no key" is cached."""
 
 
 class AccessPolicy:
     """Decides whether requests require an API key.
 
-    A store that has had a key always requires one: after its last key is revoked or expires, every request is refused
-    until a key is created or the server is started with ``keys=False``.
+    By default, requests require a key from the creation of the store's first key. If all keys are revoked or expired,
+    the server refuses every request, until a key is created or the server is started with ``keys=False``.
 
     Args:
         engine: Returns the engine, whose store contains the keys.
@@ -50,10 +50,10 @@ class AccessPolicy:
         self._checked_at: float | None = None
 
     async def needs_keys(self) -> bool:
-        """Returns whether a request requires a key now.
+        """Returns whether requests currently require a key.
 
         Raises:
-            StoreError: If the store must be read and can't be.
+            StoreError: If the store can't be read.
         """
         if self._settings.needs_keys or self._has_keys:
             return True

@@ -1,4 +1,4 @@
-"""Client addresses of requests, also behind reverse proxies, and detection of forwarded requests."""
+"""Finds the address of the client that sent a request, also if a reverse proxy forwarded the request."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ _FORWARDING_HEADERS = frozenset(
     "x-appengine-user-ip x-scheme front-end-https remote-user x-remote-user x-webauth-user x-amzn-oidc-data "
     "x-goog-iap-jwt-assertion cf-access-jwt-assertion".split()
 )
-"""Headers that only reverse proxies and content delivery networks add. Headers named after an address are matched by
-``_ADDRESS_SUFFIXES``.
-"""
+"""Headers that only reverse proxies and content delivery networks add. ``_ADDRESS_SUFFIXES`` matches further ones."""
 _FORWARDING_PREFIXES = ("x-envoy-", "x-azure-", "x-auth-request-", "tailscale-", "x-vercel-", "fly-", "ssl-client-")
 _ADDRESS_SUFFIXES = ("-ip", "-ips", "-addr", "-address", "-ip-address")
 _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORECASE)
@@ -35,15 +33,15 @@ _FORWARDED_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^;,\s]*)', re.IGNORE
 def is_forwarded(headers: Headers) -> bool:
     """Returns whether a request contains a header that only a reverse proxy adds.
 
-    If so, the connected peer is the proxy, not the client that sent the request.
+    The server is then connected to the proxy, not to the client that sent the request.
     """
     return any(_is_forwarding(name) for name in headers)
 
 
 def rate_limit_name(address: str) -> str:
-    """Returns the name under which the requests of an address are counted.
+    """Returns the name under which the rate limits count the requests of an address.
 
-    For IPv6 it is the /64 network, because one client usually has all addresses of such a network.
+    For an IPv6 address, the name is its /64 network, because one client can usually use all addresses of the network.
     """
     parsed = _parsed(address)
     if parsed is None or isinstance(parsed, ipaddress.IPv4Address):
@@ -55,18 +53,19 @@ class ClientAddresses:
     """Finds the client address of a request.
 
     Args:
-        trusted_proxies: Addresses and networks (CIDR) of reverse proxies whose forwarding headers are used.
+        trusted_proxies: Addresses and networks (CIDR) of reverse proxies. Only their forwarding headers are used.
     """
 
     def __init__(self, trusted_proxies: Sequence[str]) -> None:
         self._trusted: list[Network] = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
 
     def of(self, scope: Scope) -> str:
-        """Returns the address of the peer, or the client address that a trusted proxy reports; "" if unknown.
+        """Returns the address of the client that sent a request; "" if it is unknown.
 
-        The reported address is the rightmost one in ``X-Forwarded-For`` or ``Forwarded`` that is not a trusted proxy;
-        the client itself can write anything to the left of it. If both headers are present and differ, one of them was
-        written by the client, so the proxy's address is returned.
+        If a trusted proxy sent the request, the client is the rightmost address in ``X-Forwarded-For`` or
+        ``Forwarded`` that is not a trusted proxy. Addresses further left are ignored, because the client can invent
+        them. If the two headers name different clients, the result is the proxy's address, because a client may have
+        invented one of the headers.
         """
         peer = scope["client"][0] if scope.get("client") else ""
         if not self.is_trusted(peer):
@@ -81,7 +80,11 @@ class ClientAddresses:
         return parsed is not None and any(parsed in network for network in self._trusted)
 
     def _rightmost(self, hops: Sequence[str]) -> str:
-        """Returns the rightmost untrusted address, else the leftmost valid one; "" if none is valid."""
+        """Returns the rightmost address that is not a trusted proxy.
+
+        If all addresses are trusted proxies, returns the leftmost. Addresses left of an invalid one are ignored. If
+        the rightmost address is invalid, returns "".
+        """
         address = ""
         for hop in reversed(hops):
             parsed = _parsed(_without_port(hop))
@@ -108,7 +111,10 @@ def _x_forwarded_for(headers: Headers) -> list[str]:
 
 
 def _forwarded(headers: Headers) -> list[str]:
-    """Returns the ``for`` parameter of each element of ``Forwarded`` (RFC 7239), "" for an element without one."""
+    """Returns the ``for`` parameter of each element in the header ``Forwarded`` (RFC 7239).
+
+    The result is "" for an element without this parameter.
+    """
     hops = []
     for value in headers.getlist("forwarded"):
         for element in value.split(","):

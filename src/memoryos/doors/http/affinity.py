@@ -1,6 +1,6 @@
-"""Affinity: a response header by which a load balancer can send requests for one memory to the same server.
+"""Affinity: a response header with which a load balancer can send all requests for one memory to the same server.
 
-It is optional: every server can load every working set. Affinity only avoids loading it again on another server.
+Its use is optional, because every server can serve every memory. With affinity, fewer servers load the same memory.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ AFFINITY_HEADER = "MemoryOS-Affinity"
 
 
 def affinity_of(user_id: str, assistant_id: str) -> str:
-    """Returns 16 hexadecimal digits that identify a memory, the same on every server and in every release.
+    """Returns 16 hexadecimal digits that identify a memory. They are the same on every server and in every release.
 
-    They are the first digits of SHA-256 over both ids in UTF-8 with a zero byte between them. Clients that have the
-    ids can compute the value too.
+    The digits are the first ones of SHA-256 over both ids in UTF-8, separated by a zero byte. A client with the ids can
+    compute them, too.
     """
     return hashlib.sha256(f"{user_id}\0{assistant_id}".encode()).hexdigest()[:16]
 
 
 def set_affinity(connection: HTTPConnection, user_id: str, assistant_id: str) -> None:
-    """Stores the memory of a request for the response header."""
+    """Stores the affinity of the memory that a request uses, for the response header ``MemoryOS-Affinity``."""
     request_state(connection.scope).affinity = affinity_of(user_id, assistant_id)
 
 
 class AffinityMiddleware:
-    """Adds the header ``MemoryOS-Affinity`` to responses of requests for one memory."""
+    """Adds the header ``MemoryOS-Affinity`` to the response if the request used one memory."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

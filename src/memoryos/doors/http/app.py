@@ -1,4 +1,4 @@
-"""The ASGI application: routes, proxy and MCP server over one engine, with their middleware."""
+"""Builds the ASGI application: the REST routes, the proxy, the MCP server and the middleware around them."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ _ROUTE_MODULES = (
 )
 """Modules of the REST API, in the order in which the OpenAPI document lists their routes."""
 _NO_TELEMETRY: dict[str, Any] = {"telemetry": {"tracing": False, "metrics": False, "logs": False}}
-"""Turns off FastAPI's own spans and logs, which contain URLs and request data; ``observability`` replaces them."""
+"""Disables FastAPI's own traces and metrics, which contain URLs. The module ``observability`` replaces them."""
 
 
 def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: ServerSettings | None = None) -> FastAPI:
-    """Returns the server as an ASGI application.
+    """Returns the HTTP server as an ASGI application.
 
     Args:
         engine: An engine, which the caller closes; or a function that opens one, which the application then closes.
@@ -118,7 +118,7 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
 
 
 def _add_middleware(app: FastAPI, server: ServerState) -> None:
-    """Adds the middleware. The one added last receives a request first."""
+    """Adds all middleware. The middleware that is added last receives a request first."""
     settings = server.settings
     app.add_middleware(MatchedRouteMiddleware)
     app.add_middleware(AffinityMiddleware)

@@ -1,4 +1,4 @@
-"""The audit log: one line for each use of a memory, with ids and counts, never with stored text."""
+"""The audit log: one line for each use of a memory. A line contains ids and numbers, but no stored text."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["Action", "AuditLog"]
 
 Action = Literal["read", "write", "answer", "forget", "export", "import", "correct", "rebuild", "list", "refuse"]
-"""The use of a memory; "refuse" means that the caller had no right to it."""
+"""The kind of use of a memory; "refuse" means that the server refused the use because the caller had no right to it."""
 
 _log = logging.getLogger("memoryos.audit")
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLog:
-    """Writes audit lines for one request.
+    """Writes the audit log lines of one request.
 
     Attributes:
-        request: The request. Lines contain its method and its route template, not its URL, which can contain text.
-        caller: Its authenticated caller.
+        request: The request. The log lines contain its method and route template, not the URL, because URLs can contain
+            text of users.
+        caller: The authenticated caller of the request.
     """
 
     request: Request
@@ -35,13 +36,13 @@ class AuditLog:
     def record(
         self, action: Action, memory: Memory | None = None, *, count: int = 0, user_id: str | None = None
     ) -> None:
-        """Writes one line.
+        """Writes one log line.
 
         Args:
-            action: The use.
-            memory: The memory that was used; None for the whole server.
+            action: How the memory was used.
+            memory: The memory that was used; None if the request concerned the whole server.
             count: Number of pages, facts or other entries that were read, written or deleted.
-            user_id: The user, if no memory was opened.
+            user_id: Id of the user, if ``memory`` is None.
         """
         route = self.request.scope.get("route")
         fields = {

@@ -1,4 +1,4 @@
-"""Authentication: finds the caller of a request by its API key, and the memory that the caller may use."""
+"""Authentication: finds the caller of a request by the API key, and checks which memories the caller may use."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="memoryos"'}
 
 
 async def authenticate(connection: HTTPConnection) -> Caller:
-    """Returns the caller of a request. Middleware and mounted applications (MCP) call it directly.
+    """Finds the caller of a request by the API key, counts the request for the rate limits, and returns the caller.
 
-    The key is read from ``Authorization: Bearer mos_…`` or ``X-API-Key``. The caller is stored in the request state,
-    so that several calls for one request count it once for the rate limits.
+    The key is read from ``Authorization: Bearer mos_…`` or ``X-API-Key``. The result is stored in the request state, so
+    that further calls for the same request don't count it again.
 
     Raises:
-        HTTPException: 401 without a valid key while keys are on; 429 above a rate limit.
+        HTTPException: 401 if keys are required and the request has no valid key; 429 above a rate limit.
         StoreError: If the keys can't be read.
     """
     state = request_state(connection.scope)
@@ -41,7 +41,7 @@ async def authenticate(connection: HTTPConnection) -> Caller:
 
 
 async def any_caller(request: Request) -> Caller:
-    """Returns the caller of a request.
+    """Returns the caller of a request, who may be any user or an administrator.
 
     Raises:
         HTTPException: As ``authenticate``.
@@ -51,31 +51,31 @@ async def any_caller(request: Request) -> Caller:
 
 
 AnyCaller = Annotated[Caller, Depends(any_caller)]
-"""Route parameter: a caller with a valid key, or any caller while keys are off."""
+"""Route parameter: the caller of the request, with a valid key if keys are required."""
 
 
 async def admin_caller(caller: AnyCaller) -> Caller:
-    """Returns the caller of a request if it is an administrator.
+    """Returns the caller of a request, who must be an administrator.
 
     Raises:
-        HTTPException: 403 for a key of one user.
+        HTTPException: 403 if the caller's key is for one user only.
     """
     if not caller.is_admin:
-        raise HTTPException(403, "this route requires the key of an administrator")
+        raise HTTPException(403, "only administrators may use this route; send an administrator's key")
     return caller
 
 
 AdminCaller = Annotated[Caller, Depends(admin_caller)]
-"""Route parameter: a caller who may use every memory and the routes of the whole server."""
+"""Route parameter: the caller of the request, who must be an administrator."""
 
 
 async def audit_log(request: Request, caller: AnyCaller) -> AuditLog:
-    """Returns the audit log of a request."""
+    """Returns a writer for the audit log lines of a request."""
     return AuditLog(request, caller)
 
 
 Audit = Annotated[AuditLog, Depends(audit_log)]
-"""Route parameter: writes the audit lines of the request."""
+"""Route parameter: a writer for the audit log lines of the request."""
 
 
 def scoped_memory(
@@ -87,10 +87,10 @@ def scoped_memory(
         str | None, Header(description="The assistant, for clients that can't set the query.")
     ] = None,
 ) -> Memory:
-    """Returns the memory of the ``{user_id}`` in a route's path. It does not create the scope.
+    """Returns the memory of the user in a route's path. If the user has no memory yet, the memory is empty.
 
     Raises:
-        HTTPException: 403 if the caller may not use that user's memory; this is also written to the audit log.
+        HTTPException: 403 if the caller may not use that user's memory. The refusal is written to the audit log.
         InputError: If an id is not valid.
     """
     if not audit.caller.may_use(user_id):
@@ -104,7 +104,7 @@ def scoped_memory(
 
 
 ScopedMemory = Annotated[Memory, Depends(scoped_memory)]
-"""Route parameter: the memory of the user in the path, after the check of the caller's rights."""
+"""Route parameter: the memory of the user in the path, after a check that the caller may use this memory."""
 
 
 async def _identify(connection: HTTPConnection, server: ServerState) -> Caller:
@@ -114,19 +114,19 @@ async def _identify(connection: HTTPConnection, server: ServerState) -> Caller:
         return LOCAL
     text = _key_text(connection)
     if text is None:
-        raise HTTPException(401, "a key is required: send Authorization: Bearer mos_…", headers=_CHALLENGE)
+        raise HTTPException(401, "a key is required; send Authorization: Bearer mos_…", headers=_CHALLENGE)
     key = await server.keyring.find(text)
     if key is None:
         server.rates.count_failure(address)
         _log.warning("request with an invalid key", extra={"fields": {"address": address}})
-        raise HTTPException(401, "the key is wrong, revoked or expired", headers=_CHALLENGE)
+        raise HTTPException(401, "the key is wrong, revoked or expired; send a valid key", headers=_CHALLENGE)
     caller = Caller(key_id=key.key_id, is_admin=key.is_admin, user_id=key.user_id)
     server.rates.count(connection, caller)
     return caller
 
 
 def _key_text(connection: HTTPConnection) -> str | None:
-    """Returns the text of the API key in the headers, None if there is no key."""
+    """Returns the API key in the headers of a request; None if there is no key."""
     scheme, _, text = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and text.strip():
         return text.strip()

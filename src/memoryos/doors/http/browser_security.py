@@ -1,4 +1,4 @@
-"""Browser security: response headers, and refusal of remote and cross-site requests while keys are off."""
+"""Protects browsers: sets security headers, and refuses requests of other web sites while no API key is required."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Default headers of every response: no caching, and no display in a frame of another site."""
+"""Default headers of every response: it must not be cached or displayed in a frame of another site."""
 _WRONG_HOST = Problem(
     type="urn:memoryos:host",
     title="Misdirected Request",
@@ -58,18 +58,17 @@ _CROSS_ORIGIN = Problem(
     detail="A web page of another origin sent this request; add the origin to MEMORYOS_SERVER_CORS_ORIGINS.",
 )
 _SAME_SITE_VALUES = frozenset(["same-origin", "none"])
-"""Values of ``Sec-Fetch-Site`` that are accepted. "same-site" is not: it includes other ports of this machine."""
+"""Accepted values of ``Sec-Fetch-Site``. "same-site" is refused, because it includes other ports of this machine."""
 _CREDENTIAL_HEADERS = ("authorization", "proxy-authorization", "x-api-key", "api-key")
 _KEY = re.compile(r"mos_[0-9a-f-]{36}_[A-Za-z0-9_-]{43}")
 
 
 class BrowserSecurityMiddleware:
-    """Sets security headers on responses, and refuses remote and cross-site requests while keys are off.
+    """Sets security headers on responses, and refuses unsafe requests while no API key is required.
 
-    Without keys, every client that can connect may use the server, including reverse proxies and every web page that
-    is open on this machine. Such requests are recognised by a foreign host name (DNS rebinding), by a header of a
-    proxy, or by the origin of another site. A request with a key is refused too: its sender expects that keys are
-    checked.
+    Without keys, only programs on this machine should use the server. The middleware therefore refuses requests with
+    an unknown host name (DNS rebinding), requests with the header of a reverse proxy, and requests of other web sites.
+    It also refuses requests with a key, because their senders expect that the server checks keys.
 
     Args:
         app: The application.
@@ -104,14 +103,17 @@ class BrowserSecurityMiddleware:
         await app(scope, receive, send_with_headers)
 
     async def _needs_keys(self) -> bool:
-        """Returns whether keys are on; False if the store can't be read, so that the request is refused."""
+        """Returns whether requests require a key.
+
+        If the store can't be read, returns False: unsafe requests are then refused.
+        """
         try:
             return await self._access.needs_keys()
         except MemoryOSError:
             return False
 
     def _problem_without_keys(self, headers: Headers, query: bytes) -> Problem | None:
-        """Returns why a request is refused while keys are off, None if it is accepted."""
+        """Returns the reason for refusing a request while no key is required; None if the request is accepted."""
         host = headers.get("host", "")
         if is_forwarded(headers):
             return _FORWARDED
@@ -122,7 +124,7 @@ class BrowserSecurityMiddleware:
         return None if self._is_allowed_origin(headers, host) else _CROSS_ORIGIN
 
     def _is_allowed_origin(self, headers: Headers, host: str) -> bool:
-        """Returns whether a request comes from the server's own pages, an allowed origin, or no web page."""
+        """Returns whether the sender is the server's own web page, a page of an allowed origin, or no web page."""
         origin = headers.get("origin")
         if origin is not None and origin.lower() in self._origins:
             return True
@@ -141,7 +143,7 @@ class BrowserSecurityMiddleware:
 def _has_key(headers: Headers, query: bytes) -> bool:
     """Returns whether a request contains an API key of MemoryOS.
 
-    In credential headers the prefix of a key is enough; elsewhere the complete format of a key must match.
+    In credential headers, the prefix of a key is sufficient. Elsewhere, the text must have the full format of a key.
     """
     credentials = [value for name in _CREDENTIAL_HEADERS for value in headers.getlist(name)]
     if any("mos_" in each or "mos_" in _basic_credentials(each) for each in credentials):
@@ -150,7 +152,7 @@ def _has_key(headers: Headers, query: bytes) -> bool:
 
 
 def _basic_credentials(value: str) -> str:
-    """Returns user and password of a ``Basic`` authorization header, "" for other schemes."""
+    """Returns the decoded "user:password" of a ``Basic`` authorization header; "" for other schemes."""
     scheme, _, encoded = value.partition(" ")
     if scheme.lower() != "basic":
         return ""

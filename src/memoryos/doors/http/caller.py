@@ -1,4 +1,4 @@
-"""The caller of a request: the key, the user and the rights that authentication found."""
+"""The caller of a request: its API key, its user and its rights."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["LOCAL", "Caller"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The authenticated sender of a request.
+    """The sender of a request: a user, an administrator, or (if no API key is required) any program on this machine.
 
     Attributes:
-        key_id: Id of the API key of the request; None while keys are off.
+        key_id: Id of the API key of the request; None if no key is required.
         is_admin: Whether the caller may use every user's memory and the routes of the whole server.
-        user_id: The only user whose memory the caller may use; None for an administrator and while keys are off.
+        user_id: The only user whose memory the caller may use; None for other callers.
     """
 
     key_id: str | None
@@ -24,20 +24,22 @@ class Caller:
     user_id: str | None
 
     def may_use(self, user_id: str) -> bool:
-        """Returns whether the caller may use that user's memory. The memory need not exist."""
+        """Returns whether the caller may use the memory of a user. The memory need not exist."""
         return self.is_admin or self.user_id == user_id
 
     def require_access(self, user_id: str) -> None:
-        """Raises an error if the caller may not use a user's memory.
+        """Raises an error if the caller may not use the memory of a user.
 
-        The error is the same whether or not that user exists, so that it does not reveal which users there are.
+        The error does not depend on whether the user exists, so that callers can't find out which users exist.
 
         Raises:
-            HTTPException: 403 if the memory of that user is closed to the caller.
+            HTTPException: 403 if the caller may not use the memory.
         """
         if not self.may_use(user_id):
-            raise HTTPException(403, "this key is for the memory of another user")
+            raise HTTPException(
+                403, "this key is for the memory of another user; use the key's user id, or another key"
+            )
 
 
 LOCAL = Caller(key_id=None, is_admin=True, user_id=None)
-"""The caller of every request while keys are off: any program on this machine."""
+"""The caller of every request while no API key is required: any program on this machine."""

@@ -1,4 +1,4 @@
-"""Detects changes of a memory between two snapshots: new pages, pages that left the window, segments and facts."""
+"""Detects changes of a memory: new pages, pages that left short-term memory, and changed segments and facts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ChangeWatcher", "Snapshot", "diff_events"]
 
 NEWEST_PAGES = 100
-"""Most new pages that are reported one by one; a larger import appears only in the counts."""
+"""Maximum number of events for new pages in one poll. After a larger import, only the counts show all new pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Snapshot:
     """The state of a memory at one time.
 
     Attributes:
-        stats: Counts of its tiers.
-        newest: Its newest pages, newest first; at least those of the short-term window.
+        stats: Numbers of pages, segments, facts and traits.
+        newest: The newest pages, newest first; at least those of the short-term window.
         window: Capacity of the short-term window in pages.
         segments: Active segments with their heat, by id.
         knowledge: Current facts, by id.
@@ -39,7 +39,7 @@ class Snapshot:
 
 
 class ChangeWatcher:
-    """Polls one memory for changes."""
+    """Compares the current state of a memory with its last state, and reports the differences as events."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
@@ -48,11 +48,11 @@ class ChangeWatcher:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """The counts in the latest snapshot."""
+        """The numbers of pages, segments, facts and traits at the last poll."""
         return self._latest.stats
 
     def poll(self) -> list[tuple[str, Any]]:
-        """Returns the events since the last poll, as names and JSON-compatible values.
+        """Returns the changes since the last poll. An event consists of a name and a JSON-compatible value.
 
         Raises:
             StoreError: If the store can't be read.
@@ -77,7 +77,10 @@ class ChangeWatcher:
         )
 
     def _with_current_heat(self) -> Snapshot:
-        """Returns the latest snapshot with the current heat, which recalls change without a new revision."""
+        """Returns the latest snapshot with the current heat of all segments.
+
+        Heat is always read again, because a recall changes it without a new revision of the memory.
+        """
         latest = self._latest
         return Snapshot(latest.stats, latest.newest, latest.window, self._segments(), latest.knowledge)
 
@@ -86,7 +89,7 @@ class ChangeWatcher:
 
 
 def diff_events(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
-    """Yields name and JSON-compatible value of each change, in the order of the tiers."""
+    """Yields an event (a name and a JSON-compatible value) for each change, from short-term to long-term memory."""
     last_seq = before.newest[0].seq if before.newest else 0
     added = [page for page in reversed(now.newest) if page.seq > last_seq]
     for page in added:
@@ -107,7 +110,7 @@ def diff_events(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
 
 
 def _segment_events(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
-    """Yields changed and removed segments. A change of heat alone is not reported."""
+    """Yields events for changed and removed segments. If only the heat changed, there is no event."""
     for segment_id, (segment, heat) in now.segments.items():
         known = before.segments.get(segment_id)
         if known is None or known[0] != segment:
@@ -117,7 +120,7 @@ def _segment_events(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]
 
 
 def _pages_out_of_window(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
-    """Yields the pages that left the short-term window, oldest first."""
+    """Yields an event for each page that left short-term memory, oldest page first."""
     if len(now.newest) <= now.window:
         return
     first_inside = now.newest[now.window - 1].seq if now.window else now.newest[0].seq + 1

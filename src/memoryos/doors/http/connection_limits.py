@@ -1,4 +1,4 @@
-"""Connection limits that uvicorn lacks: timeouts for slow headers and slow readers, and connections per address."""
+"""Limits that uvicorn lacks: timeouts for slow clients, and a maximum number of connections for each address."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["limited_protocol"]
 
 _TOO_MANY = b"HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n"
 _MIN_BYTES_PER_SECOND = 1_024
-"""Speed below which a client that reads a response is disconnected."""
+"""A client that reads a response more slowly than this is disconnected."""
 _CLOSING_SECONDS = 5.0
-"""Timeout after which a closing connection is aborted."""
+"""Timeout for closing a connection; after it, the connection is aborted."""
 
 
 def limited_protocol(settings: ServerSettings) -> type[asyncio.Protocol]:
-    """Returns a protocol class for uvicorn: its HTTP/1.1 implementation with the limits of the settings."""
+    """Returns a protocol class for uvicorn: uvicorn's own HTTP/1.1 class, extended by the limits of the settings."""
     addresses = ClientAddresses(settings.trusted_proxies)
     open_connections: Counter[str] = Counter()
 
@@ -35,15 +35,16 @@ def limited_protocol(settings: ServerSettings) -> type[asyncio.Protocol]:
 
 
 class _LimitedProtocol(H11Protocol):
-    """A connection with limits.
+    """A connection with timeouts for slow clients.
 
-    A timeout runs from the start of the connection, and from the end of each response, until the headers of the next
-    request are complete. Bytes that arrive in this time, including those of an unread body, do not extend it.
+    The headers of the first request must arrive within a timeout after the start of the connection. The headers of
+    each further request must arrive within the same timeout after the end of the previous response. Receiving single
+    bytes does not extend the timeout.
 
     Args:
         settings: The limits.
-        addresses: Recognises trusted proxies, whose connections are not counted.
-        open_connections: Number of open connections of the server by address.
+        addresses: Recognises trusted proxies. Their connections are not counted.
+        open_connections: Number of open connections from each address.
         **uvicorn_arguments: Arguments of the base class.
     """
 
@@ -64,7 +65,7 @@ class _LimitedProtocol(H11Protocol):
         self._send_timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Starts a connection; closes it immediately if its address has too many."""
+        """Accepts a connection. If its address already has the maximum number of connections, closes it at once."""
         super().connection_made(transport)  # type: ignore[arg-type]  # narrowed by uvicorn
         peer = self.client[0] if self.client else ""
         if not self._addresses.is_trusted(peer):
@@ -79,7 +80,7 @@ class _LimitedProtocol(H11Protocol):
         self._start_header_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancels the timeouts and counts the connection as closed."""
+        """Cancels the timeouts, and decrements the number of open connections of the address."""
         for timeout in (self._header_timeout, self._send_timeout):
             if timeout is not None:
                 timeout.cancel()
@@ -91,25 +92,25 @@ class _LimitedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parses received data; cancels the header timeout once the headers of a request are complete."""
+        """Parses received data. When the headers of a request are complete, cancels the header timeout."""
         if self._is_refused:
             return
         super().data_received(data)
         self._cancel_header_timeout()
 
     def on_response_complete(self) -> None:
-        """Starts the header timeout of the next request; cancels it if that request has already arrived."""
+        """Starts the header timeout of the next request, unless that request has already arrived."""
         self._start_header_timeout()
         super().on_response_complete()
         self._cancel_header_timeout()
 
     def pause_writing(self) -> None:
-        """Pauses writing until the client has read, with a timeout."""
+        """Pauses writing because the client reads too slowly, and starts the timeout for slow readers."""
         super().pause_writing()
         self._start_send_timeout()
 
     def resume_writing(self) -> None:
-        """Resumes writing and cancels its timeout."""
+        """Resumes writing, and cancels the timeout for slow readers."""
         if self._send_timeout is not None:
             self._send_timeout.cancel()
         super().resume_writing()
@@ -124,7 +125,7 @@ class _LimitedProtocol(H11Protocol):
         self._send_timeout = self.loop.call_later(self._settings.send_seconds, self._check_reader, unsent)
 
     def _check_reader(self, previously_unsent: int) -> None:
-        """Aborts the connection if the client has read too little since the last check."""
+        """Aborts the connection if the client has read too few bytes since the last check."""
         read = previously_unsent - self.transport.get_write_buffer_size()
         if read < _MIN_BYTES_PER_SECOND * self._settings.send_seconds:
             self.transport.abort()
@@ -138,6 +139,6 @@ class _LimitedProtocol(H11Protocol):
             self._header_timeout = None
 
     def _close(self) -> None:
-        """Closes the connection; aborts it after a timeout, since a client may never read the remaining data."""
+        """Closes the connection, and aborts it after a timeout if the client does not read the remaining data."""
         self.transport.close()
         self.loop.call_later(_CLOSING_SECONDS, self.transport.abort)

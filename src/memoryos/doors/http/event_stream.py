@@ -18,21 +18,24 @@ __all__ = ["EVENT_STREAM", "KEEP_ALIVE", "event", "event_stream"]
 EVENT_STREAM = "text/event-stream"
 Events = AsyncGenerator[bytes, None] | Generator[bytes, None, None]
 KEEP_ALIVE = b": \n\n"
-"""A comment, which clients ignore and which keeps an idle connection open."""
+"""A comment in an event stream. Clients ignore it; sending it keeps an idle connection open."""
 
 
 def event(name: str, data: Any) -> bytes:
-    """Returns one event with a name and JSON data on one line."""
+    """Returns one server-sent event, with a name and with JSON data on one line."""
     return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
 
 
 def event_stream(events: Events) -> StreamingResponse:
-    """Returns a response that proxies neither cache nor buffer. The generator is closed when the client disconnects."""
+    """Returns a streaming response of server-sent events.
+
+    Its headers forbid proxies to cache or buffer it. When the client disconnects, the generator is closed.
+    """
     return _ClosingResponse(events)
 
 
 class _ClosingResponse(StreamingResponse):
-    """Closes its generator at the end, which Starlette does not."""
+    """A streaming response that closes its generator when the response ends. Starlette's own class does not."""
 
     def __init__(self, events: Events) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

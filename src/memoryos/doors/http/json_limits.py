@@ -1,4 +1,4 @@
-"""Limits on the number of values and the nesting depth of JSON, checked before parsing."""
+"""Checks the number of values and the nesting depth of a JSON text before the text is parsed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from memoryos.errors import InputError
 __all__ = ["MAX_DEPTH", "check_json"]
 
 MAX_DEPTH = 200
-"""Most nested lists and objects; Python's JSON parser recurses at each level."""
+"""Maximum nesting depth of lists and objects. Python's JSON parser is recursive and fails at a deeper nesting."""
 _OPENING = b"[{"
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -18,19 +18,20 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 def check_json(body: bytes, max_values: int) -> None:
     """Checks the size of a JSON text without parsing it, in linear time and much faster than a parser.
 
-    Every list, object, member and item counts as one value, up to rounding: the function counts brackets and commas
-    outside strings. Up to the first syntax error, where a parser stops, the count is never below the number of values.
+    Each list, object, member of an object and item of a list counts as one value. The function estimates their number
+    from the brackets and commas outside strings. The estimate is never too low for the text before the first syntax
+    error, where a parser would stop.
 
     Args:
         body: The text. It need not be valid JSON; the parser reports syntax errors.
         max_values: Maximum number of values.
 
     Raises:
-        HTTPException: 413 for more values.
-        InputError: If it is nested more than 200 levels deep or is not UTF-8 (UTF-16 and UTF-32 are refused).
+        HTTPException: 413 if the text has more than ``max_values`` values.
+        InputError: If the text is nested more than 200 levels deep or is not UTF-8 (for example UTF-16).
     """
     if b"\0" in body:  # UTF-16 and UTF-32 JSON always contain NUL, valid UTF-8 JSON never
-        raise InputError("body", "must be JSON in UTF-8; it contains a NUL byte")
+        raise InputError("body", "contains a NUL byte; send JSON in UTF-8")
     if _count(body, b",[{") <= max_values and _count(body, _OPENING) <= MAX_DEPTH:
         return
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
@@ -48,7 +49,12 @@ def _count(text: bytes, marks: bytes) -> int:
 
 
 def _depth(outside: bytes, max_brackets: int) -> int:
-    """Returns the greatest nesting depth within the first ``max_brackets`` brackets of a text without its strings."""
+    """Returns the greatest nesting depth within the first ``max_brackets`` brackets of a JSON text.
+
+    Args:
+        outside: The text without its strings.
+        max_brackets: Maximum number of brackets to examine.
+    """
     brackets = np.frombuffer(outside.translate(None, _NO_BRACKETS)[:max_brackets], dtype=np.uint8)
     opens = (brackets == ord("[")) | (brackets == ord("{"))
     return int(np.cumsum(np.where(opens, 1, -1)).max(initial=0))

@@ -1,4 +1,4 @@
-"""Looks up API keys for a running server, with a short-lived cache of valid keys."""
+"""Looks up API keys for a running server. Valid keys are cached for half a second."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 __all__ = ["SECONDS_CACHED", "Keyring"]
 
 SECONDS_CACHED = 0.5
-"""How long a valid key is cached; after that a revocation by another process takes effect."""
+"""How long a valid key is cached. A revocation by another process takes effect after at most this time."""
 _KEYS_CACHED = 4096
-"""Capacity of the cache; the least recently used keys are evicted."""
+"""Maximum number of cached keys. If the cache is full, the least recently used key is removed."""
 _THREADS = 4
 
 
 class Keyring:
-    """Looks up keys by their text.
+    """Looks up API keys by their text.
 
-    Lookups use their own threads, so that they never wait for slow requests.
+    The lookups use separate threads, so that they never wait for slow requests.
 
     Args:
         engine: Returns the engine, whose store contains the keys and whose clock decides when they expire.
@@ -50,9 +50,9 @@ class Keyring:
         self._cache: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
 
     async def find(self, text: str) -> ApiKey | None:
-        """Returns the valid key with that text; None if the key is wrong, revoked or expired.
+        """Returns the valid key with this text; None if the key is wrong, revoked or expired.
 
-        Malformed text needs no database query. Any other text needs at most one, by primary key.
+        A text without the format of a key needs no database query. Any other text needs at most one query.
 
         Raises:
             StoreError: If the keys can't be read.
@@ -69,7 +69,7 @@ class Keyring:
         return key if is_valid else None
 
     async def valid(self, key_ids: Iterable[str]) -> set[str]:
-        """Returns the ids of the keys that are valid now, read from the store without the cache.
+        """Returns those of the given key ids that are valid now. The cache is not used.
 
         Raises:
             StoreError: If the keys can't be read.
@@ -85,7 +85,7 @@ class Keyring:
         return {key.key_id for key in engine.store.keys.get(key_ids) if key.is_valid(now)}
 
     def _update_cache(self, key_id: str, read_at: float, key: ApiKey | None, *, is_valid: bool) -> None:
-        """Caches valid keys only, so that guesses can't evict them."""
+        """Stores a valid key in the cache, and removes an invalid one. Guessed keys therefore can't fill the cache."""
         if key is not None and is_valid:
             self._cache[key_id] = (read_at, key)
             self._cache.move_to_end(key_id)

@@ -1,7 +1,8 @@
-"""The server's log as JSON lines, without request data or model output.
+"""Formats the server's log as JSON lines without request data or model output.
 
-Error messages can contain text of users, so an exception is logged by its type and stack frames. Only configuration
-and store errors of MemoryOS also have their message: it contains no such text and tells the operator what to do.
+Error messages can contain text of users. For most exceptions, the log therefore contains only the type and the stack
+frames. It contains the messages of configuration and store errors of MemoryOS, because these never contain text of
+users.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["JsonFormatter", "configure_logs"]
 
 _QUIET = ("uvicorn.access", "httpx", "httpx2", "httpcore", "httpcore2", "openai", "mcp", "sse_starlette", "asyncio")
-"""Loggers that are limited to warnings: their other lines contain URLs with ids and search words, or are noise."""
+"""Loggers of other libraries. Their lines below WARNING are dropped, because they contain URLs with search words."""
 _MAX_CAUSES = 10
 _MAX_FRAMES = 30
 
@@ -29,11 +30,11 @@ _MAX_FRAMES = 30
 class JsonFormatter(logging.Formatter):
     """Formats a log record as one line of JSON.
 
-    The keys are at, level, logger, message, those of ``extra={"fields": …}``, and error.
+    The JSON keys are "at", "level", "logger", "message", "error", and the keys of ``extra={"fields": …}``.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the line."""
+        """Returns a log record as one line of JSON."""
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -47,10 +48,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logs(level: str = "INFO") -> None:
-    """Sends the log of the whole process to stderr as JSON lines, and removes other handlers of the root logger.
+    """Writes the log of the whole process to stderr as JSON lines, and removes other handlers of the root logger.
 
     Args:
-        level: Lowest level to write. DEBUG is for developers: it can contain text of users.
+        level: Lowest level to write. DEBUG lines can contain text of users.
     """
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(JsonFormatter())

@@ -1,4 +1,4 @@
-"""The MCP server at ``/mcp``: the same tools as ``memoryos mcp``, with the rights of each request's caller."""
+"""The MCP server at ``/mcp``. It has the same tools as ``memoryos mcp``, but checks the rights of each caller."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _caller: ContextVar[Caller] = ContextVar("memoryos_mcp_caller")
 
 
 class McpEndpoint:
-    """Serves MCP over HTTP. It is stateless: no session outlives its request."""
+    """Serves MCP over HTTP. The server is stateless: it keeps no session between two requests."""
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
@@ -39,7 +39,7 @@ class McpEndpoint:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Serves until the block ends."""
+        """Runs the MCP server until the block ends."""
         mcp_server = build_server(_CallerConnection(self._server.engine))
         # BrowserSecurityMiddleware checks the Host header of all requests, so MCP's own check is off.
         security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -57,10 +57,10 @@ class McpEndpoint:
 
         Raises:
             HTTPException: As ``authenticate``.
-            RuntimeError: Outside ``running``.
+            RuntimeError: If the block of ``running`` has not begun or has ended.
         """
         if self._sessions is None:
-            raise RuntimeError("the MCP server is not running; enter the application's lifespan first")
+            raise RuntimeError("the MCP server is not running; start the application's lifespan first")
         token = _caller.set(await authenticate(Request(scope, receive, send)))
         try:
             await self._sessions.handle_request(scope, receive, send)
@@ -69,21 +69,21 @@ class McpEndpoint:
 
 
 class _CallerConnection(Connection):
-    """Gives MCP tools access to the server's engine, limited to the rights of the current caller."""
+    """Provides the MCP tools with memories of the server's engine, if the caller of the request may use them."""
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:
-        """Does nothing: the server opens and closes the engine."""
+        """Does nothing, because the HTTP server opens and closes the engine."""
         yield
 
     def memory(self, user_id: str | None, assistant_id: str | None) -> Memory:
         caller = _caller.get()
         requested = caller.user_id if user_id is None else user_id
         if requested is not None and not caller.may_use(requested):
-            raise InputError("user_id", "this key is for the memory of another user")
+            raise InputError("user_id", "is not the user of this key; use the key's user id, or another key")
         return super().memory(requested, assistant_id)
 
     def settings(self) -> Config:
         if not _caller.get().is_admin:
-            raise NotFoundError("only an administrator's key may read the settings")
+            raise NotFoundError("only administrators may read the settings; send an administrator's key")
         return super().settings()

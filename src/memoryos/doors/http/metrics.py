@@ -1,4 +1,4 @@
-"""Prometheus metrics of the server: request latency, backlog, model usage and memory."""
+"""Prometheus metrics of the server: request latency, waiting work, LLM usage and memory usage."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["MEDIA_TYPE", "Metrics"]
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 CACHE_SECONDS = 10.0
-"""How long numbers from the store are cached, so that frequent scrapes do not load the database."""
+"""How long numbers from the store are cached, so that frequent requests for metrics do not load the database."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
 class Metrics:
-    """The metrics of one server, in their own registry.
+    """The metrics of one server, in a Prometheus registry of their own.
 
     Args:
         engine: Returns the engine.
@@ -53,7 +53,7 @@ class Metrics:
 
         Args:
             method: HTTP method.
-            route: Template of the route; not the URL, which can contain users and search words.
+            route: Template of the route. Not the URL, because URLs can contain user ids and search words.
             status: Status code of the response.
             seconds: Latency.
         """
@@ -61,12 +61,15 @@ class Metrics:
         self._seconds.labels(label, route or "none", str(status)).observe(seconds)
 
     def text(self) -> bytes:
-        """Returns all metrics in the Prometheus text format. It reads the store, so call it in a worker thread."""
+        """Returns all metrics in the Prometheus text format.
+
+        Call this method in a worker thread, because it reads the store.
+        """
         return generate_latest(self._registry)
 
 
 class _StoreCollector(Collector):
-    """Collects numbers from the engine and the store, with a short-lived cache."""
+    """Collects numbers from the engine and the store, and caches them for some seconds."""
 
     def __init__(self, engine: Callable[[], MemoryEngine], clock: Callable[[], float]) -> None:
         self._engine = engine
@@ -76,11 +79,11 @@ class _StoreCollector(Collector):
         self._cached_at: float | None = None
 
     def describe(self) -> Iterable[Metric]:
-        """Returns nothing, so that registration does not read the store."""
+        """Returns an empty list, so that the registration of the collector does not read the store."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Returns the numbers; only ``memoryos_store_up 0`` if the store can't be read."""
+        """Returns all numbers. If the store can't be read, returns only ``memoryos_store_up`` with the value 0."""
         with self._lock:
             now = self._clock()
             if self._cached_at is None or now - self._cached_at > CACHE_SECONDS:

@@ -1,4 +1,4 @@
-"""Observability of requests: latency metric, access log line and OpenTelemetry span. None of them contains the URL."""
+"""Records a latency metric, a log line and an OpenTelemetry span for each request. None of them contains the URL."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _CONVERTOR = re.compile(r":\w+}")
 
 @contextmanager
 def span(name: str, **counts: int) -> Iterator[None]:
-    """Runs the block in an OpenTelemetry span; does nothing without tracing.
+    """Records the block as an OpenTelemetry span. If tracing is off, it has no effect.
 
     Args:
-        name: Name of the operation, as ``memoryos.recall``.
-        **counts: Numbers to add as attributes.
+        name: Name of the operation, for example ``memoryos.recall``.
+        **counts: Numbers to add to the span as attributes.
     """
     tracer = trace.get_tracer("memoryos")
     with tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False) as current:
@@ -46,10 +46,10 @@ def span(name: str, **counts: int) -> Iterator[None]:
 
 
 class MatchedRouteMiddleware:
-    """Stores the router's scope for ``ObservabilityMiddleware``.
+    """Stores the ASGI scope that the router receives, for ``ObservabilityMiddleware``.
 
-    It must be the innermost middleware: other middleware may copy the scope, and the router adds the matched route to
-    the copy only.
+    The router adds the matched route to this scope. Other middleware may copy the scope before the router receives it,
+    so this middleware must be the innermost one.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -63,7 +63,7 @@ class MatchedRouteMiddleware:
 
 
 class ObservabilityMiddleware:
-    """Records metric, log line and span of every request.
+    """Records a latency metric, a log line and a span for every request.
 
     Args:
         app: The application.
@@ -98,7 +98,7 @@ class ObservabilityMiddleware:
 
 
 class _ResponseObserver:
-    """Observes status and latency of a response."""
+    """Forwards the messages of a response, and records its status and latency."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -114,14 +114,14 @@ class _ResponseObserver:
         await self._send(message)
 
     def seconds(self) -> float:
-        """Returns the latency until now, or for an event stream until its start."""
+        """Returns the seconds from the request until now; for an event stream, until the stream's start."""
         if self._stream_seconds is not None:
             return self._stream_seconds
         return time.monotonic() - self._started
 
 
 def _route_template(scope: Scope) -> str:
-    """Returns the template of the matched route, or the path of a route without parameters; "" if none matched."""
+    """Returns the path template of the matched route, for example ``/v1/users/{user_id}``; "" if no route matched."""
     routed = request_state(scope).routed_scope or scope
     template = getattr(routed.get("route"), "path", None)
     if template is None:

@@ -1,4 +1,4 @@
-"""Limits the number of open requests per API key, and ends the requests of revoked keys."""
+"""Limits the number of open requests of each API key, and ends the open requests of revoked keys."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["OpenRequests"]
 CHECK_SECONDS = 0.25
 """Interval between two checks of the keys of open requests."""
 LAST_MESSAGE_SECONDS = 1.0
-"""Timeout for the last message to a client that does not read."""
+"""Timeout for sending the last message of a response to a slow client."""
 _TOO_MANY = Problem(
     type="urn:memoryos:too-many-requests",
     title="Too Many Requests",
     status=429,
-    detail="Too many requests and streams of this key are open; close some or raise key_open_requests.",
+    detail="Too many requests and streams of this key are open; close some, or raise the setting key_open_requests.",
 )
 _NO_LONGER_VALID = Problem(
     type="urn:memoryos:unauthorized",
@@ -43,9 +43,9 @@ _log = logging.getLogger(__name__)
 
 
 class OpenRequests:
-    """Serves requests, counts the open ones of each API key, and ends the requests of keys that become invalid.
+    """Serves requests, counts the open requests of each API key, and ends the requests of keys that become invalid.
 
-    Not thread-safe: use it only in the thread of the event loop.
+    The class is not thread-safe. Use it only in the thread of the event loop.
 
     Args:
         max_per_key: Maximum number of open requests and streams of one key.
@@ -56,7 +56,7 @@ class OpenRequests:
         self._open: defaultdict[str | None, set[_OpenRequest]] = defaultdict(set)
 
     async def serve(self, app: ASGIApp, caller: Caller, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request of a caller; answers 429 if its key has too many open requests."""
+        """Serves one request of a caller. If the caller's key has too many open requests, answers 429."""
         key_id = caller.key_id
         if key_id is not None and len(self._open.get(key_id, ())) >= self._max_per_key:
             await problem_response(_TOO_MANY, {"Retry-After": "1"})(scope, receive, send)
@@ -72,16 +72,17 @@ class OpenRequests:
                 del self._open[key_id]
 
     async def watch(self, access: AccessPolicy, keyring: Keyring) -> None:
-        """Ends requests with a revoked or expired key, and requests without a key once keys are required.
+        """Ends open requests whose key was revoked or has expired, and those without a key when keys become required.
 
-        Checks at a fixed interval until cancelled. While the store can't be read, open requests continue.
+        The method checks all open requests at a fixed interval until its task is cancelled. While the store can't be
+        read, open requests continue.
         """
         while True:
             await anyio.sleep(CHECK_SECONDS)
             try:
                 refused = await self._refused(access, keyring)
             except MemoryOSError as error:
-                _log.debug("can't check the keys of open requests now: %s", type(error).__name__)
+                _log.debug("can't check the keys of open requests: %s; retrying", type(error).__name__)
                 continue
             async with anyio.create_task_group() as group:
                 for request in refused:
@@ -98,7 +99,7 @@ class OpenRequests:
 
 
 class _OpenRequest:
-    """A request that is being served, and the progress of its response."""
+    """A request that the server is answering, and the progress of the response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.cancel_scope = anyio.CancelScope()
@@ -110,7 +111,7 @@ class _OpenRequest:
         self._is_ended = False
 
     async def send(self, message: Message) -> None:
-        """Forwards a message of the application, unless the request was ended."""
+        """Forwards a response message of the application to the client, unless the request was ended."""
         if self._is_ended:
             return
         if message["type"] == "http.response.start":
@@ -122,9 +123,9 @@ class _OpenRequest:
         await self._send(message)
 
     async def end(self) -> None:
-        """Cancels the application and reports the reason: as a response, or as the last event of a stream.
+        """Cancels the request and sends the client the reason, as a response or as the last event of an event stream.
 
-        Any other response that has already started is cut off without its end, so that the client detects the error.
+        Any other response that has already started stays incomplete, so that the client detects the error.
         """
         if self._is_ended:
             return

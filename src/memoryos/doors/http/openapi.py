@@ -1,4 +1,4 @@
-"""The OpenAPI document of the HTTP interface; reading it requires a key."""
+"""The OpenAPI document of the HTTP server. Clients need a key to read it if keys are required."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _KEYS = {
 
 
 def add_openapi(app: FastAPI, open_paths: Collection[str]) -> None:
-    """Adds problem details and API keys to the OpenAPI document, and serves it at ``/openapi.json``.
+    """Describes error responses and API keys in the OpenAPI document, and serves the document at ``/openapi.json``.
 
     Args:
         app: The application with all its routes.
-        open_paths: Paths that need no key.
+        open_paths: Paths of routes that require no key.
     """
     generate = app.openapi
 

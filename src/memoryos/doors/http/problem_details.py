@@ -1,4 +1,4 @@
-"""Error responses as problem details (RFC 9457). They never contain stored memory."""
+"""Error responses in the format "problem details" (RFC 9457). They never contain stored memory."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
 MAX_DETAIL = 500
 MAX_FAULTS = 20
-"""Most errors that one response lists."""
+"""Maximum number of errors that one response lists."""
 
 
 class Fault(BaseModel):
     """An error in one part of a request."""
 
-    field: str = Field(description="Path of the part, as body.query.")
+    field: str = Field(description="Path of the part, e.g. body.query.")
     message: str
 
 
 class Problem(BaseModel):
-    """An error (RFC 9457)."""
+    """The body of an error response, in the format of RFC 9457."""
 
     type: str = Field(description="URN of the error type; it never changes.")
     title: str
@@ -76,11 +76,11 @@ _KINDS: tuple[tuple[type[errors.MemoryOSError], int, str, str], ...] = (
     ),
     (errors.AnalystError, 502, "analyst", "The model's reply is not usable; it was not stored. Try again."),
     (errors.EmbeddingError, 502, "embedding", "The embedder failed; stored data is unchanged. See the server's log."),
-    (errors.MemoryOSError, 500, "error", "An error of the server; see its log."),
+    (errors.MemoryOSError, 500, "error", "The server failed to process the request; see the server's log."),
 )
 _RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
 _TITLES = {each.value: each.phrase for each in HTTPStatus} | _RENAMED
-"""Reason phrases by status. Two of them differ between Python versions, so they are set here."""
+"""HTTP reason phrases by status code. ``_RENAMED`` sets the two that differ between Python versions."""
 _DOCUMENTED = {
     400: "The request or a required setting is not valid.",
     401: "A key is required, or the key is not valid.",
@@ -92,7 +92,7 @@ _DOCUMENTED = {
     413: "The body is too large, or its JSON has too many values.",
     422: "The request is not valid; `errors` lists the reasons.",
     429: "Too many requests; `Retry-After` says when to try again.",
-    500: "An error of the server.",
+    500: "The server failed to process the request.",
     502: "The model's reply is not usable.",
     503: "The database or the model is not available now; `Retry-After` says when to try again.",
     507: "The memory would exceed its quota; forget pages, or raise the quota.",
@@ -101,11 +101,11 @@ _REFERENCE = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": text} | _REFERENCE for status, text in _DOCUMENTED.items()
 }
-"""OpenAPI descriptions of the error responses of every route."""
+"""Descriptions of error responses for the OpenAPI document. They apply to every route."""
 
 
 def problem_of(error: errors.MemoryOSError) -> Problem:
-    """Returns the problem for an error. The message is included only if the caller caused the error."""
+    """Converts an error to a ``Problem``. The error's message is included only if the caller caused the error."""
     status, name, detail = next((status, name, text) for kind, status, name, text in _KINDS if isinstance(error, kind))
     faults = []
     if isinstance(error, errors.InputError):
@@ -114,13 +114,13 @@ def problem_of(error: errors.MemoryOSError) -> Problem:
 
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """Returns a problem as a response."""
+    """Converts a ``Problem`` to an HTTP response."""
     body = json.dumps(problem.model_dump(exclude_defaults=True) | {"detail": problem.detail})
     return Response(body, problem.status, headers, MEDIA_TYPE)
 
 
 def install_problems(app: FastAPI) -> None:
-    """Registers the exception handlers, so that every exception becomes a problem."""
+    """Registers exception handlers that convert every exception to an error response."""
     app.add_exception_handler(errors.MemoryOSError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_error)
@@ -129,7 +129,7 @@ def install_problems(app: FastAPI) -> None:
 
 
 def error_response(error: errors.MemoryOSError | HTTPException) -> Response:
-    """Returns an error as a problem response, with headers such as ``Retry-After`` or ``WWW-Authenticate``."""
+    """Converts an error to an HTTP response, with headers such as ``Retry-After`` or ``WWW-Authenticate``."""
     if isinstance(error, HTTPException):
         name = _TITLES.get(error.status_code, f"Status {error.status_code}").lower().replace(" ", "-")
         return problem_response(_problem(error.status_code, name, str(error.detail)), error.headers)
@@ -158,12 +158,12 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
 
 
 async def _on_timeout(_: Request, __: Exception) -> Response:
-    problem = _problem(503, "timeout", "The operation timed out; unfinished work stays due. Try again.")
+    problem = _problem(503, "timeout", "The operation timed out. Unfinished work is not lost; try again.")
     return problem_response(problem, {"Retry-After": str(RETRY_SECONDS)})
 
 
 async def _on_bug(_: Request, __: Exception) -> Response:
-    return problem_response(_problem(500, "bug", "An internal error of the server; see its log."))
+    return problem_response(_problem(500, "bug", "An internal error occurred; see the server's log."))
 
 
 def _problem(status: int, name: str, detail: str, faults: list[Fault] | None = None) -> Problem:

@@ -1,4 +1,7 @@
-"""The memory proxy: adds memory to programs that use the OpenAI protocol and set the proxy as their base URL."""
+"""The proxy: adds memory to the chats of programs that use the OpenAI API, and forwards them to an LLM endpoint.
+
+A program uses the proxy by setting its base URL to the address of the proxy.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ _HEADERS = {
 }
 _CHAT = {
     "type": "object",
-    "description": "In the format of the endpoint; all fields are passed on.",
+    "description": "In the format of the LLM endpoint; all fields are forwarded.",
     "required": ["messages"],
     "properties": {
         "model": {"type": "string"},
@@ -47,15 +50,15 @@ _CHAT = {
 }
 _REPLY = {
     200: {
-        "description": "The endpoint's reply or error, byte for byte.",
+        "description": "The unchanged reply or error of the LLM endpoint.",
         "content": {_JSON: {"schema": {"type": "object"}}, "text/event-stream": {"schema": {"type": "string"}}},
         "headers": {
             RECALL: {"description": "Number of recalled pages, `failed` or `off`.", "schema": {"type": "string"}},
         },
     },
     415: {"description": "The body is not JSON."},
-    504: {"description": "The endpoint did not answer in time."},
-    508: {"description": "The endpoint is this server."},
+    504: {"description": "The LLM endpoint did not answer in time."},
+    508: {"description": "The LLM endpoint is this server."},
 }
 _DOCUMENTED: dict[str, Any] = {
     "parameters": [
@@ -67,7 +70,10 @@ _DOCUMENTED: dict[str, Any] = {
 
 
 def proxy_router() -> APIRouter:
-    """Returns the routes of the OpenAI protocol. The lifespan of the router closes their connections."""
+    """Returns the routes of the OpenAI API that the proxy offers.
+
+    The lifespan of the router closes the connections to the LLM endpoint.
+    """
     connections = _Connections()
 
     @asynccontextmanager
@@ -89,12 +95,12 @@ def proxy_router() -> APIRouter:
         openapi_extra=_DOCUMENTED,
     )
     async def complete(request: Request, audit: Audit, server: CurrentServer) -> Response:
-        """Passes a chat on to the configured endpoint, with the memory for its last user message.
+        """Adds memory for the last user message to a chat, and forwards the chat to the configured LLM endpoint.
 
-        The exchange is stored when the answer is complete.
+        When the answer is complete, the exchange is stored.
         """
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
-            raise HTTPException(415, f"the Content-Type must be {_JSON}")
+            raise HTTPException(415, f"the Content-Type must be {_JSON}; send the chat as JSON")
         chat = await run_sync(read_chat, await request.body())
         upstream = await connections.to(server)
         options = read_proxy_options(request, audit.caller, chat, upstream.config)
@@ -108,12 +114,12 @@ def proxy_router() -> APIRouter:
     @router.get(
         "/models",
         operation_id="list_models",
-        summary="The endpoint's models",
+        summary="Models of the LLM endpoint",
         response_class=Response,
         responses=_REPLY,  # type: ignore[arg-type]
     )
     async def models(request: Request, caller: AnyCaller, server: CurrentServer) -> Response:
-        """Returns the endpoint's list of models."""
+        """Returns the list of models from the LLM endpoint."""
         upstream = await connections.to(server)
         return Relay(upstream.client, upstream.request(request, "/models", upstream.headers(request, caller)))
 
@@ -121,7 +127,7 @@ def proxy_router() -> APIRouter:
 
 
 class _Connections:
-    """The connection pool to the endpoint, opened at the first request."""
+    """The pool of connections to the LLM endpoint. It is opened at the first request."""
 
     def __init__(self) -> None:
         self._upstream: Upstream | None = None

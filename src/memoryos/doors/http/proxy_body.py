@@ -1,4 +1,4 @@
-"""The request body of a chat. The proxy inserts one message and leaves every other byte unchanged."""
+"""The request body of a chat completion. The proxy inserts one message and leaves every other byte unchanged."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Chat:
 
     Attributes:
         raw: The body as received.
-        fields: Its parsed members.
-        messages: The messages, oldest first; empty if ``messages`` is not a list of objects.
+        fields: The parsed members of the body.
+        messages: The messages of the chat, oldest first; empty if the body's ``messages`` is not a list of objects.
     """
 
     raw: str = field(repr=False)
@@ -38,7 +38,7 @@ class Chat:
         """The field ``user``; None if it is absent, null or empty.
 
         Raises:
-            InputError: If it is not text.
+            InputError: If the field is not text.
         """
         user = self.fields.get("user")
         if user is not None and not isinstance(user, str):
@@ -47,27 +47,31 @@ class Chat:
 
     @property
     def question(self) -> str | None:
-        """The text of the last user message; "" if it has no text (an image), None if there is no user message."""
+        """The text of the last user message; "" for a message without text (an image), None without a user message."""
         last = self._last_user_message()
         return None if last is None else text_of(self.messages[last])
 
     def texts(self) -> frozenset[tuple[str, str]]:
-        """Returns role and text of every message, without surrounding white space."""
+        """Returns the role and the text of every message. White space around the text is removed."""
         return frozenset((str(each.get("role")), text_of(each).strip()) for each in self.messages)
 
     def digest(self) -> str:
-        """Returns a hash of all messages up to the last user message, which identifies the question.
+        """Returns a hash of all messages up to the last user message. The hash identifies the user's question.
 
-        The requests of one tool loop have the same digest, and so has a repeated request.
+        All requests of a tool loop (a model calls tools and reads their results) have the same hash. A repeated request
+        has the same hash, too.
         """
         last = self._last_user_message()
         messages = self.messages[: 0 if last is None else last + 1]
         return hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()
 
     def with_memory(self, text: str) -> bytes:
-        """Returns the body with a system message of that text after the chat's own leading system messages.
+        """Returns the body with an additional system message after the system messages at the start of the chat.
 
         All other bytes stay the same, including number formats, white space and duplicate fields.
+
+        Args:
+            text: Text of the additional message.
         """
         message = json.dumps({"role": "system", "content": text}, ensure_ascii=False)
         leading = self._count_leading()
@@ -79,16 +83,16 @@ class Chat:
         return next((at for at in reversed(range(len(self.messages))) if self.messages[at].get("role") == "user"), None)
 
     def _count_leading(self) -> int:
-        """Returns the number of system and developer messages before the conversation."""
+        """Returns the number of system and developer messages at the start of the chat."""
         roles = (each.get("role") for each in self.messages)
         return next((at for at, role in enumerate(roles) if role not in {"system", "developer"}), len(self.messages))
 
 
 def read_chat(body: bytes) -> Chat:
-    """Parses a request body. Fields that only concern the endpoint are not checked.
+    """Parses a request body. Only the fields that the proxy uses are checked.
 
     Raises:
-        InputError: If it is not a JSON object in UTF-8.
+        InputError: If the body is not a JSON object in UTF-8.
     """
     try:
         raw = body.decode()
@@ -104,7 +108,7 @@ def read_chat(body: bytes) -> Chat:
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """Returns the text of a message, with each text part on its own line; "" if it has none."""
+    """Returns the text of a message, with each text part on its own line; "" for a message without text."""
     content = message.get("content")
     if isinstance(content, str):
         return content
@@ -115,7 +119,7 @@ def text_of(message: Mapping[str, Any]) -> str:
 
 
 def _insert_position(raw: str, leading: int) -> int:
-    """Returns the index in a valid body after its first ``leading`` messages, or before its first message."""
+    """Returns the index in the body at which a new message is to be inserted, after the first ``leading`` messages."""
     at = _skip_space(raw, _messages_start(raw) + 1)
     for number in range(leading):
         if number:
@@ -125,7 +129,10 @@ def _insert_position(raw: str, leading: int) -> int:
 
 
 def _messages_start(raw: str) -> int:
-    """Returns the index of the value of ``messages``. Of duplicate fields the last one counts, as in JSON parsers."""
+    """Returns the index at which the value of the field ``messages`` begins.
+
+    If the field occurs several times, the last one is used, as in JSON parsers.
+    """
     found = 0
     at = _skip_space(raw, _skip_space(raw, 0) + 1)
     while raw[at] != "}":
@@ -141,6 +148,6 @@ def _messages_start(raw: str) -> int:
 
 
 def _skip_space(raw: str, at: int) -> int:
-    """Returns the index of the next character that is not white space."""
+    """Returns the index of the first character at or after ``at`` that is not white space."""
     found = _WHITE_SPACE.match(raw, at)
     return found.end() if found else at

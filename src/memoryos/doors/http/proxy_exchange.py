@@ -1,4 +1,4 @@
-"""One chat through the proxy: recalls memory for the request and stores the exchange after the reply."""
+"""Processes one chat in the proxy: recalls memory for the request, and stores the exchange after the reply."""
 
 from __future__ import annotations
 
@@ -34,18 +34,19 @@ __all__ = ["Exchange", "Repeats"]
 _log = logging.getLogger(__name__)
 
 RECALL_SECONDS = 10.0
-"""Timeout of the recall; after it the chat continues without memory."""
+"""Timeout of the recall. After it, the chat continues without memory."""
 REMEMBER_SECONDS = 60.0
-"""Timeout after which the end of a reply is passed on although storing the exchange still continues."""
+"""Timeout for storing an exchange. After it, the client gets the end of the reply while storing continues."""
 FAILED, OFF = "failed", "off"
 
 Result = TypeVar("Result")
 
 
 class Repeats:
-    """Recognises repeated questions for some minutes and gives them the same idempotency key.
+    """Recognises questions that are repeated within some minutes, and returns the same idempotency key for them.
 
-    The keys are random. Hashes of the messages would stay in the store and reveal what was said.
+    The store then contains a repeated exchange only once. The keys are random, because the store keeps them: hashes of
+    messages would reveal the messages' content.
     """
 
     SECONDS = 600.0
@@ -55,7 +56,11 @@ class Repeats:
         self._keys: OrderedDict[tuple[str, str, str], tuple[float, str]] = OrderedDict()
 
     def key(self, options: ProxyOptions, chat: Chat) -> str:
-        """Returns the idempotency key of an exchange: the caller's own, or that of the same question before."""
+        """Returns the idempotency key of an exchange.
+
+        If the request contains a key, this key is used. A question that is repeated within some minutes gets the same
+        key again. Any other question gets a new key.
+        """
         if options.idempotency_key is not None:
             return options.idempotency_key
         question = (options.user_id, options.assistant_id, chat.digest())
@@ -74,15 +79,15 @@ class Repeats:
 
 @dataclass(slots=True)
 class Exchange:
-    """The processing of one chat.
+    """The recall and the storage for one chat in the proxy.
 
     Attributes:
-        audit: Writes the audit lines of the request.
+        audit: Writes the audit log lines of the request.
         server: The state of the server.
         chat: The request body.
         options: The options of the chat.
         key: The idempotency key under which the exchange is stored.
-        recall_status: Value of the response header: the number of recalled pages, "failed" or "off".
+        recall_status: Value of a response header: the number of recalled pages, "failed" or "off".
     """
 
     audit: AuditLog
@@ -95,7 +100,10 @@ class Exchange:
     _received_at: datetime | None = field(default=None, init=False)
 
     async def body(self) -> bytes:
-        """Returns the body for the endpoint: with memory, or unchanged if there is none or the recall failed."""
+        """Returns the request body for the LLM endpoint, with recalled memory.
+
+        If no memory was found or the recall failed, the body is unchanged.
+        """
         if self.options.recalls and self.chat.question is not None:
             body = await _attempt("recalling memory", self._recall, RECALL_SECONDS)
             self.recall_status = (
@@ -106,7 +114,10 @@ class Exchange:
         return self.chat.raw.encode()
 
     async def remember(self, answer: str) -> None:
-        """Stores the exchange once, even if it is repeated. Failures are logged only: the chat itself succeeded."""
+        """Stores the question and its answer, unless the same exchange is already stored.
+
+        Errors are only logged, because the client has a correct reply in any case.
+        """
         if self.options.remembers and self.chat.question is not None:
             await _attempt("storing the exchange", lambda: self._remember(answer), REMEMBER_SECONDS)
 
@@ -142,9 +153,9 @@ class Exchange:
         except InputError as error:
             if error.field != "idempotency_key":
                 raise
-            _log.debug("proxy: not storing another answer to a repeated question")
+            _log.debug("proxy: the question was repeated and already has a stored answer; the new answer is not stored")
         except NotFoundError:
-            _log.debug("proxy: not storing a repeated question whose answer was forgotten")
+            _log.debug("proxy: the question was repeated and its stored answer was forgotten; nothing is stored")
         else:
             self.audit.record("write", memory, count=1)
 
@@ -153,9 +164,9 @@ class Exchange:
 
 
 async def _attempt(operation: str, call: Callable[[], Result], seconds: float) -> Result | None:
-    """Runs a function in a thread and returns its result; None on failure or timeout, which are logged.
+    """Runs a function in a thread and returns its result. An error or timeout is logged, and the result is None.
 
-    The log contains only the type of an error, because its message can contain text of users.
+    The log contains only the type of an error, because an error message can contain text of users.
     """
     task = asyncio.ensure_future(run_sync(call))
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,4 +1,7 @@
-"""Selects the recalled memory that the proxy adds to a chat: what the chat lacks, best first, within a token budget."""
+"""Selects the recalled memory that the proxy adds to a chat, best items first, within a token budget.
+
+Messages that the chat already contains are left out.
+"""
 
 from __future__ import annotations
 
@@ -25,24 +28,24 @@ VERSION = "1"
 OPENING = "You remember earlier conversations with this user: what helps you to answer stands in <memory>."
 
 MAX_QUERY = 4_000
-"""Characters of a recall query. Of a longer message its beginning and end are used, where requests usually are."""
+"""Maximum number of characters of a recall query. The query for a longer message is its beginning and its end."""
 MIN_EXCERPT = 125
 MAX_EXCERPT = 8_000
 SHARE_OF_ATTRIBUTES = 0.25
 SHARE_OF_FACTS = 0.5
-"""Shares of the budget for attributes and facts before pages are packed; afterwards they may use the rest."""
+"""Shares of the token budget that attributes and facts may use before pages are added; later they may use the rest."""
 MIN_WORD = 3
 MAX_CHAT = 1_000_000
-"""Characters at the end of a chat that are searched for the words of an answer."""
+"""Number of characters at the end of a chat in which the words of an answer are searched."""
 MAX_PART = 16
-"""Longest non-ASCII word, in characters, that is also searched inside longer words."""
+"""Maximum length in characters of a non-ASCII word that is also searched inside longer words."""
 _WORD = re.compile(r"(\w+)(['’](?=\w))?")
 LINE_NUMBER_TOKENS = 1.5
-"""Most tokens of a page number and of the blank line before a heading."""
+"""Maximum number of tokens of a page number plus the blank line before a heading."""
 
 
 def recall_query(message: str) -> str:
-    """Returns the recall query for a message."""
+    """Returns the recall query for a message: the message, or its beginning and end if it is long."""
     if len(message) <= MAX_QUERY:
         return message
     half = MAX_QUERY // 2
@@ -50,19 +53,19 @@ def recall_query(message: str) -> str:
 
 
 def memory_prompt(shown: Recall, max_tokens: int) -> str:
-    """Returns the system message with the recalled memory, fenced as data."""
+    """Returns the text of a system message with the recalled memory, which is marked as data."""
     record = shown.to_prompt(numbered=True, longest_utterance=_max_utterance(max_tokens))
     return "\n\n".join([OPENING, DATA.format(tags="<memory>"), fenced("memory", record)])
 
 
 def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int) -> Recall | None:
-    """Returns the part of a recall to add to a chat; None if no item fits.
+    """Returns the part of a recall that the proxy adds to a chat; None if no item fits into the token budget.
 
     Args:
-        recall: The recall for the question. Pages of the short-term window are ranked like the others, because they may
+        recall: The recall for the question. Pages of short-term memory are ranked like all others, because they may
             come from another chat.
-        chat_texts: Role and text of each message of the chat; utterances with the same role and text are left out.
-        max_tokens: Maximum number of estimated tokens of the system message.
+        chat_texts: Role and text of each message of the chat. Recalled texts that are among them are left out.
+        max_tokens: Maximum size of the system message in estimated tokens.
     """
     packer = _Packer(recall.query, max_tokens)
     profile = recall.profile
@@ -78,10 +81,16 @@ def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int)
 
 
 def sources_of(answer: str, shown: Recall, chat: str) -> list[str]:
-    """Returns the ids of the pages that an answer is probably based on, so that forgetting them also finds the answer.
+    """Returns the ids of the pages on which an answer is probably based.
 
-    An endpoint does not report its sources. A page counts as a source if it contains a word of the answer that is not
-    in the chat.
+    If one of these pages is forgotten later, the answer is deleted, too. LLM endpoints do not report sources, so the
+    words are compared: a page counts as a source if it and the answer share a word that the chat does not contain.
+    (``EchoFinder`` works differently: it searches all remaining answers for the content of pages that are forgotten.)
+
+    Args:
+        answer: The answer of the LLM.
+        shown: The memory that the LLM received.
+        chat: The texts of the chat without memory.
     """
     words = {word for word in content_words(answer) if len(word) >= MIN_WORD or not word.isalpha()}
     new_words = words - _words_in_chat(chat[-MAX_CHAT:], words)
@@ -93,10 +102,11 @@ def sources_of(answer: str, shown: Recall, chat: str) -> list[str]:
 
 
 def _words_in_chat(chat: str, words: set[str]) -> set[str]:
-    """Returns the words that a chat contains.
+    """Returns those of the given words that a chat contains.
 
-    ASCII words must match whole words. Other words match anywhere, because some languages use no spaces between words.
-    The time is linear in the length of the chat times the number of different lengths of non-ASCII words.
+    An ASCII word must be a whole word of the chat. Other words may be parts of words, because some languages write no
+    spaces between words. The time is proportional to the length of the chat and to the number of different lengths of
+    non-ASCII words.
     """
     folded = fold(chat)
     runs = [(run[1], run[2]) for run in _WORD.finditer(folded)]
@@ -121,7 +131,7 @@ def _shown_texts(shown: Recall) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 class _Packer:
-    """Packs recalled items into a token budget. It skips an item that does not fit and tries the next one."""
+    """Selects recalled items until a token budget is used. An item that does not fit is skipped."""
 
     def __init__(self, query: str, max_tokens: int) -> None:
         self.shown = Recall(query)
@@ -142,7 +152,7 @@ class _Packer:
                 self._add(knowledge=(*self.shown.knowledge, each))
 
     def add_pages(self, pages: Iterable[RecalledPage]) -> None:
-        """Adds each page with all its utterances, or else with the first single utterance that fits."""
+        """Adds each page that fits: both messages, or else the first one of them that fits alone."""
         for each in pages:
             for sides in dict.fromkeys([each.shown, *((side,) for side in each.shown)]):
                 page = replace(each, shown=sides)
@@ -156,14 +166,18 @@ class _Packer:
                 self._add(profile=replace(self.shown.profile, traits=(*self.shown.profile.traits, each)))
 
     def _single(self, **parts: Any) -> Recall:
-        """Returns a recall with one item only."""
+        """Returns a recall that contains only one item."""
         return Recall(self.shown.query, **parts)
 
     def _add(self, **parts: Any) -> None:
         self.shown = replace(self.shown, **parts)
 
     def _count(self, item: Recall, share: float = 1.0) -> bool:
-        """Counts the tokens of an item if they fit into a share of the budget; returns whether they do."""
+        """Adds the tokens of an item to the used tokens if they fit into a share of the budget.
+
+        Returns:
+            Whether the item fits.
+        """
         lines = self._new_lines(item)
         tokens = sum(map(line_tokens, lines)) + LINE_NUMBER_TOKENS
         if self._used_tokens + tokens > self._max_tokens * share:
@@ -173,7 +187,7 @@ class _Packer:
         return True
 
     def _new_lines(self, item: Recall) -> list[str]:
-        """Returns the prompt lines of an item, without those of the frame and headings that are already counted."""
+        """Returns the prompt lines of an item, without lines that are already counted (e.g. repeated headings)."""
         lines = memory_prompt(item, self._max_tokens).splitlines()
         return [line for line in lines if line not in self._counted_lines]
 
@@ -184,7 +198,10 @@ def _is_heading(line: str) -> bool:
 
 
 def _pages(recall: Recall, chat_texts: frozenset[tuple[str, str]]) -> list[RecalledPage]:
-    """Returns the candidate pages: the ranked ones, best first, then the rest of the window, newest first."""
+    """Returns the pages that may be added: ranked pages, best first, then unranked pages of short-term memory.
+
+    The unranked pages are sorted from newest to oldest.
+    """
     best: dict[str, Quote] = {}
     for quote in recall.quotes:
         best.setdefault(quote.utterance.page_id, quote)
@@ -204,7 +221,10 @@ def _pages(recall: Recall, chat_texts: frozenset[tuple[str, str]]) -> list[Recal
 
 
 def _page_of(quote: Quote) -> RecalledPage:
-    """Returns a page for an utterance that was too long to be recalled whole; the prompt shows an excerpt of it."""
+    """Returns a page with only one message, which was too long to be recalled completely.
+
+    The prompt later contains an excerpt of the message.
+    """
     of = quote.utterance
     text, name = {of.side: of.text}, {of.side: None if of.speaker == of.side else of.speaker}
     page = Page(

@@ -1,4 +1,4 @@
-"""The options of a proxied chat: user, assistant, and whether to recall and to remember."""
+"""The options of a chat in the proxy: its user and assistant, and whether to recall memory and to store the chat."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ASSISTANT", "IDEMPOTENCY_KEY", "PREFIX", "RECALL", "REMEMBER", "USER", "ProxyOptions", "read_proxy_options"]
 
 PREFIX = "x-memoryos-"
-"""Prefix of the proxy's own request headers, which are not passed on to the endpoint."""
+"""Prefix of the proxy's own request headers. They are not forwarded to the LLM endpoint."""
 USER = "X-MemoryOS-User"
 ASSISTANT = "X-MemoryOS-Assistant"
 RECALL = "X-MemoryOS-Recall"
@@ -31,14 +31,14 @@ _BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "fal
 
 @dataclass(frozen=True, slots=True)
 class ProxyOptions:
-    """The options of one chat.
+    """The options of one chat in the proxy.
 
     Attributes:
-        user_id: The user.
-        assistant_id: The assistant.
+        user_id: The user whose memory is used.
+        assistant_id: The assistant whose memory of the user is used.
         recalls: Whether recalled memory is added to the chat.
         remembers: Whether the exchange is stored as a page.
-        idempotency_key: The idempotency key of the request; None if it has none.
+        idempotency_key: The idempotency key of the request; None for a request without a key.
     """
 
     user_id: str
@@ -49,15 +49,14 @@ class ProxyOptions:
 
 
 def read_proxy_options(request: Request, caller: Caller, chat: Chat, config: Config) -> ProxyOptions:
-    """Returns the options of a chat from its headers, its field ``user`` and the settings.
+    """Returns the options of a chat from the request's headers, its field ``user`` and the settings.
 
-    The header with the user takes precedence over the field, which then is only passed on to the endpoint. With the
-    key of one user, the user is always the key's. An administrator must name a user. While keys are off, the default
-    is the user of the settings.
+    If the headers name a user, the field is ignored. With the key of one user, the memory of that user is used. With
+    an administrator's key, the request must name a user. If no key is required, the default is the settings' user.
 
     Raises:
-        HTTPException: 403 if the request names another user than its key.
-        InputError: If a header is not valid, or the request of an administrator names no user.
+        HTTPException: 403 if the request names a user other than the user of its key.
+        InputError: If a header is invalid, or if an administrator's request names no user.
     """
     key = _header(request, IDEMPOTENCY_KEY)
     return ProxyOptions(
@@ -73,13 +72,13 @@ def _user(requested: str | None, caller: Caller, config: Config) -> str:
     if caller.user_id is not None:
         if requested not in {None, caller.user_id}:
             raise HTTPException(
-                403, f"this key is for the memory of another user; if the field `user` is not a user id, set {USER}"
+                403, f"this key is for the memory of another user; send the user id of the key in {USER} or `user`"
             )
         return caller.user_id
     if requested is not None:
         return requested
     if caller.key_id is not None:
-        raise InputError("user", f"the key of an administrator requires a user: set {USER} or the field `user`")
+        raise InputError("user", f"is required with an administrator's key; send {USER} or the field `user`")
     return config.user_id
 
 
@@ -91,10 +90,10 @@ def _boolean(request: Request, name: str) -> bool:
 
 
 def _header(request: Request, name: str) -> str | None:
-    """Returns the value of a header, decoded as UTF-8; None if it is absent or empty."""
+    """Returns the value of a header, decoded as UTF-8; None if the header is absent or empty."""
     values = set(request.headers.getlist(name))
     if len(values) > 1:
-        raise InputError(name, "is given twice with different values; send it once")
+        raise InputError(name, "occurs twice with different values; send this header once")
     value = next(iter(values), "")
     try:
         value = value.encode("latin-1").decode()

@@ -1,4 +1,4 @@
-"""Relays the endpoint's reply to the client byte by byte, and stores the exchange at its end."""
+"""Forwards the reply of the LLM endpoint to the client unchanged, and stores the exchange when the reply ends."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _log = logging.getLogger(__name__)
 
 
 class Relay(Response):
-    """Sends a request to the endpoint and relays its reply with status, headers and body unchanged.
+    """Sends a request to the LLM endpoint, and forwards the reply's status, headers and body to the client.
 
-    Only one piece is in memory at a time; the next is read after the client has received it. If the client
-    disconnects, the request to the endpoint is cancelled.
+    The reply is forwarded in pieces. The next piece is read after the client has received the last one. If the client
+    disconnects, the request to the LLM endpoint is cancelled.
 
     Args:
-        client: The connection pool.
-        request: The request to the endpoint.
+        client: The pool of connections to the LLM endpoint.
+        request: The request to the LLM endpoint.
         headers: Headers to add to the reply.
-        remember: Stores the text of a complete answer before its last byte is relayed; must not raise. None stores
-            nothing.
+        remember: Stores the text of a complete answer. It is called before the last byte is forwarded, and must not
+            raise errors. None: nothing is stored.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Relay(Response):
         """Serves one request.
 
         Raises:
-            HTTPException: 502, 503 or 504 if the endpoint is not reachable; nothing was sent to the client.
+            HTTPException: 502, 503 or 504 if the LLM endpoint is not reachable. Nothing was sent to the client.
         """
         failure: HTTPException | None = None
         async with anyio.create_task_group() as group:
@@ -84,13 +84,15 @@ class Relay(Response):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except httpx2.HTTPError as error:
-            _log.warning("the endpoint behind the proxy closed its reply early: %s", type(error).__name__)
+            _log.warning(
+                "the LLM endpoint ended its reply early: %s; only a complete answer is stored", type(error).__name__
+            )
         finally:
             await response.aclose()
         return None
 
     async def _read(self, response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-        """Yields the pieces of the reply. Stores the answer before it yields the piece that completes it."""
+        """Yields the pieces of the reply. Stores the answer before the last piece of the reply is yielded."""
         parser, last_piece = self._parser, b""
         async for piece in response.aiter_raw():
             if parser is None:
@@ -108,7 +110,7 @@ class Relay(Response):
             yield last_piece
 
     async def _store_answer(self) -> None:
-        """Stores a complete answer once, even if the client has disconnected."""
+        """Stores the answer if it is complete and not yet stored, even if the client has disconnected."""
         parser, self._parser = self._parser, None
         answer = None if parser is None else parser.answer()
         if answer is not None and self._remember is not None:
@@ -124,7 +126,8 @@ async def _cancel_on_disconnect(receive: Receive, cancel_scope: anyio.CancelScop
 
 def _error_of(error: Exception) -> HTTPException:
     if isinstance(error, httpx2.PoolTimeout):
-        return HTTPException(503, "all connections to the endpoint are in use; try again", headers={"Retry-After": "1"})
+        busy = "all connections to the LLM endpoint are in use; try again in 1 s"
+        return HTTPException(503, busy, headers={"Retry-After": "1"})
     if isinstance(error, httpx2.TimeoutException):
-        return HTTPException(504, "the endpoint behind the proxy timed out")
-    return HTTPException(502, f"the endpoint behind the proxy is not reachable: {type(error).__name__}")
+        return HTTPException(504, "the LLM endpoint timed out; try again, or raise the setting proxy_timeout_seconds")
+    return HTTPException(502, f"the LLM endpoint is not reachable: {type(error).__name__}; check openai_base_url")

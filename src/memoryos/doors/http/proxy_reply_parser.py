@@ -1,4 +1,4 @@
-"""Parses the endpoint's reply while it is relayed: collects the answer's text and detects whether it is complete."""
+"""Parses the reply of the LLM endpoint while it is forwarded: collects the answer's text and detects its end."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 __all__ = ["ReplyParser", "parser_for"]
 
 MAX_ANSWER = 1_000_000
-"""Longest answer in characters that is stored; longer ones are only relayed."""
+"""Maximum length in characters of an answer that is stored. Longer answers are only forwarded."""
 MAX_DOCUMENT = 16 << 20
-"""Largest JSON reply or single event in bytes that is parsed; larger ones are only relayed."""
+"""Maximum size in bytes of a JSON reply or single event that is parsed. Larger ones are only forwarded."""
 _NO_ANSWER = frozenset(
     {"tool_calls", "function_call", "content_filter", "abort", "error", "insufficient_system_resource"}
 )
-"""Finish reasons after which nothing is stored: the model calls tools, or the endpoint stopped the answer."""
+"""Finish reasons after which no answer is stored: the model calls tools, or the LLM endpoint stopped the answer."""
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class ReplyParser(Protocol):
-    """Parses a reply of status 200 while it is relayed."""
+    """Parses a successful reply of the LLM endpoint piece by piece, while the reply is forwarded."""
 
     @property
     def ends_at_last_byte(self) -> bool:
-        """Whether the last byte completes the reply. The relay then stores the exchange before it sends that byte."""
+        """Whether the reply is complete only at its last byte. The exchange is then stored before this byte is sent."""
 
     @property
     def is_done(self) -> bool:
-        """Whether the reply has marked its end."""
+        """Whether the parser has found a mark for the end of the reply, for example ``[DONE]``."""
 
     def feed(self, piece: bytes) -> None:
-        """Parses the next piece."""
+        """Parses the next piece of the reply."""
 
     def answer(self) -> str | None:
-        """Returns the text of a complete answer; None if it is incomplete or should not be stored."""
+        """Returns the text of the answer; None if the answer is incomplete or should not be stored."""
 
 
 def parser_for(status: int, headers: Mapping[str, str]) -> ReplyParser | None:
-    """Returns a parser for a reply; None for an error or an unknown encoding."""
+    """Returns a parser for a reply; None if the reply is an error or has an unknown encoding."""
     if status != 200:  # noqa: PLR2004
         return None
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -60,7 +60,7 @@ def parser_for(status: int, headers: Mapping[str, str]) -> ReplyParser | None:
 
 @dataclass(slots=True)
 class _AnswerText:
-    """Collects the text and finish reason of the first choice of a completion."""
+    """Collects the text and the finish reason of the first choice in a chat completion."""
 
     pieces: list[str] = field(default_factory=list)
     length: int = 0
@@ -69,7 +69,12 @@ class _AnswerText:
     has_failed: bool = False
 
     def add(self, reply: Any, part: str) -> None:
-        """Adds a completion (part "message") or a chunk of a stream (part "delta"). Any field may be missing."""
+        """Adds the text of a completion or of a chunk of a stream. Missing fields are ignored.
+
+        Args:
+            reply: The parsed completion or chunk.
+            part: "message" for a completion, "delta" for a chunk.
+        """
         if not isinstance(reply, dict) or reply.get("error"):
             self.has_failed = True
             return
@@ -97,7 +102,7 @@ class _AnswerText:
 
 
 class _StreamParser:
-    """Parses server-sent events. It stores only the answer's text and the current incomplete event."""
+    """Parses a reply of server-sent events. Only the answer's text and the current event are kept in memory."""
 
     ends_at_last_byte = False
 
@@ -133,7 +138,7 @@ class _StreamParser:
 
 
 class _DocumentParser:
-    """Parses a completion that is one JSON document."""
+    """Parses a reply that is one JSON document."""
 
     ends_at_last_byte = True
     is_done = False
@@ -156,7 +161,7 @@ class _DocumentParser:
 
 
 class _InflatingParser:
-    """Decompresses a compressed reply for its inner parser. The relayed bytes stay compressed."""
+    """Decompresses a compressed reply for another parser. The forwarded bytes stay compressed."""
 
     def __init__(self, inner: ReplyParser) -> None:
         self._inner = inner
@@ -187,7 +192,7 @@ class _InflatingParser:
 
 
 def _parsed(data: bytes) -> Any:
-    """Returns the parsed JSON, None if it is not valid."""
+    """Returns the parsed JSON; None if the data is not valid JSON."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

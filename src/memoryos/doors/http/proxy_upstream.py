@@ -1,4 +1,4 @@
-"""The endpoint behind the proxy: its URL and key, and allow-lists of headers in both directions."""
+"""The LLM endpoint of the proxy: its URL, its key, and the lists of headers that are forwarded to and from it."""
 
 from __future__ import annotations
 
@@ -22,38 +22,41 @@ __all__ = ["Upstream", "returned_headers"]
 
 OPENAI = "https://api.openai.com/v1"
 PASSED = b"x-memoryos-passed"
-"""Marks requests of a proxy, so that a proxy whose endpoint is itself detects the loop."""
+"""Header that marks requests of a proxy. With it, a proxy detects that it sends requests to itself."""
 
 CONNECT_SECONDS = 5.0
 POOL_SECONDS = 10.0
 
 _SENT = frozenset("accept content-type idempotency-key openai-beta user-agent x-client-request-id".split())
-"""Request headers that are passed on to the endpoint; the setting ``proxy_headers`` adds others."""
+"""Request headers that are forwarded to the LLM endpoint. The setting ``proxy_headers`` adds others."""
 _CREDENTIALS = frozenset(["authorization", "api-key", "openai-organization", "openai-project"])
-"""Credential headers. They are passed on only if the server has no key of its own and requires none."""
+"""Headers with credentials for the LLM endpoint.
+
+They are forwarded only if the settings contain no key for the LLM endpoint and the proxy itself requires no key.
+"""
 _NEVER_SENT = frozenset(
     "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
     "upgrade host content-length accept-encoding expect x-api-key".split()
 )
-"""Hop-by-hop headers and the header of MemoryOS keys; the settings can't add them."""
+"""Headers that are never forwarded: headers of a single connection, and the header for keys of MemoryOS."""
 _RETURNED = frozenset(
     "content-encoding content-length openai-model openai-processing-ms openai-version retry-after retry-after-ms "
     "x-request-id x-should-retry".split()
 )
-"""Reply headers that are passed on to the client, besides rate limits. The server sets all others itself."""
+"""Reply headers that are forwarded to the client, in addition to rate limit headers. All others are dropped."""
 _RETURNED_PREFIX = "x-ratelimit-"
 _RETURNED_TYPES = ("application/json", "application/problem+json", "text/event-stream", "text/plain")
-"""Content types that browsers do not execute as a web page; other replies are sent as plain text."""
+"""Content types that browsers do not execute as a web page. Replies of other types are sent as plain text."""
 _MEMORYOS_KEY = re.compile(rb"\bmos_\w+")
 
 
 class Upstream:
-    """The endpoint of the settings. Callers can't select another one.
+    """The LLM endpoint in the settings. Callers can't select another one.
 
     Args:
-        config: URL, key and number of connections.
-        timeout_seconds: Longest time without data.
-        further_headers: Names of additional request headers to pass on.
+        config: Settings with the URL, the key and the maximum number of connections.
+        timeout_seconds: Timeout for receiving the next data.
+        further_headers: Names of additional request headers to forward.
     """
 
     def __init__(self, config: Config, timeout_seconds: float, further_headers: Iterable[str] = ()) -> None:
@@ -69,31 +72,32 @@ class Upstream:
         self.client = httpx2.AsyncClient(limits=limits, timeout=timeout, follow_redirects=False)
 
     def headers(self, request: Request, caller: Caller) -> list[tuple[bytes, bytes]]:
-        """Returns the headers for the endpoint.
+        """Returns the request headers for the LLM endpoint.
 
         Raises:
-            HTTPException: 508 if the endpoint is this server; 401 if there is neither an endpoint nor a key.
+            HTTPException: 508 if the LLM endpoint is this proxy itself; 401 if no LLM endpoint is configured and the
+                request has no OpenAI key.
         """
         incoming = request.scope["headers"]
         if PASSED in dict(incoming):
-            raise HTTPException(508, "the proxy's endpoint is the proxy itself; check openai_base_url")
+            raise HTTPException(508, "the proxy would send the request to itself; correct the setting openai_base_url")
         headers = self._headers(incoming, are_keys_off=caller.key_id is None)
         if not self._is_configured and b"authorization" not in dict(headers):
             raise HTTPException(
-                401, "no endpoint is configured; set openai_api_key or openai_base_url, or send an OpenAI key"
+                401, "no LLM endpoint is configured; set openai_api_key or openai_base_url, or send an OpenAI key"
             )
         return headers
 
     def request(
         self, request: Request, path: str, headers: list[tuple[bytes, bytes]], body: bytes | None = None
     ) -> httpx2.Request:
-        """Returns the request to the endpoint, with the query of the incoming request.
+        """Returns the request to the LLM endpoint, with the query string of the incoming request.
 
         Args:
             request: The incoming request.
-            path: Path after the endpoint's base URL.
+            path: Path to append to the base URL of the LLM endpoint.
             headers: The result of ``headers``.
-            body: The body.
+            body: The body of the request.
 
         Raises:
             HTTPException: 400 if the URL is not valid.
@@ -119,7 +123,7 @@ class Upstream:
 
 
 def returned_headers(incoming: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Returns the reply headers to pass on to the client, in their order.
+    """Returns those headers of a reply that are forwarded to the client.
 
     A content type that browsers could execute as a web page is replaced by plain text.
     """

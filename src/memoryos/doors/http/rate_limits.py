@@ -1,4 +1,4 @@
-"""Rate limits per key, user and client address. Each process counts its own requests."""
+"""Rate limits for each key, user and client address. Each server process counts only its own requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ __all__ = ["RateLimiters"]
 
 
 class RateLimiters:
-    """Limits requests and failed authentications. Only the event loop's thread may use it.
+    """Limits the rate of requests and of failed authentications.
+
+    The class is not thread-safe. Use it only in the thread of the event loop.
 
     Args:
         settings: The limits.
@@ -37,7 +39,7 @@ class RateLimiters:
         self._failures = TokenBuckets(settings.failed_keys_per_minute, clock)
 
     def count_address(self, connection: HTTPConnection, address: str) -> None:
-        """Counts a request of a client address, before authentication.
+        """Counts a request of a client address. Called before authentication.
 
         Raises:
             HTTPException: 429 if the address exceeds its rate limit.
@@ -45,7 +47,7 @@ class RateLimiters:
         _apply(connection, self._by_address.take(rate_limit_name(address)))
 
     def count(self, connection: HTTPConnection, caller: Caller) -> None:
-        """Counts a request of a key and of the key's user.
+        """Counts a request for the rate limits of its key and of the key's user.
 
         Raises:
             HTTPException: 429 if the key or the user exceeds its rate limit.
@@ -56,7 +58,7 @@ class RateLimiters:
             _apply(connection, self._by_user.take(caller.user_id))
 
     def count_failure(self, address: str) -> None:
-        """Counts an invalid key from a client address. Valid keys are not counted, so this limit never rejects them.
+        """Counts a request with an invalid key from a client address. Requests with valid keys are not affected.
 
         Raises:
             HTTPException: 429 if the address exceeds its limit of invalid keys.
@@ -71,9 +73,10 @@ class RateLimiters:
 
 
 def _apply(connection: HTTPConnection, allowance: Allowance | None) -> None:
-    """Refuses the request if its bucket was empty, else stores the allowance for the response headers."""
+    """Stores the state of a rate limit for the response headers, or raises an error if the limit is exceeded."""
     if allowance is None:
         return
     if allowance.retry_seconds > 0:
-        raise HTTPException(429, "too many requests; wait for Retry-After", headers=allowance.headers)
+        detail = "too many requests; retry after the seconds in the Retry-After header"
+        raise HTTPException(429, detail, headers=allowance.headers)
     request_state(connection.scope).tighten(allowance)

@@ -1,4 +1,4 @@
-"""Middleware before routing: encoded slashes in ids, authentication, and limits on request bodies."""
+"""Middleware that runs before routing: authentication, limits on request bodies, and encoded slashes in ids."""
 
 from __future__ import annotations
 
@@ -34,15 +34,18 @@ if TYPE_CHECKING:
 __all__ = ["AuthenticationMiddleware", "BodyLimitMiddleware", "EncodedSlashMiddleware", "IdConvertor"]
 
 MIN_BYTES_PER_SECOND = 4_096
-"""Each received byte extends the timeout ``body_seconds`` by its share of a second at this speed."""
+"""Speed at which received bytes extend the timeout for a request body: this many bytes extend it by one second."""
 _INLINE_BYTES = 1 << 18
-"""Largest body that is checked in the event loop; larger ones are checked in a thread."""
+"""Maximum size in bytes of a body that is checked in the event loop. Larger bodies are checked in a thread."""
 _SLASH = "\ufdd0"
-"""Replaces a slash inside an id during routing; Unicode reserves this code point for internal use."""
+"""Replaces a slash inside an id during routing. Unicode reserves this code point for such internal uses."""
 _TOO_LARGE = Problem(
-    type="urn:memoryos:content-too-large", title="Content Too Large", status=413, detail="The body is too large."
+    type="urn:memoryos:content-too-large",
+    title="Content Too Large",
+    status=413,
+    detail="The body is too large; send it in smaller parts.",
 )
-_TOO_SLOW = "the body did not arrive in time"
+_TOO_SLOW = "the request body did not arrive in time; send it faster or in smaller parts"
 _CLOSE = {"Connection": "close"}
 
 
@@ -77,9 +80,10 @@ class AuthenticationMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Limits the size of request bodies, their transfer time and the number of values in their JSON.
+    """Limits the size and the transfer time of request bodies, and the number of values in their JSON.
 
-    The body of an upload is streamed to the route. Any other body is JSON; it is read completely and checked first.
+    The body of an upload is streamed to the route. Any other body must be JSON. It is read completely and checked
+    before the route receives it.
 
     Args:
         app: The application.
@@ -116,10 +120,10 @@ class BodyLimitMiddleware:
             await self._app(scope, _replaying(content, receive), send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 413, then discards the body if it is at most ``max_import_bytes`` long.
+        """Answers 413 (too large), then reads and discards the body, but at most ``max_import_bytes``.
 
-        Most clients send their whole body before they read the response. If the server closed the connection
-        immediately, they would report a network error instead of the 413.
+        Most clients send their whole body before they read the response. If the server closed the connection at once,
+        these clients would report a network error instead of the status 413.
         """
 
         async def send_open(message: Message) -> None:
@@ -137,10 +141,10 @@ class BodyLimitMiddleware:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _read(self, body: _LimitedBody) -> bytes | None:
-        """Returns the complete body after the JSON check; None if the client disconnected.
+        """Reads and checks the complete body, and returns it; None if the client disconnected.
 
         Raises:
-            HTTPException: 408 or 413.
+            HTTPException: 408 on timeout, 413 if the body is too large or has too many JSON values.
             InputError: As ``check_json``.
         """
         parts = []
@@ -158,7 +162,7 @@ class BodyLimitMiddleware:
 
 
 class EncodedSlashMiddleware:
-    """Distinguishes ``%2F`` inside an id from the slashes between path segments: ids may contain any character."""
+    """Lets ids in URLs contain an encoded slash (``%2F``), which routing must not treat as a path separator."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -173,21 +177,21 @@ class EncodedSlashMiddleware:
 
 
 class IdConvertor(Convertor[str]):
-    """Path convertor for an id."""
+    """Converts ids to segments of URL paths and back. Routes use it as the type ``id``, e.g. ``{user_id:id}``."""
 
     regex = "[^/]+"
 
     def convert(self, value: str) -> str:
-        """Returns the id of a path segment."""
+        """Returns the id in a path segment."""
         return value.replace(_SLASH, "/")
 
     def to_string(self, value: str) -> str:
-        """Returns the path segment of an id."""
+        """Returns the path segment for an id."""
         return value.replace("/", _SLASH)
 
 
 class _LimitedBody:
-    """Receives a request body with a size limit and a timeout. Only time spent waiting for the client counts."""
+    """Receives a request body with a size limit and a timeout. Only the time of waiting for the client counts."""
 
     def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
         self._receive = receive
@@ -198,7 +202,7 @@ class _LimitedBody:
         self.is_complete = False
 
     async def receive(self) -> Message:
-        """Returns the next message.
+        """Returns the next ASGI message of the request.
 
         Raises:
             HTTPException: 413 if the body is too large, 408 on timeout.
@@ -220,7 +224,10 @@ class _LimitedBody:
 
 
 def _replaying(content: bytes, receive: Receive) -> Receive:
-    """Returns a ``receive`` function that returns a body that was already read, then the client's next messages."""
+    """Returns a ``receive`` function for a request whose body was already read.
+
+    Its first call returns the body. Further calls return the next messages from the client.
+    """
     messages = [{"type": "http.request", "body": content, "more_body": False}]
 
     async def replay() -> Message:

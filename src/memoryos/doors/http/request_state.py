@@ -1,4 +1,4 @@
-"""The data that middleware, dependencies and routes share about one request."""
+"""Data that the middleware, the dependencies and the route of one request share."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class RequestState:
 
     Attributes:
         caller: The authenticated caller.
-        allowance: The tightest rate limit that counted the request; its headers go into the response.
+        allowance: State of the rate limit with the fewest remaining requests; reported in response headers.
         affinity: Value of the response header ``MemoryOS-Affinity``.
-        routed_scope: The ASGI scope that the router received; after routing it contains the matched route.
+        routed_scope: The ASGI scope that the router received. After routing, the scope contains the matched route.
     """
 
     caller: Caller | None = None
@@ -34,18 +34,18 @@ class RequestState:
     routed_scope: MutableMapping[str, Any] | None = None
 
     def tighten(self, allowance: Allowance) -> None:
-        """Stores an allowance if it leaves fewer requests than the one stored before."""
+        """Stores the state of a rate limit if it has fewer remaining requests than the stored one."""
         if self.allowance is None or allowance.remaining < self.allowance.remaining:
             self.allowance = allowance
 
 
 def request_state(scope: MutableMapping[str, Any]) -> RequestState:
-    """Returns the state of the request with that ASGI scope; the first call creates it.
+    """Returns the state of the request with an ASGI scope. The first call for a scope creates the state.
 
     Raises:
-        ValueError: For a lifespan scope, whose state the server copies into every request.
+        ValueError: If the scope is a lifespan scope, which belongs to the server and not to a request.
     """
     if scope["type"] == "lifespan":
-        raise ValueError("a lifespan scope has no request state")
+        raise ValueError("a lifespan scope has no request state; pass the scope of a request")
     values: dict[str, RequestState] = scope.setdefault("state", {})
     return values.setdefault(_KEY, RequestState())

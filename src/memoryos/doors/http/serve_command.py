@@ -1,4 +1,4 @@
-"""``memoryos serve``: runs REST, the OpenAI-compatible proxy, MCP over HTTP and the inspector."""
+"""The command ``memoryos serve``: runs the HTTP server (REST API, OpenAI-compatible proxy, MCP and inspector)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["run_server", "serve"]
 )
 @click.pass_obj
 def serve(session: Session, host: str | None, port: int | None, keys: bool | None) -> None:
-    """Serve REST, an OpenAI-compatible proxy, MCP over HTTP and the inspector."""
+    """Run the HTTP server: REST API, OpenAI-compatible proxy, MCP and the inspector (a web page)."""
     from memoryos.doors.http.settings import ServerSettings  # noqa: PLC0415  (not needed by other commands)
 
     settings = ServerSettings(host=host, port=port, keys=keys)
@@ -37,12 +37,12 @@ def serve(session: Session, host: str | None, port: int | None, keys: bool | Non
 
 
 def run_server(session: Session, settings: ServerSettings, announce: Callable[[str], None]) -> None:
-    """Serves the memory of a command-line session until a signal stops it.
+    """Runs the HTTP server with the options of a command line until a signal stops the server.
 
     Args:
-        session: The options of the command line.
+        session: The global options of the command line.
         settings: The server's settings.
-        announce: Called once with the server's address when it accepts requests.
+        announce: Called once with the server's address when the server accepts requests.
 
     Raises:
         ClickException: If the server can't listen on its address.
@@ -54,4 +54,6 @@ def run_server(session: Session, settings: ServerSettings, announce: Callable[[s
         with contextlib.suppress(EmbeddingError):  # an endpoint may recover; until then /readyz reports it
             engine.embedder.embed(["load the model"])
         if not run(engine, settings, announce):
-            raise click.ClickException(f"can't listen on {settings.host}:{settings.port}; is the port in use?")
+            raise click.ClickException(
+                f"can't listen on {settings.host}:{settings.port}; check the address, or choose a free port with --port"
+            )

@@ -1,4 +1,4 @@
-"""Runs the server in the main thread until a signal stops it, then drains open requests."""
+"""Runs the HTTP server in the main thread until a signal arrives, then completes the open requests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import uvicorn
 from memoryos.doors.http.app import build_app
 from memoryos.doors.http.connection_limits import limited_protocol
 from memoryos.doors.http.logs import configure_logs
+from memoryos.doors.http.pauses import exclude_from_collection, shorten_thread_turns
 from memoryos.doors.http.startup_checks import check_binding, warn_of_unused_keys
 from memoryos.doors.http.tracing import start_tracing
 
@@ -28,12 +29,14 @@ __all__ = ["run"]
 
 
 def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str], None]) -> bool:
-    """Serves until SIGTERM or SIGINT, then until open requests are answered or ``drain_seconds`` have passed.
+    """Runs the HTTP server until SIGTERM or SIGINT.
+
+    After the signal, the server accepts no new requests and completes the open ones for at most ``drain_seconds``.
 
     Args:
-        engine: The engine, which the caller closes.
+        engine: The engine. The caller closes it.
         settings: The server's settings.
-        announce: Called once with the server's address when it accepts requests.
+        announce: Called once with the server's address when the server accepts requests.
 
     Returns:
         Whether the server could listen on its address.
@@ -45,6 +48,7 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
     configure_logs(settings.log_level)
     warn_of_unused_keys(settings, engine)
     end_tracing = start_tracing()
+    shorten_thread_turns()
     app = build_app(engine, settings)
     config = uvicorn.Config(
         app,
@@ -75,7 +79,7 @@ def run(engine: MemoryEngine, settings: ServerSettings, announce: Callable[[str]
 
 
 class _Server(uvicorn.Server):
-    """Announces the server's address, and stops endless streams at shutdown."""
+    """A uvicorn server that reports its address after the start, and ends endless streams at shutdown."""
 
     def __init__(self, config: uvicorn.Config, server: ServerState, announce: Callable[[str], None]) -> None:
         super().__init__(config)
@@ -89,5 +93,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started and not self.should_exit:
+            exclude_from_collection()
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")

@@ -1,4 +1,4 @@
-"""The state that all requests of one server share; it is stored in ``app.state.memoryos``."""
+"""The state that all requests of one HTTP server share. It is stored in ``app.state.memoryos``."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["CurrentServer", "EngineSource", "ServerState", "server_state_of"]
 
 MAX_LONG_TASKS = 4
-"""Imports, rebuilds and flushes that run at the same time."""
+"""Maximum number of long tasks (imports, rebuilds and flushes) that run at the same time."""
 
 
 class EngineSource:
-    """Provides the engine, which it opens at the first call if it is given as a function.
+    """Provides the memory engine of the server, and opens it at the first call if necessary.
 
     Args:
-        engine: An engine, which the caller closes; or a function that opens one, which ``close`` then closes.
+        engine: An open engine, which the caller closes; or a function that opens an engine, which ``close`` closes.
     """
 
     def __init__(self, engine: MemoryEngine | Callable[[], MemoryEngine]) -> None:
@@ -58,7 +58,7 @@ class EngineSource:
             return self._engine
 
     def close(self) -> None:
-        """Closes the engine if it was opened here."""
+        """Closes the engine if this object opened it."""
         with self._lock:
             if self._open is not None and self._engine is not None:
                 self._engine.close()
@@ -67,18 +67,18 @@ class EngineSource:
 
 @dataclass(slots=True)
 class ServerState:
-    """The state that all requests of one server share.
+    """The state that all requests of one HTTP server share.
 
     Attributes:
-        engine: Returns the engine.
+        engine: Returns the memory engine.
         settings: The server's settings.
-        ending: Set when the server shuts down; endless streams then stop.
+        ending: Event that is set when the server shuts down; endless streams then end.
         long_work: Limits the threads of long tasks, so that other requests find a free thread.
         addresses: Finds the client address of a request.
         keyring: Looks up API keys.
         access: Decides whether a request requires a key.
         rates: Limits requests per key, user and address.
-        open_requests: Counts the open requests of each key and ends those whose key was revoked.
+        open_requests: Counts the open requests of each key, and ends the requests of revoked keys.
         metrics: Records request latencies and exports Prometheus metrics.
     """
 

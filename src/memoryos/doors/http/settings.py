@@ -1,4 +1,4 @@
-"""The settings of the HTTP server. Those of the memory are in ``memoryos.config``."""
+"""The settings of the HTTP server. The settings of the memory are in ``memoryos.config``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 
 
 class ServerSettings(BaseSettings):
-    """All settings of one server; immutable. Environment variables: ``MEMORYOS_SERVER_`` and the name in capitals.
+    """All settings of one HTTP server; immutable.
+
+    Each setting can be an environment variable, e.g. ``MEMORYOS_SERVER_PORT`` for ``port``.
 
     Raises:
         ConfigError: If a value is out of range or a name is unknown.
@@ -41,7 +43,7 @@ class ServerSettings(BaseSettings):
     keys: bool | None = Field(
         default=None,
         description="Whether every request requires a key. Default: yes, unless only this machine can connect and the "
-        "store never had a key. False opens the store to every program on this machine even if it has keys.",
+        "store never had a key. False: every program on this machine can use the memory, even if the store has keys.",
     )
     trusted_proxies: list[str] = Field(
         default=[],
@@ -49,85 +51,92 @@ class ServerSettings(BaseSettings):
         "`X-Forwarded-For` or `Forwarded`, and `address_connections` does not apply to the proxies. Default: none.",
     )
     max_body_bytes: int = Field(
-        default=8 << 20, ge=1 << 10, le=1 << 30, description="Largest request body, except for imports."
+        default=8 << 20, ge=1 << 10, le=1 << 30, description="Maximum bytes of a request body, except for imports."
     )
-    max_import_bytes: int = Field(default=256 << 20, ge=1 << 10, le=1 << 40, description="Largest import file.")
+    max_import_bytes: int = Field(
+        default=256 << 20, ge=1 << 10, le=1 << 40, description="Maximum size of an import file in bytes."
+    )
     max_json_values: int = Field(
         default=50_000,
         ge=100,
         le=10_000_000,
-        description="Most objects, lists, members and items in the JSON of one request; more get 413.",
+        description="Maximum number of objects, lists, members and items in the JSON of a request; above it: 413.",
     )
     header_seconds: float = Field(
-        default=15.0, gt=0, le=3_600, description="Timeout for the headers of a request; then the connection is closed."
+        default=15.0, gt=0, le=3_600, description="Timeout in seconds for receiving the headers of a request."
     )
     body_seconds: float = Field(
         default=30.0,
         gt=0,
         le=3_600,
-        description="Timeout for the body of a request, extended by a second for every 4 KiB received; then 408.",
+        description="Timeout in seconds for receiving a request body; after it: 408. Every received 4 KiB extend the "
+        "timeout by one second.",
     )
     send_seconds: float = Field(
         default=60.0,
         gt=0,
         le=86_400,
-        description="Interval at which a slow client is checked: one that "
-        "reads less than 1 KiB of a response per second is disconnected.",
+        description="Interval in seconds between two checks of a slow client. A client that reads less than 1 KiB of a "
+        "response per second is disconnected.",
     )
     address_connections: int = Field(
-        default=500, ge=1, le=1_000_000, description="Most open connections of one address (IPv6: of one /64 network)."
+        default=500,
+        ge=1,
+        le=1_000_000,
+        description="Maximum number of open connections of one address (IPv6: of one /64 network).",
     )
     key_open_requests: int = Field(
         default=200,
         ge=1,
         le=1_000_000,
-        description="Most requests and streams of one key that are open at the same time.",
+        description="Maximum number of open requests and streams of one key.",
     )
     threads: int = Field(
-        default=64, ge=1, le=1_000, description="Requests that are processed at the same time; others wait."
+        default=64, ge=1, le=1_000, description="Maximum number of requests that are processed at the same time."
     )
     drain_seconds: float = Field(
-        default=30.0, gt=0, le=3_600, description="How long a server waits for open requests when it shuts down."
+        default=30.0, gt=0, le=3_600, description="Seconds that a server waits for open requests when it shuts down."
     )
     event_seconds: float = Field(
-        default=1.0, ge=0.01, le=3_600, description="Interval at which event streams check for changes."
+        default=1.0, ge=0.01, le=3_600, description="Interval in seconds at which event streams check for changes."
     )
     cors_origins: list[str] = Field(default=[], description="Origins whose web pages may send requests. Default: none.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        default="INFO", description="Lowest level of the log on stderr; DEBUG can contain text of users."
+        default="INFO", description="Lowest level of the log on stderr. DEBUG lines can contain text of users."
     )
     allowed_hosts: list[str] = Field(
         default=[],
-        description="Additional host names that requests may use while keys are off. Default: only local names.",
+        description="Additional host names for requests while no key is required. Default: only local names.",
     )
     key_requests_per_minute: int | None = Field(
-        default=None, ge=1, le=10_000_000, description="Requests per minute of one key. Default: no limit."
+        default=None, ge=1, le=10_000_000, description="Maximum requests per minute of one key. Default: no limit."
     )
     user_requests_per_minute: int | None = Field(
-        default=1_200, ge=1, le=10_000_000, description="Requests per minute of all keys of one user."
+        default=1_200, ge=1, le=10_000_000, description="Maximum requests per minute of all keys of one user."
     )
     address_requests_per_minute: int | None = Field(
-        default=None, ge=1, le=10_000_000, description="Requests per minute of one address. Default: no limit."
+        default=None, ge=1, le=10_000_000, description="Maximum requests per minute of one address. Default: no limit."
     )
     failed_keys_per_minute: int = Field(
         default=20,
         ge=1,
         le=1_000_000,
-        description="Invalid keys per minute of one address that get 401; more get 429. Valid keys are not affected.",
+        description="Maximum number of requests with invalid keys per minute of one address; above it: 429 instead of "
+        "401. Requests with valid keys are not affected.",
     )
     proxy_memory_tokens: int = Field(
-        default=1_000, ge=1, le=1_000_000, description="Estimated tokens of memory that the proxy adds to a chat."
+        default=1_000, ge=1, le=1_000_000, description="Maximum number of tokens that the proxy adds to a chat."
     )
     proxy_timeout_seconds: float = Field(
         default=600.0,
         gt=0,
         le=86_400,
-        description="Timeout for the endpoint behind the proxy: longest time without data.",
+        description="Timeout in seconds of the proxy for receiving the next data from the LLM endpoint.",
     )
 
     proxy_headers: list[str] = Field(
         default=[],
-        description="Additional request headers that the proxy passes on to the endpoint. Default: a fixed list.",
+        description="Request headers that the proxy forwards to the LLM endpoint in addition to a fixed list.",
     )
 
     @field_validator("trusted_proxies")
@@ -177,4 +186,4 @@ def _warn_of_unknown_variables(settings: type[ServerSettings]) -> None:
     known = {f"{SERVER_ENV_PREFIX}{name.upper()}" for name in settings.model_fields}
     for variable in os.environ:
         if variable.upper().startswith(SERVER_ENV_PREFIX) and variable.upper() not in known:
-            _log.warning("ignoring environment variable %s: the server has no such setting", variable)
+            _log.warning("environment variable %s is not a setting and is ignored; correct or unset it", variable)

@@ -1,4 +1,4 @@
-"""Checks at startup: who can reach the server, and whether requests need a key."""
+"""Checks at the server's start: whether other machines can connect, and whether requests require a key."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ _log = logging.getLogger(__name__)
 
 
 def check_binding(settings: ServerSettings, engine: MemoryEngine) -> None:
-    """Refuses to start without a key on a public address, or with keys required and no valid key.
+    """Raises an error if the server must not start with these settings.
 
     Raises:
-        ConfigError: If other machines could use the server without a key, or if keys are required and none is valid.
+        ConfigError: If other machines could use the server without a key, or if requests require a key but the store
+            has no valid key.
     """
     if not settings.is_local and settings.keys is False:
         raise ConfigError(
-            f"server: {settings.host} can be reached from other machines, so keys can't be off; "
-            "listen on 127.0.0.1, or create a key: memoryos keys create --admin"
+            f"server: other machines can connect to {settings.host}, so requests must require a key; "
+            "listen on 127.0.0.1, or create a key (memoryos keys create --admin) and remove --no-keys"
         )
     keys = engine.store.keys
     if settings.needs_keys and not keys.any_valid(engine.clock()):
@@ -36,11 +37,13 @@ def check_binding(settings: ServerSettings, engine: MemoryEngine) -> None:
     if settings.keys is None and keys.any() and not keys.any_valid(engine.clock()):
         raise ConfigError(
             "server: all keys of this store are revoked or expired, so no request can be authorized; create a key with "
-            "`memoryos keys create --admin`, or use --no-keys to allow every program on this machine without a key"
+            "`memoryos keys create --admin`, or use --no-keys to accept requests of all programs on this machine"
         )
 
 
 def warn_of_unused_keys(settings: ServerSettings, engine: MemoryEngine) -> None:
-    """Logs a warning if keys are off although the store has keys."""
+    """Logs a warning if requests require no key although the store has keys."""
     if not settings.needs_keys and settings.keys is False and engine.store.keys.any():
-        _log.warning("this store has keys, but --no-keys lets every program on this machine read and change it")
+        _log.warning(
+            "the store has keys, but --no-keys lets every program on this machine read and change the store without one"
+        )

@@ -1,6 +1,6 @@
-"""Token buckets by name, with the generic cell rate algorithm (GCRA, ATM Forum Traffic Management 4.0).
+"""Token buckets, one for each name, with the generic cell rate algorithm (GCRA, ATM Forum Traffic Management 4.0).
 
-One number for each name, the time when its bucket is full again, replaces the token count and its refill timer.
+The algorithm stores only one number for each bucket: the time at which the bucket will be full again.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Allowance:
     """The state of one bucket after a request.
 
     Attributes:
-        limit: Size of the bucket: requests per minute.
-        remaining: Requests that may be sent immediately.
-        reset_seconds: Seconds until the bucket is full, if no request comes.
-        retry_seconds: Seconds until the next request is allowed; 0 if this one was allowed.
+        limit: Size of the bucket: the maximum number of requests per minute.
+        remaining: Number of requests that are allowed immediately.
+        reset_seconds: Seconds until the bucket is full, if no further request arrives.
+        retry_seconds: Seconds until the next request is allowed; 0 if this request was allowed.
     """
 
     limit: int
@@ -52,10 +52,10 @@ class Allowance:
 
 
 class TokenBuckets:
-    """A token bucket of the same size for each name. The least recently used buckets are evicted.
+    """Token buckets of the same size, one for each name. The least recently used buckets are removed.
 
     Args:
-        requests_per_minute: Size of each bucket, and its refill per minute; None disables the limit.
+        requests_per_minute: Size of each bucket, and its refill per minute. None disables the limit.
         clock: Returns monotonic seconds.
     """
 
@@ -65,13 +65,13 @@ class TokenBuckets:
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def peek(self, name: str) -> Allowance | None:
-        """Returns the state of a bucket and takes nothing from it; None if the limit is disabled."""
+        """Returns the state of a bucket without changing it; None if the limit is disabled."""
         return self._allowance(name, cost=0)
 
     def take(self, name: str) -> Allowance | None:
-        """Takes one request from a bucket and returns its new state; None if the limit is disabled.
+        """Takes one token from a bucket and returns the bucket's new state; None if the limit is disabled.
 
-        A refused request takes nothing.
+        If the bucket is empty, the request is refused and the bucket does not change.
         """
         return self._allowance(name, cost=1)
 

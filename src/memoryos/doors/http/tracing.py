@@ -1,4 +1,4 @@
-"""Exports OpenTelemetry spans to the endpoint in the environment; requires the extra ``otel``."""
+"""Exports OpenTelemetry spans if an environment variable names an endpoint; requires the extra ``otel``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 
 
 def start_tracing() -> Callable[[], None]:
-    """Starts to export spans over OTLP (HTTP) if the environment names an endpoint.
+    """Starts to export spans over OTLP (HTTP) if an environment variable names an endpoint.
 
     Returns:
         A function that exports the remaining spans and stops tracing.
@@ -46,4 +46,4 @@ def start_tracing() -> Callable[[], None]:
 
 
 def _nothing() -> None:
-    """Does nothing: tracing is off."""
+    """Does nothing, because tracing is off."""

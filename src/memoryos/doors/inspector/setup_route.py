@@ -1,4 +1,4 @@
-"""The route ``/v1/setup``: the caller and the settings that the inspector needs at its start."""
+"""The route ``/v1/setup``. It returns the data that the inspector needs at its start: the caller and some settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ setup_routes: APIRouter = router("server")
 
 
 class TraitDimension(shapes.Shape):
-    """One of the 90 trait dimensions of the profile."""
+    """One of the 90 personality dimensions of the profile."""
 
     category: str
     name: str
@@ -29,7 +29,7 @@ class TraitDimension(shapes.Shape):
 
 
 class Setup(shapes.Shape):
-    """The caller and settings of the server, without secrets and stored data."""
+    """Data about the caller and some settings of the server. It contains no secrets and no stored texts."""
 
     version: str
     now: shapes.Time = Field(description="Current time of the server.")
@@ -52,7 +52,7 @@ class Setup(shapes.Shape):
 
 @setup_routes.get("/v1/setup")
 def get_setup(server: CurrentServer, caller: AnyCaller) -> Setup:
-    """Returns the caller and the settings that explain the server's results."""
+    """Returns the data that the inspector needs at its start: the caller and some settings of the server."""
     engine = server.engine()
     config = engine.config
     return Setup(

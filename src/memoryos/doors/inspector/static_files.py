@@ -1,4 +1,4 @@
-"""Serves the page of the inspector and its static files from the package."""
+"""Serves the inspector (a web page) and its scripts and styles, which are files of the Python package."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""Content Security Policy: the page may load and call only its own server; no inline script runs, and trusted types
-prevent that text becomes markup."""
+"""Content Security Policy: the page may contact only its own server, and it may not run inline scripts.
+
+Trusted types prevent that the page inserts a text as HTML.
+"""
 KINDS = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -39,9 +41,9 @@ KINDS = {
 
 
 def inspector_routes() -> list[BaseRoute]:
-    """Returns the page at ``/``, its files under ``/inspector/`` and the route ``/v1/setup``, which it requests first.
+    """Returns the routes of the inspector: the page at ``/``, its files under ``/inspector/``, and ``/v1/setup``.
 
-    The page and the files need no key, because they contain no stored data.
+    The page and its files require no key, because they contain no stored data.
     """
     return [
         Route("/", _page, include_in_schema=False),
@@ -52,7 +54,7 @@ def inspector_routes() -> list[BaseRoute]:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """The content, media type and ETag of a file."""
+    """A file of the inspector, with its content, media type and ETag."""
 
     body: bytes
     kind: str
@@ -71,7 +73,7 @@ async def _file(request: Request) -> Response:
 
 
 def _file_response(request: Request, file: _File) -> Response:
-    """Returns the file, or 304 if the browser's cached copy is current."""
+    """Returns a file, or the status 304 if the browser's cached copy is up to date."""
     headers = {
         "Cache-Control": "no-cache",
         "Content-Security-Policy": POLICY,
@@ -87,7 +89,7 @@ def _file_response(request: Request, file: _File) -> Response:
 
 @cache
 def _files() -> dict[str, _File]:
-    """Returns all files by path; cached, because they change only with the package."""
+    """Returns all files of the inspector by path. The result is cached, because the files never change."""
     return dict(_read(resources.files("memoryos.doors.inspector") / "static", ""))
 
 

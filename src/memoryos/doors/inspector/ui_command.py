@@ -1,4 +1,4 @@
-"""``memoryos ui``: opens the inspector of a running server in the browser, or starts a server first."""
+"""The command ``memoryos ui``: opens the inspector in the browser, and starts a server if none is running."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TITLE = b"<title>MemoryOS</title>"
 PROBE_TIMEOUT_SECONDS = 2.0
 PROBE_BYTES = 10_000
 LOOPBACK_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  (keys of a table; no socket is opened)
-"""The loopback address for a server that listens on all addresses."""
+"""Maps each address that means "listen on all addresses" to an address that a browser can open."""
 
 
 @click.command()
@@ -30,7 +30,7 @@ LOOPBACK_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  (key
 @click.option("--no-browser", is_flag=True, help="Print the address without opening a browser.")
 @click.pass_obj
 def ui(session: Session, port: int | None, *, no_browser: bool) -> None:
-    """Open the inspector in the browser; start a server unless one is running."""
+    """Open the inspector in the browser. If no server is running, start one."""
     from memoryos.doors.http.settings import ServerSettings  # noqa: PLC0415  (other commands start faster)
 
     settings = ServerSettings(port=port)
@@ -49,7 +49,7 @@ def ui(session: Session, port: int | None, *, no_browser: bool) -> None:
 
 
 def _fragment(session: Session) -> str:
-    """Returns the URL fragment that selects the memory of ``--user``; "" without the option."""
+    """Returns the URL fragment that selects the memory of ``--user``; "" without this option."""
     if "--user" not in session.options:
         return ""
     config = session.config()
@@ -62,7 +62,7 @@ def _address(settings: ServerSettings) -> str:
 
 
 def _is_inspector(address: str) -> bool:
-    """Returns whether a MemoryOS server with an inspector answers at the address."""
+    """Returns whether a MemoryOS server with an inspector answers at an address."""
     connection = HTTPConnection(urlsplit(address).netloc, timeout=PROBE_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/")

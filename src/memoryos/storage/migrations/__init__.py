@@ -1,4 +1,4 @@
-"""Schema migrations, applied by Alembic inside the transaction that records the new version."""
+"""Schema migrations. Alembic applies a migration and records the new version in the same transaction."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "KNOWN", "State", "state_of", "upgrade"]
 
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
-"""Revisions of ``versions/``, oldest first; a test compares them with the files."""
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+"""Revisions of the files in ``versions/``, oldest first. A test compares this list with the files."""
 HEAD = KNOWN[-1]
 
 
 class State(enum.Enum):
-    """State of a database's schema, relative to this release."""
+    """Result of comparing the schema of a database with the schema of this release."""
 
     EMPTY = "no table yet"
     CURRENT = "the schema of this release"
@@ -28,7 +28,7 @@ class State(enum.Enum):
 
 
 def state_of(connection: sa.Connection) -> State:
-    """Returns the state of the database's schema, without writing."""
+    """Returns the state of a database's schema. Writes nothing."""
     tables = sa.inspect(connection).get_table_names()
     if not tables:
         return State.EMPTY
@@ -41,7 +41,7 @@ def state_of(connection: sa.Connection) -> State:
 
 
 def upgrade(connection: sa.Connection) -> None:
-    """Migrates the database to the schema of this release, inside the caller's transaction."""
+    """Migrates a database to the schema of this release, in the caller's transaction."""
     from alembic import command  # noqa: PLC0415  (120 ms, needed only for new or older databases)
 
     command.upgrade(_config(connection), HEAD)

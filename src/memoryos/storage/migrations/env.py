@@ -1,4 +1,4 @@
-"""Entry point of Alembic: migrates the connection that it receives, inside the connection's open transaction."""
+"""Alembic's entry script: migrates the connection that it receives, in the connection's open transaction."""
 
 from __future__ import annotations
 

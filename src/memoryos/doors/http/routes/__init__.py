@@ -1,1 +1,1 @@
-"""The routes of the REST API, one module for each resource."""
+"""The routes of the REST API. Each module contains the routes for one kind of data or task."""

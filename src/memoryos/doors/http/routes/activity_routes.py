@@ -1,4 +1,4 @@
-"""Routes for the inspector only: the days of a memory and the state of its background work."""
+"""Routes that only the inspector uses: the days with pages of a memory, and the state of background processing."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ routes = router("inspector")
 
 
 class Day(shapes.Shape):
-    """A day with pages."""
+    """A day with at least one page, and the number of its pages."""
 
     day: date = Field(description="In UTC.")
     pages: int
 
 
 class Days(shapes.Shape):
-    """All days with pages, oldest first."""
+    """All days with at least one page, oldest first."""
 
     days: list[Day]
 
 
 class DayPages(shapes.Shape):
-    """Some pages of one day, in log order."""
+    """Some pages of one day, in the order in which they were stored."""
 
     pages: list[shapes.Page]
     next_after_seq: int | None = Field(description="`after_seq` of the next request; null at the end.")
 
 
 class Work(shapes.Shape):
-    """The state of the background work on one memory."""
+    """The state of the background processing of one memory."""
 
     now: shapes.Time = Field(description="The server's time, for comparison with the other times.")
     background: bool = Field(description="Whether a background worker is enabled.")
-    working: bool = Field(description="Whether a live worker has a lease on this memory.")
-    waiting: int = Field(description="Memories of this server in the worker's queue.")
-    last_page_at: shapes.Time | None = Field(description="When the newest page was added.")
-    failures: int = Field(description="Consecutive failures of the analyst.")
+    working: bool = Field(description="Whether a worker processes this memory now.")
+    waiting: int = Field(description="Number of memories in the queue of this server's worker.")
+    last_page_at: shapes.Time | None = Field(description="Time at which the newest page was stored.")
+    failures: int = Field(description="Number of consecutive failures of the analyst.")
     retry_at: shapes.Time | None = Field(description="Time of the worker's next attempt.")
     last_error: str | None = Field(description="Last error of the analyst, until it succeeds again.")
 
 
 @routes.get(f"{USER}/days")
 def list_days(memory: ScopedMemory, audit: Audit) -> Days:
-    """Lists the days with pages, oldest first, with the number of pages."""
+    """Lists all days with at least one page, oldest first, with the number of pages of each day."""
     days = memory.days()
     audit.record("read", memory, count=len(days))
     return Days(days=[Day(day=day, pages=count) for day, count in days])
@@ -71,7 +71,7 @@ def list_pages_of_day(
     limit: Limit = 50,
     after_seq: Annotated[int, Query(ge=0, le=MAX_SEQ, description="Only pages after this one.")] = 0,
 ) -> DayPages:
-    """Lists the pages of one day (UTC) in log order."""
+    """Lists the pages of one day (UTC) in the order in which they were stored."""
     pages, last = cut_to_limit(memory.pages_of_day(day, limit + 1, after_seq=after_seq), limit)
     audit.record("read", memory, count=len(pages))
     return DayPages(
@@ -82,7 +82,7 @@ def list_pages_of_day(
 
 @routes.get(f"{USER}/work")
 def get_work(memory: ScopedMemory, server: CurrentServer) -> Work:
-    """Returns whether a worker processes the memory, its failures, the last error, and the next attempt."""
+    """Returns the state of the background processing of a memory, with the last error and the next attempt."""
     engine = server.engine()
     now = engine.clock()
     state, is_leased = _state_of(engine.store, memory.scope, now)
@@ -99,7 +99,7 @@ def get_work(memory: ScopedMemory, server: CurrentServer) -> Work:
 
 
 def _state_of(store: Store, scope: Scope, now: datetime) -> tuple[ScopeState | None, bool]:
-    """Returns the state of a memory's scope, and whether a live worker has an unexpired lease on it."""
+    """Returns the stored state of a memory, and whether a running worker has a valid lease for the memory."""
     scope_id = store.scopes.find(scope)
     if scope_id is None:
         return None, False

@@ -1,4 +1,4 @@
-"""Routes for answers from memory, complete or streamed."""
+"""The route for answers from memory. An answer is sent as a whole or streamed."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 class Question(Body):
-    """A question, and how to answer it."""
+    """A question for the memory, and options for the answer."""
 
     query: str = Field(examples=["What do you remember about my job?"])
     relationship_with_user: Text = Field(
         default="friend", max_length=1_000, description="The assistant's relationship with the user."
     )
-    style_hint: Text = Field(default="", max_length=10_000, description="How to answer.")
-    meta_data: dict[Text, Any] | None = Field(default=None, description="Data about this conversation for the prompt.")
+    style_hint: Text = Field(default="", max_length=10_000, description="Style of the answer.")
+    meta_data: dict[Text, Any] | None = Field(default=None, description="Data about the conversation, for the prompt.")
     remember: bool = Field(default=True, description="Whether to store the exchange as a page.")
     stream: bool = Field(default=False, description="Whether to stream the answer as server-sent events.")
     with_recall: bool = Field(default=False, description="Whether to include the recalled memory.")
 
 
 class Answered(shapes.Shape):
-    """An answer with its sources."""
+    """An answer from memory, with the ids of its source pages."""
 
     answer: str
-    source_page_ids: list[str] = Field(description="Source pages, best first.")
+    source_page_ids: list[str] = Field(description="Ids of the pages on which the answer is based, best first.")
     origin: shapes.Origin | None = Field(description="Model and prompt of the answer; null for a repeated request.")
     flagged_page_ids: list[str] = Field(description="Pages in the context that look like instructions to a model.")
     recall: shapes.ExplainedRecall | None = None
@@ -62,9 +62,10 @@ def answer(
     audit: Audit,
     idempotency_key: IdempotencyKey = None,
 ) -> Answered | StreamingResponse:
-    """Answers from memory, with the configured LLM or by quoting, and stores the exchange.
+    """Answers a question from memory and stores the exchange.
 
-    If the client disconnects from a stream before its end, nothing is stored. An `Idempotency-Key` requires `remember`.
+    The configured LLM answers; without an LLM, the answer consists of quotations. If the client disconnects before the
+    end of a streamed answer, nothing is stored. An `Idempotency-Key` is only allowed if `remember` is true.
     """
     question = (body.query, body.relationship_with_user, body.style_hint, body.meta_data)
     options: _Options = {"remember": body.remember, "idempotency_key": idempotency_key}
@@ -93,7 +94,7 @@ def _events(stream: AnswerStream) -> Generator[bytes, None, None]:
             yield event("error", problem_of(error).model_dump())
             return
     if stream.answer is None:
-        raise TypeError("the stream ended without an answer")
+        raise TypeError("the answer stream ended without a final answer; please report this bug")
     yield event("done", _answered(stream.answer, with_recall=False).as_json())
 
 

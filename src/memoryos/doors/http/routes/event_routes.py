@@ -1,4 +1,4 @@
-"""Live events of one memory."""
+"""The route that streams the changes of one memory as events."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 
 @routes.get(f"{USER}/events", response_class=StreamingResponse, responses=_RESPONSES)
 def watch(memory: ScopedMemory, server: CurrentServer, audit: Audit) -> StreamingResponse:
-    """Streams the changes of a memory: pages that leave short-term memory, segment heat, new knowledge."""
+    """Streams the changes of a memory as server-sent events, e.g. new pages, changed segments and new facts."""
     watcher = ChangeWatcher(memory)
     audit.record("read", memory, count=0)
     return event_stream(_events(watcher, server))
@@ -60,7 +60,7 @@ async def _events(watcher: ChangeWatcher, server: ServerState) -> AsyncGenerator
 
 
 async def _wait_for_next_poll(server: ServerState) -> bool:
-    """Waits for the next poll. Returns False if the server shuts down."""
+    """Waits until the next poll is due. Returns False if the server shuts down meanwhile."""
     poll_at = time.monotonic() + server.settings.event_seconds
     while not server.ending.is_set():
         left = poll_at - time.monotonic()

@@ -1,4 +1,4 @@
-"""Routes for forgetting: permanent deletion by ids with all derived data, and dry runs."""
+"""Routes for forgetting: they delete pages and facts permanently with all derived data, or preview the deletion."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ DryRun = Annotated[bool, Query(description="Whether only to preview what would b
 
 
 class Forgetting(Body):
-    """The pages and facts to forget: by ids, by time, or everything. A query is only for previews."""
+    """Selects the pages and facts to forget: by ids, by time, or all. A query can only be used for a preview."""
 
     page_ids: Annotated[list[Id], FailFast()] = Field(default=[], max_length=10_000)
     knowledge_ids: Annotated[list[Id], FailFast()] = Field(default=[], max_length=10_000)
     before: str | None = Field(default=None, description="All pages before this time, ISO 8601.")
     query_preview: str | None = Field(
-        default=None, description="Previews forgetting the pages that match this query. A query never deletes anything."
+        default=None, description="Previews the deletion of all pages that match this query. Deletes nothing."
     )
     everything: bool = False
     dry_run: bool = Field(default=True, description="Whether only to preview what would be deleted.")
     erase: bool | None = Field(
         default=None,
-        description="Whether to wait until the bytes are erased. By default, large databases are erased later.",
+        description="Whether to wait until the deleted bytes are erased. By default, large databases are erased later.",
     )
 
 
 class Gone(shapes.Forgotten):
-    """The receipt for one memory of a user."""
+    """The data that was deleted from the memory of a user with one assistant."""
 
     assistant_id: str
 
 
 class UserGone(shapes.Shape):
-    """The receipts for all memories of a user."""
+    """The data that was deleted from all memories of a user; one entry for each assistant."""
 
     memories: list[Gone]
 
 
 @routes.post(f"{USER}/forget")
 def forget(memory: ScopedMemory, body: Forgetting, audit: Audit) -> shapes.Forgotten:
-    """Forgets pages and facts permanently, with everything derived from them; or previews this."""
+    """Deletes pages and facts permanently, with everything derived from them, or previews the deletion."""
     receipt = memory.forget(**body.model_dump())
     audit.record("read" if receipt.dry_run else "forget", memory, count=len(receipt.page_ids))
     return shapes.Forgotten.model_validate(receipt)
@@ -59,7 +59,7 @@ def forget(memory: ScopedMemory, body: Forgetting, audit: Audit) -> shapes.Forgo
 
 @routes.delete(f"{USER}/pages/{{page_id:id}}")
 def delete_page(memory: ScopedMemory, page_id: str, audit: Audit, *, dry_run: DryRun = False) -> shapes.Forgotten:
-    """Forgets one page permanently, with everything derived from it."""
+    """Deletes one page permanently, with everything derived from it."""
     receipt = memory.forget(page_ids=[page_id], dry_run=dry_run, erase=None)
     audit.record("read" if dry_run else "forget", memory, count=1)
     return shapes.Forgotten.model_validate(receipt)
@@ -74,7 +74,7 @@ def delete_user(
     assistant_id: Annotated[str | None, Query(description="Only the memory with this assistant; default: all.")] = None,
     dry_run: DryRun = False,
 ) -> UserGone:
-    """Forgets all memories of a user permanently, with every assistant. A user without memories gets an empty list."""
+    """Deletes all memories of a user permanently. For a user without memories, the list of deletions is empty."""
     audit.caller.require_access(user_id)
     engine = server.engine()
     read_scope(user_id, assistant_id or engine.config.assistant_id)

@@ -1,4 +1,4 @@
-"""Routes for liveness, readiness and server-wide data."""
+"""Routes about the whole server: liveness and readiness checks, the list of users, and statistics."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ _UNREADY: dict[int | str, dict[str, Any]] = {503: {"description": "The store or 
 
 
 class Alive(shapes.Shape):
-    """The server process is running."""
+    """The response of a running server to a liveness check."""
 
     status: Literal["ok"] = "ok"
 
 
 class Ready(shapes.Shape):
-    """Whether the server can serve requests."""
+    """Shows whether the server can process requests."""
 
     status: Literal["ready", "not ready"]
     store: Literal["ok", "unavailable"] = Field(description="Whether the database can be read.")
     embedder: Literal["ok", "unavailable"] = Field(description="Whether a test text could be embedded.")
-    backlog: int | None = Field(description="Memories in the worker's queue; null if the store is not available.")
+    backlog: int | None = Field(description="Number of memories in the worker's queue; null if unknown.")
 
 
 class User(shapes.Shape):
-    """A user and an assistant with a memory."""
+    """The user and the assistant of one memory."""
 
     user_id: str
     assistant_id: str
 
 
 class UserList(shapes.Shape):
-    """Some users, oldest first."""
+    """Some of the server's users, oldest first."""
 
     users: list[User]
     next_offset: int | None = Field(description="`offset` of the next request; null at the end.")
@@ -56,8 +56,8 @@ class ServerStats(shapes.Shape):
     """Statistics of the whole server."""
 
     memories: int
-    memories_failing: int = Field(description="Memories whose last analyst call failed.")
-    backlog: int = Field(description="Memories in the background worker's queue.")
+    memories_failing: int = Field(description="Number of memories whose last analyst call failed.")
+    backlog: int = Field(description="Number of memories in the background worker's queue.")
     pages_due: int = Field(description="Pages outside short-term memory that are not yet in a segment.")
     pages_without_vector: int
     embedder: str
@@ -68,13 +68,16 @@ class ServerStats(shapes.Shape):
 
 @open_routes.get("/healthz")
 async def get_health() -> Alive:
-    """Returns 200 while the server process is running (liveness check); checks no other component."""
+    """Returns 200 while the server process is running (liveness check). The database and models are not checked."""
     return Alive()
 
 
 @open_routes.get("/readyz", responses=_UNREADY)
 async def get_readiness(server: CurrentServer, response: Response) -> Ready:
-    """Embeds a text, reads from the store and returns the worker's queue length; 503 if one of them fails."""
+    """Checks whether the server can process requests (readiness check). If it can't, the status is 503.
+
+    The check reads from the store and embeds a test text.
+    """
     ready = await run_sync(_check, server)
     if ready.status != "ready":
         response.status_code = 503
@@ -90,7 +93,7 @@ def list_users(
     limit: Limit = 100,
     offset: Annotated[int, Query(ge=0, le=MAX_SEQ, description="`next_offset` of the previous response.")] = 0,
 ) -> UserList:
-    """Lists users with their assistants, oldest first: all for an administrator, otherwise only the key's user."""
+    """Lists users with their assistants, oldest first. Callers who are not administrators get only their own user."""
     scopes = [scope for scope in server.engine().scopes() if audit.caller.may_use(scope.user_id)]
     shown = scopes[offset : offset + limit]
     audit.record("list", count=len(shown))
@@ -102,7 +105,7 @@ def list_users(
 
 @routes.get("/v1/stats")
 def get_server_stats(server: CurrentServer, caller: AdminCaller) -> ServerStats:
-    """Returns statistics of the whole server; for administrators."""
+    """Returns statistics of the whole server. Only administrators may call this route."""
     engine = server.engine()
     due = engine.store.totals.backlog(engine.config.short_term_capacity, engine.embedder.name)
     return ServerStats(

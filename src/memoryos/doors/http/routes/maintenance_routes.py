@@ -1,4 +1,4 @@
-"""Routes for maintenance of one memory: statistics, LLM costs, flush and rebuild."""
+"""Routes for maintenance of one memory: statistics, LLM costs, processing of waiting pages, and rebuild."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ routes = router("upkeep")
 
 
 class Costs(shapes.Shape):
-    """LLM costs, oldest first, one entry per day, purpose and model."""
+    """LLM calls and tokens, oldest first; one entry for each day, purpose and model."""
 
     costs: list[shapes.Cost]
 
 
 @routes.get(f"{USER}/stats")
 def get_stats(memory: ScopedMemory) -> shapes.Stats:
-    """Returns counts of every tier, the pages that are due, and the analyst's last error."""
+    """Returns the numbers of pages, segments, facts and traits, the amount of due work, and the last error."""
     return shapes.Stats.model_validate(memory.get_memory_stats())
 
 
 @routes.get(f"{USER}/costs")
 def get_costs(memory: ScopedMemory) -> Costs:
-    """Returns the LLM costs."""
+    """Returns the number of LLM calls and tokens for each day, purpose and model."""
     return Costs(costs=[shapes.Cost.model_validate(each) for each in memory.costs()])
 
 
@@ -40,9 +40,9 @@ def get_costs(memory: ScopedMemory) -> Costs:
 async def flush(
     memory: ScopedMemory,
     server: CurrentServer,
-    timeout_seconds: Annotated[float, Query(gt=0, le=3_600, description="Timeout; unfinished work stays due.")] = 60,
+    timeout_seconds: Annotated[float, Query(gt=0, le=3_600, description="Unfinished work is done later.")] = 60,
 ) -> shapes.Stats:
-    """Consolidates all pages that have left short-term memory, and returns the new counts."""
+    """Processes all waiting pages now (assigns them to segments and derives facts), and returns the statistics."""
 
     def flush_and_count() -> shapes.Stats:
         memory.flush(timeout_seconds)
@@ -62,7 +62,7 @@ async def rebuild(
     ] = None,
     dry_run: Annotated[bool, Query(description="Whether only to preview the changes.")] = False,
 ) -> shapes.Rebuilt:
-    """Derives all tiers again from the log. The previous knowledge becomes history."""
+    """Derives all segments, facts and the profile again from the stored pages. The old facts stay in the history."""
     rebuilt = await run_sync(partial(memory.rebuild, analyst, dry_run=dry_run), limiter=server.long_work)
     audit.record("read" if dry_run else "rebuild", memory, count=1)
     return shapes.Rebuilt.model_validate(rebuilt)

@@ -1,4 +1,4 @@
-"""The route for Prometheus."""
+"""The route for the metrics of the server, in the format of Prometheus."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ routes = router("server")
 
 @routes.get("/metrics", response_class=Response, responses={200: {"content": {MEDIA_TYPE: {}}}})
 def get_metrics(server: CurrentServer, caller: AdminCaller) -> Response:  # noqa: ARG001  (the annotation requires an administrator)
-    """Returns the server's metrics in the Prometheus text format; for administrators."""
+    """Returns the server's metrics in the Prometheus text format. Only administrators may call this route."""
     return Response(server.metrics.text(), media_type=MEDIA_TYPE)

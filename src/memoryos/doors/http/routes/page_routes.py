@@ -1,4 +1,4 @@
-"""Routes for pages: adding, listing and reading them."""
+"""Routes that store, list and read pages (exchanges of a user message and an assistant's reply)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ routes = router("pages")
 
 
 class NewPage(Body):
-    """One exchange. One side may be empty, but not both."""
+    """One exchange to store. Either text may be empty, but not both."""
 
     user_input: str = Field(default="", examples=["I moved to Utrecht last week."])
     agent_response: str = Field(default="", examples=["How do you like it there?"])
@@ -30,7 +30,7 @@ class NewPage(Body):
 
 
 class NewMessages(Body):
-    """An OpenAI message list. A user message and the following assistant message become one page."""
+    """A list of messages in OpenAI's format. A user message and the next assistant message become one page."""
 
     messages: Annotated[list[dict[str, Any]], FailFast()] = Field(
         max_length=10_000, examples=[[{"role": "user", "content": "Hi!"}, {"role": "assistant", "content": "Hello!"}]]
@@ -38,20 +38,20 @@ class NewMessages(Body):
 
 
 class Pages(shapes.Shape):
-    """Stored pages."""
+    """The pages that were stored."""
 
     pages: list[shapes.Page]
 
 
 class PageList(Pages):
-    """Some pages of the log, newest first."""
+    """Some pages of a memory, newest first."""
 
     next_before_seq: int | None = Field(description="`before_seq` of the next request; null at the end.")
 
 
 @routes.post(f"{USER}/pages", status_code=201)
 def add_page(memory: ScopedMemory, body: NewPage, audit: Audit, idempotency_key: IdempotencyKey = None) -> shapes.Page:
-    """Stores one exchange. It is on disk and searchable when the response arrives. Calls no model."""
+    """Stores one exchange as a page. The page is on disk and can be found when the response arrives."""
     page = memory.add_memory(
         body.user_input, body.agent_response, body.timestamp, body.meta_data, idempotency_key=idempotency_key
     )
@@ -63,7 +63,10 @@ def add_page(memory: ScopedMemory, body: NewPage, audit: Audit, idempotency_key:
 def add_messages(
     memory: ScopedMemory, body: NewMessages, audit: Audit, idempotency_key: IdempotencyKey = None
 ) -> Pages:
-    """Stores all exchanges of a message list, or none on an error. System and tool messages are ignored."""
+    """Stores all exchanges of a list of messages. If an error occurs, nothing is stored.
+
+    System and tool messages are ignored.
+    """
     pages = memory.add_messages(body.messages, idempotency_key=idempotency_key)
     audit.record("write", memory, count=len(pages))
     return Pages(pages=[shapes.Page.model_validate(page) for page in pages])
@@ -80,7 +83,7 @@ def list_pages(
         str | None, Query(min_length=1, max_length=1_000, description="Only pages with this text, ignoring case.")
     ] = None,
 ) -> PageList:
-    """Lists pages, newest first. With `q`, a response may have fewer pages than `limit` although more follow."""
+    """Lists pages, newest first. With `q`, a response may contain fewer pages than `limit` even if more exist."""
     if q is None:
         pages, last = cut_to_limit(memory.newest_pages(limit + 1, before_seq=before_seq), limit)
         next_before_seq = None if last is None else last.seq
@@ -92,7 +95,7 @@ def list_pages(
 
 @routes.get(f"{USER}/pages/{{page_id:id}}")
 def get_page(memory: ScopedMemory, page_id: str, audit: Audit) -> shapes.Page:
-    """Returns one page."""
+    """Returns one page of a memory."""
     page = memory.page(page_id)
     audit.record("read", memory, count=1)
     return shapes.Page.model_validate(page)

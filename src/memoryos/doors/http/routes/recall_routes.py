@@ -1,4 +1,4 @@
-"""The route for recall: ranked pages and facts for a query, with the reason for each."""
+"""The route for recall: returns ranked pages and facts for a query, with the parts of each score."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ routes = router("recall")
 
 
 class Query(Body):
-    """A recall query."""
+    """A query for recall, with limits and weights."""
 
     query: str = Field(examples=["Where does Tom live?"])
     max_pages: int | None = Field(default=None, ge=1, le=10_000, description="Default: the server's setting.")
@@ -24,18 +24,18 @@ class Query(Body):
         default=None,
         ge=1,
         le=10_000_000,
-        description="Most estimated tokens of the pages. A page may then be shortened to one side.",
+        description="Maximum number of estimated tokens of all pages. A page may then contain one text only.",
     )
     ranking: RankingWeights | None = Field(
         default=None,
-        description="Weights for this query only, which then changes no heat. Omitted weights: the server's setting.",
+        description="Weights for this query only. The query then changes no heat. Default: the server's weights.",
     )
     near_misses: int = Field(default=0, ge=0, le=100, description="Number of next best pages to return as well.")
 
 
 @routes.post(f"{USER}/recall")
 def recall(memory: ScopedMemory, body: Query, audit: Audit) -> shapes.ExplainedRecall:
-    """Returns the memory that is relevant to a query. Calls no LLM and stores nothing."""
+    """Returns the memory that is relevant to a query. No LLM is called and no text is stored."""
     ranking = None
     if body.ranking is not None:
         ranking = memory.config.ranking.model_copy(update=body.ranking.model_dump(exclude_unset=True))

@@ -1,4 +1,4 @@
-"""Shared parameters, validation and router of the routes."""
+"""Parameters, validation and a router function that all modules of routes share."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ __all__ = ["MAX_SEQ", "USER", "Body", "Id", "IdempotencyKey", "Limit", "Text", "
 
 register_url_convertor("id", IdConvertor())
 USER = "/v1/users/{user_id:id}"
-"""Path of one user; the query parameter ``assistant_id`` selects the assistant."""
+"""URL path of one user. The query parameter ``assistant_id`` selects the assistant."""
 MAX_SEQ = 2**63 - 1
 _Entry = TypeVar("_Entry")
 _MAX_ERRORS = 1_000
-"""Most validation errors of one body; for more errors only their number is reported."""
+"""Maximum number of validation errors of a body that are reported. For more errors, only their number is reported."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -44,26 +44,26 @@ def _check(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_check)]
-"""Text without NUL characters and lone surrogates, which databases and models do not accept."""
+"""A text that databases and models accept: it contains no NUL characters and no lone surrogates."""
 Id = Annotated[str, AfterValidator(_check), Field(min_length=1, max_length=100)]
-"""An id from an earlier response."""
-Limit = Annotated[int, Query(ge=1, le=500, description="Most entries.")]
+"""An id of a page, fact or segment, from an earlier response."""
+Limit = Annotated[int, Query(ge=1, le=500, description="Maximum number of entries.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="Key of this request. A repeated request with the same key gets the first response and stores "
-        "nothing.",
+        description="Key of this request. If the request is repeated with the same key, nothing is stored again and "
+        "the response is the same.",
     ),
 ]
 
 
 class Body(BaseModel):
-    """Base class of request bodies; an unknown field is an error.
+    """Base class of request bodies. An unknown field is an error.
 
-    The number of errors is limited: pydantic creates objects for each error, which would block the event loop.
+    The number of reported errors is limited, because creating many error objects would block the event loop.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -81,7 +81,10 @@ class Body(BaseModel):
 
 
 def _with_few_unknown(given: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """Returns the known fields and the first unknown ones: one more than a response lists."""
+    """Returns all known fields and at most ``MAX_FAULTS + 1`` unknown ones.
+
+    A response lists ``MAX_FAULTS`` errors. The additional field shows that there are more.
+    """
     if len(given) <= len(known) + MAX_FAULTS + 1:
         return given
     unknown = islice((name for name in given if name not in known), MAX_FAULTS + 1)
@@ -89,10 +92,16 @@ def _with_few_unknown(given: dict[str, Any], known: Collection[str]) -> dict[str
 
 
 def cut_to_limit(found: Sequence[_Entry], limit: int) -> tuple[Sequence[_Entry], _Entry | None]:
-    """Returns the first ``limit`` entries, and the last of them if there are more entries, else None."""
+    """Returns the first ``limit`` entries of a list, and the last one of them, after which the next request continues.
+
+    The second value is None if the list has no further entries.
+    """
     return found[:limit], found[limit - 1] if len(found) > limit else None
 
 
 def router(tag: str) -> APIRouter:
-    """Returns a router with a tag, documented errors, and the function names as operation ids."""
+    """Returns a router for routes with the same tag in the OpenAPI document.
+
+    The operation ids of its routes are the names of their functions. The error responses are documented.
+    """
     return APIRouter(tags=[tag], responses=RESPONSES, generate_unique_id_function=lambda route: route.name)

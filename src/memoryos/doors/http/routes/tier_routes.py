@@ -1,4 +1,4 @@
-"""Routes for the memory tiers: profile, knowledge and segments."""
+"""Routes for the data that MemoryOS derives from pages: the profile, knowledge (facts) and segments."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ After = Annotated[str | None, Query(max_length=100, description="`next_after` of
 
 
 class ProfileVersion(shapes.Profile):
-    """One version of the profile."""
+    """One version of the user's profile."""
 
     recorded_at: shapes.Time | None
     origin: shapes.Origin | None
 
 
 class ProfileHistory(shapes.Shape):
-    """All versions of the profile, oldest first."""
+    """All versions of the user's profile, oldest first."""
 
     versions: list[ProfileVersion]
 
@@ -40,7 +40,7 @@ class KnowledgeList(shapes.Shape):
 
 
 class KnowledgeHistory(shapes.Shape):
-    """A fact with its predecessors and successors, oldest first."""
+    """All versions of a fact, oldest first. Each version replaced the version before it."""
 
     knowledge: list[shapes.Knowledge]
 
@@ -60,7 +60,7 @@ class SegmentList(shapes.Shape):
 
 @routes.get(f"{USER}/profile")
 def get_profile(memory: ScopedMemory, audit: Audit) -> ProfileVersion:
-    """Returns the user's profile: attributes, and traits with their evidence."""
+    """Returns the user's profile: attributes, and traits with the pages that show them."""
     profile = memory.profile
     audit.record("read", memory, count=len(profile.attributes) + len(profile.traits))
     return ProfileVersion.model_validate(profile)
@@ -68,7 +68,7 @@ def get_profile(memory: ScopedMemory, audit: Audit) -> ProfileVersion:
 
 @routes.get(f"{USER}/profile/history")
 def get_profile_history(memory: ScopedMemory, audit: Audit) -> ProfileHistory:
-    """Returns all versions of the profile, oldest first."""
+    """Returns all versions of the user's profile, oldest first."""
     versions = memory.profile_history()
     audit.record("read", memory, count=len(versions))
     return ProfileHistory(versions=[ProfileVersion.model_validate(each) for each in versions])
@@ -79,12 +79,12 @@ def list_knowledge(
     memory: ScopedMemory,
     audit: Audit,
     *,
-    about: Annotated[About | None, Query(description="Subject of the facts; default: both.")] = None,
+    about: Annotated[About | None, Query(description="Whom the facts describe; default: both.")] = None,
     history: Annotated[bool, Query(description="Whether to include superseded and archived facts.")] = False,
     limit: Limit = 100,
     after: After = None,
 ) -> KnowledgeList:
-    """Lists facts with their source pages, oldest first."""
+    """Lists facts, oldest first. Each fact contains the ids of its source pages."""
     entries = sorted(memory.knowledge(about, history=history), key=lambda entry: entry.knowledge_id)
     shown, last = cut_to_limit([entry for entry in entries if after is None or entry.knowledge_id > after], limit)
     audit.record("read", memory, count=len(shown))
@@ -96,7 +96,7 @@ def list_knowledge(
 
 @routes.get(f"{USER}/knowledge/{{knowledge_id:id}}/history")
 def get_knowledge_history(memory: ScopedMemory, knowledge_id: str, audit: Audit) -> KnowledgeHistory:
-    """Returns a fact with its predecessors and successors, oldest first."""
+    """Returns all versions of a fact, oldest first. Each version replaced the version before it."""
     entries = memory.history(knowledge_id)
     audit.record("read", memory, count=len(entries))
     return KnowledgeHistory(knowledge=[shapes.Knowledge.model_validate(entry) for entry in entries])
@@ -104,7 +104,10 @@ def get_knowledge_history(memory: ScopedMemory, knowledge_id: str, audit: Audit)
 
 @routes.put(f"{USER}/knowledge/{{knowledge_id:id}}")
 def correct_knowledge(memory: ScopedMemory, knowledge_id: str, body: Correction, audit: Audit) -> shapes.Knowledge:
-    """Corrects a fact and returns the new one. The old one becomes history and is not learned again."""
+    """Replaces the text of a fact and returns the corrected fact.
+
+    The old text stays in the history, and is not derived from the pages again.
+    """
     corrected = memory.correct(knowledge_id, body.text)
     audit.record("correct", memory, count=1)
     return shapes.Knowledge.model_validate(corrected)
@@ -119,7 +122,7 @@ def list_segments(
     limit: Limit = 100,
     after: After = None,
 ) -> SegmentList:
-    """Lists segments with their current heat, oldest first."""
+    """Lists segments (pages of one topic) with their current heat, oldest first."""
     segments = sorted(memory.heat(archived=archived), key=lambda each: each[0].segment_id)
     shown, last = cut_to_limit([each for each in segments if after is None or each[0].segment_id > after], limit)
     audit.record("read", memory, count=len(shown))
@@ -131,7 +134,7 @@ def list_segments(
 
 @routes.get(f"{USER}/segments/{{segment_id:id}}")
 def get_segment(memory: ScopedMemory, segment_id: str, audit: Audit) -> shapes.SegmentDetail:
-    """Returns one segment with its chains and pages."""
+    """Returns one segment with its pages and their chains (pages that continue the same dialogue)."""
     content = memory.segment(segment_id)
     audit.record("read", memory, count=len(content.pages))
     return shapes.SegmentDetail.of_content(content)

@@ -26,7 +26,7 @@ __all__ = ["routes", "upload_routes"]
 
 routes = router("transfer")
 upload_routes = router("transfer")
-"""Routes whose body is a file of at most ``max_import_bytes``, which is streamed to disk."""
+"""Routes that stream the request body (a file of at most ``max_import_bytes``) to disk."""
 
 JSON_LINES = "application/jsonl"
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -38,7 +38,7 @@ _UPLOAD = {"requestBody": {"required": True, "content": {"application/octet-stre
 
 @routes.get(f"{USER}/export", response_class=StreamingResponse, responses=_EXPORT)
 def export_memory(memory: ScopedMemory, audit: Audit) -> StreamingResponse:
-    """Returns a consistent snapshot of the memory as JSON lines, which any MemoryOS can import."""
+    """Returns a consistent snapshot of the memory as JSON lines. MemoryOS can import it on any server."""
     lines = _CompressedLines(memory.export_lines())
     audit.record("export", memory, count=lines.count)
     headers = {"Content-Disposition": 'attachment; filename="memory.jsonl"', "Cache-Control": "no-store"}
@@ -47,7 +47,10 @@ def export_memory(memory: ScopedMemory, audit: Audit) -> StreamingResponse:
 
 @upload_routes.post(f"{USER}/import", openapi_extra=_UPLOAD)
 async def import_memory(memory: ScopedMemory, server: CurrentServer, request: Request, audit: Audit) -> shapes.Loaded:
-    """Imports the body, a file: an export of MemoryOS, of ChatGPT or Claude (also as zip), pages, or a message list."""
+    """Imports the file in the request body into the memory.
+
+    The file is an export of MemoryOS, ChatGPT or Claude (also as a zip file), or a list of pages or messages.
+    """
     async with _body_file(request, server.engine().store.scratch_dir) as file:
         try:
             loaded = await anyio.to_thread.run_sync(partial(memory.load, file), limiter=server.long_work)
@@ -59,7 +62,10 @@ async def import_memory(memory: ScopedMemory, server: CurrentServer, request: Re
 
 
 class _CompressedLines:
-    """Reads all lines immediately and stores them compressed, so that a slow client holds no transaction open."""
+    """The lines of an export. They are all read at the start, and compressed in memory.
+
+    The export's database transaction can thus end, even if the client receives the lines slowly.
+    """
 
     def __init__(self, lines: Iterable[str]) -> None:
         compressor = zlib.compressobj(1)

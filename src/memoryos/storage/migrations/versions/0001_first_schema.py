@@ -1,4 +1,4 @@
-"""The page log, the three tiers and their vectors."""
+"""Creates the tables of scopes, pages, vectors, mid-term memory and long-term memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Costs of model calls, and marks of results from a fallback analyst."""
+"""Adds the costs of model calls, and marks for results of the fallback analyst.
+
+The fallback analyst is used while the configured LLM is unavailable.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the table of costs and the columns that mark provisional results."""
+    """Adds the table of costs, and the columns that mark results of the fallback analyst."""
     op.add_column("scopes", sa.Column("reset_revision", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column("pages", sa.Column("placed_provisionally", sa.Boolean, nullable=False, server_default=sa.false()))
     op.add_column("pages", sa.Column("learned_provisionally", sa.Boolean, nullable=False, server_default=sa.false()))

@@ -1,4 +1,4 @@
-"""Tombstones, which prevent learning or importing forgotten and corrected texts again."""
+"""Adds tombstones, which prevent that forgotten or corrected texts are learned or imported again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the table of tombstones."""
+    """Adds the table of tombstones (hashes of forgotten or corrected texts)."""
     op.create_table(
         "tombstones",
         sa.Column("scope_id", sa.Text, sa.ForeignKey("scopes.scope_id"), nullable=False),

@@ -1,4 +1,4 @@
-"""API keys and idempotency keys, which the server needs."""
+"""Adds the API keys and idempotency keys of the HTTP server."""
 
 from __future__ import annotations
 

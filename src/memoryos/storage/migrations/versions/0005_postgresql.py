@@ -1,4 +1,4 @@
-"""PostgreSQL only: byte order for ids, and row-level security by scope."""
+"""PostgreSQL only: sorts ids by bytes, and adds row-level security by scope."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _KEYS = {
     "tombstones": ("scope_id", "kind", "mark"),
     "idempotency": ("scope_id", "key_hash"),
 }
-"""By table with a scope: its text columns that are compared or sorted."""
+"""The text columns that are compared or sorted, for each table with a scope id."""
 _SETTING = "current_setting('memoryos.scope_id', true)"
 
 
 def upgrade() -> None:
-    """Adds collations and row-level security."""
+    """Sets the collation of the id columns and adds row-level security."""
     if op.get_bind().dialect.name != "postgresql":
         return
     for table, columns in _KEYS.items():

@@ -1,6 +1,7 @@
-"""A table of scope owners, so that the other tables can be distributed by scope; with Citus they are.
+"""Adds a table with the owner of each scope, so that the other tables can be distributed by scope.
 
-On SQLite the old unique key of ``scopes`` stays, because SQLite can only drop it by rebuilding the table.
+With the PostgreSQL extension Citus, this migration distributes them. On SQLite the old unique key of ``scopes``
+remains, because SQLite could drop it only by rebuilding the table.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _SETTING = "current_setting('memoryos.scope_id', true)"
 
 
 def upgrade() -> None:
-    """Adds the table of owners and, with Citus, distributes the tables of scopes by scope id."""
+    """Adds the table of owners. With Citus, distributes the tables over the nodes."""
     op.create_table(
         "owners",
         sa.Column("user_id", sa.Text, nullable=False),
@@ -41,7 +42,7 @@ def upgrade() -> None:
 
 
 def _distribute() -> None:
-    """Distributes tables of scopes by scope id and owners by user id, and copies API keys to all nodes."""
+    """Distributes scope tables by scope id and ``owners`` by user id; copies API keys to all nodes."""
     op.execute(sa.text("SET LOCAL citus.multi_shard_modify_mode = 'sequential'"))
     op.execute(sa.text("SELECT create_distributed_table('scopes', 'scope_id', colocate_with => 'none')"))
     for table in _OF_SCOPES:

@@ -1,7 +1,7 @@
-"""Tables of deletions in progress and of due erasures; tombstones become HMACs.
+"""Adds tables for deletions in progress and due erasures, and converts tombstones to HMACs.
 
-The marks of earlier releases were page ids and SHA-256 of texts. Each is replaced by its HMAC with a new key of its
-scope. The old marks may remain as deleted bytes in the file, so an erasure is due after the migration.
+Tombstones of earlier releases contain page ids, or the SHA-256 of texts. Each of these marks is replaced by its HMAC
+with a new key of the scope. The bytes of the old marks may remain in the file, so an erasure is recorded as due.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SETTING = "current_setting('memoryos.scope_id', true)"
 
 
 def upgrade() -> None:
-    """Adds the three tables and converts the tombstones."""
+    """Adds tables of tombstone keys, deletions in progress and due erasures; converts tombstones to HMACs."""
     op.create_table(
         "tombstone_keys",
         sa.Column("scope_id", sa.Text, sa.ForeignKey("scopes.scope_id"), nullable=False),

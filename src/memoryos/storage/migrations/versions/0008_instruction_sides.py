@@ -1,4 +1,7 @@
-"""A page column for the sides that look like instructions to a model; NULL until an old page is checked."""
+"""Adds a page column: whether the user's or the assistant's text looks like instructions to a model.
+
+The column is NULL in old pages until they are checked.
+"""
 
 from __future__ import annotations
 
@@ -12,5 +15,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the column with NULL values, because computing them would take time proportional to the log."""
+    """Adds the column with NULL values. Computing the values here would require reading every page."""
     op.add_column("pages", sa.Column("instruction_sides", sa.Integer))

@@ -1,4 +1,7 @@
-"""Counters of pages and bytes by scope, for quotas. Old scopes are counted at their first append under a quota."""
+"""Adds counters of the pages and bytes of each scope, for quotas.
+
+In an existing scope, the first append under a quota counts the pages and bytes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the counters as invalid (NULL in ``counted_at_revision``), so the migration does not read pages."""
+    """Adds the counters, marked as invalid (``counted_at_revision`` is NULL).
+
+    So the migration needs to read no pages.
+    """
     op.add_column("scopes", sa.Column("counted_pages", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column("scopes", sa.Column("counted_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column("scopes", sa.Column("counted_at_revision", sa.BigInteger))
