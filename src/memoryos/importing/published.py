@@ -214,7 +214,7 @@ def _add_entries(builder: SourceBuilder, entries: list[tuple[str, str, Any]]) ->
 
 
 def _entry(body: Any) -> tuple[Any, Any]:
-    """Returns the text and the time of a fact or a profile. Some forks store a profile as a JSON object instead of text."""
+    """Returns the text and the time of a fact or a profile. In some forks, a profile is a JSON object, not a text."""
     if not isinstance(body, dict):
         return body, None
     text = body.get("knowledge", body.get("data"))
