@@ -104,7 +104,7 @@ class Plan:
         folder: Folder of the store.
         writer: Name of the writer; it is part of the text of its pages.
         first: Number of its first page.
-        seed: Seed of its random choices.
+        seed: Seed of the writer's random choices.
         analyst: local, scripted, or unreliable (scripted, fails half of the time, with the local analyst as fallback).
         settings: Settings for ``Config``.
         actions: Actions in order; empty means random actions without end.
@@ -132,7 +132,7 @@ class Plan:
 
 
 def said(writer: str, number: int) -> tuple[str, str]:
-    """Returns the two texts of a page; some pages are long, some have one side only."""
+    """Returns the user's and the assistant's text of a page. Some pages are long, and some have only one text."""
     chooser = random.Random(f"{writer}/{number}")
     text = chooser.choice(_SAID).format(n=number, s=chooser.choice(_SUBJECTS))
     if number % 9 == 0:
@@ -147,7 +147,7 @@ def at(number: int) -> datetime:
 
 
 def open_engine(plan: Plan, *, steady: bool = False) -> MemoryEngine:
-    """Opens the engine of a plan; with ``steady``, the analyst never fails and no worker runs."""
+    """Opens the engine that a plan describes. With ``steady``, the analyst never fails and no worker runs."""
     config = Config(data_storage_path=Path(plan.folder), retry_base_seconds=0.001, retry_max_seconds=0.01).with_(
         **plan.settings | ({"background": False} if steady else {})
     )
@@ -160,7 +160,7 @@ def open_engine(plan: Plan, *, steady: bool = False) -> MemoryEngine:
 
 
 class FactPerPageAnalyst(ScriptedAnalyst):
-    """Scripted analyst that derives facts from every page, so that facts are often replaced, dropped and evicted."""
+    """An analyst that derives facts from every page, so that facts are often replaced, dropped and archived."""
 
     def __init__(self, failing: float) -> None:
         super().__init__()
@@ -224,7 +224,7 @@ class Marks:
 
     @contextlib.contextmanager
     def doing(self, place: str) -> Iterator[None]:
-        """Records a step of this thread until the block ends."""
+        """Records that this thread executes a step, until the ``with`` block ends."""
         row = FOREGROUND if threading.current_thread() is threading.main_thread() else WORKER
         self._places[row].append(place)
         self._write(row)
@@ -253,7 +253,7 @@ class Marks:
 
 
 def read_marks(file: Path) -> tuple[str, str]:
-    """Returns the last steps of the two threads of a dead writer; "" for an idle thread."""
+    """Returns the last steps of the two threads of a killed writer. The step of an idle thread is ""."""
     content = file.read_bytes() if file.exists() else b""
     return content[:_MARK_BYTES].decode().strip(), content[_MARK_BYTES:].decode().strip()
 
@@ -310,7 +310,7 @@ class Writer:
             self._attempt("close", lambda: self._opened().close())
 
     def do(self, action: str) -> None:
-        """Executes one action, for example "add", "limit" or "protect:memoryos.db-wal"."""
+        """Executes one action, e.g. "add", "limit" or "protect:memoryos.db-wal"."""
         name, _, file = action.partition(":")
         work = getattr(self, f"_do_{name}")
         with self._marks.doing(name):
@@ -400,7 +400,7 @@ class Writer:
         self._open()
 
     def _do_settle(self) -> None:
-        """Waits until the worker has processed everything due."""
+        """Waits until the worker has processed all pages."""
         deadline = time.monotonic() + _SETTLE_SECONDS
         while time.monotonic() < deadline:
             stats = self._memory.get_memory_stats()
@@ -460,7 +460,7 @@ def write(plan: Plan, marks_file: Path) -> None:
 
 
 def serve() -> None:
-    """Forks a writer for each order on the input and records its exit code; kills all writers at the end of input."""
+    """Forks a writer for each order on standard input, and records its exit code. Kills all writers at its end."""
     ends, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -512,7 +512,7 @@ def _child(body: dict[str, Any]) -> NoReturn:
 
 
 def _warm_up() -> None:
-    """Loads and compiles once the modules and files that every writer needs, also those unreadable without privileges."""
+    """Loads the modules and files that every writer needs, before the process gives up the right to read them."""
     with tempfile.TemporaryDirectory() as folder:
         plan = Plan(folder, settings={"short_term_capacity": 1, "mid_term_heat_threshold": 1.0})
         with open_engine(plan, steady=True) as engine:

@@ -1,1 +1,1 @@
-"""The HTTP server while one user attacks it."""
+"""Measures the HTTP server while one user attacks it."""

@@ -1,4 +1,4 @@
-"""Latency for other users while one user attacks ``memoryos serve``: ``python -m benchmarks.hostile``.
+"""Measures the latency for other users while one user attacks ``memoryos serve``: ``python -m benchmarks.hostile``.
 
 The server runs with keys on loopback, over a temporary store. Ten times a second each, two probes are sent:
 ``GET /healthz``, and a recall of a user with 600 pages. A server that freezes for ten seconds yields a hundred slow
@@ -43,7 +43,7 @@ QUIET = "ordinary"
 
 
 def main() -> None:
-    """Measures, prints and writes the figures; exits with 1 if an attack slows the probes too much."""
+    """Measures, prints and writes the figures. Exits with 1 if an attack makes the measured requests too slow."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="Run small attacks of five seconds each, as a trial.")
     parser.add_argument("--only", choices=[each for each in ATTACKS if each != QUIET], help="Run one attack.")
@@ -73,7 +73,7 @@ class _Run:
         self._keys: Keys = prepare_store(self._store)
 
     def report(self, attacks: list[str]) -> dict[str, Any]:
-        """Runs the attacks between two measurements of the quiet server; prints and returns the figures."""
+        """Runs the attacks between two measurements without attack. Prints and returns the figures."""
         before, load = self._attacked(QUIET)
         rows = {name: self._attacked(name) for name in attacks}
         after, _ = self._attacked(QUIET)
@@ -94,7 +94,7 @@ class _Run:
         }
 
     def _attacked(self, name: str) -> tuple[dict[str, Samples], dict[str, Any]]:
-        """Returns the samples during one attack and what the attacker and the server report."""
+        """Runs one attack. Returns the measured latencies, and the figures that the attacker and the server report."""
         print(f"measuring: {name}", file=sys.stderr)
         details: dict[str, Any] = {}
         with started(self._store, self._folder / name) as server:
@@ -104,7 +104,7 @@ class _Run:
         return samples, details
 
     def _attack(self, name: str, server: Server) -> dict[str, Any]:
-        """Runs the attacker's process to its end and returns its report."""
+        """Runs the attacker's process until it ends, and returns its report."""
         seconds = QUICK_SECONDS if self._quick else FLOOD_SECONDS if name == "flood" else SECONDS
         scale = QUICK_SCALE if self._quick else 1.0
         command = [sys.executable, "-m", "benchmarks.hostile.attacks", name]
@@ -123,7 +123,7 @@ class _Run:
 def _judged(
     name: str, samples: dict[str, Samples], quiet: dict[str, dict[str, Any]], details: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns and prints the row of one attack: figures, ratio to the quiet server and verdict of each probe."""
+    """Prints and returns the row of one attack: for each measured request the latency, its ratio and the verdict."""
     row: dict[str, Any] = {"attack": name, **details}
     for probe, each in samples.items():
         figures = each.summary()

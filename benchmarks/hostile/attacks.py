@@ -1,7 +1,8 @@
 """Runs one attack against a server on loopback, in its own process: ``python -m benchmarks.hostile.attacks``.
 
-The process lowers its priority, sends requests for a bounded time over at most two connections at a time (the attack
-with slow connections: a few hundred that send almost nothing), and prints what the server answered as JSON.
+The process lowers its priority and sends requests for a limited time, over at most two connections at once. The attack
+with slow connections uses a few hundred connections that send almost nothing. At the end, the process prints the numbers
+of responses as JSON.
 """
 
 from __future__ import annotations
@@ -78,15 +79,15 @@ class Attack:
 
     @property
     def left(self) -> float:
-        """Seconds until the attack ends."""
+        """Number of seconds until the attack ends."""
         return self._ends_at - time.monotonic()
 
     def scaled(self, number: int) -> int:
-        """Returns a size for this attack's scale."""
+        """Returns a size, multiplied by the scale of this attack."""
         return max(1, int(number * self.scale))
 
     def post(self, request: Request) -> str:
-        """Sends one request on a new connection; counts and returns the status."""
+        """Sends one request on a new connection. Counts and returns the status of the response."""
         path, body, content_type = request
         headers = {"Authorization": f"Bearer {self.key}", "Content-Type": content_type}
         timeout = min(ANSWER_SECONDS, max(1.0, self.left))
@@ -118,7 +119,7 @@ class Attack:
 
 
 def ordinary(attack: Attack) -> None:
-    """Sends ordinary requests instead of an attack: additions and recalls in turn, ten per second."""
+    """Sends ordinary requests instead of an attack: adds a page and recalls in turn, ten times per second."""
     said = cycle(list(exchanges(2_000, seed=3)))
     for number, (user, assistant, _) in enumerate(said):
         if attack.left <= 0:
@@ -155,7 +156,7 @@ def _page_files(total: int, pages_per_file: int) -> Iterator[tuple[bytes, int]]:
 
 
 def texts(attack: Attack) -> None:
-    """Adds and recalls texts on which backtracking patterns take quadratic or exponential time."""
+    """Adds and recalls texts for which a backtracking regular expression may take quadratic or exponential time."""
     requests = [request for text in _hostile_texts() for request in _uses_of(text)]
     attack.repeat([*requests, _chat("".join(f"[{number}] " for number in range(attack.scaled(CHAT_NUMBERS))))])
 
@@ -203,7 +204,7 @@ def _chat(text: str) -> Request:
 
 
 def bodies(attack: Attack) -> None:
-    """Sends deep JSON and bodies with 500,000 unknown names or wrong values."""
+    """Sends deeply nested JSON, and bodies with 500,000 unknown names or wrong values."""
     depth, names = attack.scaled(JSON_DEPTH), attack.scaled(UNKNOWN_NAMES)
     unknown = json.dumps({f"k{number}": 1 for number in range(names)}).encode()
     attack.repeat(
@@ -276,7 +277,7 @@ def _opened(attack: Attack, head: bytes) -> socket.socket | None:
 
 
 def _is_open(connection: socket.socket | None, *, drip: bool) -> bool:
-    """Sends a byte on request; returns whether the connection is still open."""
+    """Returns whether a connection is still open. Sends one byte on it if requested."""
     if connection is None:
         return False
     try:
@@ -303,7 +304,7 @@ ATTACKS: dict[str, Callable[[Attack], None]] = {
 
 
 def main() -> None:
-    """Runs one attack and prints its report; reads the API key from standard input."""
+    """Reads the API key from standard input, runs one attack and prints its report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=ATTACKS)
     parser.add_argument("--port", type=int, required=True)

@@ -1,4 +1,4 @@
-"""Latency of requests that a client sends at regular intervals."""
+"""Measures the latency of requests that a client sends at regular intervals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FIRST_ERROR = 400
 
 @dataclass
 class Samples:
-    """Latencies of one probe.
+    """The latencies of one probe, which is a request that is sent at regular intervals.
 
     Attributes:
         seconds: Times from sending a request until its response was read, corrected for requests that were not sent.
@@ -67,7 +67,7 @@ class Probe:
 
 
 def probes(keys: Keys) -> tuple[Probe, ...]:
-    """Returns the two probes: ``/healthz`` without a key, and the victim's recall."""
+    """Returns the two requests to measure: ``/healthz`` without a key, and a recall of the user whose latency is measured."""
     headers = {"Authorization": f"Bearer {keys.victim}", "Content-Type": "application/json"}
     bodies = tuple(json.dumps({"query": each, "max_pages": 5}).encode() for each in QUERIES)
     return (
@@ -77,7 +77,7 @@ def probes(keys: Keys) -> tuple[Probe, ...]:
 
 
 def watch(port: int, measured: tuple[Probe, ...], until: Callable[[], None]) -> dict[str, Samples]:
-    """Sends every probe at its interval while ``until`` runs; returns the samples by name."""
+    """Sends every probe at its interval while ``until`` runs. Returns the latencies by the name of the probe."""
     for probe in measured:
         connection = _connect(port)
         for number in range(WARM_UP_REQUESTS):
@@ -127,7 +127,7 @@ def _connect(port: int) -> http.client.HTTPConnection:
 
 
 def _is_answered(connection: http.client.HTTPConnection, probe: Probe, number: int) -> bool:
-    """Sends one request and reads the response; the next request reopens a broken connection."""
+    """Sends one request and reads the response. The next request opens a broken connection again."""
     try:
         connection.request(probe.method, probe.path, probe.bodies[number % len(probe.bodies)], probe.headers)
         response = connection.getresponse()

@@ -50,7 +50,7 @@ class Server:
     process: subprocess.Popen[str]
 
     def peak_megabytes(self) -> int | None:
-        """Returns the peak resident set of the process, or None if the process has ended."""
+        """Returns the peak memory use of the process in megabytes, or None if the process has ended."""
         if self.process.poll() is not None:
             return None
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
@@ -58,7 +58,7 @@ class Server:
 
 
 def prepare_store(folder: Path) -> Keys:
-    """Fills a new store with the victim's consolidated pages and creates both keys."""
+    """Fills a new database with the pages of the user whose recalls are measured, and creates both API keys."""
     with MemoryEngine(Config(data_storage_path=folder, background=False)) as engine:
         memory = engine.memory(VICTIM)
         for user, assistant, at in exchanges(VICTIM_PAGES):
@@ -70,7 +70,7 @@ def prepare_store(folder: Path) -> Keys:
 
 @contextlib.contextmanager
 def started(store: Path, folder: Path) -> Iterator[Server]:
-    """Starts a server on a copy of the store in a new folder; stops it and deletes the copy at the end.
+    """Starts a server on a copy of the database in a new folder. Stops it and deletes the copy at the end.
 
     Raises:
         RuntimeError: If the server doesn't start.
