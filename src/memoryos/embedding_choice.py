@@ -10,14 +10,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from memoryos.config import AUTO_MODEL
-from memoryos.errors import ConfigError
+from memoryos.errors import ConfigError, StoreError
 from memoryos.models import minilm, multilingual_e5
+from memoryos.storage.database_urls import is_server_url, sqlite_file_of
+from memoryos.storage.migrations import State
+from memoryos.storage.store import Store
+from memoryos.storage.verification import check_writable, read_schema_state
 
 if TYPE_CHECKING:
     from memoryos.config import Config
-    from memoryos.storage.store import Store
 
-__all__ = ["BUILT_IN", "MULTILINGUAL", "is_auto", "model_of_new_store", "record_explicit_model", "resolve_auto"]
+__all__ = [
+    "BUILT_IN",
+    "MULTILINGUAL",
+    "is_auto",
+    "model_of_new_store",
+    "read_choice",
+    "record_explicit_model",
+    "resolve_auto",
+]
 
 BUILT_IN = "all-MiniLM-L6-v2"
 MULTILINGUAL = "multilingual-e5-small"
@@ -56,6 +67,30 @@ def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config
             f"{multilingual_e5.INSTALL}, or switch the store to the built-in model with: memoryos reembed {BUILT_IN}"
         )
     return config.model_copy(update={"embedding_model_name": name})
+
+
+def read_choice(config: Config) -> Config:
+    """Returns the settings with the name of the store's embedding model in place of "auto".
+
+    Opens the store only to read, and creates none. Settings whose store is missing or can't be opened are returned
+    unchanged.
+
+    Raises:
+        ConfigError: As for ``resolve_auto``.
+    """
+    if not is_auto(config):
+        return config
+    try:
+        database = config.database
+        if not is_server_url(database):
+            file = sqlite_file_of(database)
+            if not file.exists() or read_schema_state(file) is not State.CURRENT:
+                return config
+        check_writable(database)
+        with Store(database) as store:
+            return resolve_auto(config, store, record=False)
+    except (StoreError, OSError):
+        return config
 
 
 def record_explicit_model(config: Config, store: Store) -> None:

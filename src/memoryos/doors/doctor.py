@@ -27,7 +27,7 @@ from memoryos.doors.file_modes import accessible_paths, restrict_all
 from memoryos.doors.filesystems import NETWORK_FILESYSTEMS, filesystem_of
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
-from memoryos.embedding_choice import is_auto, resolve_auto
+from memoryos.embedding_choice import read_choice
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
 from memoryos.models import multilingual_e5
 from memoryos.models.minilm import MODEL_NAMES
@@ -172,7 +172,7 @@ def _settings() -> CheckResult:
 
 def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, CheckResult]:
     try:
-        config = _with_store_model(config)
+        config = read_choice(config)
         embedder = build_embedder(config)
         if offline and _needs_network(config):
             return embedder, CheckResult("embedder", "note", f"{embedder.name} was not called (--offline)")
@@ -184,23 +184,6 @@ def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, CheckR
             "their words, not by their meaning"
         )
         return None, CheckResult("embedder", "problem", str(error), advice)
-
-
-def _with_store_model(config: Config) -> Config:
-    """Returns the settings with the embedding model of the store in place of "auto"; creates and changes no store."""
-    if not is_auto(config):
-        return config
-    try:
-        database = config.database
-        if not is_server_url(database):
-            file = sqlite_file_of(database)
-            if not file.exists() or read_schema_state(file) is not State.CURRENT:
-                return config
-        check_writable(database)
-        with Store(database) as store:
-            return resolve_auto(config, store, record=False)
-    except (StoreError, OSError):  # the check of the database reports it
-        return config
 
 
 def _needs_network(config: Config) -> bool:
