@@ -220,7 +220,7 @@ def test_pages_are_found_while_the_llm_fails(run: Runner, tmp_path: Path, monkey
     found = run("recall", "rye bread")
     assert found.exit_code == 0
     assert "loaf" in found.stdout
-    assert "note: 23 pages are still due: the LLM is away" in found.stderr
+    assert "note: 23 pages are not yet processed: the LLM is away" in found.stderr
     asked = run("ask", "Which bread?")
     assert asked.exit_code == 1
     assert "the LLM is away" in asked.stderr
