@@ -81,7 +81,7 @@ def revoke(session: Session, key_id: str) -> None:
     """Revoke a key permanently. Running servers reject the key within one second."""
     with session.existing_store() as store:
         revoked = store.keys.revoke(key_id, datetime.now(timezone.utc))
-    click.echo(f"revoked key {revoked.key_id}")
+    click.echo(f"revoked {revoked.key_id}")
 
 
 def _key_json(key: ApiKey, now: datetime) -> dict[str, Any]:

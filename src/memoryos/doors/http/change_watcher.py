@@ -52,7 +52,7 @@ class ChangeWatcher:
         return self._latest.stats
 
     def poll(self) -> list[tuple[str, Any]]:
-        """Returns the changes since the last poll. An event consists of a name and a JSON-compatible value.
+        """Returns the changes since the last poll as events. An event is a name and a JSON-compatible value.
 
         Raises:
             StoreError: If the store can't be read.

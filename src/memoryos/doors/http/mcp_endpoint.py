@@ -80,7 +80,9 @@ class _CallerConnection(Connection):
         caller = _caller.get()
         requested = caller.user_id if user_id is None else user_id
         if requested is not None and not caller.may_use(requested):
-            raise InputError("user_id", "is not the user of this key; use the key's user id, or another key")
+            raise InputError(
+                "user_id", "this key is for the memory of another user; use the key's user id, or another key"
+            )
         return super().memory(requested, assistant_id)
 
     def settings(self) -> Config:
