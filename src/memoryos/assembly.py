@@ -50,9 +50,9 @@ class Analysts:
 
 
 def build_embedder(config: Config) -> Embedder:
-    """Returns the embedder that the settings name.
+    """Returns the embedder for the setting ``embedding_model_name``.
 
-    For "auto" this is the embedder of a new store; ``resolve_auto`` reads the choice of an existing store.
+    For the name "auto" this is the embedder of a new database. ``resolve_auto`` finds that of an existing database.
 
     Raises:
         ConfigError: If the embedder's package is not installed or a required setting is missing.

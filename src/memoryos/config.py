@@ -40,7 +40,7 @@ _PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&]*")
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 AUTO_MODEL = "auto"
-"""Value of ``embedding_model_name`` with which each store keeps the model that was chosen when it was created."""
+"""Value of ``embedding_model_name`` that selects the model automatically, once, when the database is created."""
 MIN_TOKENS_PER_PAGE = 100
 """Assumed number of tokens per page, to check whether a batch of pages fits into the LLM's context."""
 

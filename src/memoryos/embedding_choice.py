@@ -1,8 +1,8 @@
-"""Resolves the setting ``embedding_model_name="auto"`` to the embedding model of a store.
+"""Replaces the setting ``embedding_model_name="auto"`` by the name of the embedding model that a database uses.
 
-The choice is made when the store is created and recorded in it: multilingual-e5-small if its extra is installed,
-otherwise the built-in model. A store of an earlier release keeps the model of its vectors. An explicit name of one of
-these two models replaces the recorded choice.
+The model is chosen and recorded when the database is created: multilingual-e5-small if its extra is installed, otherwise
+the built-in model. A database of an earlier release keeps the model of its vectors. If the settings later name one of
+these two models, this name replaces the recorded choice.
 """
 
 from __future__ import annotations
@@ -35,25 +35,28 @@ MULTILINGUAL = "multilingual-e5-small"
 
 
 def is_auto(config: Config) -> bool:
-    """Returns whether the store decides about the embedding model. An endpoint for embeddings takes precedence."""
+    """Returns whether the choice recorded in the database selects the embedding model.
+
+    This is the case for the name "auto", unless an endpoint for embeddings is configured.
+    """
     return config.embedding_model_name == AUTO_MODEL and not config.has_embedding_endpoint
 
 
 def model_of_new_store() -> str:
-    """Returns the multilingual model if its package is installed, otherwise the built-in one."""
+    """Returns the name of the multilingual model if its package is installed, otherwise that of the built-in model."""
     return MULTILINGUAL if multilingual_e5.is_installed() else BUILT_IN
 
 
 def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config:
-    """Returns the settings with the name of the store's embedding model in place of "auto".
+    """Returns the settings, in which the name of the database's embedding model replaces "auto".
 
     Args:
-        config: The settings; returned unchanged if they name a model or an endpoint.
-        store: The store.
-        record: Whether to record the choice if the store has none.
+        config: The settings. They are returned unchanged if they name a model or an endpoint.
+        store: The database.
+        record: Whether to record the choice in the database if it contains none.
 
     Raises:
-        ConfigError: If the package of the store's model is not installed.
+        ConfigError: If the package of the database's model is not installed.
     """
     if not is_auto(config):
         return config
@@ -70,13 +73,12 @@ def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config
 
 
 def read_choice(config: Config) -> Config:
-    """Returns the settings with the name of the store's embedding model in place of "auto".
+    """Returns the settings, in which the name of the database's embedding model replaces "auto".
 
-    Opens the store only to read, and creates none. Settings whose store is missing or can't be opened are returned
-    unchanged.
+    The database is opened only for reading. If it is missing or can't be opened, the settings are returned unchanged.
 
     Raises:
-        ConfigError: As for ``resolve_auto``.
+        ConfigError: If the package of the database's model is not installed.
     """
     if not is_auto(config):
         return config
@@ -94,14 +96,17 @@ def read_choice(config: Config) -> Config:
 
 
 def record_explicit_model(config: Config, store: Store) -> None:
-    """Records the model that the settings name, if it is the built-in or the multilingual one."""
+    """Records the model name of the settings in the database, if it is the built-in or the multilingual model."""
     name = None if config.has_embedding_endpoint else _choice_of(config.embedding_model_name)
     if name is not None and store.settings.embedding_model() != name:
         store.settings.replace_embedding_model(name)
 
 
 def _model_of_vectors(store: Store) -> str | None:
-    """Returns the model whose vectors the store has; None without vectors, or if it is neither of the two models."""
+    """Returns the name of the model that computed the database's vectors.
+
+    Returns None if there are no vectors, or if the model is neither the built-in nor the multilingual model.
+    """
     embedder_name = store.settings.model_of_vectors()
     return None if embedder_name is None else _choice_of(embedder_name.partition("/")[0])
 

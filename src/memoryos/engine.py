@@ -199,9 +199,10 @@ class MemoryEngine:
 
 
 def _open_store(config: Config, embedder: Embedder | None) -> tuple[Store, Embedder]:
-    """Opens the store and returns it with the given embedder, or with that of the settings and the store.
+    """Opens the database, and returns it with its embedder.
 
-    An embedder that the settings name is built first, so that a wrong name creates no store.
+    The embedder is the given one, or is built from the settings. If the settings contain its name, it is built before
+    the database is opened, so that a wrong name does not create a database.
     """
     is_given = embedder is not None
     if embedder is None and not is_auto(config):
@@ -218,7 +219,7 @@ def _open_store(config: Config, embedder: Embedder | None) -> tuple[Store, Embed
 
 
 def _build_modules(engine: MemoryEngine, store: Store, embedder: Embedder, analysts: Analysts) -> Modules:
-    """Returns the modules over an open store."""
+    """Builds the parts of the engine over an open database."""
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     analyst = with_fallback(analysts, config)
     working_sets = WorkingSets(store, embedder.name, embedder.dimensions, config.working_set_max_bytes)
