@@ -1,6 +1,6 @@
 """Replaces the setting ``embedding_model_name="auto"`` by the name of the embedding model that a database uses.
 
-The model is chosen and recorded when the database is created: multilingual-e5-small if its extra is installed, otherwise
+The model is chosen and recorded when the database is created: multilingual-e5-small if its extra is installed, or else
 the built-in model. A database of an earlier release keeps the model of its vectors. If the settings later name one of
 these two models, this name replaces the recorded choice.
 """
