@@ -77,16 +77,16 @@ def read_weights(file: Path | None = None) -> dict[str, NDArray[Any]]:
         EmbeddingError: If no file can be read, or its checksum is unknown.
     """
     if file is not None:
-        return _read(file)
+        try:
+            return _read(file)
+        except EmbeddingError as error:
+            raise EmbeddingError(f"{error}; {_ADVICE}") from error
     problems = []
-    for package in PACKAGES:
-        found = packaged_file(package)
-        if found is None:
-            continue
+    for found in filter(None, map(packaged_file, PACKAGES)):
         try:
             return _read(found)
         except EmbeddingError as error:
-            _log.warning("%s", error)
+            _log.warning("%s; trying another source", error)
             problems.append(str(error))
     problem = "; ".join(problems) or "the file with the embedding model's weights is missing"
     raise EmbeddingError(f"{problem}; {_ADVICE}")
@@ -112,10 +112,10 @@ def _read(file: Path) -> dict[str, NDArray[Any]]:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise EmbeddingError(f"the model file {file} can't be read ({error.strerror}); {_ADVICE}") from error
+        raise EmbeddingError(f"the model file {file} can't be read ({error.strerror})") from error
     read = _readers().get(hashlib.sha256(content).hexdigest())
     if read is None:
-        raise EmbeddingError(f"the model file {file} has an unknown checksum; {_ADVICE}")
+        raise EmbeddingError(f"the model file {file} has an unknown checksum")
     return read(content)
 
 

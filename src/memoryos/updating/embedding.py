@@ -27,7 +27,7 @@ MAX_PAGES_PER_STEP = 192
 """Usually 384 texts; the embedder sorts them by length, so that batches need little padding."""
 MAX_CHARACTERS_PER_STEP = 64_000
 """Reads no more pages for a step after this many characters. The built-in model needs less than a second for them."""
-STEP_SECONDS = 0.5
+STEP_SECONDS = 1.0
 """Target duration of a step. A slow embedder gets fewer pages, because a step is never interrupted."""
 KNOWLEDGE_PER_STEP = 64
 
