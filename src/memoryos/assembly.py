@@ -72,7 +72,7 @@ def build_embedder(config: Config) -> Embedder:
             max_retries=config.llm_max_retries,
         )
     if name in MODEL_NAMES:
-        return MiniLM()
+        return MiniLM(config.embedding_model_path)
     from memoryos.models import multilingual_e5  # noqa: PLC0415
 
     if name in multilingual_e5.MODEL_NAMES:

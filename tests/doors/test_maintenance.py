@@ -341,7 +341,7 @@ def test_doctor_reports_a_failing_embedder(
 def test_doctor_accepts_the_built_in_embedder(folder: Path) -> None:
     done = CliRunner().invoke(cli, ["--data", str(folder), "doctor"])
     assert done.exit_code == 0, done.output
-    assert "all-MiniLM-L6-v2/int8/by-language, 384 dimensions" in done.stdout
+    assert "all-MiniLM-L6-v2/w8a8/by-language, 384 dimensions" in done.stdout
 
 
 def test_doctor_reports_invalid_settings(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

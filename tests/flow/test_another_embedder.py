@@ -63,7 +63,7 @@ def test_word_search_works_during_an_embedder_change_and_the_change_is_atomic(
     found = again.recall("loaf 7")
     assert found.pages[0].page.user_text.startswith("I baked loaf 7 ")
     assert {each.signals.meaning for each in found.pages} == {0.0}
-    later.fails_after = 2
+    later.fails_after = 1
     with pytest.raises(EmbeddingError):
         again.flush()
     assert 0 < again.get_memory_stats()["pages_without_vector"] < 40

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from memoryos.errors import EmbeddingError
+from memoryos.memory import Memory
 from memoryos.storage.lease import Lease
 from memoryos.testing import HashEmbedder
+from memoryos.updating import embedding
 from tests.conftest import EngineMaker
 
 
@@ -51,3 +56,63 @@ def test_embed_raises_the_error_of_the_embedder(make_engine: EngineMaker) -> Non
     memory.add_memory("rye")
     with pytest.raises(EmbeddingError):
         memory.embed()
+
+
+class Timed(HashEmbedder):
+    """Records the number of texts per call; each call takes a given time on the patched clock.
+
+    Args:
+        monkeypatch: Replaces the clock of the embedding step.
+        seconds: Duration of a call.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+        self.seconds = seconds
+        self._now = 0.0
+        monkeypatch.setattr("memoryos.updating.embedding.time.monotonic", lambda: self._now)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.calls.append(len(texts))
+        self._now += self.seconds
+        return super().embed(texts)
+
+
+def fill(memory: Memory, pages: int, text: str = "rye bread") -> None:
+    memory.add_messages([{"role": role, "content": text} for _ in range(pages) for role in ("user", "assistant")])
+
+
+def test_fast_embedder_gets_many_texts_per_call(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = Timed(monkeypatch, seconds=0.1)
+    memory = make_engine(embedder=embedder).memory("tom")
+    fill(memory, 700)
+    memory.embed()
+    assert embedder.calls[0] == 2 * embedding.PAGES_PER_READ
+    assert max(embedder.calls) == 2 * embedding.MAX_PAGES_PER_STEP
+    assert sum(embedder.calls) == 2 * 700
+    assert memory.get_memory_stats()["pages_without_vector"] == 0
+
+
+def test_slow_embedder_gets_few_texts_per_call(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = Timed(monkeypatch, seconds=0.1)
+    memory = make_engine(embedder=embedder).memory("tom")
+    fill(memory, 300)
+    memory.embed()
+    embedder.calls.clear()
+    embedder.seconds = 3.0
+    fill(memory, 400)
+    memory.embed()
+    assert embedder.calls[-1] <= 2 * embedding.PAGES_PER_READ
+    assert sum(embedder.calls) == 2 * 400
+
+
+def test_long_pages_are_embedded_in_small_steps(make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder = Timed(monkeypatch, seconds=0.1)
+    memory = make_engine(embedder=embedder).memory("tom")
+    fill(memory, 300)
+    memory.embed()
+    embedder.calls.clear()
+    fill(memory, 48, "rye " * 1_000)
+    memory.embed()
+    assert len(embedder.calls) == 48 / embedding.PAGES_PER_READ

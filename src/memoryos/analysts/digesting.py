@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,32 +53,49 @@ def digest_batch(batch: Batch) -> Digest:
 
 
 def summarize(pages: Sequence[Page], before: str = "") -> str:
-    """Returns the one or two sentences that share most with the others, in order; "" never: a page has words.
+    """Returns the one or two sentences that share most words with the others, in order; not "" if a page has text.
 
     Args:
-        pages: What to summarise.
-        before: Summary of what came before, which counts as one more voice.
+        pages: The pages to summarise.
+        before: Summary of the pages before them; its sentences are candidates too.
     """
-    candidates: list[tuple[str, str]] = [("", sentence) for sentence in sentences(before[:LONGEST_READ])]
+    candidates = [_Candidate("", sentence) for sentence in sentences(before[:LONGEST_READ])]
     for page in pages:
         for utterance in page.utterances():
-            candidates += [(utterance.speaker, sentence) for sentence in sentences(utterance.text[:LONGEST_READ])[:12]]
+            read = sentences(utterance.text[:LONGEST_READ])[:12]
+            candidates += [_Candidate(utterance.speaker, sentence) for sentence in read]
     telling = [
-        each for each in candidates if not is_small_talk(each[1]) and not _is_question(each[1]) and each[1][0] != "["
+        each
+        for each in candidates
+        if not _is_small_talk(each.sentence, each.words) and not _is_question(each.sentence) and each.sentence[0] != "["
     ]
-    chosen = _central(telling or candidates)
     summary = ""
-    for speaker, sentence in chosen:
-        said = sentence if not speaker or speaker in {"user", "assistant"} else f"{speaker}: {sentence}"
+    for chosen in _central(telling or candidates):
+        is_named = chosen.speaker not in {"", "user", "assistant"}
+        said = f"{chosen.speaker}: {chosen.sentence}" if is_named else chosen.sentence
         if summary and len(summary) + len(said) >= SUMMARY_CHARACTERS:
             break
         summary = f"{summary} {said}".strip()
     return summary[:SUMMARY_CHARACTERS]
 
 
+class _Candidate:
+    """A sentence that a summary may contain, with its content words."""
+
+    __slots__ = ("sentence", "speaker", "words")
+
+    def __init__(self, speaker: str, sentence: str) -> None:
+        self.speaker = speaker
+        self.sentence = sentence
+        self.words = content_words(sentence)
+
+
 def is_small_talk(sentence: str) -> bool:
     """Returns whether a sentence greets, thanks or agrees and says little else."""
-    words = content_words(sentence)
+    return _is_small_talk(sentence, content_words(sentence))
+
+
+def _is_small_talk(sentence: str, words: Sequence[str]) -> bool:
     return len(words) < 2 or (bool(_SMALL_TALK.match(sentence)) and len(words) < _MIN_CONTENT_WORDS + 1)  # noqa: PLR2004
 
 
@@ -85,12 +103,10 @@ def _is_question(sentence: str) -> bool:
     return sentence.rstrip("\"'”’) ").endswith(("?", "？"))
 
 
-def _central(candidates: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    bags = [frozenset(content_words(sentence)) for _, sentence in candidates]
-    counts: dict[str, int] = {}
-    for bag in bags:
-        for word in bag:
-            counts[word] = counts.get(word, 0) + 1
+def _central(candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    """Returns the sentences that share most words with the others, in their order."""
+    bags = [frozenset(each.words) for each in candidates]
+    counts = Counter(word for bag in bags for word in bag)
     scores = [sum(counts[word] - 1 for word in bag) / (len(bag) + 4) + min(len(bag), 8) / 16 for bag in bags]
     best = sorted(range(len(candidates)), key=lambda index: (-scores[index], index))[:SUMMARY_SENTENCES]
     return [candidates[index] for index in sorted(best)]

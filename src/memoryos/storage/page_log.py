@@ -244,10 +244,11 @@ class PageLog:
         """Returns the pages of a segment in log order."""
         return self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.segment_id == segment_id))
 
-    def unembedded(self, scope_id: str, model: str, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` pages without vectors of the model."""
+    def unembedded(self, scope_id: str, model: str, limit: int, *, after_seq: int = 0) -> list[Page]:
+        """Returns the oldest ``limit`` pages after a position that have no vectors of the model."""
         other = sa.or_(pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model)
-        return self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, other).limit(limit))
+        where = (pages.c.scope_id == scope_id, pages.c.seq > after_seq, other)
+        return self._read(scope_id, _SELECT.where(*where).limit(limit))
 
     def count_unembedded(self, scope_id: str, model: str) -> int:
         """Returns the number of pages without vectors of the model."""

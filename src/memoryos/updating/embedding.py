@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddingStep"]
 
-PAGES_PER_STEP = 16
+PAGES_PER_READ = 16
+MAX_PAGES_PER_STEP = 192
+"""Usually 384 texts; the embedder sorts them by length, so that batches need little padding."""
+MAX_CHARACTERS_PER_STEP = 64_000
+"""Reads no more pages for a step after this many characters. The built-in model needs less than a second for them."""
+STEP_SECONDS = 1.0
+"""Target duration of a step. A slow embedder gets fewer pages, because a step is never interrupted."""
 KNOWLEDGE_PER_STEP = 64
 
 
 class EmbeddingStep:
-    """Embeds pages and knowledge in small batches.
+    """Embeds pages and knowledge in batches whose size adapts to the speed of the embedder.
 
     After a change of the embedder, the vectors of both models are kept until the new ones are complete. Then the old
     ones are deleted.
@@ -39,6 +46,7 @@ class EmbeddingStep:
         self._embedder = embedder
         self._language_support = LanguageSupport(embedder, config)
         self._switching: set[str] = set()
+        self._pages_per_step = PAGES_PER_READ
 
     def has_pages(self, scope_id: str) -> bool:
         """Returns whether a page has no vectors yet."""
@@ -58,7 +66,7 @@ class EmbeddingStep:
         Raises:
             EmbeddingError: If the embedder failed; the batch stays due.
         """
-        pages = self._store.log.unembedded(lease.scope_id, self._embedder.name, PAGES_PER_STEP)
+        pages = self._next_pages(lease.scope_id)
         if pages:
             if self._store.log.is_switching(lease.scope_id, self._embedder.name):
                 self._switching.add(lease.scope_id)
@@ -76,10 +84,31 @@ class EmbeddingStep:
             return True
         return bool(entries)
 
+    def _next_pages(self, scope_id: str) -> list[Page]:
+        """Returns the oldest pages without vectors, up to the limits of a step; [] if there is none."""
+        pages: list[Page] = []
+        while True:
+            after_seq = pages[-1].seq if pages else 0
+            more = self._store.log.unembedded(scope_id, self._embedder.name, PAGES_PER_READ, after_seq=after_seq)
+            pages += more
+            characters = sum(len(page.user_text) + len(page.assistant_text) for page in pages)
+            is_full = len(pages) >= self._pages_per_step or characters >= MAX_CHARACTERS_PER_STEP
+            if is_full or len(more) < PAGES_PER_READ:
+                return pages
+
+    def _adapt(self, pages: int, seconds: float) -> None:
+        """Chooses the number of pages of the next step from the duration of this one."""
+        if seconds > STEP_SECONDS:
+            self._pages_per_step = max(self._pages_per_step // 2, PAGES_PER_READ)
+        elif pages >= self._pages_per_step and seconds < STEP_SECONDS / 2:
+            self._pages_per_step = min(self._pages_per_step * 2, MAX_PAGES_PER_STEP)
+
     def _embed_pages(self, lease: Lease, pages: Sequence[Page]) -> None:
+        started = time.monotonic()
         utterances = [utterance for page in pages for utterance in page.utterances()]
         windows = [self._embedder.windows(utterance.text) for utterance in utterances]
         matrix = self._embed([window for each in windows for window in each])
+        self._adapt(len(pages), time.monotonic() - started)
         parts = np.split(matrix, np.cumsum([len(each) for each in windows])[:-1])
         vectors = [
             UtteranceVectors(utterance.page_id, utterance.seq, utterance.side, part)

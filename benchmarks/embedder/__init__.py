@@ -1,0 +1,1 @@
+"""The built-in embedder: its ONNX graph, and its speed."""
