@@ -94,7 +94,7 @@ def find_result(connection: sa.Connection, scope_id: str, key: IdempotencyKey) -
     if not row.request_hash:
         raise NotFoundError(_FORGOTTEN)
     if not hmac.compare_digest(row.request_hash, key.request_hash):
-        raise InputError("idempotency_key", "was already used for a different request; use a new key for each request")
+        raise InputError("idempotency_key", "was used for another request; use a new key for each request")
     return list(row.page_ids)
 
 

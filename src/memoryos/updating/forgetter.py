@@ -204,9 +204,7 @@ class Forgetter:
             known = {entry.knowledge_id for entry in self._store.long_term.knowledge(scope_id, history=True)}
             missing += [each for each in knowledge_ids if each not in known]
         if missing:
-            raise NotFoundError(
-                f"no page or fact has the id {missing[0]!r} in this memory, so nothing was forgotten; check the id"
-            )
+            raise NotFoundError(f"the id {missing[0]!r} is not in this memory, so nothing was forgotten; check the id")
 
     def _finish(self, scope_id: str, closure: Closure, *, erase: bool | None) -> Forgotten:
         self._working_sets.drop(scope_id)
