@@ -93,9 +93,10 @@ def test_setting_names_the_file_with_the_weights(original_file: Path, tmp_path: 
 def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[int, Path | bytes]) -> None:
     """Makes only these packages importable, by their numbers in ``PACKAGES``, each with its file of weights."""
     for number, content in files.items():
-        target = folder / PACKAGES[number].module / PACKAGES[number].file
+        module = folder / PACKAGES[number].name.replace("-", "_")
+        target = module / PACKAGES[number].file
         target.parent.mkdir(parents=True)
-        (folder / PACKAGES[number].module / "__init__.py").touch()
+        (module / "__init__.py").touch()
         if isinstance(content, bytes):
             target.write_bytes(content)
         else:

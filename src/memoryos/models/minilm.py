@@ -45,6 +45,7 @@ class MiniLM:
 
     Products with weights are computed in int8 (weights: one scale per channel; activations: one scale per token). The
     mean cosine of a vector and its fp32 counterpart is 0.997. The vector of a text is the same alone and in a batch.
+    Versions of ONNX Runtime round differently: the mean cosine between two versions is 0.999, the lowest 0.991.
 
     The model was trained on English. The mean direction of other languages is removed from their vectors.
 
@@ -88,7 +89,7 @@ class MiniLM:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), 384]``, rows L2-normalised, in the order given.
 
-        Texts of similar length are computed together, so many texts per call are faster than several calls with few.
+        Computes texts of similar length together: one call with many texts is faster than several small calls.
 
         Raises:
             EmbeddingError: If no valid file with the weights is found, or a text contains lone surrogates.

