@@ -276,7 +276,10 @@ class _StoppedError(Exception):
 
 
 def _lower_priority() -> None:
-    """Lowers the priority of the calling thread. Other systems than Linux have one niceness for the whole process."""
+    """Lowers the priority of the calling thread on Linux; does nothing on other systems.
+
+    Only on Linux does each thread have its own niceness.
+    """
     if sys.platform == "linux":
         thread_id = threading.get_native_id()
         with contextlib.suppress(OSError):
