@@ -171,7 +171,7 @@ class Database(ABC):
 
         Args:
             connection: A connection inside a read transaction.
-            max_lines: Maximum number of faults of one kind that are listed. The others are only counted.
+            max_lines: Approximate maximum number of lines for each kind of fault.
         """
 
     @abstractmethod

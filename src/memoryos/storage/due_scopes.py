@@ -52,7 +52,7 @@ class DueScope:
     Attributes:
         scope_id: Id of the scope.
         revision: Revision of the scope at the time of this query. Each write of a worker increases it.
-        retry_at: Time from which the analyst may be called again, not later than now. None if the last call of the
+        retry_at: Time from which the analyst may be called again; this time has passed. None if the last call of the
             analyst did not fail.
         is_idle: Whether the scope has had no new page for some time, so that incomplete batches are due too.
         owner: Owner of the lease on the scope; None without a lease.

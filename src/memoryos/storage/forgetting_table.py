@@ -79,9 +79,9 @@ class ForgettingTable:
             page_ids: Ids of the pages to delete; unknown ids are ignored.
             knowledge_ids: Ids of the facts to delete; unknown ids are ignored.
             now: Time of the deletion.
-            lease: The caller's lease on the scope. It prevents that other workers change the scope while this method
-                searches for derived data. If None, this method revokes the lease of any other worker, and fails if
-                the scope changes during the search.
+            lease: The caller's lease on the scope. With this lease, no other worker changes the scope while this method
+                searches for derived data. If None, this method revokes any lease on the scope, and fails if the scope
+                changes during the search.
             by_words: See ``closure.search``.
 
         Raises:

@@ -46,7 +46,7 @@ _CODES_OF_SCRIPTS = {
 }  # fmt: skip
 """A language code for each script, by name of the script.
 
-The code is used if the script of a text can be detected, but not its language.
+The code is used for a text whose script can be detected, but whose language can't.
 """
 
 

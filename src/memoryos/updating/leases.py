@@ -101,8 +101,8 @@ class Leases:
     def prolong(self, lease: Lease) -> Lease:
         """Extends a lease in the store at once.
 
-        Each write of a worker extends its lease. Work that writes less often than once per lease duration must call
-        this method meanwhile.
+        Normally, each write of a worker extends the lease. Work that writes less often than once per lease duration
+        must call this method.
 
         Raises:
             StoreConflictError: If another worker has taken the lease.

@@ -37,7 +37,7 @@ class Redoer:
     def take(self, lease: Lease, pages: int) -> bool:
         """Replaces one batch of results of the fallback analyst.
 
-        First replaces chains and segments. Replaces facts when no such segments are left.
+        Replaces chains and segments first. When all of them are replaced, replaces facts.
 
         Args:
             lease: The lease on the scope.

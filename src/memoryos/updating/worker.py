@@ -43,7 +43,7 @@ So the worker makes progress even if users call without a pause.
 RESUME_SECONDS = 30.0
 """Minimum time between two calls of ``resume`` that queue the same scope.
 
-A server calls ``resume`` in each request.
+A server calls ``resume`` in each request. Most of these calls then have no effect.
 """
 MAX_RESUMED_SCOPES = 100_000
 """Maximum number of scopes for which the time of the last ``resume`` is kept."""
