@@ -42,7 +42,7 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
 }
 """The table, the sort columns and the columns that are not exported, by kind of record."""
 _RENAMED = {"kind": "what"}
-"""Field names in records that differ from the column name, by column name.
+"""Fields of records that are not named like the column, by column name.
 
 The table of tombstones has a column ``kind``. In a record, the field "kind" is already used for the kind of the record,
 so the value of the column is in the field "what".

@@ -47,9 +47,9 @@ class Forgotten:
         at: Time of the deletion.
         dry_run: Whether nothing was changed. The other attributes then describe what would be forgotten.
         page_ids: Ids of the forgotten pages, oldest first.
-        answer_page_ids: Ids of other pages whose answer was based on forgotten pages. Either a forgotten page is recorded
-            as a source of the answer, or the answer repeats text of a forgotten page. The answer is deleted, and the
-            question is kept.
+        answer_page_ids: Ids of other pages whose answer was based on forgotten pages: either a forgotten page is
+            recorded as a source of the answer, or the answer repeats text of a forgotten page. The answer is deleted,
+            and the question is kept.
         echo_page_ids: Ids of other pages that repeat a sentence or a code of forgotten pages. They are kept; use a
             second call to forget them.
         knowledge_ids: Ids of the forgotten facts, including superseded ones.
