@@ -45,8 +45,8 @@ class AdvisoryLiveness:
     of the lease owner. If hashes collide, the lease of a terminated process may stay until it expires, or a worker may
     yield a lease for which no other worker waits. Even then, two workers never write at the same time.
 
-    Some servers that are compatible with PostgreSQL accept such locks but do not hold them. With these servers, every
-    owner is reported as running, and leases of terminated processes last until they expire.
+    Some PostgreSQL-compatible servers accept advisory locks but do not hold them. On such a server, ``is_alive``
+    returns True for every owner, and leases of terminated processes last until they expire.
 
     Args:
         engine: Supplies database connections. One connection is kept for the locks.

@@ -70,7 +70,7 @@ class ApiKey:
 class NewKey:
     """A newly created key with its full text.
 
-    The text contains the secret. It is not stored, so it can't be shown again later.
+    The text contains the secret. The secret is not stored, so the text can't be shown again later.
     """
 
     key: ApiKey

@@ -21,9 +21,10 @@ _COMPANIONS = ("-wal", "-shm", "-journal")
 _NO_TRANSACTION = "SELECT 1"
 
 _CLEAR_ERASURES = "DELETE FROM erasures WHERE erasure_id NOT IN (SELECT forgetting_id FROM forgettings)"
-"""SQL that deletes the records of due erasures in the copy, which contains no deleted bytes.
+"""SQL that deletes rows of table ``erasures`` from the backup.
 
-Erasures of deletions in progress stay, because these deletions continue in the copy.
+A row of this table says that deleted bytes must still be erased. The backup contains no deleted bytes. Only the rows
+of deletions in progress stay, because these deletions continue when the backup is opened as a store.
 """
 
 
@@ -35,7 +36,8 @@ def back_up(database: Database, target: Path, scratch_dir: ScratchDir) -> None:
     Args:
         database: The database.
         target: Path of the new file.
-        scratch_dir: Records the temporary file, so that another process deletes it if this process is killed.
+        scratch_dir: Records the path of the temporary file. If this process is killed, another process deletes the
+            file.
 
     Raises:
         ConfigError: If the database is on a server.

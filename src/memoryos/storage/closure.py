@@ -1,8 +1,8 @@
 """Computes the closure of a deletion: the pages to forget and everything derived from them.
 
 ``search`` reads the rows of a scope in a read transaction, which blocks no writer, and stores them in an immutable
-``MemoryGraph``. Pure functions compute the closure from this graph. ``Search.extended`` then adds pages that were
-appended later; ``extended`` runs in the write transaction that starts the deletion.
+``MemoryGraph``. Pure functions compute the closure from this graph. Meanwhile, new pages may be appended.
+``Search.extended`` adds these pages to the closure, in the write transaction that starts the deletion.
 """
 
 from __future__ import annotations
@@ -201,8 +201,8 @@ def search(
         page_ids: Ids of the pages to forget.
         knowledge_ids: Ids of the facts to forget.
         by_words: Whether an answer that repeats forgotten text counts as based on the forgotten page. Otherwise only
-            the recorded sources of answers are used. Ignored for scopes with records of a program, because versions of
-            one record resemble each other.
+            the recorded sources of answers are used. Has no effect for a scope in which a program stores records
+            (values under keys), because versions of one record resemble each other.
     """
     forgotten = _read_forgotten(connection, scope_id, page_ids)
     finder = _echo_finder(connection, scope_id, forgotten) if by_words and forgotten else None
@@ -218,9 +218,9 @@ def search(
 
 
 def compute_closure(graph: MemoryGraph, knowledge_ids: frozenset[str] = frozenset()) -> Closure:
-    """Computes everything that a deletion of the graph's ``forgotten_ids`` and of the given facts changes.
+    """Computes the closure of a deletion in linear time.
 
-    Takes linear time.
+    The deletion removes the pages ``graph.forgotten_ids`` and the facts ``knowledge_ids``.
     """
     answer_ids, echo_ids = _trace_answers(graph)
     tiers = _find_tiers(graph, answer_ids)
@@ -317,10 +317,10 @@ def _find_tiers(graph: MemoryGraph, answer_ids: frozenset[str]) -> _Tiers:
 
 
 def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: frozenset[str]) -> _Derived:
-    """Returns the data that was extracted from the given pages, and the given facts.
+    """Returns the facts, attributes and traits to delete, and the facts to restore.
 
-    If a fact is deleted only because its id is given, its source pages are not part of the result. So no facts are
-    extracted again from these pages.
+    The result also contains the source pages from which facts are extracted again. If a fact is deleted only because
+    ``knowledge_ids`` contains its id, its source pages are left out.
     """
     supported = [fact for fact in graph.facts if not page_ids.isdisjoint(fact.source_page_ids)]
     named = [fact for fact in graph.facts if fact.knowledge_id in knowledge_ids]
@@ -371,7 +371,7 @@ class _PageReader:
         return frozenset(node.page_id for node in self._nodes[start:])
 
     def graph(self) -> MemoryGraph:
-        """Returns a graph of the pages read before this call, without derived data."""
+        """Returns a graph of all pages read so far, without derived data."""
         graph = MemoryGraph(self._forgotten_ids, tuple(self._nodes))
         if self._finder is None:
             return graph
@@ -400,7 +400,7 @@ def _read_forgotten(connection: sa.Connection, scope_id: str, page_ids: Iterable
 def _echo_finder(connection: sa.Connection, scope_id: str, forgotten: Mapping[str, Any]) -> EchoFinder | None:
     """Returns an object that finds repetitions of the forgotten texts.
 
-    Returns None for a scope with records of a program.
+    Returns None for a scope in which a program stores records (values under keys).
     """
     owner = sa.select(scopes.c.user_id, scopes.c.assistant_id).where(scopes.c.scope_id == scope_id)
     row = connection.execute(owner).one_or_none()

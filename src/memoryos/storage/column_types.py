@@ -119,9 +119,10 @@ class BigInteger(CheckedType):
         return int
 
     def coerce_compared_value(self, op: Any, value: Any) -> Any:
-        """Returns the SQL type of the other operand of an expression, by the operand's Python type.
+        """Returns the SQL type of a Python value that an expression combines with this column.
 
-        So an expression can combine an integer column and, for example, a float.
+        SQLAlchemy's default is the column's own type. This method returns the value's type instead, so an expression
+        can multiply an integer column by a float, for example.
         """
         return self.impl_instance.coerce_compared_value(op, value)
 

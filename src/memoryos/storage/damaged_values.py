@@ -67,9 +67,10 @@ def _find_in_table(connection: sa.Connection, table: sa.Table, scope_id: str | N
 
 
 def _raw(column: sa.Column[Any], *, is_sqlite: bool) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
-    """Returns two SQL expressions: the column's unconverted value and its storage class.
+    """Returns two SQL expressions: the unconverted value of a column and the value's storage class.
 
-    On SQLite, text is returned as bytes. On other databases the storage class is "".
+    A storage class is SQLite's type of one value, such as "text". On other databases it is "". On SQLite, text is
+    returned as bytes.
     """
     if not is_sqlite:
         is_json = isinstance(column.type, Json)

@@ -57,7 +57,7 @@ class Database(ABC):
 
     Attributes:
         liveness: Detects leases of terminated processes. None for SQLite, where ``ScratchDir`` detects them.
-        scratch_base: Path of the scratch directory without its suffix.
+        scratch_base: Path of the scratch directory without its suffix ".work".
     """
 
     liveness: Liveness | None = None
@@ -94,9 +94,10 @@ class Database(ABC):
 
     @contextlib.contextmanager
     def snapshot(self, scope_id: str) -> Iterator[None]:
-        """Opens a read transaction that all reads of the scope by this thread use until the block ends.
+        """Opens a read transaction for the block. Every read of the scope in the block uses this transaction.
 
-        Keep the block short: it occupies a connection, and an erasure of deleted bytes waits until the block ends.
+        This applies only to reads in the thread that entered the block. Keep the block short: it occupies a
+        connection, and deleted bytes can't be erased from the files until it ends.
         """
         outer_snapshot = getattr(self._thread_state, "snapshot", None)
         with self.read(scope_id) as connection:
@@ -114,8 +115,8 @@ class Database(ABC):
 
         Args:
             scope_id: Id of the scope to write; None for tables without a scope.
-            waits: Whether to wait until other write transactions of the scope end. With False they may run at the same
-                time, so the caller must use statements that are correct even then.
+            waits: Whether to wait until other write transactions of the scope end. If False, this transaction may run
+                at the same time as the others. The caller must then use statements that are correct in this case.
         """
         self._check_open()
         with (
@@ -126,9 +127,10 @@ class Database(ABC):
             yield connection
 
     def write_grouped(self, scope_id: str, work: Callable[[sa.Connection], Result]) -> Result:
-        """Runs a short function in a write transaction, which concurrent calls of other threads may share.
+        """Runs a short function in a write transaction, and returns the function's result.
 
-        Its writes are on disk when this method returns.
+        Concurrent calls in other threads may share the transaction. The writes of the function are on disk when this
+        method returns.
 
         Raises:
             StoreError: If the transaction failed; nothing was written.
@@ -154,15 +156,23 @@ class Database(ABC):
 
     @abstractmethod
     def rewrite(self, timeout_seconds: float = 5.0) -> bool:
-        """Rewrites the files without deleted data; returns whether this succeeded before the timeout."""
+        """Rewrites the database files without deleted data; returns whether this succeeded before the timeout."""
 
     @abstractmethod
     def truncate_log(self, timeout_seconds: float = 5.0) -> bool:
-        """Empties the write-ahead log: the second step of ``rewrite``, for a retry without the first step."""
+        """Empties the write-ahead log; returns whether this succeeded before the timeout.
+
+        This is the second step of ``rewrite``. If only this step failed, a caller can repeat it alone.
+        """
 
     @abstractmethod
     def faults(self, connection: sa.Connection, max_lines: int) -> Iterator[str]:
-        """Yields faults in the database files, at most about ``max_lines`` lines for each kind of fault."""
+        """Yields the faults in the database files, one line for each.
+
+        Args:
+            connection: A connection inside a read transaction.
+            max_lines: Approximate maximum number of lines for each kind of fault.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -23,7 +23,7 @@ def parse_database_url(place: str | Path) -> sa.URL:
     """Converts the ``place`` argument of ``Store`` (a URL or a path) to an SQLAlchemy URL.
 
     Raises:
-        ConfigError: If it is not the URL of an SQLite file or of a PostgreSQL database. The message does not contain
+        ConfigError: If ``place`` is neither an SQLite file nor a PostgreSQL database. The message does not contain
             the URL, because the URL may contain a password.
     """
     try:
@@ -43,7 +43,7 @@ def parse_database_url(place: str | Path) -> sa.URL:
 
 
 def is_server_url(place: str | Path) -> bool:
-    """Returns whether the ``place`` argument of ``Store`` is a database on a server, not a file.
+    """Returns whether the ``place`` argument of ``Store`` denotes a database on a server.
 
     Raises:
         ConfigError: As for ``parse_database_url``.

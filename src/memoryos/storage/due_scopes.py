@@ -28,8 +28,9 @@ class DueCriteria:
     Attributes:
         model: Name of the current embedder. Pages without a vector of this model are due for embedding.
         window: Size of short-term memory in pages.
-        batch: Number of pages outside short-term memory at which they are due to be grouped into segments.
-        idle_before: If the newest page of a scope was added before this time, fewer pages than ``batch`` are due too.
+        batch: Size of a full batch. Pages outside short-term memory are grouped into segments when there are at least
+            this many of them.
+        idle_before: If the newest page of a scope was added before this time, incomplete batches are due too.
         warm_over: A segment may be hot if the weighted sum of its visits and its length exceeds this value.
         weights: The weight of the visits and the weight of the length.
         provisional: Whether results of the fallback analyst are due to be replaced.
@@ -50,8 +51,9 @@ class DueScope:
 
     Attributes:
         scope_id: Id of the scope.
-        revision: Revision of the scope when it was read; each write of a worker increases it.
-        retry_at: Past time since which the analyst may be called again; None if its last call did not fail.
+        revision: Revision of the scope at the time of this query. Each write of a worker increases it.
+        retry_at: Time from which the analyst may be called again; this time has passed. None if the last call of the
+            analyst did not fail.
         is_idle: Whether the scope has had no new page for some time, so that incomplete batches are due too.
         owner: Owner of the lease on the scope; None without a lease.
         until: Time at which this lease expires.

@@ -58,7 +58,7 @@ class ForgettingTable:
         self._database = database
 
     def closure(self, scope_id: str, page_ids: Iterable[str], knowledge_ids: Iterable[str] = ()) -> Closure:
-        """Returns everything that ``forget`` would delete with these pages and facts; changes nothing."""
+        """Returns everything that ``forget`` would change if these pages and facts were deleted. Writes nothing."""
         with self._database.read(scope_id) as connection:
             return search(connection, scope_id, page_ids, knowledge_ids).closure
 
@@ -79,8 +79,9 @@ class ForgettingTable:
             page_ids: Ids of the pages to delete; unknown ids are ignored.
             knowledge_ids: Ids of the facts to delete; unknown ids are ignored.
             now: Time of the deletion.
-            lease: The caller's lease on the scope, which prevents changes by other workers during the search. Without a
-                lease, the current lease is revoked, and the call fails if the scope changes during the search.
+            lease: The caller's lease on the scope. With this lease, no other worker changes the scope while this method
+                searches for derived data. If None, this method revokes any lease on the scope, and fails if the scope
+                changes during the search.
             by_words: See ``closure.search``.
 
         Raises:
@@ -128,7 +129,7 @@ class ForgettingTable:
     def refusals(self, scope_id: str) -> Marks:
         """Returns the tombstones of texts that must not be learned again.
 
-        A tombstone is a keyed hash of a text. Test a text with ``text in marks``.
+        A tombstone is a keyed hash of a text. The operator ``in`` tests whether the result contains a text.
         """
         with self._database.read(scope_id) as connection:
             return read_marks(connection, scope_id, "text")
@@ -136,7 +137,7 @@ class ForgettingTable:
     def forgotten_pages(self, scope_id: str) -> Marks:
         """Returns the tombstones of forgotten pages.
 
-        A tombstone is a keyed hash of a page id. Test a page id with ``page_id in marks``.
+        A tombstone is a keyed hash of a page id. The operator ``in`` tests whether the result contains a page id.
         """
         with self._database.read(scope_id) as connection:
             return read_marks(connection, scope_id, "page")
@@ -175,7 +176,10 @@ class ForgettingTable:
 
 
 class _Deletion:
-    """Executes the plan of one deletion in batches. Each batch is a transaction that can be repeated."""
+    """Executes the plan of one deletion in batches.
+
+    Each batch is one transaction. After a crash, batches can be executed a second time without harm.
+    """
 
     def __init__(
         self, database: Database, scope_id: str, forgetting_id: str, plan: Mapping[str, Any], begun_at: datetime

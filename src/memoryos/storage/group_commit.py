@@ -27,7 +27,8 @@ Result = TypeVar("Result")
 class GroupCommit:
     """Runs short writes of several threads in one transaction. One of these threads, the leader, commits it.
 
-    1. A thread appends its write to the queue. If there is no leader, the thread of the first queued write becomes it.
+    1. A thread appends its write to the queue. If there is no leader, the thread of the oldest write in the queue
+       becomes the leader.
     2. The leader opens the transaction, takes up to ``MAX_WRITES`` writes from the queue, runs them and commits.
     3. The leader stores the result of each write, wakes the waiting threads and elects the next leader.
 
@@ -105,7 +106,10 @@ class GroupCommit:
                 group.append(self._queue.popleft())
 
     def _leave(self, write: _Write[Any]) -> None:
-        """Removes a write whose wait was interrupted by an exception, and elects the next leader."""
+        """Removes a write from the queue, because an exception interrupted the thread that waits for it.
+
+        If this thread was the leader, elects the next leader.
+        """
         with self._lock:
             if write in self._queue:
                 self._queue.remove(write)

@@ -161,7 +161,7 @@ def _delete(connection: sa.Connection, scope_id: str, key_hashes: Sequence[str])
 def check_complete(found: Sequence[object], page_ids: Sequence[str]) -> None:
     """Checks that the pages that an earlier request added still exist.
 
-    A repeated request does not store a forgotten page again.
+    A repeated request must not store a forgotten page again. It fails instead.
 
     Raises:
         NotFoundError: If a page no longer exists.

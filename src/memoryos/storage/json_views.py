@@ -63,7 +63,7 @@ request_pages(scope_id, key_hash, page_id) AS (
 JSON_VIEWS = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
 """Common table expressions (WITH clauses) by database kind.
 
-``fact_origins``: the number of source pages and the analyst of each fact. ``fact_sources``: a row for each source page
-of a fact. ``evidence``: a row for each source page of a profile version. ``request_pages``: a row for each page that a
-request with an idempotency key added.
+``fact_origins``: one row for each fact, with its analyst and the number of its source pages. ``fact_sources``: one row
+for each source page of a fact. ``evidence``: one row for each source page of a profile version. ``request_pages``: one
+row for each page that a request with an idempotency key added.
 """

@@ -79,7 +79,7 @@ def invalidate_working_sets(connection: sa.Connection, scope_id: str, **values: 
     Args:
         connection: A connection inside a write transaction.
         scope_id: Id of the scope.
-        values: Values of other columns of the scope's row, set by the same statement.
+        values: New values of other columns of the row, by column name. They are set by the same statement.
 
     Returns:
         The new revision of the scope.

@@ -50,8 +50,8 @@ class Learning:
     The changes are applied in one transaction.
 
     Attributes:
-        segment: The new counters of the segment. None if the pages are read again, to replace results of the fallback
-            analyst.
+        segment: The new counters of the segment. None if the counters do not change, because the analyst read the
+            pages a second time to replace results of the fallback analyst.
         learned_page_ids: Ids of the pages from which facts were extracted.
         profile: The next profile version; None if the profile did not change.
         added: New facts. Their ``superseded_by`` may be the id of another new fact.
@@ -112,8 +112,9 @@ class LongTermTable:
     def correct(self, scope_id: str, wrong: Knowledge, right: Knowledge, now: datetime) -> None:
         """Replaces a wrong fact by a corrected one and prevents learning the wrong text again.
 
-        Profile attributes whose value occurs in the wrong text are deleted if they have a source page in common with
-        the wrong fact. Facts are extracted again from the source pages of these attributes.
+        A profile attribute is deleted too if it meets two conditions: the wrong text contains its value, and the
+        attribute and the wrong fact have a source page in common. Facts are extracted again from the source pages of
+        the deleted attributes.
 
         Raises:
             StoreConflictError: If the wrong fact is no longer current; nothing is written.

@@ -39,7 +39,7 @@ class Consolidation:
         chain_of: The chain id of each page of the batch, by page id.
         segment_of: The segment id of each page of the batch, by page id.
         origin: The analyst that read the batch.
-        provisional: Whether this was the fallback analyst. Its results are replaced later.
+        provisional: Whether ``origin`` is the fallback analyst, whose results are replaced later.
         redone: Whether the changes replace results of the fallback analyst.
     """
 
@@ -72,8 +72,8 @@ class MidTermTable:
         """Commits the changes from one consolidation step.
 
         Raises:
-            StoreConflictError: If another worker took the lease, or a page already has a segment that the fallback
-                analyst did not assign; nothing is written.
+            StoreConflictError: If another worker took the lease, or another worker has already assigned a segment to
+                one of the pages; nothing is written.
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
@@ -130,7 +130,7 @@ class MidTermTable:
                 )
 
     def all(self, scope_id: str, *, archived: bool = False) -> list[Segment]:
-        """Returns the active segments (with ``archived``, the archived segments), oldest first."""
+        """Returns the active segments, oldest first. Returns the archived segments if ``archived`` is True."""
         where = segments.c.archived_at.is_not(None) if archived else _ACTIVE
         return self._read(where, scope_id)
 
@@ -142,17 +142,18 @@ class MidTermTable:
         return {segment.segment_id: segment for segment in found}
 
     def count(self, scope_id: str, *, archived: bool = False) -> int:
-        """Returns the number of active segments (with ``archived``, of archived segments)."""
+        """Returns the number of active segments; the number of archived segments if ``archived`` is True."""
         counted = (segments.c.scope_id == scope_id, sa.not_(_ACTIVE) if archived else _ACTIVE)
         statement = sa.select(sa.func.count()).select_from(segments).where(*counted)
         with self._database.read(scope_id) as connection:
             return connection.execute(statement).scalar_one()
 
     def warm(self, scope_id: str, visit_weight: float, length_weight: float, over: float) -> list[Segment]:
-        """Returns the active segments with unlearned pages that may be hot.
+        """Returns the active segments that may be hot and have unlearned pages.
 
-        These are the segments with visit_weight · visits + length_weight · length > ``over``. This is a cheap filter:
-        the exact heat adds a recency term, which is at most the recency weight.
+        The condition is visit_weight · visits + length_weight · length > ``over``. Exact heat also has a recency term,
+        which this cheap filter ignores. The term is at most the recency weight. So callers pass the heat threshold
+        minus the recency weight as ``over``.
         """
         weight = segments.c.visits * visit_weight + segments.c.length * length_weight
         return self._read(sa.and_(_ACTIVE, segments.c.length > 0, weight > over), scope_id)

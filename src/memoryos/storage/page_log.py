@@ -217,7 +217,7 @@ class PageLog:
 
         Args:
             scope_id: Id of the scope.
-            window: Number of pages in short-term memory, which are the newest pages.
+            window: Number of pages in short-term memory. Short-term memory contains the newest pages.
         """
         statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc())
         with self._database.read(scope_id) as connection:
@@ -236,7 +236,10 @@ class PageLog:
         return self._count(scope_id, *_due(scope_id, up_to_seq))
 
     def unlearned(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` pages of a segment from which no facts have been extracted yet."""
+        """Returns the oldest ``limit`` unlearned pages of a segment.
+
+        A page is unlearned until facts have been extracted from it.
+        """
         where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.learned.is_(False))
         return self._read(scope_id, _SELECT.where(*where).limit(limit))
 

@@ -20,7 +20,7 @@ PAGES_PER_READ = 500
 def search_text(
     log: PageLog, scope_id: str, text: str, count: int, *, before_seq: int | None = None
 ) -> tuple[list[Page], int | None]:
-    """Finds pages that contain a literal text, newest first. Ignores upper and lower case.
+    """Finds pages that contain a literal text, newest first. The search is not case-sensitive.
 
     Args:
         log: The page log.
@@ -30,8 +30,9 @@ def search_text(
         before_seq: Searches only pages before this log position; None for all pages.
 
     Returns:
-        The pages, and the value of ``before_seq`` for the next call (None at the end of the log). One call reads at
-        most ``MAX_PAGES_READ`` pages. So it may return no page although older pages contain the text.
+        The pages found, and the value of ``before_seq`` for the next call. This value is None if all pages were
+        searched. One call reads at most ``MAX_PAGES_READ`` pages, so it may find nothing although older pages contain
+        the text.
     """
     found: list[Page] = []
     folded, pages_read = text.casefold(), 0

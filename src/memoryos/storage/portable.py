@@ -40,11 +40,12 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "tombstone_key": (tombstone_keys, ("secret",), frozenset({"scope_id", "is_own"})),
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
 }
-"""The kinds of records: for each kind its table, its sort columns, and its columns that are not exported."""
+"""The table, the sort columns and the columns that are not exported, by kind of record."""
 _RENAMED = {"kind": "what"}
-"""Column names that differ from the names in records.
+"""Fields of records that are not named like the column, by column name.
 
-In a record, "kind" is the kind of the record. So the column ``kind`` is named "what" there.
+The table of tombstones has a column ``kind``. In a record, the field "kind" is already used for the kind of the record,
+so the value of the column is in the field "what".
 """
 KINDS = tuple(_TABLES)
 MAX_TOMBSTONE_KEYS = 16

@@ -59,8 +59,8 @@ class PostgreSQLDatabase(Database):
     this class does not group commits. A commit is on disk when it returns, even if ``synchronous_commit`` is off on the
     server.
 
-    The first message of each transaction contains the scope id. Row-level security on the server limits the transaction
-    to the rows of that scope.
+    Each transaction first sends the scope id to the server. Row-level security then limits the transaction to the rows
+    of that scope.
 
     Args:
         url: ``postgresql://user:password@host/database``. The query string may contain libpq parameters.

@@ -22,7 +22,7 @@ __all__ = ["RemovedPages", "unassign_pages"]
 
 @dataclass(frozen=True, slots=True)
 class RemovedPages:
-    """Counts of the pages that were removed from segments and chains.
+    """The number of pages removed from each segment, and the chains that lost pages.
 
     Attributes:
         scope_id: Id of the scope.
@@ -69,7 +69,7 @@ def unassign_pages(connection: sa.Connection, scope_id: str, page_ids: Sequence[
     The fallback analyst is used while the configured LLM is unavailable.
 
     Raises:
-        StoreConflictError: If the fallback analyst did not assign a segment to each of the pages.
+        StoreConflictError: If one of the pages has no segment that the fallback analyst assigned.
     """
     where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(page_ids))
     rows = connection.execute(sa.select(pages).where(*where, pages.c.placed_provisionally.is_(True))).all()

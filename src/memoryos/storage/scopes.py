@@ -1,4 +1,4 @@
-"""The table of scopes: the owner, the progress and the lease of each scope.
+"""The table of scopes: the owner, the state and the lease of each scope.
 
 A scope is the memory of one user and one assistant.
 """
@@ -33,7 +33,7 @@ _STATE = sa.select(scopes).where(scopes.c.scope_id == sa.bindparam("id"))
 
 @dataclass(frozen=True, slots=True)
 class ScopeState:
-    """The progress of a scope.
+    """The state of a scope: revision numbers, and the result of the last analyst call.
 
     Attributes:
         scope: The ids of the user and of the assistant.
@@ -121,7 +121,7 @@ class Scopes:
             return list(connection.execute(sa.select(scopes.c.scope_id).order_by(scopes.c.scope_id)).scalars())
 
     def state(self, scope_id: str) -> ScopeState:
-        """Returns the progress of a scope. For ``NULL_SCOPE_ID``, returns the progress of an empty scope.
+        """Returns the state of a scope. For ``NULL_SCOPE_ID``, returns the state of an empty scope.
 
         A scope is the memory of one user and one assistant.
 

@@ -43,8 +43,9 @@ class ScratchDir:
     * ``SCOPE.LEASE.lock``: the lock file of a lease.
     * ``SCOPE.LEASE``: a temporary copy of the scope, made by the holder of this lease.
     * ``ID``: another temporary directory.
-    * ``ID.part``: a file with the path of a directory elsewhere that contains an incomplete file.
-    * ``ID.lock`` or ``ID.part.lock``: the lock file of the process that uses this directory or file.
+    * ``ID.part``: a text file that contains the path of another directory. That directory contains an incomplete
+      file, such as an incomplete backup.
+    * ``ID.lock`` or ``ID.part.lock``: the lock file of the process that uses ``ID`` or ``ID.part``.
 
     Args:
         file: Path of the database. The directory is created when it is first needed.
@@ -125,10 +126,11 @@ class ScratchDir:
 
     @contextlib.contextmanager
     def partial_file(self, target: Path) -> Iterator[Path]:
-        """Creates an empty file for incomplete content of a target file; deletes it when the block ends.
+        """Creates an empty temporary file and yields its path; deletes the file when the block ends.
 
-        The file is in a new directory with mode 0700 next to the target. So other accounts can't replace the file by a
-        link. If the process is killed, another process deletes the file with ``remove_abandoned``.
+        A caller writes the content of ``target`` to this file first, so that ``target`` is never incomplete. The file
+        is in a new directory with mode 0700 next to ``target``. So other accounts can't replace the file by a link. If
+        the process is killed, another process deletes the file with ``remove_abandoned``.
 
         Raises:
             OSError: If the file can't be created.
@@ -150,7 +152,7 @@ class ScratchDir:
     def remove_abandoned(self) -> None:
         """Deletes lock files, temporary directories and incomplete files of terminated processes.
 
-        It is called when a store is opened, and before anything is created in this directory.
+        This method is called when a store is opened, and before anything is created in the scratch directory.
         """
         for name in self._names():
             with contextlib.suppress(OSError):
@@ -189,7 +191,7 @@ class ScratchDir:
 
 
 def _remove_partial_file(pointer: Path) -> None:
-    """Deletes an incomplete file and the ``.part`` file that contains the path of its directory."""
+    """Deletes the directory whose path the ``.part`` file ``pointer`` contains, and then the ``.part`` file."""
     with contextlib.suppress(FileNotFoundError):
         folder = Path(pointer.read_text(encoding="utf-8", errors="surrogateescape"))
         if folder.name.startswith(".") and folder.name.endswith(_PART):

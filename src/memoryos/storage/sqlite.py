@@ -125,8 +125,8 @@ class SQLiteDatabase(Database):
     def rewrite(self, timeout_seconds: float = 5.0) -> bool:
         """Rewrites the file without unused bytes (VACUUM), then empties the write-ahead log.
 
-        ``secure_delete`` alone does not erase everything: SQLite leaves copies of rows that it moved between database
-        pages. A search of the file's bytes found such copies.
+        With the setting ``secure_delete``, SQLite overwrites deleted rows with zeros. This does not erase everything:
+        SQLite leaves copies of rows that it moved within the file. A search of the file's bytes found such copies.
 
         Step 1 copies the database to the log, and step 2 copies the log to the file. Writers wait during both steps.
         Only step 2 flushes to disk. A power failure can undo the rewrite, but then the erasure is still due and is
@@ -302,6 +302,6 @@ def _begin(connection: sa.Connection) -> None:
 def _roll_back(connection: Any, record: object, error: object) -> None:  # noqa: ARG001
     """Executes ROLLBACK when a connection returns to the pool.
 
-    Without it, the transaction of a closed connection stays open as long as a cursor of the connection exists.
+    Without ROLLBACK, the transaction would stay open as long as a cursor of the connection exists.
     """
     connection.rollback()

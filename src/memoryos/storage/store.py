@@ -80,9 +80,10 @@ class Store:
         self.idempotency = IdempotencyTable(self._database)
 
     def snapshot(self, scope_id: str) -> AbstractContextManager[None]:
-        """Opens a read transaction that all reads of the scope by this thread use until the block ends.
+        """Opens a read transaction for the block. Every read of the scope in the block uses this transaction.
 
-        So all these reads return data from the same moment.
+        So all these reads return data from the same moment. This applies only to reads in the thread that entered the
+        block.
 
         Raises:
             StoreError: At the start of the block, if the store can't be read.
@@ -109,8 +110,8 @@ class Store:
         """Removes deleted bytes from the database files and deletes temporary copies of terminated processes.
 
         Args:
-            scope_id: Id of a scope. The result then ignores temporary copies of other scopes. None considers all
-                copies.
+            scope_id: Id of a scope. The result depends only on temporary copies of this scope. If None, it depends on
+                the temporary copies of all scopes.
             timeout_seconds: How long to wait for readers in other processes.
 
         Returns:
@@ -139,7 +140,7 @@ class Store:
         return copy_scope(source._database, self._database, scope_id)
 
     def copy_api_keys_from(self, source: Store) -> int:
-        """Copies the API keys that are missing in this store from another store.
+        """Copies API keys from another store. Skips the keys that this store already has.
 
         Returns:
             The number of copied keys.

@@ -25,9 +25,9 @@ __all__ = ["CopiedScope", "copy_keys", "copy_scope"]
 _BATCH_ROWS = 500
 _TABLES = [table for table in metadata.sorted_tables if "scope_id" in table.columns]
 _LEASE_COLUMNS = {"lease_owner": None, "lease_until": None}
-"""Columns with the lease of a running worker and their values in a copy. Leases are not copied."""
+"""Columns that contain the lease of a scope, and the values that replace the lease in a copy."""
 _COUNTER_COLUMNS = {"counted_pages": 0, "counted_bytes": 0, "counted_at_revision": None}
-"""Columns with cached counters, and the constants that replace them in a comparison.
+"""Columns that contain cached counters, and the values that replace the counters in a comparison.
 
 Two stores with the same content may have different counters.
 """

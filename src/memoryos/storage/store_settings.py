@@ -1,4 +1,4 @@
-"""Settings that belong to the store and not to a process: the embedding model that was chosen for it."""
+"""Settings that apply to all processes that use the store: the name of the embedding model."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ class StoreSettings:
             return connection.execute(statement).scalar_one_or_none()
 
     def record_embedding_model(self, name: str) -> str:
-        """Records the embedding model unless one is recorded; returns the recorded one.
+        """Records an embedding model, unless the store already has one. Returns the recorded model.
 
-        If several processes record different models at once, all get the first one.
+        If several processes record different models at the same time, each call returns the model of the first.
         """
         with self._database.write() as connection:
             connection.execute(_INSERT_ONLY, {"name": _EMBEDDING_MODEL, "value": name})
         return self.embedding_model() or name
 
     def replace_embedding_model(self, name: str) -> None:
-        """Records the embedding model in place of the recorded one."""
+        """Records an embedding model and overwrites the model recorded earlier."""
         with self._database.write() as connection:
             connection.execute(_INSERT_OR_REPLACE, {"name": _EMBEDDING_MODEL, "value": name})
 
     def model_of_vectors(self) -> str | None:
-        """Returns the name of the embedder of any stored vector; None if there is no vector."""
+        """Returns the name of the model that computed one of the stored vectors; None if there are no vectors."""
         with self._database.read() as connection:
             return connection.execute(sa.select(vectors.c.model).limit(1)).scalar_one_or_none()

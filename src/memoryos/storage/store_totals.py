@@ -49,7 +49,7 @@ class StoreTotals:
         """Counts the work that is due in all scopes.
 
         Args:
-            window: Number of log positions in short-term memory. Positions of forgotten pages are included.
+            window: Size of short-term memory in pages. Here, log positions of forgotten pages count as pages too.
             model: Name of the current embedder.
         """
         has_no_vector = sa.or_(

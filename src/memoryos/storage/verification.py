@@ -58,7 +58,10 @@ _RULES_OF_A_FILE = {
         SELECT scope_id, page_id FROM pages NOT INDEXED GROUP BY scope_id, page_id HAVING count(*) > 1
     """,
 }
-"""Rules for SQLite only: a damaged index of the file can allow such rows."""
+"""Rules for SQLite only, in the same format as ``_RULES``.
+
+The index of the primary key prevents duplicate rows. If this index is damaged, the file can contain them.
+"""
 
 _REQUESTS_WITHOUT_PAGE = """
 SELECT n.scope_id, n.key_hash, n.page_id FROM request_pages n WHERE NOT EXISTS
@@ -229,9 +232,9 @@ def _find_cycles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _check_tombstones(connection: sa.Connection, owners: Mapping[str, str], *, views: str) -> Iterator[str]:
-    """Yields findings for forgotten pages that still exist, and for pages that are missing.
+    """Yields a finding for each forgotten page that still exists, and for each missing page.
 
-    Pages count as missing if a request with an idempotency key added them, and they were not forgotten.
+    A missing page was added by a request with an idempotency key, does not exist and was not forgotten.
     """
     requests: dict[str, list[Any]] = {}
     for row in connection.execute(sa.text(views + _REQUESTS_WITHOUT_PAGE), {"space": _SPACE}):

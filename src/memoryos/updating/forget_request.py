@@ -51,10 +51,10 @@ def check_forget_request(request: ForgetRequest) -> None:
 def run_forget_request(
     forgetter: Forgetter, scope_id: str, request: ForgetRequest, *, dry_run: bool, erase: bool | None
 ) -> Forgotten:
-    """Forgets the selected pages and facts; ``dry_run`` and ``erase`` as for ``Forgetter.forget``.
+    """Forgets the selected pages and facts.
 
-    A request with ``query_preview`` must be converted first: the caller runs the search and passes the found ids as
-    ``page_ids``.
+    ``dry_run`` and ``erase`` have the same meaning as in ``Forgetter.forget``. A request with ``query_preview`` must be
+    converted first: the caller runs the search and passes the ids of the pages found as ``page_ids``.
     """
     if request.before is not None:
         return forgetter.forget_before(scope_id, request.before, dry_run=dry_run, erase=erase)

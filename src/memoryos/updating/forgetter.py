@@ -47,22 +47,23 @@ class Forgotten:
         at: Time of the deletion.
         dry_run: Whether nothing was changed. The other attributes then describe what would be forgotten.
         page_ids: Ids of the forgotten pages, oldest first.
-        answer_page_ids: Ids of pages whose answer was based on forgotten pages, according to its recorded sources or to
-            repeated text. The answer is deleted, and the question is kept.
+        answer_page_ids: Ids of other pages whose answer was based on forgotten pages: either a forgotten page is
+            recorded as a source of the answer, or the answer repeats text of a forgotten page. The answer is deleted,
+            and the question is kept.
         echo_page_ids: Ids of other pages that repeat a sentence or a code of forgotten pages. They are kept; use a
             second call to forget them.
         knowledge_ids: Ids of the forgotten facts, including superseded ones.
         attributes: Names of profile attributes that were forgotten in all profile versions.
         traits: Names of traits that were forgotten in all profile versions.
-        segments: Number of segments whose summaries were deleted. The remaining pages of active segments are grouped
-            into segments again.
+        segments: Number of segments whose summaries were deleted. Of these segments, the archived ones keep their
+            remaining pages. The remaining pages of the active ones are grouped into segments again.
         pages_due: Number of pages that will be grouped into segments again.
         pages_reopened: Number of pages from which facts will be extracted again, because forgotten facts were based on
             them too.
         erased: Whether the deleted bytes are already erased from the database files. False in a dry run. Also False if
             the erasure runs in the background, if another process reads an older snapshot, or if a rebuild uses a
             temporary copy; the erasure is then performed later. Always False on PostgreSQL.
-        remains: Sentences that tell the user which data forgetting does not delete.
+        remains: Sentences for the user. Each names data that still exist after the deletion, such as backups.
     """
 
     at: datetime

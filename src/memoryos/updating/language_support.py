@@ -22,7 +22,7 @@ __all__ = ["PAGES_READ", "LanguageSupport"]
 _log = logging.getLogger(__name__)
 
 PAGES_READ = 20
-"""Number of a scope's newest pages that are enough to judge its languages."""
+"""Number of newest pages of a scope that are read to detect the scope's languages."""
 INSTALL = 'pip install "memoryos-engine[multilingual]"'
 MODEL = "multilingual-e5-small"
 
@@ -44,15 +44,18 @@ _NAMES: dict[str, str] = {
 _CODES_OF_SCRIPTS = {
     "hangul": "ko", "greek": "el", "hebrew": "he", "thai": "th", "cyrillic": "ru", "arabic": "ar", "devanagari": "hi",
 }  # fmt: skip
-"""One language of each script that the language detector knows by its letters only."""
+"""A language code for each script, by name of the script.
+
+The code is used for a text whose script can be detected, but whose language can't.
+"""
 
 
 class LanguageSupport:
     """Compares the languages of pages with those that the embedding model supports.
 
     Args:
-        embedder: The embedder; its optional property ``languages`` names the supported ones.
-        config: The settings; they decide which command changes the model.
+        embedder: The embedder. Its optional property ``languages`` contains the languages that it supports.
+        config: The settings. They determine which command the note recommends.
     """
 
     def __init__(self, embedder: Embedder, config: Config) -> None:
@@ -83,12 +86,12 @@ class LanguageSupport:
         )
 
     def note(self, pages: Iterable[Page]) -> str | None:
-        """Returns the finding followed by the command that fixes it; None without a finding."""
+        """Returns the finding and the command that fixes the problem, in one sentence; None without a finding."""
         finding = self.finding(pages)
         return None if finding is None else f"{finding}; to fix this, run {self.fix}"
 
     def warn_once(self, pages: Iterable[Page]) -> None:
-        """Logs the note the first time that there is a finding."""
+        """Logs the result of ``note`` as a warning, at most once for each object."""
         if self._has_warned:
             return
         note = self.note(pages)

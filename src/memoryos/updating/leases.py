@@ -33,7 +33,7 @@ YIELD_SECONDS = 0.2
 
 
 class LeaseHeldError(StoreUnavailableError):
-    """Another worker holds the lease on the scope. This is normal; that worker does the work."""
+    """Another worker holds the lease on the scope and does the work. This is not a fault."""
 
 
 class Leases:
@@ -58,7 +58,7 @@ class Leases:
     def acquire(self, scope_id: str, deadline: float | None = None) -> Iterator[Lease]:
         """Waits for the lease on a scope, yields it, and releases it when the block ends.
 
-        A lease of a terminated process is not waited for, even if it has not expired.
+        If the lease belongs to a terminated process, this method does not wait until the lease expires.
 
         Args:
             scope_id: Id of the scope.
@@ -101,7 +101,8 @@ class Leases:
     def prolong(self, lease: Lease) -> Lease:
         """Extends a lease in the store at once.
 
-        Needed for work that does not write at least once per lease duration.
+        Normally, each write of a worker extends the lease. Work that writes less often than once per lease duration
+        must call this method.
 
         Raises:
             StoreConflictError: If another worker has taken the lease.
@@ -130,9 +131,9 @@ class Leases:
             time.sleep(POLL_SECONDS)
 
     def release_all(self) -> None:
-        """Releases all leases acquired through this object, even if their work is not finished.
+        """Releases all leases acquired through this object, even while a step is running.
 
-        Other workers can then continue the work of a step that does not end.
+        So other workers can take over the scope of a step that hangs.
         """
         for lease in list(self._held.values()):
             with contextlib.suppress(StoreError):

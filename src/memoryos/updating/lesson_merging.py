@@ -32,7 +32,7 @@ class NewKnowledge:
     Attributes:
         added: New facts. A new fact that a later fact of the same lesson replaces is stored as superseded.
         superseded: Ids of the stored facts that are replaced, mapped to the ids of the newer facts.
-        archived: Ids of the oldest current facts, which exceed the capacity.
+        archived: Ids of the oldest current facts, if the number of current facts exceeds the capacity.
     """
 
     added: tuple[Knowledge, ...]

@@ -18,7 +18,7 @@ __all__ = ["NullAnalyst"]
 
 
 class NullAnalyst:
-    """An ``Analyst`` for scopes with records of a program. It calls no model."""
+    """An ``Analyst`` for scopes in which a program stores records. It calls no model."""
 
     @property
     def origin(self) -> Origin:
@@ -36,7 +36,7 @@ class NullAnalyst:
         return Lesson()
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (as above)
-        """Raises ``AnalystUnavailableError``, because a scope with records can't answer questions."""
+        """Raises ``AnalystUnavailableError``, because answers from records are not supported."""
         raise AnalystUnavailableError(
             "this memory contains records of a program and can't answer questions; search the records instead"
         )

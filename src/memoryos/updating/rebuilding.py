@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Rebuilder", "Rebuilt"]
 
 MAX_FAILURES = 3
-"""Number of consecutive analyst failures, without a successful step in between, that end a rebuild."""
+"""Number of analyst failures after which a rebuild ends. A successful step resets the count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A difference of one attribute or trait between the old and the new profile.
+    """An attribute or a trait whose value differs between the old and the new profile.
 
     Attributes:
         name: Name of the attribute or trait.
@@ -156,10 +156,10 @@ class Rebuilder:
 
 
 def _drain(updater: Updater, scope_id: str, before_step: Callable[[], None]) -> None:
-    """Runs all due steps of the scope, and starts again if the analyst is unavailable.
+    """Runs all due steps of the scope. If the analyst is unavailable, tries the failed step again.
 
     Raises:
-        AnalystUnavailableError: After ``MAX_FAILURES`` consecutive failures without a successful step in between.
+        AnalystUnavailableError: If a step failed ``MAX_FAILURES`` times in a row.
     """
     failures, steps = 0, 0
 

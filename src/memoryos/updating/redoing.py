@@ -31,15 +31,17 @@ class Redoer:
         self._learner = learner
 
     def is_due(self, scope_id: str) -> bool:
-        """Returns whether the scope has results of the fallback analyst, which replaces an unavailable LLM."""
+        """Returns whether the scope has results of the fallback analyst."""
         return self._store.log.count_provisional(scope_id) > 0
 
     def take(self, lease: Lease, pages: int) -> bool:
-        """Replaces some results of the fallback analyst: segments if any are left, otherwise facts.
+        """Replaces one batch of results of the fallback analyst.
+
+        Replaces chains and segments first. When all of them are replaced, replaces facts.
 
         Args:
             lease: The lease on the scope.
-            pages: Maximum number of pages whose segments are replaced.
+            pages: Maximum number of pages that are assigned to new segments.
 
         Returns:
             False if the scope has no results of the fallback analyst.

@@ -25,7 +25,7 @@ __all__ = ["ScopePoller"]
 RECHECK_SECONDS = 300.0
 """Time after which a scope is queued again although it has not changed since it was last queued."""
 _MAX_POLLING_SHARE = 0.1
-"""Maximum share of the time that polling takes. Slower polls are followed by longer pauses."""
+"""Maximum fraction of the time that is spent on polls. After a slow poll, the pause is longer."""
 _MAX_QUEUED = 100
 """Maximum number of scopes that one poll queues. The next poll waits until the queue is empty."""
 
@@ -33,8 +33,9 @@ _MAX_QUEUED = 100
 class ScopePoller:
     """Finds scopes with due work in the store, and queues them for the worker.
 
-    A scope is the memory of one user and one assistant. Other processes that use the store need not cooperate. A scope
-    is skipped if another running process holds its lease, because that process does the work.
+    A scope is the memory of one user and one assistant. The poller finds due work of all processes that use the store,
+    and these processes do not have to report it. If another running process holds the lease on a scope, the poller
+    skips the scope, because that process does the work.
 
     Args:
         store: The store.

@@ -33,7 +33,10 @@ __all__ = ["REDO", "Drain", "Step", "Steps"]
 
 FORGET, EMBED, ARCHIVE, EXPIRE, REDO, TIDY = "forget", "embed", "archive", "expire", "redo", "tidy"
 RECORD_SIMILARITY_THRESHOLD = 0.0
-"""Similarity threshold for records of a program: 0, so that all records of a scope join one segment."""
+"""Similarity threshold for records: 0, so that all records of a scope join one segment.
+
+Records are values that a program stores under keys.
+"""
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class Drain:
     Attributes:
         scope_id: Id of the scope.
         everything: Whether incomplete batches of pages are due too. Otherwise only full batches are due.
-        holds_records: Whether the scope contains records of a program, which no analyst reads.
+        holds_records: Whether a program stores records (values under keys) in the scope. No LLM reads them.
         may_redo: Whether the analyst may replace results of the fallback analyst. Set to False when the analyst fails.
     """
 
@@ -120,9 +123,9 @@ class Steps:
         """In order of precedence: the first step that is due is taken next."""
 
     def learner_of(self, *, holds_records: bool) -> Learner:
-        """Returns the learner for scopes with records of a program, or the learner for conversations.
+        """Returns the learner for scopes with records, or the learner for scopes with conversations.
 
-        The learner for records calls no model.
+        Records are values that a program stores under keys. The learner for records calls no model.
         """
         return (self._record_readers if holds_records else self._conversation_readers)[1]
 
@@ -203,9 +206,8 @@ class Steps:
     def _segments_to_learn(self, drain: Drain) -> list[Segment]:
         """Returns the segments with heat > τ and unlearned pages, hottest first.
 
-        During a conversation, only segments with a full batch of unlearned pages are returned. So one analyst call
-        reads ten pages instead of five. If incomplete batches are due too (``everything``), all such segments are
-        returned.
+        If ``drain.everything`` is False, returns only segments with a full batch of unlearned pages. So each call of
+        the analyst reads more pages, and fewer calls are necessary.
         """
         weights, threshold = self._config.heat, self._config.mid_term_heat_threshold
         over = threshold - weights.recency_weight

@@ -74,7 +74,10 @@ class Maintenance:
             self._store.erase(timeout_seconds=READER_TIMEOUT_SECONDS)
 
     def schedule(self) -> None:
-        """Schedules an erasure in the background thread. Without this thread, ``close`` erases."""
+        """Schedules an erasure in the background thread.
+
+        If ``is_background`` is False, does nothing; ``close`` then performs the erasure.
+        """
         if not self._is_background:
             return
         with self._changed:

@@ -61,7 +61,7 @@ def sorted_by_heat(segments: Iterable[Segment], now: datetime, weights: HeatWeig
 def fact_history(facts: Iterable[Knowledge], knowledge_id: str) -> list[Knowledge]:
     """Returns all versions of a fact, oldest first.
 
-    These are the fact, all facts that it replaced, directly or indirectly, and all facts that replaced it.
+    These are the newest version of the fact, and every fact that this version replaced directly or indirectly.
 
     Args:
         facts: All facts of the scope, including superseded and archived ones.

@@ -135,8 +135,8 @@ class Updater:
             The number of steps that were run.
 
         Raises:
-            AnalystError: If the analyst failed. The error is recorded on the scope, and the work stays due. An
-                unavailable analyst with a fallback raises no error.
+            AnalystError: If the analyst failed. The error is recorded on the scope, and the work stays due. If a
+                fallback analyst exists, it does the work of an unavailable analyst, and no error is raised.
             EmbeddingError: If the embedder failed. The error is recorded on the scope, and the work stays due.
             StoreUnavailableError: If another worker still held the lease at the timeout.
             TimeoutError: If the timeout passed before all steps were run.
@@ -249,7 +249,7 @@ class Updater:
         return self._steps.redoer is not None
 
     def note_failure(self, scope_id: str, purpose: str, error: MemoryOSError) -> None:
-        """Records an error on the scope. The work is not retried."""
+        """Records the error of a failed operation on the scope. Schedules no retry."""
         self._store.scopes.record_error(scope_id, _describe(purpose, error))
         _log.warning("scope %s: the operation %r failed with %s: %s", scope_id, purpose, type(error).__name__, error)
 
@@ -355,7 +355,7 @@ class _Limits:
     steps: int = 0
 
     def are_reached(self) -> bool:
-        """Returns whether the maximum number of steps or the time for this drain is used up."""
+        """Returns whether the maximum number of steps is reached or the time for this drain has passed."""
         return self.steps >= self.max_steps or time.monotonic() > self.turn_ends_at
 
 

@@ -33,10 +33,13 @@ class UsageLedger:
         self._clock = clock
 
     def meter(self, scope_id: str | Callable[[], str], purpose: str) -> Meter:
-        """Returns a meter, which checks the budget before a model call and records its usage afterwards.
+        """Returns a meter for model calls.
+
+        A meter checks the token budget before each model call, and records the tokens that the call used afterwards.
 
         Args:
-            scope_id: Id of the scope. If the scope does not exist yet: a function that creates it and returns its id.
+            scope_id: Id of the scope. For a scope that does not exist yet, a function that creates the scope and
+                returns its id.
             purpose: Name of the step or request that calls the model.
         """
         return _Meter(self, scope_id if callable(scope_id) else lambda: scope_id, purpose)

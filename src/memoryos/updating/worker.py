@@ -43,7 +43,7 @@ So the worker makes progress even if users call without a pause.
 RESUME_SECONDS = 30.0
 """Minimum time between two calls of ``resume`` that queue the same scope.
 
-A server calls ``resume`` in each request.
+A server calls ``resume`` in each request. Most of these calls then have no effect.
 """
 MAX_RESUMED_SCOPES = 100_000
 """Maximum number of scopes for which the time of the last ``resume`` is kept."""
@@ -276,7 +276,10 @@ class _StoppedError(Exception):
 
 
 def _lower_priority() -> None:
-    """Lowers the priority of the calling thread. Other systems than Linux have one niceness for the whole process."""
+    """Lowers the priority of the calling thread on Linux; does nothing on other systems.
+
+    Only on Linux does each thread have its own niceness.
+    """
     if sys.platform == "linux":
         thread_id = threading.get_native_id()
         with contextlib.suppress(OSError):

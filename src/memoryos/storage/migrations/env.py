@@ -1,4 +1,4 @@
-"""Alembic's entry script: migrates the connection that it receives, in the connection's open transaction."""
+"""Alembic's entry script: migrates the database of the given connection, in the connection's open transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adds tombstones, which prevent that forgotten or corrected texts are learned or imported again."""
+"""Adds tombstones, so that forgotten or corrected texts are not learned or imported again."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Adds a table with the owner of each scope, so that the other tables can be distributed by scope.
+"""Adds the table ``owners`` with the owner of each scope, which is a user and an assistant.
 
-With the PostgreSQL extension Citus, this migration distributes them. On SQLite the old unique key of ``scopes``
-remains, because SQLite could drop it only by rebuilding the table.
+The key of ``owners`` replaces the unique constraint on the owner columns of ``scopes``, so that ``scopes`` can be
+distributed over several servers by scope id. If the PostgreSQL extension Citus is installed, this migration distributes
+the tables. On SQLite the old constraint remains, because SQLite could drop it only by rebuilding the table.
 """
 
 from __future__ import annotations

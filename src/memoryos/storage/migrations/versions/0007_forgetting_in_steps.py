@@ -1,7 +1,7 @@
 """Adds tables for deletions in progress and due erasures, and converts tombstones to HMACs.
 
-Tombstones of earlier releases contain page ids, or the SHA-256 of texts. Each of these marks is replaced by its HMAC
-with a new key of the scope. The bytes of the old marks may remain in the file, so an erasure is recorded as due.
+Tombstones of earlier releases contain page ids, or the SHA-256 of texts. Each of these values is replaced by its HMAC
+with a new key of the scope. The bytes of the old values may remain in the file, so an erasure is recorded as due.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Adds the counters, marked as invalid (``counted_at_revision`` is NULL).
+    """Adds the counters and marks them as invalid: ``counted_at_revision`` is NULL.
 
-    So the migration needs to read no pages.
+    So the migration does not have to read the pages.
     """
     op.add_column("scopes", sa.Column("counted_pages", sa.BigInteger, nullable=False, server_default=sa.text("0")))
     op.add_column("scopes", sa.Column("counted_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")))

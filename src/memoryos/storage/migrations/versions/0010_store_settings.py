@@ -1,4 +1,7 @@
-"""Table of settings that belong to the store and not to a process, such as the embedding model chosen for it."""
+"""Adds the table of store settings, which apply to all processes that use the store.
+
+An example is the embedding model.
+"""
 
 from __future__ import annotations
 
