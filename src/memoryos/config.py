@@ -187,6 +187,12 @@ class Config(BaseSettings):
     short_term_capacity: int = Field(
         default=7, ge=0, le=10_000, description="Number of pages in short-term memory (paper: 7). 0 disables it."
     )
+    short_term_tokens: int = Field(
+        default=1000,
+        ge=0,
+        le=10_000_000,
+        description="Maximum tokens of short-term memory in a prompt. Long texts are shown as excerpts, newest first.",
+    )
     mid_term_capacity: int = Field(
         default=2000,
         ge=1,

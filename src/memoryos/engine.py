@@ -12,6 +12,7 @@ from memoryos.assembly import Analysts, build_analysts, build_embedder, with_fal
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.generation.responder import Responder
 from memoryos.inputs import read_scope
+from memoryos.language.passages import vector_model
 from memoryos.loading import Loader
 from memoryos.memory import Memory
 from memoryos.modules import Modules
@@ -193,7 +194,7 @@ def _build_modules(engine: MemoryEngine, embedder: Embedder, analysts: Analysts)
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     store = Store(config.database, quota=Quota(config.max_pages_per_scope, config.max_bytes_per_scope))
     analyst = with_fallback(analysts, config)
-    working_sets = WorkingSets(store, embedder.name, embedder.dimensions, config.working_set_max_bytes)
+    working_sets = WorkingSets(store, vector_model(embedder.name), embedder.dimensions, config.working_set_max_bytes)
     ledger = UsageLedger(store, config, clock=clock)
     redoer = None if analysts.fallback is None else analysts.primary
     updater = Updater(store, embedder, analyst, working_sets, config, ledger, redoer=redoer, clock=clock)

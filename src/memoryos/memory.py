@@ -15,8 +15,10 @@ from memoryos.generation.responder import Answer, AnswerStream, AnswerStyle, ans
 from memoryos.idempotent_requests import NO_TIME, answer_request, append_request, repeated_answer
 from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_time
 from memoryos.language.fence import one_line
+from memoryos.language.passages import vector_model
 from memoryos.model import ABOUT, ANSWERED_FROM
-from memoryos.retrieval.recall import Recall, profile_lines
+from memoryos.retrieval.prompt_lines import profile_lines
+from memoryos.retrieval.recall import Recall
 from memoryos.scope_handle import ScopeHandle
 from memoryos.storage.page_text_search import search_text
 from memoryos.transfer import export_lines, write_export
@@ -471,7 +473,8 @@ class Memory:
             "embedder": modules.embedder.name,
             "analyst": modules.analyst.origin.analyst,
         }
-        return names | count_tiers(modules.store, self._handle.find(), modules.embedder.name, modules.config)
+        model = vector_model(modules.embedder.name)
+        return names | count_tiers(modules.store, self._handle.find(), model, modules.config)
 
     def revision(self) -> int:
         """Returns a number that grows with every write except visits; 0 before the first write."""

@@ -50,10 +50,6 @@ class CompleteEmbedder:
         except AttributeError:
             return None
 
-    def windows(self, text: str) -> list[str]:
-        """Splits a text as the wrapped embedder does."""
-        return self._embedder.windows(text)
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns the vectors of stored texts."""
         return self._embedder.embed(texts)

@@ -67,10 +67,6 @@ class Embedder(Protocol):
         """Length of every vector."""
         ...
 
-    def windows(self, text: str) -> list[str]:
-        """Splits a text into pieces that fit the model's input: at least one, in order. May limit their number."""
-        ...
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), dimensions]``, rows L2-normalised, in the order given."""
         ...

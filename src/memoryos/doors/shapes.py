@@ -192,6 +192,14 @@ class Signals(Shape):
         return round(value, 4)
 
 
+class Span(Shape):
+    """A recalled part of a page, as offsets in characters."""
+
+    side: Literal[user, assistant]
+    start: int
+    end: int = Field(description="Offset after the last character.")
+
+
 class RecalledPage(Shape):
     """A recalled page."""
 
@@ -199,7 +207,10 @@ class RecalledPage(Shape):
     at: Time
     score: float
     signals: Signals
-    shown: dict[str, str] = Field(description="Recalled text by side (user, assistant).")
+    shown: dict[str, str] = Field(
+        description='Recalled text by side (user, assistant); "[…]" stands for parts that are left out.'
+    )
+    spans: list[Span] = Field(description="The recalled parts of the page's texts, in the order of the text.")
     speakers: dict[str, str] = Field(description="Name of the speaker by side.")
 
     @classmethod
@@ -211,8 +222,9 @@ class RecalledPage(Shape):
             at=page.at,
             score=recalled.score,
             signals=Signals(**asdict(recalled.signals)),
-            shown={side: page.text(side) for side in recalled.shown},
-            speakers={side: page.speaker(side) for side in recalled.shown},
+            shown={side: recalled.text(side) for side in recalled.sides},
+            spans=[Span.model_validate(span) for span in recalled.shown],
+            speakers={side: page.speaker(side) for side in recalled.sides},
         )
 
 

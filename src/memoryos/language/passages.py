@@ -17,7 +17,7 @@ from memoryos.language.tokens import CJK
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CUTTER", "MAX_EMBEDDED_PASSAGES", "Passage", "cut_passages", "passage_texts"]
+__all__ = ["CUTTER", "MAX_EMBEDDED_PASSAGES", "Passage", "cut_passages", "passage_texts", "vector_model"]
 
 CUTTER = "passages-1"
 """Version of the cutter. It is stored with every vector, so that vectors of another version are computed again."""
@@ -48,6 +48,14 @@ _RULE = frozenset("-|: ")
 _WORD = re.compile(r"[^\s，、；]{1,60}[，、；]{0,9}|[，、；]{1,60}")
 _COLONS = (":", "：", ":**", "**:", "：**")
 _FENCES = ("```", "~~~")
+
+
+def vector_model(embedder_name: str) -> str:
+    """Returns the name under which vectors of an embedder are stored, for example "all-MiniLM-L6-v2/passages-1".
+
+    It includes the version of the cutter, so a new cutter leads to the same re-embedding as a new embedder.
+    """
+    return f"{embedder_name}/{CUTTER}"
 
 
 class Passage(NamedTuple):

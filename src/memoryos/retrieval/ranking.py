@@ -43,6 +43,8 @@ class Corpus:
         speakers: ``int32[n]``: index into ``speaker_names``.
         speaker_names: All speakers of the scope.
         sides: ``int8[n]``: index into ``SIDES``.
+        parts: ``int32[n]``: the number of the passage in its utterance, from 0.
+        pages: ``int32[n]``: page numbers; ascending.
         seconds: ``float64[n]``: POSIX time of the page.
         segments: ``int32[n]``: segment number; -1 before the page is consolidated.
         allowed: ``bool[n]``: False for pages of archived segments, which are never recalled.
@@ -52,6 +54,8 @@ class Corpus:
     speakers: NDArray[np.int32]
     speaker_names: tuple[str, ...]
     sides: NDArray[np.int8]
+    parts: NDArray[np.int32]
+    pages: NDArray[np.int32]
     seconds: NDArray[np.float64]
     segments: NDArray[np.int32]
     allowed: NDArray[np.bool_]

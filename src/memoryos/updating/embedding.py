@@ -1,4 +1,4 @@
-"""The embedding step: computes vectors of utterances and knowledge that have none of the current model."""
+"""The embedding step: computes missing vectors of passages and facts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import DimensionMismatchError
+from memoryos.language.passages import MAX_EMBEDDED_PASSAGES, passage_texts, vector_model
 from memoryos.storage.vector_table import UtteranceVectors
 
 if TYPE_CHECKING:
@@ -26,27 +27,28 @@ KNOWLEDGE_PER_STEP = 64
 
 
 class EmbeddingStep:
-    """Embeds pages and knowledge in small batches.
+    """Embeds the passages of pages, and facts, in small batches.
 
-    After a change of the embedder, the vectors of both models are kept until the new ones are complete. Then the old
-    ones are deleted.
+    After a change of the embedder or of the cutter, the vectors of both versions are kept until the new ones are
+    complete. Then the old ones are deleted.
     """
 
     def __init__(self, store: Store, embedder: Embedder) -> None:
         self._store = store
         self._embedder = embedder
+        self._model = vector_model(embedder.name)
         self._switching: set[str] = set()
 
     def has_pages(self, scope_id: str) -> bool:
         """Returns whether a page has no vectors yet."""
-        return bool(self._store.log.unembedded(scope_id, self._embedder.name, 1))
+        return bool(self._store.log.unembedded(scope_id, self._model, 1))
 
     def is_due(self, scope_id: str) -> bool:
         """Returns whether a page or a knowledge entry has no vector, or old vectors are to be deleted."""
         return (
             self.has_pages(scope_id)
             or scope_id in self._switching
-            or bool(self._store.vectors.unembedded_knowledge(scope_id, self._embedder.name, 1))
+            or bool(self._store.vectors.unembedded_knowledge(scope_id, self._model, 1))
         )
 
     def take(self, lease: Lease) -> bool:
@@ -55,34 +57,34 @@ class EmbeddingStep:
         Raises:
             EmbeddingError: If the embedder failed; the batch stays due.
         """
-        pages = self._store.log.unembedded(lease.scope_id, self._embedder.name, PAGES_PER_STEP)
+        pages = self._store.log.unembedded(lease.scope_id, self._model, PAGES_PER_STEP)
         if pages:
-            if self._store.log.is_switching(lease.scope_id, self._embedder.name):
+            if self._store.log.is_switching(lease.scope_id, self._model):
                 self._switching.add(lease.scope_id)
             self._embed_pages(lease, pages)
             return True
-        entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._embedder.name, KNOWLEDGE_PER_STEP)
+        entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._model, KNOWLEDGE_PER_STEP)
         if entries:
             matrix = self._embed([text for _, text in entries])
             ids = [knowledge_id for knowledge_id, _ in entries]
-            self._store.vectors.save_knowledge(lease, self._embedder.name, list(zip(ids, matrix, strict=True)))
+            self._store.vectors.save_knowledge(lease, self._model, list(zip(ids, matrix, strict=True)))
         if not entries and lease.scope_id in self._switching:
-            self._store.vectors.drop_others(lease, self._embedder.name)
+            self._store.vectors.drop_others(lease, self._model)
             self._switching.discard(lease.scope_id)
             return True
         return bool(entries)
 
     def _embed_pages(self, lease: Lease, pages: Sequence[Page]) -> None:
         utterances = [utterance for page in pages for utterance in page.utterances()]
-        windows = [self._embedder.windows(utterance.text) for utterance in utterances]
-        matrix = self._embed([window for each in windows for window in each])
-        parts = np.split(matrix, np.cumsum([len(each) for each in windows])[:-1])
+        texts = [passage_texts(utterance.text)[:MAX_EMBEDDED_PASSAGES] for utterance in utterances]
+        matrix = self._embed([text for each in texts for text in each])
+        parts = np.split(matrix, np.cumsum([len(each) for each in texts])[:-1])
         vectors = [
             UtteranceVectors(utterance.page_id, utterance.seq, utterance.side, part)
             for utterance, part in zip(utterances, parts, strict=True)
         ]
         page_ids = [page.page_id for page in pages]
-        self._store.vectors.save_pages(lease, self._embedder.name, page_ids, vectors)
+        self._store.vectors.save_pages(lease, self._model, page_ids, vectors)
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         matrix = self._embedder.embed(texts)

@@ -65,7 +65,7 @@ class Probe:
 
 def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
     """Returns the evidence ids of all utterances that the context contains."""
-    shown = {each.page.metadata[f"{side}_id"] for each in recall.pages for side in each.shown}
+    shown = {each.page.metadata[f"{side}_id"] for each in recall.pages for side in each.sides}
     if with_window:
         shown |= {page.metadata[f"{side}_id"] for page in recall.short_term for side in ("user", "assistant")}
     return shown
