@@ -74,6 +74,10 @@ class RankingWeights(BaseModel):
     session: Weight = Field(default=0.3, description="Share of the mean of the three best scores of the session.")
     segment: Weight = Field(default=0.0, deprecated=True, description="Deprecated and ignored: it improved no result.")
     time: Weight = Field(default=1.0, description="Added if the query names the time of the utterance.")
+    recency: Weight = Field(
+        default=1.0,
+        description="Added to the newest utterance of a chat with an assistant; half of it per 30 days of age.",
+    )
 
     def model_post_init(self, _: Any) -> None:
         """Warns about a weight without effect."""
@@ -375,7 +379,7 @@ class Config(BaseSettings):
             "knowledge_recalled": 10,
             "segment_gate": 5,
             "heat": HeatWeights(),
-            "ranking": RankingWeights(meaning=1, words=0, previous=0, following=0, speaker=0, session=0, time=0),
+            "ranking": RankingWeights(**(dict.fromkeys(RankingWeights.model_fields, 0.0) | {"meaning": 1.0})),
         }
         return cls(**(numbers | overrides))
 

@@ -14,13 +14,16 @@ from memoryos.errors import AnalystError, AnalystUnavailableError, InputError, I
 from memoryos.generation.responder import REPLY_SHARE, Answer, AnswerStream, AnswerStyle, Responder
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Origin
+from memoryos.retrieval.excerpts import whole_page
 from memoryos.retrieval.recall import Recall, RecalledPage, Signals
 from memoryos.seams import Analyst
 from memoryos.testing import Bill, ScriptedAnalyst, ScriptedChatModel
 from tests.analysts.test_prompts import ENGLISH, pages
 
 STYLE = AnswerStyle("friend", "short", {"place": "Porto"})
-RECALL = Recall("Where is Nora?", tuple(RecalledPage(each, ("user",), 1.0, Signals()) for each in pages(ENGLISH)))
+RECALL = Recall(
+    "Where is Nora?", tuple(RecalledPage(each, whole_page(each)[:1], 1.0, Signals()) for each in pages(ENGLISH))
+)
 Respond = Callable[..., AnswerStream]
 
 
@@ -106,7 +109,7 @@ def test_answer_is_a_str_and_can_be_copied() -> None:
 def test_prompt_of_long_pages_fits_the_context(respond: Respond, text: str, context_tokens: int) -> None:
     long = text * (100_000 // len(text.encode()))
     said = pages([(long, "Short."), (f"{long} The violin is Nora's.", "")] * 5)
-    recalled = tuple(RecalledPage(page, ("user", "assistant"), 1.0, Signals()) for page in said[:7])
+    recalled = tuple(RecalledPage(page, whole_page(page), 1.0, Signals()) for page in said[:7])
     model = ScriptedChatModel(["Yes. <sources>1</sources>"])
     respond(
         LLMAnalyst(model), Recall("Whose violin?", recalled, short_term=said[7:]), context_tokens=context_tokens

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memoryos.retrieval.packing import PackingInput, pack_pages, pack_tokens
-from memoryos.retrieval.recall import date_heading, line_tokens
+from memoryos.retrieval.prompt_lines import date_heading, line_tokens
 
 DAY = 86_400
 FIRST_SEQ = 11
@@ -18,15 +18,17 @@ lines = st.lists(st.tuples(st.integers(1, 400), st.integers(0, 5)), min_size=1, 
 
 
 def packing_input(lines: list[tuple[int, int]], chance: Random, window: int, ranked: int = 1000) -> PackingInput:
-    """Two utterances a page, given as (quarter tokens, day), ranked in random order; the last pages are the window."""
+    """Two utterances of one passage a page, given as (quarter tokens, day), ranked in random order; the last pages are the window."""
     quarters, days = zip(*lines, strict=True)
     seqs = FIRST_SEQ + np.arange(len(lines), dtype=np.int64) // 2
     order = list(range(len(lines)))
     chance.shuffle(order)
     return PackingInput(
         order=np.array(order[:ranked], np.int64),
+        scores=-np.argsort(order).astype(np.float32),
         seqs=seqs,
         sides=(np.arange(len(lines)) % 2).astype(np.int8),
+        parts=np.zeros(len(lines), np.int32),
         tokens=np.array(quarters, np.float32) / np.float32(4),
         seconds=np.array(days, np.float64) * DAY,
         window_seq=int(seqs[-1]) + 1 - window,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, field_serializer
 
@@ -195,7 +195,7 @@ class Signals(Shape):
 class Span(Shape):
     """A recalled part of a page, as offsets in characters."""
 
-    side: Literal[user, assistant]
+    side: Literal["user", "assistant"]
     start: int
     end: int = Field(description="Offset after the last character.")
 

@@ -23,7 +23,7 @@ from memoryos.retrieval.prompt_lines import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals"]
+__all__ = ["RECALLED_HEADING", "Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals"]
 
 ATTRIBUTES_SHARE = 0.15
 KNOWLEDGE_SHARE = 0.35
@@ -42,6 +42,7 @@ class Signals:
     speaker: float = 0.0
     session: float = 0.0
     time: float = 0.0
+    recency: float = 0.0
 
     @property
     def segment(self) -> float:
@@ -234,6 +235,7 @@ class Recall:
 PROFILE = "Profile of the user"
 KNOWN: Mapping[About, str] = {about: f"Known about the {about}" for about in ABOUT}
 RECALLED = "Recalled from earlier conversations"
+RECALLED_HEADING = f"# {RECALLED}\n"
 SHORT_TERM = "The conversation so far"
 
 

@@ -17,10 +17,11 @@ from memoryos.language.text import estimate_tokens
 from memoryos.model import ABOUT, Utterance
 from memoryos.optional_methods import CompleteEmbedder
 from memoryos.retrieval.excerpts import Span, short_term_excerpts, sorted_spans
-from memoryos.retrieval.packing import PackingInput, pack_pages, pack_tokens
+from memoryos.retrieval.packing import PackingInput, pack_pages
 from memoryos.retrieval.question import read_question
 from memoryos.retrieval.ranking import rank, rank_entries
-from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage
+from memoryos.retrieval.recall import RECALLED_HEADING, Quote, Recall, RecalledKnowledge, RecalledPage
+from memoryos.retrieval.selection import ScoredUtterance, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,8 +43,6 @@ __all__ = ["Retriever"]
 
 QUOTES = 5
 """Number of best-matching utterances in ``Recall.quotes``."""
-OVERSELECTION = 1.4
-"""Passages for this multiple of the token budget are read. Their estimates include headings that are shown once."""
 RESCORED = 200
 """Rescore this many top passages with exact cosines when only codes of the vectors are in memory (ADR 13)."""
 UNSUPPORTED_LANGUAGE_SHARE = 0.25
@@ -117,7 +116,7 @@ class Retriever:
         window = self._window(snapshot, short_term_capacity)
         selection = _Selection(ranked, _packing_input(snapshot, ranked, window))
         pages, tokens = self._select(scope_id, selection, max_pages, max_tokens)
-        quotes = selection.source.best_of_utterances(QUOTES)
+        quotes = selection.source.best(QUOTES)
         others = selection.near_misses(near_misses, pages)
         seqs = {*window, *(quote.seq for quote in quotes), *(other.seq for other in others)}
         read = self._store.log.at(scope_id, seqs)
@@ -141,15 +140,17 @@ class Retriever:
         self, scope_id: str, selection: _Selection, max_pages: int | None, max_tokens: int | None
     ) -> tuple[tuple[RecalledPage, ...], int]:
         """Returns the recalled pages, best first, and the tokens of their prompt."""
+        count = self._count_tokens
         if max_tokens is None:
-            packing = pack_pages(selection.source, max_pages or self._config.retrieval_queue_capacity)
+            packed = pack_pages(selection.source, max_pages or self._config.retrieval_queue_capacity)
+            pages = selection.pages(packed, self._store.log.at(scope_id, {page.seq for page in packed}))
+            shown = Recall("", pages, count_tokens=count)
         else:
-            # Estimates select a few passages too many; the prompt of these is then counted and shortened.
-            packing = pack_tokens(selection.source, round(max_tokens * OVERSELECTION), max_pages)
-        pages = self._store.log.at(scope_id, {page.seq for page in packing.pages})
-        found = Recall("", selection.pages(packing.pages, pages), count_tokens=self._count_tokens)
-        shown = found if max_tokens is None else found.fitted(max_tokens)
-        return shown.pages, math.ceil(self._count_tokens(shown.to_prompt()))
+            utterances = selection.source.utterances_for(max_tokens)
+            read = self._store.log.at(scope_id, {best.seq for best, _ in utterances})
+            pages = selection.pages_within(utterances, read, max_tokens, count, max_pages)
+            shown = Recall("", pages, count_tokens=count).fitted(max_tokens)
+        return shown.pages, math.ceil(count(shown.to_prompt()))
 
     def _weights(self, weights: RankingWeights, question: Question) -> RankingWeights:
         """Returns the weights, with less for "meaning" if the embedder does not support the question's language."""
@@ -224,7 +225,6 @@ def _packing_input(snapshot: ScopeSnapshot, ranking: Ranking, window: Sequence[i
         sides=passages.sides,
         parts=passages.parts,
         tokens=passages.tokens,
-        seconds=passages.seconds,
         window_seq=window[0] if window else passages.last_seq + 1,
     )
 
@@ -238,7 +238,7 @@ class _Selection:
 
     def near_misses(self, count: int, shown: Sequence[RecalledPage]) -> tuple[PackedPage, ...]:
         """Returns the next best pages, apart from the shown ones."""
-        return pack_pages(self.source, count, exclude={each.page.seq for each in shown}).pages if count else ()
+        return pack_pages(self.source, count, exclude={each.page.seq for each in shown}) if count else ()
 
     def window_scores(self) -> dict[tuple[int, Side], list[float]]:
         """Returns the scores of the passages of each utterance of the window, by log position and side."""
@@ -256,15 +256,47 @@ class _Selection:
             pages: The pages in the log, by position.
         """
         return tuple(
-            RecalledPage(
-                page=pages[each.seq],
-                shown=_spans(pages[each.seq], each.shown),
-                score=float(self.ranking.scores[each.best.row]),
-                signals=self.ranking.signals(each.best.row),
-                cosine=float(self.ranking.cosines[each.best.row]),
-            )
+            self._page(pages[each.seq], each.best, _spans(pages[each.seq], each.shown))
             for each in packed
             if each.seq in pages
+        )
+
+    def pages_within(
+        self,
+        utterances: Sequence[tuple[Candidate, Sequence[Candidate]]],
+        pages: Mapping[int, Page],
+        max_tokens: int,
+        count_tokens: Callable[[str], float],
+        max_pages: int | None,
+    ) -> tuple[RecalledPage, ...]:
+        """Returns the pages that fill a token budget, best first.
+
+        Args:
+            utterances: The best utterances with their passages.
+            pages: The pages in the log, by position; those that were forgotten after the snapshot are missing.
+            max_tokens: The budget.
+            count_tokens: Counts the tokens of a text.
+            max_pages: Maximum number of pages; None: no limit.
+        """
+        scored: list[ScoredUtterance] = []
+        best: dict[str, Candidate] = {}
+        for candidate, passages in utterances:
+            page = pages.get(candidate.seq)
+            if page is not None:
+                scores = [each.score for each in passages]
+                scored.append(ScoredUtterance(page, candidate.side, candidate.score, scores))
+                best.setdefault(page.page_id, candidate)
+        shown = select(scored, max_tokens - count_tokens(RECALLED_HEADING), count_tokens, max_pages=max_pages)
+        found = [self._page(pages[best[page_id].seq], best[page_id], spans) for page_id, spans in shown.items()]
+        return tuple(sorted(found, key=lambda each: -each.score))
+
+    def _page(self, page: Page, best: Candidate, shown: tuple[Span, ...]) -> RecalledPage:
+        return RecalledPage(
+            page=page,
+            shown=shown,
+            score=float(self.ranking.scores[best.row]),
+            signals=self.ranking.signals(best.row),
+            cosine=float(self.ranking.cosines[best.row]),
         )
 
     def quoted(self, quotes: Sequence[Candidate], pages: Mapping[int, Page]) -> tuple[Quote, ...]:

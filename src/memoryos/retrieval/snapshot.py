@@ -241,7 +241,6 @@ class ScopeSnapshot:
             speaker_names=self.speaker_names,
             sides=self.passages.sides,
             parts=self.passages.parts,
-            pages=self.passages.pages,
             seconds=self.passages.seconds,
             segments=self.page_segments[self.passages.pages],
             allowed=page_allowed[self.passages.pages],

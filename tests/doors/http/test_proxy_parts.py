@@ -16,6 +16,7 @@ from memoryos.doors.http.proxy_memory import MAX_QUERY, fit, memory_prompt, reca
 from memoryos.doors.http.proxy_reply_parser import MAX_ANSWER, MAX_DOCUMENT, parser_for
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait, Utterance
+from memoryos.retrieval.excerpts import whole_page
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage, Signals
 from tests.doors.http.proxy_fakes import completion, delta, sse
 
@@ -137,7 +138,7 @@ def page(seq: int, user: str, assistant: str = "") -> Page:
 
 
 def recalled(of: Page, score: float = 1.0) -> RecalledPage:
-    return RecalledPage(of, of.speaking(), score, Signals())
+    return RecalledPage(of, whole_page(of), score, Signals())
 
 
 def fact(text: str, *sources: str) -> RecalledKnowledge:
