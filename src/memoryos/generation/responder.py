@@ -168,7 +168,7 @@ class Responder:
             excess = estimate_tokens(prompt) - max_tokens
             if excess <= 0 or budget == 0:
                 return prompt
-            budget = max(0, (max_tokens if budget is None else budget) - math.ceil(excess))
+            budget = max_tokens if budget is None else max(0, budget - math.ceil(excess))
 
 
 def answer_sources(answer: Answer) -> list[str]:

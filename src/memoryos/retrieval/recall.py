@@ -262,13 +262,15 @@ def _fitted(recall: Recall, max_tokens: float, numbers: Mapping[str, int] | None
     A tokenizer may count more tokens in the whole text than in its lines, so the result is counted again and the
     budget lowered until it fits.
     """
-    budget = max_tokens
-    shown = recall
-    while (tokens := recall.count_tokens(frame + _prompt_text(shown, numbers))) > max_tokens and budget > 0:
-        if shown is not recall:
-            budget = min(budget - 1, budget * max_tokens / tokens)
+    shown, budget = recall, max_tokens
+    tokens = recall.count_tokens(frame + _prompt_text(shown, numbers))
+    while tokens > max_tokens and budget > 0:
         shown = _Fitter(recall, budget, numbers, frame).shown()
-    return shown
+        tokens = recall.count_tokens(frame + _prompt_text(shown, numbers))
+        budget = min(budget - 1, budget * max_tokens / max(tokens, 1))
+    if tokens <= max_tokens:
+        return shown
+    return replace(recall, pages=(), knowledge=(), profile=Profile(), short_term=(), excerpts={})
 
 
 class _Fitter:
@@ -282,7 +284,7 @@ class _Fitter:
         self._headings: set[tuple[str, str]] = set()
         self._attributes: dict[Attribute, None] = {}
         self._traits: list[Trait] = []
-        self._knowledge: dict[str, RecalledKnowledge] = {}
+        self._knowledge: set[int] = set()
         self._recalled: dict[str, tuple[Span, ...]] = {}
         self._window: dict[str, tuple[Span, ...]] = {}
 
@@ -301,7 +303,7 @@ class _Fitter:
         return replace(
             source,
             profile=replace(source.profile, attributes=attributes, traits=tuple(self._traits)),
-            knowledge=tuple(each for each in source.knowledge if each.knowledge.knowledge_id in self._knowledge),
+            knowledge=tuple(each for number, each in enumerate(source.knowledge) if number in self._knowledge),
             pages=tuple(
                 replace(each, shown=self._recalled[each.page.page_id])
                 for each in source.pages
@@ -323,12 +325,9 @@ class _Fitter:
                 self._traits.append(each)
 
     def _add_knowledge(self, share: float) -> None:
-        for each in self._source.knowledge:
-            knowledge_id = each.knowledge.knowledge_id
-            if knowledge_id not in self._knowledge and self._take(
-                share, [f"- {one_line(each.text)}"], KNOWN[each.about]
-            ):
-                self._knowledge[knowledge_id] = each
+        for number, each in enumerate(self._source.knowledge):
+            if number not in self._knowledge and self._take(share, [f"- {one_line(each.text)}"], KNOWN[each.about]):
+                self._knowledge.add(number)
 
     def _add_window(self, share: float) -> None:
         for page in reversed(self._source.short_term):
