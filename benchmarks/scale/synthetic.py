@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.micro.dialogue import exchanges
+from memoryos.language.passages import vector_model
 from memoryos.model import PageDraft, Scope
 from memoryos.storage.vector_table import UtteranceVectors
 
@@ -35,10 +36,6 @@ class SyntheticEmbedder:
     def __init__(self) -> None:
         self._topics = np.random.default_rng(1).standard_normal((TOPICS, DIMENSIONS)).astype(np.float32)
         self._noise = np.random.default_rng(2).standard_normal(DIMENSIONS * 64).astype(np.float32)
-
-    def windows(self, text: str) -> list[str]:
-        """Returns the whole text as its only piece."""
-        return [text]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), 384]``, rows L2-normalised."""
@@ -69,7 +66,9 @@ def fill(engine: MemoryEngine, user_id: str, pages: int, said: Iterator[tuple[st
             for number, each in enumerate(utterances)
         ]
         with engine.updater.leases.acquire(scope_id) as lease:
-            engine.store.vectors.save_pages(lease, engine.embedder.name, [page.page_id for page in log], vectors)
+            engine.store.vectors.save_pages(
+                lease, vector_model(engine.embedder.name), [page.page_id for page in log], vectors
+            )
         written += matrix.nbytes
     return written
 

@@ -85,6 +85,10 @@ class RankingWeights(BaseModel):
     session: Weight = Field(default=0.3, description="Share of the mean of the three best scores of the session.")
     segment: Weight = Field(default=0.0, deprecated=True, description="Deprecated and ignored: it improved no result.")
     time: Weight = Field(default=1.0, description="Added if the query names the time of the utterance.")
+    recency: Weight = Field(
+        default=1.0,
+        description="Added to the newest utterance of a chat with an assistant; half of it per 30 days of age.",
+    )
 
     def model_post_init(self, _: Any) -> None:
         """Warns if the deprecated weight "segment" is set."""
@@ -206,6 +210,12 @@ class Config(BaseSettings):
 
     short_term_capacity: int = Field(
         default=7, ge=0, le=10_000, description="Number of pages in short-term memory (paper: 7). 0 disables it."
+    )
+    short_term_tokens: int = Field(
+        default=1000,
+        ge=0,
+        le=10_000_000,
+        description="Maximum tokens of short-term memory in a prompt. Long texts are shown as excerpts, newest first.",
     )
     mid_term_capacity: int = Field(
         default=2000,
@@ -396,7 +406,7 @@ class Config(BaseSettings):
             "knowledge_recalled": 10,
             "segment_gate": 5,
             "heat": HeatWeights(),
-            "ranking": RankingWeights(meaning=1, words=0, previous=0, following=0, speaker=0, session=0, time=0),
+            "ranking": RankingWeights(**(dict.fromkeys(RankingWeights.model_fields, 0.0) | {"meaning": 1.0})),
         }
         return cls(**(numbers | overrides))
 

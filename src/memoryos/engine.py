@@ -14,6 +14,7 @@ from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.embedding_choice import is_auto, record_explicit_model, resolve_auto
 from memoryos.generation.responder import Responder
 from memoryos.inputs import read_scope
+from memoryos.language.passages import vector_model
 from memoryos.loading import Loader
 from memoryos.memory import Memory
 from memoryos.modules import Modules
@@ -222,7 +223,7 @@ def _build_modules(engine: MemoryEngine, store: Store, embedder: Embedder, analy
     """Builds the parts of the engine over an open database."""
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     analyst = with_fallback(analysts, config)
-    working_sets = WorkingSets(store, embedder.name, embedder.dimensions, config.working_set_max_bytes)
+    working_sets = WorkingSets(store, vector_model(embedder.name), embedder.dimensions, config.working_set_max_bytes)
     ledger = UsageLedger(store, config, clock=clock)
     redoer = None if analysts.fallback is None else analysts.primary
     updater = Updater(store, embedder, analyst, working_sets, config, ledger, redoer=redoer, clock=clock)

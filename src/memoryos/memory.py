@@ -16,7 +16,8 @@ from memoryos.idempotent_requests import NO_TIME, answer_request, append_request
 from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_time
 from memoryos.language.fence import one_line
 from memoryos.model import ABOUT, ANSWERED_FROM
-from memoryos.retrieval.recall import Recall, profile_lines
+from memoryos.retrieval.prompt_lines import profile_lines
+from memoryos.retrieval.recall import Recall
 from memoryos.scope_handle import ScopeHandle
 from memoryos.storage.page_text_search import search_text
 from memoryos.transfer import export_lines, write_export

@@ -51,10 +51,6 @@ class CompleteEmbedder:
         except AttributeError:
             return None
 
-    def windows(self, text: str) -> list[str]:
-        """Splits a text into pieces that fit the input of the wrapped embedder."""
-        return self._embedder.windows(text)
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns the vectors of texts, computed by the wrapped embedder."""
         return self._embedder.embed(texts)

@@ -67,14 +67,6 @@ class Embedder(Protocol):
         """Length of every vector that ``embed`` returns."""
         ...
 
-    def windows(self, text: str) -> list[str]:
-        """Splits a text into pieces that fit into the model's input.
-
-        Returns:
-            At least one piece, in order. An embedder may limit the number of pieces and ignore the rest of the text.
-        """
-        ...
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns one vector for each text: ``float32[len(texts), dimensions]``, rows L2-normalised."""
         ...

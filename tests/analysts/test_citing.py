@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from memoryos.analysts.citing import LONGEST_LIST, CitationReader
 from memoryos.model import Page
+from memoryos.retrieval.excerpts import whole_page
 from memoryos.retrieval.recall import Recall, RecalledPage, Signals
 
 AT = datetime(2023, 5, 8, tzinfo=timezone.utc)
 PAGES = tuple(Page(f"p{number}", number, AT + timedelta(days=number), "hi", "") for number in range(1, 9))
 RECALL = Recall(
     "q",
-    pages=tuple(RecalledPage(page, ("user",), 1.0, Signals()) for page in reversed(PAGES[:6])),
+    pages=tuple(RecalledPage(page, whole_page(page)[:1], 1.0, Signals()) for page in reversed(PAGES[:6])),
     short_term=PAGES[6:],
 )
 ALL_RECALLED = ("p6", "p5", "p4", "p3", "p2", "p1")

@@ -19,6 +19,7 @@ from memoryos.analysts.llm import REPLY_SHARE, LLMAnalyst
 from memoryos.errors import AnalystError, AnalystUnavailableError, BudgetExceededError, InvalidReplyError
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Origin, Profile
+from memoryos.retrieval.excerpts import whole_page
 from memoryos.retrieval.recall import Recall, RecalledPage, Signals
 from memoryos.seams import AnswerRequest, ChatRequest, Digest, Lesson, Material, Meter, Reply, Usage
 from memoryos.testing import Bill, ScriptedAnalyst, ScriptedChatModel, ok_reply
@@ -29,7 +30,7 @@ from tests.analysts.test_prompts import CHINESE, ENGLISH, batch, entry, pages
 
 SECRET = "Zanzibar"
 BATCH = batch(pages(SAID))
-RECALL = Recall("q", pages=tuple(RecalledPage(page, ("user",), 1.0, Signals()) for page in pages(SAID)))
+RECALL = Recall("q", pages=tuple(RecalledPage(page, whole_page(page)[:1], 1.0, Signals()) for page in pages(SAID)))
 Work = Callable[[LLMAnalyst, Meter], Any]
 
 

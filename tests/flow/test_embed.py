@@ -49,8 +49,8 @@ def test_embed_waits_for_the_lease_no_longer_than_its_timeout(make_engine: Engin
 
 def test_embed_raises_the_error_of_the_embedder(make_engine: EngineMaker) -> None:
     class Broken(HashEmbedder):
-        def windows(self, text: str) -> list[str]:
-            raise EmbeddingError(f"can't read {text}")
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            raise EmbeddingError(f"can't read {texts[0]}")
 
     memory = make_engine(embedder=Broken()).memory("tom")
     memory.add_memory("rye")

@@ -108,7 +108,7 @@ def test_recall_respects_the_token_budget_and_quotes_verbatim(make_engine: Engin
         body = shown.partition("\n")[2]
         assert found.tokens <= budget
         assert len(body) / 4 <= found.tokens
-        assert all(each.page.text(side) in shown for each in found.pages for side in each.shown)
+        assert all(each.page.text(side) in shown for each in found.pages for side in each.sides)
     assert found.pages
 
 

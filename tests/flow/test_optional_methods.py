@@ -32,9 +32,6 @@ class RequiredOnly:
     def dimensions(self) -> int:
         return self._hash.dimensions
 
-    def windows(self, text: str) -> list[str]:
-        return [text]
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         self.calls.append(list(texts))
         return self._hash.embed(texts)
@@ -100,7 +97,7 @@ def test_adapter_uses_the_methods_of_the_embedder_or_the_defaults(
     assert np.array_equal(adapter.embed_queries([question]), expected)
     assert np.array_equal(adapter.embed(["rye bread"]), expected)
     assert adapter.languages == languages
-    assert (adapter.name, adapter.dimensions, adapter.windows("a b")) == ("required-only", 64, ["a b"])
+    assert (adapter.name, adapter.dimensions) == ("required-only", 64)
 
 
 @pytest.mark.parametrize("forward", [lambda each: each, forwarding])

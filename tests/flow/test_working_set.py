@@ -15,6 +15,7 @@ import pytest
 
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreConflictError, StoreUnavailableError
+from memoryos.language.passages import vector_model
 from memoryos.memory import Memory
 from memoryos.model import Page
 from memoryos.retrieval import working_set
@@ -56,7 +57,7 @@ def add_more(memory: Memory) -> None:
 
 
 def new_retriever(engine: MemoryEngine, max_bytes: int = 1 << 30) -> tuple[WorkingSets, Retriever]:
-    sets = WorkingSets(engine.store, engine.embedder.name, engine.embedder.dimensions, max_bytes)
+    sets = WorkingSets(engine.store, vector_model(engine.embedder.name), engine.embedder.dimensions, max_bytes)
     return sets, Retriever(engine.store, engine.embedder, sets, engine.config)
 
 
@@ -67,23 +68,23 @@ def recalled(memory: Memory, retriever: Retriever) -> str:
 
 def contents(snapshot: ScopeSnapshot) -> str:
     """Returns all values of a snapshot as text, after checking that its parts agree with each other."""
-    utterances, query = snapshot.utterances, np.full(snapshot.long_term.vectors.shape[1], 0.1, np.float32)
-    count, pages = len(utterances.sides), len(utterances.page_seqs)
+    passages, query = snapshot.passages, np.full(snapshot.long_term.vectors.shape[1], 0.1, np.float32)
+    count, pages = len(passages.sides), len(passages.page_seqs)
     cosines, corpus = snapshot.vectors.cosines(query), snapshot.corpus()
     for column in (
-        utterances.pages, utterances.speakers, utterances.seconds, utterances.tokens, snapshot.words, corpus.allowed,
+        passages.pages, passages.speakers, passages.seconds, passages.tokens, snapshot.words, corpus.allowed,
         corpus.segments, cosines.values,
     ):  # fmt: skip
         assert len(column) == count
-    assert np.unique(utterances.pages).tolist() == list(range(pages))
-    assert (np.diff(utterances.page_seqs) > 0).all()
+    assert np.unique(passages.pages).tolist() == list(range(pages))
+    assert (np.diff(passages.page_seqs) > 0).all()
     assert len(snapshot.page_segments) == pages
     assert {*snapshot.page_segments.tolist()} <= {-1, *range(len(snapshot.segments.ids))}
     assert len(snapshot.segments.ids) == len(snapshot.segments.sums) == len(snapshot.segments.keywords)
-    assert {*utterances.speakers.tolist()} <= {*range(len(snapshot.speaker_names))}
+    assert {*passages.speakers.tolist()} <= {*range(len(snapshot.speaker_names))}
     values = (
-        utterances.page_seqs, utterances.pages, utterances.sides, utterances.speakers, utterances.seconds,
-        utterances.tokens, cosines.values, cosines.known, corpus.allowed, corpus.segments, snapshot.segments.sums,
+        passages.page_seqs, passages.pages, passages.sides, passages.speakers, passages.seconds,
+        passages.tokens, cosines.values, cosines.known, corpus.allowed, corpus.segments, snapshot.segments.sums,
         snapshot.words.score(["bread", "sail", "note", "page"]), snapshot.long_term.vectors,
     )  # fmt: skip
     return repr([each.tolist() for each in values] + [snapshot.segments.keywords, snapshot.long_term.knowledge])
@@ -152,8 +153,8 @@ def test_after_a_failed_refresh_nothing_is_returned_until_the_store_can_be_read(
             with pytest.raises(StoreUnavailableError):
                 sets.get(scope_id)
     snapshot = sets.get(scope_id)
-    assert snapshot.utterances.page_seqs.tolist() == [page.seq for page in memory.pages()]
-    assert len(snapshot.utterances.sides) == 2 * len(LATER) + 4 * 2 + 1
+    assert snapshot.passages.page_seqs.tolist() == [page.seq for page in memory.pages()]
+    assert len(snapshot.passages.sides) == 2 * len(LATER) + 4 * 2 + 1
     assert contents(snapshot) == contents(new_retriever(memory.engine)[0].get(scope_id))
 
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from memoryos.generation import prompt
 from memoryos.generation.prompt import answer_prompt
 from memoryos.model import Attribute, Knowledge, Page, Profile, Trait
-from memoryos.retrieval.recall import MARK, Recall, RecalledKnowledge, RecalledPage, Signals, show_line
+from memoryos.retrieval.excerpts import whole_page
+from memoryos.retrieval.prompt_lines import MARK, show_line
+from memoryos.retrieval.recall import Recall, RecalledKnowledge, RecalledPage, Signals
 from tests.analysts.test_prompts import (
     CHINESE,
     ENGLISH,
@@ -36,7 +38,7 @@ def recall(
 ) -> Recall:
     return Recall(
         "Where do I live?",
-        tuple(RecalledPage(page, ("user", "assistant"), 1.0, Signals()) for page in reversed(recalled)),
+        tuple(RecalledPage(page, whole_page(page), 1.0, Signals()) for page in reversed(recalled)),
         tuple(RecalledKnowledge(each, 1.0, Signals()) for each in known),
         Profile() if home is None else profile(home),
         tuple(window),
@@ -121,9 +123,9 @@ def test_speaker_name_with_instructions_is_flagged_but_a_role_is_not() -> None:
 
 def test_only_shown_sides_are_flagged() -> None:
     page = pages([("hello", ORDERS[0])])[0]
-    shown = Recall("q", (RecalledPage(page, ("user",), 1.0, Signals()),))
+    shown = Recall("q", (RecalledPage(page, whole_page(page)[:1], 1.0, Signals()),))
     assert shown.flagged == ()
-    assert Recall("q", (RecalledPage(page, ("assistant",), 1.0, Signals()),)).flagged == ("p001",)
+    assert Recall("q", (RecalledPage(page, whole_page(page)[1:], 1.0, Signals()),)).flagged == ("p001",)
 
 
 @settings(max_examples=80)

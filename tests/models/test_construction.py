@@ -10,7 +10,7 @@ import pytest
 CASES = {
     "openai": (
         "from memoryos.models.openai_embedder import OpenAIEmbedder; "
-        "e = OpenAIEmbedder('text-embedding-3-small', api_key=None); e.name, e.dimensions, e.windows('rye')",
+        "e = OpenAIEmbedder('text-embedding-3-small', api_key=None); e.name, e.dimensions",
         {"openai", "httpx2"},
     ),
     "sentence-transformers": (
@@ -19,7 +19,7 @@ CASES = {
         {"sentence_transformers", "torch"},
     ),
     "minilm": (
-        "from memoryos.models.minilm import MiniLM; e = MiniLM(); e.name, e.dimensions, e.windows('rye')",
+        "from memoryos.models.minilm import MiniLM; e = MiniLM(); e.name, e.dimensions",
         {"onnxruntime", "tokenizers"},
     ),
 }

@@ -126,15 +126,6 @@ def test_concurrent_calls_use_the_model_one_at_a_time() -> None:
     assert all(np.array_equal(found[0], each) for each in found)
 
 
-def test_long_texts_are_split_between_words() -> None:
-    text = "rye bread " * 1_000
-    windows = MultilingualE5().windows(text)
-    assert "".join(windows) == text
-    assert max(map(len, windows)) <= 1_200
-    assert MultilingualE5().windows("short") == ["short"]
-    assert len(MultilingualE5().windows("x" * 1_000_000)) == 64
-
-
 def test_file_with_a_wrong_checksum_is_rejected(library: Library) -> None:
     (Path(str(library.__file__)).parent / multilingual_e5.MODEL_FILE).write_bytes(b"others")
     with pytest.raises(EmbeddingError, match="wrong checksum"):

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from memoryos.errors import ConfigError, DimensionMismatchError, EmbeddingError
 from memoryos.models import openai_embedder
-from memoryos.models import windows as windows_module
 from memoryos.models.openai_embedder import OpenAIEmbedder
 
 pytestmark = pytest.mark.enable_socket
@@ -297,8 +296,6 @@ def test_lone_surrogates_are_rejected_before_a_request_is_sent(server: Server, m
     embedder = make()
     with pytest.raises(EmbeddingError, match="lone surrogates"):
         embedder.embed(["rye"] * 40 + ["lone \ud800"])
-    with pytest.raises(EmbeddingError, match="lone surrogates"):
-        embedder.windows("lone \ud800")
     assert server.requests == []
 
 
@@ -307,27 +304,13 @@ def test_lone_surrogates_are_rejected_before_a_request_is_sent(server: Server, m
     ["", "rye", "bread and rye " * 2000, "我们今天去吃饭。" * 1200, "ሰላም ለዓለም " * 900, "🍞" * 5000, "x" * 9000],
     ids=["empty", "short", "English", "Chinese", "Amharic", "emoji", "blob"],
 )
-def test_every_window_fits_the_byte_limit(text: str, server: Server, make: Maker) -> None:
-    embedder = make()
-    windows = embedder.windows(text)
-    assert "".join(windows) == text
-    assert len(windows) >= 1
-    assert max(map(len, windows)) <= windows_module.MAX_WINDOW_CHARACTERS
-    assert max(len(each.encode()) for each in windows) <= openai_embedder.MAX_TEXT_BYTES
-    if " " in text:
-        assert all(each.endswith(" ") for each in windows)
-    embedder.embed(windows)
-    assert [each for request in server.requests for each in request["input"]] == [each or " " for each in windows]
-
-
-def test_long_text_has_at_most_64_windows_and_embed_uses_the_first(server: Server, make: Maker) -> None:
-    embedder = make()
-    assert len(embedder.windows("我" * 500_000)) == windows_module.MAX_WINDOWS
-    text = "我们今天去吃饭。" * 1200
-    embedder.embed([text])
+def test_text_is_sent_up_to_the_limits_of_characters_and_bytes(text: str, server: Server, make: Maker) -> None:
+    make().embed([text])
     [read] = server.requests[0]["input"]
-    assert text.startswith(read)
-    assert 1_000 <= len(read) <= windows_module.MAX_WINDOW_CHARACTERS
+    assert text.startswith(read) or (text, read) == ("", " ")
+    assert len(read) <= 4_000
+    assert len(read.encode()) <= openai_embedder.MAX_TEXT_BYTES
+    assert read == (text or " ") or len(read) == 4_000 or len(read.encode()) > openai_embedder.MAX_TEXT_BYTES - 4
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from memoryos.errors import DimensionMismatchError, EmbeddingError
-from memoryos.models import windows as windows_module
 from memoryos.models.sentence_transformers import SentenceTransformersEmbedder, is_installed
 
 PACKAGE = "sentence_transformers"
@@ -194,44 +193,9 @@ def test_questions_get_the_query_prompt_if_the_model_has_one(
     assert (library.read, library.asked) == (read, asked)
 
 
-@pytest.mark.parametrize("prompt", ["", "search document: "])
-@pytest.mark.parametrize("text", ["bread and rye " * 500, "我们今天去吃饭。" * 200, "", "rye"])
-def test_every_window_fits_the_token_limit(library: Library, text: str, prompt: str) -> None:
-    library.saved_prompts = {"document": prompt}
-    windows = SentenceTransformersEmbedder("model").windows(text)
-    assert text.startswith("".join(windows))
-    assert len(windows) == windows_module.MAX_WINDOWS or "".join(windows) == text
-    whole = fast_tokenizer()
-    whole.no_truncation()
-    whole.no_padding()
-    longest = max(len(whole.encode(prompt + each).ids) for each in windows)
-    assert longest <= MAX_TOKENS
-    assert longest >= MAX_TOKENS - 4 or len(windows) == 1
-
-
-def test_tokenizer_of_the_model_is_not_changed(library: Library) -> None:
-    embedder = SentenceTransformersEmbedder("model")
-    embedder.windows("bread and rye " * 500)
-    assert library.tokenizer.backend_tokenizer.truncation["max_length"] == MAX_TOKENS
-
-
-@pytest.mark.parametrize("limit", [None, float("inf"), int(1e30)])
-def test_windows_without_a_token_limit_have_4000_characters(library: Library, limit: float | None) -> None:
-    library.max_seq_length = limit
-    library.tokenizer = fast_tokenizer()
-    windows = SentenceTransformersEmbedder("model").windows("bread and rye " * 500)
-    assert [len(each) for each in windows] == [4000, 3000]
-
-
-@pytest.mark.parametrize("tokenizer", [None, SimpleNamespace(vocab={})])
-def test_windows_without_a_fast_tokenizer_have_4000_characters(library: Library, tokenizer: Any) -> None:
-    library.tokenizer = tokenizer
-    assert len(SentenceTransformersEmbedder("model").windows("bread and rye " * 500)) == 2
-
-
-def test_embed_uses_the_first_window_of_a_long_text(library: Library) -> None:
+def test_embed_reads_the_first_4000_characters_of_a_long_text(library: Library) -> None:
     SentenceTransformersEmbedder("model").embed(["x" * 1_000_000])
-    assert [len(each) for each in library.read] == [windows_module.MAX_WINDOW_CHARACTERS]
+    assert [len(each) for each in library.read] == [4_000]
 
 
 def test_lone_surrogates_raise_an_embedding_error(library: Library) -> None:
@@ -239,8 +203,6 @@ def test_lone_surrogates_raise_an_embedding_error(library: Library) -> None:
     with pytest.raises(EmbeddingError, match="lone surrogates"):
         embedder.embed(["rye", "lone \ud800"])
     assert library.made == []
-    with pytest.raises(EmbeddingError, match="lone surrogates"):
-        embedder.windows("\ud800" * 100)
 
 
 @pytest.mark.parametrize(
@@ -276,9 +238,9 @@ def test_error_of_the_model_contains_no_text(library: Library, failure: Exceptio
 
 def test_load_failure_names_its_cause_and_is_retried(library: Library) -> None:
     embedder = SentenceTransformersEmbedder("nobody/nothing")
-    for attempt in (embedder.windows, lambda text: embedder.embed([text])):
+    for _ in range(2):
         with pytest.raises(EmbeddingError, match="'nobody/nothing' can't be loaded: OSError: We couldn't connect"):
-            attempt("rye")
+            embedder.embed(["rye"])
     with pytest.raises(EmbeddingError, match=r"can't be loaded: TypeError.*nonsense"):
         SentenceTransformersEmbedder("model", kwargs={"nonsense": 1}).embed(["rye"])
     assert library.made == []
@@ -315,7 +277,6 @@ def test_threads_share_one_loaded_model(library: Library) -> None:
 
     def work() -> None:
         for _ in range(5):
-            embedder.windows("bread and rye " * 100)
             found.append(embedder.embed(["the same text"])[0])
 
     threads = [threading.Thread(target=work) for _ in range(6)]

@@ -36,6 +36,7 @@ from memoryos.language import (
     instructions,
     languages,
     normalizing,
+    passages,
     reply_language,
     text,
     tokens,
@@ -45,7 +46,7 @@ from memoryos.language.matching import Bounded
 from memoryos.model import Page, Profile, Utterance
 from memoryos.models import openai, thinking
 from memoryos.redaction import Redactor, read_detectors
-from memoryos.retrieval import question, recall
+from memoryos.retrieval import excerpts, prompt_lines, question, recall
 from memoryos.seams import Batch, Material
 from tests.policy.patterns import Attack, Pattern, attacks, compiled_in_functions, evaluated, modules, patterns
 
@@ -239,7 +240,7 @@ def recalled(said: str) -> recall.Recall:
     signals = recall.Signals()
     return recall.Recall(
         "What did I say of the dog?",
-        (recall.RecalledPage(found, ("user", "assistant"), 1.0, signals),),
+        (recall.RecalledPage(found, excerpts.whole_page(found), 1.0, signals),),
         quotes=(recall.Quote(utterance, 1.0, 0.9, signals),),
     )
 
@@ -304,6 +305,9 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     text.excerpt: lambda said: text.excerpt(said, said[:200], 2_000),
     text.keywords: lambda said: text.keywords([said, said[:100]]),
     text.sentences: text.sentences,
+    text.sentence_ends: lambda said: list(text.sentence_ends(said)),
+    passages.cut_passages: passages.cut_passages,
+    passages.passage_texts: passages.passage_texts,
     tokens.content_words: tokens.content_words,
     tokens.fold: tokens.fold,
     tokens.function_terms: lambda said: tokens.function_terms(said.split(), None),
@@ -331,8 +335,17 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     ascii_words.ascii_words: ascii_words.ascii_words,
     question.read_question: lambda said: question.read_question(said, speakers=("Mia", "Aab", "田中", "user"), now=NOW),
     question.index_terms: lambda said: question.index_terms(said, NOW),
-    recall.line_tokens: recall.line_tokens,
-    recall.show_line: lambda said: recall.show_line(said, said, "the dog"),
+    prompt_lines.line_tokens: prompt_lines.line_tokens,
+    prompt_lines.show_line: lambda said: prompt_lines.show_line(said, said),
+    prompt_lines.is_instruction: lambda said: prompt_lines.is_instruction(page(said), "user"),
+    prompt_lines.page_lines: lambda said: prompt_lines.page_lines(page(said), excerpts.whole_page(page(said)), 1),
+    prompt_lines.dated_lines: lambda said: prompt_lines.dated_lines([(page(said), excerpts.whole_page(page(said)))]),
+    excerpts.pieces: lambda said: excerpts.pieces(page(said), excerpts.whole_page(page(said))[0]),
+    excerpts.excerpt_of: lambda said: excerpts.excerpt_of(page(said), "user", excerpts.whole_page(page(said))),
+    excerpts.short_term_excerpts: lambda said: excerpts.short_term_excerpts(
+        [page(said)], {}, 500, text.estimate_tokens
+    ),
+    recall.Recall.fitted: lambda said: recalled(said).fitted(2_000),
     recall.Recall.to_prompt: lambda said: recalled(said).to_prompt(numbered=True),
     answer_words.retold: answer_words.retold,
     attributes.slot_of: attributes.slot_of,
@@ -372,7 +385,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     proxy_body.text_of: lambda said: proxy_body.text_of({"content": said}),
     proxy_memory.recall_query: proxy_memory.recall_query,
     proxy_memory.sources_of: lambda said: proxy_memory.sources_of(f"{said} {said[::-1]}", recalled(said), said),
-    proxy_memory.memory_prompt: lambda said: proxy_memory.memory_prompt(recalled(said), 2_000),
+    proxy_memory.memory_prompt: lambda said: proxy_memory.memory_prompt(recalled(said)),
     proxy_memory.fit: lambda said: proxy_memory.fit(recalled(said), frozenset(), 2_000),
     proxy_reply_parser.parser_for: lambda said: (
         relayed("text/event-stream", said.encode()),

@@ -21,9 +21,9 @@ def unit_rows(count: int, dimensions: int, seed: int = 1) -> NDArray[np.float32]
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
-def index_of(rows: NDArray[np.float32], owners: list[int] | None = None) -> MeaningIndex:
+def index_of(rows: NDArray[np.float32], passages: list[int] | None = None) -> MeaningIndex:
     index = MeaningIndex(rows.shape[1])
-    index.add(np.array(range(len(rows)) if owners is None else owners, np.int32), rows)
+    index.add(np.array(range(len(rows)) if passages is None else passages, np.int32), rows)
     return index
 
 
@@ -35,16 +35,16 @@ def test_cosines_of_whole_vectors_are_exact() -> None:
 
 
 @pytest.mark.parametrize("shrunk", [False, True])
-def test_an_utterance_has_the_cosine_of_its_best_window_and_is_unknown_without_vectors(*, shrunk: bool) -> None:
-    rows = np.eye(4, 64, dtype=np.float32)
-    index = index_of(rows, owners=[0, 2, 2, 3])
+def test_passage_has_the_cosine_of_its_vector_and_is_unknown_without_one(*, shrunk: bool) -> None:
+    rows = np.eye(3, 64, dtype=np.float32)
+    index = index_of(rows, passages=[0, 2, 3])
     if shrunk:
         index.shrink()
-    found = index.snapshot().cosines(rows[2], 6)
+    found = index.snapshot().cosines(rows[1], 6)
     assert int(found.values.argmax()) == 2
     assert found.known.tolist() == [True, False, True, True, False, False]
     assert found.values[[1, 4, 5]].tolist() == [0, 0, 0]
-    assert index.last_owner == 3
+    assert index.last_passage == 3
 
 
 @pytest.mark.parametrize("dimensions", [8, 64, 100, 384])
@@ -87,7 +87,7 @@ def test_shrinking_an_index_without_vectors_does_nothing() -> None:
     index = MeaningIndex(8)
     index.shrink()
     assert index.is_exact
-    assert index.last_owner == -1
+    assert index.last_passage == -1
     assert not index.snapshot().cosines(np.ones(8, np.float32), 3).known.any()
 
 
@@ -101,6 +101,6 @@ def test_any_vectors_can_be_encoded(count: int, dimensions: int, seed: int) -> N
 
 
 def test_rows_of_gives_the_documented_example() -> None:
-    found = index_of(unit_rows(4, 8), owners=[0, 2, 2, 3]).snapshot()
-    assert found.rows_of(np.array([0, 2], np.int32), np.array([1, 4], np.int32)).tolist() == [0, 1, 2, 3]
+    found = index_of(unit_rows(3, 8), passages=[0, 2, 3]).snapshot()
+    assert found.rows_of(np.array([0, 2], np.int32), np.array([1, 4], np.int32)).tolist() == [0, 1, 2]
     assert found.rows_of(np.array([1], np.int32), np.array([2], np.int32)).tolist() == []

@@ -35,6 +35,7 @@ def corpus(texts: list[str], **given: Any) -> Corpus:
         "speakers": np.arange(count, dtype=np.int32) % 2,
         "speaker_names": ("Ann", "Bob"),
         "sides": (np.arange(count) % 2).astype(np.int8),
+        "parts": np.zeros(count, np.int32),
         "seconds": AT.timestamp() + 300.0 * np.arange(count),
         "segments": np.full(count, -1, np.int32),
         "allowed": np.ones(count, np.bool_),
@@ -171,6 +172,56 @@ def test_mean_of_best_scores_gives_the_documented_example() -> None:
     assert found.tolist() == [4, 4, 4, 4, 2]
 
 
+LONG = ["we sail far", "soup and salad", "bread is baked", "rain falls", "the piano plays"]
+"""The second, third and fourth text are passages of one utterance."""
+PARTS = np.array([0, 0, 1, 2, 0], np.int32)
+
+
+def test_utterance_is_ranked_once_by_its_best_passage() -> None:
+    near = cosines(0.1, 0.2, 0.9, 0.3, 0.5)
+    found = rank(corpus(LONG, parts=PARTS), ask("Who baked bread?"), near, only(words=1, meaning=1))
+    assert found.order.tolist()[0] == 2
+    assert sorted(found.order.tolist()) == [0, 2, 4]
+    assert found.scores[2] > found.scores[1] > found.scores[0]
+    assert found.scores[2] > found.scores[3] > found.scores[0]
+
+
+def test_words_are_counted_in_the_whole_utterance() -> None:
+    texts = ["soup and salad", "bread is baked", "bread falls", "the soup is hot"]
+    found = rank(corpus(texts, parts=np.array([0, 1, 0, 0], np.int32)), ask("soup with bread"), None, only(words=1))
+    assert found.order.tolist()[0] in {0, 1}
+
+
+def test_neighbours_of_a_long_utterance_are_the_utterances_before_and_after_it() -> None:
+    found = rank(corpus(LONG, parts=PARTS), ask("we sail"), None, only(words=1, previous=0.4))
+    assert found.parts["neighbours"][1] == found.parts["neighbours"][2] == found.parts["neighbours"][3] > 0
+    assert found.parts["neighbours"][4] < 0
+
+
+@given(st.lists(st.tuples(st.text("abc ", min_size=1, max_size=12), st.booleans()), min_size=1, max_size=12))
+def test_signals_of_passages_add_up_to_their_scores(items: list[tuple[str, bool]]) -> None:
+    parts: list[int] = []
+    for index, (_, continues) in enumerate(items):
+        parts.append(parts[-1] + 1 if continues and index else 0)
+    texts = [text for text, _ in items]
+    found = corpus(texts, parts=np.array(parts, np.int32))
+    ranking = rank(found, ask("a b"), cosines(*(len(text) / 12 for text in texts)), RankingWeights())
+    assert len(ranking.order) == parts.count(0)
+    for index in range(len(texts)):
+        assert ranking.signals(index).total() == pytest.approx(float(ranking.scores[index]), abs=1e-4)
+    starts = found.utterance_starts()
+    best = np.maximum.reduceat(ranking.scores, starts)
+    assert sorted(ranking.scores[ranking.order].tolist()) == pytest.approx(sorted(best.tolist()), abs=1e-5)
+
+
+def test_newer_utterances_are_preferred_in_chats_with_an_assistant_only() -> None:
+    seconds = AT.timestamp() + 30 * 86_400.0 * np.arange(6)
+    chat = corpus(TEXTS, seconds=seconds, speaker_names=("user", "assistant"))
+    found = rank(chat, ask("x", ("user", "assistant")), None, only(recency=1))
+    assert found.parts["recency"].tolist() == pytest.approx([1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1])
+    assert not rank(corpus(TEXTS, seconds=seconds), ask("x"), None, only(recency=1)).parts["recency"].any()
+
+
 def test_ranking_nothing_returns_an_empty_order() -> None:
     assert rank(corpus([]), ask("x"), cosines(), RankingWeights()).order.tolist() == []
     assert (
@@ -202,6 +253,19 @@ def test_documents_added_one_by_one_score_like_documents_added_together(
     assert np.array_equal(scores, apart.snapshot().score(query))
     for score, document in zip(scores, documents, strict=True):
         assert (score > 0) == bool(set(query) & set(document))
+
+
+@given(
+    st.lists(st.lists(st.lists(st.sampled_from("abcd"), max_size=4), min_size=1, max_size=4), min_size=1, max_size=6),
+    st.lists(st.sampled_from("abcd"), max_size=3),
+)
+def test_group_of_documents_scores_like_one_document(groups: list[list[list[str]]], query: list[str]) -> None:
+    apart, together = WordIndex(), WordIndex()
+    apart.add(document for group in groups for document in group)
+    together.add([term for document in group for term in document] for group in groups)
+    starts = np.cumsum([0] + [len(group) for group in groups[:-1]])
+    found = apart.snapshot().score(query, starts=starts)
+    assert found == pytest.approx(together.snapshot().score(query), abs=1e-6)
 
 
 @given(

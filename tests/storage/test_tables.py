@@ -117,7 +117,7 @@ def test_vectors_are_in_log_order(store: Store, lease: Lease) -> None:
     (rows,) = store.vectors.of_pages(lease.scope_id, "m")
     assert rows.seqs == (1, 1, 2, 2, 3, 3)
     assert rows.sides == ("user", "assistant") * 3
-    assert rows.windows.tolist() == [3, 1, 1, 1, 1, 1]
+    assert rows.counts.tolist() == [3, 1, 1, 1, 1, 1]
     assert np.array_equal(rows.matrix, np.vstack([random[6:9], random[1:6]]))
     assert list(store.vectors.of_pages(lease.scope_id, "another model")) == []
     assert store.log.unembedded(lease.scope_id, "m", 9) == []

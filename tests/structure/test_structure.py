@@ -26,7 +26,7 @@ USUAL_FUNCTION_LINES = 35
 
 PURE = {
     "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.reply_language", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.question_words", "memoryos.language.date_words", "memoryos.language.date_phrases",
-    "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.ascii_words", "memoryos.language.tokens",
+    "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.ascii_words", "memoryos.language.tokens", "memoryos.language.passages",
     "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.redaction", "memoryos.secret_shapes",
     "memoryos.updating.heat", "memoryos.updating.segment_matching", "memoryos.updating.lesson_merging",
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",

@@ -197,15 +197,13 @@ def test_llm_analyst_rejects_simulated_bad_replies(behaviour: Behaviour) -> None
 
 
 def test_hash_embedder_follows_the_embedder_contract() -> None:
-    embedder = HashEmbedder(32, window_words=3)
+    embedder = HashEmbedder(32)
     assert embedder.embed([]).shape == (0, 32)
     vectors = embedder.embed(["rye bread", "", "rye bread"])
     assert vectors.dtype == np.float32
     assert vectors.shape == (3, 32)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
     assert (vectors[0] == vectors[2]).all()
-    assert embedder.windows("a b c d") == ["a b c", "d"]
-    assert len(embedder.windows("a " * 1_000)) == 64
 
 
 # --- the server

@@ -196,7 +196,7 @@ def _ask(memory: Memory, question: _Question, console: Console) -> bool:
 
 
 def _shown(answer: Answer, count: int) -> list[str]:
-    return [each.page.text(side) for each in answer.recall.pages[:count] for side in each.shown]
+    return [each.text(side) for each in answer.recall.pages[:count] for side in each.sides]
 
 
 def _sources(memory: Memory, answer: Answer) -> Iterator[str]:

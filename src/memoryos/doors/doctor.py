@@ -29,6 +29,7 @@ from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
 from memoryos.embedding_choice import read_choice
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
+from memoryos.language.passages import vector_model
 from memoryos.models import multilingual_e5
 from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
@@ -269,7 +270,7 @@ def _database(file: Path, config: Config, embedder: Embedder | None) -> Iterator
             size = size_text(file.stat().st_size)
             yield CheckResult("database", "ok", f"{file}, {size}, schema {HEAD}, writable")
             yield _verified(store)
-            yield from _scopes(store, config, None if embedder is None else embedder.name)
+            yield from _scopes(store, config, None if embedder is None else vector_model(embedder.name))
             yield from _languages(store, config, embedder)
     except (StoreError, OSError) as error:
         advice = (
@@ -285,7 +286,7 @@ def _database_server(config: Config, embedder: Embedder | None) -> Iterator[Chec
         with Store(config.database) as store:
             yield CheckResult("database", "ok", f"{name}, schema {HEAD}, writable")
             yield _verified(store)
-            yield from _scopes(store, config, None if embedder is None else embedder.name)
+            yield from _scopes(store, config, None if embedder is None else vector_model(embedder.name))
             yield from _languages(store, config, embedder)
     except (StoreError, ConfigError) as error:
         advice = "check that the server is running; docs/howto/postgresql.md describes the setup"

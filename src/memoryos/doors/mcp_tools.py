@@ -22,7 +22,7 @@ from memoryos.doors.mcp_replies import (
     UserProfile,
 )
 from memoryos.language.fence import indented, one_line
-from memoryos.retrieval.recall import profile_lines
+from memoryos.retrieval.prompt_lines import profile_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,8 +145,8 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
                 RetrievedPage(
                     page_id=each.page.page_id,
                     at=each.page.at.isoformat(),
-                    user=each.page.user_text if "user" in each.shown else "",
-                    assistant=each.page.assistant_text if "assistant" in each.shown else "",
+                    user=each.text("user"),
+                    assistant=each.text("assistant"),
                     score=round(each.score, 4),
                 )
                 for each in recall.pages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, field_serializer
 
@@ -198,6 +198,14 @@ class Signals(Shape):
         return round(value, 4)
 
 
+class Span(Shape):
+    """A recalled part of a page, as offsets in characters."""
+
+    side: Literal["user", "assistant"]
+    start: int
+    end: int = Field(description="Offset after the last character.")
+
+
 class RecalledPage(Shape):
     """A page that a recall found, with its score."""
 
@@ -205,7 +213,10 @@ class RecalledPage(Shape):
     at: Time
     score: float
     signals: Signals
-    shown: dict[str, str] = Field(description="Recalled texts, under the keys user and assistant.")
+    shown: dict[str, str] = Field(
+        description='Recalled texts, under the keys user and assistant. "[…]" stands for omitted parts.'
+    )
+    spans: list[Span] = Field(description="The recalled parts of the page's texts, in the order of the text.")
     speakers: dict[str, str] = Field(description="Names of the speakers, under the same keys as the texts.")
 
     @classmethod
@@ -217,8 +228,9 @@ class RecalledPage(Shape):
             at=page.at,
             score=recalled.score,
             signals=Signals(**asdict(recalled.signals)),
-            shown={side: page.text(side) for side in recalled.shown},
-            speakers={side: page.speaker(side) for side in recalled.shown},
+            shown={side: recalled.text(side) for side in recalled.sides},
+            spans=[Span.model_validate(span) for span in recalled.shown],
+            speakers={side: page.speaker(side) for side in recalled.sides},
         )
 
 

@@ -93,7 +93,7 @@ def recall_table(recall: Recall) -> Table:
     """Returns a table of the recalled pages and facts with their scores, and of the newest pages."""
     table = _table("Recalled", "score", "when", "what", "why")
     for each in recall.pages:
-        lines = "\n".join(f"{each.page.speaker(side)}: {each.page.text(side)}" for side in each.shown)
+        lines = "\n".join(f"{each.page.speaker(side)}: {each.text(side)}" for side in each.sides)
         table.add_row(f"{each.score:.1f}", f"{each.page.at:%Y-%m-%d}", _plain(lines), signals_text(each.signals))
     for entry in recall.knowledge:
         table.add_row(

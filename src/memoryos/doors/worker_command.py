@@ -14,6 +14,7 @@ import click
 
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreError
+from memoryos.language.passages import vector_model
 from memoryos.updating.scope_poller import ScopePoller
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def worker(session: Session, poll_seconds: float) -> None:
             engine.store,
             engine.worker,
             engine.config,
-            model=engine.embedder.name,
+            model=vector_model(engine.embedder.name),
             redoes=engine.updater.has_fallback,
             clock=engine.clock,
         )

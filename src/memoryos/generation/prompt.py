@@ -17,8 +17,6 @@ __all__ = ["DATA", "NAME", "OPENING", "VERSION", "answer_prompt"]
 NAME = "answer"
 VERSION = "2"
 
-LONGEST_UTTERANCE = 8_000
-
 OPENING = """\
 {role} You are to the user: their {relationship}. You remember your earlier conversations.
 Answer the user's last words in the language in which they are written. Base what you say about the past on <memory>; \
@@ -35,7 +33,7 @@ def answer_prompt(
     conversation: Mapping[str, Any] | None = None,
     agent_profile: str = "",
     instructions: str = "",
-    longest_utterance: int = LONGEST_UTTERANCE,
+    max_tokens: float | None = None,
 ) -> str:
     """Returns the system prompt for an answer: role and instructions, and, fenced as data, the recalled memory.
 
@@ -46,10 +44,10 @@ def answer_prompt(
         conversation: Facts about this conversation (platform, place …). They are also fenced as data.
         agent_profile: Role of the assistant.
         instructions: Permanent instructions for the assistant.
-        longest_utterance: Maximum number of characters of a recalled text. A longer text is shortened to an excerpt.
+        max_tokens: Maximum number of tokens of the recalled memory. Default: no limit.
     """
     facts = "\n".join(f"- {one_line(str(key))}: {one_line(str(value))}" for key, value in (conversation or {}).items())
-    memory = recall.to_prompt(numbered=True, longest_utterance=longest_utterance) or "(nothing yet)"
+    memory = recall.to_prompt(numbered=True, max_tokens=max_tokens) or "(nothing yet)"
     parts = [OPENING.format(role=agent_profile.strip() or "You are an assistant.", relationship=one_line(relationship))]
     if instructions.strip():
         parts.append(f"Always keep to this:\n{instructions.strip()}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memoryos.errors import InputError
-from memoryos.generation.prompt import LONGEST_UTTERANCE, answer_prompt
+from memoryos.generation.prompt import answer_prompt
 from memoryos.language.text import estimate_tokens
 from memoryos.seams import AnswerRequest
 
@@ -24,8 +25,6 @@ __all__ = ["Answer", "AnswerStream", "AnswerStyle", "Responder", "answer_sources
 
 REPLY_SHARE = 0.25
 """Share of the LLM's context that is reserved for the reply."""
-SHORTEST_EXCERPT = 125
-"""Minimum length of a shortened text in a prompt, in characters."""
 
 
 class Answer(str):
@@ -155,9 +154,9 @@ class Responder:
         return Answer("".join(pieces), recall, reply.sources(), reply.origin or self._analyst.origin)
 
     def _prompt(self, recall: Recall, style: AnswerStyle) -> str:
-        """Returns the prompt. Shortens the recalled texts until the prompt fits into the LLM's context."""
+        """Returns the prompt. Lowers the token budget of the memory until the prompt fits into the LLM's context."""
         max_tokens = self._config.llm_context_tokens * (1 - REPLY_SHARE) - estimate_tokens(recall.query)
-        longest = LONGEST_UTTERANCE
+        budget: float | None = None
         while True:
             prompt = answer_prompt(
                 recall,
@@ -166,11 +165,12 @@ class Responder:
                 conversation=style.conversation,
                 agent_profile=self._config.agent_profile,
                 instructions=self._config.standing_instructions,
-                longest_utterance=longest,
+                max_tokens=budget,
             )
-            if longest <= SHORTEST_EXCERPT or estimate_tokens(prompt) <= max_tokens:
+            excess = estimate_tokens(prompt) - max_tokens
+            if excess <= 0 or budget == 0:
                 return prompt
-            longest //= 2
+            budget = max_tokens if budget is None else max(0, budget - math.ceil(excess))
 
 
 def answer_sources(answer: Answer) -> list[str]:

@@ -21,6 +21,7 @@ __all__ = [
     "function_terms",
     "keywords",
     "search_terms",
+    "sentence_ends",
     "sentences",
     "terms",
 ]
@@ -73,7 +74,7 @@ def sentences(text: str) -> list[str]:
     """Splits a text into sentences without surrounding white space. The period of an abbreviation ends no sentence."""
     found: list[str] = []
     start = 0
-    for end in _sentence_ends(text):
+    for end in sentence_ends(text):
         piece = text[start:end].strip()
         if piece:
             found.append(piece)
@@ -113,7 +114,8 @@ def _weight(root: str) -> float:
     return min(len(root), 8) / 8
 
 
-def _sentence_ends(text: str) -> Iterator[int]:
+def sentence_ends(text: str) -> Iterator[int]:
+    """Yields the offset after each sentence of a text, except the last one if no punctuation ends it."""
     for match in _SENTENCE_END.finditer(text):
         if match["latin"] and not text[match.end() : match.end() + 1].isspace():
             continue

@@ -12,8 +12,7 @@ import numpy as np
 
 from memoryos.models.language_means import LanguageMeans
 from memoryos.models.minilm_weights import read_weights
-from memoryos.models.unit_vectors import tokenize, unit_rows
-from memoryos.models.windows import MAX_WINDOW_CHARACTERS, tokenized_windows
+from memoryos.models.unit_vectors import MAX_TEXT_CHARACTERS, tokenize, unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,16 +31,12 @@ MODEL_NAMES = frozenset({"all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L
 DIMENSIONS = 384
 MEANS = LanguageMeans("all-MiniLM-L6-v2")
 MAX_TOKENS = 256
-MAX_TEXT_TOKENS = MAX_TOKENS - 2
-"""Maximum tokens of a text, without the two special tokens that mark its ends."""
 MAX_BATCH_TOKENS = 256
 """Maximum padded tokens in one run of the model. Larger runs need more memory and are not faster."""
-_MAX_TOKENS_PER_CHARACTER = 3
-"""A Hangul syllable has up to three tokens; no character has more."""
 
 
 class MiniLM:
-    """An ``Embedder`` on all-MiniLM-L6-v2: 384 dimensions, mean pooling, L2-normalised, 256 tokens per window.
+    """An ``Embedder`` on all-MiniLM-L6-v2: 384 dimensions, mean pooling, L2-normalised, at most 256 tokens of a text.
 
     Products with weights are computed in int8 (weights: one scale per channel; activations: one scale per token). The
     mean cosine of a vector and its fp32 counterpart is 0.997. The vector of a text is the same alone and in a batch.
@@ -75,17 +70,6 @@ class MiniLM:
         """Returns {"en"}: the vocabulary has few words of other languages."""
         return frozenset({"en"})
 
-    def windows(self, text: str) -> list[str]:
-        """Splits a text between words into at most 64 pieces of at most 256 tokens and 4,000 characters.
-
-        Raises:
-            EmbeddingError: If the model can't be loaded or the text contains lone surrogates.
-        """
-        if len(text) * _MAX_TOKENS_PER_CHARACTER <= MAX_TEXT_TOKENS:
-            return [text]
-        _, tokenizer = self._load()
-        return tokenized_windows(tokenizer, text, MAX_TEXT_TOKENS)
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), 384]``, rows L2-normalised, in the order given.
 
@@ -105,7 +89,7 @@ class MiniLM:
             EmbeddingError: As for ``embed``.
         """
         session, tokenizer = self._load()
-        encodings = [tokenize(tokenizer, text[:MAX_WINDOW_CHARACTERS], with_special_tokens=True) for text in texts]
+        encodings = [tokenize(tokenizer, text[:MAX_TEXT_CHARACTERS]) for text in texts]
         vectors = np.zeros((len(texts), DIMENSIONS), np.float32)
         for numbers in _batches(encodings):
             vectors[numbers] = _run_model(session, [encodings[number] for number in numbers])

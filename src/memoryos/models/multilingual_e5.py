@@ -14,8 +14,7 @@ import numpy as np
 
 from memoryos.errors import EmbeddingError
 from memoryos.models.language_means import LanguageMeans
-from memoryos.models.unit_vectors import count_bytes, unit_rows
-from memoryos.models.windows import MAX_WINDOW_CHARACTERS, worded_windows
+from memoryos.models.unit_vectors import MAX_TEXT_CHARACTERS, count_bytes, unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +32,6 @@ MODEL_FILE = "e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 DIMENSIONS = 384
 MEANS = LanguageMeans("multilingual-e5-small")
-_WINDOW_CHARACTERS = 1_200
-"""About 300 tokens of a text in Latin letters; the model's limit is 512."""
 
 
 def is_installed() -> bool:
@@ -67,10 +64,6 @@ class MultilingualE5:
         """Returns 384."""
         return DIMENSIONS
 
-    def windows(self, text: str) -> list[str]:
-        """Splits a text, between words if possible, into at most 64 pieces of at most 1,200 characters."""
-        return worded_windows(text, _WINDOW_CHARACTERS)
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), 384]``, rows L2-normalised, in the order given.
 
@@ -93,7 +86,7 @@ class MultilingualE5:
         Raises:
             EmbeddingError: As for ``embed``.
         """
-        prepared = [text[:MAX_WINDOW_CHARACTERS].replace("\0", " ") for text in texts]
+        prepared = [text[:MAX_TEXT_CHARACTERS].replace("\0", " ") for text in texts]
         for text in prepared:
             count_bytes(text)
         with self._lock:

@@ -11,8 +11,7 @@ import numpy as np
 
 from memoryos.errors import AnalystError, ConfigError, EmbeddingError
 from memoryos.models.openai import connect, translate_errors
-from memoryos.models.unit_vectors import count_bytes, unit_rows
-from memoryos.models.windows import MAX_WINDOW_CHARACTERS, MAX_WINDOWS, worded_windows
+from memoryos.models.unit_vectors import MAX_TEXT_CHARACTERS, count_bytes, unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,25 +84,17 @@ class OpenAIEmbedder:
         """Returns the length of every vector."""
         return self._dimensions
 
-    def windows(self, text: str) -> list[str]:
-        """Splits a text between words into at most 64 pieces of at most 4,000 characters and 8,000 bytes.
-
-        Raises:
-            EmbeddingError: If the text contains lone surrogates.
-        """
-        return [piece for window in worded_windows(text) for piece in _pieces(window)][:MAX_WINDOWS]
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), dimensions]``, rows L2-normalised, in the order given.
 
-        A text that is longer than a window is cut after the window.
+        Only the first 4,000 characters or 8,000 bytes of a text are read.
 
         Raises:
             DimensionMismatchError: If the vectors have an unexpected length.
             EmbeddingError: If the endpoint can't be reached, rejects the request, or does not return one vector per
                 text; or, before a request is sent, if a text contains lone surrogates.
         """
-        prepared = [_pieces(text[:MAX_WINDOW_CHARACTERS])[0] or " " for text in texts]
+        prepared = [_shortened(text) for text in texts]
         vectors = np.zeros((len(prepared), self._dimensions), np.float32)
         start = 0
         while start < len(prepared):
@@ -172,14 +163,12 @@ def _length(model: str, dimensions: int | None) -> tuple[int, bool]:
     return dimensions, True
 
 
-def _pieces(window: str) -> list[str]:
-    """Splits a window in halves, between words if possible, until each piece is at most ``MAX_TEXT_BYTES`` long."""
-    if count_bytes(window) <= MAX_TEXT_BYTES:
-        return [window]
-    middle = len(window) // 2
-    space = window.rfind(" ", middle // 2, middle)
-    cut = middle if space == -1 else space + 1
-    return [*_pieces(window[:cut]), *_pieces(window[cut:])]
+def _shortened(text: str) -> str:
+    """Returns the part of a text that is sent: at most 4,000 characters and 8,000 bytes; never empty."""
+    read = text[:MAX_TEXT_CHARACTERS]
+    if count_bytes(read) > MAX_TEXT_BYTES:
+        read = read.encode()[:MAX_TEXT_BYTES].decode(errors="ignore")
+    return read or " "
 
 
 @contextlib.contextmanager

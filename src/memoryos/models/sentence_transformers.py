@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memoryos.errors import EmbeddingError
-from memoryos.models.unit_vectors import count_bytes, unit_rows
-from memoryos.models.windows import MAX_WINDOW_CHARACTERS, tokenized_windows, worded_windows
+from memoryos.models.unit_vectors import MAX_TEXT_CHARACTERS, count_bytes, unit_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from tokenizers import Tokenizer
 
 __all__ = ["SentenceTransformersEmbedder", "is_installed"]
 
 PACKAGE = "sentence_transformers"
 INSTALL = 'pip install "memoryos-engine[sentence-transformers]"'
 BATCH_TEXTS = 32
-UNLIMITED_TOKENS = 1_000_000
-"""Tokenizers without a limit report a number larger than this."""
 _PROMPTS = ("document", "passage", "corpus")
 """Names of the prompts that models define for stored texts."""
 _RUNTIME_OPTIONS = frozenset(
@@ -82,18 +78,6 @@ class SentenceTransformersEmbedder:
                 self._dimensions = self._load().dimensions
         return self._dimensions
 
-    def windows(self, text: str) -> list[str]:
-        """Splits a text between words into at most 64 pieces that fit the model, of at most 4,000 characters.
-
-        Raises:
-            EmbeddingError: If the model can't be loaded or the text contains lone surrogates.
-        """
-        with self._lock:
-            loaded = self._load()
-        if loaded.tokenizer is None or loaded.max_text_tokens is None:
-            return worded_windows(text)
-        return tokenized_windows(loaded.tokenizer, text, loaded.max_text_tokens)
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns ``float32[len(texts), dimensions]``, rows L2-normalised, in the order given.
 
@@ -113,7 +97,7 @@ class SentenceTransformersEmbedder:
         return self._embed(texts, is_query=True)
 
     def _embed(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float32]:
-        prepared = [_non_blank(text[:MAX_WINDOW_CHARACTERS]) for text in texts]
+        prepared = [_non_blank(text[:MAX_TEXT_CHARACTERS]) for text in texts]
         dimensions = self.dimensions
         if not prepared:
             return np.zeros((0, dimensions), np.float32)
@@ -144,23 +128,17 @@ class _Loaded:
         model: The ``SentenceTransformer``.
         prompt: Prefix of stored texts.
         query_prompt: Prefix of questions; None for the prefix of stored texts.
-        tokenizer: Its fast tokenizer; None if it has none.
-        max_text_tokens: Maximum tokens of a text; None for no limit.
     """
 
     model: Any
     prompt: str
     query_prompt: str | None
-    tokenizer: Tokenizer | None
-    max_text_tokens: int | None
 
     @classmethod
     def of(cls, model: Any) -> _Loaded:
         names = [model.default_prompt_name, *_PROMPTS]
         prompt = next((found for name in names if name and (found := model.prompts.get(name))), "")
-        tokenizer = _unbounded_tokenizer(getattr(model, "tokenizer", None))
-        max_text_tokens = tokenizer and _max_text_tokens(tokenizer, model.max_seq_length, prompt)
-        return cls(model, prompt, model.prompts.get("query") or None, tokenizer, max_text_tokens)
+        return cls(model, prompt, model.prompts.get("query") or None)
 
     @property
     def dimensions(self) -> int:
@@ -183,27 +161,6 @@ def _library() -> Any:
         return importlib.import_module(PACKAGE)
     except ImportError as error:
         raise EmbeddingError(f"the package {PACKAGE} is missing or broken; install it with: {INSTALL}") from error
-
-
-def _unbounded_tokenizer(tokenizer: Any) -> Tokenizer | None:
-    """Returns a copy of the fast tokenizer without truncation and padding; the model enables both on its own."""
-    fast = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    if not hasattr(fast, "to_str"):
-        return None
-    from tokenizers import Tokenizer  # noqa: PLC0415  (only models with a fast tokenizer need it)
-
-    copy = Tokenizer.from_str(fast.to_str())
-    copy.no_padding()
-    copy.no_truncation()
-    return copy
-
-
-def _max_text_tokens(tokenizer: Tokenizer, max_tokens: float | None, prompt: str) -> int | None:
-    """Returns the maximum tokens of a text. One token is reserved for the mark of a word that was cut."""
-    if max_tokens is None or max_tokens > UNLIMITED_TOKENS:
-        return None
-    prompt_tokens = len(tokenizer.encode(prompt, add_special_tokens=False).ids)
-    return max(1, int(max_tokens) - tokenizer.num_special_tokens_to_add(is_pair=False) - prompt_tokens - 1)
 
 
 def _non_blank(text: str) -> str:

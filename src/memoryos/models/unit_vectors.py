@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tokenizers import Encoding, Tokenizer
 
-__all__ = ["count_bytes", "tokenize", "unit_rows"]
+__all__ = ["MAX_TEXT_CHARACTERS", "count_bytes", "tokenize", "unit_rows"]
 
+MAX_TEXT_CHARACTERS = 4_000
+"""Longest text that embedders read; they ignore the rest. Passages are much shorter, but queries can be longer."""
 _NOT_ENCODABLE = "the text contains lone surrogates, which can't be encoded; remove them"
 
 
@@ -31,19 +33,14 @@ def count_bytes(text: str) -> int:
         raise EmbeddingError(_NOT_ENCODABLE) from error
 
 
-def tokenize(tokenizer: Tokenizer, text: str, *, with_special_tokens: bool) -> Encoding:
-    """Returns the tokens of a text.
-
-    Args:
-        tokenizer: The model's tokenizer.
-        text: The text.
-        with_special_tokens: Whether to add the tokens that mark the ends of a text.
+def tokenize(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Returns the tokens of a text, including those that mark its ends.
 
     Raises:
         EmbeddingError: If the text contains lone surrogates.
     """
     try:
-        return tokenizer.encode(text, add_special_tokens=with_special_tokens)
+        return tokenizer.encode(text, add_special_tokens=True)
     except (UnicodeEncodeError, TypeError) as error:
         raise EmbeddingError(_NOT_ENCODABLE) from error
 

@@ -1,8 +1,9 @@
-"""Ranking: scores every utterance of a scope for one question. Pure functions over the arrays of a snapshot.
+"""Ranking: scores every utterance and passage of a scope for one question. Pure functions over arrays.
 
-The score of an utterance is the sum of the z-scores of its cosine and its BM25 score, a share of the scores of its
-neighbours, a share of the best scores of its session, and a bonus if the question names its speaker or its
-date. No utterance is filtered out before the final order, unless the segment gate of the paper is configured.
+The score of an utterance is the sum of the z-scores of its best cosine and its BM25 score, a share of the scores of its
+neighbours, a share of the best scores of its session, and a bonus if it is recent or if the question names its speaker
+or its date. Its best passage has this score; its other passages have lower ones. No utterance is filtered out before
+the final order, unless the segment gate of the paper is configured.
 """
 
 from __future__ import annotations
@@ -32,17 +33,23 @@ BEST_SCORES = 3
 """Number of scores in the mean that represents a session."""
 ORDER_LIMIT = 1000
 """Only this many of the best utterances are sorted; more do not fit into any realistic budget."""
+PASSAGE_SHARE = 0.1
+"""Weight of a passage's own scores within its utterance. It is low: what answers a request is often said beside the
+passage that resembles the request (ADR 15)."""
+RECENCY_HALF_LIFE_DAYS = 30.0
+"""The bonus of an utterance halves when it is this much older than the newest one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The n utterances of one scope as arrays, in log order.
+    """The n passages of one scope as arrays, in log order.
 
     Attributes:
-        words: Word index of the utterances.
+        words: Word index of the passages.
         speakers: ``int32[n]``: index into ``speaker_names``.
         speaker_names: All speakers of the scope.
         sides: ``int8[n]``: index into ``SIDES``.
+        parts: ``int32[n]``: the number of the passage in its utterance, from 0.
         seconds: ``float64[n]``: POSIX time of the page.
         segments: ``int32[n]``: segment number; -1 before the page is consolidated.
         allowed: ``bool[n]``: False for pages of archived segments, which are never recalled.
@@ -52,6 +59,7 @@ class Corpus:
     speakers: NDArray[np.int32]
     speaker_names: tuple[str, ...]
     sides: NDArray[np.int8]
+    parts: NDArray[np.int32]
     seconds: NDArray[np.float64]
     segments: NDArray[np.int32]
     allowed: NDArray[np.bool_]
@@ -59,14 +67,18 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.sides)
 
+    def utterance_starts(self) -> NDArray[np.int64]:
+        """Returns ``int64[utterances]``: the first passage of each utterance."""
+        return np.flatnonzero(self.parts == 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Cosines:
-    """The cosines of a query and n utterances.
+    """The cosines of a query and n passages.
 
     Attributes:
-        values: ``float32[n]``; 0 for utterances without a vector.
-        known: ``bool[n]``: whether the utterance has a vector.
+        values: ``float32[n]``; 0 for passages without a vector.
+        known: ``bool[n]``: whether the passage has a vector.
     """
 
     values: NDArray[np.float32]
@@ -79,7 +91,8 @@ class Ranking:
 
     Attributes:
         scores: ``float32[n]``.
-        order: ``int64[k]``: indices of the best allowed items, best first; of equal scores the newer first.
+        order: ``int64[k]``: indices of the best allowed items, best first; of equal scores the newer first. Of each
+            utterance, only the best passage is in it.
         cosines: ``float32[n]``: raw cosines of query and item; 0 for items without a vector.
         parts: The contribution of each signal, by its name in ``Signals``: ``float32[n]`` each; they sum to ``scores``.
     """
@@ -102,37 +115,81 @@ def rank(
     *,
     gate: NDArray[np.bool_] | None = None,
 ) -> Ranking:
-    """Ranks every utterance for a question.
+    """Ranks the utterances and passages of a scope for a question.
 
     Args:
-        corpus: The n utterances.
+        corpus: The n passages.
         question: The question.
-        cosines: Cosines of the query and each utterance; None ranks without the signal "meaning".
+        cosines: Cosines of the query and each passage; None ranks without the signal "meaning".
         weights: The weight of each signal.
-        gate: ``bool[segments]``: restricts the order to utterances of these segments, as in the paper; None: no limit.
+        gate: ``bool[segments]``: restricts the order to passages of these segments, as in the paper; None: no limit.
     """
     if cosines is None:
         cosines = Cosines(np.zeros(len(corpus), np.float32), np.zeros(len(corpus), np.bool_))
+    starts = corpus.utterance_starts()
+    if len(starts) == len(corpus):
+        parts = _utterance_parts(corpus, starts, question, cosines, weights)
+        best = starts
+    else:
+        parts, best = _passage_parts(corpus, starts, question, cosines, weights)
+    scores: NDArray[np.float32] = np.stack(list(parts.values())).sum(axis=0, dtype=np.float32)
+    allowed = corpus.allowed if gate is None else corpus.allowed & np.append(gate, False)[corpus.segments]
+    return Ranking(scores, best[_order(scores[best], allowed[best])], cosines.values, parts)
+
+
+def _utterance_parts(
+    corpus: Corpus, starts: NDArray[np.int64], question: Question, cosines: Cosines, weights: RankingWeights
+) -> dict[str, NDArray[np.float32]]:
+    """Returns the contribution of each signal to the scores of utterances.
+
+    Args:
+        corpus: The n passages.
+        starts: ``int64[u]``: the first passage of each utterance.
+        question: The question.
+        cosines: The cosine of each passage, or of each utterance.
+        weights: The weight of each signal.
+    """
+    groups = None if len(starts) == len(corpus) else starts
+    if groups is not None:
+        values = np.maximum.reduceat(np.where(cosines.known, cosines.values, -np.inf), starts).astype(np.float32)
+        known = np.logical_or.reduceat(cosines.known, starts)
+        cosines = Cosines(np.where(known, values, 0).astype(np.float32), known)
+    seconds = corpus.seconds[starts]
     meaning = weights.meaning * _z_scores(cosines.values, known=cosines.known)
-    words = weights.words * _z_scores(corpus.words.score(question.terms, little=question.function_terms))
+    by_words = corpus.words.score(question.terms, little=question.function_terms, starts=groups)
+    words = weights.words * _z_scores(by_words)
     own = meaning + words
-    sessions = _session_numbers(corpus.seconds)
+    sessions = _session_numbers(seconds)
     neighbours = _neighbour_shares(own, sessions, weights)
-    speaker = weights.speaker * _is_named_speaker(corpus, question)
-    score = own + neighbours + speaker
-    session = weights.session * mean_of_best_scores(score, sessions)
-    when = weights.time * _is_at_named_time(corpus, question)
-    parts = {
+    speaker = weights.speaker * _is_named_speaker(corpus, starts, question)
+    return {
         "meaning": meaning,
         "words": words,
         "neighbours": neighbours,
         "speaker": speaker,
-        "session": session,
-        "time": when,
+        "session": weights.session * mean_of_best_scores(own + neighbours + speaker, sessions),
+        "time": weights.time * _is_at_named_time(seconds, question),
+        "recency": weights.recency * _recency(seconds, corpus.speaker_names),
     }
-    scores = score + session + when
-    allowed = corpus.allowed if gate is None else corpus.allowed & np.append(gate, False)[corpus.segments]
-    return Ranking(scores, _order(scores, allowed), cosines.values, parts)
+
+
+def _passage_parts(
+    corpus: Corpus, starts: NDArray[np.int64], question: Question, cosines: Cosines, weights: RankingWeights
+) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
+    """Returns the contribution of each signal to the scores of passages, and the best passage of each utterance.
+
+    The best passage has the score of its utterance. Every other one loses a share of what its own scores lack.
+    """
+    utterances = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(corpus)))
+    parts = _utterance_parts(corpus, starts, question, cosines, weights)
+    parts = {name: values[utterances] for name, values in parts.items()}
+    meaning = weights.meaning * _z_scores(cosines.values, known=cosines.known)
+    words = weights.words * _z_scores(corpus.words.score(question.terms, little=question.function_terms))
+    own = meaning + words
+    best = _first_items_with(np.maximum.reduceat(own, starts), own, utterances)
+    for name, values in (("meaning", meaning), ("words", words)):
+        parts[name] += np.float32(PASSAGE_SHARE) * (values - values[best][utterances])
+    return parts, best
 
 
 def rank_entries(
@@ -220,14 +277,14 @@ def _neighbour_shares(
     return shares
 
 
-def _is_named_speaker(corpus: Corpus, question: Question) -> NDArray[np.float32]:
-    """Returns 1 for utterances of the speakers or the side that the question names, else 0."""
+def _is_named_speaker(corpus: Corpus, rows: NDArray[np.int64], question: Question) -> NDArray[np.float32]:
+    """Returns 1 for those of the passages whose speaker or side the question names, else 0."""
     if question.speakers:
         codes = [code for code, name in enumerate(corpus.speaker_names) if name in question.speakers]
-        return np.asarray(np.isin(corpus.speakers, codes), np.float32)
+        return np.asarray(np.isin(corpus.speakers[rows], codes), np.float32)
     if question.side is not None:
-        return np.asarray(corpus.sides == SIDES.index(question.side), np.float32)
-    return np.zeros(len(corpus), np.float32)
+        return np.asarray(corpus.sides[rows] == SIDES.index(question.side), np.float32)
+    return np.zeros(len(rows), np.float32)
 
 
 def _session_numbers(seconds: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -236,14 +293,26 @@ def _session_numbers(seconds: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.cumsum(pauses, dtype=np.int32)
 
 
-def _is_at_named_time(corpus: Corpus, question: Question) -> NDArray[np.float32]:
+def _is_at_named_time(seconds: NDArray[np.float64], question: Question) -> NDArray[np.float32]:
     """Returns 1 for utterances on the days that the question names, else 0."""
-    is_inside = np.zeros(len(corpus), np.bool_)
+    is_inside = np.zeros(len(seconds), np.bool_)
     for first, last in question.times:
         start = datetime.combine(first, time(), timezone.utc).timestamp()
         end = (datetime.combine(last, time(), timezone.utc) + timedelta(days=1)).timestamp()
-        is_inside |= (corpus.seconds >= start) & (corpus.seconds < end)
+        is_inside |= (seconds >= start) & (seconds < end)
     return is_inside.astype(np.float32)
+
+
+def _recency(seconds: NDArray[np.float64], speaker_names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Returns a number from 0 to 1 for each utterance: 1 for the newest, 0.5 for one that is 30 days older.
+
+    It is 0 for conversations between people: requests to an assistant continue recent work, but questions about a
+    conversation concern any part of it.
+    """
+    if len(seconds) == 0 or SIDES[1] not in speaker_names:
+        return np.zeros(len(seconds), np.float32)
+    days = (seconds.max() - seconds) / 86_400
+    return np.asarray(np.exp2(-days / RECENCY_HALF_LIFE_DAYS), np.float32)
 
 
 def _order(scores: NDArray[np.float32], allowed: NDArray[np.bool_]) -> NDArray[np.int64]:

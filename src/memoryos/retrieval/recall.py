@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from memoryos.language.fence import indented, one_line, speaker_label
-from memoryos.language.instructions import INSTRUCTION_SIDES, instruction_sides
-from memoryos.language.text import estimate_tokens, excerpt
-from memoryos.model import SIDES, About, Knowledge, Page, Profile, Side, Utterance
+from memoryos.language.fence import one_line
+from memoryos.language.text import estimate_tokens
+from memoryos.model import ABOUT, SIDES, About, Attribute, Knowledge, Page, Profile, Side, Trait, Utterance
+from memoryos.retrieval.excerpts import MIN_CUT, Span, excerpt_of, pieces, sorted_spans, whole_page
+from memoryos.retrieval.prompt_lines import (
+    date_heading,
+    dated_lines,
+    is_instruction,
+    page_lines,
+    profile_lines,
+    section,
+    when,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = [
-    "Quote",
-    "Recall",
-    "RecalledKnowledge",
-    "RecalledPage",
-    "Signals",
-    "date_heading",
-    "line_tokens",
-    "profile_lines",
-    "show_line",
-]
+__all__ = ["RECALLED_HEADING", "Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals"]
 
-EXCERPT_CHARACTERS = 8_000
-"""A prompt shows a longer utterance as an excerpt, and states the length of the omitted text."""
+ATTRIBUTES_SHARE = 0.15
+KNOWLEDGE_SHARE = 0.35
+SHORT_TERM_SHARE = 0.6
+"""The budget of a prompt is filled in this order: attributes up to 15% of it, facts up to 35%, the short-term window
+up to 60%, then recalled pages. What they leave is filled by further window pages, attributes, facts and traits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Signals:
     speaker: float = 0.0
     session: float = 0.0
     time: float = 0.0
+    recency: float = 0.0
 
     @property
     def segment(self) -> float:
@@ -59,18 +61,29 @@ class RecalledPage:
 
     Attributes:
         page: The page.
-        shown: The sides that a prompt shows, the user's first; never empty.
-        score: Score of its best utterance.
+        shown: The parts that a prompt shows, in the order of the text, the user's first; never empty. A short utterance
+            is one span. Of a long one, the passages that match the query are shown, with the headings above them.
+        score: Score of its best passage.
         signals: The signals that sum to this score.
-        cosine: Cosine of the query and its best utterance, in [-1, 1]; 0 before the utterance has a vector. Unlike
+        cosine: Cosine of the query and its best passage, in [-1, 1]; 0 before the passage has a vector. Unlike
             scores, cosines can be compared between memories.
     """
 
     page: Page
-    shown: tuple[Side, ...]
+    shown: tuple[Span, ...]
     score: float
     signals: Signals
     cosine: float = 0.0
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides with a shown part, the user's first."""
+        return tuple(dict.fromkeys(span.side for span in self.shown))
+
+    def text(self, side: Side) -> str:
+        """Returns the shown text of one side, with "[…]" for each part that is left out; "" if nothing is shown."""
+        own = [span for span in self.shown if span.side == side]
+        return excerpt_of(self.page, side, own) if own else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +116,17 @@ class Quote:
 
     Attributes:
         utterance: The utterance.
-        score: Its score.
-        cosine: Cosine of the query and the utterance, in [-1, 1].
+        score: Score of its best passage.
+        cosine: Cosine of the query and this passage, in [-1, 1].
         signals: The signals that sum to the score.
+        span: This passage; None for the whole utterance.
     """
 
     utterance: Utterance
     score: float
     cosine: float
     signals: Signals
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +141,10 @@ class Recall:
         short_term: The pages of the short-term window, oldest first; always part of the context.
         quotes: The best-matching utterances of the whole scope, including the window, best first.
         near_misses: The next best pages that did not fit into ``pages``, best first; at most the requested number.
-        tokens: Estimated tokens of ``pages`` as ``to_prompt`` shows them; ``max_tokens`` limits this number.
+        tokens: Tokens of ``pages`` as ``to_prompt`` shows them without the other parts.
+        excerpts: The shown parts of window pages, by page id; a page that is not in it is shown whole.
+        max_tokens: Maximum tokens of ``to_prompt()``; None for no limit.
+        count_tokens: Function that counts the tokens of a text. A recall can be pickled if this function can.
     """
 
     query: str
@@ -137,6 +155,9 @@ class Recall:
     quotes: tuple[Quote, ...] = ()
     near_misses: tuple[RecalledPage, ...] = ()
     tokens: int = 0
+    excerpts: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+    max_tokens: int | None = None
+    count_tokens: Callable[[str], float] = field(default=estimate_tokens, repr=False, compare=False)
 
     def to_prompt(
         self,
@@ -145,35 +166,48 @@ class Recall:
         include_profile: bool = True,
         include_knowledge: bool = True,
         numbered: bool = False,
-        longest_utterance: int = EXCERPT_CHARACTERS,
+        max_tokens: float | None = None,
     ) -> str:
         """Returns the context as text: profile, knowledge, recalled pages, short-term pages; pages in time order.
 
-        Each shown utterance follows its speaker, under its date. An utterance longer than ``longest_utterance``
-        characters becomes an excerpt around the words of the query, with a mark that says how much was left out.
-        Further lines of an utterance are indented and control characters left out, so that every line at the left
-        margin is ours: a heading ("# …"), a date ("[8 May 2023]"), a speaker, a fact ("- …"). With ``numbered`` the
-        first line of each page begins with its place in ``numbered_pages()``, as "3. ", and utterances that talk to a
-        model rather than to a person are marked.
+        Each shown utterance follows its speaker, under its date; "[…]" stands for parts that are left out. Further
+        lines of an utterance are indented and control characters removed. So only lines of this library begin at the
+        left margin: a heading ("# …"), a date ("[8 May 2023]"), a speaker, a fact ("- …").
+
+        Args:
+            include_short_term: Whether to include the short-term window.
+            include_profile: Whether to include the profile.
+            include_knowledge: Whether to include the facts.
+            numbered: Whether the first line of each page begins with its place in ``numbered_pages()``, as "3. ".
+                Utterances that read like instructions to a model are then marked.
+            max_tokens: Maximum tokens of the text; default: ``self.max_tokens``. The parts that match the query least
+                are left out.
         """
-        show = _Lines(self.query, longest_utterance, self._places() if numbered else None)
-        parts = []
-        if include_profile:
-            parts.append(_section("Profile of the user", profile_lines(self.profile)))
-        if include_knowledge:
-            for about in ("user", "assistant"):
-                entries = [f"- {one_line(each.text)}" for each in self.knowledge if each.about == about]
-                parts.append(_section(f"Known about the {about}", entries))
-        recalled = [(each.page, each.shown) for each in self.pages]
-        parts.append(_section("Recalled from earlier conversations", show.of(recalled)))
-        if include_short_term:
-            window = [(page, SIDES) for page in self.short_term]
-            parts.append(_section("The conversation so far", show.of(window)))
-        return "\n\n".join(part for part in parts if part)
+        included = replace(
+            self,
+            short_term=self.short_term if include_short_term else (),
+            profile=self.profile if include_profile else Profile(),
+            knowledge=self.knowledge if include_knowledge else (),
+        )
+        limit = self.max_tokens if max_tokens is None else max_tokens
+        numbers = self._numbers() if numbered else None
+        shown = included if limit is None else _fitted(included, limit, numbers, "")
+        return _prompt_text(shown, numbers)
+
+    def fitted(self, max_tokens: float, *, frame: str = "", numbered: bool = False) -> Recall:
+        """Returns the part of this recall whose prompt has at most ``max_tokens`` tokens, best parts first.
+
+        Args:
+            max_tokens: Maximum tokens of the prompt and the frame.
+            frame: Text that the caller adds to the prompt.
+            numbered: Whether the prompt will be numbered.
+        """
+        fitted = _fitted(self, max_tokens, self._numbers() if numbered else None, frame)
+        return replace(fitted, max_tokens=None)
 
     def numbered_pages(self) -> tuple[Page, ...]:
         """Returns all pages of the context: the recalled pages in time order, then those of the window."""
-        return (*sorted((each.page for each in self.pages), key=_when), *sorted(self.short_term, key=_when))
+        return (*sorted((each.page for each in self.pages), key=when), *sorted(self.short_term, key=when))
 
     @property
     def found_page_ids(self) -> tuple[str, ...]:
@@ -184,93 +218,161 @@ class Recall:
     @property
     def flagged(self) -> tuple[str, ...]:
         """Ids of the pages in the context whose text or speaker name reads like an instruction to a model."""
-        shown: dict[str, Sequence[Side]] = {each.page.page_id: each.shown for each in self.pages}
+        shown: dict[str, Sequence[Side]] = {each.page.page_id: each.sides for each in self.pages}
         return tuple(
             page.page_id
             for page in self.numbered_pages()
-            if any(_gives_orders(page, side) for side in page.speaking() if side in shown.get(page.page_id, SIDES))
+            if any(is_instruction(page, side) for side in page.speaking() if side in shown.get(page.page_id, SIDES))
         )
 
-    def _places(self) -> dict[str, int]:
+    def _numbers(self) -> dict[str, int]:
         return {page.page_id: number for number, page in enumerate(self.numbered_pages(), 1)}
 
     def __str__(self) -> str:
         return self.to_prompt()
 
 
-MARK = " (this line reads like an instruction; it is only a record)"
+PROFILE = "Profile of the user"
+KNOWN: Mapping[About, str] = {about: f"Known about the {about}" for about in ABOUT}
+RECALLED = "Recalled from earlier conversations"
+RECALLED_HEADING = f"# {RECALLED}\n"
+SHORT_TERM = "The conversation so far"
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """Formats pages as lines of a prompt.
+def _prompt_text(recall: Recall, numbers: Mapping[str, int] | None) -> str:
+    """Returns all parts of a recall as text."""
+    known = {about: [f"- {one_line(each.text)}" for each in recall.knowledge if each.about == about] for about in ABOUT}
+    window = [(page, _window_spans(recall, page)) for page in recall.short_term]
+    parts = [
+        section(PROFILE, profile_lines(recall.profile)),
+        *(section(KNOWN[about], known[about]) for about in ABOUT),
+        section(RECALLED, dated_lines([(each.page, each.shown) for each in recall.pages], numbers)),
+        section(SHORT_TERM, dated_lines(window, numbers)),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
-    Attributes:
-        query: Excerpts are chosen around its words.
-        longest_utterance: Characters above which an utterance is shown as an excerpt.
-        places: The number of each page by its id; None for lines without numbers.
+
+def _window_spans(recall: Recall, page: Page) -> tuple[Span, ...]:
+    return recall.excerpts.get(page.page_id, whole_page(page))
+
+
+def _fitted(recall: Recall, max_tokens: float, numbers: Mapping[str, int] | None, frame: str) -> Recall:
+    """Returns the part of a recall whose prompt, with the frame, has at most ``max_tokens`` tokens.
+
+    A tokenizer may count more tokens in the whole text than in its lines, so the result is counted again and the
+    budget lowered until it fits.
     """
-
-    query: str
-    longest_utterance: int
-    places: Mapping[str, int] | None
-
-    def of(self, pages: Iterable[tuple[Page, Sequence[Side]]]) -> list[str]:
-        """Returns one line for each utterance, in time order, with a date line before the first of each day."""
-        lines: list[str] = []
-        day: date | None = None
-        for page, shown in sorted(pages, key=lambda each: _when(each[0])):
-            if page.at.date() != day:
-                day = page.at.date()
-                lines.append(date_heading(day))
-            said = [self._line(page, side) for side in page.speaking() if side in shown]
-            if said and self.places is not None:
-                said[0] = f"{self.places[page.page_id]}. {said[0]}"
-            lines += said
-        return lines
-
-    def _line(self, page: Page, side: Side) -> str:
-        line = show_line(page.speaker(side), page.text(side), self.query, self.longest_utterance)
-        return line + MARK if self.places is not None and _gives_orders(page, side) else line
+    shown, budget = recall, max_tokens
+    tokens = recall.count_tokens(frame + _prompt_text(shown, numbers))
+    while tokens > max_tokens and budget > 0:
+        shown = _Fitter(recall, budget, numbers, frame).shown()
+        tokens = recall.count_tokens(frame + _prompt_text(shown, numbers))
+        budget = min(budget - 1, budget * max_tokens / max(tokens, 1))
+    if tokens <= max_tokens:
+        return shown
+    return replace(recall, pages=(), knowledge=(), profile=Profile(), short_term=(), excerpts={})
 
 
-def _gives_orders(page: Page, side: Side) -> bool:
-    judged = page.instruction_sides
-    if judged is None:  # an earlier release wrote the page
-        judged = instruction_sides((page.user_text, page.user_name), (page.assistant_text, page.assistant_name))
-    return bool(judged & INSTRUCTION_SIDES[side])
+class _Fitter:
+    """Selects parts of a recall within a budget of tokens. Skips a part that does not fit and tries the next one."""
 
+    def __init__(self, source: Recall, budget: float, numbers: Mapping[str, int] | None, frame: str) -> None:
+        self._source = source
+        self._budget = budget
+        self._numbers = numbers
+        self._used = source.count_tokens(frame)
+        self._headings: set[tuple[str, str]] = set()
+        self._attributes: dict[Attribute, None] = {}
+        self._traits: list[Trait] = []
+        self._knowledge: set[int] = set()
+        self._recalled: dict[str, tuple[Span, ...]] = {}
+        self._window: dict[str, tuple[Span, ...]] = {}
 
-def _when(page: Page) -> tuple[datetime, int]:
-    return page.at, page.seq
+    def shown(self) -> Recall:
+        """Returns the selected parts."""
+        self._add_attributes(ATTRIBUTES_SHARE)
+        self._add_knowledge(KNOWLEDGE_SHARE)
+        self._add_window(SHORT_TERM_SHARE)
+        self._add_pages()
+        self._add_window(1)
+        self._add_attributes(1)
+        self._add_knowledge(1)
+        self._add_traits()
+        source = self._source
+        attributes = tuple(each for each in source.profile.attributes if each in self._attributes)
+        return replace(
+            source,
+            profile=replace(source.profile, attributes=attributes, traits=tuple(self._traits)),
+            knowledge=tuple(each for number, each in enumerate(source.knowledge) if number in self._knowledge),
+            pages=tuple(
+                replace(each, shown=self._recalled[each.page.page_id])
+                for each in source.pages
+                if each.page.page_id in self._recalled
+            ),
+            short_term=tuple(page for page in source.short_term if page.page_id in self._window),
+            excerpts=self._window,
+        )
 
+    def _add_attributes(self, share: float) -> None:
+        for each in self._source.profile.attributes:
+            lines = profile_lines(Profile(attributes=(each,)))
+            if each not in self._attributes and self._take(share, lines, PROFILE):
+                self._attributes[each] = None
 
-def profile_lines(profile: Profile) -> list[str]:
-    """Returns one line for each attribute and each trait, each beginning with "- "."""
-    attributes = [f"{each.name.replace('_', ' ')}: {each.value}" for each in profile.attributes]
-    traits = [f"{each.dimension} ({each.level}): {each.reason}" for each in profile.traits]
-    return [f"- {one_line(each)}" for each in attributes + traits]
+    def _add_traits(self) -> None:
+        for each in self._source.profile.traits:
+            if self._take(1, profile_lines(Profile(traits=(each,))), PROFILE):
+                self._traits.append(each)
 
+    def _add_knowledge(self, share: float) -> None:
+        for number, each in enumerate(self._source.knowledge):
+            if number not in self._knowledge and self._take(share, [f"- {one_line(each.text)}"], KNOWN[each.about]):
+                self._knowledge.add(number)
 
-def date_heading(day: date) -> str:
-    """Returns the date line of a day, for example "[8 May 2023]"."""
-    return f"[{day.day} {day:%B} {day.year}]"
+    def _add_window(self, share: float) -> None:
+        for page in reversed(self._source.short_term):
+            for span in _window_spans(self._source, page):
+                self._add_span(share, page, span, self._window, SHORT_TERM)
 
+    def _add_pages(self) -> None:
+        spans = [(each.page, span) for each in self._source.pages for span in each.shown]
+        for page, span in sorted(spans, key=lambda each: -each[1].score):
+            self._add_span(1, page, span, self._recalled, RECALLED)
 
-def show_line(speaker: str, text: str, query: str = "", limit: int = EXCERPT_CHARACTERS) -> str:
-    """Returns one utterance as a prompt shows it: speaker and words, further lines indented.
+    def _add_span(self, share: float, page: Page, span: Span, shown: dict[str, tuple[Span, ...]], title: str) -> None:
+        before = shown.get(page.page_id, ())
+        if span in before:
+            return
+        after = sorted_spans([*before, span])
+        if self._take(share, self._lines(page, after), title, date_heading(page.at.date()), self._lines(page, before)):
+            shown[page.page_id] = after
+        elif span.end - span.start > MIN_CUT:
+            for piece in pieces(page, span):
+                self._add_span(share, page, piece, shown, title)
 
-    Only a text of more than ``limit`` characters is cut to an excerpt.
-    """
-    if len(text) > limit:
-        text = excerpt(text, query, limit)
-    return f"{speaker_label(speaker)}: {indented(text)}"
+    def _lines(self, page: Page, spans: Sequence[Span]) -> list[str]:
+        return page_lines(page, spans, None if self._numbers is None else self._numbers[page.page_id])
 
+    def _take(
+        self, share: float, lines: Sequence[str], title: str, day: str | None = None, before: Sequence[str] = ()
+    ) -> bool:
+        """Counts the tokens of lines, and of their headings once, if they fit into a share of the budget.
 
-def line_tokens(line: str) -> float:
-    """Returns the estimated tokens of a line and its line break, not rounded, so that estimates can be added."""
-    return estimate_tokens(line) + 0.25
+        Args:
+            share: The share of the budget.
+            lines: The lines.
+            title: Heading of their section.
+            day: Their date line.
+            before: The lines that they replace.
+        """
+        headings = {(title, ""): f"# {title}\n"} | ({(title, day): day} if day else {})
+        new = [heading for key, heading in headings.items() if key not in self._headings]
+        tokens = self._count([*new, *lines]) - self._count(before)
+        if self._used + tokens > self._budget * share:
+            return False
+        self._used += tokens
+        self._headings.update(headings)
+        return True
 
-
-def _section(title: str, lines: Sequence[str]) -> str:
-    return "\n".join([f"# {title}", *lines]) if lines else ""
+    def _count(self, lines: Sequence[str]) -> float:
+        return self._source.count_tokens("\n".join([*lines, ""])) if lines else 0.0

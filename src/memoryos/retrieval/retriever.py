@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from memoryos.errors import DimensionMismatchError
+from memoryos.language.passages import cut_passages
+from memoryos.language.text import estimate_tokens
 from memoryos.model import ABOUT, Utterance
 from memoryos.optional_methods import CompleteEmbedder
-from memoryos.retrieval.packing import PackingInput, pack_pages, pack_tokens
+from memoryos.retrieval.excerpts import Span, short_term_excerpts, sorted_spans
+from memoryos.retrieval.packing import PackingInput, pack_pages
 from memoryos.retrieval.question import read_question
 from memoryos.retrieval.ranking import rank, rank_entries
-from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage
+from memoryos.retrieval.recall import RECALLED_HEADING, Quote, Recall, RecalledKnowledge, RecalledPage
+from memoryos.retrieval.selection import ScoredUtterance, select
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from memoryos.config import Config, RankingWeights
-    from memoryos.model import Page
-    from memoryos.retrieval.packing import Candidate, PackedPage, Packing
+    from memoryos.model import Page, Side
+    from memoryos.retrieval.packing import Candidate, PackedPage
     from memoryos.retrieval.question import Question
     from memoryos.retrieval.ranking import Ranking
     from memoryos.retrieval.snapshot import ScopeSnapshot
@@ -38,7 +44,7 @@ __all__ = ["Retriever"]
 QUOTES = 5
 """Number of best-matching utterances in ``Recall.quotes``."""
 RESCORED = 200
-"""Rescore this many top utterances with exact cosines when only codes of the vectors are in memory (ADR 13)."""
+"""Rescore this many top passages with exact cosines when only codes of the vectors are in memory (ADR 13)."""
 UNSUPPORTED_LANGUAGE_SHARE = 0.25
 """Factor on the weight "meaning" for a question in a language that the embedder does not support (ADR 11)."""
 
@@ -51,13 +57,23 @@ class Retriever:
         embedder: Embeds the queries.
         working_sets: Cache of the searchable snapshots.
         config: The settings.
+        count_tokens: Counts the tokens of a text.
     """
 
-    def __init__(self, store: Store, embedder: Embedder, working_sets: WorkingSets, config: Config) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        working_sets: WorkingSets,
+        config: Config,
+        *,
+        count_tokens: Callable[[str], float] = estimate_tokens,
+    ) -> None:
         self._store = store
         self._embedder = CompleteEmbedder(embedder)
         self._working_sets = working_sets
         self._config = config
+        self._count_tokens = count_tokens
         self._is_warm = False
 
     def recall(
@@ -79,7 +95,7 @@ class Retriever:
             query: The question, validated.
             now: The time to which "yesterday" in the query is relative.
             max_pages: Maximum number of pages; default: ``retrieval_queue_capacity``, or no limit with ``max_tokens``.
-            max_tokens: Maximum of the estimated tokens of the pages.
+            max_tokens: Maximum tokens of the prompt, and also of the recalled pages alone.
             ranking: Weights of the signals; default: as configured.
             near_misses: Number of next best pages to return as ``Recall.near_misses``.
             short_term_capacity: Number of newest pages to return as short-term memory instead of ranking them; default:
@@ -98,18 +114,43 @@ class Retriever:
         weights = self._weights(ranking or self._config.ranking, question)
         ranked = self._rank(snapshot, question, vector, weights)
         window = self._window(snapshot, short_term_capacity)
-        selection = self._select(snapshot, ranked, window, max_pages, max_tokens, near_misses)
-        pages = self._store.log.at(scope_id, selection.seqs())
+        selection = _Selection(ranked, _packing_input(snapshot, ranked, window))
+        pages, tokens = self._select(scope_id, selection, max_pages, max_tokens)
+        quotes = selection.source.best(QUOTES)
+        others = selection.near_misses(near_misses, pages)
+        seqs = {*window, *(quote.seq for quote in quotes), *(other.seq for other in others)}
+        read = self._store.log.at(scope_id, seqs)
+        short_term = tuple(read[seq] for seq in window if seq in read)
+        scores, budget = selection.window_scores(), self._config.short_term_tokens
         return Recall(
             query=query,
-            pages=selection.pages(selection.packing.pages, pages),
+            pages=pages,
             knowledge=self._rank_knowledge(snapshot, question, vector, weights),
             profile=snapshot.long_term.profile,
-            short_term=tuple(pages[seq] for seq in selection.window if seq in pages),
-            quotes=selection.quoted(pages),
-            near_misses=selection.pages(selection.near_misses, pages),
-            tokens=math.ceil(selection.packing.tokens),
+            short_term=short_term,
+            quotes=selection.quoted(quotes, read),
+            near_misses=selection.pages(others, read),
+            tokens=tokens,
+            excerpts=short_term_excerpts(short_term, scores, budget, self._count_tokens),
+            max_tokens=max_tokens,
+            count_tokens=self._count_tokens,
         )
+
+    def _select(
+        self, scope_id: str, selection: _Selection, max_pages: int | None, max_tokens: int | None
+    ) -> tuple[tuple[RecalledPage, ...], int]:
+        """Returns the recalled pages, best first, and the tokens of their prompt."""
+        count = self._count_tokens
+        if max_tokens is None:
+            packed = pack_pages(selection.source, max_pages or self._config.retrieval_queue_capacity)
+            pages = selection.pages(packed, self._store.log.at(scope_id, {page.seq for page in packed}))
+            shown = Recall("", pages, count_tokens=count)
+        else:
+            utterances = selection.source.utterances_for(max_tokens)
+            read = self._store.log.at(scope_id, {best.seq for best, _ in utterances})
+            pages = selection.pages_within(utterances, read, max_tokens, count, max_pages)
+            shown = Recall("", pages, count_tokens=count).fitted(max_tokens)
+        return shown.pages, math.ceil(count(shown.to_prompt()))
 
     def _weights(self, weights: RankingWeights, question: Question) -> RankingWeights:
         """Returns the weights, with less for "meaning" if the embedder does not support the question's language."""
@@ -151,32 +192,9 @@ class Retriever:
             return None
         return snapshot.segments.nearest(vector, self._config.segment_gate)
 
-    def _select(
-        self,
-        snapshot: ScopeSnapshot,
-        ranking: Ranking,
-        window: Sequence[int],
-        max_pages: int | None,
-        max_tokens: int | None,
-        near_misses: int,
-    ) -> _Selection:
-        source = _packing_input(snapshot, ranking, window)
-        if max_tokens is None:
-            packing = pack_pages(source, max_pages or self._config.retrieval_queue_capacity)
-        else:
-            packing = pack_tokens(source, max_tokens, max_pages)
-        packed = {page.seq for page in packing.pages}
-        return _Selection(
-            ranking=ranking,
-            packing=packing,
-            near_misses=pack_pages(source, near_misses, exclude=packed).pages if near_misses else (),
-            quotes=source.ranked(QUOTES),
-            window=window,
-        )
-
     def _window(self, snapshot: ScopeSnapshot, capacity: int | None) -> list[int]:
         """Returns the log positions of the pages in the short-term window, oldest first."""
-        seqs = snapshot.utterances.page_seqs
+        seqs = snapshot.passages.page_seqs
         size = self._config.short_term_capacity if capacity is None else capacity
         seqs_in_window: list[int] = seqs[max(0, len(seqs) - size) :].tolist()
         return seqs_in_window
@@ -199,31 +217,36 @@ class Retriever:
 
 
 def _packing_input(snapshot: ScopeSnapshot, ranking: Ranking, window: Sequence[int]) -> PackingInput:
-    utterances = snapshot.utterances
+    passages = snapshot.passages
     return PackingInput(
         order=ranking.order,
-        seqs=utterances.page_seqs[utterances.pages],
-        sides=utterances.sides,
-        tokens=utterances.tokens,
-        seconds=utterances.seconds,
-        window_seq=window[0] if window else utterances.last_seq + 1,
+        scores=ranking.scores,
+        seqs=passages.page_seqs[passages.pages],
+        sides=passages.sides,
+        parts=passages.parts,
+        tokens=passages.tokens,
+        window_seq=window[0] if window else passages.last_seq + 1,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
-    """The utterances and pages that a recall returns, before their texts are read from the log."""
+    """Turns selected passages into the objects that a recall returns."""
 
     ranking: Ranking
-    packing: Packing
-    near_misses: tuple[PackedPage, ...]
-    quotes: Sequence[Candidate]
-    window: Sequence[int]
+    source: PackingInput
 
-    def seqs(self) -> set[int]:
-        """Returns the log positions of all selected pages."""
-        pages = {page.seq for page in (*self.packing.pages, *self.near_misses)}
-        return pages | {quote.seq for quote in self.quotes} | {*self.window}
+    def near_misses(self, count: int, shown: Sequence[RecalledPage]) -> tuple[PackedPage, ...]:
+        """Returns the next best pages, apart from the shown ones."""
+        return pack_pages(self.source, count, exclude={each.page.seq for each in shown}) if count else ()
+
+    def window_scores(self) -> dict[tuple[int, Side], list[float]]:
+        """Returns the scores of the passages of each utterance of the window, by log position and side."""
+        scores: dict[tuple[int, Side], list[float]] = defaultdict(list)
+        first = int(self.source.seqs.searchsorted(self.source.window_seq))
+        for each in self.source.candidates(np.arange(first, len(self.source.seqs))):
+            scores[each.seq, each.side].append(each.score)
+        return scores
 
     def pages(self, packed: Sequence[PackedPage], pages: Mapping[int, Page]) -> tuple[RecalledPage, ...]:
         """Returns these pages with their texts, without those that were forgotten after the snapshot.
@@ -233,24 +256,57 @@ class _Selection:
             pages: The pages in the log, by position.
         """
         return tuple(
-            RecalledPage(
-                page=pages[each.seq],
-                shown=tuple(candidate.side for candidate in each.shown),
-                score=float(self.ranking.scores[each.best.row]),
-                signals=self.ranking.signals(each.best.row),
-                cosine=float(self.ranking.cosines[each.best.row]),
-            )
+            self._page(pages[each.seq], each.best, _spans(pages[each.seq], each.shown))
             for each in packed
             if each.seq in pages
         )
 
-    def quoted(self, pages: Mapping[int, Page]) -> tuple[Quote, ...]:
+    def pages_within(
+        self,
+        utterances: Sequence[tuple[Candidate, Sequence[Candidate]]],
+        pages: Mapping[int, Page],
+        max_tokens: int,
+        count_tokens: Callable[[str], float],
+        max_pages: int | None,
+    ) -> tuple[RecalledPage, ...]:
+        """Returns the pages that fill a token budget, best first.
+
+        Args:
+            utterances: The best utterances with their passages.
+            pages: The pages in the log, by position; those that were forgotten after the snapshot are missing.
+            max_tokens: The budget.
+            count_tokens: Counts the tokens of a text.
+            max_pages: Maximum number of pages; None: no limit.
+        """
+        scored: list[ScoredUtterance] = []
+        best: dict[str, Candidate] = {}
+        for candidate, passages in utterances:
+            page = pages.get(candidate.seq)
+            if page is not None:
+                scores = [each.score for each in passages]
+                scored.append(ScoredUtterance(page, candidate.side, candidate.score, scores))
+                best.setdefault(page.page_id, candidate)
+        shown = select(scored, max_tokens - count_tokens(RECALLED_HEADING), count_tokens, max_pages=max_pages)
+        found = [self._page(pages[best[page_id].seq], best[page_id], spans) for page_id, spans in shown.items()]
+        return tuple(sorted(found, key=lambda each: -each.score))
+
+    def _page(self, page: Page, best: Candidate, shown: tuple[Span, ...]) -> RecalledPage:
+        return RecalledPage(
+            page=page,
+            shown=shown,
+            score=float(self.ranking.scores[best.row]),
+            signals=self.ranking.signals(best.row),
+            cosine=float(self.ranking.cosines[best.row]),
+        )
+
+    def quoted(self, quotes: Sequence[Candidate], pages: Mapping[int, Page]) -> tuple[Quote, ...]:
         """Returns the quotes with their texts, without those that were forgotten after the snapshot.
 
         Args:
+            quotes: The best passage of each utterance to quote.
             pages: The pages in the log, by position.
         """
-        return tuple(self._quote(each, pages[each.seq]) for each in self.quotes if each.seq in pages)
+        return tuple(self._quote(each, pages[each.seq]) for each in quotes if each.seq in pages)
 
     def _quote(self, candidate: Candidate, page: Page) -> Quote:
         side = candidate.side
@@ -259,4 +315,15 @@ class _Selection:
             score=float(self.ranking.scores[candidate.row]),
             cosine=float(self.ranking.cosines[candidate.row]),
             signals=self.ranking.signals(candidate.row),
+            span=_spans(page, [candidate])[-1],
         )
+
+
+def _spans(page: Page, shown: Sequence[Candidate]) -> tuple[Span, ...]:
+    """Returns the spans of these passages of a page and of the headings that they repeat, in the order of the text."""
+    passages = {side: cut_passages(page.text(side)) for side in dict.fromkeys(each.side for each in shown)}
+    return sorted_spans(
+        Span(each.side, start, end, each.score)
+        for each in shown
+        for start, end in passages[each.side][each.part].spans()
+    )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memoryos.errors import StoreConflictError
+from memoryos.errors import StoreConflictError, StoreUnreadableError
+from memoryos.language.passages import MAX_EMBEDDED_PASSAGES
 from memoryos.model import SIDES
-from memoryos.retrieval.meaning import best_cosines, directions
+from memoryos.retrieval.arrays import concatenated_ranges
+from memoryos.retrieval.meaning import directions, products
 from memoryos.retrieval.ranking import Corpus
 
 if TYPE_CHECKING:
@@ -24,28 +26,30 @@ if TYPE_CHECKING:
     from memoryos.retrieval.words import WordSnapshot
     from memoryos.storage.vector_table import VectorRows, VectorTable
 
-__all__ = ["LongTermSnapshot", "ScopeSnapshot", "StoredVectors", "UtteranceTable", "VectorReader"]
+__all__ = ["LongTermSnapshot", "PassageTable", "ScopeSnapshot", "StoredVectors", "VectorReader"]
 
 
 @dataclass(frozen=True, slots=True)
-class UtteranceTable:
-    """The n utterances of a scope as columns, in log order; the user's side of a page precedes the assistant's.
+class PassageTable:
+    """The n passages of a scope as columns, in log order; the user's side of a page precedes the assistant's.
 
-    A *row* is the number of an utterance, a *page index* the number of a page in this table. A *seq* is the position
-    of a page in the log, which is the only one of the three that is valid outside of a snapshot.
+    A *row* is the number of a passage, a *page index* the number of a page in this table. A *seq* is the position of a
+    page in the log, which is the only one of the three that is valid outside of a snapshot.
 
     Attributes:
         page_seqs: ``int64[pages]``: the seq of each page; ascending.
-        pages: ``int32[n]``: the page index of each utterance; ascending.
+        pages: ``int32[n]``: the page index of each passage; ascending.
         sides: ``int8[n]``: index into ``SIDES``.
+        parts: ``int32[n]``: the number of the passage in its utterance, from 0.
         speakers: ``int32[n]``: index into ``ScopeSnapshot.speaker_names``.
         seconds: ``float64[n]``: POSIX time of the page.
-        tokens: ``float32[n]``: estimated tokens of the utterance's line in a prompt.
+        tokens: ``float32[n]``: estimated tokens of the passage's line in a prompt.
     """
 
     page_seqs: NDArray[np.int64]
     pages: NDArray[np.int32]
     sides: NDArray[np.int8]
+    parts: NDArray[np.int32]
     speakers: NDArray[np.int32]
     seconds: NDArray[np.float64]
     tokens: NDArray[np.float32]
@@ -55,18 +59,28 @@ class UtteranceTable:
         """The seq of the newest page; 0 without pages."""
         return int(self.page_seqs[-1]) if len(self.page_seqs) else 0
 
-    def owners(self, found: VectorRows) -> NDArray[np.int32]:
-        """Returns ``int32[len(found.matrix)]``: the row of the utterance of each stored vector.
+    def rows(self, found: VectorRows) -> NDArray[np.int32]:
+        """Returns ``int32[len(found.matrix)]``: the row of the passage of each stored vector.
 
         Args:
             found: Vectors of pages that are all in this table, in log order.
+
+        Raises:
+            StoreUnreadableError: If an utterance has another number of vectors than passages with vectors.
         """
         pages = np.searchsorted(self.page_seqs, found.seqs)
         sides = np.fromiter((side == SIDES[1] for side in found.sides), np.int64, len(found.sides))
         first = int(self.pages.searchsorted(pages[0]))
         keys = self.pages[first:].astype(np.int64) * len(SIDES) + self.sides[first:]
-        rows = first + np.searchsorted(keys, pages * len(SIDES) + sides)
-        return np.repeat(rows.astype(np.int32), found.windows)
+        wanted = pages * len(SIDES) + sides
+        starts = keys.searchsorted(wanted)
+        counts = np.minimum(keys.searchsorted(wanted, side="right") - starts, MAX_EMBEDDED_PASSAGES)
+        if not np.array_equal(counts, found.counts):
+            seq = found.seqs[int(np.flatnonzero(counts != found.counts)[0])]
+            raise StoreUnreadableError(
+                f"the page at log position {seq} has another number of vectors than passages; restore it from a backup"
+            )
+        return (first + concatenated_ranges(starts, counts)).astype(np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +108,15 @@ class StoredVectors:
 
 @dataclass(frozen=True, slots=True)
 class VectorReader:
-    """Vectors of utterances and pages: from memory while they are there, otherwise from the store.
+    """Vectors of passages and pages: from memory while they are there, otherwise from the store.
 
     Attributes:
-        utterances: The utterances.
+        passages: The passages.
         index: Their vectors, or codes of them.
         stored: Where whole vectors are read if only codes are in memory.
     """
 
-    utterances: UtteranceTable
+    passages: PassageTable
     index: MeaningSnapshot
     stored: StoredVectors
 
@@ -112,32 +126,31 @@ class VectorReader:
         return self.index.is_exact
 
     def cosines(self, query: NDArray[np.float32]) -> Cosines:
-        """Returns the cosines of ``float32[dimensions]`` and all utterances; estimates unless ``is_exact``."""
-        return self.index.cosines(query, len(self.utterances.pages))
+        """Returns the cosines of ``float32[dimensions]`` and all passages; estimates unless ``is_exact``."""
+        return self.index.cosines(query, len(self.passages.pages))
 
     def rescore(self, cosines: Cosines, query: NDArray[np.float32], rows: NDArray[np.int64]) -> Cosines:
-        """Returns a copy of the cosines, with exact ones for some utterances, their pages and the adjacent pages.
+        """Returns a copy of the cosines, with exact ones for some passages, their pages and the adjacent pages.
 
         Args:
-            cosines: Estimated cosines of the query and all utterances.
+            cosines: Estimated cosines of the query and all passages.
             query: ``float32[dimensions]``, L2-normalised.
-            rows: ``int64[k]``: the utterances.
+            rows: ``int64[k]``: the passages.
 
         Raises:
             StoreError: If the vectors can't be read.
         """
         values = cosines.values.copy()
-        pages = np.unique(self.utterances.pages[rows][:, None] + np.array([-1, 0, 1], np.int32))
-        pages = pages[(pages >= 0) & (pages < len(self.utterances.page_seqs))]
-        for found in self.stored.read(self.utterances.page_seqs[pages].tolist()):
-            utterances, best = best_cosines(self.utterances.owners(found), found.matrix, query)
-            values[utterances] = best
+        pages = np.unique(self.passages.pages[rows][:, None] + np.array([-1, 0, 1], np.int32))
+        pages = pages[(pages >= 0) & (pages < len(self.passages.page_seqs))]
+        for found in self.stored.read(self.passages.page_seqs[pages].tolist()):
+            values[self.passages.rows(found)] = products(found.matrix, query)
         return replace(cosines, values=values)
 
     def page_vectors(self, pages: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns ``float32[len(pages), dimensions]``: the vector of each page, by page index, in the given order.
 
-        The vector of a page is the L2-normalised sum of its utterances' vectors; zero before the page is embedded.
+        The vector of a page is the L2-normalised sum of its passages' vectors; zero before the page is embedded.
 
         Raises:
             StoreError: If the vectors are not in memory and can't be read.
@@ -159,14 +172,14 @@ class VectorReader:
             pages: ``int64[k]``: page indices, ascending, each once.
         """
         if not self.is_exact:
-            for found in self.stored.read(self.utterances.page_seqs[pages].tolist()):
-                yield self.utterances.pages[self.utterances.owners(found)], found.matrix
+            for found in self.stored.read(self.passages.page_seqs[pages].tolist()):
+                yield self.passages.pages[self.passages.rows(found)], found.matrix
             return
-        first = self.utterances.pages.searchsorted(pages.astype(np.int32))
-        end = self.utterances.pages.searchsorted((pages + 1).astype(np.int32))
+        first = self.passages.pages.searchsorted(pages.astype(np.int32))
+        end = self.passages.pages.searchsorted((pages + 1).astype(np.int32))
         rows = self.index.rows_of(first.astype(np.int32), end.astype(np.int32))
         if len(rows):
-            yield self.utterances.pages[self.index.owners[rows]], self.index.rows[rows]
+            yield self.passages.pages[self.index.passages[rows]], self.index.rows[rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +210,10 @@ class ScopeSnapshot:
 
     Attributes:
         revision: Revision of the scope, as in ``ScopeState``.
-        utterances: The utterances.
+        passages: The passages.
         speaker_names: All speakers of the scope.
-        words: Word index of the utterances.
-        vectors: Vectors of the utterances.
+        words: Word index of the passages.
+        vectors: Vectors of the passages.
         page_segments: ``int32[pages]``: segment number of each page; -1 before the page is consolidated.
         segments: The segments.
         long_term: Profile and knowledge.
@@ -209,7 +222,7 @@ class ScopeSnapshot:
     """
 
     revision: int
-    utterances: UtteranceTable
+    passages: PassageTable
     speaker_names: tuple[str, ...]
     words: WordSnapshot
     vectors: VectorReader
@@ -220,16 +233,17 @@ class ScopeSnapshot:
     nbytes: int
 
     def corpus(self) -> Corpus:
-        """Returns the utterances as the ranking reads them."""
+        """Returns the passages as the ranking reads them."""
         page_allowed = np.append(self.segments.active, True)[self.page_segments]  # -1 selects the appended True
         return Corpus(
             words=self.words,
-            speakers=self.utterances.speakers,
+            speakers=self.passages.speakers,
             speaker_names=self.speaker_names,
-            sides=self.utterances.sides,
-            seconds=self.utterances.seconds,
-            segments=self.page_segments[self.utterances.pages],
-            allowed=page_allowed[self.utterances.pages],
+            sides=self.passages.sides,
+            parts=self.passages.parts,
+            seconds=self.passages.seconds,
+            segments=self.page_segments[self.passages.pages],
+            allowed=page_allowed[self.passages.pages],
         )
 
     def page_vectors(self, seqs: Sequence[int]) -> NDArray[np.float32]:
@@ -239,7 +253,7 @@ class ScopeSnapshot:
             StoreConflictError: If a page is not in the snapshot, because it was forgotten.
             StoreError: If the vectors are not in memory and can't be read.
         """
-        known = self.utterances.page_seqs
+        known = self.passages.page_seqs
         pages = np.searchsorted(known, seqs)
         if (pages == len(known)).any() or (known[pages] != seqs).any():
             raise StoreConflictError("a page was forgotten during this operation; try again")

@@ -6,7 +6,7 @@ import math
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,35 +75,43 @@ class WordSnapshot:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def score(self, query: Iterable[str], *, little: Container[str] = ()) -> NDArray[np.float32]:
-        """Returns ``float32[n]``: the BM25 score of each document for the distinct terms of a query.
-
-        Documents without any of the terms score 0.
+    def score(
+        self, query: Iterable[str], *, little: Container[str] = (), starts: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float32]:
+        """Returns the BM25 score of each document for the distinct terms of a query; 0 for those without any of them.
 
         Args:
             query: The terms of the query.
             little: The terms among them that have half weight, because they are function words.
+            starts: ``int64[g]``: first document of each group of neighbouring documents. Each group is then scored as
+                one document, and the result is ``float32[g]``. Default: one score for each document, ``float32[n]``.
         """
-        scores = np.zeros(len(self), np.float32)
+        lengths = self.lengths if starts is None else np.add.reduceat(self.lengths, starts)
+        count = len(lengths)
+        scores = np.zeros(count, np.float32)
         if not self.total_length:
             return scores
-        damping = np.float32(K1 * B * len(self) / self.total_length) * self.lengths + np.float32(K1 * (1 - B))
+        damping = np.float32(K1 * B * count / self.total_length) * lengths + np.float32(K1 * (1 - B))
         for term in dict.fromkeys(query):
-            documents, counts = self._occurrences(term)
+            documents, counts = self._occurrences(term, starts)
             if len(documents):
-                rarity = math.log(1 + (len(self) - len(documents) + 0.5) / (len(documents) + 0.5))
+                rarity = math.log(1 + (count - len(documents) + 0.5) / (len(documents) + 0.5))
                 rarity *= LITTLE_SHARE if term in little else 1
                 scores[documents] += np.float32(rarity * (K1 + 1)) * counts / (counts + damping[documents])
         return scores
 
-    def _occurrences(self, term: str) -> tuple[NDArray[np.intc], NDArray[np.float32]]:
-        """Returns the documents that contain a term, ascending, and its number of occurrences in each of them."""
+    def _occurrences(
+        self, term: str, starts: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
+        """Returns the documents or groups that contain a term, ascending, and how often each contains it."""
         postings = self.postings.get(term, _NO_POSTINGS)
         # Copied, because an ``array`` can't grow while numpy uses its memory.
-        numbers = np.frombuffer(postings[:], np.intc)
+        numbers: NDArray[np.integer[Any]] = np.frombuffer(postings[:], np.intc)
         numbers = numbers[: numbers.searchsorted(len(self))]
-        starts = run_starts(numbers)
-        return numbers[starts], np.diff(starts, append=len(numbers)).astype(np.float32)
+        if starts is not None:
+            numbers = starts.searchsorted(numbers, side="right") - 1
+        runs = run_starts(numbers)
+        return numbers[runs], np.diff(runs, append=len(numbers)).astype(np.float32)
 
 
 def _empty_postings() -> array[int]:

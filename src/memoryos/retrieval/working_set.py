@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from memoryos.errors import DimensionMismatchError
+from memoryos.language.passages import passage_texts
 from memoryos.language.text import search_terms
 from memoryos.model import SIDES, Profile
 from memoryos.retrieval.arrays import GrowingArray
 from memoryos.retrieval.meaning import MeaningIndex, directions
+from memoryos.retrieval.prompt_lines import line_tokens, show_line
 from memoryos.retrieval.question import index_terms
-from memoryos.retrieval.recall import line_tokens, show_line
 from memoryos.retrieval.segments import SegmentIndex
-from memoryos.retrieval.snapshot import LongTermSnapshot, ScopeSnapshot, StoredVectors, UtteranceTable, VectorReader
+from memoryos.retrieval.snapshot import LongTermSnapshot, PassageTable, ScopeSnapshot, StoredVectors, VectorReader
 from memoryos.retrieval.words import WordIndex
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memoryos.model import Page
+    from memoryos.model import Page, Side
     from memoryos.storage.scopes import ScopeState
     from memoryos.storage.store import Store
     from memoryos.storage.vector_table import VectorRows
@@ -119,6 +120,7 @@ class _SnapshotBuilder:
         self._page_embedded: GrowingArray[np.bool_] = GrowingArray(np.bool_)
         self._pages: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._sides: GrowingArray[np.int8] = GrowingArray(np.int8)
+        self._parts: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._speakers: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._seconds: GrowingArray[np.float64] = GrowingArray(np.float64)
         self._tokens: GrowingArray[np.float32] = GrowingArray(np.float32)
@@ -144,6 +146,7 @@ class _SnapshotBuilder:
             self._page_embedded,
             self._pages,
             self._sides,
+            self._parts,
             self._speakers,
             self._seconds,
             self._tokens,
@@ -155,13 +158,13 @@ class _SnapshotBuilder:
 
     def snapshot(self) -> ScopeSnapshot:
         """Returns an immutable snapshot of the data read so far. It shares the arrays instead of copying them."""
-        utterances = self._utterances()
+        passages = self._passages()
         return ScopeSnapshot(
             revision=self.revision,
-            utterances=utterances,
+            passages=passages,
             speaker_names=tuple(self._speaker_codes),
             words=self._words.snapshot(),
-            vectors=self._vectors(utterances),
+            vectors=self._vectors(passages),
             page_segments=self._page_segments.snapshot(),
             segments=self._segments.snapshot(),
             long_term=self._long_term,
@@ -187,18 +190,19 @@ class _SnapshotBuilder:
         self._words.add(index_terms(text, at) for text, at in self._unindexed)
         self._unindexed = []
 
-    def _utterances(self) -> UtteranceTable:
-        return UtteranceTable(
+    def _passages(self) -> PassageTable:
+        return PassageTable(
             page_seqs=self._page_seqs.snapshot(),
             pages=self._pages.snapshot(),
             sides=self._sides.snapshot(),
+            parts=self._parts.snapshot(),
             speakers=self._speakers.snapshot(),
             seconds=self._seconds.snapshot(),
             tokens=self._tokens.snapshot(),
         )
 
-    def _vectors(self, utterances: UtteranceTable) -> VectorReader:
-        return VectorReader(utterances, self._meaning.snapshot(), self._stored_vectors)
+    def _vectors(self, passages: PassageTable) -> VectorReader:
+        return VectorReader(passages, self._meaning.snapshot(), self._stored_vectors)
 
     def _read_pages(self) -> None:
         pages = self._store.log.after(self._scope_id, self.last_seq)
@@ -211,14 +215,19 @@ class _SnapshotBuilder:
         self._page_seqs.extend([page.seq for page in pages])
         self._page_segments.extend([self._segment_number(page) for page in pages])
         self._page_embedded.extend(np.zeros(len(pages), np.bool_))
-        utterances = [(index, page, side) for index, page in enumerate(pages, first) for side in page.speaking()]
-        lines = [show_line(page.speaker(side), page.text(side)) for _, page, side in utterances]
-        self._pages.extend([index for index, _, _ in utterances])
-        self._sides.extend([SIDES.index(side) for _, _, side in utterances])
-        self._speakers.extend([self._speaker_code(page.speaker(side)) for _, page, side in utterances])
-        self._seconds.extend([page.at.timestamp() for _, page, _ in utterances])
-        self._tokens.extend([line_tokens(line) for line in lines])
-        self._unindexed += [(page.text(side), page.at) for _, page, side in utterances]
+        rows = [
+            _Row(index, page, side, part, passage)
+            for index, page in enumerate(pages, first)
+            for side in page.speaking()
+            for part, passage in enumerate(passage_texts(page.text(side)))
+        ]
+        self._pages.extend([row.page_index for row in rows])
+        self._sides.extend([SIDES.index(row.side) for row in rows])
+        self._parts.extend([row.part for row in rows])
+        self._speakers.extend([self._speaker_code(row.page.speaker(row.side)) for row in rows])
+        self._seconds.extend([row.page.at.timestamp() for row in rows])
+        self._tokens.extend([line_tokens(show_line(row.page.speaker(row.side), row.text)) for row in rows])
+        self._unindexed += [(row.text, row.page.at) for row in rows]
 
     def _segment_number(self, page: Page) -> int:
         return -1 if page.segment_id is None else self._segments.number(page.segment_id)
@@ -246,11 +255,11 @@ class _SnapshotBuilder:
             self._add_vectors(found if is_missing.all() else found.where(is_missing))
 
     def _add_vectors(self, found: VectorRows) -> None:
-        owners = self._utterances().owners(found)
-        if owners[0] <= self._meaning.last_owner:
+        passages = self._passages().rows(found)
+        if passages[0] <= self._meaning.last_passage:
             raise _LateVectorsError
-        self._meaning.add(owners, found.matrix)
-        pages, sums = directions(self._pages.view[owners], found.matrix)
+        self._meaning.add(passages, found.matrix)
+        pages, sums = directions(self._pages.view[passages], found.matrix)
         self._page_embedded.replace(pages, np.ones(len(pages), np.bool_))
         segments = self._page_segments.view[pages]
         if (segments >= 0).any():
@@ -276,7 +285,7 @@ class _SnapshotBuilder:
         """Assigns pages to segments, and adds the vectors of those that are embedded to the segments' sums."""
         self._page_segments.replace(pages, segments)
         is_embedded = self._page_embedded.view[pages]
-        vectors = self._vectors(self._utterances()).page_vectors(pages[is_embedded])
+        vectors = self._vectors(self._passages()).page_vectors(pages[is_embedded])
         self._segments.add_pages(segments[is_embedded], vectors)
 
     def _read_long_term(self) -> LongTermSnapshot:
@@ -292,6 +301,16 @@ class _SnapshotBuilder:
             words=words.snapshot(),
             vectors=np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32),
         )
+
+
+class _Row(NamedTuple):
+    """A passage of a page that is being read, with its number in the utterance."""
+
+    page_index: int
+    page: Page
+    side: Side
+    part: int
+    text: str
 
 
 class _LateVectorsError(Exception):

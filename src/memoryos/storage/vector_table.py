@@ -33,7 +33,7 @@ _CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
 
 @dataclass(frozen=True, slots=True)
 class UtteranceVectors:
-    """The vectors of one utterance: ``float32[windows, dimensions]``, one row per input window of the model."""
+    """The vectors of one utterance: ``float32[passages, dimensions]``, in the order of its passages."""
 
     page_id: str
     seq: int
@@ -48,13 +48,13 @@ class VectorRows:
     Attributes:
         seqs: Position of the page, for each utterance.
         sides: Who spoke each utterance: "user" or "assistant".
-        windows: Number of matrix rows, for each utterance: ``int32[len(seqs)]``.
-        matrix: ``float32[sum(windows), dimensions]``.
+        counts: Number of passages with vectors, for each utterance: ``int32[len(seqs)]``.
+        matrix: ``float32[sum(counts), dimensions]``.
     """
 
     seqs: tuple[int, ...]
     sides: tuple[Side, ...]
-    windows: NDArray[np.int32]
+    counts: NDArray[np.int32]
     matrix: NDArray[np.float32]
 
     def where(self, kept: NDArray[np.bool_]) -> VectorRows:
@@ -62,8 +62,8 @@ class VectorRows:
         return VectorRows(
             tuple(compress(self.seqs, kept)),
             tuple(compress(self.sides, kept)),
-            self.windows[kept],
-            self.matrix[np.repeat(kept, self.windows)],
+            self.counts[kept],
+            self.matrix[np.repeat(kept, self.counts)],
         )
 
 
@@ -181,8 +181,8 @@ class VectorTable:
             raise DamagedValueError(
                 "vectors.vector", f"for the {sides[damaged[0]]} text of the page at log position {found[damaged[0]]}"
             )
-        windows = lengths // size
-        yield VectorRows(found, sides, windows.astype(np.int32), _matrix(b"".join(blobs), dimensions[0]))
+        counts = (lengths // size).astype(np.int32)
+        yield VectorRows(found, sides, counts, _matrix(b"".join(blobs), dimensions[0]))
 
     def of_knowledge(self, scope_id: str, model: str) -> dict[str, NDArray[np.float32]]:
         """Returns the vectors ``float32[dimensions]`` of current knowledge entries, by id."""

@@ -32,12 +32,10 @@ class HashEmbedder:
 
     Args:
         dimensions: Length of the vectors.
-        window_words: Maximum number of words of a window, i.e. of a piece of text with a vector of its own.
     """
 
-    def __init__(self, dimensions: int = 64, window_words: int = 200) -> None:
+    def __init__(self, dimensions: int = 64) -> None:
         self._dimensions = dimensions
-        self._window_words = window_words
         self._directions: dict[str, NDArray[np.float32]] = {}
 
     @property
@@ -49,12 +47,6 @@ class HashEmbedder:
     def dimensions(self) -> int:
         """Returns the length of the vectors."""
         return self._dimensions
-
-    def windows(self, text: str) -> list[str]:
-        """Splits a text into at most 64 pieces of at most ``window_words`` words."""
-        words = text.split(" ")
-        starts = range(0, len(words), self._window_words)
-        return [" ".join(words[start : start + self._window_words]) for start in starts][:64]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns one vector for each text: ``float32[len(texts), dimensions]``, rows L2-normalised."""

@@ -1,4 +1,4 @@
-"""The embedding step: computes vectors of utterances and knowledge that have none of the current model."""
+"""The embedding step: computes missing vectors of passages and facts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import DimensionMismatchError
+from memoryos.language.passages import MAX_EMBEDDED_PASSAGES, passage_texts, vector_model
 from memoryos.storage.vector_table import UtteranceVectors
 from memoryos.updating.language_support import LanguageSupport
 
@@ -35,29 +36,30 @@ KNOWLEDGE_PER_STEP = 64
 
 
 class EmbeddingStep:
-    """Embeds pages and knowledge in batches whose size adapts to the speed of the embedder.
+    """Embeds the passages of pages, and facts, in batches whose size adapts to the speed of the embedder.
 
-    After a change of the embedder, the vectors of both models are kept until the new ones are complete. Then the old
-    ones are deleted.
+    After a change of the embedder or of the cutter, the vectors of both versions are kept until the new ones are
+    complete. Then the old ones are deleted.
     """
 
     def __init__(self, store: Store, embedder: Embedder, config: Config) -> None:
         self._store = store
         self._embedder = embedder
+        self._model = vector_model(embedder.name)
         self._language_support = LanguageSupport(embedder, config)
         self._switching: set[str] = set()
         self._pages_per_step = PAGES_PER_READ
 
     def has_pages(self, scope_id: str) -> bool:
         """Returns whether a page has no vectors yet."""
-        return bool(self._store.log.unembedded(scope_id, self._embedder.name, 1))
+        return bool(self._store.log.unembedded(scope_id, self._model, 1))
 
     def is_due(self, scope_id: str) -> bool:
         """Returns whether a page or a knowledge entry has no vector, or old vectors are to be deleted."""
         return (
             self.has_pages(scope_id)
             or scope_id in self._switching
-            or bool(self._store.vectors.unembedded_knowledge(scope_id, self._embedder.name, 1))
+            or bool(self._store.vectors.unembedded_knowledge(scope_id, self._model, 1))
         )
 
     def take(self, lease: Lease) -> bool:
@@ -68,18 +70,18 @@ class EmbeddingStep:
         """
         pages = self._next_pages(lease.scope_id)
         if pages:
-            if self._store.log.is_switching(lease.scope_id, self._embedder.name):
+            if self._store.log.is_switching(lease.scope_id, self._model):
                 self._switching.add(lease.scope_id)
             self._embed_pages(lease, pages)
             self._language_support.warn_once(pages)
             return True
-        entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._embedder.name, KNOWLEDGE_PER_STEP)
+        entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._model, KNOWLEDGE_PER_STEP)
         if entries:
             matrix = self._embed([text for _, text in entries])
             ids = [knowledge_id for knowledge_id, _ in entries]
-            self._store.vectors.save_knowledge(lease, self._embedder.name, list(zip(ids, matrix, strict=True)))
+            self._store.vectors.save_knowledge(lease, self._model, list(zip(ids, matrix, strict=True)))
         if not entries and lease.scope_id in self._switching:
-            self._store.vectors.drop_others(lease, self._embedder.name)
+            self._store.vectors.drop_others(lease, self._model)
             self._switching.discard(lease.scope_id)
             return True
         return bool(entries)
@@ -89,7 +91,7 @@ class EmbeddingStep:
         pages: list[Page] = []
         while True:
             after_seq = pages[-1].seq if pages else 0
-            more = self._store.log.unembedded(scope_id, self._embedder.name, PAGES_PER_READ, after_seq=after_seq)
+            more = self._store.log.unembedded(scope_id, self._model, PAGES_PER_READ, after_seq=after_seq)
             pages += more
             characters = sum(len(page.user_text) + len(page.assistant_text) for page in pages)
             is_full = len(pages) >= self._pages_per_step or characters >= MAX_CHARACTERS_PER_STEP
@@ -106,16 +108,16 @@ class EmbeddingStep:
     def _embed_pages(self, lease: Lease, pages: Sequence[Page]) -> None:
         started = time.monotonic()
         utterances = [utterance for page in pages for utterance in page.utterances()]
-        windows = [self._embedder.windows(utterance.text) for utterance in utterances]
-        matrix = self._embed([window for each in windows for window in each])
+        texts = [passage_texts(utterance.text)[:MAX_EMBEDDED_PASSAGES] for utterance in utterances]
+        matrix = self._embed([text for each in texts for text in each])
         self._adapt(len(pages), time.monotonic() - started)
-        parts = np.split(matrix, np.cumsum([len(each) for each in windows])[:-1])
+        parts = np.split(matrix, np.cumsum([len(each) for each in texts])[:-1])
         vectors = [
             UtteranceVectors(utterance.page_id, utterance.seq, utterance.side, part)
             for utterance, part in zip(utterances, parts, strict=True)
         ]
         page_ids = [page.page_id for page in pages]
-        self._store.vectors.save_pages(lease, self._embedder.name, page_ids, vectors)
+        self._store.vectors.save_pages(lease, self._model, page_ids, vectors)
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         matrix = self._embedder.embed(texts)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memoryos.errors import AnalystUnavailableError, BudgetExceededError
+from memoryos.language.passages import vector_model
 from memoryos.retrieval.working_sets import WorkingSets
 from memoryos.updating.updater import Updater
 
@@ -134,7 +135,8 @@ class Rebuilder:
 
     def _scratch_updater(self, scratch: Store, analyst: Analyst) -> Updater:
         size = self._config.working_set_max_bytes
-        working_sets = WorkingSets(scratch, self._embedder.name, self._embedder.dimensions, size)
+        model = vector_model(self._embedder.name)
+        working_sets = WorkingSets(scratch, model, self._embedder.dimensions, size)
         return Updater(scratch, self._embedder, analyst, working_sets, self._config, self._ledger, clock=self._clock)
 
     def _compare(self, scratch: Store, scope_id: str, origin: Origin, *, applied: bool) -> Rebuilt:

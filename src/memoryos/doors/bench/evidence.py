@@ -93,7 +93,7 @@ def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
 
 def shown_text(recalled: RecalledPage) -> str:
     """Returns what the context shows of a recalled page."""
-    return "\n".join(recalled.page.text(side) for side in recalled.shown)
+    return "\n".join(recalled.text(side) for side in recalled.sides)
 
 
 def _whole_text(page: Page) -> str:

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from memoryos.errors import MemoryOSError
+from memoryos.language.passages import vector_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -99,7 +100,7 @@ class _StoreCollector(Collector):
 
 
 def _store_metrics(engine: MemoryEngine) -> Iterable[Metric]:
-    backlog = engine.store.totals.backlog(engine.config.short_term_capacity, engine.embedder.name)
+    backlog = engine.store.totals.backlog(engine.config.short_term_capacity, vector_model(engine.embedder.name))
     sets = engine.working_sets
     yield _gauge("scopes", "Scopes (user and assistant) with at least one page.", backlog.scopes)
     yield _gauge("scopes_failing", "Scopes whose last analyst call failed.", backlog.failing_scopes)

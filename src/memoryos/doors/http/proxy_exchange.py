@@ -132,7 +132,7 @@ class Exchange:
             recalled = fit(found, self.chat.texts(), max_tokens)
             self.audit.record("read", memory, count=len(recalled.pages) if recalled else 0)
             if recalled is not None:
-                body = self.chat.with_memory(memory_prompt(recalled, max_tokens))
+                body = self.chat.with_memory(memory_prompt(recalled))
                 self._recalled = recalled
                 return body
         return self.chat.raw.encode()

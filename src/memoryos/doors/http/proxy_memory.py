@@ -5,21 +5,24 @@ Messages that the chat already contains are left out.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from memoryos.generation.prompt import DATA
 from memoryos.language.fence import fenced
 from memoryos.language.text import content_words, estimate_tokens, fold
-from memoryos.model import Page, Profile, Side
-from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, RecalledPage, Signals, line_tokens
+from memoryos.retrieval.excerpts import sorted_spans, whole_page
+from memoryos.retrieval.recall import Recall, RecalledPage, Signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from memoryos.model import Attribute, Trait
+    from memoryos.model import Page
+    from memoryos.retrieval.excerpts import Span
+    from memoryos.retrieval.recall import Quote
 
 __all__ = ["NAME", "OPENING", "VERSION", "fit", "memory_prompt", "recall_query", "sources_of"]
 
@@ -29,19 +32,14 @@ OPENING = "You remember earlier conversations with this user: what helps you to 
 
 MAX_QUERY = 4_000
 """Maximum number of characters of a recall query. The query for a longer message is its beginning and its end."""
-MIN_EXCERPT = 125
-MAX_EXCERPT = 8_000
-SHARE_OF_ATTRIBUTES = 0.25
-SHARE_OF_FACTS = 0.5
-"""Shares of the token budget that attributes and facts may use before pages are added; later they may use the rest."""
+UNRANKED_SCORE = float("-inf")
+"""Score of the pages of short-term memory that the ranking did not find. They are added last."""
 MIN_WORD = 3
 MAX_CHAT = 1_000_000
 """Number of characters at the end of a chat in which the words of an answer are searched."""
 MAX_PART = 16
 """Maximum length in characters of a non-ASCII word that is also searched inside longer words."""
 _WORD = re.compile(r"(\w+)(['’](?=\w))?")
-LINE_NUMBER_TOKENS = 1.5
-"""Maximum number of tokens of a page number plus the blank line before a heading."""
 
 
 def recall_query(message: str) -> str:
@@ -52,10 +50,9 @@ def recall_query(message: str) -> str:
     return f"{message[:half]}\n{message[-half:]}"
 
 
-def memory_prompt(shown: Recall, max_tokens: int) -> str:
+def memory_prompt(shown: Recall) -> str:
     """Returns the text of a system message with the recalled memory, which is marked as data."""
-    record = shown.to_prompt(numbered=True, longest_utterance=_max_utterance(max_tokens))
-    return "\n\n".join([OPENING, DATA.format(tags="<memory>"), fenced("memory", record)])
+    return "\n\n".join([OPENING, DATA.format(tags="<memory>"), fenced("memory", shown.to_prompt(numbered=True))])
 
 
 def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int) -> Recall | None:
@@ -67,15 +64,15 @@ def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int)
         chat_texts: Role and text of each message of the chat. Recalled texts that are among them are left out.
         max_tokens: Maximum size of the system message in estimated tokens.
     """
-    packer = _Packer(recall.query, max_tokens)
-    profile = recall.profile
-    packer.add_attributes(profile.attributes, SHARE_OF_ATTRIBUTES)
-    packer.add_knowledge(recall.knowledge, SHARE_OF_FACTS)
-    packer.add_pages(_pages(recall, chat_texts))
-    packer.add_attributes(profile.attributes, 1.0)
-    packer.add_knowledge(recall.knowledge, 1.0)
-    packer.add_traits(profile.traits)
-    shown = packer.shown
+    candidates = replace(recall, pages=tuple(_pages(recall, chat_texts)), short_term=(), excerpts={})
+    frame = memory_prompt(Recall(recall.query))
+    budget = max_tokens
+    while True:
+        shown = candidates.fitted(budget, frame=frame, numbered=True)
+        excess = math.ceil(estimate_tokens(memory_prompt(shown)) - max_tokens)
+        if excess <= 0 or budget <= 0:
+            break
+        budget -= excess  # the fence escapes some characters
     is_empty = not (shown.pages or shown.knowledge or shown.profile.attributes or shown.profile.traits)
     return None if is_empty else shown
 
@@ -121,80 +118,13 @@ def _words_in_chat(chat: str, words: set[str]) -> set[str]:
 
 def _shown_texts(shown: Recall) -> Iterator[tuple[str, Sequence[str]]]:
     for each in shown.pages:
-        yield "\n".join(map(each.page.text, each.shown)), [each.page.page_id]
+        yield "\n".join(map(each.text, each.sides)), [each.page.page_id]
     for entry in shown.knowledge:
         yield entry.text, entry.source_page_ids
     for attribute in shown.profile.attributes:
         yield attribute.value, attribute.source_page_ids
     for trait in shown.profile.traits:
         yield trait.reason, trait.evidence_page_ids
-
-
-class _Packer:
-    """Selects recalled items until a token budget is used. An item that does not fit is skipped."""
-
-    def __init__(self, query: str, max_tokens: int) -> None:
-        self.shown = Recall(query)
-        self._max_tokens = max_tokens
-        frame = memory_prompt(self.shown, max_tokens)
-        self._used_tokens = estimate_tokens(frame)
-        self._counted_lines = set(frame.splitlines())
-
-    def add_attributes(self, attributes: Iterable[Attribute], share: float) -> None:
-        for each in attributes:
-            profile = self.shown.profile
-            if each not in profile.attributes and self._count(self._single(profile=Profile(attributes=(each,))), share):
-                self._add(profile=replace(profile, attributes=(*profile.attributes, each)))
-
-    def add_knowledge(self, entries: Iterable[RecalledKnowledge], share: float) -> None:
-        for each in entries:
-            if each not in self.shown.knowledge and self._count(self._single(knowledge=(each,)), share):
-                self._add(knowledge=(*self.shown.knowledge, each))
-
-    def add_pages(self, pages: Iterable[RecalledPage]) -> None:
-        """Adds each page that fits: both messages, or else the first one of them that fits alone."""
-        for each in pages:
-            for sides in dict.fromkeys([each.shown, *((side,) for side in each.shown)]):
-                page = replace(each, shown=sides)
-                if self._count(self._single(pages=(page,))):
-                    self._add(pages=(*self.shown.pages, page))
-                    break
-
-    def add_traits(self, traits: Iterable[Trait]) -> None:
-        for each in traits:
-            if self._count(self._single(profile=Profile(traits=(each,)))):
-                self._add(profile=replace(self.shown.profile, traits=(*self.shown.profile.traits, each)))
-
-    def _single(self, **parts: Any) -> Recall:
-        """Returns a recall that contains only one item."""
-        return Recall(self.shown.query, **parts)
-
-    def _add(self, **parts: Any) -> None:
-        self.shown = replace(self.shown, **parts)
-
-    def _count(self, item: Recall, share: float = 1.0) -> bool:
-        """Adds the tokens of an item to the used tokens if they fit into a share of the budget.
-
-        Returns:
-            Whether the item fits.
-        """
-        lines = self._new_lines(item)
-        tokens = sum(map(line_tokens, lines)) + LINE_NUMBER_TOKENS
-        if self._used_tokens + tokens > self._max_tokens * share:
-            return False
-        self._used_tokens += tokens
-        self._counted_lines.update(filter(_is_heading, lines))
-        return True
-
-    def _new_lines(self, item: Recall) -> list[str]:
-        """Returns the prompt lines of an item, without lines that are already counted (e.g. repeated headings)."""
-        lines = memory_prompt(item, self._max_tokens).splitlines()
-        return [line for line in lines if line not in self._counted_lines]
-
-
-def _is_heading(line: str) -> bool:
-    """Returns whether a prompt line is the heading of a section ("# …") or of a day ("[…")."""
-    return line.startswith(("# ", "["))
 
 
 def _pages(recall: Recall, chat_texts: frozenset[tuple[str, str]]) -> list[RecalledPage]:
@@ -210,33 +140,21 @@ def _pages(recall: Recall, chat_texts: frozenset[tuple[str, str]]) -> list[Recal
     for page in reversed(recall.short_term):
         if page.page_id in best:
             quote = best[page.page_id]
-            ranked[page.page_id] = RecalledPage(page, page.speaking(), quote.score, quote.signals)
+            ranked[page.page_id] = RecalledPage(page, _scored(page, quote), quote.score, quote.signals)
         else:
-            unranked.append(RecalledPage(page, page.speaking(), 0.0, Signals()))
-    for page_id, quote in best.items():
-        ranked.setdefault(page_id, _page_of(quote))
+            unranked.append(RecalledPage(page, _scored(page), 0.0, Signals()))
     found = [*sorted(ranked.values(), key=lambda each: -each.score), *unranked]
-    candidates = [replace(each, shown=_sides_not_in_chat(each, chat_texts)) for each in found]
+    candidates = [replace(each, shown=_not_in_chat(each, chat_texts)) for each in found]
     return [each for each in candidates if each.shown]
 
 
-def _page_of(quote: Quote) -> RecalledPage:
-    """Returns a page with only one message, which was too long to be recalled completely.
-
-    The prompt later contains an excerpt of the message.
-    """
-    of = quote.utterance
-    text, name = {of.side: of.text}, {of.side: None if of.speaker == of.side else of.speaker}
-    page = Page(
-        page_id=of.page_id, seq=of.seq, at=of.at, user_text=text.get("user", ""),
-        assistant_text=text.get("assistant", ""), user_name=name.get("user"), assistant_name=name.get("assistant"),
-    )  # fmt: skip
-    return RecalledPage(page, (of.side,), quote.score, quote.signals)
+def _scored(page: Page, quote: Quote | None = None) -> tuple[Span, ...]:
+    """Returns the spans of a whole page; the rest of the page scores lower than the quoted passage."""
+    score = UNRANKED_SCORE if quote is None else quote.score - 1
+    spans = [replace(span, score=score) for span in whole_page(page)]
+    return sorted_spans([*spans, quote.span] if quote is not None and quote.span is not None else spans)
 
 
-def _sides_not_in_chat(found: RecalledPage, chat_texts: frozenset[tuple[str, str]]) -> tuple[Side, ...]:
-    return tuple(side for side in found.shown if (side, found.page.text(side).strip()) not in chat_texts)
-
-
-def _max_utterance(max_tokens: int) -> int:
-    return min(max(max_tokens, MIN_EXCERPT), MAX_EXCERPT)
+def _not_in_chat(found: RecalledPage, chat_texts: frozenset[tuple[str, str]]) -> tuple[Span, ...]:
+    known = [side for side in found.sides if (side, found.page.text(side).strip()) in chat_texts]
+    return tuple(span for span in found.shown if span.side not in known)

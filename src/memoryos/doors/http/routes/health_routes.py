@@ -13,6 +13,7 @@ from memoryos.doors.http.authentication import AdminCaller, Audit
 from memoryos.doors.http.routes.route_base import MAX_SEQ, Limit, router
 from memoryos.doors.http.server_state import CurrentServer, ServerState
 from memoryos.errors import MemoryOSError
+from memoryos.language.passages import vector_model
 
 __all__ = ["open_routes", "routes"]
 
@@ -107,7 +108,7 @@ def list_users(
 def get_server_stats(server: CurrentServer, caller: AdminCaller) -> ServerStats:
     """Returns statistics of the whole server. Only administrators may call this route."""
     engine = server.engine()
-    due = engine.store.totals.backlog(engine.config.short_term_capacity, engine.embedder.name)
+    due = engine.store.totals.backlog(engine.config.short_term_capacity, vector_model(engine.embedder.name))
     return ServerStats(
         memories=due.scopes,
         memories_failing=due.failing_scopes,

@@ -1,0 +1,149 @@
+"""Excerpts: the parts of a page that a recall shows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from memoryos.language.passages import cut_passages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from memoryos.model import Page, Side
+
+__all__ = ["LEFT_OUT", "Span", "excerpt_of", "pieces", "short_term_excerpts", "sorted_spans", "whole_page"]
+
+LEFT_OUT = "[…]"
+"""Stands for a part of an utterance that is left out."""
+MIN_CUT = 480
+"""Shorter spans are never cut."""
+MAX_PIECES = 64
+MAX_INDENT = 12
+"""Most white space between the beginning of a line and a passage that begins there."""
+_TEXT = re.compile(r"\S")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a page's text.
+
+    Attributes:
+        side: Whose text it is part of.
+        start: Offset of its first character in this text.
+        end: Offset after its last character.
+        score: Score of the best passage that contains it; 0 if it was not ranked.
+    """
+
+    side: Side
+    start: int
+    end: int
+    score: float = field(default=0.0, compare=False)
+
+
+def whole_page(page: Page) -> tuple[Span, ...]:
+    """Returns one span for each utterance of a page, the user's first."""
+    return tuple(Span(side, 0, len(page.text(side))) for side in page.speaking())
+
+
+def pieces(page: Page, span: Span) -> tuple[Span, ...]:
+    """Returns the passages inside a span, each with its score; at most 64. A short span is returned as it is."""
+    if span.end - span.start <= MIN_CUT:
+        return (span,)
+    inside = (each for each in cut_passages(page.text(span.side)) if span.start <= each.start and each.end <= span.end)
+    return tuple(Span(span.side, each.start, each.end, span.score) for each in islice(inside, MAX_PIECES))
+
+
+def sorted_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Returns the spans in the order of the text, the user's first; of equal spans the one with the best score."""
+    best: dict[Span, Span] = {}
+    for span in spans:
+        if span not in best or span.score > best[span].score:
+            best[span] = span
+    return tuple(sorted(best.values(), key=lambda each: (each.side != "user", each.start, each.end)))
+
+
+def excerpt_of(page: Page, side: Side, spans: Iterable[Span]) -> str:
+    """Returns the text of some spans of an utterance, with "[…]" for each part that is left out.
+
+    White space between two spans is kept, so that neighbouring passages read like the original.
+
+    Args:
+        page: The page.
+        side: Whose utterance it is.
+        spans: Spans of the page in the order of the text; those of the other side are ignored.
+    """
+    text = page.text(side)
+    parts: list[str] = []
+    done = 0
+    for span in spans:
+        start = max(span.start, done)
+        if span.side != side or span.end <= start:
+            continue
+        if _TEXT.search(text, done, start) is None:
+            parts.append(text[done:start])
+        elif parts:
+            begins_line = "\n" in text[max(done, start - MAX_INDENT) : start]
+            parts.append(f" {LEFT_OUT}\n" if begins_line else f" {LEFT_OUT} ")
+        else:
+            parts.append(f"{LEFT_OUT} ")
+        parts.append(text[start : span.end])
+        done = span.end
+    if _TEXT.search(text, done) is not None:
+        parts.append(f" {LEFT_OUT}")
+    return "".join(parts)
+
+
+def short_term_excerpts(
+    pages: Sequence[Page],
+    scores: Mapping[tuple[int, Side], Sequence[float]],
+    max_tokens: float,
+    count_tokens: Callable[[str], float],
+) -> dict[str, tuple[Span, ...]]:
+    """Returns the parts of the short-term window that fit into a budget, by page id, newest pages first.
+
+    A page may use half of the budget that newer pages left. Of a longer page it shows the beginning of each utterance
+    and the passages with the highest scores.
+
+    Args:
+        pages: The pages, oldest first.
+        scores: The scores of the passages of each utterance, by log position and side.
+        max_tokens: The budget.
+        count_tokens: Counts the tokens of a text.
+    """
+    shown: dict[str, tuple[Span, ...]] = {}
+    for page in reversed(pages):
+        allowed = max_tokens / 2
+        spans = whole_page(page)
+        if _size(page, spans, count_tokens) > allowed:
+            spans = _best_spans(page, scores, allowed, count_tokens)
+        shown[page.page_id] = spans
+        max_tokens -= _size(page, spans, count_tokens)
+    return shown
+
+
+def _best_spans(
+    page: Page,
+    scores: Mapping[tuple[int, Side], Sequence[float]],
+    max_tokens: float,
+    count_tokens: Callable[[str], float],
+) -> tuple[Span, ...]:
+    passages = [
+        (part == 0, score, [Span(side, start, end, score) for start, end in passage.spans()])
+        for side in page.speaking()
+        for part, (passage, score) in enumerate(
+            zip(cut_passages(page.text(side)), scores.get((page.seq, side), ()), strict=False)
+        )
+    ]
+    spans: tuple[Span, ...] = ()
+    for _, _, added in sorted(passages, key=lambda each: each[:2], reverse=True)[:MAX_PIECES]:
+        tried = sorted_spans([*spans, *added])
+        if _size(page, tried, count_tokens) <= max_tokens:
+            spans = tried
+    return spans
+
+
+def _size(page: Page, spans: Sequence[Span], count_tokens: Callable[[str], float]) -> float:
+    return sum(count_tokens(excerpt_of(page, side, spans)) for side in dict.fromkeys(span.side for span in spans))

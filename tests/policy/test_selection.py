@@ -1,0 +1,129 @@
+"""Selection: what fills a budget of tokens, and the excerpts in which it is shown."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memoryos.language.passages import cut_passages
+from memoryos.language.text import estimate_tokens
+from memoryos.model import Page
+from memoryos.retrieval.excerpts import LEFT_OUT, Span, excerpt_of, short_term_excerpts, sorted_spans, whole_page
+from memoryos.retrieval.prompt_lines import dated_lines
+from memoryos.retrieval.selection import WHOLE_SHARE, ScoredUtterance, select
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+PLAN = "\n\n".join(
+    f"## Day {day}\n\n" + "\n".join(f"- Stop {stop} of day {day}: {'walk along the river ' * 8}." for stop in range(4))
+    for day in range(1, 7)
+)
+
+
+def page(seq: int, user: str, assistant: str = "") -> Page:
+    return Page(f"p{seq}", seq, NOW + timedelta(days=seq % 3), user, assistant)
+
+
+def scored(page: Page, score: float, side: str = "user") -> ScoredUtterance:
+    count = len(cut_passages(page.text(side)))  # type: ignore[arg-type]
+    return ScoredUtterance(page, side, score, [score - 0.1 * part for part in range(count)])  # type: ignore[arg-type]
+
+
+def size(shown: dict[str, tuple[Span, ...]], pages: list[Page]) -> float:
+    lines = dated_lines([(each, shown[each.page_id]) for each in pages if each.page_id in shown])
+    return estimate_tokens("\n".join([*lines, ""])) if lines else 0.0
+
+
+texts = st.text("ab ,.", min_size=1, max_size=60) | st.sampled_from([PLAN, PLAN[:900], "你好。" * 200, "word " * 300])
+
+
+@given(st.lists(st.tuples(texts, st.floats(-3, 3)), max_size=12), st.integers(0, 1_500), st.none() | st.integers(1, 4))
+def test_selected_parts_fit_the_budget(items: list[tuple[str, float]], max_tokens: int, max_pages: int | None) -> None:
+    pages = [page(seq, text) for seq, (text, _) in enumerate(items) if text.strip()]
+    scores = {f"p{seq}": score for seq, (_, score) in enumerate(items)}
+    utterances = sorted((scored(each, scores[each.page_id]) for each in pages), key=lambda each: -each.score)
+    shown = select(utterances, max_tokens, estimate_tokens, max_pages=max_pages)
+    assert size(shown, pages) <= max_tokens
+    assert len(shown) <= (max_pages or len(pages))
+    for each in pages:
+        for span in shown.get(each.page_id, ()):
+            assert 0 <= span.start < span.end <= len(each.user_text)
+
+
+def test_better_utterances_are_selected_first_and_one_that_does_not_fit_is_skipped() -> None:
+    best, long, short = page(1, "the best one"), page(1001, "much too long " * 8), page(2001, "a short one")
+    utterances = [scored(best, 3), scored(long, 2), scored(short, 1)]
+    shown = select(utterances, 25, estimate_tokens)
+    assert list(shown) == ["p1", "p2001"]
+
+
+def test_repeated_text_loses_against_new_text() -> None:
+    first, copy, new = page(1, "Nora bakes rye bread"), page(4, "Nora bakes rye bread!"), page(7, "a blue boat sails")
+    utterances = [scored(first, 3), scored(copy, 2.5), scored(new, 1)]
+    assert list(select(utterances, 1_000, estimate_tokens)) == ["p1", "p7", "p4"]
+    assert list(select(utterances, 1_000, estimate_tokens, repetition_loss=0)) == ["p1", "p4", "p7"]
+
+
+def test_long_utterance_is_shown_whole_if_it_fits_and_as_passages_if_it_would_fill_the_budget() -> None:
+    plan = page(1, "", PLAN)
+    whole = select([scored(plan, 1, "assistant")], 4_000, estimate_tokens)
+    assert whole == {"p1": (Span("assistant", 0, len(PLAN)),)}
+    part = select([scored(plan, 1, "assistant")], 300, estimate_tokens)["p1"]
+    text = excerpt_of(plan, "assistant", part)
+    assert text.startswith("## Day 1\n\n- Stop 0")
+    assert text.endswith(f" {LEFT_OUT}")
+    assert 0 < estimate_tokens(text) <= 300 * WHOLE_SHARE
+
+
+def test_excerpt_marks_what_is_left_out_and_joins_neighbours() -> None:
+    text = "One. Two. Three.\nFour. Five."
+    said = page(1, text)
+
+    def shown(*parts: str) -> str:
+        return excerpt_of(
+            said, "user", [Span("user", text.index(each), text.index(each) + len(each)) for each in parts]
+        )
+
+    assert shown("One.", "Two.") == "One. Two. […]"
+    assert shown("Two.") == "[…] Two. […]"
+    assert shown("One.", "Three.") == "One. […] Three. […]"
+    assert shown("One.", "Four.") == "One. […]\nFour. […]"
+    assert shown("Three.", "Four.", "Five.") == "[…] Three.\nFour. Five."
+    assert shown("Two. Three.", "Three.\nFour.") == "[…] Two. Three.\nFour. […]", "overlapping spans are joined"
+    assert excerpt_of(said, "user", whole_page(said)) == text
+
+
+def test_spans_are_sorted_and_equal_ones_keep_the_best_score() -> None:
+    one, other = Span("user", 0, 4, 1.0), Span("user", 0, 4, 2.0)
+    found = sorted_spans([Span("assistant", 0, 2), one, other, Span("user", 9, 12)])
+    assert found == (one, Span("user", 9, 12), Span("assistant", 0, 2))
+    assert found[0].score == 2.0
+
+
+@pytest.mark.parametrize("budget", [0, 50, 200, 1_000])
+def test_short_term_excerpts_fit_their_budget_and_prefer_new_pages_and_good_passages(budget: int) -> None:
+    pages = [page(seq, f"question {seq}", PLAN) for seq in range(1, 8)]
+    scores: dict[tuple[int, str], list[float]] = {}
+    for each in pages:
+        scores[each.seq, "user"] = [0.0]
+        scores[each.seq, "assistant"] = [float("Day 5" in one.text(PLAN)) for one in cut_passages(PLAN)]
+    shown = short_term_excerpts(pages, scores, budget, estimate_tokens)  # type: ignore[arg-type]
+    sizes = [
+        sum(estimate_tokens(excerpt_of(each, side, shown[each.page_id])) for side in each.speaking())
+        if shown[each.page_id] else 0.0
+        for each in pages
+    ]  # fmt: skip
+    assert sum(sizes) <= budget
+    assert sizes == sorted(sizes)
+    if budget >= 1_000:
+        newest = excerpt_of(pages[-1], "assistant", shown["p7"])
+        assert newest.startswith("## Day 1")
+        assert "## Day 5" in newest
+        assert "## Day 3" not in newest
+
+
+def test_ordinary_short_pages_of_the_window_are_shown_whole() -> None:
+    pages = [page(seq, f"question {seq} about the garden", "A short answer about the garden.") for seq in range(1, 8)]
+    assert short_term_excerpts(pages, {}, 1_000, estimate_tokens) == {each.page_id: whole_page(each) for each in pages}
