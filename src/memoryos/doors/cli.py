@@ -25,6 +25,7 @@ from memoryos.doors.session import Session, as_json_option, own_memory, print_js
 from memoryos.doors.worker_command import worker
 from memoryos.embedding_choice import BUILT_IN, MULTILINGUAL, is_auto
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError
+from memoryos.language.passages import vector_model
 
 if TYPE_CHECKING:
     from memoryos.assembly import AnalystKind
@@ -275,7 +276,7 @@ def reembed(session: Session, model: str) -> None:
     with session.engine(embedding_model_name=model) as engine:
         for scope in engine.scopes():
             _catch_up(engine.memory(scope.user_id, scope.assistant_id))
-        pages = engine.store.totals.backlog(0, engine.embedder.name).pages_without_vector
+        pages = engine.store.totals.backlog(0, vector_model(engine.embedder.name)).pages_without_vector
         click.echo(f"the store now uses {engine.embedder.name}; {pages} pages are still to be embedded")
 
 

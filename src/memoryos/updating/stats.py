@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from memoryos.language.passages import vector_model
 from memoryos.updating.language_support import PAGES_READ, LanguageSupport
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def count_tiers(store: Store, scope_id: str, embedder: Embedder, config: Config)
             "pages_due": store.log.count_due(
                 scope_id, store.log.last_seq_outside_window(scope_id, config.short_term_capacity)
             ),
-            "pages_without_vector": store.log.count_unembedded(scope_id, embedder.name),
+            "pages_without_vector": store.log.count_unembedded(scope_id, vector_model(embedder.name)),
             "segments": store.mid_term.count(scope_id),
             "segments_archived": store.mid_term.count(scope_id, archived=True),
             "pages_learned": store.log.count_learned(scope_id),
