@@ -28,20 +28,23 @@ VERSION = "1"
 OPENING = "You remember earlier conversations with this user: what helps you to answer stands in <memory>."
 
 MAX_QUERY = 4_000
-"""Maximum number of characters of a recall query. The query for a longer message is its beginning and its end."""
+"""Maximum number of characters of a recall query. Of a longer message, only the beginning and the end are used."""
 MIN_EXCERPT = 125
 MAX_EXCERPT = 8_000
 SHARE_OF_ATTRIBUTES = 0.25
 SHARE_OF_FACTS = 0.5
-"""Shares of the token budget that attributes and facts may use before pages are added; later they may use the rest."""
+"""First attributes, then facts, are added until these shares of the token budget are used.
+
+Pages are added next. The remaining attributes and facts may then use the rest of the budget.
+"""
 MIN_WORD = 3
 MAX_CHAT = 1_000_000
-"""Number of characters at the end of a chat in which the words of an answer are searched."""
+"""Maximum number of characters of a chat that are searched for the words of an answer: the end of the chat."""
 MAX_PART = 16
-"""Maximum length in characters of a non-ASCII word that is also searched inside longer words."""
+"""Maximum length of a non-ASCII word that is also searched inside longer words of the chat, in characters."""
 _WORD = re.compile(r"(\w+)(['’](?=\w))?")
 LINE_NUMBER_TOKENS = 1.5
-"""Maximum number of tokens of a page number plus the blank line before a heading."""
+"""Maximum number of tokens for the number of a page in the prompt, plus the blank line before a heading."""
 
 
 def recall_query(message: str) -> str:
@@ -64,7 +67,7 @@ def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int)
     Args:
         recall: The recall for the question. Pages of short-term memory are ranked like all others, because they may
             come from another chat.
-        chat_texts: Role and text of each message of the chat. Recalled texts that are among them are left out.
+        chat_texts: Role and text of each message of the chat. Recalled messages that the chat contains are left out.
         max_tokens: Maximum size of the system message in estimated tokens.
     """
     packer = _Packer(recall.query, max_tokens)
@@ -85,12 +88,12 @@ def sources_of(answer: str, shown: Recall, chat: str) -> list[str]:
 
     If one of these pages is forgotten later, the answer is deleted, too. LLM endpoints do not report sources, so the
     words are compared: a page counts as a source if it and the answer share a word that the chat does not contain.
-    (``EchoFinder`` works differently: it searches all remaining answers for the content of pages that are forgotten.)
+    (``EchoFinder`` works differently: when pages are forgotten, it searches all remaining answers for their content.)
 
     Args:
         answer: The answer of the LLM.
-        shown: The memory that the LLM received.
-        chat: The texts of the chat without memory.
+        shown: The recalled memory that the proxy added to the chat.
+        chat: The texts of the chat, without the added memory.
     """
     words = {word for word in content_words(answer) if len(word) >= MIN_WORD or not word.isalpha()}
     new_words = words - _words_in_chat(chat[-MAX_CHAT:], words)
@@ -152,7 +155,7 @@ class _Packer:
                 self._add(knowledge=(*self.shown.knowledge, each))
 
     def add_pages(self, pages: Iterable[RecalledPage]) -> None:
-        """Adds each page that fits: both messages, or else the first one of them that fits alone."""
+        """Adds each page that fits. If both messages don't fit together, adds the first message that fits alone."""
         for each in pages:
             for sides in dict.fromkeys([each.shown, *((side,) for side in each.shown)]):
                 page = replace(each, shown=sides)
@@ -221,9 +224,9 @@ def _pages(recall: Recall, chat_texts: frozenset[tuple[str, str]]) -> list[Recal
 
 
 def _page_of(quote: Quote) -> RecalledPage:
-    """Returns a page with only one message, which was too long to be recalled completely.
+    """Returns a page that contains only the quoted message.
 
-    The prompt later contains an excerpt of the message.
+    Such a message was too long for the recalled pages. The prompt will contain an excerpt of it.
     """
     of = quote.utterance
     text, name = {of.side: of.text}, {of.side: None if of.speaker == of.side else of.speaker}

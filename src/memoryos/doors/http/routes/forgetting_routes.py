@@ -38,7 +38,7 @@ class Forgetting(Body):
 
 
 class Gone(shapes.Forgotten):
-    """The data that was deleted from the memory of a user with one assistant."""
+    """The data that was deleted from one memory, which belongs to a user and one assistant."""
 
     assistant_id: str
 
