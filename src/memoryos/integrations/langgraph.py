@@ -59,7 +59,7 @@ class MemoryOSStore(BaseStore):
     methods. The async methods run in a thread.
 
     Args:
-        engine: The memory engine to use; default: a new engine, which ``close`` closes.
+        engine: The memory engine to use; default: a new engine. ``close`` closes only a new engine.
         fields: Paths of the fields to search in the value of an item; default: the whole value. ``put`` can set other
             fields for an item.
         **settings: Settings of ``Config`` for the new engine, for example ``data_storage_path``.

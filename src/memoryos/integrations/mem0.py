@@ -44,7 +44,7 @@ class Memory:
     The methods accept the arguments of old and new releases of mem0.
 
     Args:
-        engine: The memory engine to use; default: a new engine, which ``close`` closes.
+        engine: The memory engine to use; default: a new engine. ``close`` closes only a new engine.
         **settings: Settings of ``Config`` for the new engine, for example ``data_storage_path``.
     """
 
@@ -166,7 +166,7 @@ class Memory:
         top_k: int | None = None,
         limit: int | None = None,
     ) -> dict[str, Any]:
-        """Returns all memories that the ids and filters select. Those of each agent are sorted from new to old.
+        """Returns all memories that the ids and filters select. The memories of each agent are sorted from new to old.
 
         The arguments and errors are the same as for ``search``.
         """

@@ -32,7 +32,7 @@ __all__ = ["RANKING", "PageSearch", "RecordCollection", "merged"]
 RANKING = RankingWeights(previous=0, following=0, speaker=0, session=0, time=0)
 """Ranking weights for records. Only meaning and the words that a record shares with the query count.
 
-The other ranking signals use neighbouring pages, speakers, sessions and time. Neighbouring records are unrelated.
+The other ranking signals (neighbouring pages, speaker, session and time) say nothing about the relevance of a record.
 """
 PAGES_PER_READ = 200
 MAX_OUTDATED_PAGES = 64

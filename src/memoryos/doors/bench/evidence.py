@@ -74,8 +74,8 @@ class Probe:
 def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
     """Returns the dataset's ids of all utterances that the context shows.
 
-    The text that the context shows of an utterance's page must contain 60% of the utterance's content words. Text of
-    other pages does not count.
+    An utterance is shown if the context contains 60% of its content words. Only words from the utterance's own page
+    count.
 
     Args:
         recall: The result of the recall.

@@ -146,8 +146,8 @@ class BrowserSecurityMiddleware:
 def _has_key(headers: Headers, query: bytes) -> bool:
     """Returns whether a request contains an API key of MemoryOS.
 
-    A header for credentials must contain only the prefix "mos_" of keys. All other headers and the query string must
-    contain text in the full format of a key.
+    In a header for credentials, the prefix "mos_" already counts as a key. In other headers and in the query string,
+    only text in the full format of a key counts.
     """
     credentials = [value for name in _CREDENTIAL_HEADERS for value in headers.getlist(name)]
     if any("mos_" in each or "mos_" in _basic_credentials(each) for each in credentials):

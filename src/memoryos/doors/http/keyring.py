@@ -69,7 +69,7 @@ class Keyring:
         return key if is_valid else None
 
     async def valid(self, key_ids: Iterable[str]) -> set[str]:
-        """Returns the given ids without those of invalid keys. Reads all keys from the store, not from the cache.
+        """Reads the keys with these ids from the store (not the cache), and returns the ids of the valid keys.
 
         Raises:
             StoreError: If the keys can't be read.

@@ -45,8 +45,8 @@ Result = TypeVar("Result")
 class Repeats:
     """Recognises questions that are repeated within some minutes, and returns the same idempotency key for them.
 
-    With the same key, the store contains a repeated exchange only once. The store also keeps the keys. Therefore, the
-    keys are random and not hashes of the messages, which would reveal the content of the messages.
+    With the same key, the store contains a repeated exchange only once. The keys are random. Hashes of the messages
+    could be keys, too, but the store keeps the keys, and hashes would reveal the content of the messages.
     """
 
     SECONDS = 600.0

@@ -33,13 +33,13 @@ MIN_EXCERPT = 125
 MAX_EXCERPT = 8_000
 SHARE_OF_ATTRIBUTES = 0.25
 SHARE_OF_FACTS = 0.5
-"""First attributes, then facts, are added until these shares of the token budget are used.
+"""Before pages, facts are added until this share of the token budget is used (attributes: ``SHARE_OF_ATTRIBUTES``).
 
-Pages are added next. The remaining attributes and facts may then use the rest of the budget.
+After the pages, the remaining attributes and facts may use the rest of the budget.
 """
 MIN_WORD = 3
 MAX_CHAT = 1_000_000
-"""Maximum number of characters of a chat that are searched for the words of an answer: the end of the chat."""
+"""The words of an answer are searched only in this many characters at the end of a chat."""
 MAX_PART = 16
 """Maximum length of a non-ASCII word that is also searched inside longer words of the chat, in characters."""
 _WORD = re.compile(r"(\w+)(['’](?=\w))?")

@@ -32,8 +32,8 @@ class EngineSource:
     """Provides the memory engine of the server, and opens it at the first call if necessary.
 
     Args:
-        engine: An open engine, or a function that opens an engine. ``close`` closes the engine only in the second
-            case.
+        engine: An open engine, or a function that opens an engine. ``close`` closes only an engine that this function
+            opened.
     """
 
     def __init__(self, engine: MemoryEngine | Callable[[], MemoryEngine]) -> None:

@@ -94,7 +94,7 @@ def _with_few_unknown(given: dict[str, Any], known: Collection[str]) -> dict[str
 def cut_to_limit(found: Sequence[_Entry], limit: int) -> tuple[Sequence[_Entry], _Entry | None]:
     """Returns the first ``limit`` entries of a list, and the last of these entries.
 
-    The next request continues after this last entry. It is None if the list has no further entries.
+    If the list has no further entries, the second value is None. Otherwise, the next request continues after it.
     """
     return found[:limit], found[limit - 1] if len(found) > limit else None
 
