@@ -265,7 +265,8 @@ def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_jso
 def reembed(session: Session, model: str) -> None:
     """Switch the store to another embedding model and compute all vectors again.
 
-    Restart other processes that use the store afterwards. An interrupted run continues in the background.
+    After this command, restart the other processes that use the store. If this command is interrupted, a background
+    worker computes the remaining vectors.
     """
     given = session.config()
     if not is_auto(given) and given.embedding_model_name != model:
@@ -310,8 +311,8 @@ def export(session: Session, file: Path, whole_store: bool) -> None:
 def import_(session: Session, path: Path, whole_store: bool) -> None:
     """Import conversations from a file or folder.
 
-    Supported are exports of MemoryOS, ChatGPT and Claude, lists of messages, and the data folder of the program that
-    was published with the MemoryOS paper.
+    Supported are exports of MemoryOS, ChatGPT and Claude, and lists of messages. The data folder of the original
+    program (published with the MemoryOS paper) is supported, too.
     """
     with session.engine() as engine, tables.progress("storing pages") as bar:
         if whole_store:

@@ -249,7 +249,10 @@ def _others(client: Client, content: dict[str, Any]) -> dict[str, Any]:
 _SPACE = re.compile(r"[ \t\r\n]*")
 _COMMENT = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|//[^\r\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _TRAILING_COMMA = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)
-"""An unclosed string or comment matches up to the end of the text; otherwise matching could take quadratic time."""
+"""Matches a trailing comma. Like ``_COMMENT``, it also matches each string (group 1), so that strings are kept.
+
+An unclosed string or comment matches up to the end of the text. Otherwise, matching could take quadratic time.
+"""
 _DECODER = json.JSONDecoder()
 
 
@@ -363,7 +366,10 @@ class _Statement(NamedTuple):
 
 
 def _statements(text: str) -> Iterator[_Statement]:
-    """Yields each statement of a TOML text. A statement ends with the first line that makes it valid TOML."""
+    """Yields each statement of a TOML text.
+
+    Lines are added to a statement until these lines together are valid TOML.
+    """
     table: tuple[str, ...] = ()
     lines: list[str] = []
     for line in re.findall(r"[^\n]*\n|[^\n]+", text):
@@ -382,7 +388,10 @@ def _statements(text: str) -> Iterator[_Statement]:
 
 
 def _path(parsed: Any) -> tuple[str, ...]:
-    """Returns the keys of nested tables that each have one key, for example ``("a", "b")`` for ``a.b = 1``."""
+    """Returns the path of keys in a parsed TOML statement, for example ``("a", "b")`` for ``a.b = 1``.
+
+    The path ends before a table that is empty or has several keys.
+    """
     if not isinstance(parsed, dict) or len(parsed) != 1:
         return ()
     key, value = next(iter(parsed.items()))

@@ -45,9 +45,9 @@ class _Question:
 
     Attributes:
         text: The question.
-        tier: Part of the memory that contains the answer; printed after the question.
-        expected: Texts. At least one must occur in the answer or in the first recalled pages.
-        pages: Number of recalled pages to search for ``expected``.
+        tier: Part of the memory that contains the answer. The demo prints it after the question.
+        expected: Texts of which at least one must occur in the answer or in the best recalled pages.
+        pages: Number of best recalled pages in which ``expected`` may occur.
     """
 
     text: str

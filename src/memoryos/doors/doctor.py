@@ -86,7 +86,7 @@ def run_checks(
         load: Returns the settings.
         offline: Whether to skip the checks that would call an endpoint or download a model.
         options: Command line options that an MCP client would pass to ``memoryos mcp``.
-        fix: Whether to remove the permissions of other accounts on the files of the store.
+        fix: Whether to remove the permissions that other accounts have on files of the store.
     """
     yield _python()
     yield _packages()
@@ -236,7 +236,7 @@ def _folder(folder: Path) -> Iterator[CheckResult]:
 
 
 def _modes(file: Path, *, fix: bool) -> CheckResult:
-    """Reports the files of the store that other accounts can access. With ``fix``, removes these permissions."""
+    """Reports files of the store on which other accounts have permissions. With ``fix``, removes these permissions."""
     if os.name != "posix":
         return CheckResult(
             "file modes", "ok", "not checked: this system uses the access control lists of the parent folder"
@@ -358,13 +358,13 @@ def _server(config: Config, options: Sequence[str], *, offline: bool) -> CheckRe
 
 
 class _TokenMeter:
-    """Counts the tokens of the test call. It implements the protocol ``Meter`` without a budget."""
+    """Counts the tokens of the request that tests the LLM. Implements the protocol ``Meter`` without a token budget."""
 
     def __init__(self) -> None:
         self.tokens = 0
 
     def allow(self) -> None:
-        """Allows every call, because the user requested the test."""
+        """Allows every LLM call. No token budget applies, because the user requested the test."""
 
     def __call__(self, usage: Usage) -> None:
         self.tokens += usage.prompt_tokens + usage.completion_tokens

@@ -1,4 +1,4 @@
-"""Finds database files that other accounts of the machine can access, and removes these permissions."""
+"""Finds files of a store on which other accounts of the machine have permissions, and removes the permissions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".work")
 
 
 def accessible_paths(file: Path) -> list[Path]:
-    """Returns the files and folders of a store that other accounts of the machine can access.
+    """Returns the store's files and folders on which other accounts of the machine have permissions.
 
-    The list is empty if there is no database. It includes the database's folder only if the folder has no other files.
+    If there is no database, the list is empty. The folder of the database can be in the list only if it contains
+    nothing but the store.
 
     Args:
         file: The database file.

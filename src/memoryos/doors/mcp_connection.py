@@ -101,7 +101,11 @@ class Connection:
 
 @contextmanager
 def explained(kind: type[Exception]) -> Iterator[None]:
-    """Replaces a ``MemoryOSError`` of the block by an error of the class ``kind`` that suggests the next step."""
+    """Converts a ``MemoryOSError`` in the ``with`` block to an error with advice for the client.
+
+    Args:
+        kind: Class of the new error. Its message suggests the next step.
+    """
     try:
         yield
     except MemoryOSError as error:

@@ -1,6 +1,6 @@
 """The MCP server: tools, resources and a prompt for MCP clients, over stdio or streamable HTTP.
 
-The server opens the memory engine in the background during the handshake. The first tool call waits until it is open.
+The server opens the memory engine in the background during the handshake. The first tool call waits for the engine.
 """
 
 from __future__ import annotations

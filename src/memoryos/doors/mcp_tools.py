@@ -75,7 +75,7 @@ class _StrictTool(Tool):
 
 
 def _tool(tools: list[Tool], title: str, annotations: ToolAnnotations) -> Callable[[Callable[..., Any]], None]:
-    """Returns a decorator that adds a function to ``tools`` as an MCP tool, which rejects unknown arguments."""
+    """Returns a decorator that adds a function to ``tools`` as an MCP tool. The tool rejects unknown arguments."""
 
     def register(function: Callable[..., Any]) -> None:
         tool = _StrictTool.from_function(function, title=title, annotations=annotations)

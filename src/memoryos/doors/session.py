@@ -26,7 +26,7 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 
 class Session:
-    """The global options of one ``memoryos`` call, which are written before the command name.
+    """The global options of one ``memoryos`` call. On the command line, they stand before the command name.
 
     Args:
         settings: Values for fields of ``Config``.
@@ -64,7 +64,7 @@ class Session:
         The engine starts no background worker, because the process ends with the command.
 
         Args:
-            **more: Settings that override single fields.
+            **more: Values that override single settings.
         """
         with MemoryEngine(self.config(background=False, **more)) as engine:
             yield engine

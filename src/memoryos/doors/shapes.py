@@ -180,9 +180,10 @@ class Profile(Shape):
 
 
 class Signals(Shape):
-    """The parts of a score, one for each ranking signal, for example for similar meaning or for common words.
+    """The parts of a score, one for each ranking signal.
 
-    The unit is one standard deviation of the signal over all texts of the memory.
+    Examples of signals are `meaning` (similar meaning) and `words` (words that a text shares with the query). The unit
+    of each part is one standard deviation of its signal over all texts of the memory.
     """
 
     meaning: float
@@ -248,7 +249,7 @@ class RecalledKnowledge(Knowledge):
 
 
 class ShortTermPage(Shape):
-    """A page of the short-term window, which contains the newest pages."""
+    """One of the newest pages, which form the short-term window."""
 
     page_id: str
     at: Time
@@ -275,7 +276,7 @@ class Recall(Shape):
 class ExplainedRecall(Recall):
     """The memory that was found for a query, as data and as prompt text.
 
-    It also contains the next best pages, which exceeded the limits of the recall.
+    It also contains the near misses: the next best pages, which the limits of the recall excluded.
     """
 
     near_misses: list[RecalledPage] = Field(description="The next best pages, up to the requested number.")
@@ -284,7 +285,7 @@ class ExplainedRecall(Recall):
 
     @classmethod
     def of(cls, recall: found.Recall) -> ExplainedRecall:
-        """Converts a recall result with its next best pages to the JSON model."""
+        """Converts a recall result, including its near misses, to the JSON model."""
         return cls(
             **_recalled(recall),
             near_misses=[RecalledPage.of(each) for each in recall.near_misses],

@@ -1,1 +1,1 @@
-"""Adapters with which programs for LangGraph, the OpenAI Agents SDK or mem0 can use MemoryOS; one module for each."""
+"""Adapters for LangGraph, the OpenAI Agents SDK and mem0. Programs that use these libraries can use MemoryOS."""

@@ -1,7 +1,7 @@
 """``MemoryOSStore``: LangGraph's ``BaseStore`` on MemoryOS. Requires ``pip install "memoryos-engine[langgraph]"``.
 
-Each LangGraph namespace has a memory of its own, whose user id consists of the namespace's labels joined by dots. Each
-item is stored as a record in this memory.
+Each LangGraph namespace has its own memory. The user id of this memory consists of the namespace's labels, joined by
+dots. Each item of the namespace is stored as a record in this memory.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class MemoryOSStore(BaseStore):
     """A LangGraph store that saves items in MemoryOS, and searches them by meaning and by words.
 
     An item is on disk when ``put`` returns. Deleted items are permanently forgotten. The score of a found item is the
-    cosine similarity of the query and the item. The items are ranked by similarity and by common words, so their scores
-    may not be in descending order. Several threads and processes may call the methods. The async methods run in a
-    thread.
+    cosine similarity of the query and the item. The ranking also uses the words that an item shares with the query.
+    Therefore, the scores of the ranked items may not be in descending order. Several threads and processes may call the
+    methods. The async methods run in a thread.
 
     Args:
-        engine: The memory engine to use; default: a new engine, which ``close`` closes.
-        fields: Paths of the fields of a value that are searched; default: the whole value. ``put`` can set other fields
-            for an item.
+        engine: The memory engine to use; default: a new engine. ``close`` closes only a new engine.
+        fields: Paths of the fields to search in the value of an item; default: the whole value. ``put`` can set other
+            fields for an item.
         **settings: Settings of ``Config`` for the new engine, for example ``data_storage_path``.
     """
 
@@ -170,7 +170,7 @@ class MemoryOSStore(BaseStore):
     ) -> Iterator[tuple[tuple[str, ...], Page, float | None]]:
         """Yields the items that a query finds, best first.
 
-        At the end, yields those items that can't be searched (``index=False``), if the filter accepts them.
+        After them, yields the unsearchable items (stored with ``index=False``) that the filter accepts.
         """
         places: dict[str, tuple[str, ...]] = {}
         ranked = []
@@ -252,7 +252,8 @@ def _satisfies(condition: Any, value: Any) -> bool:
     A condition has one of these forms:
 
     * An object of operators, for example ``{"$gte": 3}``: all comparisons must be true.
-    * Another object: the value must be an object whose fields satisfy these conditions. It may have more fields.
+    * Another object, with one condition for each field name: the value must be an object whose fields satisfy their
+      conditions. The value may have more fields.
     * A list: the value must be a list of the same length, and its items must satisfy the conditions in the list.
     * Anything else: the value must be equal to it.
     """

@@ -1,4 +1,4 @@
-"""``Memory``: a class with the methods of mem0's ``Memory``. A program for mem0 can use MemoryOS with another import.
+"""``Memory``: a class with the methods of mem0's ``Memory``. To replace mem0 in a program, change the import.
 
 mem0 calls a stored text "a memory". Here, each message becomes one memory with exactly its text; no LLM is needed.
 ``engine.memory(user_id, agent_id)`` provides the facts and the profile that MemoryOS derives from the messages.
@@ -32,7 +32,7 @@ RESULTS = 20
 LEASE_TIMEOUT_SECONDS = 0.5
 """Maximum time that a search waits until a worker releases its lease (its temporary right to write).
 
-It is longer than the computation of embeddings, but shorter than an LLM call.
+In this time, a worker can finish the computation of embeddings, but not an LLM call.
 """
 METADATA_KEY = "mem0"
 """The key in a page's metadata under which this module stores its own fields."""
@@ -44,7 +44,7 @@ class Memory:
     The methods accept the arguments of old and new releases of mem0.
 
     Args:
-        engine: The memory engine to use; default: a new engine, which ``close`` closes.
+        engine: The memory engine to use; default: a new engine. ``close`` closes only a new engine.
         **settings: Settings of ``Config`` for the new engine, for example ``data_storage_path``.
     """
 
@@ -77,7 +77,7 @@ class Memory:
             agent_id: The assistant.
             run_id: A session between the user and the assistant.
             metadata: JSON-compatible fields to which filters can refer.
-            filters: May contain the three ids instead of the arguments.
+            filters: The ids can be given here instead of as arguments.
             infer: Has no effect.
             timestamp: Time of the messages; default: the ``timestamp`` of each message, otherwise now.
 
@@ -119,7 +119,9 @@ class Memory:
         limit: int | None = None,
         threshold: float | None = None,
     ) -> dict[str, Any]:
-        """Returns the memories that match a query, best first. They are ranked by meaning, common words and time.
+        """Returns the memories that match a query, best first.
+
+        The ranking uses meaning, the words that a memory shares with the query, and time.
 
         Args:
             query: The query.
@@ -164,7 +166,7 @@ class Memory:
         top_k: int | None = None,
         limit: int | None = None,
     ) -> dict[str, Any]:
-        """Returns all memories that the ids and filters select. Those of each agent are sorted from new to old.
+        """Returns all memories that the ids and filters select. The memories of each agent are sorted from new to old.
 
         The arguments and errors are the same as for ``search``.
         """
@@ -197,8 +199,8 @@ class Memory:
             data: Former name of ``text``.
 
         Raises:
-            InputError: If text and metadata are both missing, if they can't be stored, or if the memory consists of a
-                user message and a reply, which ``Memoryos.add_memory`` stores together.
+            InputError: If text and metadata are both missing, or one of them can't be stored. Also if the memory is a
+                page of ``Memoryos.add_memory``, because it contains two texts (a user message and a reply).
             NotFoundError: If the memory does not exist.
         """
         words = data if text is None else text

@@ -1,8 +1,10 @@
 """``MemoryOSSession``: a session of the OpenAI Agents SDK with long-term memory (``memoryos-engine[openai-agents]``).
 
 The items of a session (messages, tool calls and their results) are stored unchanged. The exchanges between user and
-assistant are also added to the user's memory, which is kept after the session: the instructions of agents in later
-sessions can contain them. This module does not import the SDK, because the SDK's ``Session`` is a protocol.
+assistant are also added to the user's memory. In later sessions, agents can get these exchanges in their instructions
+(see ``MemoryOSSession.instructions``).
+
+This module does not import the SDK, because the SDK's ``Session`` is a protocol.
 """
 
 from __future__ import annotations
@@ -99,7 +101,8 @@ class MemoryOSSession:
     ) -> Callable[[RunContextWrapper[Any], Agent[Any]], Awaitable[str]]:
         """Returns a function for the argument ``instructions`` of an agent of the SDK.
 
-        The SDK calls it before each turn. The result is a fixed text, and the memory for the user's newest message.
+        The SDK calls the function before each turn. The function returns the fixed text, followed by the memory that is
+        relevant to the user's newest message.
 
         Args:
             text: The fixed text.

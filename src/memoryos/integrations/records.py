@@ -2,7 +2,7 @@
 
 A record is stored as a page. The page's metadata contains the key and the value, and the page's text can be searched.
 No facts are derived from records. The newest page with a key is the current version of the record. A new version is
-written before the old one is forgotten, so that a crash in between loses neither.
+written before the old version is forgotten. A crash between these two steps therefore loses no data.
 """
 
 from __future__ import annotations
@@ -30,14 +30,19 @@ if TYPE_CHECKING:
 __all__ = ["RANKING", "PageSearch", "RecordCollection", "merged"]
 
 RANKING = RankingWeights(previous=0, following=0, speaker=0, session=0, time=0)
-"""Ranking weights for records. Only meaning and common words count, because neighbouring records are unrelated."""
+"""Ranking weights for records. Only meaning and the words that a record shares with the query count.
+
+The other ranking signals (neighbouring pages, speaker, session and time) say nothing about the relevance of a record.
+"""
 PAGES_PER_READ = 200
 MAX_OUTDATED_PAGES = 64
-"""Number of outdated versions that are forgotten together, because each deletion rewrites parts of the database."""
+"""Outdated versions are forgotten in groups of this size, because each deletion rewrites parts of the database."""
 
 
 class PageSearch:
-    """Searches all pages of a memory, including the newest pages, which an ordinary recall returns separately.
+    """Searches all pages of a memory, including those of the short-term window.
+
+    An ordinary recall returns the pages of the short-term window separately, whether they match the query or not.
 
     If the same query is used for several memories, its vector is computed only once.
 
@@ -226,7 +231,7 @@ class RecordCollection:
             return self._page_ids.get(key)
 
     def _read_new_pages(self) -> None:
-        """Reads the pages that this and other processes have added since the last call. The caller has the lock."""
+        """Reads the pages that any process has added since the last call. The caller must hold ``self._lock``."""
         added: list[Page] = []
         before_seq: int | None = None
         while pages := self.memory.newest_pages(1 if before_seq is None else PAGES_PER_READ, before_seq=before_seq):
@@ -257,7 +262,8 @@ class RecordCollection:
 def merged(rankings: Iterable[Sequence[RecalledPage]]) -> Iterator[RecalledPage]:
     """Merges several rankings of pages into one, best pages first.
 
-    The order within each ranking is kept. Of the next pages of all rankings, the one with the highest cosine is first.
+    The order within each ranking is kept. Each step compares the next page of every ranking, and yields the page with
+    the highest cosine.
     """
     heads = [(-pages[0].cosine, number, 0, pages) for number, pages in enumerate(rankings) if pages]
     heapq.heapify(heads)

@@ -72,9 +72,10 @@ class Probe:
 
 
 def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
-    """Returns the dataset's ids of all utterances of which the context shows 60% of the content words.
+    """Returns the dataset's ids of all utterances that the context shows.
 
-    Only words that the context shows of the utterance's own page count.
+    An utterance is shown if the context contains 60% of its content words. Only words from the utterance's own page
+    count.
 
     Args:
         recall: The result of the recall.
@@ -92,7 +93,7 @@ def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
 
 
 def shown_text(recalled: RecalledPage) -> str:
-    """Returns what the context shows of a recalled page."""
+    """Returns the part of a recalled page's text that the context shows."""
     return "\n".join(recalled.text(side) for side in recalled.sides)
 
 
@@ -114,7 +115,7 @@ def measure(
         memories: The memories by user id.
         probes: The questions.
         with_window: Whether utterances of short-term memory count as found.
-        columns: The limits to measure, for example "500 tokens"; default: all.
+        columns: Names of the limits to measure, for example "500 tokens"; default: all limits.
         progress: Called after each question.
 
     Returns:
@@ -147,14 +148,14 @@ def measure_store(
     columns: Sequence[str] | None = None,
     progress: Callable[[], None] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], float]:
-    """Calls ``measure`` with the memories of an existing store, and with ``end`` as the current time."""
+    """Calls ``measure`` with the memories of an existing store. The engine's current time is ``end``."""
     with MemoryEngine(config, embedder=embedder, clock=lambda: end) as engine:
         memories = {probe.memory: engine.memory(probe.memory) for probe in probes}
         return measure(memories, probes, with_window=with_window, columns=columns, progress=progress)
 
 
 def limits() -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yields each limit of the result table: its name, e.g. "500 tokens", and its arguments for ``Memory.recall``."""
+    """Yields the name (e.g. "500 tokens") and the ``Memory.recall`` arguments of each limit in the result table."""
     for budget in BUDGETS:
         yield f"{budget} tokens", {"max_tokens": budget}
     for count in PAGE_COUNTS:

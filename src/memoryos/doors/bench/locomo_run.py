@@ -49,7 +49,7 @@ class QuestionSet:
     Attributes:
         probes: The questions.
         embedder: Embeds the questions.
-        end: The engine's current time while the questions are asked.
+        end: Time that the engine takes as the current time when the questions are asked.
         progress: Called after each question.
     """
 
@@ -59,7 +59,7 @@ class QuestionSet:
     progress: Callable[[], None] | None = None
 
     def table(self, config: Config, *, with_window: bool = False) -> tuple[dict[str, Any], float]:
-        """Asks all questions with some settings, and returns the evidence recall and the mean size of the contexts.
+        """Asks all questions with the given settings, and returns the evidence recall and the mean context size.
 
         Returns:
             The evidence recall of each question group at each limit; and the mean size in tokens of the whole recalled
@@ -96,7 +96,7 @@ def run(
     Returns:
         A dictionary with three keys. ``ingest`` contains durations and counts. ``recall`` contains the mean, the
         interval (low, high) and the number of questions by row, group and limit. ``whole_context`` contains the same
-        for recalls with short-term memory, knowledge and profile, and their mean size in tokens.
+        numbers for the whole context (with short-term memory, knowledge and profile), and its mean size in tokens.
     """
     end = max(each.exchanges[-1].at for each in conversations) + timedelta(days=1)
     report: dict[str, Any] = {"ingest": ingest(conversations, folder / "window", embedder, end, progress=progress)}
@@ -127,8 +127,8 @@ def ingest(
 ) -> dict[str, Any]:
     """Stores and processes all conversations, and returns durations, counts and the result of a consistency check.
 
-    Measurements without short-term memory use ``window=0``, so that every page is in a segment. The retrieval of the
-    MemoryOS paper selects segments first, and would never find a page that is still in short-term memory.
+    With ``window=0``, there is no short-term memory, and every page is in a segment. Measurements of recalled pages
+    need this, because the retrieval of the MemoryOS paper finds only pages in segments.
     """
     with MemoryEngine(Config(**_isolated(folder, window=window)), embedder=embedder, clock=lambda: end) as engine:
         started = time.perf_counter()
@@ -192,7 +192,7 @@ def settings(folder: Path, *, window: int) -> dict[str, Any]:
 def _isolated(folder: Path, *, window: int) -> dict[str, Any]:
     """Returns ``settings`` with the database URL and the API key set to None.
 
-    Without this, environment variables could set them.
+    Otherwise, environment variables could set these two values.
     """
     return settings(folder, window=window) | {"database_url": None, "openai_api_key": None}
 

@@ -1,4 +1,4 @@
-"""Writes the report of ``memoryos bench``: an HTML file with tables, which loads nothing from the network."""
+"""Writes the report of ``memoryos bench``: an HTML file with tables. The file loads nothing from the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Decides whether a context shows a known text: by the share of the text's content words that occur in it."""
+"""Decides whether a context shows a text, by comparing their words.
+
+A text counts as shown if enough of its content words occur in one piece of the context.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["MIN_SHARE", "is_shown", "word_prefixes"]
 
 MIN_SHARE = 0.6
-"""A text is shown if this share of its different content words occurs in one piece of the context."""
+"""Minimum share of a text's content words that must occur in one piece of the context. Each word counts once."""
 PREFIX_LETTERS = 6
 """Words with the same first letters count as the same word, so that "planned" matches "planning"."""
 
@@ -31,5 +34,8 @@ def is_shown(text: str, pieces: Iterable[str]) -> bool:
 
 @lru_cache(maxsize=50_000)
 def word_prefixes(text: str) -> frozenset[str]:
-    """Returns the first six letters of each content word; of a text with stop words only, its terms."""
+    """Returns the first six letters of each content word of a text.
+
+    If the text contains only stop words, they are used like content words.
+    """
     return frozenset(word[:PREFIX_LETTERS] for word in content_words(text) or terms(text))

@@ -1,4 +1,7 @@
-"""Decides whether requests require an API key: always, never, or from the creation of the store's first key."""
+"""Decides whether requests require an API key.
+
+Depending on the settings, they require a key always, never, or as soon as the store contains a key.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,8 @@ CHECK_INTERVAL_SECONDS = 0.5
 class AccessPolicy:
     """Decides whether requests require an API key.
 
-    By default, requests require a key from the creation of the store's first key. If all keys are revoked or expired,
-    the server refuses every request, until a key is created or the server is started with ``keys=False``.
+    By default, requests require a key as soon as the store contains a key, even a revoked or expired one. If no key is
+    valid, the server refuses every request. To change this, create a key or restart the server with ``keys=False``.
 
     Args:
         engine: Returns the engine, whose store contains the keys.

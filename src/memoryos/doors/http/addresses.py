@@ -82,8 +82,8 @@ class ClientAddresses:
     def _rightmost(self, hops: Sequence[str]) -> str:
         """Returns the rightmost address that is not a trusted proxy.
 
-        If all addresses are trusted proxies, returns the leftmost. Addresses left of an invalid one are ignored. If
-        the rightmost address is invalid, returns "".
+        The addresses are read from right to left, up to the first invalid one. If all valid addresses that were read
+        are trusted proxies, returns the leftmost of them. If the rightmost address is invalid, returns "".
         """
         address = ""
         for hop in reversed(hops):

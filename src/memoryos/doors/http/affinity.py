@@ -24,8 +24,8 @@ AFFINITY_HEADER = "MemoryOS-Affinity"
 def affinity_of(user_id: str, assistant_id: str) -> str:
     """Returns 16 hexadecimal digits that identify a memory. They are the same on every server and in every release.
 
-    The digits are the first ones of SHA-256 over both ids in UTF-8, separated by a zero byte. A client with the ids can
-    compute them, too.
+    The digits are the first 16 of a SHA-256 hash. The hashed bytes are the user id, a zero byte and the assistant id,
+    in UTF-8. A client that knows both ids can compute the digits, too.
     """
     return hashlib.sha256(f"{user_id}\0{assistant_id}".encode()).hexdigest()[:16]
 

@@ -71,7 +71,8 @@ def build_app(engine: MemoryEngine | Callable[[], MemoryEngine], settings: Serve
     """Returns the HTTP server as an ASGI application.
 
     Args:
-        engine: An engine, which the caller closes; or a function that opens one, which the application then closes.
+        engine: An open engine, or a function that opens an engine. The application closes only an engine that this
+            function opened.
         settings: The server's settings; default: environment variables and defaults.
 
     Raises:

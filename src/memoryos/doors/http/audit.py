@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Action", "AuditLog"]
 
 Action = Literal["read", "write", "answer", "forget", "export", "import", "correct", "rebuild", "list", "refuse"]
-"""The kind of use of a memory; "refuse" means that the server refused the use because the caller had no right to it."""
+"""How a request used a memory. "refuse" means that the caller had no right to the memory."""
 
 _log = logging.getLogger("memoryos.audit")
 

@@ -1,4 +1,4 @@
-"""Protects browsers: sets security headers, and refuses requests of other web sites while no API key is required."""
+"""Sets security headers for browsers. While no API key is required, also refuses requests sent by other web sites."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Default headers of every response: it must not be cached or displayed in a frame of another site."""
+"""Default headers of every response. For example, they forbid caching and the display in frames of other sites."""
 _WRONG_HOST = Problem(
     type="urn:memoryos:host",
     title="Misdirected Request",
@@ -105,7 +105,7 @@ class BrowserSecurityMiddleware:
     async def _needs_keys(self) -> bool:
         """Returns whether requests require a key.
 
-        If the store can't be read, returns False: unsafe requests are then refused.
+        If the store can't be read, returns False. Unsafe requests are then refused, as on a server without keys.
         """
         try:
             return await self._access.needs_keys()
@@ -113,7 +113,7 @@ class BrowserSecurityMiddleware:
             return False
 
     def _problem_without_keys(self, headers: Headers, query: bytes) -> Problem | None:
-        """Returns the reason for refusing a request while no key is required; None if the request is accepted."""
+        """Returns why a server without keys must refuse a request; None if the server can accept the request."""
         host = headers.get("host", "")
         if is_forwarded(headers):
             return _FORWARDED
@@ -124,7 +124,10 @@ class BrowserSecurityMiddleware:
         return None if self._is_allowed_origin(headers, host) else _CROSS_ORIGIN
 
     def _is_allowed_origin(self, headers: Headers, host: str) -> bool:
-        """Returns whether the sender is the server's own web page, a page of an allowed origin, or no web page."""
+        """Returns whether the sender of a request may use the server.
+
+        The server's own web page, web pages of allowed origins, and programs other than web pages may use it.
+        """
         origin = headers.get("origin")
         if origin is not None and origin.lower() in self._origins:
             return True
@@ -143,7 +146,8 @@ class BrowserSecurityMiddleware:
 def _has_key(headers: Headers, query: bytes) -> bool:
     """Returns whether a request contains an API key of MemoryOS.
 
-    In credential headers, the prefix of a key is sufficient. Elsewhere, the text must have the full format of a key.
+    In a header for credentials, the prefix "mos_" already counts as a key. In other headers and in the query string,
+    only text in the full format of a key counts.
     """
     credentials = [value for name in _CREDENTIAL_HEADERS for value in headers.getlist(name)]
     if any("mos_" in each or "mos_" in _basic_credentials(each) for each in credentials):

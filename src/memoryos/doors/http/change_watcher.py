@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["ChangeWatcher", "Snapshot", "diff_events"]
 
 NEWEST_PAGES = 100
-"""Maximum number of events for new pages in one poll. After a larger import, only the counts show all new pages."""
+"""A snapshot contains the pages of the short-term window, and this many older pages.
+
+If an import adds more pages between two polls, not every new page gets an event. The event "stats" counts all pages.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Snapshot:
 
     Attributes:
         stats: Numbers of pages, segments, facts and traits.
-        newest: The newest pages, newest first; at least those of the short-term window.
+        newest: The newest pages, newest first: the short-term window and ``NEWEST_PAGES`` older pages.
         window: Capacity of the short-term window in pages.
         segments: Active segments with their heat, by id.
         knowledge: Current facts, by id.
@@ -79,7 +82,7 @@ class ChangeWatcher:
     def _with_current_heat(self) -> Snapshot:
         """Returns the latest snapshot with the current heat of all segments.
 
-        Heat is always read again, because a recall changes it without a new revision of the memory.
+        Heat is read at every poll, because a recall changes the heat but not the revision of the memory.
         """
         latest = self._latest
         return Snapshot(latest.stats, latest.newest, latest.window, self._segments(), latest.knowledge)
@@ -89,7 +92,10 @@ class ChangeWatcher:
 
 
 def diff_events(before: Snapshot, now: Snapshot) -> Iterator[tuple[str, Any]]:
-    """Yields an event (a name and a JSON-compatible value) for each change, from short-term to long-term memory."""
+    """Yields the changes between two snapshots as events. An event is a name and a JSON-compatible value.
+
+    Changes of short-term memory come first, then segments, facts and the profile, deletions, and statistics.
+    """
     last_seq = before.newest[0].seq if before.newest else 0
     added = [page for page in reversed(now.newest) if page.seq > last_seq]
     for page in added:

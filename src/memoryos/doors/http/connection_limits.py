@@ -133,12 +133,12 @@ class _LimitedProtocol(H11Protocol):
             self._start_send_timeout()
 
     def _cancel_header_timeout(self) -> None:
-        """Cancels the header timeout if a request is being served."""
+        """Cancels the header timeout if the headers of a request have arrived and the response is not complete."""
         if self._header_timeout is not None and self.cycle is not None and not self.cycle.response_complete:
             self._header_timeout.cancel()
             self._header_timeout = None
 
     def _close(self) -> None:
-        """Closes the connection, and aborts it after a timeout if the client does not read the remaining data."""
+        """Sends the remaining data, then closes the connection. After a timeout, aborts the connection."""
         self.transport.close()
         self.loop.call_later(_CLOSING_SECONDS, self.transport.abort)

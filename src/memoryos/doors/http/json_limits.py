@@ -19,8 +19,8 @@ def check_json(body: bytes, max_values: int) -> None:
     """Checks the size of a JSON text without parsing it, in linear time and much faster than a parser.
 
     Each list, object, member of an object and item of a list counts as one value. The function estimates their number
-    from the brackets and commas outside strings. The estimate is never too low for the text before the first syntax
-    error, where a parser would stop.
+    from the brackets and commas outside strings. A parser would stop at the first syntax error. For the text before
+    that error, the estimate is never lower than the true number.
 
     Args:
         body: The text. It need not be valid JSON; the parser reports syntax errors.

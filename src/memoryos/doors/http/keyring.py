@@ -30,12 +30,12 @@ _THREADS = 4
 class Keyring:
     """Looks up API keys by their text.
 
-    The lookups use separate threads, so that they never wait for slow requests.
+    Lookups run in threads of their own. A lookup therefore never waits for a thread that serves a slow request.
 
     Args:
         engine: Returns the engine, whose store contains the keys and whose clock decides when they expire.
         clock: Returns monotonic seconds.
-        limiter: Limits the threads that read keys; default: its own limiter.
+        limiter: Limits the threads that read keys; default: a new limiter.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Keyring:
         return key if is_valid else None
 
     async def valid(self, key_ids: Iterable[str]) -> set[str]:
-        """Returns those of the given key ids that are valid now. The cache is not used.
+        """Reads the keys with these ids from the store (not the cache), and returns the ids of the valid keys.
 
         Raises:
             StoreError: If the keys can't be read.

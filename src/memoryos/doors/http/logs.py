@@ -1,8 +1,7 @@
 """Formats the server's log as JSON lines without request data or model output.
 
 Error messages can contain text of users. For most exceptions, the log therefore contains only the type and the stack
-frames. It contains the messages of configuration and store errors of MemoryOS, because these never contain text of
-users.
+frames. Only ``ConfigError`` and ``StoreError`` are logged with their message, which never contains text of users.
 """
 
 from __future__ import annotations

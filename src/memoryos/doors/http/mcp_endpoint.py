@@ -57,7 +57,7 @@ class McpEndpoint:
 
         Raises:
             HTTPException: As ``authenticate``.
-            RuntimeError: If the block of ``running`` has not begun or has ended.
+            RuntimeError: If the MCP server is not running (see ``running``).
         """
         if self._sessions is None:
             raise RuntimeError("the MCP server is not running; start the application's lifespan first")
@@ -69,7 +69,7 @@ class McpEndpoint:
 
 
 class _CallerConnection(Connection):
-    """Provides the MCP tools with memories of the server's engine, if the caller of the request may use them."""
+    """Gives the MCP tools access only to memories that the caller of the current request may use."""
 
     @asynccontextmanager
     async def lifespan(self, _: object) -> AsyncIterator[None]:

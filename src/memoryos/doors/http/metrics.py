@@ -31,7 +31,7 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 
 class Metrics:
-    """The metrics of one server, in a Prometheus registry of their own.
+    """The metrics of one server. Each object of this class has its own Prometheus registry.
 
     Args:
         engine: Returns the engine.

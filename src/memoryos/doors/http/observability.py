@@ -29,7 +29,7 @@ _CONVERTOR = re.compile(r":\w+}")
 
 @contextmanager
 def span(name: str, **counts: int) -> Iterator[None]:
-    """Records the block as an OpenTelemetry span. If tracing is off, it has no effect.
+    """Records the ``with`` block as an OpenTelemetry span. If tracing is off, nothing is recorded.
 
     Args:
         name: Name of the operation, for example ``memoryos.recall``.

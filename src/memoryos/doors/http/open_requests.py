@@ -72,10 +72,11 @@ class OpenRequests:
                 del self._open[key_id]
 
     async def watch(self, access: AccessPolicy, keyring: Keyring) -> None:
-        """Ends open requests whose key was revoked or has expired, and those without a key when keys become required.
+        """Ends open requests that the server would now refuse.
 
-        The method checks all open requests at a fixed interval until its task is cancelled. While the store can't be
-        read, open requests continue.
+        These are requests whose key was revoked or has expired. If the server now requires keys, requests without a
+        key are ended, too. The method checks all open requests at a fixed interval until its task is cancelled. While
+        the store can't be read, no request is ended.
         """
         while True:
             await anyio.sleep(CHECK_SECONDS)
@@ -123,9 +124,10 @@ class _OpenRequest:
         await self._send(message)
 
     async def end(self) -> None:
-        """Cancels the request and sends the client the reason, as a response or as the last event of an event stream.
+        """Cancels the request and, if possible, sends the reason to the client.
 
-        Any other response that has already started stays incomplete, so that the client detects the error.
+        If no response has started, the reason is the response. In an event stream, the reason is the last event. Any
+        other response stays incomplete, so that the client detects the error.
         """
         if self._is_ended:
             return

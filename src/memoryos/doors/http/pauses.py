@@ -10,8 +10,9 @@ __all__ = ["SWITCH_INTERVAL_SECONDS", "exclude_from_collection", "shorten_thread
 SWITCH_INTERVAL_SECONDS = 0.0005
 """Time after which a thread that runs Python code releases the GIL if another thread waits for it.
 
-Python's default is 5 ms. A request waits for the GIL several times, each time behind every thread that is busy, such as
-an import or the worker. Shorter turns cost a few per cent of throughput.
+Python's default is 5 ms. A request needs the GIL several times. Each time, it waits until every busy thread (for
+example an import or the worker) has used the GIL for this interval. The shorter interval reduces the throughput by a
+few per cent.
 """
 
 
@@ -23,9 +24,9 @@ def shorten_thread_turns() -> None:
 def exclude_from_collection() -> None:
     """Excludes all objects that exist now from garbage collection.
 
-    A full collection stops all threads while it visits every object. After the start of the server this takes 0.12 s,
-    for modules, routes, patterns and word tables that live as long as the process. Call this function once, when the
-    server is ready.
+    A full collection visits every object, and all threads wait for it. After the start of the server, it would take
+    0.12 s. Most objects that exist then (modules, routes, patterns and word tables) live as long as the process, so
+    visiting them has no use. Call this function once, when the server is ready.
     """
     gc.collect()
     gc.freeze()

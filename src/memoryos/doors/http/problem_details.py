@@ -80,7 +80,7 @@ _KINDS: tuple[tuple[type[errors.MemoryOSError], int, str, str], ...] = (
 )
 _RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
 _TITLES = {each.value: each.phrase for each in HTTPStatus} | _RENAMED
-"""HTTP reason phrases by status code. ``_RENAMED`` sets the two that differ between Python versions."""
+"""HTTP reason phrases by status code. Two phrases differ between Python versions; ``_RENAMED`` sets these two."""
 _DOCUMENTED = {
     400: "The request or a required setting is not valid.",
     401: "A key is required, or the key is not valid.",

@@ -45,8 +45,8 @@ Result = TypeVar("Result")
 class Repeats:
     """Recognises questions that are repeated within some minutes, and returns the same idempotency key for them.
 
-    The store then contains a repeated exchange only once. The keys are random, because the store keeps them: hashes of
-    messages would reveal the messages' content.
+    With the same key, the store contains a repeated exchange only once. The keys are random. Hashes of the messages
+    could be keys, too, but the store keeps the keys, and hashes would reveal the content of the messages.
     """
 
     SECONDS = 600.0
@@ -79,7 +79,7 @@ class Repeats:
 
 @dataclass(slots=True)
 class Exchange:
-    """The recall and the storage for one chat in the proxy.
+    """Recalls memory for one chat in the proxy, and stores the exchange.
 
     Attributes:
         audit: Writes the audit log lines of the request.

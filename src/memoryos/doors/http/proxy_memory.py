@@ -31,14 +31,14 @@ VERSION = "1"
 OPENING = "You remember earlier conversations with this user: what helps you to answer stands in <memory>."
 
 MAX_QUERY = 4_000
-"""Maximum number of characters of a recall query. The query for a longer message is its beginning and its end."""
+"""Maximum number of characters of a recall query. Of a longer message, only the beginning and the end are used."""
 UNRANKED_SCORE = float("-inf")
 """Score of the pages of short-term memory that the ranking did not find. They are added last."""
 MIN_WORD = 3
 MAX_CHAT = 1_000_000
-"""Number of characters at the end of a chat in which the words of an answer are searched."""
+"""The words of an answer are searched only in this many characters at the end of a chat."""
 MAX_PART = 16
-"""Maximum length in characters of a non-ASCII word that is also searched inside longer words."""
+"""Maximum length of a non-ASCII word that is also searched inside longer words of the chat, in characters."""
 _WORD = re.compile(r"(\w+)(['’](?=\w))?")
 
 
@@ -61,7 +61,7 @@ def fit(recall: Recall, chat_texts: frozenset[tuple[str, str]], max_tokens: int)
     Args:
         recall: The recall for the question. Pages of short-term memory are ranked like all others, because they may
             come from another chat.
-        chat_texts: Role and text of each message of the chat. Recalled texts that are among them are left out.
+        chat_texts: Role and text of each message of the chat. Recalled messages that the chat contains are left out.
         max_tokens: Maximum size of the system message in estimated tokens.
     """
     candidates = replace(recall, pages=tuple(_pages(recall, chat_texts)), short_term=(), excerpts={})
@@ -82,12 +82,12 @@ def sources_of(answer: str, shown: Recall, chat: str) -> list[str]:
 
     If one of these pages is forgotten later, the answer is deleted, too. LLM endpoints do not report sources, so the
     words are compared: a page counts as a source if it and the answer share a word that the chat does not contain.
-    (``EchoFinder`` works differently: it searches all remaining answers for the content of pages that are forgotten.)
+    (``EchoFinder`` works differently: when pages are forgotten, it searches all remaining answers for their content.)
 
     Args:
         answer: The answer of the LLM.
-        shown: The memory that the LLM received.
-        chat: The texts of the chat without memory.
+        shown: The recalled memory that the proxy added to the chat.
+        chat: The texts of the chat, without the added memory.
     """
     words = {word for word in content_words(answer) if len(word) >= MIN_WORD or not word.isalpha()}
     new_words = words - _words_in_chat(chat[-MAX_CHAT:], words)

@@ -35,7 +35,7 @@ class ProxyOptions:
 
     Attributes:
         user_id: The user whose memory is used.
-        assistant_id: The assistant whose memory of the user is used.
+        assistant_id: The assistant. User and assistant together select the memory.
         recalls: Whether recalled memory is added to the chat.
         remembers: Whether the exchange is stored as a page.
         idempotency_key: The idempotency key of the request; None for a request without a key.
@@ -51,8 +51,9 @@ class ProxyOptions:
 def read_proxy_options(request: Request, caller: Caller, chat: Chat, config: Config) -> ProxyOptions:
     """Returns the options of a chat from the request's headers, its field ``user`` and the settings.
 
-    If the headers name a user, the field is ignored. With the key of one user, the memory of that user is used. With
-    an administrator's key, the request must name a user. If no key is required, the default is the settings' user.
+    A user in the headers takes precedence over the field ``user``. If the key of the request belongs to one user, that
+    user's memory is used. If the key belongs to an administrator, the request must name a user. If no key is required,
+    the default is the user in the settings.
 
     Raises:
         HTTPException: 403 if the request names a user other than the user of its key.

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 class Relay(Response):
     """Sends a request to the LLM endpoint, and forwards the reply's status, headers and body to the client.
 
-    The reply is forwarded in pieces. The next piece is read after the client has received the last one. If the client
+    The reply is forwarded in pieces. Each piece is read after the client has received the previous piece. If the client
     disconnects, the request to the LLM endpoint is cancelled.
 
     Args:

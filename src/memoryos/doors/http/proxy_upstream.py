@@ -22,7 +22,7 @@ __all__ = ["Upstream", "returned_headers"]
 
 OPENAI = "https://api.openai.com/v1"
 PASSED = b"x-memoryos-passed"
-"""Header that marks requests of a proxy. With it, a proxy detects that it sends requests to itself."""
+"""Header that the proxy adds to its requests. If the proxy receives it, the proxy sends requests to itself."""
 
 CONNECT_SECONDS = 5.0
 POOL_SECONDS = 10.0

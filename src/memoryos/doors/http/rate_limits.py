@@ -58,7 +58,7 @@ class RateLimiters:
             _apply(connection, self._by_user.take(caller.user_id))
 
     def count_failure(self, address: str) -> None:
-        """Counts a request with an invalid key from a client address. Requests with valid keys are not affected.
+        """Counts a request with an invalid key from a client address. The count never limits requests with valid keys.
 
         Raises:
             HTTPException: 429 if the address exceeds its limit of invalid keys.

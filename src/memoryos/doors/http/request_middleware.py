@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["AuthenticationMiddleware", "BodyLimitMiddleware", "EncodedSlashMiddleware", "IdConvertor"]
 
 MIN_BYTES_PER_SECOND = 4_096
-"""Speed at which received bytes extend the timeout for a request body: this many bytes extend it by one second."""
+"""Number of received bytes that extend the timeout for a request body by one second."""
 _INLINE_BYTES = 1 << 18
 """Maximum size in bytes of a body that is checked in the event loop. Larger bodies are checked in a thread."""
 _SLASH = "\ufdd0"
@@ -191,7 +191,7 @@ class IdConvertor(Convertor[str]):
 
 
 class _LimitedBody:
-    """Receives a request body with a size limit and a timeout. Only the time of waiting for the client counts."""
+    """Receives a request body with a size limit and a timeout. The timeout counts only the time of waiting for data."""
 
     def __init__(self, receive: Receive, limit: int, seconds: float) -> None:
         self._receive = receive

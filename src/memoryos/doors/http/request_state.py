@@ -40,7 +40,7 @@ class RequestState:
 
 
 def request_state(scope: MutableMapping[str, Any]) -> RequestState:
-    """Returns the state of the request with an ASGI scope. The first call for a scope creates the state.
+    """Returns the state of the request that an ASGI scope describes. The first call for a scope creates the state.
 
     Raises:
         ValueError: If the scope is a lifespan scope, which belongs to the server and not to a request.

@@ -32,7 +32,8 @@ class EngineSource:
     """Provides the memory engine of the server, and opens it at the first call if necessary.
 
     Args:
-        engine: An open engine, which the caller closes; or a function that opens an engine, which ``close`` closes.
+        engine: An open engine, or a function that opens an engine. ``close`` closes only an engine that this function
+            opened.
     """
 
     def __init__(self, engine: MemoryEngine | Callable[[], MemoryEngine]) -> None:

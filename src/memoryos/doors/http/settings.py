@@ -167,7 +167,7 @@ class ServerSettings(BaseSettings):
 
     @property
     def needs_keys(self) -> bool:
-        """Whether every request requires a key even if the store has none."""
+        """Whether the settings require a key for every request, even if the store contains no key."""
         return not self.is_local or self.keys is True
 
     @classmethod

@@ -29,7 +29,7 @@ POLICY = (
 )
 """Content Security Policy: the page may contact only its own server, and it may not run inline scripts.
 
-Trusted types prevent that the page inserts a text as HTML.
+The directives for Trusted Types prevent the page from inserting text as HTML.
 """
 KINDS = {
     ".css": "text/css; charset=utf-8",

@@ -1,4 +1,4 @@
-"""Routes that only the inspector uses: the days with pages of a memory, and the state of background processing."""
+"""Routes that only the inspector uses: pages by day, and the state of background processing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Days(shapes.Shape):
 
 
 class DayPages(shapes.Shape):
-    """Some pages of one day, in the order in which they were stored."""
+    """One part of the paginated list of a day's pages, in the order in which they were stored."""
 
     pages: list[shapes.Page]
     next_after_seq: int | None = Field(description="`after_seq` of the next request; null at the end.")

@@ -38,7 +38,7 @@ class Forgetting(Body):
 
 
 class Gone(shapes.Forgotten):
-    """The data that was deleted from the memory of a user with one assistant."""
+    """The data that was deleted from one memory: the memory of a user and this assistant."""
 
     assistant_id: str
 

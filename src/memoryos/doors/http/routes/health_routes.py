@@ -47,7 +47,7 @@ class User(shapes.Shape):
 
 
 class UserList(shapes.Shape):
-    """Some of the server's users, oldest first."""
+    """One part of the paginated list of users, oldest first."""
 
     users: list[User]
     next_offset: int | None = Field(description="`offset` of the next request; null at the end.")

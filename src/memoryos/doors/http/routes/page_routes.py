@@ -44,7 +44,7 @@ class Pages(shapes.Shape):
 
 
 class PageList(Pages):
-    """Some pages of a memory, newest first."""
+    """One part of the paginated list of a memory's pages, newest first."""
 
     next_before_seq: int | None = Field(description="`before_seq` of the next request; null at the end.")
 

@@ -92,9 +92,9 @@ def _with_few_unknown(given: dict[str, Any], known: Collection[str]) -> dict[str
 
 
 def cut_to_limit(found: Sequence[_Entry], limit: int) -> tuple[Sequence[_Entry], _Entry | None]:
-    """Returns the first ``limit`` entries of a list, and the last one of them, after which the next request continues.
+    """Returns the first ``limit`` entries of a list, and the last of these entries.
 
-    The second value is None if the list has no further entries.
+    If the list has no further entries, the second value is None. Otherwise, the next request continues after it.
     """
     return found[:limit], found[limit - 1] if len(found) > limit else None
 
@@ -102,6 +102,7 @@ def cut_to_limit(found: Sequence[_Entry], limit: int) -> tuple[Sequence[_Entry],
 def router(tag: str) -> APIRouter:
     """Returns a router for routes with the same tag in the OpenAPI document.
 
-    The operation ids of its routes are the names of their functions. The error responses are documented.
+    The operation id of each route is the name of its function. Each route documents the error responses in
+    ``RESPONSES``.
     """
     return APIRouter(tags=[tag], responses=RESPONSES, generate_unique_id_function=lambda route: route.name)

@@ -33,7 +33,7 @@ class ProfileHistory(shapes.Shape):
 
 
 class KnowledgeList(shapes.Shape):
-    """Some facts, oldest first."""
+    """One part of the paginated list of facts, oldest first."""
 
     knowledge: list[shapes.Knowledge]
     next_after: str | None = Field(description="`after` of the next request; null at the end.")
@@ -52,7 +52,7 @@ class Correction(Body):
 
 
 class SegmentList(shapes.Shape):
-    """Some segments, oldest first."""
+    """One part of the paginated list of segments, oldest first."""
 
     segments: list[shapes.Segment]
     next_after: str | None = Field(description="`after` of the next request; null at the end.")

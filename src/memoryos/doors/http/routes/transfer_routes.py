@@ -49,7 +49,8 @@ def export_memory(memory: ScopedMemory, audit: Audit) -> StreamingResponse:
 async def import_memory(memory: ScopedMemory, server: CurrentServer, request: Request, audit: Audit) -> shapes.Loaded:
     """Imports the file in the request body into the memory.
 
-    The file is an export of MemoryOS, ChatGPT or Claude (also as a zip file), or a list of pages or messages.
+    The file is an export of MemoryOS, ChatGPT or Claude, or a list of pages or messages. An export of ChatGPT or Claude
+    may be a zip file.
     """
     async with _body_file(request, server.engine().store.scratch_dir) as file:
         try:
@@ -62,9 +63,10 @@ async def import_memory(memory: ScopedMemory, server: CurrentServer, request: Re
 
 
 class _CompressedLines:
-    """The lines of an export. They are all read at the start, and compressed in memory.
+    """The lines of an export, compressed in memory.
 
-    The export's database transaction can thus end, even if the client receives the lines slowly.
+    The constructor reads all lines. The export's database transaction can therefore end before a slow client has
+    received the lines.
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
