@@ -1,8 +1,8 @@
 """Resolves the setting ``embedding_model_name="auto"`` to the embedding model of a store.
 
-The choice is made when the store is created and recorded in it: multilingual-e5-small if its extra is installed,
-otherwise the built-in model. A store of an earlier release keeps the model of its vectors. An explicit name of one of
-these two models replaces the recorded choice.
+When a store is created, its model is chosen: multilingual-e5-small if the extra of this model is installed, otherwise
+the built-in model. The choice is recorded in the store. A store of an earlier release keeps the model of its vectors.
+If the settings name one of these two models, this name replaces the recorded choice.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MULTILINGUAL = "multilingual-e5-small"
 
 
 def is_auto(config: Config) -> bool:
-    """Returns whether the store decides about the embedding model. An endpoint for embeddings takes precedence."""
+    """Returns whether the store's recorded model is used: the setting is "auto", and no embedding endpoint is set."""
     return config.embedding_model_name == AUTO_MODEL and not config.has_embedding_endpoint
 
 
@@ -50,7 +50,7 @@ def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config
     Args:
         config: The settings; returned unchanged if they name a model or an endpoint.
         store: The store.
-        record: Whether to record the choice if the store has none.
+        record: Whether to record the model in the store if the store has no recorded model.
 
     Raises:
         ConfigError: If the package of the store's model is not installed.
@@ -72,8 +72,8 @@ def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config
 def read_choice(config: Config) -> Config:
     """Returns the settings with the name of the store's embedding model in place of "auto".
 
-    Opens the store only to read, and creates none. Settings whose store is missing or can't be opened are returned
-    unchanged.
+    Opens the store only for reading, and never creates it. If the store is missing or can't be opened, the settings
+    are returned unchanged.
 
     Raises:
         ConfigError: As for ``resolve_auto``.
@@ -101,7 +101,7 @@ def record_explicit_model(config: Config, store: Store) -> None:
 
 
 def _model_of_vectors(store: Store) -> str | None:
-    """Returns the model whose vectors the store has; None without vectors, or if it is neither of the two models."""
+    """Returns the model of the store's vectors if it is the built-in or the multilingual one, otherwise None."""
     embedder_name = store.settings.model_of_vectors()
     return None if embedder_name is None else _choice_of(embedder_name.partition("/")[0])
 
