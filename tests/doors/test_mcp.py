@@ -335,7 +335,7 @@ def test_hostile_arguments_get_an_answer(client: LineClient, schemas: dict[str, 
         ("retrieve_memory", {"query": " "}, "query"),
         ("list_memories", {"limit": 201}, "less than or equal to 200"),
         ("list_memories", {"before_seq": 10**30}, "less than or equal to"),
-        ("forget_memory", {}, "page_ids or knowledge_ids"),
+        ("forget_memory", {}, "`page_ids` or `knowledge_ids`"),
         (
             "forget_memory",
             {"page_ids": ["../../etc/passwd"], "confirm": True},
