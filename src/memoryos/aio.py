@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncMemoryos"]
 
 THREADS = 256
-"""Maximum number of calls that run at the same time. Most wait for an LLM, so anyio's default of 40 is too small."""
+"""Maximum number of simultaneous calls. Most calls wait for an LLM, so anyio's default of 40 is too small."""
 _limiter: RunVar[CapacityLimiter] = RunVar("memoryos_limiter")
 
 Done = TypeVar("Done")
@@ -89,7 +89,7 @@ class AsyncMemoryos:
         *,
         idempotency_key: str | None = None,
     ) -> Answer:
-        """Answers a query from memory and stores both, like ``Memoryos.get_response`` without ``stream``."""
+        """Answers a query, and stores the query and the answer, like ``Memoryos.get_response`` without ``stream``."""
         arguments = (query, relationship_with_user, style_hint, user_conversation_meta_data)
         return await _in_thread(lambda: self.memory.get_response(*arguments, idempotency_key=idempotency_key))
 
@@ -199,7 +199,7 @@ class AsyncMemoryos:
         return await _in_thread(self.memory.profile_history)
 
     async def flush(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  (a parameter of the blocking method)
-        """Sorts all pages that left short-term memory into segments, and learns facts, like ``Memoryos.flush``."""
+        """Assigns all waiting pages to segments, and extracts facts, like ``Memoryos.flush``."""
         await _in_thread(self.memory.flush, timeout)
 
     async def embed(self, timeout: float = 0.2) -> bool:  # noqa: ASYNC109  (as above)

@@ -40,7 +40,7 @@ _PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&]*")
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 AUTO_MODEL = "auto"
-"""Value of ``embedding_model_name`` that selects the model automatically, once, when the database is created."""
+"""With this ``embedding_model_name``, each store keeps the model that was chosen when the store was created."""
 MIN_TOKENS_PER_PAGE = 100
 """Assumed number of tokens per page, to check whether a batch of pages fits into the LLM's context."""
 
@@ -346,7 +346,7 @@ class Config(BaseSettings):
     @model_validator(mode="after")
     def _check_redaction_patterns(self) -> Config:
         if self.redaction_patterns and not self.redact_secrets:
-            raise ValueError("redaction_patterns: these have no effect unless redact_secrets is set; set it to true")
+            raise ValueError("redaction_patterns: patterns require redaction; set redact_secrets to true")
         try:
             read_detectors(self.redaction_patterns)
         except ConfigError as error:

@@ -1,8 +1,8 @@
 """Replaces the setting ``embedding_model_name="auto"`` by the name of the embedding model that a database uses.
 
-The model is chosen and recorded when the database is created: multilingual-e5-small if its extra is installed, or else
-the built-in model. A database of an earlier release keeps the model of its vectors. If the settings later name one of
-these two models, this name replaces the recorded choice.
+When a store is created, its model is chosen: multilingual-e5-small if the extra of this model is installed, otherwise
+the built-in model. The choice is recorded in the store. A store of an earlier release keeps the model of its vectors.
+If the settings name one of these two models, this name replaces the recorded choice.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config
     """Returns the settings, in which the name of the database's embedding model replaces "auto".
 
     Args:
-        config: The settings. They are returned unchanged if they name a model or an endpoint.
-        store: The database.
-        record: Whether to record the choice in the database if it contains none.
+        config: The settings; returned unchanged if they name a model or an endpoint.
+        store: The store.
+        record: Whether to record the model in the store if the store has no recorded model.
 
     Raises:
         ConfigError: If the package of the database's model is not installed.
@@ -75,7 +75,8 @@ def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config
 def read_choice(config: Config) -> Config:
     """Returns the settings, in which the name of the database's embedding model replaces "auto".
 
-    The database is opened only for reading. If it is missing or can't be opened, the settings are returned unchanged.
+    Opens the store only for reading, and never creates it. If the store is missing or can't be opened, the settings
+    are returned unchanged.
 
     Raises:
         ConfigError: If the package of the database's model is not installed.

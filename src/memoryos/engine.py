@@ -1,4 +1,4 @@
-"""``MemoryEngine``: opens a database, and creates one ``Memory`` object for each user with an assistant."""
+"""``MemoryEngine``: opens a database, and creates one ``Memory`` object for each pair of user and assistant."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class MemoryEngine:
         modules: The parts of the engine: database, retriever, updater and so on. All its memories share them.
 
     Args:
-        config: All settings. Default: the values of the environment variables and the defaults.
+        config: All settings. Default: the settings in environment variables, and default values for all others.
         embedder: Turns texts into vectors. Default: the embedding model of the settings, loaded at its first use.
         analyst: Extracts facts from conversations and answers questions. Default: the configured LLM, or the local
             analyst if there is none.
@@ -172,7 +172,7 @@ class MemoryEngine:
             path: A file written by ``MemoryEngine.export``, or the data folder of the paper's published program.
 
         Returns:
-            What was imported, for each user with an assistant.
+            What was imported, for each pair of user and assistant.
 
         Raises:
             InputError: If the file can't be read, or does not contain user ids.
@@ -200,10 +200,9 @@ class MemoryEngine:
 
 
 def _open_store(config: Config, embedder: Embedder | None) -> tuple[Store, Embedder]:
-    """Opens the database, and returns it with its embedder.
+    """Opens the store. Returns the store, and the given embedder or the one that the settings or the store name.
 
-    The embedder is the given one, or is built from the settings. If the settings contain its name, it is built before
-    the database is opened, so that a wrong name does not create a database.
+    If the settings name the embedder, it is built before the store is created, so that a wrong name creates no store.
     """
     is_given = embedder is not None
     if embedder is None and not is_auto(config):
@@ -220,7 +219,7 @@ def _open_store(config: Config, embedder: Embedder | None) -> tuple[Store, Embed
 
 
 def _build_modules(engine: MemoryEngine, store: Store, embedder: Embedder, analysts: Analysts) -> Modules:
-    """Builds the parts of the engine over an open database."""
+    """Builds the parts of an engine that use an open store."""
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     analyst = with_fallback(analysts, config)
     working_sets = WorkingSets(store, vector_model(embedder.name), embedder.dimensions, config.working_set_max_bytes)

@@ -96,7 +96,7 @@ class StoreError(MemoryOSError):
 
 
 class StoreUnavailableError(StoreError):
-    """The database can't be reached, locked or written at present; nothing was changed."""
+    """The database can't be reached or written at present, e.g. while it is locked; nothing was changed."""
 
 
 class StoreConflictError(StoreError):
@@ -143,7 +143,7 @@ class DimensionMismatchError(EmbeddingError):
     """The embedder returned vectors of a wrong length.
 
     Attributes:
-        expected: Length that the property ``dimensions`` of the embedder states.
+        expected: Length that the embedder declares in its property ``dimensions``.
         actual: Length of the returned vectors.
     """
 

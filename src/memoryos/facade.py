@@ -28,14 +28,15 @@ class Memoryos(Memory):
     background worker.
 
     Args:
-        user_id: The user: any text, never used as a path.
+        user_id: Id of the user: any text. It is never used as a path.
         openai_api_key: API key of the LLM's endpoint. If it is unset or a placeholder, no LLM is used.
         data_storage_path: Folder of the SQLite database.
         openai_base_url: Address of an OpenAI-compatible endpoint.
         assistant_id: The assistant. Each pair of user and assistant has a memory of its own.
         short_term_capacity: Number of pages in short-term memory.
         mid_term_capacity: Maximum number of active segments in mid-term memory.
-        long_term_knowledge_capacity: Maximum number of active facts about the user, and the same about the assistant.
+        long_term_knowledge_capacity: Maximum number of active facts about the user. The same limit applies to the facts
+            about the assistant.
         retrieval_queue_capacity: Default number of pages that a recall returns.
         mid_term_heat_threshold: Facts are extracted from segments with more heat than this.
         mid_term_similarity_threshold: Minimum similarity (F_score, Eq. 3) at which a topic joins an existing segment.

@@ -60,8 +60,8 @@ def read_draft(
     One of the two texts may be empty, but not both.
 
     Raises:
-        InputError: If a text is not a string, too long, or contains a NUL character or a lone surrogate; if both texts
-            are empty; if the timestamp can't be parsed; or if the metadata is not JSON-compatible.
+        InputError: If a text is not a string, is too long, or contains a NUL character or a lone surrogate; if both
+            texts are empty; if the timestamp can't be parsed; or if the metadata is not JSON-compatible.
     """
     _check_text("user_input", user_input, MAX_TEXT_CHARACTERS)
     _check_text("agent_response", agent_response, MAX_TEXT_CHARACTERS)
@@ -114,7 +114,7 @@ def read_query(query: str, *, field: str = "query") -> str:
     """Validates a text that must not be empty, such as a query, and returns it unchanged.
 
     Raises:
-        InputError: If the text is not a string, empty, too long, or contains a NUL character or a lone surrogate.
+        InputError: If the text is not a string, is empty or too long, or contains a NUL character or a lone surrogate.
     """
     _check_text(field, query, MAX_TEXT_CHARACTERS)
     if not query.strip():
@@ -139,7 +139,7 @@ def read_idempotency_key(key: str) -> str:
     """Validates an idempotency key, which is any text of 1 to 1,000 characters, and returns it unchanged.
 
     Raises:
-        InputError: If the key is not a string, empty, too long, or contains a NUL character or a lone surrogate.
+        InputError: If the key is not a string, is empty or too long, or contains a NUL character or a lone surrogate.
     """
     _check_text("idempotency_key", key, MAX_ID_CHARACTERS)
     if not key.strip():
@@ -225,7 +225,7 @@ def _read_message(field: str, message: Mapping[str, Any]) -> tuple[str, str, Any
     try:
         role, content = str(message["role"]), message.get("content")
     except (TypeError, KeyError, AttributeError, IndexError) as error:
-        raise InputError(field, "must be a mapping with the members role and content") from error
+        raise InputError(field, "must be a mapping with the members `role` and `content`") from error
     if role not in {"user", "assistant"}:
         return role, "", None
     if content is None:

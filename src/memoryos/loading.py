@@ -91,7 +91,7 @@ class Loader:
             assistant_id: Id of the assistant for users whose assistant is not named in the file.
 
         Returns:
-            What was imported, for each user with an assistant.
+            What was imported, for each pair of user and assistant.
 
         Raises:
             InputError: If the file can't be read or does not contain user ids. Users that were imported before the

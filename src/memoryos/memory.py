@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Memory"]
 
 ANSWER = "answer"
-"""The purpose of an answer's model call, as it appears in the cost records and the log."""
+"""The purpose of a model call that answers a question, for the cost records and the log."""
 
 
 class Memory:
@@ -133,7 +133,7 @@ class Memory:
         return self._append(drafts, request, now)[0]
 
     def add_messages(self, messages: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> list[Page]:
-        """Stores a list of OpenAI chat messages as pages. After an error no page is stored.
+        """Stores a list of OpenAI chat messages as pages. If one message is not valid, no page is stored.
 
         A user message and the assistant message after it become one page; see ``inputs.read_messages``.
 
@@ -265,7 +265,7 @@ class Memory:
                 only the user's or only the assistant's text.
             ranking: Weights of the ranking signals, for this recall only. Such a recall counts as an experiment: it
                 does not increase the heat of any segment.
-            near_misses: Number of pages below the limit to return too, best first, in ``Recall.near_misses``.
+            near_misses: Number of further pages to return in ``Recall.near_misses``: the best ones beyond the limit.
 
         Raises:
             InputError: If the query is empty or not text, ``max_pages`` or ``max_tokens`` is less than 1, or
@@ -354,14 +354,16 @@ class Memory:
         return read_segment(self._modules.store, self._handle.find(), segment_id, now, self.config.heat)
 
     def flush(self, timeout: float | None = None, *, progress: Callable[[], None] | None = None) -> None:
-        """Consolidates all waiting pages: sorts the pages that left short-term memory into segments, and learns facts.
+        """Consolidates all waiting pages: assigns them to segments, and extracts facts.
+
+        A page waits for consolidation from the time at which it leaves short-term memory.
 
         Args:
             timeout: Maximum duration in seconds. Default: no limit.
             progress: Called before each unit of work, e.g. one batch of pages.
 
         Raises:
-            AnalystError: If the analyst failed. In this and the following cases, the other pages are processed later.
+            AnalystError: If the analyst failed. In all four cases the remaining pages are processed later.
             EmbeddingError: If the embedder failed.
             StoreConflictError: If other callers repeatedly deleted pages while these were consolidated.
             TimeoutError: If the timeout expired.
@@ -389,7 +391,9 @@ class Memory:
         return True
 
     def force_mid_term_analysis(self) -> int:
-        """Sorts all pages that left short-term memory into segments, and extracts facts from all segments, hot or not.
+        """Assigns all waiting pages to segments, and extracts facts from all segments, hot or not.
+
+        A page waits for consolidation from the time at which it leaves short-term memory.
 
         Segments whose pages were all processed before are skipped.
 
@@ -451,13 +455,13 @@ class Memory:
     ) -> Forgotten:
         """Permanently deletes pages or facts, with everything derived from them.
 
-        A segment or fact that also has other source pages is derived again from those pages. Stored answers that repeat
-        text of the forgotten pages, and of no other page, are deleted too. The forgotten content is not learned or
+        A segment or fact that also has other source pages is derived again from those pages. Stored answers are
+        deleted too if they repeat text that occurs only in the forgotten pages. The forgotten content is not learned or
         imported again.
 
         With ``erase`` the deleted bytes are also erased from the database files, and the receipt has ``erased`` = True.
-        Meanwhile other writers wait up to half a second at a time, or longer if the database file has hundreds of
-        megabytes.
+        During this erasure other writers wait up to half a second at a time, or longer if the database file has
+        hundreds of megabytes.
 
         Args:
             page_ids: Ids of pages to delete.
@@ -568,7 +572,7 @@ class Memory:
             relationship_with_user: The relationship of the assistant to the user, e.g. "friend".
             style_hint: Tone or form of the answer.
             user_conversation_meta_data: Facts about this conversation, for example its platform.
-            stream: Whether to return the answer in pieces as they arrive. It is stored after the last piece.
+            stream: Whether to return the answer in pieces as they arrive. The answer is stored after the last piece.
             remember: Whether to store the query and the answer.
             idempotency_key: A name that the caller chooses for this request; see ``add_memory``. If the caller repeats
                 the request with the same key, the stored answer and its sources are returned without a model call.

@@ -1,7 +1,7 @@
 """Supplies defaults for methods that embedders, analysts and chat models may leave out.
 
-``memoryos.seams`` declares these optional methods. The code that receives such an object calls ``CompleteEmbedder`` or
-``close_method`` once, so that it need not check for missing methods later.
+``memoryos.seams`` declares these optional methods. Code that receives an embedder, analyst or chat model calls
+``CompleteEmbedder`` or ``close_method`` once. After that it need not check for missing methods.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Redactor:
     def value(self, value: Any) -> Any:
         """Returns a copy of a JSON value in which texts and member names are redacted. Ids are not changed.
 
-        If the name of a member indicates a secret, such as "password" or "api_key", its whole text is replaced.
+        If a member's name indicates a secret, e.g. "password" or "api_key", the whole text of the member is replaced.
         """
         if not self._detectors:
             return value
@@ -199,7 +199,7 @@ def _outside_of_placeholders(text: str, found: list[tuple[int, int, str]]) -> li
 
 
 def _replaced(text: str, found: list[tuple[int, int, str]]) -> str:
-    """Returns the text with each span replaced by its placeholder. Overlapping spans get one placeholder together."""
+    """Returns the text with each span replaced by its placeholder. Overlapping spans share one placeholder."""
     parts: list[str] = []
     done = 0
     for start, end, name in sorted(found, key=lambda each: (each[0], -each[1])):

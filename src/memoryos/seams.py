@@ -73,7 +73,7 @@ class Embedder(Protocol):
 
 
 class QueryEmbedder(Protocol):
-    """Optional method of an embedder, for models that encode questions and stored texts differently."""
+    """An embedder with the optional method ``embed_queries``, for models that encode questions differently."""
 
     def embed_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns one vector for each question, in the form of ``Embedder.embed``. Default: calls ``embed``."""
@@ -81,7 +81,7 @@ class QueryEmbedder(Protocol):
 
 
 class LanguageLimited(Protocol):
-    """Optional property of an embedder, for models that support only some languages."""
+    """An embedder with the optional property ``languages``, for models that support only some languages."""
 
     @property
     def languages(self) -> frozenset[str] | None:
@@ -93,7 +93,7 @@ class LanguageLimited(Protocol):
 
 
 class Closeable(Protocol):
-    """Optional method of an embedder, analyst or chat model, for implementations that open connections."""
+    """An embedder, analyst or chat model with the optional method ``close``, which closes its connections."""
 
     def close(self) -> None:
         """Closes the connections. A later call of another method may open them again."""
@@ -108,7 +108,7 @@ class Batch:
         pages: The pages in the order in which they were stored; at least one.
         vectors: One vector per page, ``float32[len(pages), dimensions]``, L2-normalised. It is the mean of the vectors
             of the user's and the assistant's text.
-        previous: The page that was stored directly before ``pages[0]``; None if that is the first page.
+        previous: The page that was stored directly before ``pages[0]``; None if ``pages[0]`` is the first page.
         previous_vector: The vector of ``previous``.
         previous_summary: Summary of the chain that contains ``previous``; "" if it is in no chain. A chain is a series
             of pages on one subject.
@@ -142,7 +142,7 @@ class Digest:
         chain_summaries: One summary for each chain, in order. If ``continues[0]`` is True, the first summary replaces
             the summary of the chain that contains ``Batch.previous``.
         topics: One or two topics. Every page of the batch is in exactly one topic.
-        origin: The fallback analyst, if it produced this result; None for the analyst itself.
+        origin: The fallback analyst, if it produced this result; None if the analyst itself did.
     """
 
     continues: tuple[bool, ...]
@@ -162,8 +162,8 @@ class Fact:
         valid_from: Time from which the fact is true, if the text states one.
         supersedes: Ids of the current facts that this fact replaces. "#0" refers to the first fact of the same
             ``Lesson``, "#1" to the second.
-        superseded_by: Id of the current fact that replaces this fact, or "#0", "#1" as above. It is set if a newer page
-            was processed earlier, and its fact is the current one. This fact is then stored as an old version.
+        superseded_by: Id of the current fact that replaces this fact, or "#0", "#1" as above. Set if the
+            replacement is from a newer page that was processed earlier. This fact is then stored as an old version.
     """
 
     about: About
@@ -198,7 +198,7 @@ class Lesson:
         traits: New or changed personality traits. Each replaces the trait of the same dimension completely.
         facts: New facts. Facts that are contained in ``Material.knowledge`` must not be repeated here.
         dropped: Ids of current facts that are wrong or useless. They are kept as history.
-        origin: The fallback analyst, if it produced this result; None for the analyst itself.
+        origin: The fallback analyst, if it produced this result; None if the analyst itself did.
     """
 
     attributes: tuple[Attribute, ...] = ()
@@ -233,7 +233,7 @@ class Reply:
         pieces: Yields the text of the answer in pieces. The iteration may raise ``AnalystError``.
         sources: Function that returns the ids of the pages on which the answer is based, best first. It may be called
             only after the last piece.
-        origin: The fallback analyst, if it produced this answer; None for the analyst itself.
+        origin: The fallback analyst, if it produced this answer; None if the analyst itself did.
     """
 
     pieces: Iterator[str]
@@ -279,7 +279,7 @@ class Analyst(Protocol):
     def digest(self, batch: Batch, meter: Meter) -> Digest:
         """Groups a batch of pages into chains and topics, and summarises each of them.
 
-        A chain is a series of consecutive pages on one subject. A topic also joins pages that are far apart.
+        A chain is a series of consecutive pages on one subject. A topic may also contain pages that are far apart.
         """
         ...
 

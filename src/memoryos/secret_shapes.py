@@ -1,8 +1,8 @@
 """The built-in detectors of secrets: RE2 patterns, and checks in code, such as checksums.
 
-Each pattern is searched in the whole text. A pattern must not match long texts, because many overlapping candidates
-would take quadratic time. Therefore the patterns match only the BEGIN and END lines of a private key, and code combines
-them.
+Each pattern is searched in the whole text. A pattern must match only short spans, because many long spans that
+overlap would take quadratic time. A private key is long, so the patterns match only its BEGIN and END lines, and code
+combines them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Detector(NamedTuple):
 
     Attributes:
         placeholder: The text that replaces a secret.
-        pattern: RE2 pattern. The secret is its first group, or the whole match without a group.
+        pattern: RE2 pattern. The secret is the first group, or the whole match if the pattern has no group.
         find: Function that receives a text and the spans that the pattern matched. It returns the spans of secrets.
     """
 

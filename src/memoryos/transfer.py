@@ -80,7 +80,7 @@ def export_lines(scopes: Iterable[tuple[Scope, Iterable[Mapping[str, Any]]]]) ->
 
 
 def is_export(file: Path) -> bool:
-    """Returns whether a file is an export, which its first line shows."""
+    """Returns whether the first line of a file is the header of an export."""
     try:
         with file.open("rb") as lines:
             head = json.loads(lines.readline(_LONGEST_HEAD))
@@ -115,9 +115,9 @@ class ExportReader:
             )
 
     def scopes(self) -> Iterator[tuple[Scope, Iterator[dict[str, Any]]]]:
-        """Yields each user with an assistant, and an iterator over the records of their memory.
+        """Yields each scope (one user with one assistant), and an iterator over the scope's records.
 
-        The caller must read all records of one memory before it requests the next.
+        The caller must read all records of one scope before it requests the next scope.
         """
         for record in self._of_scope():
             kind = record.get("kind")
@@ -133,7 +133,7 @@ class ExportReader:
             yield scope, self._of_scope()
 
     def at_fault(self, error: InputError) -> InputError:
-        """Returns an error whose message also contains the file and the current line number."""
+        """Returns an error with the message of ``error``, the file and the current line number."""
         return InputError("path", f"{self._file}, line {self._number}: {error}")
 
     def __enter__(self) -> ExportReader:  # noqa: PYI034

@@ -140,7 +140,7 @@ def test_added_pages_survive_a_kill_and_are_shared_by_two_clients(tmp_path: Path
             assert second.structured("list_memories", user_id="someone else")["pages"] == []
             second.structured("add_memory", user_input="Mine alone.", user_id="someone else")
             assert "Mine alone." not in str(await ask("list_memories", limit=200))
-            assert "not in this memory" in second.failure("forget_memory", page_ids=[added["page_id"]], user_id="someone else", confirm=True)  # fmt: skip
+            assert "in this memory, so nothing was forgotten" in second.failure("forget_memory", page_ids=[added["page_id"]], user_id="someone else", confirm=True)  # fmt: skip
 
     over_stdio(tmp_path, work, "legacy")
 
@@ -335,7 +335,7 @@ def test_hostile_arguments_get_an_answer(client: LineClient, schemas: dict[str, 
         ("retrieve_memory", {"query": " "}, "query"),
         ("list_memories", {"limit": 201}, "less than or equal to 200"),
         ("list_memories", {"before_seq": 10**30}, "less than or equal to"),
-        ("forget_memory", {}, "page_ids or knowledge_ids"),
+        ("forget_memory", {}, "`page_ids` or `knowledge_ids`"),
         (
             "forget_memory",
             {"page_ids": ["../../etc/passwd"], "confirm": True},

@@ -270,12 +270,12 @@ def check_foreign_ids(memory: Memory, stranger: Memory) -> None:
     pages, entries, current = list(stranger.pages()), stranger.knowledge(None, history=True), stranger.knowledge(None)
     before = (pages, entries, stranger.segments(), stranger.profile)
     for page in pages:
-        with pytest.raises(NotFoundError, match="not in this memory"):
+        with pytest.raises(NotFoundError, match="in this memory, so nothing was forgotten"):
             memory.forget(page_ids=[page.page_id])
-        with pytest.raises(NotFoundError, match="not in this memory"):
+        with pytest.raises(NotFoundError, match="in this memory, so nothing was forgotten"):
             memory.forget(page_ids=[next(memory.pages()).page_id, page.page_id])
     for entry in entries:
-        with pytest.raises(NotFoundError, match="not in this memory"):
+        with pytest.raises(NotFoundError, match="in this memory, so nothing was forgotten"):
             memory.forget(knowledge_ids=[entry.knowledge_id])
         with pytest.raises(NotFoundError):
             memory.history(entry.knowledge_id)

@@ -112,7 +112,7 @@ def test_other_methods_than_deflate_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../conversations.json", "/conversations.json", "C:\\conversations.json", "..\\x"])
 def test_path_outside_of_the_archive_is_rejected(tmp_path: Path, name: str) -> None:
-    assert "outside of it" in refused(zipped(tmp_path / "export.zip", {NAME: json.dumps([ferns()]), name: "[]"}))
+    assert "absolute path" in refused(zipped(tmp_path / "export.zip", {NAME: json.dumps([ferns()]), name: "[]"}))
 
 
 def test_entries_that_overlap_are_refused(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_invalid_pattern_raises_at_construction(patterns: dict[str, str], messag
 
 
 def test_patterns_without_redaction_are_refused() -> None:
-    with pytest.raises(ConfigError, match="unless redact_secrets is set"):
+    with pytest.raises(ConfigError, match="patterns require redaction"):
         Config(redaction_patterns={"a": "x"})
 
 

@@ -73,7 +73,7 @@ def _read(file: Path, *, captions: bool) -> list[Conversation]:
     conversations = [each for each in read_locomo(file, captions=captions) if each.exchanges]
     names = [each.name for each in conversations]
     if len(set(names)) < len(names):
-        raise InputError("data", f"{file} contains two conversations with the same sample_id; change one of them")
+        raise InputError("data", f"{file} contains two conversations with the same sample_id; change one sample_id")
     questions = [question for each in conversations for question in each.questions if question.evidence]
     if not questions:
         raise InputError("data", f"{file} contains no question with evidence ids")

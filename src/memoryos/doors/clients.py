@@ -234,7 +234,9 @@ def _verified(client: Client, before: dict[str, Any], text: str, new: dict[str, 
     except UneditableError:
         is_correct = False
     if not is_correct:
-        raise UneditableError(f'the layout of "{client.servers_key}" in the file can\'t be edited safely')
+        raise UneditableError(
+            f"the entry in \"{client.servers_key}\" can't be edited safely, because of the file's layout"
+        )
     return text
 
 

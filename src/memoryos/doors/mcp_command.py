@@ -53,7 +53,7 @@ def mcp(
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING)
     if http and host not in LOOPBACK:
         raise click.ClickException(
-            f"--host {host} would let other machines use the memory without a key; use one of "
+            f"--host {host} would let other machines use the memory without a key; use one of the hosts "
             f"{', '.join(sorted(LOOPBACK))}, or run memoryos serve, which supports keys"
         )
     gc.disable()  # saves 0.1 s while about a thousand modules are imported; open_engine enables it again

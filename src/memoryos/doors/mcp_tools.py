@@ -225,7 +225,9 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             if not (query or page_ids or knowledge_ids):
-                raise ToolError("Nothing to forget was given. Pass page_ids or knowledge_ids, or a query to preview.")
+                raise ToolError(
+                    "Nothing was selected. Pass `page_ids` or `knowledge_ids`, or `query` to list matching pages."
+                )
             if query:
                 receipt = memory.forget(query_preview=query)
             else:

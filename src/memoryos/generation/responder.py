@@ -176,7 +176,7 @@ class Responder:
 def answer_sources(answer: Answer) -> list[str]:
     """Returns the ids of the pages on which an answer is based.
 
-    These are the sources of the answer, and then the source pages of the facts that the answer quotes.
+    These are ``answer.sources``, and then the source pages of the facts that the answer quotes.
     """
     sources = dict.fromkeys(answer.sources)
     for fact in answer.recall.knowledge:

@@ -42,7 +42,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFErr
 
 
 class TextStream:
-    """A stream of UTF-8 text. Other bytes become lone surrogates, which ``inputs.read_draft`` rejects later."""
+    """A stream of UTF-8 text. Invalid bytes become lone surrogates, which ``inputs.read_draft`` rejects later."""
 
     def __init__(self, stream: IO[bytes], path: Path) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -61,7 +61,9 @@ class TextStream:
 
 
 def read_text(file: Path) -> str:
-    """Returns the UTF-8 text of a file. Other bytes become lone surrogates, which ``inputs.read_draft`` rejects later.
+    """Returns the UTF-8 text of a file.
+
+    Invalid bytes become lone surrogates, which ``inputs.read_draft`` rejects later.
 
     Raises:
         InputError: If the file can't be read or has more than 256 MB.
@@ -86,8 +88,8 @@ def open_texts(path: Path, name: re.Pattern[str]) -> Iterator[tuple[str, TextStr
         name: Pattern of the names or paths of files inside the folder or archive.
 
     Raises:
-        InputError: If a file can't be read. Also if an archive is encrypted, has overlapping or too many entries or
-            entries with unsafe paths, or unpacks to too many bytes.
+        InputError: If a file can't be read. Also if an archive is encrypted, unpacks to too many bytes, has too
+            many entries, or has overlapping entries or unsafe paths.
     """
     try:
         if path.is_dir():
@@ -216,7 +218,7 @@ def _check_entries(entries: list[zipfile.ZipInfo], directory_at: int) -> None:
 def _check_inside(name: str) -> None:
     for path in (PurePosixPath(name), PureWindowsPath(name)):
         if path.is_absolute() or path.drive or ".." in path.parts:
-            raise InputError("path", f"the zip file contains a path that leads outside of it, with '..'; {_ADVICE}")
+            raise InputError("path", f"the zip file has an entry with an absolute path or a path with '..'; {_ADVICE}")
 
 
 def _too_many_entries() -> InputError:

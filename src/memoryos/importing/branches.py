@@ -16,11 +16,11 @@ __all__ = ["current_branch"]
 def current_branch(parents: Mapping[str, str | None], oldest_first: Sequence[str], leaf: Any = None) -> list[str]:
     """Returns the ids of the messages of the current branch, oldest first.
 
-    If a message is missing in the file, the messages before it are not connected to the branch. The function includes
-    them too, so that damage loses only the damaged messages.
+    If a damaged file lacks a message, the messages before and after it form separate trees. The function returns one
+    branch of each tree, so that only the missing message is lost.
 
     Args:
-        parents: The id of the parent message of each message. The first message of a chat has None or an unknown id.
+        parents: For each message, the id of its parent message. For the first message, None or an unknown id.
         oldest_first: The ids of all messages in order of time.
         leaf: Id of the last message of the current branch. Default: the newest message.
     """
@@ -45,10 +45,10 @@ def _climb(parents: Mapping[str, str | None], start: str) -> list[str]:
 
 
 def _roots(parents: Mapping[str, str | None]) -> dict[str, str]:
-    """Returns, for each message, an id of the tree that contains it.
+    """Returns, for each message, a text that identifies the tree of the message.
 
-    This id is the unknown parent of the tree's first message, or the first message itself if its parent is None.
-    Alternative first messages with the same unknown parent therefore belong to one tree.
+    The text is the parent id of the tree's first message, or the first message's own id if it has no parent id.
+    Alternative first messages with the same parent id therefore belong to one tree.
     """
     roots: dict[str, str] = {}
     for start in parents:

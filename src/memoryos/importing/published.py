@@ -89,9 +89,9 @@ def read_published_file(file: Path, now: datetime) -> list[Source]:
 
 
 def _owners(root: Path, names: tuple[str, ...]) -> dict[str, list[Path]]:
-    """Returns the data files in a folder by the id of their user or assistant.
+    """Returns the data files in a folder, grouped by the id of their user or assistant.
 
-    The id is the path of the files inside the folder, so an id that contains slashes has several folders.
+    The id is the path from ``root`` to the folder of the files. An id with slashes is thus several folders deep.
     """
     if not root.is_dir():
         return {}

@@ -34,11 +34,13 @@ _SPACES = re.compile(r"[ \t\r\n]+")
 _WRAPPER_CHARACTERS = 400
 _TOO_DEEP = "nested too deeply to be read"
 _DEEP_CHARACTERS = 20_000
-"""Assumed number of characters that were read when an object turns out to be nested too deeply."""
+"""Assumed number of characters that the decoder reads before it fails on an object that is nested too deeply."""
 _CHARACTERS_PER_READ = 16
-"""After an error, the JSON decoder counts line breaks. Counting this many characters takes as long as parsing one."""
+"""Counting the line breaks of this many characters takes as long as parsing one character.
+
+The JSON decoder counts all line breaks before an error."""
 _MAX_READS = 16
-"""Limit on the work of ``find_objects``. It parses at most this many times the number of characters of its text."""
+"""Maximum number of characters that ``find_objects`` parses, per character of its text."""
 
 
 class PartialObject(dict[str, Any]):

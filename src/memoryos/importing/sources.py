@@ -78,7 +78,7 @@ class SourceBuilder:
     _known: set[Hashable] = field(default_factory=set)
 
     def note(self, place: str, problem: str) -> None:
-        """Records a problem and its place in the file. From the eleventh place on, a problem is only counted."""
+        """Records a problem and its place in the file. After ten places, the same problem is only counted."""
         self._counts[problem] += 1
         if self._counts[problem] <= _PLACES_NAMED:
             self.problems.append(f"{place}: {problem}")
@@ -107,7 +107,7 @@ class SourceBuilder:
         Args:
             messages: The messages in order.
             conversation: Title of the conversation, which becomes metadata of the pages.
-            started_at: Start of the conversation, for first messages without a time.
+            started_at: Start of the conversation. Messages at the beginning without a time get this time.
         """
         times = fill_gaps([started_at, *(each.at for each in messages)])[1:]
         storable = [

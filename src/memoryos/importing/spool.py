@@ -22,8 +22,9 @@ _KEPT_IN_MEMORY = 8 << 20
 class DraftSpool(Sequence[PageDraft]):
     """A sequence of pages in order of time. Pages with equal times are in the order of insertion.
 
-    More than 8 MB of text is kept in an unnamed temporary file, and only the time and file position of each page in
-    memory. Other processes can't open this file, and the operating system deletes it when the process ends.
+    If the pages have more than 8 MB of text, the text is kept in an unnamed temporary file. Memory then contains only
+    the time and the file position of each page. Other processes can't open this file, and the operating system deletes
+    it when the process ends.
     """
 
     def __init__(self) -> None:

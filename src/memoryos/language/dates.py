@@ -41,7 +41,7 @@ _PORTUGUESE_PAST = re.compile(
 )
 _AROUND = 60
 _LONGEST_DETECTED = 1_000
-"""Number of characters from which the language of a text with dates such as 5/3/2023 is detected."""
+"""Number of characters that are read to detect the language of a text with dates such as 5/3/2023."""
 _language_of = lru_cache(maxsize=16)(language_of)
 
 
@@ -69,8 +69,8 @@ def mentions(text: str, at: datetime) -> list[Mention]:
 
     Args:
         text: A text in English, Dutch, Japanese, Portuguese, Vietnamese or Chinese.
-        at: The time at which the text was written. Relative dates such as "yesterday" are counted from this day. A date
-            without a year is the nearest such day.
+        at: The time at which the text was written. "Yesterday" is the day before this time. A date without a year, such
+            as "7 May", is the 7 May that is nearest to this time.
     """
     named = list(_all_mentions(text, at.date()))
     named.sort(key=lambda each: (each.start, -each.end))

@@ -5,8 +5,8 @@ The search reads each page once and takes linear time. It compares this content 
 * sentences, compared by their first words;
 * codes and numbers: words with a digit, except years and short numbers;
 * names: words with a capital letter inside a sentence;
-* rare words of the user: words that occur in no kept text of the user. In scripts without spaces, sequences of three
-  characters count as words.
+* rare words of the user: words that occur in no kept text of the user, and in few kept answers. In scripts without
+  spaces, sequences of three characters count as words.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ RARE_PAGES = 3
 WORDS_OF_ANSWER_PER_RARE_WORD = 50
 """An answer counts as based on forgotten pages if it repeats enough of their rare words.
 
-One is enough, plus one for every 50 words of the answer. An answer of 120 words must repeat three."""
+An answer must repeat one rare word, and one more for every 50 words of the answer: three in an answer of 120 words."""
 LONGEST_TRACED = 100_000
 """Number of characters of a text that are compared. The rest is ignored."""
 

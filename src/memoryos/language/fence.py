@@ -55,7 +55,7 @@ def one_line(text: str) -> str:
 def indented(text: str) -> str:
     """Indents all lines of a text except the first, so that no line can imitate a line of the prompt.
 
-    Every character that a model or a terminal treats as a line break counts as one. Control characters are removed.
+    Every character that a model or a terminal treats as a line break starts a new line. Control characters are removed.
     """
     return _CONTROL.sub("", _LINE_BREAK.sub("\n  ", text))
 

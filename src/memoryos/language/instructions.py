@@ -73,9 +73,9 @@ LONGEST_READ = 20_000
 def reads_as_instruction(text: str) -> bool:
     """Returns whether a text contains an instruction to a model, such as "ignore all previous instructions".
 
-    The rules cover English, Chinese, Japanese, Portuguese, Dutch and Vietnamese. They search the first ``LONGEST_READ``
-    characters in linear time, because every repetition in a rule is bounded, and RE2 finds the positions at which a
-    rule can match.
+    The rules cover English, Chinese, Japanese, Portuguese, Dutch and Vietnamese. Only the first ``LONGEST_READ``
+    characters are searched. The search takes linear time: RE2 finds the positions at which a rule can match, and every
+    repetition in a rule is bounded.
     """
     read = text[:LONGEST_READ].encode("utf-8", "replace").decode()
     if _ORDER_OF_A_LINE.search(read):

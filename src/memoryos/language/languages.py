@@ -77,13 +77,15 @@ _NEVER_ENGLISH = frozenset[str]().union(*FOLDED_LANGUAGE_WORDS.values()) - FOLDE
 Most texts are decided by this one lookup."""
 _MIN_UNACCENTED_WORDS = 3
 _MIN_UNACCENTED_SHARE = 0.45
-"""Minimum number of distinct words of a Vietnamese text without accents, and minimum share of frequent words in it.
+"""Minimum number of distinct words in a Vietnamese text without accents, and minimum share of frequent words.
 
 Both are needed because Vietnamese syllables without accents look like words of many languages.
 """
 
 _CERTAIN_SHARE = 0.2
-"""Minimum share of a language's frequent words in a long text. Any other language must have at most half as many."""
+"""Minimum share of the words of a long text that must be frequent words of its language.
+
+The text must contain at most half as many frequent words of any other language."""
 _CERTAIN_WORDS = 3
 """Minimum number of distinct frequent words. With fewer, "Rio de la Plata" would count as Spanish text."""
 

@@ -73,8 +73,8 @@ class Bounded:
 def linear(pattern: str) -> Any:
     r"""Compiles a pattern with RE2, which takes linear time per match and releases the GIL.
 
-    Differences from ``re``: RE2 has no look-around, ``\w``, ``\b``, ``\d`` and ``\s`` match ASCII only, and text with
-    lone surrogates can't be matched. Do not use repetitions inside alternatives: RE2 then reads far beyond the end of a
+    Differences from ``re``: RE2 has no look-around. ``\w``, ``\b``, ``\d`` and ``\s`` match ASCII only. Text with lone
+    surrogates can't be matched. Do not use repetitions inside alternatives: RE2 then reads far beyond the end of a
     match, and finding all matches would take quadratic time.
     """
     options = re2.Options()

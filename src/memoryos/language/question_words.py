@@ -16,7 +16,7 @@ REMEMBER = re.compile(
     r"|(?:まだ)?覚えて(?:い)?(?:る|ます)|知って(?:い)?(?:る|ます)",
     re.IGNORECASE,
 )
-"""Matches introductions such as "do you remember". Their "you" does not make a question one about the assistant."""
+"""Matches introductions such as "do you remember". Their "you" does not show that a question is about the assistant."""
 _ENGLISH_USER = re.compile(
     r"\b(?:did|do|have|had|was|were|am|what(?:'s| is| are)|where|when)\s+(?:i|my)\b|\bi\s(?:\w+\s)?(?:said|told|"
     r"mention|share|recommend|ask|like|love|want|went|read|watch|have|had|was)|\bmy\b|我(?!给我|们)",

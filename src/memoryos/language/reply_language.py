@@ -19,13 +19,13 @@ _WEIGHTS = {"han": 3, "kana": 3, "hangul": 3}
 """Weights of characters: one Han character, kana or hangul counts as much as three letters of another script."""
 
 DOMINANT = 0.75
-"""Minimum share of the letters of a text that its main script must have."""
+"""A script is the main script of a text if it has at least this share of the text's weighted letters."""
 FOREIGN = 0.15
 """A reply is in another script if less than this share of its letters are in the main script of the source text."""
 ENOUGH_LETTERS = 24
-"""Minimum number of weighted letters that are not Latin, so that the script of a reply is judged."""
+"""The script of a reply is checked if the reply has at least this many weighted letters that are not Latin."""
 ENOUGH_WORDS = 4
-"""Minimum number of lower-case Latin words, so that the script of a reply is judged.
+"""The script of a reply is also checked if the reply has at least this many lower-case Latin words.
 
 Capitalised words do not count, because texts in every language contain names in Latin letters.
 """

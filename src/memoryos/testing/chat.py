@@ -22,9 +22,9 @@ CHAIN_PAGES = 5
 SUMMARY_CHARACTERS = 160
 MAX_FACTS = 4
 MEMORY = "<memory>\n"
-"""Text before the recalled pages in a prompt for an answer. The pages themselves may contain text like a prompt."""
+"""Text that identifies a prompt for an answer. It precedes the recalled pages, which may contain text like a prompt."""
 ONE_TOPIC = 0.1
-"""Minimum share of words that both halves of a batch have in common if the batch has only one topic."""
+"""The halves of a batch count as one topic if they have at least this share of their words in common."""
 _PAGE = re.compile(r"(?a:^(\d{1,9}))\. (.*)")
 _RECORD = ("<conversation>\n", "\n</conversation>")
 _SHOWN = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)

@@ -99,7 +99,7 @@ class ScriptedAnalyst:
     text "scripted answer".
 
     Args:
-        digests: Results of ``digest`` in order. Here and below, an exception is raised instead of returned.
+        digests: Results of ``digest`` in order. In all three lists, an exception is raised instead of returned.
         lessons: Results of ``learn`` in order.
         answers: Texts of the results of ``answer`` in order.
     """

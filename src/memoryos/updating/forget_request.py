@@ -44,7 +44,9 @@ def check_forget_request(request: ForgetRequest) -> None:
     has_ids = bool(request.page_ids or request.knowledge_ids)
     if sum((has_ids, request.before is not None, request.query_preview is not None, request.everything)) != 1:
         raise InputError(
-            "forget", "requires exactly one of: ids (page_ids, knowledge_ids), before, query_preview, everything"
+            "forget",
+            "requires exactly one selection: ids (`page_ids`, `knowledge_ids` or both), `before`, `query_preview` or "
+            "`everything`",
         )
 
 

@@ -36,7 +36,8 @@ class NullAnalyst:
         return Lesson()
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (as above)
-        """Raises ``AnalystUnavailableError``, because answers from records are not supported."""
+        """Raises ``AnalystUnavailableError``, because questions about records can't be answered."""
         raise AnalystUnavailableError(
-            "this memory contains records of a program and can't answer questions; search the records instead"
+            "this memory contains records (values that a program stored under keys), and it can't answer questions "
+            "about records; search the records instead"
         )

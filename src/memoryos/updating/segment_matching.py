@@ -136,7 +136,9 @@ def check_digest(batch: Batch, digest: Digest) -> None:
         raise InvalidReplyError(f"the analyst's reply has {len(digest.topics)} topics; it must have one or two")
     placed = [page_id for topic in digest.topics for page_id in topic.page_ids]
     if sorted(placed) != sorted(page.page_id for page in batch.pages):
-        raise InvalidReplyError("the topics in the analyst's reply do not contain each page exactly once")
+        raise InvalidReplyError(
+            "the topics in the analyst's reply have missing, repeated or unknown pages; each page must be in one topic"
+        )
     if not all(topic.page_ids for topic in digest.topics):
         raise InvalidReplyError("a topic in the analyst's reply has no page")
 

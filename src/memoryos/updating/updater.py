@@ -278,7 +278,7 @@ class Updater:
             if time.monotonic() > limits.deadline:
                 raise TimeoutError(
                     f"the timeout passed before all due pages of scope {lease.scope_id} were processed; "
-                    "call flush again to process the others"
+                    "call flush again to process the remaining pages"
                 )
             if limits.are_reached() or self.leases.is_contended(lease, started):
                 return False

@@ -21,7 +21,7 @@ def served(engine: MemoryEngine, **settings: object) -> TestClient:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "memory.example.org"])  # noqa: S104
 def test_public_address_requires_keys(engine: MemoryEngine, host: str) -> None:
-    with pytest.raises(ConfigError, match="requests must require a key"):
+    with pytest.raises(ConfigError, match="every request must send a key"):
         check_binding(ServerSettings(host=host, keys=False), engine)
     assert ServerSettings(host=host, keys=False).needs_keys, "keys stay on even without the startup check"
     with pytest.raises(ConfigError, match="memoryos keys create --admin"):

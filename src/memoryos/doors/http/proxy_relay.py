@@ -85,7 +85,7 @@ class Relay(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except httpx2.HTTPError as error:
             _log.warning(
-                "the LLM endpoint ended its reply early: %s; only a complete answer is stored", type(error).__name__
+                "the LLM endpoint ended its reply early: %s; an incomplete answer is not stored", type(error).__name__
             )
         finally:
             await response.aclose()

@@ -67,7 +67,7 @@ class RateLimiters:
         if allowance is not None and allowance.retry_seconds > 0:
             raise HTTPException(
                 429,
-                "too many invalid keys from this address; retry after the seconds in the Retry-After header",
+                "too many invalid keys from this address; retry after the number of seconds in the Retry-After header",
                 headers=allowance.headers,
             )
 
@@ -77,6 +77,6 @@ def _apply(connection: HTTPConnection, allowance: Allowance | None) -> None:
     if allowance is None:
         return
     if allowance.retry_seconds > 0:
-        detail = "too many requests; retry after the seconds in the Retry-After header"
+        detail = "too many requests; retry after the number of seconds in the Retry-After header"
         raise HTTPException(429, detail, headers=allowance.headers)
     request_state(connection.scope).tighten(allowance)

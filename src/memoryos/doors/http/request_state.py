@@ -46,6 +46,6 @@ def request_state(scope: MutableMapping[str, Any]) -> RequestState:
         ValueError: If the scope is a lifespan scope, which belongs to the server and not to a request.
     """
     if scope["type"] == "lifespan":
-        raise ValueError("a lifespan scope has no request state; pass the scope of a request")
+        raise ValueError("an ASGI scope of type 'lifespan' has no request state; pass the scope of a request")
     values: dict[str, RequestState] = scope.setdefault("state", {})
     return values.setdefault(_KEY, RequestState())

@@ -54,7 +54,7 @@ class EngineSource:
         with self._lock:
             if self._engine is None:
                 if self._open is None:
-                    raise RuntimeError("the server has closed its engine; start it again")
+                    raise RuntimeError("the server's engine is closed; start the server again")
                 self._engine = self._open()
             return self._engine
 

@@ -25,7 +25,7 @@ def check_binding(settings: ServerSettings, engine: MemoryEngine) -> None:
     """
     if not settings.is_local and settings.keys is False:
         raise ConfigError(
-            f"server: other machines can connect to {settings.host}, so requests must require a key; "
+            f"server: other machines can connect to {settings.host}, so every request must send a key; "
             "listen on 127.0.0.1, or create a key (memoryos keys create --admin) and remove --no-keys"
         )
     keys = engine.store.keys
@@ -45,5 +45,5 @@ def warn_of_unused_keys(settings: ServerSettings, engine: MemoryEngine) -> None:
     """Logs a warning if requests require no key although the store has keys."""
     if not settings.needs_keys and settings.keys is False and engine.store.keys.any():
         _log.warning(
-            "the store has keys, but --no-keys lets every program on this machine read and change the store without one"
+            "the store has keys, but because of --no-keys every program on this machine can use the store without a key"
         )
