@@ -1,8 +1,8 @@
 """Measures evidence recall on GVD, a data set of dialogues in English and Chinese: ``python -m benchmarks.gvd``.
 
 Evidence recall is the share of questions whose recall contains the pages with the answer. A page counts as found if the
-recall shows the text with the answer. If the user's and the assistant's text contain parts of it, the user's text must
-be shown.
+recall shows 60% of the content words of the text with the answer. If the user's and the assistant's text contain parts
+of it, the user's text counts.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,15 +119,25 @@ def test_a_fact_is_shown_when_one_piece_has_most_of_its_words(
     assert shown_share(asked, Context("Q1", MEMORYOS, 1000, 0.0, facts, pages)) == expected
 
 
-def test_shown_sides_are_read_as_the_prompt_shows_them(memory: Memory) -> None:
-    long_text = f"{'filler words ' * 900}{PLAN}{' other words' * 900}"
-    memory.add_memory(GARDEN, long_text)
-    recall = memory.recall("Which tiles does the kitchen get from Porto?", max_tokens=50_000)
-    (text,) = _shown_texts(recall)
-    assert text.startswith(f"{GARDEN}\n")
-    assert PLAN in text
-    assert len(text) < len(long_text)
-    assert "assistant:" not in text
+@dataclass(frozen=True)
+class EarlierRecall:
+    """A recall of a release whose recalled pages show sides instead of spans."""
+
+    pages: tuple[Any, ...]
+    knowledge: tuple[str, ...] = ("a fact",)
+    profile: Any = None
+    short_term: tuple[str, ...] = ("a page",)
+
+    def to_prompt(self) -> str:
+        assert (self.knowledge, self.short_term) == ((), ())
+        heading = "# Recalled from earlier conversations\n[1 May 2026]\n"
+        return heading + "\n".join(f"user: {each.text}\nassistant: Noted.\n  user: no" for each in self.pages)
+
+
+def test_shown_sides_are_read_as_the_prompt_shows_them() -> None:
+    pages = tuple(argparse.Namespace(shown=("user", "assistant"), text=text) for text in (PLAN, GARDEN))
+    recall: Any = EarlierRecall(pages)
+    assert list(_shown_texts(recall)) == [f"{PLAN}\nNoted.\n  user: no", f"{GARDEN}\nNoted.\n  user: no"]
 
 
 def test_shown_spans_are_cut_from_the_page(memory: Memory) -> None:
