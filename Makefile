@@ -48,6 +48,7 @@ bench: $(DEV) browser ## Run the benchmarks (reads evaluation data from ../share
 	@$(BIN)/python -m benchmarks.micro --json benchmarks/results/micro.json
 	@$(BIN)/python -m benchmarks.locomo
 	@$(BIN)/python -m benchmarks.gvd
+	@$(BIN)/python -m benchmarks.realmem --out benchmarks/results/realmem.json
 	@$(BIN)/python -m benchmarks.ablation
 	@$(BIN)/python -m benchmarks.llm
 	@$(BIN)/python -m benchmarks.llm.schedules

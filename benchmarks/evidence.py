@@ -47,10 +47,11 @@ class CachingEmbedder(QueryCache):
 def print_table(title: str, table: dict[str, Any]) -> None:
     """Prints a table with one line per group and one column per limit."""
     columns = list(next(iter(table.values())))
-    sys.stdout.write(f"\n{title}\n{'':14}" + "".join(f"{column:>22}" for column in columns) + "\n")
+    width = max(14, *(len(group) + 1 for group in table))
+    sys.stdout.write(f"\n{title}\n{'':{width}}" + "".join(f"{column:>22}" for column in columns) + "\n")
     for group, cells in table.items():
         shown = [f"{cell['mean']:.3f} [{cell['low']:.3f},{cell['high']:.3f}]" for cell in cells.values()]
-        sys.stdout.write(f"{group:14}" + "".join(f"{cell:>22}" for cell in shown) + "\n")
+        sys.stdout.write(f"{group:{width}}" + "".join(f"{cell:>22}" for cell in shown) + "\n")
 
 
 def peak_megabytes() -> float:

@@ -1,6 +1,7 @@
 """GVD in English and Chinese: ``python -m benchmarks.gvd`` reports evidence recall on user–assistant dialogue.
 
-A page counts as found when the side with the answer is shown; if both sides contain parts of it, the user's side.
+A page counts as found when 60% of the content words of the side with the answer are shown from it; if both sides contain
+parts of the answer, of the user's side.
 """
 
 from __future__ import annotations

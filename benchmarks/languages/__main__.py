@@ -1,7 +1,7 @@
 """Evidence recall by language: ``python -m benchmarks.languages``, and GVD in English and Chinese.
 
 ``--set held-out`` measures only the second set of dialogues; use it to verify a change, not to develop one. A page counts
-as found when a side with the answer is shown. Each question is asked at its own time, and the short-term window is off,
+as found when 60% of the content words of a side with the answer are shown from it. Each question is asked at its own time, and the short-term window is off,
 so that all pages must be found by the search.
 """
 

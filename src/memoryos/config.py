@@ -21,7 +21,7 @@ from memoryos.redaction import read_detectors
 if TYPE_CHECKING:
     from pydantic_settings import PydanticBaseSettingsSource
 
-__all__ = ["DEFAULT_ASSISTANT_ID", "SERVER_ENV_PREFIX", "Config", "HeatWeights", "RankingWeights"]
+__all__ = ["AUTO_MODEL", "DEFAULT_ASSISTANT_ID", "SERVER_ENV_PREFIX", "Config", "HeatWeights", "RankingWeights"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ _PASSWORD = re.compile(r"(?<=:)[^:/@][^@]*(@|\Z)")
 _PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&]*")
 
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
+AUTO_MODEL = "auto"
+"""Value of ``embedding_model_name`` with which each store keeps the model that was chosen when it was created."""
 TOKENS_A_PAGE = 100
 """Assumed minimum of tokens of a page in a prompt. A batch of such pages must fit into half of the LLM's context."""
 
@@ -164,10 +166,12 @@ class Config(BaseSettings):
         "configured. The local analyst is the fallback while that model does not reply.",
     )
     embedding_model_name: str = Field(
-        default="all-MiniLM-L6-v2",
+        default=AUTO_MODEL,
         min_length=1,
-        description="Name of the embedding model. The default is built in. Others are served by embedding_base_url "
-        "or, if it is unset, loaded with sentence-transformers (an extra).",
+        description="Name of the embedding model. `auto`: multilingual-e5-small if the extra `multilingual` is "
+        "installed when the store is created, otherwise the built-in all-MiniLM-L6-v2; the store keeps this choice. "
+        "Other models are served by embedding_base_url or, if it is unset, loaded with sentence-transformers (an "
+        "extra).",
     )
     embedding_base_url: str | None = Field(
         default=None, description="Base URL of an OpenAI-compatible endpoint for embeddings."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import weakref
 from datetime import datetime, timezone
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.assembly import Analysts, build_analysts, build_embedder, with_fallback
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
+from memoryos.embedding_choice import is_auto, record_explicit_model, resolve_auto
 from memoryos.generation.responder import Responder
 from memoryos.inputs import read_scope
 from memoryos.language.passages import vector_model
@@ -75,9 +77,9 @@ class MemoryEngine:
     ) -> None:
         self.config = config or Config()
         self.clock = clock or _system_clock
-        used_embedder = embedder or build_embedder(self.config)
         analysts = build_analysts(self.config) if analyst is None else Analysts(analyst, fallback_analyst)
-        self.modules = _build_modules(self, used_embedder, analysts)
+        store, used_embedder = _open_store(self.config, embedder)
+        self.modules = _build_modules(self, store, used_embedder, analysts)
         closing = [close_method(used_embedder)] if embedder is None else []
         closing += [close_method(analysts.primary)] if analyst is None else []
         self._close = _closes_with(self.modules, closing)
@@ -189,10 +191,28 @@ class MemoryEngine:
         self.close()
 
 
-def _build_modules(engine: MemoryEngine, embedder: Embedder, analysts: Analysts) -> Modules:
-    """Opens the store and returns the modules over it."""
+def _open_store(config: Config, embedder: Embedder | None) -> tuple[Store, Embedder]:
+    """Opens the store and returns it with the given embedder, or with that of the settings and the store.
+
+    An embedder that the settings name is built first, so that a wrong name creates no store.
+    """
+    is_given = embedder is not None
+    if embedder is None and not is_auto(config):
+        embedder = build_embedder(config)
+    with contextlib.ExitStack() as stack:
+        quota = Quota(config.max_pages_per_scope, config.max_bytes_per_scope)
+        store = stack.enter_context(Store(config.database, quota=quota))
+        if embedder is None:
+            embedder = build_embedder(resolve_auto(config, store))
+        elif not is_given:
+            record_explicit_model(config, store)
+        stack.pop_all()
+    return store, embedder
+
+
+def _build_modules(engine: MemoryEngine, store: Store, embedder: Embedder, analysts: Analysts) -> Modules:
+    """Returns the modules over an open store."""
     config, clock, process_id = engine.config, engine.clock, os.getpid()
-    store = Store(config.database, quota=Quota(config.max_pages_per_scope, config.max_bytes_per_scope))
     analyst = with_fallback(analysts, config)
     working_sets = WorkingSets(store, vector_model(embedder.name), embedder.dimensions, config.working_set_max_bytes)
     ledger = UsageLedger(store, config, clock=clock)

@@ -40,7 +40,7 @@ class Memoryos(Memory):
         mid_term_heat_threshold: Segments with more heat than this are learned from.
         mid_term_similarity_threshold: Minimum F_score (Eq. 3) at which a topic joins a segment.
         llm_model: Name of the LLM.
-        embedding_model_name: Name of the embedding model.
+        embedding_model_name: Name of the embedding model. Default: "auto", the model chosen when the store was created.
         embedding_model_kwargs: Options of a sentence-transformers model.
         database_url: SQLAlchemy URL of a database, instead of ``data_storage_path``.
         config: All other settings; the arguments above take precedence.

@@ -15,7 +15,6 @@ from memoryos.generation.responder import Answer, AnswerStream, AnswerStyle, ans
 from memoryos.idempotent_requests import NO_TIME, answer_request, append_request, repeated_answer
 from memoryos.inputs import read_count, read_draft, read_messages, read_query, read_time
 from memoryos.language.fence import one_line
-from memoryos.language.passages import vector_model
 from memoryos.model import ABOUT, ANSWERED_FROM
 from memoryos.retrieval.prompt_lines import profile_lines
 from memoryos.retrieval.recall import Recall
@@ -465,7 +464,11 @@ class Memory:
         return [one_line(entry.text) for entry in self.knowledge("assistant")]
 
     def get_memory_stats(self) -> dict[str, Any]:
-        """Returns the counts of every tier, the number of due pages, and the analyst's last error."""
+        """Returns the counts of every tier, the number of due pages, and the analyst's last error.
+
+        ``language_note`` is None, or says that most of the newest pages are in languages that the embedding model does
+        not support, and how to change that.
+        """
         modules = self._modules
         names = {
             "user_id": self.scope.user_id,
@@ -473,8 +476,7 @@ class Memory:
             "embedder": modules.embedder.name,
             "analyst": modules.analyst.origin.analyst,
         }
-        model = vector_model(modules.embedder.name)
-        return names | count_tiers(modules.store, self._handle.find(), model, modules.config)
+        return names | count_tiers(modules.store, self._handle.find(), modules.embedder, modules.config)
 
     def revision(self) -> int:
         """Returns a number that grows with every write except visits; 0 before the first write."""

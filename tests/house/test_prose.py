@@ -22,6 +22,7 @@ DOCUMENTS = [
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "docs/glossary.md", "docs/index.md", "docs/quickstart.md",
     "docs/decisions.md", "docs/explanation/code-map.md", "docs/reference/python.md", "docs/reference/export.md",
     "deploy/Dockerfile", "deploy/compose.yaml", "deploy/memoryos.service", "deploy/postgresql/role.sh", "benchmarks/languages/README.md",
+    "benchmarks/realmem/README.md",
 ]  # fmt: skip
 PYTHON_FOLDERS = sorted({
     each.parent.relative_to(ROOT).as_posix()

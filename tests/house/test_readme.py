@@ -15,6 +15,7 @@ from memoryos.doors.clients import CLIENTS
 from tests.house.examples import ROOT, block_runner, read_blocks
 
 README = ROOT / "README.md"
+MULTILINGUAL = '"memoryos-engine[multilingual]"'
 TRANSLATIONS = ["nl", "ja", "pt", "vi", "zh"]
 
 
@@ -115,7 +116,12 @@ def test_readme_has_at_most_160_lines() -> None:
 
 @pytest.mark.parametrize("language", TRANSLATIONS)
 def test_translation_has_the_same_code_blocks_and_marks(language: str) -> None:
-    ours = [(each.language, each.text, each.mark) for each in read_blocks(README)]
+    """The translations install the multilingual embedding model; all other code is equal."""
+    ours = [
+        (each.language, each.text.replace("install memoryos-engine\n", f"install {MULTILINGUAL}\n"), each.mark)
+        for each in read_blocks(README)
+    ]
+    assert any(MULTILINGUAL in text for _, text, _ in ours)
     assert [(each.language, each.text, each.mark) for each in read_blocks(ROOT / f"README.{language}.md")] == ours
 
 

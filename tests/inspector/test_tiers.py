@@ -359,3 +359,17 @@ def test_pictures(visit: Visitor, api: Api, story: Story, theme: str) -> None:
                 expect(page.locator(".plot canvas")).to_be_visible()
             tab.shoot(f"{tier}-{theme}{name}")
             assert fits(page), (tier, name)
+
+
+def test_unsupported_languages_are_reported_with_the_command_that_fixes_it(
+    visit: Visitor, api: Api, story: Story, new_user: str
+) -> None:
+    say(api, new_user, story, TALKS[0])
+    page = visit().go("tiers", user_id=new_user)
+    expect(page.locator("ol.window .page")).to_have_count(1)
+    expect(page.get_by_role("note")).to_have_count(0)
+    for _ in range(2):
+        say(api, new_user, story, ("Ik woon al jaren met mijn zus in Gent.", "Wat leuk dat je in Gent woont!"))
+    for view in ("tiers", "worker"):
+        page = visit().go(view, user_id=new_user)
+        expect(page.get_by_role("note")).to_contain_text("memoryos reembed multilingual-e5-small")

@@ -83,13 +83,14 @@ def test_tables_are_distributed_with_citus(server: Server, url: str) -> None:
     with Store(url):
         pass
     expected: dict[str, tuple[object, object]] = dict.fromkeys(
-        set(metadata.tables) - {"scopes", "owners", "api_keys", "erasures"}, ("scope_id", "scopes")
+        set(metadata.tables) - {"scopes", "owners", "api_keys", "erasures", "store_settings"}, ("scope_id", "scopes")
     )
     expected |= {
         "scopes": ("scope_id", "none"),
         "owners": ("user_id", "none"),
         "api_keys": (None, None),
         "erasures": (None, None),
+        "store_settings": (None, None),
     }
     assert distributed(server, url) == expected
 
@@ -135,7 +136,7 @@ def _before_owners(url: str, server: Server) -> str:
         "ALTER TABLE scopes ADD CONSTRAINT scopes_owner UNIQUE (user_id, assistant_id)",
         "ALTER TABLE scopes DROP counted_pages, DROP counted_bytes, DROP counted_at_revision",
         "ALTER TABLE pages DROP instruction_sides",
-        "DROP TABLE tombstone_keys, forgettings, erasures",
+        "DROP TABLE tombstone_keys, forgettings, erasures, store_settings",
         "DROP TABLE owners",
         "DELETE FROM citus.noted",
         "UPDATE alembic_version SET version_num = '0005'",

@@ -23,7 +23,9 @@ from memoryos.doors.mcp_command import mcp as serve_mcp
 from memoryos.doors.migrate_command import migrate
 from memoryos.doors.session import Session, as_json_option, own_memory, print_json
 from memoryos.doors.worker_command import worker
-from memoryos.errors import AnalystError, MemoryOSError
+from memoryos.embedding_choice import BUILT_IN, MULTILINGUAL, is_auto
+from memoryos.errors import AnalystError, ConfigError, MemoryOSError
+from memoryos.language.passages import vector_model
 
 if TYPE_CHECKING:
     from memoryos.assembly import AnalystKind
@@ -249,6 +251,27 @@ def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_jso
         print_json(shapes.Rebuilt.model_validate(rebuilt).as_json())
     else:
         tables.show(tables.rebuilt_table(rebuilt))
+
+
+@cli.command()
+@click.argument("model", type=click.Choice([BUILT_IN, MULTILINGUAL]))
+@click.pass_obj
+def reembed(session: Session, model: str) -> None:
+    """Switch the store to another embedding model and compute all vectors again.
+
+    Restart other processes that use the store afterwards. An interrupted run continues in the background.
+    """
+    given = session.config()
+    if not is_auto(given) and given.embedding_model_name != model:
+        raise ConfigError(
+            f"embedding_model_name: the settings select {given.embedding_model_name!r}, which takes precedence; remove "
+            'the setting (or set it to "auto") and the embedding endpoint, then repeat this'
+        )
+    with session.engine(embedding_model_name=model) as engine:
+        for scope in engine.scopes():
+            _catch_up(engine.memory(scope.user_id, scope.assistant_id))
+        pages = engine.store.totals.backlog(0, vector_model(engine.embedder.name)).pages_without_vector
+        click.echo(f"the store now uses {engine.embedder.name}; {pages} pages are still to be embedded")
 
 
 @cli.command()

@@ -11,7 +11,6 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Literal
@@ -20,23 +19,23 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from memoryos.assembly import build_embedder
-from memoryos.config import CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
+from memoryos.config import AUTO_MODEL, CONFIG_FILE_VARIABLE, ENV_PREFIX, SERVER_ENV_PREFIX, Config
 from memoryos.doors.file_modes import narrow_all, wide_paths
 from memoryos.doors.filesystems import NETWORK_FILESYSTEMS, filesystem_of
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.doors.mcp_trial import TrialError, try_server
+from memoryos.embedding_choice import is_auto, resolve_auto
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError, StoreError
-from memoryos.language.languages import LANGUAGE_NAMES, language_of
 from memoryos.language.passages import vector_model
 from memoryos.models import multilingual_e5
 from memoryos.models.minilm import MODEL_NAMES
 from memoryos.models.openai import OpenAIChat
-from memoryos.optional_methods import CompleteEmbedder
 from memoryos.seams import ChatRequest, Message
 from memoryos.storage.database_urls import is_server_url, parse_database_url, sqlite_file_of
 from memoryos.storage.migrations import HEAD, State
 from memoryos.storage.store import Store
 from memoryos.storage.verification import check_writable, read_schema_state
+from memoryos.updating.language_support import PAGES_READ, LanguageSupport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,11 +52,7 @@ LEAST_FREE_BYTES = 100_000_000
 FINDINGS_SHOWN = 3
 SCOPES_SHOWN = 20
 SCOPES_READ = 50
-PAGES_READ = 20
-"""The language check reads the newest PAGES_READ pages of at most SCOPES_READ scopes."""
-_MULTILINGUAL = (
-    f"set {ENV_PREFIX}EMBEDDING_MODEL_NAME=multilingual-e5-small for search by meaning (docs/howto/other-languages.md)"
-)
+"""The language check reads the newest pages of at most this many scopes."""
 _SHORTEST_SECRET = 6
 _TEST_REQUEST = ChatRequest((Message("user", "Reply with OK"),))
 
@@ -175,6 +170,7 @@ def _settings() -> CheckResult:
 
 def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, CheckResult]:
     try:
+        config = _with_store_model(config)
         embedder = build_embedder(config)
         if offline and _needs_network(config):
             return embedder, CheckResult("embedder", "note", f"{embedder.name} was not called (--offline)")
@@ -185,10 +181,27 @@ def _embedder(config: Config, *, offline: bool) -> tuple[Embedder | None, CheckR
         return None, CheckResult("embedder", "problem", str(error), advice)
 
 
+def _with_store_model(config: Config) -> Config:
+    """Returns the settings with the embedding model of the store in place of "auto"; creates and changes no store."""
+    if not is_auto(config):
+        return config
+    try:
+        database = config.database
+        if not is_server_url(database):
+            file = sqlite_file_of(database)
+            if not file.exists() or read_schema_state(file) is not State.CURRENT:
+                return config
+        check_writable(database)
+        with Store(database) as store:
+            return resolve_auto(config, store, record=False)
+    except (StoreError, OSError):  # the check of the database reports it
+        return config
+
+
 def _needs_network(config: Config) -> bool:
     """Returns whether the embedder calls an endpoint or may download its model."""
     return config.has_embedding_endpoint or config.embedding_model_name not in (
-        MODEL_NAMES | (multilingual_e5.MODEL_NAMES if multilingual_e5.is_installed() else frozenset())
+        {AUTO_MODEL} | MODEL_NAMES | (multilingual_e5.MODEL_NAMES if multilingual_e5.is_installed() else frozenset())
     )
 
 
@@ -266,7 +279,7 @@ def _database(file: Path, config: Config, embedder: Embedder | None) -> Iterator
             yield CheckResult("database", "ok", f"{file}, {size}, schema {HEAD}, writable")
             yield _verified(store)
             yield from _scopes(store, config, None if embedder is None else vector_model(embedder.name))
-            yield from _languages(store, embedder)
+            yield from _languages(store, config, embedder)
     except (StoreError, OSError) as error:
         advice = (
             "check the file permissions and other processes that use the file; restore a damaged file from a backup"
@@ -282,7 +295,7 @@ def _database_server(config: Config, embedder: Embedder | None) -> Iterator[Chec
             yield CheckResult("database", "ok", f"{name}, schema {HEAD}, writable")
             yield _verified(store)
             yield from _scopes(store, config, None if embedder is None else vector_model(embedder.name))
-            yield from _languages(store, embedder)
+            yield from _languages(store, config, embedder)
     except (StoreError, ConfigError) as error:
         advice = "check that the server is running; docs/howto/postgresql.md describes the setup"
         yield CheckResult("database", "problem", str(error), advice)
@@ -327,23 +340,15 @@ def _scopes(store: Store, config: Config, model: str | None) -> Iterator[CheckRe
         yield CheckResult("last error", "note", f"{len(failing) - SCOPES_SHOWN} more scopes have errors")
 
 
-def _languages(store: Store, embedder: Embedder | None) -> Iterator[CheckResult]:
+def _languages(store: Store, config: Config, embedder: Embedder | None) -> Iterator[CheckResult]:
     """Reports when most of the newest pages are in languages that the embedding model does not support."""
-    supported = None if embedder is None else CompleteEmbedder(embedder).languages
-    if supported is None:
+    if embedder is None:
         return
+    support = LanguageSupport(embedder, config)
     scopes = itertools.islice(store.scopes.all(), SCOPES_READ)
-    read = (page for scope_id in scopes for page in store.log.newest(scope_id, PAGES_READ))
-    counts = Counter(code for page in read if (code := language_of(f"{page.user_text}\n{page.assistant_text}")))
-    unsupported = [code for code, _ in counts.most_common() if code not in supported]
-    if 2 * sum(counts[code] for code in unsupported) <= counts.total():
-        return
-    names = " and ".join(LANGUAGE_NAMES[code] for code in unsupported)
-    says = f"most of the newest pages are in {names}; the embedder does not support it, so they are found by words only"
-    if multilingual_e5.is_installed():
-        yield CheckResult("languages", "note", says, _MULTILINGUAL)
-    else:
-        yield CheckResult("languages", "note", says, f"{multilingual_e5.INSTALL}, then {_MULTILINGUAL}")
+    finding = support.finding(page for scope_id in scopes for page in store.log.newest(scope_id, PAGES_READ))
+    if finding is not None:
+        yield CheckResult("languages", "note", finding, f"run {support.fix} (docs/howto/other-languages.md)")
 
 
 def _server(config: Config, options: Sequence[str], *, offline: bool) -> CheckResult:

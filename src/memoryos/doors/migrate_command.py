@@ -42,6 +42,9 @@ def migrate(source: str, target: str) -> None:
             if number % _SCOPES_PER_PROGRESS_LINE == 0 or number == len(scope_ids):
                 click.echo(f"{number} of {len(scope_ids)} scopes, {sum(each.pages for each in moved)} pages", err=True)
         keys = new.copy_api_keys_from(old)
+        model = old.settings.embedding_model()
+        if model is not None:
+            new.settings.record_embedding_model(model)
     skipped = sum(each.already_existed for each in moved)
     click.echo(
         f"{len(moved) - skipped} scopes copied, {skipped} skipped as identical; verified "

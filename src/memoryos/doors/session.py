@@ -55,9 +55,13 @@ class Session:
         return [text for pair in given.items() for text in pair]
 
     @contextmanager
-    def engine(self) -> Iterator[MemoryEngine]:
-        """Opens an engine without a background worker, because the process ends with the command."""
-        with MemoryEngine(self.config(background=False)) as engine:
+    def engine(self, **more: Any) -> Iterator[MemoryEngine]:
+        """Opens an engine without a background worker, because the process ends with the command.
+
+        Args:
+            **more: Settings that override single fields.
+        """
+        with MemoryEngine(self.config(background=False, **more)) as engine:
             yield engine
 
     @contextmanager

@@ -379,6 +379,9 @@ class Stats(Shape):
     llm_tokens: int
     analyst_failures: int
     last_error: str | None
+    language_note: str | None = Field(
+        description="Set if most of the newest pages are in languages that the embedding model does not support."
+    )
 
 
 def _recalled(recall: found.Recall) -> dict[str, Any]:

@@ -30,7 +30,7 @@ MAX_ATTEMPTS = 5
 """Maximum attempts of a short write that the database aborts because of concurrent transactions."""
 _POOL_CONNECTIONS = 16
 """Maximum pooled connections of one process; two more are used for liveness locks and change notifications."""
-_WITHOUT_CONTENT = frozenset({"api_keys", "costs", "erasures", "owners", "scopes"})
+_WITHOUT_CONTENT = frozenset({"api_keys", "costs", "erasures", "owners", "scopes", "store_settings"})
 _ANY_SCOPE = "*"
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL memoryos.scope_id = {scope}"
 _WRITE = (

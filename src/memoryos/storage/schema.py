@@ -24,6 +24,7 @@ __all__ = [
     "profiles",
     "scopes",
     "segments",
+    "store_settings",
     "tombstone_keys",
     "tombstones",
     "vectors",
@@ -250,6 +251,13 @@ erasures = sa.Table(
     metadata,
     sa.Column("erasure_id", Text, primary_key=True),
     sa.Column("due_since", UtcTime, nullable=False),
+)
+
+store_settings = sa.Table(
+    "store_settings",
+    metadata,
+    sa.Column("name", Text, primary_key=True),
+    sa.Column("value", Text, nullable=False),
 )
 
 for _table in metadata.tables.values():

@@ -21,6 +21,7 @@ from memoryos.storage.rebuild_copy import copy_log, replace_tiers
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.scratch_dir import ScratchDir
 from memoryos.storage.store_copy import CopiedScope, copy_keys, copy_scope
+from memoryos.storage.store_settings import StoreSettings
 from memoryos.storage.store_totals import StoreTotals
 from memoryos.storage.usage import NO_QUOTA
 from memoryos.storage.vector_table import VectorTable
@@ -43,8 +44,8 @@ __all__ = ["Store"]
 class Store:
     """All stored data, as one attribute for each kind.
 
-    The methods of these attributes take the scope id as their first argument, except those of API keys, which belong to
-    no scope, and of totals, which cover all scopes.
+    The methods of these attributes take the scope id as their first argument, except those of API keys and settings,
+    which belong to no scope, and of totals, which cover all scopes.
 
     Args:
         place: SQLAlchemy URL of the database, or path of an SQLite file, which is created if it is missing.
@@ -74,6 +75,7 @@ class Store:
         self.keys = KeyTable(self._database)
         self.totals = StoreTotals(self._database)
         self.due = DueTable(self._database)
+        self.settings = StoreSettings(self._database)
         self.idempotency = IdempotencyTable(self._database)
 
     def snapshot(self, scope_id: str) -> AbstractContextManager[None]:

@@ -9,12 +9,14 @@ import numpy as np
 from memoryos.errors import DimensionMismatchError
 from memoryos.language.passages import MAX_EMBEDDED_PASSAGES, passage_texts, vector_model
 from memoryos.storage.vector_table import UtteranceVectors
+from memoryos.updating.language_support import LanguageSupport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from memoryos.config import Config
     from memoryos.model import Page
     from memoryos.seams import Embedder
     from memoryos.storage.lease import Lease
@@ -33,10 +35,11 @@ class EmbeddingStep:
     complete. Then the old ones are deleted.
     """
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
+    def __init__(self, store: Store, embedder: Embedder, config: Config) -> None:
         self._store = store
         self._embedder = embedder
         self._model = vector_model(embedder.name)
+        self._language_support = LanguageSupport(embedder, config)
         self._switching: set[str] = set()
 
     def has_pages(self, scope_id: str) -> bool:
@@ -62,6 +65,7 @@ class EmbeddingStep:
             if self._store.log.is_switching(lease.scope_id, self._model):
                 self._switching.add(lease.scope_id)
             self._embed_pages(lease, pages)
+            self._language_support.warn_once(pages)
             return True
         entries = self._store.vectors.unembedded_knowledge(lease.scope_id, self._model, KNOWLEDGE_PER_STEP)
         if entries:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from memoryos.language.passages import vector_model
+from memoryos.updating.language_support import PAGES_READ, LanguageSupport
+
 if TYPE_CHECKING:
     from memoryos.config import Config
+    from memoryos.seams import Embedder
     from memoryos.storage.store import Store
 
 __all__ = ["count_tiers"]
 
 
-def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict[str, Any]:
+def count_tiers(store: Store, scope_id: str, embedder: Embedder, config: Config) -> dict[str, Any]:
     """Returns the counts of one scope, from one snapshot.
 
     Args:
         store: The store.
         scope_id: The scope; zeros for ``NULL_SCOPE_ID``.
-        model: Name of the embedder.
+        embedder: The embedder.
         config: The settings.
     """
     with store.snapshot(scope_id):
@@ -32,7 +36,7 @@ def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict
             "pages_due": store.log.count_due(
                 scope_id, store.log.last_seq_outside_window(scope_id, config.short_term_capacity)
             ),
-            "pages_without_vector": store.log.count_unembedded(scope_id, model),
+            "pages_without_vector": store.log.count_unembedded(scope_id, vector_model(embedder.name)),
             "segments": store.mid_term.count(scope_id),
             "segments_archived": store.mid_term.count(scope_id, archived=True),
             "pages_learned": store.log.count_learned(scope_id),
@@ -46,4 +50,5 @@ def count_tiers(store: Store, scope_id: str, model: str, config: Config) -> dict
             "llm_tokens": tokens,
             "analyst_failures": state.attempts,
             "last_error": state.last_error,
+            "language_note": LanguageSupport(embedder, config).note(store.log.newest(scope_id, PAGES_READ)),
         }

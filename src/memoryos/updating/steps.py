@@ -101,7 +101,7 @@ class Steps:
         threshold = config.mid_term_similarity_threshold
         self._conversation_readers = readers(analyst, threshold)
         self._record_readers = readers(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
-        self.embedding = EmbeddingStep(store, embedder)
+        self.embedding = EmbeddingStep(store, embedder, config)
         self.redoer = None if redoer is None else Redoer(store, *readers(redoer, threshold))
         self.in_order = (
             Step(FORGET, _always, self._complete_deletions),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from memoryos.config import Config, RankingWeights
+from memoryos.doors.bench.word_coverage import is_shown
 from memoryos.engine import MemoryEngine
+from memoryos.model import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memoryos.memory import Memory
-    from memoryos.retrieval.recall import Recall
+    from memoryos.model import Page
+    from memoryos.retrieval.recall import Recall, RecalledPage
     from memoryos.seams import Embedder
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "measure",
     "measure_store",
     "shown_ids",
+    "shown_text",
     "tabulate",
 ]
 
@@ -64,11 +68,28 @@ class Probe:
 
 
 def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
-    """Returns the evidence ids of all utterances that the context contains."""
-    shown = {each.page.metadata[f"{side}_id"] for each in recall.pages for side in each.sides}
+    """Returns the evidence ids of all utterances of which the context shows 60% of the content words.
+
+    Only words that the context shows of the utterance's own page count.
+    """
+    shown = [(each.page, shown_text(each)) for each in recall.pages]
     if with_window:
-        shown |= {page.metadata[f"{side}_id"] for page in recall.short_term for side in ("user", "assistant")}
-    return shown
+        shown += [(page, _whole_text(page)) for page in recall.short_term]
+    return {
+        page.metadata[f"{side}_id"]
+        for page, text in shown
+        for side in SIDES
+        if page.text(side) and is_shown(page.text(side), [text])
+    }
+
+
+def shown_text(recalled: RecalledPage) -> str:
+    """Returns what the context shows of a recalled page."""
+    return "\n".join(recalled.page.text(span.side)[span.start : span.end] for span in recalled.shown)
+
+
+def _whole_text(page: Page) -> str:
+    return "\n".join(page.text(side) for side in SIDES)
 
 
 def measure(

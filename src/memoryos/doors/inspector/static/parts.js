@@ -25,6 +25,11 @@ function marked(text, words) {
   return parts.map((part, index) => (index % 2 ? html`<mark>${part}</mark>` : part));
 }
 
+/** A note that the embedding model does not support the languages of the newest pages; nothing if it does. */
+export function LanguageNote({ stats }) {
+  return stats?.language_note ? html`<p class="trouble" role="note">${stats.language_note}</p>` : null;
+}
+
 /** @returns {{side: string, speaker: string, text: string}[]} the texts of a page of any JSON model */
 export function sidesOf(page) {
   const sides = page.shown

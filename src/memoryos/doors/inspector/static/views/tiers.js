@@ -4,6 +4,7 @@ import { html, useEffect, useRef, useState } from "../vendor/preact.js";
 import { addressOf } from "../address.js";
 import { askAll, askScope } from "../api.js";
 import { decimal } from "../format.js";
+import { LanguageNote } from "../parts.js";
 import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 import { Knowledge } from "./knowledge.js";
@@ -40,6 +41,7 @@ export function Tiers({ rest: [tier = "window", id] }) {
   const shown = { window: Window, segments: id ? SegmentView : Segments, knowledge: Knowledge, profile: Profile }[tier] ?? Window;
   return html`
     <${Overview} tier=${tier} stats=${stats.value} newest=${feed[0]} />
+    <${LanguageNote} stats=${stats.value} />
     <div class="feed" role="status" aria-label=${T.feed}>
       ${feed.map((each) => html`<span key=${each.id} class=${`happened ${TOUCHED[each.kind]} fresh`}>${each.text}</span>`)}
     </div>

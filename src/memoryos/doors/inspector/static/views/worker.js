@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../vendor/preact.js";
 import { ask, askScope } from "../api.js";
 import { ago, count, moment } from "../format.js";
-import { Loaded, Figure, StoredText, Time } from "../parts.js";
+import { Loaded, Figure, LanguageNote, StoredText, Time } from "../parts.js";
 import { useLoaded, useInspector, useLive } from "../state.js";
 import { TEXTS } from "../texts.js";
 
@@ -83,6 +83,7 @@ function Standing({ work, stats, again }) {
         <span>${T.embedder}: ${stats.embedder}</span>
         ${work.last_page_at ? html`<span>${T.newest}: <${Time} at=${work.last_page_at} /></span>` : null}
       </p>
+      <${LanguageNote} stats=${stats} />
     </section>
   `;
 }
