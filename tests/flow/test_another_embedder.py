@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from memoryos.errors import DimensionMismatchError, EmbeddingError
+from memoryos.language.passages import CUTTER, cut_passages, vector_model
 from memoryos.memory import Memory
 from memoryos.models.query_cache import QueryCache
 from memoryos.seams import Embedder
+from memoryos.storage.schema import pages, vectors
 from memoryos.testing import FixedClock, HashEmbedder
 from tests.conftest import EngineMaker
 
@@ -47,7 +50,7 @@ def models(memory: Memory) -> dict[str, int]:
     database = memory.engine.store._database
     with database.read() as connection:
         rows = connection.exec_driver_sql("SELECT model, COUNT(DISTINCT owner_id) FROM vectors GROUP BY model")
-        return {row[0]: row[1] for row in rows}
+        return {row[0].removesuffix(f"/{CUTTER}"): row[1] for row in rows}
 
 
 def test_word_search_works_during_an_embedder_change_and_the_change_is_atomic(
@@ -150,3 +153,65 @@ def test_embedder_may_embed_queries_differently(make_engine: EngineMaker, wrap: 
     memory.embed()
     assert memory.recall("ydaer si daerb eht").quotes[0].cosine == pytest.approx(1, abs=1e-5)
     assert memory.recall("the bread is ready").quotes[0].cosine < 0.9
+
+
+PLAN = "\n\n".join(
+    f"## Day {day}\n\n- Visit the museum number {day}. {'It is open late. ' * 30}" for day in range(1, 9)
+)
+
+
+def rename_vectors(memory: Memory, old: str, new: str) -> None:
+    """Gives all vectors and pages the vector model name of another release."""
+    with memory.engine.store._database.write(memory._handle.find()) as connection:
+        connection.execute(sa.update(vectors).where(vectors.c.model == old).values(model=new))
+        connection.execute(sa.update(pages).where(pages.c.embedded_with == old).values(embedded_with=new))
+
+
+def test_store_without_passages_is_searched_by_words_and_embedded_again(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
+    """Earlier releases stored vectors under the name of the embedder alone, without the version of the cutter."""
+    given = {"short_term_capacity": 0, "consolidation_batch": 5}
+    memory = make_engine(embedder=Named("model"), **given).memory("tom")
+    memory.add_memory("Plan my trip.", PLAN, clock())
+    fill(memory, clock, 30)
+    rename_vectors(memory, vector_model("model"), "model")
+    again = make_engine(embedder=Named("model"), **given).memory("tom")
+    assert again.get_memory_stats()["pages_without_vector"] == 31
+    found = again.recall("loaf 7")
+    assert found.pages[0].page.user_text.startswith("I baked loaf 7 ")
+    assert {each.signals.meaning for each in found.pages} == {0.0}
+    again.flush()
+    assert again.get_memory_stats()["pages_without_vector"] == 0
+    assert again.recall("museum number 5", max_tokens=300).pages[0].signals.meaning != 0
+
+
+def test_interrupted_embedding_continues_where_it_stopped(make_engine: EngineMaker, clock: FixedClock) -> None:
+    given = {"short_term_capacity": 0, "consolidation_batch": 5}
+    memory = make_engine(embedder=Named("model"), **given).memory("tom")
+    fill(memory, clock, 40)
+    rename_vectors(memory, vector_model("model"), "model")
+    failing = Named("model")
+    failing.fails_after = 1
+    with pytest.raises(EmbeddingError):
+        make_engine(embedder=failing, **given).memory("tom").flush()
+    again = make_engine(embedder=Named("model"), **given).memory("tom")
+    left = again.get_memory_stats()["pages_without_vector"]
+    assert 0 < left < 40
+    again.flush()
+    assert again.get_memory_stats()["pages_without_vector"] == 0
+
+
+def test_long_answer_has_one_vector_per_passage_and_is_shown_in_part(make_engine: EngineMaker) -> None:
+    memory = make_engine(short_term_capacity=0).memory("tom")
+    memory.add_memory("Plan my trip.", PLAN)
+    memory.flush()
+    scope_id = memory._handle.find()
+    (rows,) = memory.engine.store.vectors.of_pages(scope_id, vector_model(memory.engine.embedder.name))
+    assert rows.counts.tolist() == [1, len(cut_passages(PLAN))]
+    found = memory.recall("Which is the museum number 5 on day 5?", max_tokens=300)
+    text = found.pages[0].text("assistant")
+    assert "## Day 5" in text
+    assert " […]" in text
+    assert found.quotes[0].span is not None
+    assert len(found.to_prompt()) / 4 <= 300

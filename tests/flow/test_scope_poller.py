@@ -10,6 +10,7 @@ import threading
 from datetime import timedelta
 
 from memoryos.engine import MemoryEngine
+from memoryos.language.passages import vector_model
 from memoryos.storage.idempotency import RETENTION_DAYS
 from memoryos.storage.lease import Lease
 from memoryos.testing import FixedClock
@@ -22,7 +23,12 @@ SETTINGS = {"short_term_capacity": 1, "consolidation_batch": 3, "mid_term_heat_t
 
 def poller_of(engine: MemoryEngine) -> ScopePoller:
     return ScopePoller(
-        engine.store, engine.worker, engine.config, model=engine.embedder.name, redoes=False, clock=engine.clock
+        engine.store,
+        engine.worker,
+        engine.config,
+        model=vector_model(engine.embedder.name),
+        redoes=False,
+        clock=engine.clock,
     )
 
 
@@ -32,7 +38,7 @@ def add(engine: MemoryEngine, user: str, count: int) -> None:
 
 
 def due(engine: MemoryEngine) -> tuple[int, int]:
-    found = engine.store.totals.backlog(1, engine.embedder.name)
+    found = engine.store.totals.backlog(1, vector_model(engine.embedder.name))
     return found.due_pages, found.pages_without_vector
 
 

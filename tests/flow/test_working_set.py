@@ -223,7 +223,7 @@ def test_vectors_of_pages_that_are_embedded_out_of_order_are_all_used(
         )
         memory.embed()
     recalled(memory, retriever)
-    assert len(unembedded(memory._handle.find(), memory.engine.embedder.name, 9)) == len(LATER) - 1
+    assert len(unembedded(memory._handle.find(), vector_model(memory.engine.embedder.name), 9)) == len(LATER) - 1
     memory.embed()
     assert recalled(memory, retriever) == recalled(memory, new_retriever(memory.engine)[1])
     snapshot = sets.get(memory._handle.find())

@@ -21,7 +21,7 @@ __all__ = ["ScoredUtterance", "select"]
 
 WHOLE_SHARE = 0.7
 """An utterance that needs at most this share of the budget is shown whole, a longer one as its best passages."""
-REPETITION_LOSS = 2.0
+REPETITION_LOSS = 1.0
 """An utterance loses this much of its score, in standard deviations, if all its content words are shown already."""
 MAX_READ = 4_000
 """Characters of an utterance in which repeated words are counted."""

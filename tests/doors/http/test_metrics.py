@@ -14,6 +14,7 @@ from memoryos.doors.http.metrics import CACHE_SECONDS, Metrics
 from memoryos.doors.http.settings import ServerSettings
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
+from memoryos.language.passages import vector_model
 from memoryos.testing import ScriptedChatModel
 from tests.conftest import EngineMaker
 
@@ -93,9 +94,9 @@ def test_new_embedder_makes_all_pages_due(make_engine: EngineMaker) -> None:
     memory = engine.memory("tom")
     memory.add_memory("I bake bread.")
     memory.flush()
-    assert engine.store.totals.backlog(0, engine.embedder.name).pages_without_vector == 0
+    assert engine.store.totals.backlog(0, vector_model(engine.embedder.name)).pages_without_vector == 0
     assert engine.store.totals.backlog(0, "another").pages_without_vector == 1
-    assert engine.store.totals.backlog(0, engine.embedder.name).due_pages == 0
+    assert engine.store.totals.backlog(0, vector_model(engine.embedder.name)).due_pages == 0
 
 
 def test_model_usage_of_today(make_engine: EngineMaker) -> None:

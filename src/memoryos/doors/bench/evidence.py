@@ -94,7 +94,7 @@ def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
 
 def shown_text(recalled: RecalledPage) -> str:
     """Returns the part of a recalled page's text that the context shows."""
-    return "\n".join(recalled.text(side) for side in recalled.sides)
+    return "\n".join(recalled.page.text(span.side)[span.start : span.end] for span in recalled.shown)
 
 
 def _whole_text(page: Page) -> str:
