@@ -99,7 +99,7 @@ class Memoryos(Memory):
         settings: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
         if engine is not None and (settings or any((config, embedder, analyst, clock))):
             raise ConfigError(
-                "the argument engine can't be combined with settings; pass the settings to MemoryEngine instead"
+                "the argument 'engine' can't be combined with settings; pass the settings to MemoryEngine instead"
             )
         self._owns_engine = engine is None
         if engine is None:

@@ -391,11 +391,9 @@ class Memory:
         return True
 
     def force_mid_term_analysis(self) -> int:
-        """Assigns all waiting pages to segments, and extracts facts from all segments, hot or not.
+        """Assigns all waiting pages to segments. Then extracts facts from every segment with new pages, hot or not.
 
-        A page waits for consolidation from the time at which it leaves short-term memory.
-
-        Segments whose pages were all processed before are skipped.
+        A page is waiting when it has left short-term memory and is not yet assigned to a segment.
 
         Returns:
             The number of segments from which facts were extracted.

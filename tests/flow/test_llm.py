@@ -162,7 +162,7 @@ def test_pages_wait_while_the_llm_fails_and_are_consolidated_when_it_returns(
     assert stats["pages_due"] == len(LINES)
     assert stats["last_error"].startswith(f"digest: {FAILING[behaviour].__name__}")
     assert stats["analyst_failures"] == 2
-    assert any("digest failed" in each.message and memory._handle.find() in each.message for each in caplog.records)
+    assert any("'digest' failed" in each.message and memory._handle.find() in each.message for each in caplog.records)
     assert "sk-test" not in caplog.text
     assert memory.segments() == []
     assert memory.recall("violin").pages, "due pages can be found"

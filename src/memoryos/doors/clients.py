@@ -434,5 +434,5 @@ def _toml_lines(server: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _toml_value(value: Any) -> str:
-    """Returns a string or a list of strings in TOML: the same syntax as JSON, but U+007F must be escaped."""
+    """Formats a string or a list of strings as a TOML value: like JSON, but with U+007F escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

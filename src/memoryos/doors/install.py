@@ -183,7 +183,7 @@ def _require_unchanged(file: Path, old: bytes | None) -> None:
 
 
 def _back_up(file: Path, content: bytes) -> Path:
-    """Writes a backup with the current time in its name into the folder of a file, and returns its path."""
+    """Writes the content to a backup file in the same folder. Returns the path, which contains the current time."""
     stamp = datetime.now().astimezone().strftime("%Y%m%d%H%M%S")
     for number in count():
         backup = file.with_name(f"{file.name}.bak-{stamp}" + (f"-{number}" if number else ""))

@@ -59,8 +59,8 @@ class Echoes:
     """Ids of kept pages that repeat content of forgotten pages.
 
     Attributes:
-        answers: Pages in which the assistant's text is newer than a forgotten page and repeats content that occurs only
-            in forgotten pages.
+        answers: Pages in which the assistant repeats content of older, forgotten pages. No other kept page contains
+            this content.
         echoes: Other pages that repeat a sentence or a code of a forgotten page.
     """
 

@@ -117,7 +117,7 @@ def _topic_stop_words(language: Language | None) -> frozenset[str]:
 
 @cache
 def _stop_terms(language: Language | None) -> frozenset[str]:
-    """Returns the search terms of the BM25 stop words of a language, or of English if the language is unknown."""
+    """Returns the BM25 stop words of a language as search terms. An unknown language counts as English."""
     known = language or "en"
     found: set[str] = set()
     for word in BM25_HALF_WEIGHT_WORDS[known]:

@@ -251,14 +251,12 @@ def translate_errors(endpoint: str) -> Iterator[None]:
         ) from None
     except UnicodeEncodeError:
         raise AnalystUnavailableError(
-            f"{endpoint} got no request: the key or the text has characters that can't be sent; remove them"
+            f"no request was sent to {endpoint}: the key or the text has characters that can't be sent; remove them"
         ) from None
     except (openai.OpenAIError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidReplyError(f"{endpoint} sent a malformed reply: {type(error).__name__}") from None
     except RuntimeError:
-        raise AnalystUnavailableError(
-            f"{endpoint} can't be reached: its connections were closed during the call; retry"
-        ) from None
+        raise AnalystUnavailableError(f"the connection to {endpoint} was closed during the call; retry") from None
 
 
 def _root_cause(error: BaseException) -> str:

@@ -171,8 +171,10 @@ class Search:
     def extended(self, connection: sa.Connection) -> Closure:
         """Returns the closure, updated with answers and echoes in pages appended since the search.
 
-        An echo is a page that repeats text of a deleted page. Newer pages have no derived data yet if the caller holds
-        the lease on the scope, so only their texts are examined.
+        An answer is a page whose assistant text used deleted pages. An echo is a page that repeats their text.
+
+        The caller must hold the lease on the scope. Then nothing is derived from the newer pages yet, and only their
+        texts are examined.
         """
         new_ids = self._reader.read_new(connection)
         if not new_ids:
@@ -218,9 +220,9 @@ def search(
 
 
 def compute_closure(graph: MemoryGraph, knowledge_ids: frozenset[str] = frozenset()) -> Closure:
-    """Computes the closure of a deletion in linear time.
+    """Computes what a deletion must delete or recompute (its closure), in linear time.
 
-    The deletion removes the pages ``graph.forgotten_ids`` and the facts ``knowledge_ids``.
+    The user deletes the pages ``graph.forgotten_ids`` and the facts ``knowledge_ids``.
     """
     answer_ids, echo_ids = _trace_answers(graph)
     tiers = _find_tiers(graph, answer_ids)

@@ -198,7 +198,7 @@ def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) ->
     where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(change.learned_page_ids), due)
     learned = {"learned": True, "learned_provisionally": change.provisional}
     if connection.execute(sa.update(pages).where(*where).values(**learned)).rowcount != len(change.learned_page_ids):
-        raise StoreConflictError("another worker has already processed these pages, so nothing was written; try again")
+        raise StoreConflictError("another worker has processed these pages in the meantime; nothing was written")
     if change.segment is not None:
         connection.execute(
             sa.update(segments)

@@ -74,7 +74,7 @@ def unassign_pages(connection: sa.Connection, scope_id: str, page_ids: Sequence[
     where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(page_ids))
     rows = connection.execute(sa.select(pages).where(*where, pages.c.placed_provisionally.is_(True))).all()
     if len(rows) != len(page_ids):
-        raise StoreConflictError("another worker has already processed these pages, so nothing was written; try again")
+        raise StoreConflictError("another worker has processed these pages in the meantime; nothing was written")
     connection.execute(sa.update(pages).where(*where).values(chain_id=None, segment_id=None))
     connection.execute(sa.update(scopes).where(scopes.c.scope_id == scope_id).values(reset_revision=revision))
     return RemovedPages(

@@ -47,7 +47,9 @@ _NO_COMPLETION = {"object": "error", "message": "simulated error"}
 
 
 class FakeOpenAIServer:
-    """A fake LLM server for tests, at ``http://127.0.0.1:<port>/v1``. It is a context manager that stops the server.
+    """A fake LLM server for tests, at ``http://127.0.0.1:<port>/v1``.
+
+    Use it in a ``with`` statement. The server stops at the end of the statement.
 
     Attributes:
         requests: The JSON bodies of all requests so far.

@@ -73,8 +73,9 @@ class Consolidator:
             redo: Whether to replace the chains and segments that the fallback analyst assigned.
 
         Raises:
-            AnalystError: If the analyst failed or returned an invalid digest; nothing was written.
-            StoreConflictError: If another worker took the lease; nothing was written.
+            AnalystError: If the analyst failed, or the chains and topics that it returned are invalid. Nothing was
+                written.
+            StoreConflictError: If another worker took the lease. Nothing was written.
         """
         snapshot = self._working_sets.get(lease.scope_id)
         batch = self._batch(lease.scope_id, pages, snapshot)

@@ -148,7 +148,7 @@ def measure_store(
     columns: Sequence[str] | None = None,
     progress: Callable[[], None] | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], float]:
-    """Calls ``measure`` with the memories of an existing store. The engine's current time is ``end``."""
+    """Calls ``measure`` with the memories of an existing store. The engine's clock always returns ``end``."""
     with MemoryEngine(config, embedder=embedder, clock=lambda: end) as engine:
         memories = {probe.memory: engine.memory(probe.memory) for probe in probes}
         return measure(memories, probes, with_window=with_window, columns=columns, progress=progress)

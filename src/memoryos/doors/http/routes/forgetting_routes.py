@@ -38,13 +38,13 @@ class Forgetting(Body):
 
 
 class Gone(shapes.Forgotten):
-    """The data that was deleted from one memory: the memory of a user and this assistant."""
+    """Report of what was deleted from the memory of a user and one assistant."""
 
     assistant_id: str
 
 
 class UserGone(shapes.Shape):
-    """The data that was deleted from all memories of a user; one entry for each assistant."""
+    """Report of what was deleted from all memories of a user, with one entry for each assistant."""
 
     memories: list[Gone]
 
