@@ -48,6 +48,7 @@ class Memoryos(Memory):
         embedder: As for ``MemoryEngine``.
         analyst: As for ``MemoryEngine``.
         clock: As for ``MemoryEngine``.
+        count_tokens: As for ``MemoryEngine``.
 
     Raises:
         ConfigError: If a setting is out of range or a required package is not installed.
@@ -78,6 +79,7 @@ class Memoryos(Memory):
         embedder: Embedder | None = None,
         analyst: Analyst | None = None,
         clock: Callable[[], datetime] | None = None,
+        count_tokens: Callable[[str], float] | None = None,
     ) -> None:
         scope = read_scope(user_id, assistant_id)
         arguments = {
@@ -96,12 +98,14 @@ class Memoryos(Memory):
             "database_url": database_url,
         }
         settings: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
-        if engine is not None and (settings or any((config, embedder, analyst, clock))):
+        if engine is not None and (settings or any((config, embedder, analyst, clock, count_tokens))):
             raise ConfigError("engine: can't be combined with other settings; pass them to MemoryEngine instead")
         self._owns_engine = engine is None
         if engine is None:
             settled = config.with_(**settings) if config else Config.load(**settings)
-            engine = join_engine(self, settled, embedder=embedder, analyst=analyst, clock=clock)
+            engine = join_engine(
+                self, settled, embedder=embedder, analyst=analyst, clock=clock, count_tokens=count_tokens
+            )
         super().__init__(scope, engine.modules)
 
     @property

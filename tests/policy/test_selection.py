@@ -61,7 +61,7 @@ def test_better_utterances_are_selected_first_and_one_that_does_not_fit_is_skipp
 
 def test_repeated_text_loses_against_new_text() -> None:
     first, copy, new = page(1, "Nora bakes rye bread"), page(4, "Nora bakes rye bread!"), page(7, "a blue boat sails")
-    utterances = [scored(first, 3), scored(copy, 2.5), scored(new, 1)]
+    utterances = [scored(first, 3), scored(copy, 2.5), scored(new, 2)]
     assert list(select(utterances, 1_000, estimate_tokens)) == ["p1", "p7", "p4"]
     assert list(select(utterances, 1_000, estimate_tokens, repetition_loss=0)) == ["p1", "p4", "p7"]
 
