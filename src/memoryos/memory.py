@@ -246,7 +246,7 @@ class Memory:
         Args:
             query: The question.
             max_pages: Maximum number of pages. Default: ``retrieval_queue_capacity``; no limit with ``max_tokens``.
-            max_tokens: Maximum tokens of ``Recall.to_prompt()``, and also of the recalled pages alone. Of long texts the
+            max_tokens: Maximum tokens of ``Recall.to_prompt()``, and of the recalled pages alone. Of long texts the
                 best passages are then shown. ``MemoryEngine(count_tokens=...)`` sets how tokens are counted.
             ranking: Weights of the signals, for this recall only. The recall then counts as an experiment and heats
                 no segment.
