@@ -153,7 +153,9 @@ def make_engine(
     def make(**given: Any) -> MemoryEngine:
         seams: dict[str, Any] = {"embedder": HashEmbedder(), "clock": clock}
         seams |= {
-            name: given.pop(name) for name in ("embedder", "analyst", "fallback_analyst", "clock") if name in given
+            name: given.pop(name)
+            for name in ("embedder", "analyst", "fallback_analyst", "clock", "count_tokens")
+            if name in given
         }
         values = {"data_storage_path": tmp_path / "store", "background": False} | given
         if database_kind != "sqlite" and "database_url" not in given:

@@ -86,8 +86,7 @@ class RankingWeights(BaseModel):
     segment: Weight = Field(default=0.0, deprecated=True, description="Deprecated and ignored: it improved no result.")
     time: Weight = Field(default=1.0, description="Added if the query names the time of the utterance.")
     recency: Weight = Field(
-        default=1.0,
-        description="Added to the newest utterance of a chat with an assistant; half of it per 30 days of age.",
+        default=1.0, description="Added to new texts in chats with an assistant; halved per 30 days."
     )
 
     def model_post_init(self, _: Any) -> None:
@@ -211,12 +210,7 @@ class Config(BaseSettings):
     short_term_capacity: int = Field(
         default=7, ge=0, le=10_000, description="Number of pages in short-term memory (paper: 7). 0 disables it."
     )
-    short_term_tokens: int = Field(
-        default=1000,
-        ge=0,
-        le=10_000_000,
-        description="Maximum tokens of short-term memory in a prompt. Long texts are shown as excerpts, newest first.",
-    )
+    short_term_tokens: int = Field(default=1000, ge=0, description="Maximum tokens of short-term memory in a prompt.")
     mid_term_capacity: int = Field(
         default=2000,
         ge=1,

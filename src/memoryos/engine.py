@@ -15,6 +15,7 @@ from memoryos.embedding_choice import is_auto, record_explicit_model, resolve_au
 from memoryos.generation.responder import Responder
 from memoryos.inputs import read_scope
 from memoryos.language.passages import vector_model
+from memoryos.language.text import estimate_tokens
 from memoryos.loading import Loader
 from memoryos.memory import Memory
 from memoryos.modules import Modules
@@ -61,6 +62,8 @@ class MemoryEngine:
             Ignored without ``analyst``, because then the setting ``on_llm_failure`` selects the fallback.
         clock: Returns the current time (aware, UTC). Default: the system clock. Tests and imports of old
             conversations may pass another clock.
+        count_tokens: Counts the tokens of a text, for ``max_tokens`` of a recall; default: an estimate of one token per
+            four characters, and of three per four Chinese, Japanese or Korean characters.
 
     Raises:
         ConfigError: If a setting is out of range or a required package is not installed.
@@ -75,12 +78,13 @@ class MemoryEngine:
         analyst: Analyst | None = None,
         fallback_analyst: Analyst | None = None,
         clock: Callable[[], datetime] | None = None,
+        count_tokens: Callable[[str], float] | None = None,
     ) -> None:
         self.config = config or Config()
         self.clock = clock or _system_clock
         analysts = build_analysts(self.config) if analyst is None else Analysts(analyst, fallback_analyst)
         store, used_embedder = _open_store(self.config, embedder)
-        self.modules = _build_modules(self, store, used_embedder, analysts)
+        self.modules = _build_modules(self, store, used_embedder, analysts, count_tokens or estimate_tokens)
         closing = [close_method(used_embedder)] if embedder is None else []
         closing += [close_method(analysts.primary)] if analyst is None else []
         self._close = _make_close_function(self.modules, closing)
@@ -218,7 +222,9 @@ def _open_store(config: Config, embedder: Embedder | None) -> tuple[Store, Embed
     return store, embedder
 
 
-def _build_modules(engine: MemoryEngine, store: Store, embedder: Embedder, analysts: Analysts) -> Modules:
+def _build_modules(
+    engine: MemoryEngine, store: Store, embedder: Embedder, analysts: Analysts, count_tokens: Callable[[str], float]
+) -> Modules:
     """Builds the parts of an engine that use an open store."""
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     analyst = with_fallback(analysts, config)
@@ -240,7 +246,7 @@ def _build_modules(engine: MemoryEngine, store: Store, embedder: Embedder, analy
         loader=Loader(store, redactor, clock=clock),
         embedder=embedder,
         working_sets=working_sets,
-        retriever=Retriever(store, embedder, working_sets, config),
+        retriever=Retriever(store, embedder, working_sets, config, count_tokens=count_tokens),
         primary_analyst=analysts.primary,
         analyst=analyst,
         ledger=ledger,

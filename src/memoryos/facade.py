@@ -49,6 +49,7 @@ class Memoryos(Memory):
         embedder: Turns texts into vectors; see ``MemoryEngine``.
         analyst: Extracts facts from conversations and answers questions; see ``MemoryEngine``.
         clock: Returns the current time (aware, UTC); see ``MemoryEngine``.
+        count_tokens: Counts the tokens of a text; see ``MemoryEngine``.
 
     Raises:
         ConfigError: If a setting is out of range or a required package is not installed.
@@ -79,6 +80,7 @@ class Memoryos(Memory):
         embedder: Embedder | None = None,
         analyst: Analyst | None = None,
         clock: Callable[[], datetime] | None = None,
+        count_tokens: Callable[[str], float] | None = None,
     ) -> None:
         scope = read_scope(user_id, assistant_id)
         arguments = {
@@ -97,14 +99,16 @@ class Memoryos(Memory):
             "database_url": database_url,
         }
         settings: dict[str, Any] = {name: value for name, value in arguments.items() if value is not None}
-        if engine is not None and (settings or any((config, embedder, analyst, clock))):
+        if engine is not None and (settings or any((config, embedder, analyst, clock, count_tokens))):
             raise ConfigError(
                 "the argument 'engine' can't be combined with settings; pass the settings to MemoryEngine instead"
             )
         self._owns_engine = engine is None
         if engine is None:
             complete_config = config.with_(**settings) if config else Config.load(**settings)
-            engine = join_engine(self, complete_config, embedder=embedder, analyst=analyst, clock=clock)
+            engine = join_engine(
+                self, complete_config, embedder=embedder, analyst=analyst, clock=clock, count_tokens=count_tokens
+            )
         super().__init__(scope, engine.modules)
 
     @property

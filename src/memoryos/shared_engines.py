@@ -32,10 +32,16 @@ class _Parts:
     embedder: Embedder | None
     analyst: Analyst | None
     clock: Callable[[], datetime] | None
+    count_tokens: Callable[[str], float] | None
 
     def equals(self, other: _Parts) -> bool:
         """Returns whether two engines with these arguments would behave equally."""
-        is_same = self.embedder is other.embedder and self.analyst is other.analyst and self.clock == other.clock
+        is_same = (
+            self.embedder is other.embedder
+            and self.analyst is other.analyst
+            and self.clock == other.clock
+            and self.count_tokens == other.count_tokens
+        )
         return is_same and self.settings == other.settings
 
 
@@ -83,7 +89,13 @@ class _Registry:
                 if engine is not None and shared.fits(parts, _identity(config)):
                     shared.users.add(user)
                     return engine
-            engine = MemoryEngine(config, embedder=parts.embedder, analyst=parts.analyst, clock=parts.clock)
+            engine = MemoryEngine(
+                config,
+                embedder=parts.embedder,
+                analyst=parts.analyst,
+                clock=parts.clock,
+                count_tokens=parts.count_tokens,
+            )
             shared = _Shared(engine, parts, _identity(config))
             shared.users.add(user)
             self._by_place.setdefault(place, []).append(shared)
@@ -120,6 +132,7 @@ def join_engine(
     embedder: Embedder | None = None,
     analyst: Analyst | None = None,
     clock: Callable[[], datetime] | None = None,
+    count_tokens: Callable[[str], float] | None = None,
 ) -> MemoryEngine:
     """Returns an open engine that was created with equal arguments, or creates a new engine.
 
@@ -129,13 +142,14 @@ def join_engine(
         embedder: Turns texts into vectors; see ``MemoryEngine``. An engine is shared only if this is the same object.
         analyst: Extracts facts and answers questions; see ``MemoryEngine``. It must be the same object too.
         clock: Returns the current time; see ``MemoryEngine``. It must be equal too.
+        count_tokens: Counts the tokens of a text; see ``MemoryEngine``. It must be the same object too.
 
     Raises:
         ConfigError: If a setting is out of range or a required package is not installed.
         StoreError: If the database can't be opened.
     """
     settings = {name: value for name, value in config if name not in _PLACE_FIELDS}
-    return _registry.join(user, config, _Parts(settings, embedder, analyst, clock))
+    return _registry.join(user, config, _Parts(settings, embedder, analyst, clock, count_tokens))
 
 
 def leave_engine(user: object, engine: MemoryEngine) -> None:

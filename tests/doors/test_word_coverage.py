@@ -9,7 +9,7 @@ import pytest
 from memoryos.doors.bench.evidence import shown_ids, shown_text
 from memoryos.doors.bench.word_coverage import is_shown
 from memoryos.model import Page, Side
-from memoryos.retrieval.excerpts import Span
+from memoryos.retrieval.excerpts import whole_page
 from memoryos.retrieval.recall import Recall, RecalledPage, Signals
 
 
@@ -40,8 +40,7 @@ def test_a_text_is_shown_when_one_piece_has_60_percent_of_its_content_words(
 def recalled(user: str, assistant: str, *shown: Side) -> RecalledPage:
     ids = {"user_id": "u", "assistant_id": "a"}
     page = Page("p1", 1, datetime(2026, 5, 8, tzinfo=timezone.utc), user, assistant, metadata=ids)
-    spans = tuple(Span(side, 0, len(page.text(side))) for side in shown)
-    return RecalledPage(page, spans, 1.0, Signals())
+    return RecalledPage(page, tuple(span for span in whole_page(page) if span.side in shown), 1.0, Signals())
 
 
 def test_evidence_is_found_by_the_words_that_are_shown_of_its_page() -> None:

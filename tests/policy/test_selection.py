@@ -13,7 +13,7 @@ from memoryos.language.text import estimate_tokens
 from memoryos.model import Page
 from memoryos.retrieval.excerpts import LEFT_OUT, Span, excerpt_of, short_term_excerpts, sorted_spans, whole_page
 from memoryos.retrieval.prompt_lines import dated_lines
-from memoryos.retrieval.selection import WHOLE_SHARE, ScoredUtterance, select
+from memoryos.retrieval.selection import REPETITION_LOSS, WHOLE_SHARE, ScoredUtterance, select
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 PLAN = "\n\n".join(
@@ -61,9 +61,9 @@ def test_better_utterances_are_selected_first_and_one_that_does_not_fit_is_skipp
 
 def test_repeated_text_loses_against_new_text() -> None:
     first, copy, new = page(1, "Nora bakes rye bread"), page(4, "Nora bakes rye bread!"), page(7, "a blue boat sails")
-    utterances = [scored(first, 3), scored(copy, 2.5), scored(new, 1)]
-    assert list(select(utterances, 1_000, estimate_tokens)) == ["p1", "p7", "p4"]
-    assert list(select(utterances, 1_000, estimate_tokens, repetition_loss=0)) == ["p1", "p4", "p7"]
+    utterances = [scored(first, 3), scored(copy, 2.5), scored(new, 2)]
+    assert list(select(utterances, 1_000, estimate_tokens, repetition_loss=REPETITION_LOSS)) == ["p1", "p7", "p4"]
+    assert list(select(utterances, 1_000, estimate_tokens)) == ["p1", "p4", "p7"]
 
 
 def test_long_utterance_is_shown_whole_if_it_fits_and_as_passages_if_it_would_fill_the_budget() -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from memoryos.errors import InputError
 from memoryos.language import instructions
 from memoryos.memory import Memory
-from memoryos.retrieval import prompt_lines
+from memoryos.retrieval.prompt_lines import MARK
 from memoryos.storage.schema import pages
 from memoryos.testing import FixedClock
 from tests.conftest import EngineMaker
@@ -44,7 +44,7 @@ def test_instruction_sides_are_stored_and_not_recomputed(
     monkeypatch.setattr(instructions, "reads_as_instruction", judge)
     found = memory.recall("What about the password?")
     assert set(found.flagged) == {page.page_id for page in list(memory.pages())[1:]}
-    assert found.to_prompt(numbered=True).count(prompt_lines.MARK) == 3
+    assert found.to_prompt(numbered=True).count(MARK) == 3
 
 
 def test_page_of_an_earlier_release_is_checked_when_it_is_read(make_engine: EngineMaker, clock: FixedClock) -> None:

@@ -14,14 +14,14 @@ import numpy as np
 from memoryos.errors import DimensionMismatchError
 from memoryos.language.passages import cut_passages
 from memoryos.language.text import estimate_tokens
-from memoryos.model import ABOUT, Utterance
+from memoryos.model import ABOUT, SIDES, Utterance
 from memoryos.optional_methods import CompleteEmbedder
 from memoryos.retrieval.excerpts import Span, short_term_excerpts, sorted_spans
 from memoryos.retrieval.packing import PackingInput, pack_pages
 from memoryos.retrieval.question import read_question
 from memoryos.retrieval.ranking import rank, rank_entries
 from memoryos.retrieval.recall import RECALLED_HEADING, Quote, Recall, RecalledKnowledge, RecalledPage
-from memoryos.retrieval.selection import ScoredUtterance, select
+from memoryos.retrieval.selection import REPETITION_LOSS, ScoredUtterance, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -114,7 +114,8 @@ class Retriever:
         weights = self._weights(ranking or self._config.ranking, question)
         ranked = self._rank(snapshot, question, vector, weights)
         window = self._window(snapshot, short_term_capacity)
-        selection = _Selection(ranked, _packing_input(snapshot, ranked, window))
+        source = _packing_input(snapshot, ranked, window)
+        selection = _Selection(ranked, source, has_assistant=SIDES[1] in snapshot.speaker_names)
         pages, tokens = self._select(scope_id, selection, max_pages, max_tokens)
         quotes = selection.source.best(QUOTES)
         others = selection.near_misses(near_misses, pages)
@@ -235,6 +236,7 @@ class _Selection:
 
     ranking: Ranking
     source: PackingInput
+    has_assistant: bool
 
     def near_misses(self, count: int, shown: Sequence[RecalledPage]) -> tuple[PackedPage, ...]:
         """Returns the next best pages, apart from the shown ones."""
@@ -286,7 +288,13 @@ class _Selection:
                 scores = [each.score for each in passages]
                 scored.append(ScoredUtterance(page, candidate.side, candidate.score, scores))
                 best.setdefault(page.page_id, candidate)
-        shown = select(scored, max_tokens - count_tokens(RECALLED_HEADING), count_tokens, max_pages=max_pages)
+        shown = select(
+            scored,
+            max_tokens - count_tokens(RECALLED_HEADING),
+            count_tokens,
+            max_pages=max_pages,
+            repetition_loss=REPETITION_LOSS if self.has_assistant else 0.0,
+        )
         found = [self._page(pages[best[page_id].seq], best[page_id], spans) for page_id, spans in shown.items()]
         return tuple(sorted(found, key=lambda each: -each.score))
 

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from memoryos.model import Page, Side
 
-__all__ = ["ScoredUtterance", "select"]
+__all__ = ["REPETITION_LOSS", "ScoredUtterance", "select"]
 
 WHOLE_SHARE = 0.7
 """An utterance that needs at most this share of the budget is shown whole, a longer one as its best passages."""
-REPETITION_LOSS = 1.0
-"""An utterance loses this much of its score, in standard deviations, if all its content words are shown already."""
+REPETITION_LOSS = 2.0
+"""Score, in standard deviations, that an utterance of a chat with an assistant loses if it only repeats shown words.
+People do not repeat themselves like assistants; in conversations between people the loss costs recall (ADR 15)."""
 MAX_READ = 4_000
 """Characters of an utterance in which repeated words are counted."""
 
@@ -49,13 +50,12 @@ def select(
     count_tokens: Callable[[str], float],
     *,
     max_pages: int | None = None,
-    repetition_loss: float = REPETITION_LOSS,
+    repetition_loss: float = 0.0,
 ) -> dict[str, tuple[Span, ...]]:
     """Returns the parts to show of each selected page, by page id, in the order of selection.
 
-    The utterance with the best score is taken first. The others then lose score for each of their words that is shown
-    already, because long conversations repeat the same plan again and again. An utterance that does not fit is skipped,
-    and a shorter one may still fit.
+    The utterance with the best score is taken first. The others then lose score for their words that are shown already.
+    An utterance that does not fit is skipped, and a shorter one may still fit.
 
     Args:
         utterances: Utterances, best first.

@@ -1,0 +1,73 @@
+"""The size of a context: all parts together, as the caller counts tokens."""
+
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+
+from memoryos.language.text import estimate_tokens
+from memoryos.memory import Memory
+from tests.conftest import EngineMaker
+
+ANSWER = "\n\n".join(
+    f"## Step {step}\n\n" + "\n".join(f"- Part {part}: mix flour, water and salt number {part}." for part in range(9))
+    for step in range(1, 9)
+)
+
+
+def count_words(text: str) -> int:
+    return len(re.findall(r"\w+|[^\w\s]", text))
+
+
+def fill(memory: Memory) -> None:
+    for number in range(30):
+        memory.add_memory(
+            f"I baked rye bread number {number} in the oven of my sister Nora.", ANSWER, f"2026-03-{number + 1:02}"
+        )
+    memory.add_memory(
+        "My name is Tom and I live in Porto. I am allergic to nuts.", "I will remember that.", "2026-04-01"
+    )
+    for number in range(7):
+        memory.add_memory(f"What comes after step {number} of the dough?", ANSWER, "2026-04-02")
+    memory.force_mid_term_analysis()
+
+
+@pytest.mark.kinds("sqlite")
+@pytest.mark.parametrize("count", [None, len, count_words])
+@pytest.mark.parametrize("max_tokens", [10, 150, 1_000, 3_000])
+def test_prompt_has_at_most_the_requested_tokens(make_engine: EngineMaker, count: object, max_tokens: int) -> None:
+    given = {} if count is None else {"count_tokens": count}
+    memory = make_engine(**given).memory("tom")
+    fill(memory)
+    counted = estimate_tokens if count is None else count
+    found = memory.recall("How did I bake the bread of step 3?", max_tokens=max_tokens)
+    alone = found.to_prompt(include_short_term=False, include_profile=False, include_knowledge=False)
+    for text in (found.to_prompt(), found.to_prompt(numbered=True), alone):
+        assert counted(text) <= max_tokens  # type: ignore[operator]
+    assert found.tokens == -(-counted(alone) // 1)  # type: ignore[operator]
+    if max_tokens >= 1_000 and count is not len:
+        assert counted(found.to_prompt()) > max_tokens / 2  # type: ignore[operator]
+        assert "# Recalled from earlier conversations" in found.to_prompt()
+        assert "# The conversation so far" in found.to_prompt()
+
+
+def test_window_has_its_own_budget(make_engine: EngineMaker) -> None:
+    memory = make_engine(short_term_tokens=400).memory("tom")
+    fill(memory)
+    found = memory.recall("What is step 7?")
+    window = found.to_prompt(include_profile=False, include_knowledge=False).partition("# The conversation so far")[2]
+    assert 100 < estimate_tokens(window) < 450
+    assert "What comes after step 6" in window
+    assert "## Step 7" in window
+    assert "[…]" in window
+    assert len(found.short_term) == 7
+
+
+@pytest.mark.kinds("sqlite")
+def test_recall_can_be_pickled(make_engine: EngineMaker) -> None:
+    memory = make_engine().memory("tom")
+    fill(memory)
+    found = memory.recall("bread", max_tokens=500)
+    assert pickle.loads(pickle.dumps(found)).to_prompt() == found.to_prompt()  # noqa: S301  (our own data)
