@@ -713,7 +713,7 @@ def test_close_during_a_call_raises_an_analyst_error(make: Maker) -> None:
         closed = chat._connected()
         closed.close()
         errors = [failure(chat, way, Bill()) for way in WAYS]
-    said = "the LLM can't be reached: its connections were closed during the call; retry"
+    said = "the connection to the LLM was closed during the call; retry"
     assert [(type(each), str(each)) for each in errors] == [(AnalystUnavailableError, said)] * len(WAYS)
 
 

@@ -65,10 +65,11 @@ PACKAGES = (
 
 
 def read_weights(file: Path | None = None) -> dict[str, NDArray[Any]]:
-    """Returns the tensors by their names in the original model.
+    """Returns the tensors of the model by their names in the original model.
 
-    Matrices of products are int8 and transposed to ``[inputs, outputs]``. The embeddings of words and positions are
-    int8 too. An int8 tensor has scales, ``float32``, under its name with the suffix ".scale". All others are float32.
+    The weight matrices of linear layers are int8 and transposed to ``[inputs, outputs]``. The embeddings of words and
+    positions are int8 too. All other tensors are float32. The scales of an int8 tensor are a float32 tensor that has
+    the same name with the suffix ".scale".
 
     Args:
         file: The file to read; default: the file of the first package that is installed and unchanged.
@@ -124,7 +125,7 @@ def _readers() -> dict[str, Callable[[bytes], dict[str, NDArray[Any]]]]:
 
 
 def _from_onnx(content: bytes) -> dict[str, NDArray[Any]]:
-    """Copies the tensors from their known positions."""
+    """Copies the tensors from their known positions in the ONNX file."""
     return {name: _tensor(content, place["type"], place["shape"], place["offset"]) for name, place in _places().items()}
 
 

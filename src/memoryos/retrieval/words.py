@@ -82,7 +82,7 @@ class WordSnapshot:
 
         Args:
             query: The terms of the query.
-            little: The terms among them that have half weight, because they are function words.
+            little: Those terms of the query that have half weight, because they are function words.
             starts: ``int64[g]``: first document of each group of neighbouring documents. Each group is then scored as
                 one document, and the result is ``float32[g]``. Default: one score for each document, ``float32[n]``.
         """
