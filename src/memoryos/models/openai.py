@@ -35,7 +35,7 @@ MAX_TOKENS_PER_CALL = 1_000_000_000
 _TEXT_ERROR_CODES = frozenset(
     {"context_length_exceeded", "content_filter", "content_policy_violation", "invalid_prompt"}
 )
-"""Error codes for an unsuitable prompt. A retry with fewer request options can't help."""
+"""Error codes for a prompt that is too long or not allowed. A retry with fewer request options can't help."""
 _INVALID_JSON_CODE = "json_validate_failed"
 """Error code for a reply that violated the JSON format. It does not show that the endpoint rejects the option.
 

@@ -156,8 +156,8 @@ def _count_bits(columns: NDArray[np.uint64]) -> NDArray[np.uint16]:
 def _fit_line(products: NDArray[np.float32], cosines: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
     """Returns the slope and offset that give the products the mean and the standard deviation of the cosines.
 
-    This is deliberately not a least-squares fit, which would shrink the spread of the estimates. The ranking divides
-    cosines by their spread before it adds other signals.
+    This is deliberately not a least-squares fit, which would shrink the spread of the estimates. Exact cosines of the
+    best passages are later mixed with estimates, so both need the same spread (ADR 13).
     """
     spread = products.std()
     slope = cosines.std() / spread if spread > 0 else np.float32(0)

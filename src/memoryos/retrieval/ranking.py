@@ -7,8 +7,9 @@ The score of an utterance is the sum of these signals:
 * a share of the best scores of its session,
 * bonuses if it is recent, and if the question names its speaker or its date.
 
-The best passage of an utterance has the utterance's score; the other passages have lower scores. All utterances take
-part in the ranking, unless ``Config.segment_gate`` restricts it to the nearest segments, as in the paper.
+The best passage of an utterance has the utterance's score; the other passages have lower scores. All utterances are
+scored. The final order leaves out archived segments. If ``Config.segment_gate`` is set, it contains only the nearest
+segments, as the paper does.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def rank(
         question: The question.
         cosines: Cosines of the query and each passage; None ranks without the signal "meaning".
         weights: The weight of each signal.
-        gate: ``bool[segments]``: the segments whose passages are ranked, as in the paper; None for all segments.
+        gate: ``bool[segments]``: the segments whose passages may be in ``Ranking.order``; None for all segments.
     """
     if cosines is None:
         cosines = Cosines(np.zeros(len(corpus), np.float32), np.zeros(len(corpus), np.bool_))
@@ -211,7 +212,7 @@ def rank_entries(
     """Ranks knowledge entries by the signals "meaning" and "words".
 
     Args:
-        vectors: ``float32[n, d]``; zero rows for entries without a vector.
+        vectors: ``float32[n, d]``: the vector of each entry; a row of zeros if the entry has none.
         words: Word index of the n entries.
         query_vector: ``float32[d]``, L2-normalised; None ranks without the signal "meaning".
         question: The question.
@@ -290,7 +291,7 @@ def _neighbour_shares(
 
 
 def _is_named_speaker(corpus: Corpus, rows: NDArray[np.int64], question: Question) -> NDArray[np.float32]:
-    """Returns 1 for each passage in ``rows`` whose speaker the question names, else 0."""
+    """Returns 1 for each passage in ``rows`` by a speaker whom the question asks about, else 0."""
     if question.speakers:
         codes = [code for code, name in enumerate(corpus.speaker_names) if name in question.speakers]
         return np.asarray(np.isin(corpus.speakers[rows], codes), np.float32)

@@ -364,9 +364,9 @@ class _Fitter:
     def _take(
         self, share: float, lines: Sequence[str], title: str, day: str | None = None, before: Sequence[str] = ()
     ) -> bool:
-        """Adds the tokens of lines to the used ones, if they fit into a share of the budget; returns whether they fit.
+        """Reserves the tokens of some lines if they fit into a share of the budget; returns whether they fit.
 
-        The section heading and the date line of the lines are counted when they are first needed.
+        The heading of a section and the line of a date are counted once.
 
         Args:
             share: The share of the budget that may be used in total.

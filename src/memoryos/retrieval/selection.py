@@ -100,7 +100,7 @@ class _Selection:
         self._days: set[date] = set()
 
     def may_fit(self, utterance: ScoredUtterance) -> bool:
-        """Returns whether tokens are left, and whether the page of the utterance is shown or may still be added."""
+        """Returns whether tokens are left, and ``max_pages`` allows the page of this utterance."""
         is_full = self._max_pages is not None and len(self.shown) >= self._max_pages
         return self._used < self._max_tokens and not (is_full and utterance.page.page_id not in self.shown)
 

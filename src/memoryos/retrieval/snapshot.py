@@ -101,7 +101,10 @@ class StoredVectors:
     model: str
 
     def read(self, seqs: Sequence[int]) -> Iterator[VectorRows]:
-        """Yields the vectors of these pages, ascending; forgotten pages and pages without vectors are omitted.
+        """Yields the vectors of the pages at some log positions. Skips forgotten pages and pages without vectors.
+
+        Args:
+            seqs: The log positions, ascending.
 
         Raises:
             StoreError: If the store can't be read.
@@ -199,7 +202,7 @@ class LongTermSnapshot:
         profile: The current profile.
         knowledge: The current entries, oldest first.
         words: Word index of the entries, in the same order.
-        vectors: ``float32[entries, dimensions]``; zero rows for entries without a vector.
+        vectors: ``float32[entries, dimensions]``: the vector of each entry; a row of zeros if the entry has none.
     """
 
     profile: Profile

@@ -103,7 +103,10 @@ class WordSnapshot:
     def _occurrences(
         self, term: str, starts: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
-        """Returns the documents or groups that contain a term, ascending, and how often each contains it."""
+        """Returns the numbers of the documents that contain a term, ascending, and how often each contains it.
+
+        If ``starts`` is given, counts groups of documents instead, as in ``score``.
+        """
         postings = self.postings.get(term, _NO_POSTINGS)
         # Copied, because an ``array`` can't grow while numpy uses its memory.
         numbers: NDArray[np.integer[Any]] = np.frombuffer(postings[:], np.intc)
