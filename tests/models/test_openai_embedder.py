@@ -281,7 +281,7 @@ def test_vectors_with_invalid_indexes_are_rejected(server: Server, make: Maker, 
     server.answer = lambda body: replied(
         [each | {"index": index} for each, index in zip(rows_of(body), indexes, strict=True)]
     )
-    with pytest.raises(EmbeddingError, match="invalid vector indexes"):
+    with pytest.raises(EmbeddingError, match="numbered its vectors wrongly"):
         make().embed(["bread", "rye"])
 
 

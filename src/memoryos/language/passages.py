@@ -1,8 +1,8 @@
 """Cuts an utterance into passages: the pieces of up to 120 tokens that are embedded, ranked and shown.
 
 A passage consists of neighbouring sentences, list items, table rows or lines of code. It repeats the headings above
-it. Passages are not stored: the cutter derives them from the text whenever they are needed, so a change of its result
-needs a new name in ``CUTTER``.
+it. Passages are not stored: this module (the cutter) derives them from the text whenever they are needed. So if its
+result changes, ``CUTTER`` needs a new name.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["CUTTER", "MAX_EMBEDDED_PASSAGES", "Passage", "cut_passages", "passage_texts", "vector_model"]
 
 CUTTER = "passages-1"
-"""Version of the cutter. It is stored with every vector, so that vectors of another version are computed again."""
+"""Version of the cutter. It is stored with every vector, so that outdated vectors are found and computed again."""
 MAX_PASSAGE_TOKENS = 120
 """Longest passage with its headings. Any embedder that reads 256 tokens reads it to its end."""
 MIN_PASSAGE_TOKENS = 40
-"""A passage of this size ends at the next list item, paragraph or line."""
+"""A passage of at least this size ends at the next list item, paragraph or line."""
 MIN_SENTENCES_TOKENS = 80
-"""A passage of this size ends at the next sentence."""
+"""A passage of at least this size ends at the next sentence."""
 MIN_INTRODUCTION_TOKENS = 20
-"""A shorter passage continues across a heading, and a shorter rest joins the passage before it."""
+"""A passage shorter than this does not end before a heading, and is joined to the passage before it if possible."""
 MAX_HEADING_TOKENS = 20
-"""A longer line is no heading."""
+"""A line longer than this is never a heading."""
 MAX_EMBEDDED_PASSAGES = 64
 """Only the first 64 passages of an utterance (about 4,000 words) have vectors; word search covers the others."""
 
@@ -53,7 +53,8 @@ _FENCES = ("```", "~~~")
 def vector_model(embedder_name: str) -> str:
     """Returns the name under which vectors of an embedder are stored, for example "all-MiniLM-L6-v2/passages-1".
 
-    It includes the version of the cutter, so a new cutter leads to the same re-embedding as a new embedder.
+    The name includes the version of the cutter. So after a change of the cutter, all pages are embedded again, as after
+    a change of the embedder.
     """
     return f"{embedder_name}/{CUTTER}"
 
@@ -83,8 +84,8 @@ class Passage(NamedTuple):
 def cut_passages(text: str) -> list[Passage]:
     """Returns the passages of an utterance in order; at least one. A text of up to 120 tokens is one passage.
 
-    Each character except white space is in exactly one passage, headings in further passages not counted. Takes
-    linear time.
+    Each character except white space is between ``start`` and ``end`` of exactly one passage. Headings are also
+    repeated in the passages below them. Takes linear time.
     """
     if len(text) <= _ALWAYS_SHORT or _tokens(text) <= MAX_PASSAGE_TOKENS:
         return [Passage(0, len(text))]
@@ -114,7 +115,7 @@ class _Unit(NamedTuple):
         start: Offset of its first character.
         end: Offset after its last character.
         tokens: Its size.
-        begins: What begins with it: a heading, a line, a sentence, or only a word.
+        begins: What begins at ``start``: a heading, a line, a sentence, or only a word.
         headings: The headings above it.
     """
 
@@ -221,7 +222,10 @@ def _lines(text: str) -> list[_Line]:
 
 
 def _heading_kind(line: _Line, following: _Line | None) -> Literal["section", "list", "part"] | None:
-    """Returns what a line is the heading of: a section, a list or table, or a part of a section; None for others."""
+    """Returns the kind of a heading, or None if the line is not a heading.
+
+    The kinds are "section", "list" (the heading of a list or table) and "part" (the heading of a part of a section).
+    """
     if line.is_code or following is None:
         return None
     if _SECTION.match(line.text) or (line.text.startswith("【") and line.text.endswith("】")):
@@ -239,7 +243,10 @@ def _is_listed(line: _Line) -> bool:
 
 
 def _units_of_line(line: _Line, tokens: float, headings: tuple[_Heading, ...]) -> Iterator[_Unit]:
-    """Yields a short line whole, a longer one by sentences, and sentences that are too long by words."""
+    """Yields the units of a line: the whole line if it is short, otherwise its sentences.
+
+    A sentence that is too long for a passage is split into its words.
+    """
     if tokens <= MIN_PASSAGE_TOKENS:
         yield _Unit(line.start, line.end, tokens, _LINES, headings)
         return
@@ -278,10 +285,10 @@ def _gap_tokens(passage: Passage, following: Passage | _Unit) -> float:
 
 
 def _tokens(text: str) -> float:
-    """Returns the size of a text in tokens, as pessimistic as the tokenizers of small embedding models require.
+    """Returns the estimated size of a text in tokens.
 
-    That is 0.25 for a Latin letter, digit or space; 0.5 for punctuation and letters of other scripts; 1 for Chinese,
-    Japanese and Korean characters.
+    A Latin letter, digit or space counts 0.25 tokens; punctuation and letters of other scripts 0.5; Chinese, Japanese
+    and Korean characters 1. The estimate is high, because tokenizers of small embedding models need many tokens.
     """
     size = len(text) + len(_HEAVY.findall(text))
     return size / 4 if text.isascii() else (size + 2 * len(_CJK.findall(text))) / 4

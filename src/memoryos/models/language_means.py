@@ -1,8 +1,8 @@
 """Removes the per-language mean direction from embeddings (Mu and Viswanath 2018).
 
-A model with little training data in a language maps all its texts to similar vectors: unrelated Chinese sentences have
-a cosine of 0.6 in MiniLM, unrelated English sentences 0.1. Without the mean direction, cosines are comparable across
-languages. ``benchmarks.languages.means`` computes the files of the means.
+If a model was trained on few texts of a language, it maps all texts of that language to similar vectors. In MiniLM,
+unrelated Chinese sentences have a cosine of 0.6, unrelated English sentences 0.1. When the mean direction is removed,
+cosines are comparable across languages. ``benchmarks.languages.means`` computes the files with the mean vectors.
 """
 
 from __future__ import annotations
@@ -48,13 +48,20 @@ class LanguageMeans:
 
 
 def means_file(model: str) -> Traversable:
-    """Returns the file of ``float32[7, d]``: one mean per language in the order of ``LANGUAGES``, then all others."""
+    """Returns the file with the mean vectors of a model, ``float32[7, d]``.
+
+    The first rows are the means of the languages in ``LANGUAGES``, in this order. The last row is the mean of texts in
+    all other languages.
+    """
     return resources.files("memoryos.models") / "assets" / model / "means.npy"
 
 
 @cache
 def _directions(model: str) -> NDArray[np.float32]:
-    """Returns ``float32[7, d]``: unit vectors; a zero row removes nothing."""
+    """Returns ``float32[7, d]``: the direction of each mean vector, L2-normalised.
+
+    The row of a mean of zero stays zero, so nothing is removed from texts of that language.
+    """
     with means_file(model).open("rb") as file:
         means: NDArray[np.float32] = np.load(file, allow_pickle=False)
     lengths = np.linalg.norm(means, axis=1, keepdims=True)

@@ -1,7 +1,7 @@
-"""A chat model that uses the model of an MCP client through MCP sampling; the client may require its user's consent.
+"""A chat model that uses the model of an MCP client through MCP sampling.
 
-Sampling outside of a client's call needs a protocol version before 2026-07-28, which removed it, and a connection that
-stays open, such as stdio.
+The client may ask its user for consent. Protocol version 2026-07-28 and later versions do not allow sampling outside of
+a client's call, so this model needs an earlier version. It also needs a connection that stays open, such as stdio.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class ClientModel:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Accepts calls from other threads while the block runs; cancels calls still waiting at its end."""
+        """Accepts calls from other threads while the block runs. At its end, cancels the calls that still wait."""
         async with BlockingPortal() as portal:
             self._portal = portal
             try:
@@ -71,7 +71,7 @@ class ClientModel:
                 await portal.stop(cancel_remaining=True)
 
     def meet(self, session: ServerSession) -> None:
-        """Records the client's capabilities; called at its first request after the handshake."""
+        """Records the client's capabilities. Called at the client's first request after the handshake."""
         if not self._handshake_done.is_set():
             capabilities = session.client_capabilities
             if capabilities is not None and capabilities.sampling is not None and session.can_send_request:
@@ -131,7 +131,7 @@ class ClientModel:
                 self._session.send_request, message, CreateMessageResult, self.timeout_seconds
             )
         except MCPError as error:
-            raise AnalystUnavailableError(f"the MCP client refused or failed the request (code {error.code})") from None
+            raise AnalystUnavailableError(f"the MCP client refused the request or failed (code {error.code})") from None
         except ValidationError:
             raise AnalystUnavailableError("the MCP client sent a malformed reply") from None
         except (RuntimeError, CancelledError, ClosedResourceError, BrokenResourceError) as error:

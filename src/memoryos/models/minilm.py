@@ -39,8 +39,9 @@ class MiniLM:
     """An ``Embedder`` on all-MiniLM-L6-v2: 384 dimensions, mean pooling, L2-normalised, at most 256 tokens of a text.
 
     Products with weights are computed in int8 (weights: one scale per channel; activations: one scale per token). The
-    mean cosine of a vector and its fp32 counterpart is 0.997. The vector of a text is the same alone and in a batch.
-    Versions of ONNX Runtime round differently: the mean cosine between two versions is 0.999, the lowest 0.991.
+    vectors of a text in int8 and in fp32 have a mean cosine of 0.997. A text has the same vector alone and in a batch.
+    Versions of ONNX Runtime round differently: the vectors of a text in two versions have a mean cosine of 0.999 and a
+    lowest cosine of 0.991.
 
     The model was trained on English. The mean direction of other languages is removed from their vectors.
 
@@ -128,10 +129,11 @@ def _session(file: Path | None, threads: int) -> onnxruntime.InferenceSession:
 
 @cache
 def _saturates() -> bool:
-    """Returns whether int8 products are inexact on this processor: x86 without VNNI limits partial sums to 16 bits.
+    """Returns whether int8 products are inexact on this processor.
 
-    ONNX Runtime then needs the option "x64quantprecision", which is exact but slower. It detects this only roughly: it
-    would apply the option on processors with VNNI too.
+    They are inexact on x86 processors without VNNI, which limit partial sums to 16 bits. ONNX Runtime then needs the
+    option "x64quantprecision", which is exact but slower. The option is set only where the products are inexact,
+    because ONNX Runtime would also apply it on processors with VNNI.
     """
     import onnxruntime  # noqa: PLC0415  (as above)
 

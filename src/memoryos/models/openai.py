@@ -35,9 +35,12 @@ MAX_TOKENS_PER_CALL = 1_000_000_000
 _TEXT_ERROR_CODES = frozenset(
     {"context_length_exceeded", "content_filter", "content_policy_violation", "invalid_prompt"}
 )
-"""Error codes caused by the text: a retry with fewer options can't help."""
+"""Error codes for a prompt that is too long or not allowed. A retry with fewer request options can't help."""
 _INVALID_JSON_CODE = "json_validate_failed"
-"""Error code for a reply that violated the JSON format: fewer options help this request only."""
+"""Error code for a reply that violated the JSON format. It does not show that the endpoint rejects the option.
+
+So this request is retried with fewer options, but later requests use the same options again.
+"""
 _FAILED_FINISH_REASONS = frozenset({"abort", "error", "insufficient_system_resource"})
 """Values of ``finish_reason`` that report a failure of the endpoint."""
 _UNSTORABLE = re.compile("[\\0\ud800-\udfff]")
@@ -46,9 +49,9 @@ _UNSTORABLE = re.compile("[\\0\ud800-\udfff]")
 class OpenAIChat:
     """A ``ChatModel`` for an OpenAI-compatible endpoint.
 
-    Requests use the options that the endpoint accepts: first a JSON schema, then JSON mode, then neither; also with and
-    without a temperature and the usage report of a stream. When the endpoint rejects an option, later requests of the
-    same kind omit it.
+    Endpoints support different request options. Structured replies are requested first with a JSON schema, then in JSON
+    mode, then with neither. The temperature and the usage report of a stream are also omitted if necessary. When the
+    endpoint rejects an option, later requests of the same kind omit it.
 
     Args:
         model: Name of the model at the endpoint.
@@ -168,7 +171,7 @@ class OpenAIChat:
 
     @contextlib.contextmanager
     def _metered(self, request: ChatRequest, meter: Meter) -> Iterator[_CallCost]:
-        """Yields a record for the cost of a call; reports it to the meter at the end, also after an error."""
+        """Yields a record for the cost of a call. At the end, also after an error, reports the cost to the meter."""
         started = time.monotonic()
         cost = _CallCost()
         failed = True
@@ -193,7 +196,10 @@ class _CallCost:
     texts: list[str] = field(default_factory=list)
 
     def tokens(self, request: ChatRequest) -> tuple[int, int, bool]:
-        """Returns prompt tokens, reply tokens and whether they are estimated; zeros if there was no reply."""
+        """Returns the prompt tokens, the reply tokens, and whether both are estimated.
+
+        Returns (0, 0, False) if there was no reply.
+        """
         reported: list[Any] = [getattr(self.usage, name, None) for name in ("prompt_tokens", "completion_tokens")]
         if all(isinstance(each, int) and 0 <= each < MAX_TOKENS_PER_CALL for each in reported) and reported[0]:
             return reported[0], reported[1], False
@@ -343,7 +349,10 @@ def _text(content: Any) -> str:
 
 
 def _whole_characters(pieces: Iterable[str]) -> Iterator[str]:
-    """Yields the pieces with split surrogate pairs joined; replaces a half that has no counterpart."""
+    """Yields the pieces of a text so that no surrogate pair is split over two pieces.
+
+    A surrogate without its other half is replaced.
+    """
     pending = ""
     for piece in pieces:
         text = pending + piece

@@ -29,7 +29,7 @@ KNOWN_DIMENSIONS = {
 SHORTENABLE_PREFIX = "text-embedding-3-"
 """Prefix of the models with a ``dimensions`` parameter; it is not sent to other models."""
 MAX_TEXTS_PER_REQUEST = 32
-"""Default limit of Text Embeddings Inference. OpenAI's limit is 2,048 texts, that of others as low as ten."""
+"""Default limit of the server Text Embeddings Inference. OpenAI allows 2,048 texts; some endpoints allow only ten."""
 MAX_TEXT_BYTES = 8_000
 """A token has at least one byte, so a text of this size fits the limit of 8,191 tokens of OpenAI's models."""
 _TOO_LARGE_STATUSES = frozenset({400, 413, 422})
@@ -75,7 +75,10 @@ class OpenAIEmbedder:
 
     @property
     def name(self) -> str:
-        """Returns "openai/" and the model, for any endpoint; followed by "@" and the length if that is shortened."""
+        """Returns "openai/" and the name of the model, for any endpoint.
+
+        If the vectors are shortened, "@" and their length follow.
+        """
         suffix = f"@{self._dimensions}" if self._is_shortened else ""
         return f"openai/{self._model.removeprefix('openai/')}{suffix}"
 
@@ -112,7 +115,11 @@ class OpenAIEmbedder:
             self._client = None
 
     def _rows(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns the vectors of one request, or of its halves; after that later requests have the size of a half."""
+        """Returns the vectors of some texts, in one request if the endpoint accepts it.
+
+        If the endpoint rejects the request, each half of the texts is sent separately. Later requests then have at most
+        as many texts as a half.
+        """
         import openai  # noqa: PLC0415  (takes 0.4 s)
 
         try:
@@ -147,7 +154,7 @@ class OpenAIEmbedder:
 
 
 def _length(model: str, dimensions: int | None) -> tuple[int, bool]:
-    """Returns the length of the vectors and whether they are shortened."""
+    """Returns the length of the vectors, and whether the endpoint must shorten them to this length."""
     bare = model.rsplit("/", 1)[-1]
     full_length = KNOWN_DIMENSIONS.get(bare)
     if full_length is None:
@@ -181,12 +188,12 @@ def _translated_errors() -> Iterator[None]:
 
 
 def _ordered_rows(reply: Any, count: int) -> list[NDArray[np.float64]]:
-    """Returns the vectors of a reply in the order of its ``index``."""
+    """Returns the vectors of a reply in the order of their field ``index``, which is the order of the texts."""
     rows = {each["index"]: each["embedding"] for each in reply["data"]}
     if len(reply["data"]) != count:
         raise EmbeddingError(
             f"the embedding endpoint sent {len(reply['data'])} vectors for {count} texts; check the model"
         )
     if rows.keys() != set(range(count)):
-        raise EmbeddingError("the embedding endpoint sent invalid vector indexes, so vectors can't be matched to texts")
+        raise EmbeddingError("the embedding endpoint numbered its vectors wrongly, so they can't be matched to texts")
     return [np.asarray(rows[number], np.float64) for number in range(count)]

@@ -171,7 +171,13 @@ def _non_blank(text: str) -> str:
 
 @contextlib.contextmanager
 def _translated_errors(message: str, *, with_reason: bool = False) -> Iterator[None]:
-    """Converts errors of the library to ``EmbeddingError``; ``with_reason`` only if its text can't quote user data."""
+    """Converts errors of the library to ``EmbeddingError``.
+
+    Args:
+        message: The text of the ``EmbeddingError``; the class of the library's error is added.
+        with_reason: Whether the text of the library's error is added too. Set it only if that text can't quote user
+            data.
+    """
     try:
         yield
     except (

@@ -49,7 +49,12 @@ def without_thoughts(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _after_thoughts(text: str, *, is_thinking: bool) -> tuple[str, bool]:
-    """Returns the text after the reasoning and False, or the end of an open reasoning (a part of a tag) and True."""
+    """Removes leading reasoning from the text read so far.
+
+    Returns:
+        The text after the reasoning, and False. If the reasoning is not closed yet: the last characters of the text,
+        which may be the beginning of the closing tag, and True.
+    """
     place = 0
     while True:
         if is_thinking:

@@ -41,7 +41,7 @@ class GrowingArray(Generic[Scalar]):
         return self._buffer[: self._length]
 
     def snapshot(self) -> NDArray[Scalar]:
-        """Returns the current rows as an array that later changes leave as it is. Copies nothing."""
+        """Returns the current rows without copying them. Later changes do not affect the result."""
         self._is_shared = True
         return self.view
 
@@ -53,7 +53,8 @@ class GrowingArray(Generic[Scalar]):
     def extend(self, rows: Any) -> None:
         """Appends rows.
 
-        An empty array keeps the first rows without a copy; the caller must not modify them afterwards.
+        If this array is empty, it uses the memory of ``rows`` instead of copying them. So the caller must not modify
+        ``rows`` afterwards.
         """
         added = np.asarray(rows, self._buffer.dtype).reshape(-1, *self._row_shape)
         end = self._length + len(added)

@@ -1,9 +1,9 @@
 """Vector quantisation: two bits per dimension, for scopes whose vectors exceed the memory limit.
 
-Each dimension is centred, scaled and rounded to four levels; a query is rounded to 32. The dot product then becomes a
-weighted sum of bit counts, which processors compute on 64 dimensions at a time. This follows RaBitQ (Gao and Long
-2024), without its rotation and with a second bit. A linear map from these products to cosines is fitted on a sample of
-vectors that are kept whole.
+Each dimension of a vector is centred, scaled and rounded to four levels. Each dimension of a query is rounded to 32
+levels. The dot product then becomes a weighted sum of bit counts, which processors compute on 64 dimensions at a time.
+This follows RaBitQ (Gao and Long 2024), without its rotation and with a second bit. A linear map turns these products
+into cosines. It is fitted on a sample of the vectors, which is also stored as float32.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class CodeBook:
     """Encodes vectors and estimates cosines from codes. It never changes after construction.
 
     Args:
-        rows: ``float32[n, d]``, n > 0: vectors from which mean, spread and sample are taken.
+        rows: ``float32[n, d]``, n > 0: the vectors that determine the mean and spread of each dimension. About 1,000
+            of them are stored as the sample to which the estimates are fitted.
     """
 
     def __init__(self, rows: NDArray[np.float32]) -> None:
@@ -47,7 +48,7 @@ class CodeBook:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the sample."""
+        """Bytes of the stored sample of vectors."""
         return int(self._sample.nbytes)
 
     def encode(self, rows: NDArray[np.float32]) -> list[NDArray[np.uint64]]:
@@ -57,7 +58,12 @@ class CodeBook:
         return [_pack_bits((clipped >> bit) & 1) for bit in range(_BITS)]
 
     def cosines(self, query: NDArray[np.float32], planes: Sequence[NDArray[np.uint64]]) -> NDArray[np.float32]:
-        """Returns ``float32[n]``: the estimated cosine of ``float32[d]`` and each of n codes."""
+        """Returns ``float32[n]``: the estimated cosine of a query and each of n codes.
+
+        Args:
+            query: ``float32[d]``, L2-normalised.
+            planes: Bit planes of the codes, as from ``encode``.
+        """
         weights = query * self._spread
         sample_products = _products(weights, self._sample_planes)
         slope, offset = _fit_line(sample_products, self._sample @ query)
@@ -111,7 +117,7 @@ class CodeSnapshot:
         return len(self.planes[0])
 
     def cosines(self, query: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns ``float32[n]``: the estimated cosine of ``float32[d]`` and each vector."""
+        """Returns ``float32[n]``: the estimated cosine of a query, ``float32[d]``, and each vector."""
         return self.book.cosines(query, self.planes)
 
 
@@ -123,7 +129,10 @@ def _pack_bits(bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def _products(weights: NDArray[np.float32], planes: Sequence[NDArray[np.uint64]]) -> NDArray[np.float32]:
-    """Returns ``float32[n]``: the sum of weight times level of each code, up to a common factor and constant."""
+    """Returns ``float32[n]``: for each code, the dot product of the weights and its levels.
+
+    A factor and a constant that are the same for all codes are left out.
+    """
     max_level = 2**_QUERY_BITS - 1
     scale = max_level / (2 * max(float(np.abs(weights).max()), 1e-12))
     levels = np.round(weights * scale + max_level / 2).astype(np.uint8)
@@ -147,8 +156,8 @@ def _count_bits(columns: NDArray[np.uint64]) -> NDArray[np.uint16]:
 def _fit_line(products: NDArray[np.float32], cosines: NDArray[np.float32]) -> tuple[np.float32, np.float32]:
     """Returns the slope and offset that give the products the mean and the standard deviation of the cosines.
 
-    This is deliberately not a least-squares fit: least squares would shrink the spread of the estimates, and the
-    ranking adds them to other signals by their spread.
+    This is deliberately not a least-squares fit, which would shrink the spread of the estimates. Exact cosines of the
+    best passages are later mixed with estimates, so both need the same spread (ADR 13).
     """
     spread = products.std()
     slope = cosines.std() / spread if spread > 0 else np.float32(0)

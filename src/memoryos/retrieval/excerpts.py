@@ -22,7 +22,7 @@ MIN_CUT = 480
 """Shorter spans are never cut."""
 MAX_PIECES = 64
 MAX_INDENT = 12
-"""Most white space between the beginning of a line and a passage that begins there."""
+"""A passage counts as the beginning of a line if at most this many characters precede it in the line."""
 _TEXT = re.compile(r"\S")
 
 
@@ -31,7 +31,7 @@ class Span:
     """A part of a page's text.
 
     Attributes:
-        side: Whose text it is part of.
+        side: The speaker whose text it belongs to: "user" or "assistant".
         start: Offset of its first character in this text.
         end: Offset after its last character.
         score: Score of the best passage that contains it; 0 if it was not ranked.
@@ -49,7 +49,10 @@ def whole_page(page: Page) -> tuple[Span, ...]:
 
 
 def pieces(page: Page, span: Span) -> tuple[Span, ...]:
-    """Returns the passages inside a span, each with its score; at most 64. A short span is returned as it is."""
+    """Returns the first 64 passages inside a span, each with the score of the span.
+
+    A span of up to ``MIN_CUT`` characters is returned unchanged.
+    """
     if span.end - span.start <= MIN_CUT:
         return (span,)
     inside = (each for each in cut_passages(page.text(span.side)) if span.start <= each.start and each.end <= span.end)
@@ -57,7 +60,10 @@ def pieces(page: Page, span: Span) -> tuple[Span, ...]:
 
 
 def sorted_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Returns the spans in the order of the text, the user's first; of equal spans the one with the best score."""
+    """Returns the spans in the order of the text, the user's first, without duplicates.
+
+    Spans with the same offsets are duplicates. The one with the best score is kept.
+    """
     best: dict[Span, Span] = {}
     for span in spans:
         if span not in best or span.score > best[span].score:
@@ -72,8 +78,8 @@ def excerpt_of(page: Page, side: Side, spans: Iterable[Span]) -> str:
 
     Args:
         page: The page.
-        side: Whose utterance it is.
-        spans: Spans of the page in the order of the text; those of the other side are ignored.
+        side: The speaker of the utterance: "user" or "assistant".
+        spans: Spans of the page in the order of the text. Spans of the other speaker are ignored.
     """
     text = page.text(side)
     parts: list[str] = []
@@ -104,8 +110,8 @@ def short_term_excerpts(
 ) -> dict[str, tuple[Span, ...]]:
     """Returns the parts of the short-term window that fit into a budget, by page id, newest pages first.
 
-    A page may use half of the budget that newer pages left. Of a longer page it shows the beginning of each utterance
-    and the passages with the highest scores.
+    Each page may use half of the budget that newer pages left. If a page is longer, its excerpt consists of the first
+    passage of each utterance and of the passages with the highest scores.
 
     Args:
         pages: The pages, oldest first.

@@ -22,9 +22,9 @@ _BATCH = 64
 """Number of rows that are read from the arrays together."""
 OVERSELECTION = 3.0
 MIN_UTTERANCES = 40
-"""At least this many utterances, and this multiple of the token budget, are candidates for a context."""
+"""``utterances_for`` returns at least this many utterances, and at least ``OVERSELECTION`` times the token budget."""
 MAX_UTTERANCE_TOKENS = 2_000
-"""Of a longer utterance, ``pack_pages`` selects the best passages up to this size."""
+"""If an utterance is longer, ``pack_pages`` selects its best passages up to this size."""
 
 
 class Candidate(NamedTuple):
@@ -32,8 +32,8 @@ class Candidate(NamedTuple):
 
     Attributes:
         seq: Position of its page in the log.
-        side: Who says it.
-        part: Its number in its utterance, from 0.
+        side: The speaker: "user" or "assistant".
+        part: The number of the passage in its utterance, from 0.
         row: Its index in the arrays of the ``Ranking``; candidates with lower rows come earlier in the log.
         score: Its score.
         tokens: Estimated tokens of its line in a prompt.
@@ -93,9 +93,9 @@ class PackingInput:
         return list(self.candidates(self.order[:count]))
 
     def utterances_for(self, max_tokens: float) -> list[tuple[Candidate, tuple[Candidate, ...]]]:
-        """Returns more of the best utterances than fit into a budget, best first, each with all its passages.
+        """Returns the best utterances, best first, each with all its passages.
 
-        The budget is filled from them; some are skipped because they do not fit or repeat others.
+        They are more than fit into the budget, because the caller skips utterances that do not fit or repeat others.
         """
         found: list[tuple[Candidate, tuple[Candidate, ...]]] = []
         tokens = 0.0
@@ -108,7 +108,7 @@ class PackingInput:
         return found
 
     def outside_window(self) -> NDArray[np.int64]:
-        """Returns the part of ``order`` that may be packed."""
+        """Returns the part of ``order`` whose pages precede the short-term window."""
         return self.order[self.seqs[self.order] < self.window_seq]
 
     def candidates(self, rows: NDArray[np.int64]) -> Iterator[Candidate]:
@@ -133,7 +133,9 @@ class PackingInput:
 
 
 def pack_pages(source: PackingInput, max_pages: int, *, exclude: Collection[int] = ()) -> tuple[PackedPage, ...]:
-    """Returns the best pages, best first, with all their utterances, but only the best passages of very long ones.
+    """Returns the best pages, best first, with all their utterances.
+
+    Very long utterances are reduced to their best passages (``MAX_UTTERANCE_TOKENS``).
 
     Args:
         source: The ranked passages.
@@ -151,7 +153,10 @@ def pack_pages(source: PackingInput, max_pages: int, *, exclude: Collection[int]
 
 
 def _shortened(passages: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    """Returns the passages of a page without the worst ones of utterances above ``MAX_UTTERANCE_TOKENS``."""
+    """Returns the passages of a page, in log order.
+
+    The worst passages of an utterance that is longer than ``MAX_UTTERANCE_TOKENS`` are left out.
+    """
     if sum(each.tokens for each in passages) <= MAX_UTTERANCE_TOKENS:
         return passages
     used = dict.fromkeys(SIDES, 0.0)

@@ -37,11 +37,11 @@ class Question:
         dense_text: The text to embed; never empty. It is the query without names of speakers, because with a name the
             query would be similar to every text that contains the name.
         terms: Search terms of the query, including those of the days that it refers to.
-        function_terms: The terms among them that are function words, such as "when".
+        function_terms: Those of ``terms`` that are function words, such as "when".
         speakers: Names of the speakers in the query, in the form in which they are stored.
         side: The speaker whose statements the query asks for: "user" for "What did I …", "assistant" for "What did you
-            …". None if the query names a speaker. "user" if it contains neither word and the other speaker is an
-            assistant, because users mostly ask about their own statements.
+            …", None if the query names a speaker. For any other query it is "user" if a speaker of the scope is an
+            assistant, because users mostly ask about their own statements; otherwise None.
         times: Ranges of days that the query refers to, as (first day, last day).
         language: Language of the query; None if it is not known.
     """
@@ -99,7 +99,8 @@ def _named(query: str, speakers: Sequence[str]) -> dict[str, str]:
     """Finds names of speakers in a query.
 
     Returns:
-        The name of the speaker for each word of the query that is this name, a part of it or a short form of it.
+        The words of the query that refer to a speaker, each with the speaker's full name. Such a word is a part of
+        the name, for example the first name, or a short form of a part.
     """
     words = {fold(word): word for word in _NAME.findall(query)}
     named: dict[str, str] = {}

@@ -1,9 +1,15 @@
 """Ranking: scores every utterance and passage of a scope for one question. Pure functions over arrays.
 
-The score of an utterance is the sum of the z-scores of its best cosine and its BM25 score, a share of the scores of its
-neighbours, a share of the best scores of its session, and a bonus if it is recent or if the question names its speaker
-or its date. Its best passage has this score; its other passages have lower ones. No utterance is filtered out before
-the final order, unless the segment gate of the paper is configured.
+The score of an utterance is the sum of these signals:
+
+* the z-scores of its best cosine and of its BM25 score,
+* a share of the scores of the previous and the following utterance,
+* a share of the best scores of its session,
+* bonuses if it is recent, and if the question names its speaker or its date.
+
+The best passage of an utterance has the utterance's score; the other passages have lower scores. All utterances are
+scored. The final order leaves out archived segments. If ``Config.segment_gate`` is set, it contains only the nearest
+segments, as the paper does.
 """
 
 from __future__ import annotations
@@ -30,12 +36,15 @@ __all__ = ["SESSION_GAP_SECONDS", "Corpus", "Cosines", "Ranking", "mean_of_best_
 SESSION_GAP_SECONDS = 4 * 3600.0
 """A longer pause between two pages starts a new session."""
 BEST_SCORES = 3
-"""Number of scores in the mean that represents a session."""
+"""A session is represented by the mean of this many of its best scores."""
 ORDER_LIMIT = 1000
 """Only this many of the best utterances are sorted; more do not fit into any realistic budget."""
 PASSAGE_SHARE = 0.1
-"""Weight of a passage's own scores within its utterance. It is low: what answers a request is often said beside the
-passage that resembles the request (ADR 15)."""
+"""Weight of a passage's own scores within its utterance.
+
+It is low, because the answer to a question is often not in the passage that resembles the question most, but in a
+neighbouring one (ADR 15).
+"""
 RECENCY_HALF_LIFE_DAYS = 30.0
 """The bonus of an utterance halves when it is this much older than the newest one."""
 
@@ -87,14 +96,14 @@ class Cosines:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Scores of n items, and the signals that they are the sum of.
+    """Scores of n items (passages or knowledge entries), and the signals that sum to each score.
 
     Attributes:
-        scores: ``float32[n]``.
-        order: ``int64[k]``: indices of the best allowed items, best first; of equal scores the newer first. Of each
-            utterance, only the best passage is in it.
-        cosines: ``float32[n]``: raw cosines of query and item; 0 for items without a vector.
-        parts: The contribution of each signal, by its name in ``Signals``: ``float32[n]`` each; they sum to ``scores``.
+        scores: ``float32[n]``: the score of each item.
+        order: ``int64[k]``: indices of the best allowed items, best first. Of items with equal scores, the newer one is
+            first. Of each utterance, only the best passage is included.
+        cosines: ``float32[n]``: the raw cosine of the query and each item; 0 for items without a vector.
+        parts: ``float32[n]`` for each signal, by its name in ``Signals``: the contributions to ``scores``.
     """
 
     scores: NDArray[np.float32]
@@ -122,7 +131,7 @@ def rank(
         question: The question.
         cosines: Cosines of the query and each passage; None ranks without the signal "meaning".
         weights: The weight of each signal.
-        gate: ``bool[segments]``: restricts the order to passages of these segments, as in the paper; None: no limit.
+        gate: ``bool[segments]``: the segments whose passages may be in ``Ranking.order``; None for all segments.
     """
     if cosines is None:
         cosines = Cosines(np.zeros(len(corpus), np.float32), np.zeros(len(corpus), np.bool_))
@@ -178,7 +187,8 @@ def _passage_parts(
 ) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.int64]]:
     """Returns the contribution of each signal to the scores of passages, and the best passage of each utterance.
 
-    The best passage has the score of its utterance. Every other one loses a share of what its own scores lack.
+    The best passage has the score of its utterance. Every other passage loses ``PASSAGE_SHARE`` of the difference
+    between its own scores for meaning and words and those of the best passage.
     """
     utterances = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(corpus)))
     parts = _utterance_parts(corpus, starts, question, cosines, weights)
@@ -202,7 +212,7 @@ def rank_entries(
     """Ranks knowledge entries by the signals "meaning" and "words".
 
     Args:
-        vectors: ``float32[n, d]``; zero rows for entries without a vector.
+        vectors: ``float32[n, d]``: the vector of each entry; a row of zeros if the entry has none.
         words: Word index of the n entries.
         query_vector: ``float32[d]``, L2-normalised; None ranks without the signal "meaning".
         question: The question.
@@ -244,7 +254,7 @@ def mean_of_best_scores(scores: NDArray[np.float32], groups: NDArray[np.int32]) 
 def _first_items_with(
     values: NDArray[np.float32], scores: NDArray[np.float32], group_of: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Returns the first item of each group that has the value given for the group.
+    """Returns, for each group, the index of its first item whose score equals the group's value.
 
     Example:
         With the values ``[5, 2]``, scores ``[1, 5, 5, 2]`` and groups ``[0, 0, 0, 1]`` the items are ``[1, 3]``.
@@ -269,7 +279,10 @@ def _z_scores(values: NDArray[np.float32], known: NDArray[np.bool_] | None = Non
 def _neighbour_shares(
     own: NDArray[np.float32], sessions: NDArray[np.int32], weights: RankingWeights
 ) -> NDArray[np.float32]:
-    """Returns for each utterance its share of the scores of the previous and the following one in its session."""
+    """Returns for each utterance a weighted sum of the scores of its two neighbours.
+
+    The neighbours are the previous and the following utterance, if they are in the same session.
+    """
     shares = np.zeros_like(own)
     is_same_session = sessions[1:] == sessions[:-1]
     shares[1:] += np.float32(weights.previous) * own[:-1] * is_same_session
@@ -278,7 +291,7 @@ def _neighbour_shares(
 
 
 def _is_named_speaker(corpus: Corpus, rows: NDArray[np.int64], question: Question) -> NDArray[np.float32]:
-    """Returns 1 for those of the passages whose speaker or side the question names, else 0."""
+    """Returns 1 for each passage in ``rows`` by a speaker whom the question asks about, else 0."""
     if question.speakers:
         codes = [code for code, name in enumerate(corpus.speaker_names) if name in question.speakers]
         return np.asarray(np.isin(corpus.speakers[rows], codes), np.float32)
@@ -306,8 +319,8 @@ def _is_at_named_time(seconds: NDArray[np.float64], question: Question) -> NDArr
 def _recency(seconds: NDArray[np.float64], speaker_names: tuple[str, ...]) -> NDArray[np.float32]:
     """Returns a number from 0 to 1 for each utterance: 1 for the newest, 0.5 for one that is 30 days older.
 
-    It is 0 for conversations between people: requests to an assistant continue recent work, but questions about a
-    conversation concern any part of it.
+    The number is 0 in scopes without an assistant. Requests to an assistant usually continue recent work, but questions
+    about a conversation between people can concern any part of it.
     """
     if len(seconds) == 0 or SIDES[1] not in speaker_names:
         return np.zeros(len(seconds), np.float32)

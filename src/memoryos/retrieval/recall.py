@@ -28,8 +28,8 @@ __all__ = ["RECALLED_HEADING", "Quote", "Recall", "RecalledKnowledge", "Recalled
 ATTRIBUTES_SHARE = 0.15
 KNOWLEDGE_SHARE = 0.35
 SHORT_TERM_SHARE = 0.6
-"""The budget of a prompt is filled in this order: attributes up to 15% of it, facts up to 35%, the short-term window
-up to 60%, then recalled pages. What they leave is filled by further window pages, attributes, facts and traits."""
+"""The budget of a prompt is filled in this order: attributes until 15% of it are used, facts until 35%, the short-term
+window until 60%, then recalled pages. If tokens are left, more window pages, attributes, facts and traits follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class RecalledPage:
     Attributes:
         page: The page.
         shown: The parts that a prompt shows, in the order of the text, the user's first; never empty. A short utterance
-            is one span. Of a long one, the passages that match the query are shown, with the headings above them.
+            is one span. A long utterance is represented by the passages that match the query and their headings.
         score: Score of its best passage.
         signals: The signals that sum to this score.
         cosine: Cosine of the query and its best passage, in [-1, 1]; 0 before the passage has a vector. Unlike
@@ -77,11 +77,15 @@ class RecalledPage:
 
     @property
     def sides(self) -> tuple[Side, ...]:
-        """The sides with a shown part, the user's first."""
+        """The speakers ("user", "assistant") whose text is shown at least in part, the user first."""
         return tuple(dict.fromkeys(span.side for span in self.shown))
 
     def text(self, side: Side) -> str:
-        """Returns the shown text of one side, with "[…]" for each part that is left out; "" if nothing is shown."""
+        """Returns the shown text of one speaker, with "[…]" for each part that is left out; "" if nothing is shown.
+
+        Args:
+            side: The speaker: "user" or "assistant".
+        """
         own = [span for span in self.shown if span.side == side]
         return excerpt_of(self.page, side, own) if own else ""
 
@@ -116,10 +120,10 @@ class Quote:
 
     Attributes:
         utterance: The utterance.
-        score: Score of its best passage.
-        cosine: Cosine of the query and this passage, in [-1, 1].
+        score: Score of the best passage of the utterance.
+        cosine: Cosine of the query and the best passage, in [-1, 1].
         signals: The signals that sum to the score.
-        span: This passage; None for the whole utterance.
+        span: The best passage; None for the whole utterance.
     """
 
     utterance: Utterance
@@ -140,9 +144,10 @@ class Recall:
         profile: The current profile.
         short_term: The pages of the short-term window, oldest first; always part of the context.
         quotes: The best-matching utterances of the whole scope, including the window, best first.
-        near_misses: The next best pages that did not fit into ``pages``, best first; at most the requested number.
-        tokens: Tokens of ``pages`` as ``to_prompt`` shows them without the other parts.
-        excerpts: The shown parts of window pages, by page id; a page that is not in it is shown whole.
+        near_misses: The best pages that are neither in ``pages`` nor in ``short_term``, best first. ``recall`` returns
+            at most the requested number of them.
+        tokens: Tokens of a prompt that contains only ``pages``.
+        excerpts: The shown parts of window pages, by page id. A window page without an entry is shown whole.
         max_tokens: Maximum tokens of ``to_prompt()``; None for no limit.
         count_tokens: Function that counts the tokens of a text. A recall can be pickled if this function can.
     """
@@ -170,16 +175,17 @@ class Recall:
     ) -> str:
         """Returns the context as text: profile, knowledge, recalled pages, short-term pages; pages in time order.
 
-        Each shown utterance follows its speaker, under its date; "[…]" stands for parts that are left out. Further
-        lines of an utterance are indented and control characters removed. So only lines of this library begin at the
-        left margin: a heading ("# …"), a date ("[8 May 2023]"), a speaker, a fact ("- …").
+        Each utterance is shown after its speaker's name, under a date line; "[…]" stands for parts that are left out.
+        The second and later lines of an utterance are indented, and control characters are removed. So an utterance
+        can't imitate a heading ("# …"), a date line ("[8 May 2023]"), a speaker or a fact ("- …"): only lines that
+        this library writes begin without indentation.
 
         Args:
             include_short_term: Whether to include the short-term window.
             include_profile: Whether to include the profile.
             include_knowledge: Whether to include the facts.
-            numbered: Whether the first line of each page begins with its place in ``numbered_pages()``, as "3. ".
-                Utterances that read like instructions to a model are then marked.
+            numbered: Whether the first line of each page begins with the page's place in ``numbered_pages()``, for
+                example "3. ". Utterances that read like instructions to a model are then marked.
             max_tokens: Maximum tokens of the text; default: ``self.max_tokens``. The parts that match the query least
                 are left out.
         """
@@ -195,10 +201,12 @@ class Recall:
         return _prompt_text(shown, numbers)
 
     def fitted(self, max_tokens: float, *, frame: str = "", numbered: bool = False) -> Recall:
-        """Returns the part of this recall whose prompt has at most ``max_tokens`` tokens, best parts first.
+        """Returns a smaller recall, whose prompt and ``frame`` have at most ``max_tokens`` tokens together.
+
+        The parts that match the query best are kept.
 
         Args:
-            max_tokens: Maximum tokens of the prompt and the frame.
+            max_tokens: Maximum tokens of the prompt and of ``frame``, together.
             frame: Text that the caller adds to the prompt.
             numbered: Whether the prompt will be numbered.
         """
@@ -257,10 +265,10 @@ def _window_spans(recall: Recall, page: Page) -> tuple[Span, ...]:
 
 
 def _fitted(recall: Recall, max_tokens: float, numbers: Mapping[str, int] | None, frame: str) -> Recall:
-    """Returns the part of a recall whose prompt, with the frame, has at most ``max_tokens`` tokens.
+    """Returns a smaller recall, whose prompt and ``frame`` have at most ``max_tokens`` tokens together.
 
-    A tokenizer may count more tokens in the whole text than in its lines, so the result is counted again and the
-    budget lowered until it fits.
+    A tokenizer may count more tokens in a whole text than in its separate lines. So the prompt of the result is
+    counted again, and the budget is lowered until the prompt fits.
     """
     shown, budget = recall, max_tokens
     tokens = recall.count_tokens(frame + _prompt_text(shown, numbers))
@@ -356,14 +364,16 @@ class _Fitter:
     def _take(
         self, share: float, lines: Sequence[str], title: str, day: str | None = None, before: Sequence[str] = ()
     ) -> bool:
-        """Counts the tokens of lines, and of their headings once, if they fit into a share of the budget.
+        """Reserves the tokens of some lines if they fit into a share of the budget; returns whether they fit.
+
+        The heading of a section and the line of a date are counted once.
 
         Args:
-            share: The share of the budget.
+            share: The share of the budget that may be used in total.
             lines: The lines.
-            title: Heading of their section.
-            day: Their date line.
-            before: The lines that they replace.
+            title: Heading of the section that contains the lines.
+            day: Date line above the lines; None without one.
+            before: Lines that were counted before and that ``lines`` replace.
         """
         headings = {(title, ""): f"# {title}\n"} | ({(title, day): day} if day else {})
         new = [heading for key, heading in headings.items() if key not in self._headings]

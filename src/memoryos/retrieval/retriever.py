@@ -46,7 +46,7 @@ QUOTES = 5
 RESCORED = 200
 """Rescore this many top passages with exact cosines when only codes of the vectors are in memory (ADR 13)."""
 UNSUPPORTED_LANGUAGE_SHARE = 0.25
-"""Factor on the weight "meaning" for a question in a language that the embedder does not support (ADR 11)."""
+"""The weight "meaning" is multiplied by this if the embedder does not support the question's language (ADR 11)."""
 
 
 class Retriever:
@@ -93,9 +93,10 @@ class Retriever:
         Args:
             scope_id: The scope.
             query: The question, validated.
-            now: The time to which "yesterday" in the query is relative.
-            max_pages: Maximum number of pages; default: ``retrieval_queue_capacity``, or no limit with ``max_tokens``.
-            max_tokens: Maximum tokens of the prompt, and also of the recalled pages alone.
+            now: The current time, from which relative dates such as "yesterday" are counted.
+            max_pages: Maximum number of pages. Default: no limit if ``max_tokens`` is given, otherwise
+                ``retrieval_queue_capacity``.
+            max_tokens: Maximum tokens of the whole prompt. The recalled pages are selected as if they were alone in it.
             ranking: Weights of the signals; default: as configured.
             near_misses: Number of next best pages to return as ``Recall.near_misses``.
             short_term_capacity: Number of newest pages to return as short-term memory instead of ranking them; default:
@@ -162,9 +163,9 @@ class Retriever:
 
     @contextlib.contextmanager
     def _load_model(self, query: str) -> Iterator[None]:
-        """Loads the model in a thread while the block runs, at the first recall only.
+        """Context manager that loads the embedding model in a thread while its block runs.
 
-        Errors are ignored here, since embedding the query raises them again.
+        Only the first recall does this. Errors are ignored here, since embedding the query raises them again.
         """
         if self._is_warm:
             yield
@@ -239,7 +240,7 @@ class _Selection:
     has_assistant: bool
 
     def near_misses(self, count: int, shown: Sequence[RecalledPage]) -> tuple[PackedPage, ...]:
-        """Returns the next best pages, apart from the shown ones."""
+        """Returns the ``count`` best pages that are neither shown nor in the short-term window."""
         return pack_pages(self.source, count, exclude={each.page.seq for each in shown}) if count else ()
 
     def window_scores(self) -> dict[tuple[int, Side], list[float]]:
@@ -251,7 +252,7 @@ class _Selection:
         return scores
 
     def pages(self, packed: Sequence[PackedPage], pages: Mapping[int, Page]) -> tuple[RecalledPage, ...]:
-        """Returns these pages with their texts, without those that were forgotten after the snapshot.
+        """Returns the packed pages with their texts. Leaves out pages that were forgotten after the snapshot.
 
         Args:
             packed: Selected pages.
@@ -308,7 +309,7 @@ class _Selection:
         )
 
     def quoted(self, quotes: Sequence[Candidate], pages: Mapping[int, Page]) -> tuple[Quote, ...]:
-        """Returns the quotes with their texts, without those that were forgotten after the snapshot.
+        """Returns the quotes with their texts. Leaves out quotes of pages that were forgotten after the snapshot.
 
         Args:
             quotes: The best passage of each utterance to quote.
@@ -328,7 +329,10 @@ class _Selection:
 
 
 def _spans(page: Page, shown: Sequence[Candidate]) -> tuple[Span, ...]:
-    """Returns the spans of these passages of a page and of the headings that they repeat, in the order of the text."""
+    """Returns the spans of some passages of a page, in the order of the text.
+
+    The headings that a passage repeats have spans of their own.
+    """
     passages = {side: cut_passages(page.text(side)) for side in dict.fromkeys(each.side for each in shown)}
     return sorted_spans(
         Span(each.side, start, end, each.score)

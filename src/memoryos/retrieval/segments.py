@@ -23,7 +23,7 @@ class SegmentIndex:
     """Segments numbered from 0, in the order in which they were first seen.
 
     The vector of a segment is stored as the sum of its pages' vectors. The direction of this sum equals that of the
-    running mean, e_s of Eq. 3, and adding a page keeps it exact.
+    running mean (e_s of Eq. 3). Adding the vector of a new page to the sum needs no earlier vectors.
 
     Args:
         dimensions: Length of a vector.
@@ -95,7 +95,10 @@ class SegmentSnapshot:
 
     @property
     def directions(self) -> NDArray[np.float32]:
-        """``float32[segments, dimensions]``, rows L2-normalised; zero rows before the first page has a vector."""
+        """The direction of each segment's vector: ``float32[segments, dimensions]``, rows L2-normalised.
+
+        The row of a segment is zero until one of its pages has a vector.
+        """
         lengths = np.linalg.norm(self.sums, axis=1, keepdims=True)
         return np.asarray(self.sums / np.where(lengths > 0, lengths, 1), np.float32)
 

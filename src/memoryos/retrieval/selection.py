@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["REPETITION_LOSS", "ScoredUtterance", "select"]
 
 WHOLE_SHARE = 0.7
-"""An utterance that needs at most this share of the budget is shown whole, a longer one as its best passages."""
+"""An utterance that needs at most this share of the budget is shown whole or not at all.
+
+A longer utterance that does not fit is reduced to its best passages, which may use this share.
+"""
 REPETITION_LOSS = 2.0
-"""Score, in standard deviations, that an utterance of a chat with an assistant loses if it only repeats shown words.
-People do not repeat themselves like assistants; in conversations between people the loss costs recall (ADR 15)."""
+"""Score, in standard deviations, that an utterance loses if all its content words are shown already.
+
+Applies only to chats with an assistant. Assistants repeat themselves. People do so less, and in conversations between
+people the loss costs recall (ADR 15).
+"""
 MAX_READ = 4_000
-"""Characters of an utterance in which repeated words are counted."""
+"""Repeated words are counted only in the first characters of an utterance, up to this number."""
 
 
 class ScoredUtterance(NamedTuple):
@@ -33,7 +39,7 @@ class ScoredUtterance(NamedTuple):
 
     Attributes:
         page: Its page.
-        side: Who says it.
+        side: The speaker: "user" or "assistant".
         score: Its score.
         passage_scores: The score of each of its passages, in order.
     """
@@ -54,15 +60,16 @@ def select(
 ) -> dict[str, tuple[Span, ...]]:
     """Returns the parts to show of each selected page, by page id, in the order of selection.
 
-    The utterance with the best score is taken first. The others then lose score for their words that are shown already.
-    An utterance that does not fit is skipped, and a shorter one may still fit.
+    The utterance with the best score is taken first. The score of every other utterance is then reduced in proportion
+    to the share of its words that are shown already, because long conversations often repeat the same content. An
+    utterance that does not fit is skipped, since a shorter one may still fit.
 
     Args:
         utterances: Utterances, best first.
         max_tokens: Budget in tokens, for the lines of the utterances and their dates.
         count_tokens: Counts the tokens of a text.
         max_pages: Maximum number of pages; None: no limit.
-        repetition_loss: Score that an utterance loses if it repeats shown words only.
+        repetition_loss: Score that an utterance loses if all its words are shown already.
     """
     selection = _Selection(max_tokens, count_tokens, max_pages)
     shown_words: set[str] = set()
@@ -97,12 +104,12 @@ class _Selection:
         self._days: set[date] = set()
 
     def may_fit(self, utterance: ScoredUtterance) -> bool:
-        """Returns whether anything of an utterance may still be shown."""
+        """Returns whether tokens are left, and ``max_pages`` allows the page of this utterance."""
         is_full = self._max_pages is not None and len(self.shown) >= self._max_pages
         return self._used < self._max_tokens and not (is_full and utterance.page.page_id not in self.shown)
 
     def add(self, utterance: ScoredUtterance) -> bool:
-        """Adds an utterance, or its best passages; returns whether anything of it fits."""
+        """Adds an utterance or its best passages. Returns False if neither fits."""
         page, side = utterance.page, utterance.side
         spans: tuple[Span, ...] = (Span(side, 0, len(page.text(side)), utterance.score),)
         tokens = self._tokens(page, spans)
@@ -133,7 +140,7 @@ class _Selection:
         return spans
 
     def _tokens(self, page: Page, spans: Sequence[Span]) -> float:
-        """Returns the tokens of the lines of one utterance, with its date line if that is not shown yet."""
+        """Returns the tokens of the lines of one utterance. Its date line is included if it is not shown yet."""
         lines = page_lines(page, spans)
         if page.at.date() not in self._days:
             lines.append(date_heading(page.at.date()))

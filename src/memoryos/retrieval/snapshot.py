@@ -60,13 +60,16 @@ class PassageTable:
         return int(self.page_seqs[-1]) if len(self.page_seqs) else 0
 
     def rows(self, found: VectorRows) -> NDArray[np.int32]:
-        """Returns ``int32[len(found.matrix)]``: the row of the passage of each stored vector.
+        """Returns, for each stored vector, the row of its passage in this table.
 
         Args:
-            found: Vectors of pages that are all in this table, in log order.
+            found: n stored vectors in log order. All their pages are in this table.
+
+        Returns:
+            ``int32[n]``, in the order of the vectors.
 
         Raises:
-            StoreUnreadableError: If an utterance has another number of vectors than passages with vectors.
+            StoreUnreadableError: If an utterance does not have one vector for each of its first 64 passages.
         """
         pages = np.searchsorted(self.page_seqs, found.seqs)
         sides = np.fromiter((side == SIDES[1] for side in found.sides), np.int64, len(found.sides))
@@ -78,7 +81,7 @@ class PassageTable:
         if not np.array_equal(counts, found.counts):
             seq = found.seqs[int(np.flatnonzero(counts != found.counts)[0])]
             raise StoreUnreadableError(
-                f"the page at log position {seq} has another number of vectors than passages; restore it from a backup"
+                f"the vectors of the page at log position {seq} do not match its passages; restore it from a backup"
             )
         return (first + concatenated_ranges(starts, counts)).astype(np.int32)
 
@@ -98,7 +101,10 @@ class StoredVectors:
     model: str
 
     def read(self, seqs: Sequence[int]) -> Iterator[VectorRows]:
-        """Yields the vectors of these pages, ascending; forgotten pages and pages without vectors are omitted.
+        """Yields the vectors of the pages at some log positions. Skips forgotten pages and pages without vectors.
+
+        Args:
+            seqs: The log positions, ascending.
 
         Raises:
             StoreError: If the store can't be read.
@@ -108,12 +114,12 @@ class StoredVectors:
 
 @dataclass(frozen=True, slots=True)
 class VectorReader:
-    """Vectors of passages and pages: from memory while they are there, otherwise from the store.
+    """Reads vectors of passages and pages from memory, or from the store if only codes of them are in memory.
 
     Attributes:
         passages: The passages.
-        index: Their vectors, or codes of them.
-        stored: Where whole vectors are read if only codes are in memory.
+        index: The vectors or codes in memory.
+        stored: The vectors in the store.
     """
 
     passages: PassageTable
@@ -126,16 +132,22 @@ class VectorReader:
         return self.index.is_exact
 
     def cosines(self, query: NDArray[np.float32]) -> Cosines:
-        """Returns the cosines of ``float32[dimensions]`` and all passages; estimates unless ``is_exact``."""
+        """Returns the cosine of a query and each passage; an estimate unless ``is_exact``.
+
+        Args:
+            query: ``float32[dimensions]``, L2-normalised.
+        """
         return self.index.cosines(query, len(self.passages.pages))
 
     def rescore(self, cosines: Cosines, query: NDArray[np.float32], rows: NDArray[np.int64]) -> Cosines:
-        """Returns a copy of the cosines, with exact ones for some passages, their pages and the adjacent pages.
+        """Returns a copy of the cosines, in which some estimates are replaced by exact cosines.
+
+        These are the cosines of all passages on the pages of ``rows`` and on the pages next to them.
 
         Args:
             cosines: Estimated cosines of the query and all passages.
             query: ``float32[dimensions]``, L2-normalised.
-            rows: ``int64[k]``: the passages.
+            rows: ``int64[k]``: rows of passages.
 
         Raises:
             StoreError: If the vectors can't be read.
@@ -190,7 +202,7 @@ class LongTermSnapshot:
         profile: The current profile.
         knowledge: The current entries, oldest first.
         words: Word index of the entries, in the same order.
-        vectors: ``float32[entries, dimensions]``; zero rows for entries without a vector.
+        vectors: ``float32[entries, dimensions]``: the vector of each entry; a row of zeros if the entry has none.
     """
 
     profile: Profile
@@ -217,7 +229,8 @@ class ScopeSnapshot:
         page_segments: ``int32[pages]``: segment number of each page; -1 before the page is consolidated.
         segments: The segments.
         long_term: Profile and knowledge.
-        is_switching: Whether some pages have vectors of an earlier embedder only. Ranking then uses words alone.
+        is_switching: Whether some pages only have vectors of an earlier embedder. While this is true, the ranking
+            uses words instead of vectors.
         nbytes: Estimated bytes of memory.
     """
 

@@ -82,7 +82,7 @@ class WordSnapshot:
 
         Args:
             query: The terms of the query.
-            little: The terms among them that have half weight, because they are function words.
+            little: Those terms of the query that have half weight, because they are function words.
             starts: ``int64[g]``: first document of each group of neighbouring documents. Each group is then scored as
                 one document, and the result is ``float32[g]``. Default: one score for each document, ``float32[n]``.
         """
@@ -103,7 +103,10 @@ class WordSnapshot:
     def _occurrences(
         self, term: str, starts: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.integer[Any]], NDArray[np.float32]]:
-        """Returns the documents or groups that contain a term, ascending, and how often each contains it."""
+        """Returns the numbers of the documents that contain a term, ascending, and how often each contains it.
+
+        If ``starts`` is given, counts groups of documents instead, as in ``score``.
+        """
         postings = self.postings.get(term, _NO_POSTINGS)
         # Copied, because an ``array`` can't grow while numpy uses its memory.
         numbers: NDArray[np.integer[Any]] = np.frombuffer(postings[:], np.intc)

@@ -39,8 +39,8 @@ _SLICE_PAGES = 1_000
 class WorkingSet:
     """Produces snapshots of one scope.
 
-    Each refresh appends the changes of the store to growing arrays and publishes a new snapshot, which shares these
-    arrays. If a refresh fails at any point, its arrays are discarded and the next refresh reads the whole scope.
+    Each refresh appends the changes in the store to growing arrays and publishes a new snapshot, which shares these
+    arrays. If a refresh fails at any point, the arrays are discarded, and the next refresh reads the whole scope.
 
     Args:
         store: The store.
@@ -173,7 +173,10 @@ class _SnapshotBuilder:
         )
 
     def read(self, state: ScopeState) -> None:
-        """Reads the changes between the last state that was read and this one, except the words of new pages.
+        """Reads the changes since the last call. Does not index the words of new pages: see ``index_words``.
+
+        Args:
+            state: The state of the scope after these changes.
 
         Raises:
             StoreError: If the store can't be read.
@@ -186,7 +189,10 @@ class _SnapshotBuilder:
         self.revision, self._learned_revision = state.revision, state.learned_revision
 
     def index_words(self) -> None:
-        """Indexes the words of the pages read last. Separate from ``read``, as it is slow and needs no database."""
+        """Indexes the words of the pages that ``read`` added.
+
+        This is a separate method, because indexing is slow and needs no database connection.
+        """
         self._words.add(index_terms(text, at) for text, at in self._unindexed)
         self._unindexed = []
 
@@ -245,7 +251,7 @@ class _SnapshotBuilder:
         self._is_switching = not is_complete and self._store.log.is_switching(self._scope_id, self._model)
 
     def _add_missing_vectors(self, found: VectorRows) -> None:
-        """Adds those of the stored vectors whose pages were read and have no vectors here yet."""
+        """Adds stored vectors of pages that are in the arrays but have no vectors there yet; ignores all others."""
         if found.matrix.shape[1] != self._dimensions:
             raise DimensionMismatchError(self._dimensions, found.matrix.shape[1])
         pages = np.searchsorted(self._page_seqs.view, found.seqs)
@@ -282,7 +288,7 @@ class _SnapshotBuilder:
         self._assign(pages[is_new], segments[is_new])
 
     def _assign(self, pages: NDArray[np.int64], segments: NDArray[np.int32]) -> None:
-        """Assigns pages to segments, and adds the vectors of those that are embedded to the segments' sums."""
+        """Assigns pages to segments, and adds the vectors of the embedded pages to the sums of their segments."""
         self._page_segments.replace(pages, segments)
         is_embedded = self._page_embedded.view[pages]
         vectors = self._vectors(self._passages()).page_vectors(pages[is_embedded])
@@ -314,4 +320,7 @@ class _Row(NamedTuple):
 
 
 class _LateVectorsError(Exception):
-    """Vectors arrived for a page before the last page with vectors; the arrays must be read again in log order."""
+    """A page received its vectors after a later page in the log.
+
+    The vectors in memory must be in log order, so the whole scope must be read again.
+    """

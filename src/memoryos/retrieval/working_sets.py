@@ -19,11 +19,11 @@ class WorkingSets:
     """An LRU cache of working sets. Above ``max_bytes`` it evicts the least recently used one.
 
     Args:
-        store: The store that they are read from.
-        model: Name of the embedder whose vectors they hold.
+        store: The store from which the working sets are read.
+        model: Name of the embedder whose vectors are read.
         dimensions: Length of its vectors.
-        max_bytes: Memory limit for all of them together. A working set that alone exceeds it keeps codes of its
-            vectors instead of the vectors.
+        max_bytes: Memory limit for all working sets together. If one working set alone exceeds the limit, it keeps
+            codes of its vectors instead of the vectors.
     """
 
     def __init__(self, store: Store, model: str, dimensions: int, max_bytes: int) -> None:

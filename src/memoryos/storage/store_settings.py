@@ -34,7 +34,7 @@ class StoreSettings:
     def record_embedding_model(self, name: str) -> str:
         """Records an embedding model, unless the store already has one. Returns the recorded model.
 
-        If several processes record different models at the same time, each call returns the model of the first.
+        If several processes record different models at the same time, all calls return the one that was recorded first.
         """
         with self._database.write() as connection:
             connection.execute(_INSERT_ONLY, {"name": _EMBEDDING_MODEL, "value": name})

@@ -27,9 +27,9 @@ __all__ = ["EmbeddingStep"]
 
 PAGES_PER_READ = 16
 MAX_PAGES_PER_STEP = 192
-"""Usually 384 texts; the embedder sorts them by length, so that batches need little padding."""
+"""Usually 384 utterances. The embedder sorts their texts by length, so that batches need little padding."""
 MAX_CHARACTERS_PER_STEP = 64_000
-"""Reads no more pages for a step after this many characters. The built-in model needs less than a second for them."""
+"""A step reads no more pages after this many characters, which the built-in model embeds in less than a second."""
 STEP_SECONDS = 1.0
 """Target duration of a step. A slow embedder gets fewer pages, because a step is never interrupted."""
 KNOWLEDGE_PER_STEP = 64
@@ -38,8 +38,8 @@ KNOWLEDGE_PER_STEP = 64
 class EmbeddingStep:
     """Embeds the passages of pages, and facts, in batches whose size adapts to the speed of the embedder.
 
-    After a change of the embedder or of the cutter, the vectors of both versions are kept until the new ones are
-    complete. Then the old ones are deleted.
+    After a change of the embedder or of the passage cutter, the old vectors are kept until all new vectors are
+    computed. Then they are deleted.
     """
 
     def __init__(self, store: Store, embedder: Embedder, config: Config) -> None:
