@@ -81,7 +81,7 @@ def test_repeated_request_returns_a_page_consolidated_since(make_engine: EngineM
 )
 def test_different_request_with_the_same_key_raises(memory: Memory, other: Callable[[Memory], object]) -> None:
     memory.add_memory("I have a cat.", "Nice.", "2024-01-01", idempotency_key="one")
-    with pytest.raises(InputError, match="different request") as caught:
+    with pytest.raises(InputError, match="another request") as caught:
         other(memory)
     assert caught.value.field == "idempotency_key"
     assert memory.get_memory_stats()["pages"] == 1
@@ -247,7 +247,7 @@ def test_repeated_answer_needs_no_model_call(make_engine: EngineMaker) -> None:
     assert list(memory.get_response("What do I have?", idempotency_key="one", stream=True)) == [str(first)]
     assert len(model.requests) == called
     assert memory.get_memory_stats()["pages"] == 2
-    with pytest.raises(InputError, match="different request"):
+    with pytest.raises(InputError, match="another request"):
         memory.get_response("What do I have?", style_hint="short", idempotency_key="one")
     with pytest.raises(InputError, match="requires remember=True"):
         memory.get_response("What do I have?", remember=False, idempotency_key="three")

@@ -222,7 +222,8 @@ def test_each_set_and_embedder_has_its_own_result_file(
 
 def test_only_the_labelled_side_counts() -> None:
     whole = read_dialogue("en")
-    page = LabelledPage("en-01", whole.pages[0].at, "The kettle is red.", " ".join(f"Part{n}." for n in range(900)))
+    longer_than_the_budget = " ".join(f"Noted {number}cups." for number in range(1500))
+    page = LabelledPage("en-01", whole.pages[0].at, "The kettle is red.", longer_than_the_budget)
     asked = [
         Question("What colour is the kettle?", whole.questions[0].asked_at, ("en-01",), side, "short") for side in SIDES
     ]

@@ -172,9 +172,7 @@ class Search:
         """Returns the closure, updated with answers and echoes in pages appended since the search.
 
         An answer is a page whose assistant text used deleted pages. An echo is a page that repeats their text.
-
-        The caller must hold the lease on the scope. Then nothing is derived from the newer pages yet, and only their
-        texts are examined.
+        The caller must hold the lease on the scope, so that nothing is derived from the newer pages yet.
         """
         new_ids = self._reader.read_new(connection)
         if not new_ids:
