@@ -57,6 +57,7 @@ def indented(text: str) -> str:
     return _CONTROL.sub("", _LINE_BREAK.sub("\n  ", text))
 
 
+@lru_cache(maxsize=256)
 def speaker_label(name: str) -> str:
     """Returns a speaker's name for the start of a line: on one line, at most 80 characters.
 

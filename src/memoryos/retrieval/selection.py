@@ -24,6 +24,10 @@ WHOLE_SHARE = 0.7
 REPETITION_LOSS = 2.0
 """Score, in standard deviations, that an utterance of a chat with an assistant loses if it only repeats shown words.
 People do not repeat themselves like assistants; in conversations between people the loss costs recall (ADR 15)."""
+MAX_CHARACTERS_PER_TOKEN = 6.0
+MIN_CHARACTERS_PER_TOKEN = 0.5
+"""Bounds of what tokenizers do with ordinary text, for skipping what cannot fit without counting its tokens."""
+MIN_EXCERPT_TOKENS = 10
 MAX_READ = 4_000
 """Characters of an utterance in which repeated words are counted."""
 
@@ -97,9 +101,15 @@ class _Selection:
         self._days: set[date] = set()
 
     def may_fit(self, utterance: ScoredUtterance) -> bool:
-        """Returns whether anything of an utterance may still be shown."""
+        """Returns whether anything of an utterance may still fit. Cheap; False only if nothing fits."""
         is_full = self._max_pages is not None and len(self.shown) >= self._max_pages
-        return self._used < self._max_tokens and not (is_full and utterance.page.page_id not in self.shown)
+        if is_full and utterance.page.page_id not in self.shown:
+            return False
+        characters = len(utterance.page.text(utterance.side))
+        left = self._max_tokens - self._used
+        return characters / MAX_CHARACTERS_PER_TOKEN <= left or (
+            left >= MIN_EXCERPT_TOKENS and characters / MIN_CHARACTERS_PER_TOKEN > WHOLE_SHARE * self._max_tokens
+        )
 
     def add(self, utterance: ScoredUtterance) -> bool:
         """Adds an utterance, or its best passages; returns whether anything of it fits."""
