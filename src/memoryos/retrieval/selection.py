@@ -6,7 +6,9 @@ import heapq
 from itertools import count as counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from memoryos.language.ascii_words import ascii_words
 from memoryos.language.passages import cut_passages
+from memoryos.language.stop_words import TOPIC_STOP_WORDS_OF_UNKNOWN
 from memoryos.language.text import content_words
 from memoryos.retrieval.excerpts import Span, sorted_spans
 from memoryos.retrieval.prompt_lines import date_heading, page_lines
@@ -79,7 +81,7 @@ def select(
         if not selection.may_fit(utterance):
             continue
         if number not in words:
-            words[number] = frozenset(content_words(utterance.page.text(utterance.side)[:MAX_READ]))
+            words[number] = _content_words(utterance) if repetition_loss else frozenset()
         repeated = len(words[number] & shown_words) / max(1, len(words[number]))
         current = repetition_loss * repeated - utterance.score
         if heap and current > max(loss, heap[0][0]):  # losses only grow, so the next one may be better now
@@ -87,6 +89,12 @@ def select(
         elif selection.add(utterance):
             shown_words |= words[number]
     return selection.shown
+
+
+def _content_words(utterance: ScoredUtterance) -> frozenset[str]:
+    text = utterance.page.text(utterance.side)[:MAX_READ]
+    words = ascii_words(text)
+    return frozenset(content_words(text)) if words is None else frozenset(words) - TOPIC_STOP_WORDS_OF_UNKNOWN
 
 
 class _Selection:
