@@ -193,6 +193,7 @@ class Signals(Shape):
     session: float
     segment: float = Field(default=0.0, deprecated=True, description="Always 0; deprecated.")
     time: float
+    recency: float
 
     @field_serializer("*")
     def _round(self, value: float) -> float:

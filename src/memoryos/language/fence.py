@@ -60,6 +60,7 @@ def indented(text: str) -> str:
     return _CONTROL.sub("", _LINE_BREAK.sub("\n  ", text))
 
 
+@lru_cache(maxsize=256)
 def speaker_label(name: str) -> str:
     """Returns a speaker's name in the form for the start of a prompt line: one line of at most 80 characters.
 

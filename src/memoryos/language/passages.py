@@ -35,7 +35,8 @@ MAX_EMBEDDED_PASSAGES = 64
 """Only the first 64 passages of an utterance (about 4,000 words) have vectors; word search covers the others."""
 
 _ALWAYS_SHORT = 120
-"""A text with so few characters is one passage in every script."""
+_ALWAYS_SHORT_ASCII = 240
+"""Texts of up to this many characters are one passage, whatever the characters are."""
 _HEAVY = re.compile(r"[^\w\s]|[^\0-\u024f\u1e00-\u1eff\s]")
 """Characters that count half a token: punctuation, and letters of other scripts than Latin."""
 _CJK = re.compile(f"[{CJK}]")
@@ -87,7 +88,7 @@ def cut_passages(text: str) -> list[Passage]:
     Each character except white space is between ``start`` and ``end`` of exactly one passage. Headings are also
     repeated in the passages below them. Takes linear time.
     """
-    if len(text) <= _ALWAYS_SHORT or _tokens(text) <= MAX_PASSAGE_TOKENS:
+    if _is_short(text):
         return [Passage(0, len(text))]
     packer = _Packer()
     for unit in _units(text):
@@ -97,7 +98,15 @@ def cut_passages(text: str) -> list[Passage]:
 
 def passage_texts(text: str) -> list[str]:
     """Returns the texts of all passages of an utterance, headings included, in order."""
-    return [passage.text(text) for passage in cut_passages(text)]
+    return [text] if _is_short(text) else [passage.text(text) for passage in cut_passages(text)]
+
+
+def _is_short(text: str) -> bool:
+    """Returns whether a text is one passage."""
+    length = len(text)
+    if length <= _ALWAYS_SHORT or (length <= _ALWAYS_SHORT_ASCII and text.isascii()):
+        return True
+    return length <= 4 * MAX_PASSAGE_TOKENS and _tokens(text) <= MAX_PASSAGE_TOKENS
 
 
 class _Heading(NamedTuple):

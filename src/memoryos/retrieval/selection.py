@@ -6,7 +6,9 @@ import heapq
 from itertools import count as counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from memoryos.language.ascii_words import ascii_words
 from memoryos.language.passages import cut_passages
+from memoryos.language.stop_words import TOPIC_STOP_WORDS_OF_UNKNOWN
 from memoryos.language.text import content_words
 from memoryos.retrieval.excerpts import Span, sorted_spans
 from memoryos.retrieval.prompt_lines import date_heading, page_lines
@@ -30,6 +32,11 @@ REPETITION_LOSS = 2.0
 Applies only to chats with an assistant. Assistants repeat themselves. People do so less, and in conversations between
 people the loss costs recall (ADR 15).
 """
+MAX_CHARACTERS_PER_TOKEN = 6.0
+MIN_CHARACTERS_PER_TOKEN = 0.5
+"""Bounds of what tokenizers do with ordinary text. A text that can't fit by these bounds is skipped uncounted."""
+MIN_EXCERPT_TOKENS = 10
+"""Minimum number of tokens for which an excerpt of a long utterance is tried."""
 MAX_READ = 4_000
 """Repeated words are counted only in the first characters of an utterance, up to this number."""
 
@@ -82,7 +89,7 @@ def select(
         if not selection.may_fit(utterance):
             continue
         if number not in words:
-            words[number] = frozenset(content_words(utterance.page.text(utterance.side)[:MAX_READ]))
+            words[number] = _content_words(utterance) if repetition_loss else frozenset()
         repeated = len(words[number] & shown_words) / max(1, len(words[number]))
         current = repetition_loss * repeated - utterance.score
         if heap and current > max(loss, heap[0][0]):  # losses only grow, so the next one may be better now
@@ -90,6 +97,12 @@ def select(
         elif selection.add(utterance):
             shown_words |= words[number]
     return selection.shown
+
+
+def _content_words(utterance: ScoredUtterance) -> frozenset[str]:
+    text = utterance.page.text(utterance.side)[:MAX_READ]
+    words = ascii_words(text)
+    return frozenset(content_words(text)) if words is None else frozenset(words) - TOPIC_STOP_WORDS_OF_UNKNOWN
 
 
 class _Selection:
@@ -104,9 +117,15 @@ class _Selection:
         self._days: set[date] = set()
 
     def may_fit(self, utterance: ScoredUtterance) -> bool:
-        """Returns whether tokens are left, and ``max_pages`` allows the page of this utterance."""
+        """Returns False if the utterance can't fit, without counting its tokens. Otherwise returns True."""
         is_full = self._max_pages is not None and len(self.shown) >= self._max_pages
-        return self._used < self._max_tokens and not (is_full and utterance.page.page_id not in self.shown)
+        if is_full and utterance.page.page_id not in self.shown:
+            return False
+        characters = len(utterance.page.text(utterance.side))
+        left = self._max_tokens - self._used
+        return characters / MAX_CHARACTERS_PER_TOKEN <= left or (
+            left >= MIN_EXCERPT_TOKENS and characters / MIN_CHARACTERS_PER_TOKEN > WHOLE_SHARE * self._max_tokens
+        )
 
     def add(self, utterance: ScoredUtterance) -> bool:
         """Adds an utterance or its best passages. Returns False if neither fits."""

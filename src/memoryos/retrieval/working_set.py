@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memoryos.model import Page, Side
+    from memoryos.model import Page
     from memoryos.storage.scopes import ScopeState
     from memoryos.storage.store import Store
     from memoryos.storage.vector_table import VectorRows
@@ -221,19 +221,31 @@ class _SnapshotBuilder:
         self._page_seqs.extend([page.seq for page in pages])
         self._page_segments.extend([self._segment_number(page) for page in pages])
         self._page_embedded.extend(np.zeros(len(pages), np.bool_))
-        rows = [
-            _Row(index, page, side, part, passage)
-            for index, page in enumerate(pages, first)
-            for side in page.speaking()
-            for part, passage in enumerate(passage_texts(page.text(side)))
-        ]
-        self._pages.extend([row.page_index for row in rows])
-        self._sides.extend([SIDES.index(row.side) for row in rows])
-        self._parts.extend([row.part for row in rows])
-        self._speakers.extend([self._speaker_code(row.page.speaker(row.side)) for row in rows])
-        self._seconds.extend([row.page.at.timestamp() for row in rows])
-        self._tokens.extend([line_tokens(show_line(row.page.speaker(row.side), row.text)) for row in rows])
-        self._unindexed += [(row.text, row.page.at) for row in rows]
+        indices: list[int] = []
+        sides: list[int] = []
+        parts: list[int] = []
+        speakers: list[int] = []
+        seconds: list[float] = []
+        tokens: list[float] = []
+        for index, page in enumerate(pages, first):
+            at = page.at.timestamp()
+            for side in page.speaking():
+                name = page.speaker(side)
+                texts = passage_texts(page.text(side))
+                count = len(texts)
+                indices += [index] * count
+                sides += [SIDES.index(side)] * count
+                parts += range(count)
+                speakers += [self._speaker_code(name)] * count
+                seconds += [at] * count
+                tokens += [line_tokens(show_line(name, text)) for text in texts]
+                self._unindexed += [(text, page.at) for text in texts]
+        self._pages.extend(indices)
+        self._sides.extend(sides)
+        self._parts.extend(parts)
+        self._speakers.extend(speakers)
+        self._seconds.extend(seconds)
+        self._tokens.extend(tokens)
 
     def _segment_number(self, page: Page) -> int:
         return -1 if page.segment_id is None else self._segments.number(page.segment_id)
@@ -307,16 +319,6 @@ class _SnapshotBuilder:
             words=words.snapshot(),
             vectors=np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32),
         )
-
-
-class _Row(NamedTuple):
-    """A passage of a page that is being read, with its number in the utterance."""
-
-    page_index: int
-    page: Page
-    side: Side
-    part: int
-    text: str
 
 
 class _LateVectorsError(Exception):

@@ -54,6 +54,7 @@ def test_recall_returns_the_reasons(client: TestClient) -> None:
     found = recall(client, query="Who plays the violin?", max_pages=2)
     best = found["pages"][0]
     assert best["shown"] == {"user": "My sister Ann plays the violin.", "assistant": "How nice."}
+    assert best["spans"] == [{"side": "user", "start": 0, "end": 31}, {"side": "assistant", "start": 0, "end": 9}]
     assert sum(best["signals"].values()) == pytest.approx(best["score"], abs=0.001)
     assert "My sister Ann plays the violin." in found["prompt"]
     assert [page["user"] for page in found["short_term"]] == [f"Small talk {number}." for number in range(7)]

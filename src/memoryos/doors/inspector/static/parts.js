@@ -7,7 +7,7 @@ import { useLoaded, useInspector } from "./state.js";
 import { TEXTS } from "./texts.js";
 
 /** The signals of a score in display order. */
-export const SIGNALS = ["meaning", "words", "neighbours", "session", "speaker", "time"];
+export const SIGNALS = ["meaning", "words", "neighbours", "session", "speaker", "time", "recency"];
 const LEAST_SHOWN = 0.005;
 
 /** A time in UTC; `relative` shows the time that has passed instead. @param {{at: string, relative?: boolean}} given */

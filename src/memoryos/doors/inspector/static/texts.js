@@ -96,6 +96,7 @@ export const TEXTS = {
       speaker: "speaker",
       session: "session",
       time: "time",
+      recency: "recency",
     },
     about: {
       meaning: "Cosine of query and utterance",
@@ -104,6 +105,7 @@ export const TEXTS = {
       speaker: "Added because the query names the speaker",
       session: "Part of the best scores in the same session",
       time: "Added because the query names the time",
+      recency: "Added to new texts in chats with an assistant",
     },
   },
   about: { user: "about the user", assistant: "about the assistant" },
@@ -267,6 +269,7 @@ export const TEXTS = {
       session: "session",
       speaker: "speaker",
       time: "time",
+      recency: "recency",
     },
     about: {
       meaning: "Cosine of query and utterance, in standard deviations",
@@ -276,6 +279,7 @@ export const TEXTS = {
       session: "Part of the mean of the three best scores in the same session",
       speaker: "Added if the query names the speaker",
       time: "Added if the query names the time of the utterance",
+      recency: "Added to new texts in chats with an assistant",
     },
     bound: "Limits",
     noBound: "none",

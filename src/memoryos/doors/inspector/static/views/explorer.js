@@ -11,7 +11,7 @@ import { Context, RecalledFacts, RecalledPages, scaleOf, TokenMeter } from "./re
 const T = TEXTS.explorer;
 const SETTLE_MILLISECONDS = 90;
 const TYPED_MILLISECONDS = 250;
-const WEIGHTS = ["meaning", "words", "previous", "following", "session", "speaker", "time"];
+const WEIGHTS = ["meaning", "words", "previous", "following", "session", "speaker", "time", "recency"];
 const MOST = { max_pages: 100, max_tokens: 100_000, near_misses: 50 };
 
 /** The view "explorer". */
