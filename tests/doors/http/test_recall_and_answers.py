@@ -78,7 +78,7 @@ def test_near_misses_are_the_next_best_pages(client: TestClient) -> None:
 
 def test_weights_apply_to_one_recall(client: TestClient, filled: MemoryEngine) -> None:
     usual = recall(client, query="violin")
-    names = ("meaning", "words", "previous", "following", "speaker", "session", "segment", "time")
+    names = ("meaning", "words", "previous", "following", "speaker", "session", "segment", "time", "recency")
     nothing = recall(client, query="violin", ranking=dict.fromkeys(names, 0))
     assert {score for page in nothing["pages"] for score in page["signals"].values()} == {0.0}
     doubled = recall(client, query="violin", ranking={"words": 2 * filled.config.ranking.words, "session": 0})
