@@ -215,3 +215,31 @@ def test_long_answer_has_one_vector_per_passage_and_is_shown_in_part(make_engine
     assert " […]" in text
     assert found.quotes[0].span is not None
     assert len(found.to_prompt()) / 4 <= 300
+
+
+def test_no_old_vector_is_left_when_the_process_ends_after_any_step(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
+    given = {"short_term_capacity": 0, "consolidation_batch": 5}
+    memory = make_engine(embedder=Named("old"), **given).memory("tom")
+    fill(memory, clock, 40)
+    engine = make_engine(embedder=Named("new"), **given)
+    scope_id = engine.memory("tom")._handle.find()
+    while engine.store.log.count_unembedded(scope_id, vector_model("new")):
+        engine.updater.embed(scope_id, lease_timeout_seconds=1)
+    assert set(models(engine.memory("tom"))) == {"new"}
+
+
+def test_step_with_long_texts_has_few_pages(make_engine: EngineMaker) -> None:
+    class Counting(HashEmbedder):
+        def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            characters.append(sum(map(len, texts)))
+            return super().embed(texts)
+
+    characters: list[int] = []
+    memory = make_engine(embedder=Counting(), short_term_capacity=0).memory("tom")
+    for number in range(8):
+        memory.add_memory(f"Sentence number {number} of a long text. " * 500, "Noted. " * 1_000)
+    memory.embed()
+    assert len(characters) >= 4
+    assert max(characters) < 64_000

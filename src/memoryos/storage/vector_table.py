@@ -84,7 +84,7 @@ class VectorTable:
         rows = [_row(lease.scope_id, each.side, each.page_id, model, each.vectors) for each in utterances]
         with self._database.write(lease.scope_id) as connection:
             advance(connection, lease)
-            _replace(connection, lease.scope_id, model, rows)
+            _replace(connection, lease.scope_id, rows)
             connection.execute(
                 sa.update(pages)
                 .where(pages.c.scope_id == lease.scope_id, pages.c.page_id.in_(page_ids))
@@ -100,17 +100,7 @@ class VectorTable:
         rows = [_row(lease.scope_id, _KNOWLEDGE, owner, model, vector[None, :]) for owner, vector in entries]
         with self._database.write(lease.scope_id) as connection:
             advance(connection, lease)
-            _replace(connection, lease.scope_id, model, rows)
-
-    def drop_others(self, lease: Lease, model: str) -> None:
-        """Deletes the vectors of all other models.
-
-        Raises:
-            StoreConflictError: If the lease was lost.
-        """
-        with self._database.write(lease.scope_id) as connection:
-            advance(connection, lease)
-            connection.execute(sa.delete(vectors).where(vectors.c.scope_id == lease.scope_id, vectors.c.model != model))
+            _replace(connection, lease.scope_id, rows)
 
     def of_pages(self, scope_id: str, model: str, from_seq: int = 0) -> Iterator[VectorRows]:
         """Yields the vectors of all utterances from a position on, in log order; of each page, the user's first.
@@ -239,7 +229,8 @@ def _log_order(row: tuple[int, Side, int, bytes]) -> tuple[int, bool]:
     return row[0], row[1] != SIDES[0]
 
 
-def _replace(connection: sa.Connection, scope_id: str, model: str, rows: list[dict[str, object]]) -> None:
+def _replace(connection: sa.Connection, scope_id: str, rows: list[dict[str, object]]) -> None:
+    """Deletes the owners' vectors of all models and writes the given rows."""
     if not rows:
         return
     connection.execute(
@@ -247,7 +238,6 @@ def _replace(connection: sa.Connection, scope_id: str, model: str, rows: list[di
             vectors.c.scope_id == scope_id,
             vectors.c.owner_kind.in_({row["owner_kind"] for row in rows}),
             vectors.c.owner_id.in_({row["owner_id"] for row in rows}),
-            vectors.c.model == model,
         )
     )
     connection.execute(sa.insert(vectors), rows)

@@ -29,7 +29,7 @@ PAGES_PER_READ = 16
 MAX_PAGES_PER_STEP = 192
 """Usually 384 utterances. The embedder sorts their texts by length, so that batches need little padding."""
 MAX_CHARACTERS_PER_STEP = 64_000
-"""A step reads no more pages after this many characters, which the built-in model embeds in less than a second."""
+"""Maximum length of all texts of a step with several pages. The built-in model embeds them in less than a second."""
 STEP_SECONDS = 1.0
 """Target duration of a step. A slow embedder gets fewer pages, because a step is never interrupted."""
 KNOWLEDGE_PER_STEP = 64
@@ -38,8 +38,8 @@ KNOWLEDGE_PER_STEP = 64
 class EmbeddingStep:
     """Embeds the passages of pages, and facts, in batches whose size adapts to the speed of the embedder.
 
-    After a change of the embedder or of the passage cutter, the old vectors are kept until all new vectors are
-    computed. Then they are deleted.
+    After a change of the embedder or of the passage cutter, new vectors replace the old ones page by page. Until all
+    pages of a scope have new vectors, its pages are found by their words.
     """
 
     def __init__(self, store: Store, embedder: Embedder, config: Config) -> None:
@@ -47,7 +47,6 @@ class EmbeddingStep:
         self._embedder = embedder
         self._model = vector_model(embedder.name)
         self._language_support = LanguageSupport(embedder, config)
-        self._switching: set[str] = set()
         self._pages_per_step = PAGES_PER_READ
 
     def has_pages(self, scope_id: str) -> bool:
@@ -55,12 +54,8 @@ class EmbeddingStep:
         return bool(self._store.log.unembedded(scope_id, self._model, 1))
 
     def is_due(self, scope_id: str) -> bool:
-        """Returns whether a page or a knowledge entry has no vector, or old vectors are to be deleted."""
-        return (
-            self.has_pages(scope_id)
-            or scope_id in self._switching
-            or bool(self._store.vectors.unembedded_knowledge(scope_id, self._model, 1))
-        )
+        """Returns whether a page or a knowledge entry has no vector."""
+        return self.has_pages(scope_id) or bool(self._store.vectors.unembedded_knowledge(scope_id, self._model, 1))
 
     def take(self, lease: Lease) -> bool:
         """Embeds the next batch of pages or knowledge entries; returns False if there was none.
@@ -70,8 +65,6 @@ class EmbeddingStep:
         """
         pages = self._next_pages(lease.scope_id)
         if pages:
-            if self._store.log.is_switching(lease.scope_id, self._model):
-                self._switching.add(lease.scope_id)
             self._embed_pages(lease, pages)
             self._language_support.warn_once(pages)
             return True
@@ -80,22 +73,21 @@ class EmbeddingStep:
             matrix = self._embed([text for _, text in entries])
             ids = [knowledge_id for knowledge_id, _ in entries]
             self._store.vectors.save_knowledge(lease, self._model, list(zip(ids, matrix, strict=True)))
-        if not entries and lease.scope_id in self._switching:
-            self._store.vectors.drop_others(lease, self._model)
-            self._switching.discard(lease.scope_id)
-            return True
         return bool(entries)
 
     def _next_pages(self, scope_id: str) -> list[Page]:
         """Returns the oldest pages without vectors, up to the limits of a step; [] if there is none."""
         pages: list[Page] = []
+        characters = 0
         while True:
             after_seq = pages[-1].seq if pages else 0
             more = self._store.log.unembedded(scope_id, self._model, PAGES_PER_READ, after_seq=after_seq)
-            pages += more
-            characters = sum(len(page.user_text) + len(page.assistant_text) for page in pages)
-            is_full = len(pages) >= self._pages_per_step or characters >= MAX_CHARACTERS_PER_STEP
-            if is_full or len(more) < PAGES_PER_READ:
+            for page in more:
+                characters += len(page.user_text) + len(page.assistant_text)
+                if pages and characters > MAX_CHARACTERS_PER_STEP:
+                    return pages
+                pages.append(page)
+            if len(pages) >= self._pages_per_step or len(more) < PAGES_PER_READ:
                 return pages
 
     def _adapt(self, pages: int, seconds: float) -> None:
