@@ -402,6 +402,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
 WITHOUT_TEXT = {
     "memoryos.language.dates": {"date_terms", "format_date_range"},
     "memoryos.language.matching": {"linear"},
+    "memoryos.language.passages": {"vector_model"},
     "memoryos.language.date_phrases": {"format_day", "format_mention"},
     "memoryos.analysts.attributes": {"note_of"},
     "memoryos.analysts.prompts.shapes": {"schema_of"},
