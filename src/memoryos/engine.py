@@ -13,7 +13,7 @@ from memoryos.assembly import Analysts, build_analysts, build_embedder, with_fal
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
 from memoryos.embedding_choice import is_auto, record_explicit_model, resolve_auto
 from memoryos.generation.responder import Responder
-from memoryos.inputs import read_scope
+from memoryos.inputs import TokenCounter, read_scope
 from memoryos.language.passages import vector_model
 from memoryos.language.text import estimate_tokens
 from memoryos.loading import Loader
@@ -84,7 +84,9 @@ class MemoryEngine:
         self.clock = clock or _system_clock
         analysts = build_analysts(self.config) if analyst is None else Analysts(analyst, fallback_analyst)
         store, used_embedder = _open_store(self.config, embedder)
-        self.modules = _build_modules(self, store, used_embedder, analysts, count_tokens or estimate_tokens)
+        self.modules = _build_modules(
+            self, store, used_embedder, analysts, TokenCounter(count_tokens) if count_tokens else estimate_tokens
+        )
         closing = [close_method(used_embedder)] if embedder is None else []
         closing += [close_method(analysts.primary)] if analyst is None else []
         self._close = _make_close_function(self.modules, closing)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,9 +16,10 @@ from memoryos.errors import InputError
 from memoryos.model import PageDraft, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
+    "TokenCounter",
     "read_count",
     "read_draft",
     "read_idempotency_key",
@@ -30,6 +33,28 @@ MAX_TEXT_CHARACTERS = 4_000_000
 MAX_ID_CHARACTERS = 1_000
 MAX_DEPTH = 100
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounter:
+    """Calls the caller's function that counts the tokens of a text, and validates its result.
+
+    Attributes:
+        function: Returns the number of tokens of a text.
+    """
+
+    function: Callable[[str], float]
+
+    def __call__(self, text: str) -> float:
+        """Returns the number of tokens of a text.
+
+        Raises:
+            InputError: If the function does not return a finite number of at least 0.
+        """
+        count = self.function(text)
+        if not isinstance(count, (int, float)) or not 0 <= count < math.inf:
+            raise InputError("count_tokens", f"the function returned {count!r}; it must return a number of at least 0")
+        return count
 
 
 def read_scope(user_id: str, assistant_id: str) -> Scope:

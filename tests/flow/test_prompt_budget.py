@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from memoryos.errors import InputError
 from memoryos.language.text import estimate_tokens
 from memoryos.memory import Memory
 from tests.conftest import EngineMaker
@@ -71,3 +72,12 @@ def test_recall_can_be_pickled(make_engine: EngineMaker) -> None:
     fill(memory)
     found = memory.recall("bread", max_tokens=500)
     assert pickle.loads(pickle.dumps(found)).to_prompt() == found.to_prompt()  # noqa: S301  (our own data)
+
+
+@pytest.mark.kinds("sqlite")
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1, None, "5"])
+def test_wrong_result_of_the_token_counter_raises(make_engine: EngineMaker, wrong: object) -> None:
+    memory = make_engine(count_tokens=lambda _: wrong).memory("tom")
+    memory.add_memory("I live in Porto.", "Nice.")
+    with pytest.raises(InputError, match="count_tokens"):
+        memory.recall("Porto", max_tokens=100).to_prompt()

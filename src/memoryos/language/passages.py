@@ -7,7 +7,9 @@ result changes, ``CUTTER`` needs a new name.
 
 from __future__ import annotations
 
+import hashlib
 import re
+from functools import lru_cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -34,6 +36,8 @@ MAX_HEADING_TOKENS = 20
 MAX_EMBEDDED_PASSAGES = 64
 """Only the first 64 passages of an utterance (about 4,000 words) have vectors; word search covers the others."""
 
+_LONG_TEXT = 20_000
+"""The passages of longer texts, in characters, have a smaller cache."""
 _ALWAYS_SHORT = 120
 _ALWAYS_SHORT_ASCII = 240
 """Texts of up to this many characters are one passage, whatever the characters are."""
@@ -82,18 +86,44 @@ class Passage(NamedTuple):
         return "\n".join(utterance[start:end] for start, end in self.spans())
 
 
-def cut_passages(text: str) -> list[Passage]:
+def cut_passages(text: str) -> tuple[Passage, ...]:
     """Returns the passages of an utterance in order; at least one. A text of up to 120 tokens is one passage.
 
     Each character except white space is between ``start`` and ``end`` of exactly one passage. Headings are also
-    repeated in the passages below them. Takes linear time.
+    repeated in the passages below them. Takes linear time. The passages of recent texts are cached.
     """
     if _is_short(text):
-        return [Passage(0, len(text))]
+        return (Passage(0, len(text)),)
+    cut = _cut_cached if len(text) <= _LONG_TEXT else _cut_long_cached
+    return cut(_CacheKey(text))
+
+
+class _CacheKey:
+    """Digest of a text. The cache does not keep the text itself, so that no forgotten text stays in memory."""
+
+    __slots__ = ("digest", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _CacheKey) and self.digest == other.digest
+
+
+def _cut(key: _CacheKey) -> tuple[Passage, ...]:
+    text, key.text = key.text, ""
     packer = _Packer()
     for unit in _units(text):
         packer.add(unit)
-    return packer.finish() or [Passage(0, len(text))]
+    return tuple(packer.finish()) or (Passage(0, len(text)),)
+
+
+_cut_cached = lru_cache(maxsize=1_024)(_cut)
+_cut_long_cached = lru_cache(maxsize=32)(_cut)
 
 
 def passage_texts(text: str) -> list[str]:
