@@ -49,7 +49,7 @@ class TokenCounter:
         """Returns the number of tokens of a text.
 
         Raises:
-            InputError: If the function does not return a finite number of at least 0.
+            InputError: If the caller's function does not return a finite number of at least 0.
         """
         count = self.function(text)
         if not isinstance(count, (int, float)) or not 0 <= count < math.inf:

@@ -72,10 +72,10 @@ class PackingInput:
     Attributes:
         order: ``int64[k]``: indices of the ranked passages, best first.
         scores: ``float32[n]``: the score of each passage.
-        seqs: ``int64[n]``: position in the log of each passage's page; ascending.
+        seqs: ``int64[n]``: for each passage, the log position of its page; ascending.
         sides: ``int8[n]``: index into ``SIDES``.
         parts: ``int32[n]``: the number of the passage in its utterance, from 0.
-        tokens: ``float32[n]``: estimated tokens of its line in a prompt.
+        tokens: ``float32[n]``: for each passage, the estimated tokens of its line in a prompt.
         window_seq: Position of the first page of the short-term window. The prompt contains the window anyway, so
             its pages are not packed.
     """

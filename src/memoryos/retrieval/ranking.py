@@ -129,7 +129,7 @@ def rank(
     Args:
         corpus: The n passages.
         question: The question.
-        cosines: Cosines of the query and each passage; None ranks without the signal "meaning".
+        cosines: Cosines of the query and each passage; if None, the signal "meaning" is not used.
         weights: The weight of each signal.
         gate: ``bool[segments]``: the segments whose passages may be in ``Ranking.order``; None for all segments.
     """
@@ -214,7 +214,7 @@ def rank_entries(
     Args:
         vectors: ``float32[n, d]``: the vector of each entry; a row of zeros if the entry has none.
         words: Word index of the n entries.
-        query_vector: ``float32[d]``, L2-normalised; None ranks without the signal "meaning".
+        query_vector: ``float32[d]``, L2-normalised; if None, the signal "meaning" is not used.
         question: The question.
         weights: The weight of each signal.
     """

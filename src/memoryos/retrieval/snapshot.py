@@ -246,7 +246,7 @@ class ScopeSnapshot:
     nbytes: int
 
     def corpus(self) -> Corpus:
-        """Returns the passages as the ranking reads them."""
+        """Returns the passages in the form that the ranking requires."""
         page_allowed = np.append(self.segments.active, True)[self.page_segments]  # -1 selects the appended True
         return Corpus(
             words=self.words,

@@ -263,7 +263,7 @@ class _SnapshotBuilder:
         self._is_switching = not is_complete and self._store.log.is_switching(self._scope_id, self._model)
 
     def _add_missing_vectors(self, found: VectorRows) -> None:
-        """Adds stored vectors of pages that are in the arrays but have no vectors there yet; ignores all others."""
+        """Adds the stored vectors of the pages that have no vectors in the arrays yet."""
         if found.matrix.shape[1] != self._dimensions:
             raise DimensionMismatchError(self._dimensions, found.matrix.shape[1])
         pages = np.searchsorted(self._page_seqs.view, found.seqs)

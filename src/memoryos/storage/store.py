@@ -110,8 +110,7 @@ class Store:
         """Removes deleted bytes from the database files and deletes temporary copies of terminated processes.
 
         Args:
-            scope_id: Id of a scope. The result depends only on temporary copies of this scope. If None, it depends on
-                the temporary copies of all scopes.
+            scope_id: The scope whose temporary copies count for the result. None: the copies of all scopes count.
             timeout_seconds: How long to wait for readers in other processes.
 
         Returns:

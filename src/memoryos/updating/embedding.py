@@ -50,11 +50,11 @@ class EmbeddingStep:
         self._pages_per_step = PAGES_PER_READ
 
     def has_pages(self, scope_id: str) -> bool:
-        """Returns whether a page has no vectors yet."""
+        """Returns whether the scope has at least one page without vectors."""
         return bool(self._store.log.unembedded(scope_id, self._model, 1))
 
     def is_due(self, scope_id: str) -> bool:
-        """Returns whether a page or a knowledge entry has no vector."""
+        """Returns whether the scope has at least one page or fact without vectors."""
         return self.has_pages(scope_id) or bool(self._store.vectors.unembedded_knowledge(scope_id, self._model, 1))
 
     def take(self, lease: Lease) -> bool:

@@ -35,7 +35,7 @@ class Redoer:
         return self._store.log.count_provisional(scope_id) > 0
 
     def take(self, lease: Lease, pages: int) -> bool:
-        """Replaces one batch of results of the fallback analyst.
+        """Replaces one batch of the fallback analyst's results by results of the regular analyst.
 
         Replaces chains and segments first. When all of them are replaced, replaces facts.
 

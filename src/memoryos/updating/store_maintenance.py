@@ -88,7 +88,9 @@ class Maintenance:
             self._changed.notify()
 
     def check(self) -> None:
-        """Completes interrupted deletions and schedules due erasures, including those of other processes.
+        """Completes interrupted deletions, and schedules the erasures that are due.
+
+        Includes the deletions and erasures of processes that ended early.
 
         Does nothing if it was called less than ``CHECK_SECONDS`` ago.
 

@@ -155,7 +155,9 @@ class Exchange:
                 raise
             _log.debug("proxy: the question was repeated and already has a stored answer; the new answer is not stored")
         except NotFoundError:
-            _log.debug("proxy: the question was repeated and its stored answer was forgotten; nothing is stored")
+            _log.debug(
+                "proxy: the question was repeated, and its earlier answer was forgotten; the new answer is not stored"
+            )
         else:
             self.audit.record("write", memory, count=1)
 
