@@ -41,8 +41,8 @@ class Analysts:
 
     Attributes:
         primary: The preferred analyst.
-        fallback: The analyst that is used while ``primary`` fails. When ``primary`` works again, it replaces the results of
-            the fallback. None: pages wait until ``primary`` works again.
+        fallback: The analyst that is used while ``primary`` fails. When ``primary`` works again, it replaces the
+            results of the fallback. None: pages wait until ``primary`` works again.
     """
 
     primary: Analyst
