@@ -134,12 +134,12 @@ def _contexts(
 ) -> Iterator[Context]:
     if memory is not None:
         memory.flush()
-        recall = memory.recall(question.text, max_tokens=max_tokens)
+        recall = _recall(memory, question.text, max_tokens)
         yield Context(
             question.question_id,
             MEMORYOS,
             max_tokens,
-            len(recall.to_prompt(include_short_term=False)) / CHARACTERS_PER_TOKEN,
+            _prompt_tokens(recall),
             tuple(each.text for each in recall.knowledge),
             tuple(_shown_texts(recall)),
         )
@@ -152,6 +152,23 @@ def _contexts(
         yield Context(question.question_id, row, max_tokens, tokens, (), tuple(pages.values()))
     if NOTHING in rows:
         yield Context(question.question_id, NOTHING, max_tokens, 0.0, (), (question.text,))
+
+
+def _recall(memory: Memory, query: str, max_tokens: int) -> Recall:
+    """Returns a recall whose whole prompt has at most ``max_tokens`` tokens, by characters ÷ 4.
+
+    Releases before the passages limit only the pages. Their facts come on top, so they get a smaller limit for pages.
+    """
+    recall = memory.recall(query, max_tokens=max_tokens)
+    try:
+        return recall.fitted(max_tokens)
+    except AttributeError:
+        excess = _prompt_tokens(recall) - max_tokens
+        return memory.recall(query, max_tokens=max(1, int(max_tokens - excess))) if excess > 0 else recall
+
+
+def _prompt_tokens(recall: Recall) -> float:
+    return len(recall.to_prompt(include_short_term=False)) / CHARACTERS_PER_TOKEN
 
 
 def _shown_texts(recall: Recall) -> Iterator[str]:
