@@ -35,7 +35,7 @@ MULTILINGUAL = "multilingual-e5-small"
 
 
 def is_auto(config: Config) -> bool:
-    """Returns whether the choice recorded in the database selects the embedding model.
+    """Returns whether the store, not the settings, determines the embedding model.
 
     This is the case for the name "auto", unless an endpoint for embeddings is configured.
     """
@@ -73,10 +73,9 @@ def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config
 
 
 def read_choice(config: Config) -> Config:
-    """Returns the settings, in which the name of the database's embedding model replaces "auto".
+    """Like ``resolve_auto``, for a store that is not open. Never creates or changes the store.
 
-    Opens the store only for reading, and never creates it. If the store is missing or can't be opened, the settings
-    are returned unchanged.
+    If the store is missing or can't be opened, the settings are returned unchanged.
 
     Raises:
         ConfigError: If the package of the database's model is not installed.

@@ -59,7 +59,11 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """Name of the model. It is stored with every vector, and vectors of different models are never compared."""
+        """Name of the model.
+
+        It is stored with every vector, followed by the version of the passage cutter (``language/passages.py``).
+        Vectors with different stored names are never compared.
+        """
         ...
 
     @property

@@ -118,7 +118,7 @@ def add(session: Session, user_input: str, agent_response: str, timestamp: str |
 @cli.command()
 @click.argument("query")
 @click.option("--max-pages", type=int, help="Maximum number of pages.")
-@click.option("--max-tokens", type=int, help="Maximum size of all recalled pages, in estimated tokens.")
+@click.option("--max-tokens", type=int, help="Maximum number of tokens of the whole prompt.")
 @click.option("--explain", is_flag=True, help="Show the parts of each score, e.g. common words.")
 @as_json_option
 @click.pass_obj

@@ -61,8 +61,8 @@ class RecalledPage:
 
     Attributes:
         page: The page.
-        shown: The parts that a prompt shows, in the order of the text, the user's first; never empty. A short utterance
-            is one span. A long utterance is represented by the passages that match the query and their headings.
+        shown: The parts that a prompt shows, in the order of the text, the user's first; never empty. An utterance has
+            one span, or the spans of its selected passages and of their headings.
         score: Score of its best passage.
         signals: The signals that sum to this score.
         cosine: Cosine of the query and its best passage, in [-1, 1]; 0 before the passage has a vector. Unlike

@@ -24,7 +24,7 @@ class Query(Body):
         default=None,
         ge=1,
         le=10_000_000,
-        description="Maximum number of estimated tokens of all pages. A page may then contain one text only.",
+        description="Maximum number of tokens of the whole prompt. A page may then contain one text only.",
     )
     ranking: RankingWeights | None = Field(
         default=None,
