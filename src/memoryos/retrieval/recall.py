@@ -24,7 +24,7 @@ from memoryos.retrieval.prompt_lines import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["RECALLED_HEADING", "Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals"]
+__all__ = ["RECALLED_HEADING", "Quote", "Recall", "RecalledKnowledge", "RecalledPage", "ShownPage", "Signals"]
 
 ATTRIBUTES_SHARE = 0.15
 KNOWLEDGE_SHARE = 0.35
@@ -62,24 +62,16 @@ class Signals:
 
 
 @dataclass(frozen=True, slots=True)
-class RecalledPage:
-    """A recalled page.
+class ShownPage:
+    """A page with the parts of its texts that a prompt shows.
 
     Attributes:
         page: The page.
-        shown: The parts that a prompt shows, in the order of the text, the user's first; never empty. A short utterance
-            is one span. A long utterance is represented by the passages that match the query and their headings.
-        score: Score of its best passage.
-        signals: The signals that sum to this score.
-        cosine: Cosine of the query and its best passage, in [-1, 1]; 0 before the passage has a vector. Unlike
-            scores, cosines can be compared between memories.
+        shown: The shown parts, in the order of the text, the user's first.
     """
 
     page: Page
     shown: tuple[Span, ...]
-    score: float
-    signals: Signals
-    cosine: float = 0.0
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -94,6 +86,25 @@ class RecalledPage:
         """
         own = [span for span in self.shown if span.side == side]
         return excerpt_of(self.page, side, own) if own else ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledPage(ShownPage):
+    """A recalled page.
+
+    Attributes:
+        page: The page.
+        shown: The parts that a prompt shows, in the order of the text, the user's first; never empty. A short utterance
+            is one span. A long utterance is represented by the passages that match the query and their headings.
+        score: Score of its best passage.
+        signals: The signals that sum to this score.
+        cosine: Cosine of the query and its best passage, in [-1, 1]; 0 before the passage has a vector. Unlike
+            scores, cosines can be compared between memories.
+    """
+
+    score: float
+    signals: Signals
+    cosine: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +236,15 @@ class Recall:
         """
         fitted = _fitted(self, max_tokens, self._numbers() if numbered else None, frame)
         return replace(fitted, max_tokens=None)
+
+    def shown_short_term(self) -> tuple[ShownPage, ...]:
+        """Returns all pages of the short-term window with the parts that ``to_prompt()`` shows, oldest first.
+
+        If ``max_tokens`` is set, some pages may have no shown parts.
+        """
+        fitted = self if self.max_tokens is None else self.fitted(self.max_tokens)
+        excerpts = {page.page_id: _window_spans(fitted, page) for page in fitted.short_term}
+        return tuple(ShownPage(page, excerpts.get(page.page_id, ())) for page in self.short_term)
 
     def numbered_pages(self) -> tuple[Page, ...]:
         """Returns all pages of the context: the recalled pages in time order, then those of the window."""
