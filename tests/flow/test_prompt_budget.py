@@ -108,3 +108,14 @@ def test_recall_can_be_pickled(make_engine: EngineMaker) -> None:
     fill(memory)
     found = memory.recall("bread", max_tokens=500)
     assert pickle.loads(pickle.dumps(found)).to_prompt() == found.to_prompt()  # noqa: S301  (our own data)
+
+
+@pytest.mark.parametrize("max_tokens", [200, 400, 800, None])
+def test_shown_spans_do_not_overlap(make_engine: EngineMaker, max_tokens: int | None) -> None:
+    memory = make_engine(short_term_capacity=1).memory("tom")
+    memory.add_memory("Please write a recipe.", f"# Rye bread\n\n{ANSWER}")
+    memory.add_memory("Thanks.", f"# Rye bread again\n\n{ANSWER}")
+    found = memory.recall("How is the rye bread of step 3 and step 7 made?", max_tokens=max_tokens)
+    for each in (*found.pages, *found.shown_short_term()):
+        for one, other in zip(each.shown, each.shown[1:], strict=False):
+            assert one.side != other.side or one.end <= other.start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from memoryos.language.passages import cut_passages
 from memoryos.language.text import estimate_tokens
-from memoryos.model import Page, Profile, Trait
+from memoryos.model import SIDES, Page, Profile, Side, Trait
 from memoryos.retrieval.excerpts import LEFT_OUT, Span, excerpt_of, sorted_spans, whole_page
 from memoryos.retrieval.prompt_lines import dated_lines, page_lines
 from memoryos.retrieval.recall import Recall, RecalledPage, Signals
@@ -101,6 +102,23 @@ def test_spans_are_sorted_and_equal_ones_keep_the_best_score() -> None:
     found = sorted_spans([Span("assistant", 0, 2), one, other, Span("user", 9, 12)])
     assert found == (one, Span("user", 9, 12), Span("assistant", 0, 2))
     assert found[0].score == 2.0
+
+
+@given(st.lists(st.tuples(st.sampled_from(SIDES), st.integers(0, 20), st.integers(1, 9)), max_size=9))
+def test_sorted_spans_are_not_inside_each_other_and_cover_the_same_text(items: list[tuple[Side, int, int]]) -> None:
+    spans = [Span(side, start, start + length) for side, start, length in items]
+    found = sorted_spans(spans)
+    covered = {(each.side, at) for each in spans for at in range(each.start, each.end)}
+    assert {(each.side, at) for each in found for at in range(each.start, each.end)} == covered
+    for one, other in pairwise(found):
+        assert one.side != other.side or (one.start < other.start and one.end < other.end)
+    assert sorted_spans(found) == found
+
+
+def test_passage_that_contains_a_heading_keeps_its_own_score() -> None:
+    heading, first, second = Span("user", 0, 9, 3.0), Span("user", 0, 90, 1.0), Span("user", 91, 180, 3.0)
+    found = sorted_spans([heading, second, first])
+    assert [(each.start, each.end, each.score) for each in found] == [(0, 90, 1.0), (91, 180, 3.0)]
 
 
 def windowed(window: list[Page], best: str = "", **given: object) -> Recall:

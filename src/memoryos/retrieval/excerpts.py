@@ -60,15 +60,16 @@ def pieces(page: Page, span: Span) -> tuple[Span, ...]:
 
 
 def sorted_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Returns the spans in the order of the text, the user's first, without duplicates.
+    """Returns the spans in the order of the text, the user's first, without those that are inside other spans.
 
-    Spans with the same offsets are duplicates. The one with the best score is kept.
+    Of spans with the same offsets, the one with the best score is kept. A span does not get the score of a span inside
+    it: a passage that contains a heading does not match as well as the passages below this heading.
     """
-    best: dict[Span, Span] = {}
-    for span in spans:
-        if span not in best or span.score > best[span].score:
-            best[span] = span
-    return tuple(sorted(best.values(), key=lambda each: (each.side != "user", each.start, each.end)))
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda each: (each.side != "user", each.start, -each.end, -each.score)):
+        if not kept or kept[-1].side != span.side or kept[-1].end < span.end:
+            kept.append(span)
+    return tuple(kept)
 
 
 def excerpt_of(page: Page, side: Side, spans: Iterable[Span]) -> str:
