@@ -210,7 +210,14 @@ class Config(BaseSettings):
     short_term_capacity: int = Field(
         default=7, ge=0, le=10_000, description="Number of pages in short-term memory (paper: 7). 0 disables it."
     )
-    short_term_tokens: int = Field(default=1000, ge=0, description="Maximum tokens of short-term memory in a prompt.")
+    short_term_tokens: int = Field(
+        default=1000,
+        ge=0,
+        description=(
+            "Tokens of a prompt with a limit that short-term memory uses before recalled pages are added. "
+            "0: no short-term memory; the newest pages are recalled like all others."
+        ),
+    )
     mid_term_capacity: int = Field(
         default=2000,
         ge=1,

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from memoryos.analysts.local import LocalAnalyst
 from memoryos.assembly import Analysts
 from memoryos.doors.cli import cli
 from memoryos.doors.demo import play
+from memoryos.doors.tables import recall_table
 from memoryos.errors import AnalystUnavailableError, InputError
+from memoryos.model import Page
+from memoryos.retrieval.excerpts import Span
+from memoryos.retrieval.recall import Recall
 from memoryos.testing import HashEmbedder, ScriptedChatModel
 
 Runner = Callable[..., Result]
@@ -264,3 +269,10 @@ def test_export_and_import_of_all_users(run: Runner, tmp_path: Path) -> None:
 def _exported(run: Runner, tmp_path: Path) -> list[str]:
     run("export", str(tmp_path / "now.jsonl"))
     return (tmp_path / "now.jsonl").read_text().splitlines()
+
+
+def test_table_of_a_recall_shows_the_parts_of_short_term_pages_that_the_prompt_shows() -> None:
+    page = Page("p1", 1, datetime(2024, 5, 1, tzinfo=timezone.utc), "I sail. " * 500, "Noted.")
+    found = Recall("q", short_term=(page,), excerpts={"p1": (Span("user", 0, 7),)})
+    texts = list(recall_table(found).columns[2].cells)
+    assert [str(text) for text in texts] == ["user: I sail. […]"]

@@ -145,6 +145,16 @@ def test_added_pages_survive_a_kill_and_are_shared_by_two_clients(tmp_path: Path
     over_stdio(tmp_path, work, "legacy")
 
 
+def test_conversation_has_the_parts_of_long_texts_that_the_text_of_the_result_shows(tmp_path: Path) -> None:
+    long = "".join(f"Stage {number} of the walk goes along the river. " for number in range(4_000))
+    with LineClient(tmp_path, "--data", tmp_path / "store") as client:
+        client.structured("add_memory", user_input=long)
+        newest = client.structured("retrieve_memory", query="Where does stage 70 go?")["conversation"][-1]["user"]
+        assert "Stage 70 of" in newest
+        assert len(newest) < len(long) / 10
+        assert client.structured("list_memories")["pages"][-1]["user"] == long
+
+
 async def everything(ask: Callable[..., Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
     listed = await ask("list_memories", limit=12)
     pages: list[dict[str, Any]] = listed["pages"]

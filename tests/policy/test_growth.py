@@ -345,9 +345,6 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     prompt_lines.dated_lines: lambda said: prompt_lines.dated_lines([(page(said), excerpts.whole_page(page(said)))]),
     excerpts.pieces: lambda said: excerpts.pieces(page(said), excerpts.whole_page(page(said))[0]),
     excerpts.excerpt_of: lambda said: excerpts.excerpt_of(page(said), "user", excerpts.whole_page(page(said))),
-    excerpts.short_term_excerpts: lambda said: excerpts.short_term_excerpts(
-        [page(said)], {}, 500, text.estimate_tokens
-    ),
     recall.Recall.fitted: lambda said: recalled(said).fitted(2_000),
     recall.Recall.to_prompt: lambda said: recalled(said).to_prompt(numbered=True),
     answer_words.retold: answer_words.retold,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from memoryos.language.passages import cut_passages
 from memoryos.language.text import estimate_tokens
-from memoryos.model import Page
-from memoryos.retrieval.excerpts import LEFT_OUT, Span, excerpt_of, short_term_excerpts, sorted_spans, whole_page
-from memoryos.retrieval.prompt_lines import dated_lines
+from memoryos.model import SIDES, Page, Profile, Side, Trait
+from memoryos.retrieval.excerpts import LEFT_OUT, Span, excerpt_of, sorted_spans, whole_page
+from memoryos.retrieval.prompt_lines import dated_lines, page_lines
+from memoryos.retrieval.recall import Recall, RecalledPage, Signals
 from memoryos.retrieval.selection import REPETITION_LOSS, WHOLE_SHARE, ScoredUtterance, select
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
@@ -102,28 +104,84 @@ def test_spans_are_sorted_and_equal_ones_keep_the_best_score() -> None:
     assert found[0].score == 2.0
 
 
-@pytest.mark.parametrize("budget", [0, 50, 200, 1_000])
-def test_short_term_excerpts_fit_their_budget_and_prefer_new_pages_and_good_passages(budget: int) -> None:
-    pages = [page(seq, f"question {seq}", PLAN) for seq in range(1, 8)]
-    scores: dict[tuple[int, str], list[float]] = {}
-    for each in pages:
-        scores[each.seq, "user"] = [0.0]
-        scores[each.seq, "assistant"] = [float("Day 5" in one.text(PLAN)) for one in cut_passages(PLAN)]
-    shown = short_term_excerpts(pages, scores, budget, estimate_tokens)  # type: ignore[arg-type]
-    sizes = [
-        sum(estimate_tokens(excerpt_of(each, side, shown[each.page_id])) for side in each.speaking())
-        if shown[each.page_id] else 0.0
-        for each in pages
-    ]  # fmt: skip
-    assert sum(sizes) <= budget
-    assert sizes == sorted(sizes)
+@given(st.lists(st.tuples(st.sampled_from(SIDES), st.integers(0, 20), st.integers(1, 9)), max_size=9))
+def test_sorted_spans_are_not_inside_each_other_and_cover_the_same_text(items: list[tuple[Side, int, int]]) -> None:
+    spans = [Span(side, start, start + length) for side, start, length in items]
+    found = sorted_spans(spans)
+    covered = {(each.side, at) for each in spans for at in range(each.start, each.end)}
+    assert {(each.side, at) for each in found for at in range(each.start, each.end)} == covered
+    for one, other in pairwise(found):
+        assert one.side != other.side or (one.start < other.start and one.end < other.end)
+    assert sorted_spans(found) == found
+
+
+def test_passage_that_contains_a_heading_keeps_its_own_score() -> None:
+    heading, first, second = Span("user", 0, 9, 3.0), Span("user", 0, 90, 1.0), Span("user", 91, 180, 3.0)
+    found = sorted_spans([heading, second, first])
+    assert [(each.start, each.end, each.score) for each in found] == [(0, 90, 1.0), (91, 180, 3.0)]
+
+
+def windowed(window: list[Page], best: str = "", **given: object) -> Recall:
+    """Returns a recall with a short-term window, in which the passages that contain a text have the best score."""
+    passages = {
+        each.page_id: tuple(
+            tuple(Span(side, start, end, float(best in cut.text(each.text(side)))) for start, end in cut.spans())
+            for side in each.speaking()
+            for cut in cut_passages(each.text(side))
+        )
+        for each in window
+    }
+    return Recall("q", short_term=tuple(window), short_term_passages=passages, **given)  # type: ignore[arg-type]
+
+
+def window_sizes(shown: Recall, pages: list[Page]) -> list[float]:
+    parts = {each.page_id: shown.excerpts.get(each.page_id, ()) for each in pages}
+    return [estimate_tokens("\n".join(page_lines(each, parts[each.page_id]))) for each in pages]
+
+
+@pytest.mark.parametrize("budget", [0, 50, 200, 1_000, 2_000])
+def test_window_fits_the_budget_and_prefers_good_passages_and_new_pages(budget: int) -> None:
+    pages = [page(seq, f"question {seq}", PLAN.replace("Day 5", f"Day 5 of {seq}")) for seq in range(1, 8)]
+    shown = windowed(pages, "Day 5 of 2").fitted(budget)
+    text = shown.to_prompt()
+    assert estimate_tokens(text) <= budget
+    if budget >= 200:
+        assert "Day 5 of 2" in text
     if budget >= 1_000:
-        newest = excerpt_of(pages[-1], "assistant", shown["p7"])
-        assert newest.startswith("## Day 1")
-        assert "## Day 5" in newest
-        assert "## Day 3" not in newest
+        sizes = window_sizes(shown, pages)
+        assert sizes[6] > sizes[5] > max(sizes[0], sizes[2])
+        assert "question 7" in text
+        assert LEFT_OUT in text
+
+
+@pytest.mark.parametrize("position", range(7))
+@pytest.mark.parametrize("filler", ["", "I drink green tea. " * 60])
+def test_best_passage_of_the_window_is_shown_wherever_it_is(position: int, filler: str) -> None:
+    pages = [page(seq, f"question {seq}", PLAN) for seq in range(1, 8)]
+    pages[position] = page(position + 1, f"question\n\n{PLAN}\n\nThe code of the gate is 4711.\n\n{PLAN}", "Noted.")
+    others = [page(seq, filler) for seq in range(101, 120)] if filler else []
+    recalled = tuple(RecalledPage(each, whole_page(each), 0.5, Signals()) for each in others)
+    for tokens in (200.0, 1.0):
+        found = windowed(pages, "4711", pages=recalled, short_term_tokens=tokens)
+        for budget in (250, 1_000, 3_000, None):
+            assert "4711" in found.to_prompt(max_tokens=budget), (tokens, budget)
+
+
+def test_window_is_shown_whole_if_tokens_are_left_or_unlimited() -> None:
+    pages = [page(seq, f"question {seq}", PLAN) for seq in range(1, 8)]
+    whole = estimate_tokens(Recall("q", short_term=tuple(pages)).to_prompt())
+    trait = Trait("", "warmth", "high", "a reason " * 90, ())
+    found = windowed(pages, "Day 5", short_term_tokens=100, profile=Profile(traits=(trait,)))
+    for limit in (None, whole + 20):
+        assert LEFT_OUT not in found.to_prompt(max_tokens=limit)
+        assert found.to_prompt(max_tokens=limit).count("Stop 3 of day 6") == 7
+    part = found.to_prompt(max_tokens=whole - 300)
+    assert part.count("question") == 7
+    assert estimate_tokens(part) > whole - 600, "the refill uses the budget"
 
 
 def test_ordinary_short_pages_of_the_window_are_shown_whole() -> None:
     pages = [page(seq, f"question {seq} about the garden", "A short answer about the garden.") for seq in range(1, 8)]
-    assert short_term_excerpts(pages, {}, 1_000, estimate_tokens) == {each.page_id: whole_page(each) for each in pages}
+    trait = Trait("", "warmth", "high", "a reason " * 900, ())
+    shown = windowed(pages, profile=Profile(traits=(trait,))).fitted(1_000)
+    assert shown.excerpts == {each.page_id: whole_page(each) for each in pages}

@@ -58,7 +58,9 @@ class Retrieved(BaseModel):
     """The memory that was found for a query: pages, facts, the profile and the newest pages."""
 
     pages: list[RetrievedPage] = Field(description="Earlier pages, best first.")
-    conversation: list[ListedPage] = Field(description="The newest pages, oldest first; independent of the query.")
+    conversation: list[ListedPage] = Field(
+        description='The newest pages, oldest first. "[…]" stands for omitted parts of long texts.'
+    )
     attributes: dict[str, str]
     traits: dict[str, str] = Field(description="Level by trait: high, medium or low.")
     knowledge: list[RetrievedFact]

@@ -151,7 +151,10 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
                 )
                 for each in recall.pages
             ],
-            conversation=[_listed(page) for page in recall.short_term],
+            conversation=[
+                _listed(each.page, user=each.text("user"), assistant=each.text("assistant"))
+                for each in recall.shown_short_term()
+            ],
             attributes={each.name: each.value for each in recall.profile.attributes},
             traits={each.dimension: each.level for each in recall.profile.traits},
             knowledge=[_fact(each.knowledge) for each in recall.knowledge],
@@ -198,7 +201,10 @@ def _add_listing_tools(tools: list[Tool], connection: Connection) -> None:
             pages = connection.memory(user_id, assistant_id).newest_pages(limit + 1, before_seq=before_seq)
         shown = pages[:limit]
         older = shown[-1].seq if len(pages) > limit else None
-        listed = Listed(pages=[_listed(page) for page in shown], next_before_seq=older)
+        listed = Listed(
+            pages=[_listed(page, user=page.user_text, assistant=page.assistant_text) for page in shown],
+            next_before_seq=older,
+        )
         lines = [f"{page.seq}. [{page.at.date()}] {indented(page.user_text or page.assistant_text)}" for page in shown]
         return _result("\n".join(lines) or "The memory is empty.", listed)
 
@@ -241,10 +247,8 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
         return _result(f"Deleted {counts}. {' '.join(done.remains)}", done)
 
 
-def _listed(page: Page) -> ListedPage:
-    return ListedPage(
-        page_id=page.page_id, seq=page.seq, at=page.at.isoformat(), user=page.user_text, assistant=page.assistant_text
-    )
+def _listed(page: Page, *, user: str, assistant: str) -> ListedPage:
+    return ListedPage(page_id=page.page_id, seq=page.seq, at=page.at.isoformat(), user=user, assistant=assistant)
 
 
 def _fact(entry: Knowledge) -> RetrievedFact:

@@ -254,8 +254,27 @@ class ShortTermPage(Shape):
 
     page_id: str
     at: Time
-    user: str = Field(validation_alias="user_text")
-    assistant: str = Field(validation_alias="assistant_text")
+    user: str = Field(description="The whole text.")
+    assistant: str = Field(description="The whole text.")
+    shown: dict[str, str] = Field(
+        description='Texts in the prompt, under the keys user and assistant. "[…]" stands for omitted parts.'
+    )
+    spans: list[Span] = Field(description="The parts of the page's texts in the prompt, in the order of the text.")
+    speakers: dict[str, str] = Field(description="Names of the speakers, under the same keys as the texts.")
+
+    @classmethod
+    def of(cls, shown: found.RecalledPage) -> ShortTermPage:
+        """Converts a page of the short-term window to the JSON model."""
+        page = shown.page
+        return cls(
+            page_id=page.page_id,
+            at=page.at,
+            user=page.user_text,
+            assistant=page.assistant_text,
+            shown={side: shown.text(side) for side in shown.sides},
+            spans=[Span.model_validate(span) for span in shown.shown],
+            speakers={side: page.speaker(side) for side in page.speaking()},
+        )
 
 
 class Recall(Shape):
@@ -407,5 +426,5 @@ def _recalled(recall: found.Recall) -> dict[str, Any]:
         "pages": [RecalledPage.of(each) for each in recall.pages],
         "knowledge": [RecalledKnowledge.of(each) for each in recall.knowledge],
         "profile": Profile.model_validate(recall.profile),
-        "short_term": [ShortTermPage.model_validate(each) for each in recall.short_term],
+        "short_term": [ShortTermPage.of(each) for each in recall.shown_short_term()],
     }

@@ -102,9 +102,9 @@ def recall_table(recall: Recall) -> Table:
             _plain(f"fact about the {entry.about}: {entry.text}"),
             signals_text(entry.signals),
         )
-    for page in recall.short_term:
-        lines = "\n".join(f"{page.speaker(side)}: {page.text(side)}" for side in page.speaking())
-        table.add_row("", f"{page.at:%Y-%m-%d}", _plain(lines), "short-term memory")
+    for newest in recall.shown_short_term():
+        lines = "\n".join(f"{newest.page.speaker(side)}: {newest.text(side)}" for side in newest.sides)
+        table.add_row("", f"{newest.page.at:%Y-%m-%d}", _plain(lines), "short-term memory")
     return table
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from memoryos.language.passages import cut_passages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from memoryos.model import Page, Side
 
-__all__ = ["LEFT_OUT", "Span", "excerpt_of", "pieces", "short_term_excerpts", "sorted_spans", "whole_page"]
+__all__ = ["LEFT_OUT", "Span", "excerpt_of", "pieces", "sorted_spans", "whole_page"]
 
 LEFT_OUT = "[…]"
 """Stands for a part of an utterance that is left out."""
@@ -60,15 +60,16 @@ def pieces(page: Page, span: Span) -> tuple[Span, ...]:
 
 
 def sorted_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Returns the spans in the order of the text, the user's first, without duplicates.
+    """Returns the spans in the order of the text, the user's first, without those that are inside other spans.
 
-    Spans with the same offsets are duplicates. The one with the best score is kept.
+    Of spans with the same offsets, the one with the best score is kept. A span does not get the score of a span inside
+    it: a passage that contains a heading does not match as well as the passages below this heading.
     """
-    best: dict[Span, Span] = {}
-    for span in spans:
-        if span not in best or span.score > best[span].score:
-            best[span] = span
-    return tuple(sorted(best.values(), key=lambda each: (each.side != "user", each.start, each.end)))
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda each: (each.side != "user", each.start, -each.end, -each.score)):
+        if not kept or kept[-1].side != span.side or kept[-1].end < span.end:
+            kept.append(span)
+    return tuple(kept)
 
 
 def excerpt_of(page: Page, side: Side, spans: Iterable[Span]) -> str:
@@ -100,56 +101,3 @@ def excerpt_of(page: Page, side: Side, spans: Iterable[Span]) -> str:
     if _TEXT.search(text, done) is not None:
         parts.append(f" {LEFT_OUT}")
     return "".join(parts)
-
-
-def short_term_excerpts(
-    pages: Sequence[Page],
-    scores: Mapping[tuple[int, Side], Sequence[float]],
-    max_tokens: float,
-    count_tokens: Callable[[str], float],
-) -> dict[str, tuple[Span, ...]]:
-    """Returns the parts of the short-term window that fit into a budget, by page id, newest pages first.
-
-    Each page may use half of the budget that newer pages left. If a page is longer, its excerpt consists of the first
-    passage of each utterance and of the passages with the highest scores.
-
-    Args:
-        pages: The pages, oldest first.
-        scores: The scores of the passages of each utterance, by log position and side.
-        max_tokens: The budget.
-        count_tokens: Counts the tokens of a text.
-    """
-    shown: dict[str, tuple[Span, ...]] = {}
-    for page in reversed(pages):
-        allowed = max_tokens / 2
-        spans = whole_page(page)
-        if _size(page, spans, count_tokens) > allowed:
-            spans = _best_spans(page, scores, allowed, count_tokens)
-        shown[page.page_id] = spans
-        max_tokens -= _size(page, spans, count_tokens)
-    return shown
-
-
-def _best_spans(
-    page: Page,
-    scores: Mapping[tuple[int, Side], Sequence[float]],
-    max_tokens: float,
-    count_tokens: Callable[[str], float],
-) -> tuple[Span, ...]:
-    passages = [
-        (part == 0, score, [Span(side, start, end, score) for start, end in passage.spans()])
-        for side in page.speaking()
-        for part, (passage, score) in enumerate(
-            zip(cut_passages(page.text(side)), scores.get((page.seq, side), ()), strict=False)
-        )
-    ]
-    spans: tuple[Span, ...] = ()
-    for _, _, added in sorted(passages, key=lambda each: each[:2], reverse=True)[:MAX_PIECES]:
-        tried = sorted_spans([*spans, *added])
-        if _size(page, tried, count_tokens) <= max_tokens:
-            spans = tried
-    return spans
-
-
-def _size(page: Page, spans: Sequence[Span], count_tokens: Callable[[str], float]) -> float:
-    return sum(count_tokens(excerpt_of(page, side, spans)) for side in dict.fromkeys(span.side for span in spans))

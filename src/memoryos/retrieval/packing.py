@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from memoryos.model import Side
 
-__all__ = ["Candidate", "PackedPage", "PackingInput", "pack_pages"]
+__all__ = ["Candidate", "PackedPage", "PackingInput", "pack_pages", "shortened"]
 
 _BATCH = 64
 """Number of rows that are read from the arrays together."""
@@ -24,7 +24,7 @@ OVERSELECTION = 3.0
 MIN_UTTERANCES = 40
 """``utterances_for`` returns at least this many utterances, and at least ``OVERSELECTION`` times the token budget."""
 MAX_UTTERANCE_TOKENS = 2_000
-"""If an utterance is longer, ``pack_pages`` selects its best passages up to this size."""
+"""If an utterance is longer, its best passages up to this size are selected."""
 
 
 class Candidate(NamedTuple):
@@ -76,8 +76,8 @@ class PackingInput:
         sides: ``int8[n]``: index into ``SIDES``.
         parts: ``int32[n]``: the number of the passage in its utterance, from 0.
         tokens: ``float32[n]``: for each passage, the estimated tokens of its line in a prompt.
-        window_seq: Position of the first page of the short-term window. The prompt contains the window anyway, so
-            its pages are not packed.
+        window_seq: Position of the first page of the short-term window. Its pages are not packed: ``Recall`` selects
+            the parts of them that a prompt shows.
     """
 
     order: NDArray[np.int64]
@@ -149,10 +149,10 @@ def pack_pages(source: PackingInput, max_pages: int, *, exclude: Collection[int]
         best[candidate.seq] = candidate
         if len(best) == max_pages:
             break
-    return tuple(PackedPage(each, _shortened(source.passages_of(each.seq))) for each in best.values())
+    return tuple(PackedPage(each, shortened(source.passages_of(each.seq))) for each in best.values())
 
 
-def _shortened(passages: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+def shortened(passages: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """Returns the passages of a page, in log order.
 
     The worst passages of an utterance that is longer than ``MAX_UTTERANCE_TOKENS`` are left out.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import asdict, dataclass, field, replace
+import math
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memoryos.language.fence import one_line
 from memoryos.language.text import estimate_tokens
-from memoryos.model import ABOUT, SIDES, About, Attribute, Knowledge, Page, Profile, Side, Trait, Utterance
-from memoryos.retrieval.excerpts import MIN_CUT, Span, excerpt_of, pieces, sorted_spans, whole_page
+from memoryos.model import ABOUT, SIDES, About, Attribute, Page, Profile, Side, Trait
+from memoryos.retrieval.excerpts import MAX_PIECES, Span, pieces, sorted_spans, whole_page
 from memoryos.retrieval.prompt_lines import (
     date_heading,
     dated_lines,
@@ -19,6 +19,7 @@ from memoryos.retrieval.prompt_lines import (
     section,
     when,
 )
+from memoryos.retrieval.recalled_items import Quote, RecalledKnowledge, RecalledPage, Signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,108 +30,12 @@ ATTRIBUTES_SHARE = 0.15
 KNOWLEDGE_SHARE = 0.35
 SHORT_TERM_SHARE = 0.6
 """The budget of a prompt is filled in this order: attributes until 15% of it are used, facts until 35%, the short-term
-window until 60%, then recalled pages. If tokens are left, more window pages, attributes, facts and traits follow."""
-
-
-@dataclass(frozen=True, slots=True)
-class Signals:
-    """The contribution of each signal to a score; they sum to the score. Unit: standard deviations in the scope."""
-
-    meaning: float = 0.0
-    words: float = 0.0
-    neighbours: float = 0.0
-    speaker: float = 0.0
-    session: float = 0.0
-    time: float = 0.0
-    recency: float = 0.0
-
-    @property
-    def segment(self) -> float:
-        """Always 0. Deprecated: the ranking has no segment signal any more."""
-        warnings.warn("Signals.segment is always 0 and will be removed", DeprecationWarning, stacklevel=2)
-        return 0.0
-
-    def total(self) -> float:
-        """Returns the score, which is the sum of the signals."""
-        return float(sum(asdict(self).values()))
-
-
-@dataclass(frozen=True, slots=True)
-class RecalledPage:
-    """A recalled page.
-
-    Attributes:
-        page: The page.
-        shown: The parts that a prompt shows, in the order of the text, the user's first; never empty. An utterance has
-            one span, or the spans of its selected passages and of their headings.
-        score: Score of its best passage.
-        signals: The signals that sum to this score.
-        cosine: Cosine of the query and its best passage, in [-1, 1]; 0 before the passage has a vector. Unlike
-            scores, cosines can be compared between memories.
-    """
-
-    page: Page
-    shown: tuple[Span, ...]
-    score: float
-    signals: Signals
-    cosine: float = 0.0
-
-    @property
-    def sides(self) -> tuple[Side, ...]:
-        """The speakers ("user", "assistant") whose text is shown at least in part, the user first."""
-        return tuple(dict.fromkeys(span.side for span in self.shown))
-
-    def text(self, side: Side) -> str:
-        """Returns the shown text of one speaker, with "[…]" for each part that is left out; "" if nothing is shown.
-
-        Args:
-            side: The speaker: "user" or "assistant".
-        """
-        own = [span for span in self.shown if span.side == side]
-        return excerpt_of(self.page, side, own) if own else ""
-
-
-@dataclass(frozen=True, slots=True)
-class RecalledKnowledge:
-    """A recalled knowledge entry, its score, and the signals that sum to the score."""
-
-    knowledge: Knowledge
-    score: float
-    signals: Signals
-
-    @property
-    def text(self) -> str:
-        """The fact."""
-        return self.knowledge.text
-
-    @property
-    def about(self) -> About:
-        """Whether it describes the user or the assistant."""
-        return self.knowledge.about
-
-    @property
-    def source_page_ids(self) -> tuple[str, ...]:
-        """Ids of the pages that it was derived from."""
-        return self.knowledge.source_page_ids
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """One of the best-matching utterances of the whole scope, the short-term window included.
-
-    Attributes:
-        utterance: The utterance.
-        score: Score of the best passage of the utterance.
-        cosine: Cosine of the query and the best passage, in [-1, 1].
-        signals: The signals that sum to the score.
-        span: The best passage; None for the whole utterance.
-    """
-
-    utterance: Utterance
-    score: float
-    cosine: float
-    signals: Signals
-    span: Span | None = None
+window until 60% or until it has ``Recall.short_term_tokens``, then recalled pages. If tokens are left, the rest of the
+window, more attributes, facts and traits follow."""
+BEST_SHARE = 1 / 3
+"""The share of the window's tokens for the passages of the window that match the query best."""
+NEWEST_SHARE = 1 / 2
+"""The share of the remaining window tokens that each page may use, newest pages first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +52,12 @@ class Recall:
         near_misses: The best pages that are neither in ``pages`` nor in ``short_term``, best first. ``recall`` returns
             at most the requested number of them.
         tokens: Tokens of a prompt that contains only ``pages``.
-        excerpts: The shown parts of window pages, by page id. A window page without an entry is shown whole.
+        excerpts: The parts of window pages that a prompt without a limit shows, by page id. A window page without an
+            entry is shown whole.
+        short_term_passages: The passages of each window page in the order of the text, by page id. Each passage
+            consists of the spans of its headings and its own. A prompt with a limit selects from them by their scores.
+        short_term_tokens: Tokens of a prompt with a limit that the window may use before recalled pages are added.
+            If tokens are left at the end, the window uses more.
         max_tokens: Maximum tokens of ``to_prompt()``; None for no limit.
         count_tokens: Function that counts the tokens of a text. A recall can be pickled if this function can.
     """
@@ -161,6 +71,8 @@ class Recall:
     near_misses: tuple[RecalledPage, ...] = ()
     tokens: int = 0
     excerpts: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+    short_term_passages: Mapping[str, tuple[tuple[Span, ...], ...]] = field(default_factory=dict, repr=False)
+    short_term_tokens: float = math.inf
     max_tokens: int | None = None
     count_tokens: Callable[[str], float] = field(default=estimate_tokens, repr=False, compare=False)
 
@@ -212,6 +124,15 @@ class Recall:
         """
         fitted = _fitted(self, max_tokens, self._numbers() if numbered else None, frame)
         return replace(fitted, max_tokens=None)
+
+    def shown_short_term(self) -> tuple[RecalledPage, ...]:
+        """Returns all pages of the short-term window with the parts that ``to_prompt()`` shows, oldest first.
+
+        If ``max_tokens`` is set, some pages may have no shown parts.
+        """
+        fitted = self if self.max_tokens is None else self.fitted(self.max_tokens)
+        excerpts = {page.page_id: _window_spans(fitted, page) for page in fitted.short_term}
+        return tuple(RecalledPage(page, excerpts.get(page.page_id, ())) for page in self.short_term)
 
     def numbered_pages(self) -> tuple[Page, ...]:
         """Returns all pages of the context: the recalled pages in time order, then those of the window."""
@@ -300,9 +221,9 @@ class _Fitter:
         """Returns the selected parts."""
         self._add_attributes(ATTRIBUTES_SHARE)
         self._add_knowledge(KNOWLEDGE_SHARE)
-        self._add_window(SHORT_TERM_SHARE)
+        self._add_window_within(min(self._budget * SHORT_TERM_SHARE, self._used + self._source.short_term_tokens))
         self._add_pages()
-        self._add_window(1)
+        self._add_newest(self._budget, 1)
         self._add_attributes(1)
         self._add_knowledge(1)
         self._add_traits()
@@ -324,52 +245,91 @@ class _Fitter:
     def _add_attributes(self, share: float) -> None:
         for each in self._source.profile.attributes:
             lines = profile_lines(Profile(attributes=(each,)))
-            if each not in self._attributes and self._take(share, lines, PROFILE):
+            if each not in self._attributes and self._take(self._budget * share, lines, PROFILE):
                 self._attributes[each] = None
 
     def _add_traits(self) -> None:
         for each in self._source.profile.traits:
-            if self._take(1, profile_lines(Profile(traits=(each,))), PROFILE):
+            if self._take(self._budget, profile_lines(Profile(traits=(each,))), PROFILE):
                 self._traits.append(each)
 
     def _add_knowledge(self, share: float) -> None:
+        limit = self._budget * share
         for number, each in enumerate(self._source.knowledge):
-            if number not in self._knowledge and self._take(share, [f"- {one_line(each.text)}"], KNOWN[each.about]):
+            if number not in self._knowledge and self._take(limit, [f"- {one_line(each.text)}"], KNOWN[each.about]):
                 self._knowledge.add(number)
 
-    def _add_window(self, share: float) -> None:
+    def _add_window_within(self, limit: float) -> None:
+        """Adds the best passages of the window, and then its newest pages, until ``limit`` tokens are used in total."""
+        best_limit = self._used + (limit - self._used) * BEST_SHARE
+        for number, (page, passage) in enumerate(self._best_of_window()):
+            self._add_spans(best_limit if number else limit, page, passage, self._window, SHORT_TERM)
+        self._add_newest(limit, NEWEST_SHARE)
+
+    def _add_newest(self, limit: float, share: float) -> None:
+        """Adds the pages of the window, newest first. Each may use a share of the tokens that are left to ``limit``.
+
+        A text that does not fit is reduced to its first passage and its best passages.
+        """
         for page in reversed(self._source.short_term):
-            for span in _window_spans(self._source, page):
-                self._add_span(share, page, span, self._window, SHORT_TERM)
+            page_limit = self._used + (limit - self._used) * share
+            spans = _window_spans(self._source, page)
+            left = [each for each in spans if not self._add_spans(page_limit, page, (each,), self._window, SHORT_TERM)]
+            for side in dict.fromkeys(each.side for each in left):
+                for passage in self._passages(page, side):
+                    self._add_spans(page_limit, page, passage, self._window, SHORT_TERM)
+
+    def _best_of_window(self) -> list[tuple[Page, tuple[Span, ...]]]:
+        """Returns the best passages of all window pages, best first."""
+        passages = self._source.short_term_passages
+        found = [(page, each) for page in self._source.short_term for each in passages.get(page.page_id, ())]
+        return sorted(found, key=lambda each: -each[1][-1].score)[:MAX_PIECES]
+
+    def _passages(self, page: Page, side: Side) -> list[tuple[Span, ...]]:
+        """Returns the first passage of an utterance of the window, and then its best passages."""
+        passages = self._source.short_term_passages.get(page.page_id)
+        if passages is None:
+            spans = [each for each in _window_spans(self._source, page) if each.side == side]
+            return [(each,) for span in spans for each in pieces(page, span)]
+        first, *others = [each for each in passages if each[-1].side == side] or [()]
+        return [first, *sorted(others, key=lambda each: -each[-1].score)[: MAX_PIECES - 1]]
 
     def _add_pages(self) -> None:
-        spans = [(each.page, span) for each in self._source.pages for span in each.shown]
-        for page, span in sorted(spans, key=lambda each: -each[1].score):
-            self._add_span(1, page, span, self._recalled, RECALLED)
+        """Adds the parts of recalled pages, best first. The best passage of the window is treated like them."""
+        parts = [
+            *((each.page, (span,), self._recalled, RECALLED) for each in self._source.pages for span in each.shown),
+            *((page, passage, self._window, SHORT_TERM) for page, passage in self._best_of_window()[:1]),
+        ]
+        for page, spans, shown, title in sorted(parts, key=lambda each: -each[1][-1].score):
+            if not self._add_spans(self._budget, page, spans, shown, title) and len(spans) == 1:
+                for piece in pieces(page, spans[0]):
+                    self._add_spans(self._budget, page, (piece,), shown, title)
 
-    def _add_span(self, share: float, page: Page, span: Span, shown: dict[str, tuple[Span, ...]], title: str) -> None:
+    def _add_spans(
+        self, limit: float, page: Page, spans: Sequence[Span], shown: dict[str, tuple[Span, ...]], title: str
+    ) -> bool:
+        """Adds spans of a page if they fit all together. Returns whether they are shown."""
         before = shown.get(page.page_id, ())
-        if span in before:
-            return
-        after = sorted_spans([*before, span])
-        if self._take(share, self._lines(page, after), title, date_heading(page.at.date()), self._lines(page, before)):
+        after = sorted_spans([*before, *spans])
+        if after == before:
+            return True
+        if self._take(limit, self._lines(page, after), title, date_heading(page.at.date()), self._lines(page, before)):
             shown[page.page_id] = after
-        elif span.end - span.start > MIN_CUT:
-            for piece in pieces(page, span):
-                self._add_span(share, page, piece, shown, title)
+            return True
+        return False
 
     def _lines(self, page: Page, spans: Sequence[Span]) -> list[str]:
         return page_lines(page, spans, None if self._numbers is None else self._numbers[page.page_id])
 
     def _take(
-        self, share: float, lines: Sequence[str], title: str, day: str | None = None, before: Sequence[str] = ()
+        self, limit: float, lines: Sequence[str], title: str, day: str | None = None, before: Sequence[str] = ()
     ) -> bool:
-        """Reserves the tokens of some lines if they fit into a share of the budget; returns whether they fit.
+        """Reserves the tokens of some lines if they fit into the budget; returns whether they fit.
 
         The heading of a section and the line of a date are counted once.
 
         Args:
-            share: The share of the budget that may be used in total.
+            limit: Tokens that may be used in total.
             lines: The lines.
             title: Heading of the section that contains the lines.
             day: Date line above the lines; None without one.
@@ -378,7 +338,7 @@ class _Fitter:
         headings = {(title, ""): f"# {title}\n"} | ({(title, day): day} if day else {})
         new = [heading for key, heading in headings.items() if key not in self._headings]
         tokens = self._count([*new, *lines]) - self._count(before)
-        if self._used + tokens > self._budget * share:
+        if self._used + tokens > limit:
             return False
         self._used += tokens
         self._headings.update(headings)

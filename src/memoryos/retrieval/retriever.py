@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from memoryos.errors import DimensionMismatchError
 from memoryos.language.passages import cut_passages
 from memoryos.language.text import estimate_tokens
 from memoryos.model import ABOUT, SIDES, Utterance
 from memoryos.optional_methods import CompleteEmbedder
-from memoryos.retrieval.excerpts import Span, short_term_excerpts, sorted_spans
-from memoryos.retrieval.packing import PackingInput, pack_pages
+from memoryos.retrieval.excerpts import Span, sorted_spans
+from memoryos.retrieval.packing import PackingInput, pack_pages, shortened
 from memoryos.retrieval.question import read_question
 from memoryos.retrieval.ranking import rank, rank_entries
 from memoryos.retrieval.recall import RECALLED_HEADING, Quote, Recall, RecalledKnowledge, RecalledPage
@@ -27,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from memoryos.config import Config, RankingWeights
-    from memoryos.model import Page, Side
+    from memoryos.model import Page
     from memoryos.retrieval.packing import Candidate, PackedPage
     from memoryos.retrieval.question import Question
     from memoryos.retrieval.ranking import Ranking
@@ -123,7 +122,6 @@ class Retriever:
         seqs = {*window, *(quote.seq for quote in quotes), *(other.seq for other in others)}
         read = self._store.log.at(scope_id, seqs)
         short_term = tuple(read[seq] for seq in window if seq in read)
-        scores, budget = selection.window_scores(), self._config.short_term_tokens
         return Recall(
             query=query,
             pages=pages,
@@ -133,7 +131,9 @@ class Retriever:
             quotes=selection.quoted(quotes, read),
             near_misses=selection.pages(others, read),
             tokens=tokens,
-            excerpts=short_term_excerpts(short_term, scores, budget, self._count_tokens),
+            excerpts=selection.window_excerpts(short_term),
+            short_term_passages=selection.window_passages(short_term),
+            short_term_tokens=self._config.short_term_tokens,
             max_tokens=max_tokens,
             count_tokens=self._count_tokens,
         )
@@ -195,9 +195,14 @@ class Retriever:
         return snapshot.segments.nearest(vector, self._config.segment_gate)
 
     def _window(self, snapshot: ScopeSnapshot, capacity: int | None) -> list[int]:
-        """Returns the log positions of the pages in the short-term window, oldest first."""
+        """Returns the log positions of the pages in the short-term window, oldest first.
+
+        If the window may use no tokens, it is empty, so that its pages are ranked like all others.
+        """
         seqs = snapshot.passages.page_seqs
         size = self._config.short_term_capacity if capacity is None else capacity
+        if not self._config.short_term_tokens:
+            size = 0
         seqs_in_window: list[int] = seqs[max(0, len(seqs) - size) :].tolist()
         return seqs_in_window
 
@@ -243,13 +248,19 @@ class _Selection:
         """Returns the ``count`` best pages that are neither shown nor in the short-term window."""
         return pack_pages(self.source, count, exclude={each.page.seq for each in shown}) if count else ()
 
-    def window_scores(self) -> dict[tuple[int, Side], list[float]]:
-        """Returns the scores of the passages of each utterance of the window, by log position and side."""
-        scores: dict[tuple[int, Side], list[float]] = defaultdict(list)
-        first = int(self.source.seqs.searchsorted(self.source.window_seq))
-        for each in self.source.candidates(np.arange(first, len(self.source.seqs))):
-            scores[each.seq, each.side].append(each.score)
-        return scores
+    def window_excerpts(self, window: Sequence[Page]) -> dict[str, tuple[Span, ...]]:
+        """Returns the best passages of the pages that contain very long utterances, by page id."""
+        excerpts: dict[str, tuple[Span, ...]] = {}
+        for page in window:
+            passages = self.source.passages_of(page.seq)
+            kept = shortened(passages)
+            if len(kept) < len(passages):
+                excerpts[page.page_id] = _spans(page, kept)
+        return excerpts
+
+    def window_passages(self, window: Sequence[Page]) -> dict[str, tuple[tuple[Span, ...], ...]]:
+        """Returns the spans of each passage of the pages, in the order of the text, by page id."""
+        return {page.page_id: _spans_of_each(page, self.source.passages_of(page.seq)) for page in window}
 
     def pages(self, packed: Sequence[PackedPage], pages: Mapping[int, Page]) -> tuple[RecalledPage, ...]:
         """Returns the packed pages with their texts. Leaves out pages that were forgotten after the snapshot.
@@ -333,9 +344,13 @@ def _spans(page: Page, shown: Sequence[Candidate]) -> tuple[Span, ...]:
 
     The headings that a passage repeats have spans of their own.
     """
+    return sorted_spans(chain.from_iterable(_spans_of_each(page, shown)))
+
+
+def _spans_of_each(page: Page, shown: Sequence[Candidate]) -> tuple[tuple[Span, ...], ...]:
+    """Returns for each passage its spans: those of the headings that it repeats, and its own."""
     passages = {side: cut_passages(page.text(side)) for side in dict.fromkeys(each.side for each in shown)}
-    return sorted_spans(
-        Span(each.side, start, end, each.score)
+    return tuple(
+        tuple(Span(each.side, start, end, each.score) for start, end in passages[each.side][each.part].spans())
         for each in shown
-        for start, end in passages[each.side][each.part].spans()
     )

@@ -58,8 +58,32 @@ def test_recall_returns_the_reasons(client: TestClient) -> None:
     assert sum(best["signals"].values()) == pytest.approx(best["score"], abs=0.001)
     assert "My sister Ann plays the violin." in found["prompt"]
     assert [page["user"] for page in found["short_term"]] == [f"Small talk {number}." for number in range(7)]
+    newest = found["short_term"][-1]
+    assert newest["shown"]["user"] == "Small talk 6."
+    assert newest["spans"][0] == {"side": "user", "start": 0, "end": 13}
+    assert newest["speakers"]["user"] == "user"
     assert found["tokens"] > 0
     assert found["near_misses"] == []
+
+
+def test_short_term_pages_have_the_parts_that_the_prompt_shows(client: TestClient, filled: MemoryEngine) -> None:
+    memory = filled.memory("tom")
+    long = "\n\n".join(f"Stage {number} of the walk goes along the river to a castle. " * 3 for number in range(80))
+    for _ in range(3):
+        memory.add_memory("Where does the walk go?", long)
+    for max_tokens in (300, 1_000, 60_000, None):
+        limit = {} if max_tokens is None else {"max_tokens": max_tokens}
+        found = recall(client, query="Where does stage 70 go?", **limit)
+        window = found["prompt"].partition("# The conversation so far")[2]
+        texts = [text for page in found["short_term"] for text in page["shown"].values()]
+        assert texts
+        assert all(text.split("\n")[0] in window for text in texts)
+        assert window.count("user: ") == sum("user" in page["shown"] for page in found["short_term"])
+        assert found["short_term"][-1]["assistant"] == long
+        assert sum(map(len, texts)) / 4 <= (max_tokens or 3 * 2_200)
+        for page in found["short_term"]:
+            for span in page["spans"]:
+                assert page[span["side"]][span["start"] : span["end"]] in page["shown"][span["side"]]
 
 
 @pytest.mark.usefixtures("filled")

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memoryos.memory import Memory
-    from memoryos.model import Page
     from memoryos.retrieval.recall import Recall, RecalledPage
     from memoryos.seams import Embedder
 
@@ -83,7 +82,7 @@ def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
     """
     shown = [(each.page, shown_text(each)) for each in recall.pages]
     if with_window:
-        shown += [(page, _whole_text(page)) for page in recall.short_term]
+        shown += [(each.page, shown_text(each)) for each in recall.shown_short_term()]
     return {
         page.metadata[f"{side}_id"]
         for page, text in shown
@@ -92,13 +91,9 @@ def shown_ids(recall: Recall, *, with_window: bool) -> set[str]:
     }
 
 
-def shown_text(recalled: RecalledPage) -> str:
-    """Returns the part of a recalled page's text that the context shows."""
-    return "\n".join(recalled.page.text(span.side)[span.start : span.end] for span in recalled.shown)
-
-
-def _whole_text(page: Page) -> str:
-    return "\n".join(page.text(side) for side in SIDES)
+def shown_text(shown: RecalledPage) -> str:
+    """Returns the part of a page's text that the context shows."""
+    return "\n".join(shown.page.text(span.side)[span.start : span.end] for span in shown.shown)
 
 
 def measure(

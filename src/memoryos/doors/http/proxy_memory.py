@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from memoryos.generation.prompt import DATA
 from memoryos.language.fence import fenced
 from memoryos.language.text import content_words, estimate_tokens, fold
-from memoryos.retrieval.excerpts import sorted_spans, whole_page
+from memoryos.retrieval.excerpts import whole_page
 from memoryos.retrieval.recall import Recall, RecalledPage, Signals
 
 if TYPE_CHECKING:
@@ -149,10 +149,14 @@ def _pages(recall: Recall, chat_texts: frozenset[tuple[str, str]]) -> list[Recal
 
 
 def _scored(page: Page, quote: Quote | None = None) -> tuple[Span, ...]:
-    """Returns the spans of a whole page; the rest of the page scores lower than the quoted passage."""
+    """Returns the spans of a whole page, and that of the quoted passage inside it, in the order of the text.
+
+    The rest of the page scores lower than the quoted passage.
+    """
     score = UNRANKED_SCORE if quote is None else quote.score - 1
     spans = [replace(span, score=score) for span in whole_page(page)]
-    return sorted_spans([*spans, quote.span] if quote is not None and quote.span is not None else spans)
+    spans += [quote.span] if quote is not None and quote.span is not None else []
+    return tuple(sorted(spans, key=lambda each: (each.side != "user", each.start, each.end)))
 
 
 def _not_in_chat(found: RecalledPage, chat_texts: frozenset[tuple[str, str]]) -> tuple[Span, ...]:
