@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["RECALLED_HEADING", "Quote", "Recall", "RecalledKnowledge", "RecalledPage", "Signals"]
 
-ATTRIBUTES_SHARE = 0.15
-KNOWLEDGE_SHARE = 0.35
+ATTRIBUTES_SHARE = 0.1
+KNOWLEDGE_SHARE = 0.2
 SHORT_TERM_SHARE = 0.6
-"""The budget of a prompt is filled in this order: attributes until 15% of it are used, facts until 35%, the short-term
+"""The budget of a prompt is filled in this order: attributes until 10% of it are used, facts until 20%, the short-term
 window until 60% or until it has ``Recall.short_term_tokens``, then recalled pages. If tokens are left, the rest of the
 window, more attributes, facts and traits follow."""
 BEST_SHARE = 1 / 3
