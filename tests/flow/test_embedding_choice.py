@@ -221,5 +221,5 @@ def test_the_command_reembed_refuses_a_model_that_the_settings_override(
     monkeypatch.setenv("MEMORYOS_EMBEDDING_MODEL_NAME", BUILT_IN)
     refused = run("reembed", MULTILINGUAL)
     assert refused.exit_code == 1
-    assert "takes precedence" in refused.output
+    assert "take precedence" in refused.output
     assert run("reembed", BUILT_IN).exit_code == 0

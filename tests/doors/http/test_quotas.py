@@ -15,7 +15,7 @@ def test_exceeded_quota_is_507(make_client: ClientMaker, make_engine: EngineMake
         assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["type"] == "urn:memoryos:quota"
-    assert "forget pages" in response.json()["detail"]
+    assert "delete pages with forget" in response.json()["detail"]
     assert "max_pages_per_scope" in response.json()["detail"]
     messages = json.dumps([{"role": "user", "content": "hello"}])
     assert client.post(f"{USER}/import", content=messages).status_code == 507
