@@ -134,18 +134,16 @@ def test_keywords_are_topic_words() -> None:
     assert {"sourdough", "bread"} <= set(keywords(texts, 3))
 
 
-@given(st.text(max_size=400), st.text(max_size=20), st.integers(100, 300))
-def test_excerpt_respects_its_limit(text: str, query: str, limit: int) -> None:
-    assert len(excerpt(text, query, limit)) <= max(limit, 0)
+@given(st.text(max_size=400), st.integers(100, 300))
+def test_excerpt_respects_its_limit(text: str, limit: int) -> None:
+    assert len(excerpt(text, limit)) <= max(limit, 0)
     if len(text) <= limit:
-        assert excerpt(text, query, limit) == text
+        assert excerpt(text, limit) == text
 
 
-def test_excerpt_contains_the_query_words_and_marks_omissions() -> None:
-    text = "word " * 50_000 + "the zebra sleeps " + "word " * 50_000
-    shown = excerpt(text, "Where does the zebra sleep?", 2_000)
-    assert "zebra sleeps" in shown
-    assert shown.startswith("[… ")
+def test_excerpt_marks_its_omission() -> None:
+    shown = excerpt("word " * 50_000, 2_000)
+    assert shown.startswith("word word ")
     assert shown.endswith("characters left out …]")
 
 
@@ -154,7 +152,7 @@ def test_a_megabyte_is_read_in_linear_time() -> None:
         started = time.process_time()
         terms(text)
         sentences(text)
-        excerpt(text, "needle", 500)
+        excerpt(text, 500)
         return time.process_time() - started
 
     small, large = seconds("a. b? ab " * 11_000), seconds("a. b? ab " * 110_000)

@@ -44,8 +44,6 @@ _LAST_WORD = Bounded(r"([\w.]+)\.\Z", longest=_LONGEST_ABBREVIATION + 1)
 
 CJK_TOKENS = 0.75
 """Estimated number of tokens per Chinese, Japanese or Korean character. Current tokenizers differ by up to 20%."""
-EXCERPT_STEP = 400
-"""Number of characters of the pieces of a text in which query words are counted, to select an excerpt."""
 
 
 def keywords(texts: Sequence[str], limit: int = 10) -> list[str]:
@@ -94,20 +92,16 @@ def estimate_tokens(text: str) -> float:
     return (len(text) - wide) / 4 + wide * CJK_TOKENS
 
 
-def excerpt(text: str, query: str, limit: int) -> str:
-    """Returns an excerpt of at most ``limit`` characters: the part of a text that contains most words of a query.
+def excerpt(text: str, limit: int) -> str:
+    """Returns the beginning of a text, at most ``limit`` characters long.
 
-    A mark such as "[… 1,200 characters left out …]" replaces the text before and after this part.
+    A mark such as "[… 1,200 characters left out …]" replaces the rest of a longer text.
     """
     if len(text) <= limit:
         return text
-    length = max(1, limit - 2 * len(_mark(len(text))) - 2)
-    start = _find_densest_part(text, query, length)
-    start = _after_space(text, start) if start else 0
-    end = min(len(text), start + length)
-    before = f"{_mark(start)} " if start else ""
-    after = f" {_mark(len(text) - end)}" if end < len(text) else ""
-    return f"{before}{text[start:end]}{after}"[:limit]
+    # The length is that of earlier releases, which could omit text before and after an excerpt.
+    end = max(1, limit - 2 * len(_mark(len(text))) - 2)
+    return f"{text[:end]} {_mark(len(text) - end)}"[:limit]
 
 
 def _weight(root: str) -> float:
@@ -126,28 +120,6 @@ def sentence_ends(text: str) -> Iterator[int]:
             ):
                 continue
         yield match.end()
-
-
-def _find_densest_part(text: str, query: str, length: int) -> int:
-    """Finds the part of a text, about ``length`` characters long, with most words of a query. Returns its start."""
-    query_words = set(content_words(query))
-    if not query_words:
-        return 0
-    pieces = range(0, len(text), EXCERPT_STEP)
-    hits = [len(query_words.intersection(content_words(text[at : at + EXCERPT_STEP]))) for at in pieces]
-    width = max(1, length // EXCERPT_STEP)
-    window = sum(hits[:width])
-    best, best_at = window, 0
-    for at in range(1, max(1, len(hits) - width + 1)):
-        window += (hits[at + width - 1] if at + width - 1 < len(hits) else 0) - hits[at - 1]
-        if window > best:
-            best, best_at = window, at
-    return best_at * EXCERPT_STEP
-
-
-def _after_space(text: str, start: int) -> int:
-    space = text.find(" ", start, start + 40)
-    return start if space == -1 else space + 1
 
 
 def _mark(characters: int) -> str:

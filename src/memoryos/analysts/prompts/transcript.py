@@ -36,6 +36,5 @@ def transcript(pages: Sequence[Page], limit: int) -> list[str]:
 def said_lines(page: Page, limit: int) -> list[str]:
     """Returns a line an utterance of a page, without its number."""
     return [
-        f"{speaker_label(page.speaker(side))}: {indented(excerpt(page.text(side), '', limit))}"
-        for side in page.speaking()
+        f"{speaker_label(page.speaker(side))}: {indented(excerpt(page.text(side), limit))}" for side in page.speaking()
     ]
