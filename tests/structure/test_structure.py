@@ -30,6 +30,7 @@ PURE = {
     "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.redaction", "memoryos.secret_shapes",
     "memoryos.updating.heat", "memoryos.updating.segment_matching", "memoryos.updating.lesson_merging",
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
+    "memoryos.retrieval.recalled_items", "memoryos.retrieval.excerpts", "memoryos.retrieval.prompt_lines", "memoryos.retrieval.selection",
     "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
 }  # fmt: skip
 VALUES = {

@@ -115,10 +115,10 @@ class Retriever:
         ranked = self._rank(snapshot, question, vector, weights)
         window = self._window(snapshot, short_term_capacity)
         source = _packing_input(snapshot, ranked, window)
-        selection = _Selection(ranked, source, has_assistant=SIDES[1] in snapshot.speaker_names)
-        pages, tokens = self._select(scope_id, selection, max_pages, max_tokens)
-        quotes = selection.source.best(QUOTES)
-        others = selection.near_misses(near_misses, pages)
+        builder = _ResultBuilder(ranked, source, has_assistant=SIDES[1] in snapshot.speaker_names)
+        pages, tokens = self._select(scope_id, builder, max_pages, max_tokens)
+        quotes = builder.source.best(QUOTES)
+        others = builder.near_misses(near_misses, pages)
         seqs = {*window, *(quote.seq for quote in quotes), *(other.seq for other in others)}
         read = self._store.log.at(scope_id, seqs)
         short_term = tuple(read[seq] for seq in window if seq in read)
@@ -128,29 +128,29 @@ class Retriever:
             knowledge=self._rank_knowledge(snapshot, question, vector, weights),
             profile=snapshot.long_term.profile,
             short_term=short_term,
-            quotes=selection.quoted(quotes, read),
-            near_misses=selection.pages(others, read),
+            quotes=builder.quoted(quotes, read),
+            near_misses=builder.pages(others, read),
             tokens=tokens,
-            excerpts=selection.window_excerpts(short_term),
-            short_term_passages=selection.window_passages(short_term),
+            excerpts=builder.window_excerpts(short_term),
+            short_term_passages=builder.window_passages(short_term),
             short_term_tokens=self._config.short_term_tokens,
             max_tokens=max_tokens,
             count_tokens=self._count_tokens,
         )
 
     def _select(
-        self, scope_id: str, selection: _Selection, max_pages: int | None, max_tokens: int | None
+        self, scope_id: str, builder: _ResultBuilder, max_pages: int | None, max_tokens: int | None
     ) -> tuple[tuple[RecalledPage, ...], int]:
         """Returns the recalled pages, best first, and the tokens of their prompt."""
         count = self._count_tokens
         if max_tokens is None:
-            packed = pack_pages(selection.source, max_pages or self._config.retrieval_queue_capacity)
-            pages = selection.pages(packed, self._store.log.at(scope_id, {page.seq for page in packed}))
+            packed = pack_pages(builder.source, max_pages or self._config.retrieval_queue_capacity)
+            pages = builder.pages(packed, self._store.log.at(scope_id, {page.seq for page in packed}))
             shown = Recall("", pages, count_tokens=count)
         else:
-            utterances = selection.source.utterances_for(max_tokens)
+            utterances = builder.source.utterances_for(max_tokens)
             read = self._store.log.at(scope_id, {best.seq for best, _ in utterances})
-            pages = selection.pages_within(utterances, read, max_tokens, count, max_pages)
+            pages = builder.pages_within(utterances, read, max_tokens, count, max_pages)
             shown = Recall("", pages, count_tokens=count).fitted(max_tokens)
         return shown.pages, math.ceil(count(shown.to_prompt()))
 
@@ -237,7 +237,7 @@ def _packing_input(snapshot: ScopeSnapshot, ranking: Ranking, window: Sequence[i
 
 
 @dataclass(frozen=True, slots=True)
-class _Selection:
+class _ResultBuilder:
     """Turns selected passages into the objects that a recall returns."""
 
     ranking: Ranking

@@ -34,7 +34,9 @@ people the loss costs recall (ADR 15).
 """
 MAX_CHARACTERS_PER_TOKEN = 6.0
 MIN_CHARACTERS_PER_TOKEN = 0.5
-"""Bounds of what tokenizers do with ordinary text. A text that can't fit by these bounds is skipped uncounted."""
+"""Assumed bounds for tokenizers and ordinary text. A text that can't fit by these bounds is skipped, not counted."""
+MAX_CHARACTERS_PER_TOKEN_OF_PASSAGE = 8.0
+"""The same upper bound for a single passage, in which longer words are more likely."""
 MIN_EXCERPT_TOKENS = 10
 """Minimum number of tokens for which an excerpt of a long utterance is tried."""
 MAX_READ = 4_000
@@ -150,7 +152,7 @@ class _Selection:
         spans: tuple[Span, ...] = ()
         tokens = 0.0
         for passage, score in sorted(passages, key=lambda each: -each[1]):
-            if tokens + (passage.end - passage.start) / 8 > allowed:
+            if tokens + (passage.end - passage.start) / MAX_CHARACTERS_PER_TOKEN_OF_PASSAGE > allowed:
                 break
             tried = sorted_spans([*spans, *(Span(side, start, end, score) for start, end in passage.spans())])
             size = self._tokens(page, tried)
