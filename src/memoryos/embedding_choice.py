@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memoryos.config import AUTO_MODEL
+from memoryos.config import INSTALL_MULTILINGUAL, MULTILINGUAL_MODEL
 from memoryos.errors import ConfigError, StoreError
 from memoryos.models import minilm, multilingual_e5
 from memoryos.storage.database_urls import is_server_url, sqlite_file_of
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BUILT_IN",
-    "MULTILINGUAL",
-    "is_auto",
     "model_of_new_store",
     "read_choice",
     "record_explicit_model",
@@ -31,20 +29,11 @@ __all__ = [
 ]
 
 BUILT_IN = "all-MiniLM-L6-v2"
-MULTILINGUAL = "multilingual-e5-small"
-
-
-def is_auto(config: Config) -> bool:
-    """Returns whether the store, not the settings, determines the embedding model.
-
-    This is the case for the name "auto", unless an endpoint for embeddings is configured.
-    """
-    return config.embedding_model_name == AUTO_MODEL and not config.has_embedding_endpoint
 
 
 def model_of_new_store() -> str:
     """Returns the name of the multilingual model if its package is installed, otherwise that of the built-in model."""
-    return MULTILINGUAL if multilingual_e5.is_installed() else BUILT_IN
+    return MULTILINGUAL_MODEL if multilingual_e5.is_installed() else BUILT_IN
 
 
 def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config:
@@ -58,16 +47,16 @@ def resolve_auto(config: Config, store: Store, *, record: bool = True) -> Config
     Raises:
         ConfigError: If the package of the database's model is not installed.
     """
-    if not is_auto(config):
+    if not config.is_embedding_model_auto:
         return config
     name = store.settings.embedding_model()
     if name is None:
         name = _model_of_vectors(store) or model_of_new_store()
         name = store.settings.record_embedding_model(name) if record else name
-    if name == MULTILINGUAL and not multilingual_e5.is_installed():
+    if name == MULTILINGUAL_MODEL and not multilingual_e5.is_installed():
         raise ConfigError(
-            f"embedding_model_name: this store uses {MULTILINGUAL}, whose package is not installed; run "
-            f"{multilingual_e5.INSTALL}, or switch the store to the built-in model with: memoryos reembed {BUILT_IN}"
+            f"embedding_model_name: this store uses {MULTILINGUAL_MODEL}, whose package is not installed; run "
+            f"{INSTALL_MULTILINGUAL}, or switch the store to the built-in model with: memoryos reembed {BUILT_IN}"
         )
     return config.model_copy(update={"embedding_model_name": name})
 
@@ -80,7 +69,7 @@ def read_choice(config: Config) -> Config:
     Raises:
         ConfigError: If the package of the database's model is not installed.
     """
-    if not is_auto(config):
+    if not config.is_embedding_model_auto:
         return config
     try:
         database = config.database
@@ -114,4 +103,4 @@ def _model_of_vectors(store: Store) -> str | None:
 def _choice_of(name: str) -> str | None:
     if name in minilm.MODEL_NAMES:
         return BUILT_IN
-    return MULTILINGUAL if name in multilingual_e5.MODEL_NAMES else None
+    return MULTILINGUAL_MODEL if name in multilingual_e5.MODEL_NAMES else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.assembly import Analysts, build_analysts, build_embedder, with_fallback
 from memoryos.config import DEFAULT_ASSISTANT_ID, Config
-from memoryos.embedding_choice import is_auto, record_explicit_model, resolve_auto
+from memoryos.embedding_choice import record_explicit_model, resolve_auto
 from memoryos.generation.responder import Responder
 from memoryos.inputs import TokenCounter, read_scope
 from memoryos.language.passages import vector_model
@@ -211,7 +211,7 @@ def _open_store(config: Config, embedder: Embedder | None) -> tuple[Store, Embed
     If the settings name the embedder, it is built before the store is created, so that a wrong name creates no store.
     """
     is_given = embedder is not None
-    if embedder is None and not is_auto(config):
+    if embedder is None and not config.is_embedding_model_auto:
         embedder = build_embedder(config)
     with contextlib.ExitStack() as stack:
         quota = Quota(config.max_pages_per_scope, config.max_bytes_per_scope)

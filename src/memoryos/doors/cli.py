@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from memoryos.config import MULTILINGUAL_MODEL
 from memoryos.doors import keys_command, maintenance_commands, shapes, tables
 from memoryos.doors.bench_command import bench
 from memoryos.doors.demo import play
@@ -23,7 +24,7 @@ from memoryos.doors.mcp_command import mcp as serve_mcp
 from memoryos.doors.migrate_command import migrate
 from memoryos.doors.session import Session, as_json_option, own_memory, print_json
 from memoryos.doors.worker_command import worker
-from memoryos.embedding_choice import BUILT_IN, MULTILINGUAL, is_auto
+from memoryos.embedding_choice import BUILT_IN
 from memoryos.errors import AnalystError, ConfigError, MemoryOSError
 from memoryos.language.passages import vector_model
 
@@ -119,7 +120,7 @@ def add(session: Session, user_input: str, agent_response: str, timestamp: str |
 @click.argument("query")
 @click.option("--max-pages", type=int, help="Maximum number of pages.")
 @click.option("--max-tokens", type=int, help="Maximum number of tokens of the whole prompt.")
-@click.option("--explain", is_flag=True, help="Show the parts of each score, e.g. common words.")
+@click.option("--explain", is_flag=True, help="Show the parts of each score, e.g. words shared with the query.")
 @as_json_option
 @click.pass_obj
 def recall(
@@ -260,7 +261,7 @@ def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_jso
 
 
 @cli.command()
-@click.argument("model", type=click.Choice([BUILT_IN, MULTILINGUAL]))
+@click.argument("model", type=click.Choice([BUILT_IN, MULTILINGUAL_MODEL]))
 @click.pass_obj
 def reembed(session: Session, model: str) -> None:
     """Switch the store to another embedding model and compute all vectors again.
@@ -269,7 +270,7 @@ def reembed(session: Session, model: str) -> None:
     worker computes the remaining vectors.
     """
     given = session.config()
-    if not is_auto(given) and given.embedding_model_name != model:
+    if not given.is_embedding_model_auto and given.embedding_model_name != model:
         raise ConfigError(
             f"embedding_model_name: the settings select {given.embedding_model_name!r} or an embedding endpoint, and "
             'settings take precedence over this command; set embedding_model_name to "auto", remove embedding_base_url '

