@@ -25,6 +25,13 @@ TALKS = [
     ("Yes, warmer. I love it.", "Wonderful."),
 ]
 
+# Reads a copy, because repeated reads of a canvas drawn by the GPU make Chromium print a warning.
+HAS_DRAWING = """canvas => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    return copy.getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean);
+}"""
+
 
 def of(api: Api, story: Story, rest: str, **query: Any) -> Any:
     return api.get(f"{user_path(story.user_id)}{rest}", assistant_id=story.assistant_id, **query)
@@ -298,9 +305,7 @@ def test_profile_view_shows_radar_chart_and_evidence(visit: Visitor, api: Api, s
     known = len(profile["traits"])
     radar = page.get_by_role("img", name=f"Known traits by category: {known} of 90")
     expect(radar).to_be_visible()
-    page.wait_for_function(
-        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean)", arg=radar.element_handle()
-    )
+    page.wait_for_function(HAS_DRAWING, arg=radar.element_handle())
     rows = page.locator(".plot table tbody tr")
     expect(rows).to_have_count(6)
     told = {row.locator("td").first.inner_text(): row.locator("td").nth(1).inner_text() for row in rows.all()}
