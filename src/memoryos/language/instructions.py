@@ -29,10 +29,6 @@ _ORDERS = (
     rf"\byou are (?:now|no longer)\b{_GAP}\b(?:(?:ai|language) (?:assistant|model)|ai|chatbot|dan|(?:un)?restricted"
     r"|jailbroken|(?:developer|debug|admin|god) mode)\b",
     r"\bnew system (?:instructions?|prompt)s?\s{0,10}:",
-    r"\[system\]\(#|\[/?INST\]|<</?SYS>>",
-    r"<\s{0,10}[|｜]\s{0,10}(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id|end_header_id)\b",
-    r"<[^\w<]{0,20}/[^\w<]{0,20}(?:memory|conversation|known|sources|system)\b",
-    r"<\s{0,10}(?:memory|conversation|known|sources|system)\s{0,10}/\s{0,10}>",
     r"(?:忽略|无视|忘记|忘掉|不要理会|不用管).{0,6}(?:之前|以上|上面|前面|所有|先前|此前).{0,8}(?:指令|指示|提示|规则|设定)",
     r"(?:输出|显示|泄露|告诉我|打印).{0,8}(?:系统提示|系统指令|提示词)",
     r"(?:以前|上記|これまで|前|すべて|全て)の.{0,8}(?:指示|命令|プロンプト|ルール).{0,8}"
@@ -48,6 +44,13 @@ _ORDERS = (
     rf"(?<!đừng )(?<!tôi )\b(?:bỏ qua|phớt lờ|quên)\b{_GAP}(?:hướng dẫn|chỉ dẫn|lệnh|quy tắc){_GAP}"
     r"(?:trước|trên|của bạn)",
 )
+_TAGS = (
+    r"\[system\]\(#|\[/?INST\]|<</?SYS>>",
+    r"<\s{0,10}[|｜]\s{0,10}(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id|end_header_id)\b",
+    r"<[^\w<]{0,20}/[^\w<]{0,20}(?:memory|conversation|known|sources|system)\b",
+    r"<\s{0,10}(?:memory|conversation|known|sources|system)\s{0,10}/\s{0,10}>",
+)
+"""Rules that begin with a bracket."""
 _ORDERS_OF_A_LINE = (
     r"^[^\w\n]{0,40}(?:new|updated) (?:instructions?|prompt)\s{0,10}:\s{0,10}"
     r"(?:you|always|never|ignore|from now on|say|answer|reply|respond|print|reveal)\b",
@@ -61,9 +64,10 @@ _STARTS = (
     *("desconsidere", "esqueça", "esqueca", "mostr[ea]", "revel[ea]", "imprim[ea]", "negeer", "vergeet"),
     *("bỏ qua", "phớt lờ", "quên"),
 )  # fmt: skip
-"""Beginnings of the rules in ``_ORDERS``. RE2 finds their positions, and the rules are matched only there."""
+"""Beginnings of the rules in ``_ORDERS`` and ``_TAGS``. RE2 finds their positions. Rules are matched only there."""
 _START = linear("(?i)" + "|".join(_STARTS))
 _ORDER = re.compile("|".join(f"(?:{each})" for each in _ORDERS), re.IGNORECASE)
+_TAG = re.compile("|".join(f"(?:{each})" for each in _TAGS), re.IGNORECASE)
 _ORDER_OF_A_LINE = re.compile("|".join(f"(?:{each})" for each in _ORDERS_OF_A_LINE), re.IGNORECASE | re.MULTILINE)
 INSTRUCTION_SIDES: dict[Side, int] = {"user": 1, "assistant": 2}
 LONGEST_READ = 20_000
@@ -77,10 +81,13 @@ def reads_as_instruction(text: str) -> bool:
     characters are searched. The search takes linear time: RE2 finds the positions at which a rule can match, and every
     repetition in a rule is bounded.
     """
+    if not text:
+        return False
     read = text[:LONGEST_READ].encode("utf-8", "replace").decode()
     if _ORDER_OF_A_LINE.search(read):
         return True
-    return any(_ORDER.match(read, start.start()) for start in _START.finditer(read))
+    starts = (start.start() for start in _START.finditer(read))
+    return any((_TAG if read[start] in "[<" else _ORDER).match(read, start) for start in starts)
 
 
 def instruction_sides(user: Iterable[str | None], assistant: Iterable[str | None]) -> int:

@@ -9,9 +9,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["GrowingArray", "concatenated_ranges", "run_starts"]
+__all__ = ["GrowingArray", "concatenated_ranges", "run_starts", "sorted_distinct"]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+Integers = TypeVar("Integers", bound=np.signedinteger[Any])
 _MIN_CAPACITY_ROWS = 64
 _GROWTH_FACTOR = 1.5
 
@@ -94,6 +95,15 @@ def run_starts(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         values: ``int[n]``, not negative.
     """
     return np.flatnonzero(np.diff(values, prepend=values.dtype.type(-1)))
+
+
+def sorted_distinct(values: NDArray[Integers]) -> NDArray[Integers]:
+    """Returns the distinct values of an array of any shape, ascending. No value may be negative except -1.
+
+    ``numpy.unique`` gives the same result, but its first call imports modules for 12 ms.
+    """
+    ordered = np.sort(values, axis=None)
+    return ordered[np.flatnonzero(np.diff(ordered, prepend=ordered.dtype.type(-2)))]
 
 
 def concatenated_ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

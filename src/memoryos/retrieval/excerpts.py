@@ -42,6 +42,10 @@ class Span:
     end: int
     score: float = field(default=0.0, compare=False)
 
+    def overlaps(self, other: Span) -> bool:
+        """Returns whether both spans contain a common character."""
+        return self.side == other.side and self.start < other.end and other.start < self.end
+
 
 def whole_page(page: Page) -> tuple[Span, ...]:
     """Returns one span for each utterance of a page, the user's first."""

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from memoryos.language.fence import one_line
+from memoryos.language.fence import indented, one_line
 from memoryos.language.text import estimate_tokens
 from memoryos.model import ABOUT, SIDES, About, Attribute, Page, Profile, Side, Trait
-from memoryos.retrieval.excerpts import MAX_PIECES, Span, pieces, sorted_spans, whole_page
+from memoryos.retrieval.excerpts import LEFT_OUT, MAX_PIECES, Span, pieces, sorted_spans, whole_page
 from memoryos.retrieval.prompt_lines import (
     date_heading,
     dated_lines,
@@ -216,6 +216,9 @@ class _Fitter:
         self._knowledge: set[int] = set()
         self._recalled: dict[str, tuple[Span, ...]] = {}
         self._window: dict[str, tuple[Span, ...]] = {}
+        self._page_tokens: dict[tuple[str, str], float] = {}
+        self._least_tokens: dict[tuple[str, Span], float] = {}
+        self._mark_tokens = source.count_tokens(f" {LEFT_OUT} ")
 
     def shown(self) -> Recall:
         """Returns the selected parts."""
@@ -244,19 +247,20 @@ class _Fitter:
 
     def _add_attributes(self, share: float) -> None:
         for each in self._source.profile.attributes:
-            lines = profile_lines(Profile(attributes=(each,)))
-            if each not in self._attributes and self._take(self._budget * share, lines, PROFILE):
+            tokens = self._count(profile_lines(Profile(attributes=(each,))))
+            if each not in self._attributes and self._take(self._budget * share, tokens, PROFILE):
                 self._attributes[each] = None
 
     def _add_traits(self) -> None:
         for each in self._source.profile.traits:
-            if self._take(self._budget, profile_lines(Profile(traits=(each,))), PROFILE):
+            if self._take(self._budget, self._count(profile_lines(Profile(traits=(each,)))), PROFILE):
                 self._traits.append(each)
 
     def _add_knowledge(self, share: float) -> None:
         limit = self._budget * share
         for number, each in enumerate(self._source.knowledge):
-            if number not in self._knowledge and self._take(limit, [f"- {one_line(each.text)}"], KNOWN[each.about]):
+            tokens = self._count([f"- {one_line(each.text)}"])
+            if number not in self._knowledge and self._take(limit, tokens, KNOWN[each.about]):
                 self._knowledge.add(number)
 
     def _add_window_within(self, limit: float) -> None:
@@ -313,31 +317,38 @@ class _Fitter:
         after = sorted_spans([*before, *spans])
         if after == before:
             return True
-        if self._take(limit, self._lines(page, after), title, date_heading(page.at.date()), self._lines(page, before)):
+        least = sum(self._least(page, each) for each in spans if not any(map(each.overlaps, before)))
+        if self._used + least > limit:
+            return False
+        key = (title, page.page_id)
+        tokens = self._count(page_lines(page, after, None if self._numbers is None else self._numbers[page.page_id]))
+        if self._take(limit, tokens - self._page_tokens.get(key, 0.0), title, date_heading(page.at.date())):
             shown[page.page_id] = after
+            self._page_tokens[key] = tokens
             return True
         return False
 
-    def _lines(self, page: Page, spans: Sequence[Span]) -> list[str]:
-        return page_lines(page, spans, None if self._numbers is None else self._numbers[page.page_id])
+    def _least(self, page: Page, span: Span) -> float:
+        """Returns a lower bound of the tokens that a span adds to a page. The marks at both of its ends may go away."""
+        key = (page.page_id, span)
+        if key not in self._least_tokens:
+            text = indented(page.text(span.side)[span.start : span.end])
+            self._least_tokens[key] = max(0.0, self._source.count_tokens(text) - 2 * self._mark_tokens)
+        return self._least_tokens[key]
 
-    def _take(
-        self, limit: float, lines: Sequence[str], title: str, day: str | None = None, before: Sequence[str] = ()
-    ) -> bool:
+    def _take(self, limit: float, tokens: float, title: str, day: str | None = None) -> bool:
         """Reserves the tokens of some lines if they fit into the budget; returns whether they fit.
 
         The heading of a section and the line of a date are counted once.
 
         Args:
             limit: Tokens that may be used in total.
-            lines: The lines.
+            tokens: Tokens of the lines; of an extended page, the difference.
             title: Heading of the section that contains the lines.
             day: Date line above the lines; None without one.
-            before: Lines that were counted before and that ``lines`` replace.
         """
         headings = {(title, ""): f"# {title}\n"} | ({(title, day): day} if day else {})
-        new = [heading for key, heading in headings.items() if key not in self._headings]
-        tokens = self._count([*new, *lines]) - self._count(before)
+        tokens += self._count([heading for key, heading in headings.items() if key not in self._headings])
         if self._used + tokens > limit:
             return False
         self._used += tokens

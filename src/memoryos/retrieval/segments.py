@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.arrays import GrowingArray, sorted_distinct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,9 +67,10 @@ class SegmentIndex:
             vectors: ``float32[k, dimensions]``: the vector of each page.
         """
         is_assigned = numbers >= 0
-        changed, position = np.unique(numbers[is_assigned], return_inverse=True)
+        assigned = numbers[is_assigned]
+        changed = sorted_distinct(assigned)
         sums = self._sums.view[changed]
-        np.add.at(sums, position, vectors[is_assigned])
+        np.add.at(sums, np.searchsorted(changed, assigned), vectors[is_assigned])
         self._sums.replace(changed, sums)
 
     def snapshot(self) -> SegmentSnapshot:

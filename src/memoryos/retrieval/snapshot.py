@@ -10,7 +10,7 @@ import numpy as np
 from memoryos.errors import StoreConflictError, StoreUnreadableError
 from memoryos.language.passages import MAX_EMBEDDED_PASSAGES
 from memoryos.model import SIDES
-from memoryos.retrieval.arrays import concatenated_ranges
+from memoryos.retrieval.arrays import concatenated_ranges, sorted_distinct
 from memoryos.retrieval.meaning import directions, products
 from memoryos.retrieval.ranking import Corpus
 
@@ -153,7 +153,7 @@ class VectorReader:
             StoreError: If the vectors can't be read.
         """
         values = cosines.values.copy()
-        pages = np.unique(self.passages.pages[rows][:, None] + np.array([-1, 0, 1], np.int32))
+        pages = sorted_distinct(self.passages.pages[rows][:, None] + np.array([-1, 0, 1], np.int32))
         pages = pages[(pages >= 0) & (pages < len(self.passages.page_seqs))]
         for found in self.stored.read(self.passages.page_seqs[pages].tolist()):
             values[self.passages.rows(found)] = products(found.matrix, query)
@@ -168,7 +168,7 @@ class VectorReader:
             StoreError: If the vectors are not in memory and can't be read.
         """
         vectors = np.zeros((len(pages), self.index.rows.shape[1]), np.float32)
-        for owners, rows in self._vectors_by_page(np.unique(pages)):
+        for owners, rows in self._vectors_by_page(sorted_distinct(pages)):
             found, sums = directions(owners, rows)
             is_found = np.isin(pages, found)
             vectors[is_found] = sums[np.searchsorted(found, pages[is_found])]

@@ -58,19 +58,22 @@ class CheckedType(TypeDecorator[Any]):
 
     Attributes:
         place: Table and column that have this type, such as "pages.at".
+        valid_type: A value of exactly this type from the driver is valid and needs no conversion; None: no such type.
     """
 
     impl: type[sa.types.TypeEngine[Any]] = sa.Text
     cache_ok = True
     place = ""
+    valid_type: type[object] | None = None
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
         """Returns a function that converts a value from the database and validates it."""
         decode = self.impl_instance.result_processor(dialect, coltype)
+        valid_type = self.valid_type if decode is None else None
 
         def read(value: Any) -> Any:
-            if value is None:
-                return None
+            if value is None or type(value) is valid_type:
+                return value
             try:
                 return self.checked(value if decode is None else decode(value))
             except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -94,6 +97,7 @@ class Text(CheckedType):
 
     impl = sa.Text
     cache_ok = True
+    valid_type = str
 
     @property
     def python_type(self) -> type[str]:
@@ -112,6 +116,7 @@ class BigInteger(CheckedType):
 
     impl: type[sa.types.TypeEngine[Any]] = sa.BigInteger
     cache_ok = True
+    valid_type = int
 
     @property
     def python_type(self) -> type[int]:

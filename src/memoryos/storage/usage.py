@@ -67,9 +67,8 @@ NO_QUOTA = Quota()
 
 def bytes_of(page: Page | PageDraft) -> int:
     """Returns the number of bytes that a page adds to the usage of its scope."""
-    return sum(len(text.encode()) for text in (page.user_text, page.assistant_text)) + len(
-        json.dumps(dict(page.metadata))
-    )
+    metadata = json.dumps(dict(page.metadata)) if page.metadata else "{}"
+    return len(page.user_text.encode()) + len(page.assistant_text.encode()) + len(metadata)
 
 
 def usage_of(connection: sa.Connection, scope_id: str) -> Usage:

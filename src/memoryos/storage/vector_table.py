@@ -157,14 +157,14 @@ class VectorTable:
         )
         with self._database.read(scope_id) as connection:
             rows = [
-                (seqs[owner], side, dimensions, blob)
+                (seqs[owner], side != SIDES[0], side, dimensions, blob)
                 for owner, side, dimensions, blob in connection.execute(statement)
                 if owner in seqs
             ]
         if not rows:
             return
-        rows.sort(key=_log_order)
-        found, sides, dimensions, blobs = zip(*rows, strict=True)
+        rows.sort()
+        found, _, sides, dimensions, blobs = zip(*rows, strict=True)
         widths = {*dimensions}
         if len(widths) != 1:
             raise DimensionMismatchError(max(widths), min(widths))
@@ -223,10 +223,6 @@ def _owned_by(ids: list[str]) -> sa.ColumnElement[bool]:
     if all(earlier < later for earlier, later in pairwise(ids)):
         return vectors.c.owner_id.between(ids[0], ids[-1])
     return vectors.c.owner_id.in_(ids)
-
-
-def _log_order(row: tuple[int, Side, int, bytes]) -> tuple[int, bool]:
-    return row[0], row[1] != SIDES[0]
 
 
 def _replace(connection: sa.Connection, scope_id: str, rows: list[dict[str, object]]) -> None:
