@@ -87,7 +87,7 @@ class Loader:
         """Imports a file or folder of many users, one memory for each user and assistant.
 
         Args:
-            path: An export of all memories, or the data folder of the paper's published program.
+            path: An export of all memories, or the data folder of the program published with the MemoryOS paper.
             assistant_id: Id of the assistant for users whose assistant is not named in the file.
 
         Returns:

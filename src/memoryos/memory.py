@@ -232,7 +232,7 @@ class Memory:
         pages are added. Pages that exist already or were forgotten are skipped. ``importing.detect`` lists the formats.
 
         Args:
-            path: The file, or the data folder of the paper's published program.
+            path: The file, or the data folder of the program published with the MemoryOS paper.
             progress: Called with the number of pages added so far.
 
         Raises:

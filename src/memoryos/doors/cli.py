@@ -272,9 +272,9 @@ def reembed(session: Session, model: str) -> None:
     given = session.config()
     if not given.is_embedding_model_auto and given.embedding_model_name != model:
         raise ConfigError(
-            f"embedding_model_name: the settings select {given.embedding_model_name!r} or an embedding endpoint, and "
-            'settings take precedence over this command; set embedding_model_name to "auto", remove embedding_base_url '
-            "and embedding_api_key, and run the command again"
+            "embedding_model_name: the settings choose the embedding model, and settings take precedence over this "
+            'command; set embedding_model_name to "auto", remove embedding_base_url and embedding_api_key, and run the '
+            "command again"
         )
     with session.engine(embedding_model_name=model) as engine:
         for scope in engine.scopes():

@@ -58,9 +58,9 @@ def means_file(model: str) -> Traversable:
 
 @cache
 def _directions(model: str) -> NDArray[np.float32]:
-    """Returns ``float32[7, d]``: the direction of each mean vector, L2-normalised.
+    """Returns ``float32[7, d]``: for each of the 7 languages, the L2-normalised direction of its mean vector.
 
-    The row of a mean of zero stays zero, so nothing is removed from texts of that language.
+    If the mean vector is zero, its row is zero, and nothing is removed from texts of that language.
     """
     with means_file(model).open("rb") as file:
         means: NDArray[np.float32] = np.load(file, allow_pickle=False)

@@ -103,5 +103,5 @@ def line_tokens(line: str) -> float:
 
 
 def section(title: str, lines: Sequence[str]) -> str:
-    """Returns lines under a heading; "" without lines."""
+    """Returns the heading and the lines as text; "" if there are no lines."""
     return "\n".join([f"# {title}", *lines]) if lines else ""

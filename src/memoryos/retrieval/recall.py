@@ -54,10 +54,11 @@ class Recall:
         tokens: Tokens of a prompt that contains only ``pages``.
         excerpts: The parts of window pages that a prompt without a limit shows, by page id. A window page without an
             entry is shown whole.
-        short_term_passages: The passages of each window page in the order of the text, by page id. Each passage
-            consists of the spans of its headings and its own. A prompt with a limit selects from them by their scores.
-        short_term_tokens: Tokens of a prompt with a limit that the window may use before recalled pages are added.
-            If tokens are left at the end, the window uses more.
+        short_term_passages: The passages of each window page in the order of the text, by page id. Each passage is a
+            list of spans: those of the headings above it, then that of its own text. A prompt with a limit selects
+            from them by their scores.
+        short_term_tokens: If the prompt has a limit: the number of tokens that the window may use before recalled
+            pages are added. If tokens are left at the end, the window uses more.
         max_tokens: Maximum tokens of ``to_prompt()``; None for no limit.
         count_tokens: Function that counts the tokens of a text. A recall can be pickled if this function can.
     """

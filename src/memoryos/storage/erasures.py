@@ -73,7 +73,7 @@ class ErasureTable:
             return is_done
 
     def _find_due(self) -> frozenset[str]:
-        """Returns the ids of the erasures that are due, without those of deletions still in progress."""
+        """Returns the ids of the erasures that are due. An erasure is not due while its deletion is in progress."""
         in_progress = sa.exists().where(forgettings.c.forgetting_id == erasures.c.erasure_id)
         with self._database.read() as connection:
             return frozenset(connection.execute(sa.select(erasures.c.erasure_id).where(~in_progress)).scalars())

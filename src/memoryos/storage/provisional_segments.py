@@ -1,4 +1,4 @@
-"""Removes pages from the segments and chains that the fallback analyst assigned.
+"""Removes pages from their segments and chains if the fallback analyst has assigned the pages to them.
 
 The configured analyst can then assign the pages again.
 """
