@@ -175,7 +175,8 @@ class MemoryEngine:
         """Imports the memories of many users from a file, one memory for each user and assistant.
 
         Args:
-            path: A file written by ``MemoryEngine.export``, or the data folder of the program published with the MemoryOS paper.
+            path: A file written by ``MemoryEngine.export``, or the data folder of the program published with the
+                MemoryOS paper.
 
         Returns:
             What was imported, for each pair of user and assistant.

@@ -171,7 +171,9 @@ class _Import:
         if not _KEY.fullmatch(row["secret"]):
             raise InputError("secret", "must be 64 lowercase hexadecimal digits")
         if len(self._keys) >= MAX_TOMBSTONE_KEYS:
-            raise InputError("secret", f"can't be added: this scope already has {MAX_TOMBSTONE_KEYS} tombstone keys, which is the maximum")
+            raise InputError(
+                "secret", f"can't be added: this scope has the maximum of {MAX_TOMBSTONE_KEYS} tombstone keys"
+            )
         self._keys.add(row["secret"])
         self._queue("tombstone_key", row | {"is_own": False})
 
