@@ -52,7 +52,8 @@ def answer_request(
     The hash is computed after secrets were redacted.
 
     Raises:
-        InputError: If the key is not valid, or ``remember`` is False, because only a stored answer can be repeated.
+        InputError: If the key is not valid. Also if ``remember`` is False: the answer is then not stored, so it could
+            not be returned for a repeated request.
     """
     key = read_idempotency_key(idempotency_key)
     if not remember:

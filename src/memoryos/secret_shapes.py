@@ -126,7 +126,7 @@ def _assigned_passwords(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 
 def _assigned_keys(text: str, spans: Sequence[Span]) -> Iterator[Span]:
-    """Yields keys and tokens that follow a name, if they are long and contain a digit."""
+    """Yields keys and tokens that are assigned to a name such as ``api_key``, if they are long and contain a digit."""
     for start, end, _ in _values(text, spans):
         value = text[start:end]
         if " " not in value and len(value) >= _LETTERS_AND_DIGITS and any(map(str.isdigit, value)):

@@ -22,8 +22,8 @@ class WorkingSets:
         store: The store from which the working sets are read.
         model: Name of the embedder whose vectors are read.
         dimensions: Length of its vectors.
-        max_bytes: Memory limit for all working sets together. If one working set alone exceeds the limit, it keeps
-            codes of its vectors instead of the vectors.
+        max_bytes: Memory limit for all working sets together. A working set that alone exceeds the limit contains
+            compressed vectors.
     """
 
     def __init__(self, store: Store, model: str, dimensions: int, max_bytes: int) -> None:

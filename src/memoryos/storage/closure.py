@@ -169,10 +169,10 @@ class Search:
     _reader: _PageReader
 
     def extended(self, connection: sa.Connection) -> Closure:
-        """Returns the closure, updated with answers and echoes in pages appended since the search.
+        """Returns the closure with the answers and echoes in pages that were appended after the search.
 
         An answer is a page whose assistant text used deleted pages. An echo is a page that repeats their text.
-        The caller must hold the lease on the scope, so that nothing is derived from the newer pages yet.
+        The caller must hold the lease on the scope: then no worker has derived data from the newer pages yet.
         """
         new_ids = self._reader.read_new(connection)
         if not new_ids:

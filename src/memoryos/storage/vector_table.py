@@ -226,7 +226,7 @@ def _owned_by(ids: list[str]) -> sa.ColumnElement[bool]:
 
 
 def _replace(connection: sa.Connection, scope_id: str, rows: list[dict[str, object]]) -> None:
-    """Deletes the owners' vectors of all models and writes the given rows."""
+    """Deletes all vectors of the pages or facts that own the rows, and writes the rows."""
     if not rows:
         return
     connection.execute(

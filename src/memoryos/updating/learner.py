@@ -106,7 +106,8 @@ class Learner:
         Args:
             lease: The lease on the scope.
             pages: The pages.
-            learned: The new counters of the segment; None if the pages are read again.
+            learned: The new counter of unlearned pages of the segment; None if facts were extracted from these
+                pages before.
         """
         known = tuple(self._store.long_term.knowledge(lease.scope_id))
         profile = self._store.long_term.profile(lease.scope_id)

@@ -105,7 +105,7 @@ class BrowserSecurityMiddleware:
     async def _needs_keys(self) -> bool:
         """Returns whether requests require a key.
 
-        If the store can't be read, returns False. Unsafe requests are then refused, as on a server without keys.
+        Returns False if the store can't be read. The request is then refused, as on a server without keys.
         """
         try:
             return await self._access.needs_keys()
