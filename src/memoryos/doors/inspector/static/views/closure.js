@@ -10,7 +10,10 @@ import { TEXTS } from "../texts.js";
 const T = TEXTS.forget;
 const FIRST = 20;
 
-/** @param {{receipt: any, doIt?: () => void}} given `doIt` starts the deletion; it is absent if the deletion is done */
+/**
+ * The button is above the pages, because they change its position while they load.
+ * @param {{receipt: any, doIt?: () => void}} given `doIt` starts the deletion; it is absent if the deletion is done
+ */
 export function Closure({ receipt, doIt }) {
   const figures = [
     [receipt.page_ids.length, T.parts.pages],
@@ -35,7 +38,7 @@ export function Closure({ receipt, doIt }) {
       ${figures.length
         ? html`<div class="figures">${figures.map(([number, name]) => html`<${Figure} key=${name} value=${count(number)} name=${name} />`)}</div>`
         : html`<${Empty} text=${T.nothing} />`}
-      ${doIt ? html`<${Parts} receipt=${receipt} /> <button type="button" class="danger" disabled=${!figures.length} onClick=${doIt}>${T.doIt}</button>` : null}
+      ${doIt ? html`<button type="button" class="danger" disabled=${!figures.length} onClick=${doIt}>${T.doIt}</button> <${Parts} receipt=${receipt} />` : null}
     </section>
   `;
 }
