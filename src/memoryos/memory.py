@@ -261,9 +261,9 @@ class Memory:
             query: The question.
             max_pages: Maximum number of pages. Default: no limit if ``max_tokens`` is given, otherwise the setting
                 ``retrieval_queue_capacity``.
-            max_tokens: Maximum number of tokens. The text of ``Recall.to_prompt()`` has at most so many, and so have
-                the recalled pages without the rest. Of long texts, only the best passages are returned. Tokens are
-                counted with the function ``count_tokens`` of the engine.
+            max_tokens: Maximum number of tokens of the text of ``Recall.to_prompt()``; the recalled pages alone do not
+                exceed it either. Of long texts, only the best passages are returned. Tokens are counted with the
+                function ``count_tokens`` of the engine.
             ranking: Weights of the ranking signals, for this recall only. Such a recall counts as an experiment: it
                 does not increase the heat of any segment.
             near_misses: Number of further pages to return in ``Recall.near_misses``: the best ones beyond the limit.
