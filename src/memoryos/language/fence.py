@@ -57,7 +57,7 @@ def indented(text: str) -> str:
 
     Every character that a model or a terminal treats as a line break starts a new line. Control characters are removed.
     """
-    if text.isprintable():  # contains neither
+    if text.isprintable():  # printable text has no line breaks and no control characters
         return text
     return _CONTROL.sub("", _LINE_BREAK.sub("\n  ", text))
 

@@ -218,7 +218,7 @@ class _Fitter:
         self._recalled: dict[str, tuple[Span, ...]] = {}
         self._window: dict[str, tuple[Span, ...]] = {}
         self._page_tokens: dict[tuple[str, str], float] = {}
-        self._least_tokens: dict[tuple[str, Span], float] = {}
+        self._min_tokens: dict[tuple[str, Span], float] = {}
         self._mark_tokens = source.count_tokens(f" {LEFT_OUT} ")
 
     def shown(self) -> Recall:
@@ -318,8 +318,8 @@ class _Fitter:
         after = sorted_spans([*before, *spans])
         if after == before:
             return True
-        least = sum(self._least(page, each) for each in spans if not any(map(each.overlaps, before)))
-        if self._used + least > limit:
+        min_tokens = sum(self._min_tokens_of(page, each) for each in spans if not any(map(each.overlaps, before)))
+        if self._used + min_tokens > limit:
             return False
         key = (title, page.page_id)
         tokens = self._count(page_lines(page, after, None if self._numbers is None else self._numbers[page.page_id]))
@@ -329,13 +329,16 @@ class _Fitter:
             return True
         return False
 
-    def _least(self, page: Page, span: Span) -> float:
-        """Returns a lower bound of the tokens that a span adds to a page. The marks at both of its ends may go away."""
+    def _min_tokens_of(self, page: Page, span: Span) -> float:
+        """Returns a lower bound of the tokens that a span adds to a page.
+
+        Adding the span can remove the "[…]" marks at both of its ends, so their tokens are subtracted.
+        """
         key = (page.page_id, span)
-        if key not in self._least_tokens:
+        if key not in self._min_tokens:
             text = indented(page.text(span.side)[span.start : span.end])
-            self._least_tokens[key] = max(0.0, self._source.count_tokens(text) - 2 * self._mark_tokens)
-        return self._least_tokens[key]
+            self._min_tokens[key] = max(0.0, self._source.count_tokens(text) - 2 * self._mark_tokens)
+        return self._min_tokens[key]
 
     def _take(self, limit: float, tokens: float, title: str, day: str | None = None) -> bool:
         """Reserves the tokens of some lines if they fit into the budget; returns whether they fit.
@@ -344,7 +347,7 @@ class _Fitter:
 
         Args:
             limit: Tokens that may be used in total.
-            tokens: Tokens of the lines; of an extended page, the difference.
+            tokens: Tokens of the lines. For a page that is already shown, only the tokens that are added.
             title: Heading of the section that contains the lines.
             day: Date line above the lines; None without one.
         """

@@ -153,8 +153,8 @@ class VectorReader:
             StoreError: If the vectors can't be read.
         """
         values = cosines.values.copy()
-        pages = sorted_distinct(self.passages.pages[rows][:, None] + np.array([-1, 0, 1], np.int32))
-        pages = pages[(pages >= 0) & (pages < len(self.passages.page_seqs))]
+        pages = (self.passages.pages[rows][:, None] + np.array([-1, 0, 1], np.int32)).ravel()
+        pages = sorted_distinct(pages[(pages >= 0) & (pages < len(self.passages.page_seqs))])
         for found in self.stored.read(self.passages.page_seqs[pages].tolist()):
             values[self.passages.rows(found)] = products(found.matrix, query)
         return replace(cosines, values=values)

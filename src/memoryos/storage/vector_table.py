@@ -163,7 +163,7 @@ class VectorTable:
             ]
         if not rows:
             return
-        rows.sort()
+        rows.sort()  # in log order, the user's text of a page first
         found, _, sides, dimensions, blobs = zip(*rows, strict=True)
         widths = {*dimensions}
         if len(widths) != 1:
