@@ -313,7 +313,7 @@ class _Fitter:
         after = sorted_spans([*before, *spans])
         if after == before:
             return True
-        if self._take(limit, self._lines(page, after), title, date_heading(page.at.date()), self._lines(page, before)):
+        if self._take(limit, self._lines(page, after), title, date_heading(page.day), self._lines(page, before)):
             shown[page.page_id] = after
             return True
         return False
