@@ -51,18 +51,18 @@ def make_index(ordinals: list[int]) -> set[date]:
 
 def test_facts_and_answers_use_the_senders_day(make_engine: EngineMaker) -> None:
     memory = make_engine(short_term_capacity=0, mid_term_heat_threshold=0).memory("tom")
-    memory.add_memory("I moved to Ghent yesterday.", "How do you like it?", EVENING)
+    memory.add_memory("I repaired the bicycle yesterday.", "Well done.", EVENING)
     memory.flush()
     assert "9 March 2026" in memory.get_user_profile_summary()
-    assert "10 March 2026" in str(memory.get_response("Who moved to Ghent?", remember=False))
+    assert "10 March 2026" in str(memory.get_response("Who repaired the bicycle?", remember=False))
 
 
 def test_a_questions_yesterday_is_in_the_configured_zone(make_engine: EngineMaker, tmp_path: Path) -> None:
     pages = {
-        "bread": "2026-03-10T12:00:00-08:00",
-        "soup": "2026-03-11T12:00:00-08:00",
+        "bread": "2026-03-10T12:00:00-07:00",
+        "soup": "2026-03-11T12:00:00-07:00",
     }
-    clock = FixedClock(NOW)  # 11 March, 23:30 in Los Angeles
+    clock = FixedClock(NOW - timedelta(hours=1))  # 11 March, 23:30 in Los Angeles
     for zone, dish in (("America/Los_Angeles", "bread"), (None, "soup")):
         engine = make_engine(short_term_capacity=0, data_storage_path=tmp_path / dish, time_zone=zone, clock=clock)
         memory = engine.memory("tom")
@@ -123,6 +123,9 @@ class Strange(tzinfo):
     def dst(self, at: datetime | None) -> timedelta | None:  # noqa: ARG002
         return None
 
+    def tzname(self, at: datetime | None) -> str | None:  # noqa: ARG002
+        return None
+
 
 @pytest.mark.parametrize("offset", [timedelta(hours=24), timedelta(days=-3), "two hours"])
 def test_an_impossible_offset_is_an_input_error(offset: object) -> None:
@@ -141,7 +144,7 @@ def test_an_offset_is_rounded_to_minutes() -> None:
     assert naive.utc_offset_minutes is None
 
 
-@given(local=st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)), offset=OFFSETS)
+@given(local=st.datetimes().filter(lambda local: 1 < local.year < 9999), offset=OFFSETS)
 def test_the_day_is_the_date_in_the_iso_input(local: datetime, offset: int) -> None:
     text = local.replace(tzinfo=timezone(timedelta(minutes=offset))).isoformat()
     draft = read_draft("hi", "", text, None, now=NOW)

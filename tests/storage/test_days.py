@@ -53,7 +53,7 @@ def test_unknown_scope_has_no_days_and_is_not_created(make_engine: EngineMaker) 
     assert engine.scopes() == ()
 
 
-@given(locals_=st.lists(st.tuples(st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)), OFFSETS), max_size=8))
+@given(locals_=st.lists(st.tuples(TIMES, OFFSETS), max_size=8))
 @settings(max_examples=30)
 def test_pages_are_counted_on_the_senders_days(make_engine: EngineMaker, locals_: list[tuple[datetime, int]]) -> None:
     engine = make_engine()

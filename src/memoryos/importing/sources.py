@@ -131,12 +131,12 @@ class SourceBuilder:
         return Source(user_id, assistant_id, self.drafts, (*self.problems, *unnamed))
 
 
-def time_of(value: Any, zone: tzinfo | None) -> datetime | None:
+def time_of(value: Any, zone: tzinfo | None = None) -> datetime | None:
     """Parses a time in ISO 8601 format, or in seconds or milliseconds since 1970. Returns None if it is not valid.
 
     Args:
         value: A value of a file.
-        zone: Time zone of a time that the file gives without one. A number is converted to this zone.
+        zone: Time zone of a time that the file gives without one; default: ``NO_ZONE``. A number is converted to it.
     """
     try:
         if isinstance(value, str):

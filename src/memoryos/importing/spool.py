@@ -65,5 +65,6 @@ class DraftSpool(Sequence[PageDraft]):
 
     def _read(self, at: datetime, start: int, length: int) -> PageDraft:
         self._file.seek(start)
-        user_text, assistant_text, *names, metadata, offset = json.loads(self._file.read(length))
-        return PageDraft(at, user_text, assistant_text, *names, MappingProxyType(metadata), offset)
+        user_text, assistant_text, user_name, assistant_name, metadata, offset = json.loads(self._file.read(length))
+        kept = MappingProxyType(metadata)
+        return PageDraft(at, user_text, assistant_text, user_name, assistant_name, kept, offset)

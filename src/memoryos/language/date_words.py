@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from typing import TYPE_CHECKING
 
 from memoryos.language import han_date_words, latin_date_words
@@ -108,9 +107,7 @@ _RULES: dict[Language, tuple[tuple[str, tuple[str, ...], str], ...]] = {
     "zh": han_date_words.RULES,
 }
 PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str], Language], ...] = tuple(
-    (kind, triggers, re.compile(rule), language)
-    for language, rules in _RULES.items()
-    for kind, triggers, rule in rules
+    (kind, triggers, re.compile(rule), language) for language, rules in _RULES.items() for kind, triggers, rule in rules
 )
 """The kind, the trigger words, the pattern and the language of each form of date, e.g. "year" for "in 2023".
 

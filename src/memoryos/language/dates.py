@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from memoryos.language.languages import Language
     from memoryos.language.tenses import Direction
 
-    OpenResolver = Callable[[re.Match[str], date, Direction | None], Range | None]
-
 __all__ = ["Mention", "date_terms", "format_date_range", "mentions"]
 
 Range = tuple[date, date]
+if TYPE_CHECKING:
+    OpenResolver = Callable[[re.Match[str], date, Direction | None], Range | None]
+
 _WEEKEND_START = 5
 _DAYS_A_WEEK = 7
 _MONTHS_A_YEAR = 12
@@ -85,8 +86,8 @@ def mentions(text: str, at: datetime) -> list[Mention]:
 
     Args:
         text: A text in English, Dutch, Japanese, Portuguese, Vietnamese or Chinese.
-        at: The time at which the text was written, in the zone of its sender. "Yesterday" is the day before its day. The
-            tense of the sentence decides about a weekday, a month, or a date without a year: "I'm flying on Monday"
+        at: The time at which the text was written, in the zone of its sender. "Yesterday" is the day before its day.
+            The tense of the sentence decides about a weekday, a month, or a date without a year: "I'm flying on Monday"
             means the next Monday, "I flew on Monday" the last one. If the sentence has no such verb, a weekday is the
             last one, and a date or month the one that is nearest to this time.
     """

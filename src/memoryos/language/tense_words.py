@@ -15,10 +15,10 @@ Cue = Literal["ahead2", "back2", "ahead1", "back1", "ahead0", "none"]
 "none" is a group of words without a direction, whose parts must not be read as cues.
 """
 
-_PRONOUN = "(?:i|you|he|she|it|we|they|this|that|there)"
+_PRONOUN = r"(?:i|you|he|she|it|we|they|this|that|there)\b"
 _ADVERB = (
     "(?:not|never|just|already|also|only|ever|always|still|really|finally|recently|probably|definitely|both|all|even|so|very|too|"
-    "currently|actually|soon|now|only)"
+    r"currently|actually|soon|now)\b"
 )
 _NO_PARTICIPLE = "(?!(?:need|feed|seed|weed|shed|sled|speed|breed|bleed|indeed|hundred|exceed|proceed|succeed|embed|naked|sacred)\\b)"
 _PARTICIPLE = (
@@ -32,7 +32,9 @@ _PAST = (
     "shot|said|told|thought|knew|heard|meant|forgot|woke|stole|shook|rang|dug|hung|stuck|struck|bent|dealt|fed|fled|froze|laid|lit|sank|"
     rf"shone|sought|swore|swung|tore|wept|withdrew|understood|{_NO_PARTICIPLE}\w{{2,20}}ed)"
 )
-_NO_ARTICLE = r"(?<!\bthe )(?<!\ba )(?<!\ban )(?<!\bmy )(?<!\bour )(?<!\byour )(?<!\bto )(?<!\bvery )(?<!\bso )(?<!\bmore )"
+_NO_ARTICLE = (
+    r"(?<!\bthe )(?<!\ba )(?<!\ban )(?<!\bmy )(?<!\bour )(?<!\byour )(?<!\bto )(?<!\bvery )(?<!\bso )(?<!\bmore )"
+)
 _BE = r"(?:\b(?:am|is|are|isn't|aren't)\b|'m\b|'re\b|\b(?:he|she|it|that|there|here|what|who|when|where|how|which)'s\b|'s(?= (?:on|in|at|due)\b))"
 _AUXILIARY = r"(?:\b(?:have|has|haven't|hasn't)\b|'ve\b)"
 _PLANS = (
@@ -47,7 +49,6 @@ _SCHEDULED = (
     "performs?|celebrates?|book|call|schedule|buy|bring|send|submit|pay|check|cancel|reserve|order|email|join|attend|see|do"
 )
 _ENGLISH: tuple[tuple[Cue, str], ...] = (
-    ("back2", r"\bback(?= (?:in|on)\b)"),
     ("ahead2", rf"(?:\b(?:will|shall|won't)\b|'ll\b)(?: {_ADVERB}){{0,2}} have\b(?: {_PARTICIPLE}\b)?"),
     ("back2", rf"\b(?:should|could|would|might|may|must|ought to)(?:n't)?(?: {_PRONOUN}| {_ADVERB}){{0,2}}(?: have|'ve)(?: {_ADVERB}){{0,2}} {_PARTICIPLE}\b"),
     ("back2", r"\b(?:did|didn't)\b(?: [\w']{1,20}){0,4}? (?:have|need|want|hope|expect|intend|plan|do)\b"),
@@ -69,6 +70,7 @@ _NO_DUTCH_PARTICIPLE = (
 )
 _DUTCH: tuple[tuple[Cue, str], ...] = (
     ("back2", r"\bsinds\b"),
+    ("back2", r"\b(?:had|hadden|heb|heeft|hebben)\b(?: (?!en\b|maar\b|dus\b)[\w']{1,20}){0,6}? (?:moeten|willen|kunnen|mogen|laten)\b"),
     ("none", r"\bzou(?:den)?\b(?! (?:ik )?(?:graag|willen|moeten))"),
     ("ahead2", r"\b(?:zal|zullen|zult|ga|gaat|gaan|wordt?|worden|moet|moeten|wil|wilt|willen|kan|kunt|kunnen|mag|mogen|hoop|hopen|hoopt|zou(?:den)?|"
                r"van plan|vergeet niet|kijk uit|laten we|binnenkort)\b"),
@@ -78,11 +80,11 @@ _DUTCH: tuple[tuple[Cue, str], ...] = (
               r"speelden|trouwde|trouwden|verhuisde|verhuisden|ontmoette|ontmoetten|bezocht|bezochten|begon|begonnen|vertrok|vertrokken|hoorde|leerde|"
               r"haalde|stuurde|zei|zeiden|vertelde|reisde|reisden|fietste|kookte|vierde|vierden|betaalde|studeerde|verloor|won|wonnen|zong|zwom|dronk|brak|"
               r"viel|sprak|spraken|miste|startte|opende|wandelde|bakte|plantte|praatte|keek|keken|hielp|droeg|slaagde|zakte)\b"),
-    ("back1", rf"\b{_NO_DUTCH_PARTICIPLE}(?:\w{{0,8}}ge\w{{2,15}}(?:d|t|en)|begonnen|verhuisd|vertrokken|bezocht|ontmoet|verloren|betaald|verkocht|"
+    ("back1", rf"\b{_NO_DUTCH_PARTICIPLE}(?:\w{{0,8}}ge\w{{2,15}}(?:d|t|en)|gedaan|gegaan|gestaan|begonnen|verhuisd|vertrokken|bezocht|ontmoet|verloren|betaald|verkocht|"
               r"vergeten|bestel[dt]|ontvangen|verteld)\b"),
     ("ahead0", r"\b(?:heb|heeft|hebben|is|ben|bent|zijn|vlieg|vliegt|vliegen|vertrek|vertrekt|vertrekken|kom|komt|komen|begin|begint|beginnen|start|"
                r"eindigt|opent|sluit|reis|reist|reizen|trouw|trouwt|trouwen|verhuis|verhuist|verhuizen|ontmoeten|zie|ziet|zien|speel|speelt|spelen|"
-               r"neem|neemt|krijg|krijgt|krijgen|bel|boek|koop|herinner|spreek|loopt|rijd|rijdt|rijden|vier|viert|vieren|werk|werken|eet|eten)\b"),
+               r"neem|neemt|krijg|krijgt|krijgen|bel|boek|koop|herinner|spreek|spreekt|spreken|loopt|rijd|rijdt|rijden|vier|viert|vieren|werk|werken|eet|eten)\b"),
 )  # fmt: skip
 
 _NO_PORTUGUESE_PAST = "(?!(?:meu|seu|teu|museu|europeu|judeu|sou|vou|estou|lei|rei|sei|hei|lava|brava|oitava|grava|trava|escrava|cava)\\b)"
@@ -103,7 +105,7 @@ _PORTUGUESE: tuple[tuple[Cue, str], ...] = (
 )  # fmt: skip
 
 _VIETNAMESE: tuple[tuple[Cue, str], ...] = (
-    ("back2", r"\b(?:đã|vốn|có) định\b|\b(?:đáng lẽ|lẽ ra|đáng ra|đáng lý)\b|\b(?:đã|vừa|từng|hồi|da|vua)\b|\bmới(?= (?:đi|mua|về|gặp|đến|tới|chuyển|cưới|thi|xem|ăn)\b)"
+    ("back2", r"\b(?:đã|vốn|có) định\b|\b(?:đáng lẽ|lẽ ra|đáng ra|đáng lý)\b(?:(?: \w{1,12}){0,4}? (?:nên|phải)\b)?|\b(?:đã|vừa|từng|hồi|da|vua)\b|\bmới(?= (?:đi|mua|về|gặp|đến|tới|chuyển|cưới|thi|xem|ăn)\b)"
               r"|\brồi(?=\s{0,2}(?:[.,!?]|$))"),
     ("ahead2", r"\b(?:sẽ|sắp|định|dự định|tính|muốn|phải|cần|nên|hẹn|kế hoạch|dự kiến|nhớ nhắc|đừng quên|se|sap|du dinh|du kien|ke hoach)\b"),
     ("ahead0", r"\b(?:có|là|bay|khởi hành|bắt đầu|diễn ra|tổ chức|thi|họp|đám cưới|lễ cưới|cưới|hạn chót|khai giảng|co|la|hop|dam cuoi)\b"),
@@ -139,11 +141,13 @@ CUES: dict[Language, tuple[tuple[Cue, str], ...]] = {
 """Regular expressions of cues by language, for lower-case text. At one position, the first that matches is used."""
 _PUNCTUATION = r"[,;:()—–…\n]|\s-\s"
 BOUNDARIES: dict[Language, str] = {
-    "en": _PUNCTUATION + r"|\b(?:and|but|because|so|since|while|although|though|when|after|before|until|if|then|that|who|which)\b",
-    "nl": _PUNCTUATION + r"|\b(?:en|maar|want|omdat|dus|terwijl|hoewel|toen|wanneer|nadat|voordat|totdat|als|dat|die)\b",
+    "en": _PUNCTUATION
+    + r"|\b(?:and|but|because|so|since|while|although|though|when|after|before|until|if|then|that|who|which)\b",
+    "nl": _PUNCTUATION
+    + r"|\b(?:en|maar|want|omdat|dus|terwijl|hoewel|toen|wanneer|nadat|voordat|totdat|als|dat|die)\b",
     "ja": r"[、，,;；:：（）()\n]|(?<=[たすだるい])(?:けど|けれど|ので|から)",
     "pt": _PUNCTUATION + r"|\b(?:e|mas|porque|pois|enquanto|embora|quando|depois que|antes que|se|que)\b",
-    "vi": _PUNCTUATION + r"|\b(?:và|nhưng|vì|bởi vì|nên|trong khi|khi|sau khi|trước khi|nếu|rằng|mà)\b",
+    "vi": _PUNCTUATION + r"|\b(?:và|nhưng|vì|bởi vì|trong khi|khi|sau khi|trước khi|nếu|rằng|mà)\b",
     "zh": r"[，,；;：:（）()\n]|(?:因为|所以|但是?|不过|然后|如果)",
 }
 """Regular expression of the boundaries between the clauses of a sentence, for lower-case text, by language."""
