@@ -118,7 +118,7 @@ def test_i_means_the_user_and_you_means_the_assistant() -> None:
 
 def test_a_named_day_is_preferred() -> None:
     days = corpus(TEXTS, days=(AT.toordinal() + np.arange(6)).astype(np.int32))
-    assert order(days, ask("What happened on May 4th?"), only(time=1))[0] == 3
+    assert order(days, ask("What happened on May 4th, 2026?"), only(time=1))[0] == 3
 
 
 def test_all_utterances_of_a_session_get_the_same_share_of_its_best_scores() -> None:
