@@ -18,8 +18,11 @@ from pydantic_settings import BaseSettings, JsonConfigSettingsSource, SettingsCo
 
 from memoryos.errors import ConfigError
 from memoryos.redaction import read_detectors
+from memoryos.time_zones import read_zone
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from pydantic_settings import PydanticBaseSettingsSource
 
 __all__ = ["AUTO_MODEL", "DEFAULT_ASSISTANT_ID", "SERVER_ENV_PREFIX", "Config", "HeatWeights", "RankingWeights"]
@@ -125,6 +128,11 @@ class Config(BaseSettings):
     )
     database_url: str | None = Field(
         default=None, repr=False, description="SQLAlchemy URL of the database; default: SQLite in data_storage_path."
+    )
+    time_zone: str | None = Field(
+        default=None,
+        description="IANA name of the time zone of times without a zone and of pages without a time, e.g. "
+        "`Europe/Amsterdam`. It determines the days of these pages, and the day of a question. Default: UTC.",
     )
     openai_api_key: SecretStr | None = Field(
         default=None,
@@ -358,6 +366,14 @@ class Config(BaseSettings):
             raise ValueError(str(error)) from error
         return self
 
+    @model_validator(mode="after")
+    def _check_time_zone(self) -> Config:
+        try:
+            read_zone(self.time_zone)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
     def __init__(self, **values: Any) -> None:
         _warn_of_unknown_variables(type(self))
         try:
@@ -436,6 +452,11 @@ class Config(BaseSettings):
         """Whether an LLM is configured: the API key is set and is not a placeholder such as "YOUR_API_KEY"."""
         key = self.openai_api_key
         return key is not None and key.get_secret_value().strip() not in _PLACEHOLDER_KEYS
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of times without a zone; ``time_zones.NO_ZONE``, which is UTC, if none is set."""
+        return read_zone(self.time_zone)
 
     @property
     def has_embedding_endpoint(self) -> bool:

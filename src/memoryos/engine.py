@@ -246,7 +246,7 @@ def _build_modules(
         process_id=process_id,
         store=store,
         redactor=redactor,
-        loader=Loader(store, redactor, clock=clock),
+        loader=Loader(store, redactor, clock=lambda: clock().astimezone(config.zone)),
         embedder=embedder,
         working_sets=working_sets,
         retriever=Retriever(store, embedder, working_sets, config, count_tokens=count_tokens),

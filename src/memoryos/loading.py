@@ -55,7 +55,7 @@ class Loader:
     Args:
         store: The database and its tables.
         redactor: Replaces secrets in a page before the page is stored.
-        clock: Returns the current time (aware, UTC). Pages without a time get this time.
+        clock: Returns the current time, in the time zone of times without one. Pages without a time get this time.
     """
 
     def __init__(self, store: Store, redactor: Redactor, *, clock: Callable[[], datetime]) -> None:

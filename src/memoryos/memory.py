@@ -7,6 +7,7 @@ arguments and calls the module that contains the logic.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -114,7 +115,8 @@ class Memory:
         Args:
             user_input: The user's text; may be empty if the assistant's text is not.
             agent_response: The assistant's text; may be empty if the user's text is not.
-            timestamp: Time of the exchange: a datetime, or ISO 8601 text. Without a time zone it is UTC. Default: now.
+            timestamp: Time of the exchange: a datetime, or ISO 8601 text. The page keeps its UTC offset, from which its
+                day is computed. Without a time zone it is in the zone of the setting ``time_zone``. Default: now.
             meta_data: Any JSON-compatible values. The values ``user_name`` and ``assistant_name`` name the speakers.
             idempotency_key: A name that the caller chooses for this request. If the caller repeats the request with
                 the same key, nothing is stored again and the first page is returned. Keys are kept for at least a week.
@@ -124,7 +126,7 @@ class Memory:
             NotFoundError: If the request is a repetition and its page was forgotten; nothing was stored.
             StoreError: If the page could not be written.
         """
-        now = self._modules.clock()
+        now = self._modules.local_now()
         draft = read_draft(user_input, agent_response, timestamp, meta_data, now=now)
         drafts = [self._modules.redactor.draft(draft)]
         request = None
@@ -146,7 +148,7 @@ class Memory:
             NotFoundError: If the request is a repetition and one of its pages was forgotten; nothing was stored.
             StoreError: If the pages could not be written.
         """
-        now, redactor = self._modules.clock(), self._modules.redactor
+        now, redactor = self._modules.local_now(), self._modules.redactor
         message_list = list(messages)
         drafts = [redactor.draft(draft) for draft in read_messages(message_list, now=now)]
         request = None
@@ -194,14 +196,14 @@ class Memory:
         return search_text(self._modules.log, self._handle.find(), text, count, before_seq=before_seq)
 
     def days(self) -> list[tuple[date, int]]:
-        """Returns each day (UTC) that has pages, and the number of its pages, oldest day first."""
+        """Returns each day that has pages (``Page.day``), and the number of its pages, oldest day first."""
         return self._modules.log.days(self._handle.find())
 
     def pages_of_day(self, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
-        """Returns up to ``count`` pages of one day (UTC), in the order in which they were stored.
+        """Returns up to ``count`` pages of one day, in the order in which they were stored.
 
         Args:
-            day: The day in UTC.
+            day: The day, which is compared with ``Page.day``.
             count: Maximum number of pages.
             after_seq: Only pages with a greater ``seq`` than this.
         """
@@ -465,7 +467,8 @@ class Memory:
         Args:
             page_ids: Ids of pages to delete.
             knowledge_ids: Ids of facts to delete. Their source pages are kept.
-            before: Delete every page older than this time.
+            before: Delete every page older than this time. Without a time zone it is in the zone of the setting
+                ``time_zone``.
             query_preview: A query. Nothing is deleted: the receipt lists the pages that the query finds, and what
                 deleting them would remove. To delete them, call again with their ids.
             everything: Delete the whole memory.
@@ -479,7 +482,8 @@ class Memory:
             NotFoundError: If an id is not in this memory; nothing was forgotten.
             StoreError: If the store can't be written.
         """
-        moment = None if before is None else read_time("before", before)
+        zone = self.config.zone
+        moment = None if before is None else read_time("before", before, zone=zone).astimezone(timezone.utc)
         request = ForgetRequest(tuple(page_ids), tuple(knowledge_ids), moment, query_preview, everything)
         check_forget_request(request)
         scope_id = self._handle.require()
@@ -597,7 +601,7 @@ class Memory:
                 answer = repeated_answer(query, stored[0])
                 return AnswerStream(answer.recall, replay(answer)) if stream else answer
         recall = self.recall(query)
-        task = _AnswerTask(recall, style, self._modules.clock(), request, is_stream=stream, is_stored=remember)
+        task = _AnswerTask(recall, style, self._modules.local_now(), request, is_stream=stream, is_stored=remember)
         pieces = AnswerStream(recall, self._answer(task))
         return pieces if stream else pieces.finish()
 

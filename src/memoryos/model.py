@@ -1,6 +1,6 @@
 """The value types of MemoryOS, e.g. page, segment and fact. They are frozen dataclasses without I/O.
 
-Times are aware and in UTC. Ids are UUIDv7 texts.
+Times are aware and in UTC, except `local_at`. Ids are UUIDv7 texts.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
+
+from memoryos.time_zones import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +86,17 @@ class Utterance:
     speaker: str
     text: str
     at: datetime
+    utc_offset_minutes: int | None = None
+
+    @property
+    def local_at(self) -> datetime:
+        """The time of the page in the zone of its sender; in UTC if the offset of this zone is not known."""
+        return local_time(self.at, self.utc_offset_minutes)
+
+    @property
+    def day(self) -> date:
+        """The day of the page in the zone of its sender."""
+        return self.local_at.date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ class PageDraft:
     user_name: str | None = None
     assistant_name: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=_no_metadata, hash=False)
+    utc_offset_minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,9 @@ class Page:
         learned: Whether the facts of this page were extracted into long-term memory.
         instruction_sides: Which texts look like an instruction to a model: 0 none, 1 the user's, 2 the assistant's,
             3 both. None for a page stored by an earlier release without this check.
+        utc_offset_minutes: UTC offset of the time that the caller gave, in minutes. None if it is not known, and then
+            treated as 0: the page was stored by an earlier release, or its time was given without a zone and no zone is
+            configured.
     """
 
     page_id: str
@@ -130,6 +147,17 @@ class Page:
     segment_id: str | None = None
     learned: bool = False
     instruction_sides: int | None = None
+    utc_offset_minutes: int | None = None
+
+    @property
+    def local_at(self) -> datetime:
+        """The time of the exchange in the zone of its sender; in UTC if the offset of this zone is not known."""
+        return local_time(self.at, self.utc_offset_minutes)
+
+    @property
+    def day(self) -> date:
+        """The day of the exchange in the zone of its sender."""
+        return self.local_at.date()
 
     def text(self, side: Side) -> str:
         """Returns the text of the user or of the assistant, as ``side`` selects; it may be empty."""
@@ -149,9 +177,12 @@ class Page:
 
     def utterances(self) -> tuple[Utterance, ...]:
         """Returns the texts of this page as utterances, the user's first. Empty texts are left out."""
-        return tuple(
-            Utterance(self.page_id, self.seq, side, self.speaker(side), self.text(side), self.at)
-            for side in self.speaking()
+        return tuple(map(self.utterance, self.speaking()))
+
+    def utterance(self, side: Side) -> Utterance:
+        """Returns the text of the user or of the assistant as an utterance, as ``side`` selects; it may be empty."""
+        return Utterance(
+            self.page_id, self.seq, side, self.speaker(side), self.text(side), self.at, self.utc_offset_minutes
         )
 
 

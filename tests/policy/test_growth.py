@@ -40,6 +40,7 @@ from memoryos.language import (
     normalizing,
     passages,
     reply_language,
+    tenses,
     text,
     tokens,
 )
@@ -397,6 +398,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
         relayed("text/event-stream", said.encode()),
         relayed("application/json", said.encode()),
     ),
+    tenses.direction_at: lambda said: tenses.direction_at(said, len(said) // 2, len(said) // 2 + 9, "en"),
+    tenses.sentence_around: lambda said: tenses.sentence_around(said, len(said) // 2, len(said) // 2 + 9),
     read_draft: lambda said: read_draft(said, said, None, {"note": said}, now=NOW),
     read_messages: lambda said: read_messages([{"role": "user", "content": said}], now=NOW),
     read_query: read_query,

@@ -277,6 +277,7 @@ def test_tombstones_of_earlier_releases_are_converted_to_keyed_marks(tmp_path: P
 def _downgrade(file: Path, revision: str) -> None:
     """Removes the tables and columns that later releases added."""
     later: dict[str, tuple[str, ...]] = {
+            "0011": ("ALTER TABLE pages DROP COLUMN utc_offset_minutes",),
             "0010": ("DROP TABLE store_settings",),
             "0009": tuple(
                 f"ALTER TABLE scopes DROP COLUMN {name}"

@@ -25,7 +25,7 @@ MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 35
 
 PURE = {
-    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.reply_language", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.question_words", "memoryos.language.date_words", "memoryos.language.date_phrases",
+    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.reply_language", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.question_words", "memoryos.language.date_words", "memoryos.language.date_phrases", "memoryos.language.tenses", "memoryos.language.tense_words",
     "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.ascii_words", "memoryos.language.tokens", "memoryos.language.passages",
     "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.redaction", "memoryos.secret_shapes",
     "memoryos.updating.heat", "memoryos.updating.segment_matching", "memoryos.updating.lesson_merging",
@@ -36,6 +36,7 @@ PURE = {
 VALUES = {
     "memoryos.private_files",
     "memoryos.model",
+    "memoryos.time_zones",
     "memoryos.errors",
     "memoryos.seams",
     "memoryos.config",
@@ -43,16 +44,17 @@ VALUES = {
     "memoryos.optional_methods",
 }
 LAYERS: dict[str, set[str]] = {
-    "memoryos.model": set(),
+    "memoryos.model": {"memoryos.time_zones"},
+    "memoryos.time_zones": {"memoryos.errors"},
     "memoryos.errors": set(),
     "memoryos.identifiers": set(),
     "memoryos.seams": set(),
     "memoryos.optional_methods": set(),
-    "memoryos.config": {"memoryos.errors", "memoryos.redaction"},
+    "memoryos.config": {"memoryos.errors", "memoryos.redaction", "memoryos.time_zones"},
     "memoryos.redaction": {"memoryos.errors", "memoryos.secret_shapes"},
     "memoryos.secret_shapes": set(),
     "memoryos.language": {"memoryos.language"},
-    "memoryos.inputs": {"memoryos.model", "memoryos.errors"},
+    "memoryos.inputs": {"memoryos.model", "memoryos.errors", "memoryos.time_zones"},
     "memoryos.private_files": set(),
     "memoryos.transfer": {"memoryos.errors", "memoryos.inputs", "memoryos.private_files"},
     "memoryos.storage": VALUES | {"memoryos.storage", "memoryos.identifiers"},

@@ -114,7 +114,7 @@ def _statements_of(page: Page, side: Side) -> Iterator[str]:
 
 
 def _note_attributes(sentence: str, page: Page, language: Language, attributes: dict[str, Attribute]) -> None:
-    for statement in statements(sentence, page.at, language):
+    for statement in statements(sentence, page.local_at, language):
         attributes[statement.name] = Attribute(statement.name, statement.value, (page.page_id,))
 
 
@@ -123,20 +123,20 @@ def _notes(sentence: str, page: Page, side: Side, language: Language) -> Iterato
     if is_person:
         yield from _notes_of_person(sentence, page, language)
     if side == "assistant":
-        done = deed(sentence, page.at, language, is_person=is_person)
+        done = deed(sentence, page.local_at, language, is_person=is_person)
         if done is not None:
             yield done
 
 
 def _notes_of_person(sentence: str, page: Page, language: Language) -> Iterator[Note]:
-    stated = [(each, note_of(each)) for each in statements(sentence, page.at, language)]
+    stated = [(each, note_of(each)) for each in statements(sentence, page.local_at, language)]
     for _, text in stated:
         if text:
             yield Note(text, None)
     if language == "zh" and stated:
         return
     for clause in _clauses(sentence, language):
-        if any(True for _ in statements(clause, page.at, language)):
+        if any(True for _ in statements(clause, page.local_at, language)):
             continue
         note = _rephrased(clause, page, language)
         if note is not None:
@@ -151,10 +151,10 @@ def _clauses(sentence: str, language: Language) -> list[str]:
 
 def _rephrased(clause: str, page: Page, language: Language) -> Note | None:
     if language in SPEECHES:
-        return SPEECHES[language].rephrase(clause, page.at)
+        return SPEECHES[language].rephrase(clause, page.local_at)
     if language == "zh":
-        return rephrase_chinese(clause, page.at)
-    return None if is_small_talk(clause) else rephrase(clause, page.at)
+        return rephrase_chinese(clause, page.local_at)
+    return None if is_small_talk(clause) else rephrase(clause, page.local_at)
 
 
 class _FactMerger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timezone
 from typing import TYPE_CHECKING
 
 from memoryos.language.dates import mentions
@@ -19,7 +19,7 @@ __all__ = ["Note", "dated_note"]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A fact without its subject, and since when it holds, where the words say so."""
+    """A fact without its subject, and since when it holds, where the words say so (a day as its midnight in UTC)."""
 
     text: str
     since: datetime | None
@@ -38,7 +38,7 @@ def dated_note(text: str, at: datetime, say: Callable[[Mention], str], *, droppe
     pieces: list[str] = []
     place = 0
     for mention in mentions(text, at):
-        since = since or datetime.combine(mention.first, time(), at.tzinfo)
+        since = since or datetime.combine(mention.first, time(), timezone.utc)
         before = text[place : mention.start]
         pieces += [dropped.sub(" ", before) if dropped else before, say(mention)]
         place = mention.end

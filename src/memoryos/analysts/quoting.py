@@ -42,9 +42,9 @@ def quote_answer(query: str, recall: Recall) -> Reply:
     language = language_of(query) or _language_of_memory(recall)
     phrases = PHRASES[language]
     asked = (frozenset(content_words(query)) or frozenset(terms(query))) - _ASKING
-    dates = {page.page_id: page.at.date() for page in recall.short_term}
-    dates |= {each.page.page_id: each.page.at.date() for each in recall.pages}
-    dates |= {each.utterance.page_id: each.utterance.at.date() for each in recall.quotes}
+    dates = {page.page_id: page.day for page in recall.short_term}
+    dates |= {each.page.page_id: each.page.day for each in recall.pages}
+    dates |= {each.utterance.page_id: each.utterance.day for each in recall.quotes}
     attribute = _attribute(query, recall, phrases)
     quote = _best_quote(query, asked, recall)
     fact = _best_fact(asked, recall)
@@ -78,7 +78,7 @@ def _states_what_is_asked(query: str, quote: Quote) -> bool:
     said = [
         each.name
         for sentence in sentences(utterance.text[:LONGEST_READ])
-        for each in statements(sentence, utterance.at)
+        for each in statements(sentence, utterance.local_at)
     ]
     return not names.isdisjoint(said)
 
@@ -145,7 +145,7 @@ def _quoted(quote: Quote, asked: frozenset[str], phrases: Phrases, language: Lan
         return _innermost(utterance.text.strip())
     speaker = {"user": phrases.user, "assistant": phrases.assistant}.get(utterance.speaker, utterance.speaker)
     return phrases.said.format(
-        date=_when(utterance.at.date(), language), speaker=speaker, text=_passage(utterance.text, asked)
+        date=_when(utterance.day, language), speaker=speaker, text=_passage(utterance.text, asked)
     )
 
 

@@ -163,8 +163,8 @@ def _shown_by(text: str, page: Page) -> Iterator[tuple[Key, bool, bool]]:  # noq
             yield key, False, False
         elif high.search(text):
             yield key, True, False
-    for statement in statements(text, page.at):
+    for statement in statements(text, page.local_at):
         if statement.name == "gender":
             yield ("demographics", "gender"), statement.value == "female", True
         if statement.name == "birth_year":
-            yield ("demographics", "age"), page.at.year - int(statement.value) <= _YOUNG_UNTIL, True
+            yield ("demographics", "age"), page.day.year - int(statement.value) <= _YOUNG_UNTIL, True

@@ -111,7 +111,7 @@ def add(session: Session, user_input: str, agent_response: str, timestamp: str |
     with session.memory() as memory:
         page = memory.add_memory(user_input, agent_response, timestamp)
     if as_json:
-        print_json({"page_id": page.page_id, "seq": page.seq, "at": page.at.isoformat()})
+        print_json({"page_id": page.page_id, "seq": page.seq, "at": page.local_at.isoformat()})
     else:
         click.echo(f"stored as page {page.seq} ({page.page_id})")
 

@@ -103,7 +103,7 @@ def _add_writing_tools(tools: list[Tool], connection: Connection) -> None:
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             page = memory.add_memory(user_input, agent_response, timestamp or None, meta_data)
-        added = AddedPage(page_id=page.page_id, seq=page.seq, at=page.at.isoformat())
+        added = AddedPage(page_id=page.page_id, seq=page.seq, at=page.local_at.isoformat())
         return _result(f"Stored as page {page.seq}.", added)
 
     @_tool(tools, "Ask the memory", _ASKS)
@@ -144,7 +144,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
             pages=[
                 RetrievedPage(
                     page_id=each.page.page_id,
-                    at=each.page.at.isoformat(),
+                    at=each.page.local_at.isoformat(),
                     user=each.text("user"),
                     assistant=each.text("assistant"),
                     score=round(each.score, 4),
@@ -205,7 +205,7 @@ def _add_listing_tools(tools: list[Tool], connection: Connection) -> None:
             pages=[_listed(page, user=page.user_text, assistant=page.assistant_text) for page in shown],
             next_before_seq=older,
         )
-        lines = [f"{page.seq}. [{page.at.date()}] {indented(page.user_text or page.assistant_text)}" for page in shown]
+        lines = [f"{page.seq}. [{page.day}] {indented(page.user_text or page.assistant_text)}" for page in shown]
         return _result("\n".join(lines) or "The memory is empty.", listed)
 
     @_tool(tools, "Show memory statistics", _READS)
@@ -248,7 +248,7 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
 
 
 def _listed(page: Page, *, user: str, assistant: str) -> ListedPage:
-    return ListedPage(page_id=page.page_id, seq=page.seq, at=page.at.isoformat(), user=user, assistant=assistant)
+    return ListedPage(page_id=page.page_id, seq=page.seq, at=page.local_at.isoformat(), user=user, assistant=assistant)
 
 
 def _fact(entry: Knowledge) -> RetrievedFact:

@@ -46,7 +46,7 @@ Time = Annotated[
     PlainSerializer(datetime.isoformat, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2023-05-08T13:56:00+00:00"]}),
 ]
-"""A time in UTC, serialised in ISO 8601 with its offset."""
+"""A time, serialised in ISO 8601 with its offset: that of the sender for pages, otherwise UTC."""
 
 
 class Shape(BaseModel):
@@ -67,7 +67,9 @@ class Page(Shape):
 
     page_id: str
     seq: int = Field(description="Position of the page in the memory, from 1.")
-    at: Time = Field(description="When the exchange took place.")
+    at: Time = Field(
+        validation_alias="local_at", description="When the exchange took place, with the UTC offset of the sender."
+    )
     user_text: str
     assistant_text: str
     user_name: str | None
@@ -227,7 +229,7 @@ class RecalledPage(Shape):
         page = recalled.page
         return cls(
             page_id=page.page_id,
-            at=page.at,
+            at=page.local_at,
             score=recalled.score,
             signals=Signals(**asdict(recalled.signals)),
             shown={side: recalled.text(side) for side in recalled.sides},
@@ -268,7 +270,7 @@ class ShortTermPage(Shape):
         page = shown.page
         return cls(
             page_id=page.page_id,
-            at=page.at,
+            at=page.local_at,
             user=page.user_text,
             assistant=page.assistant_text,
             shown={side: shown.text(side) for side in shown.sides},

@@ -94,7 +94,7 @@ def recall_table(recall: Recall) -> Table:
     table = _table("Recalled", "score", "when", "what", "why")
     for each in recall.pages:
         lines = "\n".join(f"{each.page.speaker(side)}: {each.text(side)}" for side in each.sides)
-        table.add_row(f"{each.score:.1f}", f"{each.page.at:%Y-%m-%d}", _plain(lines), signals_text(each.signals))
+        table.add_row(f"{each.score:.1f}", f"{each.page.day:%Y-%m-%d}", _plain(lines), signals_text(each.signals))
     for entry in recall.knowledge:
         table.add_row(
             f"{entry.score:.1f}",
@@ -104,7 +104,7 @@ def recall_table(recall: Recall) -> Table:
         )
     for newest in recall.shown_short_term():
         lines = "\n".join(f"{newest.page.speaker(side)}: {newest.text(side)}" for side in newest.sides)
-        table.add_row("", f"{newest.page.at:%Y-%m-%d}", _plain(lines), "short-term memory")
+        table.add_row("", f"{newest.page.day:%Y-%m-%d}", _plain(lines), "short-term memory")
     return table
 
 

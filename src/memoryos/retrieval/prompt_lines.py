@@ -43,8 +43,8 @@ def dated_lines(pages: Iterable[tuple[Page, Sequence[Span]]], numbers: Mapping[s
     day: date | None = None
     for page, spans in sorted(pages, key=lambda each: when(each[0])):
         shown = page_lines(page, spans, None if numbers is None else numbers[page.page_id])
-        if shown and page.at.date() != day:
-            day = page.at.date()
+        if shown and page.day != day:
+            day = page.day
             lines.append(date_heading(day))
         lines += shown
     return lines
@@ -75,9 +75,12 @@ def is_instruction(page: Page, side: Side) -> bool:
     return bool(judged & INSTRUCTION_SIDES[side])
 
 
-def when(page: Page) -> tuple[datetime, int]:
-    """Returns the sort key for pages in time order."""
-    return page.at, page.seq
+def when(page: Page) -> tuple[date, datetime, int]:
+    """Returns the sort key for pages in time order.
+
+    The day is compared first, so that a prompt has one date line per day even if pages have different UTC offsets.
+    """
+    return page.day, page.at, page.seq
 
 
 def profile_lines(profile: Profile) -> list[str]:

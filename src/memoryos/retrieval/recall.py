@@ -323,7 +323,7 @@ class _Fitter:
             return False
         key = (title, page.page_id)
         tokens = self._count(page_lines(page, after, None if self._numbers is None else self._numbers[page.page_id]))
-        if self._take(limit, tokens - self._page_tokens.get(key, 0.0), title, date_heading(page.at.date())):
+        if self._take(limit, tokens - self._page_tokens.get(key, 0.0), title, date_heading(page.day)):
             shown[page.page_id] = after
             self._page_tokens[key] = tokens
             return True

@@ -43,6 +43,7 @@ class PassageTable:
         parts: ``int32[n]``: the number of the passage in its utterance, from 0.
         speakers: ``int32[n]``: index into ``ScopeSnapshot.speaker_names``.
         seconds: ``float64[n]``: POSIX time of the page.
+        days: ``int32[n]``: the day of the page in its sender's zone, as a proleptic Gregorian ordinal.
         tokens: ``float32[n]``: estimated tokens of the passage's line in a prompt.
     """
 
@@ -52,6 +53,7 @@ class PassageTable:
     parts: NDArray[np.int32]
     speakers: NDArray[np.int32]
     seconds: NDArray[np.float64]
+    days: NDArray[np.int32]
     tokens: NDArray[np.float32]
 
     @property
@@ -255,6 +257,7 @@ class ScopeSnapshot:
             sides=self.passages.sides,
             parts=self.passages.parts,
             seconds=self.passages.seconds,
+            days=self.passages.days,
             segments=self.page_segments[self.passages.pages],
             allowed=page_allowed[self.passages.pages],
         )

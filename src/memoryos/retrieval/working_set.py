@@ -123,6 +123,7 @@ class _SnapshotBuilder:
         self._parts: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._speakers: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._seconds: GrowingArray[np.float64] = GrowingArray(np.float64)
+        self._days: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._tokens: GrowingArray[np.float32] = GrowingArray(np.float32)
         self._meaning = MeaningIndex(dimensions)
         self._words = WordIndex()
@@ -149,6 +150,7 @@ class _SnapshotBuilder:
             self._parts,
             self._speakers,
             self._seconds,
+            self._days,
             self._tokens,
             self._words,
             self._meaning,
@@ -204,6 +206,7 @@ class _SnapshotBuilder:
             parts=self._parts.snapshot(),
             speakers=self._speakers.snapshot(),
             seconds=self._seconds.snapshot(),
+            days=self._days.snapshot(),
             tokens=self._tokens.snapshot(),
         )
 
@@ -226,9 +229,10 @@ class _SnapshotBuilder:
         parts: list[int] = []
         speakers: list[int] = []
         seconds: list[float] = []
+        days: list[int] = []
         tokens: list[float] = []
         for index, page in enumerate(pages, first):
-            at = page.at.timestamp()
+            at, day = page.at.timestamp(), page.day.toordinal()
             for side in page.speaking():
                 name = page.speaker(side)
                 texts = passage_texts(page.text(side))
@@ -238,13 +242,15 @@ class _SnapshotBuilder:
                 parts += range(count)
                 speakers += [self._speaker_code(name)] * count
                 seconds += [at] * count
+                days += [day] * count
                 tokens += [line_tokens(show_line(name, text)) for text in texts]
-                self._unindexed += [(text, page.at) for text in texts]
+                self._unindexed += [(text, page.local_at) for text in texts]
         self._pages.extend(indices)
         self._sides.extend(sides)
         self._parts.extend(parts)
         self._speakers.extend(speakers)
         self._seconds.extend(seconds)
+        self._days.extend(days)
         self._tokens.extend(tokens)
 
     def _segment_number(self, page: Page) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy.types import TypeDecorator
 
 from memoryos.errors import StoreUnreadableError
 from memoryos.model import Origin
+from memoryos.time_zones import MAX_OFFSET_MINUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ __all__ = [
     "Day",
     "Integer",
     "Json",
+    "OffsetMinutes",
     "Text",
     "UtcTime",
 ]
@@ -143,6 +145,20 @@ class Integer(BigInteger):
 
     impl = sa.Integer
     cache_ok = True
+
+
+class OffsetMinutes(Integer):
+    """Column type for UTC offsets, in minutes. An offset is smaller than 24 hours."""
+
+    cache_ok = True
+
+    def checked(self, value: Any) -> int:
+        """Returns the value if it is an integer and in the valid range."""
+        if not isinstance(value, int):
+            raise TypeError("the value is not an integer")
+        if abs(value) > MAX_OFFSET_MINUTES:
+            raise ValueError("the offset is too large")
+        return value
 
 
 class UtcTime(CheckedType):

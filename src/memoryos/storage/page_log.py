@@ -45,7 +45,8 @@ _EXTEND = (
 )
 _BATCH_PAGES = 1_000
 _EPOCH_DAY = date(1970, 1, 1)
-_MICROSECONDS_PER_DAY = 86_400_000_000
+_MICROSECONDS_PER_MINUTE = 60_000_000
+_MICROSECONDS_PER_DAY = 24 * 60 * _MICROSECONDS_PER_MINUTE
 
 
 class PageLog:
@@ -182,7 +183,7 @@ class PageLog:
             return list(connection.execute(statement.order_by(pages.c.seq)).scalars())
 
     def days(self, scope_id: str) -> list[tuple[date, int]]:
-        """Returns each day (UTC) that has pages, with its number of pages, oldest day first."""
+        """Returns each day that has pages, with its number of pages, oldest day first. A day is the sender's day."""
         number = _day_number().label("number")
         statement = sa.select(number, sa.func.count()).where(pages.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
@@ -190,11 +191,11 @@ class PageLog:
             return [(_EPOCH_DAY + timedelta(days=row[0]), row[1]) for row in rows]
 
     def of_day(self, scope_id: str, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
-        """Returns pages of a day (UTC), in log order.
+        """Returns pages of a day, in log order. The day of a page is the day of its sender.
 
         Args:
             scope_id: Id of the scope.
-            day: The day in UTC.
+            day: The day.
             count: Maximum number of pages.
             after_seq: Returns only pages after this log position.
         """
@@ -327,11 +328,12 @@ class PageLog:
 
 
 def _day_number() -> sa.ColumnElement[int]:
-    """Returns SQL for the number of days from 1970 to the time of a page, rounded down.
+    """Returns SQL for the number of days from 1970 to the local time of a page, rounded down.
 
     SQL division would round up for times before 1970.
     """
-    moment = sa.type_coerce(pages.c.at, sa.BigInteger)
+    offset = sa.func.coalesce(sa.cast(pages.c.utc_offset_minutes, sa.BigInteger), 0)
+    moment = sa.type_coerce(pages.c.at, sa.BigInteger) + offset * _MICROSECONDS_PER_MINUTE
     rest = (moment % _MICROSECONDS_PER_DAY + _MICROSECONDS_PER_DAY) % _MICROSECONDS_PER_DAY
     return (moment - rest) // _MICROSECONDS_PER_DAY
 
@@ -396,6 +398,7 @@ def _page(draft: PageDraft, seq: int, flags: int) -> Page:
         assistant_name=draft.assistant_name,
         metadata=draft.metadata,
         instruction_sides=flags,
+        utc_offset_minutes=draft.utc_offset_minutes,
     )
 
 
@@ -412,4 +415,5 @@ def _row(scope_id: str, page: Page) -> dict[str, Any]:
         "metadata": dict(page.metadata),
         "learned": False,
         "instruction_sides": page.instruction_sides,
+        "utc_offset_minutes": page.utc_offset_minutes,
     }

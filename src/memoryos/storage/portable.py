@@ -21,6 +21,7 @@ from memoryos.storage.lease import revoke_lease
 from memoryos.storage.schema import chains, knowledge, pages, profiles, scopes, segments, tombstone_keys, tombstones
 from memoryos.storage.tombstones import Marks, convert_mark, own_key, read_marks
 from memoryos.storage.usage import refresh_counters
+from memoryos.time_zones import local_time, utc_offset_minutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -32,7 +33,7 @@ __all__ = ["KINDS", "PortableTable", "Restored"]
 
 _BATCH_ROWS = 500
 _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
-    "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with", "instruction_sides"})),
+    "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with", "instruction_sides", "utc_offset_minutes"})),
     "chain": (chains, ("chain_id",), frozenset({"scope_id"})),
     "segment": (segments, ("segment_id",), frozenset({"scope_id", "revision"})),
     "knowledge": (knowledge, ("knowledge_id",), frozenset({"scope_id"})),
@@ -47,6 +48,8 @@ _RENAMED = {"kind": "what"}
 The table of tombstones has a column ``kind``. In a record, the field "kind" is already used for the kind of the record,
 so the value of the column is in the field "what".
 """
+_UNKNOWN_OFFSET = "-00:00"
+"""The UTC offset in the time of an exported page if the offset is not known (RFC 3339, section 4.3)."""
 KINDS = tuple(_TABLES)
 MAX_TOMBSTONE_KEYS = 16
 """Maximum number of tombstone keys of a scope.
@@ -90,12 +93,13 @@ class PortableTable:
         with self._database.read(scope_id) as connection:
             for kind, (table, order, excluded) in _TABLES.items():
                 columns = [column for column in table.columns if column.name not in excluded]
-                statement = sa.select(*columns).where(table.c.scope_id == scope_id)
+                statement = sa.select(table).where(table.c.scope_id == scope_id)
                 rows = connection.execute(statement.order_by(*(table.c[name] for name in order))).mappings()
                 for row in rows:
-                    yield {"kind": kind} | {
-                        _RENAMED.get(column.name, column.name): _to_json(column, row[column.name]) for column in columns
-                    }
+                    record = {_RENAMED.get(each.name, each.name): _to_json(each, row[each.name]) for each in columns}
+                    if kind == "page":
+                        record["at"] = _sent_time(row["at"], row["utc_offset_minutes"])
+                    yield {"kind": kind} | record
 
     def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]]) -> Restored:
         """Imports records into a scope in one transaction.
@@ -274,6 +278,19 @@ def _to_json(column: sa.Column[Any], value: Any) -> Any:
     return value.isoformat() if isinstance(column.type, UtcTime) and value is not None else value
 
 
+def _sent_time(at: datetime, offset_minutes: int | None) -> str:
+    """Returns the time of a page in ISO 8601, with its UTC offset."""
+    if offset_minutes is None:
+        return at.replace(tzinfo=None).isoformat() + _UNKNOWN_OFFSET
+    return local_time(at, offset_minutes).isoformat()
+
+
+def _offset_of(sent_time: str) -> int | None:
+    """Returns the UTC offset in the time of a page; None if it is not known."""
+    moment = datetime.fromisoformat(sent_time)
+    return None if moment.tzinfo is None or sent_time.endswith(_UNKNOWN_OFFSET) else utc_offset_minutes(moment)
+
+
 def _row(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     table, _, excluded = _TABLES[kind]
     columns = {_RENAMED.get(each.name, each.name): each for each in table.columns if each.name not in excluded}
@@ -281,6 +298,8 @@ def _row(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     if unknown:
         raise InputError(unknown[0], f"is not a field of a {kind} record; remove it")
     row = {column.name: _read(name, column, record.get(name)) for name, column in columns.items()}
+    if kind == "page":
+        row["utc_offset_minutes"] = _offset_of(record["at"])
     if kind == "knowledge" and not row["source_page_ids"] and row["origin"]["analyst"] != SHARED.analyst:
         raise InputError("source_page_ids", "must not be empty")
     return row

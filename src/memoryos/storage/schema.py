@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from memoryos.storage.column_types import BigInteger, CheckedType, Day, Integer, Json, Text, UtcTime
+from memoryos.storage.column_types import BigInteger, CheckedType, Day, Integer, Json, OffsetMinutes, Text, UtcTime
 
 __all__ = [
     "api_keys",
@@ -87,6 +87,7 @@ pages = sa.Table(
     sa.Column("placed_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("learned_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("instruction_sides", Integer),
+    sa.Column("utc_offset_minutes", OffsetMinutes),
     sa.PrimaryKeyConstraint("scope_id", "seq"),
     sa.UniqueConstraint("scope_id", "page_id", name="pages_id"),
     sa.Index("pages_segment", "scope_id", "segment_id", "seq"),
