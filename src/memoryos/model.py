@@ -340,8 +340,8 @@ class Cost:
 class Profile:
     """The user's attributes and personality traits.
 
-    A version stores the traits; version 0 has none. The attributes are a view of the current facts with a slot. Versions
-    of earlier releases also contain the attributes of their time.
+    A version stores the traits; version 0 has none. The attributes are a view of the current facts with a slot.
+    Versions of earlier releases also contain the attributes of their time.
     """
 
     version: int = 0

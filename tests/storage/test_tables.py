@@ -251,7 +251,7 @@ def test_readings_that_saw_a_page_are_found(store: Store, lease: Lease) -> None:
         store.readings.add(lease, reading)
     found = store.readings.that_saw(lease.scope_id, [3])
     assert [each.reading_id for each in found] == ["r1", "r2"]
-    assert found[1] == Reading("r2", 3, 4, 6, ORIGIN, True, ("page 9: unknown",), NOW)
+    assert found[1] == Reading("r2", 3, 4, 6, ORIGIN, provisional=True, dropped=("page 9: unknown",), recorded_at=NOW)
     assert [each.reading_id for each in store.readings.that_saw(lease.scope_id, [1, 9])] == ["r1", "r3"]
     assert store.readings.that_saw(lease.scope_id, []) == []
     with pytest.raises(StoreConflictError):

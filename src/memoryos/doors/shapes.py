@@ -101,12 +101,8 @@ class Knowledge(Shape):
     valid_from: Time | None
     valid_until: Time | None
     replaces: list[str] = Field(description="Ids of the facts that this fact replaces.")
-    superseded_by: str | None = Field(
-        description="Id of the fact that replaced this one, or that now fills its slot; null without one."
-    )
-    conflicts_with: list[str] = Field(
-        description="Ids of current facts that were stated at the same time and contradict this one."
-    )
+    superseded_by: str | None = Field(description="Id of the fact that replaced this one or fills its slot, or null.")
+    conflicts_with: list[str] = Field(description="Ids of current facts of the same time that contradict this one.")
     archived_at: Time | None
     source_page_ids: list[str] = Field(description="Ids of the pages that state the fact, oldest first.")
     origin: Origin

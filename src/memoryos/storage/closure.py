@@ -316,8 +316,8 @@ def _find_tiers(graph: MemoryGraph, answer_ids: frozenset[str]) -> _Tiers:
 def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: frozenset[str]) -> _Derived:
     """Returns the facts, attributes and traits to delete.
 
-    The result also contains the source pages from which facts are extracted again. If a fact is deleted only because
-    ``knowledge_ids`` contains its id, its source pages are left out.
+    The result also contains the source pages from which facts are extracted again, except those of facts that are only
+    in ``knowledge_ids``.
     """
     supported = [fact for fact in graph.facts if not page_ids.isdisjoint(fact.source_page_ids)]
     named = [fact for fact in graph.facts if fact.knowledge_id in knowledge_ids]
@@ -414,9 +414,8 @@ def _read_archived(connection: sa.Connection, scope_id: str) -> frozenset[str]:
 
 
 def _read_facts(connection: sa.Connection, scope_id: str) -> tuple[FactNode, ...]:
-    columns = (facts.c.fact_id, facts.c.source_page_ids, facts.c.slot)
-    rows = connection.execute(sa.select(*columns).where(facts.c.scope_id == scope_id))
-    return tuple(FactNode(row.fact_id, tuple(row.source_page_ids), row.slot) for row in rows)
+    statement = sa.select(facts.c.fact_id, facts.c.source_page_ids, facts.c.slot).where(facts.c.scope_id == scope_id)
+    return tuple(FactNode(row.fact_id, tuple(row.source_page_ids), row.slot) for row in connection.execute(statement))
 
 
 def _with_repetitions(connection: sa.Connection, scope_id: str, knowledge_ids: Iterable[str]) -> frozenset[str]:

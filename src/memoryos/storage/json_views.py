@@ -72,6 +72,7 @@ JSON_VIEWS = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
 """Common table expressions (WITH clauses) by database kind.
 
 ``fact_origins``: one row for each fact, with its analyst and the number of its source pages. ``fact_sources``: one row
-for each source page of a fact. ``fact_replaces``: one row for each id that a fact replaces. ``evidence``: one row for each source page of a profile version. ``request_pages``: one
-row for each page that a request with an idempotency key added.
+for each source page of a fact. ``fact_replaces``: one row for each id that a fact replaces. ``evidence``: one row for
+each source page of a profile version. ``request_pages``: one row for each page that a request with an
+idempotency key added.
 """

@@ -65,8 +65,8 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
 def replace_tiers(target: Database, source: Database, lease: Lease, now: datetime) -> None:
     """Replaces the derived data of a scope by the data in the database ``source``, in one transaction.
 
-    The segments and chains in ``target`` are deleted, and its facts that were not derived again are archived. Pages that were appended
-    after ``copy_log`` stay due for consolidation.
+    The segments and chains in ``target`` are deleted, and its facts that were not derived again are archived.
+    Pages that were appended after ``copy_log`` stay due for consolidation.
 
     Raises:
         StoreConflictError: If another worker took the lease; nothing is written.

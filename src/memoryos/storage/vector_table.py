@@ -193,7 +193,7 @@ class VectorTable:
             return {owner: _matrix(blob, size)[0] for owner, size, blob in connection.execute(statement)}
 
     def unembedded_knowledge(self, scope_id: str, model: str, limit: int) -> list[tuple[str, str]]:
-        """Returns (id, text) of facts that are not archived and have no vector of this model, in the order of their ids."""
+        """Returns (id, text) of unarchived facts without a vector of this model, in the order of their ids."""
         has_vector = sa.exists().where(
             vectors.c.scope_id == facts.c.scope_id,
             vectors.c.owner_kind == _KNOWLEDGE,

@@ -63,6 +63,7 @@ _RULES_OF_A_FILE = {
 The index of the primary key prevents duplicate rows. If this index is damaged, the file can contain them.
 """
 
+_REPLACED = "SELECT scope_id, fact_id, older_id FROM fact_replaces"
 _REQUESTS_WITHOUT_PAGE = """
 SELECT n.scope_id, n.key_hash, n.page_id FROM request_pages n WHERE NOT EXISTS
 (SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
@@ -212,9 +213,7 @@ class _RollBackError(Exception):
 
 def _find_cycles(connection: sa.Connection, views: str) -> Iterator[tuple[str, str]]:
     """Yields (scope id, fact id) of all facts that replace each other in a cycle, or lie between two cycles."""
-    rows = connection.execute(
-        sa.text(views + "SELECT scope_id, fact_id, older_id FROM fact_replaces"), {"space": _SPACE}
-    )
+    rows = connection.execute(sa.text(views + _REPLACED), {"space": _SPACE})
     edges = {((row[0], row[1]), (row[0], row[2])) for row in rows}
     older: dict[tuple[str, str], set[tuple[str, str]]] = {}
     newer: dict[tuple[str, str], set[tuple[str, str]]] = {}

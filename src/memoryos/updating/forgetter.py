@@ -258,7 +258,7 @@ def _corrected_value(wrong: Knowledge, text: str) -> str | None:
         return None
     before, found, after = wrong.text.partition(wrong.value)
     is_in_same_words = bool(found) and text.startswith(before) and text.endswith(after)
-    value = text[len(before) : len(text) - len(after)].strip() if is_in_same_words else ""
+    value = text[len(before) : len(text) - len(after)].strip(" .。!！") if is_in_same_words else ""
     if value:
         return value
-    return text if len(text.split()) <= MAX_VALUE_WORDS else None
+    return text.strip(" .。!！") if len(text.split()) <= MAX_VALUE_WORDS else None
