@@ -23,8 +23,8 @@ FLUSH_SECONDS = 20.0
 NOTHING_FOUND_BY = {
     "a vector of no page": "SELECT v.owner_id FROM vectors v LEFT JOIN pages p ON p.scope_id = v.scope_id "
     "AND p.page_id = v.owner_id WHERE v.owner_kind IN ('user', 'assistant') AND p.page_id IS NULL",
-    "a vector of no knowledge": "SELECT v.owner_id FROM vectors v LEFT JOIN knowledge k ON k.scope_id = v.scope_id "
-    "AND k.knowledge_id = v.owner_id WHERE v.owner_kind = 'knowledge' AND k.knowledge_id IS NULL",
+    "a vector of no knowledge": "SELECT v.owner_id FROM vectors v LEFT JOIN facts k ON k.scope_id = v.scope_id "
+    "AND k.fact_id = v.owner_id WHERE v.owner_kind = 'knowledge' AND k.fact_id IS NULL",
     "a vector of neither": "SELECT owner_id FROM vectors WHERE owner_kind NOT IN ('user', 'assistant', 'knowledge')",
     "an embedded page without its vectors": "SELECT p.seq FROM pages p WHERE embedded_with IS NOT NULL AND "
     "(trim(p.user_text) <> '') + (trim(p.assistant_text) <> '') <> (SELECT count(*) FROM vectors v WHERE "
@@ -46,15 +46,13 @@ NOTHING_FOUND_BY = {
     "count(*) FROM pages p WHERE p.scope_id = s.scope_id AND p.segment_id = s.segment_id) OR page_count = 0",
     "a segment whose length is not what is unlearned": "SELECT s.segment_id FROM segments s WHERE length <> (SELECT "
     "count(*) FROM pages p WHERE p.scope_id = s.scope_id AND p.segment_id = s.segment_id AND NOT p.learned)",
-    "knowledge from a page that is not there": "SELECT k.knowledge_id FROM knowledge k, json_each(k.source_page_ids) j "
+    "knowledge from a page that is not there": "SELECT k.fact_id FROM facts k, json_each(k.source_page_ids) j "
     "LEFT JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE p.page_id IS NULL",
-    "knowledge from nowhere": "SELECT knowledge_id FROM knowledge WHERE json_array_length(source_page_ids) = 0",
-    "current knowledge from an unlearned page": "SELECT k.knowledge_id FROM knowledge k, json_each(k.source_page_ids) j "
+    "knowledge from nowhere": "SELECT fact_id FROM facts WHERE json_array_length(source_page_ids) = 0",
+    "current knowledge from an unlearned page": "SELECT k.fact_id FROM facts k, json_each(k.source_page_ids) j "
     "JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE NOT p.learned "
-    "AND k.superseded_by IS NULL AND k.archived_at IS NULL",
-    "knowledge superseded by nothing": "SELECT k.knowledge_id FROM knowledge k LEFT JOIN knowledge n ON "
-    "n.scope_id = k.scope_id AND n.knowledge_id = k.superseded_by WHERE k.superseded_by IS NOT NULL "
-    "AND n.knowledge_id IS NULL",
+    "AND k.archived_at IS NULL AND k.fact_id NOT IN (SELECT r.value FROM facts n, json_each(n.replaces) r "
+    "WHERE n.scope_id = k.scope_id)",
     "a profile from a page that is not there": "SELECT r.version FROM profiles r, json_tree(r.body) j LEFT JOIN pages p "
     "ON p.scope_id = r.scope_id AND p.page_id = j.value WHERE j.type = 'text' AND p.page_id IS NULL AND "
     "(j.path LIKE '%source_page_ids' OR j.path LIKE '%evidence_page_ids')",
@@ -68,7 +66,7 @@ NOTHING_FOUND_BY = {
 """Queries without results in a consistent store; the key describes the problem that a result means."""
 LEARNED_NOTHING = {
     "a page that nothing was learned from": "SELECT p.seq FROM pages p WHERE p.learned AND NOT EXISTS (SELECT 1 "
-    "FROM knowledge k, json_each(k.source_page_ids) j WHERE k.scope_id = p.scope_id AND j.value = p.page_id)"
+    "FROM facts k, json_each(k.source_page_ids) j WHERE k.scope_id = p.scope_id AND j.value = p.page_id)"
 }
 """Further queries for stores of the scripted analyst, which derives one fact from every page."""
 

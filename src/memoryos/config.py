@@ -249,10 +249,10 @@ class Config(BaseSettings):
         description="θ of Eq. 2: minimum similarity (F_score) at which a topic joins an existing segment (paper: 0.6).",
     )
     long_term_knowledge_capacity: int = Field(
-        default=100,
+        default=2000,
         ge=1,
         le=100_000,
-        description="Maximum number of active facts about the user, and the same number about the assistant (paper: "
+        description="Maximum number of current facts about the user, and the same number about the assistant (paper: "
         "100).",
     )
     retrieval_queue_capacity: int = Field(

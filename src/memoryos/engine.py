@@ -231,7 +231,8 @@ def _build_modules(
     """Builds the parts of an engine that use an open store."""
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     analyst = with_fallback(analysts, config)
-    working_sets = WorkingSets(store, vector_model(embedder.name), embedder.dimensions, config.working_set_max_bytes)
+    model, size = vector_model(embedder.name), config.working_set_max_bytes
+    working_sets = WorkingSets(store, model, embedder.dimensions, size, clock=clock)
     ledger = UsageLedger(store, config, clock=clock)
     redoer = None if analysts.fallback is None else analysts.primary
     updater = Updater(store, embedder, analyst, working_sets, config, ledger, redoer=redoer, clock=clock)

@@ -303,28 +303,30 @@ class Memory:
     @property
     def profile(self) -> Profile:
         """The current profile of the user."""
-        return self._modules.long_term.profile(self._handle.find())
+        return self._modules.long_term.profile(self._handle.find(), self._modules.clock())
 
     def profile_history(self) -> list[Profile]:
         """Returns every version of the profile, oldest first."""
         return self._modules.long_term.profile_versions(self._handle.find())
 
     def knowledge(self, about: About | None = "user", *, history: bool = False) -> list[Knowledge]:
-        """Returns facts, oldest first.
+        """Returns facts in the order in which they were stated, oldest first.
 
         Args:
             about: "user", "assistant", or None for both.
-            history: Whether to include facts that were replaced by newer facts or archived.
+            history: Whether to include facts that were replaced, have ended or are archived.
 
         Raises:
             InputError: If ``about`` has another value.
         """
         if about not in {None, *ABOUT}:
             raise InputError("about", "must be 'user', 'assistant' or None")
-        return self._modules.long_term.knowledge(self._handle.find(), about, history=history)
+        return self._modules.long_term.knowledge(self._handle.find(), self._modules.clock(), about, history=history)
 
     def history(self, knowledge_id: str) -> list[Knowledge]:
         """Returns all versions of a fact, oldest first: the fact, the facts that it replaced, and its replacements.
+
+        The versions of a fact with a single-valued slot are all facts that fill this slot of the same person.
 
         Raises:
             NotFoundError: If this memory has no fact with this id.
@@ -496,7 +498,8 @@ class Memory:
 
     def get_user_profile_summary(self) -> str:
         """Returns the profile and the facts about the user as text, one item per line; "" if there are none."""
-        lines = profile_lines(self.profile) + [f"- {one_line(entry.text)}" for entry in self.knowledge("user")]
+        facts = [entry for entry in self.knowledge("user") if not (entry.slot and entry.subject == "user")]
+        lines = profile_lines(self.profile) + [f"- {one_line(entry.text)}" for entry in facts]
         return "\n".join(lines)
 
     def get_assistant_knowledge_summary(self) -> list[str]:
@@ -516,7 +519,9 @@ class Memory:
             "embedder": modules.embedder.name,
             "analyst": modules.analyst.origin.analyst,
         }
-        return names | count_tiers(modules.store, self._handle.find(), modules.embedder, modules.config)
+        return names | count_tiers(
+            modules.store, self._handle.find(), modules.embedder, modules.config, modules.clock()
+        )
 
     def revision(self) -> int:
         """Returns the revision number of this memory, which grows with every write; 0 before the first write.

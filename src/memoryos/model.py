@@ -6,6 +6,7 @@ Times are aware and in UTC, except `local_at`. Ids are UUIDv7 texts.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,11 +14,12 @@ from memoryos.time_zones import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, datetime
+    from datetime import date
 
 __all__ = [
     "ABOUT",
     "ANSWERED_FROM",
+    "CORRECTION",
     "RECORDS",
     "SHARED",
     "SIDES",
@@ -25,6 +27,8 @@ __all__ = [
     "Attribute",
     "Chain",
     "Cost",
+    "FactKind",
+    "FactStatus",
     "Knowledge",
     "Level",
     "Origin",
@@ -42,11 +46,16 @@ Side = Literal["user", "assistant"]
 """The speaker of an utterance: the user or the assistant of a page."""
 About = Literal["user", "assistant"]
 """Whom a fact describes: the user or the assistant."""
+FactKind = Literal["fact", "preference", "event", "plan", "decision", "relation", "advice", "promise"]
+"""What kind of statement a fact is."""
+FactStatus = Literal["open", "paused", "done", "dropped"]
+"""The status of a plan, decision or promise."""
 Level = Literal["high", "medium", "low"]
 """The strength of a personality trait. ``traits90.json`` describes "high" and "low" for each of the 90 dimensions."""
 
 SIDES: tuple[Side, Side] = ("user", "assistant")
 ABOUT: tuple[About, About] = ("user", "assistant")
+_AS_RECORDED = datetime.min.replace(tzinfo=timezone.utc)
 ANSWERED_FROM = "answered_from"
 """Metadata key of a page: the ids of the pages on which the assistant's answer in this page is based."""
 RECORDS = "memoryos-records/"
@@ -194,6 +203,8 @@ class Origin:
     version: str
 
 
+CORRECTION = Origin("user", "correction")
+"""Origin of facts that the user corrected."""
 SHARED = Origin("shared", "1")
 """Origin of facts about the assistant that were copied from another memory. Their source pages are not copied."""
 
@@ -236,19 +247,33 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """One fact about the user or the assistant, with its source pages.
+    """One fact: a statement about the user, the assistant or another person, with its source pages.
+
+    Whether a fact is current is computed from all facts: see ``memoryos.current_facts``.
 
     Attributes:
-        knowledge_id: UUIDv7 text.
-        about: Whom the fact describes: the user or the assistant.
+        knowledge_id: UUID text. It is derived from the source page and the text, so reading a page again gives the same
+            id.
+        about: The side whose capacity the fact counts for: the user or the assistant.
         text: The fact as one sentence.
         recorded_at: Time at which the fact was stored.
         valid_from: Time from which the fact is true, if the conversation states one.
-        superseded_by: Id of the newer fact that replaced this fact; None while this fact is current.
+        superseded_by: Id of the fact that replaced this fact or now fills its slot; None if there is none. Computed.
         archived_at: Time at which the fact was archived because there were more facts than
-            ``long_term_knowledge_capacity``; None while it is active. Archived facts are not recalled.
+            ``long_term_knowledge_capacity``, or because it was wrong or derived again; None while it is active.
+            Archived facts are not recalled.
         source_page_ids: Ids of the pages from which the fact was extracted, oldest first.
         origin: The analyst that extracted the fact.
+        subject: Whom the fact describes: "user", "assistant", or the name of another person. Default: ``about``.
+        kind: What kind of statement the fact is.
+        status: The status of a plan, decision or promise; None if unknown and for other kinds.
+        slot: The slot that the fact fills (``memoryos.slots``); None for most facts.
+        value: The value of the slot; None for a fact without a slot, and for one that removes any value of its slot.
+        stated_at: Time of the newest source page, or of the correction by a user. Default: ``recorded_at``.
+        valid_until: Time until which the fact is true, if the conversation states one.
+        replaces: Ids of the facts that this fact replaces, as stated by an analyst or a user.
+        conflicts_with: Ids of the current facts that were stated at the same time and can't be true together with this
+            fact. Computed.
     """
 
     knowledge_id: str
@@ -260,14 +285,30 @@ class Knowledge:
     archived_at: datetime | None
     source_page_ids: tuple[str, ...]
     origin: Origin
+    subject: str = ""
+    kind: FactKind = "fact"
+    status: FactStatus | None = None
+    slot: str | None = None
+    value: str | None = None
+    stated_at: datetime = _AS_RECORDED
+    valid_until: datetime | None = None
+    replaces: tuple[str, ...] = ()
+    conflicts_with: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Sets the defaults that depend on other fields."""
+        if not self.subject:
+            object.__setattr__(self, "subject", self.about)
+        if self.stated_at is _AS_RECORDED:
+            object.__setattr__(self, "stated_at", self.recorded_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute of the user in the profile, such as name, birth_year, gender, home or job.
+    """One attribute of the user in the profile: a current slot, such as name, birth_date, gender, home or job.
 
     Attributes:
-        name: Name of the attribute in snake_case.
+        name: Name of the slot. A multi-valued slot, such as allergy, gives one attribute for each value.
         value: Value of the attribute, in the user's words.
         source_page_ids: Ids of the pages that contain the value, oldest first.
     """
@@ -328,7 +369,11 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The user's attributes and personality traits. Every version is stored; version 0 is the empty profile."""
+    """The user's attributes and personality traits.
+
+    A version stores the traits; version 0 has none. The attributes are a view of the current facts with a slot.
+    Versions of earlier releases also contain the attributes of their time.
+    """
 
     version: int = 0
     attributes: tuple[Attribute, ...] = ()

@@ -166,8 +166,11 @@ class Fact:
         valid_from: Time from which the fact is true, if the text states one.
         supersedes: Ids of the current facts that this fact replaces. "#0" refers to the first fact of the same
             ``Lesson``, "#1" to the second.
-        superseded_by: Id of the current fact that replaces this fact, or "#0", "#1" as above. Set if the
-            replacement is from a newer page that was processed earlier. This fact is then stored as an old version.
+        superseded_by: Id of the current fact that replaces this fact, or "#0", "#1" as above. Of two facts, the one
+            that was stated later replaces the other.
+        subject: Whom the fact describes: "user", "assistant" or the name of another person. Default: ``about``.
+        slot: The slot that the fact fills (``memoryos.slots``); None for most facts.
+        value: The value of the slot; None without a slot.
     """
 
     about: About
@@ -176,6 +179,9 @@ class Fact:
     valid_from: datetime | None = None
     supersedes: tuple[str, ...] = ()
     superseded_by: str | None = None
+    subject: str = ""
+    slot: str | None = None
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ def test_a_corrected_fact_stays_corrected_and_keeps_its_history(make_engine: Eng
     assert right.origin.analyst == "user"
     assert [entry.text for entry in memory.history(right.knowledge_id)] == [wrong.text, right.text]
     assert memory.history(wrong.knowledge_id) == memory.history(right.knowledge_id)
-    assert memory.profile.attribute("job") is None
+    assert memory.profile.attribute("job") == "baker in Utrecht"
     memory.force_mid_term_analysis()
     current = [entry.text for entry in memory.knowledge()]
     assert right.text in current

@@ -108,9 +108,9 @@ def unscoped(statement: str) -> str:
         ("UPDATE segments SET scope_id=? WHERE segments.segment_id = ?", False),
         ("DELETE FROM vectors WHERE vectors.scope_id = ? AND vectors.owner_id IN (?)", True),
         ("DELETE FROM vectors", False),
-        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.scope_id = vectors.scope_id WHERE knowledge.scope_id = ?", True),
-        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.knowledge_id = vectors.owner_id WHERE knowledge.scope_id = ?", False),
-        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.scope_id = vectors.scope_id", False),
+        ("SELECT 1 FROM vectors JOIN facts ON facts.scope_id = vectors.scope_id WHERE facts.scope_id = ?", True),
+        ("SELECT 1 FROM vectors JOIN facts ON facts.fact_id = vectors.owner_id WHERE facts.scope_id = ?", False),
+        ("SELECT 1 FROM vectors JOIN facts ON facts.scope_id = vectors.scope_id", False),
         ("INSERT INTO pages (scope_id, seq) VALUES (?, ?)", True),
         ("INSERT INTO pages (seq) SELECT pages.seq FROM pages", False),
     ],
@@ -192,13 +192,14 @@ def test_every_statement_on_a_tier_is_limited_to_its_own_scope(tmp_path: Path, c
     touched = {
         (text.split()[0], table) for text in statements.seen for table in TIERS if re.search(rf"\b{table}\b", text)
     }
-    assert {table for kind, table in touched if kind == "SELECT"} == {*TIERS}
+    assert {table for kind, table in touched if kind == "SELECT"} == {*TIERS} - {"readings"}
     assert {table for kind, table in touched if kind == "DELETE"} >= {*TIERS} - {
         "costs",
+        "readings",
         "tombstone_keys",
         "tombstones",
     }
-    assert {table for kind, table in touched if kind == "UPDATE"} >= {"pages", "segments", "knowledge", "profiles"}
+    assert {table for kind, table in touched if kind == "UPDATE"} >= {"pages", "segments", "facts", "profiles"}
     assert len(statements.seen) > 60
 
 

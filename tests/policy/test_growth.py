@@ -43,6 +43,7 @@ from memoryos.language import (
     tenses,
     text,
     tokens,
+    word_sequence,
 )
 from memoryos.language.echoes import EchoFinder
 from memoryos.language.matching import Bounded
@@ -319,6 +320,7 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     passages.cut_passages: lambda said: passages._cut(passages._CacheKey(said)),
     passages.passage_texts: lambda said: passages.passage_texts(f"{next(NUMBERS)} {said}"),
     tokens.content_words: tokens.content_words,
+    word_sequence.word_sequence: word_sequence.word_sequence,
     tokens.fold: tokens.fold,
     tokens.function_terms: lambda said: tokens.function_terms(said.split(), None),
     tokens.search_terms: tokens.search_terms,

@@ -139,9 +139,8 @@ def test_deleted_index_of_the_log_is_recreated(shop: tuple[Starter, Path]) -> No
         ("UPDATE pages SET embedded_with = NULL", "not marked as embedded"),
         ("DELETE FROM chains", "a page in no chain"),
         ("DELETE FROM segments", "a page in no segment"),
-        ("DELETE FROM knowledge WHERE superseded_by IS NULL", "superseded by nothing"),
-        ("DELETE FROM knowledge WHERE superseded_by IS NULL", "a vector of no knowledge"),
-        ("DELETE FROM knowledge", "a page that nothing was learned from"),
+        ("DELETE FROM facts", "a vector of no knowledge"),
+        ("DELETE FROM facts", "a page that nothing was learned from"),
         (
             "UPDATE profiles SET version = version + 1 WHERE version = (SELECT max(version) FROM profiles)",
             "a gap in the",

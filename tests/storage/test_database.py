@@ -277,6 +277,11 @@ def test_tombstones_of_earlier_releases_are_converted_to_keyed_marks(tmp_path: P
 def _downgrade(file: Path, revision: str) -> None:
     """Removes the tables and columns that later releases added."""
     later: dict[str, tuple[str, ...]] = {
+            "0012": (
+                "DROP TABLE facts", "DROP TABLE readings", "ALTER TABLE pages DROP COLUMN reading_id",
+                "CREATE TABLE knowledge (scope_id TEXT, knowledge_id TEXT, about TEXT, text TEXT, recorded_at BIGINT, "
+                "valid_from BIGINT, superseded_by TEXT, archived_at BIGINT, source_page_ids JSON, origin JSON)",
+            ),
             "0011": ("ALTER TABLE pages DROP COLUMN utc_offset_minutes",),
             "0010": ("DROP TABLE store_settings",),
             "0009": tuple(

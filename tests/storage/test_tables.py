@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ from memoryos.seams import Usage
 from memoryos.storage.lease import Lease
 from memoryos.storage.long_term_table import Learning, SegmentLearned
 from memoryos.storage.mid_term_table import Consolidation
+from memoryos.storage.reading_table import Reading
 from memoryos.storage.store import Store
 from memoryos.storage.vector_table import UtteranceVectors
 from memoryos.testing import FixedClock
@@ -187,7 +189,7 @@ def test_archived_segments_are_kept_outside_mid_term_memory(store: Store, lease:
 def learning(page_ids: list[str], **values: object) -> Learning:
     fields: dict[str, object] = {
         "segment": SegmentLearned("s1", 0), "learned_page_ids": tuple(page_ids), "profile": None, "added": (),
-        "superseded": {}, "archived": (),
+        "replaced": {}, "archived": (),
     }  # fmt: skip
     return Learning(**(fields | values))  # type: ignore[arg-type]
 
@@ -208,9 +210,9 @@ def test_learning_is_applied_once_and_atomically(store: Store, lease: Lease) -> 
     store.long_term.apply(lease, first, NOW)
     with pytest.raises(StoreConflictError):
         store.long_term.apply(lease, first, NOW)
-    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id)] == ["k1", "k2"]
-    assert store.long_term.knowledge(lease.scope_id)[0] == entry("k1")
-    assert store.long_term.profile(lease.scope_id) == profile
+    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id, NOW)] == ["k1", "k2"]
+    assert store.long_term.knowledge(lease.scope_id, NOW)[0] == entry("k1")
+    assert store.long_term.profile(lease.scope_id, NOW) == profile
     assert all(page.learned for page in store.log.after(lease.scope_id))
     assert store.mid_term.get(lease.scope_id, ["s1"])["s1"].length == 0
 
@@ -220,17 +222,40 @@ def test_superseded_and_archived_entries_are_kept(store: Store, lease: Lease) ->
     store.mid_term.apply(lease, placed(ids))
     store.long_term.apply(lease, learning(ids[:1], added=(entry("k1"), entry("k2"))), NOW)
     store.long_term.apply(
-        lease, learning(ids[1:], added=(entry("k3"),), superseded={"k1": "k3"}, archived=("k2",)), LATER
+        lease, learning(ids[1:], added=(entry("k3"),), replaced={"k3": ("k1",)}, archived=("k2",)), LATER
     )
-    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id, "user")] == ["k3"]
-    history = {each.knowledge_id: each for each in store.long_term.knowledge(lease.scope_id, history=True)}
+    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id, NOW, "user")] == ["k3"]
+    history = {each.knowledge_id: each for each in store.long_term.knowledge(lease.scope_id, NOW, history=True)}
     assert history["k1"].superseded_by == "k3"
     assert history["k2"].archived_at == LATER
-    assert store.long_term.count(lease.scope_id) == {"user": 1}
-    assert store.long_term.count_past(lease.scope_id) == 2
     store.long_term.add(lease.scope_id, [entry("k4", about="assistant"), entry("k5"), entry("k6", archived_at=NOW)])
-    assert store.long_term.count(lease.scope_id) == {"user": 2, "assistant": 1}
-    assert store.long_term.count_past(lease.scope_id) == 3
+    view = store.long_term.view(lease.scope_id, NOW)
+    assert [each.knowledge_id for each in view.current] == ["k3", "k4", "k5"]
+    assert len(view.history) == 6
+
+
+def test_fact_takes_the_place_of_a_stored_one_with_its_id(store: Store, lease: Lease) -> None:
+    store.long_term.add(lease.scope_id, [entry("k1"), entry("k2", replaces=("k1",), archived_at=NOW)])
+    every = entry(
+        "k2", text="new", subject="Ann", kind="plan", status="open", slot="home", value="Oslo", stated_at=LATER,
+        valid_until=LATER, replaces=("k3",),
+    )  # fmt: skip
+    store.long_term.add(lease.scope_id, [every])
+    assert store.long_term.facts(lease.scope_id) == [entry("k1"), replace(every, replaces=("k1", "k3"))]
+
+
+def test_readings_that_saw_a_page_are_found(store: Store, lease: Lease) -> None:
+    seen = {"r1": (1, 1, 3), "r2": (3, 4, 6), "r3": (6, 7, 9)}
+    for reading_id, (shown, first, last) in seen.items():
+        reading = Reading(reading_id, shown, first, last, ORIGIN, reading_id == "r2", ("page 9: unknown",), NOW)
+        store.readings.add(lease, reading)
+    found = store.readings.that_saw(lease.scope_id, [3])
+    assert [each.reading_id for each in found] == ["r1", "r2"]
+    assert found[1] == Reading("r2", 3, 4, 6, ORIGIN, provisional=True, dropped=("page 9: unknown",), recorded_at=NOW)
+    assert [each.reading_id for each in store.readings.that_saw(lease.scope_id, [1, 9])] == ["r1", "r3"]
+    assert store.readings.that_saw(lease.scope_id, []) == []
+    with pytest.raises(StoreConflictError):
+        store.readings.add(Lease(lease.scope_id, "other", LATER), reading)
 
 
 def test_costs_are_summed_up(store: Store, lease: Lease) -> None:
@@ -256,7 +281,8 @@ def test_frequent_statements_use_an_index(store: Store, lease: Lease) -> None:
         "SELECT * FROM pages WHERE scope_id='x' AND (embedded_with IS NULL OR embedded_with < 'm' OR embedded_with > 'm')",
         "SELECT * FROM pages WHERE scope_id='x' AND seq > 5 ORDER BY seq LIMIT 5",
         "SELECT * FROM segments WHERE scope_id='x' AND revision > 3",
-        "SELECT * FROM knowledge WHERE scope_id='x' AND superseded_by IS NULL AND archived_at IS NULL",
+        "SELECT * FROM facts WHERE scope_id='x' AND archived_at IS NULL",
+        "SELECT * FROM readings WHERE scope_id='x' AND shown_from_seq <= 3 AND last_seq >= 3",
     ]
     with store.log._database.read() as connection:
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all() for query in queries]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def fill(store: Store, scope: Scope) -> None:
     for version, page_id in enumerate(ids[:2], 1):
         profile = Profile(version, (Attribute("home", SECRET, (ids[1],)),), traits, NOW, ORIGIN)
         read = SegmentLearned("s1", 3 - version)
-        added, superseded = (known, {}) if version == 1 else ((entry("k4", (ids[1],)),), {"k1": "k4"})
-        store.long_term.apply(lease, Learning(read, (page_id,), profile, added, superseded, ()), NOW)
+        added = known if version == 1 else (replace(entry("k4", (ids[1],)), replaces=("k1",)),)
+        store.long_term.apply(lease, Learning(read, (page_id,), profile, added), NOW)
     store.vectors.save_knowledge(lease, "openai/m@3", [("k2", np.ones(3, np.float32))])
     store.scopes.release(lease)
 
@@ -109,7 +110,7 @@ NOBODY = "missing scope"
 DAMAGES = [
     ("UPDATE pages SET metadata = '{' WHERE scope_id = TOM AND seq = 1", "unreadable value", 1),
     ("UPDATE segments SET origin = x'ff' WHERE scope_id = TOM", "unreadable value", 1),
-    ("UPDATE knowledge SET source_page_ids = '[' WHERE scope_id = TOM AND knowledge_id = 'k2'", "unreadable value", 1),
+    ("UPDATE facts SET source_page_ids = '[' WHERE scope_id = TOM AND fact_id = 'k2'", "unreadable value", 1),
     ("UPDATE profiles SET body = 'gone' WHERE scope_id = TOM AND version = 2", "unreadable value", 1),
     (f"{UNIQUE_LOST} UPDATE pages SET page_id = (SELECT page_id FROM pages WHERE scope_id = TOM AND seq = 3) WHERE scope_id = TOM AND seq = 4", "duplicate page id", 1),  # noqa: S608
     ("UPDATE scopes SET last_seq = 3 WHERE scope_id = TOM", "position of the newest page above last_seq: 4 3", 1),
@@ -124,14 +125,13 @@ DAMAGES = [
     ("INSERT INTO segments SELECT scope_id, 's9', summary, keywords, 0, 0, 1, 0, 0, NULL, 0, origin FROM segments WHERE scope_id = TOM", "segment with a wrong page_count: s9 1 0", 1),
     ("UPDATE segments SET length = 2 WHERE scope_id = TOM", "segment with a length above its number of unlearned pages: s1 2 1", 1),
     ("INSERT INTO chains VALUES (TOM, 'c9', '', '{}')", "chain without pages: c9", 1),
-    ("UPDATE knowledge SET source_page_ids = '[]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge without sources: k2", 1),
-    ("UPDATE knowledge SET source_page_ids = '[\"gone\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 gone", 1),
-    ("UPDATE knowledge SET source_page_ids = (SELECT json_array(page_id) FROM pages WHERE scope_id <> TOM) WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2", 1),
-    ("UPDATE knowledge SET source_page_ids = '[\"a red bicycle\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 (value hidden)", 1),
-    ("DELETE FROM knowledge WHERE scope_id = TOM AND knowledge_id = 'k4'", "knowledge whose replacement is missing: k1 k4", 1),
-    ("UPDATE knowledge SET superseded_by = 'k1' WHERE scope_id = TOM AND knowledge_id = 'k4'", CIRCLE, 2),
-    ("UPDATE knowledge SET superseded_by = 'k1' WHERE scope_id = TOM AND knowledge_id IN ('k2', 'k4')", CIRCLE, 2),
-    ("UPDATE knowledge SET superseded_by = 'k2' WHERE scope_id = TOM AND knowledge_id = 'k2'", f"{CIRCLE}: k2", 1),
+    ("UPDATE facts SET source_page_ids = '[]' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge without sources: k2", 1),
+    ("UPDATE facts SET source_page_ids = '[\"gone\"]' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge with a missing source page: k2 gone", 1),
+    ("UPDATE facts SET source_page_ids = (SELECT json_array(page_id) FROM pages WHERE scope_id <> TOM) WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge with a missing source page: k2", 1),
+    ("UPDATE facts SET source_page_ids = '[\"a red bicycle\"]' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge with a missing source page: k2 (value hidden)", 1),
+    ("UPDATE facts SET replaces = '[\"k4\"]' WHERE scope_id = TOM AND fact_id = 'k1'", CIRCLE, 2),
+    ("UPDATE facts SET replaces = '[\"k4\", \"k2\"]' WHERE scope_id = TOM AND fact_id = 'k1'", CIRCLE, 2),
+    ("UPDATE facts SET replaces = '[\"k2\"]' WHERE scope_id = TOM AND fact_id = 'k2'", f"{CIRCLE}: k2", 1),
     ("DELETE FROM profiles WHERE scope_id = TOM AND version = 1", "profile version whose previous version is missing: 2", 1),
     ("UPDATE profiles SET version = version - 1 WHERE scope_id = TOM", "profile version whose previous version is missing: 0", 1),
     ("UPDATE profiles SET body = json_set(body, '$.traits[0].evidence_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 1", "profile version with a missing evidence page: 1 gone", 1),
@@ -161,7 +161,7 @@ WORDS_OF_SQLITE = ("x'", "json_", "loose", "version - 1")
 PLAIN = [each for each in DAMAGES if "unreadable" not in each[1] and not any(word in each[0] for word in WORDS_OF_SQLITE)] + [
     ("UPDATE profiles SET body = replace(body::text, '\"evidence_page_ids\": [\"', '\"evidence_page_ids\": [\"gone')::json WHERE scope_id = TOM AND version = 1", "profile version with a missing evidence page: 1 gone", 1),
     ("UPDATE profiles SET body = '[1]' WHERE scope_id = TOM AND version = 2", "profile version with a missing evidence", 0),
-    ("UPDATE knowledge SET source_page_ids = '{}' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge without sources: k2", 1),
+    ("UPDATE facts SET source_page_ids = '{}' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge without sources: k2", 1),
 ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.assistant_facts import deed
@@ -13,12 +14,15 @@ from memoryos.analysts.digesting import LONGEST_READ, is_small_talk
 from memoryos.analysts.notes import Note
 from memoryos.analysts.rephrasing import clauses, rephrase
 from memoryos.analysts.traits import TraitReader
+from memoryos.language.dates import mentions
 from memoryos.language.instructions import reads_as_instruction
 from memoryos.language.languages import language_of
 from memoryos.language.matching import LONGEST_CLAUSE, Bounded
 from memoryos.language.text import sentences, terms
+from memoryos.language.word_sequence import word_sequence
 from memoryos.model import SIDES, About, Attribute
 from memoryos.seams import Fact, Lesson, Material
+from memoryos.slots import slot_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +36,9 @@ SENTENCES_A_SIDE = 120
 FACTS_A_SIDE = 8
 LONGEST_STATEMENT = LONGEST_CLAUSE
 """Characters; a longer sentence was pasted, not said, and is not read."""
-SAME_WORDS = 0.8
-"""Jaccard of the words from which two entries say the same."""
 
+_CHANGING = frozenset({"home", "job", "employer", "partner", "relationship_status"})
+"""Slots whose value is valid from the day that the sentence names; of the others, the day is not the beginning."""
 _RECALLED = re.compile(
     r"^# (?:profile of the user|known about the|recalled from|the conversation so far)|</?memory>|i remember this, (?:quoting|noted)|"
     r"quoting our conversation|从.{0,14}对话中记下|我记得，(?:引用|这是)|会話から引用します|会話から覚えていること|dit herinner ik me|lembro-me disto|tôi nhớ điều này",
@@ -68,14 +72,18 @@ _JAPANESE_PREFERENCE = Bounded(
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A current entry as the ledger compares it; ``reference`` is its id, or "#3" for the fourth fact of the lesson."""
+    """A current entry as the ledger compares it; ``reference`` is its id, or "#3" for the fourth fact of the lesson.
+
+    Entries without a slot of their own are compared by the slot that their text states (``is_compared``).
+    """
 
     reference: str
     about: About
     text: str
     last_page_id: str
-    words: frozenset[str]
+    words: tuple[str, ...]
     slot: str | None
+    is_compared: bool
     preference: tuple[bool, frozenset[str]] | None
 
 
@@ -95,9 +103,7 @@ def learn_from(material: Material) -> Lesson:
                     _note_attributes(sentence, page, language, attributes)
                 for note in _notes(sentence, page, side, language):
                     found += ledger.add(note, side, page) and found < FACTS_A_SIDE
-    known = {each.name: each.value for each in material.profile.attributes}
-    changed = tuple(each for each in attributes.values() if known.get(each.name) != each.value)
-    return Lesson(attributes=changed, traits=traits.changed(), facts=tuple(ledger.facts))
+    return Lesson(attributes=tuple(attributes.values()), traits=traits.changed(), facts=tuple(ledger.facts))
 
 
 def _statements_of(page: Page, side: Side) -> Iterator[str]:
@@ -130,9 +136,11 @@ def _notes(sentence: str, page: Page, side: Side, language: Language) -> Iterato
 
 def _notes_of_person(sentence: str, page: Page, language: Language) -> Iterator[Note]:
     stated = [(each, note_of(each)) for each in statements(sentence, page.local_at, language)]
-    for _, text in stated:
+    for each, text in stated:
         if text:
-            yield Note(text, None)
+            slot = slot_named(each.name)
+            since = _first_day(sentence, page) if slot in _CHANGING else None
+            yield Note(text, since, slot, each.value if slot else None)
     if language == "zh" and stated:
         return
     for clause in _clauses(sentence, language):
@@ -141,6 +149,11 @@ def _notes_of_person(sentence: str, page: Page, language: Language) -> Iterator[
         note = _rephrased(clause, page, language)
         if note is not None:
             yield note
+
+
+def _first_day(sentence: str, page: Page) -> datetime | None:
+    first = next(iter(mentions(sentence, page.at)), None)
+    return None if first is None else datetime.combine(first.first, time(), page.at.tzinfo)
 
 
 def _clauses(sentence: str, language: Language) -> list[str]:
@@ -163,37 +176,45 @@ class _FactMerger:
     def __init__(self, material: Material) -> None:
         self.facts: list[Fact] = []
         self._current = [
-            _entry(each.knowledge_id, each.about, each.text, max(each.source_page_ids)) for each in material.knowledge
+            _entry(each.knowledge_id, each.about, each.text, max(each.source_page_ids, default=""), each.slot)
+            for each in material.knowledge
         ]
 
     def add(self, note: Note, about: About, page: Page) -> bool:
-        """Adds a note as a fact unless it is known; returns whether it was added."""
-        new = _entry(f"#{len(self.facts)}", about, note.text, page.page_id)
+        """Adds a note as a fact unless this lesson contains it already; returns whether it was added."""
+        new = _entry(f"#{len(self.facts)}", about, note.text, page.page_id, note.slot)
         for known in self._current:
-            if known.about == about and _same(known, new):
+            if known.about == about and known.words == new.words and known.reference.startswith("#"):
                 self._cite(known, page)
                 return False
         contradicted = [known for known in self._current if known.about == about and _contradicts(new, known)]
         newer = max(contradicted, key=lambda known: known.last_page_id, default=None)
         if newer is not None and newer.last_page_id > page.page_id:
-            self.facts.append(Fact(about, note.text, (page.page_id,), note.since, superseded_by=newer.reference))
+            self.facts.append(_fact(about, note, page, superseded_by=newer.reference))
             return True
         self._current = [known for known in self._current if known not in contradicted]
         self._current.append(new)
         supersedes = tuple(known.reference for known in contradicted)
-        self.facts.append(Fact(about, note.text, (page.page_id,), note.since, supersedes))
+        self.facts.append(_fact(about, note, page, supersedes=supersedes))
         return True
 
     def _cite(self, known: _Entry, page: Page) -> None:
-        if known.reference.startswith("#"):
-            place = int(known.reference[1:])
-            fact = self.facts[place]
-            if page.page_id not in fact.source_page_ids:
-                self.facts[place] = replace(fact, source_page_ids=(*fact.source_page_ids, page.page_id))
+        place = int(known.reference[1:])
+        fact = self.facts[place]
+        if page.page_id not in fact.source_page_ids:
+            self.facts[place] = replace(fact, source_page_ids=(*fact.source_page_ids, page.page_id))
 
 
-def _entry(reference: str, about: About, text: str, last_page_id: str) -> _Entry:
-    return _Entry(reference, about, text, last_page_id, frozenset(terms(text)), slot_of(text), _preference(text))
+def _fact(
+    about: About, note: Note, page: Page, *, supersedes: tuple[str, ...] = (), superseded_by: str | None = None
+) -> Fact:
+    sources = (page.page_id,)
+    return Fact(about, note.text, sources, note.since, supersedes, superseded_by, slot=note.slot, value=note.value)
+
+
+def _entry(reference: str, about: About, text: str, last_page_id: str, slot: str | None) -> _Entry:
+    words = word_sequence(text)
+    return _Entry(reference, about, text, last_page_id, words, slot_of(text), slot is None, _preference(text))
 
 
 def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
@@ -207,21 +228,9 @@ def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
     return match["no"] is None, frozenset(terms(match["object"]))
 
 
-def _same(known: _Entry, new: _Entry) -> bool:
-    if known.words == new.words:
-        return True
-    if (
-        known.slot is not None
-        or new.slot is not None
-        or (known.preference and new.preference and known.preference[0] != new.preference[0])
-    ):
-        return False
-    return len(known.words & new.words) >= SAME_WORDS * len(known.words | new.words)
-
-
 def _contradicts(new: _Entry, known: _Entry) -> bool:
     if new.slot is not None:
-        return new.slot == known.slot
+        return new.slot == known.slot and known.is_compared
     if new.preference and known.preference:
         return new.preference[0] != known.preference[0] and new.preference[1] == known.preference[1]
     return False

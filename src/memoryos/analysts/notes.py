@@ -19,10 +19,15 @@ __all__ = ["Note", "dated_note"]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A fact without its subject, and since when it holds, where the words say so (a day as its midnight in UTC)."""
+    """A fact without its subject, the slot that it fills, and since when it holds.
+
+    ``since`` is where the words say so: a day as its midnight in UTC.
+    """
 
     text: str
     since: datetime | None
+    slot: str | None = None
+    value: str | None = None
 
 
 def dated_note(text: str, at: datetime, say: Callable[[Mention], str], *, dropped: Bounded | None = None) -> Note:

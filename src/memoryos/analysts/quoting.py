@@ -11,6 +11,7 @@ from memoryos.language.date_phrases import format_day
 from memoryos.language.languages import language_of
 from memoryos.language.text import content_words, fold, sentences, terms
 from memoryos.seams import Reply
+from memoryos.slots import slot_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def _attribute(query: str, recall: Recall, phrases: Phrases) -> tuple[str, tuple
     for name, pattern in ATTRIBUTE_QUESTIONS:
         if pattern.search(query):
             for each in recall.profile.attributes:
-                if each.name == name:
+                if each.name == slot_named(name):
                     return f"{phrases.attributes[name]}: {each.value}", each.source_page_ids
     return None
 

@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import sys
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,7 +198,7 @@ def knowledge(session: Session, about: str, history: bool, as_json: bool) -> Non
     if as_json:
         print_json([shapes.Knowledge.model_validate(entry).as_json() for entry in entries])
     else:
-        tables.show(tables.knowledge_table(entries))
+        tables.show(tables.knowledge_table(entries, datetime.now(timezone.utc)))
 
 
 @cli.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, field_serializer
 
-from memoryos.model import About, Level
+from memoryos.model import About, FactKind, FactStatus, Level
 
 if TYPE_CHECKING:
     from memoryos import model
@@ -92,10 +92,19 @@ class Knowledge(Shape):
 
     knowledge_id: str
     about: About
+    subject: str = Field(description="Whom the fact describes: `user`, `assistant`, or the name of another person.")
+    kind: FactKind
+    status: FactStatus | None = Field(description="Status of a plan, decision or promise.")
     text: str
+    slot: str | None = Field(description="The attribute that the fact states, for example `home`.")
+    value: str | None = Field(description="The value of this attribute.")
+    stated_at: Time = Field(description="Time of the newest page that states the fact, or of the correction.")
     recorded_at: Time
     valid_from: Time | None
-    superseded_by: str | None = Field(description="Id of the fact that replaced this one; null while it is current.")
+    valid_until: Time | None
+    replaces: list[str] = Field(description="Ids of the facts that this fact replaces.")
+    superseded_by: str | None = Field(description="Id of the fact that replaced this one or fills its slot, or null.")
+    conflicts_with: list[str] = Field(description="Ids of current facts of the same time that contradict this one.")
     archived_at: Time | None
     source_page_ids: list[str] = Field(description="Ids of the pages that state the fact, oldest first.")
     origin: Origin

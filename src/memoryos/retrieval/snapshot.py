@@ -16,6 +16,7 @@ from memoryos.retrieval.ranking import Corpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -205,12 +206,20 @@ class LongTermSnapshot:
         knowledge: The current entries, oldest first.
         words: Word index of the entries, in the same order.
         vectors: ``float32[entries, dimensions]``: the vector of each entry; a row of zeros if the entry has none.
+        read_at: The time for which the entries are current.
+        next_change: The time at which other entries become current without new facts; None if never.
     """
 
     profile: Profile
     knowledge: tuple[Knowledge, ...]
     words: WordSnapshot
     vectors: NDArray[np.float32]
+    read_at: datetime
+    next_change: datetime | None
+
+    def is_valid_at(self, now: datetime) -> bool:
+        """Returns whether the same entries are current at this time."""
+        return self.read_at <= now and (self.next_change is None or now < self.next_change)
 
     @property
     def is_embedded(self) -> bool:

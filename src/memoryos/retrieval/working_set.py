@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from memoryos.current_facts import next_change, view_facts
 from memoryos.errors import DimensionMismatchError
 from memoryos.language.passages import passage_texts
 from memoryos.language.text import search_terms
@@ -22,7 +25,6 @@ from memoryos.retrieval.words import WordIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -60,30 +62,34 @@ class WorkingSet:
         self._builder: _SnapshotBuilder | None = None
         self._snapshot: ScopeSnapshot | None = None
 
-    def refresh(self) -> ScopeSnapshot:
+    def refresh(self, now: datetime) -> ScopeSnapshot:
         """Reads the changes since the last refresh and returns the current snapshot. Cheap if nothing changed.
+
+        Args:
+            now: The current time, which determines the current facts.
 
         Raises:
             StoreError: If the store can't be read. The next call then reads the whole scope.
         """
         with self._lock:
             try:
-                return self._refresh()
+                return self._refresh(now)
             except _LateVectorsError:
-                return self._refresh()  # the failed builder is discarded, so this reads the whole scope in log order
+                return self._refresh(now)  # the failed builder is discarded, so this reads the whole scope in log order
 
-    def _refresh(self) -> ScopeSnapshot:
+    def _refresh(self, now: datetime) -> ScopeSnapshot:
         with self._store.snapshot(self._scope_id):
             state = self._store.scopes.state(self._scope_id)
-            if self._snapshot is not None and self._snapshot.revision == state.revision:
+            is_same = self._snapshot is not None and self._snapshot.revision == state.revision
+            if is_same and self._snapshot is not None and self._snapshot.long_term.is_valid_at(now):
                 return self._snapshot
             builder = self._take_builder(state)
             is_short = state.last_seq - builder.last_seq <= _SLICE_PAGES
             if is_short:
-                builder.read(state)
+                builder.read(state, now)
         if not is_short:
             # One transaction for each slice: a long transaction would hold a database connection and block erasing.
-            builder.read(state)
+            builder.read(state, now)
         builder.index_words()
         self._snapshot = builder.snapshot()
         self._builder = builder
@@ -131,7 +137,9 @@ class _SnapshotBuilder:
         self._speaker_codes: dict[str, int] = {}
         self._segments = SegmentIndex(dimensions)
         no_vectors = np.zeros((0, dimensions), np.float32)
-        self._long_term = LongTermSnapshot(Profile(), (), WordIndex().snapshot(), no_vectors)
+        self._long_term = LongTermSnapshot(
+            Profile(), (), WordIndex().snapshot(), no_vectors, datetime.min.replace(tzinfo=timezone.utc), None
+        )
 
     @property
     def last_seq(self) -> int:
@@ -174,11 +182,12 @@ class _SnapshotBuilder:
             nbytes=self._nbytes,
         )
 
-    def read(self, state: ScopeState) -> None:
+    def read(self, state: ScopeState, now: datetime) -> None:
         """Reads the changes since the last call. Does not index the words of new pages: see ``index_words``.
 
         Args:
             state: The state of the scope after these changes.
+            now: The current time.
 
         Raises:
             StoreError: If the store can't be read.
@@ -186,8 +195,9 @@ class _SnapshotBuilder:
         self._read_pages()
         self._read_vectors()
         self._read_segments()
-        if state.learned_revision != self._learned_revision or not self._long_term.is_embedded:
-            self._long_term = self._read_long_term()
+        is_known = state.learned_revision == self._learned_revision and self._long_term.is_valid_at(now)
+        if not (is_known and self._long_term.is_embedded):
+            self._long_term = self._read_long_term(now)
         self.revision, self._learned_revision = state.revision, state.learned_revision
 
     def index_words(self) -> None:
@@ -312,18 +322,22 @@ class _SnapshotBuilder:
         vectors = self._vectors(self._passages()).page_vectors(pages[is_embedded])
         self._segments.add_pages(segments[is_embedded], vectors)
 
-    def _read_long_term(self) -> LongTermSnapshot:
-        knowledge = tuple(self._store.long_term.knowledge(self._scope_id))
+    def _read_long_term(self, now: datetime) -> LongTermSnapshot:
+        facts = self._store.long_term.facts(self._scope_id)
+        view = view_facts(facts, now)
+        knowledge = view.current
         vectors = self._store.vectors.of_knowledge(self._scope_id, self._model)
         zero = np.zeros(self._dimensions, np.float32)
         rows = [vectors.get(entry.knowledge_id, zero) for entry in knowledge]
         words = WordIndex()
         words.add(search_terms(entry.text) for entry in knowledge)
         return LongTermSnapshot(
-            profile=self._store.long_term.profile(self._scope_id),
+            profile=replace(self._store.long_term.traits(self._scope_id), attributes=view.attributes()),
             knowledge=knowledge,
             words=words.snapshot(),
             vectors=np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32),
+            read_at=now,
+            next_change=next_change(facts, now),
         )
 
 

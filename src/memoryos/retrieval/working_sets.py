@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from memoryos.retrieval.working_set import WorkingSet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from memoryos.retrieval.snapshot import ScopeSnapshot
     from memoryos.storage.store import Store
 
@@ -24,13 +27,17 @@ class WorkingSets:
         dimensions: Length of its vectors.
         max_bytes: Memory limit for all working sets together. A working set that alone exceeds the limit contains
             compressed vectors.
+        clock: Returns the current time (aware, UTC), which determines the current facts.
     """
 
-    def __init__(self, store: Store, model: str, dimensions: int, max_bytes: int) -> None:
+    def __init__(
+        self, store: Store, model: str, dimensions: int, max_bytes: int, *, clock: Callable[[], datetime]
+    ) -> None:
         self._store = store
         self._model = model
         self._dimensions = dimensions
         self._max_bytes = max_bytes
+        self._clock = clock
         self._lock = threading.Lock()
         self._sets: OrderedDict[str, WorkingSet] = OrderedDict()
         self._sizes: dict[str, int] = {}
@@ -47,7 +54,7 @@ class WorkingSets:
             if working_set is None:
                 working_set = self._sets[scope_id] = self._new(scope_id)
             self._sets.move_to_end(scope_id)
-        snapshot = working_set.refresh()
+        snapshot = working_set.refresh(self._clock())
         with self._lock:
             self._record_size(scope_id, snapshot.nbytes)
         return snapshot

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from memoryos.current_facts import repetitions_of
 from memoryos.language.echoes import EchoFinder
 from memoryos.model import ANSWERED_FROM, Scope
-from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
+from memoryos.storage.fact_rows import read_facts
+from memoryos.storage.schema import facts, pages, profiles, scopes, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,9 +53,8 @@ class Closure:
         chain_ids: Ids of chains to delete.
         blank_chain_ids: Ids of chains that lose only their summary, because archived segments still refer to them.
         due_page_ids: Ids of pages to consolidate again.
-        knowledge_ids: Ids of facts to delete, including superseded and archived ones.
-        restored_ids: Ids of facts that become current again, because the fact that replaced them is deleted.
-        attributes: Names of profile attributes to delete from all profile versions.
+        knowledge_ids: Ids of facts to delete, including those that are not current.
+        attributes: Names of the slots of these facts, and of attributes to delete from all profile versions.
         traits: Traits to delete from all profile versions, as (category, dimension).
         reopened_page_ids: Ids of remaining pages from which facts are extracted again, because deleted facts were based
             on them too.
@@ -68,7 +69,6 @@ class Closure:
     blank_chain_ids: frozenset[str]
     due_page_ids: frozenset[str]
     knowledge_ids: frozenset[str]
-    restored_ids: frozenset[str]
     attributes: frozenset[str]
     traits: frozenset[tuple[str, str]]
     reopened_page_ids: frozenset[str]
@@ -100,12 +100,12 @@ class FactNode:
     Attributes:
         knowledge_id: Id of the fact.
         source_page_ids: Ids of the pages from which the fact was extracted.
-        superseded_by: Id of the newer fact that replaced this fact; None for a fact that was not replaced.
+        slot: The slot that the fact fills; None without one.
     """
 
     knowledge_id: str
     source_page_ids: tuple[str, ...]
-    superseded_by: str | None = None
+    slot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class MemoryGraph:
         echo_answer_ids: Ids of the pages whose answer repeats text of pages to forget.
         echo_ids: Ids of all pages that repeat text of pages to forget, in the question or in the answer.
         archived_segment_ids: Ids of the archived segments.
-        facts: All facts, including superseded and archived ones.
+        facts: All facts, including those that are not current.
         attributes: The distinct attributes of all profile versions.
         traits: The distinct traits of all profile versions.
     """
@@ -199,7 +199,7 @@ def search(
         connection: A connection inside a read transaction.
         scope_id: Id of the scope.
         page_ids: Ids of the pages to forget.
-        knowledge_ids: Ids of the facts to forget.
+        knowledge_ids: Ids of the facts to forget. Their repetitions are forgotten too.
         by_words: Whether an answer that repeats forgotten text counts as based on the forgotten page. Otherwise only
             the recorded sources of answers are used. Has no effect for a scope in which a program stores records
             (values under keys), because versions of one record resemble each other.
@@ -208,12 +208,11 @@ def search(
     finder = _echo_finder(connection, scope_id, forgotten) if by_words and forgotten else None
     reader = _PageReader(scope_id, frozenset(forgotten), finder)
     reader.read_new(connection)
-    entries = frozenset(knowledge_ids)
+    entries = _with_repetitions(connection, scope_id, knowledge_ids)
     graph = replace(reader.graph(), archived_segment_ids=_read_archived(connection, scope_id))
     if forgotten or entries:
         attributes, traits = _read_profile(connection, scope_id)
-        facts = _read_facts(connection, scope_id)
-        graph = replace(graph, facts=facts, attributes=attributes, traits=traits)
+        graph = replace(graph, facts=_read_facts(connection, scope_id), attributes=attributes, traits=traits)
     return Search(compute_closure(graph, entries), reader)
 
 
@@ -236,7 +235,6 @@ def compute_closure(graph: MemoryGraph, knowledge_ids: frozenset[str] = frozense
         blank_chain_ids=tiers.blank_chain_ids,
         due_page_ids=tiers.due_page_ids,
         knowledge_ids=derived.knowledge_ids,
-        restored_ids=derived.restored_ids,
         attributes=derived.attributes,
         traits=derived.traits,
         reopened_page_ids=(derived.source_page_ids & existing_ids) - graph.forgotten_ids,
@@ -259,7 +257,6 @@ class _Derived:
     """The facts and traits that a deletion affects, and all their source pages; attributes as in ``Closure``."""
 
     knowledge_ids: frozenset[str]
-    restored_ids: frozenset[str]
     attributes: frozenset[str]
     traits: frozenset[tuple[str, str]]
     source_page_ids: frozenset[str]
@@ -317,15 +314,14 @@ def _find_tiers(graph: MemoryGraph, answer_ids: frozenset[str]) -> _Tiers:
 
 
 def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: frozenset[str]) -> _Derived:
-    """Returns the facts, attributes and traits to delete, and the facts to restore.
+    """Returns the facts, attributes and traits to delete.
 
-    The result also contains the source pages from which facts are extracted again. If a fact is deleted only because
-    ``knowledge_ids`` contains its id, its source pages are left out.
+    The result also contains the source pages from which facts are extracted again, except those of facts that are only
+    in ``knowledge_ids``.
     """
     supported = [fact for fact in graph.facts if not page_ids.isdisjoint(fact.source_page_ids)]
     named = [fact for fact in graph.facts if fact.knowledge_id in knowledge_ids]
     deleted_ids = frozenset(fact.knowledge_id for fact in (*supported, *named))
-    restored = (fact for fact in graph.facts if fact.superseded_by in deleted_ids)
     attributes = [item for item in graph.attributes if not page_ids.isdisjoint(item.source_page_ids)]
     traits = [item for item in graph.traits if not page_ids.isdisjoint(item.source_page_ids)]
     supporting = (
@@ -335,8 +331,8 @@ def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: f
     )
     return _Derived(
         knowledge_ids=deleted_ids,
-        restored_ids=frozenset(fact.knowledge_id for fact in restored) - deleted_ids,
-        attributes=frozenset(item.name for item in attributes),
+        attributes=frozenset(item.name for item in attributes)
+        | frozenset(fact.slot for fact in (*supported, *named) if fact.slot is not None),
         traits=frozenset((item.category, item.dimension) for item in traits),
         source_page_ids=frozenset(page_id for sources in supporting for page_id in sources),
     )
@@ -418,9 +414,13 @@ def _read_archived(connection: sa.Connection, scope_id: str) -> frozenset[str]:
 
 
 def _read_facts(connection: sa.Connection, scope_id: str) -> tuple[FactNode, ...]:
-    columns = (knowledge.c.knowledge_id, knowledge.c.source_page_ids, knowledge.c.superseded_by)
-    rows = connection.execute(sa.select(*columns).where(knowledge.c.scope_id == scope_id))
-    return tuple(FactNode(row.knowledge_id, tuple(row.source_page_ids), row.superseded_by) for row in rows)
+    statement = sa.select(facts.c.fact_id, facts.c.source_page_ids, facts.c.slot).where(facts.c.scope_id == scope_id)
+    return tuple(FactNode(row.fact_id, tuple(row.source_page_ids), row.slot) for row in connection.execute(statement))
+
+
+def _with_repetitions(connection: sa.Connection, scope_id: str, knowledge_ids: Iterable[str]) -> frozenset[str]:
+    named = frozenset(knowledge_ids)
+    return named and frozenset(each.knowledge_id for each in repetitions_of(read_facts(connection, scope_id), named))
 
 
 def _read_profile(connection: sa.Connection, scope_id: str) -> tuple[frozenset[AttributeNode], frozenset[TraitNode]]:

@@ -219,6 +219,8 @@ JSON_SHAPES: dict[str, TypeAdapter[Any]] = {
     "origin": TypeAdapter(Origin),
     "keywords": TypeAdapter(list[str]),
     "source_page_ids": TypeAdapter(list[str]),
+    "replaces": TypeAdapter(list[str]),
+    "dropped": TypeAdapter(list[str]),
     "page_ids": TypeAdapter(list[str]),
     "metadata": TypeAdapter(dict[str, Any]),
     "body": TypeAdapter(_ProfileBody),

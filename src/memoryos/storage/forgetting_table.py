@@ -23,9 +23,10 @@ from memoryos.identifiers import new_id
 from memoryos.model import SIDES
 from memoryos.storage.closure import Closure, search
 from memoryos.storage.erasures import note_erasure
+from memoryos.storage.fact_rows import drop_replaced
 from memoryos.storage.idempotency import drop_request_hashes
 from memoryos.storage.lease import Lease, advance, invalidate_working_sets, revoke_lease
-from memoryos.storage.schema import chains, forgettings, knowledge, pages, profiles, scopes, segments, vectors
+from memoryos.storage.schema import chains, facts, forgettings, pages, profiles, scopes, segments, vectors
 from memoryos.storage.tombstones import Marks, note_tombstones, read_marks, refuse
 
 if TYPE_CHECKING:
@@ -102,11 +103,11 @@ class ForgettingTable:
     def contents(self, scope_id: str) -> tuple[list[str], list[str]]:
         """Returns the ids of all pages and the ids of all facts of a scope.
 
-        Superseded and archived facts are included.
+        Facts that are not current are included.
         """
         with self._database.read(scope_id) as connection:
             all_pages = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id)
-            entries = sa.select(knowledge.c.knowledge_id).where(knowledge.c.scope_id == scope_id)
+            entries = sa.select(facts.c.fact_id).where(facts.c.scope_id == scope_id)
             return [*connection.execute(all_pages).scalars()], [*connection.execute(entries).scalars()]
 
     def unfinished(self) -> list[str]:
@@ -195,7 +196,7 @@ class _Deletion:
         """Executes the plan: first deletes derived data, then pages."""
         plan = self._plan
         self._run_batches(plan["knowledge_ids"], self._delete_knowledge)
-        self._run_batches(plan["restored_ids"], self._restore_knowledge)
+        self._drop_replaced()
         self._run_batches(self._profile_versions(), self._clean_profiles)
         self._run_batches(plan["reopened_page_ids"], self._mark_unlearned)
         self._run_batches(plan["segment_ids"], self._delete_segments, _BATCH_SEGMENTS)
@@ -217,15 +218,17 @@ class _Deletion:
             time.sleep(PAUSE_SECONDS)
 
     def _delete_knowledge(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (knowledge.c.scope_id == self._scope_id, knowledge.c.knowledge_id.in_(ids))
-        texts = connection.execute(sa.select(knowledge.c.text).where(*where)).scalars().all()
+        where = (facts.c.scope_id == self._scope_id, facts.c.fact_id.in_(ids))
+        texts = connection.execute(sa.select(facts.c.text).where(*where)).scalars().all()
         refuse(connection, self._scope_id, texts, self._begun_at)
         self._delete_vectors(connection, ("knowledge",), ids)
-        connection.execute(sa.delete(knowledge).where(*where))
+        connection.execute(sa.delete(facts).where(*where))
 
-    def _restore_knowledge(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (knowledge.c.scope_id == self._scope_id, knowledge.c.knowledge_id.in_(ids))
-        connection.execute(sa.update(knowledge).where(*where).values(superseded_by=None))
+    def _drop_replaced(self) -> None:
+        """Removes the ids of the deleted facts from the facts that replaced them."""
+        if self._plan["knowledge_ids"]:
+            with self._database.write(self._scope_id) as connection:
+                drop_replaced(connection, self._scope_id, frozenset(self._plan["knowledge_ids"]))
 
     def _profile_versions(self) -> Sequence[int]:
         if not (self._plan["everything"] or self._plan["is_profile_changed"]):
@@ -331,7 +334,6 @@ def _plan(closure: Closure, *, everything: bool) -> dict[str, Any]:
         "page_ids": closure.page_ids,
         "answer_page_ids": closure.answer_page_ids,
         "knowledge_ids": sorted(closure.knowledge_ids),
-        "restored_ids": sorted(closure.restored_ids),
         "reopened_page_ids": sorted(closure.reopened_page_ids),
         "segment_ids": sorted(closure.segment_ids),
         "blank_segment_ids": sorted(closure.blank_segment_ids),

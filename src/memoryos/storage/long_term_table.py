@@ -1,19 +1,22 @@
-"""The tables of long-term memory: the facts (``knowledge``) and the profile versions."""
+"""The tables of long-term memory: the facts and the profile versions."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from memoryos.current_facts import FactView, repetitions_of, view_facts
 from memoryos.errors import StoreConflictError
 from memoryos.language.text import fold
 from memoryos.model import About, Attribute, Knowledge, Profile, Trait
+from memoryos.storage.fact_rows import add_replaced, archive_facts, read_facts, write_facts
 from memoryos.storage.forgetting_table import mark_unlearned
 from memoryos.storage.lease import Lease, advance, revoke_lease
 from memoryos.storage.origin_json import read_origin, write_origin
-from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
+from memoryos.storage.schema import pages, profiles, scopes, segments
 from memoryos.storage.tombstones import refuse
 
 if TYPE_CHECKING:
@@ -23,9 +26,6 @@ if TYPE_CHECKING:
     from memoryos.storage.database import Database
 
 __all__ = ["Learning", "LongTermTable", "SegmentLearned"]
-
-_BATCH_ROWS = 500
-_CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class SegmentLearned:
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """All changes from one learning step: facts and a profile extracted from pages of one segment.
+    """All changes from one learning step: facts and traits extracted from pages of one segment.
 
     The changes are applied in one transaction.
 
@@ -53,9 +53,9 @@ class Learning:
         segment: The new counters of the segment. None if the counters do not change, because the analyst read the
             pages a second time to replace results of the fallback analyst.
         learned_page_ids: Ids of the pages from which facts were extracted.
-        profile: The next profile version; None if the profile did not change.
-        added: New facts. Their ``superseded_by`` may be the id of another new fact.
-        superseded: Ids of the facts that are replaced, mapped to the ids of the newer facts.
+        profile: The next profile version; None if the traits did not change.
+        added: New facts. A fact with the id of a stored fact takes its place.
+        replaced: Ids of stored facts that other stored facts replace, by id of the newer fact.
         archived: Ids of facts to archive, although no newer fact replaces them.
         provisional: Whether the results come from the fallback analyst and are replaced later.
     """
@@ -64,8 +64,8 @@ class Learning:
     learned_page_ids: tuple[str, ...]
     profile: Profile | None
     added: tuple[Knowledge, ...]
-    superseded: Mapping[str, str]
-    archived: tuple[str, ...]
+    replaced: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    archived: tuple[str, ...] = ()
     provisional: bool = False
 
 
@@ -87,15 +87,9 @@ class LongTermTable:
             _mark_learned(connection, lease.scope_id, change)
             if change.profile is not None:
                 connection.execute(sa.insert(profiles).values(scope_id=lease.scope_id, **_profile_row(change.profile)))
-            if change.added:
-                rows = [_knowledge_row(each) | {"scope_id": lease.scope_id} for each in change.added]
-                connection.execute(sa.insert(knowledge), rows)
-            for older, newer in change.superseded.items():
-                _supersede(connection, lease.scope_id, older, newer)
-            for start in range(0, len(change.archived), _BATCH_ROWS):
-                part = change.archived[start : start + _BATCH_ROWS]
-                where = (knowledge.c.scope_id == lease.scope_id, knowledge.c.knowledge_id.in_(part))
-                connection.execute(sa.update(knowledge).where(*where).values(archived_at=now))
+            archive_facts(connection, lease.scope_id, change.archived, now)
+            write_facts(connection, lease.scope_id, change.added)
+            add_replaced(connection, lease.scope_id, change.replaced)
             where_scope = scopes.c.scope_id == lease.scope_id
             connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))
 
@@ -105,92 +99,100 @@ class LongTermTable:
             return
         with self._database.write(scope_id) as connection:
             revoke_lease(connection, scope_id)
-            connection.execute(
-                sa.insert(knowledge), [_knowledge_row(each) | {"scope_id": scope_id} for each in entries]
-            )
+            write_facts(connection, scope_id, entries)
 
-    def correct(self, scope_id: str, wrong: Knowledge, right: Knowledge, now: datetime) -> None:
+    def correct(self, scope_id: str, knowledge_id: str, right: Knowledge, now: datetime) -> Knowledge:
         """Replaces a wrong fact by a corrected one and prevents learning the wrong text again.
 
-        A profile attribute is deleted too if it meets two conditions: the wrong text contains its value, and the
-        attribute and the wrong fact have a source page in common. Facts are extracted again from the source pages of
-        the deleted attributes.
+        Current facts with a slot are replaced too if they meet two conditions: the wrong text contains their value, and
+        they have a source page in common with the wrong fact. Facts are extracted again from their source pages.
+
+        Args:
+            scope_id: Id of the scope.
+            knowledge_id: Id of the wrong fact.
+            right: The corrected fact, without ``replaces``.
+            now: The current time.
+
+        Returns:
+            The corrected fact as stored.
 
         Raises:
             StoreConflictError: If the wrong fact is no longer current; nothing is written.
         """
         with self._database.write(scope_id) as connection:
             revision = revoke_lease(connection, scope_id)
-            connection.execute(sa.insert(knowledge).values(scope_id=scope_id, **_knowledge_row(right)))
-            _supersede(connection, scope_id, wrong.knowledge_id, right.knowledge_id)
-            profile = next(iter(_read_profiles(connection, scope_id, limit=1)), Profile())
-            same_source = [each for each in profile.attributes if {*each.source_page_ids} & {*wrong.source_page_ids}]
-            same = [each for each in same_source if fold(each.value) in fold(wrong.text)]
-            refused_texts = [wrong.text, *(f"{each.name}: {each.value}" for each in same)]
-            refuse(connection, scope_id, refused_texts, now)
-            if same:
-                kept = tuple(each for each in profile.attributes if each not in same)
-                newer = replace(
-                    profile, version=profile.version + 1, attributes=kept, recorded_at=now, origin=right.origin
+            stored = read_facts(connection, scope_id)
+            current = {each.knowledge_id: each for each in view_facts(stored, now).current}
+            wrong = current.get(knowledge_id)
+            if wrong is None:
+                raise StoreConflictError(
+                    f"fact {knowledge_id} was already replaced by a newer fact; read the current facts and correct the "
+                    "newer one"
                 )
-                connection.execute(sa.insert(profiles).values(scope_id=scope_id, **_profile_row(newer)))
+            same = [each for each in current.values() if each.slot is not None and _repeats_value(wrong, each)]
+            refused = [*repetitions_of(stored, [wrong.knowledge_id]), *same]
+            ids = dict.fromkeys((wrong.knowledge_id, *(each.knowledge_id for each in refused)))
+            right = replace(right, replaces=tuple(ids))
+            write_facts(connection, scope_id, [right])
+            texts = dict.fromkeys(text for each in refused for text in _refused_texts(each))
+            refuse(connection, scope_id, list(texts), now)
             mark_unlearned(
                 connection, scope_id, {page_id for each in same for page_id in each.source_page_ids}, revision
             )
+        return right
 
-    def knowledge(self, scope_id: str, about: About | None = None, *, history: bool = False) -> list[Knowledge]:
-        """Returns the current facts, oldest first.
+    def facts(self, scope_id: str) -> list[Knowledge]:
+        """Returns all facts as stored, in the order of their ids. Their computed fields are empty."""
+        with self._database.read(scope_id) as connection:
+            return read_facts(connection, scope_id)
+
+    def view(self, scope_id: str, now: datetime) -> FactView:
+        """Returns the current facts and all facts."""
+        return view_facts(self.facts(scope_id), now)
+
+    def knowledge(
+        self, scope_id: str, now: datetime, about: About | None = None, *, history: bool = False
+    ) -> list[Knowledge]:
+        """Returns the current facts in the order in which they were stated.
 
         Args:
             scope_id: Id of the scope.
-            about: Whom the facts describe: the user or the assistant; None for both.
-            history: Whether to include superseded and archived facts.
+            now: The current time.
+            about: The side of the facts: the user or the assistant; None for both.
+            history: Whether to include facts that are not current.
         """
-        where = [knowledge.c.scope_id == scope_id]
-        if about is not None:
-            where.append(knowledge.c.about == about)
-        statement = sa.select(knowledge).where(*where).order_by(knowledge.c.knowledge_id)
-        if not history:
-            statement = statement.where(_CURRENT)
-        with self._database.read(scope_id) as connection:
-            return [_knowledge(row) for row in connection.execute(statement)]
+        view = self.view(scope_id, now)
+        found = view.history if history else view.current
+        return [each for each in found if about in {None, each.about}]
 
-    def count(self, scope_id: str) -> dict[About, int]:
-        """Returns the number of current facts about the user and about the assistant.
+    def traits(self, scope_id: str) -> Profile:
+        """Returns the newest profile version without attributes; an empty profile of version 0 without a version."""
+        return replace(next(iter(self._profiles(scope_id, limit=1)), Profile()), attributes=())
 
-        The dictionary has no entry for a count of zero.
-        """
-        statement = (
-            sa.select(knowledge.c.about, sa.func.count())
-            .where(knowledge.c.scope_id == scope_id, _CURRENT)
-            .group_by(knowledge.c.about)
-        )
-        with self._database.read(scope_id) as connection:
-            return {row[0]: row[1] for row in connection.execute(statement)}
-
-    def count_past(self, scope_id: str) -> int:
-        """Returns the number of superseded or archived facts."""
-        is_past = sa.or_(knowledge.c.superseded_by.is_not(None), knowledge.c.archived_at.is_not(None))
-        past = (knowledge.c.scope_id == scope_id, is_past)
-        with self._database.read(scope_id) as connection:
-            return connection.execute(sa.select(sa.func.count()).select_from(knowledge).where(*past)).scalar_one()
-
-    def profile(self, scope_id: str) -> Profile:
-        """Returns the newest profile version; an empty profile of version 0 if no version is stored."""
-        return next(iter(self._profiles(scope_id, limit=1)), Profile())
+    def profile(self, scope_id: str, now: datetime) -> Profile:
+        """Returns the newest traits, and the current facts with a slot as attributes."""
+        return replace(self.traits(scope_id), attributes=self.view(scope_id, now).attributes())
 
     def profile_versions(self, scope_id: str) -> list[Profile]:
-        """Returns all profile versions, oldest first."""
+        """Returns all profile versions as stored, oldest first."""
         return self._profiles(scope_id)[::-1]
 
     def _profiles(self, scope_id: str, limit: int | None = None) -> list[Profile]:
+        statement = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc())
         with self._database.read(scope_id) as connection:
-            return _read_profiles(connection, scope_id, limit)
+            return [_profile(row) for row in connection.execute(statement.limit(limit))]
 
 
-def _read_profiles(connection: sa.Connection, scope_id: str, limit: int | None) -> list[Profile]:
-    statement = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc())
-    return [_profile(row) for row in connection.execute(statement.limit(limit))]
+def _refused_texts(fact: Knowledge) -> list[str]:
+    """Returns the texts under which an analyst could learn a wrong fact again."""
+    return [fact.text] if fact.slot is None else [fact.text, f"{fact.slot}: {fact.value}"]
+
+
+def _repeats_value(wrong: Knowledge, other: Knowledge) -> bool:
+    """Returns whether a fact with a slot states a value that a wrong fact from the same pages contains."""
+    has_same_source = not {*other.source_page_ids}.isdisjoint(wrong.source_page_ids)
+    is_other = other.knowledge_id != wrong.knowledge_id
+    return is_other and has_same_source and other.value is not None and fold(other.value) in fold(wrong.text)
 
 
 def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) -> None:
@@ -205,46 +207,6 @@ def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) ->
             .where(segments.c.scope_id == scope_id, segments.c.segment_id == change.segment.segment_id)
             .values(visits=0, length=change.segment.unlearned_pages)
         )
-
-
-def _supersede(connection: sa.Connection, scope_id: str, older: str, newer: str) -> None:
-    where = (
-        knowledge.c.scope_id == scope_id,
-        knowledge.c.knowledge_id == older,
-        knowledge.c.superseded_by.is_(None),
-    )
-    if connection.execute(sa.update(knowledge).where(*where).values(superseded_by=newer)).rowcount != 1:
-        raise StoreConflictError(
-            f"fact {older} was already replaced by a newer fact; read the current facts and correct the newer one"
-        )
-
-
-def _knowledge_row(entry: Knowledge) -> dict[str, Any]:
-    return {
-        "knowledge_id": entry.knowledge_id,
-        "about": entry.about,
-        "text": entry.text,
-        "recorded_at": entry.recorded_at,
-        "valid_from": entry.valid_from,
-        "superseded_by": entry.superseded_by,
-        "archived_at": entry.archived_at,
-        "source_page_ids": list(entry.source_page_ids),
-        "origin": write_origin(entry.origin),
-    }
-
-
-def _knowledge(row: Any) -> Knowledge:
-    return Knowledge(
-        knowledge_id=row.knowledge_id,
-        about=row.about,
-        text=row.text,
-        recorded_at=row.recorded_at,
-        valid_from=row.valid_from,
-        superseded_by=row.superseded_by,
-        archived_at=row.archived_at,
-        source_page_ids=tuple(row.source_page_ids),
-        origin=read_origin(row.origin),
-    )
 
 
 def _profile_row(profile: Profile) -> dict[str, Any]:

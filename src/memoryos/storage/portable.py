@@ -8,17 +8,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 
 from memoryos.errors import InputError
 from memoryos.language.instructions import instruction_sides
-from memoryos.model import ABOUT, SHARED
-from memoryos.storage.column_types import JSON_SHAPES, Json, UtcTime
+from memoryos.model import ABOUT, SHARED, FactKind, FactStatus
+from memoryos.slots import SLOTS
+from memoryos.storage.column_types import JSON_SHAPES, Json, Text, UtcTime
+from memoryos.storage.knowledge_conversion import convert_knowledge
 from memoryos.storage.lease import revoke_lease
-from memoryos.storage.schema import chains, knowledge, pages, profiles, scopes, segments, tombstone_keys, tombstones
+from memoryos.storage.schema import (
+    chains,
+    facts,
+    pages,
+    profiles,
+    readings,
+    scopes,
+    segments,
+    tombstone_keys,
+    tombstones,
+)
 from memoryos.storage.tombstones import Marks, convert_mark, own_key, read_marks
 from memoryos.storage.usage import refresh_counters
 from memoryos.time_zones import local_time, utc_offset_minutes
@@ -36,7 +48,8 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with", "instruction_sides", "utc_offset_minutes"})),
     "chain": (chains, ("chain_id",), frozenset({"scope_id"})),
     "segment": (segments, ("segment_id",), frozenset({"scope_id", "revision"})),
-    "knowledge": (knowledge, ("knowledge_id",), frozenset({"scope_id"})),
+    "reading": (readings, ("reading_id",), frozenset({"scope_id"})),
+    "fact": (facts, ("fact_id",), frozenset({"scope_id"})),
     "profile": (profiles, ("version",), frozenset({"scope_id"})),
     "tombstone_key": (tombstone_keys, ("secret",), frozenset({"scope_id", "is_own"})),
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
@@ -51,6 +64,28 @@ so the value of the column is in the field "what".
 _UNKNOWN_OFFSET = "-00:00"
 """The UTC offset in the time of an exported page if the offset is not known (RFC 3339, section 4.3)."""
 KINDS = tuple(_TABLES)
+_KNOWLEDGE = sa.Table(
+    "knowledge",
+    sa.MetaData(),
+    sa.Column("knowledge_id", Text, nullable=False),
+    sa.Column("about", Text, nullable=False),
+    sa.Column("text", Text, nullable=False),
+    sa.Column("recorded_at", UtcTime, nullable=False),
+    sa.Column("valid_from", UtcTime),
+    sa.Column("superseded_by", Text),
+    sa.Column("archived_at", UtcTime),
+    sa.Column("source_page_ids", Json, nullable=False),
+    sa.Column("origin", Json, nullable=False),
+)
+"""The records "knowledge" of format 1, which are imported as facts."""
+_READABLE = _TABLES | {"knowledge": (_KNOWLEDGE, (), frozenset())}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "about": ABOUT,
+    "facts.kind": get_args(FactKind),
+    "facts.status": get_args(FactStatus),
+    "facts.slot": SLOTS,
+}
+"""The values that a column can have, by name of the column or by table and column."""
 MAX_TOMBSTONE_KEYS = 16
 """Maximum number of tombstone keys of a scope.
 
@@ -101,12 +136,17 @@ class PortableTable:
                         record["at"] = _sent_time(row["at"], row["utc_offset_minutes"])
                     yield {"kind": kind} | record
 
-    def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]]) -> Restored:
+    def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]], *, is_format_1: bool = False) -> Restored:
         """Imports records into a scope in one transaction.
 
         If the scope never had pages, all records are imported unchanged. Otherwise only pages and tombstones are
         imported. The pages are appended to the log and are due for consolidation. Pages that already exist or were
         forgotten in this scope are skipped.
+
+        Args:
+            scope_id: Id of the scope.
+            records: The records.
+            is_format_1: Whether the records are from an export in format 1, which has no facts with slots.
 
         Raises:
             InputError: If a record is invalid; nothing was imported.
@@ -120,6 +160,7 @@ class PortableTable:
             existing = set(_column(connection, pages.c.page_id, scope_id))
             forgotten = read_marks(connection, scope_id, "page")
             running_import = _Import(connection, scope_id, last_seq, existing, forgotten, revision)
+            running_import.is_format_1 = is_format_1
             for record in records:
                 running_import.add(record)
             restored = running_import.finish()
@@ -153,19 +194,27 @@ class _Import:
         self._own_key = ""
         self._keys = set(_column(connection, tombstone_keys.c.secret, scope_id))
         self._has_keys = False
+        self.is_format_1 = False
+        self._page_times: dict[str, datetime] = {}
+        self._knowledge: list[dict[str, Any]] = []
+        self._profile: dict[str, Any] | None = None
 
     def add(self, record: Mapping[str, Any]) -> None:
         kind = record.get("kind")
-        if kind not in _TABLES:
-            raise InputError("kind", f"must be one of {', '.join(_TABLES)}")
-        row = _row(kind, record) | {"scope_id": self._scope_id}
+        readable = _READABLE if self.is_format_1 else _TABLES
+        if kind not in readable:
+            raise InputError("kind", f"must be one of {', '.join(readable)}")
+        row = _row(str(kind), record) | {"scope_id": self._scope_id}
         if kind == "page":
             self._add_page(row)
         elif kind == "tombstone_key":
             self._add_key(row)
         elif kind == "tombstone":
             self._add_tombstone(row)
+        elif kind == "knowledge":
+            self._knowledge.append(row)
         elif self._imports_everything:
+            self._profile = row if kind == "profile" else self._profile
             self._queue(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
 
     def _add_key(self, row: dict[str, Any]) -> None:
@@ -208,12 +257,14 @@ class _Import:
         names = row["user_name"], row["assistant_name"]
         row["instruction_sides"] = instruction_sides((row["user_text"], names[0]), (row["assistant_text"], names[1]))
         if not self._imports_everything:
-            due = {"chain_id": None, "segment_id": None, "learned": False}
+            due = {"chain_id": None, "segment_id": None, "reading_id": None, "learned": False}
             marks = {"placed_provisionally": False, "learned_provisionally": False}
             row |= due | marks | {"seq": self._last_seq + 1}
         elif row["seq"] <= self._last_seq:
             raise InputError("seq", "must be greater than the seq of the page before it")
         self._last_seq = row["seq"]
+        if self.is_format_1:
+            self._page_times[row["page_id"]] = row["at"]
         self._counts["pages"] += 1
         self._queue("page", row)
 
@@ -229,6 +280,9 @@ class _Import:
             self._rows[kind] = []
 
     def finish(self) -> Restored:
+        if self.is_format_1 and self._imports_everything:
+            for row in convert_knowledge(self._scope_id, self._knowledge, self._profile, self._page_times):
+                self._queue("fact", row)
         for kind in _TABLES:
             self._flush(kind)
         in_scope = scopes.c.scope_id == self._scope_id
@@ -292,7 +346,7 @@ def _offset_of(sent_time: str) -> int | None:
 
 
 def _row(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    table, _, excluded = _TABLES[kind]
+    table, _, excluded = _READABLE[kind]
     columns = {_RENAMED.get(each.name, each.name): each for each in table.columns if each.name not in excluded}
     unknown = sorted(set(record) - columns.keys() - {"kind"})
     if unknown:
@@ -300,7 +354,7 @@ def _row(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     row = {column.name: _read(name, column, record.get(name)) for name, column in columns.items()}
     if kind == "page":
         row["utc_offset_minutes"] = _offset_of(record["at"])
-    if kind == "knowledge" and not row["source_page_ids"] and row["origin"]["analyst"] != SHARED.analyst:
+    if kind in {"fact", "knowledge"} and not row["source_page_ids"] and row["origin"]["analyst"] != SHARED.analyst:
         raise InputError("source_page_ids", "must not be empty")
     return row
 
@@ -319,10 +373,11 @@ def _read(name: str, column: sa.Column[Any], value: Any) -> Any:
         raise InputError(name, f"must be of type {kind.__name__}")
     if isinstance(value, str):
         _check_text(name, value)
-    if (kind is int and not -(2**63) <= value < 2**63) or (column.name == "about" and value not in ABOUT):
-        raise InputError(
-            name, "must be between -2**63 and 2**63 - 1" if kind is int else f"must be one of {', '.join(ABOUT)}"
-        )
+    if kind is int and not -(2**63) <= value < 2**63:
+        raise InputError(name, "must be between -2**63 and 2**63 - 1")
+    choices = _CHOICES.get(column.name) or _CHOICES.get(f"{column.table.name}.{column.name}")
+    if choices is not None and value not in choices:
+        raise InputError(name, f"must be one of {', '.join(choices)}")
     return value
 
 

@@ -5,16 +5,18 @@ The analyst is an LLM or local rules. A hot segment was recalled often or recent
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from memoryos.identifiers import new_id
-from memoryos.model import Knowledge, Segment
-from memoryos.seams import Fact, Lesson, Material
+from memoryos.current_facts import repetitions_of, view_facts
+from memoryos.model import CORRECTION, SHARED, Segment
+from memoryos.seams import Lesson, Material
 from memoryos.storage.long_term_table import Learning, SegmentLearned
 from memoryos.updating.lesson_merging import (
+    LessonReader,
     check_lesson,
-    merge_knowledge,
     merge_profile,
+    over_capacity,
     without_pages,
     without_refused,
 )
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from memoryos.config import Config
-    from memoryos.model import Origin, Page
+    from memoryos.model import Knowledge, Page
     from memoryos.seams import Analyst
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
+    from memoryos.updating.lesson_merging import LessonFacts
     from memoryos.updating.usage_ledger import UsageLedger
 
 __all__ = ["LEARN", "Learner"]
@@ -109,46 +112,46 @@ class Learner:
             learned: The new counter of unlearned pages of the segment; None if facts were extracted from these
                 pages before.
         """
-        known = tuple(self._store.long_term.knowledge(lease.scope_id))
-        profile = self._store.long_term.profile(lease.scope_id)
+        now = self._clock()
+        stored = self._store.long_term.facts(lease.scope_id)
         again = frozenset(page.page_id for page in pages) if learned is None else frozenset()
-        withdrawn = {each.knowledge_id for each in known if again.issuperset(each.source_page_ids)}
-        current = tuple(each for each in known if each.knowledge_id not in withdrawn)
-        material = Material(pages, without_pages(profile, again), current)
+        withdrawn = [each.knowledge_id for each in stored if _is_withdrawn(each, again)]
+        kept = [each for each in stored if each.knowledge_id not in {*withdrawn}]
+        view = view_facts(kept, now)
+        profile = self._store.long_term.traits(lease.scope_id)
+        material = Material(pages, replace(without_pages(profile, again), attributes=view.attributes()), view.current)
         meter = self._ledger.meter(lease.scope_id, LEARN)
         lesson = self._analyst.learn(material, meter) if pages else Lesson()
         check_lesson(material, lesson)
         lesson = without_refused(lesson, self._store.forgetting.refusals(lease.scope_id))
         origin = lesson.origin or self._analyst.origin
-        now = self._clock()
-        knowledge = merge_knowledge(
-            [entry for entry in current if entry.knowledge_id not in lesson.dropped],
-            lesson.facts,
-            lambda fact: _entry(fact, now, origin),
-            self._config.long_term_knowledge_capacity,
-        )
-        dropped = withdrawn | set(lesson.dropped)
+        found = LessonReader(lease.scope_id, pages, view.current, origin, now).read(lesson)
+        dropped = [each.knowledge_id for each in repetitions_of(kept, lesson.dropped)]
+        active = _merged([each for each in kept if each.knowledge_id not in dropped], found)
+        surplus = over_capacity(active, view_facts(active, now).current, self._config.long_term_knowledge_capacity)
+        added = [replace(each, archived_at=now) if each.knowledge_id in surplus else each for each in found.added]
+        added_ids = {each.knowledge_id for each in added}
         change = Learning(
             segment=learned,
             learned_page_ids=tuple(page.page_id for page in pages),
             profile=merge_profile(profile, lesson, now, origin, kept=material.profile),
-            added=knowledge.added,
-            superseded=knowledge.superseded,
-            archived=(*knowledge.archived, *sorted(dropped - set(knowledge.superseded))),
+            added=tuple(added),
+            replaced=found.replaced,
+            archived=tuple(each for each in (*withdrawn, *dropped, *surplus) if each not in added_ids),
             provisional=origin != self._analyst.origin,
         )
         self._store.long_term.apply(lease, change, now)
 
 
-def _entry(fact: Fact, now: datetime, origin: Origin) -> Knowledge:
-    return Knowledge(
-        knowledge_id=new_id(),
-        about=fact.about,
-        text=fact.text,
-        recorded_at=now,
-        valid_from=fact.valid_from,
-        superseded_by=None,
-        archived_at=None,
-        source_page_ids=fact.source_page_ids,
-        origin=origin,
-    )
+def _is_withdrawn(fact: Knowledge, page_ids: frozenset[str]) -> bool:
+    """Returns whether a fact is only based on pages that are read again."""
+    is_derived = bool(fact.source_page_ids) and fact.origin.analyst not in {CORRECTION.analyst, SHARED.analyst}
+    return is_derived and fact.archived_at is None and page_ids.issuperset(fact.source_page_ids)
+
+
+def _merged(kept: list[Knowledge], found: LessonFacts) -> list[Knowledge]:
+    """Returns the stored facts together with those of a lesson."""
+    facts = {each.knowledge_id: each for each in kept} | {each.knowledge_id: each for each in found.added}
+    for newer, older in found.replaced.items():
+        facts[newer] = replace(facts[newer], replaces=(*facts[newer].replaces, *older))
+    return [*facts.values()]

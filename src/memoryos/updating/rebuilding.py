@@ -136,14 +136,15 @@ class Rebuilder:
     def _scratch_updater(self, scratch: Store, analyst: Analyst) -> Updater:
         size = self._config.working_set_max_bytes
         model = vector_model(self._embedder.name)
-        working_sets = WorkingSets(scratch, model, self._embedder.dimensions, size)
+        working_sets = WorkingSets(scratch, model, self._embedder.dimensions, size, clock=self._clock)
         return Updater(scratch, self._embedder, analyst, working_sets, self._config, self._ledger, clock=self._clock)
 
     def _compare(self, scratch: Store, scope_id: str, origin: Origin, *, applied: bool) -> Rebuilt:
+        now = self._clock()
         before, after = (
-            {entry.text for entry in store.long_term.knowledge(scope_id)} for store in (self._store, scratch)
+            {entry.text for entry in store.long_term.knowledge(scope_id, now)} for store in (self._store, scratch)
         )
-        old, new = (store.long_term.profile(scope_id) for store in (self._store, scratch))
+        old, new = (store.long_term.profile(scope_id, now) for store in (self._store, scratch))
         return Rebuilt(
             origin=origin,
             segments_before=self._store.mid_term.count(scope_id),
@@ -185,7 +186,10 @@ def _drain(updater: Updater, scope_id: str, before_step: Callable[[], None]) -> 
 
 
 def _attributes(profile: Profile) -> dict[str, str]:
-    return {each.name: each.value for each in profile.attributes}
+    values: dict[str, list[str]] = {}
+    for each in profile.attributes:
+        values.setdefault(each.name, []).append(each.value)
+    return {name: ", ".join(sorted(each)) for name, each in values.items()}
 
 
 def _traits(profile: Profile) -> dict[str, str]:

@@ -54,7 +54,8 @@ function Facts({ facts, filter, fresh, again }) {
 }
 
 function Fact({ fact, open }) {
-  const isCurrent = !fact.superseded_by && !fact.archived_at;
+  const hasEnded = fact.valid_until && Date.parse(fact.valid_until) <= Date.now();
+  const isCurrent = !fact.superseded_by && !fact.archived_at && !hasEnded;
   return html`
     <article class=${`card fact ${isCurrent ? "" : "past"}`}>
       <p><span class=${`badge ${fact.about}`}>${TEXTS.about[fact.about]}</span> <${StoredText} text=${fact.text} /></p>

@@ -1,0 +1,235 @@
+"""Determines which of the stored facts are current. This is a pure function of the facts and the time.
+
+A stored fact is a statement and never changes. So the result does not depend on the order in which facts were stored:
+importing, forgetting, rebuilding and reading pages in another order need no special case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from memoryos.identifiers import derived_id
+from memoryos.language.word_sequence import word_sequence
+from memoryos.model import Attribute
+from memoryos.slots import SINGLE_VALUED, SLOTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from memoryos.model import Knowledge
+
+__all__ = ["FactView", "fact_id", "next_change", "repetitions_of", "view_facts"]
+
+RepetitionKey = tuple[str, "str | None", tuple[str, ...]]
+"""Subject, slot and word sequence of a fact. Facts with equal keys are repetitions of one statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactView:
+    """The facts of a scope at one time.
+
+    Attributes:
+        current: The current facts, in the order in which they were stated. A statement that was repeated is contained
+            once, with the sources of all its repetitions.
+        history: All facts in the same order, including those that are not current.
+        now: The time.
+    """
+
+    current: tuple[Knowledge, ...]
+    history: tuple[Knowledge, ...]
+    now: datetime = field(compare=False)
+
+    def attributes(self) -> tuple[Attribute, ...]:
+        """Returns the current slots of the user as attributes, in the order of ``SLOTS``, then as stated."""
+        found: dict[tuple[int, str], Attribute] = {}
+        for each in self.current:
+            is_future = each.valid_from is not None and each.valid_from > self.now
+            if each.slot in SLOTS and each.value is not None and each.subject == "user" and not is_future:
+                key = (SLOTS.index(each.slot), each.value.casefold())
+                found[key] = Attribute(each.slot, each.value, each.source_page_ids)
+        return tuple(found[key] for key in sorted(found, key=lambda key: key[0]))
+
+
+def fact_id(scope_id: str, page_id: str, subject: str, slot: str | None, text: str) -> str:
+    """Returns the id of a fact, so that reading a page again gives the same id.
+
+    Args:
+        scope_id: Id of the scope.
+        page_id: Id of the newest source page.
+        subject: Whom the fact describes.
+        slot: The slot that the fact fills.
+        text: The fact. Punctuation and case do not count.
+    """
+    return derived_id(scope_id, page_id, subject, slot or "", *word_sequence(text))
+
+
+def view_facts(facts: Iterable[Knowledge], now: datetime) -> FactView:
+    """Determines the current facts.
+
+    * A fact is replaced if another fact contains its id in ``replaces``, or contains the id of a repetition of the
+      fact and was stated not earlier. It ends at ``valid_until``. It is not current if it is archived.
+    * The single-valued slot of a subject has the value that was valid last. A fact that has ended removes its value,
+      or any value if it has none. Values that became valid and were stated at the same time conflict: all are current.
+    * In a multi-valued slot, this applies to each value separately.
+    * A fact about the future is current, and does not fill its slot before its day.
+
+    Args:
+        facts: All facts of a scope, in any order.
+        now: The current time.
+    """
+    return _View(sorted(facts, key=_statement_order), now).result()
+
+
+def repetitions_of(facts: Iterable[Knowledge], knowledge_ids: Iterable[str]) -> list[Knowledge]:
+    """Returns the facts with these ids, and those that say the same.
+
+    These are their repetitions, and the facts that give the same value to the same slot of the same subject.
+    """
+    facts, wanted = list(facts), set(knowledge_ids)
+    named = [each for each in facts if each.knowledge_id in wanted]
+    keys = {_repetition_key(each) for each in named}
+    values = {_slot_value(each) for each in named if each.slot is not None and each.value is not None}
+    return [each for each in facts if _repetition_key(each) in keys or _slot_value(each) in values]
+
+
+def next_change(facts: Iterable[Knowledge], now: datetime) -> datetime | None:
+    """Returns the earliest time after ``now`` at which the current facts change without new facts; None if never."""
+    times = (moment for each in facts for moment in (each.valid_from, each.valid_until))
+    return min((moment for moment in times if moment is not None and moment > now), default=None)
+
+
+@dataclass(slots=True)
+class _View:
+    """The state of one evaluation. ``facts`` are in the order in which they were stated."""
+
+    facts: Sequence[Knowledge]
+    now: datetime
+    keys: dict[str, RepetitionKey] = field(default_factory=dict)
+    superseded_by: dict[str, str] = field(default_factory=dict)
+    conflicts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def result(self) -> FactView:
+        self.keys = {each.knowledge_id: _repetition_key(each) for each in self.facts}
+        self._find_replaced()
+        self._merge_repetitions()
+        for slot_facts in self._facts_by_slot():
+            self._fill(slot_facts)
+        history = tuple(
+            replace(
+                each,
+                superseded_by=self.superseded_by.get(each.knowledge_id),
+                conflicts_with=self.conflicts.get(each.knowledge_id, ()),
+            )
+            for each in self.facts
+        )
+        current = tuple(
+            replace(each, source_page_ids=self.sources.get(each.knowledge_id, each.source_page_ids))
+            for each in history
+            if self._is_valid(each)
+        )
+        return FactView(current, history, self.now)
+
+    def _is_valid(self, fact: Knowledge) -> bool:
+        return fact.archived_at is None and fact.knowledge_id not in self.superseded_by and not self._has_ended(fact)
+
+    def _has_ended(self, fact: Knowledge) -> bool:
+        return fact.valid_until is not None and fact.valid_until <= self.now
+
+    def _is_future(self, fact: Knowledge) -> bool:
+        return fact.valid_from is not None and fact.valid_from > self.now
+
+    def _find_replaced(self) -> None:
+        """Notes for each replaced fact the fact that was stated last of those that replace it."""
+        same: dict[RepetitionKey, list[Knowledge]] = {}
+        for each in self.facts:
+            same.setdefault(self.keys[each.knowledge_id], []).append(each)
+        for newer in self.facts:
+            for older_id in newer.replaces:
+                for older in same[self.keys[older_id]] if older_id in self.keys else ():
+                    is_replaced = older.knowledge_id == older_id or older.stated_at <= newer.stated_at
+                    if is_replaced and older.knowledge_id != newer.knowledge_id:
+                        self.superseded_by[older.knowledge_id] = newer.knowledge_id
+
+    def _merge_repetitions(self) -> None:
+        """Keeps the repetition that was stated last, with the sources of the others."""
+        valid: dict[RepetitionKey, list[Knowledge]] = {}
+        for each in self.facts:
+            if self._is_valid(each):
+                valid.setdefault(self.keys[each.knowledge_id], []).append(each)
+        for repetitions in valid.values():
+            if len(repetitions) > 1:
+                newest = repetitions[-1].knowledge_id
+                pages = dict.fromkeys(page_id for each in repetitions for page_id in each.source_page_ids)
+                self.sources[newest] = tuple(pages)
+                for each in repetitions[:-1]:
+                    if each.slot is None or self._is_future(each):
+                        self.superseded_by[each.knowledge_id] = newest
+
+    def _facts_by_slot(self) -> list[list[Knowledge]]:
+        """Returns the facts that are applied to each single-valued slot, and to each value of a multi-valued slot."""
+        groups: dict[tuple[str, str, str], list[Knowledge]] = {}
+        general: dict[tuple[str, str], list[Knowledge]] = {}
+        for each in self.facts:
+            if each.slot is None or each.archived_at is not None or each.knowledge_id in self.superseded_by:
+                continue
+            if each.slot in SINGLE_VALUED:
+                groups.setdefault((each.subject, each.slot, ""), []).append(each)
+            elif each.value is not None:
+                groups.setdefault((each.subject, each.slot, each.value.casefold()), []).append(each)
+            else:
+                general.setdefault((each.subject, each.slot), []).append(each)
+        return [found + general.get((subject, slot), []) for (subject, slot, _), found in groups.items()]
+
+    def _fill(self, facts: list[Knowledge]) -> None:
+        """Applies the facts of a slot in the order in which they became valid, and notes which ones are superseded."""
+        holders: list[Knowledge] = []
+        cause: str | None = None
+        claims: list[Knowledge] = []
+        for fact in sorted(facts, key=self._validity_order):
+            if self._has_ended(fact):
+                if fact.value is None or (holders and any(_is_same_value(fact, each) for each in holders)):
+                    holders = [each for each in holders if fact.value is not None and not _is_same_value(fact, each)]
+                    cause = fact.knowledge_id
+            elif not self._is_future(fact):
+                is_tie = bool(holders) and self._moment(holders[-1]) == self._moment(fact)
+                others = [each for each in holders if not _is_same_value(fact, each)] if is_tie else []
+                holders = [*others, fact]
+                claims.append(fact)
+        cause = holders[-1].knowledge_id if holders else cause
+        current_ids = {each.knowledge_id for each in holders}
+        for claim in claims:
+            if claim.knowledge_id not in current_ids and cause is not None:
+                self.superseded_by[claim.knowledge_id] = cause
+        for each in holders:
+            others = [other for other in holders if not _is_same_value(each, other)]
+            if others:
+                self.conflicts[each.knowledge_id] = tuple(other.knowledge_id for other in others)
+
+    def _moment(self, fact: Knowledge) -> tuple[datetime, datetime]:
+        """Returns since when the fact is effective, and when it was stated."""
+        effective = fact.valid_from or fact.stated_at
+        if fact.valid_until is not None and self._has_ended(fact):
+            effective = min(effective, fact.valid_until)
+        return effective, fact.stated_at
+
+    def _validity_order(self, fact: Knowledge) -> tuple[datetime, datetime, bool, str]:
+        return (*self._moment(fact), not self._has_ended(fact), fact.knowledge_id)
+
+
+def _statement_order(fact: Knowledge) -> tuple[datetime, str]:
+    return fact.stated_at, fact.knowledge_id
+
+
+def _repetition_key(fact: Knowledge) -> RepetitionKey:
+    return fact.subject, fact.slot, word_sequence(fact.text)
+
+
+def _slot_value(fact: Knowledge) -> tuple[str, str | None, str | None]:
+    return fact.subject, fact.slot, None if fact.value is None else fact.value.casefold()
+
+
+def _is_same_value(one: Knowledge, other: Knowledge) -> bool:
+    return _slot_value(one) == _slot_value(other)

@@ -1,0 +1,116 @@
+"""Reads and writes rows of the table of facts, in the caller's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from memoryos.model import Knowledge
+from memoryos.storage.origin_json import read_origin, write_origin
+from memoryos.storage.schema import facts, vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+__all__ = ["add_replaced", "archive_facts", "drop_replaced", "read_facts", "write_facts"]
+
+_BATCH_ROWS = 500
+
+
+def read_facts(connection: sa.Connection, scope_id: str) -> list[Knowledge]:
+    """Returns all facts of a scope in the order of their ids. Their computed fields are empty."""
+    statement = sa.select(facts).where(facts.c.scope_id == scope_id).order_by(facts.c.fact_id)
+    return [_fact(row) for row in connection.execute(statement)]
+
+
+def write_facts(connection: sa.Connection, scope_id: str, entries: Iterable[Knowledge]) -> None:
+    """Stores facts. A fact with the id of a stored fact takes its place, and also replaces what that fact replaced."""
+    added = {each.knowledge_id: each for each in entries}
+    for ids in _batches(sorted(added)):
+        where = (facts.c.scope_id == scope_id, facts.c.fact_id.in_(ids))
+        for row in connection.execute(sa.select(facts.c.fact_id, facts.c.replaces).where(*where)).all():
+            entry = added[row.fact_id]
+            added[row.fact_id] = replace(entry, replaces=tuple(dict.fromkeys((*row.replaces, *entry.replaces))))
+        connection.execute(sa.delete(facts).where(*where))
+        owned = (vectors.c.owner_kind == "knowledge", vectors.c.owner_id.in_(ids))
+        connection.execute(sa.delete(vectors).where(vectors.c.scope_id == scope_id, *owned))
+        connection.execute(sa.insert(facts), [_row(scope_id, added[each]) for each in ids])
+
+
+def archive_facts(connection: sa.Connection, scope_id: str, ids: Sequence[str], now: datetime) -> None:
+    """Marks facts as archived. Unknown ids, and facts that are archived already, are ignored."""
+    for batch in _batches(ids):
+        where = (facts.c.scope_id == scope_id, facts.c.fact_id.in_(batch), facts.c.archived_at.is_(None))
+        connection.execute(sa.update(facts).where(*where).values(archived_at=now))
+
+
+def add_replaced(connection: sa.Connection, scope_id: str, replaced: Mapping[str, Sequence[str]]) -> None:
+    """Adds ids to the field ``replaces`` of stored facts: the ids of the replaced facts, by id of the newer fact."""
+    for newer, older in replaced.items():
+        where = (facts.c.scope_id == scope_id, facts.c.fact_id == newer)
+        known = connection.execute(sa.select(facts.c.replaces).where(*where)).scalar_one_or_none()
+        if known is not None:
+            connection.execute(sa.update(facts).where(*where).values(replaces=[*dict.fromkeys((*known, *older))]))
+
+
+def drop_replaced(connection: sa.Connection, scope_id: str, ids: frozenset[str]) -> None:
+    """Removes ids from the field ``replaces`` of all facts of a scope."""
+    rows = connection.execute(sa.select(facts.c.fact_id, facts.c.replaces).where(facts.c.scope_id == scope_id)).all()
+    for row in rows:
+        if not ids.isdisjoint(row.replaces):
+            where = (facts.c.scope_id == scope_id, facts.c.fact_id == row.fact_id)
+            kept = [each for each in row.replaces if each not in ids]
+            connection.execute(sa.update(facts).where(*where).values(replaces=kept))
+
+
+def _row(scope_id: str, entry: Knowledge) -> dict[str, Any]:
+    return {
+        "scope_id": scope_id,
+        "fact_id": entry.knowledge_id,
+        "subject": entry.subject,
+        "about": entry.about,
+        "kind": entry.kind,
+        "status": entry.status,
+        "text": entry.text,
+        "slot": entry.slot,
+        "value": entry.value,
+        "stated_at": entry.stated_at,
+        "valid_from": entry.valid_from,
+        "valid_until": entry.valid_until,
+        "replaces": list(entry.replaces),
+        "source_page_ids": list(entry.source_page_ids),
+        "reading_id": None,
+        "origin": write_origin(entry.origin),
+        "recorded_at": entry.recorded_at,
+        "archived_at": entry.archived_at,
+    }
+
+
+def _fact(row: Any) -> Knowledge:
+    return Knowledge(
+        knowledge_id=row.fact_id,
+        about=row.about,
+        text=row.text,
+        recorded_at=row.recorded_at,
+        valid_from=row.valid_from,
+        superseded_by=None,
+        archived_at=row.archived_at,
+        source_page_ids=tuple(row.source_page_ids),
+        origin=read_origin(row.origin),
+        subject=row.subject,
+        kind=row.kind,
+        status=row.status,
+        slot=row.slot,
+        value=row.value,
+        stated_at=row.stated_at,
+        valid_until=row.valid_until,
+        replaces=tuple(row.replaces),
+    )
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _BATCH_ROWS):
+        yield ids[start : start + _BATCH_ROWS]
