@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import time
 
 import pytest
 
@@ -13,6 +12,7 @@ from memoryos.config import Config
 from memoryos.errors import ConfigError, InputError
 from memoryos.redaction import MAX_PATTERNS, NO_REDACTION, Redactor, read_detectors
 from memoryos.secret_shapes import BUILT_IN
+from tests.waiting import cpu_seconds
 
 REDACTOR = Redactor(read_detectors({}))
 JWT = ".".join(
@@ -183,12 +183,7 @@ FRAGMENTS = [
 
 
 def seconds(text: str) -> float:
-    def once() -> float:
-        started = time.process_time()
-        REDACTOR.text(text)
-        return time.process_time() - started
-
-    return min(once() for _ in range(4))
+    return cpu_seconds(lambda: REDACTOR.text(text), runs=4)
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS)
