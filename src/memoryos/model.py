@@ -320,7 +320,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """The user's level in one of the 90 personality dimensions, with evidence. ``traits90.json`` lists the dimensions.
+    """A person's level in one of the 90 personality dimensions, with evidence. ``traits90.json`` lists the dimensions.
 
     Attributes:
         category: Category of the dimension, as in the file.
@@ -328,6 +328,7 @@ class Trait:
         level: "high", "medium" or "low".
         reason: Reason for the level, in one sentence.
         evidence_page_ids: Ids of the pages that show the level, oldest first; never empty.
+        subject: Whom the trait describes: "user", "assistant" or the name of another person.
     """
 
     category: str
@@ -335,6 +336,7 @@ class Trait:
     level: Level
     reason: str
     evidence_page_ids: tuple[str, ...]
+    subject: str = "user"
 
 
 @dataclass(frozen=True, slots=True)
