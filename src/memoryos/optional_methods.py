@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from memoryos.seams import Closeable, Immediate, Embedder, LanguageLimited, QueryEmbedder
+    from memoryos.seams import Closeable, Embedder, Immediate, LanguageLimited, QueryEmbedder
 
 __all__ = ["CompleteEmbedder", "close_method", "reads_immediately"]
 
