@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memoryos.analysts import answer_words, attributes, digesting, llm_replies, quoting, rephrasing, speech
+from memoryos.analysts import answer_words, attributes, grouping, llm_replies, quoting, rephrasing, speech
 from memoryos.analysts.assistant_facts import deed
 from memoryos.analysts.chinese import rephrase_chinese
 from memoryos.analysts.citing import CitationReader
@@ -361,9 +361,9 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     attributes.statements: lambda said: list(attributes.statements(said, NOW)),
     deed: lambda said: deed(said, NOW),
     rephrase_chinese: lambda said: rephrase_chinese(said, NOW),
-    digesting.digest_batch: lambda said: digesting.digest_batch(batch(said)),
-    digesting.is_small_talk: digesting.is_small_talk,
-    digesting.summarize: lambda said: digesting.summarize([page(said)], said),
+    grouping.group_pages: lambda said: grouping.group_pages(batch(said)),
+    grouping.is_small_talk: grouping.is_small_talk,
+    grouping.summarize: lambda said: grouping.summarize([page(said)], said),
     learn_from: lambda said: learn_from(material(said)),
     quoting.quote_answer: lambda said: "".join(quoting.quote_answer(said, recalled(said)).pieces),
     rephrasing.clauses: rephrasing.clauses,

@@ -1,4 +1,4 @@
-"""Notes: facts without their subject, with every day that they name resolved."""
+"""Notes: facts without their subject and sources, with resolved days."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ if TYPE_CHECKING:
 
     from memoryos.language.dates import Mention
     from memoryos.language.matching import Bounded
+    from memoryos.model import FactKind, FactStatus
 
 __all__ = ["Note", "dated_note"]
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A fact without its subject, the slot that it fills, and since when it holds.
+    """A fact without its subject and sources. The other fields are those of ``seams.Fact``.
 
-    ``since`` is where the words say so: a day as its midnight in UTC.
+    ``since`` is ``Fact.valid_from`` and ``until`` is ``Fact.valid_until``. A day is represented by its midnight in UTC.
     """
 
     text: str
     since: datetime | None
     slot: str | None = None
     value: str | None = None
+    kind: FactKind = "fact"
+    status: FactStatus | None = None
+    until: datetime | None = None
 
 
 def dated_note(text: str, at: datetime, say: Callable[[Mention], str], *, dropped: Bounded | None = None) -> Note:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.answer_words import ATTRIBUTE_QUESTIONS, PHRASES, retold
 from memoryos.analysts.attributes import statements
-from memoryos.analysts.digesting import is_small_talk
+from memoryos.analysts.grouping import is_small_talk
 from memoryos.language.date_phrases import format_day
 from memoryos.language.languages import language_of
 from memoryos.language.text import content_words, fold, sentences, terms
