@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from memoryos.memory import Memory
     from memoryos.seams import Analyst, Embedder
 
-__all__ = ["ROWS", "TOKENS", "Context", "main", "read_contexts"]
+__all__ = ["ROWS", "TOKENS", "Context", "main", "measure", "read_contexts"]
 
 MEMORYOS, PLAIN, BM25, NOTHING = ROWS = ("memoryos", "plain embedding", "BM25", "no memory")
 TOKENS = (1000, 3000)
