@@ -391,7 +391,7 @@ def fill_disks(starter: Starter, folder: Path, report: Report, rooms: range) -> 
     """Simulates a full disk while writers add, consolidate and open. Tries each number of free bytes."""
     for name, actions in FULL_DISKS.items():
         for room in rooms:
-            settings = SMALL | ({"background": True, "idle_seconds": 0.3} if name == "worker" else {})
+            settings = SMALL | ({"background": True, "reading_delay_seconds": 0.3} if name == "worker" else {})
             plan = Plan(
                 str(folder / f"full-{name}-{room}"),
                 analyst="scripted",

@@ -64,7 +64,7 @@ def test_writers_killed_between_any_two_commits(shop: tuple[Starter, Path]) -> N
     assert report.problems == []
     assert report.fail_points > 30
     hit = {each.removesuffix(", committing") for each in report.places}
-    assert hit >= {"opening", "messages", "lease", "embed", "digest", "learn", "archive", "visits", "answer"}
+    assert hit >= {"opening", "messages", "lease", "embed", "read", "profile", "archive", "visits", "answer"}
 
 
 def test_writers_killed_during_a_rebuild(shop: tuple[Starter, Path]) -> None:
@@ -132,15 +132,23 @@ def test_deleted_index_of_the_log_is_recreated(shop: tuple[Starter, Path]) -> No
         ("UPDATE pages SET at = at + 1 WHERE seq = 2", "was changed"),
         ("UPDATE pages SET seq = seq + 1 WHERE seq = 9", "a gap in the log"),
         ("UPDATE pages SET seq = 100 WHERE seq = 1", "out of order"),
-        ("UPDATE pages SET segment_id = NULL WHERE seq = 2", "half a place"),
-        ("UPDATE pages SET learned = 0", "length is not what is unlearned"),
+        ("UPDATE pages SET segment_id = NULL WHERE seq = 2", "neither read nor due"),
+        ("UPDATE pages SET reading_id = NULL WHERE seq = 2", "neither read nor due"),
+        ("UPDATE pages SET chain_id = NULL, segment_id = NULL, reading_id = NULL WHERE seq = 2", "page of another"),
+        ("UPDATE pages SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)", "a page outside its reading"),
+        ("UPDATE pages SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)", "a reading without a page"),
+        ("UPDATE pages SET read_provisionally = 1", "a provisional mark"),
+        ("DELETE FROM readings", "a page of a reading that is not there"),
+        ("DELETE FROM readings", "a fact of a reading that is not there"),
+        ("UPDATE facts SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)", "its reading has not read"),
+        ("UPDATE pages SET profiled = 0", "length is not what is unprofiled"),
         ("UPDATE segments SET page_count = page_count + 1", "count is not what it holds"),
         ("DELETE FROM vectors WHERE owner_kind = 'user'", "an embedded page without its vectors"),
         ("UPDATE pages SET embedded_with = NULL", "not marked as embedded"),
         ("DELETE FROM chains", "a page in no chain"),
         ("DELETE FROM segments", "a page in no segment"),
         ("DELETE FROM facts", "a vector of no knowledge"),
-        ("DELETE FROM facts", "a page that nothing was learned from"),
+        ("DELETE FROM facts", "a page that was read without a fact"),
         (
             "UPDATE profiles SET version = version + 1 WHERE version = (SELECT max(version) FROM profiles)",
             "a gap in the",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -219,16 +220,15 @@ def _recall_p50_ms(memory: Memory, conversation: Conversation) -> float:
 def _is_conserved(memory: Memory, conversation: Conversation) -> bool:
     """Returns whether every exchange of a conversation is stored exactly once and in order.
 
-    Each page must be in short-term memory or in exactly one segment.
+    Each page must be in exactly one segment.
     """
     pages = list(memory.pages())
-    window = {page.page_id for page in pages[max(0, len(pages) - memory.config.short_term_capacity) :]}
     segments = {segment.segment_id: segment.page_count for segment in memory.segments()}
     assigned = [page.segment_id for page in pages if page.segment_id is not None]
     return (
         len(pages) == len(conversation.exchanges)
         and [page.user_text for page in pages] == [each.user_text for each in conversation.exchanges]
-        and all((page.segment_id is None) == (page.page_id in window) for page in pages)
-        and {each: assigned.count(each) for each in segments} == segments
+        and len(assigned) == len(pages)
+        and Counter(assigned) == segments
         and memory.get_memory_stats()["pages_due"] == 0
     )
