@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.crash.checking import Findings, Promised, check, check_forgotten
-from benchmarks.crash.writer import DATABASE, NOBODY, Plan, read_marks
+from benchmarks.crash.marks import read_marks
+from benchmarks.crash.writer import DATABASE, NOBODY, Plan
 
 ROOT = Path(__file__).parents[2]
 KILLS_A_STORE = 10
