@@ -36,7 +36,10 @@ READING_RULES = {
     "a fact of a reading that is not there": "SELECT k.fact_id FROM facts k LEFT JOIN readings r ON "
     "r.scope_id = k.scope_id AND r.reading_id = k.reading_id WHERE k.reading_id IS NOT NULL AND r.reading_id IS NULL",
     "a fact from a page that its reading has not read": "SELECT k.fact_id FROM facts k, json_each(k.source_page_ids) j "
-    "JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE p.reading_id IS NOT k.reading_id",
+    "JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE k.reading_id IS NOT NULL "
+    "AND p.reading_id IS NOT k.reading_id",
+    "a fact without a reading that is not archived": "SELECT fact_id FROM facts WHERE reading_id IS NULL "
+    "AND archived_at IS NULL",
 }
 """Rules of readings. Each page is read, or it is due or being read and then has no chain, segment or reading."""
 NOTHING_FOUND_BY = READING_RULES | {
