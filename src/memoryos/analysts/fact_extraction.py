@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timezone
+from datetime import datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.assistant_facts import deed
@@ -14,6 +14,7 @@ from memoryos.analysts.grouping import is_small_talk
 from memoryos.analysts.notes import Note
 from memoryos.analysts.own_words import own_sentences
 from memoryos.analysts.rephrasing import clauses, rephrase
+from memoryos.analysts.retractions import retractions
 from memoryos.language.dates import mentions
 from memoryos.language.languages import language_of
 from memoryos.language.matching import Bounded
@@ -21,12 +22,13 @@ from memoryos.language.text import terms
 from memoryos.language.word_sequence import word_sequence
 from memoryos.model import SIDES
 from memoryos.seams import Fact
-from memoryos.slots import slot_named
+from memoryos.slots import MULTI_VALUED, slot_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memoryos.analysts.attributes import Statement
+    from memoryos.analysts.retractions import Retraction
     from memoryos.language.languages import Language
     from memoryos.model import Knowledge, Page, Side
     from memoryos.seams import Batch
@@ -35,13 +37,15 @@ __all__ = ["extract_facts"]
 
 _CHANGING = frozenset({"home", "job", "employer", "partner", "relationship_status"})
 """Slots whose value is valid from the day that the sentence names; of the others, the day is not the beginning."""
+_AND = Bounded(r"[,，、]\s*(?:(?:and|en|e|và)\s)?|\s(?:and|en|e|và)\s|[和と]", re.IGNORECASE)
+"""Matches what separates the values of a multi-valued slot."""
 _PREFERENCE = Bounded(
-    r"^(?P<no>doesn't |does not |no longer |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
-    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+)$",
+    r"^(?P<no>doesn't |does not |no longer |used to |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
+    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+?)(?:\s(?:any\s?more|any longer))?$",
     re.IGNORECASE,
 )
 _IS_PREFERENCE = Bounded(
-    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
+    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer (?:likes|loves|enjoys|eats|drinks)|used to (?:like|love|enjoy|eat|drink)|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
     r"haat|houdt (?:niet (?:meer )?)?van|(?:não )?(?:gosta|curte)|detesta|odeia|adora|(?:không |rất )?thích|ghét)",
     re.IGNORECASE,
 )
@@ -74,22 +78,44 @@ def _notes(sentence: str, page: Page, side: Side, language: Language) -> Iterato
 
 def _notes_of_person(sentence: str, page: Page, language: Language) -> Iterator[Note]:
     stated = list(statements(sentence, page.local_at, language))
-    yield from (_slot_note(each, sentence, page) for each in stated)
+    for each in stated:
+        yield from _slot_notes(each, sentence, page)
+    retracted = list(retractions(sentence, language))
+    yield from (_retraction_note(each, sentence, page) for each in retracted)
     if language == "zh" and stated:
         return
     for clause in _clauses(sentence, language):
-        if any(True for _ in statements(clause, page.local_at, language)):
+        is_slot = any(True for _ in statements(clause, page.local_at, language))
+        if is_slot or (retracted and any(not each.is_event for each in retractions(clause, language))):
             continue
         note = _rephrased(clause, page, language)
         if note is not None:
             yield note if _preference(note.text) is None else replace(note, kind="preference")
 
 
-def _slot_note(statement: Statement, sentence: str, page: Page) -> Note:
+def _slot_notes(statement: Statement, sentence: str, page: Page) -> Iterator[Note]:
+    """Yields one note for each value of the slot."""
     slot = slot_named(statement.name)
-    text = note_of(statement) or f"{(slot or statement.name).replace('_', ' ')}: {statement.value}"
     since = _first_day(sentence, page) if slot in _CHANGING else None
-    return Note(text, since, slot, statement.value if slot else None)
+    for value in _values(statement.value) if slot in MULTI_VALUED else (statement.value,):
+        single = replace(statement, value=value)
+        text = note_of(single) or f"{(slot or statement.name).replace('_', ' ')}: {value}"
+        yield Note(text, since, slot, value if slot else None)
+
+
+def _values(text: str) -> list[str]:
+    values = [each.strip() for each in _AND.split(text)]
+    return values if all(values) else [text]
+
+
+def _retraction_note(retraction: Retraction, sentence: str, page: Page) -> Note:
+    """Returns a note that ends when the page was said, or at the end of an earlier day that the sentence names."""
+    until = page.at
+    named = next(iter(mentions(sentence, page.local_at)), None)
+    if named is not None:
+        end = datetime.combine(named.last + timedelta(days=1), time(), timezone.utc)
+        until = min(until, end)
+    return Note(retraction.text, None, retraction.slot, retraction.value, until=until)
 
 
 def _first_day(sentence: str, page: Page) -> datetime | None:
@@ -145,6 +171,8 @@ class _FactCollector:
     def add(self, note: Note, side: Side, page: Page) -> None:
         """Adds a note as a fact, or adds the page to the fact that says the same."""
         subject = self._batch.subject(page, side)
+        if note.until is not None and note.value is not None:
+            note = replace(note, value=self._known_value(subject, note))
         new = _entry(f"#{len(self.facts)}", subject, note, page.at)
         for known in self._known:
             is_same = (known.subject, known.slot, known.words) == (subject, new.slot, new.words)
@@ -168,6 +196,17 @@ class _FactCollector:
                 note.until,
             )
         )
+
+    def _known_value(self, subject: str, retraction: Note) -> str | None:
+        """Returns the only known value that a retraction means: "dog named Rex" for "dog"; else its own value."""
+        words = {*terms(retraction.value or "")}
+        facts: tuple[Knowledge | Fact, ...] = (*self._batch.slots, *self.facts)
+        known = {
+            each.value
+            for each in facts
+            if (each.subject, each.slot) == (subject, retraction.slot) and each.value and words <= {*terms(each.value)}
+        }
+        return known.pop() if len(known) == 1 else retraction.value
 
     def _add_source(self, place: int, page: Page) -> None:
         fact = self.facts[place]
