@@ -138,26 +138,18 @@ def _rephrased(clause: str, page: Page, language: Language) -> Note | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A known fact, or an earlier fact of the same reading.
+class _Statement:
+    """A statement that a later one may contradict: a preference, or a fact that was stored without its slot.
 
     Attributes:
-        reference: Id of the known fact, or "#3" for the fourth fact of the reading.
-        subject: Whom the fact describes.
-        slot: The slot that the fact fills. For a fact that was stored without slot: the slot that its text states.
-        words: The words of the text in order.
-        preference: Whether the subject likes the object, and the terms of the object; None if it is no preference.
+        reference: Id of a known fact, or "#3" for the fourth fact of the reading.
         stated_at: Time of the newest source page.
-        has_slot: Whether the fact itself has a slot, so that the current value of the slot is computed.
+        is_liked: Whether a preference is for its object; None for a fact that states a slot.
     """
 
     reference: str
-    subject: str
-    slot: str | None
-    words: tuple[str, ...]
-    preference: tuple[bool, frozenset[str]] | None
     stated_at: datetime
-    has_slot: bool
+    is_liked: bool | None
 
 
 class _FactCollector:
@@ -166,36 +158,63 @@ class _FactCollector:
     def __init__(self, batch: Batch) -> None:
         self.facts: list[Fact] = []
         self._batch = batch
-        self._known = [_known_entry(each) for each in (*batch.slots, *batch.related)]
+        self._places: dict[tuple[object, ...], int] = {}
+        """Places of the facts to which a repetition is added, by what must be equal."""
+        self._statements: dict[tuple[str, str | frozenset[str]], list[_Statement]] = {}
+        """Statements by subject, and slot or object of the preference."""
+        for fact in (*batch.slots, *batch.related):
+            if fact.slot is None:
+                self._note_statement(fact.subject, fact.text, fact.knowledge_id, fact.stated_at)
 
     def add(self, note: Note, side: Side, page: Page) -> None:
         """Adds a note as a fact, or adds the page to the fact that says the same."""
         subject = self._batch.subject(page, side)
         if note.until is not None and note.value is not None:
             note = replace(note, value=self._known_value(subject, note))
-        new = _entry(f"#{len(self.facts)}", subject, note, page.at)
-        for known in self._known:
-            is_same = (known.subject, known.slot, known.words) == (subject, new.slot, new.words)
-            if is_same and known.reference.startswith("#"):
-                self._add_source(int(known.reference[1:]), page)
-                return
-        contradicted = [each for each in self._known if each.stated_at <= page.at and _contradicts(new, each)]
-        self._known = [*(each for each in self._known if each not in contradicted), new]
+        key = (subject, note.slot, word_sequence(note.text), note.since, note.until)
+        if key in self._places:
+            self._add_source(self._places[key], page)
+            return
+        replaced = self._contradicted(subject, note, page.at)
+        if replaced:
+            self._places = {key: place for key, place in self._places.items() if f"#{place}" not in replaced}
+        self._places[key] = len(self.facts)
+        if note.slot is None:
+            self._note_statement(subject, note.text, f"#{len(self.facts)}", page.at)
         self.facts.append(
             Fact(
-                side,
-                note.text,
-                (page.page_id,),
-                note.since,
-                tuple(each.reference for each in contradicted),
-                subject,
-                note.slot,
-                note.value,
-                note.kind,
-                note.status,
-                note.until,
+                about=side,
+                text=note.text,
+                source_page_ids=(page.page_id,),
+                valid_from=note.since,
+                replaces=replaced,
+                subject=subject,
+                slot=note.slot,
+                value=note.value,
+                kind=note.kind,
+                status=note.status,
+                valid_until=note.until,
             )
         )
+
+    def _note_statement(self, subject: str, text: str, reference: str, stated_at: datetime) -> None:
+        preference, slot = _preference(text), slot_of(text)
+        if preference is not None:
+            is_liked, liked = preference
+            self._statements.setdefault((subject, liked), []).append(_Statement(reference, stated_at, is_liked))
+        elif slot is not None:
+            self._statements.setdefault((subject, slot), []).append(_Statement(reference, stated_at, None))
+
+    def _contradicted(self, subject: str, note: Note, at: datetime) -> tuple[str, ...]:
+        """Returns the references of the statements that a note contradicts, and removes these statements."""
+        preference = _preference(note.text) if note.slot is None else None
+        is_liked, what = preference or (None, note.slot)
+        if what is None:
+            return ()
+        found = self._statements.get((subject, what), [])
+        replaced = [each for each in found if each.stated_at <= at and (is_liked is None or each.is_liked != is_liked)]
+        self._statements[subject, what] = [each for each in found if each not in replaced]
+        return tuple(each.reference for each in replaced)
 
     def _known_value(self, subject: str, retraction: Note) -> str | None:
         """Returns the only known value that a retraction means: "dog named Rex" for "dog"; else its own value."""
@@ -214,16 +233,6 @@ class _FactCollector:
             self.facts[place] = replace(fact, source_page_ids=(*fact.source_page_ids, page.page_id))
 
 
-def _entry(reference: str, subject: str, note: Note, stated_at: datetime) -> _Entry:
-    slot = note.slot or slot_of(note.text)
-    words = word_sequence(note.text)
-    return _Entry(reference, subject, slot, words, _preference(note.text), stated_at, note.slot is not None)
-
-
-def _known_entry(fact: Knowledge) -> _Entry:
-    return _entry(fact.knowledge_id, fact.subject, Note(fact.text, None, fact.slot), fact.stated_at)
-
-
 def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
     if match := _JAPANESE_PREFERENCE.match(text):
         return match["no"] is None, frozenset(terms(match["object"]))
@@ -233,13 +242,3 @@ def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
     if match is None:
         return None
     return match["no"] is None, frozenset(terms(match["object"]))
-
-
-def _contradicts(new: _Entry, known: _Entry) -> bool:
-    if new.subject != known.subject:
-        return False
-    if new.has_slot:
-        return new.slot == known.slot and not known.has_slot
-    if new.preference and known.preference:
-        return new.preference[0] != known.preference[0] and new.preference[1] == known.preference[1]
-    return False

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from memoryos.language.languages import Language
 
-__all__ = ["Retraction", "retractions"]
+__all__ = ["LANGUAGES", "Retraction", "retractions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,8 @@ _RULES: Mapping[Language, tuple[_Rule, ...]] = {
         _rule("partner relationship_status", "分手了", "我们?(?:已经|刚刚?)?(?:和.{1,8})?分手了", is_event=True),
     ),
 }  # fmt: skip
+LANGUAGES = tuple(_RULES)
+"""The languages with rules."""
 _UNSURE: Mapping[Language, Bounded] = {
     "en": Bounded(
         r"[?\"“]|\b(?:if|unless|until|would|wish|might|should|could|maybe|perhaps|suppose|imagine|pretend|says?|said|thinks?|thought|dream\w*)\b",
