@@ -14,8 +14,10 @@ from benchmarks.realmem.memories import read_memories
 from benchmarks.realmem.stream import read_personas
 from benchmarks.recorded import Record, RecordedAnalyst, RecordedFact
 
-from memoryos.doors.bench.locomo_run import add_exchanges
+from memoryos.config import Config
+from memoryos.doors.bench.locomo_run import add_exchanges, ingest
 from memoryos.doors.locomo import read_locomo
+from memoryos.engine import MemoryEngine
 from memoryos.model import Knowledge, Origin, Page
 from memoryos.optional_methods import reads_immediately
 from memoryos.seams import Batch, Fact, Reading, Usage
@@ -202,6 +204,26 @@ def test_observations_are_facts_about_their_speaker(tmp_path: Path) -> None:
         ("user", "user", "fact", "Ann sings and dances.", ("page-1", "page-4")),
     ]
     assert not record.unusable
+
+
+def test_the_benchmark_stores_the_observations_of_every_conversation(tmp_path: Path) -> None:
+    file = tmp_path / "locomo.json"
+    samples = [
+        conversation({"session_1_observation": {"Ann": [["Ann sings.", "D1:1"]], "Ben": [["Ben cooks.", "D1:2"]]}}),
+        conversation({"session_2_observation": {"Ben": [["Ben has a horse.", "D2:4"]]}}) | {"sample_id": "two"},
+    ]
+    file.write_text(json.dumps(samples), encoding="utf-8")
+    conversations = read_locomo(file)
+    analyst = RecordedAnalyst(read_observations(file, conversations))
+    end = START + timedelta(days=1)
+    report = ingest(conversations, tmp_path / "store", HashEmbedder(), end, analyst=analyst)
+    assert (report["pages"], report["knowledge"], report["conserved"]) == (8, 3, True)
+    assert analyst.summary()["replayed"] == 3
+    with MemoryEngine(
+        Config(data_storage_path=tmp_path / "store", background=False), embedder=HashEmbedder()
+    ) as engine:
+        texts = [{each.text for each in engine.memory(name).knowledge(None)} for name in ("one", "two")]
+    assert texts == [{"Ann sings.", "Ben cooks."}, {"Ben has a horse."}]
 
 
 def test_unusable_observations_are_counted(tmp_path: Path) -> None:
