@@ -396,17 +396,15 @@ class Memory:
         return True
 
     def force_mid_term_analysis(self) -> int:
-        """Assigns all waiting pages to segments. Then extracts facts from every segment with new pages, hot or not.
-
-        A page is waiting when it has left short-term memory and is not yet assigned to a segment.
+        """Reads all pages that are due. Then infers traits from every segment with new pages, hot or not.
 
         Returns:
-            The number of segments from which facts were extracted.
+            The number of segments from which traits were inferred.
 
         Raises:
             AnalystError: If the analyst failed. The remaining pages are processed later.
         """
-        return self._modules.updater.learn_everything(self._handle.find()) if self._handle.exists else 0
+        return self._modules.updater.profile_everything(self._handle.find()) if self._handle.exists else 0
 
     def rebuild(
         self,

@@ -39,8 +39,8 @@ _NAMEABLE = re.compile(r"[\w./:@#-]{1,200}")
 
 
 _VIEWS = """
-WITH segment_pages(scope_id, segment_id, pages, unlearned) AS (
-    SELECT scope_id, segment_id, count(*), sum(CASE WHEN learned THEN 0 ELSE 1 END) FROM pages
+WITH segment_pages(scope_id, segment_id, pages, unprofiled) AS (
+    SELECT scope_id, segment_id, count(*), sum(CASE WHEN profiled THEN 0 ELSE 1 END) FROM pages
     WHERE segment_id IS NOT NULL GROUP BY scope_id, segment_id
 ),
 embedded_texts(scope_id, page_id, side, model) AS (
@@ -98,10 +98,10 @@ _RULES = {
         LEFT JOIN segment_pages h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.page_count <> coalesce(h.pages, 0)
     """,
-    "segment with a length above its number of unlearned pages": """
-        SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unlearned, 0) FROM segments s
+    "segment with a length above its number of unprofiled pages": """
+        SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unprofiled, 0) FROM segments s
         LEFT JOIN segment_pages h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
-        WHERE s.length > coalesce(h.unlearned, 0)
+        WHERE s.length > coalesce(h.unprofiled, 0)
     """,
     "chain without pages": "SELECT scope_id, chain_id FROM chains EXCEPT SELECT scope_id, chain_id FROM pages",
     "knowledge without sources": """
