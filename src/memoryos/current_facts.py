@@ -7,6 +7,7 @@ importing, forgetting, rebuilding and reading pages in another order need no spe
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from memoryos.identifiers import derived_id
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FactView", "fact_id", "next_change", "repetitions_of", "view_facts"]
 
+NEWS = timedelta(days=31)
+"""Maximum time between the day from which a value is valid and its statement, for which the statement is news."""
 RepetitionKey = tuple[str, "str | None", tuple[str, ...]]
 """Subject, slot and word sequence of a fact. Facts with equal keys are repetitions of one statement."""
 
@@ -70,7 +73,8 @@ def view_facts(facts: Iterable[Knowledge], now: datetime) -> FactView:
 
     * A fact is replaced if another fact contains its id in ``replaces``, or contains the id of a repetition of the
       fact and was stated not earlier. It ends at ``valid_until``. It is not current if it is archived.
-    * The single-valued slot of a subject has the value that was valid last. A fact that has ended removes its value,
+    * The single-valued slot of a subject has the value that was valid last: since ``valid_from``, or since it was
+      stated if the text names no day or one shortly before. A fact that has ended removes its value,
       or any value if it has none. Values that became valid and were stated at the same time conflict: all are current.
     * In a multi-valued slot, this applies to each value separately.
     * A fact about the future is current, and does not fill its slot before its day.
@@ -209,8 +213,14 @@ class _View:
                 self.conflicts[each.knowledge_id] = tuple(other.knowledge_id for other in others)
 
     def _moment(self, fact: Knowledge) -> tuple[datetime, datetime]:
-        """Returns since when the fact is effective, and when it was stated."""
+        """Returns since when the fact is effective, and when it was stated.
+
+        A value that became valid shortly before it was stated ("I moved last week") is news, and replaces what was
+        stated before it. A day longer ago may be history ("I moved there in 2015").
+        """
         effective = fact.valid_from or fact.stated_at
+        if timedelta() <= fact.stated_at - effective <= NEWS:
+            effective = fact.stated_at
         if fact.valid_until is not None and self._has_ended(fact):
             effective = min(effective, fact.valid_until)
         return effective, fact.stated_at

@@ -24,7 +24,6 @@ from memoryos.identifiers import new_id
 from memoryos.language.text import keywords
 from memoryos.model import SIDES
 from memoryos.storage.closure import search
-from memoryos.storage.closure_graph import Closure
 from memoryos.storage.erasures import note_erasure
 from memoryos.storage.fact_rows import delete_facts, drop_replaced
 from memoryos.storage.idempotency import drop_request_hashes
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from memoryos.storage.closure_graph import Closure
     from memoryos.storage.database import Database
 
 __all__ = ["ForgettingTable"]
