@@ -266,6 +266,11 @@ class Config(BaseSettings):
         description="Number of facts about the user that a recall returns, and the same number about the assistant "
         "(paper: 10).",
     )
+    lasting_facts_only: bool = Field(
+        default=False,
+        description="Whether only lasting facts are recalled: those from segments that were hot (paper: yes). Default: "
+        "all facts.",
+    )
     segment_gate: int | None = Field(
         default=None,
         ge=1,
@@ -419,7 +424,7 @@ class Config(BaseSettings):
         """Returns the settings of the paper (§4.1 and §3.4), so that results can be compared with the paper.
 
         Mid-term memory has 200 segments. A recall returns ten pages of the five best segments, ranked only by the
-        similarity of embeddings.
+        similarity of embeddings, and only facts from segments that were hot.
         """
         numbers: dict[str, Any] = {
             "short_term_capacity": 7,
@@ -429,6 +434,7 @@ class Config(BaseSettings):
             "long_term_knowledge_capacity": 100,
             "retrieval_queue_capacity": 10,
             "knowledge_recalled": 10,
+            "lasting_facts_only": True,
             "segment_gate": 5,
             "heat": HeatWeights(),
             "ranking": RankingWeights(**(dict.fromkeys(RankingWeights.model_fields, 0.0) | {"meaning": 1.0})),

@@ -17,11 +17,12 @@ from memoryos.slots import SINGLE_VALUED, SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from memoryos.model import Knowledge
 
-__all__ = ["FactView", "fact_id", "next_change", "repetitions_of", "view_facts"]
+__all__ = ["FactView", "fact_id", "is_lasting", "next_change", "repetitions_of", "view_facts"]
 
 NEWS = timedelta(days=31)
 """Maximum time between the day from which a value is valid and its statement, for which the statement is news."""
@@ -44,12 +45,12 @@ class FactView:
     history: tuple[Knowledge, ...]
     now: datetime = field(compare=False)
 
-    def attributes(self) -> tuple[Attribute, ...]:
-        """Returns the current slots of the user as attributes, in the order of ``SLOTS``, then as stated."""
+    def attributes(self, subject: str = "user") -> tuple[Attribute, ...]:
+        """Returns the current slots of a person as attributes, in the order of ``SLOTS``, then as stated."""
         found: dict[tuple[int, str], Attribute] = {}
         for each in self.current:
             is_future = each.valid_from is not None and each.valid_from > self.now
-            if each.slot in SLOTS and each.value is not None and each.subject == "user" and not is_future:
+            if each.slot in SLOTS and each.value is not None and each.subject == subject and not is_future:
                 key = (SLOTS.index(each.slot), each.value.casefold())
                 found[key] = Attribute(each.slot, each.value, each.source_page_ids)
         return tuple(found[key] for key in sorted(found, key=lambda key: key[0]))
@@ -96,6 +97,18 @@ def repetitions_of(facts: Iterable[Knowledge], knowledge_ids: Iterable[str]) -> 
     keys = {_repetition_key(each) for each in named}
     values = {_slot_value(each) for each in named if each.slot is not None and each.value is not None}
     return [each for each in facts if _repetition_key(each) in keys or _slot_value(each) in values]
+
+
+def is_lasting(fact: Knowledge, hot_page_ids: AbstractSet[str]) -> bool:
+    """Returns whether a fact belongs to long-term memory in the sense of §3.3 of Kang et al. 2025.
+
+    These are the facts from segments that were hot, and those that do not come from an analyst.
+
+    Args:
+        fact: The fact.
+        hot_page_ids: Ids of the pages whose segment was hot.
+    """
+    return fact.reading_id is None or not hot_page_ids.isdisjoint(fact.source_page_ids)
 
 
 def next_change(facts: Iterable[Knowledge], now: datetime) -> datetime | None:

@@ -305,6 +305,15 @@ class Memory:
         """The current profile of the user."""
         return self._modules.long_term.profile(self._handle.find(), self._modules.clock())
 
+    def profile_of(self, subject: str) -> Profile:
+        """Returns the current profile of another person who speaks in this memory.
+
+        Args:
+            subject: The person's name as in ``Knowledge.subject``, or "assistant" for the other speaker of a
+                conversation between two people.
+        """
+        return self._modules.long_term.profile(self._handle.find(), self._modules.clock(), subject)
+
     def profile_history(self) -> list[Profile]:
         """Returns every version of the profile, oldest first."""
         return self._modules.long_term.profile_versions(self._handle.find())

@@ -5,7 +5,7 @@ Times are aware and in UTC, except `local_at`. Ids are UUIDv7 texts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -383,7 +383,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The user's attributes and personality traits.
+    """The attributes and personality traits of a person, usually of the user.
 
     A version stores the traits; version 0 has none. The attributes are a view of the current facts with a slot.
     Versions of earlier releases also contain the attributes of their time.
@@ -398,3 +398,7 @@ class Profile:
     def attribute(self, name: str) -> str | None:
         """Returns the value of an attribute; None if the profile does not contain it."""
         return next((each.value for each in self.attributes if each.name == name), None)
+
+    def of(self, subject: str) -> Profile:
+        """Returns a copy that contains only the traits of one person."""
+        return replace(self, traits=tuple(each for each in self.traits if each.subject == subject))

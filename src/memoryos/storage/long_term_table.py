@@ -152,12 +152,13 @@ class LongTermTable:
         return [each for each in found if about in {None, each.about}]
 
     def traits(self, scope_id: str) -> Profile:
-        """Returns the newest profile version without attributes; an empty profile of version 0 without a version."""
+        """Returns the newest traits of all people, without attributes; an empty profile of version 0 without one."""
         return replace(next(iter(self._profiles(scope_id, limit=1)), Profile()), attributes=())
 
-    def profile(self, scope_id: str, now: datetime) -> Profile:
-        """Returns the newest traits, and the current facts with a slot as attributes."""
-        return replace(self.traits(scope_id), attributes=self.view(scope_id, now).attributes())
+    def profile(self, scope_id: str, now: datetime, subject: str = "user") -> Profile:
+        """Returns the newest traits of a person, and the current facts with a slot as attributes."""
+        attributes = self.view(scope_id, now).attributes(subject)
+        return replace(self.traits(scope_id).of(subject), attributes=attributes)
 
     def profile_versions(self, scope_id: str) -> list[Profile]:
         """Returns all profile versions as stored, oldest first."""

@@ -89,6 +89,17 @@ _RULES = {
         SELECT p.scope_id, p.page_id, p.chain_id FROM pages p WHERE p.chain_id IS NOT NULL AND NOT EXISTS
         (SELECT 1 FROM chains c WHERE c.scope_id = p.scope_id AND c.chain_id = p.chain_id)
     """,
+    "page with a missing reading": """
+        SELECT p.scope_id, p.page_id, p.reading_id FROM pages p WHERE p.reading_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM readings r WHERE r.scope_id = p.scope_id AND r.reading_id = p.reading_id)
+    """,
+    "knowledge with a missing reading": """
+        SELECT k.scope_id, k.fact_id, k.reading_id FROM facts k WHERE k.reading_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM readings r WHERE r.scope_id = k.scope_id AND r.reading_id = k.reading_id)
+    """,
+    "reading without pages": """
+        SELECT scope_id, reading_id FROM readings EXCEPT SELECT scope_id, reading_id FROM pages
+    """,
     "embedded page without its vector": """
         SELECT s.scope_id, s.page_id, s.side FROM embedded_texts s WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE
         v.scope_id = s.scope_id AND v.owner_kind = s.side AND v.owner_id = s.page_id AND v.model = s.model)

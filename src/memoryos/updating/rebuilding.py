@@ -193,7 +193,7 @@ def _attributes(profile: Profile) -> dict[str, str]:
 
 
 def _traits(profile: Profile) -> dict[str, str]:
-    return {each.dimension: each.level for each in profile.traits}
+    return {each.dimension: each.level for each in profile.of("user").traits}
 
 
 def _changes(before: dict[str, str], after: dict[str, str]) -> Iterable[Change]:
