@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timezone
+from datetime import datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.assistant_facts import deed
@@ -14,6 +14,7 @@ from memoryos.analysts.grouping import is_small_talk
 from memoryos.analysts.notes import Note
 from memoryos.analysts.own_words import own_sentences
 from memoryos.analysts.rephrasing import clauses, rephrase
+from memoryos.analysts.retractions import retractions
 from memoryos.language.dates import mentions
 from memoryos.language.languages import language_of
 from memoryos.language.matching import Bounded
@@ -21,12 +22,13 @@ from memoryos.language.text import terms
 from memoryos.language.word_sequence import word_sequence
 from memoryos.model import SIDES
 from memoryos.seams import Fact
-from memoryos.slots import slot_named
+from memoryos.slots import MULTI_VALUED, slot_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memoryos.analysts.attributes import Statement
+    from memoryos.analysts.retractions import Retraction
     from memoryos.language.languages import Language
     from memoryos.model import Knowledge, Page, Side
     from memoryos.seams import Batch
@@ -35,13 +37,15 @@ __all__ = ["extract_facts"]
 
 _CHANGING = frozenset({"home", "job", "employer", "partner", "relationship_status"})
 """Slots whose value is valid from the day that the sentence names; of the others, the day is not the beginning."""
+_AND = Bounded(r"[,，、]\s*(?:(?:and|en|e|và)\s)?|\s(?:and|en|e|và)\s|[和と]", re.IGNORECASE)
+"""Matches what separates the values of a multi-valued slot."""
 _PREFERENCE = Bounded(
-    r"^(?P<no>doesn't |does not |no longer |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
-    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+)$",
+    r"^(?P<no>doesn't |does not |no longer |used to |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
+    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+?)(?:\s(?:any\s?more|any longer))?$",
     re.IGNORECASE,
 )
 _IS_PREFERENCE = Bounded(
-    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
+    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer (?:likes|loves|enjoys|eats|drinks)|used to (?:like|love|enjoy|eat|drink)|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
     r"haat|houdt (?:niet (?:meer )?)?van|(?:não )?(?:gosta|curte)|detesta|odeia|adora|(?:không |rất )?thích|ghét)",
     re.IGNORECASE,
 )
@@ -74,22 +78,44 @@ def _notes(sentence: str, page: Page, side: Side, language: Language) -> Iterato
 
 def _notes_of_person(sentence: str, page: Page, language: Language) -> Iterator[Note]:
     stated = list(statements(sentence, page.local_at, language))
-    yield from (_slot_note(each, sentence, page) for each in stated)
+    for each in stated:
+        yield from _slot_notes(each, sentence, page)
+    retracted = list(retractions(sentence, language))
+    yield from (_retraction_note(each, sentence, page) for each in retracted)
     if language == "zh" and stated:
         return
     for clause in _clauses(sentence, language):
-        if any(True for _ in statements(clause, page.local_at, language)):
+        is_slot = any(True for _ in statements(clause, page.local_at, language))
+        if is_slot or (retracted and any(not each.is_event for each in retractions(clause, language))):
             continue
         note = _rephrased(clause, page, language)
         if note is not None:
             yield note if _preference(note.text) is None else replace(note, kind="preference")
 
 
-def _slot_note(statement: Statement, sentence: str, page: Page) -> Note:
+def _slot_notes(statement: Statement, sentence: str, page: Page) -> Iterator[Note]:
+    """Yields one note for each value of the slot."""
     slot = slot_named(statement.name)
-    text = note_of(statement) or f"{(slot or statement.name).replace('_', ' ')}: {statement.value}"
     since = _first_day(sentence, page) if slot in _CHANGING else None
-    return Note(text, since, slot, statement.value if slot else None)
+    for value in _values(statement.value) if slot in MULTI_VALUED else (statement.value,):
+        single = replace(statement, value=value)
+        text = note_of(single) or f"{(slot or statement.name).replace('_', ' ')}: {value}"
+        yield Note(text, since, slot, value if slot else None)
+
+
+def _values(text: str) -> list[str]:
+    values = [each.strip() for each in _AND.split(text)]
+    return values if all(values) else [text]
+
+
+def _retraction_note(retraction: Retraction, sentence: str, page: Page) -> Note:
+    """Returns a note that ends when the page was said, or at the end of an earlier day that the sentence names."""
+    until = page.at
+    named = next(iter(mentions(sentence, page.local_at)), None)
+    if named is not None:
+        end = datetime.combine(named.last + timedelta(days=1), time(), timezone.utc)
+        until = min(until, end)
+    return Note(retraction.text, None, retraction.slot, retraction.value, until=until)
 
 
 def _first_day(sentence: str, page: Page) -> datetime | None:
@@ -112,26 +138,18 @@ def _rephrased(clause: str, page: Page, language: Language) -> Note | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A known fact, or an earlier fact of the same reading.
+class _Statement:
+    """A statement that a later one may contradict: a preference, or a fact that was stored without its slot.
 
     Attributes:
-        reference: Id of the known fact, or "#3" for the fourth fact of the reading.
-        subject: Whom the fact describes.
-        slot: The slot that the fact fills. For a fact that was stored without slot: the slot that its text states.
-        words: The words of the text in order.
-        preference: Whether the subject likes the object, and the terms of the object; None if it is no preference.
+        reference: Id of a known fact, or "#3" for the fourth fact of the reading.
         stated_at: Time of the newest source page.
-        has_slot: Whether the fact itself has a slot, so that the current value of the slot is computed.
+        is_liked: Whether a preference is for its object; None for a fact that states a slot.
     """
 
     reference: str
-    subject: str
-    slot: str | None
-    words: tuple[str, ...]
-    preference: tuple[bool, frozenset[str]] | None
     stated_at: datetime
-    has_slot: bool
+    is_liked: bool | None
 
 
 class _FactCollector:
@@ -140,49 +158,79 @@ class _FactCollector:
     def __init__(self, batch: Batch) -> None:
         self.facts: list[Fact] = []
         self._batch = batch
-        self._known = [_known_entry(each) for each in (*batch.slots, *batch.related)]
+        self._places: dict[tuple[object, ...], int] = {}
+        """Places of the facts to which a repetition is added, by what must be equal."""
+        self._statements: dict[tuple[str, str | frozenset[str]], list[_Statement]] = {}
+        """Statements by subject, and slot or object of the preference."""
+        for fact in (*batch.slots, *batch.related):
+            if fact.slot is None:
+                self._note_statement(fact.subject, fact.text, fact.knowledge_id, fact.stated_at)
 
     def add(self, note: Note, side: Side, page: Page) -> None:
         """Adds a note as a fact, or adds the page to the fact that says the same."""
         subject = self._batch.subject(page, side)
-        new = _entry(f"#{len(self.facts)}", subject, note, page.at)
-        for known in self._known:
-            is_same = (known.subject, known.slot, known.words) == (subject, new.slot, new.words)
-            if is_same and known.reference.startswith("#"):
-                self._add_source(int(known.reference[1:]), page)
-                return
-        contradicted = [each for each in self._known if each.stated_at <= page.at and _contradicts(new, each)]
-        self._known = [*(each for each in self._known if each not in contradicted), new]
+        if note.until is not None and note.value is not None:
+            note = replace(note, value=self._known_value(subject, note))
+        key = (subject, note.slot, word_sequence(note.text), note.since, note.until)
+        if key in self._places:
+            self._add_source(self._places[key], page)
+            return
+        replaced = self._contradicted(subject, note, page.at)
+        if replaced:
+            self._places = {key: place for key, place in self._places.items() if f"#{place}" not in replaced}
+        self._places[key] = len(self.facts)
+        if note.slot is None:
+            self._note_statement(subject, note.text, f"#{len(self.facts)}", page.at)
         self.facts.append(
             Fact(
-                side,
-                note.text,
-                (page.page_id,),
-                note.since,
-                tuple(each.reference for each in contradicted),
-                subject,
-                note.slot,
-                note.value,
-                note.kind,
-                note.status,
-                note.until,
+                about=side,
+                text=note.text,
+                source_page_ids=(page.page_id,),
+                valid_from=note.since,
+                replaces=replaced,
+                subject=subject,
+                slot=note.slot,
+                value=note.value,
+                kind=note.kind,
+                status=note.status,
+                valid_until=note.until,
             )
         )
+
+    def _note_statement(self, subject: str, text: str, reference: str, stated_at: datetime) -> None:
+        preference, slot = _preference(text), slot_of(text)
+        if preference is not None:
+            is_liked, liked = preference
+            self._statements.setdefault((subject, liked), []).append(_Statement(reference, stated_at, is_liked))
+        elif slot is not None:
+            self._statements.setdefault((subject, slot), []).append(_Statement(reference, stated_at, None))
+
+    def _contradicted(self, subject: str, note: Note, at: datetime) -> tuple[str, ...]:
+        """Returns the references of the statements that a note contradicts, and removes these statements."""
+        preference = _preference(note.text) if note.slot is None else None
+        is_liked, what = preference or (None, note.slot)
+        if what is None:
+            return ()
+        found = self._statements.get((subject, what), [])
+        replaced = [each for each in found if each.stated_at <= at and (is_liked is None or each.is_liked != is_liked)]
+        self._statements[subject, what] = [each for each in found if each not in replaced]
+        return tuple(each.reference for each in replaced)
+
+    def _known_value(self, subject: str, retraction: Note) -> str | None:
+        """Returns the only known value that a retraction means: "dog named Rex" for "dog"; else its own value."""
+        words = {*terms(retraction.value or "")}
+        facts: tuple[Knowledge | Fact, ...] = (*self._batch.slots, *self.facts)
+        known = {
+            each.value
+            for each in facts
+            if (each.subject, each.slot) == (subject, retraction.slot) and each.value and words <= {*terms(each.value)}
+        }
+        return known.pop() if len(known) == 1 else retraction.value
 
     def _add_source(self, place: int, page: Page) -> None:
         fact = self.facts[place]
         if page.page_id not in fact.source_page_ids:
             self.facts[place] = replace(fact, source_page_ids=(*fact.source_page_ids, page.page_id))
-
-
-def _entry(reference: str, subject: str, note: Note, stated_at: datetime) -> _Entry:
-    slot = note.slot or slot_of(note.text)
-    words = word_sequence(note.text)
-    return _Entry(reference, subject, slot, words, _preference(note.text), stated_at, note.slot is not None)
-
-
-def _known_entry(fact: Knowledge) -> _Entry:
-    return _entry(fact.knowledge_id, fact.subject, Note(fact.text, None, fact.slot), fact.stated_at)
 
 
 def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
@@ -194,13 +242,3 @@ def _preference(text: str) -> tuple[bool, frozenset[str]] | None:
     if match is None:
         return None
     return match["no"] is None, frozenset(terms(match["object"]))
-
-
-def _contradicts(new: _Entry, known: _Entry) -> bool:
-    if new.subject != known.subject:
-        return False
-    if new.has_slot:
-        return new.slot == known.slot and not known.has_slot
-    if new.preference and known.preference:
-        return new.preference[0] != known.preference[0] and new.preference[1] == known.preference[1]
-    return False

@@ -11,11 +11,12 @@ from memoryos.analysts.grouping import group_pages
 from memoryos.analysts.prompts.profile import LEVELS, TraitReply
 from memoryos.analysts.prompts.read import KINDS, STATUSES, ChainReply, FactReply, TopicReply, shown_facts
 from memoryos.analysts.prompts.shapes import ReplyParts
+from memoryos.analysts.subjects import SubjectNames
 from memoryos.analysts.traits import dimensions
 from memoryos.errors import InvalidReplyError
 from memoryos.language.reply_language import is_in_other_language
 from memoryos.language.text import fold
-from memoryos.model import ABOUT, SIDES, Trait
+from memoryos.model import ABOUT, Trait
 from memoryos.seams import Fact, Profiling, Reading, Topic
 from memoryos.slots import slot_named
 
@@ -84,19 +85,19 @@ def read_profiling(text: str, material: Material) -> tuple[Profiling, tuple[str,
         raise InvalidReplyError("the reply contains no list of traits")
     by_name = {each.name.lower(): each for each in dimensions()}
     earlier = {(each.subject, each.category, each.dimension): each for each in material.profile.traits}
-    subjects = _Subjects(material)
+    subjects = SubjectNames(material)
     traits: dict[tuple[str, str, str], Trait] = {}
     for each in parts.items("traits", TraitReply):
         dimension, level = by_name.get(each.trait.lower()), _chosen(each.level, LEVELS)
         numbers = _numbers(parts, "traits", each.pages, len(material.pages))
-        subject = subjects.named(each.subject, "user")
-        if dimension is None or level is None or subject is None or not each.reason or not numbers:
-            parts.drop("traits: unknown trait, level or speaker, or no reason or page")
+        if dimension is None or level is None or not each.reason or not numbers or len(each.subject) > LONGEST_WORD:
+            parts.drop("traits: unknown trait or level, no reason or page, or too long a name")
             continue
-        key = (subject, dimension.category, dimension.name)
+        pages = [material.pages[number - 1] for number in numbers]
+        key = (subjects.find(each.subject or "user", pages), dimension.category, dimension.name)
         before = earlier[key].evidence_page_ids if key in earlier else ()
-        evidence = sorted({*before, *(material.pages[number - 1].page_id for number in numbers)})
-        traits[key] = Trait(*key[1:], level, each.reason, tuple(evidence[-EVIDENCE_KEPT:]), subject)
+        evidence = sorted({*before, *(page.page_id for page in pages)})
+        traits[key] = Trait(*key[1:], level, each.reason, tuple(evidence[-EVIDENCE_KEPT:]), key[0])
     _check_language([each.reason for each in traits.values()], material.pages)
     return Profiling(tuple(traits.values())), parts.dropped()
 
@@ -141,19 +142,17 @@ def _topics(parts: ReplyParts, count: int) -> list[tuple[TopicReply, list[int]]]
 
 
 def _facts(parts: ReplyParts, batch: Batch) -> list[Fact]:
-    subjects = _Subjects(batch)
+    subjects = SubjectNames(batch)
     facts: dict[tuple[str, str | None, str], Fact] = {}
     for each in parts.items("facts", FactReply):
         numbers = _numbers(parts, "facts", each.pages, len(batch.pages))
         about = _chosen(each.about, ABOUT) or "user"
-        subject = subjects.named(each.subject, about)
-        if not each.text or not numbers:
-            parts.drop("facts: no text or page")
+        if not each.text or not numbers or len(each.subject) > LONGEST_WORD:
+            parts.drop("facts: no text or page, or too long a name")
             continue
-        if subject is None:
-            parts.drop("facts: the name of the subject is too long")
-            continue
-        fact = _fact(parts, each, [batch.pages[number - 1] for number in numbers])
+        pages = [batch.pages[number - 1] for number in numbers]
+        subject = subjects.find(each.subject or about, pages)
+        fact = _fact(parts, each, pages)
         replaces = _replaces(parts, each, batch, fact.source_page_ids)
         key = (subject, fact.slot, fold(fact.text))
         if key in facts:
@@ -196,34 +195,6 @@ def _replaces(parts: ReplyParts, reply: FactReply, batch: Batch, page_ids: Seque
     if len(older) < len(replaced):
         parts.drop("replaces: a fact that was stated later")
     return tuple(each.knowledge_id for each in older)
-
-
-class _Subjects:
-    """Finds the subject that a reply names.
-
-    Args:
-        source: The pages and the names of the main user and assistant.
-    """
-
-    def __init__(self, source: Batch | Material) -> None:
-        mains = (source.user_name, source.assistant_name)
-        self._sides = {(name or side).casefold(): side for side, name in zip(SIDES, mains, strict=True)}
-        self._sides |= {side: side for side in SIDES}
-        for page in source.pages:
-            for side, main in zip(SIDES, mains, strict=True):
-                if main is None:
-                    self._sides.setdefault(page.speaker(side).casefold(), side)
-
-    def named(self, name: str, default: str) -> str | None:
-        """Returns "user", "assistant" or the name of another person; None if the name is too long.
-
-        Args:
-            name: The name in the reply; "" for the default.
-            default: The default.
-        """
-        if len(name) > LONGEST_WORD:
-            return None
-        return self._sides.get(name.casefold(), name) or default
 
 
 def _keywords(words: Sequence[str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.attributes import statements
 from memoryos.analysts.own_words import own_sentences
+from memoryos.analysts.subjects import subject_of
 from memoryos.analysts.trait_cues import CUES, INTERESTS
 from memoryos.analysts.trait_words import DISLIKES, DOES, INTEREST_WORDS, LIKES, TO_THE_OTHER
 from memoryos.language.matching import Bounded
@@ -19,7 +20,7 @@ from memoryos.model import SIDES, Level, Trait
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from memoryos.model import Page, Side
+    from memoryos.model import Page
     from memoryos.seams import Material
 
 __all__ = ["Dimension", "dimensions", "read_traits"]
@@ -109,19 +110,12 @@ def read_traits(material: Material) -> tuple[Trait, ...]:
         for side in SIDES:
             if side == "assistant" and page.assistant_name is None:
                 continue
-            subject = _subject(material, page, side)
+            subject = subject_of(material, page, side)
             if subject not in readers:
                 readers[subject] = _TraitReader(subject, material.profile.traits)
             for sentence in own_sentences(page, side):
                 readers[subject].read(sentence, page)
     return tuple(trait for _, reader in sorted(readers.items()) for trait in reader.changed())
-
-
-def _subject(material: Material, page: Page, side: Side) -> str:
-    """Returns the subject of a speaker's traits, by the rule of ``Batch.subject``."""
-    name = page.user_name if side == "user" else page.assistant_name
-    main = material.user_name if side == "user" else material.assistant_name
-    return side if name is None or main is None or name.casefold() == main.casefold() else name
 
 
 class _TraitReader:
