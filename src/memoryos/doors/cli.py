@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from memoryos.config import MULTILINGUAL_MODEL
-from memoryos.doors import keys_command, maintenance_commands, shapes, tables
+from memoryos.doors import keys_command, maintenance_commands, recall_shapes, shapes, tables
 from memoryos.doors.bench_command import bench
 from memoryos.doors.demo import play
 from memoryos.doors.http.serve_command import serve as serve_http
@@ -132,7 +132,7 @@ def recall(
         _catch_up(memory)
         found = memory.recall(query, max_pages=max_pages, max_tokens=max_tokens)
     if as_json:
-        print_json(shapes.Recall.of(found).as_json())
+        print_json(recall_shapes.Recall.of(found).as_json())
     elif explain:
         tables.show(tables.recall_table(found))
     else:
