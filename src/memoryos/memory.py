@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from memoryos.modules import Modules
     from memoryos.storage.idempotency import IdempotencyKey
     from memoryos.updating.forgetter import Forgotten
-    from memoryos.updating.rebuilding import Rebuilt
+    from memoryos.updating.rebuilding import RebuildCost, Rebuilt
     from memoryos.updating.tier_views import SegmentContent
 
 __all__ = ["Memory"]
@@ -374,7 +374,7 @@ class Memory:
 
         Args:
             timeout: Maximum duration in seconds. Default: no limit.
-            progress: Called before each unit of work, e.g. one batch of pages.
+            progress: Called before each unit of work, e.g. one batch of pages, with the number of pages read so far.
 
         Raises:
             AnalystError: If the analyst failed. In all four cases the remaining pages are processed later.
@@ -420,7 +420,7 @@ class Memory:
         analyst: AnalystKind | None = None,
         *,
         dry_run: bool = False,
-        progress: Callable[[], None] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Rebuilt:
         """Derives all segments, facts and the profile again from the stored pages.
 
@@ -429,7 +429,7 @@ class Memory:
         Args:
             analyst: "llm" or "local"; default: the analyst of the engine.
             dry_run: Whether to return the changes without storing them.
-            progress: Called before each unit of work, e.g. one batch of pages.
+            progress: Called before each unit of work, e.g. one batch of pages, with the number of pages read so far.
 
         Raises:
             AnalystError: If the analyst failed repeatedly; nothing was changed.
@@ -439,6 +439,10 @@ class Memory:
         scope_id = self._handle.require()
         reader = self._modules.analyst_of(analyst)
         return self._modules.rebuilder.rebuild(scope_id, reader, dry_run=dry_run, progress=progress)
+
+    def rebuild_cost(self) -> RebuildCost:
+        """Estimates the LLM calls and tokens of ``rebuild("llm")``."""
+        return self._modules.rebuilder.estimate(self._handle.require())
 
     def correct(self, knowledge_id: str, text: str) -> Knowledge:
         """Replaces a fact by a text of the user. The old fact stays in the history and is not learned again.
