@@ -168,6 +168,15 @@ def test_all_values_of_an_attribute_are_returned(tmp_path: Path) -> None:
             assert found == {"home": "Oslo", "allergy": "peanuts, cats"}
 
 
+def test_times_keep_the_offset_of_the_sender(tmp_path: Path) -> None:
+    at = "2026-03-10T23:30:00-08:00"
+    with LineClient(tmp_path, "--data", tmp_path / "store") as client:
+        assert client.structured("add_memory", user_input="My canoe is green.", timestamp=at)["at"] == at
+        assert [page["at"] for page in client.structured("list_memories")["pages"]] == [at]
+        found = client.structured("retrieve_memory", query="Which colour is the canoe?")
+        assert [page["at"] for page in found["conversation"]] == [at]
+
+
 async def everything(ask: Callable[..., Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:
     listed = await ask("list_memories", limit=12)
     pages: list[dict[str, Any]] = listed["pages"]
