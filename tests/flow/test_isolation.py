@@ -291,7 +291,7 @@ def do(memory: Memory, word: str, deed: str, clock: FixedClock) -> None:
         memory.add_memory(f"I said {word} to my sister.", f"I heard {word}.", clock())
     elif deed == "flush":
         memory.flush()
-    elif deed == "learn":
+    elif deed == "profile":
         memory.force_mid_term_analysis()
     elif deed == "rebuild":
         memory.rebuild()
@@ -304,7 +304,7 @@ def do(memory: Memory, word: str, deed: str, clock: FixedClock) -> None:
 @given(
     owners=st.lists(st.sampled_from(HOSTILE), min_size=2, max_size=4, unique=True),
     deeds=st.lists(
-        st.tuples(st.integers(0, 3), st.sampled_from(["add", "add", "flush", "learn", "forget", "rebuild"])),
+        st.tuples(st.integers(0, 3), st.sampled_from(["add", "add", "flush", "profile", "forget", "rebuild"])),
         max_size=16,
     ),
 )

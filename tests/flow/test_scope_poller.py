@@ -18,7 +18,12 @@ from memoryos.updating.scope_poller import ScopePoller
 from tests.conftest import EngineMaker
 from tests.waiting import wait_until
 
-SETTINGS = {"short_term_capacity": 1, "consolidation_batch": 3, "mid_term_heat_threshold": 1.0, "idle_seconds": 60}
+SETTINGS = {
+    "short_term_capacity": 1,
+    "consolidation_batch": 3,
+    "mid_term_heat_threshold": 1.0,
+    "reading_delay_seconds": 60,
+}
 
 
 def poller_of(engine: MemoryEngine) -> ScopePoller:
