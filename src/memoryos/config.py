@@ -240,7 +240,8 @@ class Config(BaseSettings):
         default=5.0,
         ge=0,
         le=1e9,
-        description="τ of §3.3: facts are extracted from segments with more heat than this (paper: 5).",
+        description="τ of §3.3: traits are inferred from segments with more heat than this, and their facts become "
+        "lasting (paper: 5).",
     )
     mid_term_similarity_threshold: float = Field(
         default=0.6,
@@ -264,6 +265,11 @@ class Config(BaseSettings):
         le=10_000,
         description="Number of facts about the user that a recall returns, and the same number about the assistant "
         "(paper: 10).",
+    )
+    lasting_facts_only: bool = Field(
+        default=False,
+        description="Whether only lasting facts are recalled: those from segments that were hot (paper: yes). Default: "
+        "all facts.",
     )
     segment_gate: int | None = Field(
         default=None,
@@ -308,15 +314,18 @@ class Config(BaseSettings):
         default=10,
         ge=1,
         le=1000,
-        description="Number of pages that are consolidated (sorted into segments) together. The worker starts when "
-        "this number of pages has left short-term memory.",
+        description="Number of new pages at which an LLM reads them, and of unprofiled pages at which a segment is "
+        "profiled. At most 12 pages are read in one call. The local analyst reads each page immediately.",
     )
-    idle_seconds: float = Field(
-        default=30.0,
+    reading_delay_seconds: float = Field(
+        default=300.0,
         ge=0,
         le=86_400,
-        description="Time without a new page of a user with an assistant, after which the worker consolidates less "
-        "than a whole batch too.",
+        validation_alias=AliasChoices(
+            "reading_delay_seconds", "MEMORYOS_READING_DELAY_SECONDS", "idle_seconds", "MEMORYOS_IDLE_SECONDS"
+        ),
+        description="Time without a new page of a user with an assistant, after which the worker reads and profiles "
+        "less than a whole batch too. The earlier name `idle_seconds` is accepted.",
     )
     lease_seconds: float = Field(
         default=300.0,
@@ -415,7 +424,7 @@ class Config(BaseSettings):
         """Returns the settings of the paper (§4.1 and §3.4), so that results can be compared with the paper.
 
         Mid-term memory has 200 segments. A recall returns ten pages of the five best segments, ranked only by the
-        similarity of embeddings.
+        similarity of embeddings, and only facts from segments that were hot.
         """
         numbers: dict[str, Any] = {
             "short_term_capacity": 7,
@@ -425,6 +434,7 @@ class Config(BaseSettings):
             "long_term_knowledge_capacity": 100,
             "retrieval_queue_capacity": 10,
             "knowledge_recalled": 10,
+            "lasting_facts_only": True,
             "segment_gate": 5,
             "heat": HeatWeights(),
             "ranking": RankingWeights(**(dict.fromkeys(RankingWeights.model_fields, 0.0) | {"meaning": 1.0})),

@@ -7,6 +7,7 @@ importing, forgetting, rebuilding and reading pages in another order need no spe
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from memoryos.identifiers import derived_id
@@ -16,12 +17,15 @@ from memoryos.slots import SINGLE_VALUED, SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from memoryos.model import Knowledge
 
-__all__ = ["FactView", "fact_id", "next_change", "repetitions_of", "view_facts"]
+__all__ = ["FactView", "fact_id", "is_lasting", "next_change", "repetitions_of", "view_facts"]
 
+NEWS = timedelta(days=31)
+"""Maximum time between the day from which a value is valid and its statement, for which the statement is news."""
 RepetitionKey = tuple[str, "str | None", tuple[str, ...]]
 """Subject, slot and word sequence of a fact. Facts with equal keys are repetitions of one statement."""
 
@@ -41,12 +45,12 @@ class FactView:
     history: tuple[Knowledge, ...]
     now: datetime = field(compare=False)
 
-    def attributes(self) -> tuple[Attribute, ...]:
-        """Returns the current slots of the user as attributes, in the order of ``SLOTS``, then as stated."""
+    def attributes(self, subject: str = "user") -> tuple[Attribute, ...]:
+        """Returns the current slots of a person as attributes, in the order of ``SLOTS``, then as stated."""
         found: dict[tuple[int, str], Attribute] = {}
         for each in self.current:
             is_future = each.valid_from is not None and each.valid_from > self.now
-            if each.slot in SLOTS and each.value is not None and each.subject == "user" and not is_future:
+            if each.slot in SLOTS and each.value is not None and each.subject == subject and not is_future:
                 key = (SLOTS.index(each.slot), each.value.casefold())
                 found[key] = Attribute(each.slot, each.value, each.source_page_ids)
         return tuple(found[key] for key in sorted(found, key=lambda key: key[0]))
@@ -70,7 +74,8 @@ def view_facts(facts: Iterable[Knowledge], now: datetime) -> FactView:
 
     * A fact is replaced if another fact contains its id in ``replaces``, or contains the id of a repetition of the
       fact and was stated not earlier. It ends at ``valid_until``. It is not current if it is archived.
-    * The single-valued slot of a subject has the value that was valid last. A fact that has ended removes its value,
+    * The single-valued slot of a subject has the value that was valid last: since ``valid_from``, or since it was
+      stated if the text names no day or one shortly before. A fact that has ended removes its value,
       or any value if it has none. Values that became valid and were stated at the same time conflict: all are current.
     * In a multi-valued slot, this applies to each value separately.
     * A fact about the future is current, and does not fill its slot before its day.
@@ -92,6 +97,18 @@ def repetitions_of(facts: Iterable[Knowledge], knowledge_ids: Iterable[str]) -> 
     keys = {_repetition_key(each) for each in named}
     values = {_slot_value(each) for each in named if each.slot is not None and each.value is not None}
     return [each for each in facts if _repetition_key(each) in keys or _slot_value(each) in values]
+
+
+def is_lasting(fact: Knowledge, hot_page_ids: AbstractSet[str]) -> bool:
+    """Returns whether a fact belongs to long-term memory in the sense of §3.3 of Kang et al. 2025.
+
+    These are the facts from segments that were hot, and those that do not come from an analyst.
+
+    Args:
+        fact: The fact.
+        hot_page_ids: Ids of the pages whose segment was hot.
+    """
+    return fact.reading_id is None or not hot_page_ids.isdisjoint(fact.source_page_ids)
 
 
 def next_change(facts: Iterable[Knowledge], now: datetime) -> datetime | None:
@@ -209,8 +226,14 @@ class _View:
                 self.conflicts[each.knowledge_id] = tuple(other.knowledge_id for other in others)
 
     def _moment(self, fact: Knowledge) -> tuple[datetime, datetime]:
-        """Returns since when the fact is effective, and when it was stated."""
+        """Returns since when the fact is effective, and when it was stated.
+
+        A value that became valid shortly before it was stated ("I moved last week") is news, and replaces what was
+        stated before it. A day longer ago may be history ("I moved there in 2015").
+        """
         effective = fact.valid_from or fact.stated_at
+        if timedelta() <= fact.stated_at - effective <= NEWS:
+            effective = fact.stated_at
         if fact.valid_until is not None and self._has_ended(fact):
             effective = min(effective, fact.valid_until)
         return effective, fact.stated_at

@@ -232,7 +232,8 @@ def _build_modules(
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     analyst = with_fallback(analysts, config)
     model, size = vector_model(embedder.name), config.working_set_max_bytes
-    working_sets = WorkingSets(store, model, embedder.dimensions, size, clock=clock)
+    lasting_only = config.lasting_facts_only
+    working_sets = WorkingSets(store, model, embedder.dimensions, size, lasting_facts_only=lasting_only, clock=clock)
     ledger = UsageLedger(store, config, clock=clock)
     redoer = None if analysts.fallback is None else analysts.primary
     updater = Updater(store, embedder, analyst, working_sets, config, ledger, redoer=redoer, clock=clock)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from memoryos.modules import Modules
     from memoryos.storage.idempotency import IdempotencyKey
     from memoryos.updating.forgetter import Forgotten
-    from memoryos.updating.rebuilding import Rebuilt
+    from memoryos.updating.rebuilding import RebuildCost, Rebuilt
     from memoryos.updating.tier_views import SegmentContent
 
 __all__ = ["Memory"]
@@ -305,6 +305,15 @@ class Memory:
         """The current profile of the user."""
         return self._modules.long_term.profile(self._handle.find(), self._modules.clock())
 
+    def profile_of(self, subject: str) -> Profile:
+        """Returns the current profile of another person who speaks in this memory.
+
+        Args:
+            subject: The person's name as in ``Knowledge.subject``, or "assistant" for the other speaker of a
+                conversation between two people.
+        """
+        return self._modules.long_term.profile(self._handle.find(), self._modules.clock(), subject)
+
     def profile_history(self) -> list[Profile]:
         """Returns every version of the profile, oldest first."""
         return self._modules.long_term.profile_versions(self._handle.find())
@@ -365,7 +374,7 @@ class Memory:
 
         Args:
             timeout: Maximum duration in seconds. Default: no limit.
-            progress: Called before each unit of work, e.g. one batch of pages.
+            progress: Called before each unit of work, e.g. one batch of pages, with the number of pages read so far.
 
         Raises:
             AnalystError: If the analyst failed. In all four cases the remaining pages are processed later.
@@ -396,24 +405,22 @@ class Memory:
         return True
 
     def force_mid_term_analysis(self) -> int:
-        """Assigns all waiting pages to segments. Then extracts facts from every segment with new pages, hot or not.
-
-        A page is waiting when it has left short-term memory and is not yet assigned to a segment.
+        """Reads all pages that are due. Then infers traits from every segment with new pages, hot or not.
 
         Returns:
-            The number of segments from which facts were extracted.
+            The number of segments from which traits were inferred.
 
         Raises:
             AnalystError: If the analyst failed. The remaining pages are processed later.
         """
-        return self._modules.updater.learn_everything(self._handle.find()) if self._handle.exists else 0
+        return self._modules.updater.profile_everything(self._handle.find()) if self._handle.exists else 0
 
     def rebuild(
         self,
         analyst: AnalystKind | None = None,
         *,
         dry_run: bool = False,
-        progress: Callable[[], None] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Rebuilt:
         """Derives all segments, facts and the profile again from the stored pages.
 
@@ -422,7 +429,7 @@ class Memory:
         Args:
             analyst: "llm" or "local"; default: the analyst of the engine.
             dry_run: Whether to return the changes without storing them.
-            progress: Called before each unit of work, e.g. one batch of pages.
+            progress: Called before each unit of work, e.g. one batch of pages, with the number of pages read so far.
 
         Raises:
             AnalystError: If the analyst failed repeatedly; nothing was changed.
@@ -432,6 +439,10 @@ class Memory:
         scope_id = self._handle.require()
         reader = self._modules.analyst_of(analyst)
         return self._modules.rebuilder.rebuild(scope_id, reader, dry_run=dry_run, progress=progress)
+
+    def rebuild_cost(self) -> RebuildCost:
+        """Estimates the LLM calls and tokens of ``rebuild("llm")``."""
+        return self._modules.rebuilder.estimate(self._handle.require())
 
     def correct(self, knowledge_id: str, text: str) -> Knowledge:
         """Replaces a fact by a text of the user. The old fact stays in the history and is not learned again.

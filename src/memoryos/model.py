@@ -5,7 +5,7 @@ Times are aware and in UTC, except `local_at`. Ids are UUIDv7 texts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -134,14 +134,17 @@ class Page:
         user_name: Name of the user in this page; None if unnamed.
         assistant_name: Name of the assistant in this page; None if unnamed.
         metadata: JSON-compatible values that the caller stored with the page.
-        chain_id: Id of the page's chain, which is a series of pages on one subject; None before consolidation.
-        segment_id: Id of the page's segment, which is the group of all pages on one topic; None before consolidation.
-        learned: Whether the facts of this page were extracted into long-term memory.
+        chain_id: Id of the page's chain, which is a series of pages on one subject; None before the page is read.
+        segment_id: Id of the page's segment, which is the group of all pages on one topic; None before the page is
+            read.
+        profiled: Whether traits were inferred from this page, because its segment was hot.
         instruction_sides: Which texts look like an instruction to a model: 0 none, 1 the user's, 2 the assistant's,
             3 both. None for a page stored by an earlier release without this check.
         utc_offset_minutes: UTC offset of the time that the caller gave, in minutes. None if it is not known, and then
             treated as 0: the page was stored by an earlier release, or its time was given without a zone and no zone is
             configured.
+        reading_id: Id of the reading in which an analyst has read the page. None before the page is read, and for pages
+            that an earlier release assigned to segments.
     """
 
     page_id: str
@@ -154,9 +157,10 @@ class Page:
     metadata: Mapping[str, Any] = field(default_factory=_no_metadata, hash=False)
     chain_id: str | None = None
     segment_id: str | None = None
-    learned: bool = False
+    profiled: bool = False
     instruction_sides: int | None = None
     utc_offset_minutes: int | None = None
+    reading_id: str | None = None
 
     @property
     def local_at(self) -> datetime:
@@ -167,6 +171,11 @@ class Page:
     def day(self) -> date:
         """The day of the exchange in the zone of its sender."""
         return self.local_at.date()
+
+    @property
+    def learned(self) -> bool:
+        """Whether facts were extracted from this page."""
+        return self.reading_id is not None or self.profiled
 
     def text(self, side: Side) -> str:
         """Returns the text of the user or of the assistant, as ``side`` selects; it may be empty."""
@@ -225,8 +234,8 @@ class Segment:
         segment_id: UUIDv7 text.
         summary: Summary of the pages.
         keywords: K_s of Eq. 3: words that describe the topic.
-        visits: N_visit of Eq. 4: number of recalls since facts were last extracted from the segment.
-        length: L_interaction of Eq. 4: number of pages added since facts were last extracted from the segment.
+        visits: N_visit of Eq. 4: number of recalls since traits were last inferred from the segment.
+        length: L_interaction of Eq. 4: number of pages from which no traits were inferred yet.
         page_count: Number of all pages of the segment.
         last_visited_at: Time of the last recall or of the last added page.
         created_at: Time of the first page.
@@ -274,6 +283,7 @@ class Knowledge:
         replaces: Ids of the facts that this fact replaces, as stated by an analyst or a user.
         conflicts_with: Ids of the current facts that were stated at the same time and can't be true together with this
             fact. Computed.
+        reading_id: Id of the reading that extracted the fact; None for corrections and for facts of earlier releases.
     """
 
     knowledge_id: str
@@ -294,6 +304,7 @@ class Knowledge:
     valid_until: datetime | None = None
     replaces: tuple[str, ...] = ()
     conflicts_with: tuple[str, ...] = ()
+    reading_id: str | None = None
 
     def __post_init__(self) -> None:
         """Sets the defaults that depend on other fields."""
@@ -345,7 +356,8 @@ class Cost:
 
     Attributes:
         day: The day in UTC.
-        purpose: "digest" (grouping pages by topic), "learn" (extracting facts) or "answer" (answering a question).
+        purpose: "read" (extracting topics and facts from pages), "profile" (inferring traits) or "answer" (answering a
+            question). Earlier releases recorded "digest" and "learn".
         model: Name of the model.
         calls: Number of calls, including failed calls.
         failed_calls: Number of calls without a reply.
@@ -371,7 +383,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The user's attributes and personality traits.
+    """The attributes and personality traits of a person, usually of the user.
 
     A version stores the traits; version 0 has none. The attributes are a view of the current facts with a slot.
     Versions of earlier releases also contain the attributes of their time.
@@ -386,3 +398,7 @@ class Profile:
     def attribute(self, name: str) -> str | None:
         """Returns the value of an attribute; None if the profile does not contain it."""
         return next((each.value for each in self.attributes if each.name == name), None)
+
+    def of(self, subject: str) -> Profile:
+        """Returns a copy that contains only the traits of one person."""
+        return replace(self, traits=tuple(each for each in self.traits if each.subject == subject))

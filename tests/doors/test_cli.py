@@ -52,8 +52,11 @@ def fill(run: Runner, tmp_path: Path, count: int = 30) -> None:
 
 
 def test_add_then_recall_finds_the_page(run: Runner) -> None:
-    added = run("add", "The red bicycle stands in the shed.", "Noted.", "--at", "2026-03-01", "--json")
+    added = run("add", "The red bicycle stands in the shed.", "Noted.", "--at", "2026-03-01T23:30:00-08:00", "--json")
     assert json.loads(added.stdout)["seq"] == 1
+    assert json.loads(added.stdout)["at"] == "2026-03-01T23:30:00-08:00"
+    found = json.loads(run("recall", "bicycle", "--json").stdout)
+    assert found["short_term"][0]["at"] == "2026-03-01T23:30:00-08:00"
     assert "stored as page 2" in run("add", "Something else.").output
     assert "red bicycle" in run("recall", "bicycle").output
 

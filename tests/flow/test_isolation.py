@@ -192,7 +192,7 @@ def test_every_statement_on_a_tier_is_limited_to_its_own_scope(tmp_path: Path, c
     touched = {
         (text.split()[0], table) for text in statements.seen for table in TIERS if re.search(rf"\b{table}\b", text)
     }
-    assert {table for kind, table in touched if kind == "SELECT"} == {*TIERS} - {"readings"}
+    assert {table for kind, table in touched if kind == "SELECT"} == {*TIERS}
     assert {table for kind, table in touched if kind == "DELETE"} >= {*TIERS} - {
         "costs",
         "readings",
@@ -291,7 +291,7 @@ def do(memory: Memory, word: str, deed: str, clock: FixedClock) -> None:
         memory.add_memory(f"I said {word} to my sister.", f"I heard {word}.", clock())
     elif deed == "flush":
         memory.flush()
-    elif deed == "learn":
+    elif deed == "profile":
         memory.force_mid_term_analysis()
     elif deed == "rebuild":
         memory.rebuild()
@@ -304,7 +304,7 @@ def do(memory: Memory, word: str, deed: str, clock: FixedClock) -> None:
 @given(
     owners=st.lists(st.sampled_from(HOSTILE), min_size=2, max_size=4, unique=True),
     deeds=st.lists(
-        st.tuples(st.integers(0, 3), st.sampled_from(["add", "add", "flush", "learn", "forget", "rebuild"])),
+        st.tuples(st.integers(0, 3), st.sampled_from(["add", "add", "flush", "profile", "forget", "rebuild"])),
         max_size=16,
     ),
 )

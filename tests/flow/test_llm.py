@@ -87,8 +87,8 @@ def test_one_llm_call_per_batch_and_one_per_hot_segment(
     memory = make_engine(**settings(server)).memory("tom")
     add_all(memory, clock)
     memory.flush()
-    assert sorted(purposes(server)) == ["digest", "learn"]
-    assert {each.purpose: each.calls for each in memory.costs()} == {"digest": 1, "learn": 1}
+    assert sorted(purposes(server)) == ["profile", "read"]
+    assert {each.purpose: each.calls for each in memory.costs()} == {"read": 1, "profile": 1}
     assert memory.get_memory_stats()["llm_tokens"] == sum(each.tokens for each in memory.costs()) > 0
     known = memory.knowledge()
     assert known
@@ -293,8 +293,7 @@ def test_a_spent_budget_defers_consolidation_until_tomorrow(
     memory.engine.updater.drain(memory._handle.find(), everything=False)
     with pytest.raises(BudgetExceededError):
         memory.flush()
-    digests = purposes(server)
-    assert digests == ["digest"]
+    assert purposes(server) == ["read"]
     assert "BudgetExceededError" in memory.get_memory_stats()["last_error"]
     retry_at = memory.engine.store.scopes.state(memory._handle.find()).retry_at
     assert retry_at is not None

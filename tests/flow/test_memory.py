@@ -282,7 +282,7 @@ def test_import_error_names_the_line_and_adds_nothing(memory: Memory, tmp_path: 
 
 
 def test_background_worker_consolidates_and_stops_with_the_engine(make_engine: EngineMaker) -> None:
-    engine = make_engine(background=True, short_term_capacity=0, consolidation_batch=5, idle_seconds=0.05)
+    engine = make_engine(background=True, short_term_capacity=0, consolidation_batch=5, reading_delay_seconds=0.05)
     memory = engine.memory("u")
     for number in range(13):
         memory.add_memory(f"I bake bread number {number}", "Good.")
@@ -469,7 +469,7 @@ def test_held_lease_raises_lease_held_error(make_engine: EngineMaker) -> None:
 
 def test_no_user_text_is_logged_above_debug(make_engine: EngineMaker, caplog: pytest.LogCaptureFixture) -> None:
     memory = make_engine(
-        analyst=ScriptedAnalyst(digests=[AnalystUnavailableError("down")]), short_term_capacity=0
+        analyst=ScriptedAnalyst(readings=[AnalystUnavailableError("down")]), short_term_capacity=0
     ).memory("u")
     with caplog.at_level(logging.INFO):
         memory.add_memory("secret words", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from memoryos.analysts.llm import LLMAnalyst
@@ -163,10 +165,8 @@ def test_rebuild_empties_a_profile_without_sources(make_engine: EngineMaker, clo
     fill(memory, clock)
     assert memory.profile.attributes
     model = ScriptedChatModel(
-        reply=lambda request: (
-            '{"attributes": [], "traits": [], "knowledge": [], "drop": []}'
-            if request.schema is not None and request.schema.name == "learn"
-            else ok_reply([(m.role, m.content) for m in request.messages])
+        reply=lambda request: json.dumps(
+            json.loads(ok_reply([(m.role, m.content) for m in request.messages])) | {"facts": [], "traits": []}
         )
     )
     again = make_engine(analyst=LLMAnalyst(model), **SETTINGS).memory("tom")

@@ -18,7 +18,12 @@ from memoryos.updating.scope_poller import ScopePoller
 from tests.conftest import EngineMaker
 from tests.waiting import wait_until
 
-SETTINGS = {"short_term_capacity": 1, "consolidation_batch": 3, "mid_term_heat_threshold": 1.0, "idle_seconds": 60}
+SETTINGS = {
+    "short_term_capacity": 1,
+    "consolidation_batch": 3,
+    "mid_term_heat_threshold": 1.0,
+    "reading_delay_seconds": 60,
+}
 
 
 def poller_of(engine: MemoryEngine) -> ScopePoller:
@@ -78,16 +83,16 @@ def test_held_and_unchanged_scopes_are_skipped(make_engine: EngineMaker, clock: 
 
 
 def test_expired_notes_of_an_inactive_scope_are_deleted(make_engine: EngineMaker, clock: FixedClock) -> None:
-    engine = make_engine(**SETTINGS)
-    engine.memory("tom").add_memory("I bake rye bread.", idempotency_key="one")
+    writer, engine = make_engine(**SETTINGS), make_engine(**SETTINGS)
+    memory = writer.memory("tom")
+    memory.add_memory("I bake rye bread.", idempotency_key="one")
+    memory.flush()
     poller = poller_of(engine)
-    wait_until(lambda: poller.poll() == 0 and due(engine) == (0, 0))
+    assert poller.poll() == 0
     clock.advance(days=RETENTION_DAYS, seconds=1)
     assert poller.poll() == 1
     wait_until(lambda: not list(engine.store.due.find(poller._due(clock()), clock())))
-    assert not engine.store.idempotency.delete_expired(
-        str(engine.store.scopes.find(engine.memory("tom").scope)), clock()
-    )
+    assert not writer.store.idempotency.delete_expired(str(writer.store.scopes.find(memory.scope)), clock())
 
 
 def test_run_polls_until_its_event_is_set(make_engine: EngineMaker) -> None:

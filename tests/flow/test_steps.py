@@ -23,7 +23,7 @@ def due_steps(engine: MemoryEngine, *, everything: bool) -> list[str]:
 def test_steps_are_taken_in_a_fixed_order(make_engine: EngineMaker) -> None:
     engine = make_engine(background=False)
     names = [each.name for each in steps_of(engine).in_order]
-    assert names == ["forget", "embed", "digest", "archive", "expire", "learn", "redo", "tidy"]
+    assert names == ["forget", "embed", "read", "archive", "expire", "profile", "redo", "tidy"]
 
 
 def test_added_pages_are_due_for_embedding_and_incomplete_batches_only_for_a_flush(make_engine: EngineMaker) -> None:
@@ -32,9 +32,9 @@ def test_added_pages_are_due_for_embedding_and_incomplete_batches_only_for_a_flu
     for number in range(3):
         memory.add_memory(f"I bake bread number {number}.", "Good.")
     assert due_steps(engine, everything=False) == ["embed"]
-    assert due_steps(engine, everything=True) == ["embed", "digest"]
+    assert due_steps(engine, everything=True) == ["embed", "read"]
     memory.add_memory("I bake bread number 3.", "Good.")
-    assert due_steps(engine, everything=False) == ["embed", "digest"]
+    assert due_steps(engine, everything=False) == ["embed", "read"]
 
 
 def test_no_step_is_due_after_a_flush(make_engine: EngineMaker) -> None:

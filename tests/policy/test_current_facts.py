@@ -150,7 +150,7 @@ def test_the_value_stated_last_wins_in_any_order() -> None:
     assert superseded(home("oslo", "Oslo", 60), home("paris", "Paris", 1))["paris"] == "oslo"
 
 
-def test_a_value_told_of_earlier_does_not_replace_a_later_one() -> None:
+def test_a_value_stated_earlier_does_not_replace_a_later_one() -> None:
     assert current(home("oslo", "Oslo", 1), home("paris", "Paris", 9, valid_from=day(-4000))) == ["oslo"]
 
 

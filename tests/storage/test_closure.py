@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memoryos.storage.closure import AttributeNode, FactNode, MemoryGraph, PageNode, TraitNode, compute_closure
+from memoryos.storage.closure_graph import AttributeNode, FactNode, MemoryGraph, PageNode, TraitNode, compute_closure
 from tests.waiting import cpu_seconds
 
 

@@ -209,9 +209,13 @@ def test_recall_reflects_changes_of_another_process(here: Memory, there: OtherPr
     segments = {segment.segment_id for segment in here.segments()}
     assert len(segments) == rebuilt
     assert {each.page.segment_id for each in anew.pages} <= segments
-    assert {each.knowledge.knowledge_id for each in anew.knowledge}.isdisjoint(
-        each.knowledge.knowledge_id for each in after.knowledge
-    )
+    kept = {each.knowledge.text for each in after.knowledge if "bicycle" not in each.knowledge.text}
+    assert {each.knowledge.text for each in anew.knowledge} >= kept
+    violin = next(each.knowledge.knowledge_id for each in anew.knowledge if "violin" in each.knowledge.text)
+    there.do(f"memory.correct({violin!r}, 'Plays the cello.')")
+    corrected = [each.knowledge for each in here.recall("What do I play?", max_pages=50).knowledge]
+    assert violin not in {each.knowledge_id for each in corrected}
+    assert "Plays the cello." in {each.text for each in corrected}
 
     there.do("memory.correct(memory.knowledge()[0].knowledge_id, 'Nora moved to Lisbon.')")
     assert "Nora moved to Lisbon." in {each.knowledge.text for each in here.recall("Nora").knowledge}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import sys
@@ -15,7 +14,7 @@ import click
 from rich.console import Console
 
 from memoryos.config import MULTILINGUAL_MODEL
-from memoryos.doors import keys_command, maintenance_commands, shapes, tables
+from memoryos.doors import keys_command, maintenance_commands, recall_shapes, shapes, tables
 from memoryos.doors.bench_command import bench
 from memoryos.doors.demo import play
 from memoryos.doors.http.serve_command import serve as serve_http
@@ -132,7 +131,7 @@ def recall(
         _catch_up(memory)
         found = memory.recall(query, max_pages=max_pages, max_tokens=max_tokens)
     if as_json:
-        print_json(shapes.Recall.of(found).as_json())
+        print_json(recall_shapes.Recall.of(found).as_json())
     elif explain:
         tables.show(tables.recall_table(found))
     else:
@@ -247,14 +246,27 @@ def cost(session: Session, as_json: bool) -> None:
 @cli.command()
 @click.option("--analyst", type=click.Choice(["llm", "local"]), help="Reads the pages: an LLM or local rules.")
 @click.option("--dry-run", is_flag=True, help="Show the changes without applying them.")
+@click.option("--yes", is_flag=True, help="Call the LLM without asking.")
 @as_json_option
 @click.pass_obj
-def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_json: bool) -> None:
-    """Derive all segments, facts and the profile again from the stored pages, and show the changes."""
+def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Read all stored pages again: derive all segments, facts and the profile, and show the changes.
+
+    Pages of a release that extracted facts only from hot segments get their facts in this way. With an LLM, the command
+    first shows the estimated number of calls and tokens, and asks whether to continue.
+    """
     with session.memory() as memory:
-        steps = itertools.count(1)
-        with tables.progress("rebuild steps") as bar:
-            rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=lambda: bar.update(next(steps)))
+        cost = memory.rebuild_cost()
+        if analyst == "llm" or (analyst is None and memory.config.has_llm):
+            click.echo(
+                f"the LLM will read {cost.pages} pages in about {cost.calls} calls, with about "
+                f"{cost.prompt_tokens:,} tokens of prompts and {cost.completion_tokens:,} tokens of replies",
+                err=True,
+            )
+            if not yes and sys.stdin.isatty():
+                click.confirm("continue?", abort=True, err=True)
+        with tables.progress("reading pages", cost.pages) as bar:
+            rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=bar.update)
     if as_json:
         print_json(shapes.Rebuilt.model_validate(rebuilt).as_json())
     else:

@@ -20,6 +20,7 @@ from memoryos.doors.mcp_replies import (
     RetrievedFact,
     RetrievedPage,
     UserProfile,
+    attribute_values,
 )
 from memoryos.language.fence import indented, one_line
 from memoryos.retrieval.prompt_lines import profile_lines
@@ -155,7 +156,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
                 _listed(each.page, user=each.text("user"), assistant=each.text("assistant"))
                 for each in recall.shown_short_term()
             ],
-            attributes={each.name: each.value for each in recall.profile.attributes},
+            attributes=attribute_values(recall.profile),
             traits={each.dimension: each.level for each in recall.profile.traits},
             knowledge=[_fact(each.knowledge) for each in recall.knowledge],
             flagged_page_ids=list(recall.flagged),
@@ -177,7 +178,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
             about_user = memory.knowledge("user") if include_knowledge else []
             about_assistant = memory.knowledge("assistant") if include_assistant_knowledge else []
         known = UserProfile(
-            attributes={each.name: each.value for each in profile.attributes},
+            attributes=attribute_values(profile),
             traits={each.dimension: each.level for each in profile.traits},
             knowledge=[_fact(each) for each in about_user],
             assistant_knowledge=[_fact(each) for each in about_assistant],

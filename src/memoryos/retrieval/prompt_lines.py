@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 from memoryos.language.fence import indented, one_line, speaker_label
 from memoryos.language.instructions import INSTRUCTION_SIDES, instruction_sides
 from memoryos.language.text import estimate_tokens
+from memoryos.model import ABOUT
 from memoryos.retrieval.excerpts import excerpt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from memoryos.model import Page, Profile, Side
+    from memoryos.model import Knowledge, Page, Profile, Side
     from memoryos.retrieval.excerpts import Span
 
 __all__ = [
     "MARK",
     "date_heading",
     "dated_lines",
+    "fact_line",
     "is_instruction",
     "line_tokens",
     "page_lines",
@@ -88,6 +90,18 @@ def profile_lines(profile: Profile) -> list[str]:
     attributes = [f"{each.name.replace('_', ' ')}: {each.value}" for each in profile.attributes]
     traits = [f"{each.dimension} ({each.level}): {each.reason}" for each in profile.traits]
     return [f"- {one_line(each)}" for each in attributes + traits]
+
+
+def fact_line(fact: Knowledge) -> str:
+    """Returns a fact as a prompt shows it, beginning with "- ".
+
+    The name of a person precedes the text. The status of a plan, decision or promise follows it, and a note if another
+    statement of the same time contradicts the fact.
+    """
+    name = "" if fact.subject in ABOUT else f"{speaker_label(fact.subject)}: "
+    notes = [fact.status, "contradicted at the same time" if fact.conflicts_with else None]
+    note = ", ".join(each for each in notes if each)
+    return f"- {name}{one_line(fact.text)}" + (f" ({note})" if note else "")
 
 
 def date_heading(day: date) -> str:

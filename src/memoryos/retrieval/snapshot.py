@@ -9,13 +9,15 @@ import numpy as np
 
 from memoryos.errors import StoreConflictError, StoreUnreadableError
 from memoryos.language.passages import MAX_EMBEDDED_PASSAGES
+from memoryos.language.text import search_terms
 from memoryos.model import SIDES
 from memoryos.retrieval.arrays import concatenated_ranges, sorted_distinct
 from memoryos.retrieval.meaning import directions, products
 from memoryos.retrieval.ranking import Corpus
+from memoryos.retrieval.words import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -220,6 +222,20 @@ class LongTermSnapshot:
     def is_valid_at(self, now: datetime) -> bool:
         """Returns whether the same entries are current at this time."""
         return self.read_at <= now and (self.next_change is None or now < self.next_change)
+
+    def without_readings(self, reading_ids: Container[str | None]) -> LongTermSnapshot:
+        """Returns a copy without the entries that these readings extracted. None stands for no reading."""
+        kept = [
+            number
+            for number, each in enumerate(self.knowledge)
+            if each.reading_id is None or each.reading_id not in reading_ids
+        ]
+        if len(kept) == len(self.knowledge):
+            return self
+        knowledge = tuple(self.knowledge[number] for number in kept)
+        words = WordIndex()
+        words.add(search_terms(each.text) for each in knowledge)
+        return replace(self, knowledge=knowledge, words=words.snapshot(), vectors=self.vectors[kept])
 
     @property
     def is_embedded(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memoryos.current_facts import next_change, view_facts
+from memoryos.current_facts import is_lasting, next_change, view_facts
 from memoryos.errors import DimensionMismatchError
 from memoryos.language.passages import passage_texts
 from memoryos.language.text import search_terms
@@ -50,9 +50,20 @@ class WorkingSet:
         model: Name of the embedder whose vectors are read.
         dimensions: Length of its vectors.
         max_bytes: Above this size, codes of the vectors replace the vectors in memory.
+        lasting_facts_only: Whether snapshots contain only the lasting facts: those from segments that were hot.
     """
 
-    def __init__(self, store: Store, scope_id: str, model: str, dimensions: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scope_id: str,
+        model: str,
+        dimensions: int,
+        max_bytes: int,
+        *,
+        lasting_facts_only: bool = False,
+    ) -> None:
+        self._lasting_facts_only = lasting_facts_only
         self._store = store
         self._scope_id = scope_id
         self._model = model
@@ -104,15 +115,32 @@ class WorkingSet:
         builder = self._builder
         self._builder = self._snapshot = None
         if builder is None or state.reset_revision > builder.revision:
-            return _SnapshotBuilder(self._store, self._scope_id, self._model, self._dimensions, self._max_bytes)
+            return _SnapshotBuilder(
+                self._store,
+                self._scope_id,
+                self._model,
+                self._dimensions,
+                self._max_bytes,
+                lasting_facts_only=self._lasting_facts_only,
+            )
         return builder
 
 
 class _SnapshotBuilder:
     """The growing arrays of one scope. Not thread-safe; useless after an exception."""
 
-    def __init__(self, store: Store, scope_id: str, model: str, dimensions: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scope_id: str,
+        model: str,
+        dimensions: int,
+        max_bytes: int,
+        *,
+        lasting_facts_only: bool,
+    ) -> None:
         self.revision = -1
+        self._lasting_facts_only = lasting_facts_only
         self._store = store
         self._scope_id = scope_id
         self._stored_vectors = StoredVectors(store.vectors, scope_id, model)
@@ -326,13 +354,16 @@ class _SnapshotBuilder:
         facts = self._store.long_term.facts(self._scope_id)
         view = view_facts(facts, now)
         knowledge = view.current
+        if self._lasting_facts_only:
+            hot_ids = self._store.log.profiled_ids(self._scope_id)
+            knowledge = tuple(each for each in knowledge if is_lasting(each, hot_ids))
         vectors = self._store.vectors.of_knowledge(self._scope_id, self._model)
         zero = np.zeros(self._dimensions, np.float32)
         rows = [vectors.get(entry.knowledge_id, zero) for entry in knowledge]
         words = WordIndex()
         words.add(search_terms(entry.text) for entry in knowledge)
         return LongTermSnapshot(
-            profile=replace(self._store.long_term.traits(self._scope_id), attributes=view.attributes()),
+            profile=replace(self._store.long_term.traits(self._scope_id).of("user"), attributes=view.attributes()),
             knowledge=knowledge,
             words=words.snapshot(),
             vectors=np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32),

@@ -27,16 +27,25 @@ class WorkingSets:
         dimensions: Length of its vectors.
         max_bytes: Memory limit for all working sets together. A working set that alone exceeds the limit contains
             compressed vectors.
+        lasting_facts_only: Whether working sets contain only the lasting facts.
         clock: Returns the current time (aware, UTC), which determines the current facts.
     """
 
     def __init__(
-        self, store: Store, model: str, dimensions: int, max_bytes: int, *, clock: Callable[[], datetime]
+        self,
+        store: Store,
+        model: str,
+        dimensions: int,
+        max_bytes: int,
+        *,
+        lasting_facts_only: bool = False,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._model = model
         self._dimensions = dimensions
         self._max_bytes = max_bytes
+        self._lasting_facts_only = lasting_facts_only
         self._clock = clock
         self._lock = threading.Lock()
         self._sets: OrderedDict[str, WorkingSet] = OrderedDict()
@@ -78,7 +87,14 @@ class WorkingSets:
             return self._total_bytes
 
     def _new(self, scope_id: str) -> WorkingSet:
-        return WorkingSet(self._store, scope_id, self._model, self._dimensions, self._max_bytes)
+        return WorkingSet(
+            self._store,
+            scope_id,
+            self._model,
+            self._dimensions,
+            self._max_bytes,
+            lasting_facts_only=self._lasting_facts_only,
+        )
 
     def _record_size(self, scope_id: str, size: int) -> None:
         """Stores the size of a working set and evicts others until the total is within the limit."""

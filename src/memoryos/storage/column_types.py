@@ -208,6 +208,7 @@ class _TraitBody(BaseModel):
     level: Literal["high", "medium", "low"]
     reason: str
     evidence_page_ids: list[str]
+    subject: str = "user"
 
 
 class _ProfileBody(BaseModel):

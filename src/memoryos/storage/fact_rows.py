@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-__all__ = ["add_replaced", "archive_facts", "drop_replaced", "read_facts", "write_facts"]
+__all__ = ["add_replaced", "archive_facts", "delete_facts", "drop_replaced", "read_facts", "write_facts"]
 
 _BATCH_ROWS = 500
 
@@ -38,6 +38,14 @@ def write_facts(connection: sa.Connection, scope_id: str, entries: Iterable[Know
         owned = (vectors.c.owner_kind == "knowledge", vectors.c.owner_id.in_(ids))
         connection.execute(sa.delete(vectors).where(vectors.c.scope_id == scope_id, *owned))
         connection.execute(sa.insert(facts), [_row(scope_id, added[each]) for each in ids])
+
+
+def delete_facts(connection: sa.Connection, scope_id: str, where: sa.ColumnElement[bool]) -> None:
+    """Deletes the facts that satisfy a condition, with their vectors."""
+    selected = sa.select(facts.c.fact_id).where(facts.c.scope_id == scope_id, where)
+    owned = (vectors.c.owner_kind == "knowledge", vectors.c.owner_id.in_(selected))
+    connection.execute(sa.delete(vectors).where(vectors.c.scope_id == scope_id, *owned))
+    connection.execute(sa.delete(facts).where(facts.c.scope_id == scope_id, where))
 
 
 def archive_facts(connection: sa.Connection, scope_id: str, ids: Sequence[str], now: datetime) -> None:
@@ -82,7 +90,7 @@ def _row(scope_id: str, entry: Knowledge) -> dict[str, Any]:
         "valid_until": entry.valid_until,
         "replaces": list(entry.replaces),
         "source_page_ids": list(entry.source_page_ids),
-        "reading_id": None,
+        "reading_id": entry.reading_id,
         "origin": write_origin(entry.origin),
         "recorded_at": entry.recorded_at,
         "archived_at": entry.archived_at,
@@ -108,6 +116,7 @@ def _fact(row: Any) -> Knowledge:
         stated_at=row.stated_at,
         valid_until=row.valid_until,
         replaces=tuple(row.replaces),
+        reading_id=row.reading_id,
     )
 
 

@@ -14,28 +14,32 @@ it. Other readers may see some of the deleted data until ``forget`` returns.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
 from memoryos.errors import StoreConflictError
 from memoryos.identifiers import new_id
+from memoryos.language.text import keywords
 from memoryos.model import SIDES
-from memoryos.storage.closure import Closure, search
+from memoryos.storage.closure import search
 from memoryos.storage.erasures import note_erasure
-from memoryos.storage.fact_rows import drop_replaced
+from memoryos.storage.fact_rows import delete_facts, drop_replaced
 from memoryos.storage.idempotency import drop_request_hashes
 from memoryos.storage.lease import Lease, advance, invalidate_working_sets, revoke_lease
-from memoryos.storage.schema import chains, facts, forgettings, pages, profiles, scopes, segments, vectors
+from memoryos.storage.schema import chains, facts, forgettings, pages, profiles, readings, scopes, segments, vectors
 from memoryos.storage.tombstones import Marks, note_tombstones, read_marks, refuse
+from memoryos.storage.undone_readings import UNREAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from memoryos.storage.closure_graph import Closure
     from memoryos.storage.database import Database
 
-__all__ = ["ForgettingTable", "mark_unlearned"]
+__all__ = ["ForgettingTable"]
 
 BATCH_ROWS = 500
 """Maximum number of rows that one transaction deletes.
@@ -48,7 +52,10 @@ PAUSE_SECONDS = 0.005
 Waiting writers try to acquire the lock every 0.5 ms.
 """
 _BATCH_SEGMENTS = 50
-_UNPLACED = {"segment_id": None, "chain_id": None, "placed_provisionally": False}
+MAX_SUMMARIES = 20
+"""Maximum number of chain summaries from which the keywords of a shortened segment are taken."""
+KEYWORDS_OF_SUMMARIES = 12
+"""Number of keywords of a shortened segment."""
 Item = TypeVar("Item", str, int)
 
 
@@ -188,20 +195,21 @@ class _Deletion:
         self._database = database
         self._scope_id = scope_id
         self._forgetting_id = forgetting_id
-        self._plan = plan
+        self._plan = _read_plan(plan)
         self._begun_at = begun_at
         self._page_ids = frozenset(plan["page_ids"])
 
     def run(self) -> None:
         """Executes the plan: first deletes derived data, then pages."""
         plan = self._plan
-        self._run_batches(plan["knowledge_ids"], self._delete_knowledge)
+        self._run_batches(plan["knowledge_ids"], self._forget_facts)
+        self._run_batches(plan["rederived_fact_ids"], self._delete_facts)
         self._drop_replaced()
         self._run_batches(self._profile_versions(), self._clean_profiles)
-        self._run_batches(plan["reopened_page_ids"], self._mark_unlearned)
-        self._run_batches(plan["segment_ids"], self._delete_segments, _BATCH_SEGMENTS)
-        self._run_batches(plan["blank_segment_ids"], self._blank_segments, _BATCH_SEGMENTS)
-        self._run_batches(plan["due_page_ids"], self._unplace)
+        self._run_batches(plan["unprofiled_page_ids"], self._mark_unprofiled)
+        self._run_batches(plan["due_page_ids"], self._mark_unread)
+        self._run_batches(plan["reading_ids"], self._delete_readings)
+        self._run_batches(plan["segment_ids"], self._shorten_segments, _BATCH_SEGMENTS)
         self._run_batches(plan["chain_ids"], self._delete_chains)
         self._run_batches(plan["blank_chain_ids"], self._blank_chains)
         self._run_batches(plan["answer_page_ids"], self._delete_answers)
@@ -217,12 +225,15 @@ class _Deletion:
                 work(connection, list(ids[start : start + size]))
             time.sleep(PAUSE_SECONDS)
 
-    def _delete_knowledge(self, connection: sa.Connection, ids: list[str]) -> None:
+    def _forget_facts(self, connection: sa.Connection, ids: list[str]) -> None:
+        """Deletes facts, and prevents that an analyst extracts them again."""
         where = (facts.c.scope_id == self._scope_id, facts.c.fact_id.in_(ids))
         texts = connection.execute(sa.select(facts.c.text).where(*where)).scalars().all()
         refuse(connection, self._scope_id, texts, self._begun_at)
-        self._delete_vectors(connection, ("knowledge",), ids)
-        connection.execute(sa.delete(facts).where(*where))
+        self._delete_facts(connection, ids)
+
+    def _delete_facts(self, connection: sa.Connection, ids: list[str]) -> None:
+        delete_facts(connection, self._scope_id, facts.c.fact_id.in_(ids))
 
     def _drop_replaced(self) -> None:
         """Removes the ids of the deleted facts from the facts that replaced them."""
@@ -249,33 +260,63 @@ class _Deletion:
                 version_where = (profiles.c.scope_id == self._scope_id, profiles.c.version == row.version)
                 connection.execute(sa.update(profiles).where(*version_where).values(body=body))
 
-    def _mark_unlearned(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        mark_unlearned(connection, self._scope_id, page_ids, invalidate_working_sets(connection, self._scope_id))
+    def _mark_unprofiled(self, connection: sa.Connection, page_ids: list[str]) -> None:
+        """Marks pages so that traits are inferred from them again, and updates the lengths of their segments."""
+        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids), pages.c.profiled.is_(True))
+        segment_ids = connection.execute(sa.select(pages.c.segment_id).where(*where)).scalars().all()
+        marks = {"profiled": False, "profiled_provisionally": False}
+        connection.execute(sa.update(pages).where(*where).values(**marks))
+        for segment_id, count in Counter(segment_ids).items():
+            connection.execute(
+                sa.update(segments)
+                .where(segments.c.scope_id == self._scope_id, segments.c.segment_id == segment_id)
+                .values(length=segments.c.length + count)
+            )
 
-    def _delete_segments(self, connection: sa.Connection, ids: list[str]) -> None:
-        in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
-        connection.execute(sa.update(pages).where(*in_segments).values(**_UNPLACED))
-        where = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
-        connection.execute(sa.delete(segments).where(*where))
+    def _mark_unread(self, connection: sa.Connection, page_ids: list[str]) -> None:
+        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids))
+        connection.execute(sa.update(pages).where(*where).values(**UNREAD))
 
-    def _unplace(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        placed = sa.or_(pages.c.segment_id.is_not(None), pages.c.chain_id.is_not(None))
-        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids), placed)
-        connection.execute(sa.update(pages).where(*where).values(**_UNPLACED))
+    def _delete_readings(self, connection: sa.Connection, ids: list[str]) -> None:
+        where = (readings.c.scope_id == self._scope_id, readings.c.reading_id.in_(ids))
+        connection.execute(sa.delete(readings).where(*where))
 
-    def _blank_segments(self, connection: sa.Connection, ids: list[str]) -> None:
-        """Deletes the texts of archived segments, removes deleted pages from them and updates their page counts."""
+    def _shorten_segments(self, connection: sa.Connection, ids: list[str]) -> None:
+        """Removes deleted pages from segments, and replaces their texts by those of the remaining chains."""
         in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
         members = connection.execute(sa.select(pages.c.page_id).where(*in_segments)).scalars()
         for batch in _batches([each for each in members if each in self._page_ids]):
-            self._unplace(connection, batch)
+            self._mark_unread(connection, batch)
         counted = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
         count = sa.select(sa.func.count()).select_from(pages).where(*counted)
-        unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
-        values = {"summary": "", "keywords": [], "page_count": count.scalar_subquery(), "length": unlearned}
+        unprofiled = count.where(pages.c.profiled.is_(False)).scalar_subquery()
+        values = {"page_count": count.scalar_subquery(), "length": unprofiled}
         where = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
         connection.execute(sa.update(segments).where(*where).values(**values))
         connection.execute(sa.delete(segments).where(*where, segments.c.page_count == 0))
+        changed_chain_ids = {*self._plan["chain_ids"], *self._plan["blank_chain_ids"]}
+        for segment_id in connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars().all():
+            texts = self._summaries(connection, segment_id, changed_chain_ids)
+            words = keywords(texts, KEYWORDS_OF_SUMMARIES)
+            connection.execute(
+                sa.update(segments)
+                .where(segments.c.scope_id == self._scope_id, segments.c.segment_id == segment_id)
+                .values(summary=texts[0] if texts else "", keywords=sorted(words))
+            )
+
+    def _summaries(self, connection: sa.Connection, segment_id: str, changed_chain_ids: set[str]) -> list[str]:
+        """Returns the summaries of the chains in a segment that the deletion does not change, newest first."""
+        newest = sa.func.max(pages.c.seq).label("newest")
+        of_segment = (
+            sa.select(pages.c.chain_id, newest)
+            .where(pages.c.scope_id == self._scope_id, pages.c.segment_id == segment_id)
+            .group_by(pages.c.chain_id)
+        )
+        rows = connection.execute(of_segment.order_by(newest.desc())).all()
+        ids = [row.chain_id for row in rows if row.chain_id not in changed_chain_ids][:MAX_SUMMARIES]
+        where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
+        found = {row.chain_id: row.summary for row in connection.execute(sa.select(chains).where(*where))}
+        return [found[each] for each in ids if found.get(each)]
 
     def _delete_chains(self, connection: sa.Connection, ids: list[str]) -> None:
         where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
@@ -308,21 +349,6 @@ class _Deletion:
             connection.execute(sa.delete(forgettings).where(*plan_where))
 
 
-def mark_unlearned(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], revision: int) -> None:
-    """Marks pages as unlearned in the caller's transaction, so that facts are extracted from them again."""
-    for batch in _batches(sorted(page_ids)):
-        where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(batch), pages.c.learned.is_(True))
-        placed = sa.select(pages.c.segment_id, sa.func.count()).where(*where, pages.c.segment_id.is_not(None))
-        for segment_id, count in connection.execute(placed.group_by(pages.c.segment_id)).all():
-            connection.execute(
-                sa.update(segments)
-                .where(segments.c.scope_id == scope_id, segments.c.segment_id == segment_id)
-                .values(length=segments.c.length + count, revision=revision)
-            )
-        unlearned = {"learned": False, "learned_provisionally": False}
-        connection.execute(sa.update(pages).where(*where).values(**unlearned))
-
-
 def _revision(connection: sa.Connection, scope_id: str) -> int | None:
     return connection.execute(sa.select(scopes.c.revision).where(scopes.c.scope_id == scope_id)).scalar_one_or_none()
 
@@ -334,13 +360,25 @@ def _plan(closure: Closure, *, everything: bool) -> dict[str, Any]:
         "page_ids": closure.page_ids,
         "answer_page_ids": closure.answer_page_ids,
         "knowledge_ids": sorted(closure.knowledge_ids),
-        "reopened_page_ids": sorted(closure.reopened_page_ids),
+        "rederived_fact_ids": sorted(closure.rederived_fact_ids),
+        "unprofiled_page_ids": sorted(closure.unprofiled_page_ids),
+        "reading_ids": sorted(closure.reading_ids),
         "segment_ids": sorted(closure.segment_ids),
-        "blank_segment_ids": sorted(closure.blank_segment_ids),
         "due_page_ids": sorted(closure.due_page_ids),
         "chain_ids": sorted(closure.chain_ids),
         "blank_chain_ids": sorted(closure.blank_chain_ids),
     }
+
+
+def _read_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a stored plan in the present form; an earlier release may have begun the deletion."""
+    missing = {
+        "rederived_fact_ids": [],
+        "reading_ids": [],
+        "unprofiled_page_ids": plan.get("reopened_page_ids", []),
+    }
+    segment_ids = [*plan["segment_ids"], *plan.get("blank_segment_ids", [])]
+    return missing | dict(plan) | {"segment_ids": segment_ids}
 
 
 def _profile_without(body: Mapping[str, Any], page_ids: frozenset[str]) -> dict[str, Any]:

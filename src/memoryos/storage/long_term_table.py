@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,60 +11,53 @@ from memoryos.current_facts import FactView, repetitions_of, view_facts
 from memoryos.errors import StoreConflictError
 from memoryos.language.text import fold
 from memoryos.model import About, Attribute, Knowledge, Profile, Trait
-from memoryos.storage.fact_rows import add_replaced, archive_facts, read_facts, write_facts
-from memoryos.storage.forgetting_table import mark_unlearned
+from memoryos.storage.fact_rows import read_facts, write_facts
 from memoryos.storage.lease import Lease, advance, revoke_lease
 from memoryos.storage.origin_json import read_origin, write_origin
 from memoryos.storage.schema import pages, profiles, scopes, segments
 from memoryos.storage.tombstones import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from memoryos.storage.database import Database
 
-__all__ = ["Learning", "LongTermTable", "SegmentLearned"]
+__all__ = ["LongTermTable", "NewProfile", "SegmentProfiled"]
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentLearned:
-    """The new counters of a segment after facts were extracted from its pages.
+class SegmentProfiled:
+    """The new counters of a segment after traits were inferred from its pages.
 
-    The number of visits (recalls) becomes 0, and the length becomes ``unlearned_pages``.
+    The number of visits (recalls) becomes 0, and the length becomes ``unprofiled_pages``.
 
     Attributes:
         segment_id: Id of the segment.
-        unlearned_pages: Number of pages of the segment from which no facts have been extracted yet.
+        unprofiled_pages: Number of pages of the segment from which no traits have been inferred yet.
     """
 
     segment_id: str
-    unlearned_pages: int
+    unprofiled_pages: int
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
-    """All changes from one learning step: facts and traits extracted from pages of one segment.
+class NewProfile:
+    """All changes from one profiling step, which infers traits from pages of one segment.
 
     The changes are applied in one transaction.
 
     Attributes:
-        segment: The new counters of the segment. None if the counters do not change, because the analyst read the
-            pages a second time to replace results of the fallback analyst.
-        learned_page_ids: Ids of the pages from which facts were extracted.
+        segment: The new counters of the segment. None if the counters do not change, because the pages were profiled
+            again to replace results of the fallback analyst.
+        page_ids: Ids of the pages from which traits were inferred.
         profile: The next profile version; None if the traits did not change.
-        added: New facts. A fact with the id of a stored fact takes its place.
-        replaced: Ids of stored facts that other stored facts replace, by id of the newer fact.
-        archived: Ids of facts to archive, although no newer fact replaces them.
         provisional: Whether the results come from the fallback analyst and are replaced later.
     """
 
-    segment: SegmentLearned | None
-    learned_page_ids: tuple[str, ...]
+    segment: SegmentProfiled | None
+    page_ids: tuple[str, ...]
     profile: Profile | None
-    added: tuple[Knowledge, ...]
-    replaced: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    archived: tuple[str, ...] = ()
     provisional: bool = False
 
 
@@ -75,8 +67,8 @@ class LongTermTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def apply(self, lease: Lease, change: Learning, now: datetime) -> None:
-        """Commits the changes from one learning step.
+    def save_profile(self, lease: Lease, new: NewProfile) -> None:
+        """Commits the changes from one profiling step.
 
         Raises:
             StoreConflictError: If another worker took the lease, or the profile version already exists; nothing is
@@ -84,12 +76,9 @@ class LongTermTable:
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
-            _mark_learned(connection, lease.scope_id, change)
-            if change.profile is not None:
-                connection.execute(sa.insert(profiles).values(scope_id=lease.scope_id, **_profile_row(change.profile)))
-            archive_facts(connection, lease.scope_id, change.archived, now)
-            write_facts(connection, lease.scope_id, change.added)
-            add_replaced(connection, lease.scope_id, change.replaced)
+            _mark_profiled(connection, lease.scope_id, new)
+            if new.profile is not None:
+                connection.execute(sa.insert(profiles).values(scope_id=lease.scope_id, **_profile_row(new.profile)))
             where_scope = scopes.c.scope_id == lease.scope_id
             connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))
 
@@ -105,7 +94,7 @@ class LongTermTable:
         """Replaces a wrong fact by a corrected one and prevents learning the wrong text again.
 
         Current facts with a slot are replaced too if they meet two conditions: the wrong text contains their value, and
-        they have a source page in common with the wrong fact. Facts are extracted again from their source pages.
+        they have a source page in common with the wrong fact.
 
         Args:
             scope_id: Id of the scope.
@@ -120,7 +109,7 @@ class LongTermTable:
             StoreConflictError: If the wrong fact is no longer current; nothing is written.
         """
         with self._database.write(scope_id) as connection:
-            revision = revoke_lease(connection, scope_id)
+            revoke_lease(connection, scope_id)
             stored = read_facts(connection, scope_id)
             current = {each.knowledge_id: each for each in view_facts(stored, now).current}
             wrong = current.get(knowledge_id)
@@ -136,9 +125,6 @@ class LongTermTable:
             write_facts(connection, scope_id, [right])
             texts = dict.fromkeys(text for each in refused for text in _refused_texts(each))
             refuse(connection, scope_id, list(texts), now)
-            mark_unlearned(
-                connection, scope_id, {page_id for each in same for page_id in each.source_page_ids}, revision
-            )
         return right
 
     def facts(self, scope_id: str) -> list[Knowledge]:
@@ -166,12 +152,13 @@ class LongTermTable:
         return [each for each in found if about in {None, each.about}]
 
     def traits(self, scope_id: str) -> Profile:
-        """Returns the newest profile version without attributes; an empty profile of version 0 without a version."""
+        """Returns the newest traits of all people, without attributes; an empty profile of version 0 without one."""
         return replace(next(iter(self._profiles(scope_id, limit=1)), Profile()), attributes=())
 
-    def profile(self, scope_id: str, now: datetime) -> Profile:
-        """Returns the newest traits, and the current facts with a slot as attributes."""
-        return replace(self.traits(scope_id), attributes=self.view(scope_id, now).attributes())
+    def profile(self, scope_id: str, now: datetime, subject: str = "user") -> Profile:
+        """Returns the newest traits of a person, and the current facts with a slot as attributes."""
+        attributes = self.view(scope_id, now).attributes(subject)
+        return replace(self.traits(scope_id).of(subject), attributes=attributes)
 
     def profile_versions(self, scope_id: str) -> list[Profile]:
         """Returns all profile versions as stored, oldest first."""
@@ -195,17 +182,17 @@ def _repeats_value(wrong: Knowledge, other: Knowledge) -> bool:
     return is_other and has_same_source and other.value is not None and fold(other.value) in fold(wrong.text)
 
 
-def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) -> None:
-    due = pages.c.learned.is_(False) if change.segment is not None else pages.c.learned_provisionally.is_(True)
-    where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(change.learned_page_ids), due)
-    learned = {"learned": True, "learned_provisionally": change.provisional}
-    if connection.execute(sa.update(pages).where(*where).values(**learned)).rowcount != len(change.learned_page_ids):
+def _mark_profiled(connection: sa.Connection, scope_id: str, new: NewProfile) -> None:
+    due = pages.c.profiled.is_(False) if new.segment is not None else pages.c.profiled_provisionally.is_(True)
+    where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(new.page_ids), due)
+    marks = {"profiled": True, "profiled_provisionally": new.provisional}
+    if connection.execute(sa.update(pages).where(*where).values(**marks)).rowcount != len(new.page_ids):
         raise StoreConflictError("another worker has processed these pages in the meantime; nothing was written")
-    if change.segment is not None:
+    if new.segment is not None:
         connection.execute(
             sa.update(segments)
-            .where(segments.c.scope_id == scope_id, segments.c.segment_id == change.segment.segment_id)
-            .values(visits=0, length=change.segment.unlearned_pages)
+            .where(segments.c.scope_id == scope_id, segments.c.segment_id == new.segment.segment_id)
+            .values(visits=0, length=new.segment.unprofiled_pages)
         )
 
 

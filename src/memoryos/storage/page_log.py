@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import date, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -213,36 +214,47 @@ class PageLog:
                 return
             seq = rows[-1].seq
 
-    def last_seq_outside_window(self, scope_id: str, window: int) -> int:
-        """Returns the log position of the newest page outside short-term memory; 0 if there is no such page.
-
-        Args:
-            scope_id: Id of the scope.
-            window: Number of pages in short-term memory. Short-term memory contains the newest pages.
-        """
-        statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc())
-        with self._database.read(scope_id) as connection:
-            return connection.execute(statement.offset(window).limit(1)).scalar_one_or_none() or 0
-
     def count(self, scope_id: str) -> int:
         """Returns the number of pages in a scope."""
         return self._count(scope_id, pages.c.scope_id == scope_id)
 
-    def due(self, scope_id: str, up_to_seq: int, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` pages without a segment, up to a log position (inclusive)."""
-        return self._read(scope_id, _SELECT.where(*_due(scope_id, up_to_seq)).limit(limit))
+    def due(self, scope_id: str, limit: int) -> list[Page]:
+        """Returns the oldest pages to read: neighbours without a segment, in log order.
 
-    def count_due(self, scope_id: str, up_to_seq: int) -> int:
-        """Returns the number of pages without a segment, up to a log position (inclusive)."""
-        return self._count(scope_id, *_due(scope_id, up_to_seq))
-
-    def unlearned(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` unlearned pages of a segment.
-
-        A page is unlearned until facts have been extracted from it.
+        The result ends at ``limit`` pages, or before the next page that has a segment.
         """
-        where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.learned.is_(False))
+        is_due = (pages.c.scope_id == scope_id, pages.c.segment_id.is_(None))
+        first = sa.select(sa.func.min(pages.c.seq)).where(*is_due).scalar_subquery()
+        found = self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.seq >= first).limit(limit))
+        return list(takewhile(lambda page: page.segment_id is None, found))
+
+    def count_due(self, scope_id: str, limit: int | None = None) -> int:
+        """Returns the number of pages without a segment, which are due to be read; at most ``limit``."""
+        is_due = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id, pages.c.segment_id.is_(None))
+        with self._database.read(scope_id) as connection:
+            statement = sa.select(sa.func.count()).select_from(is_due.limit(limit).subquery())
+            return connection.execute(statement).scalar_one()
+
+    def first_names(self, scope_id: str) -> tuple[str | None, str | None]:
+        """Returns the names of the user and of the assistant in the first page that contains such a name, or None."""
+        first = [
+            sa.select(each).where(pages.c.scope_id == scope_id, each.is_not(None)).order_by(pages.c.seq).limit(1)
+            for each in (pages.c.user_name, pages.c.assistant_name)
+        ]
+        with self._database.read(scope_id) as connection:
+            user, assistant = (connection.execute(each).scalar_one_or_none() for each in first)
+        return user, assistant
+
+    def unprofiled(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
+        """Returns the oldest ``limit`` pages of a segment from which no traits were inferred yet."""
+        where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.profiled.is_(False))
         return self._read(scope_id, _SELECT.where(*where).limit(limit))
+
+    def profiled_ids(self, scope_id: str) -> frozenset[str]:
+        """Returns the ids of the pages from which traits were inferred: the pages of segments that were hot."""
+        statement = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id, pages.c.profiled.is_(True))
+        with self._database.read(scope_id) as connection:
+            return frozenset(connection.execute(statement).scalars())
 
     def of_segment(self, scope_id: str, segment_id: str) -> list[Page]:
         """Returns the pages of a segment in log order."""
@@ -271,33 +283,36 @@ class PageLog:
 
     def count_learned(self, scope_id: str) -> int:
         """Returns the number of pages from which facts have been extracted."""
-        return self._count(scope_id, pages.c.scope_id == scope_id, pages.c.learned.is_(True))
+        is_learned = sa.or_(pages.c.reading_id.is_not(None), pages.c.profiled.is_(True))
+        return self._count(scope_id, pages.c.scope_id == scope_id, is_learned)
 
-    def placed_provisionally(self, scope_id: str, limit: int) -> list[Page]:
-        """Returns the oldest consecutive pages whose segments the fallback analyst assigned.
+    def read_provisionally(self, scope_id: str, limit: int) -> list[Page]:
+        """Returns the oldest neighbouring pages that the fallback analyst has read, in log order.
 
-        The fallback analyst is used while the configured LLM is unavailable. Returns at most ``limit`` pages.
+        Returns at most ``limit`` pages, and of each reading all pages or none; but always the first reading.
         """
-        where = (pages.c.scope_id == scope_id, pages.c.placed_provisionally.is_(True))
-        found = self._read(scope_id, _SELECT.where(*where).limit(limit))
-        return [page for number, page in enumerate(found) if page.seq == found[0].seq + number]
+        is_provisional = (pages.c.scope_id == scope_id, pages.c.read_provisionally.is_(True))
+        first = sa.select(sa.func.min(pages.c.seq)).where(*is_provisional).scalar_subquery()
+        where = (pages.c.scope_id == scope_id, pages.c.seq >= first)
+        found = self._read(scope_id, _SELECT.where(*where, pages.c.read_provisionally.is_(True)).limit(limit + 1))
+        return _whole_readings(found, limit)
 
-    def learned_provisionally(self, scope_id: str, limit: int) -> list[Page]:
-        """Returns the oldest pages from which the fallback analyst extracted facts.
+    def profiled_provisionally(self, scope_id: str, limit: int) -> list[Page]:
+        """Returns the oldest pages from which the fallback analyst inferred traits.
 
         The fallback analyst is used while the configured LLM is unavailable. Returns at most ``limit`` pages, all of
         the same segment.
         """
-        where = (pages.c.scope_id == scope_id, pages.c.learned_provisionally.is_(True))
+        where = (pages.c.scope_id == scope_id, pages.c.profiled_provisionally.is_(True))
         first = sa.select(pages.c.segment_id).where(*where).order_by(pages.c.seq).limit(1).scalar_subquery()
         return self._read(scope_id, _SELECT.where(*where, pages.c.segment_id == first).limit(limit))
 
     def count_provisional(self, scope_id: str) -> int:
-        """Returns the number of pages whose segment or facts come from the fallback analyst.
+        """Returns the number of pages whose segment, facts or traits come from the fallback analyst.
 
         The fallback analyst is used while the configured LLM is unavailable.
         """
-        mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
+        mark = sa.or_(pages.c.read_provisionally.is_(True), pages.c.profiled_provisionally.is_(True))
         return self._count(scope_id, pages.c.scope_id == scope_id, mark)
 
     def segments_of(self, scope_id: str, segment_ids: Iterable[str], from_seq: int) -> list[tuple[int, str]]:
@@ -338,8 +353,14 @@ def _day_number() -> sa.ColumnElement[int]:
     return (moment - rest) // _MICROSECONDS_PER_DAY
 
 
-def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return pages.c.scope_id == scope_id, pages.c.segment_id.is_(None), pages.c.seq <= up_to_seq
+def _whole_readings(found: Sequence[Page], limit: int) -> list[Page]:
+    """Returns the first neighbouring pages, at most ``limit``, without a reading that would be cut off."""
+    neighbours = [page for number, page in enumerate(found) if page.seq == found[0].seq + number]
+    if len(neighbours) <= limit:
+        return neighbours
+    cut = neighbours[limit].reading_id
+    whole = [page for page in neighbours[:limit] if cut is None or page.reading_id != cut]
+    return whole or neighbours[:limit]
 
 
 def _append(
@@ -413,7 +434,7 @@ def _row(scope_id: str, page: Page) -> dict[str, Any]:
         "user_name": page.user_name,
         "assistant_name": page.assistant_name,
         "metadata": dict(page.metadata),
-        "learned": False,
+        "profiled": False,
         "instruction_sides": page.instruction_sides,
         "utc_offset_minutes": page.utc_offset_minutes,
     }

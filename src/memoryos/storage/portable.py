@@ -61,6 +61,12 @@ _RENAMED = {"kind": "what"}
 The table of tombstones has a column ``kind``. In a record, the field "kind" is already used for the kind of the record,
 so the value of the column is in the field "what".
 """
+_NAMES_OF_FORMAT_1 = {
+    "learned": "profiled",
+    "placed_provisionally": "read_provisionally",
+    "learned_provisionally": "profiled_provisionally",
+}
+"""The present names of the fields that a page has in format 1."""
 _UNKNOWN_OFFSET = "-00:00"
 """The UTC offset in the time of an exported page if the offset is not known (RFC 3339, section 4.3)."""
 KINDS = tuple(_TABLES)
@@ -204,6 +210,8 @@ class _Import:
         readable = _READABLE if self.is_format_1 else _TABLES
         if kind not in readable:
             raise InputError("kind", f"must be one of {', '.join(readable)}")
+        if self.is_format_1 and kind == "page":
+            record = {_NAMES_OF_FORMAT_1.get(name, name): value for name, value in record.items()}
         row = _row(str(kind), record) | {"scope_id": self._scope_id}
         if kind == "page":
             self._add_page(row)
@@ -257,8 +265,8 @@ class _Import:
         names = row["user_name"], row["assistant_name"]
         row["instruction_sides"] = instruction_sides((row["user_text"], names[0]), (row["assistant_text"], names[1]))
         if not self._imports_everything:
-            due = {"chain_id": None, "segment_id": None, "reading_id": None, "learned": False}
-            marks = {"placed_provisionally": False, "learned_provisionally": False}
+            due = {"chain_id": None, "segment_id": None, "reading_id": None, "profiled": False}
+            marks = {"read_provisionally": False, "profiled_provisionally": False}
             row |= due | marks | {"seq": self._last_seq + 1}
         elif row["seq"] <= self._last_seq:
             raise InputError("seq", "must be greater than the seq of the page before it")
@@ -307,10 +315,10 @@ class _Import:
         in_segment = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
         count = sa.select(sa.func.count()).select_from(pages).where(*in_segment)
         own = segments.c.scope_id == self._scope_id
-        unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
+        unprofiled = count.where(pages.c.profiled.is_(False)).scalar_subquery()
         values = {
             "page_count": count.scalar_subquery(),
-            "length": sa.case((segments.c.length > unlearned, unlearned), else_=segments.c.length),
+            "length": sa.case((segments.c.length > unprofiled, unprofiled), else_=segments.c.length),
         }
         self._connection.execute(sa.update(segments).where(own).values(**values))
         self._connection.execute(sa.delete(segments).where(own, segments.c.page_count == 0))

@@ -17,6 +17,7 @@ from memoryos.storage.schema import (
     facts,
     pages,
     profiles,
+    readings,
     scopes,
     segments,
     tombstone_keys,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["copy_log", "replace_tiers"]
 
 _SLICE_ROWS = 500
-_DERIVED = ("chain_id", "segment_id", "reading_id", "learned", "placed_provisionally", "learned_provisionally")
+_DERIVED = ("chain_id", "segment_id", "reading_id", "profiled", "read_provisionally", "profiled_provisionally")
 _OF_KNOWLEDGE = vectors.c.owner_kind == "knowledge"
 _KEPT = frozenset({CORRECTION.analyst, SHARED.analyst})
 """The origins of facts that are not derived from pages: corrections by users, and facts from another scope."""
@@ -66,17 +67,18 @@ def replace_tiers(target: Database, source: Database, lease: Lease, now: datetim
     """Replaces the derived data of a scope by the data in the database ``source``, in one transaction.
 
     The segments and chains in ``target`` are deleted, and its facts that were not derived again are archived.
-    Pages that were appended after ``copy_log`` stay due for consolidation.
+    Pages that were appended after ``copy_log`` stay due to be read.
 
     Raises:
         StoreConflictError: If another worker took the lease; nothing is written.
     """
     with source.read(lease.scope_id) as reading, target.write(lease.scope_id) as writing:
         revision = advance(writing, lease)
-        for table in (chains, segments):
+        for table in (chains, segments, readings):
             writing.execute(sa.delete(table).where(table.c.scope_id == lease.scope_id))
-        for rows in _slices(reading, sa.select(chains).where(chains.c.scope_id == lease.scope_id)):
-            writing.execute(sa.insert(chains), rows)
+        for table in (chains, readings):
+            for rows in _slices(reading, sa.select(table).where(table.c.scope_id == lease.scope_id)):
+                writing.execute(sa.insert(table), rows)
         for rows in _slices(reading, sa.select(segments).where(segments.c.scope_id == lease.scope_id)):
             writing.execute(sa.insert(segments), [row | {"revision": revision} for row in rows])
         _place_pages(reading, writing, lease.scope_id)
@@ -113,6 +115,7 @@ def _replace_facts(reading: sa.Connection, writing: sa.Connection, scope_id: str
         owned = (vectors.c.scope_id == scope_id, _OF_KNOWLEDGE, vectors.c.owner_id.in_(part))
         writing.execute(sa.delete(vectors).where(*owned))
     drop_replaced(writing, scope_id, ids)
+    writing.execute(sa.update(facts).where(where).values(reading_id=None))
     writing.execute(sa.update(facts).where(where, facts.c.archived_at.is_(None)).values(archived_at=now))
     for rows in _slices(reading, sa.select(facts).where(where)):
         writing.execute(sa.insert(facts), rows)
@@ -122,11 +125,11 @@ def _replace_facts(reading: sa.Connection, writing: sa.Connection, scope_id: str
 
 def _replace_profile(reading: sa.Connection, writing: sa.Connection, scope_id: str, now: datetime) -> None:
     newest = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc()).limit(1)
-    learned = reading.execute(newest).mappings().one_or_none()
+    derived = reading.execute(newest).mappings().one_or_none()
     last = writing.execute(newest).mappings().one_or_none()
-    if learned is not None:
+    if derived is not None:
         version = 1 if last is None else last["version"] + 1
-        writing.execute(sa.insert(profiles).values(dict(learned) | {"version": version}))
+        writing.execute(sa.insert(profiles).values(dict(derived) | {"version": version}))
     elif last is not None:
         empty: dict[str, Any] = {"attributes": [], "traits": []}
         values = dict(last) | {"version": last["version"] + 1, "body": empty, "recorded_at": now}

@@ -83,10 +83,10 @@ pages = sa.Table(
     sa.Column("metadata", Json, nullable=False),
     sa.Column("chain_id", Text),
     sa.Column("segment_id", Text),
-    sa.Column("learned", sa.Boolean, nullable=False),
+    sa.Column("profiled", sa.Boolean, nullable=False),
     sa.Column("embedded_with", Text),
-    sa.Column("placed_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("learned_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("read_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("profiled_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("instruction_sides", Integer),
     sa.Column("utc_offset_minutes", OffsetMinutes),
     sa.Column("reading_id", Text),
@@ -96,7 +96,7 @@ pages = sa.Table(
     sa.Index("pages_embedded", "scope_id", "embedded_with", "seq"),
 )
 
-for _mark in (pages.c.placed_provisionally, pages.c.learned_provisionally):
+for _mark in (pages.c.read_provisionally, pages.c.profiled_provisionally):
     sa.Index(
         f"pages_{_mark.name}",
         pages.c.scope_id,

@@ -39,8 +39,8 @@ _NAMEABLE = re.compile(r"[\w./:@#-]{1,200}")
 
 
 _VIEWS = """
-WITH segment_pages(scope_id, segment_id, pages, unlearned) AS (
-    SELECT scope_id, segment_id, count(*), sum(CASE WHEN learned THEN 0 ELSE 1 END) FROM pages
+WITH segment_pages(scope_id, segment_id, pages, unprofiled) AS (
+    SELECT scope_id, segment_id, count(*), sum(CASE WHEN profiled THEN 0 ELSE 1 END) FROM pages
     WHERE segment_id IS NOT NULL GROUP BY scope_id, segment_id
 ),
 embedded_texts(scope_id, page_id, side, model) AS (
@@ -89,6 +89,17 @@ _RULES = {
         SELECT p.scope_id, p.page_id, p.chain_id FROM pages p WHERE p.chain_id IS NOT NULL AND NOT EXISTS
         (SELECT 1 FROM chains c WHERE c.scope_id = p.scope_id AND c.chain_id = p.chain_id)
     """,
+    "page with a missing reading": """
+        SELECT p.scope_id, p.page_id, p.reading_id FROM pages p WHERE p.reading_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM readings r WHERE r.scope_id = p.scope_id AND r.reading_id = p.reading_id)
+    """,
+    "knowledge with a missing reading": """
+        SELECT k.scope_id, k.fact_id, k.reading_id FROM facts k WHERE k.reading_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM readings r WHERE r.scope_id = k.scope_id AND r.reading_id = k.reading_id)
+    """,
+    "reading without pages": """
+        SELECT scope_id, reading_id FROM readings EXCEPT SELECT scope_id, reading_id FROM pages
+    """,
     "embedded page without its vector": """
         SELECT s.scope_id, s.page_id, s.side FROM embedded_texts s WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE
         v.scope_id = s.scope_id AND v.owner_kind = s.side AND v.owner_id = s.page_id AND v.model = s.model)
@@ -98,10 +109,10 @@ _RULES = {
         LEFT JOIN segment_pages h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.page_count <> coalesce(h.pages, 0)
     """,
-    "segment with a length above its number of unlearned pages": """
-        SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unlearned, 0) FROM segments s
+    "segment with a length above its number of unprofiled pages": """
+        SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unprofiled, 0) FROM segments s
         LEFT JOIN segment_pages h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
-        WHERE s.length > coalesce(h.unlearned, 0)
+        WHERE s.length > coalesce(h.unprofiled, 0)
     """,
     "chain without pages": "SELECT scope_id, chain_id FROM chains EXCEPT SELECT scope_id, chain_id FROM pages",
     "knowledge without sources": """

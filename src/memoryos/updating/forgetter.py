@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from memoryos.model import Knowledge
     from memoryos.retrieval.working_sets import WorkingSets
-    from memoryos.storage.closure import Closure
+    from memoryos.storage.closure_graph import Closure
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.leases import Leases
@@ -55,10 +55,10 @@ class Forgotten:
         knowledge_ids: Ids of the forgotten facts, including superseded ones.
         attributes: Names of profile attributes that were forgotten in all profile versions.
         traits: Names of traits that were forgotten in all profile versions.
-        segments: Number of segments whose summaries were deleted. Of these segments, the archived ones keep their
-            remaining pages. The remaining pages of the active ones are grouped into segments again.
-        pages_due: Number of pages that will be grouped into segments again.
-        pages_reopened: Number of pages from which facts will be extracted again, because forgotten facts were based on
+        segments: Number of segments that lost pages and their summaries.
+        pages_due: Number of pages that will be read again, because the analyst read them together with forgotten pages.
+            All facts from these readings are deleted, also those that do not depend on forgotten pages.
+        pages_reopened: Number of pages from which traits will be inferred again, because forgotten traits were based on
             them too.
         erased: Whether the deleted bytes are already erased from the database files. False in a dry run. Also False if
             the erasure runs in the background, if another process reads an older snapshot, or if a rebuild uses a
@@ -176,8 +176,7 @@ class Forgetter:
     def correct(self, scope_id: str, knowledge_id: str, text: str) -> Knowledge:
         """Corrects a fact: stores a new fact that supersedes it, and never learns the old text again.
 
-        Attributes that repeat the old fact and have a source page in common with it are replaced too. Facts are
-        extracted again from the source pages of these attributes.
+        Attributes that repeat the old fact and have a source page in common with it are replaced too.
 
         Raises:
             NotFoundError: If the scope has no current fact with this id.
@@ -240,9 +239,9 @@ class Forgetter:
             knowledge_ids=tuple(sorted(closure.knowledge_ids)),
             attributes=tuple(sorted(closure.attributes)),
             traits=tuple(sorted(dimension for _, dimension in closure.traits)),
-            segments=len(closure.segment_ids | closure.blank_segment_ids),
+            segments=len(closure.segment_ids),
             pages_due=len(closure.due_page_ids),
-            pages_reopened=len(closure.reopened_page_ids),
+            pages_reopened=len(closure.unprofiled_page_ids),
             erased=erased,
             remains=(*remains, ERASING_IS_DUE) if is_due else remains,
         )

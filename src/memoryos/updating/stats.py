@@ -38,9 +38,7 @@ def count_tiers(store: Store, scope_id: str, embedder: Embedder, config: Config,
         return {
             "pages": pages,
             "short_term_pages": min(pages, config.short_term_capacity),
-            "pages_due": store.log.count_due(
-                scope_id, store.log.last_seq_outside_window(scope_id, config.short_term_capacity)
-            ),
+            "pages_due": store.log.count_due(scope_id),
             "pages_without_vector": store.log.count_unembedded(scope_id, vector_model(embedder.name)),
             "segments": store.mid_term.count(scope_id),
             "segments_archived": store.mid_term.count(scope_id, archived=True),

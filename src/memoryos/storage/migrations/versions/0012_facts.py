@@ -87,6 +87,8 @@ def _create_readings() -> None:
 def _prepare_server() -> None:
     op.execute(sa.text('ALTER TABLE pages ALTER COLUMN reading_id TYPE text COLLATE "C"'))
     has_citus = op.get_bind().execute(sa.text("SELECT 1 FROM pg_extension WHERE extname = 'citus'")).first()
+    if has_citus:
+        op.execute(sa.text("SET LOCAL citus.multi_shard_modify_mode = 'sequential'"))
     for table, columns in _KEYS.items():
         changes = ", ".join(f'ALTER COLUMN {column} TYPE text COLLATE "C"' for column in columns)
         op.execute(sa.text(f"ALTER TABLE {table} {changes}"))

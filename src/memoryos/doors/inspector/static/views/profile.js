@@ -56,7 +56,7 @@ function Portrait({ profile }) {
         <dl class="attributes">
           ${profile.attributes.map(
             (each) => html`
-              <div key=${each.name}>
+              <div key=${`${each.name} ${each.value}`}>
                 <dt>${named(each.name)}</dt>
                 <dd><${StoredText} text=${each.value} /> <${Sources} ids=${each.source_page_ids} /></dd>
               </div>
