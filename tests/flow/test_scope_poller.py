@@ -33,6 +33,7 @@ def poller_of(engine: MemoryEngine) -> ScopePoller:
         engine.config,
         model=vector_model(engine.embedder.name),
         redoes=False,
+        immediate=False,
         clock=engine.clock,
     )
 
@@ -43,7 +44,7 @@ def add(engine: MemoryEngine, user: str, count: int) -> None:
 
 
 def due(engine: MemoryEngine) -> tuple[int, int]:
-    found = engine.store.totals.backlog(1, vector_model(engine.embedder.name))
+    found = engine.store.totals.backlog(vector_model(engine.embedder.name))
     return found.due_pages, found.pages_without_vector
 
 
@@ -118,7 +119,7 @@ def test_worker_command_does_due_work_of_others_and_ends_on_signal(make_engine: 
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "polling the store for new pages" in process.stdout.readline()
-        wait_until(lambda: writer.store.totals.backlog(1, "minilm").due_pages == 0)
+        wait_until(lambda: writer.store.totals.backlog("minilm").due_pages == 0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert writer.store.verify() == []
