@@ -11,7 +11,7 @@ import re
 import sqlite3
 import tempfile
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def main() -> None:
 def _number_ids() -> None:
     """Makes ids predictable: UUIDv7 texts that count up."""
     numbers = count(1)
-    identifiers.uuid7 = lambda: UUID(int=(0x0190_0000_0000_7000 << 64) | (0b10 << 62) | next(numbers))
+    vars(identifiers)["uuid7"] = lambda: UUID(int=(0x0190_0000_0000_7000 << 64) | (0b10 << 62) | next(numbers))
 
 
 def _fill(folder: Path, export: Path) -> None:
@@ -180,7 +180,7 @@ def _dump(file: Path) -> str:
             names = ", ".join(name for name, _ in columns)
             for row in connection.execute(f"SELECT {names} FROM {table} ORDER BY rowid"):  # noqa: S608
                 values = ", ".join(_literal(*each) for each in zip(columns, row, strict=True))
-                lines.append(f"INSERT INTO {table} ({names}) VALUES ({values});")
+                lines.append(f"INSERT INTO {table} ({names}) VALUES ({values});")  # noqa: S608
     return "\n".join(lines) + "\n"
 
 
