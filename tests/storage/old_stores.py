@@ -67,11 +67,10 @@ def in_transaction(url: str) -> Iterator[sa.Connection]:
         engine.dispose()
 
 
-def rows_of(url: str, table: str) -> list[dict[str, Any]]:
+def rows_of(connection: sa.Connection, table: str) -> list[dict[str, Any]]:
     """Returns the rows of a table, sorted by their text."""
-    with in_transaction(url) as connection:
-        rows = connection.execute(sa.text(f"SELECT * FROM {table}")).mappings()  # noqa: S608
-        return sorted((dict(row) for row in rows), key=str)
+    rows = connection.execute(sa.text(f"SELECT * FROM {table}")).mappings()  # noqa: S608
+    return sorted((dict(row) for row in rows), key=str)
 
 
 def old_rows(table: str, scope_id: str | None = None) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from memoryos.model import Knowledge
 from memoryos.slots import slot_named
 from memoryos.storage.knowledge_conversion import convert_knowledge
 from tests.conftest import EngineMaker
-from tests.storage.old_stores import ANN, EXPORT, TOM, old_rows, rows_of
+from tests.storage.old_stores import ANN, EXPORT, TOM, in_transaction, old_rows, rows_of
 
 USERS = {TOM: "tom", ANN: "ann"}
 WRONG = ("Plays the violin on Mondays", "Werkt als verpleegkundige", "job: verpleegkundige")
@@ -130,7 +130,8 @@ def test_history_of_a_correction_contains_the_wrong_version(migrated: MemoryEngi
 def test_corrected_and_forgotten_texts_stay_refused(migrated: MemoryEngine, old_store: str) -> None:
     store = migrated.store
     before = old_rows("tombstones", TOM)
-    assert len(rows_of(old_store, "tombstones")) == len(old_rows("tombstones"))
+    with in_transaction(old_store) as connection:
+        assert len(rows_of(connection, "tombstones")) == len(old_rows("tombstones"))
     refused = store.forgetting.refusals(TOM)
     assert all(text in refused for text in (*WRONG, *FORGOTTEN))
     assert "Plays the cello on Fridays" not in refused
