@@ -37,6 +37,9 @@ _COLUMNS = {
 }
 _TEXTS = frozenset({"knowledge_id", "about", "text", "superseded_by", "source_page_ids", "body", "origin"})
 """The columns of ``_COLUMNS`` with text or JSON."""
+_ABOUT = ("user", "assistant")
+_TIMES = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+"""The first and the last microsecond of the years 1 to 9999."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SETTING = "current_setting('memoryos.scope_id', true)"
 
@@ -125,7 +128,7 @@ def _rows(connection: sa.Connection, table: str, scope_id: str, order: str) -> I
     columns = ", ".join(f"CAST({name} AS {kind}) AS {name}" if name in _TEXTS else name for name in names)
     statement = sa.text(f"SELECT {columns} FROM {table} WHERE scope_id = :scope_id ORDER BY {order}")  # noqa: S608
     for row in connection.execute(statement, {"scope_id": scope_id}).mappings():
-        yield {name: _text(row[name]) if name in _TEXTS else _number(row[name]) for name in names}
+        yield {name: _text(row[name]) if name in _TEXTS else row[name] for name in names}
 
 
 def _page_times(connection: sa.Connection, scope_id: str, page_ids: list[str]) -> dict[str, int]:
@@ -135,15 +138,24 @@ def _page_times(connection: sa.Connection, scope_id: str, page_ids: list[str]) -
     times: dict[str, int] = {}
     for start in range(0, len(page_ids), _BATCH_ROWS):
         values = {"scope_id": scope_id, "page_ids": page_ids[start : start + _BATCH_ROWS]}
-        times |= {row.page_id: row.at for row in connection.execute(statement, values) if isinstance(row.at, int)}
+        times |= {row.page_id: row.at for row in connection.execute(statement, values) if _is_time(row.at)}
     return times
 
 
 def _read_entry(row: dict[str, Any]) -> dict[str, Any]:
     """Returns a row of the table ``knowledge``. Damaged values are replaced, so that the fact can be read."""
-    required = {name: row[name] or "" for name in ("knowledge_id", "about", "text")}
-    values = {"source_page_ids": _page_ids(_parsed(row["source_page_ids"])), "origin": _origin(row["origin"])}
-    return row | required | values | {"recorded_at": row["recorded_at"] or 0}
+    archived_at, recorded_at = row["archived_at"], _time(row["recorded_at"])
+    return {
+        "knowledge_id": row["knowledge_id"],
+        "about": row["about"] if row["about"] in _ABOUT else _ABOUT[0],
+        "text": row["text"],
+        "recorded_at": recorded_at,
+        "valid_from": row["valid_from"] if _is_time(row["valid_from"]) else None,
+        "superseded_by": row["superseded_by"],
+        "archived_at": archived_at if archived_at is None or _is_time(archived_at) else recorded_at,
+        "source_page_ids": _page_ids(_parsed(row["source_page_ids"])),
+        "origin": _origin(row["origin"]),
+    }
 
 
 def _read_profile(row: dict[str, Any]) -> dict[str, Any]:
@@ -156,8 +168,11 @@ def _read_profile(row: dict[str, Any]) -> dict[str, Any]:
         for each in (found if isinstance(found, list) else ())
         if isinstance(each, dict) and all(isinstance(each.get(name), str) for name in ("name", "value"))
     ]
-    values = {"body": {"attributes": attributes}, "origin": _origin(row["origin"])}
-    return row | values | {"recorded_at": row["recorded_at"] or 0}
+    return {
+        "body": {"attributes": attributes},
+        "recorded_at": _time(row["recorded_at"]),
+        "origin": _origin(row["origin"]),
+    }
 
 
 def _text(value: Any) -> str | None:
@@ -165,8 +180,13 @@ def _text(value: Any) -> str | None:
     return None if value is None else _clean(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
-def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int) and _TIMES[0] <= value <= _TIMES[1]
+
+
+def _time(value: Any) -> int:
+    """Returns a time in microseconds since 1970; 0 if it is damaged."""
+    return value if _is_time(value) else 0
 
 
 def _clean(text: str) -> str:
