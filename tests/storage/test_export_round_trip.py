@@ -208,12 +208,10 @@ _random_facts = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(rows=st.lists(_random_facts, min_size=1, max_size=6))
-def test_any_fact_is_the_same_after_import(
-    make_engine: EngineMaker, tmp_path: Path, rows: list[dict[str, Any]]
-) -> None:
-    engine, numbers = make_engine(), new_id()
+def test_any_fact_is_the_same_after_import(engine: MemoryEngine, tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    numbers = new_id()
     memory, copy = (engine.memory(f"{name} {numbers}", "helper") for name in ("tom", "copy"))
     memory.add_memory("Hello.")
     scope_id = engine.store.scopes.find(memory.scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,16 +25,6 @@ FORGOTTEN = ("The codeword is Zuvalka", "Promised to keep a codeword", "Is aller
 @pytest.fixture
 def migrated(make_engine: EngineMaker, old_store: str) -> MemoryEngine:
     return make_engine(database_url=old_store, short_term_capacity=1, mid_term_heat_threshold=0.0)
-
-
-@pytest.fixture(params=[TOM, ANN])
-def scope_id(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def memory(migrated: MemoryEngine, scope_id: str) -> Memory:
-    return migrated.memory(USERS[scope_id], "helper")
 
 
 def is_current(row: dict[str, Any]) -> bool:
@@ -60,7 +51,7 @@ def test_the_old_store_has_all_kinds_of_rows() -> None:
     assert all(row["body"]["traits"] for row in old_rows("profiles", TOM)[-3:])
 
 
-def test_pages_are_kept(memory: Memory, scope_id: str) -> None:
+def check_pages(memory: Memory, scope_id: str) -> None:
     found = [(page.page_id, page.seq, page.at, page.user_text, page.assistant_text) for page in memory.pages()]
     assert found == [
         (row["page_id"], row["seq"], moment(row["at"]), row["user_text"], row["assistant_text"])
@@ -70,7 +61,7 @@ def test_pages_are_kept(memory: Memory, scope_id: str) -> None:
     assert segments == {row["segment_id"]: row["page_count"] for row in old_rows("segments", scope_id)}
 
 
-def test_every_fact_is_kept_and_the_same_ones_are_current(memory: Memory, scope_id: str) -> None:
+def check_facts(memory: Memory, scope_id: str) -> None:
     history = {each.knowledge_id: each for each in memory.knowledge(None, history=True)}
     current = {each.knowledge_id for each in memory.knowledge(None)}
     rows = old_rows("knowledge", scope_id)
@@ -86,7 +77,7 @@ def test_every_fact_is_kept_and_the_same_ones_are_current(memory: Memory, scope_
     assert len(history) == len(rows) + len(attributes)
 
 
-def test_every_attribute_is_a_current_slot_or_a_current_fact(memory: Memory, scope_id: str) -> None:
+def check_attributes(memory: Memory, scope_id: str) -> None:
     versions = old_rows("profiles", scope_id)
     slots = {(each.name, each.value, each.source_page_ids) for each in memory.profile.attributes}
     plain = {(each.text, each.source_page_ids) for each in memory.knowledge(None) if each.slot is None}
@@ -99,6 +90,14 @@ def test_every_attribute_is_a_current_slot_or_a_current_fact(memory: Memory, sco
     }
     found = [[(each.name, each.value) for each in version.attributes] for version in memory.profile_history()]
     assert found == [[(each["name"], each["value"]) for each in row["body"]["attributes"]] for row in versions]
+
+
+def test_pages_facts_and_attributes_are_kept(migrated: MemoryEngine) -> None:
+    for scope_id, user in USERS.items():
+        memory = migrated.memory(user, "helper")
+        check_pages(memory, scope_id)
+        check_facts(memory, scope_id)
+        check_attributes(memory, scope_id)
 
 
 def test_slots_of_the_old_store(migrated: MemoryEngine) -> None:
@@ -141,31 +140,27 @@ def test_corrected_and_forgotten_texts_stay_refused(migrated: MemoryEngine, old_
     assert all(page.page_id not in store.forgetting.forgotten_pages(TOM) for page in store.log.after(TOM))
 
 
-def test_migrated_store_has_no_faults(migrated: MemoryEngine) -> None:
-    for user in USERS.values():
-        migrated.memory(user, "helper").flush()
-    migrated.store.erase()
-    assert migrated.store.verify() == []
-
-
 def texts(facts: list[Knowledge]) -> set[str]:
     return {each.text for each in facts}
 
 
-def test_rebuilding_keeps_corrections_and_shared_facts(memory: Memory, scope_id: str) -> None:
-    memory.flush()
-    before = memory.knowledge(None)
-    kept = {each.text for each in before if each.origin.analyst in {"user", "shared"}}
-    history = texts(memory.knowledge(None, history=True))
-    assert kept
-    assert memory.rebuild("local").applied
-    after = texts(memory.knowledge(None))
-    assert kept < after
-    assert not after & {*WRONG, *FORGOTTEN}
-    assert history <= texts(memory.knowledge(None, history=True))
-    assert ("name", USERS[scope_id].title()) in {(each.name, each.value) for each in memory.profile.attributes}
-    memory.engine.store.erase()
-    assert memory.engine.store.verify() == []
+def test_migrated_store_has_no_faults_and_keeps_corrections_when_it_is_rebuilt(migrated: MemoryEngine) -> None:
+    for user in USERS.values():
+        memory = migrated.memory(user, "helper")
+        memory.flush()
+        migrated.store.erase()
+        assert migrated.store.verify() == []
+        kept = {each.text for each in memory.knowledge(None) if each.origin.analyst in {"user", "shared"}}
+        history = texts(memory.knowledge(None, history=True))
+        assert kept
+        assert memory.rebuild("local").applied
+        after = texts(memory.knowledge(None))
+        assert kept < after
+        assert not after & {*WRONG, *FORGOTTEN}
+        assert history <= texts(memory.knowledge(None, history=True))
+        assert ("name", user.title()) in {(each.name, each.value) for each in memory.profile.attributes}
+        migrated.store.erase()
+        assert migrated.store.verify() == []
 
 
 def test_forgetting_a_page_deletes_its_migrated_facts(migrated: MemoryEngine) -> None:
@@ -203,7 +198,7 @@ def test_forgetting_a_migrated_fact_keeps_its_page(migrated: MemoryEngine) -> No
 
 
 def test_export_of_the_old_release_gives_the_same_facts(
-    migrated: MemoryEngine, make_engine: EngineMaker, tmp_path: Any
+    migrated: MemoryEngine, make_engine: EngineMaker, tmp_path: Path
 ) -> None:
     imported = make_engine(data_storage_path=tmp_path / "imported")
     imported.load(EXPORT)
