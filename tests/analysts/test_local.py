@@ -341,13 +341,15 @@ def test_a_person_contradicts_only_themselves() -> None:
 def test_each_of_several_speakers_has_their_own_traits() -> None:
     said = pages(("I love painting.", "I hate camping."), ("I hate painting.", "I love camping."))
     some = (replace(said[0], user_name="Ann", assistant_name="Bob"), replace(said[1], user_name="Carl"))
-    known = Profile(1, (), (Trait("interests", "painting", "low", "“No.”", ("p000",), "Carl"),))
+    category = next(each.category for each in dimensions() if each.name == "painting")
+    known = Profile(1, (), (Trait(category, "painting", "low", "“No.”", ("p000",), "Carl"),))
     material = Material(some, (), known, "Ann", "Bob")
     profiling = ANALYST.profile(material, Bill())
     check_profiling(material, profiling)
     found = {(each.subject, each.dimension): each.level for each in profiling.traits}
-    assert found["user", "painting"] == "high"
-    assert found["Carl", "painting"] == "low"
+    evidence = {(each.subject, each.dimension): each.evidence_page_ids for each in profiling.traits}
+    assert (found["user", "painting"], evidence["user", "painting"]) == ("high", ("p001",))
+    assert (found["Carl", "painting"], evidence["Carl", "painting"]) == ("low", ("p000", "p002"))
     assert found["assistant", "camping"] == "low", "an assistant without a name is no person"
 
 
