@@ -276,7 +276,7 @@ def test_scripted_analyst_returns_its_script_then_plain_results() -> None:
     assert analyst.calls[-1] == ("answer", request)
 
 
-def test_scripted_analyst_reads_immediately_if_it_is_told_to() -> None:
+def test_scripted_analyst_reads_immediately_on_request() -> None:
     assert not reads_immediately(ScriptedAnalyst())
     assert reads_immediately(ScriptedAnalyst(reads_immediately=True))
 
