@@ -96,7 +96,7 @@ def _notes_of_person(sentence: str, page: Page, language: Language) -> Iterator[
 def _slot_notes(statement: Statement, sentence: str, page: Page) -> Iterator[Note]:
     """Yields one note for each value of the slot."""
     slot = slot_named(statement.name)
-    since = _first_day(sentence, page) if slot in _CHANGING else None
+    since = _since(sentence, page) if slot in _CHANGING else None
     for value in _values(statement.value) if slot in MULTI_VALUED else (statement.value,):
         single = replace(statement, value=value)
         text = note_of(single) or f"{(slot or statement.name).replace('_', ' ')}: {value}"
@@ -118,9 +118,17 @@ def _retraction_note(retraction: Retraction, sentence: str, page: Page) -> Note:
     return Note(retraction.text, None, retraction.slot, retraction.value, until=until)
 
 
-def _first_day(sentence: str, page: Page) -> datetime | None:
-    first = next(iter(mentions(sentence, page.local_at)), None)
-    return None if first is None else datetime.combine(first.first, time(), timezone.utc)
+def _since(sentence: str, page: Page) -> datetime | None:
+    """Returns the day from which the value of a slot is true, if the sentence names one.
+
+    It is the last day of a longer period, such as "last month": an older value may have been stated within the period.
+    None means since the statement, also if the period has not ended then.
+    """
+    named = next(iter(mentions(sentence, page.local_at)), None)
+    if named is None or named.first <= page.day <= named.last:
+        return None
+    is_start = named.first > page.day or named.text.casefold().startswith("since")
+    return datetime.combine(named.first if is_start else named.last, time(), timezone.utc)
 
 
 def _clauses(sentence: str, language: Language) -> list[str]:
