@@ -180,6 +180,8 @@ def test_a_reversed_preference_replaces_only_that_of_the_same_thing() -> None:
         ("I love jazz.", "I no longer like jazz."),
         ("I love sushi.", "I used to love sushi."),
         ("I hate olives.", "I love olives."),
+        ("I love jazz.", "I'm not into jazz anymore."),
+        ("I'm a fan of opera.", "I hate opera now."),
     ],
 )
 def test_a_preference_change_replaces_the_old_preference(liked: str, ended: str) -> None:
@@ -262,6 +264,11 @@ def test_a_value_is_true_since_the_end_of_a_vague_period(said: str, since: datet
         ("I'm vegan.", "I'm no longer vegan.", {("diet", "vegan")}),
         ("I have a dog named Rex.", "My dog died.", {("pet", "dog named Rex")}),
         ("I have a dog named Rex.", "I don't have a dog any more.", {("pet", "dog named Rex")}),
+        ("I have a dog named Rex.", "I have no dog any more.", {("pet", "dog named Rex")}),
+        ("I work at Google.", "I used to work at Google.", {("employer", "Google")}),
+        ("I work at Google.", "I've stopped working for Google.", {("employer", "Google")}),
+        ("I am a nurse.", "I used to be a nurse.", {("job", "nurse")}),
+        ("I speak French and Dutch.", "I don't speak French any more.", {("language", "French")}),
         ("Ik woon in Gent.", "Ik woon niet meer in Gent.", {("home", "Gent")}),
         ("Oi!", "Não moro mais em Recife.", {("home", "Recife")}),
         ("Chào bạn!", "Tôi không còn sống ở Huế nữa.", {("home", "Huế")}),
@@ -301,7 +308,8 @@ def test_a_retraction_means_the_known_value_of_the_same_person() -> None:
     [
         "If I no longer live in Boston, I pay no state tax.", "I wish I didn't work at Google.", "I might quit my job.",
         "Do I no longer live in Boston?", "He said: \"I don't live in Boston anymore.\"", "I'm not a fan of jazz.", "I'm not a morning person.",
-        "I left my keys at work.", "I'm not with you on that.", "Als ik niet meer in Gent woon, verhuis ik.", "Se eu não moro mais em Recife, mudo.",
+        "I left my keys at work.", "I lost my job offer.", "I left my job early.", "I got fired up.", "We split up into groups.", "We separated the eggs.",
+        "I'm not married to the idea.", "I'm not with you on that.", "Als ik niet meer in Gent woon, verhuis ik.", "Se eu não moro mais em Recife, mudo.",
     ],
 )  # fmt: skip
 def test_suppositions_and_other_denials_end_nothing(said: str) -> None:

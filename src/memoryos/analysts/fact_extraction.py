@@ -40,12 +40,12 @@ _CHANGING = frozenset({"home", "job", "employer", "partner", "relationship_statu
 _AND = Bounded(r"[,，、]\s*(?:(?:and|en|e|và)\s)?|\s(?:and|en|e|và)\s|[和と]", re.IGNORECASE)
 """Matches what separates the values of a multi-valued slot."""
 _PREFERENCE = Bounded(
-    r"^(?P<no>doesn't |does not |no longer |used to |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
-    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+?)(?:\s(?:any\s?more|any longer))?$",
+    r"^(?P<no>doesn't |does not |no longer |used to |is not |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
+    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|(?:is )?into|(?:is )?a (?:big |huge )?fan of|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+?)(?:\s(?:any\s?more|any longer|now))?$",
     re.IGNORECASE,
 )
 _IS_PREFERENCE = Bounded(
-    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer (?:likes|loves|enjoys|eats|drinks)|used to (?:like|love|enjoy|eat|drink)|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
+    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer (?:likes|loves|enjoys|eats|drinks)|used to (?:like|love|enjoy|eat|drink)|is (?:not )?(?:into|a (?:big |huge )?fan of)|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
     r"haat|houdt (?:niet (?:meer )?)?van|(?:não )?(?:gosta|curte)|detesta|odeia|adora|(?:không |rất )?thích|ghét)",
     re.IGNORECASE,
 )
