@@ -64,14 +64,39 @@ def add_replaced(connection: sa.Connection, scope_id: str, replaced: Mapping[str
             connection.execute(sa.update(facts).where(*where).values(replaces=[*dict.fromkeys((*known, *older))]))
 
 
-def drop_replaced(connection: sa.Connection, scope_id: str, ids: frozenset[str]) -> None:
-    """Removes ids from the field ``replaces`` of all facts of a scope."""
+def drop_replaced(connection: sa.Connection, scope_id: str, ids: frozenset[str], *, inherits: bool = False) -> None:
+    """Removes ids from the field ``replaces`` of all facts of a scope.
+
+    Args:
+        connection: A connection inside a write transaction.
+        scope_id: Id of the scope.
+        ids: The ids of facts that will be deleted.
+        inherits: Whether a fact takes over what the removed facts replaced, so that this does not become current again.
+    """
     rows = connection.execute(sa.select(facts.c.fact_id, facts.c.replaces).where(facts.c.scope_id == scope_id)).all()
+    of_removed = {row.fact_id: row.replaces for row in rows if row.fact_id in ids} if inherits else {}
     for row in rows:
-        if not ids.isdisjoint(row.replaces):
+        if row.fact_id not in ids and not ids.isdisjoint(row.replaces):
             where = (facts.c.scope_id == scope_id, facts.c.fact_id == row.fact_id)
-            kept = [each for each in row.replaces if each not in ids]
+            kept = _remaining(row.replaces, ids, of_removed)
             connection.execute(sa.update(facts).where(*where).values(replaces=kept))
+
+
+def _remaining(replaces: Sequence[str], ids: frozenset[str], of_removed: Mapping[str, Sequence[str]]) -> list[str]:
+    """Returns ids without the removed ones, and what the removed ones replaced, also over several steps."""
+    kept: dict[str, None] = {}
+    seen: set[str] = set()
+    pending = list(reversed(replaces))
+    while pending:
+        fact_id = pending.pop()
+        if fact_id in seen:
+            continue
+        seen.add(fact_id)
+        if fact_id in ids:
+            pending += reversed(of_removed.get(fact_id, ()))
+        else:
+            kept[fact_id] = None
+    return [*kept]
 
 
 def _row(scope_id: str, entry: Knowledge) -> dict[str, Any]:
