@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from memoryos.model import Knowledge
 
-__all__ = ["FactView", "fact_id", "is_lasting", "next_change", "repetitions_of", "view_facts"]
+__all__ = ["FactView", "RepetitionKey", "fact_id", "is_lasting", "next_change", "repetitions_of", "view_facts"]
 
 NEWS = timedelta(days=31)
 """Maximum time between the day from which a value is valid and its statement, for which the statement is news."""
@@ -73,7 +73,7 @@ def fact_id(scope_id: str, page_id: str, subject: str, slot: str | None, text: s
     return derived_id(scope_id, page_id, subject, slot or "", *word_sequence(text))
 
 
-def view_facts(facts: Iterable[Knowledge], now: datetime) -> FactView:
+def view_facts(facts: Iterable[Knowledge], now: datetime, *, keys: dict[str, RepetitionKey] | None = None) -> FactView:
     """Determines the current facts.
 
     * A fact is replaced if another fact contains its id in ``replaces``, or contains the id of a repetition of the
@@ -87,8 +87,10 @@ def view_facts(facts: Iterable[Knowledge], now: datetime) -> FactView:
     Args:
         facts: All facts of a scope, in any order.
         now: The current time.
+        keys: Repetition keys of an earlier call, by id of the fact; missing keys are added. The caller removes the keys
+            of facts that changed.
     """
-    return _View(sorted(facts, key=_statement_order), now).result()
+    return _View(sorted(facts, key=_statement_order), now, {} if keys is None else keys).result()
 
 
 def repetitions_of(facts: Iterable[Knowledge], knowledge_ids: Iterable[str]) -> list[Knowledge]:
@@ -127,13 +129,15 @@ class _View:
 
     facts: Sequence[Knowledge]
     now: datetime
-    keys: dict[str, RepetitionKey] = field(default_factory=dict)
+    keys: dict[str, RepetitionKey]
     superseded_by: dict[str, str] = field(default_factory=dict)
     conflicts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def result(self) -> FactView:
-        self.keys = {each.knowledge_id: _repetition_key(each) for each in self.facts}
+        for each in self.facts:
+            if each.knowledge_id not in self.keys:
+                self.keys[each.knowledge_id] = _repetition_key(each)
         self._find_replaced()
         self._merge_repetitions()
         for slot_facts in self._facts_by_slot():
@@ -166,15 +170,17 @@ class _View:
 
     def _find_replaced(self) -> None:
         """Notes for each replaced fact the fact that was stated last of those that replace it."""
-        same: dict[RepetitionKey, list[Knowledge]] = {}
-        for each in self.facts:
-            same.setdefault(self.keys[each.knowledge_id], []).append(each)
+        replaced_by: dict[RepetitionKey, Knowledge] = {}
         for newer in self.facts:
             for older_id in newer.replaces:
-                for older in same[self.keys[older_id]] if older_id in self.keys else ():
-                    is_replaced = older.knowledge_id == older_id or older.stated_at <= newer.stated_at
-                    if is_replaced and older.knowledge_id != newer.knowledge_id:
-                        self.superseded_by[older.knowledge_id] = newer.knowledge_id
+                if older_id in self.keys:
+                    replaced_by[self.keys[older_id]] = newer
+                    if older_id != newer.knowledge_id:
+                        self.superseded_by[older_id] = newer.knowledge_id
+        for older in self.facts:
+            last = replaced_by.get(self.keys[older.knowledge_id])
+            if last is not None and last.knowledge_id != older.knowledge_id and older.stated_at <= last.stated_at:
+                self.superseded_by[older.knowledge_id] = last.knowledge_id
 
     def _merge_repetitions(self) -> None:
         """Keeps the repetition that was stated last, with the sources of the others."""

@@ -236,7 +236,7 @@ class _Deletion:
         delete_facts(connection, self._scope_id, facts.c.fact_id.in_(ids))
 
     def _drop_replaced(self) -> None:
-        """Removes the ids of the facts to delete from the facts that replaced them, which inherit what they replaced."""
+        """Removes the ids of the facts to delete from those that replaced them, which inherit what they replaced."""
         ids = frozenset((*self._plan["knowledge_ids"], *self._plan["rederived_fact_ids"]))
         if ids:
             with self._database.write(self._scope_id) as connection:

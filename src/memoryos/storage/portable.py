@@ -49,7 +49,7 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "chain": (chains, ("chain_id",), frozenset({"scope_id"})),
     "segment": (segments, ("segment_id",), frozenset({"scope_id", "revision"})),
     "reading": (readings, ("reading_id",), frozenset({"scope_id"})),
-    "fact": (facts, ("fact_id",), frozenset({"scope_id"})),
+    "fact": (facts, ("fact_id",), frozenset({"scope_id", "revision"})),
     "profile": (profiles, ("version",), frozenset({"scope_id"})),
     "tombstone_key": (tombstone_keys, ("secret",), frozenset({"scope_id", "is_own"})),
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),

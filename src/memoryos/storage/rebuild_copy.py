@@ -57,7 +57,7 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
         for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, ~_OF_KNOWLEDGE)):
             writing.execute(sa.insert(vectors), rows)
         kept = [each for each in read_facts(reading, scope_id) if each.origin.analyst in _KEPT]
-        write_facts(writing, scope_id, kept)
+        write_facts(writing, scope_id, kept, scope["revision"])
         for table in (tombstone_keys, tombstones):
             for rows in _slices(reading, sa.select(table).where(table.c.scope_id == scope_id)):
                 writing.execute(sa.insert(table), rows)
