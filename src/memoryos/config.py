@@ -170,7 +170,7 @@ class Config(BaseSettings):
     llm_daily_tokens: int | None = Field(
         default=None,
         ge=0,
-        description="Token budget per day (UTC) of all memories together. When it is used up, consolidation waits for "
+        description="Token budget per day (UTC) of all memories together. When it is used up, new pages are read on "
         "the next day.",
     )
     llm_daily_tokens_per_scope: int | None = Field(
@@ -345,7 +345,7 @@ class Config(BaseSettings):
     )
     background: bool = Field(
         default=True,
-        description="Whether a background thread consolidates pages. If False, only flush() does so.",
+        description="Whether a background thread reads pages. If False, only flush() does so.",
     )
     working_set_max_bytes: int = Field(
         default=1 << 30,

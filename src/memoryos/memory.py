@@ -368,9 +368,7 @@ class Memory:
         return read_segment(self._modules.store, self._handle.find(), segment_id, now, self.config.heat)
 
     def flush(self, timeout: float | None = None, *, progress: Callable[[], None] | None = None) -> None:
-        """Consolidates all waiting pages: assigns them to segments, and extracts facts.
-
-        A page waits for consolidation from the time at which it leaves short-term memory.
+        """Reads all waiting pages: assigns them to segments, and extracts facts. Infers traits from hot segments.
 
         Args:
             timeout: Maximum duration in seconds. Default: no limit.
@@ -379,7 +377,7 @@ class Memory:
         Raises:
             AnalystError: If the analyst failed. In all four cases the remaining pages are processed later.
             EmbeddingError: If the embedder failed.
-            StoreConflictError: If other callers repeatedly deleted pages while these were consolidated.
+            StoreConflictError: If other callers repeatedly deleted pages while these were read.
             TimeoutError: If the timeout expired.
         """
         if self._handle.exists:

@@ -29,7 +29,8 @@ PURE = {
     "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.ascii_words", "memoryos.language.tokens", "memoryos.language.passages",
     "memoryos.language.word_sequence", "memoryos.current_facts", "memoryos.slots",
     "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.redaction", "memoryos.secret_shapes",
-    "memoryos.updating.heat", "memoryos.updating.segment_matching", "memoryos.updating.lesson_merging",
+    "memoryos.updating.heat", "memoryos.updating.segment_matching", "memoryos.updating.stated_facts",
+    "memoryos.updating.related_facts", "memoryos.storage.closure_graph",
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
     "memoryos.retrieval.recalled_items", "memoryos.retrieval.excerpts", "memoryos.retrieval.prompt_lines", "memoryos.retrieval.selection",
     "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
@@ -326,14 +327,13 @@ def implementations() -> frozenset[str]:
 
     ``Memory.embed`` is another method than ``Embedder.embed``.
     """
-    names = {
-        node.name
-        for file in FILES
-        for node in ast.walk(tree(file))
-        if isinstance(node, ast.ClassDef)
-        and {"embed", "profile", "complete"} & {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
-    }
-    return frozenset(names - {"Memory"} | {"QueryEmbedder", "LanguageLimited", "Closeable", "Immediate", "Meter"})
+    names = set()
+    for node in (node for file in FILES for node in ast.walk(tree(file))):
+        if isinstance(node, ast.ClassDef):
+            methods = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+            if methods & {"embed", "complete"} or methods >= {"read", "profile"}:
+                names.add(node.name)
+    return frozenset(names - {"Memory"} | {"QueryEmbedder", "LanguageLimited", "Immediate", "Closeable", "Meter"})
 
 
 def forbidden_checks(source: str) -> list[str]:

@@ -404,7 +404,7 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 
 def _catch_up(memory: Memory) -> None:
-    """Processes all waiting pages: computes their vectors and assigns them to segments.
+    """Processes all waiting pages: computes their vectors, assigns them to segments and extracts facts.
 
     An error of the analyst (for example of the LLM) is printed as a note. The command still succeeds, because a recall
     also finds pages that are not yet processed.
@@ -412,7 +412,7 @@ def _catch_up(memory: Memory) -> None:
     due_before = _due_pages(memory)
     if not due_before:
         return
-    with tables.progress("consolidating", due_before) as bar:
+    with tables.progress("reading", due_before) as bar:
         try:
             memory.flush(progress=lambda: bar.update(due_before - _due_pages(memory)))
         except AnalystError as error:

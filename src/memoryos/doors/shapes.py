@@ -67,9 +67,9 @@ class Page(Shape):
     user_name: str | None
     assistant_name: str | None
     meta_data: dict[str, Any] = Field(validation_alias="metadata", description="Metadata supplied by the caller.")
-    chain_id: str | None = Field(description="Id of the page's chain; null before consolidation.")
-    segment_id: str | None = Field(description="Id of the page's segment; null before consolidation.")
-    learned: bool = Field(description="Whether long-term memory was updated from this page.")
+    chain_id: str | None = Field(description="Id of the page's chain; null before the page is read.")
+    segment_id: str | None = Field(description="Id of the page's segment; null before the page is read.")
+    learned: bool = Field(description="Whether facts were extracted from this page.")
 
 
 class Origin(Shape):
@@ -218,8 +218,8 @@ class Forgotten(Shape):
     attributes: list[str]
     traits: list[str]
     segments: int = Field(description="Number of segments whose summaries were deleted.")
-    pages_due: int = Field(description="Number of pages that are consolidated again.")
-    pages_reopened: int = Field(description="Number of pages from which long-term memory is updated again.")
+    pages_due: int = Field(description="Number of pages that are read again.")
+    pages_reopened: int = Field(description="Number of pages from which traits are inferred again.")
     erased: bool = Field(
         description="Whether the deleted bytes were erased from the database files. If false, they are erased later."
     )

@@ -146,7 +146,7 @@ class PortableTable:
         """Imports records into a scope in one transaction.
 
         If the scope never had pages, all records are imported unchanged. Otherwise only pages and tombstones are
-        imported. The pages are appended to the log and are due for consolidation. Pages that already exist or were
+        imported. The pages are appended to the log and are due to be read. Pages that already exist or were
         forgotten in this scope are skipped.
 
         Args:
@@ -303,7 +303,7 @@ class _Import:
     def _repair(self) -> None:
         """Corrects the imported pages and segments if records are missing.
 
-        A page whose segment or chain is missing becomes due for consolidation. The counters of segments are computed
+        A page whose segment or chain is missing becomes due to be read. The counters of segments are computed
         again.
         """
         in_scope = pages.c.scope_id == self._scope_id
