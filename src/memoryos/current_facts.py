@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
     from memoryos.model import Knowledge
 
-__all__ = ["FactView", "fact_id", "is_lasting", "next_change", "repetitions_of", "view_facts"]
+__all__ = ["FactView", "RepetitionKey", "fact_id", "is_lasting", "next_change", "repetitions_of", "view_facts"]
 
 NEWS = timedelta(days=31)
 """Maximum time between the day from which a value is valid and its statement, for which the statement is news."""
-RepetitionKey = tuple[str, "str | None", tuple[str, ...]]
-"""Subject, slot and word sequence of a fact. Facts with equal keys are repetitions of one statement."""
+MAX_RETRACTIONS = 50
+"""Maximum number of retractions without a value that are applied to each value of a multi-valued slot; the newest."""
+MAX_CONFLICTS = 8
+"""Maximum number of ids in ``Knowledge.conflicts_with``."""
+RepetitionKey = tuple[str, "str | None", "datetime | None", tuple[str, ...]]
+"""Subject, slot, end and word sequence of a fact. Facts with equal keys are repetitions of one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def fact_id(scope_id: str, page_id: str, subject: str, slot: str | None, text: s
     return derived_id(scope_id, page_id, subject, slot or "", *word_sequence(text))
 
 
-def view_facts(facts: Iterable[Knowledge], now: datetime) -> FactView:
+def view_facts(facts: Iterable[Knowledge], now: datetime, *, keys: dict[str, RepetitionKey] | None = None) -> FactView:
     """Determines the current facts.
 
     * A fact is replaced if another fact contains its id in ``replaces``, or contains the id of a repetition of the
@@ -83,8 +87,10 @@ def view_facts(facts: Iterable[Knowledge], now: datetime) -> FactView:
     Args:
         facts: All facts of a scope, in any order.
         now: The current time.
+        keys: Repetition keys of an earlier call, by id of the fact; missing keys are added. The caller removes the keys
+            of facts that changed.
     """
-    return _View(sorted(facts, key=_statement_order), now).result()
+    return _View(sorted(facts, key=_statement_order), now, {} if keys is None else keys).result()
 
 
 def repetitions_of(facts: Iterable[Knowledge], knowledge_ids: Iterable[str]) -> list[Knowledge]:
@@ -123,31 +129,35 @@ class _View:
 
     facts: Sequence[Knowledge]
     now: datetime
-    keys: dict[str, RepetitionKey] = field(default_factory=dict)
+    keys: dict[str, RepetitionKey]
     superseded_by: dict[str, str] = field(default_factory=dict)
     conflicts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def result(self) -> FactView:
-        self.keys = {each.knowledge_id: _repetition_key(each) for each in self.facts}
+        for each in self.facts:
+            if each.knowledge_id not in self.keys:
+                self.keys[each.knowledge_id] = _repetition_key(each)
         self._find_replaced()
         self._merge_repetitions()
         for slot_facts in self._facts_by_slot():
             self._fill(slot_facts)
-        history = tuple(
-            replace(
-                each,
-                superseded_by=self.superseded_by.get(each.knowledge_id),
-                conflicts_with=self.conflicts.get(each.knowledge_id, ()),
-            )
-            for each in self.facts
-        )
+        history = tuple(map(self._with_computed_fields, self.facts))
         current = tuple(
-            replace(each, source_page_ids=self.sources.get(each.knowledge_id, each.source_page_ids))
+            replace(each, source_page_ids=self.sources[each.knowledge_id])
+            if each.knowledge_id in self.sources
+            else each
             for each in history
             if self._is_valid(each)
         )
         return FactView(current, history, self.now)
+
+    def _with_computed_fields(self, fact: Knowledge) -> Knowledge:
+        newer = self.superseded_by.get(fact.knowledge_id)
+        conflicts = self.conflicts.get(fact.knowledge_id, ())
+        if fact.superseded_by == newer and fact.conflicts_with == conflicts:
+            return fact
+        return replace(fact, superseded_by=newer, conflicts_with=conflicts)
 
     def _is_valid(self, fact: Knowledge) -> bool:
         return fact.archived_at is None and fact.knowledge_id not in self.superseded_by and not self._has_ended(fact)
@@ -160,15 +170,17 @@ class _View:
 
     def _find_replaced(self) -> None:
         """Notes for each replaced fact the fact that was stated last of those that replace it."""
-        same: dict[RepetitionKey, list[Knowledge]] = {}
-        for each in self.facts:
-            same.setdefault(self.keys[each.knowledge_id], []).append(each)
+        replaced_by: dict[RepetitionKey, Knowledge] = {}
         for newer in self.facts:
             for older_id in newer.replaces:
-                for older in same[self.keys[older_id]] if older_id in self.keys else ():
-                    is_replaced = older.knowledge_id == older_id or older.stated_at <= newer.stated_at
-                    if is_replaced and older.knowledge_id != newer.knowledge_id:
-                        self.superseded_by[older.knowledge_id] = newer.knowledge_id
+                if older_id in self.keys:
+                    replaced_by[self.keys[older_id]] = newer
+                    if older_id != newer.knowledge_id:
+                        self.superseded_by[older_id] = newer.knowledge_id
+        for older in self.facts:
+            last = replaced_by.get(self.keys[older.knowledge_id])
+            if last is not None and last.knowledge_id != older.knowledge_id and older.stated_at <= last.stated_at:
+                self.superseded_by[older.knowledge_id] = last.knowledge_id
 
     def _merge_repetitions(self) -> None:
         """Keeps the repetition that was stated last, with the sources of the others."""
@@ -198,47 +210,54 @@ class _View:
                 groups.setdefault((each.subject, each.slot, each.value.casefold()), []).append(each)
             else:
                 general.setdefault((each.subject, each.slot), []).append(each)
-        return [found + general.get((subject, slot), []) for (subject, slot, _), found in groups.items()]
+        return [
+            found + general.get((subject, slot), [])[-MAX_RETRACTIONS:] for (subject, slot, _), found in groups.items()
+        ]
 
     def _fill(self, facts: list[Knowledge]) -> None:
         """Applies the facts of a slot in the order in which they became valid, and notes which ones are superseded."""
-        holders: list[Knowledge] = []
+        holders: dict[str | None, Knowledge] = {}
+        moment: tuple[datetime, ...] | None = None
         cause: str | None = None
-        claims: list[Knowledge] = []
-        for fact in sorted(facts, key=self._validity_order):
+        claims = [each for each in facts if not (self._has_ended(each) or self._is_future(each))]
+        for fact in sorted((*claims, *filter(self._has_ended, facts)), key=self._validity_order):
             if self._has_ended(fact):
-                if fact.value is None or (holders and any(_is_same_value(fact, each) for each in holders)):
-                    holders = [each for each in holders if fact.value is not None and not _is_same_value(fact, each)]
-                    cause = fact.knowledge_id
-            elif not self._is_future(fact):
-                is_tie = bool(holders) and self._moment(holders[-1]) == self._moment(fact)
-                others = [each for each in holders if not _is_same_value(fact, each)] if is_tie else []
-                holders = [*others, fact]
-                claims.append(fact)
-        cause = holders[-1].knowledge_id if holders else cause
-        current_ids = {each.knowledge_id for each in holders}
-        for claim in claims:
-            if claim.knowledge_id not in current_ids and cause is not None:
-                self.superseded_by[claim.knowledge_id] = cause
-        for each in holders:
-            others = [other for other in holders if not _is_same_value(each, other)]
-            if others:
-                self.conflicts[each.knowledge_id] = tuple(other.knowledge_id for other in others)
+                kept = {value: holder for value, holder in holders.items() if not _ends(fact, holder)}
+                cause = fact.knowledge_id if fact.value is None or len(kept) < len(holders) else cause
+                holders = kept
+            else:
+                holders = holders if self._moment(fact) == moment else {}
+                moment = self._moment(fact)
+                holders.pop(_value(fact), None)
+                holders[_value(fact)] = fact
+        current_ids = [each.knowledge_id for each in holders.values()]
+        self._note_superseded(claims, current_ids, cause)
+        self._note_conflicts(current_ids)
 
-    def _moment(self, fact: Knowledge) -> tuple[datetime, datetime]:
-        """Returns since when the fact is effective, and when it was stated.
+    def _note_superseded(self, claims: Iterable[Knowledge], current_ids: Sequence[str], cause: str | None) -> None:
+        newer = current_ids[-1] if current_ids else cause
+        if newer is not None:
+            for knowledge_id in {each.knowledge_id for each in claims}.difference(current_ids):
+                self.superseded_by[knowledge_id] = newer
+
+    def _note_conflicts(self, current_ids: Sequence[str]) -> None:
+        shown = current_ids[: MAX_CONFLICTS + 1]
+        for each in current_ids if len(current_ids) > 1 else ():
+            self.conflicts[each] = tuple(other for other in shown if other != each)[:MAX_CONFLICTS]
+
+    def _moment(self, fact: Knowledge) -> tuple[datetime, datetime, datetime]:
+        """Returns since when the fact is effective, when it was stated, and the day that it names.
 
         A value that became valid shortly before it was stated ("I moved last week") is news, and replaces what was
-        stated before it. A day longer ago may be history ("I moved there in 2015").
+        stated before it. A day longer ago may be history ("I moved there in 2015"). A retraction takes effect when it
+        is stated, whatever day it names.
         """
-        effective = fact.valid_from or fact.stated_at
+        effective = fact.stated_at if fact.valid_from is None or self._has_ended(fact) else fact.valid_from
         if timedelta() <= fact.stated_at - effective <= NEWS:
             effective = fact.stated_at
-        if fact.valid_until is not None and self._has_ended(fact):
-            effective = min(effective, fact.valid_until)
-        return effective, fact.stated_at
+        return effective, fact.stated_at, fact.valid_from or fact.stated_at
 
-    def _validity_order(self, fact: Knowledge) -> tuple[datetime, datetime, bool, str]:
+    def _validity_order(self, fact: Knowledge) -> tuple[datetime, datetime, datetime, bool, str]:
         return (*self._moment(fact), not self._has_ended(fact), fact.knowledge_id)
 
 
@@ -247,12 +266,18 @@ def _statement_order(fact: Knowledge) -> tuple[datetime, str]:
 
 
 def _repetition_key(fact: Knowledge) -> RepetitionKey:
-    return fact.subject, fact.slot, word_sequence(fact.text)
+    return fact.subject, fact.slot, fact.valid_until, word_sequence(fact.text)
+
+
+def _value(fact: Knowledge) -> str | None:
+    return None if fact.value is None else fact.value.casefold()
 
 
 def _slot_value(fact: Knowledge) -> tuple[str, str | None, str | None]:
-    return fact.subject, fact.slot, None if fact.value is None else fact.value.casefold()
+    return fact.subject, fact.slot, _value(fact)
 
 
-def _is_same_value(one: Knowledge, other: Knowledge) -> bool:
-    return _slot_value(one) == _slot_value(other)
+def _ends(retraction: Knowledge, holder: Knowledge) -> bool:
+    """Returns whether a retraction removes a value: the same or any, unless the value is valid from a later day."""
+    is_later = holder.valid_from is not None and holder.valid_from > (retraction.valid_until or holder.valid_from)
+    return not is_later and (retraction.value is None or _value(retraction) == _value(holder))

@@ -15,6 +15,7 @@ from memoryos.analysts.answer_words import PHRASES
 from memoryos.analysts.local import LocalAnalyst
 from memoryos.analysts.trait_cues import CUES, INTERESTS
 from memoryos.analysts.traits import dimensions
+from memoryos.current_facts import FactView, fact_id, view_facts
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Side, Trait, Utterance
 from memoryos.optional_methods import reads_immediately
 from memoryos.retrieval.recall import Quote, Recall, RecalledKnowledge, Signals
@@ -179,6 +180,8 @@ def test_a_reversed_preference_replaces_only_that_of_the_same_thing() -> None:
         ("I love jazz.", "I no longer like jazz."),
         ("I love sushi.", "I used to love sushi."),
         ("I hate olives.", "I love olives."),
+        ("I love jazz.", "I'm not into jazz anymore."),
+        ("I'm a fan of opera.", "I hate opera now."),
     ],
 )
 def test_a_preference_change_replaces_the_old_preference(liked: str, ended: str) -> None:
@@ -221,7 +224,23 @@ def test_a_slot_has_the_stated_value(said: str, expected: set[tuple[str, str]]) 
 def test_what_was_true_in_another_time_gets_no_slot_of_today() -> None:
     assert slots(read("When I was a kid I moved to Paris with my parents.")) == []
     (fact,) = read("In 2015 I moved to Paris.")
-    assert (fact.slot, fact.value, fact.valid_from) == ("home", "Paris", datetime(2015, 1, 1, tzinfo=timezone.utc))
+    assert (fact.slot, fact.value, fact.valid_from) == ("home", "Paris", datetime(2015, 12, 31, tzinfo=timezone.utc))
+
+
+@pytest.mark.parametrize(
+    ("said", "since"),
+    [
+        ("I moved to Oslo.", None),
+        ("I moved to Oslo today.", None),
+        ("I moved to Oslo this year.", None),
+        ("I moved to Oslo yesterday.", datetime(2023, 5, 7, tzinfo=timezone.utc)),
+        ("I moved to Oslo last month.", datetime(2023, 4, 30, tzinfo=timezone.utc)),
+        ("I live in Oslo since 2020.", datetime(2020, 1, 1, tzinfo=timezone.utc)),
+    ],
+)
+def test_a_value_is_true_since_the_end_of_a_vague_period(said: str, since: datetime | None) -> None:
+    (fact,) = read(said)
+    assert (fact.slot, fact.value, fact.valid_from) == ("home", "Oslo", since)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +264,11 @@ def test_what_was_true_in_another_time_gets_no_slot_of_today() -> None:
         ("I'm vegan.", "I'm no longer vegan.", {("diet", "vegan")}),
         ("I have a dog named Rex.", "My dog died.", {("pet", "dog named Rex")}),
         ("I have a dog named Rex.", "I don't have a dog any more.", {("pet", "dog named Rex")}),
+        ("I have a dog named Rex.", "I have no dog any more.", {("pet", "dog named Rex")}),
+        ("I work at Google.", "I used to work at Google.", {("employer", "Google")}),
+        ("I work at Google.", "I've stopped working for Google.", {("employer", "Google")}),
+        ("I am a nurse.", "I used to be a nurse.", {("job", "nurse")}),
+        ("I speak French and Dutch.", "I don't speak French any more.", {("language", "French")}),
         ("Ik woon in Gent.", "Ik woon niet meer in Gent.", {("home", "Gent")}),
         ("Oi!", "Não moro mais em Recife.", {("home", "Recife")}),
         ("Chào bạn!", "Tôi không còn sống ở Huế nữa.", {("home", "Huế")}),
@@ -284,7 +308,8 @@ def test_a_retraction_means_the_known_value_of_the_same_person() -> None:
     [
         "If I no longer live in Boston, I pay no state tax.", "I wish I didn't work at Google.", "I might quit my job.",
         "Do I no longer live in Boston?", "He said: \"I don't live in Boston anymore.\"", "I'm not a fan of jazz.", "I'm not a morning person.",
-        "I left my keys at work.", "I'm not with you on that.", "Als ik niet meer in Gent woon, verhuis ik.", "Se eu não moro mais em Recife, mudo.",
+        "I left my keys at work.", "I lost my job offer.", "I left my job early.", "I got fired up.", "We split up into groups.", "We separated the eggs.",
+        "I'm not married to the idea.", "I'm not with you on that.", "Als ik niet meer in Gent woon, verhuis ik.", "Se eu não moro mais em Recife, mudo.",
     ],
 )  # fmt: skip
 def test_suppositions_and_other_denials_end_nothing(said: str) -> None:
@@ -341,13 +366,15 @@ def test_a_person_contradicts_only_themselves() -> None:
 def test_each_of_several_speakers_has_their_own_traits() -> None:
     said = pages(("I love painting.", "I hate camping."), ("I hate painting.", "I love camping."))
     some = (replace(said[0], user_name="Ann", assistant_name="Bob"), replace(said[1], user_name="Carl"))
-    known = Profile(1, (), (Trait("interests", "painting", "low", "“No.”", ("p000",), "Carl"),))
+    category = next(each.category for each in dimensions() if each.name == "painting")
+    known = Profile(1, (), (Trait(category, "painting", "low", "“No.”", ("p000",), "Carl"),))
     material = Material(some, (), known, "Ann", "Bob")
     profiling = ANALYST.profile(material, Bill())
     check_profiling(material, profiling)
     found = {(each.subject, each.dimension): each.level for each in profiling.traits}
-    assert found["user", "painting"] == "high"
-    assert found["Carl", "painting"] == "low"
+    evidence = {(each.subject, each.dimension): each.evidence_page_ids for each in profiling.traits}
+    assert (found["user", "painting"], evidence["user", "painting"]) == ("high", ("p001",))
+    assert (found["Carl", "painting"], evidence["Carl", "painting"]) == ("low", ("p000", "p002"))
     assert found["assistant", "camping"] == "low", "an assistant without a name is no person"
 
 
@@ -525,3 +552,105 @@ def test_traits_file_is_as_shipped() -> None:
 
     body = json.loads((resources.files("memoryos.analysts") / "traits90.json").read_text(encoding="utf-8"))
     assert len(body["dimensions"]) == 90
+
+
+# The facts as they are current after storing
+
+
+def current(*said: str, days: tuple[float, ...] = (), batches: int = 1) -> FactView:
+    """Reads pages in one or more batches, with the facts that are current then, and returns the current facts."""
+    times = days or tuple(range(len(said)))
+    some = tuple(replace(page, at=AT + timedelta(days=day)) for page, day in zip(pages(*said), times, strict=True))
+    stored: dict[str, Knowledge] = {}
+    now = AT + timedelta(days=100)
+    for part in range(batches):
+        shown = some[part::batches] if days else some[len(some) * part // batches : len(some) * (part + 1) // batches]
+        view = view_facts(stored.values(), now)
+        batch = Batch(
+            shown,
+            np.zeros((len(shown), 4), np.float32),
+            slots=tuple(each for each in view.current if each.slot),
+            related=tuple(each for each in view.current if not each.slot),
+        )
+        reading = ANALYST.read(batch, Bill())
+        check_reading(batch, reading)
+        stored |= as_stored(batch, reading)
+    return view_facts(stored.values(), now)
+
+
+def as_stored(batch: Batch, reading: Reading) -> dict[str, Knowledge]:
+    """Returns the facts of a reading by their ids, in the form in which they are stored."""
+    by_id = {page.page_id: page for page in batch.pages}
+    ids: list[str] = []
+    stored = {}
+    for fact in reading.facts:
+        newest = max((by_id[each] for each in fact.source_page_ids), key=lambda page: page.at)
+        ids.append(fact_id("scope", newest.page_id, fact.subject, fact.slot, fact.text))
+        replaces = tuple(ids[int(each[1:])] if each[0] == "#" else each for each in fact.replaces)
+        stored[ids[-1]] = Knowledge(
+            ids[-1], fact.about, fact.text, newest.at, fact.valid_from, None, None, fact.source_page_ids, ANALYST.origin,
+            fact.subject, fact.kind, fact.status, fact.slot, fact.value, newest.at, fact.valid_until, replaces,
+        )  # fmt: skip
+    return stored
+
+
+def values(view: FactView) -> set[tuple[str, str]]:
+    return {(each.name, each.value) for each in view.attributes()}
+
+
+LIFE = (
+    "I'm Sam Carter, I'm 34 and work as a nurse.",
+    "I live in Boston. I'm allergic to peanuts and soy.",
+    "I have a dog named Rex. I love jazz.",
+    "I moved to Oslo yesterday.",
+    "I'm no longer allergic to peanuts.",
+    "I quit my job yesterday.",
+    "I no longer like jazz.",
+    "My dog died.",
+    "I work as a baker.",
+)
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3, 9])
+def test_the_current_values_do_not_depend_on_the_batches(batches: int) -> None:
+    view = current(*LIFE, batches=batches)
+    assert values(view) == {
+        ("name", "Sam Carter"),
+        ("birth_date", "1989"),
+        ("home", "Oslo"),
+        ("job", "baker"),
+        ("allergy", "soy"),
+    }
+    texts = {each.text for each in view.current}
+    assert "No longer likes jazz" in texts
+    assert "Loves jazz" not in texts
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (("I live in Oslo.", "In 2015 I moved to Paris."), {("home", "Oslo")}),
+        (("I live in Oslo.", "When I was a kid I moved to Paris with my parents."), {("home", "Oslo")}),
+        (("I live in Oslo.", "I no longer live in Oslo.", "I live in Oslo."), {("home", "Oslo")}),
+        (("I live in Rome.", "Hello.", "I moved to Oslo this week."), {("home", "Oslo")}),
+        (("I live in Oslo.", "I don't live in Rome."), {("home", "Oslo")}),
+        (("I live in Oslo.", "I don't live there any more."), set()),
+        (("I work as a nurse at Ullevål.", "I'm not a nurse any more."), set()),
+        (("I am married.", "We broke up."), set()),
+        (("I'm vegan.", "I'm not vegan any more."), set()),
+    ],
+)
+def test_the_right_value_is_current(said: tuple[str, ...], expected: set[tuple[str, str]]) -> None:
+    assert values(current(*said)) == expected
+    assert values(current(*said, batches=len(said))) == expected
+
+
+def test_a_move_last_month_comes_after_a_home_stated_last_month() -> None:
+    assert values(current("I live in Rome.", "I moved to Oslo last month.", days=(-20, 0))) == {("home", "Oslo")}
+
+
+def test_pages_of_another_time_that_are_read_later_do_not_win() -> None:
+    said = ("I live in Oslo. I work as a baker. I love tea.", "I live in Paris. I work as a teacher. I hate tea.")
+    view = current(*said, days=(0, -900), batches=2)
+    assert values(view) == {("home", "Oslo"), ("job", "baker")}
+    assert "Loves tea" in {each.text for each in view.current}

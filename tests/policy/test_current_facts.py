@@ -15,6 +15,7 @@ from memoryos.identifiers import derived_id
 from memoryos.language.word_sequence import word_sequence
 from memoryos.model import Knowledge, Origin
 from memoryos.slots import slot_named
+from tests.waiting import cpu_seconds
 
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 
@@ -215,3 +216,28 @@ def test_attributes_of_other_names_fill_slots() -> None:
         "home",
         None,
     )
+
+
+@pytest.mark.parametrize("kind", ["plain", "one slot", "retractions", "repetitions"])
+def test_time_grows_linearly_with_facts(kind: str) -> None:
+    def facts(count: int) -> list[Knowledge]:
+        def fact(number: int) -> Knowledge:
+            slot, value, until, text = None, None, None, f"likes thing {number}"
+            replaces: tuple[str, ...] = ()
+            if kind == "one slot":
+                slot, value = "home", f"town {number}"
+            elif kind == "retractions":
+                slot, value = "pet", f"pet {number}" if number % 2 else None
+                until = None if number % 2 else NOW - timedelta(days=1)
+            elif kind == "repetitions":
+                text, replaces = "likes tea", (f"k{number - 1}",)
+            return Knowledge(
+                f"k{number}", "user", text, NOW, None, None, None, ("p",), Origin("x", "1"), slot=slot, value=value,
+                valid_until=until, replaces=replaces,
+            )  # fmt: skip
+
+        return [fact(number) for number in range(count)]
+
+    small, large = facts(1_000), facts(8_000)
+    # Quadratic time would be 64 times as long.
+    assert cpu_seconds(lambda: view_facts(large, NOW)) < 25 * cpu_seconds(lambda: view_facts(small, NOW))

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memoryos.updating.lesson_merging import LessonFacts, LessonReader, check_lesson, merge_profile, over_capacity
 
 from memoryos.current_facts import view_facts
 from memoryos.errors import InvalidReplyError
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait
 from memoryos.seams import Fact, Lesson, Material
-from memoryos.updating.lesson_merging import LessonFacts, LessonReader, check_lesson, merge_profile, over_capacity
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 ORIGIN = Origin("scripted", "1")

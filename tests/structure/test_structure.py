@@ -331,9 +331,9 @@ def implementations() -> frozenset[str]:
         for file in FILES
         for node in ast.walk(tree(file))
         if isinstance(node, ast.ClassDef)
-        and {"embed", "digest", "complete"} & {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+        and {"embed", "profile", "complete"} & {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
     }
-    return frozenset(names - {"Memory"} | {"QueryEmbedder", "LanguageLimited", "Closeable", "Meter"})
+    return frozenset(names - {"Memory"} | {"QueryEmbedder", "LanguageLimited", "Closeable", "Immediate", "Meter"})
 
 
 def forbidden_checks(source: str) -> list[str]:

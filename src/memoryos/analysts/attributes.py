@@ -67,7 +67,7 @@ _ENGLISH: tuple[tuple[str, str], ...] = (
     ("age", r"\bi(?:'m| am| just turned| turned)\s(?P<value>\d{1,3})(?:\syears?\sold)?(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bnow\b|\byears\b|\btoday\b))"),
     ("birth_year", r"\bi was born in\s(?P<value>(?:19|20)\d\d)\b"),
     ("gender", r"\b(?:as|i'm|i am)\s(?:a\s)(?:\w+\s){0,2}?(?P<value>woman|man|girl|boy|mother|mom|mum|father|dad|wife|husband|female|male|trans woman|transgender woman|trans man)\b"),
-    ("relationship_status", r"\bi(?:'m| am)\s(?:still\s|now\s|happily\s|newly\s|recently\s|just\s)?(?P<value>single|married|engaged|divorced|widowed)(?=\s*(?:[.,;!?]|$|\band\b|\bto\b|\bnow\b|\bbut\b|\bwith\b))"),
+    ("relationship_status", r"\bi(?:'m| am)\s(?:still\s|now\s|happily\s|newly\s|recently\s|just\s)?(?P<value>single|married|engaged|divorced|widowed)(?=\s*(?:[.,;!?]|$|\band\b|\bagain\b|\bto\b|\bnow\b|\bbut\b|\bwith\b))"),
     ("relationship_status", r"\bi(?:'ve been| just got| got)\s(?P<value>married|engaged|divorced)\b"),
     ("allergies", r"\bi(?:'m| am)\s(?:severely\s|very\s|also\s)?allergic\sto\s(?P<value>[\w ,'-]+?)(?=\s*(?:[.;!?]|$|\bso\b|\bbut\b|,? as well\b|,? too\b|,? and i\b))"),
     ("diet", r"\bi(?:'m| am)\s(?:now\s|also\s|a\s)*(?P<value>vegan|vegetarian|pescatarian)(?=\s*(?:[.,;!]|$|\band\b|\bbut\b|\bnow\b|\bso\b))"),

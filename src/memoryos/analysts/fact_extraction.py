@@ -40,12 +40,12 @@ _CHANGING = frozenset({"home", "job", "employer", "partner", "relationship_statu
 _AND = Bounded(r"[,，、]\s*(?:(?:and|en|e|và)\s)?|\s(?:and|en|e|và)\s|[和と]", re.IGNORECASE)
 """Matches what separates the values of a multi-valued slot."""
 _PREFERENCE = Bounded(
-    r"^(?P<no>doesn't |does not |no longer |used to |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
-    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+?)(?:\s(?:any\s?more|any longer))?$",
+    r"^(?P<no>doesn't |does not |no longer |used to |is not |never |dislikes?|hates?|不喜欢|讨厌|不爱|不吃|不喝|haat|houdt niet (?:meer )?van|não (?:gosta|curte) de|não |detesta|odeia|không |ghét)?\s*"
+    r"(?:loves?|likes?|enjoys?|prefers?|eats?|drinks?|(?:is )?into|(?:is )?a (?:big |huge )?fan of|最?喜欢|热爱|爱|吃|喝|houdt van|gosta (?:muito )?de|adora|ama|curte|(?:rất )?thích|mê)?\s*(?P<object>.+?)(?:\s(?:any\s?more|any longer|now))?$",
     re.IGNORECASE,
 )
 _IS_PREFERENCE = Bounded(
-    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer (?:likes|loves|enjoys|eats|drinks)|used to (?:like|love|enjoy|eat|drink)|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
+    r"^(?:doesn't (?:like|love|enjoy|eat|drink)|no longer (?:likes|loves|enjoys|eats|drinks)|used to (?:like|love|enjoy|eat|drink)|is (?:not )?(?:into|a (?:big |huge )?fan of)|never (?:eats|drinks)|dislikes?|hates?|loves?|likes?|enjoys?|prefers?|eats?|drinks?|最?喜欢|热爱|爱|不喜欢|讨厌|不爱|不吃|不喝|"
     r"haat|houdt (?:niet (?:meer )?)?van|(?:não )?(?:gosta|curte)|detesta|odeia|adora|(?:không |rất )?thích|ghét)",
     re.IGNORECASE,
 )
@@ -96,7 +96,7 @@ def _notes_of_person(sentence: str, page: Page, language: Language) -> Iterator[
 def _slot_notes(statement: Statement, sentence: str, page: Page) -> Iterator[Note]:
     """Yields one note for each value of the slot."""
     slot = slot_named(statement.name)
-    since = _first_day(sentence, page) if slot in _CHANGING else None
+    since = _since(sentence, page) if slot in _CHANGING else None
     for value in _values(statement.value) if slot in MULTI_VALUED else (statement.value,):
         single = replace(statement, value=value)
         text = note_of(single) or f"{(slot or statement.name).replace('_', ' ')}: {value}"
@@ -118,9 +118,17 @@ def _retraction_note(retraction: Retraction, sentence: str, page: Page) -> Note:
     return Note(retraction.text, None, retraction.slot, retraction.value, until=until)
 
 
-def _first_day(sentence: str, page: Page) -> datetime | None:
-    first = next(iter(mentions(sentence, page.local_at)), None)
-    return None if first is None else datetime.combine(first.first, time(), timezone.utc)
+def _since(sentence: str, page: Page) -> datetime | None:
+    """Returns the day from which the value of a slot is true, if the sentence names one.
+
+    It is the last day of a longer period, such as "last month": an older value may have been stated within the period.
+    None means since the statement, also if the period has not ended then.
+    """
+    named = next(iter(mentions(sentence, page.local_at)), None)
+    if named is None or named.first <= page.day <= named.last:
+        return None
+    is_start = named.first > page.day or named.text.casefold().startswith("since")
+    return datetime.combine(named.first if is_start else named.last, time(), timezone.utc)
 
 
 def _clauses(sentence: str, language: Language) -> list[str]:

@@ -16,6 +16,7 @@ from memoryos.analysts.traits import dimensions
 from memoryos.errors import InvalidReplyError
 from memoryos.language.reply_language import is_in_other_language
 from memoryos.language.text import fold
+from memoryos.language.word_sequence import word_sequence
 from memoryos.model import ABOUT, Trait
 from memoryos.seams import Fact, Profiling, Reading, Topic
 from memoryos.slots import slot_named
@@ -96,7 +97,7 @@ def read_profiling(text: str, material: Material) -> tuple[Profiling, tuple[str,
         pages = [material.pages[number - 1] for number in numbers]
         key = (subjects.find(each.subject or "user", pages), dimension.category, dimension.name)
         before = earlier[key].evidence_page_ids if key in earlier else ()
-        evidence = sorted({*before, *(page.page_id for page in pages)})
+        evidence = sorted({*before, *_ids(pages)})
         traits[key] = Trait(*key[1:], level, each.reason, tuple(evidence[-EVIDENCE_KEPT:]), key[0])
     _check_language([each.reason for each in traits.values()], material.pages)
     return Profiling(tuple(traits.values())), parts.dropped()
@@ -122,7 +123,10 @@ def _topics(parts: ReplyParts, count: int) -> list[tuple[TopicReply, list[int]]]
     topics: list[TopicReply] = []
     topic_of: dict[int, int] = {}
     for topic in parts.items("topics", TopicReply):
-        numbers = [each for each in _numbers(parts, "topics", topic.pages, count) if each not in topic_of]
+        shown = _numbers(parts, "topics", topic.pages, count)
+        numbers = [each for each in shown if each not in topic_of]
+        if len(numbers) < len(shown):
+            parts.drop("topics: a page twice")
         if not topic.summary or not numbers:
             parts.drop("topics: no summary, or no page of its own")
             continue
@@ -143,7 +147,7 @@ def _topics(parts: ReplyParts, count: int) -> list[tuple[TopicReply, list[int]]]
 
 def _facts(parts: ReplyParts, batch: Batch) -> list[Fact]:
     subjects = SubjectNames(batch)
-    facts: dict[tuple[str, str | None, str], Fact] = {}
+    facts: dict[tuple[object, ...], Fact] = {}
     for each in parts.items("facts", FactReply):
         numbers = _numbers(parts, "facts", each.pages, len(batch.pages))
         about = _chosen(each.about, ABOUT) or "user"
@@ -154,11 +158,18 @@ def _facts(parts: ReplyParts, batch: Batch) -> list[Fact]:
         subject = subjects.find(each.subject or about, pages)
         fact = _fact(parts, each, pages)
         replaces = _replaces(parts, each, batch, fact.source_page_ids)
-        key = (subject, fact.slot, fold(fact.text))
-        if key in facts:
-            parts.drop("facts: a fact twice")
-        facts.setdefault(key, replace(fact, about=about, subject=subject, replaces=replaces))
+        key = (subject, fact.slot, word_sequence(fact.text), fact.valid_from, fact.valid_until)
+        if key in facts:  # a repetition adds its sources
+            first = facts[key]
+            page_ids = {*first.source_page_ids, *fact.source_page_ids}
+            fact = replace(first, source_page_ids=tuple(each for each in _ids(batch.pages) if each in page_ids))
+            replaces = tuple(dict.fromkeys((*first.replaces, *replaces)))
+        facts[key] = replace(fact, about=about, subject=subject, replaces=replaces)
     return list(facts.values())
+
+
+def _ids(pages: Iterable[Page]) -> tuple[str, ...]:
+    return tuple(page.page_id for page in pages)
 
 
 def _fact(parts: ReplyParts, reply: FactReply, pages: Sequence[Page]) -> Fact:
@@ -176,7 +187,7 @@ def _fact(parts: ReplyParts, reply: FactReply, pages: Sequence[Page]) -> Fact:
     return Fact(
         about="user",
         text=reply.text,
-        source_page_ids=tuple(page.page_id for page in pages),
+        source_page_ids=_ids(pages),
         valid_from=_since(reply.since),
         slot=slot,
         value=value if slot else None,

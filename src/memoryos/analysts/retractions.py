@@ -56,8 +56,8 @@ def _rule(slots: str, text: str, pattern: str, *, is_event: bool = False) -> _Ru
 _END = r"(?=\s*(?:[.,;!]|$|\b(?:and|but|so|because|since|now|any\s?more|any longer|after all|right now|at the moment|these days|last|yesterday|today|this|in|on|two|three|a)\b))"
 _PLACE = rf"(?P<value>{PROPER}(?:,\s{PROPER})?)"
 _THING = r"(?P<value>(?:[\w'-]+\s){0,4}?[\w'-]+)"
-_NOT = r"\bi(?:'m| am)?\s(?:actually\s)?(?:no longer|don't|do not|not)\s(?:actually\s|really\s|even\s)?"
-_AM_NOT = r"\bi(?:'m| am)\s(?:actually\s)?(?:no longer|not)\s(?:actually\s|really\s|even\s)?"
+_NOT = r"\bi(?:'m| am|'ve| have)?\s(?:actually\s)?(?:no longer|don't|do not|not|used to|stopped)\s(?:actually\s|really\s|even\s)?"
+_AM_NOT = r"\bi(?:'m| am)?\s(?:actually\s)?(?:no longer|not|used to be)\s(?:actually\s|really\s|even\s)?"
 _JUST = r"\bi(?:'ve| have)?\s(?:just\s|recently\s|finally\s|already\s)?"
 _ANIMAL = r"(?P<value>dog|cat|rabbit|hamster|parrot|bird|horse|fish|turtle|tortoise|guinea pig|puppy|kitten)s?"
 _CHINESE_PLACE = "(?P<value>[\u4e00-\u9fffA-Za-z]{2,12}?)"
@@ -70,19 +70,20 @@ _RULES: Mapping[Language, tuple[_Rule, ...]] = {
         _rule("job", "No longer works as {}", rf"{_NOT}work(?:ing)?\sas\s(?:an?\s|the\s)?{_THING}{_END}"),
         _rule("job", "Does not work as {}", rf"{_AM_NOT}an?\s{JOB}{_END}"),
         _rule("job", "Left the job as {}", rf"{_JUST}(?:quit|left|lost|resigned from)\smy\s(?:\w+\s)?job\sas\s(?:an?\s|the\s)?{_THING}{_END}", is_event=True),
-        _rule("job employer", "Left their job", rf"{_JUST}(?:quit|left|lost|resigned from)\smy\s(?:\w+\s)?job\b(?!\sas\b)", is_event=True),
-        _rule("job employer", "Left their job", r"\bi(?:'ve| have)?\s(?:just\s|recently\s)?(?:got|was|been|were)\s(?:just\s|recently\s)?(?:fired|laid off|let go|made redundant)\b", is_event=True),
+        _rule("job employer", "Left their job", rf"{_JUST}(?:quit|left|lost|resigned from)\smy\s(?:\w+\s)?job\b(?!\s(?:as|offer|interview|application|early|late|at \d)\b)", is_event=True),
+        _rule("job employer", "Left their job", r"\bi(?:'ve| have)?\s(?:just\s|recently\s)?(?:got|was|been|were)\s(?:just\s|recently\s)?(?:fired(?! up)|laid off|let go|made redundant)\b", is_event=True),
         _rule("job employer", "Retired", rf"{_JUST}retired{_END}", is_event=True),
         _rule("employer", "No longer works for {}", rf"{_NOT}work(?:ing)?\s(?:at|for|with)\s(?P<value>{PROPER}){_END}"),
         _rule("employer", "Left {}", rf"{_JUST}(?:quit|left|resigned from)\s(?P<value>{PROPER}){_END}", is_event=True),
         _rule("relationship_status", "Is not {}", rf"{_AM_NOT}(?P<value>married|engaged|single|divorced|widowed){_END}"),
-        _rule("partner relationship_status", "Separated", r"\bwe(?:'ve| have)?\s(?:just\s|recently\s|finally\s)?(?:broken? up|split up|separated|got divorced)\b", is_event=True),
+        _rule("partner relationship_status", "Separated", r"\bwe(?:'ve| have)?\s(?:just\s|recently\s|finally\s)?(?:broken? up|split up|separated|got divorced)(?=\s*(?:[.,;!]|$|\b(?:and|but|so|because|after|last|yesterday|today|this|two|three|a)\b))", is_event=True),
         _rule("partner", "No longer with {}", rf"\bi(?:'m| am)\s(?:no longer with\s(?P<value>{PROPER}){_END}|not with\s(?P<value2>{PROPER})\s(?:any\s?more|any longer)\b)"),
-        _rule("partner", "Separated from {}", rf"\b(?P<value>{PROPER})\sand i\s(?:have\s|just\s|recently\s)*(?:broken? up|split up|separated)\b|{_JUST}broken? up with\s(?P<value2>{PROPER})", is_event=True),
+        _rule("partner", "Separated from {}", rf"\b(?P<value>{PROPER})\sand i\s(?:have\s|just\s|recently\s)*(?:broken? up|split up|separated)\b|{_JUST}(?:broken? up|split up) with\s(?P<value2>{PROPER})", is_event=True),
         _rule("allergy", "Is not allergic to {}", rf"{_AM_NOT}allergic\sto\s{_THING}{_END}"),
+        _rule("language", "Does not speak {}", rf"{_NOT}speak(?:ing)?\s(?P<value>{PROPER}){_END}"),
         _rule("diet", "Is not {}", rf"{_AM_NOT}(?:an?\s)?(?P<value>vegan|vegetarian|pescatarian){_END}"),
         _rule("pet", "Their {} died", rf"\bmy\s(?:old\s|beloved\s|sweet\s|dear\s)?{_ANIMAL}(?:\s\w+)?,?\s(?:has\s|just\s|recently\s|sadly\s)*(?:died|passed away|was put down|ran away)\b", is_event=True),
-        _rule("pet", "Has no {}", rf"\bi\s(?:no longer have|don't have|do not have|haven't got)\s(?:an?\s|any\s|the\s|my\s)?{_ANIMAL}\b"),
+        _rule("pet", "Has no {}", rf"\bi\s(?:no longer have|no longer own|don't have|do not have|haven't got|have no)\s(?:an?\s|any\s|the\s|my\s)?{_ANIMAL}\b"),
     ),
     "nl": (
         _rule("home", "Woont niet meer in {}", rf"\bik woon (?:nu )?niet (?:meer|langer) in (?P<value>{PROPER})"),

@@ -206,6 +206,7 @@ class LongTermSnapshot:
     Attributes:
         profile: The current profile.
         knowledge: The current entries, oldest first.
+        history: All entries, including those that are not current, in the order in which they were stated.
         words: Word index of the entries, in the same order.
         vectors: ``float32[entries, dimensions]``: the vector of each entry; a row of zeros if the entry has none.
         read_at: The time for which the entries are current.
@@ -214,6 +215,7 @@ class LongTermSnapshot:
 
     profile: Profile
     knowledge: tuple[Knowledge, ...]
+    history: tuple[Knowledge, ...]
     words: WordSnapshot
     vectors: NDArray[np.float32]
     read_at: datetime

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from memoryos.current_facts import is_lasting, next_change, view_facts
 from memoryos.errors import DimensionMismatchError
 from memoryos.language.passages import passage_texts
-from memoryos.language.text import search_terms
 from memoryos.model import SIDES, Profile
 from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.long_term_reader import LongTermReader
 from memoryos.retrieval.meaning import MeaningIndex, directions
 from memoryos.retrieval.prompt_lines import line_tokens, show_line
 from memoryos.retrieval.question import index_terms
@@ -140,7 +138,9 @@ class _SnapshotBuilder:
         lasting_facts_only: bool,
     ) -> None:
         self.revision = -1
-        self._lasting_facts_only = lasting_facts_only
+        self._long_term_reader = LongTermReader(
+            store, scope_id, model, dimensions, lasting_facts_only=lasting_facts_only
+        )
         self._store = store
         self._scope_id = scope_id
         self._stored_vectors = StoredVectors(store.vectors, scope_id, model)
@@ -166,7 +166,7 @@ class _SnapshotBuilder:
         self._segments = SegmentIndex(dimensions)
         no_vectors = np.zeros((0, dimensions), np.float32)
         self._long_term = LongTermSnapshot(
-            Profile(), (), WordIndex().snapshot(), no_vectors, datetime.min.replace(tzinfo=timezone.utc), None
+            Profile(), (), (), WordIndex().snapshot(), no_vectors, datetime.min.replace(tzinfo=timezone.utc), None
         )
 
     @property
@@ -225,7 +225,7 @@ class _SnapshotBuilder:
         self._read_segments()
         is_known = state.learned_revision == self._learned_revision and self._long_term.is_valid_at(now)
         if not (is_known and self._long_term.is_embedded):
-            self._long_term = self._read_long_term(now)
+            self._long_term = self._long_term_reader.read(state.revision, now)
         self.revision, self._learned_revision = state.revision, state.learned_revision
 
     def index_words(self) -> None:
@@ -349,27 +349,6 @@ class _SnapshotBuilder:
         is_embedded = self._page_embedded.view[pages]
         vectors = self._vectors(self._passages()).page_vectors(pages[is_embedded])
         self._segments.add_pages(segments[is_embedded], vectors)
-
-    def _read_long_term(self, now: datetime) -> LongTermSnapshot:
-        facts = self._store.long_term.facts(self._scope_id)
-        view = view_facts(facts, now)
-        knowledge = view.current
-        if self._lasting_facts_only:
-            hot_ids = self._store.log.profiled_ids(self._scope_id)
-            knowledge = tuple(each for each in knowledge if is_lasting(each, hot_ids))
-        vectors = self._store.vectors.of_knowledge(self._scope_id, self._model)
-        zero = np.zeros(self._dimensions, np.float32)
-        rows = [vectors.get(entry.knowledge_id, zero) for entry in knowledge]
-        words = WordIndex()
-        words.add(search_terms(entry.text) for entry in knowledge)
-        return LongTermSnapshot(
-            profile=replace(self._store.long_term.traits(self._scope_id).of("user"), attributes=view.attributes()),
-            knowledge=knowledge,
-            words=words.snapshot(),
-            vectors=np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32),
-            read_at=now,
-            next_change=next_change(facts, now),
-        )
 
 
 class _LateVectorsError(Exception):

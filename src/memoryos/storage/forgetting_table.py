@@ -202,9 +202,9 @@ class _Deletion:
     def run(self) -> None:
         """Executes the plan: first deletes derived data, then pages."""
         plan = self._plan
+        self._drop_replaced()
         self._run_batches(plan["knowledge_ids"], self._forget_facts)
         self._run_batches(plan["rederived_fact_ids"], self._delete_facts)
-        self._drop_replaced()
         self._run_batches(self._profile_versions(), self._clean_profiles)
         self._run_batches(plan["unprofiled_page_ids"], self._mark_unprofiled)
         self._run_batches(plan["due_page_ids"], self._mark_unread)
@@ -236,10 +236,11 @@ class _Deletion:
         delete_facts(connection, self._scope_id, facts.c.fact_id.in_(ids))
 
     def _drop_replaced(self) -> None:
-        """Removes the ids of the deleted facts from the facts that replaced them."""
-        if self._plan["knowledge_ids"]:
+        """Removes the ids of the facts to delete from those that replaced them, which inherit what they replaced."""
+        ids = frozenset((*self._plan["knowledge_ids"], *self._plan["rederived_fact_ids"]))
+        if ids:
             with self._database.write(self._scope_id) as connection:
-                drop_replaced(connection, self._scope_id, frozenset(self._plan["knowledge_ids"]))
+                drop_replaced(connection, self._scope_id, ids, inherits=True)
 
     def _profile_versions(self) -> Sequence[int]:
         if not (self._plan["everything"] or self._plan["is_profile_changed"]):

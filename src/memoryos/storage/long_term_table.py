@@ -87,8 +87,8 @@ class LongTermTable:
         if not entries:
             return
         with self._database.write(scope_id) as connection:
-            revoke_lease(connection, scope_id)
-            write_facts(connection, scope_id, entries)
+            revision = revoke_lease(connection, scope_id)
+            write_facts(connection, scope_id, entries, revision)
 
     def correct(self, scope_id: str, knowledge_id: str, right: Knowledge, now: datetime) -> Knowledge:
         """Replaces a wrong fact by a corrected one and prevents learning the wrong text again.
@@ -109,7 +109,7 @@ class LongTermTable:
             StoreConflictError: If the wrong fact is no longer current; nothing is written.
         """
         with self._database.write(scope_id) as connection:
-            revoke_lease(connection, scope_id)
+            revision = revoke_lease(connection, scope_id)
             stored = read_facts(connection, scope_id)
             current = {each.knowledge_id: each for each in view_facts(stored, now).current}
             wrong = current.get(knowledge_id)
@@ -122,15 +122,20 @@ class LongTermTable:
             refused = [*repetitions_of(stored, [wrong.knowledge_id]), *same]
             ids = dict.fromkeys((wrong.knowledge_id, *(each.knowledge_id for each in refused)))
             right = replace(right, replaces=tuple(ids))
-            write_facts(connection, scope_id, [right])
+            write_facts(connection, scope_id, [right], revision)
             texts = dict.fromkeys(text for each in refused for text in _refused_texts(each))
             refuse(connection, scope_id, list(texts), now)
         return right
 
-    def facts(self, scope_id: str) -> list[Knowledge]:
-        """Returns all facts as stored, in the order of their ids. Their computed fields are empty."""
+    def facts(self, scope_id: str, *, after_revision: int | None = None) -> list[Knowledge]:
+        """Returns the facts as stored, in the order of their ids. Their computed fields are empty.
+
+        Args:
+            scope_id: Id of the scope.
+            after_revision: Returns only facts that were written after this revision of the scope; None for all.
+        """
         with self._database.read(scope_id) as connection:
-            return read_facts(connection, scope_id)
+            return read_facts(connection, scope_id, after_revision=after_revision)
 
     def view(self, scope_id: str, now: datetime) -> FactView:
         """Returns the current facts and all facts."""

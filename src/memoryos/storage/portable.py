@@ -49,7 +49,7 @@ _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
     "chain": (chains, ("chain_id",), frozenset({"scope_id"})),
     "segment": (segments, ("segment_id",), frozenset({"scope_id", "revision"})),
     "reading": (readings, ("reading_id",), frozenset({"scope_id"})),
-    "fact": (facts, ("fact_id",), frozenset({"scope_id"})),
+    "fact": (facts, ("fact_id",), frozenset({"scope_id", "revision"})),
     "profile": (profiles, ("version",), frozenset({"scope_id"})),
     "tombstone_key": (tombstone_keys, ("secret",), frozenset({"scope_id", "is_own"})),
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
@@ -203,7 +203,7 @@ class _Import:
         self.is_format_1 = False
         self._page_times: dict[str, datetime] = {}
         self._knowledge: list[dict[str, Any]] = []
-        self._profile: dict[str, Any] | None = None
+        self._profiles: list[dict[str, Any]] = []
 
     def add(self, record: Mapping[str, Any]) -> None:
         kind = record.get("kind")
@@ -222,7 +222,8 @@ class _Import:
         elif kind == "knowledge":
             self._knowledge.append(row)
         elif self._imports_everything:
-            self._profile = row if kind == "profile" else self._profile
+            if kind == "profile" and self.is_format_1:
+                self._profiles.append(row)
             self._queue(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
 
     def _add_key(self, row: dict[str, Any]) -> None:
@@ -289,7 +290,7 @@ class _Import:
 
     def finish(self) -> Restored:
         if self.is_format_1 and self._imports_everything:
-            for row in convert_knowledge(self._scope_id, self._knowledge, self._profile, self._page_times):
+            for row in convert_knowledge(self._scope_id, self._knowledge, self._profiles, self._page_times):
                 self._queue("fact", row)
         for kind in _TABLES:
             self._flush(kind)

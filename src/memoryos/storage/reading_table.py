@@ -105,9 +105,9 @@ class ReadingTable:
             for page_id in page_ids:
                 _mark_read(connection, scope_id, page_id, new)
             if new.changes_facts:
-                archive_facts(connection, scope_id, new.archived, row.recorded_at)
-                write_facts(connection, scope_id, new.facts)
-                add_replaced(connection, scope_id, new.replaced)
+                archive_facts(connection, scope_id, new.archived, row.recorded_at, revision)
+                write_facts(connection, scope_id, new.facts, revision)
+                add_replaced(connection, scope_id, new.replaced, revision)
             if new.changes_facts or undone is not None:
                 where_scope = scopes.c.scope_id == scope_id
                 connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))

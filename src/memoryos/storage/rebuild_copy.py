@@ -57,7 +57,7 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
         for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, ~_OF_KNOWLEDGE)):
             writing.execute(sa.insert(vectors), rows)
         kept = [each for each in read_facts(reading, scope_id) if each.origin.analyst in _KEPT]
-        write_facts(writing, scope_id, kept)
+        write_facts(writing, scope_id, kept, scope["revision"])
         for table in (tombstone_keys, tombstones):
             for rows in _slices(reading, sa.select(table).where(table.c.scope_id == scope_id)):
                 writing.execute(sa.insert(table), rows)
@@ -74,15 +74,15 @@ def replace_tiers(target: Database, source: Database, lease: Lease, now: datetim
     """
     with source.read(lease.scope_id) as reading, target.write(lease.scope_id) as writing:
         revision = advance(writing, lease)
-        for table in (chains, segments, readings):
+        for table in (chains, segments):
             writing.execute(sa.delete(table).where(table.c.scope_id == lease.scope_id))
-        for table in (chains, readings):
-            for rows in _slices(reading, sa.select(table).where(table.c.scope_id == lease.scope_id)):
-                writing.execute(sa.insert(table), rows)
+        for rows in _slices(reading, sa.select(chains).where(chains.c.scope_id == lease.scope_id)):
+            writing.execute(sa.insert(chains), rows)
         for rows in _slices(reading, sa.select(segments).where(segments.c.scope_id == lease.scope_id)):
             writing.execute(sa.insert(segments), [row | {"revision": revision} for row in rows])
         _place_pages(reading, writing, lease.scope_id)
         _replace_facts(reading, writing, lease.scope_id, now)
+        _replace_readings(reading, writing, lease.scope_id)
         _replace_profile(reading, writing, lease.scope_id, now)
         marks = {"learned_revision": revision, "reset_revision": revision}
         writing.execute(sa.update(scopes).where(scopes.c.scope_id == lease.scope_id).values(**marks))
@@ -115,12 +115,23 @@ def _replace_facts(reading: sa.Connection, writing: sa.Connection, scope_id: str
         owned = (vectors.c.scope_id == scope_id, _OF_KNOWLEDGE, vectors.c.owner_id.in_(part))
         writing.execute(sa.delete(vectors).where(*owned))
     drop_replaced(writing, scope_id, ids)
-    writing.execute(sa.update(facts).where(where).values(reading_id=None))
     writing.execute(sa.update(facts).where(where, facts.c.archived_at.is_(None)).values(archived_at=now))
     for rows in _slices(reading, sa.select(facts).where(where)):
         writing.execute(sa.insert(facts), rows)
     for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, _OF_KNOWLEDGE)):
         writing.execute(sa.insert(vectors), rows)
+
+
+def _replace_readings(reading: sa.Connection, writing: sa.Connection, scope_id: str) -> None:
+    """Stores the new readings, and deletes those of which no fact is left in the history.
+
+    The others are needed to find their facts if a page that they were shown is forgotten.
+    """
+    in_history = sa.select(facts.c.reading_id).where(facts.c.scope_id == scope_id, facts.c.reading_id.is_not(None))
+    where = readings.c.scope_id == scope_id
+    writing.execute(sa.delete(readings).where(where, readings.c.reading_id.not_in(in_history)))
+    for rows in _slices(reading, sa.select(readings).where(where)):
+        writing.execute(sa.insert(readings), rows)
 
 
 def _replace_profile(reading: sa.Connection, writing: sa.Connection, scope_id: str, now: datetime) -> None:

@@ -167,7 +167,9 @@ facts = sa.Table(
     sa.Column("origin", Json, nullable=False),
     sa.Column("recorded_at", UtcTime, nullable=False),
     sa.Column("archived_at", UtcTime),
+    sa.Column("revision", BigInteger, nullable=False, server_default="0"),
     sa.PrimaryKeyConstraint("scope_id", "fact_id"),
+    sa.Index("facts_revision", "scope_id", "revision"),
 )
 
 readings = sa.Table(

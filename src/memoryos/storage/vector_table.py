@@ -28,6 +28,7 @@ __all__ = ["UtteranceVectors", "VectorRows", "VectorTable"]
 _LITTLE_ENDIAN = np.dtype("<f4")
 _KNOWLEDGE = "knowledge"
 _BATCH_PAGES = 1000
+_BATCH_FACTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,20 +178,21 @@ class VectorTable:
         counts = (lengths // size).astype(np.int32)
         yield VectorRows(found, sides, counts, _matrix(b"".join(blobs), dimensions[0]))
 
-    def of_knowledge(self, scope_id: str, model: str) -> dict[str, NDArray[np.float32]]:
-        """Returns the vectors ``float32[dimensions]`` of the facts that are not archived, by id."""
-        statement = (
-            sa.select(vectors.c.owner_id, vectors.c.dimensions, vectors.c.vector)
-            .join(facts, sa.and_(facts.c.scope_id == vectors.c.scope_id, facts.c.fact_id == vectors.c.owner_id))
-            .where(
-                facts.c.scope_id == scope_id,
-                facts.c.archived_at.is_(None),
-                vectors.c.owner_kind == _KNOWLEDGE,
-                vectors.c.model == model,
-            )
+    def of_knowledge(self, scope_id: str, model: str, knowledge_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Returns the vectors ``float32[dimensions]`` of these facts by id. Facts without a vector are left out."""
+        columns = (vectors.c.owner_id, vectors.c.dimensions, vectors.c.vector)
+        of_model = (
+            vectors.c.scope_id == scope_id,
+            vectors.c.owner_kind == _KNOWLEDGE,
+            vectors.c.model == model,
         )
-        with self._database.read(scope_id) as connection:
-            return {owner: _matrix(blob, size)[0] for owner, size, blob in connection.execute(statement)}
+        found: dict[str, NDArray[np.float32]] = {}
+        for start in range(0, len(knowledge_ids), _BATCH_FACTS):
+            owned = vectors.c.owner_id.in_(knowledge_ids[start : start + _BATCH_FACTS])
+            with self._database.read(scope_id) as connection:
+                rows = connection.execute(sa.select(*columns).where(*of_model, owned))
+                found |= {owner: _matrix(blob, size)[0] for owner, size, blob in rows}
+        return found
 
     def unembedded_knowledge(self, scope_id: str, model: str, limit: int) -> list[tuple[str, str]]:
         """Returns (id, text) of unarchived facts without a vector of this model, in the order of their ids."""

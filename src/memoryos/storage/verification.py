@@ -97,8 +97,9 @@ _RULES = {
         SELECT k.scope_id, k.fact_id, k.reading_id FROM facts k WHERE k.reading_id IS NOT NULL AND NOT EXISTS
         (SELECT 1 FROM readings r WHERE r.scope_id = k.scope_id AND r.reading_id = k.reading_id)
     """,
-    "reading without pages": """
+    "reading without pages and knowledge": """
         SELECT scope_id, reading_id FROM readings EXCEPT SELECT scope_id, reading_id FROM pages
+        EXCEPT SELECT scope_id, reading_id FROM facts
     """,
     "embedded page without its vector": """
         SELECT s.scope_id, s.page_id, s.side FROM embedded_texts s WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from memoryos.config import Config
     from memoryos.model import Origin, Page, Segment
+    from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst, Profiling
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
@@ -48,16 +49,25 @@ class Profiler:
     Args:
         store: The store.
         analyst: Infers the traits.
+        working_sets: Searchable copies of scopes in memory; they supply the current facts.
         config: Supplies the context size of the model.
         ledger: Records token usage.
         clock: Returns the current time (aware, UTC).
     """
 
     def __init__(
-        self, store: Store, analyst: Analyst, config: Config, ledger: UsageLedger, *, clock: Callable[[], datetime]
+        self,
+        store: Store,
+        analyst: Analyst,
+        working_sets: WorkingSets,
+        config: Config,
+        ledger: UsageLedger,
+        *,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._analyst = analyst
+        self._working_sets = working_sets
         self._ledger = ledger
         self._pages_per_call = max(1, min(PAGES_PER_PROFILING, config.llm_context_tokens // TOKENS_PER_PAGE))
         self._clock = clock
@@ -106,10 +116,10 @@ class Profiler:
         kept = without_pages(stored, page_ids if segment is None else frozenset())
         new = NewProfile(segment, tuple(page.page_id for page in pages), None)
         if pages:
-            view = self._store.long_term.view(lease.scope_id, now)
-            facts = tuple(each for each in view.current if not page_ids.isdisjoint(each.source_page_ids))
+            known = self._working_sets.get(lease.scope_id).long_term
+            facts = tuple(each for each in known.knowledge if not page_ids.isdisjoint(each.source_page_ids))
             names = self._store.log.first_names(lease.scope_id)
-            material = Material(pages, facts, replace(kept, attributes=view.attributes()), *names)
+            material = Material(pages, facts, replace(kept, attributes=known.profile.attributes), *names)
             profiling = self._analyst.profile(material, self._ledger.meter(lease.scope_id, PROFILE))
             check_profiling(material, profiling)
             origin = profiling.origin or self._analyst.origin

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memoryos.model import Knowledge, Page, Segment
-    from memoryos.retrieval.snapshot import ScopeSnapshot
+    from memoryos.model import Page, Segment
+    from memoryos.retrieval.snapshot import LongTermSnapshot, ScopeSnapshot
     from memoryos.retrieval.working_sets import WorkingSets
     from memoryos.seams import Analyst, Reading
     from memoryos.storage.lease import Lease
@@ -111,7 +111,7 @@ class Reader:
             facts.read(reading.facts, self._store.forgetting.refusals(scope_id))
         chain_of, chains = _chains(batch, reading)
         segments, segment_of = self._assign_segments(scope_id, batch, reading, snapshot)
-        archived = self._surplus(scope_id, facts, snapshot.long_term.knowledge, now)
+        archived = self._surplus(facts, snapshot.long_term, now)
         new = NewReading(
             row=row,
             consolidation=Consolidation(chains, segments, chain_of, segment_of),
@@ -143,13 +143,13 @@ class Reader:
             related=related_facts(known, pages, vectors),
         )
 
-    def _surplus(self, scope_id: str, facts: FactReader, known: Sequence[Knowledge], now: datetime) -> tuple[str, ...]:
+    def _surplus(self, facts: FactReader, known: LongTermSnapshot, now: datetime) -> tuple[str, ...]:
         """Returns the ids of the facts to archive, because there are more than the capacity after the reading."""
-        upper_bounds = (sum(each.about == about for each in (*known, *facts.added.values())) for about in ABOUT)
-        if not facts.added or max(upper_bounds) <= self._capacity:
+        both = (*known.knowledge, *facts.added.values())
+        if not facts.added or max(sum(each.about == about for each in both) for about in ABOUT) <= self._capacity:
             return ()
         added = facts.added
-        stored = [each for each in self._store.long_term.facts(scope_id) if each.knowledge_id not in added]
+        stored = [each for each in known.history if each.knowledge_id not in added]
         merged = [*stored, *added.values()]
         surplus = over_capacity(merged, view_facts(merged, now).current, self._capacity)
         for each in added.keys() & {*surplus}:

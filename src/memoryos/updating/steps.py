@@ -113,7 +113,7 @@ class Steps:
                 capacity=config.long_term_knowledge_capacity,
                 clock=clock,
             )
-            return reader, Profiler(store, used, config, ledger, clock=clock)
+            return reader, Profiler(store, used, working_sets, config, ledger, clock=clock)
 
         threshold = config.mid_term_similarity_threshold
         self._of_conversations = build(analyst, threshold)

@@ -94,9 +94,9 @@ def test_new_embedder_makes_all_pages_due(make_engine: EngineMaker) -> None:
     memory = engine.memory("tom")
     memory.add_memory("I bake bread.")
     memory.flush()
-    assert engine.store.totals.backlog(0, vector_model(engine.embedder.name)).pages_without_vector == 0
-    assert engine.store.totals.backlog(0, "another").pages_without_vector == 1
-    assert engine.store.totals.backlog(0, vector_model(engine.embedder.name)).due_pages == 0
+    assert engine.store.totals.backlog(vector_model(engine.embedder.name)).pages_without_vector == 0
+    assert engine.store.totals.backlog("another").pages_without_vector == 1
+    assert engine.store.totals.backlog(vector_model(engine.embedder.name)).due_pages == 0
 
 
 def test_model_usage_of_today(make_engine: EngineMaker) -> None:
@@ -136,7 +136,7 @@ def test_metrics_queries_use_an_index(make_engine: EngineMaker) -> None:
     seen: list[str] = []
     with engine.store._database.read() as connection:
         connection.connection.set_trace_callback(seen.append)
-    engine.store.totals.backlog(7, "m")
+    engine.store.totals.backlog("m")
     with engine.store._database.read() as connection:
         connection.connection.set_trace_callback(None)
         plans = [

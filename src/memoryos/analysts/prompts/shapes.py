@@ -60,7 +60,7 @@ def schema_of(name: str, shape: type[Shape]) -> ReplySchema:
 
 
 def one_of(*values: str) -> WithJsonSchema:
-    """Returns the annotation of a text that should be one of some values. Only the endpoint is told; any text is read."""
+    """Returns the annotation of a text that should be one of some values. The schema contains them; other texts are read too."""
     return WithJsonSchema({"type": "string", "enum": list(values)})
 
 

@@ -100,7 +100,7 @@ class _StoreCollector(Collector):
 
 
 def _store_metrics(engine: MemoryEngine) -> Iterable[Metric]:
-    backlog = engine.store.totals.backlog(engine.config.short_term_capacity, vector_model(engine.embedder.name))
+    backlog = engine.store.totals.backlog(vector_model(engine.embedder.name))
     sets = engine.working_sets
     yield _gauge("scopes", "Scopes (user and assistant) with at least one page.", backlog.scopes)
     yield _gauge("scopes_failing", "Scopes whose last analyst call failed.", backlog.failing_scopes)

@@ -108,7 +108,7 @@ def list_users(
 def get_server_stats(server: CurrentServer, caller: AdminCaller) -> ServerStats:
     """Returns statistics of the whole server. Only administrators may call this route."""
     engine = server.engine()
-    due = engine.store.totals.backlog(engine.config.short_term_capacity, vector_model(engine.embedder.name))
+    due = engine.store.totals.backlog(vector_model(engine.embedder.name))
     return ServerStats(
         memories=due.scopes,
         memories_failing=due.failing_scopes,

@@ -6,12 +6,16 @@ The attributes of the newest profile version become facts too. Profile versions 
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from alembic import op
 
 from memoryos.storage.knowledge_conversion import convert_knowledge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 revision = "0012"
 down_revision = "0011"
@@ -24,6 +28,19 @@ _KEYS = {
     "readings": ("scope_id", "reading_id"),
 }
 """The text columns that are compared or sorted, for each new table."""
+_COLUMNS = {
+    "knowledge": (
+        *("knowledge_id", "about", "text", "recorded_at", "valid_from", "superseded_by", "archived_at"),
+        *("source_page_ids", "origin"),
+    ),
+    "profiles": ("version", "body", "recorded_at", "origin"),
+}
+_TEXTS = frozenset({"knowledge_id", "about", "text", "superseded_by", "source_page_ids", "body", "origin"})
+"""The columns of ``_COLUMNS`` with text or JSON."""
+_ABOUT = ("user", "assistant")
+_TIMES = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+"""The first and the last microsecond of the years 1 to 9999."""
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _SETTING = "current_setting('memoryos.scope_id', true)"
 
 
@@ -99,23 +116,21 @@ def _prepare_server() -> None:
 
 
 def _converted(connection: sa.Connection, scope_id: str) -> list[dict[str, Any]]:
-    entries = sa.text(
-        "SELECT knowledge_id, about, text, recorded_at, valid_from, superseded_by, archived_at, "
-        "CAST(source_page_ids AS TEXT) AS source_page_ids, CAST(origin AS TEXT) AS origin "
-        "FROM knowledge WHERE scope_id = :scope_id ORDER BY knowledge_id"
-    )
-    newest = sa.text(
-        "SELECT CAST(body AS TEXT) AS body, recorded_at, CAST(origin AS TEXT) AS origin "
-        "FROM profiles WHERE scope_id = :scope_id ORDER BY version DESC LIMIT 1"
-    )
-    old = [dict(row) for row in connection.execute(entries, {"scope_id": scope_id}).mappings()]
-    for each in old:
-        each |= {"source_page_ids": _list(each["source_page_ids"]), "origin": _origin(each["origin"])}
-    row = connection.execute(newest, {"scope_id": scope_id}).mappings().one_or_none()
-    profile = None if row is None else dict(row) | {"body": _body(row["body"]), "origin": _origin(row["origin"])}
-    owners = [*old, *(profile["body"]["attributes"] if profile is not None else ())]
+    entries = [_read_entry(row) for row in _rows(connection, "knowledge", scope_id, "knowledge_id")]
+    profiles = [_read_profile(row) for row in _rows(connection, "profiles", scope_id, "version")]
+    owners = [*entries, *(attribute for each in profiles for attribute in each["body"]["attributes"])]
     page_ids = sorted({page_id for each in owners for page_id in each["source_page_ids"]})
-    return convert_knowledge(scope_id, old, profile, _page_times(connection, scope_id, page_ids))
+    return convert_knowledge(scope_id, entries, profiles, _page_times(connection, scope_id, page_ids))
+
+
+def _rows(connection: sa.Connection, table: str, scope_id: str, order: str) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a table with text as bytes on SQLite, where text that is not UTF-8 can't be read otherwise."""
+    names = _COLUMNS[table]
+    kind = "BLOB" if connection.dialect.name == "sqlite" else "TEXT"
+    columns = ", ".join(f"CAST({name} AS {kind}) AS {name}" if name in _TEXTS else name for name in names)
+    statement = sa.text(f"SELECT {columns} FROM {table} WHERE scope_id = :scope_id ORDER BY {order}")  # noqa: S608
+    for row in connection.execute(statement, {"scope_id": scope_id}).mappings():
+        yield {name: _text(row[name]) if name in _TEXTS else row[name] for name in names}
 
 
 def _page_times(connection: sa.Connection, scope_id: str, page_ids: list[str]) -> dict[str, int]:
@@ -125,29 +140,79 @@ def _page_times(connection: sa.Connection, scope_id: str, page_ids: list[str]) -
     times: dict[str, int] = {}
     for start in range(0, len(page_ids), _BATCH_ROWS):
         values = {"scope_id": scope_id, "page_ids": page_ids[start : start + _BATCH_ROWS]}
-        times |= {row.page_id: row.at for row in connection.execute(statement, values)}
+        times |= {row.page_id: row.at for row in connection.execute(statement, values) if _is_time(row.at)}
     return times
+
+
+def _read_entry(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a row of the table ``knowledge``. Damaged values are replaced, so that the fact can be read."""
+    archived_at, recorded_at = row["archived_at"], _time(row["recorded_at"])
+    return {
+        "knowledge_id": row["knowledge_id"],
+        "about": row["about"] if row["about"] in _ABOUT else _ABOUT[0],
+        "text": row["text"],
+        "recorded_at": recorded_at,
+        "valid_from": row["valid_from"] if _is_time(row["valid_from"]) else None,
+        "superseded_by": row["superseded_by"],
+        "archived_at": archived_at if archived_at is None or _is_time(archived_at) else recorded_at,
+        "source_page_ids": _page_ids(_parsed(row["source_page_ids"])),
+        "origin": _origin(row["origin"]),
+    }
+
+
+def _read_profile(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a row of the table ``profiles`` with the attributes that can be read."""
+    body = _parsed(row["body"])
+    found = body.get("attributes") if isinstance(body, dict) else None
+    attributes = [
+        {name: _clean(each[name]) for name in ("name", "value")}
+        | {"source_page_ids": _page_ids(each.get("source_page_ids"))}
+        for each in (found if isinstance(found, list) else ())
+        if isinstance(each, dict) and all(isinstance(each.get(name), str) for name in ("name", "value"))
+    ]
+    return {
+        "body": {"attributes": attributes},
+        "recorded_at": _time(row["recorded_at"]),
+        "origin": _origin(row["origin"]),
+    }
+
+
+def _text(value: Any) -> str | None:
+    """Returns a value of a text column; characters that are not UTF-8 are replaced."""
+    return None if value is None else _clean(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int) and _TIMES[0] <= value <= _TIMES[1]
+
+
+def _time(value: Any) -> int:
+    """Returns a time in microseconds since 1970; 0 if it is damaged."""
+    return value if _is_time(value) else 0
+
+
+def _clean(text: str) -> str:
+    """Replaces the characters that a database can't store."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _parsed(text: str | None) -> Any:
     """Returns the value of a JSON column; None if it is damaged."""
     try:
         return json.loads(text or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
-def _list(text: str | None) -> list[str]:
-    value = _parsed(text)
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+def _page_ids(value: Any) -> list[str]:
+    """Returns the page ids in a JSON value. A text with a character that no database can store is not a page id."""
+    found = value if isinstance(value, list) else ()
+    return [each for each in found if isinstance(each, str) and not _UNSTORABLE.search(each)]
 
 
 def _origin(text: str | None) -> dict[str, str]:
     value = _parsed(text)
-    return value if isinstance(value, dict) else {"analyst": "unknown", "version": ""}
-
-
-def _body(text: str | None) -> dict[str, Any]:
-    value = _parsed(text)
-    attributes = value.get("attributes", []) if isinstance(value, dict) else []
-    return {"attributes": attributes if isinstance(attributes, list) else []}
+    names = ("analyst", "version")
+    if not isinstance(value, dict) or not all(isinstance(value.get(name), str) for name in names):
+        return {"analyst": "unknown", "version": ""}
+    return {name: value[name] for name in names}
