@@ -97,11 +97,11 @@ class _Recorder(logging.Handler):
     def __init__(self, written: Written, engine: MemoryEngine) -> None:
         super().__init__(logging.WARNING)
         self._written = written
-        leased, analyst = engine.updater.leases.acquire, engine.analyst
+        acquire, analyst = engine.updater.leases.acquire, engine.analyst
 
         @contextlib.contextmanager
-        def recorded(*given: Any) -> Iterator[Any]:
-            with leased(*given) as lease, self._recording(written.held):
+        def recorded(*given: Any, **named: Any) -> Iterator[Any]:
+            with acquire(*given, **named) as lease, self._recording(written.held):
                 yield lease
 
         def read(batch: Batch, meter: Meter) -> Reading:
@@ -112,7 +112,7 @@ class _Recorder(logging.Handler):
             with self._recording(written.read):
                 return type(analyst).profile(analyst, material, meter)
 
-        vars(engine.updater.leases)["leased"] = recorded
+        vars(engine.updater.leases)["acquire"] = recorded
         vars(analyst).update(read=read, profile=profile)
 
     def emit(self, record: logging.LogRecord) -> None:
