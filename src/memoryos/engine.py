@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import weakref
 from datetime import datetime, timezone
 from pathlib import Path
@@ -286,6 +287,11 @@ def _close(
     These functions close the objects that the engine created. In a forked child process nothing is closed.
     """
     if os.getpid() != process_id:
+        return
+    if worker.is_current_thread():
+        # The garbage collector ran in the worker's thread, in the middle of a step, which must end first.
+        arguments = (process_id, worker, maintenance, updater, store, closing)
+        threading.Thread(target=_close, args=arguments, name="memoryos-close").start()
         return
     worker.stop()
     updater.leases.release_all()

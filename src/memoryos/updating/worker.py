@@ -156,6 +156,10 @@ class Worker:
         """
         return len(self._woken)
 
+    def is_current_thread(self) -> bool:
+        """Returns whether the caller runs in this worker's thread."""
+        return self._thread is threading.current_thread()
+
     def stop(self) -> None:
         """Ends the thread after the running step. Work that is not done stays due.
 
