@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from memoryos.updating.profiling import Profiler
-from memoryos.updating.reading import Reader
 from sqlalchemy.engine.default import DefaultDialect
 
 from memoryos.storage.database import Database
@@ -21,6 +19,8 @@ from memoryos.storage.scopes import Scopes
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
 from memoryos.updating.embedding import EmbeddingStep
+from memoryos.updating.profiling import Profiler
+from memoryos.updating.reading import Reader
 from memoryos.updating.rebuilding import Rebuilder
 from memoryos.updating.redoing import Redoer
 
