@@ -292,7 +292,7 @@ def reembed(session: Session, model: str) -> None:
     with session.engine(embedding_model_name=model) as engine:
         for scope in engine.scopes():
             _catch_up(engine.memory(scope.user_id, scope.assistant_id))
-        pages = engine.store.totals.backlog(0, vector_model(engine.embedder.name)).pages_without_vector
+        pages = engine.store.totals.backlog(vector_model(engine.embedder.name)).pages_without_vector
         click.echo(f"the store now uses {engine.embedder.name}; {pages} pages are still to be embedded")
 
 
