@@ -42,7 +42,8 @@ def add(memory: Memory, clock: FixedClock, *texts: str) -> None:
 
 def readings_of(memory: Memory) -> list[ReadingRow]:
     seqs = [page.seq for page in memory.pages()]
-    return memory.engine.store.readings.that_saw(memory._handle.find(), seqs)
+    found: list[ReadingRow] = memory.engine.store.readings.that_saw(memory._handle.find(), seqs)
+    return found
 
 
 def check(memory: Memory) -> None:
