@@ -33,7 +33,7 @@ def test_costs_are_empty_without_llm(visit: Visitor) -> None:
 
 def test_costs_are_summed(visit: Visitor, with_llm: Server, llm_api: Api, story: Story) -> None:
     costs = llm_api.get(f"{user_path(story.user_id)}/costs", assistant_id=story.assistant_id)["costs"]
-    assert {"digest", "learn"} <= {each["purpose"] for each in costs}
+    assert {"read", "profile"} <= {each["purpose"] for each in costs}
     tab = visit(with_llm)
     page = tab.go("costs")
     figures = page.locator(".figure")
@@ -42,7 +42,7 @@ def test_costs_are_summed(visit: Visitor, with_llm: Server, llm_api: Api, story:
     expect(page.locator(".accounts tbody tr")).to_have_count(len(costs))
     table = page.locator(".plot table")
     expect(table.locator("tbody tr")).to_have_count(len({each["day"] for each in costs}))
-    expect(table.locator("thead")).to_contain_text("digest")
+    expect(table.locator("thead")).to_contain_text("read")
     page.get_by_role("group", name="By").get_by_role("button", name="Model").click()
     expect(table.locator("thead")).to_contain_text("fake")
     tab.shoot("costs")

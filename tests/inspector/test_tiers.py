@@ -128,7 +128,7 @@ def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Stor
         arg=[hottest["segment_id"], cool],
     )
     api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
-    wait_for_news(page, " learned; profile version")
+    wait_for_news(page, "; profile version")
     page.locator("nav.overview a.knowledge").click()
     expect(page.locator(".known")).to_contain_text("Ines")
 

@@ -267,7 +267,7 @@ class Stats(Shape):
     analyst: str
     pages: int
     short_term_pages: int
-    pages_due: int = Field(description="Pages that left the short-term window and have no segment yet.")
+    pages_due: int = Field(description="Pages that are due to be read.")
     pages_without_vector: int
     segments: int
     segments_archived: int

@@ -106,7 +106,7 @@ def _store_metrics(engine: MemoryEngine) -> Iterable[Metric]:
     yield _gauge("scopes_failing", "Scopes whose last analyst call failed.", backlog.failing_scopes)
     yield _gauge("scopes_open", "Scopes with a working set in memory.", sets.count)
     yield _gauge("working_set_bytes", "Estimated bytes of the working sets.", sets.nbytes)
-    yield _gauge("pages_due", "Pages outside short-term memory that are not yet in a segment.", backlog.due_pages)
+    yield _gauge("pages_due", "Pages that are due to be read.", backlog.due_pages)
     yield _gauge("pages_without_vector", "Pages that are not yet embedded.", backlog.pages_without_vector)
     spent = engine.store.totals.spent(engine.clock().astimezone(timezone.utc).date())
     calls: list[tuple[Sequence[str], int]] = []

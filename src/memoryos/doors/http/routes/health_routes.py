@@ -59,7 +59,7 @@ class ServerStats(shapes.Shape):
     memories: int
     memories_failing: int = Field(description="Number of memories whose last analyst call failed.")
     backlog: int = Field(description="Number of memories in the background worker's queue.")
-    pages_due: int = Field(description="Pages outside short-term memory that are not yet in a segment.")
+    pages_due: int = Field(description="Pages that are due to be read.")
     pages_without_vector: int
     embedder: str
     analyst: str
