@@ -175,13 +175,8 @@ def test_no_remaining_reading_was_shown_a_changed_page(data: st.DataObject) -> N
         first, seqs = len(pages) + 1, range(len(pages) + 1, len(pages) + 1 + size)
         readings.append(ReadingNode(f"r{number}", max(1, first - data.draw(st.integers(0, 2))), seqs[-1]))
         for seq in seqs:
-<<<<<<< HEAD
-            continues = data.draw(st.booleans()) if pages else False
-            chain_id = pages[-1].chain_id if continues else f"c{seq}"
-=======
             continues = data.draw(st.booleans())
             chain_id = pages[-1].chain_id if pages and continues else f"c{seq}"
->>>>>>> ts
             answered_from = tuple(f"p{each}" for each in data.draw(st.sets(st.integers(1, seq), max_size=1)))
             segment_id = f"s{data.draw(st.integers(1, 3))}"
             pages.append(PageNode(f"p{seq}", seq, chain_id, segment_id, answered_from, f"r{number}"))
