@@ -29,11 +29,11 @@ class Backlog:
     Attributes:
         scopes: Number of scopes.
         failing_scopes: Number of scopes whose last analyst call failed.
-<<<<<<< HEAD
+    <<<<<<< HEAD
         due_pages: Number of pages that were not read yet.
-=======
+    =======
         due_pages: Number of pages that are due to be read.
->>>>>>> ts
+    >>>>>>> ts
         pages_without_vector: Number of pages that the current embedder has not embedded yet.
     """
 
