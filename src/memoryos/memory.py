@@ -315,8 +315,11 @@ class Memory:
         return self._modules.long_term.profile(self._handle.find(), self._modules.clock(), subject)
 
     def profile_history(self) -> list[Profile]:
-        """Returns every version of the profile, oldest first."""
-        return self._modules.long_term.profile_versions(self._handle.find())
+        """Returns every version of the user's profile, oldest first.
+
+        The attributes are facts, so only versions of earlier releases contain attributes.
+        """
+        return [each.of("user") for each in self._modules.long_term.profile_versions(self._handle.find())]
 
     def knowledge(self, about: About | None = "user", *, history: bool = False) -> list[Knowledge]:
         """Returns facts in the order in which they were stated, oldest first.

@@ -60,7 +60,7 @@ class Corpus:
         parts: ``int32[n]``: the number of the passage in its utterance, from 0.
         seconds: ``float64[n]``: POSIX time of the page.
         days: ``int32[n]``: the day of the page in its sender's zone, as a proleptic Gregorian ordinal.
-        segments: ``int32[n]``: segment number; -1 before the page is consolidated.
+        segments: ``int32[n]``: segment number; -1 before the page is read.
         allowed: ``bool[n]``: False for pages of archived segments, which are never recalled.
     """
 

@@ -255,7 +255,7 @@ class ScopeSnapshot:
         speaker_names: All speakers of the scope.
         words: Word index of the passages.
         vectors: Vectors of the passages.
-        page_segments: ``int32[pages]``: segment number of each page; -1 before the page is consolidated.
+        page_segments: ``int32[pages]``: segment number of each page; -1 before the page is read.
         segments: The segments.
         long_term: Profile and knowledge.
         is_switching: Whether some pages only have vectors of an earlier embedder. While this is true, the ranking

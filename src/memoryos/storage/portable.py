@@ -18,6 +18,7 @@ from memoryos.language.instructions import instruction_sides
 from memoryos.model import ABOUT, SHARED, FactKind, FactStatus
 from memoryos.slots import SLOTS
 from memoryos.storage.column_types import JSON_SHAPES, Json, Text, UtcTime
+from memoryos.storage.import_repair import repair_import
 from memoryos.storage.knowledge_conversion import convert_knowledge
 from memoryos.storage.lease import revoke_lease
 from memoryos.storage.schema import (
@@ -297,36 +298,8 @@ class _Import:
         in_scope = scopes.c.scope_id == self._scope_id
         self._connection.execute(sa.update(scopes).where(in_scope).values(last_seq=self._last_seq))
         if self._imports_everything:
-            self._repair()
+            repair_import(self._connection, self._scope_id)
         return Restored(**self._counts, tiers=self._imports_everything)
-
-    def _repair(self) -> None:
-        """Corrects the imported pages and segments if records are missing.
-
-        A page whose segment or chain is missing becomes due to be read. The counters of segments are computed
-        again.
-        """
-        in_scope = pages.c.scope_id == self._scope_id
-        missing = []
-        for column, table in ((pages.c.segment_id, segments), (pages.c.chain_id, chains)):
-            existing = sa.select(table.c[column.name]).where(table.c.scope_id == self._scope_id)
-            missing.append(sa.and_(column.is_not(None), column.not_in(existing)))
-        is_incomplete = sa.or_(*missing, pages.c.segment_id.is_(None) != pages.c.chain_id.is_(None))
-        self._connection.execute(sa.update(pages).where(in_scope, is_incomplete).values(segment_id=None, chain_id=None))
-        in_segment = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
-        count = sa.select(sa.func.count()).select_from(pages).where(*in_segment)
-        own = segments.c.scope_id == self._scope_id
-        unprofiled = count.where(pages.c.profiled.is_(False)).scalar_subquery()
-        values = {
-            "page_count": count.scalar_subquery(),
-            "length": sa.case((segments.c.length > unprofiled, unprofiled), else_=segments.c.length),
-        }
-        self._connection.execute(sa.update(segments).where(own).values(**values))
-        self._connection.execute(sa.delete(segments).where(own, segments.c.page_count == 0))
-        ids = sa.select(pages.c.chain_id).where(in_scope, pages.c.chain_id.is_not(None))
-        self._connection.execute(
-            sa.delete(chains).where(chains.c.scope_id == self._scope_id, chains.c.chain_id.not_in(ids))
-        )
 
 
 def _column(connection: sa.Connection, column: sa.Column[Any], scope_id: str, *where: sa.ColumnElement[bool]) -> Any:

@@ -32,7 +32,7 @@ def count_tiers(store: Store, scope_id: str, embedder: Embedder, config: Config,
         state = store.scopes.state(scope_id)
         view = store.long_term.view(scope_id, now)
         about = Counter(entry.about for entry in view.current)
-        profile = store.long_term.traits(scope_id)
+        profile = store.long_term.traits(scope_id).of("user")
         pages = store.log.count(scope_id)
         calls, tokens = store.costs.totals(scope_id)
         return {

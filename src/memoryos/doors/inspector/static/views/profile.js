@@ -16,7 +16,7 @@ const LINE_LETTERS = 14;
 export function Profile() {
   const { scope } = useInspector();
   const [chosen, choose] = useState(null);
-  const loaded = useLoaded((signal) => askScope(scope, "/profile/history", { signal }), [scope]);
+  const loaded = useLoaded((signal) => loadVersions(scope, signal), [scope]);
   useLive((name) => ["learned", "gone", "missed"].includes(name) && loaded.again());
   return html`
     <${Loaded} loaded=${loaded}>
@@ -37,6 +37,15 @@ export function Profile() {
       }}
     <//>
   `;
+}
+
+/** Returns all versions. The newest one is the present profile, because stored versions have no attributes. */
+async function loadVersions(scope, signal) {
+  const [profile, { versions }] = await Promise.all([
+    askScope(scope, "/profile", { signal }),
+    askScope(scope, "/profile/history", { signal }),
+  ]);
+  return { versions: [...versions.filter((each) => each.version !== profile.version), profile] };
 }
 
 function versionText({ version, recorded_at: at }) {
