@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
     from memoryos.model import Knowledge
 
-__all__ = ["FactView", "RepetitionKey", "fact_id", "is_lasting", "next_change", "repetitions_of", "view_facts"]
+__all__ = [
+    "FactView",
+    "RepetitionKey",
+    "fact_id",
+    "is_lasting",
+    "next_change",
+    "repetitions_of",
+    "statement_order",
+    "view_facts",
+]
 
 NEWS = timedelta(days=31)
 """Maximum time between the day from which a value is valid and its statement, for which the statement is news."""
@@ -30,8 +39,8 @@ MAX_RETRACTIONS = 50
 """Maximum number of retractions without a value that are applied to each value of a multi-valued slot; the newest."""
 MAX_CONFLICTS = 8
 """Maximum number of ids in ``Knowledge.conflicts_with``."""
-RepetitionKey = tuple[str, "str | None", "datetime | None", tuple[str, ...]]
-"""Subject, slot, end and word sequence of a fact. Facts with equal keys are repetitions of one statement."""
+RepetitionKey = tuple[str, "str | None", "datetime | None", "datetime | None", tuple[str, ...]]
+"""Subject, slot, beginning, end and word sequence of a fact. Facts with equal keys are repetitions of one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,12 @@ class FactView:
         found: dict[tuple[int, str], Attribute] = {}
         for each in self.current:
             is_future = each.valid_from is not None and each.valid_from > self.now
-            if each.slot in SLOTS and each.value is not None and each.subject == subject and not is_future:
+            if (
+                each.slot in SLOTS
+                and each.value is not None
+                and each.subject.casefold() == subject.casefold()
+                and not is_future
+            ):
                 key = (SLOTS.index(each.slot), each.value.casefold())
                 found[key] = Attribute(each.slot, each.value, each.source_page_ids)
         return tuple(found[key] for key in sorted(found, key=lambda key: key[0]))
@@ -90,7 +104,7 @@ def view_facts(facts: Iterable[Knowledge], now: datetime, *, keys: dict[str, Rep
         keys: Repetition keys of an earlier call, by id of the fact; missing keys are added. The caller removes the keys
             of facts that changed.
     """
-    return _View(sorted(facts, key=_statement_order), now, {} if keys is None else keys).result()
+    return _View(sorted(facts, key=_stable_order), now, {} if keys is None else keys).result()
 
 
 def repetitions_of(facts: Iterable[Knowledge], knowledge_ids: Iterable[str]) -> list[Knowledge]:
@@ -174,12 +188,13 @@ class _View:
         for newer in self.facts:
             for older_id in newer.replaces:
                 if older_id in self.keys:
-                    replaced_by[self.keys[older_id]] = newer
+                    if newer.archived_at is None:
+                        replaced_by[self.keys[older_id]] = newer
                     if older_id != newer.knowledge_id:
                         self.superseded_by[older_id] = newer.knowledge_id
         for older in self.facts:
             last = replaced_by.get(self.keys[older.knowledge_id])
-            if last is not None and last.knowledge_id != older.knowledge_id and older.stated_at <= last.stated_at:
+            if last is not None and last is not older and statement_order(older) <= statement_order(last):
                 self.superseded_by[older.knowledge_id] = last.knowledge_id
 
     def _merge_repetitions(self) -> None:
@@ -204,12 +219,13 @@ class _View:
         for each in self.facts:
             if each.slot is None or each.archived_at is not None or each.knowledge_id in self.superseded_by:
                 continue
+            subject = each.subject.casefold()
             if each.slot in SINGLE_VALUED:
-                groups.setdefault((each.subject, each.slot, ""), []).append(each)
+                groups.setdefault((subject, each.slot, ""), []).append(each)
             elif each.value is not None:
-                groups.setdefault((each.subject, each.slot, each.value.casefold()), []).append(each)
+                groups.setdefault((subject, each.slot, each.value.casefold()), []).append(each)
             else:
-                general.setdefault((each.subject, each.slot), []).append(each)
+                general.setdefault((subject, each.slot), []).append(each)
         return [
             found + general.get((subject, slot), [])[-MAX_RETRACTIONS:] for (subject, slot, _), found in groups.items()
         ]
@@ -217,10 +233,11 @@ class _View:
     def _fill(self, facts: list[Knowledge]) -> None:
         """Applies the facts of a slot in the order in which they became valid, and notes which ones are superseded."""
         holders: dict[str | None, Knowledge] = {}
-        moment: tuple[datetime, ...] | None = None
+        moment: tuple[datetime, datetime, str, datetime] | None = None
         cause: str | None = None
-        claims = [each for each in facts if not (self._has_ended(each) or self._is_future(each))]
-        for fact in sorted((*claims, *filter(self._has_ended, facts)), key=self._validity_order):
+        retractions = [each for each in facts if self._has_ended(each)]
+        claims = [each for each in facts if self._is_claim(each) and not _is_cancelled(each, retractions)]
+        for fact in sorted((*claims, *retractions), key=self._validity_order):
             if self._has_ended(fact):
                 kept = {value: holder for value, holder in holders.items() if not _ends(fact, holder)}
                 cause = fact.knowledge_id if fact.value is None or len(kept) < len(holders) else cause
@@ -234,6 +251,9 @@ class _View:
         self._note_superseded(claims, current_ids, cause)
         self._note_conflicts(current_ids)
 
+    def _is_claim(self, fact: Knowledge) -> bool:
+        return fact.value is not None and not (self._has_ended(fact) or self._is_future(fact))
+
     def _note_superseded(self, claims: Iterable[Knowledge], current_ids: Sequence[str], cause: str | None) -> None:
         newer = current_ids[-1] if current_ids else cause
         if newer is not None:
@@ -245,8 +265,8 @@ class _View:
         for each in current_ids if len(current_ids) > 1 else ():
             self.conflicts[each] = tuple(other for other in shown if other != each)[:MAX_CONFLICTS]
 
-    def _moment(self, fact: Knowledge) -> tuple[datetime, datetime, datetime]:
-        """Returns since when the fact is effective, when it was stated, and the day that it names.
+    def _moment(self, fact: Knowledge) -> tuple[datetime, datetime, str, datetime]:
+        """Returns since when the fact is effective, when and in which page it was stated, and the day that it names.
 
         A value that became valid shortly before it was stated ("I moved last week") is news, and replaces what was
         stated before it. A day longer ago may be history ("I moved there in 2015"). A retraction takes effect when it
@@ -255,18 +275,27 @@ class _View:
         effective = fact.stated_at if fact.valid_from is None or self._has_ended(fact) else fact.valid_from
         if timedelta() <= fact.stated_at - effective <= NEWS:
             effective = fact.stated_at
-        return effective, fact.stated_at, fact.valid_from or fact.stated_at
+        return effective, *statement_order(fact), fact.valid_from or fact.stated_at
 
-    def _validity_order(self, fact: Knowledge) -> tuple[datetime, datetime, datetime, bool, str]:
+    def _validity_order(self, fact: Knowledge) -> tuple[datetime, datetime, str, datetime, bool, str]:
         return (*self._moment(fact), not self._has_ended(fact), fact.knowledge_id)
 
 
-def _statement_order(fact: Knowledge) -> tuple[datetime, str]:
-    return fact.stated_at, fact.knowledge_id
+def statement_order(fact: Knowledge) -> tuple[datetime, str]:
+    """Returns the sort key of facts in the order in which they were stated.
+
+    Of two pages with the same time, the one that was stored later counts as later: page ids are in this order.
+    """
+    return fact.stated_at, max(fact.source_page_ids, default="")
+
+
+def _stable_order(fact: Knowledge) -> tuple[datetime, str, str]:
+    return (*statement_order(fact), fact.knowledge_id)
 
 
 def _repetition_key(fact: Knowledge) -> RepetitionKey:
-    return fact.subject, fact.slot, fact.valid_until, word_sequence(fact.text)
+    day = fact.valid_from if fact.slot is None else None
+    return fact.subject.casefold(), fact.slot, day, fact.valid_until, word_sequence(fact.text)
 
 
 def _value(fact: Knowledge) -> str | None:
@@ -274,7 +303,14 @@ def _value(fact: Knowledge) -> str | None:
 
 
 def _slot_value(fact: Knowledge) -> tuple[str, str | None, str | None]:
-    return fact.subject, fact.slot, _value(fact)
+    return fact.subject.casefold(), fact.slot, _value(fact)
+
+
+def _is_cancelled(claim: Knowledge, retractions: Sequence[Knowledge]) -> bool:
+    """Returns whether a value announced for a later day was retracted by name before that day."""
+    if claim.valid_from is None or claim.valid_from <= claim.stated_at:
+        return False
+    return any(_value(each) == _value(claim) and statement_order(each) > statement_order(claim) for each in retractions)
 
 
 def _ends(retraction: Knowledge, holder: Knowledge) -> bool:

@@ -232,12 +232,11 @@ class LongTermSnapshot:
             for number, each in enumerate(self.knowledge)
             if each.reading_id is None or each.reading_id not in reading_ids
         ]
-        if len(kept) == len(self.knowledge):
-            return self
         knowledge = tuple(self.knowledge[number] for number in kept)
         words = WordIndex()
         words.add(search_terms(each.text) for each in knowledge)
-        return replace(self, knowledge=knowledge, words=words.snapshot(), vectors=self.vectors[kept])
+        history = tuple(each for each in self.history if each.reading_id is None or each.reading_id not in reading_ids)
+        return replace(self, knowledge=knowledge, history=history, words=words.snapshot(), vectors=self.vectors[kept])
 
     @property
     def is_embedded(self) -> bool:

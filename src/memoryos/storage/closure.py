@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from memoryos.current_facts import repetitions_of
 from memoryos.language.echoes import EchoFinder
-from memoryos.model import ANSWERED_FROM, Scope
+from memoryos.model import ANSWERED_FROM, CORRECTION, Scope
 from memoryos.storage.closure_graph import (
     AttributeNode,
     Closure,
@@ -165,7 +165,7 @@ def _echo_finder(connection: sa.Connection, scope_id: str, forgotten: Mapping[st
 
 
 def _read_readings(connection: sa.Connection, scope_id: str) -> tuple[ReadingNode, ...]:
-    columns = (readings.c.reading_id, readings.c.shown_from_seq, readings.c.last_seq)
+    columns = (readings.c.reading_id, readings.c.shown_from_seq, readings.c.last_seq, readings.c.first_seq)
     rows = connection.execute(sa.select(*columns).where(readings.c.scope_id == scope_id))
     return tuple(ReadingNode(*row) for row in rows)
 
@@ -177,8 +177,20 @@ def _read_facts(connection: sa.Connection, scope_id: str) -> tuple[FactNode, ...
 
 
 def _with_repetitions(connection: sa.Connection, scope_id: str, knowledge_ids: Iterable[str]) -> frozenset[str]:
+    """Returns the ids, those of repetitions, and those of facts that a named correction replaced."""
     named = frozenset(knowledge_ids)
-    return named and frozenset(each.knowledge_id for each in repetitions_of(read_facts(connection, scope_id), named))
+    if not named:
+        return named
+    stored = read_facts(connection, scope_id)
+    by_id = {each.knowledge_id: each for each in stored}
+    pending = [each.knowledge_id for each in repetitions_of(stored, named)]
+    found: set[str] = set()
+    while pending:
+        fact = by_id.get(pending.pop())
+        if fact is not None and fact.knowledge_id not in found:
+            found.add(fact.knowledge_id)
+            pending += fact.replaces if fact.origin == CORRECTION else ()
+    return frozenset(found)
 
 
 def _read_profile(connection: sa.Connection, scope_id: str) -> tuple[frozenset[AttributeNode], frozenset[TraitNode]]:

@@ -5,6 +5,7 @@ The closure contains the pages to forget and everything derived from them.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -91,11 +92,20 @@ class PageNode:
 
 @dataclass(frozen=True, slots=True)
 class ReadingNode:
-    """A reading in the graph: the log positions of the pages that the analyst was shown, first and last included."""
+    """A reading in the graph: log positions of the pages that the analyst was shown.
+
+    Attributes:
+        reading_id: Id of the reading.
+        shown_from_seq: Position of the first page that the analyst was shown.
+        last_seq: Position of the last page that it read.
+        first_seq: Position of the first page that it read. The analyst was shown the summary of the chain of the page
+            before it. None: no summary was shown.
+    """
 
     reading_id: str
     shown_from_seq: int
     last_seq: int
+    first_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +274,12 @@ def _find_tiers(graph: MemoryGraph, changed_ids: frozenset[str], source_ids: fro
     chain_ids.discard(None)
     in_chains = [page for page in graph.pages if page.chain_id in chain_ids]
     reading_ids = {page.reading_id for page in in_chains if page.reading_id is not None}
-    reading_ids.update(each.reading_id for each in graph.readings if _contains(each, changed_seqs))
+    seqs_in_chains = _followed_by(graph, in_chains)
+    reading_ids.update(
+        each.reading_id
+        for each in graph.readings
+        if _contains(each, changed_seqs) or (each.first_seq is not None and each.first_seq in seqs_in_chains)
+    )
     due = [
         page
         for page in graph.pages
@@ -292,6 +307,13 @@ def _find_tiers(graph: MemoryGraph, changed_ids: frozenset[str], source_ids: fro
         reading_ids=frozenset(reading_ids),
         due_page_ids=due_ids,
     )
+
+
+def _followed_by(graph: MemoryGraph, chosen: Sequence[PageNode]) -> frozenset[int]:
+    """Returns the log positions of the pages that directly follow one of the chosen pages."""
+    chosen_seqs = frozenset(page.seq for page in chosen)
+    seqs = [page.seq for page in graph.pages]
+    return frozenset(after for before, after in itertools.pairwise(seqs) if before in chosen_seqs)
 
 
 def _contains(reading: ReadingNode, seqs: Sequence[int]) -> bool:

@@ -13,50 +13,28 @@ it. Other readers may see some of the deleted data until ``forget`` returns.
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from memoryos.errors import StoreConflictError
 from memoryos.identifiers import new_id
-from memoryos.language.text import keywords
-from memoryos.model import SIDES
 from memoryos.storage.closure import search
+from memoryos.storage.deletion import Deletion
 from memoryos.storage.erasures import note_erasure
-from memoryos.storage.fact_rows import delete_facts, drop_replaced
-from memoryos.storage.idempotency import drop_request_hashes
-from memoryos.storage.lease import Lease, advance, invalidate_working_sets, revoke_lease
-from memoryos.storage.schema import chains, facts, forgettings, pages, profiles, readings, scopes, segments, vectors
-from memoryos.storage.tombstones import Marks, note_tombstones, read_marks, refuse
-from memoryos.storage.undone_readings import UNREAD
+from memoryos.storage.fact_rows import read_facts
+from memoryos.storage.lease import Lease, advance, revoke_lease
+from memoryos.storage.schema import facts, forgettings, pages, scopes
+from memoryos.storage.tombstones import Marks, read_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from memoryos.storage.closure_graph import Closure
     from memoryos.storage.database import Database
 
 __all__ = ["ForgettingTable"]
-
-BATCH_ROWS = 500
-"""Maximum number of rows that one transaction deletes.
-
-Deleting them, including the vectors of pages, takes about 30 ms on SQLite.
-"""
-PAUSE_SECONDS = 0.005
-"""Pause after each transaction, so that waiting writers can acquire the file lock.
-
-Waiting writers try to acquire the lock every 0.5 ms.
-"""
-_BATCH_SEGMENTS = 50
-MAX_SUMMARIES = 20
-"""Maximum number of chain summaries from which the keywords of a shortened segment are taken."""
-KEYWORDS_OF_SUMMARIES = 12
-"""Number of keywords of a shortened segment."""
-Item = TypeVar("Item", str, int)
 
 
 class ForgettingTable:
@@ -131,8 +109,22 @@ class ForgettingTable:
         with self._database.read(scope_id) as connection:
             plans = connection.execute(statement.order_by(forgettings.c.forgetting_id)).all()
         for row in plans:
-            _Deletion(self._database, scope_id, row.forgetting_id, row.plan, row.begun_at).run()
+            plan = self._with_migrated_facts(scope_id, row.plan)
+            Deletion(self._database, scope_id, row.forgetting_id, plan, row.begun_at).run()
         return bool(plans)
+
+    def _with_migrated_facts(self, scope_id: str, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Adds the facts that a migration made from attributes after an earlier release began the deletion."""
+        if "rederived_fact_ids" in plan:
+            return plan
+        page_ids = frozenset((*plan["page_ids"], *plan["answer_page_ids"]))
+        with self._database.read(scope_id) as connection:
+            found = [
+                each.knowledge_id
+                for each in read_facts(connection, scope_id)
+                if not page_ids.isdisjoint(each.source_page_ids)
+            ]
+        return dict(plan) | {"knowledge_ids": [*dict.fromkeys((*plan["knowledge_ids"], *found))]}
 
     def refusals(self, scope_id: str) -> Marks:
         """Returns the tombstones of texts that must not be learned again.
@@ -179,175 +171,8 @@ class ForgettingTable:
             values = {"scope_id": scope_id, "forgetting_id": forgetting_id, "plan": plan, "begun_at": now}
             connection.execute(sa.insert(forgettings).values(**values))
             note_erasure(connection, forgetting_id, now)
-        _Deletion(self._database, scope_id, forgetting_id, plan, now).run()
+        Deletion(self._database, scope_id, forgetting_id, plan, now).run()
         return closure
-
-
-class _Deletion:
-    """Executes the plan of one deletion in batches.
-
-    Each batch is one transaction. After a crash, batches can be executed a second time without harm.
-    """
-
-    def __init__(
-        self, database: Database, scope_id: str, forgetting_id: str, plan: Mapping[str, Any], begun_at: datetime
-    ) -> None:
-        self._database = database
-        self._scope_id = scope_id
-        self._forgetting_id = forgetting_id
-        self._plan = _read_plan(plan)
-        self._begun_at = begun_at
-        self._page_ids = frozenset(plan["page_ids"])
-
-    def run(self) -> None:
-        """Executes the plan: first deletes derived data, then pages."""
-        plan = self._plan
-        self._drop_replaced()
-        self._run_batches(plan["knowledge_ids"], self._forget_facts)
-        self._run_batches(plan["rederived_fact_ids"], self._delete_facts)
-        self._run_batches(self._profile_versions(), self._clean_profiles)
-        self._run_batches(plan["unprofiled_page_ids"], self._mark_unprofiled)
-        self._run_batches(plan["due_page_ids"], self._mark_unread)
-        self._run_batches(plan["reading_ids"], self._delete_readings)
-        self._run_batches(plan["segment_ids"], self._shorten_segments, _BATCH_SEGMENTS)
-        self._run_batches(plan["chain_ids"], self._delete_chains)
-        self._run_batches(plan["blank_chain_ids"], self._blank_chains)
-        self._run_batches(plan["answer_page_ids"], self._delete_answers)
-        drop_request_hashes(self._database, self._scope_id, {*plan["page_ids"], *plan["answer_page_ids"]})
-        self._run_batches(plan["page_ids"], self._delete_pages)
-        self._finish()
-
-    def _run_batches(
-        self, ids: Sequence[Item], work: Callable[[sa.Connection, list[Item]], None], size: int = BATCH_ROWS
-    ) -> None:
-        for start in range(0, len(ids), size):
-            with self._database.write(self._scope_id) as connection:
-                work(connection, list(ids[start : start + size]))
-            time.sleep(PAUSE_SECONDS)
-
-    def _forget_facts(self, connection: sa.Connection, ids: list[str]) -> None:
-        """Deletes facts, and prevents that an analyst extracts them again."""
-        where = (facts.c.scope_id == self._scope_id, facts.c.fact_id.in_(ids))
-        texts = connection.execute(sa.select(facts.c.text).where(*where)).scalars().all()
-        refuse(connection, self._scope_id, texts, self._begun_at)
-        self._delete_facts(connection, ids)
-
-    def _delete_facts(self, connection: sa.Connection, ids: list[str]) -> None:
-        delete_facts(connection, self._scope_id, facts.c.fact_id.in_(ids))
-
-    def _drop_replaced(self) -> None:
-        """Removes the ids of the facts to delete from those that replaced them, which inherit what they replaced."""
-        ids = frozenset((*self._plan["knowledge_ids"], *self._plan["rederived_fact_ids"]))
-        if ids:
-            with self._database.write(self._scope_id) as connection:
-                drop_replaced(connection, self._scope_id, ids, inherits=True)
-
-    def _profile_versions(self) -> Sequence[int]:
-        if not (self._plan["everything"] or self._plan["is_profile_changed"]):
-            return ()
-        with self._database.read(self._scope_id) as connection:
-            statement = sa.select(profiles.c.version).where(profiles.c.scope_id == self._scope_id)
-            return connection.execute(statement.order_by(profiles.c.version.desc())).scalars().all()
-
-    def _clean_profiles(self, connection: sa.Connection, versions: list[int]) -> None:
-        where = (profiles.c.scope_id == self._scope_id, profiles.c.version.in_(versions))
-        if self._plan["everything"]:
-            connection.execute(sa.delete(profiles).where(*where))
-            return
-        page_ids = self._page_ids.union(self._plan["answer_page_ids"])
-        for row in connection.execute(sa.select(profiles.c.version, profiles.c.body).where(*where)).all():
-            body = _profile_without(row.body, page_ids)
-            if body != row.body:
-                version_where = (profiles.c.scope_id == self._scope_id, profiles.c.version == row.version)
-                connection.execute(sa.update(profiles).where(*version_where).values(body=body))
-
-    def _mark_unprofiled(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        """Marks pages so that traits are inferred from them again, and updates the lengths of their segments."""
-        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids), pages.c.profiled.is_(True))
-        segment_ids = connection.execute(sa.select(pages.c.segment_id).where(*where)).scalars().all()
-        marks = {"profiled": False, "profiled_provisionally": False}
-        connection.execute(sa.update(pages).where(*where).values(**marks))
-        for segment_id, count in Counter(segment_ids).items():
-            connection.execute(
-                sa.update(segments)
-                .where(segments.c.scope_id == self._scope_id, segments.c.segment_id == segment_id)
-                .values(length=segments.c.length + count)
-            )
-
-    def _mark_unread(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids))
-        connection.execute(sa.update(pages).where(*where).values(**UNREAD))
-
-    def _delete_readings(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (readings.c.scope_id == self._scope_id, readings.c.reading_id.in_(ids))
-        connection.execute(sa.delete(readings).where(*where))
-
-    def _shorten_segments(self, connection: sa.Connection, ids: list[str]) -> None:
-        """Removes deleted pages from segments, and replaces their texts by those of the remaining chains."""
-        in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
-        members = connection.execute(sa.select(pages.c.page_id).where(*in_segments)).scalars()
-        for batch in _batches([each for each in members if each in self._page_ids]):
-            self._mark_unread(connection, batch)
-        counted = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
-        count = sa.select(sa.func.count()).select_from(pages).where(*counted)
-        unprofiled = count.where(pages.c.profiled.is_(False)).scalar_subquery()
-        values = {"page_count": count.scalar_subquery(), "length": unprofiled}
-        where = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
-        connection.execute(sa.update(segments).where(*where).values(**values))
-        connection.execute(sa.delete(segments).where(*where, segments.c.page_count == 0))
-        changed_chain_ids = {*self._plan["chain_ids"], *self._plan["blank_chain_ids"]}
-        for segment_id in connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars().all():
-            texts = self._summaries(connection, segment_id, changed_chain_ids)
-            words = keywords(texts, KEYWORDS_OF_SUMMARIES)
-            connection.execute(
-                sa.update(segments)
-                .where(segments.c.scope_id == self._scope_id, segments.c.segment_id == segment_id)
-                .values(summary=texts[0] if texts else "", keywords=sorted(words))
-            )
-
-    def _summaries(self, connection: sa.Connection, segment_id: str, changed_chain_ids: set[str]) -> list[str]:
-        """Returns the summaries of the chains in a segment that the deletion does not change, newest first."""
-        newest = sa.func.max(pages.c.seq).label("newest")
-        of_segment = (
-            sa.select(pages.c.chain_id, newest)
-            .where(pages.c.scope_id == self._scope_id, pages.c.segment_id == segment_id)
-            .group_by(pages.c.chain_id)
-        )
-        rows = connection.execute(of_segment.order_by(newest.desc())).all()
-        ids = [row.chain_id for row in rows if row.chain_id not in changed_chain_ids][:MAX_SUMMARIES]
-        where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
-        found = {row.chain_id: row.summary for row in connection.execute(sa.select(chains).where(*where))}
-        return [found[each] for each in ids if found.get(each)]
-
-    def _delete_chains(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
-        connection.execute(sa.delete(chains).where(*where))
-
-    def _blank_chains(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
-        connection.execute(sa.update(chains).where(*where).values(summary=""))
-
-    def _delete_answers(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        self._delete_vectors(connection, SIDES, page_ids)
-        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids))
-        connection.execute(sa.update(pages).where(*where).values(assistant_text="", embedded_with=None))
-
-    def _delete_pages(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        note_tombstones(connection, self._scope_id, "page", page_ids, self._begun_at)
-        self._delete_vectors(connection, SIDES, page_ids)
-        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids))
-        connection.execute(sa.delete(pages).where(*where))
-
-    def _delete_vectors(self, connection: sa.Connection, kinds: Sequence[str], ids: list[str]) -> None:
-        owned = (vectors.c.owner_kind.in_(kinds), vectors.c.owner_id.in_(ids))
-        connection.execute(sa.delete(vectors).where(vectors.c.scope_id == self._scope_id, *owned))
-
-    def _finish(self) -> None:
-        """Deletes the plan and makes every process reload its working set (searchable copy) of the scope."""
-        plan_where = (forgettings.c.scope_id == self._scope_id, forgettings.c.forgetting_id == self._forgetting_id)
-        with self._database.write(self._scope_id) as connection:
-            invalidate_working_sets(connection, self._scope_id)
-            connection.execute(sa.delete(forgettings).where(*plan_where))
 
 
 def _revision(connection: sa.Connection, scope_id: str) -> int | None:
@@ -369,26 +194,3 @@ def _plan(closure: Closure, *, everything: bool) -> dict[str, Any]:
         "chain_ids": sorted(closure.chain_ids),
         "blank_chain_ids": sorted(closure.blank_chain_ids),
     }
-
-
-def _read_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a stored plan in the present form; an earlier release may have begun the deletion."""
-    missing = {
-        "rederived_fact_ids": [],
-        "reading_ids": [],
-        "unprofiled_page_ids": plan.get("reopened_page_ids", []),
-    }
-    segment_ids = [*plan["segment_ids"], *plan.get("blank_segment_ids", [])]
-    return missing | dict(plan) | {"segment_ids": segment_ids}
-
-
-def _profile_without(body: Mapping[str, Any], page_ids: frozenset[str]) -> dict[str, Any]:
-    return {
-        "attributes": [each for each in body["attributes"] if page_ids.isdisjoint(each["source_page_ids"])],
-        "traits": [each for each in body["traits"] if page_ids.isdisjoint(each["evidence_page_ids"])],
-    }
-
-
-def _batches(ids: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), BATCH_ROWS):
-        yield list(ids[start : start + BATCH_ROWS])

@@ -6,9 +6,11 @@ import sqlalchemy as sa
 
 from memoryos.storage.fact_rows import delete_facts
 from memoryos.storage.schema import chains, facts, pages, readings, segments
-from memoryos.storage.undone_readings import UNREAD
+from memoryos.storage.undone_readings import UNREAD, delete_unused_readings
 
 __all__ = ["repair_import"]
+
+_BATCH_ROWS = 500
 
 
 def repair_import(connection: sa.Connection, scope_id: str) -> None:
@@ -45,14 +47,20 @@ def _mark_incomplete_unread(connection: sa.Connection, scope_id: str) -> None:
         existing = sa.select(table.c[column.name]).where(table.c.scope_id == scope_id)
         missing.append(sa.and_(column.is_not(None), column.not_in(existing)))
     is_incomplete = sa.or_(*missing, other.c.segment_id.is_(None) != other.c.chain_id.is_(None))
-    where = (other.c.scope_id == scope_id, is_incomplete)
-    affected = (
-        pages.c.seq.in_(sa.select(other.c.seq).where(*where)),
-        pages.c.reading_id.in_(sa.select(other.c.reading_id).where(*where, other.c.reading_id.is_not(None))),
+    found = connection.execute(
+        sa.select(other.c.seq, other.c.reading_id).where(other.c.scope_id == scope_id, is_incomplete)
     )
-    in_scope = pages.c.scope_id == scope_id
-    connection.execute(sa.update(pages).where(in_scope, sa.or_(*affected)).values(**UNREAD))
-    used = sa.select(pages.c.reading_id).where(in_scope, pages.c.reading_id.is_not(None))
-    own = readings.c.scope_id == scope_id
-    connection.execute(sa.delete(readings).where(own, readings.c.reading_id.not_in(used)))
-    delete_facts(connection, scope_id, facts.c.reading_id.not_in(used))
+    rows = found.all()
+    seqs = [row.seq for row in rows]
+    reading_ids = [*{row.reading_id for row in rows if row.reading_id is not None}]
+    for start in range(0, len(seqs), _BATCH_ROWS):
+        in_batch = (pages.c.scope_id == scope_id, pages.c.seq.in_(seqs[start : start + _BATCH_ROWS]))
+        connection.execute(sa.update(pages).where(*in_batch).values(**UNREAD))
+    for start in range(0, len(reading_ids), _BATCH_ROWS):
+        ids = reading_ids[start : start + _BATCH_ROWS]
+        of_readings = (pages.c.scope_id == scope_id, pages.c.reading_id.in_(ids))
+        connection.execute(sa.update(pages).where(*of_readings).values(**UNREAD))
+        delete_facts(connection, scope_id, facts.c.reading_id.in_(ids))
+    stored = sa.select(readings.c.reading_id).where(readings.c.scope_id == scope_id)
+    delete_facts(connection, scope_id, sa.and_(facts.c.reading_id.is_not(None), facts.c.reading_id.not_in(stored)))
+    delete_unused_readings(connection, scope_id)

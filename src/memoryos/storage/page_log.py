@@ -16,8 +16,10 @@ from memoryos.errors import NotFoundError
 from memoryos.identifiers import new_id
 from memoryos.language.instructions import instruction_sides
 from memoryos.model import Page, PageDraft
+from memoryos.seams import MAX_BATCH_PAGES
 from memoryos.storage.idempotency import IdempotencyKey, check_complete, find_result, save_result
 from memoryos.storage.schema import pages, scopes
+from memoryos.storage.undone_readings import whole_readings
 from memoryos.storage.usage import NO_QUOTA, Quota, Usage, bytes_of, refresh_counters, usage_of
 
 if TYPE_CHECKING:
@@ -294,8 +296,12 @@ class PageLog:
         is_provisional = (pages.c.scope_id == scope_id, pages.c.read_provisionally.is_(True))
         first = sa.select(sa.func.min(pages.c.seq)).where(*is_provisional).scalar_subquery()
         where = (pages.c.scope_id == scope_id, pages.c.seq >= first)
-        found = self._read(scope_id, _SELECT.where(*where, pages.c.read_provisionally.is_(True)).limit(limit + 1))
-        return _whole_readings(found, limit)
+        count = max(limit, MAX_BATCH_PAGES) + 1
+        columns = (*_COLUMNS, pages.c.read_provisionally.label("is_provisional"))
+        statement = sa.select(*columns).where(*where).order_by(pages.c.seq).limit(count)
+        with self._database.read(scope_id) as connection:
+            rows = takewhile(lambda row: row.is_provisional, connection.execute(statement).all())
+            return whole_readings([Page(*row[:-1]) for row in rows], limit)
 
     def profiled_provisionally(self, scope_id: str, limit: int) -> list[Page]:
         """Returns the oldest pages from which the fallback analyst inferred traits.
@@ -351,16 +357,6 @@ def _day_number() -> sa.ColumnElement[int]:
     moment = sa.type_coerce(pages.c.at, sa.BigInteger) + offset * _MICROSECONDS_PER_MINUTE
     rest = (moment % _MICROSECONDS_PER_DAY + _MICROSECONDS_PER_DAY) % _MICROSECONDS_PER_DAY
     return (moment - rest) // _MICROSECONDS_PER_DAY
-
-
-def _whole_readings(found: Sequence[Page], limit: int) -> list[Page]:
-    """Returns the first neighbouring pages, at most ``limit``, without a reading that would be cut off."""
-    neighbours = [page for number, page in enumerate(found) if page.seq == found[0].seq + number]
-    if len(neighbours) <= limit:
-        return neighbours
-    cut = neighbours[limit].reading_id
-    whole = [page for page in neighbours[:limit] if cut is None or page.reading_id != cut]
-    return whole or neighbours[:limit]
 
 
 def _append(

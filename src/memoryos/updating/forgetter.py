@@ -202,6 +202,7 @@ class Forgetter:
             valid_from=wrong.valid_from if wrong.slot is None else None,
             conflicts_with=(),
             origin=CORRECTION,
+            reading_id=None,
         )
         return self._store.long_term.correct(scope_id, wrong.knowledge_id, right, now)
 

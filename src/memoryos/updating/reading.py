@@ -91,7 +91,10 @@ class Reader:
         """
         scope_id = lease.scope_id
         snapshot = self._working_sets.get(scope_id)
-        batch = self._batch(scope_id, pages, snapshot, redo=redo)
+        known = snapshot.long_term
+        if redo:
+            known = known.without_readings({page.reading_id for page in pages})
+        batch = self._batch(scope_id, pages, snapshot, known)
         reading = self._analyst.read(batch, self._ledger.meter(scope_id, READ))
         check_reading(batch, reading)
         check_facts(batch, reading.facts)
@@ -111,7 +114,7 @@ class Reader:
             facts.read(reading.facts, self._store.forgetting.refusals(scope_id))
         chain_of, chains = _chains(batch, reading)
         segments, segment_of = self._assign_segments(scope_id, batch, reading, snapshot)
-        archived = self._surplus(facts, snapshot.long_term, now)
+        archived = self._surplus(facts, known, now)
         new = NewReading(
             row=row,
             consolidation=Consolidation(chains, segments, chain_of, segment_of),
@@ -122,15 +125,13 @@ class Reader:
         )
         self._store.readings.add(lease, new)
 
-    def _batch(self, scope_id: str, pages: Sequence[Page], snapshot: ScopeSnapshot, *, redo: bool) -> Batch:
+    def _batch(self, scope_id: str, pages: Sequence[Page], snapshot: ScopeSnapshot, known: LongTermSnapshot) -> Batch:
         before = tuple(self._store.log.newest_before(scope_id, pages[0].seq, PAGES_SHOWN_BEFORE)[::-1])
         chain = None
         if before and before[-1].chain_id is not None:
             chain = self._store.mid_term.chain(scope_id, before[-1].chain_id)
         user_name, assistant_name = self._store.log.first_names(scope_id)
         vectors = snapshot.page_vectors([page.seq for page in pages])
-        undone_ids = {page.reading_id for page in pages} if redo else set()
-        known = snapshot.long_term.without_readings(undone_ids)
         return Batch(
             pages=tuple(pages),
             vectors=vectors,
@@ -145,7 +146,8 @@ class Reader:
 
     def _surplus(self, facts: FactReader, known: LongTermSnapshot, now: datetime) -> tuple[str, ...]:
         """Returns the ids of the facts to archive, because there are more than the capacity after the reading."""
-        both = (*known.knowledge, *facts.added.values())
+        current = (each for each in known.history if each.archived_at is None and each.superseded_by is None)
+        both = (*current, *facts.added.values())
         if not facts.added or max(sum(each.about == about for each in both) for about in ABOUT) <= self._capacity:
             return ()
         added = facts.added

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import InvalidReplyError
+from memoryos.inputs import is_storable
 from memoryos.language.text import sentences
 from memoryos.model import Page, Segment
 
@@ -138,6 +139,10 @@ def check_reading(batch: Batch, reading: Reading) -> None:
         )
     if not all(topic.page_ids for topic in reading.topics):
         raise InvalidReplyError("a topic of the reading has no page")
+    texts = (*reading.chain_summaries, *reading.dropped, *(topic.summary for topic in reading.topics))
+    words = (word for topic in reading.topics for word in topic.keywords)
+    if not all(isinstance(each, str) and is_storable(each) for each in (*texts, *words)):
+        raise InvalidReplyError("a summary or a keyword of the reading is not text that can be stored")
 
 
 def _unprofiled(pages: Sequence[Page]) -> int:

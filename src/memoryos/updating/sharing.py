@@ -52,7 +52,16 @@ def share_assistant_knowledge(
         raise InputError("knowledge_ids", "contains a fact about the user; pass only facts about the assistant")
     known = {fold(entry.text) for entry in store.long_term.knowledge(target_id, now)}
     copies = [
-        replace(entry, knowledge_id=new_id(), recorded_at=now, source_page_ids=(), replaces=(), origin=SHARED)
+        replace(
+            entry,
+            knowledge_id=new_id(),
+            recorded_at=now,
+            source_page_ids=(),
+            replaces=(),
+            conflicts_with=(),
+            origin=SHARED,
+            reading_id=None,
+        )
         for entry in chosen
         if fold(entry.text) not in known
     ]

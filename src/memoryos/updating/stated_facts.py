@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, get_args
 
-from memoryos.current_facts import fact_id, repetitions_of
+from memoryos.current_facts import fact_id, repetitions_of, statement_order
 from memoryos.errors import InvalidReplyError
-from memoryos.model import ABOUT, CORRECTION, Knowledge
+from memoryos.inputs import is_storable
+from memoryos.model import ABOUT, CORRECTION, FactKind, FactStatus, Knowledge
 from memoryos.slots import SLOTS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
-    from datetime import datetime
 
     from memoryos.model import Origin
     from memoryos.seams import Batch, Fact
 
 __all__ = ["FactReader", "check_facts", "over_capacity"]
 
+MAX_FACT_CHARACTERS = 8_000
+"""Maximum length of the text, the subject and the value of a fact."""
 _REFERENCE = re.compile(r"#(\d{1,6})\Z")
 
 
@@ -37,8 +40,7 @@ def check_facts(batch: Batch, facts: Sequence[Fact]) -> None:
     received_ids = {page.page_id for page in batch.pages}
     known_ids = {each.knowledge_id for each in (*batch.slots, *batch.related)}
     for index, fact in enumerate(facts):
-        if not fact.text.strip():
-            raise InvalidReplyError(f"fact {index} of the analyst has no text")
+        _check_values(index, fact)
         if not fact.source_page_ids or not received_ids.issuperset(fact.source_page_ids):
             raise InvalidReplyError(f"fact {index} of the analyst has no source page, or one that was not read")
         if fact.slot is not None and fact.slot not in SLOTS:
@@ -47,9 +49,26 @@ def check_facts(batch: Batch, facts: Sequence[Fact]) -> None:
             number = _index(other)
             if other not in known_ids and (number is None or number >= index):
                 raise InvalidReplyError(
-                    f"fact {index} of the analyst replaces {other!r}, which is neither a fact that the analyst "
-                    "received nor an earlier fact of the same reading"
+                    f"fact {index} of the analyst replaces something that is neither a fact that the analyst received "
+                    "nor an earlier fact of the same reading"
                 )
+
+
+def _check_values(index: int, fact: Fact) -> None:
+    """Checks the values of a fact that do not depend on the batch."""
+    texts = (fact.text, fact.subject, "" if fact.value is None else fact.value)
+    if not all(isinstance(each, str) and is_storable(each) for each in texts) or not fact.text.strip():
+        raise InvalidReplyError(f"fact {index} of the analyst has no text, or characters that can't be stored")
+    if max(map(len, texts)) > MAX_FACT_CHARACTERS:
+        raise InvalidReplyError(f"fact {index} of the analyst is longer than {MAX_FACT_CHARACTERS} characters")
+    is_known = fact.about in ABOUT and fact.kind in get_args(FactKind) and fact.status in {None, *get_args(FactStatus)}
+    if not is_known:
+        raise InvalidReplyError(f"fact {index} of the analyst has an unknown side, kind or status")
+    days = (fact.valid_from, fact.valid_until)
+    if not all(each is None or (isinstance(each, datetime) and each.tzinfo is not None) for each in days):
+        raise InvalidReplyError(f"fact {index} of the analyst has a time without a time zone")
+    if fact.slot is not None and fact.value is None and fact.valid_until is None:
+        raise InvalidReplyError(f"fact {index} of the analyst has a slot without a value")
 
 
 @dataclass(slots=True)
@@ -124,7 +143,7 @@ class FactReader:
     def _replace(self, older_id: str, newer_id: str) -> None:
         known = {each.knowledge_id: each for each in (*self.batch.slots, *self.batch.related)}
         older, newer = (self.added.get(each) or known[each] for each in (older_id, newer_id))
-        if older.stated_at > newer.stated_at:
+        if statement_order(older) > statement_order(newer):
             older_id, newer_id = newer_id, older_id
         if newer_id in self.added:
             fact = self.added[newer_id]

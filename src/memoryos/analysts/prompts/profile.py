@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, get_args
 
+from memoryos.analysts.prompts.read import MAX_KNOWN_CHARACTERS
 from memoryos.analysts.prompts.shapes import Line, Number, Shape, one_of, schema_of
 from memoryos.analysts.prompts.transcript import transcript
 from memoryos.analysts.traits import dimensions
 from memoryos.language.fence import fenced, one_line, speaker_label
+from memoryos.language.text import excerpt
 from memoryos.model import SIDES, Level
 from memoryos.seams import Message
 
@@ -62,6 +64,8 @@ def profile_messages(material: Material, limit: int) -> tuple[Message, ...]:
     )
     known = [f"The user is called {users}, the assistant {others}."]
     known += [f"- ({one_line(each.subject)}) {each.dimension}: {each.level}" for each in material.profile.traits]
-    known += [f"- ({one_line(each.subject)}) {one_line(each.text)}" for each in material.facts]
+    known += [
+        f"- ({one_line(each.subject)}) {excerpt(one_line(each.text), MAX_KNOWN_CHARACTERS)}" for each in material.facts
+    ]
     said = fenced("conversation", "\n".join(transcript(material.pages, limit)))
     return Message("system", SYSTEM), Message("user", "\n".join((fenced("known", "\n".join(known)), said)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from memoryos.analysts.prompts.shapes import Line, Number, Shape, one_of, schema_of
 from memoryos.analysts.prompts.transcript import said_lines, transcript
 from memoryos.language.fence import fenced, one_line, speaker_label
+from memoryos.language.text import excerpt
 from memoryos.model import SIDES, FactKind, FactStatus
 from memoryos.seams import Message
 from memoryos.slots import SLOTS
@@ -32,6 +33,8 @@ __all__ = [
 
 NAME = "read"
 VERSION = "2"
+MAX_KNOWN_CHARACTERS = 500
+"""Maximum number of characters of a known fact that is shown; a longer one is shown as an excerpt."""
 BEFORE_CHARACTERS = 300
 """Maximum length of an utterance of the pages before the batch."""
 KINDS: tuple[FactKind, ...] = get_args(FactKind)
@@ -130,5 +133,9 @@ def read_messages(batch: Batch, limit: int) -> tuple[Message, ...]:
 
 
 def _fact_line(fact: Knowledge) -> str:
-    slot = f", {fact.slot}: {one_line(fact.value or '')}" if fact.slot else ""
-    return f"({one_line(fact.subject)}, {fact.kind}{slot}, {fact.stated_at.date()}) {one_line(fact.text)}"
+    slot = f", {fact.slot}: {_shortened(fact.value or '')}" if fact.slot else ""
+    return f"({_shortened(fact.subject)}, {fact.kind}{slot}, {fact.stated_at.date()}) {_shortened(fact.text)}"
+
+
+def _shortened(text: str) -> str:
+    return excerpt(one_line(text), MAX_KNOWN_CHARACTERS)
