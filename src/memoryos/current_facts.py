@@ -236,7 +236,11 @@ class _View:
         moment: tuple[datetime, datetime, str, datetime] | None = None
         cause: str | None = None
         retractions = [each for each in facts if self._has_ended(each)]
-        claims = [each for each in facts if self._is_claim(each) and not _is_cancelled(each, retractions)]
+        for each in facts:
+            cancelled_by = None if self._has_ended(each) else _cancelled_by(each, retractions)
+            if cancelled_by is not None:
+                self.superseded_by[each.knowledge_id] = cancelled_by.knowledge_id
+        claims = [each for each in facts if self._is_claim(each) and each.knowledge_id not in self.superseded_by]
         for fact in sorted((*claims, *retractions), key=self._validity_order):
             if self._has_ended(fact):
                 kept = {value: holder for value, holder in holders.items() if not _ends(fact, holder)}
@@ -306,11 +310,12 @@ def _slot_value(fact: Knowledge) -> tuple[str, str | None, str | None]:
     return fact.subject.casefold(), fact.slot, _value(fact)
 
 
-def _is_cancelled(claim: Knowledge, retractions: Sequence[Knowledge]) -> bool:
-    """Returns whether a value announced for a later day was retracted by name before that day."""
+def _cancelled_by(claim: Knowledge, retractions: Sequence[Knowledge]) -> Knowledge | None:
+    """Returns the retraction that names a value announced for a later day; None if there is none."""
     if claim.valid_from is None or claim.valid_from <= claim.stated_at:
-        return False
-    return any(_value(each) == _value(claim) and statement_order(each) > statement_order(claim) for each in retractions)
+        return None
+    same = (each for each in retractions if _value(each) == _value(claim))
+    return next((each for each in same if statement_order(each) > statement_order(claim)), None)
 
 
 def _ends(retraction: Knowledge, holder: Knowledge) -> bool:

@@ -514,3 +514,121 @@ def test_drafts_are_read_in_log_order(make_engine: EngineMaker) -> None:
     read = [page.user_text for kind, batch in analyst.calls if kind == "read" for page in batch.pages]
     assert read == [f"page {number}" for number in range(30)]
     assert [len(batch.pages) for kind, batch in analyst.calls if kind == "read"] == [12, 12, 6]
+
+
+def test_a_correction_survives_forgetting_a_neighbour_and_a_redo(make_engine: EngineMaker, clock: FixedClock) -> None:
+    analyst, fallback = StatementAnalyst(), Guessing()
+    memory = make_engine(analyst=analyst, fallback_analyst=fallback).memory("u")
+    analyst.is_down = True
+    for text in ("job=nurse", "home=Oslo"):
+        memory.add_memory(text, "")
+        clock.advance(minutes=1)
+    memory.flush()
+    wrong = next(each for each in memory.knowledge() if "nurse" in each.text)
+    right = memory.correct(wrong.knowledge_id, "is a midwife")
+    analyst.is_down = False
+    clock.advance(hours=5)
+    memory.flush()
+    assert right.text in [each.text for each in memory.knowledge()]
+    memory.forget(page_ids=[next(page.page_id for page in memory.pages() if page.user_text == "home=Oslo")])
+    assert right.text in [each.text for each in memory.knowledge()]
+    memory.forget(knowledge_ids=[right.knowledge_id])
+    memory.flush()
+    assert not any("guess job" in each.text for each in memory.knowledge()), "the wrong fact does not return"
+
+
+def test_pages_of_one_time_count_in_log_order(make_engine: EngineMaker) -> None:
+    memory = make_engine(analyst=StatementAnalyst()).memory("u")
+    for text in ("home=Oslo", "home=Rome", "pet=Rex", "pet=none"):
+        memory.add_memory(text, "", timestamp=START)
+    memory.flush()
+    assert current_slots(memory) == [("home", "Rome")]
+
+
+def test_a_replaced_fact_does_not_return_when_its_page_is_read_again(make_engine: EngineMaker) -> None:
+    class Replacing(StatementAnalyst):
+        def _facts(self, page: Page, batch: Batch) -> list[Fact]:
+            if page.user_text == "no green tea":
+                known = tuple(each.knowledge_id for each in batch.related)
+                return [Fact("user", "drinks no green tea", (page.page_id,), replaces=known)]
+            return [Fact("user", f"drinks {page.user_text}", (page.page_id,))]
+
+    memory = make_engine(analyst=Replacing(), consolidation_batch=2).memory("u")
+    for text in ("green tea", "water", "juice", "milk", "no green tea"):
+        memory.add_memory(text, "")
+        if text == "milk":
+            memory.flush()
+    memory.flush()
+    assert "drinks green tea" not in [each.text for each in memory.knowledge()]
+    memory.forget(page_ids=[next(page.page_id for page in memory.pages() if page.user_text == "water")])
+    memory.flush()
+    texts = [each.text for each in memory.knowledge()]
+    assert "drinks no green tea" in texts
+    assert "drinks green tea" not in texts
+
+
+def test_a_chain_summary_that_was_only_shown_is_forgotten_too(make_engine: EngineMaker) -> None:
+    class Copying(ScriptedAnalyst):
+        """Starts a chain with each batch, and copies the summary of the chain before it."""
+
+        def read(self, batch: Batch, meter: Meter) -> Reading:
+            super().read(batch, meter)
+            linked = (False, *(True for _ in batch.pages[1:]))
+            summary = " ".join(page.user_text for page in batch.pages)
+            topic = Topic("t", frozenset({"t"}), _ids(batch))
+            shown = Fact("user", f"shown: {batch.before_summary}", _ids(batch))
+            return Reading(linked, (summary,), (topic,), (shown,))
+
+    memory = make_engine(analyst=Copying(), consolidation_batch=4).memory("u")
+    for text in ("the secret", "two", "three", "four", "five", "six", "seven"):
+        memory.add_memory(text, "")
+    memory.flush()
+    assert any("secret" in each.text for each in memory.knowledge())
+    memory.forget(page_ids=[next(memory.pages()).page_id])
+    assert not any("secret" in each.text for each in memory.knowledge(None, history=True))
+    memory.flush()
+    assert not any("secret" in each.text for each in memory.knowledge(None, history=True))
+
+
+def test_a_deletion_that_another_process_completed_changes_nothing_more(
+    make_engine: EngineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = make_engine(analyst=StatementAnalyst(), consolidation_batch=2).memory("u")
+    other = make_engine(analyst=StatementAnalyst(), consolidation_batch=2).memory("u")
+    for text in ("home=Oslo", "job=nurse", "pet=Rex", "tea", "milk"):
+        memory.add_memory(text, "")
+    memory.flush()
+    is_first = iter([True])
+
+    def pause(_: float) -> None:
+        if next(is_first, False):
+            with other.engine.updater.leases.seize(other._handle.find()):
+                other.engine.store.forgetting.complete(other._handle.find())
+            other.flush()
+
+    monkeypatch.setattr("memoryos.storage.deletion.time.sleep", pause)
+    memory.forget(page_ids=[next(memory.pages()).page_id])
+    monkeypatch.undo()
+    memory.flush()
+    check(memory, flushed=True)
+
+
+def test_a_fact_that_cannot_be_stored_is_refused(make_engine: EngineMaker) -> None:
+    def read_with(**changes: Any) -> Any:
+        return lambda batch: _reading(
+            batch, Fact(**({"about": "user", "text": "x", "source_page_ids": _ids(batch)} | changes))
+        )
+
+    invalid: list[dict[str, Any]] = [
+        {"text": "a\0b"}, {"text": "\ud800"}, {"subject": "\0"}, {"value": ["x"], "slot": "home"}, {"text": "x" * 9_000},
+        {"about": "me"}, {"kind": "rumour"}, {"status": "late"}, {"valid_from": START.replace(tzinfo=None)}, {"slot": "home"},
+        {"replaces": (3,)},
+    ]  # fmt: skip
+    analyst = ScriptedAnalyst(readings=[read_with(**each) for each in invalid])
+    memory = make_engine(analyst=analyst).memory("u")
+    memory.add_memory("page", "")
+    for _ in invalid:
+        with pytest.raises(InvalidReplyError):
+            memory.flush()
+    memory.flush()
+    assert memory.knowledge(history=True) == []

@@ -203,7 +203,7 @@ _random_facts = st.fixed_dictionaries(
         "value": st.none() | _texts, "stated_at": _times, "valid_from": st.none() | _times,
         "valid_until": st.none() | _times, "replaces": st.lists(_texts, max_size=3), "recorded_at": _times,
         "source_page_ids": st.lists(_texts, min_size=1, max_size=3), "archived_at": st.none() | _times,
-        "reading_id": st.none() | _texts, "origin": st.fixed_dictionaries({"analyst": _texts, "version": _texts}),
+        "reading_id": st.none(), "origin": st.fixed_dictionaries({"analyst": _texts, "version": _texts}),
     }
 )  # fmt: skip
 

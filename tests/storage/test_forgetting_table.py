@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from memoryos.errors import NotFoundError
 from memoryos.memory import Memory
 from memoryos.seams import Batch, Fact, Reading, Topic
-from memoryos.storage import forgetting_table
+from memoryos.storage import deletion
 from memoryos.storage.database import Database
 from memoryos.storage.idempotency import idempotency_key_of
 from memoryos.storage.schema import erasures, forgettings, idempotency, tombstone_keys, tombstones
@@ -61,7 +61,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
 def test_deletion_interrupted_at_any_step_is_completed_by_the_next_process(
     make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch, everything: bool
 ) -> None:
-    monkeypatch.setattr(forgetting_table, "BATCH_ROWS", 2)
+    monkeypatch.setattr(deletion, "BATCH_ROWS", 2)
     outcomes = set()
     for number in range(2, 60, 3):
         engine = make_engine(background=False, **SETTINGS)

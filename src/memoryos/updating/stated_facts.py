@@ -46,7 +46,7 @@ def check_facts(batch: Batch, facts: Sequence[Fact]) -> None:
         if fact.slot is not None and fact.slot not in SLOTS:
             raise InvalidReplyError(f"fact {index} of the analyst has an unknown slot; allowed are {', '.join(SLOTS)}")
         for other in fact.replaces:
-            number = _index(other)
+            number = _index(other) if isinstance(other, str) else None
             if other not in known_ids and (number is None or number >= index):
                 raise InvalidReplyError(
                     f"fact {index} of the analyst replaces something that is neither a fact that the analyst received "
