@@ -28,20 +28,26 @@ READING_RULES = {
     "a page outside its reading": "SELECT p.seq FROM pages p JOIN readings r ON r.scope_id = p.scope_id AND "
     "r.reading_id = p.reading_id WHERE p.seq NOT BETWEEN r.first_seq AND r.last_seq",
     "a reading with a page of another": "SELECT r.reading_id FROM readings r JOIN pages p ON p.scope_id = r.scope_id "
-    "AND p.seq BETWEEN r.first_seq AND r.last_seq WHERE p.reading_id IS NOT r.reading_id",
-    "a reading without a page": "SELECT r.reading_id FROM readings r LEFT JOIN pages p ON p.scope_id = r.scope_id AND "
-    "p.reading_id = r.reading_id WHERE p.seq IS NULL",
+    "AND p.seq BETWEEN r.first_seq AND r.last_seq WHERE p.reading_id IS NOT r.reading_id AND EXISTS "
+    "(SELECT 1 FROM pages o WHERE o.scope_id = r.scope_id AND o.reading_id = r.reading_id)",
+    "a reading without a page and without facts in the history": "SELECT r.reading_id FROM readings r LEFT JOIN pages p "
+    "ON p.scope_id = r.scope_id AND p.reading_id = r.reading_id LEFT JOIN facts k ON k.scope_id = r.scope_id AND "
+    "k.reading_id = r.reading_id WHERE p.seq IS NULL AND k.archived_at IS NULL",
     "a provisional mark that the reading does not have": "SELECT p.seq FROM pages p JOIN readings r ON "
     "r.scope_id = p.scope_id AND r.reading_id = p.reading_id WHERE p.read_provisionally <> r.provisional",
     "a fact of a reading that is not there": "SELECT k.fact_id FROM facts k LEFT JOIN readings r ON "
     "r.scope_id = k.scope_id AND r.reading_id = k.reading_id WHERE k.reading_id IS NOT NULL AND r.reading_id IS NULL",
     "a fact from a page that its reading has not read": "SELECT k.fact_id FROM facts k, json_each(k.source_page_ids) j "
-    "JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE k.reading_id IS NOT NULL "
-    "AND p.reading_id IS NOT k.reading_id",
+    "JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value JOIN readings r ON r.scope_id = k.scope_id AND "
+    "r.reading_id = k.reading_id WHERE p.seq NOT BETWEEN r.first_seq AND r.last_seq OR "
+    "(k.archived_at IS NULL AND p.reading_id IS NOT k.reading_id)",
     "a fact without a reading that is not archived": "SELECT fact_id FROM facts WHERE reading_id IS NULL "
     "AND archived_at IS NULL",
 }
-"""Rules of readings. Each page is read, or it is due or being read and then has no chain, segment or reading."""
+"""Rules of readings. Each page is read, or it is due or being read and then has no chain, segment or reading.
+
+A rebuild keeps the earlier readings whose facts are in the history. Such a reading has no page and no current fact.
+"""
 NOTHING_FOUND_BY = READING_RULES | {
     "a vector of no page": "SELECT v.owner_id FROM vectors v LEFT JOIN pages p ON p.scope_id = v.scope_id "
     "AND p.page_id = v.owner_id WHERE v.owner_kind IN ('user', 'assistant') AND p.page_id IS NULL",

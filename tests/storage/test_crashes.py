@@ -148,7 +148,10 @@ def test_deleted_index_of_the_log_is_recreated(shop: tuple[Starter, Path]) -> No
         ("UPDATE pages SET reading_id = NULL WHERE seq = 2", "neither read nor due"),
         ("UPDATE pages SET chain_id = NULL, segment_id = NULL, reading_id = NULL WHERE seq = 2", "page of another"),
         ("UPDATE pages SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)", "a page outside its reading"),
-        ("UPDATE pages SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)", "a reading without a page"),
+        (
+            "UPDATE pages SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)",
+            "a reading without a page and without",
+        ),
         ("UPDATE pages SET read_provisionally = 1", "a provisional mark"),
         ("DELETE FROM readings", "a page of a reading that is not there"),
         ("DELETE FROM readings", "a fact of a reading that is not there"),

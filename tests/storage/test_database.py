@@ -283,6 +283,7 @@ def _downgrade(file: Path, revision: str) -> None:
     }
     later: dict[str, tuple[str, ...]] = {
         "0013": (
+            "DROP INDEX facts_revision", "ALTER TABLE facts DROP COLUMN revision",
             "DROP INDEX pages_read_provisionally", "DROP INDEX pages_profiled_provisionally",
             *(f"ALTER TABLE pages RENAME COLUMN {new} TO {old}" for new, old in old_names.items()),
             *(f"CREATE INDEX pages_{each} ON pages (scope_id, seq) WHERE {each} IS 1"
