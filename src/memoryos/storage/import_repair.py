@@ -10,6 +10,8 @@ from memoryos.storage.undone_readings import UNREAD
 
 __all__ = ["repair_import"]
 
+_BATCH_READINGS = 200
+
 
 def repair_import(connection: sa.Connection, scope_id: str) -> None:
     """Corrects the imported pages, readings and segments if records are missing, in the caller's transaction.
@@ -34,7 +36,10 @@ def repair_import(connection: sa.Connection, scope_id: str) -> None:
 
 
 def _mark_incomplete_unread(connection: sa.Connection, scope_id: str) -> None:
-    """Makes the pages of incomplete readings due, and deletes these readings with their facts."""
+    """Makes the pages of incomplete readings due, and deletes these readings with their facts.
+
+    Readings without pages are kept if a fact is left of them: a rebuild keeps them for the history of facts.
+    """
     other = pages.alias()
     missing = []
     for column, table in (
@@ -46,13 +51,20 @@ def _mark_incomplete_unread(connection: sa.Connection, scope_id: str) -> None:
         missing.append(sa.and_(column.is_not(None), column.not_in(existing)))
     is_incomplete = sa.or_(*missing, other.c.segment_id.is_(None) != other.c.chain_id.is_(None))
     where = (other.c.scope_id == scope_id, is_incomplete)
-    affected = (
-        pages.c.seq.in_(sa.select(other.c.seq).where(*where)),
-        pages.c.reading_id.in_(sa.select(other.c.reading_id).where(*where, other.c.reading_id.is_not(None))),
+    in_scope, own = pages.c.scope_id == scope_id, readings.c.scope_id == scope_id
+    statement = sa.select(other.c.reading_id).where(*where, other.c.reading_id.is_not(None)).distinct()
+    incomplete = connection.execute(statement).scalars().all()
+    connection.execute(
+        sa.update(pages).where(in_scope, pages.c.seq.in_(sa.select(other.c.seq).where(*where))).values(**UNREAD)
     )
-    in_scope = pages.c.scope_id == scope_id
-    connection.execute(sa.update(pages).where(in_scope, sa.or_(*affected)).values(**UNREAD))
-    used = sa.select(pages.c.reading_id).where(in_scope, pages.c.reading_id.is_not(None))
-    own = readings.c.scope_id == scope_id
-    connection.execute(sa.delete(readings).where(own, readings.c.reading_id.not_in(used)))
-    delete_facts(connection, scope_id, facts.c.reading_id.not_in(used))
+    for start in range(0, len(incomplete), _BATCH_READINGS):
+        ids = incomplete[start : start + _BATCH_READINGS]
+        connection.execute(sa.update(pages).where(in_scope, pages.c.reading_id.in_(ids)).values(**UNREAD))
+        connection.execute(sa.delete(readings).where(own, readings.c.reading_id.in_(ids)))
+    is_missing = facts.c.reading_id.not_in(sa.select(readings.c.reading_id).where(own))
+    delete_facts(connection, scope_id, sa.and_(facts.c.reading_id.is_not(None), is_missing))
+    used = (
+        sa.select(table.c.reading_id).where(table.c.scope_id == scope_id, table.c.reading_id.is_not(None))
+        for table in (pages, facts)
+    )
+    connection.execute(sa.delete(readings).where(own, *(readings.c.reading_id.not_in(each) for each in used)))
