@@ -216,7 +216,7 @@ def test_any_fact_is_the_same_after_import(engine: MemoryEngine, tmp_path: Path,
     memory, copy = (engine.memory(f"{name} {numbers}", "helper") for name in ("tom", "copy"))
     memory.add_memory("Hello.")
     scope_id = engine.store.scopes.find(memory.scope)
-    of_a_rebuilt_memory = {
+    of_a_rebuilt_memory: dict[str, Any] = {
         "scope_id": scope_id, "shown_from_seq": 1, "first_seq": 1, "last_seq": 1, "origin": LOCAL, "provisional": False,
         "dropped": [], "recorded_at": NOW,
     }  # fmt: skip
