@@ -20,6 +20,7 @@ from memoryos.memory import Memory
 from memoryos.model import ABOUT, FactKind, FactStatus
 from memoryos.slots import SLOTS
 from memoryos.storage.schema import facts, pages, profiles, readings
+from memoryos.testing import ScriptedAnalyst
 from tests.conftest import EngineMaker
 from tests.storage.old_stores import EXPORT
 
@@ -93,9 +94,9 @@ def fill(engine: MemoryEngine, user: str) -> Memory:
             }
             values |= {"shown_from_seq": 1, "origin": LOCAL, "provisional": bool(number), "recorded_at": NOW}
             connection.execute(sa.insert(readings).values(scope_id=scope_id, reading_id=reading_id, **values))
-        connection.execute(
-            sa.update(pages).where(pages.c.scope_id == scope_id, pages.c.seq < 3).values(reading_id=reading_ids[0])
-        )
+        in_scope = pages.c.scope_id == scope_id
+        for where, reading_id in zip((pages.c.seq < 3, pages.c.seq == 3), reading_ids, strict=True):
+            connection.execute(sa.update(pages).where(in_scope, where).values(reading_id=reading_id))
         connection.execute(
             sa.insert(facts), [{"scope_id": scope_id} | row for row in all_facts(page_ids, reading_ids[0])]
         )
@@ -215,9 +216,30 @@ def test_any_fact_is_the_same_after_import(engine: MemoryEngine, tmp_path: Path,
     memory, copy = (engine.memory(f"{name} {numbers}", "helper") for name in ("tom", "copy"))
     memory.add_memory("Hello.")
     scope_id = engine.store.scopes.find(memory.scope)
+    of_a_rebuilt_memory: dict[str, Any] = {
+        "scope_id": scope_id, "shown_from_seq": 1, "first_seq": 1, "last_seq": 1, "origin": LOCAL, "provisional": False,
+        "dropped": [], "recorded_at": NOW,
+    }  # fmt: skip
     with engine.store._database.write(scope_id) as connection:
+        for reading_id in {row["reading_id"] for row in rows} - {None}:
+            connection.execute(sa.insert(readings).values(reading_id=reading_id, **of_a_rebuilt_memory))
         connection.execute(sa.insert(facts), [{"scope_id": scope_id, "fact_id": new_id()} | row for row in rows])
     first = exported(memory, tmp_path / f"{numbers} 1.jsonl")
     copy.load(tmp_path / f"{numbers} 1.jsonl")
     assert exported(copy, tmp_path / f"{numbers} 2.jsonl").splitlines()[2:] == first.splitlines()[2:]
     assert view(copy)[:2] == view(memory)[:2]
+
+
+def test_history_of_a_rebuilt_memory_is_the_same_after_import(make_engine: EngineMaker, tmp_path: Path) -> None:
+    before = make_engine().memory("tom", "helper")
+    before.add_memory("My name is Tom and I play chess.")
+    before.flush()
+    memory = make_engine(analyst=ScriptedAnalyst()).memory("tom", "helper")
+    memory.rebuild()
+    assert memory.knowledge() == []
+    assert memory.knowledge(None, history=True)
+    memory.export(tmp_path / "1.jsonl")
+    copy = memory.engine.memory("copy", "helper")
+    copy.load(tmp_path / "1.jsonl")
+    assert view(copy) == view(memory)
+    assert memory.engine.store.verify() == []

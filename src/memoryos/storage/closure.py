@@ -27,7 +27,7 @@ from memoryos.storage.closure_graph import (
     trace_answers,
 )
 from memoryos.storage.fact_rows import read_facts
-from memoryos.storage.schema import facts, pages, profiles, readings, scopes
+from memoryos.storage.schema import facts, pages, profiles, readings, scopes, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -68,6 +68,7 @@ def search(
     knowledge_ids: Iterable[str] = (),
     *,
     by_words: bool = True,
+    keeps_archived: bool = False,
 ) -> Search:
     """Computes the closure of the given pages and facts. Unknown ids are ignored.
 
@@ -79,13 +80,16 @@ def search(
         by_words: Whether an answer that repeats forgotten text counts as based on the forgotten page. Otherwise only
             the recorded sources of answers are used. Has no effect for a scope in which a program stores records
             (values under keys), because versions of one record resemble each other.
+        keeps_archived: Whether the remaining pages of archived segments are not read again. Their facts from affected
+            readings are deleted all the same.
     """
     forgotten = _read_forgotten(connection, scope_id, page_ids)
     finder = _echo_finder(connection, scope_id, forgotten) if by_words and forgotten else None
     reader = _PageReader(scope_id, frozenset(forgotten), finder)
     reader.read_new(connection)
     entries = _with_repetitions(connection, scope_id, knowledge_ids)
-    graph = replace(reader.graph(), readings=_read_readings(connection, scope_id))
+    kept_ids = _read_archived(connection, scope_id) if keeps_archived else frozenset[str]()
+    graph = replace(reader.graph(), readings=_read_readings(connection, scope_id), kept_segment_ids=kept_ids)
     if forgotten or entries:
         attributes, traits = _read_profile(connection, scope_id)
         graph = replace(graph, facts=_read_facts(connection, scope_id), attributes=attributes, traits=traits)
@@ -162,6 +166,11 @@ def _echo_finder(connection: sa.Connection, scope_id: str, forgotten: Mapping[st
     for page in sorted(forgotten.values(), key=lambda each: each.seq):
         finder.add_forgotten(page.seq, page.user_text, page.assistant_text)
     return finder
+
+
+def _read_archived(connection: sa.Connection, scope_id: str) -> frozenset[str]:
+    where = (segments.c.scope_id == scope_id, segments.c.archived_at.is_not(None))
+    return frozenset(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
 
 
 def _read_readings(connection: sa.Connection, scope_id: str) -> tuple[ReadingNode, ...]:

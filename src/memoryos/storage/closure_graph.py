@@ -163,6 +163,7 @@ class MemoryGraph:
         echo_answer_ids: Ids of the pages whose answer repeats text of pages to forget.
         echo_ids: Ids of all pages that repeat text of pages to forget, in the question or in the answer.
         readings: All readings.
+        kept_segment_ids: Ids of archived segments whose remaining pages stay in them and are not read again.
         facts: All facts, including those that are not current.
         attributes: The distinct attributes of all profile versions.
         traits: The distinct traits of all profile versions.
@@ -173,6 +174,7 @@ class MemoryGraph:
     echo_answer_ids: frozenset[str] = frozenset()
     echo_ids: frozenset[str] = frozenset()
     readings: tuple[ReadingNode, ...] = ()
+    kept_segment_ids: frozenset[str] = frozenset()
     facts: tuple[FactNode, ...] = ()
     attributes: frozenset[AttributeNode] = frozenset()
     traits: frozenset[TraitNode] = frozenset()
@@ -280,7 +282,7 @@ def _find_tiers(graph: MemoryGraph, changed_ids: frozenset[str], source_ids: fro
         for each in graph.readings
         if _contains(each, changed_seqs) or (each.first_seq is not None and each.first_seq in seqs_in_chains)
     )
-    due = [
+    affected = [
         page
         for page in graph.pages
         if page.page_id not in graph.forgotten_ids
@@ -291,17 +293,17 @@ def _find_tiers(graph: MemoryGraph, changed_ids: frozenset[str], source_ids: fro
             or (page.reading_id is None and page.page_id in source_ids)
         )
     ]
-    due_ids = frozenset(page.page_id for page in due)
-    removed = [*due, *(page for page in graph.pages if page.page_id in graph.forgotten_ids)]
+    due_ids = frozenset(page.page_id for page in affected if page.segment_id not in graph.kept_segment_ids)
+    touched = [*affected, *(page for page in graph.pages if page.page_id in graph.forgotten_ids)]
     removed_ids = due_ids | graph.forgotten_ids
-    shortened_chain_ids = frozenset(page.chain_id for page in removed if page.chain_id is not None)
+    shortened_chain_ids = frozenset(page.chain_id for page in touched if page.chain_id is not None)
     blank_chain_ids = frozenset(
         page.chain_id
         for page in graph.pages
         if page.chain_id is not None and page.chain_id in shortened_chain_ids and page.page_id not in removed_ids
     )
     return _Tiers(
-        segment_ids=frozenset(page.segment_id for page in removed if page.segment_id is not None),
+        segment_ids=frozenset(page.segment_id for page in touched if page.segment_id is not None),
         chain_ids=shortened_chain_ids - blank_chain_ids,
         blank_chain_ids=blank_chain_ids,
         reading_ids=frozenset(reading_ids),

@@ -181,6 +181,8 @@ class Deletion:
         connection.execute(sa.update(pages).where(*where).values(**UNREAD))
 
     def _delete_readings(self, connection: sa.Connection, ids: list[str]) -> None:
+        of_readings = (pages.c.scope_id == self._scope_id, pages.c.reading_id.in_(ids))
+        connection.execute(sa.update(pages).where(*of_readings).values(reading_id=None, read_provisionally=False))
         where = (readings.c.scope_id == self._scope_id, readings.c.reading_id.in_(ids))
         connection.execute(sa.delete(readings).where(*where))
 

@@ -57,6 +57,7 @@ class ForgettingTable:
         *,
         lease: Lease | None = None,
         by_words: bool = True,
+        keeps_archived: bool = False,
     ) -> Closure:
         """Deletes pages and facts, with everything derived from them.
 
@@ -69,13 +70,16 @@ class ForgettingTable:
                 searches for derived data. If None, this method revokes any lease on the scope, and fails if the scope
                 changes during the search.
             by_words: See ``closure.search``.
+            keeps_archived: See ``closure.search``.
 
         Raises:
             StoreConflictError: If another worker took the lease or changed the scope before the deletion started;
                 nothing was deleted.
         """
         selected = (page_ids, knowledge_ids)
-        return self._forget(scope_id, selected, now, lease, by_words=by_words, everything=False)
+        return self._forget(
+            scope_id, selected, now, lease, by_words=by_words, keeps_archived=keeps_archived, everything=False
+        )
 
     def forget_everything(self, scope_id: str, now: datetime, *, lease: Lease | None = None) -> Closure:
         """Deletes all memories of a scope. Keeps the ids of user and assistant, and the costs of model calls.
@@ -83,7 +87,8 @@ class ForgettingTable:
         Raises:
             StoreConflictError: As for ``forget``.
         """
-        return self._forget(scope_id, self.contents(scope_id), now, lease, by_words=False, everything=True)
+        contents = self.contents(scope_id)
+        return self._forget(scope_id, contents, now, lease, by_words=False, keeps_archived=False, everything=True)
 
     def contents(self, scope_id: str) -> tuple[list[str], list[str]]:
         """Returns the ids of all pages and the ids of all facts of a scope.
@@ -150,12 +155,13 @@ class ForgettingTable:
         lease: Lease | None,
         *,
         by_words: bool,
+        keeps_archived: bool,
         everything: bool,
     ) -> Closure:
         self.complete(scope_id)
         with self._database.read(scope_id) as connection:
             revision = _revision(connection, scope_id)
-            found = search(connection, scope_id, *selected, by_words=by_words)
+            found = search(connection, scope_id, *selected, by_words=by_words, keeps_archived=keeps_archived)
         forgetting_id = new_id()
         with self._database.write(scope_id) as connection:
             if lease is not None:

@@ -10,7 +10,7 @@ from memoryos.storage.undone_readings import UNREAD, delete_unused_readings
 
 __all__ = ["repair_import"]
 
-_BATCH_ROWS = 500
+_BATCH_READINGS = 200
 
 
 def repair_import(connection: sa.Connection, scope_id: str) -> None:
@@ -36,7 +36,10 @@ def repair_import(connection: sa.Connection, scope_id: str) -> None:
 
 
 def _mark_incomplete_unread(connection: sa.Connection, scope_id: str) -> None:
-    """Makes the pages of incomplete readings due, and deletes these readings with their facts."""
+    """Makes the pages of incomplete readings due, and deletes these readings with their facts.
+
+    Readings without pages are kept if a fact is left of them: a rebuild keeps them for the history of facts.
+    """
     other = pages.alias()
     missing = []
     for column, table in (
@@ -47,20 +50,17 @@ def _mark_incomplete_unread(connection: sa.Connection, scope_id: str) -> None:
         existing = sa.select(table.c[column.name]).where(table.c.scope_id == scope_id)
         missing.append(sa.and_(column.is_not(None), column.not_in(existing)))
     is_incomplete = sa.or_(*missing, other.c.segment_id.is_(None) != other.c.chain_id.is_(None))
-    found = connection.execute(
-        sa.select(other.c.seq, other.c.reading_id).where(other.c.scope_id == scope_id, is_incomplete)
+    where = (other.c.scope_id == scope_id, is_incomplete)
+    in_scope, own = pages.c.scope_id == scope_id, readings.c.scope_id == scope_id
+    statement = sa.select(other.c.reading_id).where(*where, other.c.reading_id.is_not(None)).distinct()
+    incomplete = connection.execute(statement).scalars().all()
+    connection.execute(
+        sa.update(pages).where(in_scope, pages.c.seq.in_(sa.select(other.c.seq).where(*where))).values(**UNREAD)
     )
-    rows = found.all()
-    seqs = [row.seq for row in rows]
-    reading_ids = [*{row.reading_id for row in rows if row.reading_id is not None}]
-    for start in range(0, len(seqs), _BATCH_ROWS):
-        in_batch = (pages.c.scope_id == scope_id, pages.c.seq.in_(seqs[start : start + _BATCH_ROWS]))
-        connection.execute(sa.update(pages).where(*in_batch).values(**UNREAD))
-    for start in range(0, len(reading_ids), _BATCH_ROWS):
-        ids = reading_ids[start : start + _BATCH_ROWS]
-        of_readings = (pages.c.scope_id == scope_id, pages.c.reading_id.in_(ids))
-        connection.execute(sa.update(pages).where(*of_readings).values(**UNREAD))
-        delete_facts(connection, scope_id, facts.c.reading_id.in_(ids))
-    stored = sa.select(readings.c.reading_id).where(readings.c.scope_id == scope_id)
-    delete_facts(connection, scope_id, sa.and_(facts.c.reading_id.is_not(None), facts.c.reading_id.not_in(stored)))
+    for start in range(0, len(incomplete), _BATCH_READINGS):
+        ids = incomplete[start : start + _BATCH_READINGS]
+        connection.execute(sa.update(pages).where(in_scope, pages.c.reading_id.in_(ids)).values(**UNREAD))
+        connection.execute(sa.delete(readings).where(own, readings.c.reading_id.in_(ids)))
+    is_missing = facts.c.reading_id.not_in(sa.select(readings.c.reading_id).where(own))
+    delete_facts(connection, scope_id, sa.and_(facts.c.reading_id.is_not(None), is_missing))
     delete_unused_readings(connection, scope_id)

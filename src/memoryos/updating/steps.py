@@ -200,10 +200,13 @@ class Steps:
 
         An answer in another page is deleted too if a forgotten page is recorded as its source. An answer that merely
         repeats text of a forgotten page is kept: such a match can be wrong, and no user can check it in a preview here.
+        Other archived pages keep their segments and the time of their own expiry.
         """
         log = self._store.log
         ids = [page.page_id for each in self._expired_segments(drain) for page in log.of_segment(lease.scope_id, each)]
-        self._store.forgetting.forget(lease.scope_id, ids, (), self._clock(), lease=lease, by_words=False)
+        self._store.forgetting.forget(
+            lease.scope_id, ids, (), self._clock(), lease=lease, by_words=False, keeps_archived=True
+        )
         return True
 
     def _expired_segments(self, drain: Drain) -> Sequence[str]:
