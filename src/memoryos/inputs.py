@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TokenCounter",
-    "is_storable",
     "read_count",
     "read_draft",
     "read_idempotency_key",
@@ -219,11 +218,6 @@ def _parse(field: str, text: str) -> datetime:
         raise InputError(
             field, f"{text[:40]!r} is not a time in ISO 8601 format; write it like 2023-05-08T13:56:00+00:00"
         ) from error
-
-
-def is_storable(text: str) -> bool:
-    """Returns whether every database can store the text: it contains no NUL character and no lone surrogate."""
-    return _UNSTORABLE.search(text) is None
 
 
 def _check_text(field: str, value: object, limit: int) -> None:

@@ -326,6 +326,7 @@ NUMBERS = itertools.count()
 FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     text.estimate_tokens: text.estimate_tokens,
     text.excerpt: lambda said: text.excerpt(said, 2_000),
+    text.is_storable: text.is_storable,
     text.keywords: lambda said: text.keywords([said, said[:100]]),
     text.sentences: text.sentences,
     text.sentence_ends: lambda said: list(text.sentence_ends(said)),

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import InvalidReplyError
-from memoryos.inputs import is_storable
-from memoryos.language.text import sentences
+from memoryos.language.text import is_storable, sentences
 from memoryos.model import Page, Segment
 
 if TYPE_CHECKING:

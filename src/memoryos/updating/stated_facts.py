@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from memoryos.current_facts import fact_id, repetitions_of, statement_order
 from memoryos.errors import InvalidReplyError
-from memoryos.inputs import is_storable
+from memoryos.language.text import is_storable
 from memoryos.model import ABOUT, CORRECTION, FactKind, FactStatus, Knowledge
 from memoryos.slots import SLOTS
 
