@@ -125,10 +125,11 @@ class Deletion:
         return frozenset(found)
 
     def _forget_facts(self, connection: sa.Connection, ids: list[str]) -> None:
-        """Deletes facts, and prevents that an analyst extracts them again."""
-        where = (facts.c.scope_id == self._scope_id, facts.c.fact_id.in_(ids))
-        texts = connection.execute(sa.select(facts.c.text).where(*where)).scalars().all()
-        refuse(connection, self._scope_id, texts, self._begun_at)
+        """Deletes facts, and prevents that an analyst extracts them again, unless their pages expired."""
+        if not self._plan["is_expiry"]:
+            where = (facts.c.scope_id == self._scope_id, facts.c.fact_id.in_(ids))
+            texts = connection.execute(sa.select(facts.c.text).where(*where)).scalars().all()
+            refuse(connection, self._scope_id, texts, self._begun_at)
         self._delete_facts(connection, ids)
 
     def _delete_facts(self, connection: sa.Connection, ids: list[str]) -> None:
@@ -260,6 +261,7 @@ class Deletion:
 def _read_plan(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a stored plan in the present form; an earlier release may have begun the deletion."""
     missing = {
+        "is_expiry": False,
         "rederived_fact_ids": [],
         "reading_ids": [],
         "unprofiled_page_ids": plan.get("reopened_page_ids", []),

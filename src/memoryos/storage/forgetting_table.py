@@ -70,7 +70,8 @@ class ForgettingTable:
                 searches for derived data. If None, this method revokes any lease on the scope, and fails if the scope
                 changes during the search.
             by_words: See ``closure.search``.
-            keeps_archived: See ``closure.search``.
+            keeps_archived: See ``closure.search``. Such a deletion is an expiry: the same facts may be extracted again
+                when they are stated again.
 
         Raises:
             StoreConflictError: If another worker took the lease or changed the scope before the deletion started;
@@ -173,7 +174,7 @@ class ForgettingTable:
             else:
                 revoke_lease(connection, scope_id)
             closure = found.extended(connection)
-            plan = _plan(closure, everything=everything)
+            plan = _plan(closure, everything=everything) | {"is_expiry": keeps_archived}
             values = {"scope_id": scope_id, "forgetting_id": forgetting_id, "plan": plan, "begun_at": now}
             connection.execute(sa.insert(forgettings).values(**values))
             note_erasure(connection, forgetting_id, now)
