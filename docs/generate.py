@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from generate_doors import cli_reference, errors_reference, mcp_reference
 from schema_tables import fields_table, settings_table, type_text
 
-from memoryos.analysts.prompts import digest, learn
+from memoryos.analysts.prompts import profile, read
 from memoryos.config import Config, HeatWeights, RankingWeights
 from memoryos.doors.http import proxy_memory as proxy
 from memoryos.doors.http.app import build_app
@@ -64,13 +64,13 @@ def config_reference() -> str:
 def prompts_reference() -> str:
     """Returns all prompts with their versions and reply schemas as Markdown."""
     rows = [
-        f"| `{digest.NAME}` | {digest.VERSION} | a batch of pages is due | JSON, below |",
-        f"| `{learn.NAME}` | {learn.VERSION} | a segment is hot | JSON, below |",
+        f"| `{read.NAME}` | {read.VERSION} | a batch of pages is due | JSON, below |",
+        f"| `{profile.NAME}` | {profile.VERSION} | a segment is hot | JSON, below |",
         f"| `{answer.NAME}` | {answer.VERSION} | `get_response` | text, then `<sources>…</sources>` |",
         f"| `{proxy.NAME}` | {proxy.VERSION} | a chat request is sent through the proxy | the reply of the endpoint |",
     ]
     parts = [PROMPTS_HEAD, *rows, ""]
-    for each in (digest, learn):
+    for each in (read, profile):
         schema = json.dumps(each.SCHEMA.schema, indent=1, ensure_ascii=False)
         parts += [f"## {each.NAME}", "", "```text", each.SYSTEM, "```", "", "```json", schema, "```", ""]
     for name, opening in ((answer.NAME, answer.OPENING), (proxy.NAME, proxy.OPENING)):

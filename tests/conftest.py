@@ -94,12 +94,18 @@ def _clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+CLOSING_SECONDS = 10.0
+"""Maximum time in which a thread of a closed engine may end after its test."""
+
+
 @pytest.fixture(autouse=True)
 def _check_for_leaked_threads() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
-    leaked = [each.name for each in set(threading.enumerate()) - before if each.name.startswith("memoryos")]
-    assert not leaked
+    started = [each for each in set(threading.enumerate()) - before if each.name.startswith("memoryos")]
+    for each in started:
+        each.join(CLOSING_SECONDS)
+    assert [each.name for each in started if each.is_alive()] == []
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.crash.checking import Findings, Promised, check, check_forgotten
-from benchmarks.crash.writer import DATABASE, NOBODY, Plan, read_marks
+from benchmarks.crash.marks import read_marks
+from benchmarks.crash.writer import DATABASE, NOBODY, Plan
 
 ROOT = Path(__file__).parents[2]
 KILLS_A_STORE = 10
@@ -391,7 +392,7 @@ def fill_disks(starter: Starter, folder: Path, report: Report, rooms: range) -> 
     """Simulates a full disk while writers add, consolidate and open. Tries each number of free bytes."""
     for name, actions in FULL_DISKS.items():
         for room in rooms:
-            settings = SMALL | ({"background": True, "idle_seconds": 0.3} if name == "worker" else {})
+            settings = SMALL | ({"background": True, "reading_delay_seconds": 0.3} if name == "worker" else {})
             plan = Plan(
                 str(folder / f"full-{name}-{room}"),
                 analyst="scripted",

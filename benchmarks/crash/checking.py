@@ -20,11 +20,39 @@ from memoryos.storage.migrations import HEAD
 FLUSH_SECONDS = 20.0
 """A flush that takes longer is blocked by the lease of a dead writer, which expires after 300 seconds."""
 
-NOTHING_FOUND_BY = {
+READING_RULES = {
+    "a page that is neither read nor due": "SELECT seq FROM pages WHERE (chain_id IS NULL) <> (segment_id IS NULL) "
+    "OR (reading_id IS NULL) <> (segment_id IS NULL) OR (segment_id IS NULL AND read_provisionally)",
+    "a page of a reading that is not there": "SELECT p.seq FROM pages p LEFT JOIN readings r ON "
+    "r.scope_id = p.scope_id AND r.reading_id = p.reading_id WHERE p.reading_id IS NOT NULL AND r.reading_id IS NULL",
+    "a page outside its reading": "SELECT p.seq FROM pages p JOIN readings r ON r.scope_id = p.scope_id AND "
+    "r.reading_id = p.reading_id WHERE p.seq NOT BETWEEN r.first_seq AND r.last_seq",
+    "a reading with a page of another": "SELECT r.reading_id FROM readings r JOIN pages p ON p.scope_id = r.scope_id "
+    "AND p.seq BETWEEN r.first_seq AND r.last_seq WHERE p.reading_id IS NOT r.reading_id AND EXISTS "
+    "(SELECT 1 FROM pages o WHERE o.scope_id = r.scope_id AND o.reading_id = r.reading_id)",
+    "a reading without a page and without facts in the history": "SELECT r.reading_id FROM readings r LEFT JOIN pages p "
+    "ON p.scope_id = r.scope_id AND p.reading_id = r.reading_id LEFT JOIN facts k ON k.scope_id = r.scope_id AND "
+    "k.reading_id = r.reading_id WHERE p.seq IS NULL AND k.archived_at IS NULL",
+    "a provisional mark that the reading does not have": "SELECT p.seq FROM pages p JOIN readings r ON "
+    "r.scope_id = p.scope_id AND r.reading_id = p.reading_id WHERE p.read_provisionally <> r.provisional",
+    "a fact of a reading that is not there": "SELECT k.fact_id FROM facts k LEFT JOIN readings r ON "
+    "r.scope_id = k.scope_id AND r.reading_id = k.reading_id WHERE k.reading_id IS NOT NULL AND r.reading_id IS NULL",
+    "a fact from a page that its reading has not read": "SELECT k.fact_id FROM facts k, json_each(k.source_page_ids) j "
+    "JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value JOIN readings r ON r.scope_id = k.scope_id AND "
+    "r.reading_id = k.reading_id WHERE p.seq NOT BETWEEN r.first_seq AND r.last_seq OR "
+    "(k.archived_at IS NULL AND p.reading_id IS NOT k.reading_id)",
+    "a fact without a reading that is not archived": "SELECT fact_id FROM facts WHERE reading_id IS NULL "
+    "AND archived_at IS NULL",
+}
+"""Rules of readings. Each page is read, or it is due or being read and then has no chain, segment or reading.
+
+A rebuild keeps the earlier readings whose facts are in the history. Such a reading has no page and no current fact.
+"""
+NOTHING_FOUND_BY = READING_RULES | {
     "a vector of no page": "SELECT v.owner_id FROM vectors v LEFT JOIN pages p ON p.scope_id = v.scope_id "
     "AND p.page_id = v.owner_id WHERE v.owner_kind IN ('user', 'assistant') AND p.page_id IS NULL",
-    "a vector of no knowledge": "SELECT v.owner_id FROM vectors v LEFT JOIN knowledge k ON k.scope_id = v.scope_id "
-    "AND k.knowledge_id = v.owner_id WHERE v.owner_kind = 'knowledge' AND k.knowledge_id IS NULL",
+    "a vector of no knowledge": "SELECT v.owner_id FROM vectors v LEFT JOIN facts k ON k.scope_id = v.scope_id "
+    "AND k.fact_id = v.owner_id WHERE v.owner_kind = 'knowledge' AND k.fact_id IS NULL",
     "a vector of neither": "SELECT owner_id FROM vectors WHERE owner_kind NOT IN ('user', 'assistant', 'knowledge')",
     "an embedded page without its vectors": "SELECT p.seq FROM pages p WHERE embedded_with IS NOT NULL AND "
     "(trim(p.user_text) <> '') + (trim(p.assistant_text) <> '') <> (SELECT count(*) FROM vectors v WHERE "
@@ -37,24 +65,15 @@ NOTHING_FOUND_BY = {
     "AND s.segment_id = p.segment_id WHERE p.segment_id IS NOT NULL AND s.segment_id IS NULL",
     "a page in no chain that is there": "SELECT p.seq FROM pages p LEFT JOIN chains c ON c.scope_id = p.scope_id "
     "AND c.chain_id = p.chain_id WHERE p.chain_id IS NOT NULL AND c.chain_id IS NULL",
-    "a page with half a place": "SELECT seq FROM pages WHERE (chain_id IS NULL) <> (segment_id IS NULL)",
-    "a learned page without a place": "SELECT seq FROM pages WHERE segment_id IS NULL AND "
-    "(learned OR learned_provisionally OR placed_provisionally)",
     "a chain without a page": "SELECT c.chain_id FROM chains c LEFT JOIN pages p ON p.scope_id = c.scope_id AND "
     "p.chain_id = c.chain_id WHERE p.seq IS NULL",
     "a segment whose count is not what it holds": "SELECT s.segment_id FROM segments s WHERE page_count <> (SELECT "
     "count(*) FROM pages p WHERE p.scope_id = s.scope_id AND p.segment_id = s.segment_id) OR page_count = 0",
-    "a segment whose length is not what is unlearned": "SELECT s.segment_id FROM segments s WHERE length <> (SELECT "
-    "count(*) FROM pages p WHERE p.scope_id = s.scope_id AND p.segment_id = s.segment_id AND NOT p.learned)",
-    "knowledge from a page that is not there": "SELECT k.knowledge_id FROM knowledge k, json_each(k.source_page_ids) j "
+    "a segment whose length is not what is unprofiled": "SELECT s.segment_id FROM segments s WHERE length <> (SELECT "
+    "count(*) FROM pages p WHERE p.scope_id = s.scope_id AND p.segment_id = s.segment_id AND NOT p.profiled)",
+    "knowledge from a page that is not there": "SELECT k.fact_id FROM facts k, json_each(k.source_page_ids) j "
     "LEFT JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE p.page_id IS NULL",
-    "knowledge from nowhere": "SELECT knowledge_id FROM knowledge WHERE json_array_length(source_page_ids) = 0",
-    "current knowledge from an unlearned page": "SELECT k.knowledge_id FROM knowledge k, json_each(k.source_page_ids) j "
-    "JOIN pages p ON p.scope_id = k.scope_id AND p.page_id = j.value WHERE NOT p.learned "
-    "AND k.superseded_by IS NULL AND k.archived_at IS NULL",
-    "knowledge superseded by nothing": "SELECT k.knowledge_id FROM knowledge k LEFT JOIN knowledge n ON "
-    "n.scope_id = k.scope_id AND n.knowledge_id = k.superseded_by WHERE k.superseded_by IS NOT NULL "
-    "AND n.knowledge_id IS NULL",
+    "knowledge from nowhere": "SELECT fact_id FROM facts WHERE json_array_length(source_page_ids) = 0",
     "a profile from a page that is not there": "SELECT r.version FROM profiles r, json_tree(r.body) j LEFT JOIN pages p "
     "ON p.scope_id = r.scope_id AND p.page_id = j.value WHERE j.type = 'text' AND p.page_id IS NULL AND "
     "(j.path LIKE '%source_page_ids' OR j.path LIKE '%evidence_page_ids')",
@@ -66,11 +85,11 @@ NOTHING_FOUND_BY = {
     "WHERE s.revision > c.revision OR c.learned_revision > c.revision OR c.reset_revision > c.revision",
 }
 """Queries without results in a consistent store; the key describes the problem that a result means."""
-LEARNED_NOTHING = {
-    "a page that nothing was learned from": "SELECT p.seq FROM pages p WHERE p.learned AND NOT EXISTS (SELECT 1 "
-    "FROM knowledge k, json_each(k.source_page_ids) j WHERE k.scope_id = p.scope_id AND j.value = p.page_id)"
+FACTLESS = {
+    "a page that was read without a fact": "SELECT p.seq FROM pages p WHERE p.reading_id IS NOT NULL AND NOT EXISTS "
+    "(SELECT 1 FROM facts k, json_each(k.source_page_ids) j WHERE k.scope_id = p.scope_id AND j.value = p.page_id)"
 }
-"""Further queries for stores of the scripted analyst, which derives one fact from every page."""
+"""Further queries for stores of the scripted analyst, which states a fact in every page."""
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -169,7 +188,7 @@ def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
     Args:
         plan: Plan of one of its writers, with the folder and the settings of the store.
         promised: Expected pages; updated with the unacknowledged pages that are stored.
-        drain: Whether to consolidate everything due, twice.
+        drain: Whether to process everything due, twice.
     """
     started = time.perf_counter()
     findings = Findings()
@@ -189,7 +208,7 @@ def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
                 _compare(file, promised, findings)
                 queries = NOTHING_FOUND_BY
                 if plan.analyst == "scripted" and not promised.is_rebuilt:
-                    queries = NOTHING_FOUND_BY | LEARNED_NOTHING
+                    queries = NOTHING_FOUND_BY | FACTLESS
                 findings.problems += _unsound(file, queries)
                 findings.problems += [f"{each.name} was left behind" for each in workplace.glob("*")]
                 if drain:
@@ -205,6 +224,9 @@ def check(plan: Plan, promised: Promised, *, drain: bool) -> Findings:
 def check_forgotten(plan: Plan, numbers: Iterable[int]) -> Findings:
     """Opens a database whose writer was killed while it forgot pages. All of them must be stored, or no byte of any.
 
+    The facts of the scripted analyst name all pages that it was shown, so a fact of a reading that saw a forgotten page
+    contains such bytes.
+
     Args:
         plan: Plan of the writer.
         numbers: Numbers of the forgotten pages; empty if the writer was killed before.
@@ -215,6 +237,7 @@ def check_forgotten(plan: Plan, numbers: Iterable[int]) -> Findings:
     with open_engine(plan, steady=True) as engine:
         there = wanted & {_key(page.user_text) for page in engine.memory("tom", "helper").pages()}
         findings.problems += [f"verify: {each}" for each in engine.store.verify()]
+        findings.problems += _unsound(Path(plan.folder) / DATABASE, READING_RULES)
     if there and there != wanted:
         findings.problems.append(f"{len(there)} of {len(wanted)} pages are still stored after forgetting")
     files = [each for each in Path(plan.folder).rglob("*") if each.is_file()]
@@ -310,7 +333,7 @@ def _is_verbatim(promised: Promised, key: tuple[str, int], texts: tuple[str, str
 
 
 def _drain(memory: Memory, file: Path, findings: Findings) -> None:
-    """Consolidates all due pages twice. The second time must change nothing."""
+    """Reads all due pages, and profiles hot segments, twice. The second time must change nothing."""
     memory.flush(timeout=FLUSH_SECONDS)
     stats = memory.get_memory_stats()
     wanted = {"pages_due": 0, "pages_without_vector": 0, "pages_provisional": 0, "last_error": None}
@@ -318,8 +341,8 @@ def _drain(memory: Memory, file: Path, findings: Findings) -> None:
     if left:
         findings.problems.append(f"still due after a flush: {left}")
     placed = sum(page.segment_id is not None for page in memory.pages())
-    if placed != max(0, stats["pages"] - memory.config.short_term_capacity):
-        findings.problems.append(f"{placed} of {stats['pages']} pages belong to a segment")
+    if placed != stats["pages"]:
+        findings.problems.append(f"{placed} of {stats['pages']} pages are read")
     before = read_tables(file)
     memory.flush(timeout=FLUSH_SECONDS)
     after = read_tables(file)
@@ -332,11 +355,15 @@ def _drain(memory: Memory, file: Path, findings: Findings) -> None:
 
 
 def _unrecalled(memory: Memory) -> list[str]:
-    """Recalls all pages, and returns the problems. The recall must find all pages except those of archived segments."""
+    """Recalls all pages, and returns the problems.
+
+    The recall must find all pages except those of archived segments that have left the window.
+    """
     archived = {each.segment_id for each in memory.segments(archived=True)}
-    wanted = {page.page_id for page in memory.pages() if page.segment_id not in archived}
     recall = memory.recall("my sister", max_pages=10_000)
-    found = {each.page.page_id for each in recall.pages} | {page.page_id for page in recall.short_term}
+    window = {page.page_id for page in recall.short_term}
+    wanted = {page.page_id for page in memory.pages() if page.segment_id not in archived} | window
+    found = {each.page.page_id for each in recall.pages} | window
     return [f"of {len(wanted)} pages to recall {len(found)} are"] if found != wanted else []
 
 

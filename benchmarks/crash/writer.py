@@ -17,10 +17,8 @@ starting hundreds of writers fast. A writer prints these lines, each flushed:
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import logging
-import mmap
 import os
 import random
 import resource
@@ -28,7 +26,6 @@ import select
 import signal
 import sys
 import tempfile
-import threading
 import time
 import traceback
 import zlib
@@ -43,50 +40,21 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.default import DefaultDialect
 
+from benchmarks.crash.analyst import SUBJECTS, FactPerPageAnalyst, page_number
+from benchmarks.crash.marks import Marks
 from memoryos.analysts.local import LocalAnalyst
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
-from memoryos.errors import AnalystUnavailableError, MemoryOSError, NotFoundError, StoreError
-from memoryos.model import Attribute, Page, Trait
-from memoryos.seams import AnswerRequest, Batch, Digest, Fact, Lesson, Material, Meter, Reply, Topic, Usage
-from memoryos.storage.database import Database
-from memoryos.storage.forgetting_table import ForgettingTable
-from memoryos.storage.mid_term_table import MidTermTable
-from memoryos.storage.scopes import Scopes
-from memoryos.storage.sqlite import SQLiteDatabase
-from memoryos.storage.store import Store
-from memoryos.testing import HashEmbedder, ScriptedAnalyst
+from memoryos.errors import MemoryOSError, NotFoundError, StoreError
+from memoryos.testing import HashEmbedder
 from memoryos.updating import worker as background
-from memoryos.updating.consolidation import Consolidator
-from memoryos.updating.embedding import EmbeddingStep
-from memoryos.updating.learner import Learner
-from memoryos.updating.rebuilding import Rebuilder
-from memoryos.updating.redoing import Redoer
 
 DATABASE = "memoryos.db"
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=timezone.utc)
 NOBODY = 65_534
 MOST_PAGES_AT_ONCE = 3
-FOREGROUND, WORKER = 0, 1
-_MARK_BYTES = 64
 _SETTLE_SECONDS = 20.0
 _LIFE = {"add": 60, "messages": 8, "pause": 12, "recall": 8, "answer": 5, "flush": 6, "rebuild": 1, "reopen": 2}
-_PLACES = (
-    (Database, "_migrate", "opening"),
-    (Scopes, "claim", "lease"),
-    (Scopes, "release", "lease"),
-    (MidTermTable, "visit", "visits"),
-    (MidTermTable, "archive", "archive"),
-    (EmbeddingStep, "take", "embed"),
-    (Consolidator, "consolidate", "digest"),
-    (Learner, "learn", "learn"),
-    (Redoer, "take", "redo"),
-    (Rebuilder, "rebuild", "rebuild"),
-    (Store, "replace_tiers", "replace"),
-    (ForgettingTable, "forget", "forget"),
-    (SQLiteDatabase, "rewrite", "erase"),
-)
-_SUBJECTS = ("sailing", "baking", "violin", "gardening", "chess")
 _SAID = (
     "I live in Porto and I work as a carpenter, number {n}.",
     "My sister is called Nora. She loves {s} {n}.",
@@ -134,10 +102,10 @@ class Plan:
 def said(writer: str, number: int) -> tuple[str, str]:
     """Returns the user's and the assistant's text of a page. Some pages are long, and some have only one text."""
     chooser = random.Random(f"{writer}/{number}")
-    text = chooser.choice(_SAID).format(n=number, s=chooser.choice(_SUBJECTS))
+    text = chooser.choice(_SAID).format(n=number, s=chooser.choice(SUBJECTS))
     if number % 9 == 0:
         text += "".join(f" {chooser.getrandbits(64)}" for _ in range(chooser.randint(300, 3000)))
-    reply = "" if number % 5 == 0 else f"I will remind you of {chooser.choice(_SUBJECTS)} {number}."
+    reply = "" if number % 5 == 0 else f"I will remind you of {chooser.choice(SUBJECTS)} {number}."
     return f"[{writer}/{number}] {text}", reply
 
 
@@ -157,105 +125,6 @@ def open_engine(plan: Plan, *, steady: bool = False) -> MemoryEngine:
     analyst = FactPerPageAnalyst(0.5 if is_failing and not steady else 0.0)
     fallback = LocalAnalyst() if is_failing else None
     return MemoryEngine(config, embedder=HashEmbedder(), analyst=analyst, fallback_analyst=fallback)
-
-
-class FactPerPageAnalyst(ScriptedAnalyst):
-    """An analyst that derives facts from every page, so that facts are often replaced, dropped and archived."""
-
-    def __init__(self, failing: float) -> None:
-        super().__init__()
-        self._failing = failing
-
-    def digest(self, batch: Batch, meter: Meter) -> Digest:
-        """Divides the pages into two topics."""
-        self._work(meter)
-        numbers = [_number(page) for page in batch.pages]
-        continues = [number % 3 != 0 for number in numbers]
-        continues[0] = continues[0] and batch.previous is not None
-        chains = tuple(f"chain at {numbers[0]}, {place}" for place in range(1 + continues[1:].count(False)))
-        names = [_SUBJECTS[number % len(_SUBJECTS)] for number in numbers]
-        groups: dict[str, list[str]] = {names[0]: []}
-        other = next((name for name in names if name != names[0]), "")
-        for page, name in zip(batch.pages, names, strict=True):
-            groups.setdefault(names[0] if name == names[0] else other, []).append(page.page_id)
-        topics = tuple(Topic(f"about {name}", frozenset({name}), tuple(ids)) for name, ids in groups.items())
-        return Digest(tuple(continues), chains, topics)
-
-    def learn(self, material: Material, meter: Meter) -> Lesson:
-        """Returns one fact for every page."""
-        self._work(meter)
-        known = [each.knowledge_id for each in material.knowledge]
-        facts = []
-        for page in material.pages:
-            older = (known.pop(),) if known and _number(page) % 2 else ()
-            facts.append(Fact("user", f"The user said {page.user_text[:30]!r}.", (page.page_id,), supersedes=older))
-        newest = material.pages[-1]
-        return Lesson(
-            attributes=(Attribute("number", str(_number(newest)), (newest.page_id,)),),
-            traits=(Trait("made up", "steadiness", "high", "The user goes on.", (newest.page_id,)),),
-            facts=tuple(facts),
-            dropped=tuple(known[:1]) if _number(newest) % 4 == 0 else (),
-        )
-
-    def answer(self, request: AnswerRequest, meter: Meter) -> Reply:
-        """Returns a fixed answer."""
-        self._work(meter)
-        return super().answer(request, meter)
-
-    def _work(self, meter: Meter) -> None:
-        has_failed = random.random() < self._failing
-        meter(Usage("noting", 10, 5, 0.001, failed=has_failed))
-        if has_failed:
-            raise AnalystUnavailableError("failure of the test")
-
-
-def _number(page: Page) -> int:
-    return int(page.user_text.partition("/")[2].partition("]")[0])
-
-
-class Marks:
-    """Records the current step of both threads in a memory-mapped file, which survives a kill."""
-
-    def __init__(self, file: Path) -> None:
-        file.write_bytes(b" " * (2 * _MARK_BYTES))
-        with file.open("r+b") as opened:
-            self._map = mmap.mmap(opened.fileno(), 2 * _MARK_BYTES)
-        self._places: tuple[list[str], list[str]] = ([], [])
-
-    @contextlib.contextmanager
-    def doing(self, place: str) -> Iterator[None]:
-        """Records that this thread executes a step, until the ``with`` block ends."""
-        row = FOREGROUND if threading.current_thread() is threading.main_thread() else WORKER
-        self._places[row].append(place)
-        self._write(row)
-        try:
-            yield
-        finally:
-            self._places[row].pop()
-            self._write(row)
-
-    def watch(self) -> None:
-        """Wraps methods of the engine to record their calls."""
-        for owner, name, place in (*_PLACES, (DefaultDialect, "do_commit", "commit")):
-            setattr(owner, name, self._marked(getattr(owner, name), place))
-
-    def _marked(self, call: Callable[..., Any], place: str) -> Callable[..., Any]:
-        @functools.wraps(call)
-        def marked(*arguments: Any, **named: Any) -> Any:
-            with self.doing(place):
-                return call(*arguments, **named)
-
-        return marked
-
-    def _write(self, row: int) -> None:
-        text = "/".join(self._places[row]).encode()[:_MARK_BYTES].ljust(_MARK_BYTES)
-        self._map[row * _MARK_BYTES : (row + 1) * _MARK_BYTES] = text
-
-
-def read_marks(file: Path) -> tuple[str, str]:
-    """Returns the last steps of the two threads of a killed writer. The step of an idle thread is ""."""
-    content = file.read_bytes() if file.exists() else b""
-    return content[:_MARK_BYTES].decode().strip(), content[_MARK_BYTES:].decode().strip()
 
 
 class FailPoint:
@@ -371,7 +240,7 @@ class Writer:
         self._add("answer", 1, lambda number: str(self._memory.get_response(said(self._plan.writer, number)[0])))
 
     def _do_recall(self) -> None:
-        self._memory.recall(self._chooser.choice(_SUBJECTS) + " and my sister")
+        self._memory.recall(self._chooser.choice(SUBJECTS) + " and my sister")
         _say("did recall")
 
     def _do_flush(self) -> None:
@@ -381,7 +250,7 @@ class Writer:
     def _do_forget(self) -> None:
         """Forgets every second page."""
         gone = list(self._memory.pages())[::2]
-        _say("forgetting", *(_number(page) for page in gone))
+        _say("forgetting", *(page_number(page) for page in gone))
         self._memory.forget(page_ids=[page.page_id for page in gone])
         _say("did forget")
 

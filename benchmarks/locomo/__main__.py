@@ -1,4 +1,7 @@
-"""LoCoMo without an LLM: ``python -m benchmarks.locomo`` prints and draws the measurement of ``memoryos bench``."""
+"""LoCoMo without an LLM: ``python -m benchmarks.locomo`` prints and draws the measurement of ``memoryos bench``.
+
+With ``--readings recorded``, the facts are the observations of the data file instead of those of the local analyst.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,12 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.evidence import CachingEmbedder, draw, peak_megabytes, print_table
+from benchmarks.locomo.observations import read_observations
+from benchmarks.recorded import RecordedAnalyst
 from memoryos.doors.bench.locomo_run import HEADLINE, add_exchange, add_exchanges, ingest, read_probes, run, settings
 from memoryos.doors.locomo import read_locomo
+
+LOCAL, RECORDED = READINGS = ("local", "recorded")
 
 __all__ = ["HEADLINE", "add_exchange", "add_exchanges", "ingest", "main", "read_probes", "settings"]
 
@@ -19,9 +26,13 @@ def main() -> None:
     """Runs the benchmark and writes ``locomo.json`` and ``locomo.png``."""
     arguments = _arguments()
     conversations = read_locomo(arguments.data, captions=not arguments.no_captions)
+    is_recorded = arguments.readings == RECORDED
+    analyst = RecordedAnalyst(read_observations(arguments.data, conversations)) if is_recorded else None
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        report = run(conversations, Path(folder), CachingEmbedder())
+        report = run(conversations, Path(folder), CachingEmbedder(), analyst=analyst)
+    report["readings"] = analyst.summary() if analyst else {"readings": LOCAL}
+    sys.stdout.write(json.dumps(report["readings"]) + "\n")
     sys.stdout.write(json.dumps(report["ingest"]) + "\n")
     for name, table in report["recall"].items():
         print_table(f"{name}: evidence recall, window off", table)
@@ -44,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/locomo-dev.json"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--readings", choices=READINGS, default=LOCAL, help="origin of the facts (default: local)")
     parser.add_argument("--no-captions", action="store_true", help="omit the captions of shared photos")
     return parser.parse_args()
 

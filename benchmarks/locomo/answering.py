@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from benchmarks.locomo.contexts import FULL, Case, Contexts
 from benchmarks.locomo.scoring import ADVERSARIAL, score
-from memoryos.analysts.prompts.shapes import Shape, read_reply, schema_of
+from memoryos.analysts.prompts.shapes import Shape, schema_of
 from memoryos.config import Config
-from memoryos.errors import AnalystError
+from memoryos.errors import AnalystError, InvalidReplyError
 from memoryos.generation.responder import AnswerStream, AnswerStyle, Responder
 from memoryos.language.fence import fenced
 from memoryos.language.text import estimate_tokens
@@ -49,7 +49,12 @@ def judge(model: ChatModel, question: str, reference: str, answer: str) -> str:
     """
     case = fenced("case", f"Question: {question}\nReference: {reference}\nAnswer: {answer}")
     messages = (Message("system", _JUDGE), Message("user", case))
-    return read_reply(model.complete(ChatRequest(messages, _VERDICT), Bill()), _VerdictReply).verdict
+    reply = model.complete(ChatRequest(messages, _VERDICT), Bill())
+    try:
+        found, _ = json.JSONDecoder().raw_decode(reply, reply.index("{"))
+        return _VerdictReply.model_validate(found).verdict
+    except ValueError as error:
+        raise InvalidReplyError("the reply contains no verdict") from error
 
 
 class Answering:

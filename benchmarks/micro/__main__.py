@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.micro.dialogue import exchanges, questions
+from benchmarks.micro.many_facts import FACTS_PER_SIDE, time_recalls
 from memoryos import Memoryos
 from memoryos.config import Config
 from memoryos.engine import MemoryEngine
@@ -24,6 +25,7 @@ SAMPLES = 200
 COLD = """
 import json, re, sys, time
 started = time.perf_counter()
+from benchmarks.micro.many_facts import FACTS_PER_SIDE, time_recalls
 from memoryos import Memoryos
 imported = time.perf_counter()
 memory = Memoryos("bench", data_storage_path=sys.argv[1], short_term_capacity=7)
@@ -46,6 +48,7 @@ def main() -> None:
         report["add"] = _adding(Path(folder))
         report["consolidation"] = _growing(Path(folder) / "grown", arguments.pages)
         report["recall"] = _recalling(Path(folder) / "grown")
+        report["facts"] = time_recalls(Path(folder) / "facts")
         runs = [_cold(Path(folder) / "grown") for _ in range(3)]
         report["cold"] = sorted(runs, key=lambda run: run["open_and_first_recall_seconds"])[1]
     _show(report)
@@ -135,6 +138,11 @@ def _show(report: dict[str, Any]) -> None:
             1.5,
         ),
         (f"recall p50 at {report['pages']:,} pages ÷ embedding the query", report["recall"]["ratio"], 4.0),
+        (
+            "recall p50 with {1:,} facts per side ÷ with {0:,}".format(*FACTS_PER_SIDE),
+            report["facts"]["ratio"],
+            1.2,
+        ),
         ("opening and first recall, seconds", report["cold"]["open_and_first_recall_seconds"], 1.5),
         ("peak memory of that process, MB", report["cold"]["peak_megabytes"], 450.0),
         ("peak memory of the process that ingested them, MB", report["consolidation"]["peak_megabytes"], 450.0),

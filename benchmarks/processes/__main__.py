@@ -28,7 +28,7 @@ from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreUnavailableError
 from memoryos.memory import Memory
 from memoryos.model import PageDraft, Scope
-from memoryos.seams import Batch, Digest, Lesson, Material, Meter
+from memoryos.seams import Batch, Material, Meter, Profiling, Reading
 from memoryos.storage.database import Database
 from memoryos.storage.store import Store
 from memoryos.testing import HashEmbedder
@@ -44,7 +44,7 @@ SETTINGS: dict[str, Any] = {
     "mid_term_capacity": 40,
     "mid_term_heat_threshold": 3.0,
     "mid_term_similarity_threshold": 1.2,
-    "idle_seconds": 0.2,
+    "reading_delay_seconds": 0.2,
 }
 """Small batches, so that the workers of all processes compete for the scope constantly."""
 BURST = 10
@@ -97,23 +97,23 @@ class _Recorder(logging.Handler):
     def __init__(self, written: Written, engine: MemoryEngine) -> None:
         super().__init__(logging.WARNING)
         self._written = written
-        leased, analyst = engine.updater.leases.acquire, engine.analyst
+        acquire, analyst = engine.updater.leases.acquire, engine.analyst
 
         @contextlib.contextmanager
-        def recorded(*given: Any) -> Iterator[Any]:
-            with leased(*given) as lease, self._recording(written.held):
+        def recorded(*given: Any, **named: Any) -> Iterator[Any]:
+            with acquire(*given, **named) as lease, self._recording(written.held):
                 yield lease
 
-        def digest(batch: Batch, meter: Meter) -> Digest:
+        def read(batch: Batch, meter: Meter) -> Reading:
             with self._recording(written.read):
-                return type(analyst).digest(analyst, batch, meter)
+                return type(analyst).read(analyst, batch, meter)
 
-        def learn(material: Material, meter: Meter) -> Lesson:
+        def profile(material: Material, meter: Meter) -> Profiling:
             with self._recording(written.read):
-                return type(analyst).learn(analyst, material, meter)
+                return type(analyst).profile(analyst, material, meter)
 
-        vars(engine.updater.leases)["leased"] = recorded
-        vars(analyst).update(digest=digest, learn=learn)
+        vars(engine.updater.leases)["acquire"] = recorded
+        vars(analyst).update(read=read, profile=profile)
 
     def emit(self, record: logging.LogRecord) -> None:
         self._written.warnings.append(record.getMessage() + (f": {record.exc_info[1]!r}" if record.exc_info else ""))
@@ -279,7 +279,7 @@ def _check_tiers(memory: Memory) -> Iterator[str]:
     held = Counter(page.segment_id for page in memory.pages() if page.segment_id is not None)
     if held != {each.segment_id: each.page_count for each in (*memory.segments(), *memory.segments(archived=True))}:
         yield "the page count of a segment is wrong"
-    if sum(held.values()) != stats["pages"] - stats["short_term_pages"]:
+    if sum(held.values()) != stats["pages"]:
         yield f"{sum(held.values())} pages are in segments"
 
 

@@ -5,6 +5,7 @@ shown knowledge entry, or in what is shown of one page. Questions are asked in t
 stored. The short-term window is off, in every row. The row "no memory" has an empty context; it scores the words of the
 question itself. Nothing is fitted, so no persona is left out.
 
+With ``--readings recorded``, the facts are the memories of the data file instead of those of the local analyst.
 ``--against`` adds the paired difference to another checkout (its folder ``src``) or to an earlier report (a JSON file).
 """
 
@@ -52,8 +53,8 @@ def main(arguments: Sequence[str] | None = None, embedder: Embedder | None = Non
     }
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "contexts.jsonl"
-        contexts.main([*_passed_on(options, options.rows), "--out", str(file)], embedder)
-        report = score(asked, read_contexts(file))
+        readings = contexts.measure([*_passed_on(options, options.rows), "--out", str(file)], embedder)
+        report = score(asked, read_contexts(file)) | {"readings": readings}
         if options.against is not None:
             report["against"] = str(options.against)
             other = _other(options, asked, Path(folder))
@@ -110,7 +111,8 @@ def compare(here: dict[str, Any], there: dict[str, Any]) -> Report:
 
 
 def show(report: Report) -> None:
-    """Prints one table per row, and the differences."""
+    """Prints who extracted the facts, one table per row, and the differences."""
+    sys.stdout.write(json.dumps(report["readings"]) + "\n")
     for name, row in report["rows"].items():
         sizes = ", ".join(f"{tokens:,.0f} at {column}" for column, tokens in row["context_tokens"].items())
         print_table(f"{name}: share of the facts shown; mean tokens of a context: {sizes}", row["facts_shown"])
@@ -163,7 +165,7 @@ def _other(options: argparse.Namespace, asked: dict[str, tuple[str, Question]], 
 
 def _passed_on(options: argparse.Namespace, rows: Sequence[str]) -> list[str]:
     chosen = ["--data", str(options.data.absolute()), "--tokens", *map(str, options.tokens), "--rows", *rows]
-    for name in ("personas", "limit"):
+    for name in ("personas", "limit", "readings"):
         value = getattr(options, name)
         chosen += [] if value is None else [f"--{name}", str(value)]
     return chosen

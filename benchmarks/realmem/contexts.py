@@ -23,16 +23,18 @@ from benchmarks.realmem.stream import Exchange, Persona, Question, read_personas
 from memoryos import Config, MemoryEngine, Profile, Recall
 
 if TYPE_CHECKING:
+    from benchmarks.recorded import RecordedAnalyst
     from memoryos.memory import Memory
-    from memoryos.seams import Embedder
+    from memoryos.seams import Analyst, Embedder
 
-__all__ = ["ROWS", "TOKENS", "Context", "main", "read_contexts"]
+__all__ = ["ROWS", "TOKENS", "Context", "main", "measure", "read_contexts"]
 
 MEMORYOS, PLAIN, BM25, NOTHING = ROWS = ("memoryos", "plain embedding", "BM25", "no memory")
 TOKENS = (1000, 3000)
 MODEL = "all-MiniLM-L6-v2"
 """The built-in embedding model, also where the multilingual one is installed."""
 USER, ASSISTANT = "user", "assistant"
+LOCAL, RECORDED = READINGS = ("local", "recorded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +58,34 @@ class Context:
     pages: tuple[str, ...]
 
 
-def main(arguments: Sequence[str] | None = None, embedder: Embedder | None = None) -> int:
-    """Writes one JSON line per question, row and budget.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes one JSON line per question, row and budget, and prints who extracted the facts.
 
     Args:
         arguments: Arguments of the command; default: those of the process.
+    """
+    sys.stderr.write(json.dumps(measure(arguments)) + "\n")
+    return 0
+
+
+def measure(arguments: Sequence[str] | None, embedder: Embedder | None = None) -> dict[str, Any]:
+    """Does the work of ``main`` and returns who extracted the facts; for recorded facts, also their numbers.
+
+    Args:
+        arguments: As in ``main``.
         embedder: Embedder of all rows; default: the one that the measured program uses by default.
     """
     options = _options(arguments)
+    analyst = _recorded(options.data) if options.readings == RECORDED else None
     started = time.monotonic()
     sys.stderr.write(f"measuring {Path(memoryos.__file__).parent}\n")
     with options.out.open("w", encoding="utf-8") as file:
         for persona in islice(read_personas(options.data), options.personas):
             with tempfile.TemporaryDirectory() as folder:
-                for context in ask(persona, Path(folder), options, embedder):
+                for context in ask(persona, Path(folder), options, embedder, analyst):
                     file.write(json.dumps(asdict(context), ensure_ascii=False) + "\n")
             sys.stderr.write(f"{persona.name}: {time.monotonic() - started:.0f} s\n")
-    return 0
+    return {"readings": LOCAL} if analyst is None else analyst.summary()
 
 
 def read_contexts(file: Path) -> list[Context]:
@@ -82,7 +95,11 @@ def read_contexts(file: Path) -> list[Context]:
 
 
 def ask(
-    persona: Persona, folder: Path, options: argparse.Namespace, embedder: Embedder | None = None
+    persona: Persona,
+    folder: Path,
+    options: argparse.Namespace,
+    embedder: Embedder | None = None,
+    analyst: Analyst | None = None,
 ) -> Iterator[Context]:
     """Stores the exchanges of a persona and yields the contexts of each question, asked before its exchange is stored.
 
@@ -100,7 +117,7 @@ def ask(
         embedding_model_name=MODEL,
     )
     left = sum(len(each.questions) for each in persona.exchanges) if options.limit is None else options.limit
-    with MemoryEngine(config, embedder=embedder, clock=lambda: now) as engine:
+    with MemoryEngine(config, embedder=embedder, analyst=analyst, clock=lambda: now) as engine:
         memory = engine.memory(persona.name) if MEMORYOS in rows else None
         searches = {name: build(engine) for name, build in _SEARCHES.items() if name in rows}
         for exchange in persona.exchanges:
@@ -114,13 +131,28 @@ def ask(
             _store(exchange, memory, searches.values())
 
 
+def _recorded(data: Path) -> RecordedAnalyst:
+    """Returns the analyst that replays the memories of the data file.
+
+    Raises:
+        SystemExit: If the measured program has another protocol of analysts.
+    """
+    try:
+        from benchmarks.realmem.memories import read_memories  # noqa: PLC0415  (fails for an earlier release)
+        from benchmarks.recorded import RecordedAnalyst  # noqa: PLC0415  (same reason)
+    except ImportError as error:
+        raise SystemExit(f"--readings {RECORDED}: not possible with this release of memoryos ({error})") from error
+    return RecordedAnalyst(read_memories(data))
+
+
 def _store(exchange: Exchange, memory: Memory | None, searches: Iterable[PlainSearch]) -> None:
     page_id = f"{exchange.session_id} {exchange.at.isoformat()}"
     said = ((USER, exchange.user), (ASSISTANT, exchange.assistant))
     for search in searches:
         search.add([Turn(page_id, speaker, text) for speaker, text in said if text])
     if memory is not None:
-        memory.add_memory(exchange.user, exchange.assistant, exchange.at)
+        turn_ids = {"user_id": exchange.user_id, "assistant_id": exchange.assistant_id}
+        memory.add_memory(exchange.user, exchange.assistant, exchange.at, turn_ids)
         if exchange.ends_session:
             memory.flush()
 
@@ -206,6 +238,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/realmem-dev.jsonl"), help="the data file")
     parser.add_argument("--tokens", nargs="+", type=int, default=TOKENS, help="budgets (default: 1000 3000)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS, help="rows to measure (default: all)")
+    parser.add_argument("--readings", choices=READINGS, default=LOCAL, help="origin of the facts (default: local)")
     parser.add_argument("--personas", type=int, help="measure only this many personas")
     parser.add_argument("--limit", type=int, help="ask each persona only this many questions")
 

@@ -43,6 +43,8 @@ class Exchange:
         session_id: The session that contains it.
         user: The user's text.
         assistant: The assistant's text.
+        user_id: Id of the user's turn in the data file; "" without one.
+        assistant_id: The same for the assistant's turn.
         questions: Questions that are asked before this exchange is stored.
         ends_session: Whether it is the last exchange of its session.
     """
@@ -51,6 +53,8 @@ class Exchange:
     session_id: str
     user: str
     assistant: str
+    user_id: str
+    assistant_id: str
     questions: tuple[Question, ...]
     ends_session: bool
 
@@ -104,11 +108,14 @@ def _exchanges(session: dict[str, Any], start: datetime, asked: dict[str, list[d
     pairs = list(_pairs(turns))
     for place, pair in enumerate(pairs):
         texts = {turn["role"]: turn["text"] for turn in pair}
+        turn_ids = {turn["role"]: turn["id"] for turn in pair}
         yield Exchange(
             at=pair[0]["at"],
             session_id=session["id"],
             user=texts.get("user", ""),
             assistant=texts.get("assistant", ""),
+            user_id=turn_ids.get("user", ""),
+            assistant_id=turn_ids.get("assistant", ""),
             questions=tuple(_question(each, session["id"]) for turn in pair for each in asked.pop(turn["id"], ())),
             ends_session=place == len(pairs) - 1,
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from memoryos.model import About, Cost, Knowledge, Page, Profile, Segment
     from memoryos.retrieval.recall import Recall
     from memoryos.updating.forgetter import Forgotten
-    from memoryos.updating.rebuilding import Rebuilt
+    from memoryos.updating.rebuilding import RebuildCost, Rebuilt
     from memoryos.updating.tier_views import SegmentContent
 
 __all__ = ["AsyncMemoryos"]
@@ -193,6 +193,14 @@ class AsyncMemoryos:
     async def history(self, knowledge_id: str) -> list[Knowledge]:
         """Returns all versions of a fact, oldest first, like ``Memoryos.history``."""
         return await _in_thread(self.memory.history, knowledge_id)
+
+    async def profile_of(self, subject: str) -> Profile:
+        """Returns the current profile of another person, like ``Memoryos.profile_of``."""
+        return await _in_thread(lambda: self.memory.profile_of(subject))
+
+    async def rebuild_cost(self) -> RebuildCost:
+        """Estimates the LLM calls and tokens of a rebuild, like ``Memoryos.rebuild_cost``."""
+        return await _in_thread(self.memory.rebuild_cost)
 
     async def profile_history(self) -> list[Profile]:
         """Returns every version of the profile, oldest first, like ``Memoryos.profile_history``."""

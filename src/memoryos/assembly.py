@@ -48,6 +48,21 @@ class Analysts:
     primary: Analyst
     fallback: Analyst | None = None
 
+    def __post_init__(self) -> None:
+        """Checks that the analysts have the methods of this release.
+
+        Raises:
+            ConfigError: If an analyst was written for an earlier release, with the methods ``digest`` and ``learn``.
+        """
+        for each in (self.primary, self.fallback):
+            try:
+                _ = each is None or (each.read, each.profile)
+            except AttributeError as error:
+                raise ConfigError(
+                    f"analyst: {type(each).__name__} has no method {error.name!r}; since this release, the methods "
+                    "`read` and `profile` of memoryos.seams.Analyst replace `digest` and `learn`"
+                ) from error
+
 
 def build_embedder(config: Config) -> Embedder:
     """Returns the embedder for the setting ``embedding_model_name``.

@@ -18,8 +18,11 @@ from pydantic_settings import BaseSettings, JsonConfigSettingsSource, SettingsCo
 
 from memoryos.errors import ConfigError
 from memoryos.redaction import read_detectors
+from memoryos.time_zones import read_zone
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from pydantic_settings import PydanticBaseSettingsSource
 
 __all__ = ["AUTO_MODEL", "DEFAULT_ASSISTANT_ID", "SERVER_ENV_PREFIX", "Config", "HeatWeights", "RankingWeights"]
@@ -126,6 +129,11 @@ class Config(BaseSettings):
     database_url: str | None = Field(
         default=None, repr=False, description="SQLAlchemy URL of the database; default: SQLite in data_storage_path."
     )
+    time_zone: str | None = Field(
+        default=None,
+        description="IANA name of the time zone of times without a zone and of pages without a time, e.g. "
+        "`Europe/Amsterdam`. It determines the days of these pages, and the day of a question. Default: UTC.",
+    )
     openai_api_key: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("openai_api_key", "MEMORYOS_OPENAI_API_KEY", "OPENAI_API_KEY"),
@@ -162,7 +170,7 @@ class Config(BaseSettings):
     llm_daily_tokens: int | None = Field(
         default=None,
         ge=0,
-        description="Token budget per day (UTC) of all memories together. When it is used up, consolidation waits for "
+        description="Token budget per day (UTC) of all memories together. When it is used up, new pages are read on "
         "the next day.",
     )
     llm_daily_tokens_per_scope: int | None = Field(
@@ -232,7 +240,8 @@ class Config(BaseSettings):
         default=5.0,
         ge=0,
         le=1e9,
-        description="τ of §3.3: facts are extracted from segments with more heat than this (paper: 5).",
+        description="τ of §3.3: traits are inferred from segments with more heat than this, and their facts become "
+        "lasting (paper: 5).",
     )
     mid_term_similarity_threshold: float = Field(
         default=0.6,
@@ -241,10 +250,10 @@ class Config(BaseSettings):
         description="θ of Eq. 2: minimum similarity (F_score) at which a topic joins an existing segment (paper: 0.6).",
     )
     long_term_knowledge_capacity: int = Field(
-        default=100,
+        default=2000,
         ge=1,
         le=100_000,
-        description="Maximum number of active facts about the user, and the same number about the assistant (paper: "
+        description="Maximum number of current facts about the user, and the same number about the assistant (paper: "
         "100).",
     )
     retrieval_queue_capacity: int = Field(
@@ -256,6 +265,11 @@ class Config(BaseSettings):
         le=10_000,
         description="Number of facts about the user that a recall returns, and the same number about the assistant "
         "(paper: 10).",
+    )
+    lasting_facts_only: bool = Field(
+        default=False,
+        description="Whether only lasting facts are recalled: those from segments that were hot (paper: yes). Default: "
+        "all facts.",
     )
     segment_gate: int | None = Field(
         default=None,
@@ -300,15 +314,18 @@ class Config(BaseSettings):
         default=10,
         ge=1,
         le=1000,
-        description="Number of pages that are consolidated (sorted into segments) together. The worker starts when "
-        "this number of pages has left short-term memory.",
+        description="Number of new pages at which an LLM reads them, and of unprofiled pages at which a segment is "
+        "profiled. At most 12 pages are read in one call. The local analyst reads each page immediately.",
     )
-    idle_seconds: float = Field(
-        default=30.0,
+    reading_delay_seconds: float = Field(
+        default=300.0,
         ge=0,
         le=86_400,
-        description="Time without a new page of a user with an assistant, after which the worker consolidates less "
-        "than a whole batch too.",
+        validation_alias=AliasChoices(
+            "reading_delay_seconds", "MEMORYOS_READING_DELAY_SECONDS", "idle_seconds", "MEMORYOS_IDLE_SECONDS"
+        ),
+        description="Time without a new page of a user with an assistant, after which the worker reads and profiles "
+        "less than a whole batch too. The earlier name `idle_seconds` is accepted.",
     )
     lease_seconds: float = Field(
         default=300.0,
@@ -328,7 +345,7 @@ class Config(BaseSettings):
     )
     background: bool = Field(
         default=True,
-        description="Whether a background thread consolidates pages. If False, only flush() does so.",
+        description="Whether a background thread reads pages. If False, only flush() does so.",
     )
     working_set_max_bytes: int = Field(
         default=1 << 30,
@@ -354,6 +371,14 @@ class Config(BaseSettings):
             raise ValueError("redaction_patterns: patterns require redaction; set redact_secrets to true")
         try:
             read_detectors(self.redaction_patterns)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @model_validator(mode="after")
+    def _check_time_zone(self) -> Config:
+        try:
+            read_zone(self.time_zone)
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return self
@@ -399,7 +424,7 @@ class Config(BaseSettings):
         """Returns the settings of the paper (§4.1 and §3.4), so that results can be compared with the paper.
 
         Mid-term memory has 200 segments. A recall returns ten pages of the five best segments, ranked only by the
-        similarity of embeddings.
+        similarity of embeddings, and only facts from segments that were hot.
         """
         numbers: dict[str, Any] = {
             "short_term_capacity": 7,
@@ -409,6 +434,7 @@ class Config(BaseSettings):
             "long_term_knowledge_capacity": 100,
             "retrieval_queue_capacity": 10,
             "knowledge_recalled": 10,
+            "lasting_facts_only": True,
             "segment_gate": 5,
             "heat": HeatWeights(),
             "ranking": RankingWeights(**(dict.fromkeys(RankingWeights.model_fields, 0.0) | {"meaning": 1.0})),
@@ -436,6 +462,11 @@ class Config(BaseSettings):
         """Whether an LLM is configured: the API key is set and is not a placeholder such as "YOUR_API_KEY"."""
         key = self.openai_api_key
         return key is not None and key.get_secret_value().strip() not in _PLACEHOLDER_KEYS
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone of times without a zone; ``time_zones.NO_ZONE``, which is UTC, if none is set."""
+        return read_zone(self.time_zone)
 
     @property
     def has_embedding_endpoint(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import weakref
 from datetime import datetime, timezone
 from pathlib import Path
@@ -231,7 +232,9 @@ def _build_modules(
     """Builds the parts of an engine that use an open store."""
     config, clock, process_id = engine.config, engine.clock, os.getpid()
     analyst = with_fallback(analysts, config)
-    working_sets = WorkingSets(store, vector_model(embedder.name), embedder.dimensions, config.working_set_max_bytes)
+    model, size = vector_model(embedder.name), config.working_set_max_bytes
+    lasting_only = config.lasting_facts_only
+    working_sets = WorkingSets(store, model, embedder.dimensions, size, lasting_facts_only=lasting_only, clock=clock)
     ledger = UsageLedger(store, config, clock=clock)
     redoer = None if analysts.fallback is None else analysts.primary
     updater = Updater(store, embedder, analyst, working_sets, config, ledger, redoer=redoer, clock=clock)
@@ -246,7 +249,7 @@ def _build_modules(
         process_id=process_id,
         store=store,
         redactor=redactor,
-        loader=Loader(store, redactor, clock=clock),
+        loader=Loader(store, redactor, clock=lambda: clock().astimezone(config.zone)),
         embedder=embedder,
         working_sets=working_sets,
         retriever=Retriever(store, embedder, working_sets, config, count_tokens=count_tokens),
@@ -284,6 +287,11 @@ def _close(
     These functions close the objects that the engine created. In a forked child process nothing is closed.
     """
     if os.getpid() != process_id:
+        return
+    if worker.is_current_thread():
+        # The garbage collector ran in the worker's thread, in the middle of a step, which must end first.
+        arguments = (process_id, worker, maintenance, updater, store, closing)
+        threading.Thread(target=_close, args=arguments, name="memoryos-close").start()
         return
     worker.stop()
     updater.leases.release_all()

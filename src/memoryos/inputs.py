@@ -6,7 +6,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from dateutil import parser
 
 from memoryos.errors import InputError
 from memoryos.model import PageDraft, Scope
+from memoryos.time_zones import NO_ZONE, utc_offset_minutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -84,6 +85,13 @@ def read_draft(
 
     One of the two texts may be empty, but not both.
 
+    Args:
+        user_input: The text of the user.
+        agent_response: The text of the assistant.
+        timestamp: Time of the exchange; None: ``now``.
+        meta_data: JSON-compatible values.
+        now: The current time, in the time zone of times that are given without one.
+
     Raises:
         InputError: If a text is not a string, is too long, or contains a NUL character or a lone surrogate; if both
             texts are empty; if the timestamp can't be parsed; or if the metadata is not JSON-compatible.
@@ -93,13 +101,15 @@ def read_draft(
     if not user_input.strip() and not agent_response.strip():
         raise InputError("user_input", "is empty, and agent_response is empty too; pass text in at least one of them")
     metadata = _read_metadata(meta_data)
+    sent_at = now if timestamp is None else read_time("timestamp", timestamp, zone=now.tzinfo)
     return PageDraft(
-        at=now if timestamp is None else read_time("timestamp", timestamp),
+        at=sent_at.astimezone(timezone.utc),
         user_text=user_input,
         assistant_text=agent_response,
         user_name=_read_name(metadata, "user_name"),
         assistant_name=_read_name(metadata, "assistant_name"),
         metadata=metadata,
+        utc_offset_minutes=utc_offset_minutes(sent_at),
     )
 
 
@@ -109,6 +119,10 @@ def read_messages(messages: Iterable[Mapping[str, Any]], *, now: datetime) -> li
     A user message without an answer is a page with an empty assistant text. An answer without a user message is a page
     with an empty user text. System, developer and tool messages, images and tool calls are skipped. The time of a page
     is the ``timestamp`` of its first message.
+
+    Args:
+        messages: The messages, oldest first.
+        now: The current time, in the time zone of times that are given without one.
 
     Raises:
         InputError: If an entry is not a message or its text is not valid.
@@ -172,22 +186,29 @@ def read_idempotency_key(key: str) -> str:
     return key
 
 
-def read_time(field: str, value: datetime | str) -> datetime:
-    """Converts a datetime or a text in ISO 8601 format to an aware UTC time. A value without a time zone is UTC.
+def read_time(field: str, value: datetime | str, *, zone: tzinfo | None = None) -> datetime:
+    """Converts a datetime or a text in ISO 8601 format to an aware time, and keeps its UTC offset.
+
+    Args:
+        field: Name of the argument, for error messages.
+        value: The datetime or text.
+        zone: Time zone of a value without one; default: ``NO_ZONE``, which is UTC.
 
     Raises:
-        InputError: If the value can't be parsed as a time.
+        InputError: If the value can't be parsed as a time, or its offset is not smaller than 24 hours.
     """
     if isinstance(value, str):
         value = _parse(field, value)
     if not isinstance(value, datetime):
         raise InputError(field, f"must be a datetime or ISO 8601 text, not {type(value).__name__}")
-    if value.tzinfo is None:
-        return value.replace(tzinfo=timezone.utc)
     try:
-        return value.astimezone(timezone.utc)
+        moment = value.replace(tzinfo=zone or NO_ZONE) if value.utcoffset() is None else value
+        moment.astimezone(timezone.utc)
     except OverflowError as error:
         raise InputError(field, "is outside the years 1 to 9999 in UTC; pass another time") from error
+    except (TypeError, ValueError) as error:
+        raise InputError(field, f"has no valid UTC offset ({error}); pass an offset of less than 24 hours") from error
+    return moment
 
 
 def _parse(field: str, text: str) -> datetime:

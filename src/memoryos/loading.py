@@ -55,7 +55,7 @@ class Loader:
     Args:
         store: The database and its tables.
         redactor: Replaces secrets in a page before the page is stored.
-        clock: Returns the current time (aware, UTC). Pages without a time get this time.
+        clock: Returns the current time, in the time zone of times without one. Pages without a time get this time.
     """
 
     def __init__(self, store: Store, redactor: Redactor, *, clock: Callable[[], datetime]) -> None:
@@ -129,7 +129,8 @@ class Loader:
             for owner, records in reader.scopes():
                 scope_id = self._store.scopes.open(target(owner), self._clock())
                 try:
-                    restored = self._store.portable.restore(scope_id, map(self._redactor.record, records))
+                    redacted = map(self._redactor.record, records)
+                    restored = self._store.portable.restore(scope_id, redacted, is_format_1=reader.format == 1)
                 except InputError as error:
                     raise error if error.field == "path" else reader.at_fault(error) from error
                 found[target(owner)] = Loaded(restored.pages, restored.known, restored.forgotten, restored.tiers)

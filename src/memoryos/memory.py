@@ -7,6 +7,7 @@ arguments and calls the module that contains the logic.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from memoryos.modules import Modules
     from memoryos.storage.idempotency import IdempotencyKey
     from memoryos.updating.forgetter import Forgotten
-    from memoryos.updating.rebuilding import Rebuilt
+    from memoryos.updating.rebuilding import RebuildCost, Rebuilt
     from memoryos.updating.tier_views import SegmentContent
 
 __all__ = ["Memory"]
@@ -114,7 +115,8 @@ class Memory:
         Args:
             user_input: The user's text; may be empty if the assistant's text is not.
             agent_response: The assistant's text; may be empty if the user's text is not.
-            timestamp: Time of the exchange: a datetime, or ISO 8601 text. Without a time zone it is UTC. Default: now.
+            timestamp: Time of the exchange: a datetime, or ISO 8601 text. The page keeps its UTC offset, from which its
+                day is computed. Without a time zone it is in the zone of the setting ``time_zone``. Default: now.
             meta_data: Any JSON-compatible values. The values ``user_name`` and ``assistant_name`` name the speakers.
             idempotency_key: A name that the caller chooses for this request. If the caller repeats the request with
                 the same key, nothing is stored again and the first page is returned. Keys are kept for at least a week.
@@ -124,7 +126,7 @@ class Memory:
             NotFoundError: If the request is a repetition and its page was forgotten; nothing was stored.
             StoreError: If the page could not be written.
         """
-        now = self._modules.clock()
+        now = self._modules.local_now()
         draft = read_draft(user_input, agent_response, timestamp, meta_data, now=now)
         drafts = [self._modules.redactor.draft(draft)]
         request = None
@@ -146,7 +148,7 @@ class Memory:
             NotFoundError: If the request is a repetition and one of its pages was forgotten; nothing was stored.
             StoreError: If the pages could not be written.
         """
-        now, redactor = self._modules.clock(), self._modules.redactor
+        now, redactor = self._modules.local_now(), self._modules.redactor
         message_list = list(messages)
         drafts = [redactor.draft(draft) for draft in read_messages(message_list, now=now)]
         request = None
@@ -194,14 +196,14 @@ class Memory:
         return search_text(self._modules.log, self._handle.find(), text, count, before_seq=before_seq)
 
     def days(self) -> list[tuple[date, int]]:
-        """Returns each day (UTC) that has pages, and the number of its pages, oldest day first."""
+        """Returns each day that has pages (``Page.day``), and the number of its pages, oldest day first."""
         return self._modules.log.days(self._handle.find())
 
     def pages_of_day(self, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
-        """Returns up to ``count`` pages of one day (UTC), in the order in which they were stored.
+        """Returns up to ``count`` pages of one day, in the order in which they were stored.
 
         Args:
-            day: The day in UTC.
+            day: The day, which is compared with ``Page.day``.
             count: Maximum number of pages.
             after_seq: Only pages with a greater ``seq`` than this.
         """
@@ -301,28 +303,42 @@ class Memory:
     @property
     def profile(self) -> Profile:
         """The current profile of the user."""
-        return self._modules.long_term.profile(self._handle.find())
+        return self._modules.long_term.profile(self._handle.find(), self._modules.clock())
+
+    def profile_of(self, subject: str) -> Profile:
+        """Returns the current profile of another person who speaks in this memory.
+
+        Args:
+            subject: The person's name as in ``Knowledge.subject``, or "assistant" for the other speaker of a
+                conversation between two people.
+        """
+        return self._modules.long_term.profile(self._handle.find(), self._modules.clock(), subject)
 
     def profile_history(self) -> list[Profile]:
-        """Returns every version of the profile, oldest first."""
-        return self._modules.long_term.profile_versions(self._handle.find())
+        """Returns every version of the user's profile, oldest first.
+
+        The attributes are facts, so only versions of earlier releases contain attributes.
+        """
+        return [each.of("user") for each in self._modules.long_term.profile_versions(self._handle.find())]
 
     def knowledge(self, about: About | None = "user", *, history: bool = False) -> list[Knowledge]:
-        """Returns facts, oldest first.
+        """Returns facts in the order in which they were stated, oldest first.
 
         Args:
             about: "user", "assistant", or None for both.
-            history: Whether to include facts that were replaced by newer facts or archived.
+            history: Whether to include facts that were replaced, have ended or are archived.
 
         Raises:
             InputError: If ``about`` has another value.
         """
         if about not in {None, *ABOUT}:
             raise InputError("about", "must be 'user', 'assistant' or None")
-        return self._modules.long_term.knowledge(self._handle.find(), about, history=history)
+        return self._modules.long_term.knowledge(self._handle.find(), self._modules.clock(), about, history=history)
 
     def history(self, knowledge_id: str) -> list[Knowledge]:
         """Returns all versions of a fact, oldest first: the fact, the facts that it replaced, and its replacements.
+
+        The versions of a fact with a single-valued slot are all facts that fill this slot of the same person.
 
         Raises:
             NotFoundError: If this memory has no fact with this id.
@@ -355,18 +371,16 @@ class Memory:
         return read_segment(self._modules.store, self._handle.find(), segment_id, now, self.config.heat)
 
     def flush(self, timeout: float | None = None, *, progress: Callable[[], None] | None = None) -> None:
-        """Consolidates all waiting pages: assigns them to segments, and extracts facts.
-
-        A page waits for consolidation from the time at which it leaves short-term memory.
+        """Reads all waiting pages: assigns them to segments, and extracts facts. Infers traits from hot segments.
 
         Args:
             timeout: Maximum duration in seconds. Default: no limit.
-            progress: Called before each unit of work, e.g. one batch of pages.
+            progress: Called before each unit of work, e.g. one batch of pages, with the number of pages read so far.
 
         Raises:
             AnalystError: If the analyst failed. In all four cases the remaining pages are processed later.
             EmbeddingError: If the embedder failed.
-            StoreConflictError: If other callers repeatedly deleted pages while these were consolidated.
+            StoreConflictError: If other callers repeatedly deleted pages while these were read.
             TimeoutError: If the timeout expired.
         """
         if self._handle.exists:
@@ -392,24 +406,22 @@ class Memory:
         return True
 
     def force_mid_term_analysis(self) -> int:
-        """Assigns all waiting pages to segments. Then extracts facts from every segment with new pages, hot or not.
-
-        A page is waiting when it has left short-term memory and is not yet assigned to a segment.
+        """Reads all pages that are due. Then infers traits from every segment with new pages, hot or not.
 
         Returns:
-            The number of segments from which facts were extracted.
+            The number of segments from which traits were inferred.
 
         Raises:
             AnalystError: If the analyst failed. The remaining pages are processed later.
         """
-        return self._modules.updater.learn_everything(self._handle.find()) if self._handle.exists else 0
+        return self._modules.updater.profile_everything(self._handle.find()) if self._handle.exists else 0
 
     def rebuild(
         self,
         analyst: AnalystKind | None = None,
         *,
         dry_run: bool = False,
-        progress: Callable[[], None] | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> Rebuilt:
         """Derives all segments, facts and the profile again from the stored pages.
 
@@ -418,7 +430,7 @@ class Memory:
         Args:
             analyst: "llm" or "local"; default: the analyst of the engine.
             dry_run: Whether to return the changes without storing them.
-            progress: Called before each unit of work, e.g. one batch of pages.
+            progress: Called before each unit of work, e.g. one batch of pages, with the number of pages read so far.
 
         Raises:
             AnalystError: If the analyst failed repeatedly; nothing was changed.
@@ -428,6 +440,10 @@ class Memory:
         scope_id = self._handle.require()
         reader = self._modules.analyst_of(analyst)
         return self._modules.rebuilder.rebuild(scope_id, reader, dry_run=dry_run, progress=progress)
+
+    def rebuild_cost(self) -> RebuildCost:
+        """Estimates the LLM calls and tokens of ``rebuild("llm")``."""
+        return self._modules.rebuilder.estimate(self._handle.require())
 
     def correct(self, knowledge_id: str, text: str) -> Knowledge:
         """Replaces a fact by a text of the user. The old fact stays in the history and is not learned again.
@@ -465,7 +481,8 @@ class Memory:
         Args:
             page_ids: Ids of pages to delete.
             knowledge_ids: Ids of facts to delete. Their source pages are kept.
-            before: Delete every page older than this time.
+            before: Delete every page older than this time. Without a time zone it is in the zone of the setting
+                ``time_zone``.
             query_preview: A query. Nothing is deleted: the receipt lists the pages that the query finds, and what
                 deleting them would remove. To delete them, call again with their ids.
             everything: Delete the whole memory.
@@ -479,7 +496,8 @@ class Memory:
             NotFoundError: If an id is not in this memory; nothing was forgotten.
             StoreError: If the store can't be written.
         """
-        moment = None if before is None else read_time("before", before)
+        zone = self.config.zone
+        moment = None if before is None else read_time("before", before, zone=zone).astimezone(timezone.utc)
         request = ForgetRequest(tuple(page_ids), tuple(knowledge_ids), moment, query_preview, everything)
         check_forget_request(request)
         scope_id = self._handle.require()
@@ -492,7 +510,8 @@ class Memory:
 
     def get_user_profile_summary(self) -> str:
         """Returns the profile and the facts about the user as text, one item per line; "" if there are none."""
-        lines = profile_lines(self.profile) + [f"- {one_line(entry.text)}" for entry in self.knowledge("user")]
+        facts = [entry for entry in self.knowledge("user") if not (entry.slot and entry.subject == "user")]
+        lines = profile_lines(self.profile) + [f"- {one_line(entry.text)}" for entry in facts]
         return "\n".join(lines)
 
     def get_assistant_knowledge_summary(self) -> list[str]:
@@ -512,7 +531,9 @@ class Memory:
             "embedder": modules.embedder.name,
             "analyst": modules.analyst.origin.analyst,
         }
-        return names | count_tiers(modules.store, self._handle.find(), modules.embedder, modules.config)
+        return names | count_tiers(
+            modules.store, self._handle.find(), modules.embedder, modules.config, modules.clock()
+        )
 
     def revision(self) -> int:
         """Returns the revision number of this memory, which grows with every write; 0 before the first write.
@@ -597,7 +618,7 @@ class Memory:
                 answer = repeated_answer(query, stored[0])
                 return AnswerStream(answer.recall, replay(answer)) if stream else answer
         recall = self.recall(query)
-        task = _AnswerTask(recall, style, self._modules.clock(), request, is_stream=stream, is_stored=remember)
+        task = _AnswerTask(recall, style, self._modules.local_now(), request, is_stream=stream, is_stored=remember)
         pieces = AnswerStream(recall, self._answer(task))
         return pieces if stream else pieces.finish()
 

@@ -110,6 +110,10 @@ class Modules:
         """The database table of the costs of model calls."""
         return self.store.costs
 
+    def local_now(self) -> datetime:
+        """Returns the current time in the time zone of the settings. Times without a zone are in this zone."""
+        return self.clock().astimezone(self.config.zone)
+
     def check_process(self) -> None:
         """Checks that this process opened the store itself.
 

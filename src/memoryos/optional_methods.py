@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from memoryos.seams import Closeable, Embedder, LanguageLimited, QueryEmbedder
+    from memoryos.seams import Closeable, Embedder, Immediate, LanguageLimited, QueryEmbedder
 
-__all__ = ["CompleteEmbedder", "close_method"]
+__all__ = ["CompleteEmbedder", "close_method", "reads_immediately"]
 
 
 class CompleteEmbedder:
@@ -69,6 +69,14 @@ def close_method(resource: object) -> Callable[[], None]:
         return cast("Closeable", resource).close
     except AttributeError:
         return _do_nothing
+
+
+def reads_immediately(analyst: object) -> bool:
+    """Returns whether an analyst reads pages as soon as possible; False if it has no ``reads_immediately``."""
+    try:
+        return cast("Immediate", analyst).reads_immediately
+    except AttributeError:
+        return False
 
 
 def _query_method(embedder: Embedder) -> Callable[[Sequence[str]], NDArray[np.float32]]:

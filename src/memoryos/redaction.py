@@ -32,7 +32,18 @@ _NAME = re2.compile(r"[\pL\pN][\pL\pN _-]*")
 _PLACEHOLDER = re2.compile(r"\[redacted [^\]\n]{1,40}\]")
 _IDS = ("_id", "_ids", "_page_ids")
 _RECORD_TEXTS = frozenset(
-    {"user_text", "assistant_text", "user_name", "assistant_name", "metadata", "summary", "keywords", "text", "body"}
+    {
+        "user_text",
+        "assistant_text",
+        "user_name",
+        "assistant_name",
+        "metadata",
+        "summary",
+        "keywords",
+        "text",
+        "value",
+        "body",
+    }
 )
 """Members of an exported record that contain text. The other members are ids, times and numbers."""
 _TO_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}

@@ -18,31 +18,39 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from memoryos.model import About, Attribute, Knowledge, Origin, Page, Profile, Trait
+    from memoryos.model import About, FactKind, FactStatus, Knowledge, Origin, Page, Profile, Side, Trait
     from memoryos.retrieval.recall import Recall
 
 
 __all__ = [
+    "MAX_BATCH_PAGES",
+    "MAX_RELATED_FACTS",
     "Analyst",
     "AnswerRequest",
     "Batch",
     "ChatModel",
     "ChatRequest",
     "Closeable",
-    "Digest",
     "Embedder",
     "Fact",
+    "Immediate",
     "LanguageLimited",
-    "Lesson",
     "Material",
     "Message",
     "Meter",
+    "Profiling",
     "QueryEmbedder",
+    "Reading",
     "Reply",
     "ReplySchema",
     "Topic",
     "Usage",
 ]
+
+MAX_BATCH_PAGES = 12
+"""Maximum number of pages that an analyst reads in one call."""
+MAX_RELATED_FACTS = 20
+"""Maximum number of related facts that an analyst is shown with a batch."""
 
 
 class Embedder(Protocol):
@@ -96,6 +104,18 @@ class LanguageLimited(Protocol):
         ...
 
 
+class Immediate(Protocol):
+    """An analyst with the optional property ``reads_immediately``, for analysts whose calls cost next to nothing."""
+
+    @property
+    def reads_immediately(self) -> bool:
+        """Whether pages are read as soon as possible, even one by one. Default: False.
+
+        Other analysts read a batch when it is full, or when the scope had no new page for ``reading_delay_seconds``.
+        """
+        ...
+
+
 class Closeable(Protocol):
     """An embedder, analyst or chat model with the optional method ``close``, which closes its connections."""
 
@@ -106,23 +126,40 @@ class Closeable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Input of ``Analyst.digest``: pages to consolidate, and the page before them.
+    """Input of ``Analyst.read``: neighbouring pages to read, and what the analyst needs to know to understand them.
 
     Attributes:
-        pages: The pages in the order in which they were stored; at least one.
+        pages: The pages to read, in the order of the log; at least one and at most ``MAX_BATCH_PAGES``.
         vectors: One vector per page, ``float32[len(pages), dimensions]``, L2-normalised. It is the mean of the vectors
             of the user's and the assistant's text.
-        previous: The page that was stored directly before ``pages[0]``; None if ``pages[0]`` is the first page.
-        previous_vector: The vector of ``previous``.
-        previous_summary: Summary of the chain that contains ``previous``; "" if it is in no chain. A chain is a series
+        before: The pages directly before ``pages[0]``, oldest first; at most two. They were read before and are only
+            shown.
+        before_vector: The vector of ``before[-1]``; None without such a page.
+        before_summary: Summary of the chain that contains ``before[-1]``; "" if it is in no chain. A chain is a series
             of pages on one subject.
+        user_name: Name of the main user of the scope; None if unnamed. A page in which the user has this name or no
+            name is a page of "user"; with another name it is a page of another person.
+        assistant_name: The same for the assistant.
+        slots: The current facts with a slot, oldest first.
+        related: Other current facts that are related to the pages by meaning or words, oldest first; at most
+            ``MAX_RELATED_FACTS``.
     """
 
     pages: tuple[Page, ...]
     vectors: NDArray[np.float32]
-    previous: Page | None = None
-    previous_vector: NDArray[np.float32] | None = None
-    previous_summary: str = ""
+    before: tuple[Page, ...] = ()
+    before_vector: NDArray[np.float32] | None = None
+    before_summary: str = ""
+    user_name: str | None = None
+    assistant_name: str | None = None
+    slots: tuple[Knowledge, ...] = ()
+    related: tuple[Knowledge, ...] = ()
+
+    def subject(self, page: Page, side: Side) -> str:
+        """Returns the subject of facts that a speaker states about themselves: "user", "assistant" or a name."""
+        name = page.user_name if side == "user" else page.assistant_name
+        main = self.user_name if side == "user" else self.assistant_name
+        return side if name is None or main is None or name.casefold() == main.casefold() else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,80 +172,97 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
-    """Result of ``Analyst.digest``: the chains and topics of a batch of pages.
-
-    A chain is a series of consecutive pages on one subject.
-
-    Attributes:
-        continues: One boolean per page: True if the page continues the subject of the page before it, False if it
-            starts a new chain. The page before the first page is ``Batch.previous``.
-        chain_summaries: One summary for each chain, in order. If ``continues[0]`` is True, the first summary replaces
-            the summary of the chain that contains ``Batch.previous``.
-        topics: One or two topics. Every page of the batch is in exactly one topic.
-        origin: The fallback analyst, if it produced this result; None if the analyst itself did.
-    """
-
-    continues: tuple[bool, ...]
-    chain_summaries: tuple[str, ...]
-    topics: tuple[Topic, ...]
-    origin: Origin | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Fact:
     """A fact that an analyst extracted from pages and that is not stored yet.
 
+    A retraction ("I have no dog any more") is a fact whose ``valid_until`` has passed. It removes the value of its
+    slot, or any value of the slot if its own value is None, and the facts in ``replaces``.
+
     Attributes:
-        about: Whom the fact describes: the user or the assistant.
+        about: The side whose capacity the fact counts for: the user or the assistant.
         text: The fact as one sentence, in the language of the conversation.
         source_page_ids: Ids of the pages from which the fact was extracted; never empty.
         valid_from: Time from which the fact is true, if the text states one.
-        supersedes: Ids of the current facts that this fact replaces. "#0" refers to the first fact of the same
-            ``Lesson``, "#1" to the second.
-        superseded_by: Id of the current fact that replaces this fact, or "#0", "#1" as above. Set if the
-            replacement is from a newer page that was processed earlier. This fact is then stored as an old version.
+        replaces: Ids of the facts that this fact contradicts or changes: facts in ``Batch.slots`` or ``Batch.related``.
+            "#0" refers to the first fact of the same ``Reading``, "#1" to the second; only earlier facts.
+        subject: Whom the fact describes: "user", "assistant" or the name of another person. Default: ``about``.
+        slot: The slot that the fact fills (``memoryos.slots``); None for most facts.
+        value: The value of the slot; None without a slot, and for a retraction of any value.
+        kind: What kind of statement the fact is.
+        status: The status of a plan, decision or promise; None for other kinds.
+        valid_until: Time until which the fact is true, if the text states one.
     """
 
     about: About
     text: str
     source_page_ids: tuple[str, ...]
     valid_from: datetime | None = None
-    supersedes: tuple[str, ...] = ()
-    superseded_by: str | None = None
+    replaces: tuple[str, ...] = ()
+    subject: str = ""
+    slot: str | None = None
+    value: str | None = None
+    kind: FactKind = "fact"
+    status: FactStatus | None = None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Result of ``Analyst.read``: the chains, topics and facts of a batch of pages.
+
+    A chain is a series of consecutive pages on one subject.
+
+    Attributes:
+        continues: One boolean per page: True if the page continues the subject of the page before it, False if it
+            starts a new chain. The page before the first page is ``Batch.before[-1]``.
+        chain_summaries: One summary for each chain, in order. If ``continues[0]`` is True, the first summary replaces
+            the summary of the chain that contains ``Batch.before[-1]``.
+        topics: One or more topics. Every page of the batch is in exactly one topic.
+        facts: What the pages state. A fact that is known already may be repeated.
+        dropped: The parts of a model's reply that were not used, each with the reason. They contain no text of the
+            conversation.
+        origin: The fallback analyst, if it produced this result; None if the analyst itself did.
+    """
+
+    continues: tuple[bool, ...]
+    chain_summaries: tuple[str, ...]
+    topics: tuple[Topic, ...]
+    facts: tuple[Fact, ...] = ()
+    dropped: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Input of ``Analyst.learn``: pages of a segment from which to extract facts, and the facts known so far.
+    """Input of ``Analyst.profile``: pages of a hot segment, the facts stated in them, and the profile so far.
+
+    A segment is the group of all pages on one topic. It is hot if it was recalled often or recently.
 
     Attributes:
-        pages: The pages from which no facts were extracted yet, in the order of storing; at least one.
+        pages: The pages of the segment that were not used for a profile yet, in the order of the log; at least one.
+        facts: The current facts from these pages, oldest first.
         profile: The current profile of the user.
-        knowledge: The current facts, oldest first, without replaced and archived facts.
+        user_name: As in ``Batch``.
+        assistant_name: As in ``Batch``.
     """
 
     pages: tuple[Page, ...]
+    facts: tuple[Knowledge, ...]
     profile: Profile
-    knowledge: tuple[Knowledge, ...]
+    user_name: str | None = None
+    assistant_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """Result of ``Analyst.learn``: the changes to the user's profile and to the known facts.
+class Profiling:
+    """Result of ``Analyst.profile``: the changes to the traits of the people who speak.
 
     Attributes:
-        attributes: New or changed attributes of the user, e.g. name or job.
-        traits: New or changed personality traits. Each replaces the trait of the same dimension completely.
-        facts: New facts. Facts that are contained in ``Material.knowledge`` must not be repeated here.
-        dropped: Ids of current facts that are wrong or useless. They are kept as history.
+        traits: New or changed personality traits. Each replaces the trait of the same subject and dimension completely.
         origin: The fallback analyst, if it produced this result; None if the analyst itself did.
     """
 
-    attributes: tuple[Attribute, ...] = ()
     traits: tuple[Trait, ...] = ()
-    facts: tuple[Fact, ...] = ()
-    dropped: tuple[str, ...] = ()
     origin: Origin | None = None
 
 
@@ -272,7 +326,7 @@ class Analyst(Protocol):
     * returns only ids of pages and facts that its input contains;
     * reports the cost of each model call to the meter, including failed calls.
 
-    It may also have ``Closeable.close``.
+    It may also have ``Immediate.reads_immediately`` and ``Closeable.close``.
     """
 
     @property
@@ -280,15 +334,16 @@ class Analyst(Protocol):
         """Name of the analyst and version of its prompt or rules. Both are stored with all data that it derives."""
         ...
 
-    def digest(self, batch: Batch, meter: Meter) -> Digest:
-        """Groups a batch of pages into chains and topics, and summarises each of them.
+    def read(self, batch: Batch, meter: Meter) -> Reading:
+        """Groups a batch of pages into chains and topics, summarises each of them, and extracts facts.
 
         A chain is a series of consecutive pages on one subject. A topic may also contain pages that are far apart.
+        Every page is read once, in the order of the log.
         """
         ...
 
-    def learn(self, material: Material, meter: Meter) -> Lesson:
-        """Extracts facts, and attributes and traits of the user, from pages of one segment."""
+    def profile(self, material: Material, meter: Meter) -> Profiling:
+        """Infers personality traits from pages of one hot segment and the facts stated in them."""
         ...
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:

@@ -1,6 +1,6 @@
 """Reads and writes export files, and reads files of plain pages. Both consist of JSON lines.
 
-The first line of an export is ``{"kind": "memoryos", "format": 1}``. A line ``{"kind": "scope", …}`` names a user and
+The first line of an export is ``{"kind": "memoryos", "format": 2}``. A line ``{"kind": "scope", …}`` names a user and
 an assistant. The lines after it contain their pages, chains, segments, facts, profiles and tombstones. See
 ``docs/reference/export.md``.
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportReader", "export_lines", "is_export", "read_pages", "write_export"]
 
-HEADER, FORMAT = "memoryos", 1
+HEADER, FORMAT = "memoryos", 2
+_READABLE_FORMATS = (1, 2)
 _LONGEST_HEAD = 1_000
 _PAGE = '{"kind": "page"'
 
@@ -95,6 +96,9 @@ class ExportReader:
     Args:
         file: A file written by ``write_export``.
 
+    Attributes:
+        format: Version of the export format.
+
     Raises:
         InputError: If the file can't be read, or is not an export in a supported format.
     """
@@ -108,11 +112,13 @@ class ExportReader:
         self._number = 0
         self._next_scope: dict[str, Any] | None = None
         head = next(self._records(), {})
-        if head.get("kind") != HEADER or head.get("format") != FORMAT:
+        if head.get("kind") != HEADER or head.get("format") not in _READABLE_FORMATS:
             self._lines.close()
             raise InputError(
-                "path", f"{file} is not an export in format {FORMAT}; to import a newer format, update MemoryOS"
+                "path",
+                f"{file} is not an export in a format up to {FORMAT}; to import a newer format, update MemoryOS",
             )
+        self.format = int(head["format"])
 
     def scopes(self) -> Iterator[tuple[Scope, Iterator[dict[str, Any]]]]:
         """Yields each scope (one user with one assistant), and an iterator over the scope's records.

@@ -1,4 +1,4 @@
-"""The LLM analyst: its calls, its one repair, its bounds; and who stands in while it fails."""
+"""Tests the calls of the LLM analyst, its second request, its limits, and the fallback analyst."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from memoryos.analysts.fallback_analyst import FallbackAnalyst
 from memoryos.analysts.llm import REPLY_SHARE, LLMAnalyst
 from memoryos.errors import AnalystError, AnalystUnavailableError, BudgetExceededError, InvalidReplyError
 from memoryos.language.text import estimate_tokens
-from memoryos.model import Origin, Profile
+from memoryos.model import Origin, Profile, Trait
+from memoryos.optional_methods import reads_immediately
 from memoryos.retrieval.excerpts import whole_page
 from memoryos.retrieval.recall import Recall, RecalledPage, Signals
-from memoryos.seams import AnswerRequest, ChatRequest, Digest, Lesson, Material, Meter, Reply, Usage
+from memoryos.seams import AnswerRequest, ChatRequest, Material, Meter, Profiling, Reading, Reply, Usage
 from memoryos.testing import Bill, ScriptedAnalyst, ScriptedChatModel, ok_reply
-from memoryos.updating.lesson_merging import check_lesson
-from memoryos.updating.segment_matching import check_digest
-from tests.analysts.test_llm_replies import DIGEST, LESSON, MATERIAL, SAID
+from tests.analysts.contracts import check_profiling, check_reading
+from tests.analysts.test_llm_replies import MATERIAL, PROFILE, READ, SAID
 from tests.analysts.test_prompts import CHINESE, ENGLISH, batch, entry, pages
 
 SECRET = "Zanzibar"
@@ -34,15 +34,15 @@ RECALL = Recall("q", pages=tuple(RecalledPage(page, whole_page(page)[:1], 1.0, S
 Work = Callable[[LLMAnalyst, Meter], Any]
 
 
-def digest(analyst: LLMAnalyst, meter: Meter) -> Digest:
-    return analyst.digest(BATCH, meter)
+def read(analyst: LLMAnalyst, meter: Meter) -> Reading:
+    return analyst.read(BATCH, meter)
 
 
-def learn(analyst: LLMAnalyst, meter: Meter) -> Lesson:
-    return analyst.learn(MATERIAL, meter)
+def profile(analyst: LLMAnalyst, meter: Meter) -> Profiling:
+    return analyst.profile(MATERIAL, meter)
 
 
-WORK: list[tuple[Work, dict[str, Any]]] = [(digest, DIGEST), (learn, LESSON)]
+WORK: list[tuple[Work, dict[str, Any]]] = [(read, READ), (profile, PROFILE)]
 
 
 class Spent:
@@ -91,7 +91,7 @@ def test_after_the_second_bad_reply_it_gives_up(
     work: Work, reply: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    bad = json.dumps({SECRET: SECRET, **reply, "topics": SECRET, "drop": SECRET})
+    bad = json.dumps({SECRET: SECRET, "topics": SECRET, "traits": SECRET})
     model, bill = ScriptedChatModel([bad, bad, json.dumps(reply)]), Bill()
     with pytest.raises(InvalidReplyError) as caught:
         work(LLMAnalyst(model), bill)
@@ -123,13 +123,13 @@ def test_the_same_batch_makes_the_same_prompt() -> None:
     model = ScriptedChatModel()
     analyst = LLMAnalyst(model)
     for _ in range(2):
-        digest(analyst, Bill())
-        learn(analyst, Bill())
+        read(analyst, Bill())
+        profile(analyst, Bill())
     assert model.requests[:2] == model.requests[2:]
 
 
 def test_its_origin_names_the_model_and_the_versions_of_the_prompts() -> None:
-    assert LLMAnalyst(ScriptedChatModel(name="m")).origin == Origin("llm/m", "1.1")
+    assert LLMAnalyst(ScriptedChatModel(name="m")).origin == Origin("llm/m", "2.2")
 
 
 # Long pages
@@ -162,9 +162,10 @@ def test_a_page_of_a_megabyte_fits_the_context_and_says_what_is_left_out(languag
     said = pages([(long, "Short."), ("Short too.", long), ("Also short.", "")])
     model = ScriptedChatModel()
     analyst = LLMAnalyst(model, context_tokens=context_tokens)
-    check_digest(batch(said), analyst.digest(batch(said), Bill()))
-    material = Material(said, Profile(), (entry(1, "Has a garden by the river"),))
-    check_lesson(material, analyst.learn(material, Bill()))
+    shown = batch(said, known=[entry(1, "Has a garden by the river")])
+    check_reading(shown, analyst.read(shown, Bill()))
+    material = Material(said, shown.related, Profile())
+    check_profiling(material, analyst.profile(material, Bill()))
     assert len(model.requests) == 2
     for request in model.requests:
         assert tokens(request) <= context_tokens * (1 - REPLY_SHARE)
@@ -177,7 +178,7 @@ def test_fifty_long_pages_fit_the_usual_context(language: str, caplog: pytest.Lo
     long = WORDS[language] * 400
     said = pages([(long, long)] * 50)
     model = ScriptedChatModel()
-    LLMAnalyst(model).learn(Material(said, Profile(), ()), Bill())
+    LLMAnalyst(model).profile(Material(said, (), Profile()), Bill())
     assert tokens(model.requests[0]) <= 16_000 * (1 - REPLY_SHARE)
     check_all_there(model.requests[0], [long] * 100)
     assert "are shown to the LLM with utterances of at most" in caplog.text
@@ -186,14 +187,14 @@ def test_fifty_long_pages_fit_the_usual_context(language: str, caplog: pytest.Lo
 
 def test_what_fits_is_shown_whole() -> None:
     model = ScriptedChatModel()
-    LLMAnalyst(model).digest(batch(pages([("x" * 8_000, "y" * 8_000)])), Bill())
+    LLMAnalyst(model).read(batch(pages([("x" * 8_000, "y" * 8_000)])), Bill())
     assert "x" * 8_000 in model.requests[0].messages[1].content
     assert not MARK.search(model.requests[0].messages[1].content)
 
 
 def test_a_prompt_that_can_not_be_made_to_fit_is_told(caplog: pytest.LogCaptureFixture) -> None:
     said = pages([(WORDS["zh"] * 400, WORDS["zh"] * 400)] * 50)
-    LLMAnalyst(ScriptedChatModel(), context_tokens=4_000).learn(Material(said, Profile(), ()), Bill())
+    LLMAnalyst(ScriptedChatModel(), context_tokens=4_000).profile(Material(said, (), Profile()), Bill())
     assert "leaves too little of llm_context_tokens" in caplog.text
 
 
@@ -263,19 +264,22 @@ AWAY = AnalystUnavailableError("away")
 JUNK = InvalidReplyError("junk")
 
 
+TRAITS = Profiling((Trait("big five", "openness", "high", "Says so.", ("p001",)),))
+
+
 def stand(first: Any, second: Any = None) -> FallbackAnalyst:
     return FallbackAnalyst(first, second or Other(), pause_seconds=10, longest_pause_seconds=35)
 
 
 @pytest.mark.parametrize("error", [AWAY, JUNK])
 def test_while_the_analyst_fails_the_other_works_and_signs(clock: Clock, error: AnalystError) -> None:
-    for name, reply in (("digests", Digest((), (), ())), ("lessons", Lesson()), ("answers", "mine")):
+    for name, reply in (("readings", Reading((), (), ())), ("profilings", Profiling()), ("answers", "mine")):
         script: dict[str, Any] = {name: [error, reply]}
         first = ScriptedAnalyst(**script)
         both = stand(first)
         ask_for: Callable[[], Any] = {
-            "digests": lambda both=both: both.digest(BATCH, Bill()),
-            "lessons": lambda both=both: both.learn(MATERIAL, Bill()),
+            "readings": lambda both=both: both.read(BATCH, Bill()),
+            "profilings": lambda both=both: both.profile(MATERIAL, Bill()),
             "answers": lambda both=both: both.answer(ask(stream=True), Bill()),
         }[name]
         assert both.origin == Origin("scripted", "1")
@@ -286,12 +290,12 @@ def test_while_the_analyst_fails_the_other_works_and_signs(clock: Clock, error: 
 
 
 def test_the_pause_doubles_up_to_its_bound_and_ends_with_a_success(clock: Clock) -> None:
-    first = ScriptedAnalyst(lessons=[*[AWAY] * 5, Lesson(), AWAY, Lesson()])
+    first = ScriptedAnalyst(profilings=[*[AWAY] * 5, Profiling(), AWAY, Profiling()])
     both = stand(first)
 
     def asked() -> bool:
         before = len(first.calls)
-        both.learn(MATERIAL, Bill())
+        both.profile(MATERIAL, Bill())
         return len(first.calls) > before
 
     for pause in (10, 20, 35, 35, 35):
@@ -306,10 +310,10 @@ def test_the_pause_doubles_up_to_its_bound_and_ends_with_a_success(clock: Clock)
 
 
 def test_a_used_up_budget_is_no_failure(clock: Clock) -> None:
-    first = ScriptedAnalyst(lessons=[BudgetExceededError("used up"), Lesson(dropped=("x",))])
+    first = ScriptedAnalyst(profilings=[BudgetExceededError("used up"), TRAITS])
     both = stand(first)
-    assert both.learn(MATERIAL, Bill()).origin == Origin("other", "7")
-    assert both.learn(MATERIAL, Bill()) == Lesson(dropped=("x",))
+    assert both.profile(MATERIAL, Bill()).origin == Origin("other", "7")
+    assert both.profile(MATERIAL, Bill()) == TRAITS
     assert clock.now == 1_000
 
 
@@ -353,12 +357,30 @@ def test_fallback_answer_is_complete_and_keeps_its_sources() -> None:
 @pytest.mark.usefixtures("clock")
 def test_other_errors_do_not_use_the_fallback() -> None:
     with pytest.raises(ZeroDivisionError):
-        stand(ScriptedAnalyst(lessons=[ZeroDivisionError()])).learn(MATERIAL, Bill())
+        stand(ScriptedAnalyst(profilings=[ZeroDivisionError()])).profile(MATERIAL, Bill())
 
 
 @pytest.mark.parametrize("said", [ENGLISH, CHINESE])
 def test_the_double_of_an_llm_keeps_the_contract(said: tuple[tuple[str, str], ...]) -> None:
     analyst = LLMAnalyst(ScriptedChatModel(reply=lambda each: ok_reply([(m.role, m.content) for m in each.messages])))
-    material = Material(pages(said), Profile(), ())
-    check_digest(batch(pages(said)), analyst.digest(batch(pages(said)), Bill()))
-    check_lesson(material, analyst.learn(material, Bill()))
+    material = Material(pages(said), (), Profile())
+    check_reading(batch(pages(said)), analyst.read(batch(pages(said)), Bill()))
+    check_profiling(material, analyst.profile(material, Bill()))
+
+
+def test_an_llm_does_not_read_immediately_and_the_fallback_does_as_its_primary() -> None:
+    analyst = LLMAnalyst(ScriptedChatModel())
+    assert not reads_immediately(analyst)
+    assert not reads_immediately(stand(analyst))
+    assert reads_immediately(stand(ScriptedAnalyst(reads_immediately=True)))
+
+
+def test_dropped_parts_are_logged_without_their_text(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    odd: dict[str, Any] = {**READ, "facts": [*READ["facts"], {"text": SECRET, "pages": [99]}]}
+    analyst = LLMAnalyst(ScriptedChatModel([json.dumps(odd), json.dumps({"traits": [{"trait": SECRET}]})]))
+    assert read(analyst, Bill()).dropped
+    assert profile(analyst, Bill()) == Profiling()
+    assert "read: parts of a reply are not used: replaces: a number that was not shown (1); facts:" in caplog.text
+    assert "profile: parts of a reply are not used: traits:" in caplog.text
+    assert SECRET not in caplog.text

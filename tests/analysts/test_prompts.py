@@ -21,8 +21,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from memoryos.analysts.llm_replies import related_knowledge
-from memoryos.analysts.prompts import digest, learn
+from memoryos.analysts.prompts import profile as profile_prompt
+from memoryos.analysts.prompts import read as read_prompt
 from memoryos.analysts.prompts.transcript import transcript
 from memoryos.analysts.traits import dimensions
 from memoryos.model import Attribute, Knowledge, Origin, Page, Profile, Trait
@@ -85,12 +85,31 @@ def pages(said: Sequence[tuple[str, str]], names: tuple[str | None, str | None] 
     )
 
 
-def batch(said: Sequence[Page], previous: Page | None = None, summary: str = "") -> Batch:
-    return Batch(tuple(said), np.zeros((len(said), 4), np.float32), previous, None, summary)
+def batch(
+    said: Sequence[Page],
+    before: Sequence[Page] = (),
+    summary: str = "",
+    known: Sequence[Knowledge] = (),
+    names: tuple[str | None, str | None] = (None, None),
+) -> Batch:
+    """Returns a batch. Known facts with a slot are shown as slots, the others as related facts."""
+    return Batch(
+        tuple(said),
+        np.zeros((len(said), 4), np.float32),
+        tuple(before),
+        None,
+        summary,
+        *names,
+        slots=tuple(each for each in known if each.slot is not None),
+        related=tuple(each for each in known if each.slot is None),
+    )
 
 
-def entry(number: int, text: str, page_id: str = "p000") -> Knowledge:
-    return Knowledge(f"k{number}", "user", text, AT, None, None, None, (page_id,), Origin("local", "1"))
+def entry(number: int, text: str, slot: str | None = None, value: str | None = None) -> Knowledge:
+    """Returns a known fact. A fact with a larger number was stated later."""
+    at = AT - timedelta(days=100 - number)
+    origin = Origin("local", "1")
+    return Knowledge(f"k{number}", "user", text, at, None, None, None, ("p000",), origin, slot=slot, value=value)
 
 
 def profile(value: str) -> Profile:
@@ -123,51 +142,76 @@ def outside(prompt: str) -> str:
     return FENCE.sub("", prompt)
 
 
-def digest_prompt(said: Sequence[tuple[str, str]], summary: str = "They talk.", **names: Any) -> str:
+def read_messages(
+    said: Sequence[tuple[str, str]], summary: str = "They talk.", home: str = "Ghent", **names: Any
+) -> str:
     first, *rest = pages(said)
-    return written(digest.digest_messages(batch(rest, replace(first, **names), summary), 8_000))
+    known = (entry(1, "Has a dog"), entry(0, f"Lives in {home}", "home", home))
+    return written(read_prompt.read_messages(batch(rest, [replace(first, **names)], summary, known), 8_000))
 
 
-def learn_prompt(said: Sequence[tuple[str, str]], known: Sequence[str], home: str) -> str:
-    material = Material(
-        pages(said, ("Tom", None)), profile(home), tuple(entry(number, text) for number, text in enumerate(known))
+def profile_messages(said: Sequence[tuple[str, str]], known: Sequence[str]) -> str:
+    facts = tuple(entry(number, text) for number, text in enumerate(known))
+    return written(
+        profile_prompt.profile_messages(Material(pages(said, ("Tom", None)), facts, profile("Ghent")), 8_000)
     )
-    return written(learn.learn_messages(material, related_knowledge(material), 8_000))
 
 
 @pytest.mark.parametrize(
-    ("language", "said", "summary"),
-    [("en", ENGLISH, "The user moved to Porto."), ("zh", CHINESE, "用户搬到了波尔图。")],
+    ("language", "said", "summary", "home"),
+    [("en", ENGLISH, "The user moved to Porto.", "Ghent"), ("zh", CHINESE, "用户搬到了波尔图。", "根特")],
 )
-def test_the_digest_prompt_is_word_for_word_this(
-    language: str, said: tuple[tuple[str, str], ...], summary: str
+def test_the_read_prompt_is_word_for_word_this(
+    language: str, said: tuple[tuple[str, str], ...], summary: str, home: str
 ) -> None:
-    check_golden(f"digest-{language}", digest_prompt(said, summary))
+    check_golden(f"read-{language}", read_messages(said, summary, home))
 
 
 @pytest.mark.parametrize(
-    ("language", "said", "known", "home"),
+    ("language", "said", "known"),
     [
-        ("en", ENGLISH, ("Their sister Nora lives in Ghent", "Likes opera", "Has a dog"), "Ghent"),
-        ("zh", CHINESE, ("他的妹妹诺拉住在根特", "喜欢歌剧院", "有一条狗"), "根特"),
+        ("en", ENGLISH, ("Their sister Nora lives in Ghent", "Likes opera", "Has a dog")),
+        ("zh", CHINESE, ("他的妹妹诺拉住在根特", "喜欢歌剧院", "有一条狗")),
     ],
 )
-def test_the_learn_prompt_is_word_for_word_this(
-    language: str, said: tuple[tuple[str, str], ...], known: tuple[str, ...], home: str
+def test_the_profile_prompt_is_word_for_word_this(
+    language: str, said: tuple[tuple[str, str], ...], known: tuple[str, ...]
 ) -> None:
-    check_golden(f"learn-{language}", learn_prompt(said, known, home))
+    check_golden(f"profile-{language}", profile_messages(said, known))
+
+
+def test_known_facts_are_numbered_from_the_oldest_with_kind_slot_and_day() -> None:
+    promise = replace(entry(7, "Sends the list", None), about="assistant", subject="assistant", kind="promise")
+    known = (entry(9, "Has a dog"), entry(3, "Lives in Ghent", "home", "Ghent"), promise)
+    said = batch(pages(ENGLISH), known=known)
+    assert [fact.knowledge_id for fact in read_prompt.shown_facts(said)] == ["k3", "k7", "k9"]
+    shown = read_prompt.read_messages(said, 8_000)[1].content
+    assert "1. (user, fact, home: Ghent, 2023-01-31) Lives in Ghent\n" in shown
+    assert "2. (assistant, promise, 2023-02-04) Sends the list\n" in shown
+    assert "3. (user, fact, 2023-02-06) Has a dog\n" in shown
+
+
+def test_the_pages_before_are_marked_and_have_no_number() -> None:
+    first, second, third = pages(ENGLISH)
+    shown = read_prompt.read_messages(batch([third], [first, second], "The user moved."), 8_000)[1].content
+    record = shown.partition("<conversation>\n")[2].splitlines()
+    assert record[0] == "already read:"
+    assert record[1] == "(The user moved.)"
+    assert record[2] == "user: I moved to Porto in March with my dog."
+    assert [line for line in record if re.match(r"\d+\.", line)] == ["1. user: My sister Nora plays the violin."]
+    assert "already read" not in read_prompt.read_messages(batch([third]), 8_000)[1].content
 
 
 def standing(system: str, schema: ReplySchema) -> str:
     return system + json.dumps(schema.schema, sort_keys=True)
 
 
-@pytest.mark.parametrize("prompt", [digest, learn])
+@pytest.mark.parametrize("prompt", [read_prompt, profile_prompt])
 def test_a_version_has_one_text(prompt: Any) -> None:
     check_version(prompt.NAME, prompt.VERSION, standing(prompt.SYSTEM, prompt.SCHEMA))
 
 
-@pytest.mark.parametrize("prompt", [digest, learn])
+@pytest.mark.parametrize("prompt", [read_prompt, profile_prompt])
 @pytest.mark.parametrize("renews", [False, True])
 def test_another_text_of_the_same_version_is_noticed(
     prompt: Any, renews: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -193,11 +237,11 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
             yield from nodes(each)
 
 
-@pytest.mark.parametrize("schema", [digest.SCHEMA, learn.SCHEMA])
+@pytest.mark.parametrize("schema", [read_prompt.SCHEMA, profile_prompt.SCHEMA])
 def test_a_reply_schema_is_closed_complete_and_refers_to_nothing(schema: ReplySchema) -> None:
     json.dumps(schema.schema)
     objects = [node for node in nodes(schema.schema) if node.get("type") == "object"]
-    assert len(objects) >= 3
+    assert len(objects) >= 2
     for node in objects:
         assert node["additionalProperties"] is False
         assert node["required"] == list(node["properties"])
@@ -207,7 +251,7 @@ def test_a_reply_schema_is_closed_complete_and_refers_to_nothing(schema: ReplySc
     assert all("items" in node for node in nodes(schema.schema) if node.get("type") == "array")
 
 
-@pytest.mark.parametrize("prompt", [digest, learn])
+@pytest.mark.parametrize("prompt", [read_prompt, profile_prompt])
 def test_the_prompt_names_every_field_of_its_schema(prompt: Any) -> None:
     fields = {name for node in nodes(prompt.SCHEMA.schema) for name in node.get("properties", {})}
     example = prompt.SYSTEM[prompt.SYSTEM.index("{") : prompt.SYSTEM.rindex("}") + 1]
@@ -215,18 +259,19 @@ def test_the_prompt_names_every_field_of_its_schema(prompt: Any) -> None:
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_nothing_said_leaves_the_fences_of_a_digest(injection: str) -> None:
-    harmless = digest_prompt([("hello", "hello"), ("hello", "hello")])
+def test_nothing_said_leaves_the_fences_of_the_read_prompt(injection: str) -> None:
+    hello = ("hello", "hello")
+    harmless = read_messages([hello, hello])
     assert "hello" not in outside(harmless)
+    named = batch(pages([hello], (injection, injection)), pages([("a", "b")]), injection)
+    fact = replace(entry(1, "hello"), subject=injection)
     for text in (
-        digest_prompt([(injection, injection), ("hello", "hello")]),
-        digest_prompt([("hello", "hello"), (injection, injection)]),
-        digest_prompt([("hello", "hello"), ("hello", "hello")], user_name=injection, assistant_name=injection),
-        written(
-            digest.digest_messages(
-                batch(pages([("hello", "hello")], (injection, injection)), pages([("a", "b")])[0], injection), 8_000
-            )
-        ),
+        read_messages([(injection, injection), hello]),
+        read_messages([hello, (injection, injection)]),
+        read_messages([hello, hello], user_name=injection, assistant_name=injection),
+        read_messages([hello, hello], home=injection),
+        written(read_prompt.read_messages(named, 8_000)),
+        written(read_prompt.read_messages(batch(pages([hello]), known=[fact]), 8_000)),
     ):
         assert "Mallory" in text
         assert outside(text) == outside(harmless)
@@ -235,15 +280,17 @@ def test_nothing_said_leaves_the_fences_of_a_digest(injection: str) -> None:
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_nothing_said_leaves_the_fences_of_a_lesson(injection: str) -> None:
-    harmless = learn_prompt([("hello", "hello")], ["hello"], "hello")
+def test_nothing_said_leaves_the_fences_of_the_profile_prompt(injection: str) -> None:
+    harmless = profile_messages([("hello", "hello")], ["hello"])
     assert "hello" not in outside(harmless)
-    named = Material(pages([("hello", "hello")], (injection, injection)), Profile(), ())
+    named = Material(pages([("hello", "hello")], (injection, injection)), (), Profile())
+    trait = replace(profile("Ghent").traits[0], subject=injection)
+    of_another = Material(pages([("hello", "hello")]), (), Profile(1, (), (trait,)))
     for text in (
-        learn_prompt([(injection, injection)], ["hello"], "hello"),
-        learn_prompt([("hello", "hello")], [f"hello {injection}"], "hello"),
-        learn_prompt([("hello", "hello")], ["hello"], injection),
-        written(learn.learn_messages(named, (), 8_000)),
+        profile_messages([(injection, injection)], ["hello"]),
+        profile_messages([("hello", "hello")], [f"hello {injection}"]),
+        written(profile_prompt.profile_messages(named, 8_000)),
+        written(profile_prompt.profile_messages(of_another, 8_000)),
     ):
         assert "Mallory" in text
         assert outside(text) == outside(harmless)

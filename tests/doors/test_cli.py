@@ -52,13 +52,16 @@ def fill(run: Runner, tmp_path: Path, count: int = 30) -> None:
 
 
 def test_add_then_recall_finds_the_page(run: Runner) -> None:
-    added = run("add", "The red bicycle stands in the shed.", "Noted.", "--at", "2026-03-01", "--json")
+    added = run("add", "The red bicycle stands in the shed.", "Noted.", "--at", "2026-03-01T23:30:00-08:00", "--json")
     assert json.loads(added.stdout)["seq"] == 1
+    assert json.loads(added.stdout)["at"] == "2026-03-01T23:30:00-08:00"
+    found = json.loads(run("recall", "bicycle", "--json").stdout)
+    assert found["short_term"][0]["at"] == "2026-03-01T23:30:00-08:00"
     assert "stored as page 2" in run("add", "Something else.").output
     assert "red bicycle" in run("recall", "bicycle").output
 
 
-def test_import_consolidates_and_all_tables_print(run: Runner, tmp_path: Path) -> None:
+def test_import_reads_all_pages_and_all_tables_print(run: Runner, tmp_path: Path) -> None:
     fill(run, tmp_path)
     stats = json.loads(run("stats", "--json").stdout)
     assert (stats["pages"], stats["pages_due"], stats["short_term_pages"]) == (30, 0, 7)
@@ -206,7 +209,7 @@ def test_rebuild_with_llm_shows_changes_and_costs(run: Runner, tmp_path: Path, m
     assert "unchanged facts" in run("rebuild", "--analyst", "llm").output
     assert "llm/scripted" in run("knowledge", "--json").stdout
     accounts = json.loads(run("cost", "--json").stdout)
-    assert {each["purpose"] for each in accounts} == {"digest", "learn"}
+    assert {each["purpose"] for each in accounts} == {"read", "profile"}
     assert all(each["calls"] > 0 and each["prompt_tokens"] > 0 for each in accounts)
     assert "scripted" in run("cost").output
 
@@ -225,7 +228,7 @@ def test_pages_are_found_while_the_llm_fails(run: Runner, tmp_path: Path, monkey
     found = run("recall", "rye bread")
     assert found.exit_code == 0
     assert "loaf" in found.stdout
-    assert "note: 23 pages are not yet processed: the LLM is away" in found.stderr
+    assert "note: 30 pages are not yet processed: the LLM is away" in found.stderr
     asked = run("ask", "Which bread?")
     assert asked.exit_code == 1
     assert "the LLM is away" in asked.stderr

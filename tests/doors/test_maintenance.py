@@ -167,7 +167,7 @@ def test_doctor_finds_no_problem_in_a_healthy_installation(run: Runner, store: P
     found = run_doctor(run)
     assert (found.exit_code, list(found.checks)) == (0, CHECKS)
     assert {check["state"] for check in found.checks.values()} == {"ok"}
-    assert "2 in 2 scopes; 0 due for consolidation" in found.checks["pages"]["says"]
+    assert "2 in 2 scopes; 2 due to be read, 2 for embedding" in found.checks["pages"]["says"]
     assert store.read_bytes() == before
 
 
@@ -218,12 +218,12 @@ def test_doctor_reports_a_read_only_store(run: Runner, store: Path) -> None:
 
 
 def test_doctor_reports_last_error_with_user(run: Runner, store: Path) -> None:
-    damage(store, "UPDATE scopes SET attempts = 3, last_error = 'digest: it is away' WHERE user_id = 'tom'")
+    damage(store, "UPDATE scopes SET attempts = 3, last_error = 'read: it is away' WHERE user_id = 'tom'")
     found = run_doctor(run)
     assert found.exit_code == 0
     assert found.checks["last error"]["state"] == "note"
     assert "user 'tom'" in found.checks["last error"]["says"]
-    assert "digest: it is away (consecutive failures: 3)" in found.checks["last error"]["says"]
+    assert "read: it is away (consecutive failures: 3)" in found.checks["last error"]["says"]
 
 
 def test_doctor_limits_the_number_of_last_errors(run: Runner, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_doctor_counts_due_pages(run: Runner, store: Path) -> None:
     for number in range(9):
         run("--user", "tom", "add", f"page {number}")
     says = run_doctor(run).checks["pages"]["says"]
-    assert says == "11 in 2 scopes; 3 due for consolidation, 11 for embedding"
+    assert says == "11 in 2 scopes; 11 due to be read, 11 for embedding"
     assert store.is_file()
 
 

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from memoryos import Memoryos
 from tests.doors.mcp_client import HELLO, SECONDS, LineClient, command, environment
 
 pytestmark = pytest.mark.enable_socket
@@ -153,6 +154,27 @@ def test_conversation_has_the_parts_of_long_texts_that_the_text_of_the_result_sh
         assert "Stage 70 of" in newest
         assert len(newest) < len(long) / 10
         assert client.structured("list_memories")["pages"][-1]["user"] == long
+
+
+def test_all_values_of_an_attribute_are_returned(tmp_path: Path) -> None:
+    with Memoryos(user_id="tom", data_storage_path=tmp_path / "store", short_term_capacity=0) as memory:
+        memory.add_memory("I'm allergic to peanuts. I live in Oslo.")
+        memory.add_memory("I'm allergic to cats.")
+        memory.force_mid_term_analysis()
+        assert len(memory.profile.attributes) == 3
+    with LineClient(tmp_path, "--data", tmp_path / "store", "--user", "tom") as client:
+        for tool, arguments in (("get_user_profile", {}), ("retrieve_memory", {"query": "Which allergies do I have?"})):
+            found = client.structured(tool, **arguments)["attributes"]
+            assert found == {"home": "Oslo", "allergy": "peanuts, cats"}
+
+
+def test_times_keep_the_offset_of_the_sender(tmp_path: Path) -> None:
+    at = "2026-03-10T23:30:00-08:00"
+    with LineClient(tmp_path, "--data", tmp_path / "store") as client:
+        assert client.structured("add_memory", user_input="My canoe is green.", timestamp=at)["at"] == at
+        assert [page["at"] for page in client.structured("list_memories")["pages"]] == [at]
+        found = client.structured("retrieve_memory", query="Which colour is the canoe?")
+        assert [page["at"] for page in found["conversation"]] == [at]
 
 
 async def everything(ask: Callable[..., Awaitable[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Conservation of pages: every added page is in the log, and in the window, due, or in exactly one segment."""
+"""Conservation of pages: every added page is in the log, and due or in exactly one segment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from memoryos.config import Config
 from memoryos.engine import MemoryEngine
 from memoryos.errors import AnalystUnavailableError, InvalidReplyError
 from memoryos.memory import Memory
-from memoryos.seams import Digest, Lesson, Topic
+from memoryos.seams import Profiling, Reading, Topic
 from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst
 from tests.conftest import EngineMaker
 
@@ -24,11 +24,11 @@ def check(memory: Memory, said: list[tuple[str, str]], *, flushed: bool) -> None
     assert [(page.user_text, page.assistant_text) for page in pages] == said
     assert [page.seq for page in pages] == list(range(1, len(said) + 1))
     capacity = memory.config.short_term_capacity
-    last_seq_outside_window, window = pages[: max(0, len(pages) - capacity)], pages[max(0, len(pages) - capacity) :]
+    window = pages[max(0, len(pages) - capacity) :]
     held = Counter(page.segment_id for page in pages if page.segment_id is not None)
     counts = {each.segment_id: each.page_count for each in [*memory.segments(), *memory.segments(archived=True)]}
     assert held == counts
-    due = [page for page in last_seq_outside_window if page.segment_id is None]
+    due = [page for page in pages if page.segment_id is None]
     stats = memory.get_memory_stats()
     assert stats["pages_due"] == len(due)
     assert stats["short_term_pages"] == len(window)
@@ -57,7 +57,7 @@ actions = st.lists(
 
 @settings(max_examples=25)
 @given(actions, st.integers(0, 4), st.integers(1, 5), st.integers(1, 3), st.booleans())
-def test_every_page_is_consolidated_exactly_once(
+def test_every_page_is_in_exactly_one_segment(
     script: list[tuple[str, str, str]], window: int, batch: int, segments: int, is_local: bool
 ) -> None:
     clock = FixedClock()
@@ -109,10 +109,10 @@ def test_drain_without_due_work_changes_nothing(memory: Memory) -> None:
 
 def test_two_topics_of_a_batch_contain_disjoint_pages(make_engine: EngineMaker) -> None:
     class Splitting(ScriptedAnalyst):
-        def digest(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
+        def read(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
             ids = [page.page_id for page in batch.pages]
             topics = (Topic("a", frozenset({"a"}), tuple(ids[::2])), Topic("b", frozenset({"b"}), tuple(ids[1::2])))
-            return Digest((False, *(True for _ in ids[1:])), ("chain",), topics)
+            return Reading((False, *(True for _ in ids[1:])), ("chain",), topics)
 
     memory = make_engine(analyst=Splitting(), short_term_capacity=0, mid_term_similarity_threshold=2).memory("u")
     for number in range(10):
@@ -123,10 +123,10 @@ def test_two_topics_of_a_batch_contain_disjoint_pages(make_engine: EngineMaker) 
 
 
 @pytest.mark.parametrize("error", [AnalystUnavailableError("down"), InvalidReplyError("nonsense")])
-def test_failed_digest_leaves_pages_due_and_searchable(
+def test_failed_reading_leaves_pages_due_and_searchable(
     make_engine: EngineMaker, clock: FixedClock, error: Exception
 ) -> None:
-    analyst = ScriptedAnalyst(digests=[error, error])
+    analyst = ScriptedAnalyst(readings=[error, error])
     memory = make_engine(analyst=analyst, short_term_capacity=0).memory("u")
     for number in range(12):
         memory.add_memory(f"I bake bread number {number}", "Good.")
@@ -144,48 +144,45 @@ def test_failed_digest_leaves_pages_due_and_searchable(
     assert memory.knowledge(None, history=True) == []
 
 
-def test_invalid_lesson_changes_neither_profile_nor_knowledge(make_engine: EngineMaker) -> None:
-    analyst = ScriptedAnalyst(lessons=[InvalidReplyError("nonsense")])
+def test_invalid_profiling_changes_nothing(make_engine: EngineMaker) -> None:
+    analyst = ScriptedAnalyst(profilings=[InvalidReplyError("nonsense")])
     memory = make_engine(analyst=analyst, short_term_capacity=0).memory("u")
     for number in range(10):
         memory.add_memory(f"I bake bread number {number}", "Good.")
     with pytest.raises(InvalidReplyError):
         memory.flush()
     assert memory.profile.version == 0
-    assert memory.get_memory_stats()["pages_learned"] == 0
+    assert not any(page.profiled for page in memory.pages())
     memory.flush()
-    assert memory.get_memory_stats()["pages_learned"] == 10
+    assert all(page.profiled for page in memory.pages())
 
 
-def test_every_hot_segment_is_learned_from_and_loses_heat(make_engine: EngineMaker) -> None:
-    digests = []
-
+def test_every_hot_segment_is_profiled_and_loses_heat(make_engine: EngineMaker) -> None:
     class TwoTopics(ScriptedAnalyst):
-        def digest(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
-            digests.append(batch)
+        def read(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
             ids = tuple(page.page_id for page in batch.pages)
             half = len(ids) // 2
             topics = (Topic("a", frozenset({"a"}), ids[:half]), Topic("b", frozenset({"b"}), ids[half:]))
-            return Digest((False, *(True for _ in ids[1:])), ("chain",), topics)
+            return Reading((False, *(True for _ in ids[1:])), ("chain",), topics)
 
-    analyst = TwoTopics(lessons=[Lesson()])
+    analyst = TwoTopics(profilings=[Profiling()])
     memory = make_engine(
         analyst=analyst, short_term_capacity=0, consolidation_batch=12, mid_term_similarity_threshold=2
     ).memory("u")
     for number in range(12):
         memory.add_memory(f"page {number}", "")
     memory.flush()
-    assert [kind for kind, _ in analyst.calls] == ["learn", "learn"]
+    assert [kind for kind, _ in analyst.calls] == ["profile", "profile"]
     assert [each.length for each in memory.segments()] == [0, 0]
     assert memory.get_memory_stats()["pages_learned"] == 12
 
 
 def test_a_visited_segment_gains_heat_and_the_coldest_is_archived(make_engine: EngineMaker, clock: FixedClock) -> None:
     class OneEach(ScriptedAnalyst):
-        def digest(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
+        def read(self, batch, meter):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG002
             word = batch.pages[0].user_text.split()[0]
             topic = Topic(word, frozenset({word}), tuple(page.page_id for page in batch.pages))
-            return Digest((False,), (word,), (topic,))
+            return Reading((False,), (word,), (topic,))
 
     memory = make_engine(
         analyst=OneEach(), short_term_capacity=0, consolidation_batch=1, mid_term_capacity=2,

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from memoryos.errors import MemoryOSError, StoreUnreadableError
 from memoryos.memory import Memory
-from memoryos.model import Attribute, Knowledge, Origin, Profile, Trait
-from memoryos.storage.schema import knowledge, profiles
+from memoryos.model import Knowledge, Origin, Profile, Trait
+from memoryos.storage.schema import facts, profiles
 from tests.conftest import EngineMaker
 
 ORIGIN = Origin("local", "1")
@@ -31,7 +31,7 @@ def filled(make_engine: EngineMaker) -> Memory:
     memory.engine.store.long_term.add(str(scope_id), [fact])
     body = Profile(
         1,
-        (Attribute("vehicle", "bicycle", (page_id,)),),
+        (),
         (Trait("interest", "sport", "high", "Rides.", (page_id,)),),
         now,
         ORIGIN,
@@ -57,7 +57,7 @@ def filled(make_engine: EngineMaker) -> Memory:
             ],
         }
         connection.execute(sa.insert(profiles).values(body=listed, **values))
-        assert connection.execute(sa.select(sa.func.count()).select_from(knowledge)).scalar_one() >= 1
+        assert connection.execute(sa.select(sa.func.count()).select_from(facts)).scalar_one() >= 1
     assert memory.profile == body
     assert memory.engine.store.verify() == []
     return memory
@@ -97,12 +97,12 @@ EVERYWHERE = [
     ("""UPDATE profiles SET body = '{"attributes": [], "traits": [{"level": "x"}]}'""", "profiles.body", "1"),
     ("UPDATE profiles SET origin = '{}'", "profiles.origin", "1"),
     ("UPDATE profiles SET recorded_at = 9223372036854775807", "profiles.recorded_at", "1"),
-    ("UPDATE knowledge SET source_page_ids = '5' WHERE knowledge_id = 'k1'", "knowledge.source_page_ids", "k1"),
-    ("""UPDATE knowledge SET source_page_ids = '"a"' WHERE knowledge_id = 'k1'""", "knowledge.source_page_ids", "k1"),
-    ("UPDATE knowledge SET origin = '[]' WHERE knowledge_id = 'k1'", "knowledge.origin", "k1"),
+    ("UPDATE facts SET source_page_ids = '5' WHERE fact_id = 'k1'", "facts.source_page_ids", "k1"),
+    ("""UPDATE facts SET source_page_ids = '"a"' WHERE fact_id = 'k1'""", "facts.source_page_ids", "k1"),
+    ("UPDATE facts SET origin = '[]' WHERE fact_id = 'k1'", "facts.origin", "k1"),
     (
-        "UPDATE knowledge SET recorded_at = -9223372036854775808 WHERE knowledge_id = 'k1'",
-        "knowledge.recorded_at",
+        "UPDATE facts SET recorded_at = -9223372036854775808 WHERE fact_id = 'k1'",
+        "facts.recorded_at",
         "k1",
     ),
     ("UPDATE segments SET keywords = '{}'", "segments.keywords", ""),
@@ -118,7 +118,7 @@ SQLITE_ONLY = [
     ("UPDATE pages SET user_text = CAST(x'ff' AS TEXT) " + SEQ, "pages.user_text", "2"),
     ("UPDATE profiles SET body = 'gone'", "profiles.body", "1"),
     ("UPDATE profiles SET body = x'7b7d'", "profiles.body", "1"),
-    ("UPDATE knowledge SET text = x'ff' WHERE knowledge_id = 'k1'", "knowledge.text", "k1"),
+    ("UPDATE facts SET text = x'ff' WHERE fact_id = 'k1'", "facts.text", "k1"),
     ("UPDATE segments SET origin = '{'", "segments.origin", ""),
     ("UPDATE segments SET visits = 'often'", "segments.visits", ""),
     ("UPDATE scopes SET revision = 'x'", "scopes.revision", ""),

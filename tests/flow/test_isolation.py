@@ -108,9 +108,9 @@ def unscoped(statement: str) -> str:
         ("UPDATE segments SET scope_id=? WHERE segments.segment_id = ?", False),
         ("DELETE FROM vectors WHERE vectors.scope_id = ? AND vectors.owner_id IN (?)", True),
         ("DELETE FROM vectors", False),
-        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.scope_id = vectors.scope_id WHERE knowledge.scope_id = ?", True),
-        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.knowledge_id = vectors.owner_id WHERE knowledge.scope_id = ?", False),
-        ("SELECT 1 FROM vectors JOIN knowledge ON knowledge.scope_id = vectors.scope_id", False),
+        ("SELECT 1 FROM vectors JOIN facts ON facts.scope_id = vectors.scope_id WHERE facts.scope_id = ?", True),
+        ("SELECT 1 FROM vectors JOIN facts ON facts.fact_id = vectors.owner_id WHERE facts.scope_id = ?", False),
+        ("SELECT 1 FROM vectors JOIN facts ON facts.scope_id = vectors.scope_id", False),
         ("INSERT INTO pages (scope_id, seq) VALUES (?, ?)", True),
         ("INSERT INTO pages (seq) SELECT pages.seq FROM pages", False),
     ],
@@ -183,7 +183,7 @@ def test_every_statement_on_a_tier_is_limited_to_its_own_scope(tmp_path: Path, c
         memories[0].forget(before=clock())
         memories[0].forget(everything=True)
         statements.scope_ids = set()
-        assert memories[1].recall("sister").pages
+        assert "sister" in memories[1].recall("sister").to_prompt()
     loose = {text: tables for text, tables in statements.seen.items() if tables and text not in READS_ALL_SCOPES}
     assert loose == {}
     assert statements.foreign_statements == []
@@ -195,10 +195,11 @@ def test_every_statement_on_a_tier_is_limited_to_its_own_scope(tmp_path: Path, c
     assert {table for kind, table in touched if kind == "SELECT"} == {*TIERS}
     assert {table for kind, table in touched if kind == "DELETE"} >= {*TIERS} - {
         "costs",
+        "readings",
         "tombstone_keys",
         "tombstones",
     }
-    assert {table for kind, table in touched if kind == "UPDATE"} >= {"pages", "segments", "knowledge", "profiles"}
+    assert {table for kind, table in touched if kind == "UPDATE"} >= {"pages", "segments", "facts", "profiles"}
     assert len(statements.seen) > 60
 
 
@@ -290,7 +291,7 @@ def do(memory: Memory, word: str, deed: str, clock: FixedClock) -> None:
         memory.add_memory(f"I said {word} to my sister.", f"I heard {word}.", clock())
     elif deed == "flush":
         memory.flush()
-    elif deed == "learn":
+    elif deed == "profile":
         memory.force_mid_term_analysis()
     elif deed == "rebuild":
         memory.rebuild()
@@ -303,7 +304,7 @@ def do(memory: Memory, word: str, deed: str, clock: FixedClock) -> None:
 @given(
     owners=st.lists(st.sampled_from(HOSTILE), min_size=2, max_size=4, unique=True),
     deeds=st.lists(
-        st.tuples(st.integers(0, 3), st.sampled_from(["add", "add", "flush", "learn", "forget", "rebuild"])),
+        st.tuples(st.integers(0, 3), st.sampled_from(["add", "add", "flush", "profile", "forget", "rebuild"])),
         max_size=16,
     ),
 )

@@ -13,21 +13,27 @@ from memoryos.engine import MemoryEngine
 from memoryos.language.passages import vector_model
 from memoryos.storage.idempotency import RETENTION_DAYS
 from memoryos.storage.lease import Lease
-from memoryos.testing import FixedClock
+from memoryos.testing import FixedClock, ScriptedAnalyst
 from memoryos.updating.scope_poller import ScopePoller
 from tests.conftest import EngineMaker
 from tests.waiting import wait_until
 
-SETTINGS = {"short_term_capacity": 1, "consolidation_batch": 3, "mid_term_heat_threshold": 1.0, "idle_seconds": 60}
+SETTINGS = {
+    "short_term_capacity": 1,
+    "consolidation_batch": 3,
+    "mid_term_heat_threshold": 1.0,
+    "reading_delay_seconds": 60,
+}
 
 
-def poller_of(engine: MemoryEngine) -> ScopePoller:
+def poller_of(engine: MemoryEngine, *, immediate: bool = False) -> ScopePoller:
     return ScopePoller(
         engine.store,
         engine.worker,
         engine.config,
         model=vector_model(engine.embedder.name),
         redoes=False,
+        immediate=immediate,
         clock=engine.clock,
     )
 
@@ -38,17 +44,17 @@ def add(engine: MemoryEngine, user: str, count: int) -> None:
 
 
 def due(engine: MemoryEngine) -> tuple[int, int]:
-    found = engine.store.totals.backlog(1, vector_model(engine.embedder.name))
+    found = engine.store.totals.backlog(vector_model(engine.embedder.name))
     return found.due_pages, found.pages_without_vector
 
 
 def test_full_batches_are_due_at_once_and_incomplete_ones_when_idle(
     make_engine: EngineMaker, clock: FixedClock
 ) -> None:
-    writer, worker = make_engine(**SETTINGS), make_engine(**SETTINGS)
+    writer, worker = make_engine(**SETTINGS), make_engine(analyst=ScriptedAnalyst(), **SETTINGS)
     poller = poller_of(worker)
     assert poller.poll() == 0
-    for user, count in (("ann", 6), ("tom", 2)):
+    for user, count in (("ann", 7), ("tom", 2)):
         add(writer, user, count)
     assert poller.poll() == 2
     wait_until(lambda: due(worker) == (3, 0))
@@ -59,7 +65,14 @@ def test_full_batches_are_due_at_once_and_incomplete_ones_when_idle(
     clock.advance(seconds=61)
     wait_until(lambda: poller.poll() >= 0 and due(worker) == (0, 0))
     wait_until(lambda: poller.poll() == 0)
-    assert writer.memory("ann").knowledge()
+
+
+def test_an_analyst_that_reads_immediately_gets_incomplete_batches(make_engine: EngineMaker) -> None:
+    writer, worker = make_engine(**SETTINGS), make_engine(**SETTINGS)
+    add(writer, "tom", 1)
+    assert poller_of(worker, immediate=True).poll() == 1
+    wait_until(lambda: due(worker) == (0, 0))
+    assert writer.memory("tom").knowledge()
 
 
 def test_held_and_unchanged_scopes_are_skipped(make_engine: EngineMaker, clock: FixedClock) -> None:
@@ -78,16 +91,16 @@ def test_held_and_unchanged_scopes_are_skipped(make_engine: EngineMaker, clock: 
 
 
 def test_expired_notes_of_an_inactive_scope_are_deleted(make_engine: EngineMaker, clock: FixedClock) -> None:
-    engine = make_engine(**SETTINGS)
-    engine.memory("tom").add_memory("I bake rye bread.", idempotency_key="one")
+    writer, engine = make_engine(**SETTINGS), make_engine(**SETTINGS)
+    memory = writer.memory("tom")
+    memory.add_memory("I bake rye bread.", idempotency_key="one")
+    memory.flush()
     poller = poller_of(engine)
-    wait_until(lambda: poller.poll() == 0 and due(engine) == (0, 0))
+    assert poller.poll() == 0
     clock.advance(days=RETENTION_DAYS, seconds=1)
     assert poller.poll() == 1
     wait_until(lambda: not list(engine.store.due.find(poller._due(clock()), clock())))
-    assert not engine.store.idempotency.delete_expired(
-        str(engine.store.scopes.find(engine.memory("tom").scope)), clock()
-    )
+    assert not writer.store.idempotency.delete_expired(str(writer.store.scopes.find(memory.scope)), clock())
 
 
 def test_run_polls_until_its_event_is_set(make_engine: EngineMaker) -> None:
@@ -113,7 +126,7 @@ def test_worker_command_does_due_work_of_others_and_ends_on_signal(make_engine: 
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert "polling the store for new pages" in process.stdout.readline()
-        wait_until(lambda: writer.store.totals.backlog(1, "minilm").due_pages == 0)
+        wait_until(lambda: writer.store.totals.backlog("minilm").due_pages == 0)
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert writer.store.verify() == []

@@ -10,7 +10,10 @@ import pytest
 
 from memoryos import Memoryos
 from memoryos.errors import StoreUnavailableError
-from memoryos.testing import FixedClock, HashEmbedder
+from memoryos.seams import Batch, Meter, Reading
+from memoryos.testing import FixedClock, HashEmbedder, ScriptedAnalyst
+from tests.conftest import EngineMaker
+from tests.waiting import wait_until
 
 EMBEDDER = HashEmbedder()
 
@@ -97,7 +100,24 @@ def test_garbage_collection_closes_the_engine(tmp_path: Path) -> None:
     for number in range(20):
         opened(tmp_path / str(number)).add_memory("hello")
     gc.collect()
-    assert threading.active_count() <= threads + 1
+    wait_until(lambda: threading.active_count() <= threads + 1)
+
+
+def test_engine_collected_in_its_worker_thread_is_closed_after_the_step(make_engine: EngineMaker) -> None:
+    class Collecting(ScriptedAnalyst):
+        def read(self, batch: Batch, meter: Meter) -> Reading:
+            engine.close()  # as the garbage collector would call it in this thread
+            is_open.append(engine.store.log.count(scope_id) == 1)
+            return super().read(batch, meter)
+
+    is_open: list[bool] = []
+    threads = threading.active_count()
+    engine = make_engine(analyst=Collecting(reads_immediately=True), background=True)
+    memory = engine.memory("ann")
+    scope_id = memory._handle.open()
+    memory.add_memory("hello")
+    wait_until(lambda: is_open == [True] and threading.active_count() <= threads)
+    assert not engine.is_open
 
 
 def test_concurrent_constructors_share_one_engine(tmp_path: Path) -> None:

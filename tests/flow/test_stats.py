@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+from datetime import datetime
 
 import pytest
 
+from memoryos.current_facts import FactView
 from memoryos.engine import MemoryEngine
 from memoryos.model import Knowledge
 from memoryos.storage.long_term_table import LongTermTable
@@ -25,19 +26,19 @@ def test_all_counts_are_from_one_snapshot(engine: MemoryEngine, monkeypatch: pyt
     remember(engine, 9)
     memory = engine.memory("tom")
     before = memory.get_memory_stats()
-    count = LongTermTable.count
+    view = LongTermTable.view
 
-    def count_while_somebody_writes(self: LongTermTable, scope_id: str) -> dict[Any, int]:
-        counted = count(self, scope_id)
+    def view_while_somebody_writes(self: LongTermTable, scope_id: str, now: datetime) -> FactView:
+        counted = view(self, scope_id, now)
         writing = threading.Thread(target=memory.add_memory, args=("One more.",))
         writing.start()
         writing.join(20)
         assert not writing.is_alive()
         return counted
 
-    monkeypatch.setattr(LongTermTable, "count", count_while_somebody_writes)
+    monkeypatch.setattr(LongTermTable, "view", view_while_somebody_writes)
     assert memory.get_memory_stats() == before
-    monkeypatch.setattr(LongTermTable, "count", count)
+    monkeypatch.setattr(LongTermTable, "view", view)
     assert memory.get_memory_stats()["pages"] == before["pages"] + 1
 
 
@@ -53,7 +54,6 @@ def test_counts_equal_the_lengths_of_the_lists(engine: MemoryEngine, monkeypatch
     def fail(*_: object, **__: object) -> list[Knowledge]:
         raise AssertionError("rows are read")
 
-    monkeypatch.setattr(LongTermTable, "knowledge", fail)
     monkeypatch.setattr(MidTermTable, "all", fail)
     stats = memory.get_memory_stats()
     assert stats["knowledge_about_user"] == sum(each.about == "user" for each in current)

@@ -52,7 +52,7 @@ def test_backlog_of_one_user_delays_others_by_one_turn(
 
 
 def due(engine: MemoryEngine, scope_id: str) -> int:
-    return engine.store.log.count_due(scope_id, engine.store.log.last_seq_outside_window(scope_id, 0))
+    return engine.store.log.count_due(scope_id)
 
 
 def test_turn_ends_at_its_time_limit(make_engine: EngineMaker) -> None:

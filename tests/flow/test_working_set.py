@@ -57,7 +57,9 @@ def add_more(memory: Memory) -> None:
 
 
 def new_retriever(engine: MemoryEngine, max_bytes: int = 1 << 30) -> tuple[WorkingSets, Retriever]:
-    sets = WorkingSets(engine.store, vector_model(engine.embedder.name), engine.embedder.dimensions, max_bytes)
+    sets = WorkingSets(
+        engine.store, vector_model(engine.embedder.name), engine.embedder.dimensions, max_bytes, clock=engine.clock
+    )
     return sets, Retriever(engine.store, engine.embedder, sets, engine.config)
 
 

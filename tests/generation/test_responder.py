@@ -47,7 +47,7 @@ def test_answer_joins_its_pieces_and_has_sources(respond: Respond, stream: bool)
     answer = answering.finish()
     assert answer == answering.answer == "".join(pieces) == "She lives in Ghent."
     assert answer.sources == ("p003", "p001")
-    assert answer.origin == Origin("llm/scripted", "1.1")
+    assert answer.origin == Origin("llm/scripted", "2.2")
     assert answer.recall is RECALL
     assert answer.flagged == ()
     system, query = model.requests[0].messages

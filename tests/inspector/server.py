@@ -105,13 +105,13 @@ def _earlier(export: list[dict[str, Any]], span: timedelta, *, is_last: bool) ->
             return {inner: moved(inner, each) for inner, each in value.items()}
         if isinstance(value, list):
             return [moved(name, each) for each in value]
-        if isinstance(value, str) and name.endswith(("_id", "_ids", "superseded_by")):
+        if isinstance(value, str) and (name.endswith(("_id", "_ids")) or name == "replaces"):
             return ids[value]
-        if isinstance(value, str) and (name == "at" or name.endswith("_at")):
+        if isinstance(value, str) and (name in {"at", "valid_from", "valid_until"} or name.endswith("_at")):
             return (datetime.fromisoformat(value) - span).isoformat()
         return value
 
-    kinds = {"page", "chain", "segment", "knowledge", *(["profile"] if is_last else [])}
+    kinds = {"page", "chain", "segment", "fact", *(["profile"] if is_last else [])}
     return [moved("", each) for each in export if each["kind"] in kinds]
 
 

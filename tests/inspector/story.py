@@ -49,9 +49,9 @@ class Story:
         return self.drafts[-1].at + timedelta(days=1)
 
     def tell(self, memory: Memory, clock: StoryClock) -> None:
-        """Adds the conversation to a memory and consolidates after each day.
+        """Adds the conversation to a memory and flushes after each day.
 
-        The pages of a short conversation are also recalled; otherwise no segment gets hot enough for long-term memory.
+        The pages of a short conversation are also recalled; otherwise no segment gets hot enough to be profiled.
         """
         is_short = len(self.drafts) < SHORT
         for _, drafts in groupby(self.drafts, key=lambda each: each.at.date()):

@@ -33,7 +33,7 @@ def test_costs_are_empty_without_llm(visit: Visitor) -> None:
 
 def test_costs_are_summed(visit: Visitor, with_llm: Server, llm_api: Api, story: Story) -> None:
     costs = llm_api.get(f"{user_path(story.user_id)}/costs", assistant_id=story.assistant_id)["costs"]
-    assert {"digest", "learn"} <= {each["purpose"] for each in costs}
+    assert {"read", "profile"} <= {each["purpose"] for each in costs}
     tab = visit(with_llm)
     page = tab.go("costs")
     figures = page.locator(".figure")
@@ -42,7 +42,7 @@ def test_costs_are_summed(visit: Visitor, with_llm: Server, llm_api: Api, story:
     expect(page.locator(".accounts tbody tr")).to_have_count(len(costs))
     table = page.locator(".plot table")
     expect(table.locator("tbody tr")).to_have_count(len({each["day"] for each in costs}))
-    expect(table.locator("thead")).to_contain_text("digest")
+    expect(table.locator("thead")).to_contain_text("read")
     page.get_by_role("group", name="By").get_by_role("button", name="Model").click()
     expect(table.locator("thead")).to_contain_text("fake")
     tab.shoot("costs")
@@ -69,13 +69,27 @@ def test_worker_view_shows_live_events_and_runs_due_work(visit: Visitor, api: Ap
     feed = page.get_by_role("log")
     expect(feed).to_contain_text("Page no. 9 was added")
     expect(feed).to_contain_text("Page no. 2 left short-term memory")
+    expect(page.get_by_role("heading", name="No work is due")).to_be_visible()
+    expect(page.locator(".figure", has_text="pages due").locator("strong")).to_have_text("0")
+    expect(feed).to_contain_text("A segment of")
+    page.get_by_role("button", name="Run now").click()
+    expect(page.locator(".toast")).to_have_text("All due work is done.")
+    tab.shoot("worker")
+
+
+def test_worker_view_shows_pages_that_are_collected_for_an_llm(
+    visit: Visitor, with_llm: Server, llm_api: Api, story: Story, new_user: str
+) -> None:
+    page = visit(with_llm).go("worker", user_id=new_user)
+    for index in range(2):
+        llm_api.post(
+            f"{user_path(new_user)}/pages", {"user_input": f"I own {index} parrots."}, assistant_id=story.assistant_id
+        )
     expect(page.get_by_role("heading", name="Due pages are collected until a batch is full")).to_be_visible()
     expect(page.locator(".figure", has_text="pages due").locator("strong")).to_have_text("2")
     page.get_by_role("button", name="Run now").click()
     expect(page.locator(".toast")).to_have_text("All due work is done.")
     expect(page.get_by_role("heading", name="No work is due")).to_be_visible()
-    expect(feed).to_contain_text("A segment of")
-    tab.shoot("worker")
 
 
 def test_worker_view_shows_failures_and_the_next_retry(

@@ -107,7 +107,7 @@ def test_explorer_does_not_change_heat(visit: Visitor, api: Api, story: Story) -
             each["segment_id"]: each["visits"] for each in api.get(path, assistant_id=story.assistant_id)["segments"]
         }
 
-    # Learning from a segment resets its visits; after the flush nothing is left to learn.
+    # Profiling a segment resets its visits; after the flush no segment is left to profile.
     api.post(f"{user_path(story.user_id)}/flush", {}, assistant_id=story.assistant_id)
     before = visits()
     page = visit().go("explorer")

@@ -80,7 +80,7 @@ def hostile(value: Any) -> Any:
 @pytest.fixture(scope="module")
 def spoilt() -> list[str]:
     """Names of the fields that get hostile text, by kind of record."""
-    return ["user_text", "assistant_text", "summary", "keywords", "text", "body"]
+    return ["user_text", "assistant_text", "summary", "keywords", "text", "value", "body"]
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,9 @@ def victim(api: Api, story: Story, spoilt: list[str]) -> Victim:
             record |= {"user_id": user_id, "assistant_id": assistant_id}
         if record["kind"] == "page":
             record |= {"user_name": TAG, "assistant_name": f"</b>{TAG}", "metadata": {TAG: [TAG, {"on": HOSTILE}]}}
-        if record["kind"] in {"page", "chain", "segment", "knowledge", "profile"}:
+        if record["kind"] in {"page", "chain", "segment", "fact", "profile"}:
             record |= {name: hostile(record[name]) for name in spoilt if name in record}
-        if record["kind"] in {"knowledge", "segment"} or record.get("seq") == len(story.drafts):
+        if record["kind"] in {"fact", "segment"} or record.get("seq") == len(story.drafts):
             record |= {name: f"{record[name]} {LONG}" for name in ("user_text", "text", "summary") if name in record}
         lines.append(json.dumps(record))
     api.upload(user_id, "\n".join(lines), assistant_id)

@@ -95,22 +95,20 @@ def test_page_moves_to_mid_term_in_the_window_view(visit: Visitor, api: Api, sto
     say(api, new_user, story, TALKS[CAPACITY])
     expect(window.locator(".page").first).to_contain_text(TALKS[CAPACITY][0])
     expect(window.locator(".page")).to_have_count(CAPACITY)
-    expect(page.get_by_role("region", name="Moved to mid-term memory")).to_contain_text(TALKS[0][0])
+    expect(page.get_by_role("region", name="Left the window")).to_contain_text(TALKS[0][0])
     expect(window).not_to_contain_text(TALKS[0][0])
     wait_for_news(page, "Page no. 8 was added")
     wait_for_news(page, "Page no. 1 left the window")
 
 
 def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
-    for talk in TALKS:
-        say(api, new_user, story, talk)
     page = visit().go("tiers", "segments", user_id=new_user)
     expect(page.get_by_text("No segments yet")).to_be_visible()
     wait_until_live(page)
     record_news(page)
     path = user_path(new_user)
-    for number in range(CAPACITY):
-        say(api, new_user, story, (f"Nothing much today, number {number}.", "All right."))
+    for talk in TALKS:
+        say(api, new_user, story, talk)
     api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
     rows = page.locator(".segment-row")
     expect(rows.first).to_be_visible()
@@ -127,8 +125,7 @@ def test_live_events_of_segments_and_facts(visit: Visitor, api: Api, story: Stor
         "([id, cool]) => Number(document.querySelector(`.segment-row[href*='${id}'] .heat`).textContent) !== cool",
         arg=[hottest["segment_id"], cool],
     )
-    api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
-    wait_for_news(page, " learned; profile version")
+    wait_for_news(page, "; profile version")
     page.locator("nav.overview a.knowledge").click()
     expect(page.locator(".known")).to_contain_text("Ines")
 
@@ -275,12 +272,9 @@ def test_facts_are_filtered_by_subject_and_words(visit: Visitor, api: Api, story
 
 
 def test_corrected_fact_keeps_its_history(visit: Visitor, api: Api, story: Story, new_user: str) -> None:
-    for talk in [*TALKS, *TALKS]:
+    for talk in TALKS:
         say(api, new_user, story, talk)
-    path = user_path(new_user)
-    for _ in range(3):
-        api.post(f"{path}/recall", {"query": "cello"}, assistant_id=story.assistant_id)
-        api.post(f"{path}/flush", {}, assistant_id=story.assistant_id)
+    api.post(f"{user_path(new_user)}/flush", {}, assistant_id=story.assistant_id)
     page = visit().go("tiers", "knowledge", user_id=new_user)
     first = page.locator(".known > li").first
     before = first.locator(".said").inner_text()
@@ -301,7 +295,10 @@ def test_corrected_fact_keeps_its_history(visit: Visitor, api: Api, story: Story
 def test_profile_view_shows_radar_chart_and_evidence(visit: Visitor, api: Api, story: Story) -> None:
     profile = of(api, story, "/profile")
     assert profile["traits"]
+    assert profile["attributes"]
     page = visit().go("tiers", "profile")
+    for attribute in profile["attributes"]:
+        expect(page.get_by_role("region", name="Attributes")).to_contain_text(attribute["value"])
     known = len(profile["traits"])
     radar = page.get_by_role("img", name=f"Known traits by category: {known} of 90")
     expect(radar).to_be_visible()

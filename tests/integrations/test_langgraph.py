@@ -98,7 +98,7 @@ def test_engine_keeps_records_and_passes_none_to_its_analyst(make_engine: Engine
             assert analyst.calls == []
             assert memory.rebuild().applied
             assert analyst.calls == []
-    assert [call for call, _ in analyst.calls] == ["digest", "learn"], "a conversation is read"
+    assert [call for call, _ in analyst.calls] == ["read", "profile"], "a conversation is read"
     with MemoryOSStore(engine, fields=["text"]) as store:
         assert {each.key for each in store.search(TOM)} == set(topics)
 

@@ -19,13 +19,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memoryos.analysts import answer_words, attributes, digesting, llm_replies, quoting, rephrasing, speech
+from memoryos.analysts import (
+    answer_words,
+    attributes,
+    grouping,
+    llm_replies,
+    own_words,
+    quoting,
+    rephrasing,
+    retractions,
+    speech,
+    subjects,
+    traits,
+)
 from memoryos.analysts.assistant_facts import deed
 from memoryos.analysts.chinese import rephrase_chinese
 from memoryos.analysts.citing import CitationReader
-from memoryos.analysts.learning import learn_from
+from memoryos.analysts.fact_extraction import extract_facts
 from memoryos.analysts.notes import dated_note
-from memoryos.analysts.prompts import digest, learn, shapes, transcript
+from memoryos.analysts.prompts import profile, read, shapes, transcript
 from memoryos.doors.http import proxy_body, proxy_memory, proxy_reply_parser
 from memoryos.errors import InputError, InvalidReplyError, MemoryOSError
 from memoryos.importing import chat_exports, message_lists, salvage
@@ -40,8 +52,10 @@ from memoryos.language import (
     normalizing,
     passages,
     reply_language,
+    tenses,
     text,
     tokens,
+    word_sequence,
 )
 from memoryos.language.echoes import EchoFinder
 from memoryos.language.matching import Bounded
@@ -257,7 +271,7 @@ def batch(said: str) -> Batch:
 
 
 def material(said: str) -> Material:
-    return Material((page(said),), Profile(), ())
+    return Material((page(said),), (), Profile())
 
 
 def lenient(run: Callable[[str], object]) -> Callable[[str], object]:
@@ -312,12 +326,14 @@ NUMBERS = itertools.count()
 FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     text.estimate_tokens: text.estimate_tokens,
     text.excerpt: lambda said: text.excerpt(said, 2_000),
+    text.is_storable: text.is_storable,
     text.keywords: lambda said: text.keywords([said, said[:100]]),
     text.sentences: text.sentences,
     text.sentence_ends: lambda said: list(text.sentence_ends(said)),
     passages.cut_passages: lambda said: passages._cut(passages._CacheKey(said)),
     passages.passage_texts: lambda said: passages.passage_texts(f"{next(NUMBERS)} {said}"),
     tokens.content_words: tokens.content_words,
+    word_sequence.word_sequence: word_sequence.word_sequence,
     tokens.fold: tokens.fold,
     tokens.function_terms: lambda said: tokens.function_terms(said.split(), None),
     tokens.search_terms: tokens.search_terms,
@@ -358,21 +374,27 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
     attributes.statements: lambda said: list(attributes.statements(said, NOW)),
     deed: lambda said: deed(said, NOW),
     rephrase_chinese: lambda said: rephrase_chinese(said, NOW),
-    digesting.digest_batch: lambda said: digesting.digest_batch(batch(said)),
-    digesting.is_small_talk: digesting.is_small_talk,
-    digesting.summarize: lambda said: digesting.summarize([page(said)], said),
-    learn_from: lambda said: learn_from(material(said)),
+    grouping.group_pages: lambda said: grouping.group_pages(batch(said)),
+    grouping.is_small_talk: grouping.is_small_talk,
+    grouping.summarize: lambda said: grouping.summarize([page(said)], said),
+    extract_facts: lambda said: extract_facts(batch(said)),
+    own_words.own_sentences: lambda said: list(own_words.own_sentences(page(said), "user")),
+    retractions.retractions: lambda said: [
+        list(retractions.retractions(said, language)) for language in retractions.LANGUAGES
+    ],
+    subjects.subject_of: lambda said: subjects.subject_of(batch(said), page(said), "user"),
+    subjects.SubjectNames: lambda said: subjects.SubjectNames(batch("a dog")).find(said, [page(said)]),
+    traits.read_traits: lambda said: traits.read_traits(material(said)),
     quoting.quote_answer: lambda said: "".join(quoting.quote_answer(said, recalled(said)).pieces),
     rephrasing.clauses: rephrasing.clauses,
     rephrasing.rephrase: lambda said: rephrasing.rephrase(said, NOW),
     speech.unmarked: speech.unmarked,
     dated_note: lambda said: dated_note(said, NOW, lambda _: "that day"),
-    llm_replies.read_digest: lambda said: llm_replies.read_digest(said, batch("a dog")),
-    llm_replies.read_lesson: lambda said: llm_replies.read_lesson(said, material("a dog"), ()),
-    llm_replies.related_knowledge: lambda said: llm_replies.related_knowledge(material(said)),
-    shapes.read_reply: lambda said: shapes.read_reply(said, digest.DigestReply),
-    digest.digest_messages: lambda said: digest.digest_messages(batch(said), 8_000),
-    learn.learn_messages: lambda said: learn.learn_messages(material(said), (), 8_000),
+    llm_replies.read_reading: lambda said: llm_replies.read_reading(said, batch("a dog")),
+    llm_replies.read_profiling: lambda said: llm_replies.read_profiling(said, material("a dog")),
+    shapes.ReplyParts: lambda said: shapes.ReplyParts(said).items("facts", read.FactReply),
+    read.read_messages: lambda said: read.read_messages(batch(said), 8_000),
+    profile.profile_messages: lambda said: profile.profile_messages(material(said), 8_000),
     transcript.said_lines: lambda said: transcript.said_lines(page(said), 8_000),
     transcript.transcript: lambda said: transcript.transcript([page(said)], 8_000),
     CitationReader: cited,
@@ -397,6 +419,8 @@ FUNCTIONS: Mapping[Callable[..., Any], Callable[[str], object]] = {
         relayed("text/event-stream", said.encode()),
         relayed("application/json", said.encode()),
     ),
+    tenses.direction_at: lambda said: tenses.direction_at(said, len(said) // 2, len(said) // 2 + 9, "en"),
+    tenses.sentence_around: lambda said: tenses.sentence_around(said, len(said) // 2, len(said) // 2 + 9),
     read_draft: lambda said: read_draft(said, said, None, {"note": said}, now=NOW),
     read_messages: lambda said: read_messages([{"role": "user", "content": said}], now=NOW),
     read_query: read_query,
@@ -411,7 +435,8 @@ WITHOUT_TEXT = {
     "memoryos.language.passages": {"vector_model"},
     "memoryos.language.date_phrases": {"format_day", "format_mention"},
     "memoryos.analysts.attributes": {"note_of"},
-    "memoryos.analysts.prompts.shapes": {"schema_of"},
+    "memoryos.analysts.prompts.read": {"shown_facts"},
+    "memoryos.analysts.prompts.shapes": {"one_of", "schema_of"},
     "memoryos.analysts.speech": {"compiled"},
     "memoryos.analysts.traits": {"dimensions"},
     "memoryos.importing.salvage": set(),

@@ -37,6 +37,7 @@ def corpus(texts: list[str], **given: Any) -> Corpus:
         "sides": (np.arange(count) % 2).astype(np.int8),
         "parts": np.zeros(count, np.int32),
         "seconds": AT.timestamp() + 300.0 * np.arange(count),
+        "days": np.full(count, AT.toordinal(), np.int32),
         "segments": np.full(count, -1, np.int32),
         "allowed": np.ones(count, np.bool_),
     }
@@ -116,8 +117,8 @@ def test_i_means_the_user_and_you_means_the_assistant() -> None:
 
 
 def test_a_named_day_is_preferred() -> None:
-    days = corpus(TEXTS, seconds=AT.timestamp() + 86_400.0 * np.arange(6))
-    assert order(days, ask("What happened on May 4th?"), only(time=1))[0] == 3
+    days = corpus(TEXTS, days=(AT.toordinal() + np.arange(6)).astype(np.int32))
+    assert order(days, ask("What happened on May 4th, 2026?"), only(time=1))[0] == 3
 
 
 def test_all_utterances_of_a_session_get_the_same_share_of_its_best_scores() -> None:

@@ -1,4 +1,4 @@
-"""Segment matching (Eq. 2, 3), joined segments and the contract of a digest."""
+"""Segment matching (Eq. 2, 3), joined segments and the contract of a reading."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from memoryos.errors import InvalidReplyError
 from memoryos.model import Page
-from memoryos.seams import Batch, Digest, Topic
-from memoryos.updating.segment_matching import check_digest, create_segment, grow_segment, jaccard, match_segment, unit
+from memoryos.seams import Batch, Reading, Topic
+from memoryos.updating.segment_matching import check_reading, create_segment, grow_segment, jaccard, match_segment, unit
 
 AT = datetime(2026, 5, 1, tzinfo=timezone.utc)
 words = st.frozensets(st.sampled_from("abcdefgh"))
@@ -27,7 +27,7 @@ def batch(count: int = 3) -> Batch:
     return Batch(tuple(page(number) for number in range(count)), np.zeros((count, 4), np.float32))
 
 
-GOOD = Digest((False, True, False), ("one", "two"), (Topic("t", frozenset({"k"}), ("p0", "p1", "p2")),))
+GOOD = Reading((False, True, False), ("one", "two"), (Topic("t", frozenset({"k"}), ("p0", "p1", "p2")),))
 
 
 @given(words, words)
@@ -68,8 +68,20 @@ def test_older_page_does_not_reset_the_last_visit() -> None:
     assert grow_segment(founded, Topic("New.", frozenset(), ("p1",)), [page(1)], 1.0).last_visited_at == page(5).at
 
 
-def test_valid_digest_passes() -> None:
-    assert check_digest(batch(), GOOD) is None  # type: ignore[func-returns-value]
+def test_profiled_page_that_is_read_again_adds_nothing_to_the_length() -> None:
+    founded = create_segment("s", Topic("t", frozenset(), ("p0", "p1")), [replace(page(0), profiled=True), page(1)])
+    assert (founded.length, founded.page_count) == (1, 2)
+    grown = grow_segment(founded, Topic("t", frozenset(), ("p2",)), [replace(page(2), profiled=True)], 1.0)
+    assert (grown.length, grown.page_count) == (1, 3)
+
+
+def test_valid_reading_passes() -> None:
+    assert check_reading(batch(), GOOD) is None  # type: ignore[func-returns-value]
+
+
+def test_any_number_of_topics_is_accepted() -> None:
+    apart = replace(GOOD, topics=tuple(Topic("t", frozenset(), (f"p{number}",)) for number in range(3)))
+    assert check_reading(batch(), apart) is None  # type: ignore[func-returns-value]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +95,8 @@ def test_valid_digest_passes() -> None:
         replace(GOOD, topics=(Topic("t", frozenset(), ("p0", "p1", "invented")),)),
         replace(GOOD, topics=(*GOOD.topics, Topic("t", frozenset(), ("p0", "p1", "p2")))),
         replace(GOOD, topics=(*GOOD.topics, Topic("t", frozenset(), ()))),
-        replace(GOOD, topics=tuple(Topic("t", frozenset(), (f"p{number}",)) for number in range(3))),
     ],
 )
-def test_digest_with_missing_duplicate_or_unknown_pages_raises(bad: Digest) -> None:
+def test_reading_with_missing_duplicate_or_unknown_pages_raises(bad: Reading) -> None:
     with pytest.raises(InvalidReplyError):
-        check_digest(batch(), bad)
+        check_reading(batch(), bad)

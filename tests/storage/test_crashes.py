@@ -25,7 +25,7 @@ from benchmarks.crash.__main__ import (
     protect_files,
     tear_logs,
 )
-from benchmarks.crash.checking import Promised, check
+from benchmarks.crash.checking import Promised, check, check_forgotten
 from benchmarks.crash.writer import DATABASE, Plan
 
 MEMORY = Path("/dev/shm")  # noqa: S108  (a killed process leaves the same files there, sooner)
@@ -64,7 +64,7 @@ def test_writers_killed_between_any_two_commits(shop: tuple[Starter, Path]) -> N
     assert report.problems == []
     assert report.fail_points > 30
     hit = {each.removesuffix(", committing") for each in report.places}
-    assert hit >= {"opening", "messages", "lease", "embed", "digest", "learn", "archive", "visits", "answer"}
+    assert hit >= {"opening", "messages", "lease", "embed", "read", "profile", "archive", "visits", "answer"}
 
 
 def test_writers_killed_during_a_rebuild(shop: tuple[Starter, Path]) -> None:
@@ -80,7 +80,7 @@ def test_writers_killed_during_a_rebuild(shop: tuple[Starter, Path]) -> None:
 
 def test_writers_killed_during_forgetting_and_erasing(shop: tuple[Starter, Path]) -> None:
     report = Report()
-    kill_while_forgetting(*shop, report, every={"statement": 60, "before commit": 2, "after commit": 2})
+    kill_while_forgetting(*shop, report, every={"statement": 8, "before commit": 2, "after commit": 2})
     assert report.problems == []
     assert report.fail_points > 10
     assert 0 < report.forgotten < report.fail_points, (
@@ -88,6 +88,18 @@ def test_writers_killed_during_forgetting_and_erasing(shop: tuple[Starter, Path]
     )
     hit = {each.removesuffix(", committing") for each in report.places}
     assert hit >= {"forget", "erase"}
+
+
+def test_forgetting_removes_what_readings_before_a_rebuild_saw(shop: tuple[Starter, Path]) -> None:
+    starter, folder = shop
+    actions = (*["add"] * 8, "flush", "rebuild", "add", "flush", "forget")
+    plan = Plan(str(folder / "rebuilt"), analyst="scripted", settings=SMALL, actions=actions)
+    running = starter.start(plan)
+    assert running.wait() == 0
+    (forgotten,) = [line.split()[1:] for line in running.output_lines() if line.startswith("forgetting ")]
+    findings = check_forgotten(plan, map(int, forgotten))
+    assert findings.problems == []
+    assert findings.is_forgotten
 
 
 def test_disk_becomes_full(shop: tuple[Starter, Path]) -> None:
@@ -132,16 +144,27 @@ def test_deleted_index_of_the_log_is_recreated(shop: tuple[Starter, Path]) -> No
         ("UPDATE pages SET at = at + 1 WHERE seq = 2", "was changed"),
         ("UPDATE pages SET seq = seq + 1 WHERE seq = 9", "a gap in the log"),
         ("UPDATE pages SET seq = 100 WHERE seq = 1", "out of order"),
-        ("UPDATE pages SET segment_id = NULL WHERE seq = 2", "half a place"),
-        ("UPDATE pages SET learned = 0", "length is not what is unlearned"),
+        ("UPDATE pages SET segment_id = NULL WHERE seq = 2", "neither read nor due"),
+        ("UPDATE pages SET reading_id = NULL WHERE seq = 2", "neither read nor due"),
+        ("UPDATE pages SET chain_id = NULL, segment_id = NULL, reading_id = NULL WHERE seq = 2", "page of another"),
+        ("UPDATE pages SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)", "a page outside its reading"),
+        (
+            "UPDATE pages SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)",
+            "a reading without a page and without",
+        ),
+        ("UPDATE pages SET read_provisionally = 1", "a provisional mark"),
+        ("DELETE FROM readings", "a page of a reading that is not there"),
+        ("DELETE FROM readings", "a fact of a reading that is not there"),
+        ("UPDATE facts SET reading_id = NULL, archived_at = NULL", "a fact without a reading"),
+        ("UPDATE facts SET reading_id = (SELECT reading_id FROM pages WHERE seq = 1)", "its reading has not read"),
+        ("UPDATE pages SET profiled = 0", "length is not what is unprofiled"),
         ("UPDATE segments SET page_count = page_count + 1", "count is not what it holds"),
         ("DELETE FROM vectors WHERE owner_kind = 'user'", "an embedded page without its vectors"),
         ("UPDATE pages SET embedded_with = NULL", "not marked as embedded"),
         ("DELETE FROM chains", "a page in no chain"),
         ("DELETE FROM segments", "a page in no segment"),
-        ("DELETE FROM knowledge WHERE superseded_by IS NULL", "superseded by nothing"),
-        ("DELETE FROM knowledge WHERE superseded_by IS NULL", "a vector of no knowledge"),
-        ("DELETE FROM knowledge", "a page that nothing was learned from"),
+        ("DELETE FROM facts", "a vector of no knowledge"),
+        ("DELETE FROM facts", "a page that was read without a fact"),
         (
             "UPDATE profiles SET version = version + 1 WHERE version = (SELECT max(version) FROM profiles)",
             "a gap in the",

@@ -87,7 +87,7 @@ def test_database_errors_do_not_quote_content(tmp_path: Path) -> None:
         add(store, "precious")
         with pytest.raises(StoreConflictError) as caught, store._database.write() as connection:
             text = (
-                "INSERT INTO pages (scope_id, seq, page_id, at, user_text, assistant_text, metadata, learned) VALUES "
+                "INSERT INTO pages (scope_id, seq, page_id, at, user_text, assistant_text, metadata, profiled) VALUES "
             )
             connection.execute(sa.text(f"{text} ('x', 1, 'p', 0, :words, '', '{{}}', 0)"), {"words": "Zuvalka"})
     chain = traceback.format_exception(caught.value)
@@ -276,12 +276,30 @@ def test_tombstones_of_earlier_releases_are_converted_to_keyed_marks(tmp_path: P
 
 def _downgrade(file: Path, revision: str) -> None:
     """Removes the tables and columns that later releases added."""
+    old_names = {
+        "profiled": "learned",
+        "read_provisionally": "placed_provisionally",
+        "profiled_provisionally": "learned_provisionally",
+    }
     later: dict[str, tuple[str, ...]] = {
-            "0010": ("DROP TABLE store_settings",),
-            "0009": tuple(
-                f"ALTER TABLE scopes DROP COLUMN {name}"
-                for name in ("counted_pages", "counted_bytes", "counted_at_revision")
-            ),
+        "0013": (
+            "DROP INDEX facts_revision", "ALTER TABLE facts DROP COLUMN revision",
+            "DROP INDEX pages_read_provisionally", "DROP INDEX pages_profiled_provisionally",
+            *(f"ALTER TABLE pages RENAME COLUMN {new} TO {old}" for new, old in old_names.items()),
+            *(f"CREATE INDEX pages_{each} ON pages (scope_id, seq) WHERE {each} IS 1"
+              for each in ("placed_provisionally", "learned_provisionally")),
+        ),
+        "0012": (
+            "DROP TABLE facts", "DROP TABLE readings", "ALTER TABLE pages DROP COLUMN reading_id",
+            "CREATE TABLE knowledge (scope_id TEXT, knowledge_id TEXT, about TEXT, text TEXT, recorded_at BIGINT, "
+            "valid_from BIGINT, superseded_by TEXT, archived_at BIGINT, source_page_ids JSON, origin JSON)",
+        ),
+        "0011": ("ALTER TABLE pages DROP COLUMN utc_offset_minutes",),
+        "0010": ("DROP TABLE store_settings",),
+        "0009": tuple(
+            f"ALTER TABLE scopes DROP COLUMN {name}"
+            for name in ("counted_pages", "counted_bytes", "counted_at_revision")
+        ),
         "0008": ("ALTER TABLE pages DROP COLUMN instruction_sides",),
         "0007": ("DROP TABLE tombstone_keys", "DROP TABLE forgettings", "DROP TABLE erasures"),
         "0006": ("DROP TABLE owners",),

@@ -12,6 +12,8 @@ import pytest
 
 from memoryos.engine import MemoryEngine
 from memoryos.model import Scope
+from memoryos.storage import migrations
+from memoryos.storage.database_urls import open_database
 from memoryos.storage.schema import metadata
 from memoryos.storage.store import Store
 from memoryos.testing import FixedClock
@@ -50,6 +52,15 @@ CREATE FUNCTION create_reference_table(name regclass) RETURNS void LANGUAGE sql 
     $$ INSERT INTO citus.noted VALUES (name::text, NULL, NULL) $$;
 """
 
+EXPECTED: dict[str, tuple[object, object]] = {
+    **dict.fromkeys(metadata.tables, ("scope_id", "scopes")),
+    "scopes": ("scope_id", "none"),
+    "owners": ("user_id", "none"),
+    "api_keys": (None, None),
+    "erasures": (None, None),
+    "store_settings": (None, None),
+}
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -76,23 +87,15 @@ def name_of(url: str) -> str:
 
 
 def distributed(server: Server, url: str) -> dict[str, tuple[object, object]]:
-    return {str(name): (column, beside) for name, column, beside in server.execute("TABLE citus.noted", name_of(url))}
+    """Returns the distribution column of each existing table, and the table with which it is co-located."""
+    found = server.execute("SELECT * FROM citus.noted WHERE to_regclass(name) IS NOT NULL", name_of(url))
+    return {str(name): (column, beside) for name, column, beside in found}
 
 
 def test_tables_are_distributed_with_citus(server: Server, url: str) -> None:
     with Store(url):
         pass
-    expected: dict[str, tuple[object, object]] = dict.fromkeys(
-        set(metadata.tables) - {"scopes", "owners", "api_keys", "erasures", "store_settings"}, ("scope_id", "scopes")
-    )
-    expected |= {
-        "scopes": ("scope_id", "none"),
-        "owners": ("user_id", "none"),
-        "api_keys": (None, None),
-        "erasures": (None, None),
-        "store_settings": (None, None),
-    }
-    assert distributed(server, url) == expected
+    assert distributed(server, url) == EXPECTED
 
 
 def test_memory_works_on_distributed_tables(url: str, make_engine: EngineMaker) -> None:
@@ -120,26 +123,32 @@ def test_without_citus_nothing_is_distributed(server: Server) -> None:
         assert store.scopes.find(Scope("tom", "a")) is not None
 
 
-def test_store_of_an_earlier_release_is_distributed_with_its_data(server: Server, url: str) -> None:
-    earlier = _before_owners(url, server)
+@pytest.mark.parametrize("revision", ["0005", "0010"], ids=["not distributed", "distributed"])
+def test_store_of_an_earlier_release_is_distributed_with_its_data(
+    server: Server, url: str, revision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _create_store_of(revision, url, monkeypatch)
     with Store(url) as store:
-        assert store.scopes.find(Scope("tom", "a")) == earlier
+        assert store.scopes.find(Scope("tom", "a")) == "s1"
+        assert [each.text for each in store.long_term.view("s1", NOW).current] == ["Bakes bread"]
         assert store.verify() == []
-    assert distributed(server, url)["owners"] == ("user_id", "none")
+    assert distributed(server, url) == EXPECTED
 
 
-def _before_owners(url: str, server: Server) -> str:
-    """Creates a store with the schema of revision 0005 and one scope; returns the scope id."""
-    with Store(url) as store:
-        scope_id = store.scopes.open(Scope("tom", "a"), NOW)
-    for statement in (
-        "ALTER TABLE scopes ADD CONSTRAINT scopes_owner UNIQUE (user_id, assistant_id)",
-        "ALTER TABLE scopes DROP counted_pages, DROP counted_bytes, DROP counted_at_revision",
-        "ALTER TABLE pages DROP instruction_sides",
-        "DROP TABLE tombstone_keys, forgettings, erasures, store_settings",
-        "DROP TABLE owners",
-        "DELETE FROM citus.noted",
-        "UPDATE alembic_version SET version_num = '0005'",
-    ):
-        server.execute(statement, name_of(url))
-    return scope_id
+def _create_store_of(revision: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Creates a store with the schema of an earlier revision, with one scope, one page and one fact."""
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "HEAD", revision)
+        database = open_database(url)
+    with database.write() as connection:
+        for statement in (
+            "INSERT INTO scopes (scope_id, user_id, assistant_id, last_seq, revision, learned_revision, touched_at, "
+            "attempts) VALUES ('s1', 'tom', 'a', 1, 1, 1, 0, 0)",
+            "INSERT INTO pages (scope_id, seq, page_id, at, user_text, assistant_text, metadata, learned) VALUES "
+            "('s1', 1, 'p1', 0, 'I bake bread.', '', '{}', true)",
+            "INSERT INTO knowledge (scope_id, knowledge_id, about, text, recorded_at, source_page_ids, origin) VALUES "
+            """('s1', 'k1', 'user', 'Bakes bread', 0, '["p1"]', '{"analyst": "local", "version": "1"}')""",
+            *(["INSERT INTO owners SELECT user_id, assistant_id, scope_id FROM scopes"] if revision > "0005" else ()),
+        ):
+            connection.exec_driver_sql(statement)
+    database.close()

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from memoryos.errors import NotFoundError
 from memoryos.memory import Memory
-from memoryos.storage import forgetting_table
+from memoryos.seams import Batch, Fact, Reading, Topic
+from memoryos.storage import deletion
 from memoryos.storage.database import Database
 from memoryos.storage.idempotency import idempotency_key_of
 from memoryos.storage.schema import erasures, forgettings, idempotency, tombstone_keys, tombstones
-from memoryos.testing import FixedClock
+from memoryos.testing import FixedClock, ScriptedAnalyst
 from tests.conftest import EngineMaker
 
 SETTINGS = {"short_term_capacity": 1, "mid_term_heat_threshold": 0.0, "consolidation_batch": 2}
@@ -60,7 +61,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[int]:
 def test_deletion_interrupted_at_any_step_is_completed_by_the_next_process(
     make_engine: EngineMaker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch, everything: bool
 ) -> None:
-    monkeypatch.setattr(forgetting_table, "BATCH_ROWS", 2)
+    monkeypatch.setattr(deletion, "BATCH_ROWS", 2)
     outcomes = set()
     for number in range(2, 60, 3):
         engine = make_engine(background=False, **SETTINGS)
@@ -97,17 +98,47 @@ def test_pages_outside_the_closure_keep_their_derived_data(
     pages = list(memory.pages())
     forgotten_ids = {pages[number].page_id for number in chosen}
     kept = [(page.page_id, page.user_text, page.assistant_text) for page in pages if page.page_id not in forgotten_ids]
-    known = {
-        each.text for each in memory.knowledge(None, history=True) if forgotten_ids.isdisjoint(each.source_page_ids)
-    }
+    stored = memory.knowledge(None, history=True)
+    known = {each.text for each in stored if forgotten_ids.isdisjoint(each.source_page_ids)}
+    closure = memory.engine.store.forgetting.closure(memory._handle.find(), forgotten_ids)
+    untouched = {each.text for each in stored if each.reading_id not in closure.reading_ids}
     receipt = memory.forget(page_ids=sorted(forgotten_ids))
     assert set(receipt.page_ids) == forgotten_ids
+    assert receipt.pages_due == memory.get_memory_stats()["pages_due"] == len(closure.due_page_ids)
     assert [(page.page_id, page.user_text, page.assistant_text) for page in memory.pages()] == kept
-    assert {each.text for each in memory.knowledge(None, history=True)} == known
+    assert {each.text for each in memory.knowledge(None, history=True)} == untouched
     assert memory.engine.store.verify() == []
     memory.force_mid_term_analysis()
     assert memory.get_memory_stats()["pages_due"] == 0
+    assert {each.text for each in memory.knowledge(None, history=True)} == known, "other facts are extracted again"
     assert memory.engine.store.verify() == []
+
+
+def read_apart(batch: Batch) -> Reading:
+    """Assigns each page to a chain of its own, and extracts its text as a fact."""
+    topic = Topic("lines", frozenset({"line"}), tuple(page.page_id for page in batch.pages))
+    facts = tuple(Fact("user", page.user_text, (page.page_id,)) for page in batch.pages)
+    return Reading((False,) * len(batch.pages), ("line",) * len(batch.pages), (topic,), facts)
+
+
+def test_readings_of_other_pages_keep_their_segments_and_facts(make_engine: EngineMaker, clock: FixedClock) -> None:
+    analyst = ScriptedAnalyst([read_apart] * 9)
+    memory = make_engine(background=False, analyst=analyst, **SETTINGS).memory("tom")
+    fill(memory, clock)
+    pages = list(memory.pages())
+    closure = memory.engine.store.forgetting.closure(memory._handle.find(), [pages[-1].page_id])
+    assert closure.reading_ids
+    kept = [page for page in pages if page.reading_id not in closure.reading_ids]
+    assert len(kept) == 6, "only one reading of two pages saw the newest page"
+    entries = [each for each in memory.knowledge(None, history=True) if each.reading_id not in closure.reading_ids]
+    assert entries
+    memory.forget(page_ids=[pages[-1].page_id])
+    there = {page.page_id: page for page in memory.pages()}
+    assert [(there[page.page_id].segment_id, there[page.page_id].reading_id) for page in kept] == [
+        (page.segment_id, page.reading_id) for page in kept
+    ]
+    ids = {each.knowledge_id for each in memory.knowledge(None, history=True)}
+    assert ids == {each.knowledge_id for each in entries}
 
 
 def test_tombstone_marks_use_a_key_per_scope(make_engine: EngineMaker, clock: FixedClock) -> None:

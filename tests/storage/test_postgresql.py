@@ -43,7 +43,7 @@ ROW: dict[str, Any] = {
     "user_text": SECRET,
     "assistant_text": "",
     "metadata": {},
-    "learned": False,
+    "profiled": False,
 }
 
 
@@ -99,7 +99,7 @@ def test_scope_id_with_special_characters_is_escaped(store: Store, scope_ids: li
 
 
 def test_server_errors_do_not_quote_content(store: Store, scope_ids: list[str]) -> None:
-    for bad in (ROW, ROW | {"seq": 2, "learned": None}):
+    for bad in (ROW, ROW | {"seq": 2, "profiled": None}):
         with pytest.raises(StoreConflictError) as caught, store._database.write(scope_ids[0]) as connection:
             connection.execute(sa.insert(pages).values(scope_id=scope_ids[0], **bad))
         assert "Zuvalka" not in "".join(traceback.format_exception(caught.value))

@@ -26,8 +26,9 @@ from memoryos.identifiers import new_id
 from memoryos.memory import Memory
 from memoryos.model import Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
 from memoryos.storage.lease import Lease
-from memoryos.storage.long_term_table import Learning, SegmentLearned
+from memoryos.storage.long_term_table import NewProfile, SegmentProfiled
 from memoryos.storage.mid_term_table import Consolidation
+from memoryos.storage.reading_table import NewReading, ReadingRow
 from memoryos.storage.schema import metadata
 from memoryos.storage.sqlite import SQLiteDatabase
 from memoryos.storage.store import Store
@@ -58,12 +59,12 @@ def wait():
 
 class SlowAnalyst(LocalAnalyst):
     slow = ""
-    def digest(self, batch, meter):
-        wait() if self.slow == "digest" else None
-        return super().digest(batch, meter)
-    def learn(self, material, meter):
-        wait() if self.slow == "learn" else None
-        return super().learn(material, meter)
+    def read(self, batch, meter):
+        wait() if self.slow == "read" else None
+        return super().read(batch, meter)
+    def profile(self, material, meter):
+        wait() if self.slow == "profile" else None
+        return super().profile(material, meter)
     def answer(self, request, meter):
         wait() if self.slow == "answer" else None
         return super().answer(request, meter)
@@ -173,7 +174,7 @@ def test_concurrent_processes_write_to_one_scope(tmp_path: Path) -> None:
     found = check(tmp_path, written)
     assert found["problems"] == []
     assert found["pages"] == 240
-    assert sum(found["analyst_calls"]) > 0, "the workers must have consolidated pages"
+    assert sum(found["analyst_calls"]) > 0, "the workers must have read pages"
 
 
 # Writes of other processes are visible to the next recall.
@@ -209,9 +210,13 @@ def test_recall_reflects_changes_of_another_process(here: Memory, there: OtherPr
     segments = {segment.segment_id for segment in here.segments()}
     assert len(segments) == rebuilt
     assert {each.page.segment_id for each in anew.pages} <= segments
-    assert {each.knowledge.knowledge_id for each in anew.knowledge}.isdisjoint(
-        each.knowledge.knowledge_id for each in after.knowledge
-    )
+    kept = {each.knowledge.text for each in after.knowledge if "bicycle" not in each.knowledge.text}
+    assert {each.knowledge.text for each in anew.knowledge} >= kept
+    violin = next(each.knowledge.knowledge_id for each in anew.knowledge if "violin" in each.knowledge.text)
+    there.do(f"memory.correct({violin!r}, 'Plays the cello.')")
+    corrected = [each.knowledge for each in here.recall("What do I play?", max_pages=50).knowledge]
+    assert violin not in {each.knowledge_id for each in corrected}
+    assert "Plays the cello." in {each.text for each in corrected}
 
     there.do("memory.correct(memory.knowledge()[0].knowledge_id, 'Nora moved to Lisbon.')")
     assert "Nora moved to Lisbon." in {each.knowledge.text for each in here.recall("Nora").knowledge}
@@ -244,7 +249,7 @@ def test_read_transaction_sees_one_snapshot(here: Memory, there: OtherProcess) -
 # Leases.
 
 
-@pytest.mark.parametrize("step", ["embed", "digest", "learn"])
+@pytest.mark.parametrize("step", ["embed", "read", "profile"])
 def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memory, killable: OtherProcess, step: str) -> None:
     fill(here)
     killable.do(f"begin(memory.flush, {step!r})")
@@ -257,11 +262,11 @@ def test_lease_of_a_killed_process_is_taken_over_at_once(here: Memory, killable:
     here.flush(timeout=TIMEOUT_SECONDS)
     stats = here.get_memory_stats()
     assert (stats["pages_due"], stats["pages_without_vector"]) == (0, 0)
-    assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
+    assert sum(each.page_count for each in here.segments()) == len(LINES)
     assert here.engine.store.scopes.holder(here._handle.find()) is None
 
 
-@pytest.mark.parametrize("step", ["embed", "digest", "learn"])
+@pytest.mark.parametrize("step", ["embed", "read", "profile"])
 def test_process_that_hangs_loses_its_lease_and_cannot_write(
     here: Memory, there: OtherProcess, clock: FixedClock, step: str
 ) -> None:
@@ -273,7 +278,7 @@ def test_process_that_hangs_loses_its_lease_and_cannot_write(
     clock.advance(seconds=301)
     here.flush(timeout=TIMEOUT_SECONDS)
     before = (list(here.pages()), here.segments(), here.knowledge(None, history=True), here.profile)
-    assert sum(each.page_count for each in here.segments()) == len(LINES) - 1
+    assert sum(each.page_count for each in here.segments()) == len(LINES)
     there.process.send_signal(signal.SIGCONT)
     assert there.do("result = end()") == "StoreConflictError"
     assert (list(here.pages()), here.segments(), here.knowledge(None, history=True), here.profile) == before
@@ -282,7 +287,7 @@ def test_process_that_hangs_loses_its_lease_and_cannot_write(
 
 def test_lease_of_a_zombie_process_is_free(here: Memory, killable: OtherProcess) -> None:
     fill(here)
-    killable.do("begin(memory.flush, 'digest')")
+    killable.do("begin(memory.flush, 'read')")
     killable.process.send_signal(signal.SIGKILL)
     os.waitid(os.P_PID, killable.process.pid, os.WEXITED | os.WNOWAIT)
     os.kill(killable.process.pid, 0)
@@ -312,7 +317,7 @@ def test_lease_of_an_unknown_owner_is_respected_until_it_expires(here: Memory, c
     claim(here, holder)
     with pytest.raises(StoreUnavailableError, match="another worker holds"):
         here.flush(timeout=0.5)
-    assert here.get_memory_stats()["pages_due"] == len(LINES) - 1
+    assert here.get_memory_stats()["pages_due"] == len(LINES)
     clock.advance(seconds=61)
     here.flush(timeout=TIMEOUT_SECONDS)
     assert here.get_memory_stats()["pages_due"] == 0
@@ -353,7 +358,7 @@ def no_room(_: Lease) -> None:
 
 
 def work_for_ever(memory: Memory, until: threading.Event) -> threading.Thread:
-    """Drains a scope to which pages are appended faster than they are consolidated."""
+    """Drains a scope to which pages are appended faster than they are read."""
 
     def before_step() -> None:
         if not until.is_set():
@@ -444,19 +449,22 @@ FACT = Knowledge("k2", "user", "late", NOW, NOW, None, None, ("p",), ORIGIN)
 SEGMENT = Segment("s2", "late", frozenset({"late"}), 0, 1, 1, NOW, NOW)
 
 
-def consolidation(page_id: str) -> Consolidation:
-    return Consolidation((Chain("c2", "late"),), (SEGMENT,), {page_id: "c2"}, {page_id: "s2"}, ORIGIN)
+def reading(reading_id: str, page_id: str, segment: Segment = SEGMENT, **values: Any) -> NewReading:
+    row = ReadingRow(reading_id, 1, 1, 1, ORIGIN, provisional=False, dropped=(), recorded_at=NOW)
+    chain_id = f"c-{reading_id}"
+    places = Consolidation((Chain(chain_id, "late"),), (segment,), {page_id: chain_id}, {page_id: segment.segment_id})
+    return NewReading(row, places, **values)
 
 
-def learning(page_id: str) -> Learning:
-    return Learning(SegmentLearned("s1", 0), (page_id,), Profile(1, (), (), NOW, ORIGIN), (FACT,), {}, ())
+def profiling(page_id: str) -> NewProfile:
+    return NewProfile(SegmentProfiled("s1", 0), (page_id,), Profile(1, (), (), NOW, ORIGIN))
 
 
 VECTOR = np.ones((1, 4), np.float32)
 LATE_WRITES: dict[str, Callable[[Store, Lease, str, Store], object]] = {
-    "digest": lambda store, lease, page_id, _: store.mid_term.apply(lease, consolidation(page_id)),
+    "read": lambda store, lease, page_id, _: store.readings.add(lease, reading("r2", page_id, facts=(FACT,))),
     "archive": lambda store, lease, *_: store.mid_term.archive(lease, ["s1"], NOW),
-    "learn": lambda store, lease, page_id, _: store.long_term.apply(lease, learning(page_id), NOW),
+    "profile": lambda store, lease, page_id, _: store.long_term.save_profile(lease, profiling(page_id)),
     "embed": lambda store, lease, page_id, _: store.vectors.save_pages(
         lease, "m", [page_id], [UtteranceVectors(page_id, 1, "user", VECTOR)]
     ),
@@ -474,8 +482,7 @@ def test_write_after_losing_the_lease_changes_nothing(place: str, tmp_path: Path
         assert store.scopes.claim(mine, NOW)
         drafts = [PageDraft(NOW, "a", ""), PageDraft(NOW, "b", ""), PageDraft(NOW, "c", "")]
         first, second, third = (page.page_id for page in store.log.append(scope_id, drafts, NOW))
-        placed = Consolidation((Chain("c1", "c"),), (SEGMENT_ONE,), {first: "c1"}, {first: "s1"}, ORIGIN)
-        store.mid_term.apply(mine, placed)
+        store.readings.add(mine, reading("r1", first, SEGMENT_ONE))
         store.copy_log(scratch, scope_id)
         if taken_over == "by a forget":
             store.forgetting.forget(scope_id, [third], (), NOW)
@@ -486,7 +493,7 @@ def test_write_after_losing_the_lease_changes_nothing(place: str, tmp_path: Path
                 store.scopes.release(other)
         before = rows(store)
         with pytest.raises(StoreConflictError, match="lease"):
-            LATE_WRITES[write](store, mine, first if write == "learn" else second, scratch)
+            LATE_WRITES[write](store, mine, first if write == "profile" else second, scratch)
         assert not store.scopes.renew(mine)
         store.scopes.release(mine)
         assert rows(store) == before
@@ -506,9 +513,9 @@ def rows(store: Store) -> dict[str, list[Any]]:
 @pytest.mark.parametrize(
     ("work", "step"),
     [
-        ("memory.flush", "embed"), ("memory.flush", "digest"), ("memory.flush", "learn"),
-        ("memory.force_mid_term_analysis", "learn"), ("lambda: memory.get_response('Who lives in Porto?')", "answer"),
-        ("lambda: memory.rebuild('local')", "digest"), ("lambda: memory.recall('bread')", "embed"),
+        ("memory.flush", "embed"), ("memory.flush", "read"), ("memory.flush", "profile"),
+        ("memory.force_mid_term_analysis", "profile"), ("lambda: memory.get_response('Who lives in Porto?')", "answer"),
+        ("lambda: memory.rebuild('local')", "read"), ("lambda: memory.recall('bread')", "embed"),
     ],
 )  # fmt: skip
 def test_no_transaction_is_open_during_a_model_call(here: Memory, there: OtherProcess, work: str, step: str) -> None:

@@ -48,7 +48,7 @@ def holding(text: str, *folders: Path) -> set[Path]:
 
 def rebuild_half(killable: OtherProcess, tmp_path: Path) -> None:
     """Stops a rebuild while its scratch copy is completely on disk."""
-    killable.do("begin(lambda: memory.rebuild('local'), 'digest')")
+    killable.do("begin(lambda: memory.rebuild('local'), 'read')")
     assert holding(SECRET, tmp_path / "store" / "memoryos.db.work"), "the copy is there"
     assert not any((tmp_path / "temporary").iterdir()), "and nowhere else"
 

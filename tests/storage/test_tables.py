@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -15,8 +16,9 @@ from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.model import SIDES, Chain, Knowledge, Origin, PageDraft, Profile, Scope, Segment
 from memoryos.seams import Usage
 from memoryos.storage.lease import Lease
-from memoryos.storage.long_term_table import Learning, SegmentLearned
+from memoryos.storage.long_term_table import NewProfile, SegmentProfiled
 from memoryos.storage.mid_term_table import Consolidation
+from memoryos.storage.reading_table import NewReading, ReadingRow
 from memoryos.storage.store import Store
 from memoryos.storage.vector_table import UtteranceVectors
 from memoryos.testing import FixedClock
@@ -53,11 +55,16 @@ def segment(segment_id: str, **values: object) -> Segment:
     return Segment(**(fields | values))  # type: ignore[arg-type]
 
 
-def placed(page_ids: list[str], segment_id: str = "s1") -> Consolidation:
-    of_pages = dict.fromkeys(page_ids, segment_id)
-    return Consolidation(
-        (Chain("c1", "chain"),), (segment(segment_id),), dict.fromkeys(page_ids, "c1"), of_pages, ORIGIN
+def reading(reading_id: str, page_ids: Sequence[str], segment_id: str = "s1", **values: object) -> NewReading:
+    """Returns a reading of pages, which assigns them to chain "c1" and to one segment."""
+    row = ReadingRow(reading_id, 1, 1, max(1, len(page_ids)), ORIGIN, provisional=False, dropped=(), recorded_at=NOW)
+    places = Consolidation(
+        chains=(Chain("c1", "chain"),),
+        segments=(segment(segment_id, length=len(page_ids), page_count=len(page_ids)),),
+        chain_of=dict.fromkeys(page_ids, "c1"),
+        segment_of=dict.fromkeys(page_ids, segment_id),
     )
+    return NewReading(row, places, **values)  # type: ignore[arg-type]
 
 
 @given(user=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30))
@@ -81,7 +88,7 @@ def test_lease_excludes_others_until_it_expires(store: Store, lease: Lease) -> N
     assert not store.scopes.claim(other, LATER)
     assert store.scopes.claim(other, LATER + timedelta(seconds=1))
     with pytest.raises(StoreConflictError):
-        store.mid_term.apply(lease, placed([]))
+        store.readings.add(lease, reading("r1", []))
     store.scopes.release(lease)
     assert store.scopes.holder(lease.scope_id) == "other"
     store.scopes.release(other)
@@ -92,15 +99,59 @@ def test_lease_of_a_terminated_owner_is_free(store: Store, lease: Lease) -> None
     assert store.scopes.claim(Lease(lease.scope_id, "other", LATER), NOW, dead_owner="me")
 
 
-def test_page_is_assigned_to_a_segment_once(store: Store, lease: Lease) -> None:
+def test_page_is_read_once(store: Store, lease: Lease) -> None:
     ids = append(store, lease, 3)
-    store.mid_term.apply(lease, placed(ids[:2]))
+    store.readings.add(lease, reading("r1", ids[:2]))
     before = store.scopes.state(lease.scope_id).revision
     with pytest.raises(StoreConflictError):
-        store.mid_term.apply(lease, placed(ids[1:], "s2"))
-    assert [page.segment_id for page in store.log.after(lease.scope_id)] == ["s1", "s1", None]
+        store.readings.add(lease, reading("r2", ids[1:], "s2", facts=(entry("k1", reading_id="r2"),)))
+    assert [(page.segment_id, page.reading_id) for page in store.log.after(lease.scope_id)] == [
+        ("s1", "r1"), ("s1", "r1"), (None, None),
+    ]  # fmt: skip
     assert store.mid_term.get(lease.scope_id, ["s2"]) == {}
+    assert [each.reading_id for each in store.readings.that_saw(lease.scope_id, [1, 2, 3])] == ["r1"]
+    assert store.long_term.facts(lease.scope_id) == []
     assert store.scopes.state(lease.scope_id).revision == before
+
+
+def test_only_neighbouring_pages_without_a_segment_are_due(store: Store, lease: Lease) -> None:
+    ids = append(store, lease, 7)
+    store.readings.add(lease, reading("r1", ids[2:4]))
+    assert [page.page_id for page in store.log.due(lease.scope_id, 5)] == ids[:2]
+    assert [page.page_id for page in store.log.due(lease.scope_id, 1)] == ids[:1]
+    assert [store.log.count_due(lease.scope_id, limit) for limit in (None, 4, 9)] == [5, 4, 5]
+    store.readings.add(lease, reading("r2", ids[:2]))
+    assert [page.page_id for page in store.log.due(lease.scope_id, 5)] == ids[4:]
+    store.readings.add(lease, reading("r3", ids[4:]))
+    assert store.log.due(lease.scope_id, 5) == []
+    assert store.log.count_due(lease.scope_id) == 0
+
+
+def test_pages_of_a_provisional_reading_are_returned_together(store: Store, lease: Lease) -> None:
+    ids = append(store, lease, 8)
+    for reading_id, batch, provisional in (("r1", ids[:1], False), ("r2", ids[1:4], True), ("r3", ids[4:6], True)):
+        new = reading(reading_id, batch)
+        store.readings.add(lease, replace(new, row=replace(new.row, provisional=provisional)))
+    assert [page.page_id for page in store.log.read_provisionally(lease.scope_id, 9)] == ids[1:6]
+    assert [page.page_id for page in store.log.read_provisionally(lease.scope_id, 4)] == ids[1:4]
+    assert [page.page_id for page in store.log.read_provisionally(lease.scope_id, 3)] == ids[1:4]
+    assert store.log.count_provisional(lease.scope_id) == 5
+
+
+def test_reading_again_replaces_the_facts_of_a_provisional_reading(store: Store, lease: Lease) -> None:
+    ids = append(store, lease, 3)
+    known = (entry("k1", reading_id="r1", source_page_ids=(ids[0],)), entry("k2", reading_id="r1"))
+    new = reading("r1", ids[:2], facts=known)
+    store.readings.add(lease, replace(new, row=replace(new.row, provisional=True)))
+    store.readings.add(lease, reading("r2", ids[2:], "s2", facts=(entry("k3", reading_id="r2"),)))
+    with pytest.raises(StoreConflictError):
+        store.readings.add(lease, reading("r3", ids[1:], "s3", redone=True))
+    store.readings.add(lease, reading("r3", ids[:2], "s3", facts=(entry("k4", reading_id="r3"),), redone=True))
+    assert [each.knowledge_id for each in store.long_term.facts(lease.scope_id)] == ["k3", "k4"]
+    assert [page.reading_id for page in store.log.after(lease.scope_id)] == ["r3", "r3", "r2"]
+    assert {each.segment_id for each in store.mid_term.all(lease.scope_id)} == {"s2", "s3"}
+    assert [each.reading_id for each in store.readings.that_saw(lease.scope_id, [1, 2])] == ["r2", "r3"]
+    assert store.log.count_provisional(lease.scope_id) == 0
 
 
 def test_vectors_are_in_log_order(store: Store, lease: Lease) -> None:
@@ -166,7 +217,7 @@ def test_failed_snapshot_ends(store: Store, lease: Lease) -> None:
 
 
 def test_visits_are_counted_with_exact_times(store: Store, lease: Lease) -> None:
-    store.mid_term.apply(lease, placed(append(store, lease, 1)))
+    store.readings.add(lease, reading("r1", append(store, lease, 1)))
     store.mid_term.visit(lease.scope_id, {"s1": 3, "unknown": 1}, LATER)
     visited = store.mid_term.get(lease.scope_id, ["s1"])["s1"]
     assert (visited.visits, visited.last_visited_at) == (3, LATER)
@@ -175,21 +226,13 @@ def test_visits_are_counted_with_exact_times(store: Store, lease: Lease) -> None
 
 
 def test_archived_segments_are_kept_outside_mid_term_memory(store: Store, lease: Lease) -> None:
-    store.mid_term.apply(lease, placed(append(store, lease, 1)))
+    store.readings.add(lease, reading("r1", append(store, lease, 1)))
     store.mid_term.archive(lease, ["s1"], LATER)
     assert store.mid_term.count(lease.scope_id) == 0
     assert store.mid_term.count(lease.scope_id, archived=True) == 1
     assert store.mid_term.all(lease.scope_id) == []
     assert [each.archived_at for each in store.mid_term.all(lease.scope_id, archived=True)] == [LATER]
     assert len(store.log.of_segment(lease.scope_id, "s1")) == 1
-
-
-def learning(page_ids: list[str], **values: object) -> Learning:
-    fields: dict[str, object] = {
-        "segment": SegmentLearned("s1", 0), "learned_page_ids": tuple(page_ids), "profile": None, "added": (),
-        "superseded": {}, "archived": (),
-    }  # fmt: skip
-    return Learning(**(fields | values))  # type: ignore[arg-type]
 
 
 def entry(knowledge_id: str, **values: object) -> Knowledge:
@@ -200,37 +243,68 @@ def entry(knowledge_id: str, **values: object) -> Knowledge:
     return Knowledge(**(fields | values))  # type: ignore[arg-type]
 
 
-def test_learning_is_applied_once_and_atomically(store: Store, lease: Lease) -> None:
+def test_profiling_is_saved_once_and_atomically(store: Store, lease: Lease) -> None:
     ids = append(store, lease, 2)
-    store.mid_term.apply(lease, placed(ids))
+    store.readings.add(lease, reading("r1", ids))
     profile = Profile(1, (), (), NOW, ORIGIN)
-    first = learning(ids, profile=profile, added=(entry("k1"), entry("k2")))
-    store.long_term.apply(lease, first, NOW)
+    first = NewProfile(SegmentProfiled("s1", 1), tuple(ids[:1]), profile)
+    store.long_term.save_profile(lease, first)
     with pytest.raises(StoreConflictError):
-        store.long_term.apply(lease, first, NOW)
-    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id)] == ["k1", "k2"]
-    assert store.long_term.knowledge(lease.scope_id)[0] == entry("k1")
-    assert store.long_term.profile(lease.scope_id) == profile
-    assert all(page.learned for page in store.log.after(lease.scope_id))
-    assert store.mid_term.get(lease.scope_id, ["s1"])["s1"].length == 0
+        store.long_term.save_profile(lease, replace(first, page_ids=tuple(ids)))
+    assert store.long_term.profile(lease.scope_id, NOW) == profile
+    assert [page.profiled for page in store.log.after(lease.scope_id)] == [True, False]
+    assert store.log.profiled_ids(lease.scope_id) == {ids[0]}
+    assert [page.page_id for page in store.log.unprofiled(lease.scope_id, "s1", 9)] == ids[1:]
+    assert store.mid_term.get(lease.scope_id, ["s1"])["s1"].length == 1
+
+
+def test_facts_are_stored_with_their_reading(store: Store, lease: Lease) -> None:
+    ids = append(store, lease, 2)
+    stored = [entry(each, reading_id="r1", source_page_ids=tuple(ids)) for each in ("k1", "k2")]
+    store.readings.add(lease, reading("r1", ids, facts=tuple(stored)))
+    assert store.long_term.knowledge(lease.scope_id, NOW) == stored
+    assert store.scopes.state(lease.scope_id).learned_revision == store.scopes.state(lease.scope_id).revision
 
 
 def test_superseded_and_archived_entries_are_kept(store: Store, lease: Lease) -> None:
     ids = append(store, lease, 2)
-    store.mid_term.apply(lease, placed(ids))
-    store.long_term.apply(lease, learning(ids[:1], added=(entry("k1"), entry("k2"))), NOW)
-    store.long_term.apply(
-        lease, learning(ids[1:], added=(entry("k3"),), superseded={"k1": "k3"}, archived=("k2",)), LATER
-    )
-    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id, "user")] == ["k3"]
-    history = {each.knowledge_id: each for each in store.long_term.knowledge(lease.scope_id, history=True)}
+    store.readings.add(lease, reading("r1", ids[:1], facts=(entry("k1"), entry("k2"))))
+    new = reading("r2", ids[1:], facts=(entry("k3"),), replaced={"k3": ("k1",)}, archived=("k2",))
+    store.readings.add(lease, replace(new, row=replace(new.row, recorded_at=LATER)))
+    assert [each.knowledge_id for each in store.long_term.knowledge(lease.scope_id, NOW, "user")] == ["k3"]
+    history = {each.knowledge_id: each for each in store.long_term.knowledge(lease.scope_id, NOW, history=True)}
     assert history["k1"].superseded_by == "k3"
     assert history["k2"].archived_at == LATER
-    assert store.long_term.count(lease.scope_id) == {"user": 1}
-    assert store.long_term.count_past(lease.scope_id) == 2
     store.long_term.add(lease.scope_id, [entry("k4", about="assistant"), entry("k5"), entry("k6", archived_at=NOW)])
-    assert store.long_term.count(lease.scope_id) == {"user": 2, "assistant": 1}
-    assert store.long_term.count_past(lease.scope_id) == 3
+    view = store.long_term.view(lease.scope_id, NOW)
+    assert [each.knowledge_id for each in view.current] == ["k3", "k4", "k5"]
+    assert len(view.history) == 6
+
+
+def test_fact_takes_the_place_of_a_stored_one_with_its_id(store: Store, lease: Lease) -> None:
+    store.long_term.add(lease.scope_id, [entry("k1"), entry("k2", replaces=("k1",), archived_at=NOW)])
+    every = entry(
+        "k2", text="new", subject="Ann", kind="plan", status="open", slot="home", value="Oslo", stated_at=LATER,
+        valid_until=LATER, replaces=("k3",),
+    )  # fmt: skip
+    store.long_term.add(lease.scope_id, [every])
+    assert store.long_term.facts(lease.scope_id) == [entry("k1"), replace(every, replaces=("k1", "k3"))]
+
+
+def test_readings_that_saw_a_page_are_found(store: Store, lease: Lease) -> None:
+    seen = {"r1": (1, 1, 3), "r2": (3, 4, 6), "r3": (6, 7, 9)}
+    for reading_id, (shown, first, last) in seen.items():
+        row = ReadingRow(reading_id, shown, first, last, ORIGIN, reading_id == "r2", ("page 9: unknown",), NOW)
+        store.readings.add(lease, replace(reading(reading_id, []), row=row))
+    found = store.readings.that_saw(lease.scope_id, [3])
+    assert [each.reading_id for each in found] == ["r1", "r2"]
+    assert found[1] == ReadingRow(
+        "r2", 3, 4, 6, ORIGIN, provisional=True, dropped=("page 9: unknown",), recorded_at=NOW
+    )
+    assert [each.reading_id for each in store.readings.that_saw(lease.scope_id, [1, 9])] == ["r1", "r3"]
+    assert store.readings.that_saw(lease.scope_id, []) == []
+    with pytest.raises(StoreConflictError):
+        store.readings.add(Lease(lease.scope_id, "other", LATER), reading("r4", []))
 
 
 def test_costs_are_summed_up(store: Store, lease: Lease) -> None:
@@ -256,7 +330,8 @@ def test_frequent_statements_use_an_index(store: Store, lease: Lease) -> None:
         "SELECT * FROM pages WHERE scope_id='x' AND (embedded_with IS NULL OR embedded_with < 'm' OR embedded_with > 'm')",
         "SELECT * FROM pages WHERE scope_id='x' AND seq > 5 ORDER BY seq LIMIT 5",
         "SELECT * FROM segments WHERE scope_id='x' AND revision > 3",
-        "SELECT * FROM knowledge WHERE scope_id='x' AND superseded_by IS NULL AND archived_at IS NULL",
+        "SELECT * FROM facts WHERE scope_id='x' AND archived_at IS NULL",
+        "SELECT * FROM readings WHERE scope_id='x' AND shown_from_seq <= 3 AND last_seq >= 3",
     ]
     with store.log._database.read() as connection:
         plans = [connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all() for query in queries]
@@ -265,11 +340,8 @@ def test_frequent_statements_use_an_index(store: Store, lease: Lease) -> None:
 
 
 def test_window_contains_the_newest_pages(store: Store, lease: Lease) -> None:
-    assert store.log.last_seq_outside_window(lease.scope_id, 2) == 0
+    assert store.log.newest(lease.scope_id, 3) == []
     append(store, lease, 5)
-    assert [store.log.last_seq_outside_window(lease.scope_id, window) for window in (0, 1, 4, 5, 9)] == [5, 4, 1, 0, 0]
     for window in range(7):
-        inside = {page.seq for page in store.log.newest(lease.scope_id, window)}
-        slid = {seq for seq in range(1, 6) if seq <= store.log.last_seq_outside_window(lease.scope_id, window)}
-        assert inside | slid == set(range(1, 6))
-        assert not inside & slid
+        inside = [page.seq for page in store.log.newest(lease.scope_id, window)]
+        assert inside == list(range(1, 6))[max(0, 5 - window) :]

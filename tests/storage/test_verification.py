@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from memoryos.model import SHARED, Attribute, Chain, Knowledge, Origin, PageDraf
 from memoryos.storage import verification
 from memoryos.storage.erasures import note_erasure
 from memoryos.storage.lease import Lease
-from memoryos.storage.long_term_table import Learning, SegmentLearned
+from memoryos.storage.long_term_table import NewProfile, SegmentProfiled
 from memoryos.storage.mid_term_table import Consolidation
 from memoryos.storage.migrations import KNOWN, State
+from memoryos.storage.reading_table import NewReading, ReadingRow
 from memoryos.storage.store import Store
 from memoryos.storage.tombstones import note_tombstones
 from memoryos.storage.vector_table import UtteranceVectors
@@ -32,12 +34,12 @@ OWNER = "user 'tom' with assistant 'helper'"
 CIRCLE = "knowledge that is replaced in a cycle"
 
 
-def entry(knowledge_id: str, sources: tuple[str, ...], origin: Origin = ORIGIN) -> Knowledge:
-    return Knowledge(knowledge_id, "user", SECRET, NOW, NOW, None, None, sources, origin)
+def entry(knowledge_id: str, sources: tuple[str, ...], origin: Origin = ORIGIN, **values: Any) -> Knowledge:
+    return Knowledge(knowledge_id, "user", SECRET, NOW, NOW, None, None, sources, origin, **values)
 
 
 def fill(store: Store, scope: Scope) -> None:
-    """Fills a scope with rows of every table: four pages, of which two are learned and one is due."""
+    """Fills a scope with rows of every table: four pages, of which three were read, two are profiled and one is due."""
     scope_id = store.scopes.open(scope, NOW)
     lease = Lease(scope_id, "me", NOW + timedelta(minutes=5))
     assert store.scopes.claim(lease, NOW)
@@ -49,15 +51,23 @@ def fill(store: Store, scope: Scope) -> None:
     ]
     store.vectors.save_pages(lease, "openai/m@3", ids, utterances)
     segment = Segment("s1", SECRET, frozenset({"bicycle"}), 0, 3, 3, NOW, NOW)
-    places = (dict.fromkeys(ids[:3], "c1"), dict.fromkeys(ids[:3], "s1"))
-    store.mid_term.apply(lease, Consolidation((Chain("c1", SECRET),), (segment,), *places, ORIGIN))
-    known = (entry("k1", (ids[0],)), entry("k2", (ids[0], ids[1])), entry("k3", (), SHARED))
+    places = Consolidation(
+        (Chain("c1", SECRET),), (segment,), dict.fromkeys(ids[:3], "c1"), dict.fromkeys(ids[:3], "s1")
+    )
+    row = ReadingRow("r1", 1, 1, 3, ORIGIN, provisional=False, dropped=(), recorded_at=NOW)
+    known = (
+        entry("k1", (ids[0],), reading_id="r1"),
+        entry("k2", (ids[0], ids[1]), reading_id="r1"),
+        entry("k4", (ids[1],), reading_id="r1", replaces=("k1",)),
+    )
+    store.readings.add(lease, NewReading(row, places, known))
     traits = (Trait("needs", "order", "high", SECRET, (ids[0],)),)
     for version, page_id in enumerate(ids[:2], 1):
         profile = Profile(version, (Attribute("home", SECRET, (ids[1],)),), traits, NOW, ORIGIN)
-        read = SegmentLearned("s1", 3 - version)
-        added, superseded = (known, {}) if version == 1 else ((entry("k4", (ids[1],)),), {"k1": "k4"})
-        store.long_term.apply(lease, Learning(read, (page_id,), profile, added, superseded, ()), NOW)
+        store.long_term.save_profile(lease, NewProfile(SegmentProfiled("s1", 3 - version), (page_id,), profile))
+    store.scopes.release(lease)
+    store.long_term.add(scope_id, [entry("k3", (), SHARED)])
+    assert store.scopes.claim(lease, NOW)
     store.vectors.save_knowledge(lease, "openai/m@3", [("k2", np.ones(3, np.float32))])
     store.scopes.release(lease)
 
@@ -109,7 +119,7 @@ NOBODY = "missing scope"
 DAMAGES = [
     ("UPDATE pages SET metadata = '{' WHERE scope_id = TOM AND seq = 1", "unreadable value", 1),
     ("UPDATE segments SET origin = x'ff' WHERE scope_id = TOM", "unreadable value", 1),
-    ("UPDATE knowledge SET source_page_ids = '[' WHERE scope_id = TOM AND knowledge_id = 'k2'", "unreadable value", 1),
+    ("UPDATE facts SET source_page_ids = '[' WHERE scope_id = TOM AND fact_id = 'k2'", "unreadable value", 1),
     ("UPDATE profiles SET body = 'gone' WHERE scope_id = TOM AND version = 2", "unreadable value", 1),
     (f"{UNIQUE_LOST} UPDATE pages SET page_id = (SELECT page_id FROM pages WHERE scope_id = TOM AND seq = 3) WHERE scope_id = TOM AND seq = 4", "duplicate page id", 1),  # noqa: S608
     ("UPDATE scopes SET last_seq = 3 WHERE scope_id = TOM", "position of the newest page above last_seq: 4 3", 1),
@@ -118,20 +128,25 @@ DAMAGES = [
     ("INSERT INTO forgettings VALUES (TOM, 'f1', '{}', 0)", "incomplete deletion; opening the store completes it: f1", 1),
     ("DELETE FROM segments WHERE scope_id = TOM", "page with a missing segment", 3),
     ("DELETE FROM chains WHERE scope_id = TOM", "page with a missing chain", 3),
+    ("DELETE FROM readings WHERE scope_id = TOM", "page with a missing reading", 3),
+    ("UPDATE pages SET reading_id = 'r9' WHERE scope_id = TOM AND seq = 2", "page with a missing reading", 1),
+    ("DELETE FROM readings WHERE scope_id = TOM", "knowledge with a missing reading", 3),
+    ("UPDATE facts SET reading_id = 'r9' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge with a missing reading: k2 r9", 1),
+    ("UPDATE pages SET reading_id = NULL WHERE scope_id = TOM; UPDATE facts SET reading_id = NULL WHERE scope_id = TOM", "reading without pages and knowledge: r1", 1),
+    ("INSERT INTO readings SELECT scope_id, 'r9', 1, 1, 2, origin, provisional, dropped, recorded_at FROM readings WHERE scope_id = TOM", "reading without pages and knowledge: r9", 1),
     ("DELETE FROM vectors WHERE scope_id = TOM AND owner_kind = 'user'", "embedded page without its vector", 4),
     ("UPDATE pages SET assistant_text = 'Yes.' WHERE scope_id = TOM AND seq = 2", "embedded page without its vector", 1),
     ("UPDATE segments SET page_count = 4 WHERE scope_id = TOM", "segment with a wrong page_count: s1 4 3", 1),
     ("INSERT INTO segments SELECT scope_id, 's9', summary, keywords, 0, 0, 1, 0, 0, NULL, 0, origin FROM segments WHERE scope_id = TOM", "segment with a wrong page_count: s9 1 0", 1),
-    ("UPDATE segments SET length = 2 WHERE scope_id = TOM", "segment with a length above its number of unlearned pages: s1 2 1", 1),
+    ("UPDATE segments SET length = 2 WHERE scope_id = TOM", "segment with a length above its number of unprofiled pages: s1 2 1", 1),
     ("INSERT INTO chains VALUES (TOM, 'c9', '', '{}')", "chain without pages: c9", 1),
-    ("UPDATE knowledge SET source_page_ids = '[]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge without sources: k2", 1),
-    ("UPDATE knowledge SET source_page_ids = '[\"gone\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 gone", 1),
-    ("UPDATE knowledge SET source_page_ids = (SELECT json_array(page_id) FROM pages WHERE scope_id <> TOM) WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2", 1),
-    ("UPDATE knowledge SET source_page_ids = '[\"a red bicycle\"]' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge with a missing source page: k2 (value hidden)", 1),
-    ("DELETE FROM knowledge WHERE scope_id = TOM AND knowledge_id = 'k4'", "knowledge whose replacement is missing: k1 k4", 1),
-    ("UPDATE knowledge SET superseded_by = 'k1' WHERE scope_id = TOM AND knowledge_id = 'k4'", CIRCLE, 2),
-    ("UPDATE knowledge SET superseded_by = 'k1' WHERE scope_id = TOM AND knowledge_id IN ('k2', 'k4')", CIRCLE, 2),
-    ("UPDATE knowledge SET superseded_by = 'k2' WHERE scope_id = TOM AND knowledge_id = 'k2'", f"{CIRCLE}: k2", 1),
+    ("UPDATE facts SET source_page_ids = '[]' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge without sources: k2", 1),
+    ("UPDATE facts SET source_page_ids = '[\"gone\"]' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge with a missing source page: k2 gone", 1),
+    ("UPDATE facts SET source_page_ids = (SELECT json_array(page_id) FROM pages WHERE scope_id <> TOM) WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge with a missing source page: k2", 1),
+    ("UPDATE facts SET source_page_ids = '[\"a red bicycle\"]' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge with a missing source page: k2 (value hidden)", 1),
+    ("UPDATE facts SET replaces = '[\"k4\"]' WHERE scope_id = TOM AND fact_id = 'k1'", CIRCLE, 2),
+    ("UPDATE facts SET replaces = '[\"k4\", \"k2\"]' WHERE scope_id = TOM AND fact_id = 'k1'", CIRCLE, 2),
+    ("UPDATE facts SET replaces = '[\"k2\"]' WHERE scope_id = TOM AND fact_id = 'k2'", f"{CIRCLE}: k2", 1),
     ("DELETE FROM profiles WHERE scope_id = TOM AND version = 1", "profile version whose previous version is missing: 2", 1),
     ("UPDATE profiles SET version = version - 1 WHERE scope_id = TOM", "profile version whose previous version is missing: 0", 1),
     ("UPDATE profiles SET body = json_set(body, '$.traits[0].evidence_page_ids[0]', 'gone') WHERE scope_id = TOM AND version = 1", "profile version with a missing evidence page: 1 gone", 1),
@@ -161,7 +176,7 @@ WORDS_OF_SQLITE = ("x'", "json_", "loose", "version - 1")
 PLAIN = [each for each in DAMAGES if "unreadable" not in each[1] and not any(word in each[0] for word in WORDS_OF_SQLITE)] + [
     ("UPDATE profiles SET body = replace(body::text, '\"evidence_page_ids\": [\"', '\"evidence_page_ids\": [\"gone')::json WHERE scope_id = TOM AND version = 1", "profile version with a missing evidence page: 1 gone", 1),
     ("UPDATE profiles SET body = '[1]' WHERE scope_id = TOM AND version = 2", "profile version with a missing evidence", 0),
-    ("UPDATE knowledge SET source_page_ids = '{}' WHERE scope_id = TOM AND knowledge_id = 'k2'", "knowledge without sources: k2", 1),
+    ("UPDATE facts SET source_page_ids = '{}' WHERE scope_id = TOM AND fact_id = 'k2'", "knowledge without sources: k2", 1),
 ]  # fmt: skip
 
 

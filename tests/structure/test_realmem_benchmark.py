@@ -14,7 +14,7 @@ import pytest
 from benchmarks.realmem.__main__ import main, score, shown_share
 from benchmarks.realmem.baselines import Bm25, PlainSearch, Turn
 from benchmarks.realmem.clustered import clustered_interval
-from benchmarks.realmem.contexts import MEMORYOS, NOTHING, Context, _shown_texts, ask
+from benchmarks.realmem.contexts import MEMORYOS, NOTHING, Context, _shown_texts, ask, measure, read_contexts
 from benchmarks.realmem.stream import Question, read_personas
 
 import memoryos
@@ -193,6 +193,27 @@ def test_the_command_compares_with_a_report_and_with_another_checkout(
     assert report["difference"]["all"]["60 tokens"] == {"mean": 0.0, "low": 0.0, "high": 0.0, "questions": 2}
     assert report["questions"]["Q1"]["scores"][MEMORYOS]["1000 tokens"] == 1.0
     assert "paired" in capsys.readouterr().out
+
+
+def test_recorded_readings_show_the_memories_of_the_data_file(tmp_path: Path) -> None:
+    written = persona()
+    written["sessions"][0]["memories"] = [
+        {"turn": "s1:0", "text": "Ana chose green tiles from Porto for the kitchen."},
+        {"turn": None, "text": "【Garden】 Ana worries about the shed."},
+        {"turn": "s9:0", "text": "Lost."},
+    ]
+    file, out = tmp_path / "recorded.jsonl", tmp_path / "contexts.jsonl"
+    file.write_text(json.dumps(written), encoding="utf-8")
+    arguments = ["--data", str(file), "--rows", MEMORYOS, "--tokens", "1000", "--out", str(out)]
+    numbers = measure([*arguments, "--readings", "recorded"], HashEmbedder())
+    assert (numbers["readings"], numbers["facts"], numbers["replayed"]) == ("recorded", 2, 2)
+    assert numbers["unusable"] == {"without a source page": 1}
+    shown = {fact for each in read_contexts(out) for fact in each.facts}
+    assert shown == {"Ana chose green tiles from Porto for the kitchen.", "【Garden】 Ana worries about the shed."}
+    assert measure(arguments, HashEmbedder()) == {"readings": "local"}
+    assert "Ana chose green tiles from Porto for the kitchen." not in {
+        fact for each in read_contexts(out) for fact in each.facts
+    }
 
 
 def test_another_checkout_is_measured_with_its_own_package(data: Path, tmp_path: Path) -> None:

@@ -25,10 +25,12 @@ MAX_FUNCTION_LINES = 60
 USUAL_FUNCTION_LINES = 35
 
 PURE = {
-    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.reply_language", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.question_words", "memoryos.language.date_words", "memoryos.language.date_phrases",
+    "memoryos.language.text", "memoryos.language.fence", "memoryos.language.confusables", "memoryos.language.instructions", "memoryos.language.matching", "memoryos.language.normalizing", "memoryos.language.reply_language", "memoryos.language.dates", "memoryos.language.stop_words", "memoryos.language.question_words", "memoryos.language.date_words", "memoryos.language.date_phrases", "memoryos.language.tenses", "memoryos.language.tense_words",
     "memoryos.language.han_date_words", "memoryos.language.languages", "memoryos.language.latin_date_words", "memoryos.language.ascii_words", "memoryos.language.tokens", "memoryos.language.passages",
+    "memoryos.language.word_sequence", "memoryos.current_facts", "memoryos.slots",
     "memoryos.model", "memoryos.errors", "memoryos.seams", "memoryos.redaction", "memoryos.secret_shapes",
-    "memoryos.updating.heat", "memoryos.updating.segment_matching", "memoryos.updating.lesson_merging",
+    "memoryos.updating.heat", "memoryos.updating.segment_matching", "memoryos.updating.stated_facts",
+    "memoryos.updating.related_facts", "memoryos.storage.closure_graph",
     "memoryos.retrieval.words", "memoryos.retrieval.question", "memoryos.retrieval.ranking", "memoryos.retrieval.recall",
     "memoryos.retrieval.recalled_items", "memoryos.retrieval.excerpts", "memoryos.retrieval.prompt_lines", "memoryos.retrieval.selection",
     "memoryos.retrieval.packing", "memoryos.retrieval.arrays", "memoryos.retrieval.segments", "memoryos.generation.prompt",
@@ -36,23 +38,29 @@ PURE = {
 VALUES = {
     "memoryos.private_files",
     "memoryos.model",
+    "memoryos.time_zones",
     "memoryos.errors",
     "memoryos.seams",
+    "memoryos.slots",
+    "memoryos.current_facts",
     "memoryos.config",
     "memoryos.language",
     "memoryos.optional_methods",
 }
 LAYERS: dict[str, set[str]] = {
-    "memoryos.model": set(),
+    "memoryos.model": {"memoryos.time_zones"},
+    "memoryos.time_zones": {"memoryos.errors"},
     "memoryos.errors": set(),
     "memoryos.identifiers": set(),
+    "memoryos.slots": set(),
+    "memoryos.current_facts": {"memoryos.identifiers", "memoryos.language", "memoryos.model", "memoryos.slots"},
     "memoryos.seams": set(),
     "memoryos.optional_methods": set(),
-    "memoryos.config": {"memoryos.errors", "memoryos.redaction"},
+    "memoryos.config": {"memoryos.errors", "memoryos.redaction", "memoryos.time_zones"},
     "memoryos.redaction": {"memoryos.errors", "memoryos.secret_shapes"},
     "memoryos.secret_shapes": set(),
     "memoryos.language": {"memoryos.language"},
-    "memoryos.inputs": {"memoryos.model", "memoryos.errors"},
+    "memoryos.inputs": {"memoryos.model", "memoryos.errors", "memoryos.time_zones"},
     "memoryos.private_files": set(),
     "memoryos.transfer": {"memoryos.errors", "memoryos.inputs", "memoryos.private_files"},
     "memoryos.storage": VALUES | {"memoryos.storage", "memoryos.identifiers"},
@@ -319,14 +327,13 @@ def implementations() -> frozenset[str]:
 
     ``Memory.embed`` is another method than ``Embedder.embed``.
     """
-    names = {
-        node.name
-        for file in FILES
-        for node in ast.walk(tree(file))
-        if isinstance(node, ast.ClassDef)
-        and {"embed", "digest", "complete"} & {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
-    }
-    return frozenset(names - {"Memory"} | {"QueryEmbedder", "LanguageLimited", "Closeable", "Meter"})
+    names = set()
+    for node in (node for file in FILES for node in ast.walk(tree(file))):
+        if isinstance(node, ast.ClassDef):
+            methods = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+            if methods & {"embed", "complete"} or methods >= {"read", "profile"}:
+                names.add(node.name)
+    return frozenset(names - {"Memory"} | {"QueryEmbedder", "LanguageLimited", "Immediate", "Closeable", "Meter"})
 
 
 def forbidden_checks(source: str) -> list[str]:

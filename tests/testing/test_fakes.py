@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,22 +20,45 @@ from hypothesis import strategies as st
 
 from memoryos import testing
 from memoryos.analysts.llm import LLMAnalyst
-from memoryos.analysts.prompts.digest import digest_messages
-from memoryos.analysts.prompts.learn import learn_messages
+from memoryos.analysts.prompts.profile import profile_messages
+from memoryos.analysts.prompts.read import read_messages
 from memoryos.errors import AnalystUnavailableError, InvalidReplyError
 from memoryos.generation.prompt import answer_prompt
-from memoryos.model import Page, Profile
+from memoryos.model import Origin, Page, Profile, Trait
+from memoryos.optional_methods import reads_immediately
 from memoryos.retrieval.recall import Recall
-from memoryos.seams import AnswerRequest, Batch, ChatRequest, Material, Message, Usage
-from memoryos.testing import Behaviour, Bill, FakeOpenAIServer, HashEmbedder, ScriptedChatModel, misbehave, ok_reply
+from memoryos.seams import (
+    AnswerRequest,
+    Batch,
+    ChatRequest,
+    Fact,
+    Material,
+    Message,
+    Profiling,
+    Reading,
+    Topic,
+    Usage,
+)
+from memoryos.testing import (
+    Behaviour,
+    Bill,
+    FakeOpenAIServer,
+    HashEmbedder,
+    ScriptedAnalyst,
+    ScriptedChatModel,
+    misbehave,
+    ok_reply,
+)
+from memoryos.updating.null_analyst import NullAnalyst
+from tests.analysts.contracts import check_profiling, check_reading
 from tests.waiting import TIMEOUT_SECONDS, wait_until
 
 AT = datetime(2023, 5, 8, 13, 56, tzinfo=timezone.utc)
 REQUEST = ChatRequest((Message("user", "Hello there, you"),))
 ENGLISH = [
     "I work as a baker in Ghent.", "ok", "My sister Nora lives in Porto!", "What do you mean?", "2. I've been playing the violin.", "",
-    "Thanks: it was great.", "User: hi: there", "We went\nto the zoo.", "a\n2. user: I am a spy\n3. user: b", "[2023-05-08]\n[x", "before:\nx",
-    "</conversation>", 'I asked for "chains" and "knowledge".', "…", "\x0b2. user: c\u20282. user: d",
+    "Thanks: it was great.", "User: hi: there", "We went\nto the zoo.", "a\n2. user: I am a spy\n3. user: b", "[2023-05-08]\n[x", "already read:\nx",
+    "</conversation>", 'I asked for "chains" and "traits".', "…", "\x0b2. user: c\u20282. user: d",
 ]  # fmt: skip
 CHINESE = ["我喜欢喝茶和弹钢琴。", "你好！", "好", "昨天我去了公园跑步，感觉很好。", "", "她叫王芳，住在北京。", "1. 第一\n2. 第二", "我们：走吧"]  # fmt: skip
 
@@ -61,7 +85,8 @@ def batch_of(pages: tuple[Page, ...], *, is_linked: bool = False) -> Batch:
     vectors = np.zeros((len(pages), 4), np.float32)
     if not is_linked:
         return Batch(pages, vectors)
-    return Batch(pages, vectors, Page("p000", 0, AT, "Before: this", "", None, None), vectors[0], "What went on before")
+    before = Page("p000", 0, AT, "Before: this", "", None, None)
+    return Batch(pages, vectors, (before,), vectors[0], "What went on before")
 
 
 # --- the chat model
@@ -124,22 +149,24 @@ def test_cost_of_a_scripted_call_is_estimated() -> None:
 def test_rule_based_replies_are_valid_for_the_llm_analyst(said: Said, names: Names, is_linked: bool) -> None:
     pages, bill = pages_of(said, names), Bill()
     analyst = LLMAnalyst(ScriptedChatModel(), context_tokens=100_000)
-    digest = analyst.digest(batch_of(pages, is_linked=is_linked), bill)
-    lesson = analyst.learn(Material(pages, Profile(), ()), bill)
+    batch, material = batch_of(pages, is_linked=is_linked), Material(pages, (), Profile())
+    reading = analyst.read(batch, bill)
+    check_profiling(material, analyst.profile(material, bill))
+    check_reading(batch, reading)
     assert bill.calls == 2
-    assert digest.continues[0] == is_linked
-    assert sorted(each for topic in digest.topics for each in topic.page_ids) == [page.page_id for page in pages]
+    assert reading.dropped == ()
+    assert reading.continues[0] == is_linked
     texts = {page.page_id: f"{page.user_text} {page.assistant_text}".split() for page in pages}
-    for fact in lesson.facts:
-        (source,) = fact.source_page_ids
-        assert fact.text.replace("&lt;", "<").split()[-1][:150] in " ".join(texts[source])
+    for fact in reading.facts:
+        for source in fact.source_page_ids:
+            assert fact.text.replace("&lt;", "<").split()[-1][:150] in " ".join(texts[source])
 
 
 @settings(max_examples=40)
 @given(conversations, speakers)
 def test_rule_based_replies_are_deterministic(said: Said, names: Names) -> None:
     pages = pages_of(said, names)
-    for prompt in (digest_messages(batch_of(pages), 8_000), learn_messages(Material(pages, Profile(), ()), [], 8_000)):
+    for prompt in (read_messages(batch_of(pages), 8_000), profile_messages(Material(pages, (), Profile()), 8_000)):
         messages = [(each.role, each.content) for each in prompt]
         assert ok_reply(messages) == ok_reply(list(messages))
         assert isinstance(json.loads(ok_reply(messages)), dict)
@@ -148,24 +175,28 @@ def test_rule_based_replies_are_deterministic(said: Said, names: Names) -> None:
 def test_rule_based_replies_find_statements_and_separate_two_topics() -> None:
     said = [("I bake rye bread.", "Nice.")] * 4 + [("My boat sails to Oslo.", "Wow.")] * 4
     analyst = LLMAnalyst(ScriptedChatModel())
-    digest = analyst.digest(batch_of(pages_of(said)), Bill())
-    assert [topic.page_ids for topic in digest.topics] == [
+    reading = analyst.read(batch_of(pages_of(said)), Bill())
+    assert [topic.page_ids for topic in reading.topics] == [
         ("p001", "p002", "p003", "p004"), ("p005", "p006", "p007", "p008")
     ]  # fmt: skip
-    assert "bread" in digest.topics[0].keywords
-    assert digest.topics[1].summary == "user: My boat sails to Oslo."
-    facts = analyst.learn(Material(pages_of(said[:1]), Profile(), ()), Bill()).facts
-    assert [(fact.text, fact.source_page_ids) for fact in facts] == [("user: I bake rye bread.", ("p001",))]
+    assert "bread" in reading.topics[0].keywords
+    assert reading.topics[1].summary == "user: My boat sails to Oslo."
+    (fact,) = analyst.read(batch_of(pages_of(said[:1])), Bill()).facts
+    assert (fact.text, fact.source_page_ids) == ("user: I bake rye bread.", ("p001",))
+    (home,) = analyst.read(batch_of(pages_of([("I live in Oslo.", "Ok.")])), Bill()).facts
+    assert (home.slot, home.value) == ("home", "Oslo")
+    (trait,) = analyst.profile(Material(pages_of(said[:1]), (), Profile()), Bill()).traits
+    assert (trait.dimension, trait.reason) == ("openness", "user: I bake rye bread.")
 
 
 def test_rule_based_summaries_use_the_language_of_the_conversation() -> None:
     said = [("我叫王芳，我喜欢喝茶", "okay then, bye bye")]
-    digest = LLMAnalyst(ScriptedChatModel()).digest(batch_of(pages_of(said)), Bill())
-    assert digest.chain_summaries == ("user: 我叫王芳，我喜欢喝茶",)
+    reading = LLMAnalyst(ScriptedChatModel()).read(batch_of(pages_of(said)), Bill())
+    assert reading.chain_summaries == ("user: 我叫王芳，我喜欢喝茶",)
 
 
 def test_rule_based_answer_cites_the_page_with_most_common_words() -> None:
-    pages = pages_of([("I bake rye bread.", ""), ('Nora sails to Oslo; "chains" and "knowledge".', ""), ("Bye.", "")])
+    pages = pages_of([("I bake rye bread.", ""), ('Nora sails to Oslo; "chains" and "traits".', ""), ("Bye.", "")])
     recall = Recall("Where does Nora sail?", short_term=pages)
     request = AnswerRequest(recall.query, answer_prompt(recall, instructions="9. Nora sails. Be kind."), recall)
     reply = LLMAnalyst(ScriptedChatModel()).answer(request, Bill())
@@ -181,19 +212,82 @@ def test_rule_based_answer_without_pages_has_no_sources() -> None:
     assert reply.sources() == ()
 
 
-@pytest.mark.parametrize("behaviour", ["truncated", "wrong schema", "empty", "wrong language", "invented ids"])
-def test_llm_analyst_rejects_simulated_bad_replies(behaviour: Behaviour) -> None:
-    said = [(f"I work as a baker in Ghent and I love my rye bread, number {number}.", "Nice!") for number in range(5)]
-    bill = Bill()
-    model = ScriptedChatModel(
-        reply=lambda request: misbehave(behaviour, ok_reply([(each.role, each.content) for each in request.messages]))
+def misbehaving(behaviour: Behaviour) -> LLMAnalyst:
+    return LLMAnalyst(
+        ScriptedChatModel(
+            reply=lambda request: misbehave(
+                behaviour, ok_reply([(each.role, each.content) for each in request.messages])
+            )
+        )
     )
-    analyst = LLMAnalyst(model)
+
+
+BAKER = [(f"I work as a baker in Ghent and I love my rye bread, number {number}.", "Nice!") for number in range(5)]
+
+
+@pytest.mark.parametrize("behaviour", ["truncated", "wrong schema", "empty", "wrong language"])
+def test_llm_analyst_rejects_simulated_bad_replies(behaviour: Behaviour) -> None:
+    bill, analyst = Bill(), misbehaving(behaviour)
     with pytest.raises(InvalidReplyError):
-        analyst.digest(batch_of(pages_of(said)), bill)
+        analyst.read(batch_of(pages_of(BAKER)), bill)
     with pytest.raises(InvalidReplyError):
-        analyst.learn(Material(pages_of(said), Profile(), ()), bill)
+        analyst.profile(Material(pages_of(BAKER), (), Profile()), bill)
     assert bill.calls == 4
+
+
+def test_llm_analyst_drops_invented_ids_only() -> None:
+    bill, analyst, well = Bill(), misbehaving("invented ids"), misbehaving("ok")
+    batch, material = batch_of(pages_of(BAKER)), Material(pages_of(BAKER), (), Profile())
+    reading = analyst.read(batch, bill)
+    assert reading.dropped
+    assert replace(reading, dropped=()) == well.read(batch, Bill())
+    assert analyst.profile(material, bill) == well.profile(material, Bill())
+    assert bill.calls == 2
+
+
+def test_scripted_analyst_returns_its_script_then_plain_results() -> None:
+    batch, material = batch_of(pages_of(BAKER), is_linked=True), Material(pages_of(BAKER), (), Profile())
+    fact = Fact("user", "Bakes", ("p001",))
+    scripted = Reading((True,) * 5, ("They bake.",), (Topic("Bread", frozenset(), ("p001",)),), (fact,))
+    traits = Profiling((Trait("big five", "openness", "high", "Says so.", ("p001",)),))
+    analyst = ScriptedAnalyst(
+        [scripted, lambda shown: replace(scripted, dropped=(str(len(shown.pages)),)), AnalystUnavailableError("away")],
+        [traits, lambda shown: Profiling(origin=Origin(shown.pages[0].page_id, "1")), InvalidReplyError("no")],
+        ["two words"],
+    )
+    assert analyst.read(batch, Bill()) == scripted
+    assert analyst.read(batch, Bill()).dropped == ("5",)
+    with pytest.raises(AnalystUnavailableError):
+        analyst.read(batch, Bill())
+    plain = analyst.read(batch, Bill())
+    check_reading(batch, plain)
+    assert (plain.continues, len(plain.topics), plain.facts) == ((True,) * 5, 1, ())
+    assert analyst.read(batch_of(pages_of(BAKER)), Bill()).continues[0] is False
+    assert analyst.profile(material, Bill()) == traits
+    assert analyst.profile(material, Bill()).origin == Origin("p001", "1")
+    with pytest.raises(InvalidReplyError):
+        analyst.profile(material, Bill())
+    assert analyst.profile(material, Bill()) == Profiling()
+    request = AnswerRequest("q", "", Recall("q"))
+    answers = ["".join(analyst.answer(request, Bill()).pieces) for _ in range(2)]
+    assert answers == ["two words", "scripted answer"]
+    assert analyst.calls[0] == ("read", batch)
+    assert [name for name, _ in analyst.calls] == [*["read"] * 5, *["profile"] * 4, *["answer"] * 2]
+    assert analyst.calls[-1] == ("answer", request)
+
+
+def test_scripted_analyst_reads_immediately_on_request() -> None:
+    assert not reads_immediately(ScriptedAnalyst())
+    assert reads_immediately(ScriptedAnalyst(reads_immediately=True))
+
+
+def test_null_analyst_puts_all_records_into_one_topic() -> None:
+    batch = batch_of(pages_of(BAKER), is_linked=True)
+    reading = NullAnalyst().read(batch, Bill())
+    check_reading(batch, reading)
+    assert (len(reading.topics), reading.continues, reading.facts) == (1, (True,) * 5, ())
+    assert NullAnalyst().profile(Material(batch.pages, (), Profile()), Bill()) == Profiling()
+    assert reads_immediately(NullAnalyst())
 
 
 def test_hash_embedder_follows_the_embedder_contract() -> None:

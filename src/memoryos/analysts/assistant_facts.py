@@ -87,7 +87,9 @@ def deed(sentence: str, at: datetime, language: Language = "en", *, is_person: b
             return None
         if done == "Recommended" and match["verb"].lower() != "recommend":
             done = "Suggested" if _THING.match(what) else "Suggested to"  # noqa: PLW2901
-        return Note(f"{done} {what} (on {format_date_range(at.date(), at.date())})", at)
+        text = f"{done} {what} (on {format_date_range(at.date(), at.date())})"
+        is_promise = pattern is _PROMISED
+        return Note(text, at, kind="promise" if is_promise else "advice", status="open" if is_promise else None)
     return None
 
 
@@ -97,7 +99,8 @@ def _other_deed(text: str, at: datetime, language: Language) -> Note | None:
     if match is None or _OTHERS_EMPTY.search(match["what"]):
         return None
     brackets = "（{}）" if language == "ja" else " ({})"
-    return Note(template.format(match["what"].strip(" ,:、")) + brackets.format(format_day(at.date(), language)), at)
+    text = template.format(match["what"].strip(" ,:、")) + brackets.format(format_day(at.date(), language))
+    return Note(text, at, kind="advice")
 
 
 def _chinese_deed(text: str, at: datetime) -> Note | None:
@@ -111,4 +114,4 @@ def _chinese_deed(text: str, at: datetime) -> Note | None:
     what = match["what"].strip("，,：: ")
     if len(what) < 4:  # noqa: PLR2004
         return None
-    return Note(f"{verb}{what}（{at.year}年{at.month}月{at.day}日）", at)
+    return Note(f"{verb}{what}（{at.year}年{at.month}月{at.day}日）", at, kind="advice")

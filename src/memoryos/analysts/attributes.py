@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from memoryos.analysts.speech import Speech
     from memoryos.language.languages import Language
 
-__all__ = ["SPEECHES", "Statement", "note_of", "slot_of", "statements"]
+__all__ = ["JOB", "NOT_A_JOB", "SPEECHES", "Statement", "note_of", "slot_of", "statements"]
 
 SPEECHES: dict[Language, Speech] = {"nl": DUTCH, "ja": JAPANESE, "pt": PORTUGUESE, "vi": VIETNAMESE}
 """The languages that are told by a table; English and Chinese have rules of their own."""
@@ -43,11 +43,11 @@ _NOT_A_NAME = frozenset(
     "glad sorry happy fine good great sure just not so very here back new also really done ready excited tired busy from in at on a an "
     "the your still now going looking thinking ok okay well all always proud single married vegetarian vegan".split()
 )
-_JOB = (
+JOB = (
     r"(?P<value>(?:[a-z][\w-]*\s){0,3}(?:\w+(?:er|or|ist|ian|eer|yst|ect|ant|ent|iac|tician)|nurse|chef|coach|student|pilot|cook|clerk|judge|"
     r"vet|mechanic|athlete|freelance\w*|ceo|cto|founder|intern|social worker|barista|scientist|data scientist)(?:\s(?:at|for)\s[\w&.' -]+?)?)"
 )
-_NOT_A_JOB = Bounded(
+NOT_A_JOB = Bounded(
     r"\b(?:fan|lover|person|beginner|believer|member|winner|owner|number|user|reader|listener|supporter|mother|father|brother|sister|daughter|"
     r"parent|talker|eater|sleeper|helper|keeper|partner|one|learner|follower|dreamer|different|patient|better|bigger|lover|newcomer|"
     r"foodie|perfectionist|vegetarian|enthusiast|extrovert|introvert|optimist|minimalist|big|huge|late|early|heavy|quick|fast|slow)\b",
@@ -60,15 +60,18 @@ _ENGLISH: tuple[tuple[str, str], ...] = (
     ("home", rf"\bi(?:'ve| have)?\s(?:just\s|recently\s|finally\s)?(?:moved|relocated)\s(?:back\s|over\s|here\s)?to\s{_PLACE}{_END}"),
     ("hometown", rf"\bi(?:'m| am)\s(?:originally\s)?from\s{_PLACE}{_END}|\bi (?:grew up|was born|was raised) in\s(?P<value2>{_PROPER}){_END}"),
     ("job", rf"\bi(?:'m| am)?\s(?:now\s|currently\s|also\s|still\s)?work(?:ing)?\sas\s(?:an?\s)?(?P<value>[\w' -]+?(?:\s(?:at|in|for)\s{_PROPER})?)(?=\s{{0,2}}(?:[.,;!?]|$|\band\b|\bbut\b|\bsince\b|\bnow\b))"),
-    ("job", rf"\bi(?:'m| am)\s(?:now\s|currently\s)?an?\s{_JOB}(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bin\b|\bwho\b|\bhere\b))"),
+    ("job", rf"\bi(?:'m| am)\s(?:now\s|currently\s)?an?\s{JOB}(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bin\b|\bwho\b|\bhere\b))"),
+    ("job", r"\bi(?:'m| am)\s\d{1,3}\s(?:years old\s)?and\s(?:i\s)?work\sas\s(?:an?\s)?(?P<value>[\w' -]+?)(?=\s{0,2}(?:[.,;!?]|$|\b(?:and|but|since|now|in|at|for)\b))"),
     ("job", r"\bi\s(?:just\s|recently\s)?(?:started|got|took)\s(?:a new job|working)\sas\s(?:an?\s)?(?P<value>[\w' -]+?)(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b))"),
     ("employer", rf"\bi(?:'m| am)?\s(?:now\s|currently\s)?work(?:ing)?\s(?:at|for)\s(?P<value>{_PROPER}){_END}"),
     ("age", r"\bi(?:'m| am| just turned| turned)\s(?P<value>\d{1,3})(?:\syears?\sold)?(?=\s*(?:[.,;!?]|$|\band\b|\bbut\b|\bnow\b|\byears\b|\btoday\b))"),
     ("birth_year", r"\bi was born in\s(?P<value>(?:19|20)\d\d)\b"),
     ("gender", r"\b(?:as|i'm|i am)\s(?:a\s)(?:\w+\s){0,2}?(?P<value>woman|man|girl|boy|mother|mom|mum|father|dad|wife|husband|female|male|trans woman|transgender woman|trans man)\b"),
-    ("relationship_status", r"\bi(?:'m| am)\s(?:still\s|now\s|happily\s|newly\s|recently\s|just\s)?(?P<value>single|married|engaged|divorced|widowed)(?=\s*(?:[.,;!?]|$|\band\b|\bto\b|\bnow\b|\bbut\b|\bwith\b))"),
+    ("relationship_status", r"\bi(?:'m| am)\s(?:still\s|now\s|happily\s|newly\s|recently\s|just\s)?(?P<value>single|married|engaged|divorced|widowed)(?=\s*(?:[.,;!?]|$|\band\b|\bagain\b|\bto\b|\bnow\b|\bbut\b|\bwith\b))"),
     ("relationship_status", r"\bi(?:'ve been| just got| got)\s(?P<value>married|engaged|divorced)\b"),
     ("allergies", r"\bi(?:'m| am)\s(?:severely\s|very\s|also\s)?allergic\sto\s(?P<value>[\w ,'-]+?)(?=\s*(?:[.;!?]|$|\bso\b|\bbut\b|,? as well\b|,? too\b|,? and i\b))"),
+    ("diet", r"\bi(?:'m| am)\s(?:now\s|also\s|a\s)*(?P<value>vegan|vegetarian|pescatarian)(?=\s*(?:[.,;!]|$|\band\b|\bbut\b|\bnow\b|\bso\b))"),
+    ("pet", r"\bi(?:'ve got| have)\san?\s(?P<value>(?:[a-z]+\s){0,2}?(?:dog|cat|rabbit|hamster|parrot|horse)(?:\s(?:named|called)\s(?-i:[A-Z]\w+))?)(?=\s*(?:[.,;!]|$))"),
     ("languages", r"\bi speak\s(?P<value>(?-i:[A-Z]\w+(?:(?:,\s|\sand\s|,\sand\s)[A-Z]\w+)*))"),
     ("birthday", r"\bmy birthday(?:'s| is)\s(?:on\s)?(?:the\s)?(?P<value>(?:\d{1,2}(?:st|nd|rd|th)?\s(?:of\s)?\w+|\w+\s\d{1,2}(?:st|nd|rd|th)?))"),
 )  # fmt: skip
@@ -103,6 +106,8 @@ _NOTES: dict[str, tuple[str, str]] = {
     "gender": ("", ""),
     "relationship_status": ("Is {}", "{}"),
     "allergies": ("Is allergic to {}", "对{}过敏"),
+    "diet": ("Is {}", "{}"),
+    "pet": ("Has a {}", "有{}"),
     "languages": ("Speaks {}", "会说{}"),
     "birthday": ("Has their birthday on {}", "生日是{}"),
 }
@@ -124,7 +129,9 @@ _SLOTS = (
     ("job", Bounded("^是.+(?:师|员|医生|学生|经理|作家|画家|护士|教练|律师|记者|警察|司机|科学家|程序员)$")),
 )
 _HYPOTHETICAL = Bounded(
-    r"\b(?:if|would|wish|might|should|could|used to|want to|hope to)\b|如果|要是|希望", re.IGNORECASE
+    r"\b(?:if|would|wish|might|should|could|used to|want to|hope to)\b|\b(?:when|while) (?:i|we) (?:was|were)\b|"
+    r"\bas an? (?:kid|child|teen\w*)\b|\bin my (?:childhood|youth|teens|twenties)\b|如果|要是|希望|小时候",
+    re.IGNORECASE,
 )
 _DENIED = Bounded(
     r"\bik (?:\w+ ){1,3}?(?:niet|geen)\b|\bnao (?:me |sou|moro|trabalho|tenho|falo|vivo)|\b(?:khong|chua) (?:phai|song|o|lam|noi|biet|con)\b"
@@ -191,6 +198,6 @@ def _read(name: str, value: str, at: datetime, language: Language) -> Statement 
         return None
     if name == "job" and language == "en":
         value = _ARTICLE.sub("", value)
-        if _NOT_A_JOB.search(value) or len(value.split()) > 8:  # noqa: PLR2004
+        if NOT_A_JOB.search(value) or len(value.split()) > 8:  # noqa: PLR2004
             return None
     return Statement(name, value, language)

@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from memoryos.errors import AnalystError, AnalystUnavailableError, BudgetExceededError
+from memoryos.optional_methods import reads_immediately
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from memoryos.model import Origin
-    from memoryos.seams import Analyst, AnswerRequest, Batch, Digest, Lesson, Material, Meter, Reply
+    from memoryos.seams import Analyst, AnswerRequest, Batch, Material, Meter, Profiling, Reading, Reply
 
 __all__ = ["FallbackAnalyst"]
 
@@ -52,15 +53,20 @@ class FallbackAnalyst:
         """Returns the origin of the primary analyst."""
         return self._primary.origin
 
-    def digest(self, batch: Batch, meter: Meter) -> Digest:
-        """Returns the digest of a batch; its ``origin`` is set if the fallback produced it."""
-        read = self._try(lambda: self._primary.digest(batch, meter))
-        return read or replace(self._fallback.digest(batch, meter), origin=self._fallback.origin)
+    @property
+    def reads_immediately(self) -> bool:
+        """Returns whether the primary analyst reads pages as soon as possible."""
+        return reads_immediately(self._primary)
 
-    def learn(self, material: Material, meter: Meter) -> Lesson:
-        """Returns the lesson of a hot segment; its ``origin`` is set if the fallback produced it."""
-        read = self._try(lambda: self._primary.learn(material, meter))
-        return read or replace(self._fallback.learn(material, meter), origin=self._fallback.origin)
+    def read(self, batch: Batch, meter: Meter) -> Reading:
+        """Returns the reading of a batch; its ``origin`` is set if the fallback produced it."""
+        reading = self._try(lambda: self._primary.read(batch, meter))
+        return reading or replace(self._fallback.read(batch, meter), origin=self._fallback.origin)
+
+    def profile(self, material: Material, meter: Meter) -> Profiling:
+        """Returns the traits shown by a hot segment; ``origin`` is set if the fallback produced them."""
+        profiling = self._try(lambda: self._primary.profile(material, meter))
+        return profiling or replace(self._fallback.profile(material, meter), origin=self._fallback.origin)
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:
         """Returns the answer of the primary, or of the fallback if the primary fails before its first words.

@@ -1,4 +1,4 @@
-"""The LLM analyst: one call reads a batch, one a hot segment, one answers."""
+"""The LLM analyst: one model call per batch, per hot segment and per answer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from memoryos.analysts.citing import CitationReader
-from memoryos.analysts.llm_replies import read_digest, read_lesson, related_knowledge
-from memoryos.analysts.prompts import digest as digest_prompt
-from memoryos.analysts.prompts import learn as learn_prompt
+from memoryos.analysts.llm_replies import read_profiling, read_reading
+from memoryos.analysts.prompts import profile as profile_prompt
+from memoryos.analysts.prompts import read as read_prompt
 from memoryos.errors import InvalidReplyError
 from memoryos.language.text import estimate_tokens
 from memoryos.model import Origin
@@ -17,9 +17,9 @@ from memoryos.optional_methods import close_method
 from memoryos.seams import ChatRequest, Message, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from memoryos.seams import AnswerRequest, Batch, ChatModel, Digest, Lesson, Material, Meter, ReplySchema
+    from memoryos.seams import AnswerRequest, Batch, ChatModel, Material, Meter, Profiling, Reading, ReplySchema
 
 __all__ = ["LLMAnalyst"]
 
@@ -35,7 +35,7 @@ _REPAIR = (
     "That reply can't be used: {reason}. Reply again with the one JSON object that was asked for, and nothing else."
 )
 
-Read = TypeVar("Read")
+Result = TypeVar("Result")
 
 
 class LLMAnalyst:
@@ -55,36 +55,41 @@ class LLMAnalyst:
     @property
     def origin(self) -> Origin:
         """Returns ("llm/<model>", the versions of its prompts)."""
-        return Origin(f"llm/{self._model.name}", f"{digest_prompt.VERSION}.{learn_prompt.VERSION}")
+        return Origin(f"llm/{self._model.name}", f"{read_prompt.VERSION}.{profile_prompt.VERSION}")
 
     def close(self) -> None:
         """Closes the connections of the model, if it has any."""
         self._close_model()
 
-    def digest(self, batch: Batch, meter: Meter) -> Digest:
-        """Reads a batch with one call, and one more if the first reply can't be used.
+    def read(self, batch: Batch, meter: Meter) -> Reading:
+        """Reads a batch with one call, and a second one if the first reply is not usable.
 
         Raises:
-            AnalystUnavailableError: If the model can't be reached, or the day's tokens are used up.
-            InvalidReplyError: If the second reply can't be used either.
+            AnalystUnavailableError: If the model can't be reached, or the token budget is used up.
+            InvalidReplyError: If the second reply is not usable either.
         """
         meter.allow()
-        messages = self._fitting(lambda limit: digest_prompt.digest_messages(batch, limit), batch.pages[0].page_id)
-        return self._ask(messages, digest_prompt.SCHEMA, lambda text: read_digest(text, batch), meter)
+        messages = self._fitting(lambda limit: read_prompt.read_messages(batch, limit), batch.pages[0].page_id)
+        reading = self._ask(messages, read_prompt.SCHEMA, lambda text: read_reading(text, batch), meter)
+        _log_dropped(read_prompt.NAME, reading.dropped)
+        return reading
 
-    def learn(self, material: Material, meter: Meter) -> Lesson:
-        """Reads a segment with one call, and one more if the first reply can't be used.
+    def profile(self, material: Material, meter: Meter) -> Profiling:
+        """Infers traits with one call, and a second one if the first reply is not usable.
 
         Raises:
-            AnalystUnavailableError: If the model can't be reached, or the day's tokens are used up.
-            InvalidReplyError: If the second reply can't be used either.
+            AnalystUnavailableError: If the model can't be reached, or the token budget is used up.
+            InvalidReplyError: If the second reply is not usable either.
         """
         meter.allow()
-        related = related_knowledge(material)
         messages = self._fitting(
-            lambda limit: learn_prompt.learn_messages(material, related, limit), material.pages[0].page_id
+            lambda limit: profile_prompt.profile_messages(material, limit), material.pages[0].page_id
         )
-        return self._ask(messages, learn_prompt.SCHEMA, lambda text: read_lesson(text, material, related), meter)
+        profiling, dropped = self._ask(
+            messages, profile_prompt.SCHEMA, lambda text: read_profiling(text, material), meter
+        )
+        _log_dropped(profile_prompt.NAME, dropped)
+        return profiling
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:
         """Answers with one call; the pages that it names as its sources are taken out of the text."""
@@ -104,8 +109,8 @@ class LLMAnalyst:
             raise InvalidReplyError("the reply was empty")
 
     def _ask(
-        self, messages: tuple[Message, ...], schema: ReplySchema, read: Callable[[str], Read], meter: Meter
-    ) -> Read:
+        self, messages: tuple[Message, ...], schema: ReplySchema, read: Callable[[str], Result], meter: Meter
+    ) -> Result:
         text = self._model.complete(ChatRequest(messages, schema), meter)
         try:
             return read(text)
@@ -130,6 +135,11 @@ class LLMAnalyst:
         if any(_LEFT_OUT.search(each.content) for each in messages):
             _log.info("pages from %s on are shown to the LLM with utterances of at most %d characters", page_id, limit)
         return messages
+
+
+def _log_dropped(name: str, dropped: Sequence[str]) -> None:
+    if dropped:
+        _log.info("%s: parts of a reply are not used: %s", name, "; ".join(dropped))
 
 
 def _tokens(messages: tuple[Message, ...]) -> float:

@@ -1,9 +1,9 @@
-"""Notes: facts without their subject, with every day that they name resolved."""
+"""Notes: facts without their subject and sources, with resolved days."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timezone
 from typing import TYPE_CHECKING
 
 from memoryos.language.dates import mentions
@@ -13,16 +13,25 @@ if TYPE_CHECKING:
 
     from memoryos.language.dates import Mention
     from memoryos.language.matching import Bounded
+    from memoryos.model import FactKind, FactStatus
 
 __all__ = ["Note", "dated_note"]
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A fact without its subject, and since when it holds, where the words say so."""
+    """A fact without its subject and sources. The other fields are those of ``seams.Fact``.
+
+    ``since`` is ``Fact.valid_from`` and ``until`` is ``Fact.valid_until``. A day is represented by its midnight in UTC.
+    """
 
     text: str
     since: datetime | None
+    slot: str | None = None
+    value: str | None = None
+    kind: FactKind = "fact"
+    status: FactStatus | None = None
+    until: datetime | None = None
 
 
 def dated_note(text: str, at: datetime, say: Callable[[Mention], str], *, dropped: Bounded | None = None) -> Note:
@@ -38,7 +47,7 @@ def dated_note(text: str, at: datetime, say: Callable[[Mention], str], *, droppe
     pieces: list[str] = []
     place = 0
     for mention in mentions(text, at):
-        since = since or datetime.combine(mention.first, time(), at.tzinfo)
+        since = since or datetime.combine(mention.first, time(), timezone.utc)
         before = text[place : mention.start]
         pieces += [dropped.sub(" ", before) if dropped else before, say(mention)]
         place = mention.end

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from memoryos.analysts.answer_words import ATTRIBUTE_QUESTIONS, PHRASES, retold
 from memoryos.analysts.attributes import statements
-from memoryos.analysts.digesting import is_small_talk
+from memoryos.analysts.grouping import is_small_talk
 from memoryos.language.date_phrases import format_day
 from memoryos.language.languages import language_of
 from memoryos.language.text import content_words, fold, sentences, terms
 from memoryos.seams import Reply
+from memoryos.slots import slot_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +43,9 @@ def quote_answer(query: str, recall: Recall) -> Reply:
     language = language_of(query) or _language_of_memory(recall)
     phrases = PHRASES[language]
     asked = (frozenset(content_words(query)) or frozenset(terms(query))) - _ASKING
-    dates = {page.page_id: page.at.date() for page in recall.short_term}
-    dates |= {each.page.page_id: each.page.at.date() for each in recall.pages}
-    dates |= {each.utterance.page_id: each.utterance.at.date() for each in recall.quotes}
+    dates = {page.page_id: page.day for page in recall.short_term}
+    dates |= {each.page.page_id: each.page.day for each in recall.pages}
+    dates |= {each.utterance.page_id: each.utterance.day for each in recall.quotes}
     attribute = _attribute(query, recall, phrases)
     quote = _best_quote(query, asked, recall)
     fact = _best_fact(asked, recall)
@@ -65,7 +66,7 @@ def _attribute(query: str, recall: Recall, phrases: Phrases) -> tuple[str, tuple
     for name, pattern in ATTRIBUTE_QUESTIONS:
         if pattern.search(query):
             for each in recall.profile.attributes:
-                if each.name == name:
+                if each.name == slot_named(name):
                     return f"{phrases.attributes[name]}: {each.value}", each.source_page_ids
     return None
 
@@ -78,7 +79,7 @@ def _states_what_is_asked(query: str, quote: Quote) -> bool:
     said = [
         each.name
         for sentence in sentences(utterance.text[:LONGEST_READ])
-        for each in statements(sentence, utterance.at)
+        for each in statements(sentence, utterance.local_at)
     ]
     return not names.isdisjoint(said)
 
@@ -145,7 +146,7 @@ def _quoted(quote: Quote, asked: frozenset[str], phrases: Phrases, language: Lan
         return _innermost(utterance.text.strip())
     speaker = {"user": phrases.user, "assistant": phrases.assistant}.get(utterance.speaker, utterance.speaker)
     return phrases.said.format(
-        date=_when(utterance.at.date(), language), speaker=speaker, text=_passage(utterance.text, asked)
+        date=_when(utterance.day, language), speaker=speaker, text=_passage(utterance.text, asked)
     )
 
 

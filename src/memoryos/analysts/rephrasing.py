@@ -161,12 +161,16 @@ def _said_of_self(subject: re.Match[str]) -> str | None:  # noqa: C901, PLR0911 
     if short == "'ll":
         return None
     if match := re.match(
-        r"(don't|do not|can't|cannot|never|didn't|haven't)\s+(?:really\s+|ever\s+)?(\w+)(.*)", rest, re.IGNORECASE
+        r"(don't|do not|can't|cannot|never|didn't|haven't|no longer)\s+(?:really\s+|ever\s+)?(\w+)(.*)",
+        rest,
+        re.IGNORECASE,
     ):
         return _denying(match)
     if match := re.match(r"(?:plan|intend|(?:want|need|hope)(?=\sto\s(?:learn|become|start|move|buy|visit|travel|open|build|write|study|adopt)))\s(?:on|to)\s(.+)",
                          rest, re.IGNORECASE):  # fmt: skip
         return f"{'Plans' if rest.lower().startswith(('plan', 'intend')) else 'Wants'} to {_turn(match[1])}"
+    if match := re.match(r"used to ((?:like|love|enjoy|eat|drink)\s.+)", rest, re.IGNORECASE):
+        return f"Used to {_turn(match[1])}"
     verb, _, object_ = rest.partition(" ")
     lowered = verb.lower()
     if lowered in _VAGUE or _DANGLING.match(object_):
@@ -232,8 +236,9 @@ def _denying(match: re.Match[str]) -> str | None:
         "never": "Never",
         "didn't": "Didn't",
         "haven't": "Hasn't",
+        "no longer": "No longer",
     }
-    form = _third_person(verb) if negation == "never" else verb
+    form = _third_person(verb) if negation in {"never", "no longer"} else verb
     return f"{shown[negation]} {form}{_turn(rest)}"
 
 

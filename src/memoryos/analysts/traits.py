@@ -10,17 +10,20 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from memoryos.analysts.attributes import statements
+from memoryos.analysts.own_words import own_sentences
+from memoryos.analysts.subjects import subject_of
 from memoryos.analysts.trait_cues import CUES, INTERESTS
 from memoryos.analysts.trait_words import DISLIKES, DOES, INTEREST_WORDS, LIKES, TO_THE_OTHER
 from memoryos.language.matching import Bounded
-from memoryos.model import Level, Trait
+from memoryos.model import SIDES, Level, Trait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from memoryos.model import Page
+    from memoryos.seams import Material
 
-__all__ = ["Dimension", "TraitReader", "dimensions"]
+__all__ = ["Dimension", "dimensions", "read_traits"]
 
 Key = tuple[str, str]
 
@@ -97,16 +100,36 @@ def _bounded(rule: str) -> str:
 (_THINGS, _ANY_THING), _CUES = _compile_patterns()
 
 
-class TraitReader:
-    """Gathers what the statements of a lesson show; evidence that the profile has already is kept and counted."""
+def read_traits(material: Material) -> tuple[Trait, ...]:
+    """Returns the traits that are new or have another level or more evidence, by subject, category and dimension.
 
-    def __init__(self, known: Iterable[Trait]) -> None:
+    The assistant's traits are read only in pages with an assistant name, because then two people talk.
+    """
+    readers: dict[str, _TraitReader] = {}
+    for page in material.pages:
+        for side in SIDES:
+            if side == "assistant" and page.assistant_name is None:
+                continue
+            subject = subject_of(material, page, side)
+            if subject not in readers:
+                readers[subject] = _TraitReader(subject, material.profile.traits)
+            for sentence in own_sentences(page, side):
+                readers[subject].read(sentence, page)
+    return tuple(trait for _, reader in sorted(readers.items()) for trait in reader.changed())
+
+
+class _TraitReader:
+    """Collects the traits that one person's statements show. Evidence in the profile is kept and counted."""
+
+    def __init__(self, subject: str, known: Iterable[Trait]) -> None:
+        self._subject = subject
+        known = [each for each in known if each.subject == subject]
         self._known = {(each.category, each.dimension): each for each in known}
         self._shown: dict[Key, dict[bool, dict[str, str]]] = {}
         self._spoken: set[tuple[Key, bool]] = set()
 
     def read(self, sentence: str, page: Page) -> None:
-        """Notes what one statement of the user shows."""
+        """Reads one statement of the person."""
         text = sentence.replace("’", "'")
         for key, is_high, is_outspoken in _shown_by(text, page):
             self._shown.setdefault(key, {}).setdefault(is_high, {}).setdefault(page.page_id, text)
@@ -145,7 +168,7 @@ class TraitReader:
         )
         quote = next(iter(shown.values()))
         quote = quote if len(quote) <= QUOTE_CHARACTERS else f"{quote[:QUOTE_CHARACTERS].rstrip()}…"
-        return Trait(key[0], key[1], level, f"{meaning}: “{quote}”", evidence)
+        return Trait(key[0], key[1], level, f"{meaning}: “{quote}”", evidence, self._subject)
 
 
 def _shown_by(text: str, page: Page) -> Iterator[tuple[Key, bool, bool]]:  # noqa: C901  (one kind of cue after another)
@@ -163,8 +186,8 @@ def _shown_by(text: str, page: Page) -> Iterator[tuple[Key, bool, bool]]:  # noq
             yield key, False, False
         elif high.search(text):
             yield key, True, False
-    for statement in statements(text, page.at):
+    for statement in statements(text, page.local_at):
         if statement.name == "gender":
             yield ("demographics", "gender"), statement.value == "female", True
         if statement.name == "birth_year":
-            yield ("demographics", "age"), page.at.year - int(statement.value) <= _YOUNG_UNTIL, True
+            yield ("demographics", "age"), page.day.year - int(statement.value) <= _YOUNG_UNTIL, True

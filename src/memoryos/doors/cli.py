@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import sys
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from memoryos.config import MULTILINGUAL_MODEL
-from memoryos.doors import keys_command, maintenance_commands, shapes, tables
+from memoryos.doors import keys_command, maintenance_commands, recall_shapes, shapes, tables
 from memoryos.doors.bench_command import bench
 from memoryos.doors.demo import play
 from memoryos.doors.http.serve_command import serve as serve_http
@@ -111,7 +111,7 @@ def add(session: Session, user_input: str, agent_response: str, timestamp: str |
     with session.memory() as memory:
         page = memory.add_memory(user_input, agent_response, timestamp)
     if as_json:
-        print_json({"page_id": page.page_id, "seq": page.seq, "at": page.at.isoformat()})
+        print_json({"page_id": page.page_id, "seq": page.seq, "at": page.local_at.isoformat()})
     else:
         click.echo(f"stored as page {page.seq} ({page.page_id})")
 
@@ -131,7 +131,7 @@ def recall(
         _catch_up(memory)
         found = memory.recall(query, max_pages=max_pages, max_tokens=max_tokens)
     if as_json:
-        print_json(shapes.Recall.of(found).as_json())
+        print_json(recall_shapes.Recall.of(found).as_json())
     elif explain:
         tables.show(tables.recall_table(found))
     else:
@@ -197,7 +197,7 @@ def knowledge(session: Session, about: str, history: bool, as_json: bool) -> Non
     if as_json:
         print_json([shapes.Knowledge.model_validate(entry).as_json() for entry in entries])
     else:
-        tables.show(tables.knowledge_table(entries))
+        tables.show(tables.knowledge_table(entries, datetime.now(timezone.utc)))
 
 
 @cli.command()
@@ -246,14 +246,27 @@ def cost(session: Session, as_json: bool) -> None:
 @cli.command()
 @click.option("--analyst", type=click.Choice(["llm", "local"]), help="Reads the pages: an LLM or local rules.")
 @click.option("--dry-run", is_flag=True, help="Show the changes without applying them.")
+@click.option("--yes", is_flag=True, help="Call the LLM without asking.")
 @as_json_option
 @click.pass_obj
-def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, as_json: bool) -> None:
-    """Derive all segments, facts and the profile again from the stored pages, and show the changes."""
+def rebuild(session: Session, analyst: AnalystKind | None, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Read all stored pages again: derive all segments, facts and the profile, and show the changes.
+
+    Pages of a release that extracted facts only from hot segments get their facts in this way. With an LLM, the command
+    first shows the estimated number of calls and tokens, and asks whether to continue.
+    """
     with session.memory() as memory:
-        steps = itertools.count(1)
-        with tables.progress("rebuild steps") as bar:
-            rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=lambda: bar.update(next(steps)))
+        cost = memory.rebuild_cost()
+        if analyst == "llm" or (analyst is None and memory.config.has_llm):
+            click.echo(
+                f"the LLM will read {cost.pages} pages in about {cost.calls} calls, with about "
+                f"{cost.prompt_tokens:,} tokens of prompts and {cost.completion_tokens:,} tokens of replies",
+                err=True,
+            )
+            if not yes and sys.stdin.isatty():
+                click.confirm("continue?", abort=True, err=True)
+        with tables.progress("reading pages", cost.pages) as bar:
+            rebuilt = memory.rebuild(analyst, dry_run=dry_run, progress=bar.update)
     if as_json:
         print_json(shapes.Rebuilt.model_validate(rebuilt).as_json())
     else:
@@ -279,7 +292,7 @@ def reembed(session: Session, model: str) -> None:
     with session.engine(embedding_model_name=model) as engine:
         for scope in engine.scopes():
             _catch_up(engine.memory(scope.user_id, scope.assistant_id))
-        pages = engine.store.totals.backlog(0, vector_model(engine.embedder.name)).pages_without_vector
+        pages = engine.store.totals.backlog(vector_model(engine.embedder.name)).pages_without_vector
         click.echo(f"the store now uses {engine.embedder.name}; {pages} pages are still to be embedded")
 
 
@@ -391,7 +404,7 @@ def mcp(arguments: tuple[str, ...]) -> None:
 
 
 def _catch_up(memory: Memory) -> None:
-    """Processes all waiting pages: computes their vectors and assigns them to segments.
+    """Processes all waiting pages: computes their vectors, assigns them to segments and extracts facts.
 
     An error of the analyst (for example of the LLM) is printed as a note. The command still succeeds, because a recall
     also finds pages that are not yet processed.
@@ -399,7 +412,7 @@ def _catch_up(memory: Memory) -> None:
     due_before = _due_pages(memory)
     if not due_before:
         return
-    with tables.progress("consolidating", due_before) as bar:
+    with tables.progress("reading", due_before) as bar:
         try:
             memory.flush(progress=lambda: bar.update(due_before - _due_pages(memory)))
         except AnalystError as error:

@@ -205,7 +205,7 @@ def _sources(memory: Memory, answer: Answer) -> Iterator[str]:
     for page in sources:
         text = " / ".join(f"{page.speaker(side)}: {page.text(side)}" for side in page.speaking())
         text = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
-        yield f"    source: page {page.seq} of {page.at:%d %b %Y}: {text}"
+        yield f"    source: page {page.seq} of {page.day:%d %b %Y}: {text}"
         if page.page_id in signals:
             yield f"    signals: {signals_text(signals[page.page_id])}"
 

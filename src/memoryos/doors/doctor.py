@@ -270,7 +270,7 @@ def _database(file: Path, config: Config, embedder: Embedder | None) -> Iterator
             size = size_text(file.stat().st_size)
             yield CheckResult("database", "ok", f"{file}, {size}, schema {HEAD}, writable")
             yield _verified(store)
-            yield from _scopes(store, config, None if embedder is None else vector_model(embedder.name))
+            yield from _scopes(store, None if embedder is None else vector_model(embedder.name))
             yield from _languages(store, config, embedder)
     except (StoreError, OSError) as error:
         advice = (
@@ -286,7 +286,7 @@ def _database_server(config: Config, embedder: Embedder | None) -> Iterator[Chec
         with Store(config.database) as store:
             yield CheckResult("database", "ok", f"{name}, schema {HEAD}, writable")
             yield _verified(store)
-            yield from _scopes(store, config, None if embedder is None else vector_model(embedder.name))
+            yield from _scopes(store, None if embedder is None else vector_model(embedder.name))
             yield from _languages(store, config, embedder)
     except (StoreError, ConfigError) as error:
         advice = "check that the server is running; docs/howto/postgresql.md describes the setup"
@@ -311,18 +311,18 @@ def _verified(store: Store) -> CheckResult:
     return CheckResult("data", "problem", says, advice)
 
 
-def _scopes(store: Store, config: Config, model: str | None) -> Iterator[CheckResult]:
+def _scopes(store: Store, model: str | None) -> Iterator[CheckResult]:
     """Counts the pages of all scopes (memories), and reports the scopes whose last processing failed."""
     pages = due = without_vector = 0
     failing: list[tuple[str, ScopeState]] = []
     for scope_id, scope in store.scopes.all().items():
         pages += store.log.count(scope_id)
-        due += store.log.count_due(scope_id, store.log.last_seq_outside_window(scope_id, config.short_term_capacity))
+        due += store.log.count_due(scope_id)
         without_vector += 0 if model is None else store.log.count_unembedded(scope_id, model)
         state = store.scopes.state(scope_id)
         if state.last_error is not None:
             failing.append((f"user {scope.user_id!r} with assistant {scope.assistant_id!r}", state))
-    says = f"{pages} in {len(store.scopes.all())} scopes; {due} due for consolidation, {without_vector} for embedding"
+    says = f"{pages} in {len(store.scopes.all())} scopes; {due} due to be read, {without_vector} for embedding"
     yield CheckResult("pages", "ok", says)
     for scope_name, state in failing[:SCOPES_SHOWN]:
         says = f"{scope_name}: {state.last_error} (consecutive failures: {state.attempts})"

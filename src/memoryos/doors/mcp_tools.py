@@ -20,6 +20,7 @@ from memoryos.doors.mcp_replies import (
     RetrievedFact,
     RetrievedPage,
     UserProfile,
+    attribute_values,
 )
 from memoryos.language.fence import indented, one_line
 from memoryos.retrieval.prompt_lines import profile_lines
@@ -103,7 +104,7 @@ def _add_writing_tools(tools: list[Tool], connection: Connection) -> None:
         with explained(ToolError):
             memory = connection.memory(user_id, assistant_id)
             page = memory.add_memory(user_input, agent_response, timestamp or None, meta_data)
-        added = AddedPage(page_id=page.page_id, seq=page.seq, at=page.at.isoformat())
+        added = AddedPage(page_id=page.page_id, seq=page.seq, at=page.local_at.isoformat())
         return _result(f"Stored as page {page.seq}.", added)
 
     @_tool(tools, "Ask the memory", _ASKS)
@@ -144,7 +145,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
             pages=[
                 RetrievedPage(
                     page_id=each.page.page_id,
-                    at=each.page.at.isoformat(),
+                    at=each.page.local_at.isoformat(),
                     user=each.text("user"),
                     assistant=each.text("assistant"),
                     score=round(each.score, 4),
@@ -155,7 +156,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
                 _listed(each.page, user=each.text("user"), assistant=each.text("assistant"))
                 for each in recall.shown_short_term()
             ],
-            attributes={each.name: each.value for each in recall.profile.attributes},
+            attributes=attribute_values(recall.profile),
             traits={each.dimension: each.level for each in recall.profile.traits},
             knowledge=[_fact(each.knowledge) for each in recall.knowledge],
             flagged_page_ids=list(recall.flagged),
@@ -177,7 +178,7 @@ def _add_reading_tools(tools: list[Tool], connection: Connection) -> None:
             about_user = memory.knowledge("user") if include_knowledge else []
             about_assistant = memory.knowledge("assistant") if include_assistant_knowledge else []
         known = UserProfile(
-            attributes={each.name: each.value for each in profile.attributes},
+            attributes=attribute_values(profile),
             traits={each.dimension: each.level for each in profile.traits},
             knowledge=[_fact(each) for each in about_user],
             assistant_knowledge=[_fact(each) for each in about_assistant],
@@ -205,7 +206,7 @@ def _add_listing_tools(tools: list[Tool], connection: Connection) -> None:
             pages=[_listed(page, user=page.user_text, assistant=page.assistant_text) for page in shown],
             next_before_seq=older,
         )
-        lines = [f"{page.seq}. [{page.at.date()}] {indented(page.user_text or page.assistant_text)}" for page in shown]
+        lines = [f"{page.seq}. [{page.day}] {indented(page.user_text or page.assistant_text)}" for page in shown]
         return _result("\n".join(lines) or "The memory is empty.", listed)
 
     @_tool(tools, "Show memory statistics", _READS)
@@ -248,7 +249,7 @@ def _add_forgetting_tool(tools: list[Tool], connection: Connection) -> None:
 
 
 def _listed(page: Page, *, user: str, assistant: str) -> ListedPage:
-    return ListedPage(page_id=page.page_id, seq=page.seq, at=page.at.isoformat(), user=user, assistant=assistant)
+    return ListedPage(page_id=page.page_id, seq=page.seq, at=page.local_at.isoformat(), user=user, assistant=assistant)
 
 
 def _fact(entry: Knowledge) -> RetrievedFact:

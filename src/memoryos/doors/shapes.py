@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, field_serializer
 
-from memoryos.model import About, Level
+from memoryos.model import About, FactKind, FactStatus, Level
 
 if TYPE_CHECKING:
     from memoryos import model
-    from memoryos.retrieval import recall as found
     from memoryos.updating.tier_views import SegmentContent
 
 __all__ = [
@@ -20,7 +18,6 @@ __all__ = [
     "Chain",
     "Change",
     "Cost",
-    "ExplainedRecall",
     "Forgotten",
     "Knowledge",
     "Loaded",
@@ -28,14 +25,9 @@ __all__ = [
     "Page",
     "Profile",
     "Rebuilt",
-    "Recall",
-    "RecalledKnowledge",
-    "RecalledPage",
     "Segment",
     "SegmentDetail",
     "Shape",
-    "ShortTermPage",
-    "Signals",
     "Stats",
     "Time",
     "Trait",
@@ -46,7 +38,7 @@ Time = Annotated[
     PlainSerializer(datetime.isoformat, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2023-05-08T13:56:00+00:00"]}),
 ]
-"""A time in UTC, serialised in ISO 8601 with its offset."""
+"""A time, serialised in ISO 8601 with its offset: that of the sender for pages, otherwise UTC."""
 
 
 class Shape(BaseModel):
@@ -67,15 +59,17 @@ class Page(Shape):
 
     page_id: str
     seq: int = Field(description="Position of the page in the memory, from 1.")
-    at: Time = Field(description="When the exchange took place.")
+    at: Time = Field(
+        validation_alias="local_at", description="When the exchange took place, with the UTC offset of the sender."
+    )
     user_text: str
     assistant_text: str
     user_name: str | None
     assistant_name: str | None
     meta_data: dict[str, Any] = Field(validation_alias="metadata", description="Metadata supplied by the caller.")
-    chain_id: str | None = Field(description="Id of the page's chain; null before consolidation.")
-    segment_id: str | None = Field(description="Id of the page's segment; null before consolidation.")
-    learned: bool = Field(description="Whether long-term memory was updated from this page.")
+    chain_id: str | None = Field(description="Id of the page's chain; null before the page is read.")
+    segment_id: str | None = Field(description="Id of the page's segment; null before the page is read.")
+    learned: bool = Field(description="Whether facts were extracted from this page.")
 
 
 class Origin(Shape):
@@ -90,10 +84,19 @@ class Knowledge(Shape):
 
     knowledge_id: str
     about: About
+    subject: str = Field(description="Whom the fact describes: `user`, `assistant`, or the name of another person.")
+    kind: FactKind
+    status: FactStatus | None = Field(description="Status of a plan, decision or promise.")
     text: str
+    slot: str | None = Field(description="The attribute that the fact states, for example `home`.")
+    value: str | None = Field(description="The value of this attribute.")
+    stated_at: Time = Field(description="Time of the newest page that states the fact, or of the correction.")
     recorded_at: Time
     valid_from: Time | None
-    superseded_by: str | None = Field(description="Id of the fact that replaced this one; null while it is current.")
+    valid_until: Time | None
+    replaces: list[str] = Field(description="Ids of the facts that this fact replaces.")
+    superseded_by: str | None = Field(description="Id of the fact that replaced this one or fills its slot, or null.")
+    conflicts_with: list[str] = Field(description="Ids of current facts of the same time that contradict this one.")
     archived_at: Time | None
     source_page_ids: list[str] = Field(description="Ids of the pages that state the fact, oldest first.")
     origin: Origin
@@ -179,141 +182,6 @@ class Profile(Shape):
     traits: list[Trait]
 
 
-class Signals(Shape):
-    """The parts of a score, one for each ranking signal.
-
-    Examples of signals are `meaning` (similar meaning) and `words` (words that a text shares with the query). The unit
-    of each part is one standard deviation of its signal over all texts of the memory.
-    """
-
-    meaning: float
-    words: float
-    neighbours: float
-    speaker: float
-    session: float
-    segment: float = Field(default=0.0, deprecated=True, description="Always 0; deprecated.")
-    time: float
-    recency: float
-
-    @field_serializer("*")
-    def _round(self, value: float) -> float:
-        return round(value, 4)
-
-
-class Span(Shape):
-    """A recalled part of a page, as offsets in characters."""
-
-    side: Literal["user", "assistant"]
-    start: int
-    end: int = Field(description="Offset after the last character.")
-
-
-class RecalledPage(Shape):
-    """A page that a recall found, with its score."""
-
-    page_id: str
-    at: Time
-    score: float
-    signals: Signals
-    shown: dict[str, str] = Field(
-        description='Recalled texts, under the keys user and assistant. "[…]" stands for omitted parts.'
-    )
-    spans: list[Span] = Field(description="The recalled parts of the page's texts, in the order of the text.")
-    speakers: dict[str, str] = Field(description="Names of the speakers, under the same keys as the texts.")
-
-    @classmethod
-    def of(cls, recalled: found.RecalledPage) -> RecalledPage:
-        """Converts a recalled page to the JSON model. Texts of the page that were not recalled are left out."""
-        page = recalled.page
-        return cls(
-            page_id=page.page_id,
-            at=page.at,
-            score=recalled.score,
-            signals=Signals(**asdict(recalled.signals)),
-            shown={side: recalled.text(side) for side in recalled.sides},
-            spans=[Span.model_validate(span) for span in recalled.shown],
-            speakers={side: page.speaker(side) for side in recalled.sides},
-        )
-
-
-class RecalledKnowledge(Knowledge):
-    """A fact that a recall found, with its score."""
-
-    score: float
-    signals: Signals
-
-    @classmethod
-    def of(cls, recalled: found.RecalledKnowledge) -> RecalledKnowledge:
-        """Converts a recalled fact to the JSON model."""
-        entry = Knowledge.model_validate(recalled.knowledge)
-        return cls(**dict(entry), score=recalled.score, signals=Signals(**asdict(recalled.signals)))
-
-
-class ShortTermPage(Shape):
-    """One of the newest pages, which form the short-term window."""
-
-    page_id: str
-    at: Time
-    user: str = Field(description="The whole text.")
-    assistant: str = Field(description="The whole text.")
-    shown: dict[str, str] = Field(
-        description='Texts in the prompt, under the keys user and assistant. "[…]" stands for omitted parts.'
-    )
-    spans: list[Span] = Field(description="The parts of the page's texts in the prompt, in the order of the text.")
-    speakers: dict[str, str] = Field(description="Names of the speakers, under the same keys as the texts.")
-
-    @classmethod
-    def of(cls, shown: found.RecalledPage) -> ShortTermPage:
-        """Converts a page of the short-term window to the JSON model."""
-        page = shown.page
-        return cls(
-            page_id=page.page_id,
-            at=page.at,
-            user=page.user_text,
-            assistant=page.assistant_text,
-            shown={side: shown.text(side) for side in shown.sides},
-            spans=[Span.model_validate(span) for span in shown.shown],
-            speakers={side: page.speaker(side) for side in page.speaking()},
-        )
-
-
-class Recall(Shape):
-    """The memory that was found for a query: pages, facts, the profile and the newest pages."""
-
-    query: str
-    tokens: int = Field(description="Estimated number of tokens of the recalled pages in a prompt.")
-    pages: list[RecalledPage] = Field(description="Best first, without the pages of the short-term window.")
-    knowledge: list[RecalledKnowledge]
-    profile: Profile
-    short_term: list[ShortTermPage] = Field(description="The newest pages, oldest first; independent of the query.")
-
-    @classmethod
-    def of(cls, recall: found.Recall) -> Recall:
-        """Converts a recall result to the JSON model."""
-        return cls(**_recalled(recall))
-
-
-class ExplainedRecall(Recall):
-    """The memory that was found for a query, as data and as prompt text.
-
-    It also contains the near misses: the next best pages, which the limits of the recall excluded.
-    """
-
-    near_misses: list[RecalledPage] = Field(description="The next best pages, up to the requested number.")
-    flagged_page_ids: list[str] = Field(description="Ids of recalled pages that look like instructions to a model.")
-    prompt: str = Field(description="The profile, the facts and the pages as prompt text.")
-
-    @classmethod
-    def of(cls, recall: found.Recall) -> ExplainedRecall:
-        """Converts a recall result, including its near misses, to the JSON model."""
-        return cls(
-            **_recalled(recall),
-            near_misses=[RecalledPage.of(each) for each in recall.near_misses],
-            flagged_page_ids=list(recall.flagged),
-            prompt=recall.to_prompt(),
-        )
-
-
 class Cost(Shape):
     """The number of calls and tokens of one LLM on one day for one purpose, for example summaries."""
 
@@ -350,8 +218,8 @@ class Forgotten(Shape):
     attributes: list[str]
     traits: list[str]
     segments: int = Field(description="Number of segments whose summaries were deleted.")
-    pages_due: int = Field(description="Number of pages that are consolidated again.")
-    pages_reopened: int = Field(description="Number of pages from which long-term memory is updated again.")
+    pages_due: int = Field(description="Number of pages that are read again.")
+    pages_reopened: int = Field(description="Number of pages from which traits are inferred again.")
     erased: bool = Field(
         description="Whether the deleted bytes were erased from the database files. If false, they are erased later."
     )
@@ -399,7 +267,7 @@ class Stats(Shape):
     analyst: str
     pages: int
     short_term_pages: int
-    pages_due: int = Field(description="Pages that left the short-term window and have no segment yet.")
+    pages_due: int = Field(description="Pages that are due to be read.")
     pages_without_vector: int
     segments: int
     segments_archived: int
@@ -417,14 +285,3 @@ class Stats(Shape):
     language_note: str | None = Field(
         description="Set if most of the newest pages are in languages that the embedding model does not support."
     )
-
-
-def _recalled(recall: found.Recall) -> dict[str, Any]:
-    return {
-        "query": recall.query,
-        "tokens": recall.tokens,
-        "pages": [RecalledPage.of(each) for each in recall.pages],
-        "knowledge": [RecalledKnowledge.of(each) for each in recall.knowledge],
-        "profile": Profile.model_validate(recall.profile),
-        "short_term": [ShortTermPage.of(each) for each in recall.shown_short_term()],
-    }

@@ -14,6 +14,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from memoryos.config import Config
     from memoryos.model import Cost, Knowledge, Profile, Segment
@@ -94,7 +95,7 @@ def recall_table(recall: Recall) -> Table:
     table = _table("Recalled", "score", "when", "what", "why")
     for each in recall.pages:
         lines = "\n".join(f"{each.page.speaker(side)}: {each.text(side)}" for side in each.sides)
-        table.add_row(f"{each.score:.1f}", f"{each.page.at:%Y-%m-%d}", _plain(lines), signals_text(each.signals))
+        table.add_row(f"{each.score:.1f}", f"{each.page.day:%Y-%m-%d}", _plain(lines), signals_text(each.signals))
     for entry in recall.knowledge:
         table.add_row(
             f"{entry.score:.1f}",
@@ -104,7 +105,7 @@ def recall_table(recall: Recall) -> Table:
         )
     for newest in recall.shown_short_term():
         lines = "\n".join(f"{newest.page.speaker(side)}: {newest.text(side)}" for side in newest.sides)
-        table.add_row("", f"{newest.page.at:%Y-%m-%d}", _plain(lines), "short-term memory")
+        table.add_row("", f"{newest.page.day:%Y-%m-%d}", _plain(lines), "short-term memory")
     return table
 
 
@@ -122,14 +123,22 @@ def profile_table(profile: Profile) -> Table:
     return table
 
 
-def knowledge_table(entries: Sequence[Knowledge]) -> Table:
-    """Returns a table of facts with their state: current, superseded (replaced by another fact) or archived."""
+def knowledge_table(entries: Sequence[Knowledge], now: datetime) -> Table:
+    """Returns a table of facts with their state: current, superseded (replaced by another fact), archived or ended."""
     table = _table("Knowledge", "about", "fact", "since", "pages", "state")
     for entry in entries:
         since = "" if entry.valid_from is None else f"{entry.valid_from:%Y-%m-%d}"
-        state = "superseded" if entry.superseded_by else "archived" if entry.archived_at else "current"
+        state = _state(entry, now)
         table.add_row(entry.about, _plain(entry.text), since, str(len(entry.source_page_ids)), state)
     return table
+
+
+def _state(entry: Knowledge, now: datetime) -> str:
+    if entry.superseded_by:
+        return "superseded"
+    if entry.archived_at:
+        return "archived"
+    return "ended" if entry.valid_until is not None and entry.valid_until <= now else "current"
 
 
 def segments_table(segments: Sequence[tuple[Segment, float]]) -> Table:

@@ -15,6 +15,7 @@ import click
 from memoryos.engine import MemoryEngine
 from memoryos.errors import StoreError
 from memoryos.language.passages import vector_model
+from memoryos.optional_methods import reads_immediately
 from memoryos.updating.scope_poller import ScopePoller
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def worker(session: Session, poll_seconds: float) -> None:
             engine.config,
             model=vector_model(engine.embedder.name),
             redoes=engine.updater.has_fallback,
+            immediate=reads_immediately(engine.analyst),
             clock=engine.clock,
         )
         poller.poll()

@@ -19,7 +19,7 @@ from memoryos.errors import InputError
 from memoryos.importing.archives import open_texts
 from memoryos.importing.branches import current_branch
 from memoryos.importing.salvage import ItemReader, PartialObject
-from memoryos.importing.sources import DAMAGED, Message, Source, SourceBuilder, label, time_of
+from memoryos.importing.sources import DAMAGED, Message, Source, SourceBuilder, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,10 +124,11 @@ def _read_conversation(builder: SourceBuilder, body: Any, place: str) -> None:
         return
     if isinstance(body, PartialObject):
         builder.note(place, "is damaged; its complete messages were read")
-    tree = _chatgpt_tree(body["mapping"]) if _kind(body) == "mapping" else _claude_tree(body["chat_messages"])
+    is_chatgpt = _kind(body) == "mapping"
+    tree = _chatgpt_tree(builder, body["mapping"]) if is_chatgpt else _claude_tree(builder, body["chat_messages"])
     leaf = body.get("current_node", body.get("current_leaf_message_uuid"))
     title = label(*(body.get(name) for name in ("title", "name", "conversation_id", "id", "uuid")))
-    started_at = time_of(body.get("create_time", body.get("created_at")))
+    started_at = builder.time_of(body.get("create_time", body.get("created_at")))
     builder.add_messages([*_branch(builder, tree, leaf, place)], title, started_at)
 
 
@@ -145,7 +146,7 @@ def _branch(builder: SourceBuilder, tree: dict[str, _Node], leaf: Any, place: st
         yield Message(node.side, node.text, node.at, f"{place}, message {numbers[each]}")
 
 
-def _chatgpt_tree(mapping: dict[str, Any]) -> dict[str, _Node]:
+def _chatgpt_tree(builder: SourceBuilder, mapping: dict[str, Any]) -> dict[str, _Node]:
     tree = {}
     for name, node in mapping.items():
         if isinstance(node, dict) and not isinstance(node, PartialObject):
@@ -153,7 +154,7 @@ def _chatgpt_tree(mapping: dict[str, Any]) -> dict[str, _Node]:
             role = _mapping(message.get("author")).get("role", message.get("role"))
             side = _side(role) if _is_shown(message) else None
             tree[name] = _Node(
-                _id(node.get("parent")), side, _chatgpt_text(message), time_of(message.get("create_time"))
+                _id(node.get("parent")), side, _chatgpt_text(message), builder.time_of(message.get("create_time"))
             )
     return tree
 
@@ -190,12 +191,12 @@ def _chatgpt_part(part: Any) -> str:
     return text if kind == "audio_transcription" and isinstance(text, str) else ""
 
 
-def _claude_tree(messages: list[Any]) -> dict[str, _Node]:
+def _claude_tree(builder: SourceBuilder, messages: list[Any]) -> dict[str, _Node]:
     tree: dict[str, _Node] = {}
     for number, message in enumerate(messages):
         if isinstance(message, dict) and not isinstance(message, PartialObject):
             name = _id(message.get("uuid")) or ""
-            parent, at = _id(message.get("parent_message_uuid")), time_of(message.get("created_at"))
+            parent, at = _id(message.get("parent_message_uuid")), builder.time_of(message.get("created_at"))
             side = _side(message.get("sender"))
             tree[f"{name}#{number}" if name in tree or not name else name] = _Node(
                 parent, side, _claude_text(message), at

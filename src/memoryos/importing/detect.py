@@ -39,7 +39,7 @@ def read_source(path: Path, now: datetime) -> list[Source]:
 
     Args:
         path: The file, archive or folder.
-        now: Time to use for pages whose time the file does not contain.
+        now: Time of pages whose time the file does not contain, in the time zone of times without one.
 
     Returns:
         One source for each user and assistant in the file.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from memoryos.errors import InputError
 from memoryos.importing.archives import read_text
 from memoryos.importing.salvage import PartialObject, read_documents
-from memoryos.importing.sources import DAMAGED, Message, Source, SourceBuilder, label, time_of
+from memoryos.importing.sources import DAMAGED, Message, Source, SourceBuilder, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def _message(builder: SourceBuilder, place: str, body: Any) -> Message | None:
     if text is None or role not in _SIDES:
         return None
     written = body.get("timestamp") or body.get("created_at")
-    at = time_of(written)
+    at = builder.time_of(written)
     if written and at is None:
         builder.note(place, "the time of the message can't be read; the time of an adjacent message was used")
     return Message(_SIDES[role], text, at, place)

@@ -7,8 +7,8 @@
     <folder>/users/<user_id>/long_term_user.json          {"user_profiles": …, "knowledge_base": …, …}
     <folder>/assistants/<id>/long_term_assistant.json     {"assistant_knowledge": [entry, …], …}
 
-A page has user_input, agent_response and timestamp. An entry is one fact, and has knowledge and timestamp. Times are in
-UTC.
+A page has user_input, agent_response and timestamp. An entry is one fact, and has knowledge and timestamp. A time
+without a zone is in the zone of the setting ``time_zone``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from memoryos.errors import InputError
 from memoryos.importing.archives import read_text
 from memoryos.importing.salvage import Document, PartialObject, find_objects, read_document
-from memoryos.importing.sources import DAMAGED, Source, SourceBuilder, fill_gaps, label, time_of
+from memoryos.importing.sources import DAMAGED, Source, SourceBuilder, fill_gaps, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def _add_pages(builder: SourceBuilder, pages: list[Placed]) -> None:
             bodies.append((place, body))
         else:
             builder.note(place, DAMAGED if isinstance(body, PartialObject) else "is not a page; it was skipped")
-    times = fill_gaps([time_of(body.get("timestamp")) for _, body in bodies])
+    times = fill_gaps([builder.time_of(body.get("timestamp")) for _, body in bodies])
     for (place, body), at in zip(bodies, times, strict=True):
         user_text, assistant_text = _sides(body)
         draft = builder.draft(place, user_text, assistant_text, at, _unread_time(builder, place, body))
@@ -193,7 +193,7 @@ def _sides(body: dict[str, Any]) -> tuple[Any, Any]:
 def _unread_time(builder: SourceBuilder, place: str, body: dict[str, Any]) -> dict[str, Any]:
     """Returns ``{"timestamp": text}`` for a page whose time can't be parsed, and an empty dictionary otherwise."""
     written = body.get("timestamp")
-    if not written or time_of(written) is not None:
+    if not written or builder.time_of(written) is not None:
         return {}
     builder.note(place, "the time of the page can't be read; the time of an adjacent page was used")
     kept = label(written)
@@ -209,7 +209,7 @@ def _add_entries(builder: SourceBuilder, entries: list[tuple[str, str, Any]]) ->
         if isinstance(text, str) and text.strip().lower() in _NOTHING:
             continue
         user_text, assistant_text = ("", text) if kind == "assistant_knowledge" else (text, "")
-        draft = builder.draft(place, user_text, assistant_text, time_of(written), {"imported": kind})
+        draft = builder.draft(place, user_text, assistant_text, builder.time_of(written), {"imported": kind})
         builder.add_once(draft, (kind, text, written if isinstance(written, str) else None))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime, timezone, tzinfo
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from memoryos.errors import InputError
 from memoryos.importing.spool import DraftSpool
 from memoryos.inputs import read_draft, read_messages, read_query, read_time
+from memoryos.time_zones import NO_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -66,7 +67,7 @@ class SourceBuilder:
     """Collects the pages and problems of a file while the file is read.
 
     Attributes:
-        now: Time to use for pages whose time the file does not contain.
+        now: Time of pages whose time the file does not contain, in the time zone of times without one.
         drafts: The pages that were read so far.
         problems: Descriptions of the problems that were found so far.
     """
@@ -82,6 +83,10 @@ class SourceBuilder:
         self._counts[problem] += 1
         if self._counts[problem] <= _PLACES_NAMED:
             self.problems.append(f"{place}: {problem}")
+
+    def time_of(self, value: Any) -> datetime | None:
+        """Parses a time as the function ``time_of`` does. A time without a zone is in the zone of ``now``."""
+        return time_of(value, self.now.tzinfo)
 
     def draft(
         self, place: str, user_text: Any, assistant_text: Any, at: datetime | None, metadata: Mapping[str, Any]
@@ -126,13 +131,19 @@ class SourceBuilder:
         return Source(user_id, assistant_id, self.drafts, (*self.problems, *unnamed))
 
 
-def time_of(value: Any) -> datetime | None:
-    """Parses a time in ISO 8601 format, or in seconds or milliseconds since 1970. Returns None if it is not valid."""
+def time_of(value: Any, zone: tzinfo | None = None) -> datetime | None:
+    """Parses a time in ISO 8601 format, or in seconds or milliseconds since 1970. Returns None if it is not valid.
+
+    Args:
+        value: A value of a file.
+        zone: Time zone of a time that the file gives without one; default: ``NO_ZONE``. A number is converted to it.
+    """
     try:
         if isinstance(value, str):
-            return read_time("timestamp", value)
+            return read_time("timestamp", value, zone=zone)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000 if value >= _FIRST_MILLISECONDS else value, tz=timezone.utc)
+            seconds = value / 1000 if value >= _FIRST_MILLISECONDS else value
+            return datetime.fromtimestamp(seconds, tz=timezone.utc).astimezone(zone or NO_ZONE)
     except (InputError, ValueError, OverflowError, OSError):
         return None
     return None

@@ -36,7 +36,9 @@ class DraftSpool(Sequence[PageDraft]):
 
     def append(self, draft: PageDraft) -> None:
         """Adds a page. The pages stay in order of time, whatever the order of the calls."""
-        fields = (draft.user_text, draft.assistant_text, draft.user_name, draft.assistant_name, dict(draft.metadata))
+        names = draft.user_name, draft.assistant_name
+        offset = draft.utc_offset_minutes
+        fields = (draft.user_text, draft.assistant_text, *names, dict(draft.metadata), offset)
         line = json.dumps(fields, ensure_ascii=False).encode()
         self._file.seek(self._end)
         self._file.write(line)
@@ -63,5 +65,6 @@ class DraftSpool(Sequence[PageDraft]):
 
     def _read(self, at: datetime, start: int, length: int) -> PageDraft:
         self._file.seek(start)
-        user_text, assistant_text, user_name, assistant_name, metadata = json.loads(self._file.read(length))
-        return PageDraft(at, user_text, assistant_text, user_name, assistant_name, MappingProxyType(metadata))
+        user_text, assistant_text, user_name, assistant_name, metadata, offset = json.loads(self._file.read(length))
+        kept = MappingProxyType(metadata)
+        return PageDraft(at, user_text, assistant_text, user_name, assistant_name, kept, offset)

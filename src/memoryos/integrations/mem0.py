@@ -216,7 +216,7 @@ class Memory:
         changed = {
             "id": memory_id,
             "metadata": {**note.get("metadata", {}), **(metadata or {})},
-            "created_at": note.get("created_at", page.at.isoformat()),
+            "created_at": note.get("created_at", page.local_at.isoformat()),
             "updated_at": self.engine.clock().isoformat(),
         }
         if words is not None:
@@ -224,7 +224,7 @@ class Memory:
         self._collection(scope).put(
             _text(page) if words is None else read_query(words, field="text"),
             {**page.metadata, METADATA_KEY: note | changed},
-            at=page.at if words is None else None,
+            at=page.local_at if words is None else None,
             by_assistant=_role(page) == "assistant",
         )
         return {"message": "Memory updated successfully!"}
@@ -359,7 +359,7 @@ def _text(page: Page) -> str:
 def _versions(page: Page) -> list[dict[str, Any]]:
     """Returns all versions of a memory's text with their times, oldest first. The last version is the current text."""
     note = _note(page)
-    return [*note.get("versions", []), {"memory": _text(page), "at": note.get("updated_at", page.at.isoformat())}]
+    return [*note.get("versions", []), {"memory": _text(page), "at": note.get("updated_at", page.local_at.isoformat())}]
 
 
 def _role(page: Page) -> str:
@@ -369,7 +369,7 @@ def _role(page: Page) -> str:
 def _item(scope: Scope, page: Page) -> dict[str, Any]:
     """Converts a page to a memory in mem0's format."""
     note, words = _note(page), _text(page)
-    at = page.at.isoformat()
+    at = page.local_at.isoformat()
     item = {
         "id": _id_of(page),
         "memory": words,

@@ -11,16 +11,32 @@ from typing import TYPE_CHECKING
 from dateutil.relativedelta import relativedelta
 
 from memoryos.language.ascii_words import ascii_words
-from memoryos.language.date_words import DAY_WORDS, MONTHS, NUMBERS, PATTERNS, SHIFTS, UNITS, WEEKDAYS
+from memoryos.language.date_words import (
+    DAY_WORDS,
+    MONTHS,
+    NAMES_IF_CAPITALISED,
+    NUMBERS,
+    PATTERNS,
+    SHIFTS,
+    UNITS,
+    WEEKDAYS,
+)
 from memoryos.language.languages import language_of
+from memoryos.language.tenses import direction_at, sentence_around
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from memoryos.language.languages import Language
+    from memoryos.language.tenses import Direction
+
 __all__ = ["Mention", "date_terms", "format_date_range", "mentions"]
 
 Range = tuple[date, date]
+if TYPE_CHECKING:
+    OpenResolver = Callable[[re.Match[str], date, Direction | None], Range | None]
+
 _WEEKEND_START = 5
 _DAYS_A_WEEK = 7
 _MONTHS_A_YEAR = 12
@@ -29,7 +45,7 @@ _FEW_DAYS = (3, 6)
 _WORDS = re.compile(r"[a-z]+")
 _BY_WORD: dict[str, list[int]] = {}
 _BY_SIGN: dict[str, list[int]] = {}
-for _place, (_kind, _triggers, _pattern) in enumerate(PATTERNS):
+for _place, (_kind, _triggers, _pattern, _of) in enumerate(PATTERNS):
     for _trigger in _triggers:
         (_BY_WORD if _WORDS.fullmatch(_trigger) else _BY_SIGN).setdefault(_trigger, []).append(_place)
 _TRIGGERS = frozenset(_BY_WORD)
@@ -40,6 +56,7 @@ _PORTUGUESE_PAST = re.compile(
     r"\b(?:\w+(?:ei|ou|eu|iu|amos|emos|imos|aram|eram|iram)|fui|foi|fiz|fez|tive|teve|vim|veio|vi|saí|caí|nasci|conheci)\b"
 )
 _AROUND = 60
+_KANA = re.compile("[\u3040-\u30ff]")
 _LONGEST_DETECTED = 1_000
 """Number of characters that are read to detect the language of a text with dates such as 5/3/2023."""
 _language_of = lru_cache(maxsize=16)(language_of)
@@ -69,8 +86,10 @@ def mentions(text: str, at: datetime) -> list[Mention]:
 
     Args:
         text: A text in English, Dutch, Japanese, Portuguese, Vietnamese or Chinese.
-        at: The time at which the text was written. "Yesterday" is the day before this time. A date without a year, such
-            as "7 May", is the 7 May that is nearest to this time.
+        at: The time at which the text was written, in the zone of its sender. "Yesterday" is the day before its day.
+            The tense of the sentence decides about a weekday, a month, or a date without a year: "I'm flying on Monday"
+            means the next Monday, "I flew on Monday" the last one. If the sentence has no such verb, a weekday is the
+            last one, and a date or month the one that is nearest to this time.
     """
     named = list(_all_mentions(text, at.date()))
     named.sort(key=lambda each: (each.start, -each.end))
@@ -118,20 +137,52 @@ def _all_mentions(text: str, today: date) -> Iterator[Mention]:
         lowered = text
     words = ascii_words(text)
     lowered = lowered if words is not None else lowered.translate(_WIDE_DIGITS)
-    for kind, pattern in _applicable_patterns(
+    for kind, pattern, language in _applicable_patterns(
         lowered, _WORDS.findall(lowered) if words is None or "'" in lowered else words
     ):
-        resolve = _RESOLVERS[kind]
         for match in pattern.finditer(lowered):
+            if kind == "month_alone" and _is_name(match, text):
+                continue
             try:
-                days = resolve(match, today)
+                days = _resolve(kind, match, today, language)
             except (ValueError, OverflowError, KeyError):
                 continue
             if days is not None:
                 yield Mention(match.start(), match.end(), text[match.start() : match.end()], *days)
 
 
-def _applicable_patterns(lowered: str, words: Sequence[str]) -> Iterator[tuple[str, re.Pattern[str]]]:
+def _is_name(match: re.Match[str], text: str) -> bool:
+    """Returns whether the month of a match is the name of a person."""
+    start, end = match.span("month")
+    return text[start].isupper() and match["month"] in NAMES_IF_CAPITALISED and not text[start:end].isupper()
+
+
+def _resolve(kind: str, match: re.Match[str], today: date, language: Language) -> Range | None:
+    if kind not in _OPEN:
+        return _RESOLVERS[kind](match, today)
+    groups = match.groupdict()
+    shift = SHIFTS[groups["shift"]] if groups.get("shift") else None
+    is_directed = groups.get("year") is not None or shift or (shift == 0 and kind != "weekday")
+    return _OPEN[kind](match, today, None if is_directed else _direction(match, language))
+
+
+def _direction(match: re.Match[str], language: Language) -> Direction | None:
+    """Returns whether the sentence of a date expression speaks of the past or the future.
+
+    Args:
+        match: The match of the expression in the lower-case text.
+        language: The language of the pattern. English patterns match dates in Dutch texts, and Chinese ones dates in
+            Japanese texts, so the language of the sentence is detected in these cases.
+    """
+    sentence, start = sentence_around(match.string, *match.span())
+    if language == "zh":
+        language = "ja" if _KANA.search(sentence) else "zh"
+    elif language == "en":
+        language = _language_of(sentence) or "en"
+    return direction_at(sentence, match.start() - start, match.end() - start, language)
+
+
+def _applicable_patterns(lowered: str, words: Sequence[str]) -> Iterator[tuple[str, re.Pattern[str], Language]]:
     """Yields the patterns of which at least one trigger word or trigger character occurs in the text.
 
     This saves time: matching a pattern takes 2 µs, and most texts contain no trigger.
@@ -142,31 +193,49 @@ def _applicable_patterns(lowered: str, words: Sequence[str]) -> Iterator[tuple[s
     if not lowered.isascii() or "-" in lowered or "/" in lowered:
         numbers.update(number for sign, places in _BY_SIGN.items() if sign in lowered for number in places)
     for number in sorted(numbers):
-        kind, _, pattern = PATTERNS[number]
-        yield kind, pattern
+        kind, _, pattern, language = PATTERNS[number]
+        yield kind, pattern, language
 
 
-def _day_month(match: re.Match[str], today: date) -> Range | None:
+def _day_month(match: re.Match[str], today: date, direction: Direction | None) -> Range | None:
     month = MONTHS[match["month"].rstrip(".")]
     day = _number(match["day"])
     year = match["year"]
     if year:
         return _day(date(int(year), month, day))
-    return _nearest(lambda each: date(each, month, day), today)
+    return _in_direction([date(each, month, day) for each in _years_with(month, day, today)], today, direction)
+
+
+def _day_alone(match: re.Match[str], today: date, direction: Direction | None) -> Range | None:
+    """Resolves "on the 5th". Without a direction it is not a date, because it may be the fifth of anything."""
+    if direction is None:
+        return None
+    day = int(match["day"])
+    moved = [today + relativedelta(months=count) for count in (-2, -1, 0, 1, 2)]
+    months = [_month(each.year, each.month) for each in moved]
+    days = [first.replace(day=day) for first, last in months if day <= last.day]
+    return _in_direction(days, today, direction)
 
 
 def _month_year(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
     return _month(int(match["year"]), MONTHS[match["month"].rstrip(".")])
 
 
-def _month_alone(match: re.Match[str], today: date) -> Range | None:
+def _month_alone(match: re.Match[str], today: date, direction: Direction | None) -> Range | None:
     month = MONTHS[match["month"].rstrip(".")]
-    shift = match["shift"]
+    shift = match.groupdict().get("shift")
     if shift:
         year = today.year + (-1 if SHIFTS[shift] < 0 and month >= today.month else 0)
         return _month(year + (1 if SHIFTS[shift] > 0 and month <= today.month else 0), month)
-    first, _ = _nearest(lambda each: date(each, month, 1), today)
+    if direction is not None and month == today.month:
+        return _month(today.year, month)
+    first, _ = _in_direction([date(today.year + count, month, 1) for count in (-1, 0, 1)], today, direction)
     return _month(first.year, month)
+
+
+def _if_directed(resolve: OpenResolver) -> OpenResolver:
+    """Returns a resolver that resolves nothing if the sentence does not show the direction."""
+    return lambda match, today, direction: None if direction is None else resolve(match, today, direction)
 
 
 def _iso(match: re.Match[str], today: date) -> Range | None:  # noqa: ARG001
@@ -226,18 +295,17 @@ def _shift(match: re.Match[str], today: date) -> Range | None:
     return _shifted(today, unit, shift)
 
 
-def _weekday(match: re.Match[str], today: date) -> Range | None:
+def _weekday(match: re.Match[str], today: date, direction: Direction | None) -> Range | None:
     weekday = WEEKDAYS[match["weekday"]]
-    shift = match["shift"]
-    ahead = (weekday - today.weekday()) % _DAYS_A_WEEK
-    if shift and SHIFTS[shift] > 0:
+    shift = SHIFTS[match["shift"]] if match.groupdict().get("shift") else None
+    ahead, back = (weekday - today.weekday()) % _DAYS_A_WEEK, (today.weekday() - weekday) % _DAYS_A_WEEK
+    if shift and shift > 0:
         return _day(today + timedelta(days=ahead or _DAYS_A_WEEK))
-    if shift and SHIFTS[shift] == 0:
-        return _day(_monday(today) + timedelta(days=weekday))
-    back = (today.weekday() - weekday) % _DAYS_A_WEEK
     if shift:
         return _day(today - timedelta(days=back or _DAYS_A_WEEK))
-    return _day(today - timedelta(days=back))
+    if shift == 0 and direction is None:
+        return _day(_monday(today) + timedelta(days=weekday))
+    return _day(today + timedelta(days=ahead) if direction == "ahead" else today - timedelta(days=back))
 
 
 def _week_weekday(match: re.Match[str], today: date) -> Range | None:
@@ -246,9 +314,7 @@ def _week_weekday(match: re.Match[str], today: date) -> Range | None:
 
 
 _RESOLVERS: dict[str, Callable[[re.Match[str], date], Range | None]] = {
-    "day_month": _day_month,
     "month_year": _month_year,
-    "month_alone": _month_alone,
     "iso": _iso,
     "slashes": _slashes,
     "year": _in_year,
@@ -256,9 +322,17 @@ _RESOLVERS: dict[str, Callable[[re.Match[str], date], Range | None]] = {
     "ago": _ago,
     "ago_if_past": _ago_if_past,
     "shift": _shift,
-    "weekday": _weekday,
     "week_weekday": _week_weekday,
 }
+_OPEN: dict[str, OpenResolver] = {
+    "day_month": _day_month,
+    "day_alone": _day_alone,
+    "month_alone": _month_alone,
+    "month_if_directed": _if_directed(_month_alone),
+    "weekday": _weekday,
+    "weekday_if_directed": _if_directed(_weekday),
+}
+"""The resolvers of expressions whose direction depends on the tense of the sentence."""
 
 
 def _number(word: str) -> int:
@@ -301,12 +375,21 @@ def _shifted(today: date, unit: str, count: int) -> Range:
     return _year(today.year + count)
 
 
-def _nearest(in_year: Callable[[int], date], today: date) -> Range:
-    candidates = []
+def _years_with(month: int, day: int, today: date) -> Iterator[int]:
+    """Yields the years around today that have a day; 29 February exists in leap years only."""
     for year in (today.year - 1, today.year, today.year + 1):
         try:
-            candidates.append(in_year(year))
+            date(year, month, day)
         except ValueError:
             continue
-    nearest = min(candidates, key=lambda day: abs((day - today).days))
+        yield year
+
+
+def _in_direction(days: Sequence[date], today: date, direction: Direction | None) -> Range:
+    """Returns the nearest of several days: of the future, of the past, or of both without a direction.
+
+    Today counts as both. If no day is in the direction, the nearest of all is returned.
+    """
+    allowed = [day for day in days if direction is None or (day >= today if direction == "ahead" else day <= today)]
+    nearest = min(allowed or days, key=lambda day: abs((day - today).days))
     return nearest, nearest

@@ -5,12 +5,14 @@ from __future__ import annotations
 __all__ = [
     "DAY_WORDS",
     "DUTCH_MONTHS",
+    "DUTCH_RULES",
     "MONTHS",
     "NUMBERS",
     "PORTUGUESE_MONTHS",
-    "RULES",
+    "PORTUGUESE_RULES",
     "SHIFTS",
     "UNITS",
+    "VIETNAMESE_RULES",
     "WEEKDAYS",
 ]
 
@@ -90,7 +92,7 @@ _VI_DAY = r"(?P<day>[12]\d|3[01]|0?[1-9])"
 _VI_YEAR = rf"(?:(?:\s(?:năm|nam)\s|/|-){_YEAR}\b)?"
 _DAY = r"(?P<day>[12]\d|3[01]|0?[1-9])"
 
-RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+DUTCH_RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("day_month", tuple(DUTCH_MONTHS), rf"\b{_DAY}(?:e|ste|de)?\s(?P<month>{'|'.join(DUTCH_MONTHS)})\b(?:\s{_YEAR}\b)?"),
     ("month_year", tuple(DUTCH_MONTHS), rf"\b(?P<month>{'|'.join(DUTCH_MONTHS)})\s{_YEAR}\b"),
     ("month_alone", tuple(DUTCH_MONTHS), rf"\b(?:in|sinds|vanaf|eind|begin|half|medio)\s(?P<shift>)(?P<month>{'|'.join(DUTCH_MONTHS)})\b(?!\s\d)"),
@@ -104,7 +106,11 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("week_weekday", ("week",), rf"\b{_NL_SHIFT}\sweek\s{_NL_WEEKDAY}"),
     ("week_weekday", ("week",), rf"\b{_NL_WEEKDAY}\s{_NL_SHIFT}\sweek\b"),
     ("shift", ("week", "weekend", "weekeinde", "maand", "jaar"), rf"\b{_NL_SHIFT}\s(?P<unit>weekend|weekeinde|week|maand|jaar)\b"),
+    ("day_alone", ("op",), rf"\bop\sde\s{_DAY}(?:e|ste|de)(?=\s?(?:[.,;:!?)]|$)|\s(?:om|en|met|maar|want|omdat|als|ga|gaan|heb|hebben|is|was|had|moet|vlieg|ik|we)\b)"),
     ("weekday", _NL_DAY_PARTS, rf"\b(?:{_NL_SHIFT}|op|sinds)\s{_NL_WEEKDAY}"),
+)  # fmt: skip
+PORTUGUESE_RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("day_alone", ("dia",), rf"\b(?:no\s)?dia\s{_DAY}\b(?!/|\s?de\s(?:[a-zç]{{4,9}}|\d)|\s(?:vezes|horas))"),
     ("day_month", (*PORTUGUESE_MONTHS, "marco"), rf"\b(?P<day>[12]\d|3[01]|0?[1-9])(?:º|o)?\sde\s{_PT_MONTH}\b(?:\s(?:de|do ano de)\s{_YEAR}\b)?"),
     ("day_month", ("dia",), rf"\bdia\s{_DAY}/(?P<month>1[0-2]|0?[1-9])(?:/{_YEAR})?\b"),
     ("month_year", (*PORTUGUESE_MONTHS, "marco"), rf"\b{_PT_MONTH}\s(?:de|do ano de)?\s?{_YEAR}\b"),
@@ -122,6 +128,9 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("weekday", ("segunda", "terca", "quarta", "quinta", "sexta", "sabado", "domingo", "terça", "sábado"), rf"\b{_PT_SHIFT}\s{_PT_WEEKDAY}(?:-feira)?\b(?!\s(?:vez|parte))"),
     ("weekday", ("segunda", "terca", "quarta", "quinta", "sexta", "terça"), r"\b(?P<shift>)(?:na\s)(?P<weekday>segunda|ter[çc]a|quarta|quinta|sexta)(?:-feira)?\b(?!-feira)(?!\s(?:vez|parte|passada|retrasada|que vem|da semana|s[ée]rie|tentativa|posi|etapa|fase|edi|dose|feira))"),
     ("weekday", ("domingo", "sabado", "sábado"), r"\b(?P<shift>)no\s(?P<weekday>s[áa]bado|domingo)\b(?!\s(?:passado|retrasado|que vem|da semana))"),
+)  # fmt: skip
+VIETNAMESE_RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("day_alone", ("ngày", "mùng", "mồng"), rf"(?<!mỗi )(?<!một )(?<!hàng )\b(?:ngày|mùng|mồng)\s{_VI_DAY}\b(?![/-]|\s(?:tháng|thang|lần|giờ|ly|viên|tiếng|phút|cái|km|bữa|tết))"),
     ("day_month", ("tháng", "thang"), rf"\b(?:ngày\s|ngay\s|mùng\s|mồng\s|hôm\s)?{_VI_DAY}\s(?:tháng|thang)\s{_VI_MONTH}\b(?!\s(?:trước|truoc|nữa)){_VI_YEAR}"),
     ("day_month", ("ngày", "ngay", "hôm", "hom"), rf"\b(?:ngày|ngay|hôm|hom|mùng)\s{_VI_DAY}[/-](?P<month>1[0-2]|0?[1-9])(?:[/-]{_YEAR})?\b"),
     ("month_year", ("tháng", "thang"), rf"\b(?:tháng|thang)\s{_VI_MONTH}(?:\s(?:năm|nam)\s|/|-){_YEAR}\b"),
@@ -132,9 +141,9 @@ RULES: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("ago", ("cách", "cach"), rf"\b(?:cách đây|cach day)\s{_VI_COUNT}\s(?P<unit>ngày|ngay|hôm|hom|tuần|tuan|tháng|thang|năm|nam)\b"),
     ("ago", ("nữa", "nua"), rf"\b{_VI_COUNT}\s(?P<unit>ngày|ngay|hôm|tuần|tuan|tháng|thang|năm|nam)\s(?P<ahead>nữa|nua)\b"),
     ("week_weekday", ("tuần", "tuan"), rf"\b{_VI_WEEKDAY}\s(?:tuần|tuan)\s{_VI_SHIFT}"),
-    ("weekday", ("thứ", "thu", "chủ", "chu"), rf"\b{_VI_WEEKDAY}\s(?P<shift>trước|truoc|vừa rồi|vua roi|vừa qua|vua qua|này|nay|tới|toi)\b"),
+    ("weekday", ("thứ", "thu", "chủ", "chu"), rf"(?<!người )(?<!lần )(?<!điều )(?<!cái )(?<!con )(?<!đứa )(?<!nguoi )(?<!lan )\b{_VI_WEEKDAY}\s(?P<shift>trước|truoc|vừa rồi|vua roi|vừa qua|vua qua|này|nay|tới|toi)\b"),
     ("weekday", ("thứ", "thu", "chủ", "chu"), rf"\b(?P<shift>)(?:hôm|hom|vào|vao)\s{_VI_WEEKDAY}(?!\s(?:tuần|tuan|trước|truoc|vừa|vua|này|nay|tới|toi|hàng|hang|mỗi))"),
     ("shift", ("tuần", "tuan", "tháng", "thang"), rf"(?<!\d\s)\b(?P<unit>cuối tuần|cuoi tuan|tuần|tuan|tháng|thang)\s{_VI_SHIFT}"),
-    ("shift", ("năm", "nam"), r"\b(?P<unit>năm|nam)\s(?P<shift>ngoái|ngoai|trước|truoc|này|nay|sau|tới)\b"),
+    ("shift", ("năm", "nam"), r"(?<!việt )(?<!viet )(?<!miền )(?<!mien )(?<!phía )(?<!phia )(?<!đông )(?<!tây )\b(?P<unit>năm|nam)\s(?P<shift>ngoái|ngoai|trước|truoc|này|nay|sau|tới)\b"),
 )  # fmt: skip
-"""The kind, the trigger words and the regular expression of each form of date. Part of ``date_words.PATTERNS``."""
+"""The kind, the trigger words and the regular expression of each form of date in a language. See ``date_words.PATTERNS``."""

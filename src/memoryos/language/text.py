@@ -19,6 +19,7 @@ __all__ = [
     "excerpt",
     "fold",
     "function_terms",
+    "is_storable",
     "keywords",
     "search_terms",
     "sentence_ends",
@@ -26,6 +27,7 @@ __all__ = [
     "terms",
 ]
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _CJK_RUN = re.compile(rf"[{CJK}]+")
 _SENTENCE_END = re.compile(r"(?P<latin>[.!?]+[\"'”’)\]]*)|[。！？…｡]+[”’」』）]*|\n+")
 """Matches punctuation that may end a sentence. For Latin punctuation, code checks that white space follows.
@@ -44,6 +46,11 @@ _LAST_WORD = Bounded(r"([\w.]+)\.\Z", longest=_LONGEST_ABBREVIATION + 1)
 
 CJK_TOKENS = 0.75
 """Estimated number of tokens per Chinese, Japanese or Korean character. Current tokenizers differ by up to 20%."""
+
+
+def is_storable(text: str) -> bool:
+    """Returns whether every database can store the text: it contains no NUL character and no lone surrogate."""
+    return _UNSTORABLE.search(text) is None
 
 
 def keywords(texts: Sequence[str], limit: int = 10) -> list[str]:

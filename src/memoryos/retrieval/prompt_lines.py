@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 from memoryos.language.fence import indented, one_line, speaker_label
 from memoryos.language.instructions import INSTRUCTION_SIDES, instruction_sides
 from memoryos.language.text import estimate_tokens
+from memoryos.model import ABOUT
 from memoryos.retrieval.excerpts import excerpt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from memoryos.model import Page, Profile, Side
+    from memoryos.model import Knowledge, Page, Profile, Side
     from memoryos.retrieval.excerpts import Span
 
 __all__ = [
     "MARK",
     "date_heading",
     "dated_lines",
+    "fact_line",
     "is_instruction",
     "line_tokens",
     "page_lines",
@@ -43,8 +45,8 @@ def dated_lines(pages: Iterable[tuple[Page, Sequence[Span]]], numbers: Mapping[s
     day: date | None = None
     for page, spans in sorted(pages, key=lambda each: when(each[0])):
         shown = page_lines(page, spans, None if numbers is None else numbers[page.page_id])
-        if shown and page.at.date() != day:
-            day = page.at.date()
+        if shown and page.day != day:
+            day = page.day
             lines.append(date_heading(day))
         lines += shown
     return lines
@@ -75,9 +77,12 @@ def is_instruction(page: Page, side: Side) -> bool:
     return bool(judged & INSTRUCTION_SIDES[side])
 
 
-def when(page: Page) -> tuple[datetime, int]:
-    """Returns the sort key for pages in time order."""
-    return page.at, page.seq
+def when(page: Page) -> tuple[date, datetime, int]:
+    """Returns the sort key for pages in time order.
+
+    The day is compared first, so that a prompt has one date line per day even if pages have different UTC offsets.
+    """
+    return page.day, page.at, page.seq
 
 
 def profile_lines(profile: Profile) -> list[str]:
@@ -85,6 +90,18 @@ def profile_lines(profile: Profile) -> list[str]:
     attributes = [f"{each.name.replace('_', ' ')}: {each.value}" for each in profile.attributes]
     traits = [f"{each.dimension} ({each.level}): {each.reason}" for each in profile.traits]
     return [f"- {one_line(each)}" for each in attributes + traits]
+
+
+def fact_line(fact: Knowledge) -> str:
+    """Returns a fact as a prompt shows it, beginning with "- ".
+
+    The name of a person precedes the text. The status of a plan, decision or promise follows it, and a note if another
+    statement of the same time contradicts the fact.
+    """
+    name = "" if fact.subject in ABOUT else f"{speaker_label(fact.subject)}: "
+    notes = [fact.status, "contradicted at the same time" if fact.conflicts_with else None]
+    note = ", ".join(each for each in notes if each)
+    return f"- {name}{one_line(fact.text)}" + (f" ({note})" if note else "")
 
 
 def date_heading(day: date) -> str:

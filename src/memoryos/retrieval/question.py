@@ -62,7 +62,7 @@ def read_question(query: str, *, speakers: Sequence[str], now: datetime) -> Ques
     Args:
         query: The text of the query.
         speakers: Names of all speakers in the memory.
-        now: The current time, from which relative dates such as "yesterday" are counted.
+        now: The current time in the zone of the asker, from which relative dates such as "yesterday" are counted.
     """
     language = language_of(query)
     named = _named(query, [name for name in speakers if name not in SIDES])
@@ -85,7 +85,8 @@ def index_terms(text: str, at: datetime) -> list[str]:
 
     Args:
         text: The text.
-        at: Time at which the text was written, from which relative dates such as "yesterday" are counted.
+        at: Time at which the text was written, in the zone of its sender. Relative dates such as "yesterday" are
+            counted from its day.
     """
     own = at.date()
     found = search_terms(text)

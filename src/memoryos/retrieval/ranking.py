@@ -15,7 +15,6 @@ segments, as the paper does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +59,8 @@ class Corpus:
         sides: ``int8[n]``: index into ``SIDES``.
         parts: ``int32[n]``: the number of the passage in its utterance, from 0.
         seconds: ``float64[n]``: POSIX time of the page.
-        segments: ``int32[n]``: segment number; -1 before the page is consolidated.
+        days: ``int32[n]``: the day of the page in its sender's zone, as a proleptic Gregorian ordinal.
+        segments: ``int32[n]``: segment number; -1 before the page is read.
         allowed: ``bool[n]``: False for pages of archived segments, which are never recalled.
     """
 
@@ -70,6 +70,7 @@ class Corpus:
     sides: NDArray[np.int8]
     parts: NDArray[np.int32]
     seconds: NDArray[np.float64]
+    days: NDArray[np.int32]
     segments: NDArray[np.int32]
     allowed: NDArray[np.bool_]
 
@@ -177,7 +178,7 @@ def _utterance_parts(
         "neighbours": neighbours,
         "speaker": speaker,
         "session": weights.session * mean_of_best_scores(own + neighbours + speaker, sessions),
-        "time": weights.time * _is_at_named_time(seconds, question),
+        "time": weights.time * _is_at_named_time(corpus.days[starts], question),
         "recency": weights.recency * _recency(seconds, corpus.speaker_names),
     }
 
@@ -306,13 +307,11 @@ def _session_numbers(seconds: NDArray[np.float64]) -> NDArray[np.int32]:
     return np.cumsum(pauses, dtype=np.int32)
 
 
-def _is_at_named_time(seconds: NDArray[np.float64], question: Question) -> NDArray[np.float32]:
+def _is_at_named_time(days: NDArray[np.int32], question: Question) -> NDArray[np.float32]:
     """Returns 1 for utterances on the days that the question names, else 0."""
-    is_inside = np.zeros(len(seconds), np.bool_)
+    is_inside = np.zeros(len(days), np.bool_)
     for first, last in question.times:
-        start = datetime.combine(first, time(), timezone.utc).timestamp()
-        end = (datetime.combine(last, time(), timezone.utc) + timedelta(days=1)).timestamp()
-        is_inside |= (seconds >= start) & (seconds < end)
+        is_inside |= (days >= first.toordinal()) & (days <= last.toordinal())
     return is_inside.astype(np.float32)
 
 

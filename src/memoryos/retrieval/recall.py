@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from memoryos.language.fence import indented, one_line
+from memoryos.language.fence import indented
 from memoryos.language.text import estimate_tokens
 from memoryos.model import ABOUT, SIDES, About, Attribute, Page, Profile, Side, Trait
 from memoryos.retrieval.excerpts import LEFT_OUT, MAX_PIECES, Span, pieces, sorted_spans, whole_page
 from memoryos.retrieval.prompt_lines import (
     date_heading,
     dated_lines,
+    fact_line,
     is_instruction,
     page_lines,
     profile_lines,
@@ -171,7 +172,7 @@ SHORT_TERM = "The conversation so far"
 
 def _prompt_text(recall: Recall, numbers: Mapping[str, int] | None) -> str:
     """Returns all parts of a recall as text."""
-    known = {about: [f"- {one_line(each.text)}" for each in recall.knowledge if each.about == about] for about in ABOUT}
+    known = {about: [fact_line(each.knowledge) for each in recall.knowledge if each.about == about] for about in ABOUT}
     window = [(page, _window_spans(recall, page)) for page in recall.short_term]
     parts = [
         section(PROFILE, profile_lines(recall.profile)),
@@ -260,7 +261,7 @@ class _Fitter:
     def _add_knowledge(self, share: float) -> None:
         limit = self._budget * share
         for number, each in enumerate(self._source.knowledge):
-            tokens = self._count([f"- {one_line(each.text)}"])
+            tokens = self._count([fact_line(each.knowledge)])
             if number not in self._knowledge and self._take(limit, tokens, KNOWN[each.about]):
                 self._knowledge.add(number)
 
@@ -323,7 +324,7 @@ class _Fitter:
             return False
         key = (title, page.page_id)
         tokens = self._count(page_lines(page, after, None if self._numbers is None else self._numbers[page.page_id]))
-        if self._take(limit, tokens - self._page_tokens.get(key, 0.0), title, date_heading(page.at.date())):
+        if self._take(limit, tokens - self._page_tokens.get(key, 0.0), title, date_heading(page.day)):
             shown[page.page_id] = after
             self._page_tokens[key] = tokens
             return True

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from memoryos.errors import DimensionMismatchError
 from memoryos.language.passages import cut_passages
 from memoryos.language.text import estimate_tokens
-from memoryos.model import ABOUT, SIDES, Utterance
+from memoryos.model import ABOUT, SIDES
 from memoryos.optional_methods import CompleteEmbedder
 from memoryos.retrieval.excerpts import Span, sorted_spans
 from memoryos.retrieval.packing import PackingInput, pack_pages, shortened
@@ -92,7 +92,8 @@ class Retriever:
         Args:
             scope_id: The scope.
             query: The question, validated.
-            now: The current time, from which relative dates such as "yesterday" are counted.
+            now: The current time. Relative dates such as "yesterday" are counted from its day in the configured time
+                zone.
             max_pages: Maximum number of pages. Default: no limit if ``max_tokens`` is given, otherwise
                 ``retrieval_queue_capacity``.
             max_tokens: Maximum tokens of the whole prompt. The recalled pages are selected as if they were alone in it.
@@ -107,7 +108,7 @@ class Retriever:
         """
         with self._load_model(query):
             snapshot = self._working_sets.get(scope_id)
-        question = read_question(query, speakers=snapshot.speaker_names, now=now)
+        question = read_question(query, speakers=snapshot.speaker_names, now=now.astimezone(self._config.zone))
         vector = self._embedder.embed_queries([question.dense_text])[0]
         if vector.shape != (self._embedder.dimensions,):
             raise DimensionMismatchError(self._embedder.dimensions, vector.shape[-1])
@@ -329,9 +330,8 @@ class _ResultBuilder:
         return tuple(self._quote(each, pages[each.seq]) for each in quotes if each.seq in pages)
 
     def _quote(self, candidate: Candidate, page: Page) -> Quote:
-        side = candidate.side
         return Quote(
-            utterance=Utterance(page.page_id, page.seq, side, page.speaker(side), page.text(side), page.at),
+            utterance=page.utterance(candidate.side),
             score=float(self.ranking.scores[candidate.row]),
             cosine=float(self.ranking.cosines[candidate.row]),
             signals=self.ranking.signals(candidate.row),

@@ -142,7 +142,7 @@ class _Selection:
         if not spans or tokens > allowed:
             return False
         self._used += tokens
-        self._days.add(page.at.date())
+        self._days.add(page.day)
         self.shown[page.page_id] = sorted_spans([*self.shown.get(page.page_id, ()), *spans])
         return True
 
@@ -163,6 +163,6 @@ class _Selection:
     def _tokens(self, page: Page, spans: Sequence[Span]) -> float:
         """Returns the tokens of the lines of one utterance. Its date line is included if it is not shown yet."""
         lines = page_lines(page, spans)
-        if page.at.date() not in self._days:
-            lines.append(date_heading(page.at.date()))
+        if page.day not in self._days:
+            lines.append(date_heading(page.day))
         return self._count_tokens("\n".join([*lines, ""]))

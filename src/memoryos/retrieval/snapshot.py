@@ -9,13 +9,16 @@ import numpy as np
 
 from memoryos.errors import StoreConflictError, StoreUnreadableError
 from memoryos.language.passages import MAX_EMBEDDED_PASSAGES
+from memoryos.language.text import search_terms
 from memoryos.model import SIDES
 from memoryos.retrieval.arrays import concatenated_ranges, sorted_distinct
 from memoryos.retrieval.meaning import directions, products
 from memoryos.retrieval.ranking import Corpus
+from memoryos.retrieval.words import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -43,6 +46,7 @@ class PassageTable:
         parts: ``int32[n]``: the number of the passage in its utterance, from 0.
         speakers: ``int32[n]``: index into ``ScopeSnapshot.speaker_names``.
         seconds: ``float64[n]``: POSIX time of the page.
+        days: ``int32[n]``: the day of the page in its sender's zone, as a proleptic Gregorian ordinal.
         tokens: ``float32[n]``: estimated tokens of the passage's line in a prompt.
     """
 
@@ -52,6 +56,7 @@ class PassageTable:
     parts: NDArray[np.int32]
     speakers: NDArray[np.int32]
     seconds: NDArray[np.float64]
+    days: NDArray[np.int32]
     tokens: NDArray[np.float32]
 
     @property
@@ -201,14 +206,37 @@ class LongTermSnapshot:
     Attributes:
         profile: The current profile.
         knowledge: The current entries, oldest first.
+        history: All entries, including those that are not current, in the order in which they were stated.
         words: Word index of the entries, in the same order.
         vectors: ``float32[entries, dimensions]``: the vector of each entry; a row of zeros if the entry has none.
+        read_at: The time for which the entries are current.
+        next_change: The time at which other entries become current without new facts; None if never.
     """
 
     profile: Profile
     knowledge: tuple[Knowledge, ...]
+    history: tuple[Knowledge, ...]
     words: WordSnapshot
     vectors: NDArray[np.float32]
+    read_at: datetime
+    next_change: datetime | None
+
+    def is_valid_at(self, now: datetime) -> bool:
+        """Returns whether the same entries are current at this time."""
+        return self.read_at <= now and (self.next_change is None or now < self.next_change)
+
+    def without_readings(self, reading_ids: Container[str | None]) -> LongTermSnapshot:
+        """Returns a copy without the entries that these readings extracted. None stands for no reading."""
+        kept = [
+            number
+            for number, each in enumerate(self.knowledge)
+            if each.reading_id is None or each.reading_id not in reading_ids
+        ]
+        knowledge = tuple(self.knowledge[number] for number in kept)
+        words = WordIndex()
+        words.add(search_terms(each.text) for each in knowledge)
+        history = tuple(each for each in self.history if each.reading_id is None or each.reading_id not in reading_ids)
+        return replace(self, knowledge=knowledge, history=history, words=words.snapshot(), vectors=self.vectors[kept])
 
     @property
     def is_embedded(self) -> bool:
@@ -226,7 +254,7 @@ class ScopeSnapshot:
         speaker_names: All speakers of the scope.
         words: Word index of the passages.
         vectors: Vectors of the passages.
-        page_segments: ``int32[pages]``: segment number of each page; -1 before the page is consolidated.
+        page_segments: ``int32[pages]``: segment number of each page; -1 before the page is read.
         segments: The segments.
         long_term: Profile and knowledge.
         is_switching: Whether some pages only have vectors of an earlier embedder. While this is true, the ranking
@@ -255,6 +283,7 @@ class ScopeSnapshot:
             sides=self.passages.sides,
             parts=self.passages.parts,
             seconds=self.passages.seconds,
+            days=self.passages.days,
             segments=self.page_segments[self.passages.pages],
             allowed=page_allowed[self.passages.pages],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timezone
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,9 @@ import numpy as np
 
 from memoryos.errors import DimensionMismatchError
 from memoryos.language.passages import passage_texts
-from memoryos.language.text import search_terms
 from memoryos.model import SIDES, Profile
 from memoryos.retrieval.arrays import GrowingArray
+from memoryos.retrieval.long_term_reader import LongTermReader
 from memoryos.retrieval.meaning import MeaningIndex, directions
 from memoryos.retrieval.prompt_lines import line_tokens, show_line
 from memoryos.retrieval.question import index_terms
@@ -22,7 +23,6 @@ from memoryos.retrieval.words import WordIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -48,9 +48,20 @@ class WorkingSet:
         model: Name of the embedder whose vectors are read.
         dimensions: Length of its vectors.
         max_bytes: Above this size, codes of the vectors replace the vectors in memory.
+        lasting_facts_only: Whether snapshots contain only the lasting facts: those from segments that were hot.
     """
 
-    def __init__(self, store: Store, scope_id: str, model: str, dimensions: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scope_id: str,
+        model: str,
+        dimensions: int,
+        max_bytes: int,
+        *,
+        lasting_facts_only: bool = False,
+    ) -> None:
+        self._lasting_facts_only = lasting_facts_only
         self._store = store
         self._scope_id = scope_id
         self._model = model
@@ -60,30 +71,34 @@ class WorkingSet:
         self._builder: _SnapshotBuilder | None = None
         self._snapshot: ScopeSnapshot | None = None
 
-    def refresh(self) -> ScopeSnapshot:
+    def refresh(self, now: datetime) -> ScopeSnapshot:
         """Reads the changes since the last refresh and returns the current snapshot. Cheap if nothing changed.
+
+        Args:
+            now: The current time, which determines the current facts.
 
         Raises:
             StoreError: If the store can't be read. The next call then reads the whole scope.
         """
         with self._lock:
             try:
-                return self._refresh()
+                return self._refresh(now)
             except _LateVectorsError:
-                return self._refresh()  # the failed builder is discarded, so this reads the whole scope in log order
+                return self._refresh(now)  # the failed builder is discarded, so this reads the whole scope in log order
 
-    def _refresh(self) -> ScopeSnapshot:
+    def _refresh(self, now: datetime) -> ScopeSnapshot:
         with self._store.snapshot(self._scope_id):
             state = self._store.scopes.state(self._scope_id)
-            if self._snapshot is not None and self._snapshot.revision == state.revision:
+            is_same = self._snapshot is not None and self._snapshot.revision == state.revision
+            if is_same and self._snapshot is not None and self._snapshot.long_term.is_valid_at(now):
                 return self._snapshot
             builder = self._take_builder(state)
             is_short = state.last_seq - builder.last_seq <= _SLICE_PAGES
             if is_short:
-                builder.read(state)
+                builder.read(state, now)
         if not is_short:
             # One transaction for each slice: a long transaction would hold a database connection and block erasing.
-            builder.read(state)
+            builder.read(state, now)
         builder.index_words()
         self._snapshot = builder.snapshot()
         self._builder = builder
@@ -98,15 +113,34 @@ class WorkingSet:
         builder = self._builder
         self._builder = self._snapshot = None
         if builder is None or state.reset_revision > builder.revision:
-            return _SnapshotBuilder(self._store, self._scope_id, self._model, self._dimensions, self._max_bytes)
+            return _SnapshotBuilder(
+                self._store,
+                self._scope_id,
+                self._model,
+                self._dimensions,
+                self._max_bytes,
+                lasting_facts_only=self._lasting_facts_only,
+            )
         return builder
 
 
 class _SnapshotBuilder:
     """The growing arrays of one scope. Not thread-safe; useless after an exception."""
 
-    def __init__(self, store: Store, scope_id: str, model: str, dimensions: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        scope_id: str,
+        model: str,
+        dimensions: int,
+        max_bytes: int,
+        *,
+        lasting_facts_only: bool,
+    ) -> None:
         self.revision = -1
+        self._long_term_reader = LongTermReader(
+            store, scope_id, model, dimensions, lasting_facts_only=lasting_facts_only
+        )
         self._store = store
         self._scope_id = scope_id
         self._stored_vectors = StoredVectors(store.vectors, scope_id, model)
@@ -123,6 +157,7 @@ class _SnapshotBuilder:
         self._parts: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._speakers: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._seconds: GrowingArray[np.float64] = GrowingArray(np.float64)
+        self._days: GrowingArray[np.int32] = GrowingArray(np.int32)
         self._tokens: GrowingArray[np.float32] = GrowingArray(np.float32)
         self._meaning = MeaningIndex(dimensions)
         self._words = WordIndex()
@@ -130,7 +165,9 @@ class _SnapshotBuilder:
         self._speaker_codes: dict[str, int] = {}
         self._segments = SegmentIndex(dimensions)
         no_vectors = np.zeros((0, dimensions), np.float32)
-        self._long_term = LongTermSnapshot(Profile(), (), WordIndex().snapshot(), no_vectors)
+        self._long_term = LongTermSnapshot(
+            Profile(), (), (), WordIndex().snapshot(), no_vectors, datetime.min.replace(tzinfo=timezone.utc), None
+        )
 
     @property
     def last_seq(self) -> int:
@@ -149,6 +186,7 @@ class _SnapshotBuilder:
             self._parts,
             self._speakers,
             self._seconds,
+            self._days,
             self._tokens,
             self._words,
             self._meaning,
@@ -172,11 +210,12 @@ class _SnapshotBuilder:
             nbytes=self._nbytes,
         )
 
-    def read(self, state: ScopeState) -> None:
+    def read(self, state: ScopeState, now: datetime) -> None:
         """Reads the changes since the last call. Does not index the words of new pages: see ``index_words``.
 
         Args:
             state: The state of the scope after these changes.
+            now: The current time.
 
         Raises:
             StoreError: If the store can't be read.
@@ -184,8 +223,9 @@ class _SnapshotBuilder:
         self._read_pages()
         self._read_vectors()
         self._read_segments()
-        if state.learned_revision != self._learned_revision or not self._long_term.is_embedded:
-            self._long_term = self._read_long_term()
+        is_known = state.learned_revision == self._learned_revision and self._long_term.is_valid_at(now)
+        if not (is_known and self._long_term.is_embedded):
+            self._long_term = self._long_term_reader.read(state.revision, now)
         self.revision, self._learned_revision = state.revision, state.learned_revision
 
     def index_words(self) -> None:
@@ -204,6 +244,7 @@ class _SnapshotBuilder:
             parts=self._parts.snapshot(),
             speakers=self._speakers.snapshot(),
             seconds=self._seconds.snapshot(),
+            days=self._days.snapshot(),
             tokens=self._tokens.snapshot(),
         )
 
@@ -226,9 +267,10 @@ class _SnapshotBuilder:
         parts: list[int] = []
         speakers: list[int] = []
         seconds: list[float] = []
+        days: list[int] = []
         tokens: list[float] = []
         for index, page in enumerate(pages, first):
-            at = page.at.timestamp()
+            at, day = page.at.timestamp(), page.day.toordinal()
             for side in page.speaking():
                 name = page.speaker(side)
                 texts = passage_texts(page.text(side))
@@ -238,13 +280,15 @@ class _SnapshotBuilder:
                 parts += range(count)
                 speakers += [self._speaker_code(name)] * count
                 seconds += [at] * count
+                days += [day] * count
                 tokens += [line_tokens(show_line(name, text)) for text in texts]
-                self._unindexed += [(text, page.at) for text in texts]
+                self._unindexed += [(text, page.local_at) for text in texts]
         self._pages.extend(indices)
         self._sides.extend(sides)
         self._parts.extend(parts)
         self._speakers.extend(speakers)
         self._seconds.extend(seconds)
+        self._days.extend(days)
         self._tokens.extend(tokens)
 
     def _segment_number(self, page: Page) -> int:
@@ -305,20 +349,6 @@ class _SnapshotBuilder:
         is_embedded = self._page_embedded.view[pages]
         vectors = self._vectors(self._passages()).page_vectors(pages[is_embedded])
         self._segments.add_pages(segments[is_embedded], vectors)
-
-    def _read_long_term(self) -> LongTermSnapshot:
-        knowledge = tuple(self._store.long_term.knowledge(self._scope_id))
-        vectors = self._store.vectors.of_knowledge(self._scope_id, self._model)
-        zero = np.zeros(self._dimensions, np.float32)
-        rows = [vectors.get(entry.knowledge_id, zero) for entry in knowledge]
-        words = WordIndex()
-        words.add(search_terms(entry.text) for entry in knowledge)
-        return LongTermSnapshot(
-            profile=self._store.long_term.profile(self._scope_id),
-            knowledge=knowledge,
-            words=words.snapshot(),
-            vectors=np.stack(rows) if rows else np.zeros((0, self._dimensions), np.float32),
-        )
 
 
 class _LateVectorsError(Exception):

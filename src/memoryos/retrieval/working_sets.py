@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from memoryos.retrieval.working_set import WorkingSet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from memoryos.retrieval.snapshot import ScopeSnapshot
     from memoryos.storage.store import Store
 
@@ -24,13 +27,26 @@ class WorkingSets:
         dimensions: Length of its vectors.
         max_bytes: Memory limit for all working sets together. A working set that alone exceeds the limit contains
             compressed vectors.
+        lasting_facts_only: Whether working sets contain only the lasting facts.
+        clock: Returns the current time (aware, UTC), which determines the current facts.
     """
 
-    def __init__(self, store: Store, model: str, dimensions: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        model: str,
+        dimensions: int,
+        max_bytes: int,
+        *,
+        lasting_facts_only: bool = False,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._model = model
         self._dimensions = dimensions
         self._max_bytes = max_bytes
+        self._lasting_facts_only = lasting_facts_only
+        self._clock = clock
         self._lock = threading.Lock()
         self._sets: OrderedDict[str, WorkingSet] = OrderedDict()
         self._sizes: dict[str, int] = {}
@@ -47,7 +63,7 @@ class WorkingSets:
             if working_set is None:
                 working_set = self._sets[scope_id] = self._new(scope_id)
             self._sets.move_to_end(scope_id)
-        snapshot = working_set.refresh()
+        snapshot = working_set.refresh(self._clock())
         with self._lock:
             self._record_size(scope_id, snapshot.nbytes)
         return snapshot
@@ -71,7 +87,14 @@ class WorkingSets:
             return self._total_bytes
 
     def _new(self, scope_id: str) -> WorkingSet:
-        return WorkingSet(self._store, scope_id, self._model, self._dimensions, self._max_bytes)
+        return WorkingSet(
+            self._store,
+            scope_id,
+            self._model,
+            self._dimensions,
+            self._max_bytes,
+            lasting_facts_only=self._lasting_facts_only,
+        )
 
     def _record_size(self, scope_id: str, size: int) -> None:
         """Stores the size of a working set and evicts others until the total is within the limit."""

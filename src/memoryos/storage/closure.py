@@ -12,153 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from memoryos.current_facts import repetitions_of
 from memoryos.language.echoes import EchoFinder
-from memoryos.model import ANSWERED_FROM, Scope
-from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
+from memoryos.model import ANSWERED_FROM, CORRECTION, Scope
+from memoryos.storage.closure_graph import (
+    AttributeNode,
+    Closure,
+    FactNode,
+    MemoryGraph,
+    PageNode,
+    ReadingNode,
+    TraitNode,
+    compute_closure,
+    trace_answers,
+)
+from memoryos.storage.fact_rows import read_facts
+from memoryos.storage.schema import facts, pages, profiles, readings, scopes, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-__all__ = [
-    "AttributeNode",
-    "Closure",
-    "FactNode",
-    "MemoryGraph",
-    "PageNode",
-    "Search",
-    "TraitNode",
-    "compute_closure",
-    "search",
-]
+__all__ = ["Search", "search"]
 
 _BATCH_ROWS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Closure:
-    """Everything that a deletion removes or changes.
-
-    "Consolidated again" means that pages are again grouped into chains and segments.
-
-    Attributes:
-        page_ids: Ids of pages to delete, in log order.
-        answer_page_ids: Ids of pages whose answer was based on deleted pages. The answer is deleted, and the question
-            is kept.
-        echo_page_ids: Ids of other pages that repeat a sentence or a code of deleted pages. They are kept.
-        segment_ids: Ids of segments to delete. Their remaining pages are consolidated again.
-        blank_segment_ids: Ids of archived segments that lose their summary and keywords. Their remaining pages stay
-            archived.
-        chain_ids: Ids of chains to delete.
-        blank_chain_ids: Ids of chains that lose only their summary, because archived segments still refer to them.
-        due_page_ids: Ids of pages to consolidate again.
-        knowledge_ids: Ids of facts to delete, including superseded and archived ones.
-        restored_ids: Ids of facts that become current again, because the fact that replaced them is deleted.
-        attributes: Names of profile attributes to delete from all profile versions.
-        traits: Traits to delete from all profile versions, as (category, dimension).
-        reopened_page_ids: Ids of remaining pages from which facts are extracted again, because deleted facts were based
-            on them too.
-    """
-
-    page_ids: tuple[str, ...]
-    answer_page_ids: tuple[str, ...]
-    echo_page_ids: tuple[str, ...]
-    segment_ids: frozenset[str]
-    blank_segment_ids: frozenset[str]
-    chain_ids: frozenset[str]
-    blank_chain_ids: frozenset[str]
-    due_page_ids: frozenset[str]
-    knowledge_ids: frozenset[str]
-    restored_ids: frozenset[str]
-    attributes: frozenset[str]
-    traits: frozenset[tuple[str, str]]
-    reopened_page_ids: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class PageNode:
-    """A page in the graph, without its texts.
-
-    Attributes:
-        page_id: Id of the page.
-        seq: Position of the page in the log.
-        chain_id: Id of the page's chain; None before consolidation.
-        segment_id: Id of the page's segment; None before consolidation.
-        answered_from: Ids of the pages that were recorded as sources of the page's answer.
-    """
-
-    page_id: str
-    seq: int
-    chain_id: str | None = None
-    segment_id: str | None = None
-    answered_from: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FactNode:
-    """A fact in the graph, without its text.
-
-    Attributes:
-        knowledge_id: Id of the fact.
-        source_page_ids: Ids of the pages from which the fact was extracted.
-        superseded_by: Id of the newer fact that replaced this fact; None for a fact that was not replaced.
-    """
-
-    knowledge_id: str
-    source_page_ids: tuple[str, ...]
-    superseded_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeNode:
-    """A profile attribute in the graph, from any profile version.
-
-    Attributes:
-        name: Name of the attribute, such as "home".
-        source_page_ids: Ids of the pages from which the attribute was extracted.
-    """
-
-    name: str
-    source_page_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TraitNode:
-    """A personality trait in the graph, from any profile version.
-
-    Attributes:
-        category: Category of the trait.
-        dimension: Personality dimension of the trait.
-        source_page_ids: Ids of the pages that are evidence for the trait.
-    """
-
-    category: str
-    dimension: str
-    source_page_ids: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryGraph:
-    """The pages of a scope and everything derived from them, at one moment.
-
-    Attributes:
-        forgotten_ids: Ids of the pages to forget.
-        pages: All pages in log order, including the pages to forget.
-        echo_answer_ids: Ids of the pages whose answer repeats text of pages to forget.
-        echo_ids: Ids of all pages that repeat text of pages to forget, in the question or in the answer.
-        archived_segment_ids: Ids of the archived segments.
-        facts: All facts, including superseded and archived ones.
-        attributes: The distinct attributes of all profile versions.
-        traits: The distinct traits of all profile versions.
-    """
-
-    forgotten_ids: frozenset[str]
-    pages: tuple[PageNode, ...]
-    echo_answer_ids: frozenset[str] = frozenset()
-    echo_ids: frozenset[str] = frozenset()
-    archived_segment_ids: frozenset[str] = frozenset()
-    facts: tuple[FactNode, ...] = ()
-    attributes: frozenset[AttributeNode] = frozenset()
-    traits: frozenset[TraitNode] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +53,7 @@ class Search:
         new_ids = self._reader.read_new(connection)
         if not new_ids:
             return self.closure
-        answer_ids, echo_ids = _trace_answers(self._reader.graph())
+        answer_ids, echo_ids = trace_answers(self._reader.graph())
         return replace(
             self.closure,
             answer_page_ids=tuple(sorted({*self.closure.answer_page_ids} | (answer_ids & new_ids))),
@@ -192,6 +68,7 @@ def search(
     knowledge_ids: Iterable[str] = (),
     *,
     by_words: bool = True,
+    keeps_archived: bool = False,
 ) -> Search:
     """Computes the closure of the given pages and facts. Unknown ids are ignored.
 
@@ -199,147 +76,24 @@ def search(
         connection: A connection inside a read transaction.
         scope_id: Id of the scope.
         page_ids: Ids of the pages to forget.
-        knowledge_ids: Ids of the facts to forget.
+        knowledge_ids: Ids of the facts to forget. Their repetitions are forgotten too.
         by_words: Whether an answer that repeats forgotten text counts as based on the forgotten page. Otherwise only
             the recorded sources of answers are used. Has no effect for a scope in which a program stores records
             (values under keys), because versions of one record resemble each other.
+        keeps_archived: Whether the remaining pages of archived segments are not read again. Their facts from affected
+            readings are deleted all the same.
     """
     forgotten = _read_forgotten(connection, scope_id, page_ids)
     finder = _echo_finder(connection, scope_id, forgotten) if by_words and forgotten else None
     reader = _PageReader(scope_id, frozenset(forgotten), finder)
     reader.read_new(connection)
-    entries = frozenset(knowledge_ids)
-    graph = replace(reader.graph(), archived_segment_ids=_read_archived(connection, scope_id))
+    entries = _with_repetitions(connection, scope_id, knowledge_ids)
+    kept_ids = _read_archived(connection, scope_id) if keeps_archived else frozenset[str]()
+    graph = replace(reader.graph(), readings=_read_readings(connection, scope_id), kept_segment_ids=kept_ids)
     if forgotten or entries:
         attributes, traits = _read_profile(connection, scope_id)
-        facts = _read_facts(connection, scope_id)
-        graph = replace(graph, facts=facts, attributes=attributes, traits=traits)
+        graph = replace(graph, facts=_read_facts(connection, scope_id), attributes=attributes, traits=traits)
     return Search(compute_closure(graph, entries), reader)
-
-
-def compute_closure(graph: MemoryGraph, knowledge_ids: frozenset[str] = frozenset()) -> Closure:
-    """Computes what a deletion must delete or recompute (its closure), in linear time.
-
-    The user deletes the pages ``graph.forgotten_ids`` and the facts ``knowledge_ids``.
-    """
-    answer_ids, echo_ids = _trace_answers(graph)
-    tiers = _find_tiers(graph, answer_ids)
-    derived = _find_derived(graph, graph.forgotten_ids | answer_ids, knowledge_ids)
-    existing_ids = {page.page_id for page in graph.pages}
-    return Closure(
-        page_ids=tuple(sorted(graph.forgotten_ids)),
-        answer_page_ids=tuple(sorted(answer_ids)),
-        echo_page_ids=tuple(sorted(echo_ids)),
-        segment_ids=tiers.segment_ids,
-        blank_segment_ids=tiers.blank_segment_ids,
-        chain_ids=tiers.chain_ids,
-        blank_chain_ids=tiers.blank_chain_ids,
-        due_page_ids=tiers.due_page_ids,
-        knowledge_ids=derived.knowledge_ids,
-        restored_ids=derived.restored_ids,
-        attributes=derived.attributes,
-        traits=derived.traits,
-        reopened_page_ids=(derived.source_page_ids & existing_ids) - graph.forgotten_ids,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Tiers:
-    """The segments and chains that a deletion affects; attributes as in ``Closure``."""
-
-    segment_ids: frozenset[str]
-    blank_segment_ids: frozenset[str]
-    chain_ids: frozenset[str]
-    blank_chain_ids: frozenset[str]
-    due_page_ids: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Derived:
-    """The facts and traits that a deletion affects, and all their source pages; attributes as in ``Closure``."""
-
-    knowledge_ids: frozenset[str]
-    restored_ids: frozenset[str]
-    attributes: frozenset[str]
-    traits: frozenset[tuple[str, str]]
-    source_page_ids: frozenset[str]
-
-
-def _trace_answers(graph: MemoryGraph) -> tuple[frozenset[str], frozenset[str]]:
-    """Finds the answers that are based on forgotten pages.
-
-    An answer that is based on such an answer counts too.
-
-    Returns:
-        Two sets of page ids: the pages with these answers, and the other pages that repeat forgotten text.
-    """
-    dependents: dict[str, list[str]] = {}
-    for page in graph.pages:
-        for source in page.answered_from:
-            dependents.setdefault(source, []).append(page.page_id)
-    answer_ids = {*graph.echo_answer_ids}
-    pending = [*graph.forgotten_ids, *answer_ids]
-    while pending:
-        for page_id in dependents.pop(pending.pop(), ()):
-            if page_id not in answer_ids and page_id not in graph.forgotten_ids:
-                answer_ids.add(page_id)
-                pending.append(page_id)
-    return frozenset(answer_ids), graph.echo_ids - answer_ids
-
-
-def _find_tiers(graph: MemoryGraph, answer_ids: frozenset[str]) -> _Tiers:
-    """Returns the segments and chains that contain affected pages, and the pages to consolidate again.
-
-    The page after a forgotten page is affected too, because the analyst may have read the forgotten page as context.
-    """
-    following_seqs = {page.seq + 1 for page in graph.pages if page.page_id in graph.forgotten_ids}
-    affected_ids = graph.forgotten_ids | answer_ids
-    affected = [page for page in graph.pages if page.page_id in affected_ids or page.seq in following_seqs]
-    affected_chain_ids = {page.chain_id for page in affected if page.chain_id}
-    in_chains = [page for page in graph.pages if page.chain_id in affected_chain_ids]
-    affected_segment_ids = {page.segment_id for page in (*affected, *in_chains) if page.segment_id}
-    archived_ids = affected_segment_ids & graph.archived_segment_ids
-    active_ids = affected_segment_ids - archived_ids
-    in_segments = [page for page in graph.pages if page.segment_id in active_ids]
-    remaining_in_archive = (
-        page for page in in_chains if page.segment_id in archived_ids and page.page_id not in graph.forgotten_ids
-    )
-    blank_chain_ids = frozenset(str(page.chain_id) for page in remaining_in_archive)
-    due_ids = {page.page_id for page in (*in_chains, *in_segments) if page.segment_id not in archived_ids}
-    all_chain_ids = affected_chain_ids | {page.chain_id for page in in_segments if page.chain_id}
-    return _Tiers(
-        segment_ids=frozenset(active_ids),
-        blank_segment_ids=frozenset(archived_ids),
-        chain_ids=frozenset(all_chain_ids - blank_chain_ids),
-        blank_chain_ids=blank_chain_ids,
-        due_page_ids=frozenset(due_ids - graph.forgotten_ids),
-    )
-
-
-def _find_derived(graph: MemoryGraph, page_ids: frozenset[str], knowledge_ids: frozenset[str]) -> _Derived:
-    """Returns the facts, attributes and traits to delete, and the facts to restore.
-
-    The result also contains the source pages from which facts are extracted again. If a fact is deleted only because
-    ``knowledge_ids`` contains its id, its source pages are left out.
-    """
-    supported = [fact for fact in graph.facts if not page_ids.isdisjoint(fact.source_page_ids)]
-    named = [fact for fact in graph.facts if fact.knowledge_id in knowledge_ids]
-    deleted_ids = frozenset(fact.knowledge_id for fact in (*supported, *named))
-    restored = (fact for fact in graph.facts if fact.superseded_by in deleted_ids)
-    attributes = [item for item in graph.attributes if not page_ids.isdisjoint(item.source_page_ids)]
-    traits = [item for item in graph.traits if not page_ids.isdisjoint(item.source_page_ids)]
-    supporting = (
-        *(fact.source_page_ids for fact in supported),
-        *(item.source_page_ids for item in attributes),
-        *(item.source_page_ids for item in traits),
-    )
-    return _Derived(
-        knowledge_ids=deleted_ids,
-        restored_ids=frozenset(fact.knowledge_id for fact in restored) - deleted_ids,
-        attributes=frozenset(item.name for item in attributes),
-        traits=frozenset((item.category, item.dimension) for item in traits),
-        source_page_ids=frozenset(page_id for sources in supporting for page_id in sources),
-    )
 
 
 class _PageReader:
@@ -362,7 +116,9 @@ class _PageReader:
     def read_new(self, connection: sa.Connection) -> frozenset[str]:
         """Reads the pages that were appended since the last call, and returns their ids."""
         texts = (pages.c.user_text, pages.c.assistant_text) if self._finder is not None else ()
-        columns = (pages.c.page_id, pages.c.seq, pages.c.chain_id, pages.c.segment_id, pages.c.metadata)
+        columns = (
+            pages.c.page_id, pages.c.seq, pages.c.chain_id, pages.c.segment_id, pages.c.metadata, pages.c.reading_id,
+        )  # fmt: skip
         statement = sa.select(*columns, *texts).where(pages.c.scope_id == self._scope_id).order_by(pages.c.seq)
         start = len(self._nodes)
         while rows := connection.execute(statement.where(pages.c.seq > self._last_seq()).limit(_BATCH_ROWS)).all():
@@ -383,7 +139,7 @@ class _PageReader:
 
     def _add(self, row: Any) -> None:
         sources = tuple(row.metadata.get(ANSWERED_FROM) or ())
-        self._nodes.append(PageNode(row.page_id, row.seq, row.chain_id, row.segment_id, sources))
+        self._nodes.append(PageNode(row.page_id, row.seq, row.chain_id, row.segment_id, sources, row.reading_id))
         if self._finder is not None and row.page_id not in self._forgotten_ids:
             self._finder.add_remaining(row.page_id, row.seq, row.user_text, row.assistant_text)
 
@@ -417,10 +173,33 @@ def _read_archived(connection: sa.Connection, scope_id: str) -> frozenset[str]:
     return frozenset(connection.execute(sa.select(segments.c.segment_id).where(*where)).scalars())
 
 
+def _read_readings(connection: sa.Connection, scope_id: str) -> tuple[ReadingNode, ...]:
+    columns = (readings.c.reading_id, readings.c.shown_from_seq, readings.c.last_seq, readings.c.first_seq)
+    rows = connection.execute(sa.select(*columns).where(readings.c.scope_id == scope_id))
+    return tuple(ReadingNode(*row) for row in rows)
+
+
 def _read_facts(connection: sa.Connection, scope_id: str) -> tuple[FactNode, ...]:
-    columns = (knowledge.c.knowledge_id, knowledge.c.source_page_ids, knowledge.c.superseded_by)
-    rows = connection.execute(sa.select(*columns).where(knowledge.c.scope_id == scope_id))
-    return tuple(FactNode(row.knowledge_id, tuple(row.source_page_ids), row.superseded_by) for row in rows)
+    columns = (facts.c.fact_id, facts.c.source_page_ids, facts.c.slot, facts.c.reading_id)
+    rows = connection.execute(sa.select(*columns).where(facts.c.scope_id == scope_id))
+    return tuple(FactNode(row.fact_id, tuple(row.source_page_ids), row.slot, row.reading_id) for row in rows)
+
+
+def _with_repetitions(connection: sa.Connection, scope_id: str, knowledge_ids: Iterable[str]) -> frozenset[str]:
+    """Returns the ids, those of repetitions, and those of facts that a named correction replaced."""
+    named = frozenset(knowledge_ids)
+    if not named:
+        return named
+    stored = read_facts(connection, scope_id)
+    by_id = {each.knowledge_id: each for each in stored}
+    pending = [each.knowledge_id for each in repetitions_of(stored, named)]
+    found: set[str] = set()
+    while pending:
+        fact = by_id.get(pending.pop())
+        if fact is not None and fact.knowledge_id not in found:
+            found.add(fact.knowledge_id)
+            pending += fact.replaces if fact.origin == CORRECTION else ()
+    return frozenset(found)
 
 
 def _read_profile(connection: sa.Connection, scope_id: str) -> tuple[frozenset[AttributeNode], frozenset[TraitNode]]:

@@ -15,6 +15,7 @@ from sqlalchemy.types import TypeDecorator
 
 from memoryos.errors import StoreUnreadableError
 from memoryos.model import Origin
+from memoryos.time_zones import MAX_OFFSET_MINUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,7 @@ __all__ = [
     "Day",
     "Integer",
     "Json",
+    "OffsetMinutes",
     "Text",
     "UtcTime",
 ]
@@ -145,6 +147,20 @@ class Integer(BigInteger):
     cache_ok = True
 
 
+class OffsetMinutes(Integer):
+    """Column type for UTC offsets, in minutes. An offset is smaller than 24 hours."""
+
+    cache_ok = True
+
+    def checked(self, value: Any) -> int:
+        """Returns the value if it is an integer and in the valid range."""
+        if not isinstance(value, int):
+            raise TypeError("the value is not an integer")
+        if abs(value) > MAX_OFFSET_MINUTES:
+            raise ValueError("the offset is too large")
+        return value
+
+
 class UtcTime(CheckedType):
     """Column type for times: an aware UTC datetime, stored as the number of microseconds since 1970.
 
@@ -192,6 +208,7 @@ class _TraitBody(BaseModel):
     level: Literal["high", "medium", "low"]
     reason: str
     evidence_page_ids: list[str]
+    subject: str = "user"
 
 
 class _ProfileBody(BaseModel):
@@ -203,6 +220,8 @@ JSON_SHAPES: dict[str, TypeAdapter[Any]] = {
     "origin": TypeAdapter(Origin),
     "keywords": TypeAdapter(list[str]),
     "source_page_ids": TypeAdapter(list[str]),
+    "replaces": TypeAdapter(list[str]),
+    "dropped": TypeAdapter(list[str]),
     "page_ids": TypeAdapter(list[str]),
     "metadata": TypeAdapter(dict[str, Any]),
     "body": TypeAdapter(_ProfileBody),

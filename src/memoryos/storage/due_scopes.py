@@ -27,9 +27,7 @@ class DueCriteria:
 
     Attributes:
         model: Name of the current embedder. Pages without a vector of this model are due for embedding.
-        window: Size of short-term memory in pages.
-        batch: Size of a full batch. Pages outside short-term memory are grouped into segments when there are at least
-            this many of them.
+        batch: Number of unread pages at which they are read at once.
         idle_before: If the newest page of a scope was added before this time, incomplete batches are due too.
         warm_over: A segment may be hot if the weighted sum of its visits and its length exceeds this value.
         weights: The weight of the visits and the weight of the length.
@@ -37,7 +35,6 @@ class DueCriteria:
     """
 
     model: str
-    window: int
     batch: int
     idle_before: datetime
     warm_over: float
@@ -99,9 +96,9 @@ def _has_work(criteria: DueCriteria, now: datetime) -> sa.ColumnElement[bool]:
     in_scope = pages.c.scope_id == scopes.c.scope_id
     model = pages.c.embedded_with
     unembedded = sa.exists().where(in_scope, sa.or_(model.is_(None), model < criteria.model, model > criteria.model))
-    outside_window = (in_scope, pages.c.segment_id.is_(None), pages.c.seq <= scopes.c.last_seq - criteria.window)
+    unread = (in_scope, pages.c.segment_id.is_(None))
     has_full_batch = sa.exists(
-        sa.select(pages.c.seq).where(*outside_window).correlate(scopes).offset(criteria.batch - 1).limit(1)
+        sa.select(pages.c.seq).where(*unread).correlate(scopes).offset(criteria.batch - 1).limit(1)
     )
     visits, length = criteria.weights
     may_be_hot = sa.exists().where(
@@ -112,10 +109,10 @@ def _has_work(criteria: DueCriteria, now: datetime) -> sa.ColumnElement[bool]:
     )
     has_expired_keys = sa.exists().where(idempotency.c.scope_id == scopes.c.scope_id, is_expired(now))
     is_idle_with_work = sa.and_(
-        scopes.c.touched_at <= criteria.idle_before, sa.or_(sa.exists().where(*outside_window), may_be_hot)
+        scopes.c.touched_at <= criteria.idle_before, sa.or_(sa.exists().where(*unread), may_be_hot)
     )
     conditions = [unembedded, has_full_batch, is_idle_with_work, has_expired_keys]
     if criteria.provisional:
-        mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
+        mark = sa.or_(pages.c.read_provisionally.is_(True), pages.c.profiled_provisionally.is_(True))
         conditions.append(sa.exists().where(in_scope, mark))
     return sa.or_(*conditions)

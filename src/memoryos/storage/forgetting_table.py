@@ -13,42 +13,28 @@ it. Other readers may see some of the deleted data until ``forget`` returns.
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from memoryos.errors import StoreConflictError
 from memoryos.identifiers import new_id
-from memoryos.model import SIDES
-from memoryos.storage.closure import Closure, search
+from memoryos.storage.closure import search
+from memoryos.storage.deletion import Deletion
 from memoryos.storage.erasures import note_erasure
-from memoryos.storage.idempotency import drop_request_hashes
-from memoryos.storage.lease import Lease, advance, invalidate_working_sets, revoke_lease
-from memoryos.storage.schema import chains, forgettings, knowledge, pages, profiles, scopes, segments, vectors
-from memoryos.storage.tombstones import Marks, note_tombstones, read_marks, refuse
+from memoryos.storage.fact_rows import read_facts
+from memoryos.storage.lease import Lease, advance, revoke_lease
+from memoryos.storage.schema import facts, forgettings, pages, scopes
+from memoryos.storage.tombstones import Marks, read_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from memoryos.storage.closure_graph import Closure
     from memoryos.storage.database import Database
 
-__all__ = ["ForgettingTable", "mark_unlearned"]
-
-BATCH_ROWS = 500
-"""Maximum number of rows that one transaction deletes.
-
-Deleting them, including the vectors of pages, takes about 30 ms on SQLite.
-"""
-PAUSE_SECONDS = 0.005
-"""Pause after each transaction, so that waiting writers can acquire the file lock.
-
-Waiting writers try to acquire the lock every 0.5 ms.
-"""
-_BATCH_SEGMENTS = 50
-_UNPLACED = {"segment_id": None, "chain_id": None, "placed_provisionally": False}
-Item = TypeVar("Item", str, int)
+__all__ = ["ForgettingTable"]
 
 
 class ForgettingTable:
@@ -71,6 +57,7 @@ class ForgettingTable:
         *,
         lease: Lease | None = None,
         by_words: bool = True,
+        keeps_archived: bool = False,
     ) -> Closure:
         """Deletes pages and facts, with everything derived from them.
 
@@ -83,13 +70,17 @@ class ForgettingTable:
                 searches for derived data. If None, this method revokes any lease on the scope, and fails if the scope
                 changes during the search.
             by_words: See ``closure.search``.
+            keeps_archived: See ``closure.search``. Such a deletion is an expiry: the same facts may be extracted again
+                when they are stated again.
 
         Raises:
             StoreConflictError: If another worker took the lease or changed the scope before the deletion started;
                 nothing was deleted.
         """
         selected = (page_ids, knowledge_ids)
-        return self._forget(scope_id, selected, now, lease, by_words=by_words, everything=False)
+        return self._forget(
+            scope_id, selected, now, lease, by_words=by_words, keeps_archived=keeps_archived, everything=False
+        )
 
     def forget_everything(self, scope_id: str, now: datetime, *, lease: Lease | None = None) -> Closure:
         """Deletes all memories of a scope. Keeps the ids of user and assistant, and the costs of model calls.
@@ -97,16 +88,17 @@ class ForgettingTable:
         Raises:
             StoreConflictError: As for ``forget``.
         """
-        return self._forget(scope_id, self.contents(scope_id), now, lease, by_words=False, everything=True)
+        contents = self.contents(scope_id)
+        return self._forget(scope_id, contents, now, lease, by_words=False, keeps_archived=False, everything=True)
 
     def contents(self, scope_id: str) -> tuple[list[str], list[str]]:
         """Returns the ids of all pages and the ids of all facts of a scope.
 
-        Superseded and archived facts are included.
+        Facts that are not current are included.
         """
         with self._database.read(scope_id) as connection:
             all_pages = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id)
-            entries = sa.select(knowledge.c.knowledge_id).where(knowledge.c.scope_id == scope_id)
+            entries = sa.select(facts.c.fact_id).where(facts.c.scope_id == scope_id)
             return [*connection.execute(all_pages).scalars()], [*connection.execute(entries).scalars()]
 
     def unfinished(self) -> list[str]:
@@ -123,8 +115,22 @@ class ForgettingTable:
         with self._database.read(scope_id) as connection:
             plans = connection.execute(statement.order_by(forgettings.c.forgetting_id)).all()
         for row in plans:
-            _Deletion(self._database, scope_id, row.forgetting_id, row.plan, row.begun_at).run()
+            plan = self._with_migrated_facts(scope_id, row.plan)
+            Deletion(self._database, scope_id, row.forgetting_id, plan, row.begun_at).run()
         return bool(plans)
+
+    def _with_migrated_facts(self, scope_id: str, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Adds the facts that a migration made from attributes after an earlier release began the deletion."""
+        if "rederived_fact_ids" in plan:
+            return plan
+        page_ids = frozenset((*plan["page_ids"], *plan["answer_page_ids"]))
+        with self._database.read(scope_id) as connection:
+            found = [
+                each.knowledge_id
+                for each in read_facts(connection, scope_id)
+                if not page_ids.isdisjoint(each.source_page_ids)
+            ]
+        return dict(plan) | {"knowledge_ids": [*dict.fromkeys((*plan["knowledge_ids"], *found))]}
 
     def refusals(self, scope_id: str) -> Marks:
         """Returns the tombstones of texts that must not be learned again.
@@ -150,12 +156,13 @@ class ForgettingTable:
         lease: Lease | None,
         *,
         by_words: bool,
+        keeps_archived: bool,
         everything: bool,
     ) -> Closure:
         self.complete(scope_id)
         with self._database.read(scope_id) as connection:
             revision = _revision(connection, scope_id)
-            found = search(connection, scope_id, *selected, by_words=by_words)
+            found = search(connection, scope_id, *selected, by_words=by_words, keeps_archived=keeps_archived)
         forgetting_id = new_id()
         with self._database.write(scope_id) as connection:
             if lease is not None:
@@ -167,157 +174,12 @@ class ForgettingTable:
             else:
                 revoke_lease(connection, scope_id)
             closure = found.extended(connection)
-            plan = _plan(closure, everything=everything)
+            plan = _plan(closure, everything=everything) | {"is_expiry": keeps_archived}
             values = {"scope_id": scope_id, "forgetting_id": forgetting_id, "plan": plan, "begun_at": now}
             connection.execute(sa.insert(forgettings).values(**values))
             note_erasure(connection, forgetting_id, now)
-        _Deletion(self._database, scope_id, forgetting_id, plan, now).run()
+        Deletion(self._database, scope_id, forgetting_id, plan, now).run()
         return closure
-
-
-class _Deletion:
-    """Executes the plan of one deletion in batches.
-
-    Each batch is one transaction. After a crash, batches can be executed a second time without harm.
-    """
-
-    def __init__(
-        self, database: Database, scope_id: str, forgetting_id: str, plan: Mapping[str, Any], begun_at: datetime
-    ) -> None:
-        self._database = database
-        self._scope_id = scope_id
-        self._forgetting_id = forgetting_id
-        self._plan = plan
-        self._begun_at = begun_at
-        self._page_ids = frozenset(plan["page_ids"])
-
-    def run(self) -> None:
-        """Executes the plan: first deletes derived data, then pages."""
-        plan = self._plan
-        self._run_batches(plan["knowledge_ids"], self._delete_knowledge)
-        self._run_batches(plan["restored_ids"], self._restore_knowledge)
-        self._run_batches(self._profile_versions(), self._clean_profiles)
-        self._run_batches(plan["reopened_page_ids"], self._mark_unlearned)
-        self._run_batches(plan["segment_ids"], self._delete_segments, _BATCH_SEGMENTS)
-        self._run_batches(plan["blank_segment_ids"], self._blank_segments, _BATCH_SEGMENTS)
-        self._run_batches(plan["due_page_ids"], self._unplace)
-        self._run_batches(plan["chain_ids"], self._delete_chains)
-        self._run_batches(plan["blank_chain_ids"], self._blank_chains)
-        self._run_batches(plan["answer_page_ids"], self._delete_answers)
-        drop_request_hashes(self._database, self._scope_id, {*plan["page_ids"], *plan["answer_page_ids"]})
-        self._run_batches(plan["page_ids"], self._delete_pages)
-        self._finish()
-
-    def _run_batches(
-        self, ids: Sequence[Item], work: Callable[[sa.Connection, list[Item]], None], size: int = BATCH_ROWS
-    ) -> None:
-        for start in range(0, len(ids), size):
-            with self._database.write(self._scope_id) as connection:
-                work(connection, list(ids[start : start + size]))
-            time.sleep(PAUSE_SECONDS)
-
-    def _delete_knowledge(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (knowledge.c.scope_id == self._scope_id, knowledge.c.knowledge_id.in_(ids))
-        texts = connection.execute(sa.select(knowledge.c.text).where(*where)).scalars().all()
-        refuse(connection, self._scope_id, texts, self._begun_at)
-        self._delete_vectors(connection, ("knowledge",), ids)
-        connection.execute(sa.delete(knowledge).where(*where))
-
-    def _restore_knowledge(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (knowledge.c.scope_id == self._scope_id, knowledge.c.knowledge_id.in_(ids))
-        connection.execute(sa.update(knowledge).where(*where).values(superseded_by=None))
-
-    def _profile_versions(self) -> Sequence[int]:
-        if not (self._plan["everything"] or self._plan["is_profile_changed"]):
-            return ()
-        with self._database.read(self._scope_id) as connection:
-            statement = sa.select(profiles.c.version).where(profiles.c.scope_id == self._scope_id)
-            return connection.execute(statement.order_by(profiles.c.version.desc())).scalars().all()
-
-    def _clean_profiles(self, connection: sa.Connection, versions: list[int]) -> None:
-        where = (profiles.c.scope_id == self._scope_id, profiles.c.version.in_(versions))
-        if self._plan["everything"]:
-            connection.execute(sa.delete(profiles).where(*where))
-            return
-        page_ids = self._page_ids.union(self._plan["answer_page_ids"])
-        for row in connection.execute(sa.select(profiles.c.version, profiles.c.body).where(*where)).all():
-            body = _profile_without(row.body, page_ids)
-            if body != row.body:
-                version_where = (profiles.c.scope_id == self._scope_id, profiles.c.version == row.version)
-                connection.execute(sa.update(profiles).where(*version_where).values(body=body))
-
-    def _mark_unlearned(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        mark_unlearned(connection, self._scope_id, page_ids, invalidate_working_sets(connection, self._scope_id))
-
-    def _delete_segments(self, connection: sa.Connection, ids: list[str]) -> None:
-        in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
-        connection.execute(sa.update(pages).where(*in_segments).values(**_UNPLACED))
-        where = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
-        connection.execute(sa.delete(segments).where(*where))
-
-    def _unplace(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        placed = sa.or_(pages.c.segment_id.is_not(None), pages.c.chain_id.is_not(None))
-        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids), placed)
-        connection.execute(sa.update(pages).where(*where).values(**_UNPLACED))
-
-    def _blank_segments(self, connection: sa.Connection, ids: list[str]) -> None:
-        """Deletes the texts of archived segments, removes deleted pages from them and updates their page counts."""
-        in_segments = (pages.c.scope_id == self._scope_id, pages.c.segment_id.in_(ids))
-        members = connection.execute(sa.select(pages.c.page_id).where(*in_segments)).scalars()
-        for batch in _batches([each for each in members if each in self._page_ids]):
-            self._unplace(connection, batch)
-        counted = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
-        count = sa.select(sa.func.count()).select_from(pages).where(*counted)
-        unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
-        values = {"summary": "", "keywords": [], "page_count": count.scalar_subquery(), "length": unlearned}
-        where = (segments.c.scope_id == self._scope_id, segments.c.segment_id.in_(ids))
-        connection.execute(sa.update(segments).where(*where).values(**values))
-        connection.execute(sa.delete(segments).where(*where, segments.c.page_count == 0))
-
-    def _delete_chains(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
-        connection.execute(sa.delete(chains).where(*where))
-
-    def _blank_chains(self, connection: sa.Connection, ids: list[str]) -> None:
-        where = (chains.c.scope_id == self._scope_id, chains.c.chain_id.in_(ids))
-        connection.execute(sa.update(chains).where(*where).values(summary=""))
-
-    def _delete_answers(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        self._delete_vectors(connection, SIDES, page_ids)
-        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids))
-        connection.execute(sa.update(pages).where(*where).values(assistant_text="", embedded_with=None))
-
-    def _delete_pages(self, connection: sa.Connection, page_ids: list[str]) -> None:
-        note_tombstones(connection, self._scope_id, "page", page_ids, self._begun_at)
-        self._delete_vectors(connection, SIDES, page_ids)
-        where = (pages.c.scope_id == self._scope_id, pages.c.page_id.in_(page_ids))
-        connection.execute(sa.delete(pages).where(*where))
-
-    def _delete_vectors(self, connection: sa.Connection, kinds: Sequence[str], ids: list[str]) -> None:
-        owned = (vectors.c.owner_kind.in_(kinds), vectors.c.owner_id.in_(ids))
-        connection.execute(sa.delete(vectors).where(vectors.c.scope_id == self._scope_id, *owned))
-
-    def _finish(self) -> None:
-        """Deletes the plan and makes every process reload its working set (searchable copy) of the scope."""
-        plan_where = (forgettings.c.scope_id == self._scope_id, forgettings.c.forgetting_id == self._forgetting_id)
-        with self._database.write(self._scope_id) as connection:
-            invalidate_working_sets(connection, self._scope_id)
-            connection.execute(sa.delete(forgettings).where(*plan_where))
-
-
-def mark_unlearned(connection: sa.Connection, scope_id: str, page_ids: Iterable[str], revision: int) -> None:
-    """Marks pages as unlearned in the caller's transaction, so that facts are extracted from them again."""
-    for batch in _batches(sorted(page_ids)):
-        where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(batch), pages.c.learned.is_(True))
-        placed = sa.select(pages.c.segment_id, sa.func.count()).where(*where, pages.c.segment_id.is_not(None))
-        for segment_id, count in connection.execute(placed.group_by(pages.c.segment_id)).all():
-            connection.execute(
-                sa.update(segments)
-                .where(segments.c.scope_id == scope_id, segments.c.segment_id == segment_id)
-                .values(length=segments.c.length + count, revision=revision)
-            )
-        unlearned = {"learned": False, "learned_provisionally": False}
-        connection.execute(sa.update(pages).where(*where).values(**unlearned))
 
 
 def _revision(connection: sa.Connection, scope_id: str) -> int | None:
@@ -331,23 +193,11 @@ def _plan(closure: Closure, *, everything: bool) -> dict[str, Any]:
         "page_ids": closure.page_ids,
         "answer_page_ids": closure.answer_page_ids,
         "knowledge_ids": sorted(closure.knowledge_ids),
-        "restored_ids": sorted(closure.restored_ids),
-        "reopened_page_ids": sorted(closure.reopened_page_ids),
+        "rederived_fact_ids": sorted(closure.rederived_fact_ids),
+        "unprofiled_page_ids": sorted(closure.unprofiled_page_ids),
+        "reading_ids": sorted(closure.reading_ids),
         "segment_ids": sorted(closure.segment_ids),
-        "blank_segment_ids": sorted(closure.blank_segment_ids),
         "due_page_ids": sorted(closure.due_page_ids),
         "chain_ids": sorted(closure.chain_ids),
         "blank_chain_ids": sorted(closure.blank_chain_ids),
     }
-
-
-def _profile_without(body: Mapping[str, Any], page_ids: frozenset[str]) -> dict[str, Any]:
-    return {
-        "attributes": [each for each in body["attributes"] if page_ids.isdisjoint(each["source_page_ids"])],
-        "traits": [each for each in body["traits"] if page_ids.isdisjoint(each["evidence_page_ids"])],
-    }
-
-
-def _batches(ids: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(ids), BATCH_ROWS):
-        yield list(ids[start : start + BATCH_ROWS])

@@ -1,4 +1,4 @@
-"""The tables of long-term memory: the facts (``knowledge``) and the profile versions."""
+"""The tables of long-term memory: the facts and the profile versions."""
 
 from __future__ import annotations
 
@@ -7,65 +7,57 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from memoryos.current_facts import FactView, repetitions_of, view_facts
 from memoryos.errors import StoreConflictError
 from memoryos.language.text import fold
 from memoryos.model import About, Attribute, Knowledge, Profile, Trait
-from memoryos.storage.forgetting_table import mark_unlearned
+from memoryos.storage.fact_rows import read_facts, write_facts
 from memoryos.storage.lease import Lease, advance, revoke_lease
 from memoryos.storage.origin_json import read_origin, write_origin
-from memoryos.storage.schema import knowledge, pages, profiles, scopes, segments
+from memoryos.storage.schema import pages, profiles, scopes, segments
 from memoryos.storage.tombstones import refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from memoryos.storage.database import Database
 
-__all__ = ["Learning", "LongTermTable", "SegmentLearned"]
-
-_BATCH_ROWS = 500
-_CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
+__all__ = ["LongTermTable", "NewProfile", "SegmentProfiled"]
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentLearned:
-    """The new counters of a segment after facts were extracted from its pages.
+class SegmentProfiled:
+    """The new counters of a segment after traits were inferred from its pages.
 
-    The number of visits (recalls) becomes 0, and the length becomes ``unlearned_pages``.
+    The number of visits (recalls) becomes 0, and the length becomes ``unprofiled_pages``.
 
     Attributes:
         segment_id: Id of the segment.
-        unlearned_pages: Number of pages of the segment from which no facts have been extracted yet.
+        unprofiled_pages: Number of pages of the segment from which no traits have been inferred yet.
     """
 
     segment_id: str
-    unlearned_pages: int
+    unprofiled_pages: int
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
-    """All changes from one learning step: facts and a profile extracted from pages of one segment.
+class NewProfile:
+    """All changes from one profiling step, which infers traits from pages of one segment.
 
     The changes are applied in one transaction.
 
     Attributes:
-        segment: The new counters of the segment. None if the counters do not change, because the analyst read the
-            pages a second time to replace results of the fallback analyst.
-        learned_page_ids: Ids of the pages from which facts were extracted.
-        profile: The next profile version; None if the profile did not change.
-        added: New facts. Their ``superseded_by`` may be the id of another new fact.
-        superseded: Ids of the facts that are replaced, mapped to the ids of the newer facts.
-        archived: Ids of facts to archive, although no newer fact replaces them.
+        segment: The new counters of the segment. None if the counters do not change, because the pages were profiled
+            again to replace results of the fallback analyst.
+        page_ids: Ids of the pages from which traits were inferred.
+        profile: The next profile version; None if the traits did not change.
         provisional: Whether the results come from the fallback analyst and are replaced later.
     """
 
-    segment: SegmentLearned | None
-    learned_page_ids: tuple[str, ...]
+    segment: SegmentProfiled | None
+    page_ids: tuple[str, ...]
     profile: Profile | None
-    added: tuple[Knowledge, ...]
-    superseded: Mapping[str, str]
-    archived: tuple[str, ...]
     provisional: bool = False
 
 
@@ -75,8 +67,8 @@ class LongTermTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def apply(self, lease: Lease, change: Learning, now: datetime) -> None:
-        """Commits the changes from one learning step.
+    def save_profile(self, lease: Lease, new: NewProfile) -> None:
+        """Commits the changes from one profiling step.
 
         Raises:
             StoreConflictError: If another worker took the lease, or the profile version already exists; nothing is
@@ -84,18 +76,9 @@ class LongTermTable:
         """
         with self._database.write(lease.scope_id) as connection:
             revision = advance(connection, lease)
-            _mark_learned(connection, lease.scope_id, change)
-            if change.profile is not None:
-                connection.execute(sa.insert(profiles).values(scope_id=lease.scope_id, **_profile_row(change.profile)))
-            if change.added:
-                rows = [_knowledge_row(each) | {"scope_id": lease.scope_id} for each in change.added]
-                connection.execute(sa.insert(knowledge), rows)
-            for older, newer in change.superseded.items():
-                _supersede(connection, lease.scope_id, older, newer)
-            for start in range(0, len(change.archived), _BATCH_ROWS):
-                part = change.archived[start : start + _BATCH_ROWS]
-                where = (knowledge.c.scope_id == lease.scope_id, knowledge.c.knowledge_id.in_(part))
-                connection.execute(sa.update(knowledge).where(*where).values(archived_at=now))
+            _mark_profiled(connection, lease.scope_id, new)
+            if new.profile is not None:
+                connection.execute(sa.insert(profiles).values(scope_id=lease.scope_id, **_profile_row(new.profile)))
             where_scope = scopes.c.scope_id == lease.scope_id
             connection.execute(sa.update(scopes).where(where_scope).values(learned_revision=revision))
 
@@ -104,147 +87,118 @@ class LongTermTable:
         if not entries:
             return
         with self._database.write(scope_id) as connection:
-            revoke_lease(connection, scope_id)
-            connection.execute(
-                sa.insert(knowledge), [_knowledge_row(each) | {"scope_id": scope_id} for each in entries]
-            )
+            revision = revoke_lease(connection, scope_id)
+            write_facts(connection, scope_id, entries, revision)
 
-    def correct(self, scope_id: str, wrong: Knowledge, right: Knowledge, now: datetime) -> None:
+    def correct(self, scope_id: str, knowledge_id: str, right: Knowledge, now: datetime) -> Knowledge:
         """Replaces a wrong fact by a corrected one and prevents learning the wrong text again.
 
-        A profile attribute is deleted too if it meets two conditions: the wrong text contains its value, and the
-        attribute and the wrong fact have a source page in common. Facts are extracted again from the source pages of
-        the deleted attributes.
+        Current facts with a slot are replaced too if they meet two conditions: the wrong text contains their value, and
+        they have a source page in common with the wrong fact.
+
+        Args:
+            scope_id: Id of the scope.
+            knowledge_id: Id of the wrong fact.
+            right: The corrected fact, without ``replaces``.
+            now: The current time.
+
+        Returns:
+            The corrected fact as stored.
 
         Raises:
             StoreConflictError: If the wrong fact is no longer current; nothing is written.
         """
         with self._database.write(scope_id) as connection:
             revision = revoke_lease(connection, scope_id)
-            connection.execute(sa.insert(knowledge).values(scope_id=scope_id, **_knowledge_row(right)))
-            _supersede(connection, scope_id, wrong.knowledge_id, right.knowledge_id)
-            profile = next(iter(_read_profiles(connection, scope_id, limit=1)), Profile())
-            same_source = [each for each in profile.attributes if {*each.source_page_ids} & {*wrong.source_page_ids}]
-            same = [each for each in same_source if fold(each.value) in fold(wrong.text)]
-            refused_texts = [wrong.text, *(f"{each.name}: {each.value}" for each in same)]
-            refuse(connection, scope_id, refused_texts, now)
-            if same:
-                kept = tuple(each for each in profile.attributes if each not in same)
-                newer = replace(
-                    profile, version=profile.version + 1, attributes=kept, recorded_at=now, origin=right.origin
+            stored = read_facts(connection, scope_id)
+            current = {each.knowledge_id: each for each in view_facts(stored, now).current}
+            wrong = current.get(knowledge_id)
+            if wrong is None:
+                raise StoreConflictError(
+                    f"fact {knowledge_id} was already replaced by a newer fact; read the current facts and correct the "
+                    "newer one"
                 )
-                connection.execute(sa.insert(profiles).values(scope_id=scope_id, **_profile_row(newer)))
-            mark_unlearned(
-                connection, scope_id, {page_id for each in same for page_id in each.source_page_ids}, revision
-            )
+            same = [each for each in current.values() if each.slot is not None and _repeats_value(wrong, each)]
+            refused = [*repetitions_of(stored, [wrong.knowledge_id]), *same]
+            ids = dict.fromkeys((wrong.knowledge_id, *(each.knowledge_id for each in refused)))
+            right = replace(right, replaces=tuple(ids))
+            write_facts(connection, scope_id, [right], revision)
+            texts = dict.fromkeys(text for each in refused for text in _refused_texts(each))
+            refuse(connection, scope_id, list(texts), now)
+        return right
 
-    def knowledge(self, scope_id: str, about: About | None = None, *, history: bool = False) -> list[Knowledge]:
-        """Returns the current facts, oldest first.
+    def facts(self, scope_id: str, *, after_revision: int | None = None) -> list[Knowledge]:
+        """Returns the facts as stored, in the order of their ids. Their computed fields are empty.
 
         Args:
             scope_id: Id of the scope.
-            about: Whom the facts describe: the user or the assistant; None for both.
-            history: Whether to include superseded and archived facts.
+            after_revision: Returns only facts that were written after this revision of the scope; None for all.
         """
-        where = [knowledge.c.scope_id == scope_id]
-        if about is not None:
-            where.append(knowledge.c.about == about)
-        statement = sa.select(knowledge).where(*where).order_by(knowledge.c.knowledge_id)
-        if not history:
-            statement = statement.where(_CURRENT)
         with self._database.read(scope_id) as connection:
-            return [_knowledge(row) for row in connection.execute(statement)]
+            return read_facts(connection, scope_id, after_revision=after_revision)
 
-    def count(self, scope_id: str) -> dict[About, int]:
-        """Returns the number of current facts about the user and about the assistant.
+    def view(self, scope_id: str, now: datetime) -> FactView:
+        """Returns the current facts and all facts."""
+        return view_facts(self.facts(scope_id), now)
 
-        The dictionary has no entry for a count of zero.
+    def knowledge(
+        self, scope_id: str, now: datetime, about: About | None = None, *, history: bool = False
+    ) -> list[Knowledge]:
+        """Returns the current facts in the order in which they were stated.
+
+        Args:
+            scope_id: Id of the scope.
+            now: The current time.
+            about: The side of the facts: the user or the assistant; None for both.
+            history: Whether to include facts that are not current.
         """
-        statement = (
-            sa.select(knowledge.c.about, sa.func.count())
-            .where(knowledge.c.scope_id == scope_id, _CURRENT)
-            .group_by(knowledge.c.about)
-        )
-        with self._database.read(scope_id) as connection:
-            return {row[0]: row[1] for row in connection.execute(statement)}
+        view = self.view(scope_id, now)
+        found = view.history if history else view.current
+        return [each for each in found if about in {None, each.about}]
 
-    def count_past(self, scope_id: str) -> int:
-        """Returns the number of superseded or archived facts."""
-        is_past = sa.or_(knowledge.c.superseded_by.is_not(None), knowledge.c.archived_at.is_not(None))
-        past = (knowledge.c.scope_id == scope_id, is_past)
-        with self._database.read(scope_id) as connection:
-            return connection.execute(sa.select(sa.func.count()).select_from(knowledge).where(*past)).scalar_one()
+    def traits(self, scope_id: str) -> Profile:
+        """Returns the newest traits of all people, without attributes; an empty profile of version 0 without one."""
+        return replace(next(iter(self._profiles(scope_id, limit=1)), Profile()), attributes=())
 
-    def profile(self, scope_id: str) -> Profile:
-        """Returns the newest profile version; an empty profile of version 0 if no version is stored."""
-        return next(iter(self._profiles(scope_id, limit=1)), Profile())
+    def profile(self, scope_id: str, now: datetime, subject: str = "user") -> Profile:
+        """Returns the newest traits of a person, and the current facts with a slot as attributes."""
+        attributes = self.view(scope_id, now).attributes(subject)
+        return replace(self.traits(scope_id).of(subject), attributes=attributes)
 
     def profile_versions(self, scope_id: str) -> list[Profile]:
-        """Returns all profile versions, oldest first."""
+        """Returns all profile versions as stored, oldest first."""
         return self._profiles(scope_id)[::-1]
 
     def _profiles(self, scope_id: str, limit: int | None = None) -> list[Profile]:
+        statement = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc())
         with self._database.read(scope_id) as connection:
-            return _read_profiles(connection, scope_id, limit)
+            return [_profile(row) for row in connection.execute(statement.limit(limit))]
 
 
-def _read_profiles(connection: sa.Connection, scope_id: str, limit: int | None) -> list[Profile]:
-    statement = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc())
-    return [_profile(row) for row in connection.execute(statement.limit(limit))]
+def _refused_texts(fact: Knowledge) -> list[str]:
+    """Returns the texts under which an analyst could learn a wrong fact again."""
+    return [fact.text] if fact.slot is None else [fact.text, f"{fact.slot}: {fact.value}"]
 
 
-def _mark_learned(connection: sa.Connection, scope_id: str, change: Learning) -> None:
-    due = pages.c.learned.is_(False) if change.segment is not None else pages.c.learned_provisionally.is_(True)
-    where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(change.learned_page_ids), due)
-    learned = {"learned": True, "learned_provisionally": change.provisional}
-    if connection.execute(sa.update(pages).where(*where).values(**learned)).rowcount != len(change.learned_page_ids):
+def _repeats_value(wrong: Knowledge, other: Knowledge) -> bool:
+    """Returns whether a fact with a slot states a value that a wrong fact from the same pages contains."""
+    has_same_source = not {*other.source_page_ids}.isdisjoint(wrong.source_page_ids)
+    is_other = other.knowledge_id != wrong.knowledge_id
+    return is_other and has_same_source and other.value is not None and fold(other.value) in fold(wrong.text)
+
+
+def _mark_profiled(connection: sa.Connection, scope_id: str, new: NewProfile) -> None:
+    due = pages.c.profiled.is_(False) if new.segment is not None else pages.c.profiled_provisionally.is_(True)
+    where = (pages.c.scope_id == scope_id, pages.c.page_id.in_(new.page_ids), due)
+    marks = {"profiled": True, "profiled_provisionally": new.provisional}
+    if connection.execute(sa.update(pages).where(*where).values(**marks)).rowcount != len(new.page_ids):
         raise StoreConflictError("another worker has processed these pages in the meantime; nothing was written")
-    if change.segment is not None:
+    if new.segment is not None:
         connection.execute(
             sa.update(segments)
-            .where(segments.c.scope_id == scope_id, segments.c.segment_id == change.segment.segment_id)
-            .values(visits=0, length=change.segment.unlearned_pages)
+            .where(segments.c.scope_id == scope_id, segments.c.segment_id == new.segment.segment_id)
+            .values(visits=0, length=new.segment.unprofiled_pages)
         )
-
-
-def _supersede(connection: sa.Connection, scope_id: str, older: str, newer: str) -> None:
-    where = (
-        knowledge.c.scope_id == scope_id,
-        knowledge.c.knowledge_id == older,
-        knowledge.c.superseded_by.is_(None),
-    )
-    if connection.execute(sa.update(knowledge).where(*where).values(superseded_by=newer)).rowcount != 1:
-        raise StoreConflictError(
-            f"fact {older} was already replaced by a newer fact; read the current facts and correct the newer one"
-        )
-
-
-def _knowledge_row(entry: Knowledge) -> dict[str, Any]:
-    return {
-        "knowledge_id": entry.knowledge_id,
-        "about": entry.about,
-        "text": entry.text,
-        "recorded_at": entry.recorded_at,
-        "valid_from": entry.valid_from,
-        "superseded_by": entry.superseded_by,
-        "archived_at": entry.archived_at,
-        "source_page_ids": list(entry.source_page_ids),
-        "origin": write_origin(entry.origin),
-    }
-
-
-def _knowledge(row: Any) -> Knowledge:
-    return Knowledge(
-        knowledge_id=row.knowledge_id,
-        about=row.about,
-        text=row.text,
-        recorded_at=row.recorded_at,
-        valid_from=row.valid_from,
-        superseded_by=row.superseded_by,
-        archived_at=row.archived_at,
-        source_page_ids=tuple(row.source_page_ids),
-        origin=read_origin(row.origin),
-    )
 
 
 def _profile_row(profile: Profile) -> dict[str, Any]:

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from memoryos.errors import StoreConflictError
 from memoryos.model import Chain, Origin, Segment
 from memoryos.storage.column_types import UtcTime
 from memoryos.storage.lease import Lease, advance
 from memoryos.storage.origin_json import read_origin, write_origin
-from memoryos.storage.provisional_segments import unassign_pages
-from memoryos.storage.schema import chains, pages, segments
+from memoryos.storage.schema import chains, segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
     from memoryos.storage.database import Database
 
-__all__ = ["Consolidation", "MidTermTable", "SegmentChange"]
+__all__ = ["Consolidation", "MidTermTable", "SegmentChange", "write_consolidation"]
 
 _ACTIVE = segments.c.archived_at.is_(None)
 _BATCH_ROWS = 500
@@ -29,27 +27,19 @@ _BATCH_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Consolidation:
-    """All changes from one consolidation step, which groups pages into chains and segments.
-
-    The changes are applied in one transaction.
+    """The chains and segments to which a reading assigns its pages.
 
     Attributes:
         chains: Chains that are new or have a new summary.
         segments: New and changed segments, with their new values.
         chain_of: The chain id of each page of the batch, by page id.
         segment_of: The segment id of each page of the batch, by page id.
-        origin: The analyst that read the batch.
-        provisional: Whether ``origin`` is the fallback analyst, whose results are replaced later.
-        redone: Whether the changes replace results of the fallback analyst.
     """
 
     chains: tuple[Chain, ...]
     segments: tuple[Segment, ...]
     chain_of: Mapping[str, str]
     segment_of: Mapping[str, str]
-    origin: Origin
-    provisional: bool = False
-    redone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +52,24 @@ class SegmentChange:
     revision: int
 
 
+def write_consolidation(
+    connection: sa.Connection, scope_id: str, change: Consolidation, *, origin: Origin, revision: int
+) -> None:
+    """Stores the chains and segments of a reading, in the caller's transaction. Does not change the pages."""
+    stored_origin = write_origin(origin)
+    for chain in change.chains:
+        values = {"scope_id": scope_id, "chain_id": chain.chain_id}
+        _upsert(connection, chains, values, {"summary": chain.summary, "origin": stored_origin})
+    for segment in change.segments:
+        values = {"scope_id": scope_id, "segment_id": segment.segment_id}
+        _upsert(connection, segments, values, _segment_values(segment) | _stamp(revision, stored_origin))
+
+
 class MidTermTable:
     """Reads and writes segments and chains."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    def apply(self, lease: Lease, change: Consolidation) -> None:
-        """Commits the changes from one consolidation step.
-
-        Raises:
-            StoreConflictError: If another worker took the lease, or another worker has already assigned a segment to
-                one of the pages; nothing is written.
-        """
-        with self._database.write(lease.scope_id) as connection:
-            revision = advance(connection, lease)
-            removed = None
-            if change.redone:
-                removed = unassign_pages(connection, lease.scope_id, list(change.segment_of), revision)
-            origin = write_origin(change.origin)
-            for chain in change.chains:
-                values = {"scope_id": lease.scope_id, "chain_id": chain.chain_id}
-                _upsert(connection, chains, values, {"summary": chain.summary, "origin": origin})
-            for segment in change.segments:
-                values = {"scope_id": lease.scope_id, "segment_id": segment.segment_id}
-                _upsert(connection, segments, values, _segment_values(segment) | _stamp(revision, origin))
-            for page_id, segment_id in change.segment_of.items():
-                place = {"chain_id": change.chain_of[page_id], "segment_id": segment_id}
-                _place(connection, lease.scope_id, page_id, place | {"placed_provisionally": change.provisional})
-            if removed is not None:
-                removed.update_counters(connection)
 
     def archive(self, lease: Lease, segment_ids: Iterable[str], now: datetime) -> None:
         """Archives segments. Their pages stay in the log, but recall no longer returns them.
@@ -149,7 +127,7 @@ class MidTermTable:
             return connection.execute(statement).scalar_one()
 
     def warm(self, scope_id: str, visit_weight: float, length_weight: float, over: float) -> list[Segment]:
-        """Returns the active segments that may be hot and have unlearned pages.
+        """Returns the active segments that may be hot and have unprofiled pages.
 
         The condition is visit_weight · visits + length_weight · length > ``over``. Exact heat also has a recency term,
         which this cheap filter ignores. The term is at most the recency weight. So callers pass the heat threshold
@@ -209,16 +187,6 @@ class MidTermTable:
         )
         with self._database.read(scope_id) as connection:
             return [_segment(row) for row in connection.execute(statement)]
-
-
-def _place(connection: sa.Connection, scope_id: str, page_id: str, place: Mapping[str, Any]) -> None:
-    statement = (
-        sa.update(pages)
-        .where(pages.c.scope_id == scope_id, pages.c.page_id == page_id, pages.c.segment_id.is_(None))
-        .values(**place)
-    )
-    if connection.execute(statement).rowcount != 1:
-        raise StoreConflictError(f"another worker has already assigned page {page_id} to a segment; try again")
 
 
 def _upsert(connection: sa.Connection, table: sa.Table, key: Mapping[str, str], values: Mapping[str, Any]) -> None:

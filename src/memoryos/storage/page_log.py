@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import date, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -15,8 +16,10 @@ from memoryos.errors import NotFoundError
 from memoryos.identifiers import new_id
 from memoryos.language.instructions import instruction_sides
 from memoryos.model import Page, PageDraft
+from memoryos.seams import MAX_BATCH_PAGES
 from memoryos.storage.idempotency import IdempotencyKey, check_complete, find_result, save_result
 from memoryos.storage.schema import pages, scopes
+from memoryos.storage.undone_readings import whole_readings
 from memoryos.storage.usage import NO_QUOTA, Quota, Usage, bytes_of, refresh_counters, usage_of
 
 if TYPE_CHECKING:
@@ -45,7 +48,8 @@ _EXTEND = (
 )
 _BATCH_PAGES = 1_000
 _EPOCH_DAY = date(1970, 1, 1)
-_MICROSECONDS_PER_DAY = 86_400_000_000
+_MICROSECONDS_PER_MINUTE = 60_000_000
+_MICROSECONDS_PER_DAY = 24 * 60 * _MICROSECONDS_PER_MINUTE
 
 
 class PageLog:
@@ -182,7 +186,7 @@ class PageLog:
             return list(connection.execute(statement.order_by(pages.c.seq)).scalars())
 
     def days(self, scope_id: str) -> list[tuple[date, int]]:
-        """Returns each day (UTC) that has pages, with its number of pages, oldest day first."""
+        """Returns each day that has pages, with its number of pages, oldest day first. A day is the sender's day."""
         number = _day_number().label("number")
         statement = sa.select(number, sa.func.count()).where(pages.c.scope_id == scope_id)
         with self._database.read(scope_id) as connection:
@@ -190,11 +194,11 @@ class PageLog:
             return [(_EPOCH_DAY + timedelta(days=row[0]), row[1]) for row in rows]
 
     def of_day(self, scope_id: str, day: date, count: int, *, after_seq: int = 0) -> list[Page]:
-        """Returns pages of a day (UTC), in log order.
+        """Returns pages of a day, in log order. The day of a page is the day of its sender.
 
         Args:
             scope_id: Id of the scope.
-            day: The day in UTC.
+            day: The day.
             count: Maximum number of pages.
             after_seq: Returns only pages after this log position.
         """
@@ -212,36 +216,47 @@ class PageLog:
                 return
             seq = rows[-1].seq
 
-    def last_seq_outside_window(self, scope_id: str, window: int) -> int:
-        """Returns the log position of the newest page outside short-term memory; 0 if there is no such page.
-
-        Args:
-            scope_id: Id of the scope.
-            window: Number of pages in short-term memory. Short-term memory contains the newest pages.
-        """
-        statement = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id).order_by(pages.c.seq.desc())
-        with self._database.read(scope_id) as connection:
-            return connection.execute(statement.offset(window).limit(1)).scalar_one_or_none() or 0
-
     def count(self, scope_id: str) -> int:
         """Returns the number of pages in a scope."""
         return self._count(scope_id, pages.c.scope_id == scope_id)
 
-    def due(self, scope_id: str, up_to_seq: int, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` pages without a segment, up to a log position (inclusive)."""
-        return self._read(scope_id, _SELECT.where(*_due(scope_id, up_to_seq)).limit(limit))
+    def due(self, scope_id: str, limit: int) -> list[Page]:
+        """Returns the oldest pages to read: neighbours without a segment, in log order.
 
-    def count_due(self, scope_id: str, up_to_seq: int) -> int:
-        """Returns the number of pages without a segment, up to a log position (inclusive)."""
-        return self._count(scope_id, *_due(scope_id, up_to_seq))
-
-    def unlearned(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
-        """Returns the oldest ``limit`` unlearned pages of a segment.
-
-        A page is unlearned until facts have been extracted from it.
+        The result ends at ``limit`` pages, or before the next page that has a segment.
         """
-        where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.learned.is_(False))
+        is_due = (pages.c.scope_id == scope_id, pages.c.segment_id.is_(None))
+        first = sa.select(sa.func.min(pages.c.seq)).where(*is_due).scalar_subquery()
+        found = self._read(scope_id, _SELECT.where(pages.c.scope_id == scope_id, pages.c.seq >= first).limit(limit))
+        return list(takewhile(lambda page: page.segment_id is None, found))
+
+    def count_due(self, scope_id: str, limit: int | None = None) -> int:
+        """Returns the number of pages without a segment, which are due to be read; at most ``limit``."""
+        is_due = sa.select(pages.c.seq).where(pages.c.scope_id == scope_id, pages.c.segment_id.is_(None))
+        with self._database.read(scope_id) as connection:
+            statement = sa.select(sa.func.count()).select_from(is_due.limit(limit).subquery())
+            return connection.execute(statement).scalar_one()
+
+    def first_names(self, scope_id: str) -> tuple[str | None, str | None]:
+        """Returns the names of the user and of the assistant in the first page that contains such a name, or None."""
+        first = [
+            sa.select(each).where(pages.c.scope_id == scope_id, each.is_not(None)).order_by(pages.c.seq).limit(1)
+            for each in (pages.c.user_name, pages.c.assistant_name)
+        ]
+        with self._database.read(scope_id) as connection:
+            user, assistant = (connection.execute(each).scalar_one_or_none() for each in first)
+        return user, assistant
+
+    def unprofiled(self, scope_id: str, segment_id: str, limit: int) -> list[Page]:
+        """Returns the oldest ``limit`` pages of a segment from which no traits were inferred yet."""
+        where = (pages.c.scope_id == scope_id, pages.c.segment_id == segment_id, pages.c.profiled.is_(False))
         return self._read(scope_id, _SELECT.where(*where).limit(limit))
+
+    def profiled_ids(self, scope_id: str) -> frozenset[str]:
+        """Returns the ids of the pages from which traits were inferred: the pages of segments that were hot."""
+        statement = sa.select(pages.c.page_id).where(pages.c.scope_id == scope_id, pages.c.profiled.is_(True))
+        with self._database.read(scope_id) as connection:
+            return frozenset(connection.execute(statement).scalars())
 
     def of_segment(self, scope_id: str, segment_id: str) -> list[Page]:
         """Returns the pages of a segment in log order."""
@@ -270,33 +285,40 @@ class PageLog:
 
     def count_learned(self, scope_id: str) -> int:
         """Returns the number of pages from which facts have been extracted."""
-        return self._count(scope_id, pages.c.scope_id == scope_id, pages.c.learned.is_(True))
+        is_learned = sa.or_(pages.c.reading_id.is_not(None), pages.c.profiled.is_(True))
+        return self._count(scope_id, pages.c.scope_id == scope_id, is_learned)
 
-    def placed_provisionally(self, scope_id: str, limit: int) -> list[Page]:
-        """Returns the oldest consecutive pages whose segments the fallback analyst assigned.
+    def read_provisionally(self, scope_id: str, limit: int) -> list[Page]:
+        """Returns the oldest neighbouring pages that the fallback analyst has read, in log order.
 
-        The fallback analyst is used while the configured LLM is unavailable. Returns at most ``limit`` pages.
+        Returns at most ``limit`` pages, and of each reading all pages or none; but always the first reading.
         """
-        where = (pages.c.scope_id == scope_id, pages.c.placed_provisionally.is_(True))
-        found = self._read(scope_id, _SELECT.where(*where).limit(limit))
-        return [page for number, page in enumerate(found) if page.seq == found[0].seq + number]
+        is_provisional = (pages.c.scope_id == scope_id, pages.c.read_provisionally.is_(True))
+        first = sa.select(sa.func.min(pages.c.seq)).where(*is_provisional).scalar_subquery()
+        where = (pages.c.scope_id == scope_id, pages.c.seq >= first)
+        count = max(limit, MAX_BATCH_PAGES) + 1
+        columns = (*_COLUMNS, pages.c.read_provisionally.label("is_provisional"))
+        statement = sa.select(*columns).where(*where).order_by(pages.c.seq).limit(count)
+        with self._database.read(scope_id) as connection:
+            rows = takewhile(lambda row: row.is_provisional, connection.execute(statement).all())
+            return whole_readings([Page(*row[:-1]) for row in rows], limit)
 
-    def learned_provisionally(self, scope_id: str, limit: int) -> list[Page]:
-        """Returns the oldest pages from which the fallback analyst extracted facts.
+    def profiled_provisionally(self, scope_id: str, limit: int) -> list[Page]:
+        """Returns the oldest pages from which the fallback analyst inferred traits.
 
         The fallback analyst is used while the configured LLM is unavailable. Returns at most ``limit`` pages, all of
         the same segment.
         """
-        where = (pages.c.scope_id == scope_id, pages.c.learned_provisionally.is_(True))
+        where = (pages.c.scope_id == scope_id, pages.c.profiled_provisionally.is_(True))
         first = sa.select(pages.c.segment_id).where(*where).order_by(pages.c.seq).limit(1).scalar_subquery()
         return self._read(scope_id, _SELECT.where(*where, pages.c.segment_id == first).limit(limit))
 
     def count_provisional(self, scope_id: str) -> int:
-        """Returns the number of pages whose segment or facts come from the fallback analyst.
+        """Returns the number of pages whose segment, facts or traits come from the fallback analyst.
 
         The fallback analyst is used while the configured LLM is unavailable.
         """
-        mark = sa.or_(pages.c.placed_provisionally.is_(True), pages.c.learned_provisionally.is_(True))
+        mark = sa.or_(pages.c.read_provisionally.is_(True), pages.c.profiled_provisionally.is_(True))
         return self._count(scope_id, pages.c.scope_id == scope_id, mark)
 
     def segments_of(self, scope_id: str, segment_ids: Iterable[str], from_seq: int) -> list[tuple[int, str]]:
@@ -327,17 +349,14 @@ class PageLog:
 
 
 def _day_number() -> sa.ColumnElement[int]:
-    """Returns SQL for the number of days from 1970 to the time of a page, rounded down.
+    """Returns SQL for the number of days from 1970 to the local time of a page, rounded down.
 
     SQL division would round up for times before 1970.
     """
-    moment = sa.type_coerce(pages.c.at, sa.BigInteger)
+    offset = sa.func.coalesce(sa.cast(pages.c.utc_offset_minutes, sa.BigInteger), 0)
+    moment = sa.type_coerce(pages.c.at, sa.BigInteger) + offset * _MICROSECONDS_PER_MINUTE
     rest = (moment % _MICROSECONDS_PER_DAY + _MICROSECONDS_PER_DAY) % _MICROSECONDS_PER_DAY
     return (moment - rest) // _MICROSECONDS_PER_DAY
-
-
-def _due(scope_id: str, up_to_seq: int) -> tuple[sa.ColumnElement[bool], ...]:
-    return pages.c.scope_id == scope_id, pages.c.segment_id.is_(None), pages.c.seq <= up_to_seq
 
 
 def _append(
@@ -396,6 +415,7 @@ def _page(draft: PageDraft, seq: int, flags: int) -> Page:
         assistant_name=draft.assistant_name,
         metadata=draft.metadata,
         instruction_sides=flags,
+        utc_offset_minutes=draft.utc_offset_minutes,
     )
 
 
@@ -410,6 +430,7 @@ def _row(scope_id: str, page: Page) -> dict[str, Any]:
         "user_name": page.user_name,
         "assistant_name": page.assistant_name,
         "metadata": dict(page.metadata),
-        "learned": False,
+        "profiled": False,
         "instruction_sides": page.instruction_sides,
+        "utc_offset_minutes": page.utc_offset_minutes,
     }

@@ -8,19 +8,33 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 
 from memoryos.errors import InputError
 from memoryos.language.instructions import instruction_sides
-from memoryos.model import ABOUT, SHARED
-from memoryos.storage.column_types import JSON_SHAPES, Json, UtcTime
+from memoryos.model import ABOUT, SHARED, FactKind, FactStatus
+from memoryos.slots import SLOTS
+from memoryos.storage.column_types import JSON_SHAPES, Json, Text, UtcTime
+from memoryos.storage.import_repair import repair_import
+from memoryos.storage.knowledge_conversion import convert_knowledge
 from memoryos.storage.lease import revoke_lease
-from memoryos.storage.schema import chains, knowledge, pages, profiles, scopes, segments, tombstone_keys, tombstones
+from memoryos.storage.schema import (
+    chains,
+    facts,
+    pages,
+    profiles,
+    readings,
+    scopes,
+    segments,
+    tombstone_keys,
+    tombstones,
+)
 from memoryos.storage.tombstones import Marks, convert_mark, own_key, read_marks
 from memoryos.storage.usage import refresh_counters
+from memoryos.time_zones import local_time, utc_offset_minutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -32,10 +46,11 @@ __all__ = ["KINDS", "PortableTable", "Restored"]
 
 _BATCH_ROWS = 500
 _TABLES: dict[str, tuple[sa.Table, tuple[str, ...], frozenset[str]]] = {
-    "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with", "instruction_sides"})),
+    "page": (pages, ("seq",), frozenset({"scope_id", "embedded_with", "instruction_sides", "utc_offset_minutes"})),
     "chain": (chains, ("chain_id",), frozenset({"scope_id"})),
     "segment": (segments, ("segment_id",), frozenset({"scope_id", "revision"})),
-    "knowledge": (knowledge, ("knowledge_id",), frozenset({"scope_id"})),
+    "reading": (readings, ("reading_id",), frozenset({"scope_id"})),
+    "fact": (facts, ("fact_id",), frozenset({"scope_id", "revision"})),
     "profile": (profiles, ("version",), frozenset({"scope_id"})),
     "tombstone_key": (tombstone_keys, ("secret",), frozenset({"scope_id", "is_own"})),
     "tombstone": (tombstones, ("kind", "mark"), frozenset({"scope_id"})),
@@ -47,7 +62,37 @@ _RENAMED = {"kind": "what"}
 The table of tombstones has a column ``kind``. In a record, the field "kind" is already used for the kind of the record,
 so the value of the column is in the field "what".
 """
+_NAMES_OF_FORMAT_1 = {
+    "learned": "profiled",
+    "placed_provisionally": "read_provisionally",
+    "learned_provisionally": "profiled_provisionally",
+}
+"""The present names of the fields that a page has in format 1."""
+_UNKNOWN_OFFSET = "-00:00"
+"""The UTC offset in the time of an exported page if the offset is not known (RFC 3339, section 4.3)."""
 KINDS = tuple(_TABLES)
+_KNOWLEDGE = sa.Table(
+    "knowledge",
+    sa.MetaData(),
+    sa.Column("knowledge_id", Text, nullable=False),
+    sa.Column("about", Text, nullable=False),
+    sa.Column("text", Text, nullable=False),
+    sa.Column("recorded_at", UtcTime, nullable=False),
+    sa.Column("valid_from", UtcTime),
+    sa.Column("superseded_by", Text),
+    sa.Column("archived_at", UtcTime),
+    sa.Column("source_page_ids", Json, nullable=False),
+    sa.Column("origin", Json, nullable=False),
+)
+"""The records "knowledge" of format 1, which are imported as facts."""
+_READABLE = _TABLES | {"knowledge": (_KNOWLEDGE, (), frozenset())}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "about": ABOUT,
+    "facts.kind": get_args(FactKind),
+    "facts.status": get_args(FactStatus),
+    "facts.slot": SLOTS,
+}
+"""The values that a column can have, by name of the column or by table and column."""
 MAX_TOMBSTONE_KEYS = 16
 """Maximum number of tombstone keys of a scope.
 
@@ -90,19 +135,25 @@ class PortableTable:
         with self._database.read(scope_id) as connection:
             for kind, (table, order, excluded) in _TABLES.items():
                 columns = [column for column in table.columns if column.name not in excluded]
-                statement = sa.select(*columns).where(table.c.scope_id == scope_id)
+                statement = sa.select(table).where(table.c.scope_id == scope_id)
                 rows = connection.execute(statement.order_by(*(table.c[name] for name in order))).mappings()
                 for row in rows:
-                    yield {"kind": kind} | {
-                        _RENAMED.get(column.name, column.name): _to_json(column, row[column.name]) for column in columns
-                    }
+                    record = {_RENAMED.get(each.name, each.name): _to_json(each, row[each.name]) for each in columns}
+                    if kind == "page":
+                        record["at"] = _sent_time(row["at"], row["utc_offset_minutes"])
+                    yield {"kind": kind} | record
 
-    def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]]) -> Restored:
+    def restore(self, scope_id: str, records: Iterable[Mapping[str, Any]], *, is_format_1: bool = False) -> Restored:
         """Imports records into a scope in one transaction.
 
         If the scope never had pages, all records are imported unchanged. Otherwise only pages and tombstones are
-        imported. The pages are appended to the log and are due for consolidation. Pages that already exist or were
+        imported. The pages are appended to the log and are due to be read. Pages that already exist or were
         forgotten in this scope are skipped.
+
+        Args:
+            scope_id: Id of the scope.
+            records: The records.
+            is_format_1: Whether the records are from an export in format 1, which has no facts with slots.
 
         Raises:
             InputError: If a record is invalid; nothing was imported.
@@ -116,6 +167,7 @@ class PortableTable:
             existing = set(_column(connection, pages.c.page_id, scope_id))
             forgotten = read_marks(connection, scope_id, "page")
             running_import = _Import(connection, scope_id, last_seq, existing, forgotten, revision)
+            running_import.is_format_1 = is_format_1
             for record in records:
                 running_import.add(record)
             restored = running_import.finish()
@@ -149,19 +201,30 @@ class _Import:
         self._own_key = ""
         self._keys = set(_column(connection, tombstone_keys.c.secret, scope_id))
         self._has_keys = False
+        self.is_format_1 = False
+        self._page_times: dict[str, datetime] = {}
+        self._knowledge: list[dict[str, Any]] = []
+        self._profiles: list[dict[str, Any]] = []
 
     def add(self, record: Mapping[str, Any]) -> None:
         kind = record.get("kind")
-        if kind not in _TABLES:
-            raise InputError("kind", f"must be one of {', '.join(_TABLES)}")
-        row = _row(kind, record) | {"scope_id": self._scope_id}
+        readable = _READABLE if self.is_format_1 else _TABLES
+        if kind not in readable:
+            raise InputError("kind", f"must be one of {', '.join(readable)}")
+        if self.is_format_1 and kind == "page":
+            record = {_NAMES_OF_FORMAT_1.get(name, name): value for name, value in record.items()}
+        row = _row(str(kind), record) | {"scope_id": self._scope_id}
         if kind == "page":
             self._add_page(row)
         elif kind == "tombstone_key":
             self._add_key(row)
         elif kind == "tombstone":
             self._add_tombstone(row)
+        elif kind == "knowledge":
+            self._knowledge.append(row)
         elif self._imports_everything:
+            if kind == "profile" and self.is_format_1:
+                self._profiles.append(row)
             self._queue(kind, row | ({"revision": self._revision} if kind == "segment" else {}))
 
     def _add_key(self, row: dict[str, Any]) -> None:
@@ -204,12 +267,14 @@ class _Import:
         names = row["user_name"], row["assistant_name"]
         row["instruction_sides"] = instruction_sides((row["user_text"], names[0]), (row["assistant_text"], names[1]))
         if not self._imports_everything:
-            due = {"chain_id": None, "segment_id": None, "learned": False}
-            marks = {"placed_provisionally": False, "learned_provisionally": False}
+            due = {"chain_id": None, "segment_id": None, "reading_id": None, "profiled": False}
+            marks = {"read_provisionally": False, "profiled_provisionally": False}
             row |= due | marks | {"seq": self._last_seq + 1}
         elif row["seq"] <= self._last_seq:
             raise InputError("seq", "must be greater than the seq of the page before it")
         self._last_seq = row["seq"]
+        if self.is_format_1:
+            self._page_times[row["page_id"]] = row["at"]
         self._counts["pages"] += 1
         self._queue("page", row)
 
@@ -225,41 +290,16 @@ class _Import:
             self._rows[kind] = []
 
     def finish(self) -> Restored:
+        if self.is_format_1 and self._imports_everything:
+            for row in convert_knowledge(self._scope_id, self._knowledge, self._profiles, self._page_times):
+                self._queue("fact", row)
         for kind in _TABLES:
             self._flush(kind)
         in_scope = scopes.c.scope_id == self._scope_id
         self._connection.execute(sa.update(scopes).where(in_scope).values(last_seq=self._last_seq))
         if self._imports_everything:
-            self._repair()
+            repair_import(self._connection, self._scope_id)
         return Restored(**self._counts, tiers=self._imports_everything)
-
-    def _repair(self) -> None:
-        """Corrects the imported pages and segments if records are missing.
-
-        A page whose segment or chain is missing becomes due for consolidation. The counters of segments are computed
-        again.
-        """
-        in_scope = pages.c.scope_id == self._scope_id
-        missing = []
-        for column, table in ((pages.c.segment_id, segments), (pages.c.chain_id, chains)):
-            existing = sa.select(table.c[column.name]).where(table.c.scope_id == self._scope_id)
-            missing.append(sa.and_(column.is_not(None), column.not_in(existing)))
-        is_incomplete = sa.or_(*missing, pages.c.segment_id.is_(None) != pages.c.chain_id.is_(None))
-        self._connection.execute(sa.update(pages).where(in_scope, is_incomplete).values(segment_id=None, chain_id=None))
-        in_segment = (pages.c.scope_id == self._scope_id, pages.c.segment_id == segments.c.segment_id)
-        count = sa.select(sa.func.count()).select_from(pages).where(*in_segment)
-        own = segments.c.scope_id == self._scope_id
-        unlearned = count.where(pages.c.learned.is_(False)).scalar_subquery()
-        values = {
-            "page_count": count.scalar_subquery(),
-            "length": sa.case((segments.c.length > unlearned, unlearned), else_=segments.c.length),
-        }
-        self._connection.execute(sa.update(segments).where(own).values(**values))
-        self._connection.execute(sa.delete(segments).where(own, segments.c.page_count == 0))
-        ids = sa.select(pages.c.chain_id).where(in_scope, pages.c.chain_id.is_not(None))
-        self._connection.execute(
-            sa.delete(chains).where(chains.c.scope_id == self._scope_id, chains.c.chain_id.not_in(ids))
-        )
 
 
 def _column(connection: sa.Connection, column: sa.Column[Any], scope_id: str, *where: sa.ColumnElement[bool]) -> Any:
@@ -274,14 +314,29 @@ def _to_json(column: sa.Column[Any], value: Any) -> Any:
     return value.isoformat() if isinstance(column.type, UtcTime) and value is not None else value
 
 
+def _sent_time(at: datetime, offset_minutes: int | None) -> str:
+    """Returns the time of a page in ISO 8601, with its UTC offset."""
+    if offset_minutes is None:
+        return at.replace(tzinfo=None).isoformat() + _UNKNOWN_OFFSET
+    return local_time(at, offset_minutes).isoformat()
+
+
+def _offset_of(sent_time: str) -> int | None:
+    """Returns the UTC offset in the time of a page; None if it is not known."""
+    moment = datetime.fromisoformat(sent_time)
+    return None if moment.tzinfo is None or sent_time.endswith(_UNKNOWN_OFFSET) else utc_offset_minutes(moment)
+
+
 def _row(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    table, _, excluded = _TABLES[kind]
+    table, _, excluded = _READABLE[kind]
     columns = {_RENAMED.get(each.name, each.name): each for each in table.columns if each.name not in excluded}
     unknown = sorted(set(record) - columns.keys() - {"kind"})
     if unknown:
         raise InputError(unknown[0], f"is not a field of a {kind} record; remove it")
     row = {column.name: _read(name, column, record.get(name)) for name, column in columns.items()}
-    if kind == "knowledge" and not row["source_page_ids"] and row["origin"]["analyst"] != SHARED.analyst:
+    if kind == "page":
+        row["utc_offset_minutes"] = _offset_of(record["at"])
+    if kind in {"fact", "knowledge"} and not row["source_page_ids"] and row["origin"]["analyst"] != SHARED.analyst:
         raise InputError("source_page_ids", "must not be empty")
     return row
 
@@ -300,10 +355,11 @@ def _read(name: str, column: sa.Column[Any], value: Any) -> Any:
         raise InputError(name, f"must be of type {kind.__name__}")
     if isinstance(value, str):
         _check_text(name, value)
-    if (kind is int and not -(2**63) <= value < 2**63) or (column.name == "about" and value not in ABOUT):
-        raise InputError(
-            name, "must be between -2**63 and 2**63 - 1" if kind is int else f"must be one of {', '.join(ABOUT)}"
-        )
+    if kind is int and not -(2**63) <= value < 2**63:
+        raise InputError(name, "must be between -2**63 and 2**63 - 1")
+    choices = _CHOICES.get(column.name) or _CHOICES.get(f"{column.table.name}.{column.name}")
+    if choices is not None and value not in choices:
+        raise InputError(name, f"must be one of {', '.join(choices)}")
     return value
 
 

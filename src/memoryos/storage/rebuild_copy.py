@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from memoryos.model import CORRECTION, SHARED
+from memoryos.storage.fact_rows import drop_replaced, read_facts, write_facts
 from memoryos.storage.lease import Lease, advance
 from memoryos.storage.schema import (
     chains,
-    knowledge,
+    facts,
     pages,
     profiles,
+    readings,
     scopes,
     segments,
     tombstone_keys,
@@ -31,12 +34,16 @@ if TYPE_CHECKING:
 __all__ = ["copy_log", "replace_tiers"]
 
 _SLICE_ROWS = 500
-_DERIVED = ("chain_id", "segment_id", "learned", "placed_provisionally", "learned_provisionally")
+_DERIVED = ("chain_id", "segment_id", "reading_id", "profiled", "read_provisionally", "profiled_provisionally")
 _OF_KNOWLEDGE = vectors.c.owner_kind == "knowledge"
+_KEPT = frozenset({CORRECTION.analyst, SHARED.analyst})
+"""The origins of facts that are not derived from pages: corrections by users, and facts from another scope."""
 
 
 def copy_log(source: Database, target: Database, scope_id: str) -> None:
-    """Copies the pages of a scope, their vectors and the scope's tombstones, without derived data.
+    """Copies the pages of a scope with their vectors, corrections by users, shared facts and tombstones.
+
+    Other derived data are not copied.
 
     A tombstone is a keyed hash of forgotten content, which is never learned again.
     """
@@ -45,10 +52,12 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
         scope |= {"lease_owner": None, "lease_until": None, "attempts": 0, "retry_at": None, "last_error": None}
         writing.execute(sa.insert(scopes).values(**scope))
         for rows in _slices(reading, sa.select(pages).where(pages.c.scope_id == scope_id)):
-            initial = {name: False if name in _DERIVED[2:] else None for name in _DERIVED}
+            initial = {name: False if name in _DERIVED[3:] else None for name in _DERIVED}
             writing.execute(sa.insert(pages), [row | initial for row in rows])
         for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, ~_OF_KNOWLEDGE)):
             writing.execute(sa.insert(vectors), rows)
+        kept = [each for each in read_facts(reading, scope_id) if each.origin.analyst in _KEPT]
+        write_facts(writing, scope_id, kept, scope["revision"])
         for table in (tombstone_keys, tombstones):
             for rows in _slices(reading, sa.select(table).where(table.c.scope_id == scope_id)):
                 writing.execute(sa.insert(table), rows)
@@ -57,8 +66,8 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
 def replace_tiers(target: Database, source: Database, lease: Lease, now: datetime) -> None:
     """Replaces the derived data of a scope by the data in the database ``source``, in one transaction.
 
-    The segments and chains in ``target`` are deleted, and its current facts are archived. Pages that were appended
-    after ``copy_log`` stay due for consolidation.
+    The segments and chains in ``target`` are deleted, and its facts that were not derived again are archived.
+    Pages that were appended after ``copy_log`` stay due to be read.
 
     Raises:
         StoreConflictError: If another worker took the lease; nothing is written.
@@ -72,7 +81,9 @@ def replace_tiers(target: Database, source: Database, lease: Lease, now: datetim
         for rows in _slices(reading, sa.select(segments).where(segments.c.scope_id == lease.scope_id)):
             writing.execute(sa.insert(segments), [row | {"revision": revision} for row in rows])
         _place_pages(reading, writing, lease.scope_id)
-        _replace_long_term(reading, writing, lease.scope_id, now)
+        _replace_facts(reading, writing, lease.scope_id, now)
+        _replace_readings(reading, writing, lease.scope_id)
+        _replace_profile(reading, writing, lease.scope_id, now)
         marks = {"learned_revision": revision, "reset_revision": revision}
         writing.execute(sa.update(scopes).where(scopes.c.scope_id == lease.scope_id).values(**marks))
 
@@ -89,19 +100,47 @@ def _place_pages(reading: sa.Connection, writing: sa.Connection, scope_id: str) 
         writing.execute(place, places)
 
 
-def _replace_long_term(reading: sa.Connection, writing: sa.Connection, scope_id: str, now: datetime) -> None:
-    current = (knowledge.c.scope_id == scope_id, knowledge.c.superseded_by.is_(None), knowledge.c.archived_at.is_(None))
-    writing.execute(sa.update(knowledge).where(*current).values(archived_at=now))
-    for rows in _slices(reading, sa.select(knowledge).where(knowledge.c.scope_id == scope_id)):
-        writing.execute(sa.insert(knowledge), rows)
+def _replace_facts(reading: sa.Connection, writing: sa.Connection, scope_id: str, now: datetime) -> None:
+    """Stores the new facts, and archives the facts that were derived before and not again.
+
+    The archived facts do not replace a new fact.
+    """
+    ids = frozenset(reading.execute(sa.select(facts.c.fact_id).where(facts.c.scope_id == scope_id)).scalars())
+    where = facts.c.scope_id == scope_id
+    before = writing.execute(sa.select(facts.c.fact_id).where(where)).scalars().all()
+    again = [each for each in before if each in ids]
+    for start in range(0, len(again), _SLICE_ROWS):
+        part = again[start : start + _SLICE_ROWS]
+        writing.execute(sa.delete(facts).where(where, facts.c.fact_id.in_(part)))
+        owned = (vectors.c.scope_id == scope_id, _OF_KNOWLEDGE, vectors.c.owner_id.in_(part))
+        writing.execute(sa.delete(vectors).where(*owned))
+    drop_replaced(writing, scope_id, ids)
+    writing.execute(sa.update(facts).where(where, facts.c.archived_at.is_(None)).values(archived_at=now))
+    for rows in _slices(reading, sa.select(facts).where(where)):
+        writing.execute(sa.insert(facts), rows)
     for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, _OF_KNOWLEDGE)):
         writing.execute(sa.insert(vectors), rows)
+
+
+def _replace_readings(reading: sa.Connection, writing: sa.Connection, scope_id: str) -> None:
+    """Stores the new readings, and deletes those of which no fact is left in the history.
+
+    The others are needed to find their facts if a page that they were shown is forgotten.
+    """
+    in_history = sa.select(facts.c.reading_id).where(facts.c.scope_id == scope_id, facts.c.reading_id.is_not(None))
+    where = readings.c.scope_id == scope_id
+    writing.execute(sa.delete(readings).where(where, readings.c.reading_id.not_in(in_history)))
+    for rows in _slices(reading, sa.select(readings).where(where)):
+        writing.execute(sa.insert(readings), rows)
+
+
+def _replace_profile(reading: sa.Connection, writing: sa.Connection, scope_id: str, now: datetime) -> None:
     newest = sa.select(profiles).where(profiles.c.scope_id == scope_id).order_by(profiles.c.version.desc()).limit(1)
-    learned = reading.execute(newest).mappings().one_or_none()
+    derived = reading.execute(newest).mappings().one_or_none()
     last = writing.execute(newest).mappings().one_or_none()
-    if learned is not None:
+    if derived is not None:
         version = 1 if last is None else last["version"] + 1
-        writing.execute(sa.insert(profiles).values(dict(learned) | {"version": version}))
+        writing.execute(sa.insert(profiles).values(dict(derived) | {"version": version}))
     elif last is not None:
         empty: dict[str, Any] = {"attributes": [], "traits": []}
         values = dict(last) | {"version": last["version"] + 1, "body": empty, "recorded_at": now}

@@ -1,7 +1,7 @@
 """The database tables.
 
 Each table with data of a scope has a primary key that starts with ``scope_id``, so its rows can be distributed over
-several servers by scope. Times are stored as microseconds since 1970 (UTC), ids as UUIDv7 text, lists and objects as
+several servers by scope. Times are stored as microseconds since 1970 (UTC), ids as UUID text, lists and objects as
 JSON, and vectors as little-endian float32.
 """
 
@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from memoryos.storage.column_types import BigInteger, CheckedType, Day, Integer, Json, Text, UtcTime
+from memoryos.storage.column_types import BigInteger, CheckedType, Day, Integer, Json, OffsetMinutes, Text, UtcTime
 
 __all__ = [
     "api_keys",
     "chains",
     "costs",
     "erasures",
+    "facts",
     "forgettings",
     "idempotency",
-    "knowledge",
     "metadata",
     "owners",
     "pages",
     "profiles",
+    "readings",
     "scopes",
     "segments",
     "store_settings",
@@ -82,18 +83,20 @@ pages = sa.Table(
     sa.Column("metadata", Json, nullable=False),
     sa.Column("chain_id", Text),
     sa.Column("segment_id", Text),
-    sa.Column("learned", sa.Boolean, nullable=False),
+    sa.Column("profiled", sa.Boolean, nullable=False),
     sa.Column("embedded_with", Text),
-    sa.Column("placed_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("learned_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("read_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("profiled_provisionally", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("instruction_sides", Integer),
+    sa.Column("utc_offset_minutes", OffsetMinutes),
+    sa.Column("reading_id", Text),
     sa.PrimaryKeyConstraint("scope_id", "seq"),
     sa.UniqueConstraint("scope_id", "page_id", name="pages_id"),
     sa.Index("pages_segment", "scope_id", "segment_id", "seq"),
     sa.Index("pages_embedded", "scope_id", "embedded_with", "seq"),
 )
 
-for _mark in (pages.c.placed_provisionally, pages.c.learned_provisionally):
+for _mark in (pages.c.read_provisionally, pages.c.profiled_provisionally):
     sa.Index(
         f"pages_{_mark.name}",
         pages.c.scope_id,
@@ -143,28 +146,46 @@ segments = sa.Table(
     sa.Index("segments_revision", "scope_id", "revision"),
 )
 
-knowledge = sa.Table(
-    "knowledge",
+facts = sa.Table(
+    "facts",
     metadata,
     _scope_id(),
-    sa.Column("knowledge_id", Text, nullable=False),
+    sa.Column("fact_id", Text, nullable=False),
+    sa.Column("subject", Text, nullable=False),
     sa.Column("about", Text, nullable=False),
+    sa.Column("kind", Text, nullable=False),
+    sa.Column("status", Text),
     sa.Column("text", Text, nullable=False),
-    sa.Column("recorded_at", UtcTime, nullable=False),
+    sa.Column("slot", Text),
+    sa.Column("value", Text),
+    sa.Column("stated_at", UtcTime, nullable=False),
     sa.Column("valid_from", UtcTime),
-    sa.Column("superseded_by", Text),
-    sa.Column("archived_at", UtcTime),
+    sa.Column("valid_until", UtcTime),
+    sa.Column("replaces", Json, nullable=False),
     sa.Column("source_page_ids", Json, nullable=False),
+    sa.Column("reading_id", Text),
     sa.Column("origin", Json, nullable=False),
-    sa.PrimaryKeyConstraint("scope_id", "knowledge_id"),
-    sa.Index(
-        "knowledge_current",
-        "scope_id",
-        "about",
-        "knowledge_id",
-        sqlite_where=sa.text("superseded_by IS NULL AND archived_at IS NULL"),
-        postgresql_where=sa.text("superseded_by IS NULL AND archived_at IS NULL"),
-    ),
+    sa.Column("recorded_at", UtcTime, nullable=False),
+    sa.Column("archived_at", UtcTime),
+    sa.Column("revision", BigInteger, nullable=False, server_default="0"),
+    sa.PrimaryKeyConstraint("scope_id", "fact_id"),
+    sa.Index("facts_revision", "scope_id", "revision"),
+)
+
+readings = sa.Table(
+    "readings",
+    metadata,
+    _scope_id(),
+    sa.Column("reading_id", Text, nullable=False),
+    sa.Column("shown_from_seq", BigInteger, nullable=False),
+    sa.Column("first_seq", BigInteger, nullable=False),
+    sa.Column("last_seq", BigInteger, nullable=False),
+    sa.Column("origin", Json, nullable=False),
+    sa.Column("provisional", sa.Boolean, nullable=False),
+    sa.Column("dropped", Json, nullable=False),
+    sa.Column("recorded_at", UtcTime, nullable=False),
+    sa.PrimaryKeyConstraint("scope_id", "reading_id"),
+    sa.Index("readings_last_seq", "scope_id", "last_seq"),
 )
 
 profiles = sa.Table(

@@ -17,6 +17,7 @@ from memoryos.storage.long_term_table import LongTermTable
 from memoryos.storage.mid_term_table import MidTermTable
 from memoryos.storage.page_log import PageLog
 from memoryos.storage.portable import PortableTable
+from memoryos.storage.reading_table import ReadingTable
 from memoryos.storage.rebuild_copy import copy_log, replace_tiers
 from memoryos.storage.scopes import Scopes
 from memoryos.storage.scratch_dir import ScratchDir
@@ -69,6 +70,7 @@ class Store:
         self.vectors = VectorTable(self._database)
         self.mid_term = MidTermTable(self._database)
         self.long_term = LongTermTable(self._database)
+        self.readings = ReadingTable(self._database)
         self.costs = CostTable(self._database)
         self.forgetting = ForgettingTable(self._database)
         self.erasures = ErasureTable(self._database)

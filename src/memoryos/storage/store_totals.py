@@ -29,7 +29,11 @@ class Backlog:
     Attributes:
         scopes: Number of scopes.
         failing_scopes: Number of scopes whose last analyst call failed.
-        due_pages: Number of pages that have left short-term memory and have no segment yet.
+    <<<<<<< HEAD
+        due_pages: Number of pages that were not read yet.
+    =======
+        due_pages: Number of pages that are due to be read.
+    >>>>>>> ts
         pages_without_vector: Number of pages that the current embedder has not embedded yet.
     """
 
@@ -45,24 +49,22 @@ class StoreTotals:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def backlog(self, window: int, model: str) -> Backlog:
+    def backlog(self, model: str) -> Backlog:
         """Counts the work that is due in all scopes.
 
         Args:
-            window: Size of short-term memory in pages. Here, log positions of forgotten pages count as pages too.
             model: Name of the current embedder.
         """
         has_no_vector = sa.or_(
             pages.c.embedded_with.is_(None), pages.c.embedded_with < model, pages.c.embedded_with > model
         )
-        outside_window = pages.c.seq <= scopes.c.last_seq - window
         with self._database.read() as connection:
             return Backlog(
                 scopes=connection.execute(sa.select(sa.func.count()).select_from(scopes)).scalar_one(),
                 failing_scopes=connection.execute(
                     sa.select(sa.func.count()).select_from(scopes).where(scopes.c.attempts > 0)
                 ).scalar_one(),
-                due_pages=_count(connection, pages.c.segment_id.is_(None), outside_window),
+                due_pages=_count(connection, pages.c.segment_id.is_(None)),
                 pages_without_vector=_count(connection, has_no_vector),
             )
 

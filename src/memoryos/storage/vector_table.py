@@ -13,7 +13,7 @@ from memoryos.errors import DimensionMismatchError
 from memoryos.model import SIDES
 from memoryos.storage.column_types import DamagedValueError
 from memoryos.storage.lease import Lease, advance
-from memoryos.storage.schema import knowledge, pages, vectors
+from memoryos.storage.schema import facts, pages, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ __all__ = ["UtteranceVectors", "VectorRows", "VectorTable"]
 _LITTLE_ENDIAN = np.dtype("<f4")
 _KNOWLEDGE = "knowledge"
 _BATCH_PAGES = 1000
-_CURRENT = sa.text("superseded_by IS NULL AND archived_at IS NULL")
+_BATCH_FACTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class VectorRows:
 
 
 class VectorTable:
-    """Writes and reads vectors of utterances and of knowledge entries."""
+    """Writes and reads vectors of utterances and of facts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -92,7 +92,7 @@ class VectorTable:
             )
 
     def save_knowledge(self, lease: Lease, model: str, entries: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
-        """Writes vectors of knowledge entries, given as (id, ``float32[dimensions]``).
+        """Writes vectors of facts, given as (id, ``float32[dimensions]``).
 
         Raises:
             StoreConflictError: If the lease was lost.
@@ -178,41 +178,38 @@ class VectorTable:
         counts = (lengths // size).astype(np.int32)
         yield VectorRows(found, sides, counts, _matrix(b"".join(blobs), dimensions[0]))
 
-    def of_knowledge(self, scope_id: str, model: str) -> dict[str, NDArray[np.float32]]:
-        """Returns the vectors ``float32[dimensions]`` of current knowledge entries, by id."""
-        statement = (
-            sa.select(vectors.c.owner_id, vectors.c.dimensions, vectors.c.vector)
-            .join(
-                knowledge,
-                sa.and_(knowledge.c.scope_id == vectors.c.scope_id, knowledge.c.knowledge_id == vectors.c.owner_id),
-            )
-            .where(
-                knowledge.c.scope_id == scope_id, _CURRENT, vectors.c.owner_kind == _KNOWLEDGE, vectors.c.model == model
-            )
+    def of_knowledge(self, scope_id: str, model: str, knowledge_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """Returns the vectors ``float32[dimensions]`` of these facts by id. Facts without a vector are left out."""
+        columns = (vectors.c.owner_id, vectors.c.dimensions, vectors.c.vector)
+        of_model = (
+            vectors.c.scope_id == scope_id,
+            vectors.c.owner_kind == _KNOWLEDGE,
+            vectors.c.model == model,
         )
-        with self._database.read(scope_id) as connection:
-            return {owner: _matrix(blob, size)[0] for owner, size, blob in connection.execute(statement)}
+        found: dict[str, NDArray[np.float32]] = {}
+        for start in range(0, len(knowledge_ids), _BATCH_FACTS):
+            owned = vectors.c.owner_id.in_(knowledge_ids[start : start + _BATCH_FACTS])
+            with self._database.read(scope_id) as connection:
+                rows = connection.execute(sa.select(*columns).where(*of_model, owned))
+                found |= {owner: _matrix(blob, size)[0] for owner, size, blob in rows}
+        return found
 
     def unembedded_knowledge(self, scope_id: str, model: str, limit: int) -> list[tuple[str, str]]:
-        """Returns (id, text) of current knowledge entries without a vector of this model, oldest first."""
+        """Returns (id, text) of unarchived facts without a vector of this model, in the order of their ids."""
         has_vector = sa.exists().where(
-            vectors.c.scope_id == knowledge.c.scope_id,
+            vectors.c.scope_id == facts.c.scope_id,
             vectors.c.owner_kind == _KNOWLEDGE,
-            vectors.c.owner_id == knowledge.c.knowledge_id,
+            vectors.c.owner_id == facts.c.fact_id,
             vectors.c.model == model,
         )
         statement = (
-            sa.select(knowledge.c.knowledge_id, knowledge.c.text)
-            .where(
-                knowledge.c.scope_id == scope_id,
-                _CURRENT,
-                ~has_vector,
-            )
-            .order_by(knowledge.c.knowledge_id)
+            sa.select(facts.c.fact_id, facts.c.text)
+            .where(facts.c.scope_id == scope_id, facts.c.archived_at.is_(None), ~has_vector)
+            .order_by(facts.c.fact_id)
             .limit(limit)
         )
         with self._database.read(scope_id) as connection:
-            return [(row.knowledge_id, row.text) for row in connection.execute(statement)]
+            return [(row.fact_id, row.text) for row in connection.execute(statement)]
 
 
 def _owned_by(ids: list[str]) -> sa.ColumnElement[bool]:

@@ -39,8 +39,8 @@ _NAMEABLE = re.compile(r"[\w./:@#-]{1,200}")
 
 
 _VIEWS = """
-WITH segment_pages(scope_id, segment_id, pages, unlearned) AS (
-    SELECT scope_id, segment_id, count(*), sum(CASE WHEN learned THEN 0 ELSE 1 END) FROM pages
+WITH segment_pages(scope_id, segment_id, pages, unprofiled) AS (
+    SELECT scope_id, segment_id, count(*), sum(CASE WHEN profiled THEN 0 ELSE 1 END) FROM pages
     WHERE segment_id IS NOT NULL GROUP BY scope_id, segment_id
 ),
 embedded_texts(scope_id, page_id, side, model) AS (
@@ -63,6 +63,7 @@ _RULES_OF_A_FILE = {
 The index of the primary key prevents duplicate rows. If this index is damaged, the file can contain them.
 """
 
+_REPLACED = "SELECT scope_id, fact_id, older_id FROM fact_replaces"
 _REQUESTS_WITHOUT_PAGE = """
 SELECT n.scope_id, n.key_hash, n.page_id FROM request_pages n WHERE NOT EXISTS
 (SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
@@ -88,6 +89,18 @@ _RULES = {
         SELECT p.scope_id, p.page_id, p.chain_id FROM pages p WHERE p.chain_id IS NOT NULL AND NOT EXISTS
         (SELECT 1 FROM chains c WHERE c.scope_id = p.scope_id AND c.chain_id = p.chain_id)
     """,
+    "page with a missing reading": """
+        SELECT p.scope_id, p.page_id, p.reading_id FROM pages p WHERE p.reading_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM readings r WHERE r.scope_id = p.scope_id AND r.reading_id = p.reading_id)
+    """,
+    "knowledge with a missing reading": """
+        SELECT k.scope_id, k.fact_id, k.reading_id FROM facts k WHERE k.reading_id IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM readings r WHERE r.scope_id = k.scope_id AND r.reading_id = k.reading_id)
+    """,
+    "reading without pages and knowledge": """
+        SELECT scope_id, reading_id FROM readings EXCEPT SELECT scope_id, reading_id FROM pages
+        EXCEPT SELECT scope_id, reading_id FROM facts
+    """,
     "embedded page without its vector": """
         SELECT s.scope_id, s.page_id, s.side FROM embedded_texts s WHERE NOT EXISTS (SELECT 1 FROM vectors v WHERE
         v.scope_id = s.scope_id AND v.owner_kind = s.side AND v.owner_id = s.page_id AND v.model = s.model)
@@ -97,22 +110,18 @@ _RULES = {
         LEFT JOIN segment_pages h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
         WHERE s.page_count <> coalesce(h.pages, 0)
     """,
-    "segment with a length above its number of unlearned pages": """
-        SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unlearned, 0) FROM segments s
+    "segment with a length above its number of unprofiled pages": """
+        SELECT s.scope_id, s.segment_id, s.length, coalesce(h.unprofiled, 0) FROM segments s
         LEFT JOIN segment_pages h ON h.scope_id = s.scope_id AND h.segment_id = s.segment_id
-        WHERE s.length > coalesce(h.unlearned, 0)
+        WHERE s.length > coalesce(h.unprofiled, 0)
     """,
     "chain without pages": "SELECT scope_id, chain_id FROM chains EXCEPT SELECT scope_id, chain_id FROM pages",
     "knowledge without sources": """
-        SELECT s.scope_id, s.knowledge_id FROM fact_origins s WHERE s.analyst <> :shared AND s.count = 0
+        SELECT s.scope_id, s.fact_id FROM fact_origins s WHERE s.analyst <> :shared AND s.count = 0
     """,
     "knowledge with a missing source page": """
-        SELECT n.scope_id, n.knowledge_id, n.page_id FROM fact_sources n WHERE NOT EXISTS
+        SELECT n.scope_id, n.fact_id, n.page_id FROM fact_sources n WHERE NOT EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = n.scope_id AND p.page_id = n.page_id)
-    """,
-    "knowledge whose replacement is missing": """
-        SELECT k.scope_id, k.knowledge_id, k.superseded_by FROM knowledge k WHERE k.superseded_by IS NOT NULL AND
-        NOT EXISTS (SELECT 1 FROM knowledge n WHERE n.scope_id = k.scope_id AND n.knowledge_id = k.superseded_by)
     """,
     "profile version whose previous version is missing": """
         SELECT p.scope_id, p.version FROM profiles p WHERE p.version <> 1 AND NOT EXISTS
@@ -130,7 +139,7 @@ _RULES = {
         WHEN v.owner_kind IN ('user', 'assistant') THEN EXISTS
         (SELECT 1 FROM pages p WHERE p.scope_id = v.scope_id AND p.page_id = v.owner_id)
         WHEN v.owner_kind = 'knowledge' THEN EXISTS
-        (SELECT 1 FROM knowledge k WHERE k.scope_id = v.scope_id AND k.knowledge_id = v.owner_id) ELSE FALSE END
+        (SELECT 1 FROM facts k WHERE k.scope_id = v.scope_id AND k.fact_id = v.owner_id) ELSE FALSE END
     """,
     "vector with a wrong length": """
         SELECT scope_id, owner_kind, owner_id, model, dimensions, length(vector) FROM vectors WHERE dimensions < 1
@@ -169,10 +178,11 @@ def find_faults(database: Database) -> list[str]:
                 )
                 faults += _format_findings(kind, rows, owners)
             faults += _format_findings("wrong page or byte counter", find_wrong_counters(connection), owners)
+            views = _VIEWS + JSON_VIEWS[database.dialect]
             damaged = ((each.scope_id, each.place, *each.row.split()) for each in find_damaged(connection))
             faults += _format_findings("unreadable value", damaged, owners)
-            faults += _format_findings("knowledge that is replaced in a cycle", _find_cycles(connection), owners)
-            faults += _check_tombstones(connection, owners, views=_VIEWS + JSON_VIEWS[database.dialect])
+            faults += _format_findings("knowledge that is replaced in a cycle", _find_cycles(connection, views), owners)
+            faults += _check_tombstones(connection, owners, views=views)
             faults += _check_erasures(connection)
     except StoreUnreadableError as error:
         faults.append(f"file: {error}")
@@ -213,22 +223,26 @@ class _RollBackError(Exception):
     """Ends a transaction without committing it."""
 
 
-def _find_cycles(connection: sa.Connection) -> Iterator[tuple[str, str]]:
-    """Yields (scope id, fact id) of all facts that replace each other in a cycle."""
-    rows = connection.exec_driver_sql(
-        "SELECT scope_id, knowledge_id, superseded_by FROM knowledge WHERE superseded_by IS NOT NULL"
-    )
-    successors = {(row[0], row[1]): (row[0], row[2]) for row in rows}
-    seen: set[tuple[str, str]] = set()
-    for start in successors:
-        path: list[tuple[str, str]] = []
-        entry = start
-        while entry in successors and entry not in seen:
-            seen.add(entry)
-            path.append(entry)
-            entry = successors[entry]
-        if entry in path:
-            yield from path[path.index(entry) :]
+def _find_cycles(connection: sa.Connection, views: str) -> Iterator[tuple[str, str]]:
+    """Yields (scope id, fact id) of all facts that replace each other in a cycle, or lie between two cycles."""
+    rows = connection.execute(sa.text(views + _REPLACED), {"space": _SPACE})
+    edges = {((row[0], row[1]), (row[0], row[2])) for row in rows}
+    older: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    newer: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for one, other in edges:
+        older.setdefault(one, set()).add(other)
+        newer.setdefault(other, set()).add(one)
+    nodes = {*older, *newer}
+    pending = [each for each in nodes if not older.get(each) or not newer.get(each)]
+    while pending:
+        node = pending.pop()
+        nodes.discard(node)
+        for forward, backward in ((older, newer), (newer, older)):
+            for each in forward.pop(node, ()):
+                backward[each].discard(node)
+                if not backward[each]:
+                    pending.append(each)
+    yield from sorted(nodes)
 
 
 def _check_tombstones(connection: sa.Connection, owners: Mapping[str, str], *, views: str) -> Iterator[str]:

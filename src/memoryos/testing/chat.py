@@ -28,6 +28,7 @@ ONE_TOPIC = 0.1
 _PAGE = re.compile(r"(?a:^(\d{1,9}))\. (.*)")
 _RECORD = ("<conversation>\n", "\n</conversation>")
 _SHOWN = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
+_HOME = re.compile(r"\bI live in (?P<home>\w+)")
 _STATEMENT = re.compile(r"\b(?:I|I'm|I've|my|we)\b|我")
 
 
@@ -117,9 +118,9 @@ def ok_reply(messages: Sequence[tuple[str, str]]) -> str:
     prompt = next((content for role, content in messages if role == "user"), "")
     task = "" if MEMORY in system else system
     if '"chains"' in task:
-        return json.dumps(_digest(_pages(prompt), is_linked=">\nbefore:\n" in prompt), ensure_ascii=False)
-    if '"knowledge"' in task:
-        return json.dumps(_lesson(_pages(prompt)), ensure_ascii=False)
+        return json.dumps(_reading(_pages(prompt), is_linked=">\nalready read:\n" in prompt), ensure_ascii=False)
+    if '"traits"' in task:
+        return json.dumps(_profiling(_pages(prompt)), ensure_ascii=False)
     return _answer(system, messages[-1][1])
 
 
@@ -140,7 +141,7 @@ def _pages(prompt: str) -> dict[int, list[str]]:
     return pages
 
 
-def _digest(pages: dict[int, list[str]], *, is_linked: bool) -> dict[str, Any]:
+def _reading(pages: dict[int, list[str]], *, is_linked: bool) -> dict[str, Any]:
     numbers = list(pages)
     half = len(numbers) // 2
     parts = [numbers[:half], numbers[half:]]
@@ -164,20 +165,40 @@ def _digest(pages: dict[int, list[str]], *, is_linked: bool) -> dict[str, Any]:
             }
             for topic in topics
         ],
+        "facts": [_fact(number, line) for number, line in _statements(pages)[:MAX_FACTS]],
     }
 
 
-def _lesson(pages: dict[int, list[str]]) -> dict[str, Any]:
-    facts: list[dict[str, Any]] = []
-    traits: list[dict[str, Any]] = []
-    statements = [
-        (number, line) for number, lines in pages.items() for line in lines if _STATEMENT.search(_words(line))
-    ]
-    for number, line in sorted(statements, key=lambda each: -len(_short(each[1])))[:MAX_FACTS]:
-        facts.append({"about": "user", "text": _short(line), "since": "", "pages": [number], "replaces": []})
-    for number, line in statements[:1]:
-        traits.append({"trait": "openness", "level": "medium", "reason": _short(line), "pages": [number]})
-    return {"attributes": [], "traits": traits, "knowledge": facts, "drop": []}
+def _fact(number: int, line: str) -> dict[str, Any]:
+    home = _HOME.search(_words(line))
+    return {
+        "about": "user",
+        "subject": "user",
+        "kind": "fact",
+        "status": "",
+        "text": _short(line),
+        "slot": "home" if home else "",
+        "value": home["home"] if home else "",
+        "since": "",
+        "until": "",
+        "pages": [number],
+        "replaces": [],
+    }
+
+
+def _profiling(pages: dict[int, list[str]]) -> dict[str, Any]:
+    return {
+        "traits": [
+            {"subject": "user", "trait": "openness", "level": "medium", "reason": _short(line), "pages": [number]}
+            for number, line in _statements(pages)[:1]
+        ]
+    }
+
+
+def _statements(pages: dict[int, list[str]]) -> list[tuple[int, str]]:
+    """Returns the lines with first-person words and their page numbers, those with the longest sentence first."""
+    found = [(number, line) for number, lines in pages.items() for line in lines if _STATEMENT.search(_words(line))]
+    return sorted(found, key=lambda each: -len(_short(each[1])))
 
 
 def _answer(system: str, query: str) -> str:

@@ -13,10 +13,10 @@ import numpy as np
 from memoryos.errors import EmbeddingError
 from memoryos.language.text import terms
 from memoryos.model import Origin
-from memoryos.seams import Digest, Lesson, Reply, Topic
+from memoryos.seams import Profiling, Reading, Reply, Topic
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -95,24 +95,33 @@ class FixedClock:
 class ScriptedAnalyst:
     """An ``Analyst`` for tests that returns given results, and records its calls in ``calls``.
 
-    After the last given result, ``digest`` returns one topic and one chain, ``learn`` no changes, and ``answer`` the
-    text "scripted answer".
+    After the last given result, ``read`` returns one topic, one chain and no facts, ``profile`` no traits, and
+    ``answer`` the text "scripted answer".
+
+    Attributes:
+        calls: The calls in order: ("read", batch), ("profile", material) or ("answer", request).
+        reads_immediately: Whether pages are read as soon as possible.
 
     Args:
-        digests: Results of ``digest`` in order. In all three lists, an exception is raised instead of returned.
-        lessons: Results of ``learn`` in order.
+        readings: Results of ``read`` in order. In all three lists, an exception is raised instead of returned. A
+            function is called with the batch or the material, and its result is returned.
+        profilings: Results of ``profile`` in order.
         answers: Texts of the results of ``answer`` in order.
+        reads_immediately: As the attribute.
     """
 
     def __init__(
         self,
-        digests: Sequence[Digest | Exception] = (),
-        lessons: Sequence[Lesson | Exception] = (),
+        readings: Sequence[Reading | Exception | Callable[[Batch], Reading]] = (),
+        profilings: Sequence[Profiling | Exception | Callable[[Material], Profiling]] = (),
         answers: Sequence[str | Exception] = (),
+        *,
+        reads_immediately: bool = False,
     ) -> None:
-        self._digests = deque(digests)
-        self._lessons = deque(lessons)
+        self._readings = deque(readings)
+        self._profilings = deque(profilings)
         self._answers = deque(answers)
+        self.reads_immediately = reads_immediately
         self.calls: list[tuple[str, Any]] = []
 
     @property
@@ -120,19 +129,23 @@ class ScriptedAnalyst:
         """Returns the name "scripted" and the version "1" of this analyst."""
         return Origin("scripted", "1")
 
-    def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (costs nothing)
-        """Returns the next item of ``digests``: chains and topics of the pages."""
-        self.calls.append(("digest", batch))
-        if self._digests:
-            return _returned(self._digests.popleft())
+    def read(self, batch: Batch, meter: Meter) -> Reading:  # noqa: ARG002  (costs nothing)
+        """Returns the next item of ``readings``: chains, topics and facts of the pages."""
+        self.calls.append(("read", batch))
+        if self._readings:
+            item = self._readings.popleft()
+            return item(batch) if callable(item) else _returned(item)
         topic = Topic("scripted summary", frozenset({"scripted"}), tuple(page.page_id for page in batch.pages))
-        linked = (batch.previous is not None, *(True for _ in batch.pages[1:]))
-        return Digest(linked, ("scripted chain",), (topic,))
+        linked = (bool(batch.before), *(True for _ in batch.pages[1:]))
+        return Reading(linked, ("scripted chain",), (topic,))
 
-    def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (costs nothing)
-        """Returns the next item of ``lessons``: changes to facts and profile."""
-        self.calls.append(("learn", material))
-        return _returned(self._lessons.popleft()) if self._lessons else Lesson()
+    def profile(self, material: Material, meter: Meter) -> Profiling:  # noqa: ARG002  (costs nothing)
+        """Returns the next item of ``profilings``: changed traits."""
+        self.calls.append(("profile", material))
+        if not self._profilings:
+            return Profiling()
+        item = self._profilings.popleft()
+        return item(material) if callable(item) else _returned(item)
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (costs nothing)
         """Returns the next item of ``answers`` in pieces of one word."""

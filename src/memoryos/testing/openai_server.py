@@ -266,17 +266,16 @@ def _changed(text: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> s
 def _in_foreign_language(reply: dict[str, Any]) -> dict[str, Any]:
     for each in (*reply.get("chains", []), *reply.get("topics", [])):
         each["summary"] = _FOREIGN
-    if "knowledge" in reply:
-        reply["knowledge"] = [{"about": "user", "text": _FOREIGN, "since": "", "pages": [1], "replaces": []}]
+    for each in reply.get("facts", []):
+        each["text"] = _FOREIGN
+    for each in reply.get("traits", []):
+        each["reason"] = _FOREIGN
     return reply
 
 
 def _with_invented_ids(reply: dict[str, Any]) -> dict[str, Any]:
-    if "topics" in reply:
-        reply["topics"][0]["pages"] = [*reply["topics"][0]["pages"], 999]
-    else:
-        fact = {"about": "user", "text": "An invented fact about nobody.", "since": "", "pages": [999], "replaces": []}
-        reply["knowledge"] = [*reply["knowledge"], fact]
+    for each in (*reply.get("topics", []), *reply.get("facts", []), *reply.get("traits", [])):
+        each["pages"] = [*each["pages"], 999]
     return reply
 
 

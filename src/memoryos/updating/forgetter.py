@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memoryos.errors import NotFoundError, StoreConflictError
 from memoryos.identifiers import new_id
-from memoryos.model import Knowledge, Origin
+from memoryos.model import CORRECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from memoryos.model import Knowledge
     from memoryos.retrieval.working_sets import WorkingSets
-    from memoryos.storage.closure import Closure
+    from memoryos.storage.closure_graph import Closure
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
     from memoryos.updating.leases import Leases
     from memoryos.updating.store_maintenance import Maintenance
 
-__all__ = ["CORRECTION", "Forgetter", "Forgotten"]
-
-CORRECTION = Origin("user", "correction")
-"""The origin that is stored with a fact that the user corrected."""
+__all__ = ["Forgetter", "Forgotten"]
 
 REMAINS = (
     "Copies of facts about the assistant that were shared with other users are kept.",
@@ -35,6 +33,8 @@ REMAINS_ON_A_SERVER = "The database server's write-ahead log, standbys and backu
 ERASING_IS_DUE = (
     "Deleted bytes are still in the database files; they are erased in the background or when the store is next opened."
 )
+MAX_VALUE_WORDS = 4
+"""A correction of at most this many words is the new value of the slot that the wrong fact fills."""
 MAX_RETRIES = 10
 """Maximum number of retries of a deletion that conflicts with other changes of the scope."""
 
@@ -55,10 +55,10 @@ class Forgotten:
         knowledge_ids: Ids of the forgotten facts, including superseded ones.
         attributes: Names of profile attributes that were forgotten in all profile versions.
         traits: Names of traits that were forgotten in all profile versions.
-        segments: Number of segments whose summaries were deleted. Of these segments, the archived ones keep their
-            remaining pages. The remaining pages of the active ones are grouped into segments again.
-        pages_due: Number of pages that will be grouped into segments again.
-        pages_reopened: Number of pages from which facts will be extracted again, because forgotten facts were based on
+        segments: Number of segments that lost pages and their summaries.
+        pages_due: Number of pages that will be read again, because the analyst read them together with forgotten pages.
+            All facts from these readings are deleted, also those that do not depend on forgotten pages.
+        pages_reopened: Number of pages from which traits will be inferred again, because forgotten traits were based on
             them too.
         erased: Whether the deleted bytes are already erased from the database files. False in a dry run. Also False if
             the erasure runs in the background, if another process reads an older snapshot, or if a rebuild uses a
@@ -176,24 +176,35 @@ class Forgetter:
     def correct(self, scope_id: str, knowledge_id: str, text: str) -> Knowledge:
         """Corrects a fact: stores a new fact that supersedes it, and never learns the old text again.
 
-        Profile attributes that repeat the old fact and have a source page in common with it are deleted. Facts are
-        extracted again from the source pages of these attributes.
+        Attributes that repeat the old fact and have a source page in common with it are replaced too.
 
         Raises:
             NotFoundError: If the scope has no current fact with this id.
         """
-        current = {entry.knowledge_id: entry for entry in self._store.long_term.knowledge(scope_id)}
+        now = self._clock()
+        current = {entry.knowledge_id: entry for entry in self._store.long_term.knowledge(scope_id, now)}
         wrong = current.get(knowledge_id)
         if wrong is None:
             raise NotFoundError(
                 f"no current fact has the knowledge_id {knowledge_id!r}; use an id from the list of current facts"
             )
-        now = self._clock()
-        right = Knowledge(
-            new_id(), wrong.about, text.strip(), now, wrong.valid_from, None, None, wrong.source_page_ids, CORRECTION
+        text = text.strip()
+        value = _corrected_value(wrong, text)
+        slot = None if value is None else wrong.slot
+        right = replace(
+            wrong,
+            knowledge_id=new_id(),
+            text=text,
+            slot=slot,
+            value=value,
+            recorded_at=now,
+            stated_at=now,
+            valid_from=wrong.valid_from if wrong.slot is None else None,
+            conflicts_with=(),
+            origin=CORRECTION,
+            reading_id=None,
         )
-        self._store.long_term.correct(scope_id, wrong, right, now)
-        return right
+        return self._store.long_term.correct(scope_id, wrong.knowledge_id, right, now)
 
     def _check(self, scope_id: str, page_ids: Sequence[str], knowledge_ids: Sequence[str]) -> None:
         stored = self._store.log.existing_ids(scope_id, page_ids)
@@ -202,7 +213,7 @@ class Forgetter:
             forgotten = self._store.forgetting.forgotten_pages(scope_id)
             missing = [page_id for page_id in missing if page_id not in forgotten]
         if knowledge_ids:
-            known = {entry.knowledge_id for entry in self._store.long_term.knowledge(scope_id, history=True)}
+            known = {entry.knowledge_id for entry in self._store.long_term.facts(scope_id)}
             missing += [each for each in knowledge_ids if each not in known]
         if missing:
             raise NotFoundError(f"the id {missing[0]!r} is not in this memory, so nothing was forgotten; check the id")
@@ -229,9 +240,25 @@ class Forgetter:
             knowledge_ids=tuple(sorted(closure.knowledge_ids)),
             attributes=tuple(sorted(closure.attributes)),
             traits=tuple(sorted(dimension for _, dimension in closure.traits)),
-            segments=len(closure.segment_ids | closure.blank_segment_ids),
+            segments=len(closure.segment_ids),
             pages_due=len(closure.due_page_ids),
-            pages_reopened=len(closure.reopened_page_ids),
+            pages_reopened=len(closure.unprofiled_page_ids),
             erased=erased,
             remains=(*remains, ERASING_IS_DUE) if is_due else remains,
         )
+
+
+def _corrected_value(wrong: Knowledge, text: str) -> str | None:
+    """Returns the value that a correction gives to the slot of a wrong fact; None without one.
+
+    A text in the words of the wrong fact contains the value where that fact contains it. Any other short text is the
+    value.
+    """
+    if wrong.slot is None or wrong.value is None:
+        return None
+    before, found, after = wrong.text.partition(wrong.value)
+    is_in_same_words = bool(found) and text.startswith(before) and text.endswith(after)
+    value = text[len(before) : len(text) - len(after)].strip(" .。!！") if is_in_same_words else ""
+    if value:
+        return value
+    return text.strip(" .。!！") if len(text.split()) <= MAX_VALUE_WORDS else None

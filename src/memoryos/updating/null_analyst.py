@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from memoryos.errors import AnalystUnavailableError
 from memoryos.model import Origin
-from memoryos.seams import Digest, Lesson, Topic
+from memoryos.seams import Profiling, Reading, Topic
 
 if TYPE_CHECKING:
     from memoryos.seams import AnswerRequest, Batch, Material, Meter, Reply
@@ -25,15 +25,20 @@ class NullAnalyst:
         """Returns ("filing", "1"), the name and version under which existing databases store this analyst."""
         return Origin("filing", "1")
 
-    def digest(self, batch: Batch, meter: Meter) -> Digest:  # noqa: ARG002  (no model call, so no usage)
-        """Assigns all pages of a batch to one chain and one topic."""
-        continues = (batch.previous is not None, *(True for _ in batch.pages[1:]))
-        topic = Topic("Records", frozenset({"records"}), tuple(page.page_id for page in batch.pages))
-        return Digest(continues, ("Records",), (topic,))
+    @property
+    def reads_immediately(self) -> bool:
+        """Returns True, because reading calls no model."""
+        return True
 
-    def learn(self, material: Material, meter: Meter) -> Lesson:  # noqa: ARG002  (as above)
-        """Returns an empty lesson: no facts and no profile changes."""
-        return Lesson()
+    def read(self, batch: Batch, meter: Meter) -> Reading:  # noqa: ARG002  (no model call, so no usage)
+        """Assigns all pages of a batch to one chain and one topic, and extracts no facts."""
+        continues = (bool(batch.before), *(True for _ in batch.pages[1:]))
+        topic = Topic("Records", frozenset({"records"}), tuple(page.page_id for page in batch.pages))
+        return Reading(continues, ("Records",), (topic,))
+
+    def profile(self, material: Material, meter: Meter) -> Profiling:  # noqa: ARG002  (as above)
+        """Returns no traits."""
+        return Profiling()
 
     def answer(self, request: AnswerRequest, meter: Meter) -> Reply:  # noqa: ARG002  (as above)
         """Raises ``AnalystUnavailableError``, because questions about records can't be answered."""

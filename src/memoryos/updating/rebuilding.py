@@ -5,12 +5,16 @@ This happens in a temporary store. The result then replaces the current data.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memoryos.errors import AnalystUnavailableError, BudgetExceededError
 from memoryos.language.passages import vector_model
 from memoryos.retrieval.working_sets import WorkingSets
+from memoryos.seams import MAX_BATCH_PAGES
+from memoryos.updating.profiling import PAGES_PER_PROFILING
+from memoryos.updating.reading import PAGES_SHOWN_BEFORE
 from memoryos.updating.updater import Updater
 
 if TYPE_CHECKING:
@@ -23,8 +27,14 @@ if TYPE_CHECKING:
     from memoryos.storage.store import Store
     from memoryos.updating.usage_ledger import UsageLedger
 
-__all__ = ["Change", "Rebuilder", "Rebuilt"]
+__all__ = ["Change", "RebuildCost", "Rebuilder", "Rebuilt"]
 
+BYTES_PER_TOKEN = 4
+"""Average bytes of a token, for estimates of costs."""
+TOKENS_OF_INSTRUCTIONS = 2_500
+"""Approximate tokens of a prompt apart from the pages: instructions and known facts."""
+TOKENS_OF_REPLY = 700
+"""Approximate tokens of the reply to one call."""
 MAX_FAILURES = 3
 """Number of analyst failures after which a rebuild ends. A successful step resets the count."""
 
@@ -42,6 +52,23 @@ class Change:
     name: str
     before: str | None
     after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildCost:
+    """An estimate of what an LLM reads and writes in a rebuild. It assumes that all segments are hot.
+
+    Attributes:
+        pages: Number of pages of the memory.
+        calls: Number of calls.
+        prompt_tokens: Tokens of the prompts.
+        completion_tokens: Tokens of the replies.
+    """
+
+    pages: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +131,7 @@ class Rebuilder:
         self._clock = clock
 
     def rebuild(
-        self, scope_id: str, analyst: Analyst, *, dry_run: bool, progress: Callable[[], None] | None = None
+        self, scope_id: str, analyst: Analyst, *, dry_run: bool, progress: Callable[[int], None] | None = None
     ) -> Rebuilt:
         """Derives the segments, facts and profiles of one scope again.
 
@@ -112,7 +139,7 @@ class Rebuilder:
             scope_id: Id of the scope.
             analyst: Reads the pages.
             dry_run: Whether only to return the differences, without changing the memory.
-            progress: Function that is called before each step.
+            progress: Function that is called before each step with the number of pages that were read.
 
         Raises:
             AnalystError: If the analyst failed repeatedly; nothing was changed.
@@ -125,7 +152,7 @@ class Rebuilder:
             def before_step() -> None:
                 self._leases.prolong(lease)
                 if progress is not None:
-                    progress()
+                    progress(scratch.log.count(scope_id) - scratch.log.count_due(scope_id))
 
             _drain(self._scratch_updater(scratch, analyst), scope_id, before_step)
             rebuilt = self._compare(scratch, scope_id, analyst.origin, applied=not dry_run)
@@ -133,17 +160,33 @@ class Rebuilder:
                 self._store.replace_tiers(scratch, self._leases.prolong(lease), self._clock())
             return rebuilt
 
+    def estimate(self, scope_id: str) -> RebuildCost:
+        """Estimates the LLM calls and tokens of a rebuild of one scope. Reads only counters."""
+        usage = self._store.log.usage(scope_id)
+        batch = min(self._config.consolidation_batch, MAX_BATCH_PAGES)
+        readings = math.ceil(usage.pages / batch)
+        profilings = math.ceil(usage.pages / PAGES_PER_PROFILING)
+        tokens = usage.bytes // BYTES_PER_TOKEN
+        shown_twice = tokens * PAGES_SHOWN_BEFORE // batch
+        return RebuildCost(
+            pages=usage.pages,
+            calls=readings + profilings,
+            prompt_tokens=2 * tokens + shown_twice + (readings + profilings) * TOKENS_OF_INSTRUCTIONS,
+            completion_tokens=(readings + profilings) * TOKENS_OF_REPLY,
+        )
+
     def _scratch_updater(self, scratch: Store, analyst: Analyst) -> Updater:
         size = self._config.working_set_max_bytes
         model = vector_model(self._embedder.name)
-        working_sets = WorkingSets(scratch, model, self._embedder.dimensions, size)
+        working_sets = WorkingSets(scratch, model, self._embedder.dimensions, size, clock=self._clock)
         return Updater(scratch, self._embedder, analyst, working_sets, self._config, self._ledger, clock=self._clock)
 
     def _compare(self, scratch: Store, scope_id: str, origin: Origin, *, applied: bool) -> Rebuilt:
+        now = self._clock()
         before, after = (
-            {entry.text for entry in store.long_term.knowledge(scope_id)} for store in (self._store, scratch)
+            {entry.text for entry in store.long_term.knowledge(scope_id, now)} for store in (self._store, scratch)
         )
-        old, new = (store.long_term.profile(scope_id) for store in (self._store, scratch))
+        old, new = (store.long_term.profile(scope_id, now) for store in (self._store, scratch))
         return Rebuilt(
             origin=origin,
             segments_before=self._store.mid_term.count(scope_id),
@@ -185,11 +228,14 @@ def _drain(updater: Updater, scope_id: str, before_step: Callable[[], None]) -> 
 
 
 def _attributes(profile: Profile) -> dict[str, str]:
-    return {each.name: each.value for each in profile.attributes}
+    values: dict[str, list[str]] = {}
+    for each in profile.attributes:
+        values.setdefault(each.name, []).append(each.value)
+    return {name: ", ".join(sorted(each)) for name, each in values.items()}
 
 
 def _traits(profile: Profile) -> dict[str, str]:
-    return {each.dimension: each.level for each in profile.traits}
+    return {each.dimension: each.level for each in profile.of("user").traits}
 
 
 def _changes(before: dict[str, str], after: dict[str, str]) -> Iterable[Change]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from memoryos.storage.lease import Lease
     from memoryos.storage.store import Store
-    from memoryos.updating.consolidation import Consolidator
-    from memoryos.updating.learner import Learner
+    from memoryos.updating.profiling import Profiler
+    from memoryos.updating.reading import Reader
 
 __all__ = ["Redoer"]
 
@@ -21,14 +21,14 @@ class Redoer:
 
     Args:
         store: The store.
-        consolidator: Groups pages into chains and segments with the configured analyst.
-        learner: Extracts facts with the configured analyst.
+        reader: Reads pages with the configured analyst.
+        profiler: Infers traits with the configured analyst.
     """
 
-    def __init__(self, store: Store, consolidator: Consolidator, learner: Learner) -> None:
+    def __init__(self, store: Store, reader: Reader, profiler: Profiler) -> None:
         self._store = store
-        self._consolidator = consolidator
-        self._learner = learner
+        self._reader = reader
+        self._profiler = profiler
 
     def is_due(self, scope_id: str) -> bool:
         """Returns whether the scope has results of the fallback analyst."""
@@ -37,11 +37,11 @@ class Redoer:
     def take(self, lease: Lease, pages: int) -> bool:
         """Replaces one batch of the fallback analyst's results by results of the regular analyst.
 
-        Replaces chains and segments first. When all of them are replaced, replaces facts.
+        Replaces readings first. When all of them are replaced, replaces traits.
 
         Args:
             lease: The lease on the scope.
-            pages: Maximum number of pages that are assigned to new segments.
+            pages: Maximum number of pages that are read again.
 
         Returns:
             False if the scope has no results of the fallback analyst.
@@ -50,8 +50,8 @@ class Redoer:
             AnalystError: If the analyst failed again; the results of the fallback analyst are kept.
             StoreConflictError: If another worker took the lease; nothing was written.
         """
-        placed = self._store.log.placed_provisionally(lease.scope_id, pages)
-        if placed:
-            self._consolidator.consolidate(lease, placed, redo=True)
+        batch = self._store.log.read_provisionally(lease.scope_id, pages)
+        if batch:
+            self._reader.read(lease, batch, redo=True)
             return True
-        return self._learner.learn_again(lease)
+        return self._profiler.profile_again(lease)

@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from memoryos.seams import MAX_BATCH_PAGES
 from memoryos.storage.due_scopes import DueCriteria, DueScope
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class ScopePoller:
         config: Capacities, thresholds and weights.
         model: Name of the embedder.
         redoes: Whether results of the fallback analyst are due to be replaced.
+        immediate: Whether the analyst reads pages immediately.
         clock: Returns the current time (aware, UTC).
     """
 
@@ -54,6 +56,7 @@ class ScopePoller:
         *,
         model: str,
         redoes: bool,
+        immediate: bool,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
@@ -61,6 +64,7 @@ class ScopePoller:
         self._config = config
         self._model = model
         self._redoes = redoes
+        self._reads_immediately = immediate
         self._clock = clock
         self._queued_states: dict[str, object] = {}
         self._recheck_at = 0.0
@@ -113,9 +117,8 @@ class ScopePoller:
         weights = self._config.heat
         return DueCriteria(
             model=self._model,
-            window=self._config.short_term_capacity,
-            batch=self._config.consolidation_batch,
-            idle_before=now - timedelta(seconds=self._config.idle_seconds),
+            batch=1 if self._reads_immediately else min(self._config.consolidation_batch, MAX_BATCH_PAGES),
+            idle_before=now - timedelta(seconds=self._config.reading_delay_seconds),
             warm_over=self._config.mid_term_heat_threshold - weights.recency_weight,
             weights=(weights.visit_weight, weights.length_weight),
             provisional=self._redoes,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.errors import InvalidReplyError
-from memoryos.language.text import sentences
+from memoryos.language.text import is_storable, sentences
 from memoryos.model import Page, Segment
 
 if TYPE_CHECKING:
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from memoryos.seams import Batch, Digest, Topic
+    from memoryos.seams import Batch, Reading, Topic
 
-__all__ = ["check_digest", "create_segment", "grow_segment", "jaccard", "match_segment", "unit"]
+__all__ = ["check_reading", "create_segment", "grow_segment", "jaccard", "match_segment", "unit"]
 
-MAX_TOPICS = 2
 KEYWORDS_KEPT = 24
 SUMMARY_CHARACTERS = 300
 DRIFT_COSINE = 0.97
@@ -85,7 +84,7 @@ def create_segment(segment_id: str, topic: Topic, pages: Sequence[Page]) -> Segm
         summary=topic.summary,
         keywords=frozenset(sorted(topic.keywords)[:KEYWORDS_KEPT]),
         visits=0,
-        length=_unlearned(pages),
+        length=_unprofiled(pages),
         page_count=len(pages),
         last_visited_at=max(times),
         created_at=min(times),
@@ -98,53 +97,55 @@ def grow_segment(segment: Segment, topic: Topic, pages: Sequence[Page], cosine: 
     Args:
         segment: The segment before the addition.
         topic: The topic to add.
-        pages: The topic's pages. The length of the segment (L_interaction) grows by the number of unlearned pages.
+        pages: The topic's pages. The length of the segment (L_interaction) grows by the number of unprofiled pages.
         cosine: Cosine between the segment's vectors before and after the addition. Below 0.97, the summary is updated.
     """
     return replace(
         segment,
-        summary=_refreshed(segment.summary, topic.summary) if cosine < DRIFT_COSINE else segment.summary,
+        summary=_refreshed(segment.summary, topic.summary)
+        if cosine < DRIFT_COSINE or not segment.summary
+        else segment.summary,
         keywords=_joined(segment.keywords, topic.keywords),
-        length=segment.length + _unlearned(pages),
+        length=segment.length + _unprofiled(pages),
         page_count=segment.page_count + len(pages),
         last_visited_at=max(segment.last_visited_at, *(page.at for page in pages)),
         created_at=min(segment.created_at, *(page.at for page in pages)),
     )
 
 
-def check_digest(batch: Batch, digest: Digest) -> None:
-    """Checks a digest against the rules of ``seams.Digest``.
-
-    A digest is the analyst's reply for a batch of pages: chains, summaries and topics.
+def check_reading(batch: Batch, reading: Reading) -> None:
+    """Checks the chains and topics of a reading against the rules of ``seams.Reading``.
 
     Raises:
-        InvalidReplyError: If a page of the batch is not in exactly one topic, if there are more than two topics, if a
-            page id is not in the batch, or if the number of chain summaries is wrong.
+        InvalidReplyError: If a page of the batch is not in exactly one topic, if there is no topic, if a page id is not
+            in the batch, or if the number of chain summaries is wrong.
     """
-    if len(digest.continues) != len(batch.pages):
+    if len(reading.continues) != len(batch.pages):
         raise InvalidReplyError(
-            f"the analyst's reply has {len(digest.continues)} values of 'continues' for {len(batch.pages)} pages; "
+            f"the reading has {len(reading.continues)} values of 'continues' for {len(batch.pages)} pages; "
             "it must have one value per page"
         )
-    starts = sum(1 for index, linked in enumerate(digest.continues) if index == 0 or not linked)
-    if len(digest.chain_summaries) != starts:
+    starts = sum(1 for index, linked in enumerate(reading.continues) if index == 0 or not linked)
+    if len(reading.chain_summaries) != starts:
         raise InvalidReplyError(
-            f"the analyst's reply has {len(digest.chain_summaries)} chain summaries for {starts} chains; "
+            f"the reading has {len(reading.chain_summaries)} chain summaries for {starts} chains; "
             "it must have one summary per chain"
         )
-    if not 1 <= len(digest.topics) <= MAX_TOPICS:
-        raise InvalidReplyError(f"the analyst's reply has {len(digest.topics)} topics; it must have one or two")
-    placed = [page_id for topic in digest.topics for page_id in topic.page_ids]
+    placed = [page_id for topic in reading.topics for page_id in topic.page_ids]
     if sorted(placed) != sorted(page.page_id for page in batch.pages):
         raise InvalidReplyError(
-            "the topics in the analyst's reply have missing, repeated or unknown pages; each page must be in one topic"
+            "the topics of the reading have missing, repeated or unknown pages; each page must be in one topic"
         )
-    if not all(topic.page_ids for topic in digest.topics):
-        raise InvalidReplyError("a topic in the analyst's reply has no page")
+    if not all(topic.page_ids for topic in reading.topics):
+        raise InvalidReplyError("a topic of the reading has no page")
+    texts = (*reading.chain_summaries, *reading.dropped, *(topic.summary for topic in reading.topics))
+    words = (word for topic in reading.topics for word in topic.keywords)
+    if not all(isinstance(each, str) and is_storable(each) for each in (*texts, *words)):
+        raise InvalidReplyError("a summary or a keyword of the reading is not text that can be stored")
 
 
-def _unlearned(pages: Sequence[Page]) -> int:
-    return sum(not page.learned for page in pages)
+def _unprofiled(pages: Sequence[Page]) -> int:
+    return sum(not page.profiled for page in pages)
 
 
 def _joined(old: frozenset[str], new: frozenset[str]) -> frozenset[str]:

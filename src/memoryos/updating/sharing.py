@@ -41,7 +41,7 @@ def share_assistant_knowledge(
         InputError: If a fact is about the user. Such facts are never shared; nothing was copied.
         NotFoundError: If an id does not belong to a current fact of the source scope; nothing was copied.
     """
-    current = {entry.knowledge_id: entry for entry in store.long_term.knowledge(source_id)}
+    current = {entry.knowledge_id: entry for entry in store.long_term.knowledge(source_id, now)}
     missing = [each for each in knowledge_ids if each not in current]
     if missing:
         raise NotFoundError(
@@ -50,9 +50,18 @@ def share_assistant_knowledge(
     chosen = [current[each] for each in dict.fromkeys(knowledge_ids)]
     if any(entry.about != "assistant" for entry in chosen):
         raise InputError("knowledge_ids", "contains a fact about the user; pass only facts about the assistant")
-    known = {fold(entry.text) for entry in store.long_term.knowledge(target_id)}
+    known = {fold(entry.text) for entry in store.long_term.knowledge(target_id, now)}
     copies = [
-        replace(entry, knowledge_id=new_id(), recorded_at=now, source_page_ids=(), origin=SHARED)
+        replace(
+            entry,
+            knowledge_id=new_id(),
+            recorded_at=now,
+            source_page_ids=(),
+            replaces=(),
+            conflicts_with=(),
+            origin=SHARED,
+            reading_id=None,
+        )
         for entry in chosen
         if fold(entry.text) not in known
     ]

@@ -1,7 +1,7 @@
 """The steps that update a scope, and the rules that decide which step is due.
 
-A scope is the memory of one user and one assistant. Examples of steps: embed new pages, group pages into segments,
-extract facts, archive segments that are rarely recalled. The steps follow Kang et al. 2025, §3.2 and §3.3.
+A scope is the memory of one user and one assistant. Examples of steps: embed new pages, read them, infer traits from
+hot segments, archive segments that are rarely recalled. The steps follow Kang et al. 2025, §3.2 and §3.3.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from memoryos.updating.consolidation import DIGEST, Consolidator
+from memoryos.optional_methods import reads_immediately
+from memoryos.seams import MAX_BATCH_PAGES
 from memoryos.updating.embedding import EmbeddingStep
 from memoryos.updating.heat import coldest, hot
-from memoryos.updating.learner import LEARN, Learner
 from memoryos.updating.null_analyst import NullAnalyst
+from memoryos.updating.profiling import PROFILE, Profiler
+from memoryos.updating.reading import READ, Reader
 from memoryos.updating.redoing import Redoer
 
 if TYPE_CHECKING:
@@ -77,8 +79,8 @@ class Steps:
     Args:
         store: The store.
         embedder: Computes vectors.
-        analyst: Groups pages into chains and topics, and extracts facts.
-        working_sets: Searchable copies of scopes in memory, which the consolidation reads.
+        analyst: Reads pages, and infers traits.
+        working_sets: Searchable copies of scopes in memory, in which the reader finds vectors and facts.
         config: Capacities, thresholds and weights.
         ledger: Records token usage.
         redoer: The configured analyst, which replaces results of the fallback analyst. None without a fallback.
@@ -101,33 +103,43 @@ class Steps:
         self._config = config
         self._clock = clock
 
-        def build_readers(reader: Analyst, similarity_threshold: float) -> tuple[Consolidator, Learner]:
-            consolidator = Consolidator(store, reader, working_sets, ledger, similarity_threshold=similarity_threshold)
-            return consolidator, Learner(store, reader, config, ledger, clock=clock)
+        def build(used: Analyst, similarity_threshold: float) -> tuple[Reader, Profiler]:
+            reader = Reader(
+                store,
+                used,
+                working_sets,
+                ledger,
+                similarity_threshold=similarity_threshold,
+                capacity=config.long_term_knowledge_capacity,
+                clock=clock,
+            )
+            return reader, Profiler(store, used, working_sets, config, ledger, clock=clock)
 
         threshold = config.mid_term_similarity_threshold
-        self._conversation_readers = build_readers(analyst, threshold)
-        self._record_readers = build_readers(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
+        self._of_conversations = build(analyst, threshold)
+        self._of_records = build(NullAnalyst(), RECORD_SIMILARITY_THRESHOLD)
+        self._reads_immediately = reads_immediately(analyst)
+        self._pages_per_reading = min(config.consolidation_batch, MAX_BATCH_PAGES)
         self.embedding = EmbeddingStep(store, embedder, config)
-        self.redoer = None if redoer is None else Redoer(store, *build_readers(redoer, threshold))
+        self.redoer = None if redoer is None else Redoer(store, *build(redoer, threshold))
         self.in_order = (
             Step(FORGET, _always, self._complete_deletions),
             Step(EMBED, self._is_embedding_due, self._embed),
-            Step(DIGEST, self._is_digest_due, self._digest),
+            Step(READ, self._is_reading_due, self._read),
             Step(ARCHIVE, self._is_archiving_due, self._archive),
             Step(EXPIRE, self._is_expiry_due, self._expire),
-            Step(LEARN, self._is_learning_due, self._learn),
+            Step(PROFILE, self._is_profiling_due, self._profile),
             Step(REDO, self._is_redoing_due, self._redo),
             Step(TIDY, _always, self._delete_expired_keys),
         )
         """In order of precedence: the first step that is due is taken next."""
 
-    def learner_of(self, *, holds_records: bool) -> Learner:
-        """Returns the learner for scopes with records, or the learner for scopes with conversations.
+    def profiler_of(self, *, holds_records: bool) -> Profiler:
+        """Returns the profiler for scopes with records, or the profiler for scopes with conversations.
 
-        Records are values that a program stores under keys. The learner for records calls no model.
+        Records are values that a program stores under keys. The profiler for records calls no model.
         """
-        return (self._record_readers if holds_records else self._conversation_readers)[1]
+        return (self._of_records if holds_records else self._of_conversations)[1]
 
     def _complete_deletions(self, lease: Lease, _: Drain) -> bool:
         """Completes deletions that were interrupted, e.g. by a crash of another process."""
@@ -139,39 +151,46 @@ class Steps:
     def _embed(self, lease: Lease, _: Drain) -> bool:
         return self.embedding.take(lease)
 
-    def _is_digest_due(self, drain: Drain) -> bool:
-        return bool(self._pages_to_digest(drain))
+    def _is_reading_due(self, drain: Drain) -> bool:
+        return bool(self._pages_to_read(drain))
 
-    def _digest(self, lease: Lease, drain: Drain) -> bool:
-        pages = self._pages_to_digest(drain)
+    def _read(self, lease: Lease, drain: Drain) -> bool:
+        pages = self._pages_to_read(drain)
         if pages:
-            consolidator, _ = self._record_readers if drain.holds_records else self._conversation_readers
-            consolidator.consolidate(lease, pages)
+            reader, _ = self._of_records if drain.holds_records else self._of_conversations
+            reader.read(lease, pages)
         return bool(pages)
 
-    def _pages_to_digest(self, drain: Drain) -> Sequence[Page]:
-        """Returns the pages to consolidate: the oldest pages outside short-term memory without a segment.
+    def _pages_to_read(self, drain: Drain) -> Sequence[Page]:
+        """Returns the oldest neighbouring pages that were not read yet, at most one batch.
 
-        Returns one batch. If the batch is incomplete, returns nothing unless incomplete batches are due too.
+        If fewer pages than a batch are unread, returns nothing unless incomplete batches are due too or the analyst
+        reads immediately.
         """
-        window = 0 if drain.holds_records else self._config.short_term_capacity
-        up_to = self._store.log.last_seq_outside_window(drain.scope_id, window)
-        pages = self._store.log.due(drain.scope_id, up_to, self._config.consolidation_batch)
-        return pages if drain.everything or len(pages) >= self._config.consolidation_batch else ()
+        size = self._pages_per_reading
+        is_due = drain.everything or drain.holds_records or self._reads_immediately
+        if is_due or self._store.log.count_due(drain.scope_id, size) == size:
+            return self._store.log.due(drain.scope_id, size)
+        return ()
 
     def _is_archiving_due(self, drain: Drain) -> bool:
-        return not drain.holds_records and self._excess_segments(drain) > 0
+        return not drain.holds_records and bool(self._segments_to_archive(drain))
 
     def _archive(self, lease: Lease, drain: Drain) -> bool:
         """Archives the segments with the lowest heat if mid-term memory exceeds its capacity."""
-        now = self._clock()
-        segments = self._store.mid_term.all(lease.scope_id)
-        cold = coldest(segments, now, self._config.heat, self._excess_segments(drain))
-        self._store.mid_term.archive(lease, [segment.segment_id for segment in cold], now)
+        segments = self._segments_to_archive(drain)
+        self._store.mid_term.archive(lease, [segment.segment_id for segment in segments], self._clock())
         return True
 
-    def _excess_segments(self, drain: Drain) -> int:
-        return self._store.mid_term.count(drain.scope_id) - self._config.mid_term_capacity
+    def _segments_to_archive(self, drain: Drain) -> list[Segment]:
+        """Returns the coldest segments beyond the capacity. Segments with a page in short-term memory are kept."""
+        excess = self._store.mid_term.count(drain.scope_id) - self._config.mid_term_capacity
+        if excess <= 0:
+            return []
+        window = self._store.log.newest(drain.scope_id, self._config.short_term_capacity)
+        in_window = {page.segment_id for page in window}
+        candidates = [each for each in self._store.mid_term.all(drain.scope_id) if each.segment_id not in in_window]
+        return coldest(candidates, self._clock(), self._config.heat, excess)
 
     def _is_expiry_due(self, drain: Drain) -> bool:
         return not drain.holds_records and bool(self._expired_segments(drain))
@@ -181,10 +200,13 @@ class Steps:
 
         An answer in another page is deleted too if a forgotten page is recorded as its source. An answer that merely
         repeats text of a forgotten page is kept: such a match can be wrong, and no user can check it in a preview here.
+        Other archived pages keep their segments and the time of their own expiry.
         """
         log = self._store.log
         ids = [page.page_id for each in self._expired_segments(drain) for page in log.of_segment(lease.scope_id, each)]
-        self._store.forgetting.forget(lease.scope_id, ids, (), self._clock(), lease=lease, by_words=False)
+        self._store.forgetting.forget(
+            lease.scope_id, ids, (), self._clock(), lease=lease, by_words=False, keeps_archived=True
+        )
         return True
 
     def _expired_segments(self, drain: Drain) -> Sequence[str]:
@@ -193,21 +215,21 @@ class Steps:
         archived_before = self._clock() - timedelta(days=self._config.keep_archived_days)
         return self._store.mid_term.archived_before(drain.scope_id, archived_before)
 
-    def _is_learning_due(self, drain: Drain) -> bool:
-        return bool(self._segments_to_learn(drain))
+    def _is_profiling_due(self, drain: Drain) -> bool:
+        return bool(self._segments_to_profile(drain))
 
-    def _learn(self, lease: Lease, drain: Drain) -> bool:
-        """Extracts facts from the segment with the highest heat."""
-        hottest = self._segments_to_learn(drain)
+    def _profile(self, lease: Lease, drain: Drain) -> bool:
+        """Infers traits from the segment with the highest heat."""
+        hottest = self._segments_to_profile(drain)
         if hottest:
-            self.learner_of(holds_records=drain.holds_records).learn(lease, hottest[0])
+            self.profiler_of(holds_records=drain.holds_records).profile(lease, hottest[0])
         return bool(hottest)
 
-    def _segments_to_learn(self, drain: Drain) -> list[Segment]:
-        """Returns the segments with heat > τ and unlearned pages, hottest first.
+    def _segments_to_profile(self, drain: Drain) -> list[Segment]:
+        """Returns the segments with heat > τ and unprofiled pages, hottest first.
 
-        If ``drain.everything`` is False, returns only segments with a full batch of unlearned pages. So each call of
-        the analyst reads more pages, and fewer calls are necessary.
+        If ``drain.everything`` is False, returns only segments with a full batch of unprofiled pages. So each call of
+        the analyst uses more pages, and fewer calls are necessary.
         """
         weights, threshold = self._config.heat, self._config.mid_term_heat_threshold
         over = threshold - weights.recency_weight
@@ -222,7 +244,7 @@ class Steps:
         return self.redoer is not None and drain.may_redo and self.redoer.is_due(drain.scope_id)
 
     def _redo(self, lease: Lease, _: Drain) -> bool:
-        return self.redoer is not None and self.redoer.take(lease, self._config.consolidation_batch)
+        return self.redoer is not None and self.redoer.take(lease, self._pages_per_reading)
 
     def _delete_expired_keys(self, lease: Lease, _: Drain) -> bool:
         """Deletes expired idempotency keys."""

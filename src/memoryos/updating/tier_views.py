@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memoryos.errors import NotFoundError
+from memoryos.slots import SINGLE_VALUED
 from memoryos.updating.heat import heat
 
 if TYPE_CHECKING:
@@ -59,12 +60,13 @@ def sorted_by_heat(segments: Iterable[Segment], now: datetime, weights: HeatWeig
 
 
 def fact_history(facts: Iterable[Knowledge], knowledge_id: str) -> list[Knowledge]:
-    """Returns all versions of a fact, oldest first.
+    """Returns all versions of a fact, in the order in which they were stated.
 
-    These are the newest version of the fact, and every fact that this version replaced directly or indirectly.
+    These are the fact, the facts that replaced it or now fill its slot, and every fact that one of these replaced,
+    directly or indirectly. Two facts that fill the same single-valued slot of a subject are versions of each other.
 
     Args:
-        facts: All facts of the scope, including superseded and archived ones.
+        facts: All facts of the scope, including those that are not current.
         knowledge_id: Id of the fact.
 
     Raises:
@@ -73,10 +75,22 @@ def fact_history(facts: Iterable[Knowledge], knowledge_id: str) -> list[Knowledg
     by_id = {each.knowledge_id: each for each in facts}
     if knowledge_id not in by_id:
         raise NotFoundError(f"this memory has no fact with the id {knowledge_id!r}; list the facts")
-    newest = by_id[knowledge_id]
-    while newest.superseded_by in by_id:
-        newest = by_id[newest.superseded_by]
-    found = [newest]
-    for replacement in found:  # the loop appends to this list, because a replaced fact may have replaced others
-        found += [each for each in by_id.values() if each.superseded_by == replacement.knowledge_id]
-    return sorted(found, key=lambda each: each.knowledge_id)
+    linked: dict[object, list[object]] = {}
+    for each in by_id.values():
+        for older in {*each.replaces} & by_id.keys():
+            linked.setdefault(older, []).append(each.knowledge_id)
+            linked.setdefault(each.knowledge_id, []).append(older)
+        if each.superseded_by in by_id:
+            linked.setdefault(each.superseded_by, []).append(each.knowledge_id)
+            linked.setdefault(each.knowledge_id, []).append(each.superseded_by)
+        if each.slot in SINGLE_VALUED:
+            slot = (each.subject, each.slot)
+            linked.setdefault(slot, []).append(each.knowledge_id)
+            linked.setdefault(each.knowledge_id, []).append(slot)
+    found: set[object] = {knowledge_id}
+    pending: list[object] = [knowledge_id]
+    while pending:
+        new = [each for each in linked.get(pending.pop(), ()) if each not in found]
+        found.update(new)
+        pending += new
+    return [each for each in by_id.values() if each.knowledge_id in found]

@@ -1,8 +1,8 @@
 """The updater: runs the due steps of a scope one after the other, and commits each.
 
-A scope is the memory of one user and one assistant. A step is one unit of work, such as embedding pages or extracting
-facts. There is no table of jobs: queries find the work that is due (``steps.py``). So a crash loses no work and leaves
-no step half done. No transaction is open during calls of the analyst or the embedder.
+A scope is the memory of one user and one assistant. A step is one unit of work, such as embedding or reading pages.
+There is no table of jobs: queries find the work that is due (``steps.py``). So a crash loses no work and leaves no step
+half done. No transaction is open during calls of the analyst or the embedder.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from memoryos.errors import (
     StoreConflictError,
     StoreError,
 )
-from memoryos.updating.learner import LEARN
 from memoryos.updating.leases import Leases
+from memoryos.updating.profiling import PROFILE
 from memoryos.updating.steps import REDO, Drain, Steps
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ Result = TypeVar("Result")
 
 
 class Updater:
-    """Updates scopes: runs their due steps, such as embedding pages or extracting facts.
+    """Updates scopes: runs their due steps, such as embedding or reading pages.
 
     While steps run, this object holds the lease on the scope. So no other worker updates the scope.
 
     Args:
         store: The store.
         embedder: Computes vectors.
-        analyst: Groups pages into chains and topics, and extracts facts.
+        analyst: Reads pages, and infers traits.
         working_sets: Searchable copies of scopes in memory.
         config: Capacities, thresholds and weights.
         ledger: Records token usage.
@@ -217,19 +217,19 @@ class Updater:
                 while embedding.take(self.leases.with_new_expiry(lease)):
                     pass
 
-    def learn_everything(self, scope_id: str) -> int:
-        """Groups all due pages into segments, then extracts facts from every active segment.
+    def profile_everything(self, scope_id: str) -> int:
+        """Reads all due pages, then infers traits from every active segment.
 
-        Normally only segments above the heat threshold are read. Segments without unlearned pages are skipped.
+        Normally only segments above the heat threshold are profiled. Segments without unprofiled pages are skipped.
 
         Returns:
-            The number of segments that were read.
+            The number of segments that were profiled.
 
         Raises:
             AnalystError: If the analyst failed. The error is recorded on the scope.
         """
         self.flush(scope_id)
-        count = _retry_conflicts(lambda: self._learn_unlearned(scope_id))
+        count = _retry_conflicts(lambda: self._profile_unprofiled(scope_id))
         self.flush(scope_id)
         return count
 
@@ -300,17 +300,17 @@ class Updater:
                     raise
         return False
 
-    def _learn_unlearned(self, scope_id: str) -> int:
-        learner = self._steps.learner_of(holds_records=self._holds_records(scope_id))
+    def _profile_unprofiled(self, scope_id: str) -> int:
+        profiler = self._steps.profiler_of(holds_records=self._holds_records(scope_id))
         with self.leases.acquire(scope_id) as lease:
-            unlearned = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
-            for segment in unlearned:
+            unprofiled = [each for each in self._store.mid_term.all(scope_id) if each.length > 0]
+            for segment in unprofiled:
                 try:
-                    learner.learn(self.leases.with_new_expiry(lease), segment)
+                    profiler.profile(self.leases.with_new_expiry(lease), segment)
                 except AnalystError as error:
-                    self._record_failure(scope_id, LEARN, error)
+                    self._record_failure(scope_id, PROFILE, error)
                     raise
-        return len(unlearned)
+        return len(unprofiled)
 
     def _holds_records(self, scope_id: str) -> bool:
         return self._store.scopes.state(scope_id).scope.holds_records

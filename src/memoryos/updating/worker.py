@@ -72,7 +72,7 @@ class Worker:
     Args:
         updater: Runs the steps.
         store: Supplies the time before which a scope must not be retried.
-        config: Supplies the time after which a scope counts as idle.
+        config: Supplies the time without a new page after which a scope counts as idle.
         maintenance: Called after each turn; None for no maintenance.
         activity: Reports when users' calls use the store; the worker waits for pauses between them.
         clock: Returns the current time (aware, UTC).
@@ -91,7 +91,7 @@ class Worker:
         self._maintenance = maintenance
         self._updater = updater
         self._store = store
-        self._idle_seconds = config.idle_seconds
+        self._idle_seconds = config.reading_delay_seconds
         self._clock = clock
         self._changed = threading.Condition()
         self._woken = Schedule()
@@ -155,6 +155,10 @@ class Worker:
         Scopes that are queued for the time when they become idle are not counted.
         """
         return len(self._woken)
+
+    def is_current_thread(self) -> bool:
+        """Returns whether the caller runs in this worker's thread."""
+        return self._thread is threading.current_thread()
 
     def stop(self) -> None:
         """Ends the thread after the running step. Work that is not done stays due.

@@ -73,18 +73,18 @@ def test_backlog_metrics_match_the_scopes(make_engine: EngineMaker) -> None:
     assert clock is seconds
     assert [value(metrics, name) for name in ("scopes", "pages_due", "pages_without_vector", "scopes_open")] == [
         3,
-        4,
+        9,
         9,
         0,
     ]
     stats = [engine.memory(name).get_memory_stats() for name in ("tom", "ann", "eve")]
-    assert sum(each["pages_due"] for each in stats) == 4
+    assert sum(each["pages_due"] for each in stats) == 9
     assert sum(each["pages_without_vector"] for each in stats) == 9
     engine.memory("tom").flush()
     engine.memory("tom").recall("bread")
-    assert value(metrics, "pages_due") == 4, "the second scrape uses the cache"
+    assert value(metrics, "pages_due") == 9, "the second scrape uses the cache"
     seconds.now += CACHE_SECONDS + 1
-    assert [value(metrics, name) for name in ("pages_due", "pages_without_vector", "scopes_open")] == [1, 4, 1]
+    assert [value(metrics, name) for name in ("pages_due", "pages_without_vector", "scopes_open")] == [4, 4, 1]
     assert value(metrics, "working_set_bytes") == engine.working_sets.nbytes > 0
     assert value(metrics, "scopes_failing") == 0
 
@@ -94,9 +94,9 @@ def test_new_embedder_makes_all_pages_due(make_engine: EngineMaker) -> None:
     memory = engine.memory("tom")
     memory.add_memory("I bake bread.")
     memory.flush()
-    assert engine.store.totals.backlog(0, vector_model(engine.embedder.name)).pages_without_vector == 0
-    assert engine.store.totals.backlog(0, "another").pages_without_vector == 1
-    assert engine.store.totals.backlog(0, vector_model(engine.embedder.name)).due_pages == 0
+    assert engine.store.totals.backlog(vector_model(engine.embedder.name)).pages_without_vector == 0
+    assert engine.store.totals.backlog("another").pages_without_vector == 1
+    assert engine.store.totals.backlog(vector_model(engine.embedder.name)).due_pages == 0
 
 
 def test_model_usage_of_today(make_engine: EngineMaker) -> None:
@@ -136,7 +136,7 @@ def test_metrics_queries_use_an_index(make_engine: EngineMaker) -> None:
     seen: list[str] = []
     with engine.store._database.read() as connection:
         connection.connection.set_trace_callback(seen.append)
-    engine.store.totals.backlog(7, "m")
+    engine.store.totals.backlog("m")
     with engine.store._database.read() as connection:
         connection.connection.set_trace_callback(None)
         plans = [

@@ -1,12 +1,13 @@
-"""Shapes: a reply's schema for the endpoint, and the reading of what came back."""
+"""The JSON schemas of replies, and the parsing of replies part by part."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 
 from memoryos.errors import InvalidReplyError
 from memoryos.seams import ReplySchema
@@ -14,7 +15,7 @@ from memoryos.seams import ReplySchema
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Line", "Number", "Shape", "read_reply", "schema_of"]
+__all__ = ["Line", "Number", "ReplyParts", "Shape", "one_of", "schema_of"]
 
 LONGEST_LINE = 2_000
 _SPACE = re.compile("[\\s\0-\x1f\x7f-\x9f\ud800-\udfff]+")
@@ -22,6 +23,8 @@ _SPACE = re.compile("[\\s\0-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 def _line(value: Any) -> Any:
+    if value is None:
+        return ""
     if not isinstance(value, str):
         return value
     line = _SPACE.sub(" ", value).strip()
@@ -35,7 +38,7 @@ def _number(value: Any) -> Any:
 
 
 Line = Annotated[str, BeforeValidator(_line)]
-"""Text of a reply, on one line; what is too long ends with "…"."""
+"""A text of a reply, on one line. A text that is too long is cut and ends with "…"; null is the empty text."""
 
 Number = Annotated[int, BeforeValidator(_number)]
 """Number of a page or of a known fact."""
@@ -56,27 +59,59 @@ def schema_of(name: str, shape: type[Shape]) -> ReplySchema:
     return ReplySchema(name, _closed(schema, schema.get("$defs", {})))
 
 
-def read_reply(text: str, shape: type[AnyShape]) -> AnyShape:
-    """Returns the first JSON object of a reply as the shape.
+def one_of(*values: str) -> WithJsonSchema:
+    """Returns the annotation of a text that should be one of some values. The schema contains them; other texts are read too."""
+    return WithJsonSchema({"type": "string", "enum": list(values)})
+
+
+class ReplyParts:
+    """The first JSON object of a reply, from which the valid parts are read one by one.
+
+    Args:
+        text: The reply.
 
     Raises:
-        InvalidReplyError: If there is none or it has another shape; the message names fields, never their content.
+        InvalidReplyError: If the reply contains no JSON object, or a broken one.
     """
-    start = text.find("{")
-    if start == -1:
-        raise InvalidReplyError("the reply holds no JSON object")
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text, start)
-    except (ValueError, RecursionError) as error:
-        raise InvalidReplyError("the reply's JSON is broken or cut off") from error
-    try:
-        return shape.model_validate(value)
-    except ValidationError as error:
-        found = [
-            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}"
-            for each in error.errors(include_input=False, include_context=False)
-        ]
-        raise InvalidReplyError(f"the reply has another shape: {'; '.join(found[:3])}") from error
+
+    def __init__(self, text: str) -> None:
+        start = text.find("{")
+        if start == -1:
+            raise InvalidReplyError("the reply contains no JSON object")
+        try:
+            self._fields, _ = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError) as error:
+            raise InvalidReplyError("the reply's JSON is broken or cut off") from error
+        self._dropped: Counter[str] = Counter()
+
+    def is_true(self, name: str) -> bool:
+        """Returns whether a field is true."""
+        return self._fields.get(name) is True
+
+    def has_list(self, name: str) -> bool:
+        """Returns whether a field is a list."""
+        return isinstance(self._fields.get(name), list)
+
+    def items(self, name: str, shape: type[AnyShape]) -> list[AnyShape]:
+        """Returns the items of a list that have the shape. The others are counted as dropped."""
+        if not self.has_list(name):
+            self.drop(f"no list {name}")
+            return []
+        found = []
+        for item in self._fields[name]:
+            try:
+                found.append(shape.model_validate(item))
+            except ValidationError:
+                self.drop(f"{name}: an entry has another shape")
+        return found
+
+    def drop(self, reason: str) -> None:
+        """Counts a part that is not used. The reason contains no text of the reply."""
+        self._dropped[reason] += 1
+
+    def dropped(self) -> tuple[str, ...]:
+        """Returns the reasons in the order of their first use, each with the number of parts, e.g. "no topic (2)"."""
+        return tuple(f"{reason} ({count})" for reason, count in self._dropped.items())
 
 
 def _closed(node: Any, definitions: Mapping[str, Any]) -> Any:

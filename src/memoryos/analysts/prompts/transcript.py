@@ -25,8 +25,8 @@ def transcript(pages: Sequence[Page], limit: int) -> list[str]:
     lines: list[str] = []
     day: date | None = None
     for number, page in enumerate(pages, 1):
-        if page.at.date() != day:
-            day = page.at.date()
+        if page.day != day:
+            day = page.day
             lines.append(f"[{day.isoformat()}]")
         said = said_lines(page, limit)
         lines += [f"{number}. {said[0]}", *said[1:]] if said else [f"{number}."]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from memoryos.doors.locomo import Conversation, Exchange
     from memoryos.memory import Memory
-    from memoryos.seams import Embedder
+    from memoryos.seams import Analyst, Embedder
 
 __all__ = [
     "HEADLINE",
@@ -83,6 +85,7 @@ def run(
     folder: Path,
     embedder: Embedder,
     *,
+    analyst: Analyst | None = None,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Stores the conversations, asks their questions, and measures evidence recall.
@@ -91,6 +94,7 @@ def run(
         conversations: At least one conversation with exchanges.
         folder: Folder for the databases of the benchmark.
         embedder: Embeds pages and questions.
+        analyst: Extracts the facts; default: the local analyst.
         progress: Called ``progress_steps(conversations)`` times.
 
     Returns:
@@ -99,8 +103,9 @@ def run(
         numbers for the whole context (with short-term memory, knowledge and profile), and its mean size in tokens.
     """
     end = max(each.exchanges[-1].at for each in conversations) + timedelta(days=1)
-    report: dict[str, Any] = {"ingest": ingest(conversations, folder / "window", embedder, end, progress=progress)}
-    ingest(conversations, folder / "whole", embedder, end, window=0, progress=progress)
+    store = partial(ingest, conversations, embedder=embedder, end=end, analyst=analyst, progress=progress)
+    report: dict[str, Any] = {"ingest": store(folder / "window")}
+    store(folder / "whole", window=0)
     questions = QuestionSet(read_probes(conversations), embedder, end, progress)
     report["recall"] = {
         name: questions.table(make_config(**_isolated(folder / "whole", window=0)))[0]
@@ -123,6 +128,7 @@ def ingest(
     end: datetime,
     *,
     window: int = WINDOW,
+    analyst: Analyst | None = None,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Stores and processes all conversations, and returns durations, counts and the result of a consistency check.
@@ -130,7 +136,8 @@ def ingest(
     With ``window=0``, there is no short-term memory, and every page is in a segment. Measurements of recalled pages
     need this, because the retrieval of the MemoryOS paper finds only pages in segments.
     """
-    with MemoryEngine(Config(**_isolated(folder, window=window)), embedder=embedder, clock=lambda: end) as engine:
+    config = Config(**_isolated(folder, window=window))
+    with MemoryEngine(config, embedder=embedder, analyst=analyst, clock=lambda: end) as engine:
         started = time.perf_counter()
         pages = sum(add_exchanges(engine.memory(each.name), each) for each in conversations)
         added = time.perf_counter()
@@ -160,7 +167,10 @@ def add_exchanges(memory: Memory, conversation: Conversation) -> int:
 
 
 def add_exchange(memory: Memory, conversation: Conversation, exchange: Exchange) -> None:
-    """Stores one exchange of a conversation as a page. The metadata contains the dataset's ids of the utterances."""
+    """Stores one exchange of a conversation as a page.
+
+    The metadata contains the name of the conversation and the dataset's ids of the utterances.
+    """
     memory.add_memory(
         exchange.user_text,
         exchange.assistant_text,
@@ -168,6 +178,7 @@ def add_exchange(memory: Memory, conversation: Conversation, exchange: Exchange)
         {
             "user_name": conversation.user_name,
             "assistant_name": conversation.assistant_name,
+            "conversation": conversation.name,
             "user_id": exchange.user_evidence_id,
             "assistant_id": exchange.assistant_evidence_id,
         },
@@ -209,16 +220,15 @@ def _recall_p50_ms(memory: Memory, conversation: Conversation) -> float:
 def _is_conserved(memory: Memory, conversation: Conversation) -> bool:
     """Returns whether every exchange of a conversation is stored exactly once and in order.
 
-    Each page must be in short-term memory or in exactly one segment.
+    Each page must be in exactly one segment.
     """
     pages = list(memory.pages())
-    window = {page.page_id for page in pages[max(0, len(pages) - memory.config.short_term_capacity) :]}
     segments = {segment.segment_id: segment.page_count for segment in memory.segments()}
     assigned = [page.segment_id for page in pages if page.segment_id is not None]
     return (
         len(pages) == len(conversation.exchanges)
         and [page.user_text for page in pages] == [each.user_text for each in conversation.exchanges]
-        and all((page.segment_id is None) == (page.page_id in window) for page in pages)
-        and {each: assigned.count(each) for each in segments} == segments
+        and len(assigned) == len(pages)
+        and Counter(assigned) == segments
         and memory.get_memory_stats()["pages_due"] == 0
     )

@@ -100,13 +100,13 @@ class _StoreCollector(Collector):
 
 
 def _store_metrics(engine: MemoryEngine) -> Iterable[Metric]:
-    backlog = engine.store.totals.backlog(engine.config.short_term_capacity, vector_model(engine.embedder.name))
+    backlog = engine.store.totals.backlog(vector_model(engine.embedder.name))
     sets = engine.working_sets
     yield _gauge("scopes", "Scopes (user and assistant) with at least one page.", backlog.scopes)
     yield _gauge("scopes_failing", "Scopes whose last analyst call failed.", backlog.failing_scopes)
     yield _gauge("scopes_open", "Scopes with a working set in memory.", sets.count)
     yield _gauge("working_set_bytes", "Estimated bytes of the working sets.", sets.nbytes)
-    yield _gauge("pages_due", "Pages outside short-term memory that are not yet in a segment.", backlog.due_pages)
+    yield _gauge("pages_due", "Pages that are due to be read.", backlog.due_pages)
     yield _gauge("pages_without_vector", "Pages that are not yet embedded.", backlog.pages_without_vector)
     spent = engine.store.totals.spent(engine.clock().astimezone(timezone.utc).date())
     calls: list[tuple[Sequence[str], int]] = []

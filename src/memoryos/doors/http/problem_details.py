@@ -67,7 +67,7 @@ _KINDS: tuple[tuple[type[errors.MemoryOSError], int, str, str], ...] = (
     ),
     (errors.StoreUnavailableError, 503, "store-unavailable", "The database is not available now; try again."),
     (errors.StoreError, 503, "store", "The database failed; see the server's log."),
-    (errors.BudgetExceededError, 503, "budget", "The daily token budget is used up; consolidation continues tomorrow."),
+    (errors.BudgetExceededError, 503, "budget", "The daily token budget is used up; new pages are read tomorrow."),
     (
         errors.AnalystUnavailableError,
         503,

@@ -123,7 +123,7 @@ class Exchange:
 
     def _recall(self) -> bytes:
         memory = self._memory()
-        self._received_at = self.server.engine().clock()
+        self._received_at = self.server.engine().modules.local_now()
         query = recall_query(mended(self.chat.question or ""))
         if query.strip():
             max_tokens = self.server.settings.proxy_memory_tokens

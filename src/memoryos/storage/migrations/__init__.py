@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "KNOWN", "State", "state_of", "upgrade"]
 
-KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+KNOWN = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
 """Revisions of the files in ``versions/``, oldest first. A test compares this list with the files."""
 HEAD = KNOWN[-1]
 

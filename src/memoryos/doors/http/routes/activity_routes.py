@@ -24,7 +24,7 @@ routes = router("inspector")
 class Day(shapes.Shape):
     """A day with at least one page, and the number of its pages."""
 
-    day: date = Field(description="In UTC.")
+    day: date = Field(description="Day of the sender.")
     pages: int
 
 
@@ -71,7 +71,7 @@ def list_pages_of_day(
     limit: Limit = 50,
     after_seq: Annotated[int, Query(ge=0, le=MAX_SEQ, description="Only pages after this one.")] = 0,
 ) -> DayPages:
-    """Lists the pages of one day (UTC) in the order in which they were stored."""
+    """Lists the pages of one day (of the sender) in the order in which they were stored."""
     pages, last = cut_to_limit(memory.pages_of_day(day, limit + 1, after_seq=after_seq), limit)
     audit.record("read", memory, count=len(pages))
     return DayPages(

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from pydantic import Field
 from starlette.responses import StreamingResponse
 
-from memoryos.doors import shapes
+from memoryos.doors import recall_shapes, shapes
 from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.event_stream import EVENT_STREAM, event, event_stream
 from memoryos.doors.http.observability import span
@@ -52,7 +52,7 @@ class Answered(shapes.Shape):
     source_page_ids: list[str] = Field(description="Ids of the pages on which the answer is based, best first.")
     origin: shapes.Origin | None = Field(description="Model and prompt of the answer; null for a repeated request.")
     flagged_page_ids: list[str] = Field(description="Pages in the context that look like instructions to a model.")
-    recall: shapes.ExplainedRecall | None = None
+    recall: recall_shapes.ExplainedRecall | None = None
 
 
 @routes.post(f"{USER}/answers", response_model=Answered, responses=_RESPONSES)
@@ -86,7 +86,7 @@ class _Options(TypedDict):
 
 def _events(stream: AnswerStream) -> Generator[bytes, None, None]:
     with closing(stream):
-        yield event("recall", shapes.ExplainedRecall.of(stream.recall).as_json())
+        yield event("recall", recall_shapes.ExplainedRecall.of(stream.recall).as_json())
         try:
             for piece in stream:
                 yield event("piece", {"text": piece})
@@ -104,5 +104,5 @@ def _answered(complete: Answer, *, with_recall: bool) -> Answered:
         source_page_ids=list(complete.sources),
         origin=None if complete.origin is None else shapes.Origin.model_validate(complete.origin),
         flagged_page_ids=list(complete.flagged),
-        recall=shapes.ExplainedRecall.of(complete.recall) if with_recall else None,
+        recall=recall_shapes.ExplainedRecall.of(complete.recall) if with_recall else None,
     )

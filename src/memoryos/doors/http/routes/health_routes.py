@@ -59,7 +59,7 @@ class ServerStats(shapes.Shape):
     memories: int
     memories_failing: int = Field(description="Number of memories whose last analyst call failed.")
     backlog: int = Field(description="Number of memories in the background worker's queue.")
-    pages_due: int = Field(description="Pages outside short-term memory that are not yet in a segment.")
+    pages_due: int = Field(description="Pages that are due to be read.")
     pages_without_vector: int
     embedder: str
     analyst: str
@@ -108,7 +108,7 @@ def list_users(
 def get_server_stats(server: CurrentServer, caller: AdminCaller) -> ServerStats:
     """Returns statistics of the whole server. Only administrators may call this route."""
     engine = server.engine()
-    due = engine.store.totals.backlog(engine.config.short_term_capacity, vector_model(engine.embedder.name))
+    due = engine.store.totals.backlog(vector_model(engine.embedder.name))
     return ServerStats(
         memories=due.scopes,
         memories_failing=due.failing_scopes,

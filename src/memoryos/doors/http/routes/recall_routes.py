@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from memoryos.config import RankingWeights
-from memoryos.doors import shapes
+from memoryos.doors import recall_shapes
 from memoryos.doors.http.authentication import Audit, ScopedMemory
 from memoryos.doors.http.observability import span
 from memoryos.doors.http.routes.route_base import USER, Body, router
@@ -34,7 +34,7 @@ class Query(Body):
 
 
 @routes.post(f"{USER}/recall")
-def recall(memory: ScopedMemory, body: Query, audit: Audit) -> shapes.ExplainedRecall:
+def recall(memory: ScopedMemory, body: Query, audit: Audit) -> recall_shapes.ExplainedRecall:
     """Returns the memory that is relevant to a query. No LLM is called and no text is stored."""
     ranking = None
     if body.ranking is not None:
@@ -48,4 +48,4 @@ def recall(memory: ScopedMemory, body: Query, audit: Audit) -> shapes.ExplainedR
             near_misses=body.near_misses,
         )
     audit.record("read", memory, count=len(found.pages) + len(found.short_term) + len(found.knowledge))
-    return shapes.ExplainedRecall.of(found)
+    return recall_shapes.ExplainedRecall.of(found)

@@ -85,8 +85,12 @@ def list_knowledge(
     after: After = None,
 ) -> KnowledgeList:
     """Lists facts, oldest first. Each fact contains the ids of its source pages."""
-    entries = sorted(memory.knowledge(about, history=history), key=lambda entry: entry.knowledge_id)
-    shown, last = cut_to_limit([entry for entry in entries if after is None or entry.knowledge_id > after], limit)
+    entries = memory.knowledge(about, history=history)
+    if after is not None:
+        places = {each.knowledge_id: place for place, each in enumerate(memory.knowledge(None, history=True))}
+        start = places.get(after, -1)
+        entries = [each for each in entries if places.get(each.knowledge_id, -1) > start]
+    shown, last = cut_to_limit(entries, limit)
     audit.record("read", memory, count=len(shown))
     return KnowledgeList(
         knowledge=[shapes.Knowledge.model_validate(entry) for entry in shown],

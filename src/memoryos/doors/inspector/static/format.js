@@ -1,4 +1,4 @@
-/** Formats numbers and dates. Times are shown in UTC, as they are stored. */
+/** Formats numbers and dates. A time is shown in the zone of its UTC offset: that of the sender for pages, otherwise UTC. */
 
 const LANGUAGE = "en-GB";
 const numbers = new Intl.NumberFormat(LANGUAGE);
@@ -31,14 +31,19 @@ export function decimal(number) {
   return fractions.format(number === 0 ? 0 : number);
 }
 
+/** @returns {Date} a date whose UTC fields are those of the given local time */
+function localFields(at) {
+  return new Date(typeof at === "string" ? at.replace(/(T.*)[+-]\d\d:\d\d$/, "$1Z") : at);
+}
+
 /** @returns {string} for example "8 May 2023" */
 export function day(at) {
-  return days.format(new Date(at));
+  return days.format(localFields(at));
 }
 
 /** @returns {string} for example "8 May 2023, 13:56" */
 export function moment(at) {
-  return minutes.format(new Date(at));
+  return minutes.format(localFields(at));
 }
 
 let ahead = 0;

@@ -10,7 +10,7 @@ import { TEXTS } from "./texts.js";
 export const SIGNALS = ["meaning", "words", "neighbours", "session", "speaker", "time", "recency"];
 const LEAST_SHOWN = 0.005;
 
-/** A time in UTC; `relative` shows the time that has passed instead. @param {{at: string, relative?: boolean}} given */
+/** A time in the zone of its UTC offset; `relative` shows the time that has passed instead. @param {{at: string, relative?: boolean}} given */
 export function Time({ at, relative }) {
   return html`<time dateTime=${at} title=${at}>${relative ? ago(at) : moment(at)}</time>`;
 }

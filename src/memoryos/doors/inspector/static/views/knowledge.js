@@ -54,7 +54,8 @@ function Facts({ facts, filter, fresh, again }) {
 }
 
 function Fact({ fact, open }) {
-  const isCurrent = !fact.superseded_by && !fact.archived_at;
+  const hasEnded = fact.valid_until && Date.parse(fact.valid_until) <= Date.now();
+  const isCurrent = !fact.superseded_by && !fact.archived_at && !hasEnded;
   return html`
     <article class=${`card fact ${isCurrent ? "" : "past"}`}>
       <p><span class=${`badge ${fact.about}`}>${TEXTS.about[fact.about]}</span> <${StoredText} text=${fact.text} /></p>
@@ -69,8 +70,12 @@ function Fact({ fact, open }) {
 
 function State({ fact }) {
   return html`
-    <span class="faint">${T.recorded} <${Time} at=${fact.recorded_at} /></span>
+    ${fact.subject === fact.about ? null : html`<span class="badge"><${StoredText} text=${fact.subject} /></span>`}
+    ${fact.status ? html`<span class="badge">${T.statuses[fact.status]}</span>` : null}
+    ${fact.conflicts_with.length ? html`<span class="badge" title=${T.contradictedSo}>${T.contradicted}</span>` : null}
+    <span class="faint">${T.stated} <${Time} at=${fact.stated_at} /></span>
     ${fact.valid_from ? html`<span class="faint">${T.validFrom} <${Time} at=${fact.valid_from} /></span>` : null}
+    ${fact.valid_until ? html`<span class="faint">${T.validUntil} <${Time} at=${fact.valid_until} /></span>` : null}
     <span class="faint" title=${T.origin}>${T.by(fact.origin)}</span>
     ${fact.superseded_by ? html`<span class="badge">${T.replaced}</span>` : null}
     ${fact.archived_at ? html`<span class="badge">${T.archived}</span>` : null}

@@ -16,7 +16,7 @@ const LINE_LETTERS = 14;
 export function Profile() {
   const { scope } = useInspector();
   const [chosen, choose] = useState(null);
-  const loaded = useLoaded((signal) => askScope(scope, "/profile/history", { signal }), [scope]);
+  const loaded = useLoaded((signal) => loadVersions(scope, signal), [scope]);
   useLive((name) => ["learned", "gone", "missed"].includes(name) && loaded.again());
   return html`
     <${Loaded} loaded=${loaded}>
@@ -39,6 +39,15 @@ export function Profile() {
   `;
 }
 
+/** Returns all versions. The newest one is the present profile, because stored versions have no attributes. */
+async function loadVersions(scope, signal) {
+  const [profile, { versions }] = await Promise.all([
+    askScope(scope, "/profile", { signal }),
+    askScope(scope, "/profile/history", { signal }),
+  ]);
+  return { versions: [...versions.filter((each) => each.version !== profile.version), profile] };
+}
+
 function versionText({ version, recorded_at: at }) {
   return T.versionOf(version, at ? day(at) : "");
 }
@@ -56,7 +65,7 @@ function Portrait({ profile }) {
         <dl class="attributes">
           ${profile.attributes.map(
             (each) => html`
-              <div key=${each.name}>
+              <div key=${`${each.name} ${each.value}`}>
                 <dt>${named(each.name)}</dt>
                 <dd><${StoredText} text=${each.value} /> <${Sources} ids=${each.source_page_ids} /></dd>
               </div>

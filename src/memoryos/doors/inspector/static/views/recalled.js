@@ -84,7 +84,7 @@ export function Context({ recall, open }) {
           <details>
             <summary>${T.profile(attributes.length, traits.length)}</summary>
             <ul class="plain">
-              ${attributes.map((each) => html`<li key=${each.name}><span class="faint">${named(each.name)}:</span> <${StoredText} text=${each.value} /></li>`)}
+              ${attributes.map((each) => html`<li key=${`${each.name} ${each.value}`}><span class="faint">${named(each.name)}:</span> <${StoredText} text=${each.value} /></li>`)}
               ${traits.map((each) => html`<li key=${`${each.category} ${each.dimension}`}><span class="faint">${each.dimension} (${TEXTS.levels[each.level]}):</span> <${StoredText} text=${each.reason} /></li>`)}
             </ul>
           </details>

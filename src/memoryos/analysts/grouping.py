@@ -1,4 +1,4 @@
-"""Digesting: which pages continue one another, what the batch is about, and where it changes its topic."""
+"""Groups the pages of a batch into chains and topics, and summarises each of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from memoryos.language.text import content_words, keywords, sentences
-from memoryos.seams import Batch, Digest, Topic
+from memoryos.seams import Reading, Topic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from memoryos.model import Page
+    from memoryos.seams import Batch
 
-__all__ = ["digest_batch", "is_small_talk", "summarize"]
+__all__ = ["group_pages", "is_small_talk", "summarize"]
 
 LONGEST_READ = 20_000
 """Characters of each side of a page, its first ones, that the local analyst reads."""
@@ -43,13 +44,13 @@ _SMALL_TALK = re.compile(
 _MIN_CONTENT_WORDS = 3
 
 
-def digest_batch(batch: Batch) -> Digest:
-    """Reads a batch once; deterministic."""
+def group_pages(batch: Batch) -> Reading:
+    """Returns the chains and topics of a batch as a reading without facts. Equal batches give equal results."""
     words = [_page_words(page) for page in batch.pages]
     continues = tuple(_continues(batch, words, index) for index in range(len(batch.pages)))
     chains = _chain_summaries(batch, continues)
     parts = _parts(batch, words)
-    return Digest(continues, chains, tuple(_topic(part) for part in parts))
+    return Reading(continues, chains, tuple(_topic(part) for part in parts))
 
 
 def summarize(pages: Sequence[Page], before: str = "") -> str:
@@ -119,9 +120,9 @@ def _page_words(page: Page) -> frozenset[str]:
 def _continues(batch: Batch, words: Sequence[frozenset[str]], index: int) -> bool:
     page = batch.pages[index]
     if index == 0:
-        if batch.previous is None or batch.previous_vector is None:
+        if not batch.before or batch.before_vector is None:
             return False
-        before, before_vector, before_words = batch.previous, batch.previous_vector, _page_words(batch.previous)
+        before, before_vector, before_words = batch.before[-1], batch.before_vector, _page_words(batch.before[-1])
     else:
         before, before_vector, before_words = batch.pages[index - 1], batch.vectors[index - 1], words[index - 1]
     if abs((page.at - before.at).total_seconds()) > LONGEST_PAUSE_SECONDS:
@@ -136,7 +137,7 @@ def _chain_summaries(batch: Batch, continues: Sequence[bool]) -> tuple[str, ...]
         if index == 0 or not continues[index]:
             chains.append([])
         chains[-1].append(page)
-    before = batch.previous_summary if continues[0] else ""
+    before = batch.before_summary if continues[0] else ""
     return tuple(summarize(chain, before if number == 0 else "") for number, chain in enumerate(chains))
 
 

@@ -1,4 +1,4 @@
-"""Work of the fallback analyst is marked as provisional and redone by the primary analyst."""
+"""Readings and traits of the fallback analyst are provisional, and the configured analyst replaces them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from memoryos.analysts.local import LocalAnalyst
 from memoryos.errors import AnalystUnavailableError
 from memoryos.memory import Memory
 from memoryos.seams import ChatRequest
+from memoryos.storage.reading_table import ReadingRow
 from memoryos.testing import FixedClock, ScriptedChatModel, ok_reply
 from tests.conftest import EngineMaker
 
@@ -39,14 +40,24 @@ def add(memory: Memory, clock: FixedClock, *texts: str) -> None:
     memory.flush()
 
 
+def readings_of(memory: Memory) -> list[ReadingRow]:
+    seqs = [page.seq for page in memory.pages()]
+    found: list[ReadingRow] = memory.engine.store.readings.that_saw(memory._handle.find(), seqs)
+    return found
+
+
 def check(memory: Memory) -> None:
+    assert {page.reading_id for page in memory.pages()} == {each.reading_id for each in readings_of(memory)}
+    assert memory.engine.store.verify() == []
     held = Counter(page.segment_id for page in memory.pages())
     assert {each.segment_id: each.page_count for each in memory.segments()} == held
-    unlearned = Counter(page.segment_id for page in memory.pages() if not page.learned)
-    assert {each.segment_id: each.length for each in memory.segments() if each.length} == dict(unlearned)
+    unprofiled = Counter(page.segment_id for page in memory.pages() if not page.profiled)
+    assert {each.segment_id: each.length for each in memory.segments() if each.length} == dict(unprofiled)
 
 
-def test_redone_pages_move_to_segments_of_the_primary_analyst(make_engine: EngineMaker, clock: FixedClock) -> None:
+def test_pages_that_are_read_again_move_to_segments_of_the_configured_analyst(
+    make_engine: EngineMaker, clock: FixedClock
+) -> None:
     flaky = Flaky()
     memory = memory_of(make_engine, flaky, mid_term_heat_threshold=100)
     add(memory, clock, *(f"I went sailing near Porto, trip {number}." for number in range(4)))
@@ -61,6 +72,8 @@ def test_redone_pages_move_to_segments_of_the_primary_analyst(make_engine: Engin
     store = memory.engine.store
     origins = {each.segment_id: store.mid_term.origin(scope_id, each.segment_id) for each in memory.segments()}
     assert {origin.analyst for origin in origins.values() if origin} == {"llm/scripted"}
+    assert {each.origin.analyst for each in memory.knowledge(None, history=True)} == {"llm/scripted"}
+    assert {each.origin.analyst for each in readings_of(memory)} == {"llm/scripted"}
     chains = {page.chain_id for page in memory.pages()}
     assert all(store.mid_term.chain(scope_id, str(chain_id)) for chain_id in chains)
     assert by_rules - {each.segment_id for each in memory.segments()} == by_rules - set(origins)
