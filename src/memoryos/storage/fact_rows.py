@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from memoryos.model import Knowledge
+from memoryos.model import CORRECTION, SHARED, Knowledge
 from memoryos.storage.origin_json import read_origin, write_origin
 from memoryos.storage.schema import facts, vectors
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-__all__ = ["add_replaced", "archive_facts", "delete_facts", "drop_replaced", "read_facts", "write_facts"]
+__all__ = ["NOT_DERIVED", "add_replaced", "archive_facts", "delete_facts", "drop_replaced", "read_facts", "write_facts"]
 
 _BATCH_ROWS = 500
+NOT_DERIVED = frozenset({CORRECTION.analyst, SHARED.analyst})
+"""The origins of facts that are not derived from pages: corrections by users, and facts from another scope."""
 
 
 def read_facts(connection: sa.Connection, scope_id: str, *, after_revision: int | None = None) -> list[Knowledge]:

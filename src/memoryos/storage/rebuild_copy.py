@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from memoryos.model import CORRECTION, SHARED
-from memoryos.storage.fact_rows import drop_replaced, read_facts, write_facts
+from memoryos.storage.fact_rows import NOT_DERIVED, drop_replaced, read_facts, write_facts
 from memoryos.storage.lease import Lease, advance
 from memoryos.storage.schema import (
     chains,
@@ -36,8 +35,6 @@ __all__ = ["copy_log", "replace_tiers"]
 _SLICE_ROWS = 500
 _DERIVED = ("chain_id", "segment_id", "reading_id", "profiled", "read_provisionally", "profiled_provisionally")
 _OF_KNOWLEDGE = vectors.c.owner_kind == "knowledge"
-_KEPT = frozenset({CORRECTION.analyst, SHARED.analyst})
-"""The origins of facts that are not derived from pages: corrections by users, and facts from another scope."""
 
 
 def copy_log(source: Database, target: Database, scope_id: str) -> None:
@@ -56,7 +53,7 @@ def copy_log(source: Database, target: Database, scope_id: str) -> None:
             writing.execute(sa.insert(pages), [row | initial for row in rows])
         for rows in _slices(reading, sa.select(vectors).where(vectors.c.scope_id == scope_id, ~_OF_KNOWLEDGE)):
             writing.execute(sa.insert(vectors), rows)
-        kept = [each for each in read_facts(reading, scope_id) if each.origin.analyst in _KEPT]
+        kept = [each for each in read_facts(reading, scope_id) if each.origin.analyst in NOT_DERIVED]
         write_facts(writing, scope_id, kept, scope["revision"])
         for table in (tombstone_keys, tombstones):
             for rows in _slices(reading, sa.select(table).where(table.c.scope_id == scope_id)):

@@ -1,6 +1,6 @@
-"""Deletes readings of the fallback analyst, with their facts, and removes their pages from segments and chains.
+"""Undoes readings: deletes them with their facts, and removes their pages from segments and chains.
 
-The configured analyst can then read the pages again.
+The pages can then be read again, e.g. by the configured analyst after the fallback analyst.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from memoryos.errors import StoreConflictError
-from memoryos.model import CORRECTION, SHARED
-from memoryos.storage.fact_rows import delete_facts, read_facts
+from memoryos.storage.fact_rows import NOT_DERIVED, delete_facts, read_facts
 from memoryos.storage.schema import chains, facts, pages, readings, scopes, segments
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ def _delete_facts_of_earlier_releases(connection: sa.Connection, scope_id: str, 
         if each.reading_id is None
         and each.source_page_ids
         and page_ids.issuperset(each.source_page_ids)
-        and each.origin.analyst not in {CORRECTION.analyst, SHARED.analyst}
+        and each.origin.analyst not in NOT_DERIVED
     ]
     delete_facts(connection, scope_id, facts.c.fact_id.in_(derived))
 

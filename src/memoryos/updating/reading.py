@@ -145,7 +145,10 @@ class Reader:
         )
 
     def _surplus(self, facts: FactReader, known: LongTermSnapshot, now: datetime) -> tuple[str, ...]:
-        """Returns the ids of the facts to archive, because there are more than the capacity after the reading."""
+        """Returns the ids of the stored facts to archive, because there are more than the capacity after the reading.
+
+        Facts of the reading itself that exceed the capacity are marked as archived in ``facts.added``.
+        """
         current = (each for each in known.history if each.archived_at is None and each.superseded_by is None)
         both = (*current, *facts.added.values())
         if not facts.added or max(sum(each.about == about for each in both) for about in ABOUT) <= self._capacity:
